@@ -1,0 +1,1 @@
+"""The harness: declared studies in, reports with verdicts out."""
