@@ -1,0 +1,91 @@
+"""One record a metric: its unit, which direction is better, what kind of quantity it is, how a person reads it.
+
+Adding a metric is one entry in `METRICS`; claims, margins, tables and plots find it by its name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from harness.errors import InputError, did_you_mean
+
+Family = Literal["time", "memory", "bytes", "loss", "count"]
+Better = Literal["higher", "lower", "neither"]
+
+# Largest difference that does not matter, as a fraction, unless a study declares another; `bytes` are compared exactly.
+DEFAULT_MARGINS: MappingProxyType[Family, float] = MappingProxyType(
+    {"time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "count": 0.0}
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """`per_trial` tells how the samples of one trial become its one value."""
+
+    name: str
+    unit: str
+    better: Better
+    family: Family
+    per_trial: Literal["median", "last", "max"]
+    summary: str
+
+    @property
+    def label(self) -> str:
+        return self.name.replace("_", " ")
+
+    def format(self, value: float) -> str:
+        """The value with its unit, at a precision that a person can use."""
+        if not math.isfinite(value):
+            return "diverged" if self.family == "loss" else str(value)
+        if self.unit == "B":
+            return format_bytes(value)
+        if self.unit == "s":
+            return format_seconds(value)
+        digits = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        return f"{digits} {self.unit}".rstrip()
+
+
+def format_bytes(value: float) -> str:
+    """Bytes in binary units: 1536 is `1.5 KiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024 or unit == "GiB":
+            return f"{value:.0f} B" if unit == "B" else f"{value:.4g} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def format_seconds(value: float) -> str:
+    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
+        if abs(value) * factor >= 1 or unit == "µs":
+            return f"{value * factor:.3g} {unit}"
+    raise AssertionError("unreachable")
+
+
+_ALL = (
+    Metric(name="loss", unit="nats/token", better="lower", family="loss", per_trial="last", summary="training loss of an update"),
+    Metric(name="validation_loss", unit="nats/token", better="lower", family="loss", per_trial="last", summary="loss on held-out text, averaged over tokens"),
+    Metric(name="gradient_norm", unit="", better="neither", family="count", per_trial="last", summary="global norm of the gradient before clipping"),
+    Metric(name="learning_rate", unit="", better="neither", family="count", per_trial="last", summary="learning rate of an update"),
+    Metric(name="training_tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="training tokens a second, evaluation off the clock"),
+    Metric(name="first_token_seconds", unit="s", better="lower", family="time", per_trial="median", summary="from the prompt to the first new token (prefill)"),
+    Metric(name="prefill_tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="prompt tokens a second until the first new token"),
+    Metric(name="decode_tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="new tokens a second after the first one, all rows together"),
+    Metric(name="tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="new tokens a second over the whole generation, prefill included"),
+    Metric(name="cache_bytes", unit="B", better="lower", family="bytes", per_trial="max", summary="bytes of the key-value tensors that exist at the end of a generation"),
+    Metric(name="cache_bytes_formula", unit="B", better="lower", family="bytes", per_trial="max", summary="the closed form for the same quantity"),
+    Metric(name="peak_tensor_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="most bytes of tensors alive at once during a generation, parameters excluded"),
+    Metric(name="peak_rss_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak resident memory of the process (VmHWM)"),
+)  # fmt: skip
+
+METRICS: MappingProxyType[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
+
+
+def metric(name: str) -> Metric:
+    """The record of a metric; InputError with a suggestion where there is none."""
+    try:
+        return METRICS[name]
+    except KeyError:
+        raise InputError(f"unknown metric {name!r}", hint=did_you_mean(name, METRICS)) from None

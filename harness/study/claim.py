@@ -1,0 +1,72 @@
+"""Claims: what a source says, in a form that can come out wrong. The key that states it tells the forms apart."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from harness.config import Config
+
+FORMS = {"ratio": "ratio", "trend": "trend", "holds": "holds", "formula": "formula"}
+
+
+class _Claim(Config):
+    source: str
+    """Document and section, `001 §5`."""
+
+    says: str
+    """The claim in a sentence of our own."""
+
+
+class RatioClaim(_Claim):
+    """`metric` of the arm over the baseline's equals `ratio`, within a factor `within` (a figure from another machine)."""
+
+    level: dict[str, str]
+    at: dict[str, str] = {}
+    ratio: float = Field(gt=0.0, allow_inf_nan=False)
+    within: float = Field(default=1.25, gt=1.0, allow_inf_nan=False)
+    metric: str | None = None
+
+
+class TrendClaim(_Claim):
+    """The arm's ratio to the baseline grows (or falls) with log2 of the condition `over`, which has at least 3 numeric levels."""
+
+    level: dict[str, str]
+    trend: Literal["increasing", "decreasing"]
+    over: str
+    metric: str | None = None
+
+
+class HoldsClaim(_Claim):
+    """An invariant holds for every arm, on the study's own model and inputs."""
+
+    holds: str
+
+
+class FormulaClaim(_Claim):
+    """`metric` equals the closed form `formula`, another metric of the same trials, under every condition and for every arm."""
+
+    metric: str
+    formula: str
+    holds_too: str | None = None
+
+
+def _form(document: Any) -> str | None:
+    if isinstance(document, dict):
+        present = [form for form in FORMS if form in document]
+        return present[0] if len(present) == 1 else None
+    return {RatioClaim: "ratio", TrendClaim: "trend", HoldsClaim: "holds", FormulaClaim: "formula"}.get(type(document))
+
+
+Claim = Annotated[
+    Annotated[RatioClaim, Tag("ratio")]
+    | Annotated[TrendClaim, Tag("trend")]
+    | Annotated[HoldsClaim, Tag("holds")]
+    | Annotated[FormulaClaim, Tag("formula")],
+    Discriminator(
+        _form,
+        custom_error_type="claim_form",
+        custom_error_message="a claim states exactly one of: ratio, trend, holds, formula",
+    ),
+]

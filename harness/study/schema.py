@@ -1,0 +1,67 @@
+"""What a study is: a question, a task with its base settings, factors with a baseline level, conditions, a design, claims."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from harness.config import Config, digest
+from harness.study.claim import Claim
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Scalar = bool | int | float | str | None
+Level = Scalar | dict[str, dict[str, Any]]
+"""A value of the setting that the factor names, or one name with the several settings that it stands for."""
+
+
+class Design(Config):
+    """How arms are formed and how often each is run. Every claim about speed needs at least 6 rounds, or `exploratory`."""
+
+    arms: Literal["one-factor"] = "one-factor"
+    seeds: int = Field(default=1, gt=0, le=1000)
+    rounds: int = Field(default=1, gt=0, le=10_000)
+    exploratory: bool = False
+    order_seed: int = 0
+
+
+class Parity(Config):
+    """Work that arms need not match in, by the names that tasks count it under (`updates`, `training_tokens` …)."""
+
+    differ: tuple[str, ...] = ()
+
+
+class Study(Config):
+    """One scale of a study, every setting resolved. `base` and `level` settings are those of the task."""
+
+    study: Name
+    question: str = Field(min_length=1)
+    task: str
+    base: dict[str, Any]
+    compare: dict[str, Annotated[list[Level], Field(min_length=2)]] = Field(min_length=1)
+    across: dict[str, Annotated[list[Level], Field(min_length=1)]] = {}
+    design: Design = Design()
+    primary: str
+    invariants: tuple[str, ...] = ()
+    claims: dict[str, Claim] = {}
+    parity: Parity = Parity()
+    margins: dict[str, Annotated[float, Field(gt=0.0, lt=1.0)]] = {}
+
+    @property
+    def digest(self) -> str:
+        """The id of the study's content: claims, margins and design are part of it, so none can change after the data."""
+        return digest(self.plain())
+
+
+def level_name(level: Level) -> str:
+    """How a level is called: its own name, or its value as YAML writes it."""
+    if isinstance(level, dict):
+        return next(iter(level))
+    if isinstance(level, bool):
+        return "true" if level else "false"
+    return "null" if level is None else str(level)
+
+
+def level_settings(factor: str, level: Level) -> dict[str, Any]:
+    """The settings of a level by their dotted paths."""
+    return dict(next(iter(level.values()))) if isinstance(level, dict) else {factor: level}

@@ -1,0 +1,1 @@
+"""What a trial does, in its own process: each task a config and a `run`."""

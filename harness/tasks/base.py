@@ -1,0 +1,62 @@
+"""What a task is: a config, the metrics it produces, what it needs first, and a `run` that reports raw samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from harness.config import Config, digest
+
+if TYPE_CHECKING:
+    from harness.data.registry import CorpusRef
+
+
+class Report(Protocol):
+    """Where raw values go: one call a sample; `step` counts the repeated units of a trial from 0."""
+
+    def __call__(self, metric: str, value: float, step: int = 0, /) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a trial may know of its surroundings: its seed, where trained models lie, and the digest of the code that runs."""
+
+    seed: int
+    checkpoints: Path
+    code: str
+
+    def checkpoint(self, training: Task) -> Path:
+        """The folder of the model that `training` makes with this seed: one a recipe, seed and code, shared by every study."""
+        return self.checkpoints / digest({"task": training.plain(), "seed": self.seed, "code": self.code})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Hashes of outputs (arms with equal hashes did the same), and the work that was spent, for parity between arms."""
+
+    outputs: dict[str, str] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Task(Config):
+    """The config of a task. Subclasses are frozen data; torch is imported inside `run`."""
+
+    name: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+
+    def corpora(self) -> tuple[CorpusRef, ...]:
+        """The corpora that must be in the cache before the trial starts."""
+        raise NotImplementedError
+
+    def trainings(self) -> tuple[Task, ...]:
+        """The trainings whose checkpoints the trial loads."""
+        return ()
+
+    def run(self, context: Context, report: Report) -> Result:
+        raise NotImplementedError
+
+    def subject(self, context: Context) -> Any:
+        """What an invariant is checked on: the trial's own model and inputs."""
+        raise NotImplementedError

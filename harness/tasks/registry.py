@@ -1,0 +1,20 @@
+"""Every task by its name."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from harness.errors import InputError, did_you_mean
+from harness.tasks.base import Task
+from harness.tasks.generate import Generate
+from harness.tasks.train import Train
+
+TASKS: MappingProxyType[str, type[Task]] = MappingProxyType({task.name: task for task in (Train, Generate)})
+
+
+def task_class(name: str) -> type[Task]:
+    """The class of a task; InputError with a suggestion where there is none."""
+    try:
+        return TASKS[name]
+    except KeyError:
+        raise InputError(f"unknown task {name!r}", hint=did_you_mean(name, TASKS)) from None

@@ -1,0 +1,100 @@
+"""Task `train`: a language model from a recipe, and the checkpoint it leaves."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from harness.data.registry import CorpusRef
+from harness.data.tokenizer import TokenizerConfig, tokenizer_config
+from harness.tasks.base import Context, Report, Result, Task
+from harness.training.optim import AdamW
+from harness.training.schedule import CosineSchedule
+from models.config import ModelConfig, model_config
+
+
+class Train(Task):
+    """Train a decoder-only model on packed windows of `length` tokens, `batch` of them an update."""
+
+    name: ClassVar[str] = "train"
+    metrics: ClassVar[tuple[str, ...]] = (
+        "loss",
+        "validation_loss",
+        "gradient_norm",
+        "learning_rate",
+        "training_tokens_per_second",
+        "peak_rss_bytes",
+    )
+
+    corpus: CorpusRef
+    tokenizer: TokenizerConfig
+    model: ModelConfig
+    batch: int = Field(gt=0)
+    length: int = Field(gt=0)
+    updates: int = Field(gt=0)
+    optimizer: AdamW
+    schedule: CosineSchedule = CosineSchedule()
+    clip: float | None = Field(default=1.0, gt=0.0)
+    evaluate_every: int = Field(default=100, gt=0)
+    evaluation_tokens: int = Field(default=16384, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_model(cls, document: Any) -> Any:
+        """`model: {preset: nano}` becomes the whole config; its vocabulary is the tokenizer's."""
+        if not isinstance(document, dict) or not isinstance(document.get("model"), dict) or "tokenizer" not in document:
+            return document
+        vocab_size = tokenizer_config(document["tokenizer"]).vocab_size
+        settings = {key: value for key, value in document["model"].items() if key != "vocab_size"}
+        return {**document, "model": model_config(settings, vocab_size=vocab_size).model_dump(mode="json")}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.length > self.model.max_positions:
+            raise ValueError(f"length {self.length} is beyond the model's max_positions {self.model.max_positions}")
+        if self.schedule.warmup > self.updates:
+            raise ValueError(f"schedule.warmup {self.schedule.warmup} is longer than the run of {self.updates} updates")
+        return self
+
+    def corpora(self) -> tuple[CorpusRef, ...]:
+        return (self.corpus,)
+
+    def run(self, context: Context, report: Report) -> Result:
+        from harness.data.batches import PackedBatches, evaluation_batches, token_array
+        from harness.data.corpus import load_corpus
+        from harness.data.tokenizer import build_tokenizer
+        from harness.telemetry.memory import peak_rss_bytes
+        from harness.training.checkpoint import save_checkpoint
+        from harness.training.loop import Recipe, train
+        from models.cost import parameter_count
+        from models.init import build_model
+
+        corpus = load_corpus(self.corpus)
+        tokenizer = build_tokenizer(self.tokenizer, corpus)
+        training = PackedBatches(
+            token_array(corpus, "train", tokenizer), length=self.length, batch=self.batch, seed=context.seed
+        )
+        held_out = token_array(corpus, "valid", tokenizer)[: self.evaluation_tokens + 1]
+        model = build_model(self.model, seed=context.seed)
+        trained = train(
+            model,
+            self.optimizer.build(model),
+            iter(training),
+            Recipe(updates=self.updates, schedule=self.schedule, clip=self.clip, evaluate_every=self.evaluate_every),
+            evaluation=lambda: evaluation_batches(held_out, length=self.length, batch=self.batch),
+            report=report,
+        )
+        report("peak_rss_bytes", peak_rss_bytes())
+        if trained.diverged:
+            return Result(notes={"diverged": True}, spent={"updates": trained.updates})
+        sha256 = save_checkpoint(context.checkpoint(self), model, {"task": self.plain(), "seed": context.seed, "code": context.code})
+        return Result(
+            outputs={"weights": sha256},
+            spent={
+                "updates": trained.updates,
+                "training_tokens": trained.training_tokens,
+                "evaluation_tokens": trained.evaluation_tokens,
+                "parameters": parameter_count(self.model),
+            },
+        )
