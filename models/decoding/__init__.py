@@ -1,0 +1,1 @@
+"""Decoding: pure functions over the small protocol of `models.decoding.base`."""
