@@ -1,0 +1,55 @@
+"""How many pairs a question needs, and how many questions a number of pairs can answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from harness.statistics.signed_rank import null_cdf, smallest_reachable_p
+
+MINIMUM_ROUNDS = 10
+_EFFICIENCY = 3 / math.pi  # of the signed-rank test against the t test on normal data (Lehmann 1975, §4.2)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Adjusted p of every member of a family (Holm 1979): reject those at most α, in the order they came in."""
+    adjusted: dict[str, float] = {}
+    running = 0.0
+    for place, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        running = max(running, min(1.0, (len(p_values) - place) * p_values[name]))
+        adjusted[name] = running
+    return {name: adjusted[name] for name in p_values}
+
+
+def largest_family(n: int, *, alpha: float = 0.05) -> int:
+    """The largest family in which n pairs can still reject after Holm; 0 where they never can."""
+    return math.floor(alpha / smallest_reachable_p(n))
+
+
+def rounds_needed(sigma: float, margin: float) -> int:
+    """Rounds after which two equal arms come out equivalent within ± margin with probability about 0.8.
+
+    `sigma` is the SD of within-round log ratios, `margin` relative (0.05 for 5 %). n = max(10, ⌈9 σ² / ln²(1+m)⌉):
+    (z₀.₉₅ + z₀.₉)² = 8.57, divided by the efficiency 0.955 of the signed-rank test.
+    """
+    if sigma < 0 or margin <= 0:
+        raise ValueError(f"needs sigma ≥ 0 and margin > 0, not {sigma} and {margin}")
+    return max(MINIMUM_ROUNDS, math.ceil(9 * sigma**2 / math.log1p(margin) ** 2))
+
+
+def smallest_detectable(n: int, sigma: float) -> float:
+    """The shift that the 95 % interval of n normal pairs of SD `sigma` excludes from 0 with probability about 0.8.
+
+    σ (t₁₋ₐ + t₀.₈) / √(0.955 n), n − 1 degrees of freedom, where a is half the size that the discrete test attains
+    (0.031 for 6 pairs, 0.049 for 10). Simulated, the power is 0.79 to 0.81 from 7 pairs on and 0.73 for 6; below 6
+    nothing can be seen: inf.
+    """
+    attainable = 2 * null_cdf(n)
+    reached = attainable[attainable <= 0.05]
+    if reached.size == 0:
+        return math.inf
+    from scipy.special import stdtrit  # half a second that most commands need not pay
+
+    size = float(reached[-1])
+    quantiles = float(stdtrit(n - 1, 1 - size / 2)) + float(stdtrit(n - 1, 0.8))
+    return sigma * quantiles / math.sqrt(_EFFICIENCY * n)

@@ -1,0 +1,97 @@
+"""Values that have an order: a trend over the levels of a condition, and drift over the rounds of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+
+from harness.statistics.paired import PairedEstimate, Pairs, as_values, differences, paired_estimate
+from harness.statistics.signed_rank import Floats
+
+Level = TypeVar("Level", bound=float)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The change from one level of the condition to the next."""
+
+    low: float
+    high: float
+    change: PairedEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How an effect grows with a condition: the slope per doubling, and each step between adjacent levels."""
+
+    slope: PairedEstimate
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Rank correlation of n values with their order, and its two-sided p."""
+
+    n: int
+    tau: float
+    p: float
+
+
+def trend(rounds: Mapping[int, Mapping[Level, float]]) -> Trend:
+    """The trend of `rounds[round][condition]` over log₂(condition): one least-squares slope a round, then their estimate.
+
+    Raises ValueError unless every round has the same two or more positive levels, each with a finite value.
+    """
+    levels = sorted(next(iter(rounds.values()), {}))
+    if len(levels) < 2 or levels[0] <= 0:
+        raise ValueError(f"a trend needs two or more positive levels, not {levels}")
+    for key, values in rounds.items():
+        if sorted(values) != levels:
+            raise ValueError(f"round {key} has the levels {sorted(values)}, others have {levels}")
+        if not all(map(math.isfinite, values.values())):
+            raise ValueError(f"a slope needs finite values, and round {key} has others")
+    columns = {level: {key: values[level] for key, values in rounds.items()} for level in levels}
+    return Trend(
+        slope=paired_estimate({key: _slope(values, levels) for key, values in rounds.items()}),
+        steps=tuple(
+            Step(low, high, paired_estimate(differences(columns[high], columns[low])))
+            for low, high in pairwise(levels)
+        ),
+    )
+
+
+def _slope(values: Mapping[Level, float], levels: list[Level]) -> float:
+    x = np.log2(levels)
+    weights = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
+    return float(np.sum(weights * np.array([values[level] for level in levels])))
+
+
+def drift(values: Pairs) -> Drift:
+    """Whether the values, keyed by their place in the order of execution, rise or fall along it.
+
+    Kendall's tau with its exact null distribution (Mann 1945; Kendall 1938, §4). A tie counts against both directions.
+    """
+    ordered = as_values(dict(sorted(values.items())))
+    n = ordered.size
+    i, j = np.triu_indices(n, k=1)
+    rising, falling = (
+        int(np.count_nonzero(side)) for side in (ordered[j] > ordered[i], ordered[j] < ordered[i])
+    )
+    pairs = i.size
+    tau = (rising - falling) / pairs if pairs else 0.0
+    p = min(1.0, 2 * float(_inversions_cdf(n)[pairs - max(rising, falling)]))
+    return Drift(n=n, tau=tau, p=p)
+
+
+def _inversions_cdf(n: int) -> Floats:
+    """P(inversions ≤ k) of a random permutation of n, k = 0 … n(n−1)/2."""
+    probability = np.ones(1)
+    for size in range(2, n + 1):
+        probability = np.convolve(probability, np.full(size, 1 / size))
+    cdf: Floats = np.cumsum(probability)
+    return cdf

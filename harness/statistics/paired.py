@@ -1,0 +1,152 @@
+"""Paired comparison of an arm with its baseline: one value a pair, a pair being a timing round or a seed.
+
+The pairs come as a mapping from the round or seed to its one value, so that repeated measurements inside a round cannot
+be taken for replicates: summarise them first (validity.md, "The likely bugs").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.statistics.signed_rank import (
+    Floats,
+    Interval,
+    hodges_lehmann,
+    signed_rank_interval,
+    signed_rank_p,
+)
+
+Pairs = Mapping[int, float]
+
+_EXACT_FLIPS = 40
+_SAMPLED_FLIPS = 99_999
+
+
+@dataclass(frozen=True, slots=True)
+class PairedEstimate:
+    """What n pairs say about the centre of their differences; decided by `ci95`, `ci90` and `p`, never by `t95`."""
+
+    n: int
+    estimate: float
+    ci95: Interval
+    ci90: Interval
+    p: float
+    t95: Interval
+
+
+def differences(arm: Pairs, baseline: Pairs) -> dict[int, float]:
+    """arm − baseline for each pair; two equal infinities (both diverged) are a tie, 0.
+
+    Raises ValueError where a pair lacks one side: a lost row must not quietly narrow anything.
+    """
+    _same_pairs(arm, baseline)
+    return {key: _minus(arm[key], baseline[key]) for key in arm}
+
+
+def log_ratios(arm: Pairs, baseline: Pairs) -> dict[int, float]:
+    """ln(arm / baseline) for each pair of positive values, +inf being a miss. Errors as in `differences`."""
+    _same_pairs(arm, baseline)
+    for name, side in (("arm", arm), ("baseline", baseline)):
+        for key, value in side.items():
+            if not value > 0:
+                raise ValueError(f"a ratio needs positive values, but pair {key} of the {name} is {value}")
+    return {key: _minus(math.log(arm[key]), math.log(baseline[key])) for key in arm}
+
+
+def paired_estimate(pairs: Pairs) -> PairedEstimate:
+    """Hodges-Lehmann estimate of paired differences with exact signed-rank intervals and p.
+
+    Swapping the arms (negating every difference) mirrors the result exactly. Raises ValueError on no pairs or NaN.
+    """
+    values = as_values(pairs)
+    return PairedEstimate(
+        n=values.size,
+        estimate=hodges_lehmann(values),
+        ci95=signed_rank_interval(values, level=0.95),
+        ci90=signed_rank_interval(values, level=0.90),
+        p=signed_rank_p(values),
+        t95=t_interval(pairs, level=0.95),
+    )
+
+
+def equivalent(estimate: PairedEstimate, margin: float) -> bool:
+    """Two one-sided tests at 5 % (Schuirmann 1987): the 90 % interval lies inside ± margin.
+
+    For a relative margin m on log ratios the margin is ln(1 + m).
+    """
+    if not margin > 0:
+        raise ValueError(f"an equivalence margin must be positive, not {margin}")
+    return estimate.ci90.inside(-margin, margin)
+
+
+def t_interval(pairs: Pairs, *, level: float) -> Interval:
+    """Student's interval for the mean difference; unbounded for one pair or any infinity. A diagnostic."""
+    values = as_values(pairs)
+    n = values.size
+    if n < 2 or not np.isfinite(values).all():
+        return Interval(-math.inf, math.inf, level)
+    from scipy.special import stdtrit  # half a second that most commands need not pay
+
+    mean = float(np.mean(values))
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Interval(mean - half, mean + half, level)
+
+
+def sign_flip_p(pairs: Pairs, *, seed: int = 0) -> float:
+    """Two-sided p of the mean difference among all 2ⁿ choices of signs (Fisher 1935, §21).
+
+    Exact up to 40 pairs (sums of two halves, matched by sorting); beyond, the Monte Carlo p of 99,999 seeded flips,
+    itself a valid test. Infinities weigh more than all finite values together.
+    """
+    values = _tame_infinities(as_values(pairs))
+    observed = abs(float(np.sum(values)))
+    least = observed - 1e-9 * float(np.sum(np.abs(values)))  # sums equal but for rounding count as equal
+    if values.size > _EXACT_FLIPS:
+        signs = (
+            np.random.default_rng(seed).integers(0, 2, (_SAMPLED_FLIPS, values.size), dtype=np.int8) * 2 - 1
+        )
+        extreme = int(np.count_nonzero(np.abs(signs @ values) >= least))
+        return (1 + extreme) / (1 + _SAMPLED_FLIPS)
+    half = values.size // 2
+    left, right = _signed_sums(values[:half]), np.sort(_signed_sums(values[half:]))
+    at_least = right.size - np.searchsorted(right, least - left, side="left")
+    return min(1.0, 2 * int(np.sum(at_least)) / 2**values.size)
+
+
+def as_values(pairs: Pairs) -> Floats:
+    """The values of the pairs, (n,); ValueError on none or NaN."""
+    values = np.fromiter(pairs.values(), dtype=np.float64, count=len(pairs))
+    if values.size == 0:
+        raise ValueError("no pairs to compare")
+    if np.isnan(values).any():
+        bad = next(key for key, value in pairs.items() if math.isnan(value))
+        raise ValueError(f"the value of pair {bad} is NaN; a diverged run counts as inf")
+    return values
+
+
+def _same_pairs(arm: Pairs, baseline: Pairs) -> None:
+    alone = sorted(arm.keys() ^ baseline.keys())
+    if alone:
+        raise ValueError(f"pairs with one side missing: {', '.join(map(str, alone))}")
+
+
+def _minus(a: float, b: float) -> float:
+    return 0.0 if a == b else a - b
+
+
+def _tame_infinities(values: Floats) -> Floats:
+    finite = np.isfinite(values)
+    if finite.all():
+        return values
+    return np.where(finite, values, np.sign(values) * (1 + 2 * np.sum(np.abs(values[finite]))))
+
+
+def _signed_sums(values: Floats) -> Floats:
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums

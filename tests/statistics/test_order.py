@@ -1,0 +1,97 @@
+"""Trend over a condition and drift over rounds against closed forms and brute force."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from harness.statistics import drift, trend
+
+
+def test_trend_of_an_exact_line_is_its_slope_per_doubling() -> None:
+    rounds = {r: {16: 1.0 + r, 64: 2.0 + r, 256: 3.0 + r} for r in range(7)}
+    result = trend(rounds)
+    assert result.slope.estimate == pytest.approx(0.5)
+    assert result.slope.ci95.low > 0
+    assert [(step.low, step.high) for step in result.steps] == [(16, 64), (64, 256)]
+    assert [step.change.estimate for step in result.steps] == [1.0, 1.0]
+
+
+def test_each_round_has_one_slope_the_least_squares_one() -> None:
+    rng = np.random.default_rng(0)
+    levels = [8.0, 16.0, 128.0]
+    rounds = {r: dict(zip(levels, rng.normal(size=3), strict=True)) for r in range(9)}
+    slopes = [np.polyfit([3, 4, 7], [values[level] for level in levels], 1)[0] for values in rounds.values()]
+    result = trend(rounds)
+    assert result.slope.n == 9
+    assert result.slope.t95.low == pytest.approx(
+        np.mean(slopes) - 2.306004 * np.std(slopes, ddof=1) / 3, abs=1e-5
+    )
+    assert result.slope.ci95.low == pytest.approx(
+        sorted((a + b) / 2 for a, b in itertools.combinations_with_replacement(slopes, 2))[5]
+    )
+
+
+def test_a_rise_with_a_fall_in_it_shows_in_its_step() -> None:
+    noise = [0.0, 0.01, -0.01, 0.02, -0.02, 0.03]
+    result = trend({r: {2: 0.0, 4: 5.0, 8: 4.0 + e, 16: 9.0} for r, e in enumerate(noise)})
+    assert result.slope.ci95.low > 0
+    assert result.steps[1].change.ci95.high < 0
+
+
+@pytest.mark.parametrize(
+    ("rounds", "message"),
+    [
+        ({0: {16: 1.0}}, "two or more"),
+        ({}, "two or more"),
+        ({0: {0: 1.0, 2: 1.0}}, "positive levels"),
+        ({0: {1: 1.0, 2: 1.0}, 1: {1: 1.0, 4: 1.0}}, "round 1 has the levels"),
+        ({0: {1: 1.0, 2: 1.0}, 3: {1: 1.0, 2: math.inf}}, "round 3 has others"),
+    ],
+)
+def test_what_has_no_slope_is_refused(rounds: dict[int, dict[float, float]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        trend(rounds)
+
+
+def test_drift_p_is_that_of_all_orders() -> None:
+    values = [1.0, 3.0, 2.0, 5.0, 4.0, 6.0]
+
+    def score(order: Sequence[float]) -> int:
+        return sum(np.sign(b - a) for a, b in itertools.combinations(order, 2))
+
+    scores = [abs(score(order)) for order in itertools.permutations(values)]
+    result = drift(dict(enumerate(values)))
+    assert result.p == pytest.approx(np.mean(np.array(scores) >= abs(score(values))))
+    assert result.tau == pytest.approx(11 / 15)
+
+
+def test_drift_agrees_with_scipy() -> None:
+    values = np.random.default_rng(4).normal(size=20) + 0.08 * np.arange(20)
+    expected = kendalltau(np.arange(20), values, method="exact")
+    result = drift(dict(enumerate(values)))
+    assert (result.tau, result.p) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+def test_drift_follows_the_order_of_the_keys_and_mirrors() -> None:
+    values = dict(enumerate([0.1, 0.4, 0.2, 0.8, 0.9, 1.1, 1.0]))
+    shuffled = {key: values[key] for key in (3, 0, 6, 1, 5, 2, 4)}
+    falling = drift({key: -value for key, value in values.items()})
+    assert drift(shuffled) == drift(values)
+    assert (falling.tau, falling.p) == (-drift(values).tau, drift(values).p)
+
+
+def test_drift_needs_an_order_and_differences() -> None:
+    assert drift({0: 3.0}).p == 1
+    assert drift(dict.fromkeys(range(8), 2.0)).p == 1
+    assert drift({i: float(i) for i in range(5)}).p == pytest.approx(2 / math.factorial(5))
+
+
+def test_drift_is_found_as_often_as_its_level_says() -> None:
+    rng = np.random.default_rng(12)
+    found = np.mean([drift(dict(enumerate(rng.normal(size=10)))).p <= 0.05 for _ in range(2000)])
+    assert found <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 2000)
+    assert found >= 0.02
