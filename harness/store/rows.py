@@ -1,0 +1,168 @@
+"""What the store gives back: small frozen records, a field a column.
+
+Columns that hold a document of another room (`study_json`, `spec_json`) stay text, for that room to parse; plain
+mappings (environment, provenance, condition, outputs, spent, notes) are decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+TrialStatus = Literal["running", "finished", "failed", "superseded"]
+
+
+def now() -> str:
+    """The time of day in UTC, ISO 8601 with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What makes two runs comparable as one. `plant` names a bug planted on purpose: such runs stay apart from honest ones."""
+
+    study_digest: str
+    scale: str
+    code_digest: str
+    environment_digest: str
+    plant: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """12 hexadecimal digits."""
+        parts = [self.study_digest, self.scale, self.code_digest, self.environment_digest, self.plant]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A study at a scale, by one code, in one environment. The id is the identity's digest and an ordinal."""
+
+    id: str
+    ordinal: int
+    study: str
+    scale: str
+    study_digest: str
+    code_digest: str
+    environment_digest: str
+    plant: str | None
+    study_json: str
+    study_source: str
+    environment: dict[str, Any]
+    expected_trials: int
+    created_at: str
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(
+            study_digest=self.study_digest,
+            scale=self.scale,
+            code_digest=self.code_digest,
+            environment_digest=self.environment_digest,
+            plant=self.plant,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One invocation of the driver; `ended_at` is None while it works, and for good if it died."""
+
+    id: int
+    run_id: str
+    started_at: str
+    ended_at: str | None
+    host: str
+    pid: int
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRow:
+    """One attempt at a trial. `position` is the order in which it ran, `seconds` the wall time of its process."""
+
+    id: int
+    run_id: str
+    session_id: int
+    spec_id: str
+    purpose: str
+    task: str
+    arm: str
+    condition: dict[str, str]
+    seed: int
+    round: int
+    position: int
+    attempt: int
+    status: TrialStatus
+    started_at: str
+    seconds: float | None
+    spec_json: str
+    outputs: dict[str, str]
+    spent: dict[str, float]
+    notes: dict[str, Any]
+    error: str | None
+    traceback: str | None
+    nvml_reason: str | None
+
+
+class SampleRow(NamedTuple):
+    trial_id: int
+    metric: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    """One comparison of an invariant; the fields are those of `harness.invariants.base.Check`."""
+
+    trial_id: int
+    case: str
+    precision: str
+    passed: bool
+    deviation: float
+    tolerance: float
+    compared: int
+    skipped: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryRow:
+    """One look at a trial from outside; the fields are those of `harness.telemetry.host.TelemetrySample`.
+
+    `source` names what was asked: `psutil`, or `psutil+nvml` where the GPU was read too.
+    """
+
+    trial_id: int
+    source: str
+    t_seconds: float
+    rss_bytes: int
+    cpu_percent: float | None
+    threads: int
+    load: float
+    swap_in_bytes: int
+    swap_out_bytes: int
+    cpu_mhz: float | None
+    gpu_memory_bytes: int | None
+    gpu_utilisation: float | None
+    gpu_process_bytes: int | None
+    gpu_temperature_c: int | None
+    gpu_sm_clock_mhz: int | None
+    gpu_throttling: list[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A trained model on disk, addressed by the content of the recipe that made it. `sha256` is the file's."""
+
+    id: str
+    spec_json: str
+    seed: int
+    code_digest: str
+    sha256: str
+    path: str
+    trial_id: int
+    made_at: str = field(default_factory=now)
