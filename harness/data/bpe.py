@@ -1,0 +1,141 @@
+"""Byte-pair encoding through sentencepiece, made exact.
+
+sentencepiece alone does not give every text back: it writes a space as U+2581 and so reads that character as a space, its
+trainer takes a line end for the end of a sentence, and its special tokens have names that text may hold. Here U+2581 is
+encoded as its three bytes, a line end is always the byte token of its own (no learnt piece holds one, so lines can be encoded
+apart), special tokens have names with a line end in them, and decoding joins the bytes that each id stands for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sentencepiece
+
+from harness.config import digest
+from harness.data.cache import cache_dir, read_checksummed, write_checksummed
+from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, BpeConfig
+from harness.errors import CorpusError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.data.content import Corpus
+
+UNK_ID = 3  # sentencepiece demands one; with byte fallback nothing is ever unknown
+SPACE_MARK = "\u2581"
+SAMPLE_CHARACTERS = 20_000_000
+LINE_CHARACTERS = 4_000  # sentencepiece takes more than linear time in the length of a line
+
+_LINES = re.compile(rf"{SPACE_MARK}|[^\n{SPACE_MARK}]{{1,{LINE_CHARACTERS}}}\n?|\n")
+_BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
+
+# Everything that decides what is learnt, and so part of the key in the cache.
+TRAINING: dict[str, Any] = {
+    "model_type": "bpe",
+    "byte_fallback": True,
+    "normalization_rule_name": "identity",
+    "add_dummy_prefix": False,
+    "remove_extra_whitespaces": False,
+    "allow_whitespace_only_pieces": True,
+    "character_coverage": 0.9995,
+    "max_sentence_length": 4 * LINE_CHARACTERS + 4,  # in bytes; longer ones would be left out in silence
+    "num_threads": 1,  # the count is written into the model, whose bytes must not depend on the machine
+    "pad_id": PAD_ID,
+    "bos_id": BOS_ID,
+    "eos_id": EOS_ID,
+    "unk_id": UNK_ID,
+    "pad_piece": "<\npad>",
+    "bos_piece": "<\nbos>",
+    "eos_piece": "<\neos>",
+    "unk_piece": "<\nunk>",
+}
+
+
+def bpe_tokenizer(config: BpeConfig, corpus: Corpus) -> BpeTokenizer:
+    """The tokenizer learnt from the training split of `corpus`, from the cache where it was learnt before."""
+    key = digest(
+        {
+            "corpus": corpus.digest,
+            "vocab_size": config.vocab_size,
+            "training": TRAINING,
+            "sample": [SAMPLE_CHARACTERS, LINE_CHARACTERS],
+            "sentencepiece": sentencepiece.__version__,
+        }
+    )
+    path = cache_dir() / "tokenizers" / key
+    model = read_checksummed(path)
+    if model is None:
+        model = train(corpus.sentences("train"), vocab_size=config.vocab_size, what=corpus.name)
+        write_checksummed(path, model)
+    return BpeTokenizer(model)
+
+
+def train(lines: Sequence[str], *, vocab_size: int, what: str) -> bytes:
+    """A sentencepiece model; the same bytes for the same lines. CorpusError, naming `what`: unfit for `vocab_size`."""
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=training_sample(lines),
+            model_writer=model,
+            vocab_size=vocab_size,
+            minloglevel=2,
+            **TRAINING,
+        )
+    except RuntimeError as error:
+        reason = str(error).rsplit("] ", 1)[-1].strip().rstrip(".") or "it has no text"
+        raise CorpusError(
+            f"no tokenizer of {vocab_size} tokens can be learnt from {what!r}: {reason}"
+        ) from error
+    return model.getvalue()
+
+
+def training_sample(lines: Sequence[str]) -> Iterator[str]:
+    """At most about SAMPLE_CHARACTERS of `lines`, evenly spread over them, in pieces that the trainer takes."""
+    step = -(-sum(map(len, lines)) // SAMPLE_CHARACTERS) or 1
+    for line in lines[::step]:
+        # A learnt piece spelt like a byte token would take its place.
+        for part in _BYTE_PIECE.split(line):
+            for start in range(0, len(part), LINE_CHARACTERS):
+                yield part[start : start + LINE_CHARACTERS].replace("\n", " ")
+
+
+class BpeTokenizer:
+    """A sentencepiece model, whose pieces are taken for the bytes that they stand for."""
+
+    def __init__(self, model: bytes) -> None:
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.vocab_size: int = self._processor.vocab_size()
+        self.digest = hashlib.sha256(model).hexdigest()
+        self._bytes = [self._bytes_of(index) for index in range(self.vocab_size)]
+        first_byte_id = self._processor.piece_to_id("<0x00>")
+        self._mark_ids = np.array([first_byte_id + byte for byte in SPACE_MARK.encode()], dtype=np.int32)
+
+    def _bytes_of(self, index: int) -> bytes:
+        piece: str = self._processor.id_to_piece(index)
+        if self._processor.is_byte(index):
+            return bytes([int(piece[3:5], 16)])
+        special = self._processor.is_control(index) or self._processor.is_unknown(index)
+        return b"" if special else piece.replace(SPACE_MARK, " ").encode()
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self.encode_array(text).tolist()
+        return ids
+
+    def encode_array(self, text: str) -> NDArray[np.int32]:
+        lines = _LINES.findall(text)
+        encoded = self._processor.encode(lines, out_type="numpy", num_threads=-1 if len(lines) > 1000 else 1)
+        if SPACE_MARK in text:
+            encoded = [
+                self._mark_ids if line == SPACE_MARK else ids
+                for line, ids in zip(lines, encoded, strict=True)
+            ]
+        return np.concatenate([np.empty(0, dtype=np.int32), *encoded])
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return b"".join(map(self._bytes.__getitem__, ids)).decode(errors="replace")

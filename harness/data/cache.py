@@ -1,0 +1,112 @@
+"""The cache directory, and files that are either whole or not there.
+
+<cache>/corpora/<name>/      files of a named corpus, verified against the registry whenever they are read
+<cache>/hf/<key>/            splits of a Hugging Face data set
+<cache>/tokenizers/<key>     trained tokenizers        (these three end with their own SHA-256)
+<cache>/tokens/<key>         tokenised splits
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from platformdirs import user_cache_dir
+
+from harness.errors import CorpusError
+
+TRAILER = hashlib.sha256().digest_size
+UNFINISHED = ".unfinished-"
+
+
+def cache_dir() -> Path:
+    """`HARNESS_CACHE`, or the user's cache directory of this platform; it need not exist yet."""
+    chosen = os.environ.get("HARNESS_CACHE")
+    return Path(chosen).expanduser().absolute() if chosen else Path(user_cache_dir("transformer-harness"))
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn any OSError of the block into one line that names what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = "set HARNESS_CACHE to a directory that can be written and has room"
+        raise CorpusError(f"cannot write {error.filename or path}: {reason}", hint=hint) from error
+
+
+def sync_directory(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """A temporary directory inside `folder`, for one process at a time, gone when the block ends.
+
+    A killed process cannot clean up, but it loses its lock: whatever lies here once the lock is held is litter.
+    """
+    with writing(folder), contextlib.ExitStack() as stack:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = stack.enter_context((folder / ".lock").open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for litter in folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(litter, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder, ignore_cleanup_errors=True) as work:
+            yield Path(work)
+
+
+def install(folder: Path, target: Path) -> None:
+    """Move a finished `folder` to `target`, in one rename; call inside `unfinished`, with `folder` in it."""
+    sync_directory(folder)
+    if target.exists():
+        target.rename(folder.with_name(f"{folder.name}.replaced"))
+    folder.rename(target)
+    sync_directory(target.parent)
+
+
+def write_checksummed(path: Path, payload: bytes) -> None:
+    """Write `payload` and its SHA-256 atomically; of two processes that write the same path, either may win."""
+    with unfinished(path.parent) as work:
+        with (work / path.name).open("wb") as file:
+            file.write(payload)
+            file.write(hashlib.sha256(payload).digest())
+            file.flush()
+            os.fsync(file.fileno())
+        (work / path.name).replace(path)
+        sync_directory(path.parent)
+
+
+def read_checksummed(path: Path) -> bytes | None:
+    """What `write_checksummed` wrote, or None where there is nothing whole: it can be made again."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    payload, checksum = content[:-TRAILER], content[-TRAILER:]
+    return payload if hashlib.sha256(payload).digest() == checksum else None
+
+
+def read_verified(path: Path, sha256: str, *, what: str, hint: str) -> bytes:
+    """The bytes of `path`; CorpusError where it cannot be read or its SHA-256 is another."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{what}: cannot read {path}: {error.strerror or error}", hint=hint) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise CorpusError(
+            f"{what}: {path} is damaged: sha256 {found[:12]}…, expected {sha256[:12]}…", hint=hint
+        )
+    return content

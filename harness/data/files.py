@@ -1,0 +1,167 @@
+"""A user's own files: .txt and .txt.gz as running text, .tsv and .jsonl by column."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.config import digest
+from harness.data.cache import read_verified
+from harness.data.content import Content, Corpus
+from harness.data.registry import Column, FilesCorpus
+from harness.data.rows import Row, as_content, held_out_rows
+from harness.data.splits import SPLITS, running_split
+from harness.errors import CorpusError, Location, did_you_mean
+
+RUNNING_TEXT = (".txt", ".txt.gz")
+TABLES = (".tsv", ".jsonl")
+
+
+def files_corpus(config: FilesCorpus) -> Corpus:
+    """The corpus in `config`'s files. CorpusError: as `load_corpus` says, naming the file and the place in it."""
+    given = {"train": config.files or config.train, "valid": config.valid, "test": config.test}
+    for path in (path for paths in given.values() for path in paths):
+        _check_format(Path(path), config)
+    sha256 = {path: _sha256(Path(path)) for paths in given.values() for path in paths}
+    fractions = config.fractions
+    shares = {"train": 1.0, "valid": fractions.valid, "test": fractions.test}
+    splits = tuple(split for split in SPLITS if (shares[split] > 0.0 if config.files else given[split]))
+
+    def read(split: str) -> Content:
+        paths = [Path(path) for path in (config.files or given[split])]
+        if config.column is None and config.source is None:
+            texts = [_text(path, sha256[str(path)]) for path in paths]
+            return "".join(running_split(t, split, fractions=fractions) if config.files else t for t in texts)
+        rows = [row for path in paths for row in _rows(path, sha256[str(path)], config)]
+        chosen = held_out_rows(rows, split, fractions=fractions) if config.files else rows
+        return as_content(chosen, paired=config.source is not None)
+
+    content = {split: [sha256[path] for path in paths] for split, paths in given.items()}
+    settings = config.model_dump(mode="json", include={"column", "source", "target", "fractions"})
+    return Corpus(
+        name=(config.files or config.train)[0],
+        kind="pairs" if config.source is not None else "text",
+        digest=digest({"files": content, "divided": not config.files, "settings": settings}),
+        splits=splits,
+        read=read,
+    )
+
+
+def _check_format(path: Path, config: FilesCorpus) -> None:
+    columns = config.column is not None or config.source is not None
+    if path.name.endswith(RUNNING_TEXT):
+        if columns:
+            raise CorpusError(
+                "running text has no columns",
+                at=Location(str(path)),
+                hint="columns are for " + " and ".join(TABLES),
+            )
+    elif not path.name.endswith(TABLES):
+        known = ", ".join(RUNNING_TEXT + TABLES)
+        raise CorpusError(
+            f"unknown kind of file {path.suffix or path.name!r}",
+            at=Location(str(path)),
+            hint=f"known: {known}",
+        )
+    elif not columns:
+        raise CorpusError(
+            "which column holds the text?", at=Location(str(path)), hint="give column, or source and target"
+        )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        hint = f"relative paths start at {Path.cwd()}"
+        raise CorpusError(
+            f"cannot read: {error.strerror or error}", at=Location(str(path)), hint=hint
+        ) from error
+
+
+def _text(path: Path, sha256: str) -> str:
+    content = read_verified(path, sha256, what="own text", hint="it changed while it was in use; start again")
+    if path.name.endswith(".gz"):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise CorpusError(
+                f"not a whole gzip file: {error}", at=Location(str(path)), hint="compress it again"
+            ) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        hint = "save it as UTF-8, for instance with iconv"
+        raise CorpusError(f"not UTF-8 at byte {error.start}", at=Location(str(path)), hint=hint) from error
+    if not text.strip():
+        raise CorpusError("the file is empty", at=Location(str(path)))
+    return text
+
+
+def _rows(path: Path, sha256: str, config: FilesCorpus) -> Iterator[Row]:
+    columns = [column for column in (config.column, config.source, config.target) if column is not None]
+    text = _text(path, sha256)
+    # Lines end at \n alone: str.splitlines would also break at U+2028 and other characters that text may hold.
+    lines = [
+        (number, line.removesuffix("\r"))
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
+    ]
+    return _tsv_rows(path, lines, columns) if path.suffix == ".tsv" else _jsonl_rows(path, lines, columns)
+
+
+def _tsv_rows(path: Path, lines: list[tuple[int, str]], columns: list[Column]) -> Iterator[Row]:
+    header = lines[0][1].split("\t")
+    named = [column for column in columns if isinstance(column, str)]
+    for column in named:
+        if column not in header:
+            raise _no_column(column, header, Location(str(path), lines[0][0]))
+    places = [header.index(column) if isinstance(column, str) else column - 1 for column in columns]
+    for number, line in lines[1:] if named else lines:
+        cells = line.split("\t")
+        if len(cells) <= max(places):
+            raise CorpusError(
+                f"{len(cells)} columns, and column {max(places) + 1} was asked for",
+                at=Location(str(path), number),
+            )
+        yield tuple(cells[place] for place in places)
+
+
+def _jsonl_rows(path: Path, lines: list[tuple[int, str]], columns: list[Column]) -> Iterator[Row]:
+    for number, line in lines:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise CorpusError(
+                f"not JSON: {error.msg}", at=Location(str(path), number, error.colno)
+            ) from error
+        if not isinstance(row, dict):
+            raise CorpusError("not a JSON object", at=Location(str(path), number))
+        for column in columns:
+            if column not in row:
+                raise _no_column(column, row, Location(str(path), number))
+        cells = tuple(row[column] for column in columns)
+        for column, cell in zip(columns, cells, strict=True):
+            _check_text(cell, column, Location(str(path), number))
+        yield cells
+
+
+def _check_text(cell: object, column: Column, at: Location) -> None:
+    if not isinstance(cell, str):
+        raise CorpusError(f"column {column!r} holds {type(cell).__name__}, not text", at=at)
+    try:
+        cell.encode()
+    except UnicodeEncodeError as error:  # JSON can write half of a surrogate pair, UTF-8 cannot
+        raise CorpusError(
+            f"column {column!r} has half a surrogate pair at character {error.start}", at=at
+        ) from error
+
+
+def _no_column(column: Column, known: object, at: Location) -> CorpusError:
+    names = [str(name) for name in known] if isinstance(known, (list, dict)) else []
+    return CorpusError(f"no column {column!r}", at=at, hint=did_you_mean(str(column), names))

@@ -1,0 +1,86 @@
+"""Reading the named corpora; every cached file is verified by hash as it is read."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+from functools import partial
+
+from harness.config import digest
+from harness.data.cache import read_verified
+from harness.data.catalogue import Entry
+from harness.data.content import Corpus, Pair, Vectors
+from harness.data.fetch import corpus_dir, python_docs_path
+from harness.data.splits import Fractions, stable_split
+
+TATOEBA_HELD_OUT = Fractions(valid=1 / 60, test=1 / 60)  # about 2,000 English sentences each
+PYTHON_DOCS_HELD_OUT = Fractions(valid=0.1, test=0.1)
+
+
+def named_corpus(entry: Entry) -> Corpus:
+    """The corpus of `entry`, which must have been fetched. Reading it raises CorpusError on a damaged file."""
+    make = {
+        "wikitext-2": _wikitext,
+        "tatoeba-en-es": _tatoeba,
+        "glove-6b-50d": _glove,
+        "python-docs": _python_docs,
+    }
+    return make[entry.name](entry)
+
+
+def _wikitext(entry: Entry) -> Corpus:
+    def read(split: str) -> str:
+        return gzip.decompress(_file(entry, f"{split}.raw.gz")).decode()
+
+    return Corpus(
+        name=entry.name, kind=entry.kind, digest=_files_digest(entry), splits=entry.splits, read=read
+    )
+
+
+def _tatoeba(entry: Entry) -> Corpus:
+    """Rows are sorted by length and one source has several translations: all pairs of a source stay in one split."""
+
+    def read(split: str) -> list[Pair]:
+        rows = (row.split("\t") for row in _file(entry, "spa.tsv").decode().split("\n") if row)
+        pairs = (Pair(source, target, attribution) for source, target, attribution in rows)
+        return [pair for pair in pairs if divide(pair.source) == split]
+
+    divide = partial(stable_split, salt=entry.name, fractions=TATOEBA_HELD_OUT)
+    identity = digest({"files": _files_digest(entry), "held_out": TATOEBA_HELD_OUT.plain()})
+    return Corpus(name=entry.name, kind=entry.kind, digest=identity, splits=entry.splits, read=read)
+
+
+def _glove(entry: Entry) -> Corpus:
+    def read(_split: str) -> Vectors:
+        import numpy as np
+
+        text = bz2.decompress(_file(entry, "glove.6B.50d.txt.bz2")).decode()
+        rows = [line.partition(" ") for line in text.split("\n") if line]
+        values = np.fromstring(" ".join(numbers for _, _, numbers in rows), dtype=np.float32, sep=" ")
+        return Vectors([word for word, _, _ in rows], values.reshape(len(rows), -1))
+
+    return Corpus(
+        name=entry.name, kind=entry.kind, digest=_files_digest(entry), splits=entry.splits, read=read
+    )
+
+
+def _python_docs(entry: Entry) -> Corpus:
+    python_docs_path()  # raises where this Python has none
+    from pydoc_data.topics import topics
+
+    def read(split: str) -> str:
+        return "\n\n".join(topics[topic] for topic in sorted(topics) if divide(topic) == split)
+
+    divide = partial(stable_split, salt=entry.name, fractions=PYTHON_DOCS_HELD_OUT)
+    identity = digest({"topics": dict(topics), "held_out": PYTHON_DOCS_HELD_OUT.plain()})
+    return Corpus(name=entry.name, kind=entry.kind, digest=identity, splits=entry.splits, read=read)
+
+
+def _file(entry: Entry, name: str) -> bytes:
+    sha256 = next(file.sha256 for file in entry.files if file.name == name)
+    hint = f"run `harness data fetch {entry.name}` to replace it"
+    return read_verified(corpus_dir(entry.name) / name, sha256, what=f"corpus {entry.name!r}", hint=hint)
+
+
+def _files_digest(entry: Entry) -> str:
+    return digest({file.name: file.sha256 for file in entry.files})

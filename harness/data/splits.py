@@ -1,0 +1,50 @@
+"""Which split a document belongs to: by a stable hash where documents stand apart, by position where text runs on."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from harness.config import Config
+
+SPLITS = ("train", "valid", "test")
+
+
+class Fractions(Config):
+    """How much is held out for validation and for test, each at least 0 and together at most a half."""
+
+    valid: float = Field(default=0.05, ge=0.0)
+    test: float = Field(default=0.05, ge=0.0)
+
+    @model_validator(mode="after")
+    def _leaves_training_text(self) -> Self:
+        if self.valid + self.test > 0.5:
+            raise ValueError(
+                f"valid {self.valid:g} and test {self.test:g} together hold out more than a half"
+            )
+        return self
+
+
+def stable_split(key: str, *, salt: str, fractions: Fractions) -> str:
+    """The split of the document known by `key`: the same on every machine, whatever other documents there are.
+
+    Give every row that must not be parted from another the same key: a translation pair goes by its source sentence.
+    """
+    leading = hashlib.sha256(f"{salt}\0{key}".encode()).digest()[:8]
+    place = int.from_bytes(leading, "big") / 2**64  # uniform in [0, 1)
+    if place < fractions.test:
+        return "test"
+    return "valid" if place < fractions.test + fractions.valid else "train"
+
+
+def running_split(text: str, split: str, *, fractions: Fractions) -> str:
+    """`split` of running text: train first, then valid, then test, each beginning at the beginning of a line."""
+    ends = [round(len(text) * share) for share in (1 - fractions.valid - fractions.test, 1 - fractions.test)]
+    first, second = (_line_start(text, end) for end in ends)
+    return {"train": text[:first], "valid": text[first:second], "test": text[second:]}[split]
+
+
+def _line_start(text: str, position: int) -> int:
+    return text.rfind("\n", 0, position) + 1
