@@ -114,7 +114,7 @@ def sign_flip_p(pairs: Pairs, *, seed: int = 0) -> float:
     half = values.size // 2
     left, right = _signed_sums(values[:half]), np.sort(_signed_sums(values[half:]))
     at_least = right.size - np.searchsorted(right, least - left, side="left")
-    return min(1.0, 2 * int(np.sum(at_least)) / 2**values.size)
+    return min(1.0, 2 * int(np.sum(at_least)) / 2.0**values.size)
 
 
 def as_values(pairs: Pairs) -> Floats:

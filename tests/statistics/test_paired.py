@@ -152,7 +152,7 @@ def test_sign_flip_lets_infinities_outweigh_the_rest() -> None:
     [(-0.04, 0.04, True), (-0.05, 0.01, False), (-0.01, 0.05, False), (0.01, 0.02, True)],
 )
 def test_equivalence_wants_the_ninety_percent_interval_strictly_inside(
-    low: float, high: float, expected: bool
+    *, low: float, high: float, expected: bool
 ) -> None:
     wide, tight = Interval(-1, 1, 0.95), Interval(low, high, 0.90)
     assert equivalent(PairedEstimate(10, 0.0, wide, tight, 0.5, wide), 0.05) is expected

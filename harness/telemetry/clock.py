@@ -1,0 +1,91 @@
+"""A device-synchronised clock, and timing of repeated units of work in their steady state."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Monotonic time at which everything queued on `device` ("cpu", "cuda:0", "mps" …) has been done."""
+
+    device: str = "cpu"
+
+    def now_ns(self) -> int:
+        """Nanoseconds since an arbitrary point; waits for the device first."""
+        if self.device != "cpu":
+            import torch
+
+            torch.accelerator.synchronize(torch.device(self.device))
+        return time.perf_counter_ns()
+
+
+class WarmUp(BaseModel):
+    """When a repeated unit of work counts as steady.
+
+    Units run, and are thrown away, until the last `window` of them differ by at most `tolerance` (slowest over fastest,
+    less 1); at least `at_least` and at most `at_most` run. Reaching `at_most` is recorded, not repaired.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at_least: int = Field(default=1, ge=0)
+    at_most: int = Field(default=10, ge=0)
+    window: int = Field(default=3, ge=2)
+    tolerance: float = Field(default=0.05, gt=0)
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.at_least > self.at_most:
+            raise ValueError(f"at_least is {self.at_least}, more than at_most, {self.at_most}")
+        return self
+
+    def steady(self, seconds: list[float]) -> bool:
+        """Whether the last units agree."""
+        last = seconds[-self.window :]
+        return len(last) == self.window and max(last) <= min(last) * (1 + self.tolerance)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of each unit that counts, in order, and of each that was thrown away before them."""
+
+    seconds: tuple[float, ...]
+    warm_up_seconds: tuple[float, ...]
+    steady: bool
+
+    @property
+    def median_seconds(self) -> float:
+        """One fresh process is one sample: this is its value."""
+        return statistics.median(self.seconds)
+
+
+def time_units(
+    unit: Callable[[], object], *, count: int, clock: Clock, warm_up: WarmUp | None = None
+) -> Timing:
+    """Run `unit`, a complete and fixed piece of work, until steady (see `WarmUp`) and then `count` times.
+
+    The device is synchronised before and after every unit. Raises ValueError where `count` is not positive.
+    """
+    if count < 1:
+        raise ValueError(f"needs at least one unit to time, not {count}")
+    rule = warm_up or WarmUp()
+    thrown_away: list[float] = []
+    steady = False
+    while len(thrown_away) < rule.at_least or not (steady or len(thrown_away) >= rule.at_most):
+        thrown_away.append(_seconds(unit, clock))
+        steady = rule.steady(thrown_away)
+    counted = tuple(_seconds(unit, clock) for _ in range(count))
+    return Timing(seconds=counted, warm_up_seconds=tuple(thrown_away), steady=steady)
+
+
+def _seconds(unit: Callable[[], object], clock: Clock) -> float:
+    start = clock.now_ns()
+    unit()
+    return (clock.now_ns() - start) / 1e9
