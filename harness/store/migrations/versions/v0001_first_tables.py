@@ -89,15 +89,8 @@ def _trials() -> None:
         ),
     )
     op.create_index("ix_trials_run_id", "trials", ["run_id"])
-    counted = sa.text("status IN ('running', 'finished')")
-    op.create_index(
-        "ux_trials_counted_once",
-        "trials",
-        ["run_id", "spec_id"],
-        unique=True,
-        sqlite_where=counted,
-        postgresql_where=counted,
-    )
+    counted = sa.text("(CASE WHEN status IN ('running', 'finished') THEN spec_id END)")
+    op.create_index("ux_trials_counted_once", "trials", ["run_id", counted], unique=True)
 
 
 def _what_trials_measured() -> None:
