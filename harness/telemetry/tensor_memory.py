@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -37,6 +37,10 @@ class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._see(tensor, from_before=False)
         self.start_bytes = self.live_bytes
         self.peak_bytes = self.live_bytes
+
+    def __enter__(self) -> Self:
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
 
     def __exit__(
         self,

@@ -78,7 +78,7 @@ def test_backward_pass_is_counted() -> None:
     weight = torch.nn.Parameter(torch.ones(100, 100))
     with TensorPeak(held=[weight]) as memory:
         y = x @ weight
-        y.backward(grad)
+        y.backward(grad)  # type: ignore[no-untyped-call]
     assert memory.start_bytes == 40_000
     assert memory.live_bytes == 40_000 + 4000 + 40_000  # the weight, y, the weight's gradient
     assert memory.peak_bytes == memory.live_bytes

@@ -1,0 +1,132 @@
+"""The fingerprint: what moves its digest, what must not, and what it must not give away."""
+
+import os
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from harness.telemetry import environment as module
+from harness.telemetry.environment import Environment, environment, provenance
+from harness.telemetry.nvml import Gpu
+
+
+def test_digest_repeats_and_survives_json() -> None:
+    here = environment()
+    assert here.digest == environment().digest
+    assert Environment.model_validate_json(here.model_dump_json()) == here
+    assert Environment.model_validate_json(here.model_dump_json()).digest == here.digest
+
+
+def test_every_comparable_part_moves_the_digest() -> None:
+    here = environment()
+    changes: dict[str, object] = {
+        "machine": "x", "cpu": "x", "cores": 999, "cpu_quota": 0.5, "memory_mib": 1, "os": "x", "kernel": "x", "libc": "x",
+        "python": "x", "packages": {"torch": "0"}, "gpus": (Gpu("GPU-1", "x", 1, "1"),), "variables": {"MALLOC_X": "1"},
+    }  # fmt: skip
+    digests = {here.model_copy(update={name: value}).digest for name, value in changes.items()} | {
+        here.digest
+    }
+    assert len(digests) == len(changes) + 1
+    assert set(changes) | {"nvml_reason"} == set(Environment.model_fields)
+    assert here.model_copy(update={"nvml_reason": "another"}).digest == here.digest
+
+
+def test_the_variables_that_matter_are_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = environment().digest
+    monkeypatch.setenv("HARNESS_UNRELATED", "1")
+    assert environment().digest == before
+    for name in ("MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "7")
+        assert environment().variables[name] == "7"
+    assert environment().digest != before
+
+
+def test_it_gives_away_neither_the_machine_id_nor_the_host() -> None:
+    dump = environment().model_dump_json()
+    secrets = [socket.gethostname()] if len(socket.gethostname()) > 4 else []
+    if Path("/etc/machine-id").exists():
+        secrets.append(Path("/etc/machine-id").read_text().strip())
+    assert not [secret for secret in secrets if secret and secret in dump]
+    assert len(environment().machine) == 64
+
+
+def test_cores_are_those_that_the_process_may_use() -> None:
+    if sys.platform != "linux":
+        pytest.skip("affinity is Linux's")
+    one = min(os.sched_getaffinity(0))
+    program = "import os; os.sched_setaffinity(0, {%d}); from harness.telemetry.environment import *; print(environment().cores)"
+    assert int(subprocess.check_output([sys.executable, "-c", program % one])) == 1
+
+
+def test_quota_of_version_two_is_the_tightest_on_the_way_up(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/cpu.max").write_text("150000 100000\n")
+    (tmp_path / "a/b/cpu.max").write_text("max 100000\n")
+    membership = tmp_path / "cgroup"
+    membership.write_text("0::/a/b\n")
+    assert module._cpu_quota(tmp_path, membership) == 1.5
+    (tmp_path / "a/b/cpu.max").write_text("50000 100000\n")
+    assert module._cpu_quota(tmp_path, membership) == 0.5
+
+
+def test_quota_of_version_one(tmp_path: Path) -> None:
+    group = tmp_path / "cpu,cpuacct/job"
+    group.mkdir(parents=True)
+    (tmp_path / "cpu").symlink_to("cpu,cpuacct")
+    (group / "cpu.cfs_period_us").write_text("100000\n")
+    (group / "cpu.cfs_quota_us").write_text("250000\n")
+    membership = tmp_path / "cgroup"
+    membership.write_text("4:memory:/else\n3:cpu,cpuacct:/job\n0::/\n")
+    assert module._cpu_quota(tmp_path, membership) == 2.5
+    (group / "cpu.cfs_quota_us").write_text("-1\n")
+    assert module._cpu_quota(tmp_path, membership) is None
+
+
+def test_the_driver_can_ask_without_importing_torch_or_numpy() -> None:
+    program = (
+        "import sys\n"
+        "from harness.telemetry import clock, code, environment, host, memory, nvml\n"
+        "versions = environment.environment().packages\n"
+        "print(versions['torch'], sorted({'torch', 'numpy', 'scipy', 'pandas'} & set(sys.modules)))"
+    )
+    version, loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split(maxsplit=1)
+    assert version.startswith("2.")
+    assert loaded.strip() == "[]"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    def git(*command: str) -> None:
+        subprocess.run(
+            ["git", "-C", tmp_path, "-c", "user.name=n", "-c", "user.email=e", *command], check=True
+        )
+
+    git("init", "-q")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-q", "-m", "first")
+    return tmp_path
+
+
+def test_provenance_tells_the_commit_and_whether_files_differ(repository: Path) -> None:
+    commit = subprocess.check_output(["git", "-C", repository, "rev-parse", "HEAD"], text=True).strip()
+    (repository / "untracked").write_text("a person's own study")
+    clean = provenance(repository)
+    assert (clean.git_commit, clean.git_dirty) == (commit, False)
+    (repository / "file").write_text("two")
+    assert provenance(repository).git_dirty is True
+    assert clean.argv == tuple(sys.argv)
+    assert abs(datetime.now(UTC) - clean.started_at) < timedelta(minutes=1)
+
+
+def test_provenance_outside_a_repository_or_without_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert (provenance(tmp_path).git_commit, provenance(tmp_path).git_dirty) == (None, None)
+    monkeypatch.setenv("PATH", "")
+    assert provenance(tmp_path).git_commit is None

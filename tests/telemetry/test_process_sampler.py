@@ -1,0 +1,134 @@
+"""The sampler against processes whose memory, threads, CPU and end are known."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import psutil
+import pytest
+
+from harness.telemetry.host import ProcessSampler
+
+FAST = 0.02
+
+
+@contextmanager
+def process(program: str) -> Iterator[subprocess.Popen[str]]:
+    """A child that has printed a line when it is ready, and ends when its standard input is closed."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def ready(child: subprocess.Popen[str]) -> None:
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+
+
+def test_resident_memory_and_threads_of_the_process() -> None:
+    program = (
+        "import sys, threading; block = b'x' * (64 << 20);"
+        "[threading.Thread(target=sys.stdin.read, daemon=True).start() for _ in range(3)];"
+        "print('ready', flush=True); threading.Event().wait()"
+    )
+    with process(program) as child:
+        ready(child)
+        sampler = ProcessSampler()
+        sampler.start(child.pid)
+        (first, *_) = sampler.stop()
+    assert 64 << 20 < first.rss_bytes < 192 << 20
+    assert first.threads == 4
+    assert first.cpu_percent is None
+    assert (first.gpu_memory_bytes, first.gpu_utilisation) == (None, None)
+    assert sampler.nvml_reason == "NVML is not being read"
+
+
+def test_a_process_of_a_moment_has_a_sample() -> None:
+    child = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    sampler = ProcessSampler()
+    sampler.start(child.pid)
+    child.wait()
+    samples = sampler.stop()
+    assert len(samples) >= 1
+    assert samples[0].rss_bytes > 0
+
+
+def test_a_busy_process_uses_one_core_and_its_end_ends_the_sampling() -> None:
+    program = "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass"
+    sampler = ProcessSampler(interval_s=FAST)
+    child = subprocess.Popen([sys.executable, "-c", program])
+    sampler.start(child.pid)
+    watching = sampler._thread
+    assert watching is not None
+    watching.join(timeout=20)  # nobody asked it to stop, and the zombie has not been waited for
+    assert not watching.is_alive()
+    child.wait()
+    samples = sampler.stop()
+    times = [sample.t_seconds for sample in samples]
+    assert times == sorted(times)
+    busy = [sample.cpu_percent for sample in samples if sample.cpu_percent is not None]
+    spans = [after - before for before, after in pairwise(times)]
+    cpu_seconds = sum(percent / 100 * span for percent, span in zip(busy, spans, strict=True))
+    assert 0.1 < cpu_seconds < 0.5  # what it used after the last sample is not seen
+
+
+def test_children_are_counted_with_their_parent() -> None:
+    program = (
+        "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c',"
+        "\"block = b'x' * (64 << 20); print('ready', flush=True); input()\"], stdin=subprocess.PIPE); child.wait()"
+    )
+    with process(program) as parent:
+        ready(parent)
+        sampler = ProcessSampler()
+        sampler.start(parent.pid)
+        (first, *_) = sampler.stop()
+        alone = psutil.Process(parent.pid).memory_info().rss
+    assert first.rss_bytes > alone + (64 << 20)
+    assert first.threads == 2
+
+
+def test_a_process_that_has_gone_leaves_no_samples() -> None:
+    child = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    child.wait()
+    sampler = ProcessSampler()
+    sampler.start(child.pid)
+    assert sampler.stop() == []
+
+
+def test_a_pid_that_belongs_to_another_ends_the_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    with process("print('ready', flush=True); input()") as child:
+        ready(child)
+        sampler = ProcessSampler(interval_s=FAST)
+        sampler.start(child.pid)
+        monkeypatch.setattr(psutil.Process, "_get_ident", lambda self: (self.pid, "born later"))
+        watching = sampler._thread
+        assert watching is not None
+        watching.join(timeout=20)
+        assert not watching.is_alive()
+        assert child.poll() is None  # it is there, but it is not the one that was watched
+
+
+def test_a_sampler_can_be_used_again_but_not_twice_at_once() -> None:
+    sampler = ProcessSampler(interval_s=FAST)
+    sampler.start(os.getpid())
+    with pytest.raises(RuntimeError, match="stop it first"):
+        sampler.start(os.getpid())
+    first = sampler.stop()
+    assert sampler.stop() == first
+    sampler.start(os.getpid())
+    second = sampler.stop()
+    assert second[0].cpu_percent is None  # it starts anew
+    assert second != first
+
+
+def test_an_interval_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        ProcessSampler(interval_s=0)
