@@ -115,7 +115,7 @@ def model_config(settings: Mapping[str, Any], *, vocab_size: int) -> ModelConfig
     """
     own = dict(settings)
     preset = own.pop("preset", None)
-    if preset is not None and preset not in PRESETS:
+    if preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
         raise ValueError(f"model: unknown preset {preset!r}; {_nearest(preset, PRESETS)}")
     if "vocab_size" in own:
         raise ValueError("model: vocab_size is the tokenizer's; remove it from the model's settings")

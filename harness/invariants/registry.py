@@ -1,0 +1,22 @@
+"""Every invariant by its name. Torch-free, so that plans can list them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from harness.errors import InputError, did_you_mean
+from harness.invariants.base import Invariant
+from harness.invariants.cache_bytes import CacheBytes
+from harness.invariants.cache_parity import CacheParity
+
+INVARIANTS: Mapping[str, Invariant] = MappingProxyType(
+    {invariant.name: invariant for invariant in (CacheParity(), CacheBytes())}
+)
+
+
+def find_invariant(name: str) -> Invariant:
+    """Raises InputError, with the nearest known names, for an unknown one."""
+    if name not in INVARIANTS:
+        raise InputError(f"unknown invariant {name!r}", hint=did_you_mean(name, INVARIANTS))
+    return INVARIANTS[name]

@@ -1,0 +1,141 @@
+"""The invariants of caches: they hold, and every planted bug is found at every level that it concerns."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.errors import InputError
+from harness.invariants.base import Invariant, Mutant, patched
+from harness.invariants.cache_bytes import CacheBytes
+from harness.invariants.registry import INVARIANTS, find_invariant
+from models import cache, transformer
+from models.config import CacheKind, model_config
+from models.init import build_model
+from models.transformer import Transformer
+
+LEVELS = get_args(CacheKind)
+BY_NAME = [pytest.param(invariant, id=name) for name, invariant in INVARIANTS.items()]
+KILLS = [
+    pytest.param(invariant, mutant, level, id=f"{invariant.name}-{mutant.name}-{level}")
+    for invariant in INVARIANTS.values()
+    for mutant in invariant.mutants
+    for level in LEVELS
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    model: Transformer
+    prompts: Tensor
+    new_tokens: int
+    cache: CacheKind
+
+
+def study(kind: CacheKind, *, dtype: torch.dtype = torch.float32, rows: int = 2) -> Study:
+    config = model_config({"preset": "nano", "dropout": 0.1, "init_std": 0.1}, vocab_size=64)
+    prompts = torch.randint(64, (rows, 9), generator=torch.Generator().manual_seed(3))
+    return Study(model=build_model(config, 0, dtype=dtype).eval(), prompts=prompts, new_tokens=12, cache=kind)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("invariant", BY_NAME)
+def test_it_holds_on_tiny_models_in_both_precisions(invariant: Invariant, level: str) -> None:
+    checks = list(invariant.check_generic(level))
+    assert {check.precision for check in checks} == {"float64", "float32"}
+    assert [check for check in checks if not check.passed] == []
+    assert all(check.compared > 0 for check in checks)
+
+
+@pytest.mark.parametrize(("invariant", "mutant", "level"), KILLS)
+def test_a_planted_bug_is_found_at_the_levels_it_concerns_and_leaves_no_trace(
+    invariant: Invariant, mutant: Mutant, level: str
+) -> None:
+    with mutant.plant():
+        found = any(not check.passed for check in invariant.check_generic(level))
+    assert found == (level in mutant.levels)
+    assert next(iter(invariant.check_generic(level))).passed
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", LEVELS)
+@pytest.mark.parametrize("invariant", BY_NAME)
+def test_it_holds_on_a_study(invariant: Invariant, kind: CacheKind, dtype: torch.dtype) -> None:
+    checks = list(invariant.check_subject(study(kind, dtype=dtype)))
+    assert [check for check in checks if not check.passed] == []
+    assert {check.precision for check in checks} == {str(dtype).removeprefix("torch.")}
+
+
+def test_every_position_of_every_prompt_of_a_study_is_compared() -> None:
+    checks = list(INVARIANTS["cache-parity"].check_subject(study("dynamic", rows=11)))
+    assert sum(check.compared for check in checks) == 11 * (9 + 12 - 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["position-off-by-one", "newest-key-lost", "dropout-left-on", "oldest-half-lost"]
+)
+def test_a_bug_in_single_steps_is_found_on_a_study_too(name: str) -> None:
+    invariant = INVARIANTS["cache-parity"]
+    (mutant,) = (mutant for mutant in invariant.mutants if mutant.name == name)
+    with mutant.plant():
+        (check,) = invariant.check_subject(study("doubling"))
+    assert not check.passed
+    assert "logits differ, first at position" in check.detail
+
+
+@contextlib.contextmanager
+def one_key_short() -> Iterator[None]:
+    original = cache.StaticCache.append
+
+    def append(self: cache.StaticCache, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        keys, values = original(self, layer, k, v)
+        return keys[:, :, 1:], values[:, :, 1:]
+
+    with patched(cache.StaticCache, "append", append):
+        yield
+
+
+def test_a_cache_of_the_wrong_length_is_a_failed_check_not_a_crash() -> None:
+    with one_key_short():
+        checks = list(INVARIANTS["cache-parity"].check_generic("static"))
+    assert not any(check.passed for check in checks)
+    assert any("RuntimeError" in check.detail and math.isinf(check.deviation) for check in checks)
+
+
+def test_a_cache_that_raises_is_a_failed_check_of_its_bytes() -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("no room")
+
+    with patched(transformer, "make_cache", refuse):
+        checks = list(CacheBytes().check_generic("dynamic"))
+    assert not any(check.passed for check in checks)
+    assert "ValueError: no room" in checks[0].detail
+
+
+def test_a_precision_without_a_tolerance_is_refused() -> None:
+    with pytest.raises(InputError, match=r"no tolerance for bfloat16; run the study in float32 or float64"):
+        list(INVARIANTS["cache-parity"].check_subject(study("static", dtype=torch.bfloat16)))
+
+
+def test_unknown_names_are_refused_with_a_suggestion() -> None:
+    assert find_invariant("cache-parity") is INVARIANTS["cache-parity"]
+    with pytest.raises(InputError, match=r"'cache-paritty'; did you mean 'cache-parity'\?"):
+        find_invariant("cache-paritty")
+    with pytest.raises(InputError, match=r"'statik'; did you mean 'static'\?"):
+        list(INVARIANTS["cache-bytes"].check_generic("statik"))
+
+
+def test_listing_invariants_does_without_torch() -> None:
+    code = "import sys, harness.invariants.registry; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    mutants = [(name, mutant.name) for name, invariant in INVARIANTS.items() for mutant in invariant.mutants]
+    assert len(set(mutants)) == len(mutants)
