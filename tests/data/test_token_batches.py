@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.data.batches import IGNORE_INDEX, PackedBatches, evaluation_batches, prompts, token_array
+from harness.data.corpus import load_corpus
+from harness.data.tokenizer import BytesConfig, build_tokenizer
+from harness.errors import CorpusError
+
+TOKENS = np.arange(
+    1000, 1103, dtype=np.uint16
+)  # 103 tokens: 10 windows of 10 with their targets, 2 left over
+
+
+def packed(**settings: Any) -> PackedBatches:
+    return PackedBatches(TOKENS, **{"length": 10, "batch": 4, "seed": 7, **settings})
+
+
+def starts(batches: PackedBatches, count: int) -> list[int]:
+    """The first ids of the next `count` windows."""
+    rows = (row for inputs, _ in batches for row in inputs)
+    return [int(row[0]) for row in itertools.islice(rows, count)]
+
+
+def test_shapes_types_and_targets_one_ahead() -> None:
+    for inputs, targets in itertools.islice(packed(), 20):
+        assert inputs.dtype == targets.dtype == np.int64
+        assert inputs.shape == targets.shape == (4, 10)
+        assert np.array_equal(targets, inputs + 1)  # TOKENS count up
+
+
+def test_every_epoch_is_another_permutation_of_all_windows() -> None:
+    seen = starts(packed(), 30)
+    epochs = [seen[start : start + 10] for start in (0, 10, 20)]
+    assert all(sorted(epoch) == list(range(1000, 1100, 10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_the_order_follows_the_seed_alone() -> None:
+    assert starts(packed(), 40) == starts(packed(), 40)
+    assert starts(packed(), 40) == starts(packed(batch=5), 40)
+    assert starts(packed(), 40) != starts(packed(seed=8), 40)
+
+
+@given(before=st.integers(0, 12))
+def test_resuming_is_going_on(before: int) -> None:
+    whole = packed()
+    for _ in range(before):
+        next(whole)
+    state = json.loads(json.dumps(whole.state()))
+    resumed = packed()
+    resumed.restore(state)
+    for _ in range(7):
+        for one, other in zip(next(whole), next(resumed), strict=True):
+            assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("other", [{"seed": 8}, {"length": 5}])
+def test_a_position_in_another_stream_is_refused(other: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="a position in another stream"):
+        packed(**other).restore(packed().state())
+
+
+def test_too_short_to_train_or_evaluate_on() -> None:
+    assert starts(PackedBatches(TOKENS[:11], length=10, batch=2, seed=0), 2) == [1000, 1000]
+    with pytest.raises(CorpusError, match="10 tokens are too few for one window of 10"):
+        PackedBatches(TOKENS[:10], length=10, batch=2, seed=0)
+    with pytest.raises(CorpusError, match="1 tokens are too few"):
+        evaluation_batches(TOKENS[:1], length=10, batch=2)
+
+
+@given(count=st.integers(2, 60), length=st.integers(1, 9), batch=st.integers(1, 5))
+def test_evaluation_meets_every_target_once_and_in_order(count: int, length: int, batch: int) -> None:
+    batches = list(evaluation_batches(TOKENS[:count], length=length, batch=batch))
+    assert all(inputs.shape == targets.shape == (batch, length) for inputs, targets in batches)
+    inputs = np.concatenate([inputs.ravel() for inputs, _ in batches])
+    targets = np.concatenate([targets.ravel() for _, targets in batches])
+    counted = targets != IGNORE_INDEX
+    assert targets[counted].tolist() == TOKENS[1:count].tolist()
+    assert np.array_equal(inputs[counted] + 1, targets[counted])
+    assert counted.tolist() == sorted(counted.tolist(), reverse=True)  # padding comes last
+    assert (~counted[-batch * length :]).sum() < batch * length  # and no batch is padding alone
+
+
+def test_prompts_are_of_the_split_do_not_overlap_and_follow_the_seed() -> None:
+    rows = prompts(TOKENS, count=10, length=10, seed=3)
+    assert rows.dtype == np.int64
+    assert sorted(rows.ravel().tolist()) == list(range(1000, 1100))
+    assert np.array_equal(rows, rows[:, :1] + np.arange(10))
+    assert np.array_equal(rows[:4], prompts(TOKENS, count=4, length=10, seed=3))
+    assert not np.array_equal(rows, prompts(TOKENS, count=10, length=10, seed=4))
+
+
+def test_a_split_too_short_for_the_prompts_says_how_long_it_is() -> None:
+    with pytest.raises(CorpusError, match=r"11 prompts of 10 tokens .* a split of 103 tokens holds 10"):
+        prompts(TOKENS, count=11, length=10, seed=0)
+
+
+def test_tokens_are_made_once_mapped_and_made_again_when_damaged(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = load_corpus("python-docs")
+    tokenizer = build_tokenizer(BytesConfig(), corpus)
+    expected = tokenizer.encode(corpus.text("test"))
+    tokens = token_array(corpus, "test", tokenizer)
+    assert isinstance(tokens, np.memmap)
+    assert tokens.dtype == np.uint16
+    assert not tokens.flags.writeable
+    assert tokens.tolist() == expected
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tokenizer), "encode_array", None)
+        assert token_array(corpus, "test", tokenizer).tolist() == expected
+    (path,) = (path for path in (cache / "tokens").iterdir() if path.name != ".lock")
+    content = path.read_bytes()
+    for damaged in (content[:500], content[:500] + b"\xff" + content[501:], b""):
+        path.write_bytes(damaged)
+        assert token_array(corpus, "test", tokenizer).tolist() == expected
+    assert token_array(corpus, "valid", tokenizer).tolist() == tokenizer.encode(corpus.text("valid"))
