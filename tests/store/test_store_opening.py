@@ -1,0 +1,244 @@
+"""What is a store and what is not: every refusal is one line for people, exit code 2, and writes nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event
+
+from harness.errors import StoreError
+from harness.store.engine import wal_is_sound
+from harness.store.rows import Run
+from harness.store.store import Store, open_store
+
+
+def refusal(location: str | Path) -> str:
+    with pytest.raises(StoreError) as caught:
+        open_store(location)
+    assert caught.value.exit_code == 2
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def execute(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_new_file_is_made_with_its_folder_and_opens_again(
+    tmp_path: Path, new_run: Callable[..., Run]
+) -> None:
+    path = tmp_path / "results" / "deep" / "harness.db"
+    with open_store(path) as store:
+        run = new_run(store)
+    with open_store(f"sqlite:///{path}") as store:
+        assert store.runs() == [run]
+
+
+def test_an_empty_file_is_as_good_as_none(tmp_path: Path) -> None:
+    (tmp_path / "harness.db").touch()
+    with open_store(tmp_path / "harness.db") as store:
+        assert store.runs() == []
+
+
+def test_a_directory_is_refused_with_the_file_that_was_meant(tmp_path: Path) -> None:
+    assert (
+        refusal(tmp_path)
+        == f"{tmp_path}: a directory, not a database; did you mean {tmp_path / 'harness.db'}?"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("study: kv_cache\n" * 200)
+    before = path.read_bytes()
+    assert refusal(path) == f"{path}: not a SQLite database; name another file with --store"
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("tables", [("studies", "trials", "alembic_version"), ("notes",)])
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(
+    tmp_path: Path, tables: tuple[str, ...]
+) -> None:
+    path = tmp_path / "optuna.db"
+    execute(path, *(f"CREATE TABLE {table} (version_num TEXT)" for table in tables))
+    before = path.read_bytes()
+    assert "a database of another program" in refusal(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "harness.db"
+    open_store(path).close()
+    execute(path, "UPDATE harness_alembic_version SET version_num = '0999'")
+    before = path.read_bytes()
+    assert "written by a newer harness (tables of version 999, this one knows up to" in refusal(path)
+    assert path.read_bytes() == before
+
+
+def test_a_version_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "harness.db"
+    open_store(path).close()
+    execute(path, "UPDATE harness_alembic_version SET version_num = 'a1b2'")
+    assert "the version of its tables cannot be read" in refusal(path)
+
+
+def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "harness.db"
+    open_store(path).close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    assert f"{path}: the database is damaged" in refusal(path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "its folder cannot be made" in refusal(tmp_path / "file" / "harness.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite://", "a database in memory would keep nothing"),
+        ("sqlite:///:memory:", "a database in memory would keep nothing"),
+        ("postgresq://me@here/results", "'postgresq' is no kind of store; did you mean 'postgresql'?"),
+        ("mysql://me@here/results", "'mysql' is no kind of store; known: postgresql, sqlite"),
+        ("postgresql://me@here:port/results", "the store's URL cannot be read"),
+    ],
+)
+def test_a_url_of_another_kind_is_refused(url: str, said: str) -> None:
+    assert said in refusal(url)
+
+
+def test_a_server_that_is_not_there_is_refused_without_telling_the_password(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    message = refusal(f"postgresql://me:secret@/results?host={tmp_path}")
+    assert "the database refused" in message
+    assert "secret" not in message
+
+
+def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert "PostgreSQL needs psycopg; pip install 'transformer-harness[postgres]'" in refusal(
+        "postgresql://me@here/db"
+    )
+
+
+def test_a_postgresql_database_of_another_program_is_refused(postgres_url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE TABLE studies (id INTEGER)")
+    assert "a database of another program (it has a table 'studies'" in refusal(postgres_url)
+
+
+def test_a_database_locked_by_another_program_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.store.engine.BUSY_SECONDS", 0.05)
+    path = tmp_path / "harness.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    assert "another program kept the database locked" in refusal(path)
+    holder.execute("ROLLBACK")
+    holder.close()
+    open_store(path).close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_database_can_be_read_but_not_written(
+    tmp_path: Path, new_run: Callable[..., Run]
+) -> None:
+    path = tmp_path / "harness.db"
+    with open_store(path) as store:
+        run = new_run(store)
+    path.chmod(0o444)
+    with open_store(path) as store:
+        assert store.runs() == [run]
+        with pytest.raises(StoreError, match="the database cannot be written; check the permissions"):
+            new_run(store)
+
+
+def test_a_full_disk_is_said_and_the_store_stays_whole(tmp_path: Path, new_run: Callable[..., Run]) -> None:
+    path = tmp_path / "harness.db"
+    with open_store(path) as store:
+        run = new_run(store)
+
+    def leave_no_room(connection: sqlite3.Connection, _record: object) -> None:
+        [pages] = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    event.listen(Engine, "connect", leave_no_room)
+    try:
+        with (
+            open_store(path) as store,
+            pytest.raises(StoreError, match="the disk is full; nothing of this step"),
+        ):
+            store.create_run(
+                run.identity,
+                study="large",
+                study_json="x" * 100_000,
+                study_source="",
+                environment={},
+                expected_trials=1,
+            )
+    finally:
+        event.remove(Engine, "connect", leave_no_room)
+    with open_store(path) as store:
+        assert store.runs() == [run]
+
+
+def test_wal_is_used_only_on_fixed_versions_of_sqlite() -> None:
+    sound = [(3, 51, 3), (3, 52, 0), (3, 50, 7), (3, 44, 6), (3, 44, 9)]
+    unsound = [(3, 51, 2), (3, 51, 0), (3, 50, 6), (3, 49, 9), (3, 45, 0), (3, 44, 5), (3, 40, 1), (3, 7, 0)]
+    assert [wal_is_sound(version) for version in sound] == [True] * len(sound)
+    assert [wal_is_sound(version) for version in unsound] == [False] * len(unsound)
+
+
+def test_a_file_in_wal_mode_leaves_it_on_a_version_that_could_damage_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "harness.db"
+
+    def journal() -> str:
+        connection = sqlite3.connect(path)
+        [mode] = connection.execute("PRAGMA journal_mode").fetchone()
+        connection.close()
+        return str(mode)
+
+    monkeypatch.setattr("harness.store.engine.wal_is_sound", lambda _version: True)
+    open_store(path).close()
+    assert journal() == "wal"
+    monkeypatch.setattr("harness.store.engine.wal_is_sound", lambda _version: False)
+    open_store(path).close()
+    assert journal() == "delete"
+
+
+def test_reading_results_loads_nothing_heavy(tmp_path: Path) -> None:
+    open_store(tmp_path / "harness.db").close()
+    program = (
+        "import sys; from harness.store.store import open_store; open_store(sys.argv[1]).close();"
+        "print({'torch', 'pandas', 'alembic', 'psycopg', 'numpy'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "harness.db")]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_closing_frees_the_runs_that_were_held(store: Store, location: str, run: Run) -> None:
+    store.open_session(run, {})
+    store.close()
+    with open_store(location) as second:
+        second.close_session(second.open_session(run, {}))
+        assert [row.ended_at is None for row in second.sessions(run)] == [True, False]
