@@ -154,7 +154,7 @@ def visible_gpus(reader: NvmlReader, environ: Mapping[str, str]) -> tuple[Gpu, .
     """The GPUs that CUDA would show a process with this environment, in the order in which it would number them.
 
     As in the CUDA programming guide (§ CUDA Environment Variables): UUIDs by any prefix that is unique, numbers in the
-    order of the PCI bus, the first entry that fits nothing ends the list. CUDA's own default order puts the fastest
+    order of the PCI bus, the first entry that fits nothing ends the list, a repeated one empties it. CUDA's own default order puts the fastest
     GPU first; where the GPUs differ, set CUDA_DEVICE_ORDER=PCI_BUS_ID or name UUIDs.
     """
     gpus = reader.gpus()
@@ -168,8 +168,10 @@ def visible_gpus(reader: NvmlReader, environ: Mapping[str, str]) -> tuple[Gpu, .
             for i, gpu in enumerate(gpus)
             if entry == str(i) or (entry.startswith("GPU-") and gpu.uuid.startswith(entry))
         ]
-        if len(fits) != 1 or fits[0] in visible:
+        if len(fits) != 1:
             break
+        if fits[0] in visible:
+            return ()
         visible.append(fits[0])
     return tuple(visible)
 

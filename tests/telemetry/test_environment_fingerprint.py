@@ -123,6 +123,14 @@ def test_provenance_tells_the_commit_and_whether_files_differ(repository: Path) 
     assert abs(datetime.now(UTC) - clean.started_at) < timedelta(minutes=1)
 
 
+def test_provenance_leaves_the_index_alone(repository: Path) -> None:
+    index = repository / ".git" / "index"
+    os.utime(repository / "file", (10**9, 10**9))  # git status would write down the new time, under a lock
+    before = index.read_bytes()
+    assert provenance(repository).git_dirty is False
+    assert index.read_bytes() == before
+
+
 def test_provenance_outside_a_repository_or_without_git(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

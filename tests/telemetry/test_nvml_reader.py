@@ -88,6 +88,7 @@ def test_gpus_and_their_values(library: Path) -> None:
         ("", []),
         ("-1", []),
         ("0,7,1", [A]),  # the first that fits nothing ends the list
+        ("0,1,0", []),  # a repeated one leaves none
         ("GPU-", []),  # fits two
     ],
 )

@@ -10,7 +10,7 @@ from itertools import pairwise
 import psutil
 import pytest
 
-from harness.telemetry.host import ProcessSampler
+from harness.telemetry.host import ProcessSampler, _usage
 
 FAST = 0.02
 
@@ -95,6 +95,17 @@ def test_children_are_counted_with_their_parent() -> None:
     assert first.threads == 2
 
 
+def test_the_time_of_children_that_have_ended_is_kept() -> None:
+    program = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c',"
+        "'import time\\nwhile time.process_time() < 0.3: pass']); print('ready', flush=True); input()"
+    )
+    with process(program) as parent:
+        ready(parent)
+        _, _, cpu_seconds = _usage(psutil.Process(parent.pid))
+    assert cpu_seconds >= 0.28  # ticks of 10 ms
+
+
 def test_a_process_that_has_gone_leaves_no_samples() -> None:
     child = subprocess.Popen([sys.executable, "-S", "-c", ""])
     child.wait()
@@ -109,10 +120,12 @@ def test_a_pid_that_belongs_to_another_ends_the_sampling(monkeypatch: pytest.Mon
         sampler = ProcessSampler(interval_s=FAST)
         sampler.start(child.pid)
         monkeypatch.setattr(psutil.Process, "_get_ident", lambda self: (self.pid, "born later"))
+        seen = len(sampler._samples)
         watching = sampler._thread
         assert watching is not None
         watching.join(timeout=20)
         assert not watching.is_alive()
+        assert len(sampler.stop()) <= seen + 1  # one may have been under way
         assert child.poll() is None  # it is there, but it is not the one that was watched
 
 

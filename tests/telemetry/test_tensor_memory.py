@@ -19,8 +19,8 @@ def test_peak_is_what_was_alive_together() -> None:
         assert memory.live_bytes == 4000
         torch.zeros(500)
     assert memory.peak_bytes == 12_000
-    assert memory.live_bytes == 4000
-    assert c.numel() == 1000
+    del c
+    assert memory.live_bytes == 4000  # what it was at the end of the region
 
 
 def test_views_and_in_place_results_add_nothing() -> None:
