@@ -154,8 +154,8 @@ def visible_gpus(reader: NvmlReader, environ: Mapping[str, str]) -> tuple[Gpu, .
     """The GPUs that CUDA would show a process with this environment, in the order in which it would number them.
 
     As in the CUDA programming guide (§ CUDA Environment Variables): UUIDs by any prefix that is unique, numbers in the
-    order of the PCI bus, the first entry that fits nothing ends the list, a repeated one empties it. CUDA's own default order puts the fastest
-    GPU first; where the GPUs differ, set CUDA_DEVICE_ORDER=PCI_BUS_ID or name UUIDs.
+    order of the PCI bus, the first entry that fits nothing ends the list, a repeated one empties it. CUDA's own
+    default order puts the fastest GPU first; where the GPUs differ, set CUDA_DEVICE_ORDER=PCI_BUS_ID or name UUIDs.
     """
     gpus = reader.gpus()
     listed = environ.get("CUDA_VISIBLE_DEVICES")
