@@ -65,12 +65,24 @@ def parse_location(location: str | Path) -> URL:
             raise StoreError(
                 "a database in memory would keep nothing", hint="name a file: sqlite:///results/harness.db"
             )
+        if url.query:
+            raise StoreError(
+                "a SQLite store takes no options in its URL", at=place(url), hint="leave out what follows '?'"
+            )
         return _sqlite_url(Path(str(url.database)))
     return url.set(drivername=driver)
 
 
 def _sqlite_url(path: Path) -> URL:
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise StoreError(
+            f"the path cannot be reached ({error.strerror})",
+            at=Location(str(path)),
+            hint="name another file with --store",
+        ) from error
+    if is_folder:
         raise StoreError(
             "a directory, not a database", at=Location(str(path)), hint=f"did you mean {path / 'harness.db'}?"
         )

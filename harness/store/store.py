@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
@@ -60,9 +59,7 @@ class Store(Reader):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -217,6 +214,7 @@ class Store(Reader):
     def record_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Says where a trained model lies. A recipe trained anew, its file lost, takes the place of the earlier record."""
         with writing(self._engine) as connection:
+            take_turns(connection)
             connection.execute(checkpoints.delete().where(checkpoints.c.id == checkpoint.id))
             connection.execute(insert(checkpoints).values(asdict(checkpoint)))
 

@@ -1,0 +1,98 @@
+"""Files and folders that may not be written. Root may write anywhere, so the store is used by a process of nobody's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+NOBODY = 65534
+
+PROGRAM = f"""
+import os, sys
+from pathlib import Path
+from harness.errors import StoreError
+from harness.store.rows import Identity
+from harness.store.store import open_store
+
+folder = Path(sys.argv[1])
+open_store(folder / "first.db").close()  # imports what nobody may not be able to read
+if os.geteuid() == 0:
+    os.setuid({NOBODY})
+
+def create(store):
+    identity = Identity(study_digest="s", scale="cpu", code_digest="c", environment_digest="e")
+    return store.create_run(identity, study="s", study_json="", study_source="", environment={{}}, expected_trials=1)
+
+def refused(step):
+    try:
+        step()
+    except StoreError as error:
+        print(str(error).removeprefix(str(folder)))
+
+path = folder / "harness.db"
+with open_store(path) as store:
+    run = create(store)
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of nobody's; pytest's own may not be entered by others."""
+    folder = Path(tempfile.mkdtemp(prefix="store-permissions-"))
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, -1)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def said(folder: Path, steps: str) -> list[str]:
+    command = [sys.executable, "-c", PROGRAM + steps, str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def test_a_read_only_database_can_be_read_but_not_written(folder: Path) -> None:
+    steps = """
+path.chmod(0o444)
+with open_store(path) as store:
+    print(store.runs() == [run])
+    refused(lambda: create(store))
+    print(store.runs() == [run])
+"""
+    refusal = "/harness.db: the database cannot be written; check the permissions of the file and its folder"
+    assert said(folder, steps) == ["True", refusal, "True"]
+
+
+def test_a_run_cannot_be_driven_where_no_lock_can_be_made(folder: Path) -> None:
+    steps = """
+folder.chmod(0o555)
+with open_store(path) as store:
+    refused(lambda: store.open_session(run, {}))
+"""
+    refusal = "/harness.db: no lock file can be made beside it (Permission denied); check the permissions of its folder"
+    assert said(folder, steps) == [refusal]
+
+
+def test_a_folder_that_may_not_be_written_or_entered_is_refused(folder: Path) -> None:
+    steps = """
+(folder / "closed").mkdir(mode=0o555)
+refused(lambda: open_store(folder / "closed" / "new.db"))
+refused(lambda: open_store(folder / "closed" / "deeper" / "new.db"))
+(folder / "closed").chmod(0o000)
+refused(lambda: open_store(folder / "closed" / "new.db"))
+(folder / "closed").chmod(0o755)
+print(list((folder / "closed").iterdir()))
+"""
+    assert said(folder, steps) == [
+        "/closed/new.db: the database cannot be opened; check that the folder exists and that both can be written",
+        "/closed/deeper/new.db: its folder cannot be made (Permission denied); name another file with --store",
+        "/closed/new.db: the path cannot be reached (Permission denied); name another file with --store",
+        "[]",
+    ]
