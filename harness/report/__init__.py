@@ -1,0 +1,1 @@
+"""From an analysis and its raw samples to one self-contained HTML file."""

@@ -1,0 +1,58 @@
+"""The report: sections in order, rendered into one self-contained HTML file, put in place in one step."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jinja2
+
+from harness.errors import InputError
+from harness.report.inputs import ReportInput, RunInfo
+from harness.report.sections import (
+    claims,
+    comparison,
+    figures,
+    invariants,
+    method,
+    parity,
+    samples,
+)
+from harness.report.sections.headline import headline_view
+
+__all__ = ["SECTIONS", "ReportInput", "RunInfo", "render", "write_report"]
+
+SECTIONS = tuple(
+    module.SECTION for module in (claims, comparison, figures, invariants, parity, samples, method)
+)
+
+
+def render(report: ReportInput) -> str:
+    """The whole page. It loads nothing from elsewhere, runs no script, and is the same for the same input."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    views = [(section, section.view(report)) for section in SECTIONS]
+    page: str = templates.get_template("page.html.j2").render(headline=headline_view(report), views=views)
+    return page
+
+
+def write_report(report: ReportInput, path: Path) -> None:
+    """Render into `path`: the file there is whole or not there. Raises InputError where it cannot be written."""
+    page = render(report)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(page)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        hint = "choose a directory that exists and that you may write to"
+        raise InputError(f"cannot write the report {path}: {error.strerror}", hint=hint) from None
+    finally:
+        temporary.unlink(missing_ok=True)

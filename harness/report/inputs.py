@@ -1,0 +1,57 @@
+"""Everything that a report is made of; whoever has the store fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from harness.analysis.frames import trial_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.analysis.results import Analysis
+    from harness.study.load import LoadedStudy
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """One run of a study. `created_at` is ISO 8601 in UTC, `plant` the bug planted on purpose, `failed` one line a trial."""
+
+    id: str
+    scale: str
+    study_digest: str
+    code_digest: str
+    created_at: str
+    sessions: int
+    plant: str | None
+    expected_trials: int
+    finished_trials: int
+    superseded_trials: int
+    failed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportInput:
+    """`frame` is the long table of raw samples (`harness.analysis.frames`), NaN and infinities included.
+
+    `telemetry` has the columns trial, t_seconds, rss_bytes, cpu_percent, gpu_memory_bytes, gpu_utilisation;
+    `nvml_reason` says why the last two are empty, None where they are not. `command` repeats the run.
+    """
+
+    loaded: LoadedStudy
+    analysis: Analysis
+    frame: pd.DataFrame
+    telemetry: pd.DataFrame
+    run: RunInfo
+    environment: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    nvml_reason: str | None
+    command: str
+
+    @cached_property
+    def values(self) -> pd.DataFrame:
+        """One value for each measured trial and metric, as the analysis reduces them."""
+        return trial_values(self.frame[self.frame["purpose"] == "measure"])

@@ -1,0 +1,96 @@
+"""Every trial in the order in which it ran, relative to what its arm and condition usually give: a machine that drifts shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from harness.report.inputs import ReportInput
+from harness.report.plots.style import (
+    INK,
+    MOST_LINES,
+    MUTED,
+    PALETTE,
+    WIDE,
+    arm_colours,
+    arm_markers,
+    fit,
+    look,
+    panel,
+)
+from harness.report.words import arm_labels, metric_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """`points` has order (from 1), round, session, arm and relative: value ÷ median of its arm, condition and seed.
+
+    `left_out` counts trials without a finite value or with a median of zero.
+    """
+
+    metric: str
+    points: pd.DataFrame
+    left_out: int
+
+
+def drift(report: ReportInput) -> Drift | None:
+    """For the primary metric; None where nothing can be drawn."""
+    primary = report.loaded.study.primary
+    values = report.values[report.values["metric"] == primary]
+    ordered = values.sort_values(["session", "round", "position"], kind="stable")
+    ordered = ordered.assign(order=range(1, len(ordered) + 1), value=ordered["value"].astype(float))
+    finite = ordered[np.isfinite(ordered["value"])]
+    usual = finite.groupby(["arm", "condition", "seed"])["value"].transform("median")
+    points = finite.assign(relative=finite["value"] / usual.where(usual != 0)).dropna(subset=["relative"])
+    if points.empty:
+        return None
+    columns = ["order", "round", "session", "arm", "relative"]
+    return Drift(
+        metric=primary, points=points[columns].reset_index(drop=True), left_out=len(ordered) - len(points)
+    )
+
+
+def draw_drift(info: Drift, report: ReportInput) -> Figure:
+    labels = arm_labels(report.loaded)
+    points = info.points.assign(arm=info.points["arm"].map(labels))
+    few = len(labels) <= MOST_LINES
+    with look():
+        figure, axes = panel(width=WIDE, height=2.7 + 0.17 * (len(labels) // 2 + 1 if few else 1))
+        axes.axhline(1.0, color=INK, linewidth=0.8)
+        if few:
+            order = list(labels.values())
+            sns.scatterplot(
+                points, x="order", y="relative", hue="arm", style="arm", hue_order=order, style_order=order,
+                palette=arm_colours(order), markers=arm_markers(order),
+                s=20, linewidth=0, alpha=0.8, ax=axes,
+            )  # fmt: skip
+        else:
+            sns.scatterplot(
+                points, x="order", y="relative", color=PALETTE[0], s=12, linewidth=0, alpha=0.6, ax=axes
+            )
+        rounds = points.groupby(["session", "round"], sort=True)
+        centre = rounds.agg(order=("order", "mean"), relative=("relative", "median"), first=("order", "min"))
+        axes.plot(centre["order"], centre["relative"], color=INK, linewidth=1.6, label="median of a round")
+        _borders(info.points, figure)
+        axes.set_xlabel("trials in the order in which they ran")
+        axes.set_ylabel(f"{metric_of(info.metric).label} ÷ usual")
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, columnspacing=1.4
+        )
+        return fit(figure)
+
+
+def _borders(points: pd.DataFrame, figure: Figure) -> None:
+    """Where another session of the driver began."""
+    axes = figure.axes[0]
+    starts = points.groupby("session")["order"].min().sort_values()
+    for start in starts.iloc[1:]:
+        axes.axvline(start - 0.5, color=MUTED, linewidth=1.0, linestyle="--")
+        axes.annotate(
+            "new session", (start - 0.5, 0.02), xycoords=("data", "axes fraction"),
+            rotation=90, ha="right", va="bottom", color=MUTED,
+        )  # fmt: skip

@@ -1,0 +1,93 @@
+"""Every arm's ratio to the baseline under one condition, a row an arm: for many arms, and where no condition is a number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from harness.report.inputs import ReportInput
+from harness.report.plots.style import INK, MUTED, PALETTE, WIDE, fit, look, panel, ratio_axis
+from harness.report.words import arm_labels, condition_title, metric_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForestRow:
+    """`low` and `high` are NaN where the interval has no bounds, as all do below six pairs."""
+
+    label: str
+    ratio: float
+    low: float
+    high: float
+    valid: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forest:
+    metric: str
+    condition: dict[str, str]
+    rows: tuple[ForestRow, ...]
+    left_out: int
+
+
+def forests(report: ReportInput) -> list[Forest]:
+    """One forest a condition, for the primary metric, arms in the study's order; none where no ratio is finite."""
+    labels, primary = arm_labels(report.loaded), report.loaded.study.primary
+    found = []
+    for condition in report.loaded.conditions:
+        here = [
+            c for c in report.analysis.contrasts if c.metric == primary and c.condition == condition.names
+        ]
+        rows = []
+        for contrast in here:
+            if not (math.isfinite(contrast.ratio) and contrast.ratio > 0):
+                continue
+            bounded = 0 < contrast.low <= contrast.high < math.inf
+            rows.append(
+                ForestRow(
+                    label=labels[contrast.arm],
+                    ratio=contrast.ratio,
+                    low=contrast.low if bounded else math.nan,
+                    high=contrast.high if bounded else math.nan,
+                    valid=contrast.verdict != "invalid",
+                )
+            )
+        if rows:
+            left_out = len(here) - len(rows)
+            found.append(
+                Forest(metric=primary, condition=condition.names, rows=tuple(rows), left_out=left_out)
+            )
+    return found
+
+
+def draw_forest(forest: Forest) -> Figure:
+    rows = forest.rows
+    with look():
+        figure, axes = panel(width=WIDE, height=0.9 + 0.21 * len(rows))
+        axes.axvline(1.0, color=INK, linewidth=1.0)
+        for place, row in enumerate(rows):
+            if not math.isnan(row.low):
+                axes.plot(
+                    [row.low, row.high],
+                    [place, place],
+                    color=PALETTE[0] if row.valid else MUTED,
+                    linewidth=1.6,
+                )
+        for valid, colour, marker in ((True, PALETTE[0], "o"), (False, MUTED, "X")):
+            chosen = [place for place, row in enumerate(rows) if row.valid == valid]
+            ratios = [rows[place].ratio for place in chosen]
+            sns.scatterplot(
+                x=ratios, y=chosen, color=colour, marker=marker, s=34, legend=False, zorder=3, ax=axes
+            )
+        names = [row.label + ("" if row.valid else " (invalid)") for row in rows]
+        axes.set_yticks(range(len(rows)), labels=names)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        drawn = [
+            number for row in rows for number in (row.ratio, row.low, row.high) if not math.isnan(number)
+        ]
+        ratio_axis(axes, drawn, along="x")
+        axes.set_xlabel(f"{metric_of(forest.metric).label}, × baseline")
+        axes.set_title(condition_title(forest.condition))
+        return fit(figure)

@@ -1,0 +1,139 @@
+"""Measured points on the line of a closed form: an arm a panel over a numeric condition, else measured against computed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from harness.report.inputs import ReportInput
+from harness.report.plots.ratio import numeric_factors
+from harness.report.plots.style import (
+    INK,
+    MOST_LINES,
+    NARROW,
+    PALETTE,
+    fit,
+    level_axis,
+    look,
+    panel,
+    scale_of,
+)
+from harness.report.words import arm_labels, condition_key, metric_of
+from harness.study.claim import FormulaClaim
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormulaPlot:
+    """`points` has x, measured and formula, a row a trial. `factor` is empty where x is the formula itself.
+
+    `largest` is the top of the y-axis that the panels of one claim share, `left_out` counts trials without both values.
+    """
+
+    claim: str
+    metric: str
+    formula: str
+    title: str
+    factor: str
+    levels: tuple[tuple[float, str], ...]
+    points: pd.DataFrame
+    largest: float
+    left_out: int
+
+
+def formula_plots(report: ReportInput) -> list[FormulaPlot]:
+    """The plots of every claim that a metric equals a closed form, in the study's order; none where neither was measured."""
+    claims = report.loaded.study.claims.items()
+    return [
+        plot
+        for name, claim in claims
+        if isinstance(claim, FormulaClaim)
+        for plot in _plots(report, name, claim)
+    ]
+
+
+def _plots(report: ReportInput, name: str, claim: FormulaClaim) -> list[FormulaPlot]:
+    loaded, values = report.loaded, report.values
+    keys = ["trial", "arm", "condition"]
+    sides = [
+        values.loc[values["metric"] == metric, [*keys, "value"]].rename(columns={"value": column})
+        for metric, column in ((claim.metric, "measured"), (claim.formula, "formula"))
+    ]
+    both = sides[0].merge(sides[1], on=keys, how="outer", sort=True)
+    finite = both[np.isfinite(both[["measured", "formula"]].astype(float)).all(axis=1)]
+    if finite.empty:
+        return []
+    factors = numeric_factors(loaded)
+    over_condition = len(factors) == 1 and len(loaded.arms) <= MOST_LINES
+    factor = next(iter(factors)) if over_condition else ""
+    largest = float(finite[["measured", "formula"]].to_numpy().max())
+    panels = {"": finite}
+    if over_condition:
+        labels = arm_labels(loaded)
+        panels = {label: finite[finite["arm"] == arm] for arm, label in labels.items()}
+    plots: list[FormulaPlot] = []
+    for title, part in panels.items():
+        if part.empty:
+            continue
+        x = part["formula"]
+        if over_condition:
+            numbers = {condition_key(c): factors[factor][c.names[factor]] for c in loaded.conditions}
+            x = part["condition"].map(numbers)
+        points = part.assign(x=x)[["x", "measured", "formula"]].sort_values(
+            ["x", "measured"], ignore_index=True
+        )
+        plots.append(
+            FormulaPlot(
+                claim=name,
+                metric=claim.metric,
+                formula=claim.formula,
+                title=title,
+                factor=factor,
+                levels=tuple((number, level) for level, number in factors.get(factor, {}).items()),
+                points=points.astype(float),
+                largest=largest,
+                left_out=len(both) - len(finite) if not plots else 0,
+            )
+        )
+    return plots
+
+
+def draw_formula(plot: FormulaPlot) -> Figure:
+    record = metric_of(plot.metric)
+    scale = scale_of(record, [plot.largest])
+    points = plot.points.assign(
+        measured=plot.points["measured"] / scale.factor, formula=plot.points["formula"] / scale.factor
+    )
+    top = max(plot.largest / scale.factor, math.ulp(1.0)) * 1.08
+    with look():
+        figure, axes = panel(width=NARROW, height=2.3)
+        if plot.factor:
+            line = points.groupby("x", as_index=False)["formula"].median()
+            x, order = "x", {"x": line["x"], "y": line["formula"]}
+        else:
+            x, order = "formula", {"x": pd.Series([0.0, top]), "y": pd.Series([0.0, top])}
+        axes.plot(order["x"], order["y"], color=INK, linewidth=1.2, label="formula")
+        sns.scatterplot(
+            points,
+            x=x,
+            y="measured",
+            color=PALETTE[1],
+            s=38,
+            linewidth=0,
+            zorder=3,
+            label="measured",
+            ax=axes,
+        )
+        axes.set_ylim(-0.03 * top, top)
+        if plot.factor:
+            level_axis(axes, plot.levels, plot.factor)
+        else:
+            axes.set_xlabel(f"{metric_of(plot.formula).label} ({scale.unit})")
+        axes.set_ylabel(scale.axis_label(record))
+        axes.set_title(plot.title)
+        axes.legend(loc="upper left")
+        return fit(figure)

@@ -1,0 +1,199 @@
+"""The ratio to the baseline against a numeric condition: one line an arm, 95 % intervals, what a source claimed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.analysis.results import Contrast
+from harness.report.inputs import ReportInput
+from harness.report.plots.style import (
+    INK,
+    MUTED,
+    WIDE,
+    arm_colours,
+    arm_markers,
+    fit,
+    level_axis,
+    look,
+    panel,
+    ratio_axis,
+)
+from harness.report.words import arm_labels, metric_of
+from harness.study.claim import RatioClaim
+from harness.study.load import LoadedStudy
+from harness.study.schema import level_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedRatio:
+    """A source's ratio at one level, and the region in which a measured one counts as the same."""
+
+    claim: str
+    x: float
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioPlot:
+    """`points` has arm, x, ratio, low, high (NaN where the interval has no bounds) and valid; `levels` are (x, name).
+
+    `others` holds the levels of the remaining conditions, `left_out` counts contrasts without a finite ratio.
+    """
+
+    metric: str
+    factor: str
+    others: dict[str, str]
+    levels: tuple[tuple[float, str], ...]
+    points: pd.DataFrame
+    claims: tuple[ClaimedRatio, ...]
+    left_out: int
+
+
+def numeric_factors(loaded: LoadedStudy) -> dict[str, dict[str, float]]:
+    """The conditions with at least two levels, all of them numbers: factor → level name → number."""
+    found = {}
+    for factor, levels in loaded.study.across.items():
+        numbers = {
+            level_name(level): float(level)
+            for level in levels
+            if isinstance(level, int | float) and not isinstance(level, bool)
+        }
+        if len(levels) >= 2 and len(numbers) == len(levels):
+            found[factor] = numbers
+    return found
+
+
+def claimed_arm(loaded: LoadedStudy, level: Mapping[str, object]) -> str | None:
+    """The arm that a claim's `level` names: that level, and the baseline's in every other factor."""
+    wanted = dict(loaded.baseline.names) | {factor: level_name(value) for factor, value in level.items()}  # type: ignore[arg-type]
+    return next((arm.name for arm in loaded.arms if arm.names == wanted), None)
+
+
+def ratio_plots(report: ReportInput) -> list[RatioPlot]:
+    """One plot for each numeric condition and each combination of the other conditions' levels."""
+    loaded, primary = report.loaded, report.loaded.study.primary
+    contrasts = [contrast for contrast in report.analysis.contrasts if contrast.metric == primary]
+    plots = []
+    for factor, numbers in numeric_factors(loaded).items():
+        for others in _other_levels(loaded, factor):
+            chosen = [c for c in contrasts if {k: v for k, v in c.condition.items() if k != factor} == others]
+            finite = [contrast for contrast in chosen if math.isfinite(contrast.ratio) and contrast.ratio > 0]
+            rows = [_point(contrast, numbers[contrast.condition[factor]]) for contrast in finite]
+            points = pd.DataFrame(rows, columns=["arm", "x", "ratio", "low", "high", "valid"])
+            plots.append(
+                RatioPlot(
+                    metric=primary,
+                    factor=factor,
+                    others=others,
+                    levels=tuple((number, name) for name, number in numbers.items()),
+                    points=points.sort_values("x", kind="stable", ignore_index=True),
+                    claims=_claims(loaded, factor, others),
+                    left_out=len(chosen) - len(finite),
+                )
+            )
+    return plots
+
+
+def draw_ratios(plot: RatioPlot, loaded: LoadedStudy) -> Figure:
+    labels, points = arm_labels(loaded), plot.points
+    invalid = set(points.loc[~points["valid"].astype(bool), "arm"])
+    arms = [arm.name for arm in loaded.arms[1:] if arm.name in set(points["arm"])]
+    named = {arm: labels[arm] + (" (invalid)" if arm in invalid else "") for arm in arms}
+    entries = len(arms) + bool(plot.claims)
+    with look():
+        figure, axes = panel(width=WIDE, height=2.9 + 0.17 * math.ceil(entries / 2))
+        axes.axhline(1.0, color=INK, linewidth=1.0)
+        axes.annotate(
+            f"baseline: {labels[loaded.baseline.name]}",
+            (0.995, 1.0), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
+            ha="right", va="bottom", color=MUTED,
+        )  # fmt: skip
+        shown = points.assign(arm=points["arm"].map(named))
+        colours, markers = arm_colours(list(labels)), arm_markers(list(labels))
+        sns.lineplot(
+            shown, x="x", y="ratio", hue="arm", style="arm",
+            palette={named[arm]: colours[arm] for arm in arms}, markers={named[arm]: markers[arm] for arm in arms},
+            hue_order=list(named.values()), style_order=list(named.values()), dashes=False, errorbar=None,
+            markersize=6, linewidth=1.6, ax=axes,
+        )  # fmt: skip
+        for arm in arms:
+            _interval_bars(axes, points[points["arm"] == arm], colours[arm])
+        for claim in plot.claims:
+            axes.plot(
+                [claim.x] * 2,
+                [claim.low, claim.high],
+                color=MUTED,
+                linewidth=7,
+                alpha=0.25,
+                solid_capstyle="butt",
+            )
+            axes.plot(
+                [claim.x], [claim.ratio], "_", color=INK, markersize=16, markeredgewidth=2,
+                label=f"claimed: {claim.ratio:.4g} ({claim.claim})",
+            )  # fmt: skip
+        level_axis(axes, plot.levels, plot.factor)
+        numbers = pd.concat([points["ratio"], points["low"], points["high"]]).dropna()
+        marked = itertools.chain.from_iterable((claim.low, claim.high) for claim in plot.claims)
+        ratio_axis(axes, [*numbers[numbers > 0], *marked], along="y")
+        axes.set_ylabel(f"{metric_of(plot.metric).label}, × baseline")
+        if entries:
+            axes.legend(
+                loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, columnspacing=1.4
+            )
+        return fit(figure)
+
+
+def _interval_bars(axes: Axes, points: pd.DataFrame, colour: str) -> None:
+    bounded = points.dropna()
+    errors = [bounded["ratio"] - bounded["low"], bounded["high"] - bounded["ratio"]]
+    axes.errorbar(
+        bounded["x"], bounded["ratio"], yerr=errors, fmt="none", ecolor=colour, elinewidth=1.4, capsize=3
+    )
+
+
+def _point(contrast: Contrast, x: float) -> dict[str, object]:
+    bounded = 0 < contrast.low <= contrast.high < math.inf
+    return {
+        "arm": contrast.arm,
+        "x": x,
+        "ratio": contrast.ratio,
+        "low": contrast.low if bounded else math.nan,
+        "high": contrast.high if bounded else math.nan,
+        "valid": contrast.verdict != "invalid",
+    }
+
+
+def _other_levels(loaded: LoadedStudy, factor: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = []
+    for condition in loaded.conditions:
+        others = {name: level for name, level in condition.names.items() if name != factor}
+        if others not in found:
+            found.append(others)
+    return found
+
+
+def _claims(loaded: LoadedStudy, factor: str, others: Mapping[str, str]) -> tuple[ClaimedRatio, ...]:
+    """Claims on the primary metric at one level of the factor; a condition with a single level need not be named."""
+    marks = []
+    for name, claim in loaded.study.claims.items():
+        if (
+            not isinstance(claim, RatioClaim)
+            or (claim.metric or loaded.study.primary) != loaded.study.primary
+        ):
+            continue
+        at = {key: level_name(level) for key, level in claim.at.items()}
+        if factor in at and all(others.get(key) == level for key, level in at.items() if key != factor):
+            x = numeric_factors(loaded)[factor][at[factor]]
+            low, high = claim.ratio / claim.within, claim.ratio * claim.within
+            marks.append(ClaimedRatio(claim=name, x=x, ratio=claim.ratio, low=low, high=high))
+    return tuple(marks)

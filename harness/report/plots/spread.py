@@ -1,0 +1,86 @@
+"""Every round's raw value, a row an arm, with the median: what the summaries are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from harness.report.inputs import ReportInput
+from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, fit, look, panel, scale_of
+from harness.report.words import arm_labels, condition_key, condition_title, metric_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """`points` has arm (its row, from 0), round and value in the metric's unit, finite values only; `left_out` counts the rest."""
+
+    metric: str
+    condition: dict[str, str]
+    labels: tuple[str, ...]
+    points: pd.DataFrame
+    left_out: int
+
+
+def spreads(report: ReportInput) -> list[Spread]:
+    """One a condition, for the primary metric; none where nothing finite was measured."""
+    primary, values = report.loaded.study.primary, report.values
+    labels = arm_labels(report.loaded)
+    rows = {arm: row for row, arm in enumerate(labels)}
+    found = []
+    for condition in report.loaded.conditions:
+        here = values[(values["metric"] == primary) & (values["condition"] == condition_key(condition))]
+        finite = here[np.isfinite(here["value"].astype(float))]
+        if finite.empty:
+            continue
+        points = pd.DataFrame(
+            {"arm": finite["arm"].map(rows), "round": finite["round"], "value": finite["value"].astype(float)}
+        )
+        found.append(
+            Spread(
+                metric=primary,
+                condition=condition.names,
+                labels=tuple(labels.values()),
+                points=points.sort_values(["arm", "round"], kind="stable", ignore_index=True),
+                left_out=len(here) - len(finite),
+            )
+        )
+    return found
+
+
+def draw_spread(spread: Spread) -> Figure:
+    record = metric_of(spread.metric)
+    scale = scale_of(record, list(spread.points["value"]))
+    # Rounds run downwards within a row: random jitter would hide the order and change from one drawing to the next.
+    rounds = spread.points["round"].rank(method="dense")
+    offset = (rounds - (1 + rounds.max()) / 2) / max(rounds.max() - 1, 1) * 0.5
+    points = spread.points.assign(
+        value=spread.points["value"] / scale.factor, place=spread.points["arm"] + offset
+    )
+    with look():
+        figure, axes = panel(width=NARROW, height=0.9 + 0.34 * len(spread.labels))
+        sns.scatterplot(
+            points,
+            x="value",
+            y="place",
+            color=PALETTE[0],
+            s=16,
+            alpha=0.8,
+            linewidth=0,
+            legend=False,
+            ax=axes,
+        )
+        medians = points.groupby("arm")["value"].median()
+        axes.vlines(medians, medians.index - 0.34, medians.index + 0.34, color=INK, linewidth=2)
+        axes.set_yticks(range(len(spread.labels)), labels=list(spread.labels))
+        axes.set_ylim(len(spread.labels) - 0.45, -0.55)
+        axes.grid(visible=False, axis="y")
+        for border in range(1, len(spread.labels)):
+            axes.axhline(border - 0.5, color=MUTED, linewidth=0.3)
+        axes.margins(x=0.06)
+        axes.set(xlabel=scale.axis_label(record), ylabel="")
+        axes.set_title(condition_title(spread.condition))
+        return fit(figure)

@@ -1,0 +1,160 @@
+"""One look for all figures: size, type, colours that also work without colour, axes in units that people read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from harness.metrics import Metric
+
+# Stand-ins that become the page's own colours, which differ between light, dark and print (svg.py).
+INK, MUTED, RULE = "#1b1f24", "#57606b", "#d8dee5"
+PALETTE: tuple[str, ...] = tuple(mpl.colors.to_hex(colour) for colour in sns.color_palette("colorblind"))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MOST_LINES = len(MARKERS)
+"""Arms, the baseline among them, beyond which colours and markers in one panel cannot be told apart."""
+
+WIDE, NARROW = 4.3, 3.4
+"""Widths in inches of a panel that stands alone and of one among several."""
+
+_RC: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+
+
+def arm_colours(labels: Sequence[str]) -> dict[str, str]:
+    """An arm's colour is its own in every figure; the first, the baseline, is grey. At most MOST_LINES arms."""
+    return dict(zip(labels, (MUTED, *PALETTE), strict=False))
+
+
+def arm_markers(labels: Sequence[str]) -> dict[str, str]:
+    return dict(zip(labels, MARKERS, strict=False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Values are divided by `factor` and labelled in `unit`."""
+
+    factor: float
+    unit: str
+
+    def axis_label(self, metric: Metric) -> str:
+        return f"{metric.label} ({self.unit})" if self.unit else metric.label
+
+
+def scale_of(metric: Metric, values: Sequence[float]) -> Scale:
+    """The unit in which the largest value reads well: KiB or MiB for bytes, ms or µs for seconds."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if metric.unit == "B":
+        steps: tuple[tuple[float, str], ...] = (
+            (1024.0**3, "GiB"),
+            (1024.0**2, "MiB"),
+            (1024.0, "KiB"),
+            (1.0, "B"),
+        )
+    elif metric.unit == "s":
+        steps = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+    else:
+        return Scale(factor=1.0, unit=metric.unit)
+    factor, unit = next((step for step in steps if largest >= step[0]), steps[-1])
+    return Scale(factor=factor, unit=unit)
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    with sns.plotting_context("paper"), mpl.rc_context(_RC):
+        yield
+
+
+def panel(*, width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty panel, its size in inches."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.add_subplot()
+
+
+def fit(figure: Figure) -> Figure:
+    """Margins that hold the labels."""
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+def level_axis(axes: Axes, levels: Sequence[tuple[float, str]], label: str) -> None:
+    """An x-axis with a tick at each level of a condition, log2 where all levels are positive."""
+    places = [place for place, _ in levels]
+    if min(places) > 0:
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(min(places) / 2**0.35, max(places) * 2**0.35)
+    axes.xaxis.set_major_locator(FixedLocator(places))
+    axes.xaxis.set_minor_locator(NullLocator())
+    names = dict(levels)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda place, _: names.get(place, "")))
+    axes.set_xlabel(label)
+
+
+def ratio_ticks(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis of ratios that spans [low, high]: never fewer than two, never crowded.
+
+    Raises ValueError unless 0 < low ≤ high, both finite.
+    """
+    if not 0 < low <= high < math.inf:
+        raise ValueError(f"ratios span a positive finite range, not [{low}, {high}]")
+    if high / low < 3:
+        ticks = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        return [float(tick) for tick in ticks if low <= tick <= high]
+    octaves = math.log2(high / low)
+    every = max(1, math.ceil(octaves / 7))
+    first, last = math.floor(math.log2(low)), math.ceil(math.log2(high))
+    ticks = [2.0**power for power in range(first - first % every, last + 1, every)]
+    if octaves < 4:
+        ticks += [1.5 * tick for tick in ticks]
+    return sorted(tick for tick in ticks if low <= tick <= high)
+
+
+def ratio_axis(axes: Axes, drawn: Sequence[float], *, along: str) -> None:
+    """A log axis for the ratios `drawn` and for 1, labelled in plain numbers. `along` is `x` or `y`."""
+    low, high = min(*drawn, 1.0), max(*drawn, 1.0)
+    room = max((high / low) ** 0.08, 1.01)
+    low, high = low / room, high * room
+    ticks = ratio_ticks(low, high)
+    axis = axes.xaxis if along == "x" else axes.yaxis
+    axes.set(**{f"{along}scale": "log", f"{along}lim": (low, high)})
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:.4g}"))

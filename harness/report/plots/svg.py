@@ -1,0 +1,90 @@
+"""A drawn figure as compact SVG to be put inside HTML: text stays text, equal input gives equal bytes, ids never collide."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from harness.report.plots.style import INK, MUTED, RULE
+
+_THEME = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)"}
+_COORDINATES = frozenset(
+    {"d", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "transform", "viewBox", "points"}
+)
+_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_REFERENCE = re.compile(r"url\(#([^)]+)\)")
+_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # dates and versions would change the bytes
+
+
+def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup:
+    """The figure as an `<svg>` element whose ids all start with `name`, titled for screen readers and tooltips."""
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts draw it
+        figure.savefig(buffer, format="svg", metadata=_METADATA)
+    root = ElementTree.fromstring(buffer.getvalue())
+    _strip(root)
+    _rename(root, prefix=name)
+    for size in ("width", "height", "version"):  # the page's style sets the size, the viewBox keeps the shape
+        root.attrib.pop(size, None)
+    root.attrib.update({"role": "img", "aria-labelledby": f"{name}-title {name}-description"})
+    for place, (tag, text) in enumerate((("title", title), ("desc", description))):
+        element = ElementTree.Element(tag, {"id": f"{name}-{'title' if tag == 'title' else 'description'}"})
+        element.text = text
+        root.insert(place, element)
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _strip(root: ElementTree.Element) -> None:
+    """No namespaces (HTML knows SVG), no style sheet that would reach the whole page, no needless digits or white space."""
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        if element.tag != "text":
+            element.text = None
+        element.tail = None
+        for key in list(element.attrib):
+            value = element.attrib.pop(key)
+            key = key.rpartition("}")[2]
+            if key in _COORDINATES:
+                value = _LONG_NUMBER.sub(_shorter, " ".join(value.split()))
+            elif key == "style":
+                value = _themed(value)
+            element.attrib[key] = value
+    for parent in list(root.iter()):
+        for child in [child for child in parent if child.tag in ("style", "metadata")]:
+            parent.remove(child)
+
+
+def _shorter(match: re.Match[str]) -> str:
+    return f"{float(match.group()):.2f}".rstrip("0").rstrip(".")
+
+
+def _themed(style: str) -> str:
+    parts = [part.strip() for part in style.split(";")]
+    kept = [part for part in parts if part and not part.startswith("font-family")]
+    text = ";".join(part.replace(": ", ":", 1) for part in kept)
+    for colour, variable in _THEME.items():
+        text = text.replace(colour, variable)
+    return text
+
+
+def _rename(root: ElementTree.Element, *, prefix: str) -> None:
+    """Prefix the ids that something refers to, drop all others."""
+    used = {value[1:] for element in root.iter() if (value := element.get("href", "")).startswith("#")}
+    for element in root.iter():
+        for value in element.attrib.values():
+            used.update(_REFERENCE.findall(value))
+    for element in root.iter():
+        if (own := element.attrib.pop("id", None)) in used:
+            element.set("id", f"{prefix}-{own}")
+        for key, value in element.attrib.items():
+            if key == "href" and value.startswith("#"):
+                element.set(key, f"#{prefix}-{value[1:]}")
+            else:
+                element.set(key, _REFERENCE.sub(rf"url(#{prefix}-\1)", value))

@@ -1,0 +1,1 @@
+"""Sections of the report: each turns the input into what its template prints."""

@@ -1,0 +1,171 @@
+"""The comparison: a table a condition, a row an arm, the primary metric's ratio and verdict beside the medians."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.analysis.results import ArmSummary, Contrast
+from harness.metrics import METRICS, Metric
+from harness.report.inputs import ReportInput
+from harness.report.sections.base import Section
+from harness.report.words import (
+    Badge,
+    anchor,
+    badge,
+    condition_key,
+    condition_title,
+    interval_text,
+    metric_of,
+    number_text,
+    ratio_text,
+)
+
+_ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    label: str
+    arrow: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """`invalid` is the arm's reason, empty where it counts."""
+
+    arm: str
+    baseline: bool
+    invalid: str
+    ratio: str
+    interval: str
+    verdict: Badge | None
+    note: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastRow:
+    metric: str
+    arm: str
+    n: int
+    ratio: str
+    interval: str
+    interval90: str
+    t_interval: str
+    p: str
+    p_adjusted: str
+    margin: str
+    verdict: Badge
+    relevant: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    anchor: str
+    title: str
+    rows: tuple[Row, ...]
+    contrasts: tuple[ContrastRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonView:
+    primary: str
+    columns: tuple[Column, ...]
+    blocks: tuple[Block, ...]
+
+
+def comparison_view(report: ReportInput) -> ComparisonView:
+    primary = report.loaded.study.primary
+    measured = {summary.metric for summary in report.analysis.summaries}
+    names = [primary, *(name for name in METRICS if name in measured and name != primary)]
+    names += sorted(measured - set(names))
+    metrics = [metric_of(name) for name in names]
+    blocks = []
+    for place, condition in enumerate(report.loaded.conditions, start=1):
+        key = condition_key(condition)
+        summaries = {
+            (s.arm, s.metric): s for s in report.analysis.summaries if condition_key(s.condition) == key
+        }
+        contrasts = [c for c in report.analysis.contrasts if condition_key(c.condition) == key]
+        decisive = {c.arm: c for c in contrasts if c.metric == primary}
+        rows = tuple(
+            _row(
+                report,
+                arm.name,
+                decisive.get(arm.name),
+                tuple(_cell(summaries, arm.name, m) for m in metrics),
+            )
+            for arm in report.loaded.arms
+        )
+        ordered = sorted(contrasts, key=lambda c: names.index(c.metric) if c.metric in names else len(names))
+        blocks.append(
+            Block(
+                anchor=anchor("comparison", place),
+                title=condition_title(condition.names),
+                rows=rows,
+                contrasts=tuple(_contrast_row(contrast) for contrast in ordered),
+            )
+        )
+    columns = tuple(Column(label=m.label, arrow=_ARROWS[m.better], hint=_hint(m)) for m in metrics)
+    return ComparisonView(primary=metric_of(primary).label, columns=columns, blocks=tuple(blocks))
+
+
+def _hint(metric: Metric) -> str:
+    direction = "" if metric.better == "neither" else f"; {metric.better} is better"
+    return f"{metric.summary}{direction}"
+
+
+def _cell(summaries: Mapping[tuple[str, str], ArmSummary], arm: str, metric: Metric) -> Cell:
+    summary = summaries.get((arm, metric.name))
+    if summary is None:
+        return Cell(text="–", hint="not measured")
+    lowest, highest = metric.format(summary.lowest), metric.format(summary.highest)
+    hint = f"median of {summary.trials} trials, {lowest} to {highest}"
+    return Cell(text=metric.format(summary.median), hint=hint)
+
+
+def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[Cell, ...]) -> Row:
+    baseline = arm == report.loaded.baseline.name
+    note = "" if contrast is None else contrast.reason
+    if contrast is not None and contrast.verdict in ("better", "worse") and contrast.relevant:
+        note = note or f"beyond\u00a0±\u00a0{number_text(contrast.margin * 100)}\u00a0%"
+    return Row(
+        arm=arm,
+        baseline=baseline,
+        invalid=report.analysis.invalid.get(arm, ""),
+        ratio="1" if baseline else "–" if contrast is None else ratio_text(contrast.ratio),
+        interval="" if baseline or contrast is None else interval_text(contrast.low, contrast.high),
+        verdict=None if contrast is None else badge(contrast.verdict),
+        note=note,
+        cells=cells,
+    )
+
+
+def _contrast_row(contrast: Contrast) -> ContrastRow:
+    return ContrastRow(
+        metric=metric_of(contrast.metric).label,
+        arm=contrast.arm,
+        n=contrast.n,
+        ratio=ratio_text(contrast.ratio),
+        interval=interval_text(contrast.low, contrast.high),
+        interval90=interval_text(contrast.low90, contrast.high90),
+        t_interval=interval_text(contrast.t_low, contrast.t_high),
+        p=f"{contrast.p:.3g}",
+        p_adjusted=f"{contrast.p_adjusted:.3g}",
+        margin=f"± {number_text(contrast.margin * 100)} %",
+        verdict=badge(contrast.verdict),
+        relevant="yes" if contrast.relevant else "no",
+        reason=contrast.reason,
+    )
+
+
+SECTION = Section(id="comparison", title="Comparison", view=comparison_view)

@@ -1,0 +1,81 @@
+"""The first lines: the question, its answer, what was run, and whatever forbids to believe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.report.inputs import ReportInput
+from harness.report.sections.claims import ClaimView, claims_view
+
+
+@dataclass(frozen=True, kw_only=True)
+class Banner:
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadlineView:
+    """`facts` are joined into one line; `banners` are alarms, `warnings` are not."""
+
+    study: str
+    question: str
+    answer: str
+    facts: tuple[str, ...]
+    banners: tuple[Banner, ...]
+    warnings: tuple[str, ...]
+    claims: tuple[ClaimView, ...]
+
+
+def headline_view(report: ReportInput) -> HeadlineView:
+    study, run = report.loaded.study, report.run
+    size = (
+        (len(report.loaded.arms), "arm"),
+        (len(report.loaded.conditions), "condition"),
+        (study.design.seeds, "seed"),
+        (study.design.rounds, "round"),
+    )
+    facts = [
+        f"scale {run.scale}",
+        " × ".join(_count(number, noun) for number, noun in size),
+        f"{run.finished_trials} of {run.expected_trials} trials finished",
+        *([f"{run.superseded_trials} superseded"] if run.superseded_trials else []),
+        _count(run.sessions, "session"),
+        run.created_at,
+        f"run {run.id}",
+    ]
+    return HeadlineView(
+        study=study.study,
+        question=study.question,
+        answer=report.analysis.answer,
+        facts=tuple(facts),
+        banners=tuple(_banners(report)),
+        warnings=report.analysis.warnings,
+        claims=claims_view(report),
+    )
+
+
+def _banners(report: ReportInput) -> list[Banner]:
+    run, found = report.run, []
+    if run.plant is not None:
+        text = "The bug was put in on purpose, to see whether the checks find it; no number here describes the real code."
+        found.append(Banner(title=f"A bug was planted: {run.plant}", lines=(text,)))
+    if report.analysis.invalid:
+        reasons = tuple(f"{arm}: {reason}" for arm, reason in report.analysis.invalid.items())
+        found.append(Banner(title=f"Invalid: {_count(len(reasons), 'arm')}", lines=reasons))
+    if run.finished_trials < run.expected_trials or run.failed:
+        missing = run.expected_trials - run.finished_trials
+        title = (
+            f"Incomplete: {missing} of {run.expected_trials} trials did not finish"
+            if missing > 0
+            else "Trials failed"
+        )
+        found.append(Banner(title=title, lines=tuple(run.failed)))
+    if report.loaded.study.design.exploratory:
+        text = "Too few rounds to decide anything: effects are shown, verdicts are not given."
+        found.append(Banner(title="Exploratory", lines=(text,)))
+    return found
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,153 @@
+"""How it was measured: design, margins, machine, provenance, what was seen from outside, the study, the command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis.contrasts import margin_of
+from harness.metrics import METRICS, format_bytes
+from harness.report.inputs import ReportInput
+from harness.report.sections.base import Section
+from harness.report.words import number_text
+
+Facts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmTelemetry:
+    arm: str
+    trials: int
+    rss: str
+    cpu: str
+    gpu_memory: str
+    gpu_use: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodView:
+    design: Facts
+    margins: Facts
+    environment: Facts
+    provenance: Facts
+    nvml: str
+    telemetry: tuple[ArmTelemetry, ...]
+    yaml_name: str
+    yaml: str
+    command: str
+
+
+def method_view(report: ReportInput) -> MethodView:
+    loaded = report.loaded
+    return MethodView(
+        design=_design(report),
+        margins=_margins(report),
+        environment=flat(report.environment),
+        provenance=flat(
+            {
+                "run": report.run.id,
+                "study_digest": report.run.study_digest,
+                "code_digest": report.run.code_digest,
+                **report.provenance,
+            }
+        ),
+        nvml=f"No values from NVML: {report.nvml_reason}"
+        if report.nvml_reason
+        else "NVML was read while trials ran.",
+        telemetry=tuple(_telemetry(report)),
+        yaml_name=loaded.path.name,
+        yaml=loaded.source,
+        command=report.command,
+    )
+
+
+def flat(facts: Mapping[str, Any], prefix: str = "") -> Facts:
+    """Nested facts as (dotted name, text), in their own order."""
+    found: list[tuple[str, str]] = []
+    for key, value in facts.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found += flat(value, f"{name}.")
+        else:
+            found.append((name, _text(value)))
+    return tuple(found)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    return str(value)
+
+
+def _design(report: ReportInput) -> Facts:
+    study, loaded = report.loaded.study, report.loaded
+    across = "; ".join(f"{factor}: {len(levels)} levels" for factor, levels in study.across.items()) or "none"
+    differ = ", ".join(study.parity.differ) or "nothing"
+    return (
+        ("task", study.task),
+        ("primary metric", METRICS[study.primary].summary),
+        ("arms", f"{len(loaded.arms)}, {study.design.arms}; the first is the baseline"),
+        ("conditions", across),
+        ("seeds", str(study.design.seeds)),
+        ("rounds", f"{study.design.rounds}; every arm under every condition once a round, a fresh process a trial"),
+        ("order", f"conditions shuffled within a round, arms within a condition; order seed {study.design.order_seed}"),
+        ("estimate", "Hodges-Lehmann of the within-round log ratios, exact signed-rank interval and p"),
+        ("work that may differ", differ),
+    )  # fmt: skip
+
+
+def _margins(report: ReportInput) -> Facts:
+    measured = {summary.metric for summary in report.analysis.summaries}
+    declared = report.loaded.study.margins
+    rows = []
+    for name, metric in METRICS.items():
+        if name not in measured or metric.better == "neither":
+            continue
+        origin = "declared" if name in declared or metric.family in declared else "default"
+        size = (
+            "exact"
+            if metric.family == "bytes"
+            else f"± {number_text(margin_of(report.loaded, metric) * 100)} %"
+        )
+        rows.append((metric.label, f"{size} ({metric.family}, {origin})"))
+    return tuple(rows)
+
+
+def _telemetry(report: ReportInput) -> list[ArmTelemetry]:
+    arms = report.frame.loc[report.frame["purpose"] == "measure", ["trial", "arm"]].drop_duplicates()
+    seen = report.telemetry.merge(arms, on="trial", how="inner")
+    rows = []
+    for arm in report.loaded.arms:
+        part = seen[seen["arm"] == arm.name]
+        if part.empty:
+            continue
+        rows.append(
+            ArmTelemetry(
+                arm=arm.name,
+                trials=part["trial"].nunique(),
+                rss=_median_and_max(part["rss_bytes"], format_bytes),
+                cpu=_median_and_max(part["cpu_percent"], _percent),
+                gpu_memory=_median_and_max(part["gpu_memory_bytes"], format_bytes),
+                gpu_use=_median_and_max(part["gpu_utilisation"], _percent),
+            )
+        )
+    return rows
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %"
+
+
+def _median_and_max(column: pd.Series[Any], write: Any) -> str:
+    numbers = pd.to_numeric(column).dropna()
+    return f"{write(float(numbers.median()))} / {write(float(numbers.max()))}" if len(numbers) else "–"
+
+
+SECTION = Section(id="method", title="How it was measured", view=method_view)

@@ -1,0 +1,109 @@
+"""How arms, conditions, ratios and verdicts are written, the same in every table and figure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.config import canonical_json
+from harness.metrics import METRICS, Metric
+from harness.study.arms import Combination
+from harness.study.load import LoadedStudy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Badge:
+    """A verdict for the eye and the ear: `tone` colours it, `mark` and `text` say it without colour."""
+
+    text: str
+    tone: str
+    mark: str
+
+
+_BADGES = {
+    "confirmed": ("good", "✓"),
+    "better": ("good", "▲"),
+    "refuted": ("bad", "✗"),
+    "worse": ("bad", "▼"),
+    "invalid": ("void", "⊘"),
+    "identical": ("same", "="),
+    "equivalent": ("same", "≈"),
+    "undecided": ("open", "?"),
+    "passed": ("good", "✓"),
+    "failed": ("bad", "✗"),
+}
+
+
+def badge(verdict: str) -> Badge:
+    tone, mark = _BADGES[verdict]
+    return Badge(text=verdict, tone=tone, mark=mark)
+
+
+def metric_of(name: str) -> Metric:
+    """The metric's record; a stored name that this version no longer knows is shown plainly, without a unit."""
+    plain = Metric(name=name, unit="", better="neither", family="count", per_trial="last", summary="")
+    return METRICS.get(name, plain)
+
+
+def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
+    """Arm → its short name: the levels in which it differs from the baseline, bare where one factor is compared."""
+    baseline = loaded.baseline
+    if len(loaded.study.compare) == 1:
+        return {arm.name: next(iter(arm.names.values())) for arm in loaded.arms}
+    labels = {}
+    for arm in loaded.arms:
+        changed = {factor: name for factor, name in arm.names.items() if name != baseline.names[factor]}
+        labels[arm.name] = ", ".join(f"{factor}={name}" for factor, name in changed.items()) or "baseline"
+    return labels
+
+
+def arm_axis(loaded: LoadedStudy) -> str:
+    """What the short names of arms are values of."""
+    return next(iter(loaded.study.compare)) if len(loaded.study.compare) == 1 else "arm"
+
+
+def condition_title(names: Mapping[str, str]) -> str:
+    """`new_tokens = 64`; the study without conditions has one, under which everything was measured."""
+    return ", ".join(f"{factor} = {level}" for factor, level in names.items()) or "all trials"
+
+
+def condition_key(condition: Combination | Mapping[str, str]) -> str:
+    """The text under which the frame holds a condition."""
+    return canonical_json(condition.names if isinstance(condition, Combination) else dict(condition))
+
+
+def ratio_text(ratio: float) -> str:
+    """`2.33 ×` with three decimals at most, so that effects of a percent remain visible."""
+    if math.isnan(ratio):
+        return "–"
+    return f"{_digits(ratio)} ×"
+
+
+def interval_text(low: float, high: float) -> str:
+    if math.isnan(low) or math.isnan(high):
+        return "–"
+    return f"[{_digits(low)}, {_digits(high)}]"
+
+
+def number_text(value: float) -> str:
+    """A plain number for a person: thousands apart, six significant digits."""
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:,.6g}"
+
+
+def anchor(*parts: object) -> str:
+    """An id for HTML: letters, digits and hyphens only."""
+    return "-".join(re.sub(r"[^A-Za-z0-9]+", "-", str(part)).strip("-") for part in parts)
+
+
+def _digits(value: float) -> str:
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    if abs(value) < 0.1:
+        return f"{value:.3g}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
