@@ -31,8 +31,11 @@ UNK_ID = 3  # sentencepiece demands one; with byte fallback nothing is ever unkn
 SPACE_MARK = "\u2581"
 SAMPLE_CHARACTERS = 20_000_000
 LINE_CHARACTERS = 4_000  # sentencepiece takes more than linear time in the length of a line
+CHUNK_CHARACTERS = 1_000  # whole lines encoded in one call, which halves the time of short lines
 
-_LINES = re.compile(rf"{SPACE_MARK}|[^\n{SPACE_MARK}]{{1,{LINE_CHARACTERS}}}\n?|\n")
+_CHUNKS = re.compile(
+    rf"{SPACE_MARK}|[^{SPACE_MARK}]{{0,{CHUNK_CHARACTERS - 1}}}\n|[^\n{SPACE_MARK}]{{1,{LINE_CHARACTERS}}}"
+)
 _BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
 
 # Everything that decides what is learnt, and so part of the key in the cache.
@@ -128,12 +131,12 @@ class BpeTokenizer:
         return ids
 
     def encode_array(self, text: str) -> NDArray[np.int32]:
-        lines = _LINES.findall(text)
-        encoded = self._processor.encode(lines, out_type="numpy", num_threads=-1 if len(lines) > 1000 else 1)
+        chunks = _CHUNKS.findall(text)
+        encoded = self._processor.encode(chunks, out_type="numpy", num_threads=-1 if len(chunks) > 100 else 1)
         if SPACE_MARK in text:
             encoded = [
-                self._mark_ids if line == SPACE_MARK else ids
-                for line, ids in zip(lines, encoded, strict=True)
+                self._mark_ids if chunk == SPACE_MARK else ids
+                for chunk, ids in zip(chunks, encoded, strict=True)
             ]
         return np.concatenate([np.empty(0, dtype=np.int32), *encoded])
 

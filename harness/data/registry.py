@@ -14,13 +14,13 @@ from pydantic import (
     model_validator,
 )
 
-from harness.config import Config
+from harness.config import FROM_LIST, Config
 from harness.data.catalogue import CATALOGUE
 from harness.data.splits import Fractions
 from harness.errors import did_you_mean
 
 Column = Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=1)]
-Files = tuple[Annotated[str, Field(min_length=1)], ...]
+Files = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], FROM_LIST]
 
 
 class NamedCorpus(Config):
