@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
     Tag,
@@ -104,8 +104,8 @@ class HfCorpus(_Columns):
         return self
 
 
-def _named(name: str) -> NamedCorpus:
-    return NamedCorpus(name=name)
+def _spelt_out(name: Any) -> Any:
+    return {"name": name} if isinstance(name, str) else name
 
 
 def _form(value: Any) -> str | None:
@@ -114,7 +114,9 @@ def _form(value: Any) -> str | None:
     return value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
 
 
-_Name = Annotated[str, AfterValidator(_named), WithJsonSchema({"type": "string", "enum": sorted(CATALOGUE)})]
+_Name = Annotated[
+    NamedCorpus, BeforeValidator(_spelt_out), WithJsonSchema({"type": "string", "enum": sorted(CATALOGUE)})
+]
 
 CorpusRef = Annotated[
     Annotated[_Name, Tag("name")]

@@ -69,6 +69,13 @@ def test_refused(document: Any, message: str) -> None:
         Holder.read({"corpus": document})
 
 
+def test_a_misspelt_name_is_told_in_one_line() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Holder.read({"corpus": "wikitext2"})
+    (error,) = caught.value.errors()
+    assert error["msg"] == "Value error, unknown corpus 'wikitext2'; did you mean 'wikitext-2'?"
+
+
 def test_the_schema_offers_the_names() -> None:
     schema = json.dumps(TypeAdapter(CorpusRef).json_schema())
     assert '"enum": ["glove-6b-50d", "python-docs", "tatoeba-en-es", "wikitext-2"]' in schema
