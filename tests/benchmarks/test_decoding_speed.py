@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import get_args
 
 import pytest
@@ -13,6 +14,15 @@ from models.decoding.greedy import greedy
 from models.init import build_model
 
 PROMPT, NEW_TOKENS = 32, 64
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A second thread beside a busy process makes small products many times slower, and unevenly so."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("kind", get_args(CacheKind))
