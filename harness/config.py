@@ -6,7 +6,10 @@ import hashlib
 import json
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Strict
+
+FROM_LIST = Strict(strict=False)
+"""For a field that is a tuple: YAML has lists alone, and a `mode="before"` validator would have them refused."""
 
 
 class Config(BaseModel):

@@ -8,7 +8,11 @@ from pydantic import Discriminator, Field, Tag
 
 from harness.config import Config
 
-FORMS = {"ratio": "ratio", "trend": "trend", "holds": "holds", "formula": "formula"}
+FORMS = ("ratio", "trend", "holds", "formula")
+
+Scalar = bool | int | float | str | None
+Levels = Annotated[dict[str, Scalar], Field(min_length=1)]
+"""Factor → level, as the study writes the level (`{cache: dynamic}`)."""
 
 
 class _Claim(Config):
@@ -22,8 +26,8 @@ class _Claim(Config):
 class RatioClaim(_Claim):
     """`metric` of the arm over the baseline's equals `ratio`, within a factor `within` (a figure from another machine)."""
 
-    level: dict[str, str]
-    at: dict[str, str] = {}
+    level: Levels
+    at: dict[str, Scalar] = Field(default_factory=dict)
     ratio: float = Field(gt=0.0, allow_inf_nan=False)
     within: float = Field(default=1.25, gt=1.0, allow_inf_nan=False)
     metric: str | None = None
@@ -32,7 +36,7 @@ class RatioClaim(_Claim):
 class TrendClaim(_Claim):
     """The arm's ratio to the baseline grows (or falls) with log2 of the condition `over`, which has at least 3 numeric levels."""
 
-    level: dict[str, str]
+    level: Levels
     trend: Literal["increasing", "decreasing"]
     over: str
     metric: str | None = None
@@ -47,16 +51,17 @@ class HoldsClaim(_Claim):
 class FormulaClaim(_Claim):
     """`metric` equals the closed form `formula`, another metric of the same trials, under every condition and for every arm."""
 
-    metric: str
     formula: str
-    holds_too: str | None = None
+    metric: str
+    also_holds: str | None = None
+    """An invariant of the study that checks the formula beyond the study's conditions."""
 
 
 def _form(document: Any) -> str | None:
     if isinstance(document, dict):
         present = [form for form in FORMS if form in document]
         return present[0] if len(present) == 1 else None
-    return {RatioClaim: "ratio", TrendClaim: "trend", HoldsClaim: "holds", FormulaClaim: "formula"}.get(type(document))
+    return next((form for form in FORMS if hasattr(document, form)), None)
 
 
 Claim = Annotated[

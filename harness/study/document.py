@@ -6,6 +6,7 @@ not strings, and files beyond the limits are errors with line and column.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,21 +22,80 @@ KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Document:
-    """`data` is plain; `places` gives the location of the key (or list item) at each path, `values` that of what it holds."""
+class Located:
+    """Plain data, and where in which file the key (or list item) at each path and the value that it holds were written."""
 
-    file: str
-    text: str
     data: dict[str, Any]
     places: dict[KeyPath, Location]
     values: dict[KeyPath, Location]
 
     def place(self, path: KeyPath, *, of_value: bool = False) -> Location:
-        """The place of `path`, or of its nearest ancestor that the file has."""
+        """The place of `path`, or of its nearest ancestor that a person wrote."""
         table = self.values if of_value else self.places
         while path and path not in table:
             path = path[:-1]
-        return table.get(path, Location(self.file, 1, 1))
+        return table.get(path) or self.values[()]
+
+    def under(self, key: str | int) -> Located:
+        """The part below a key, with paths counted from there."""
+        inner = self.data[key]  # type: ignore[index]  # lists are asked for by index
+        places, values = (
+            {path[1:]: at for path, at in table.items() if path[:1] == (key,)}
+            for table in (self.places, self.values)
+        )
+        return Located(inner, places, values)
+
+    def at(self, *path: str | int) -> Located:
+        part = self
+        for key in path:
+            part = part.under(key)
+        return part
+
+    def replaced(self, path: KeyPath, part: Located) -> Located:
+        """`part` in the place of whatever stands at `path`; missing mappings on the way are made.
+
+        Raises KeyError where the path leads through something that holds no keys.
+        """
+        data = copy.deepcopy(self.data)
+        node: Any = data
+        for key in path[:-1]:
+            node = node.setdefault(key, {}) if isinstance(node, dict) else node[key]
+            if not isinstance(node, dict | list):
+                raise KeyError(key)
+        node[path[-1]] = part.data
+        tables = []
+        for table, new in ((self.places, part.places), (self.values, part.values)):
+            kept = {at: place for at, place in table.items() if at[: len(path)] != path}
+            tables.append({**kept, **{(*path, *inner): place for inner, place in new.items()}})
+        tables[0].setdefault(path, self.places.get(path, part.values[()]))
+        return Located(data, *tables)
+
+    def merged(self, over: Located) -> Located:
+        """`over` laid on top: mappings are merged key by key, everything else is replaced."""
+        result = self
+        for key in over.data:
+            part = over.under(key)
+            if isinstance(part.data, dict) and isinstance(self.data.get(key), dict):
+                part = self.under(key).merged(part)
+            result = result.replaced((key,), part)
+            result.places[(key,)] = over.places[(key,)]
+        return result
+
+    def without(self, key: str) -> Located:
+        keep = {name: value for name, value in self.data.items() if name != key}
+        places, values = (
+            {path: at for path, at in table.items() if path[:1] != (key,)}
+            for table in (self.places, self.values)
+        )
+        return Located(keep, places, values)
+
+
+@dataclass(frozen=True)
+class Document(Located):
+    """A whole file."""
+
+    file: str
+    text: str
 
 
 def read_document(path: Path) -> Document:
@@ -82,7 +142,7 @@ class _Reader:
         if len(roots) != 1 or roots[0] is None or roots[0].id != "mapping":
             raise StudyError("expected one mapping of keys to values", at=Location(self.file, 1, 1))
         data = self._plain(roots[0], ())
-        return Document(self.file, text, data, self.places, self.values)
+        return Document(data, self.places, self.values, self.file, text)
 
     def _plain(self, node: Any, path: KeyPath) -> Any:
         self.values[path] = self._location(node.start_mark)
@@ -105,7 +165,9 @@ class _Reader:
             if key_node.id != "scalar" or not key:
                 raise self._error(key_node.start_mark, "a key must be a plain name")
             if key in seen:
-                raise self._error(key_node.start_mark, f"duplicate key {key!r}, first on line {seen[key].line}")
+                raise self._error(
+                    key_node.start_mark, f"duplicate key {key!r}, first on line {seen[key].line}"
+                )
             seen[key] = self.places[(*path, key)] = self._location(key_node.start_mark)
             yield key, self._plain(value_node, (*path, key))
 
@@ -115,12 +177,14 @@ class _Reader:
         try:
             value = self._scalars.construct_object(node)
         except (ConstructorError, ValueError) as error:
-            raise self._error(node.start_mark, f"cannot read {node.value!r} as {node.tag}") from error
+            raise self._error(node.start_mark, f"cannot read {node.value[:40]!r} as {node.tag}") from error
         if isinstance(value, float) and not math.isfinite(value):
             raise self._error(node.start_mark, f"{node.value} is not a number that a study can use")
         if value is None or isinstance(value, bool | int | float | str):
             return value
-        raise self._error(node.start_mark, f"{node.value!r} reads as {type(value).__name__}", hint="put it in quotes")
+        raise self._error(
+            node.start_mark, f"{node.value!r} reads as {type(value).__name__}", hint="put it in quotes"
+        )
 
     def _location(self, mark: Any) -> Location:
         return Location(self.file, mark.line + 1, mark.column + 1)

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from harness.config import Config, digest
-from harness.study.claim import Claim
+from harness.study.claim import Claim, Scalar
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-Scalar = bool | int | float | str | None
 Level = Scalar | dict[str, dict[str, Any]]
 """A value of the setting that the factor names, or one name with the several settings that it stands for."""
 
@@ -39,13 +38,13 @@ class Study(Config):
     task: str
     base: dict[str, Any]
     compare: dict[str, Annotated[list[Level], Field(min_length=2)]] = Field(min_length=1)
-    across: dict[str, Annotated[list[Level], Field(min_length=1)]] = {}
+    across: dict[str, Annotated[list[Level], Field(min_length=1)]] = Field(default_factory=dict)
     design: Design = Design()
     primary: str
     invariants: tuple[str, ...] = ()
-    claims: dict[str, Claim] = {}
+    claims: dict[str, Claim] = Field(default_factory=dict)
     parity: Parity = Parity()
-    margins: dict[str, Annotated[float, Field(gt=0.0, lt=1.0)]] = {}
+    margins: dict[str, Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=dict)
 
     @property
     def digest(self) -> str:

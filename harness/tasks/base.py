@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -20,15 +21,17 @@ class Report(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a trial may know of its surroundings: its seed, where trained models lie, and the digest of the code that runs."""
+    """What a trial may know of its surroundings: its seed, its device ("cpu", "cuda:0"), and where trained models lie.
+
+    `checkpoints` maps the digest of a training's config to the folder that it writes, or that others read.
+    """
 
     seed: int
-    checkpoints: Path
-    code: str
+    device: str
+    checkpoints: Mapping[str, str]
 
     def checkpoint(self, training: Task) -> Path:
-        """The folder of the model that `training` makes with this seed: one a recipe, seed and code, shared by every study."""
-        return self.checkpoints / digest({"task": training.plain(), "seed": self.seed, "code": self.code})
+        return Path(self.checkpoints[digest(training.plain())])
 
 
 @dataclass(frozen=True, kw_only=True)

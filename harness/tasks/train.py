@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from harness.data.registry import CorpusRef
 from harness.data.tokenizer import TokenizerConfig, tokenizer_config
+from harness.errors import did_you_mean
 from harness.tasks.base import Context, Report, Result, Task
 from harness.training.optim import AdamW
 from harness.training.schedule import CosineSchedule
-from models.config import ModelConfig, model_config
+from models.config import PRESETS, ModelConfig
 
 
 class Train(Task):
@@ -42,19 +44,34 @@ class Train(Task):
     @model_validator(mode="before")
     @classmethod
     def _resolve_model(cls, document: Any) -> Any:
-        """`model: {preset: nano}` becomes the whole config; its vocabulary is the tokenizer's."""
-        if not isinstance(document, dict) or not isinstance(document.get("model"), dict) or "tokenizer" not in document:
+        """`model: {preset: nano}` becomes the preset's sizes with the vocabulary of the tokenizer."""
+        if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
             return document
-        vocab_size = tokenizer_config(document["tokenizer"]).vocab_size
-        settings = {key: value for key, value in document["model"].items() if key != "vocab_size"}
-        return {**document, "model": model_config(settings, vocab_size=vocab_size).model_dump(mode="json")}
+        settings = dict(document["model"])
+        if "preset" in settings:
+            preset = settings.pop("preset")
+            if preset not in PRESETS:
+                hint = did_you_mean(str(preset), PRESETS)
+                raise ValueError(f"model has no preset {preset!r}" + (f"; {hint}" if hint else ""))
+            settings = {**PRESETS[preset], **settings}
+        if "vocab_size" not in settings and "tokenizer" in document:
+            settings["vocab_size"] = tokenizer_config(document["tokenizer"]).vocab_size
+        return {**document, "model": settings}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if self.model.vocab_size != self.tokenizer.vocab_size:
+            raise ValueError(
+                f"model.vocab_size is the tokenizer's, {self.tokenizer.vocab_size}; leave it out"
+            )
         if self.length > self.model.max_positions:
-            raise ValueError(f"length {self.length} is beyond the model's max_positions {self.model.max_positions}")
+            raise ValueError(
+                f"length {self.length} is beyond the model's max_positions {self.model.max_positions}"
+            )
         if self.schedule.warmup > self.updates:
-            raise ValueError(f"schedule.warmup {self.schedule.warmup} is longer than the run of {self.updates} updates")
+            raise ValueError(
+                f"schedule.warmup {self.schedule.warmup} is longer than the run of {self.updates} updates"
+            )
         return self
 
     def corpora(self) -> tuple[CorpusRef, ...]:
@@ -76,19 +93,26 @@ class Train(Task):
             token_array(corpus, "train", tokenizer), length=self.length, batch=self.batch, seed=context.seed
         )
         held_out = token_array(corpus, "valid", tokenizer)[: self.evaluation_tokens + 1]
-        model = build_model(self.model, seed=context.seed)
+        model = build_model(self.model, context.seed).to(context.device)
         trained = train(
             model,
             self.optimizer.build(model),
             iter(training),
-            Recipe(updates=self.updates, schedule=self.schedule, clip=self.clip, evaluate_every=self.evaluate_every),
+            Recipe(
+                updates=self.updates,
+                schedule=self.schedule,
+                clip=self.clip,
+                evaluate_every=self.evaluate_every,
+            ),
             evaluation=lambda: evaluation_batches(held_out, length=self.length, batch=self.batch),
             report=report,
         )
-        report("peak_rss_bytes", peak_rss_bytes())
+        report("peak_rss_bytes", peak_rss_bytes() or math.nan)
         if trained.diverged:
             return Result(notes={"diverged": True}, spent={"updates": trained.updates})
-        sha256 = save_checkpoint(context.checkpoint(self), model, {"task": self.plain(), "seed": context.seed, "code": context.code})
+        sha256 = save_checkpoint(
+            context.checkpoint(self), model, {"train": self.plain(), "seed": context.seed}
+        )
         return Result(
             outputs={"weights": sha256},
             spent={

@@ -62,6 +62,7 @@ def load_model(folder: Path, config: ModelConfig) -> Transformer:
         load_weights(model, str(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise HarnessError(
-            f"the checkpoint {folder} cannot be loaded: {error}", hint="delete this folder; the next run trains it again"
+            f"the checkpoint {folder} cannot be loaded: {error}",
+            hint="delete this folder; the next run trains it again",
         ) from error
     return model.eval()

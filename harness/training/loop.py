@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from harness.telemetry.clock import now_ns
+from harness.telemetry.clock import Clock
 from models.loss import cross_entropy
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from harness.training.schedule import CosineSchedule
 
-Batch = tuple["np.ndarray[tuple[int, int], np.dtype[np.int64]]", "np.ndarray[tuple[int, int], np.dtype[np.int64]]"]
+Batch = tuple[
+    "np.ndarray[tuple[int, int], np.dtype[np.int64]]", "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
+]
 
 
 class Report(Protocol):
@@ -62,34 +64,47 @@ def train(
     Batches are pairs of int64 arrays (B, T): inputs and targets. A loss that is not finite ends training as `diverged`.
     """
     device = next(model.parameters()).device
+    clock = Clock(str(device))
     peaks = [float(group["lr"]) for group in optimizer.param_groups]
     training_tokens = evaluation_tokens = 0
     model.train()
     for update in range(recipe.updates):
-        started = now_ns(device)
+        started = clock.now_ns()
         factor = recipe.schedule.factor(update, recipe.updates)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * factor
         inputs, targets = (torch.from_numpy(array).to(device) for array in next(batches))
         loss = cross_entropy(model(inputs), targets)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip if recipe.clip is not None else math.inf)
+        torch.autograd.backward(loss)
+        norm = nn.utils.clip_grad_norm_(
+            model.parameters(), recipe.clip if recipe.clip is not None else math.inf
+        )
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         value = loss.item()
-        seconds = (now_ns(device) - started) / 1e9
+        seconds = (clock.now_ns() - started) / 1e9
         training_tokens += targets.numel()
         report("loss", value, update)
         report("gradient_norm", norm.item(), update)
         report("learning_rate", peaks[0] * factor, update)
         report("training_tokens_per_second", targets.numel() / seconds, update)
         if not math.isfinite(value):
-            return Trained(updates=update + 1, training_tokens=training_tokens, evaluation_tokens=evaluation_tokens, diverged=True)
+            return Trained(
+                updates=update + 1,
+                training_tokens=training_tokens,
+                evaluation_tokens=evaluation_tokens,
+                diverged=True,
+            )
         if (update + 1) % recipe.evaluate_every == 0 or update + 1 == recipe.updates:
             held_out, tokens = evaluate(model, evaluation())
             evaluation_tokens += tokens
             report("validation_loss", held_out, update)
-    return Trained(updates=recipe.updates, training_tokens=training_tokens, evaluation_tokens=evaluation_tokens, diverged=False)
+    return Trained(
+        updates=recipe.updates,
+        training_tokens=training_tokens,
+        evaluation_tokens=evaluation_tokens,
+        diverged=False,
+    )
 
 
 @torch.no_grad()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from harness.config import Config
+from harness.config import FROM_LIST, Config
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +18,7 @@ class AdamW(Config):
 
     kind: Literal["adamw"] = "adamw"
     lr: float = Field(gt=0.0, allow_inf_nan=False)
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: Annotated[tuple[float, float], FROM_LIST] = (0.9, 0.95)
     eps: float = Field(default=1e-8, gt=0.0)
     weight_decay: float = Field(default=0.1, ge=0.0)
 
@@ -28,7 +28,8 @@ class AdamW(Config):
         from torch import nn
 
         embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-        decayed, plain = [], []
+        decayed: list[nn.Parameter] = []
+        plain: list[nn.Parameter] = []
         for parameter in model.parameters():
             group = decayed if parameter.ndim >= 2 and id(parameter) not in embeddings else plain
             group.append(parameter)

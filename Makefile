@@ -1,0 +1,44 @@
+# Everything happens in .venv, which is made on first use. PYTHON and PIP_FLAGS may be set from outside.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := harness models tests
+
+.PHONY: demo test check unit benchmark format clean
+
+demo: $(VENV)/installed
+	$(BIN)/harness run studies/kv_cache.yaml
+
+test: check unit
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry harness models
+	$(BIN)/vulture
+
+unit: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+benchmark: $(VENV)/installed-dev
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix $(PACKAGES)
+	$(BIN)/ruff format $(PACKAGES)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable .
+	touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis

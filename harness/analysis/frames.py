@@ -1,0 +1,109 @@
+"""Stored rows as tables: one long frame of raw samples, one value a trial, one row a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from harness.analysis.results import CheckRow
+from harness.config import canonical_json
+from harness.metrics import metric
+
+if TYPE_CHECKING:
+    from harness.store.rows import Run, TrialRow
+    from harness.store.store import Store
+
+SAMPLE_COLUMNS = [
+    "trial",
+    "purpose",
+    "task",
+    "arm",
+    "condition",
+    "seed",
+    "round",
+    "position",
+    "session",
+    "metric",
+    "step",
+    "value",
+    "unit",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFrames:
+    """What a run recorded. `samples` is long, with a column for each condition factor; `trials` are those not superseded."""
+
+    samples: pd.DataFrame
+    trials: tuple[TrialRow, ...]
+    checks: tuple[CheckRow, ...]
+
+
+def run_frames(store: Store, run: Run) -> RunFrames:
+    """Every row of a run that counts, as it stands in the store."""
+    trials = tuple(store.trials(run))
+    by_id = {trial.id: trial for trial in trials}
+    checks = tuple(
+        CheckRow(
+            invariant=by_id[row.trial_id].task,
+            arm=by_id[row.trial_id].arm,
+            case=row.case,
+            precision=row.precision,
+            passed=row.passed,
+            deviation=row.deviation,
+            tolerance=row.tolerance,
+            compared=row.compared,
+            skipped=row.skipped,
+            detail=row.detail,
+        )
+        for row in store.checks(run)
+        if by_id[row.trial_id].status == "finished"
+    )
+    return RunFrames(samples=sample_frame(trials, store.samples(run)), trials=trials, checks=checks)
+
+
+def sample_frame(trials: Iterable[TrialRow], samples: Iterable[tuple[int, str, int, float]]) -> pd.DataFrame:
+    """The long frame; samples of trials that did not finish are left out, never filled in."""
+    finished = [trial for trial in trials if trial.status == "finished"]
+    factors = sorted({factor for trial in finished for factor in trial.condition})
+    heads = pd.DataFrame(
+        [
+            {
+                "trial": trial.id,
+                "purpose": trial.purpose,
+                "task": trial.task,
+                "arm": trial.arm,
+                "condition": canonical_json(trial.condition),
+                "seed": trial.seed,
+                "round": trial.round,
+                "position": trial.position,
+                "session": trial.session_id,
+                **{factor: trial.condition.get(factor) for factor in factors},
+            }
+            for trial in finished
+        ],
+        columns=[*SAMPLE_COLUMNS[:9], *factors],
+    )
+    rows = pd.DataFrame(list(samples), columns=["trial", "metric", "step", "value"])
+    frame = rows.merge(heads, on="trial", how="inner", validate="many_to_one")
+    frame["unit"] = frame["metric"].map(lambda name: metric(name).unit)
+    return frame[[*SAMPLE_COLUMNS[:5], *factors, *SAMPLE_COLUMNS[5:]]]
+
+
+def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
+    """One value a trial and metric: the median, last or largest of its samples, as the metric's record says."""
+    keys = ["trial", "purpose", "arm", "condition", "seed", "round", "position", "session", "metric"]
+    parts = []
+    for name, part in samples.sort_values("step").groupby("metric", sort=True):
+        # NaN must reach the analysis: pandas' own reductions skip it.
+        reduce = {
+            "median": lambda s: s.median(skipna=False),
+            "last": lambda s: s.iloc[-1],
+            "max": lambda s: s.max(skipna=False),
+        }
+        values = part.groupby(keys, sort=True)["value"].agg(reduce[metric(str(name)).per_trial])
+        parts.append(values.reset_index())
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "value"])

@@ -1,0 +1,112 @@
+"""What the analysis says: contrasts between arms, settled claims, and why something does not count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["invalid", "identical", "equivalent", "better", "worse", "undecided"]
+ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """One arm against the baseline under one condition, on one metric.
+
+    `ratio` is arm over baseline, the exponential of the Hodges-Lehmann estimate over `n` paired rounds; `low` and `high` bound
+    its 95 % signed-rank interval, `low90` and `high90` the 90 % one, `t_low` and `t_high` the t interval (a diagnostic).
+    `p` is exact and two-sided, `p_adjusted` by Holm over the contrasts of this metric that no claim names (else equal to `p`).
+    `baseline_value` and `value` are medians over trials, in the metric's unit. `log_ratios` holds one (round, value) a pair.
+    """
+
+    metric: str
+    arm: str
+    condition: dict[str, str]
+    n: int
+    ratio: float
+    low: float
+    high: float
+    low90: float
+    high90: float
+    t_low: float
+    t_high: float
+    p: float
+    p_adjusted: float
+    margin: float
+    baseline_value: float
+    value: float
+    log_ratios: tuple[tuple[int, float], ...]
+    verdict: Verdict
+    relevant: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledClaim:
+    """A claim and what became of it. `effect`, `interval` and `claimed` are written for people; `sentence` says it in words."""
+
+    id: str
+    source: str
+    says: str
+    verdict: ClaimVerdict
+    effect: str
+    interval: str
+    claimed: str
+    n: int
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSummary:
+    """One arm under one condition: the median over its trials and their range, for one metric. `trials` counts them."""
+
+    metric: str
+    arm: str
+    condition: dict[str, str]
+    trials: int
+    median: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityRow:
+    """What an arm's trials spent of one quantity under one condition, against the baseline's."""
+
+    quantity: str
+    arm: str
+    condition: dict[str, str]
+    baseline_spent: float
+    spent: float
+    declared: bool
+    matches: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRow:
+    """One comparison that an invariant made for an arm, as stored."""
+
+    invariant: str
+    arm: str
+    case: str
+    precision: str
+    passed: bool
+    deviation: float
+    tolerance: float
+    compared: int
+    skipped: int
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """Everything a report says in numbers. `invalid` maps each arm that does not count to the reason."""
+
+    answer: str
+    claims: tuple[SettledClaim, ...]
+    contrasts: tuple[Contrast, ...]
+    summaries: tuple[ArmSummary, ...]
+    parity: tuple[ParityRow, ...]
+    checks: tuple[CheckRow, ...]
+    invalid: dict[str, str]
+    warnings: tuple[str, ...]

@@ -1,0 +1,85 @@
+"""What makes an arm not count: a broken invariant, work that does not match, trials that are missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from harness.analysis.frames import RunFrames
+from harness.analysis.results import CheckRow, ParityRow
+from harness.config import canonical_json
+from harness.study.load import LoadedStudy
+
+
+def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[ParityRow]) -> dict[str, str]:
+    """Each arm that does not count, with the reason. An invalid baseline invalidates every arm that is compared with it."""
+    reasons: dict[str, str] = {}
+    for arm in loaded.arms:
+        found = (*_broken(loaded, frames, arm.name), *_confounds(arm.name, parity))
+        if found:
+            reasons[arm.name] = "; ".join(found)
+    baseline = loaded.baseline.name
+    if baseline in reasons:
+        for arm in loaded.arms[1:]:
+            reasons.setdefault(arm.name, f"the baseline {baseline} does not count: {reasons[baseline]}")
+    return reasons
+
+
+def _broken(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
+    for invariant in loaded.study.invariants:
+        trials = [t for t in frames.trials if t.purpose == "check" and t.task == invariant and t.arm == arm]
+        checks = [check for check in frames.checks if check.invariant == invariant and check.arm == arm]
+        failed = [check for check in checks if not check.passed]
+        if failed:
+            yield f"invariant {invariant} is broken: {describe(failed[0])}" + (
+                f" ({len(failed)} of {len(checks)} checks fail)" if len(failed) > 1 else ""
+            )
+        elif any(trial.status == "failed" for trial in trials) and not any(
+            t.status == "finished" for t in trials
+        ):
+            yield f"invariant {invariant} could not be checked: {next(t.error for t in trials if t.status == 'failed')}"
+        elif not sum(check.compared for check in checks):
+            yield f"invariant {invariant} has compared nothing"
+
+
+def describe(check: CheckRow) -> str:
+    """One check in words: where, how far off, how far it may be."""
+    text = (
+        f"{check.case} in {check.precision}: deviation {check.deviation:.2g}, tolerance {check.tolerance:.2g}"
+    )
+    return f"{text}, {check.detail}" if check.detail else text
+
+
+def _confounds(arm: str, parity: Iterable[ParityRow]) -> Iterator[str]:
+    for row in parity:
+        if row.arm == arm and not row.matches and not row.declared:
+            yield f"confounded: {row.quantity} is {row.spent:g} against the baseline's {row.baseline_spent:g}"
+            return
+
+
+def parity_rows(loaded: LoadedStudy, frames: RunFrames) -> tuple[ParityRow, ...]:
+    """What every arm spent, per condition, against the baseline: trials of a cell must agree among themselves too."""
+    spent: dict[tuple[str, str, str], set[float]] = defaultdict(set)
+    for trial in frames.trials:
+        if trial.purpose == "measure" and trial.status == "finished":
+            for quantity, amount in trial.spent.items():
+                spent[trial.arm, canonical_json(trial.condition), quantity].add(amount)
+    rows = []
+    for condition in loaded.conditions:
+        key = canonical_json(condition.names)
+        for quantity in sorted({quantity for _, where, quantity in spent if where == key}):
+            base = spent.get((loaded.baseline.name, key, quantity), set())
+            for arm in loaded.arms:
+                amounts = spent.get((arm.name, key, quantity), set())
+                rows.append(
+                    ParityRow(
+                        quantity=quantity,
+                        arm=arm.name,
+                        condition=condition.names,
+                        baseline_spent=max(base, default=0.0),
+                        spent=max(amounts, default=0.0),
+                        declared=quantity in loaded.study.parity.differ,
+                        matches=len(amounts) == 1 and amounts == base,
+                    )
+                )
+    return tuple(rows)

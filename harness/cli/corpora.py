@@ -1,0 +1,69 @@
+"""The corpora that a study reads: brought into the cache before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.console import Progress
+from harness.cli.studies import find_study
+from harness.data.registry import FilesCorpus, HfCorpus, NamedCorpus
+from harness.study.load import LoadedStudy, load_study, scales
+
+if TYPE_CHECKING:
+    from harness.data.registry import CorpusRef
+
+
+def corpora_of(loaded: LoadedStudy) -> list[CorpusRef]:
+    """Each once, in the order in which the arms name them."""
+    found: dict[str, CorpusRef] = {}
+    for task in loaded.tasks.values():
+        for reference in task.corpora():
+            found.setdefault(reference.model_dump_json(), reference)
+    return list(found.values())
+
+
+def corpora_of_study(name: str) -> list[CorpusRef]:
+    """Those of every scale of a study."""
+    path = find_study(name)
+    found = {
+        ref.model_dump_json(): ref for scale in scales(path) for ref in corpora_of(load_study(path, scale))
+    }
+    return list(found.values())
+
+
+def bring(corpora: Iterable[CorpusRef], progress: Progress) -> list[dict[str, Any]]:
+    """Fetch what is not here yet, and name the folder or files of each."""
+    from harness.data.fetch import fetch
+
+    rows: list[dict[str, Any]] = []
+    for reference in corpora:
+        if isinstance(reference, NamedCorpus):
+            begun = False
+
+            def show(done: int, total: int, name: str = reference.name) -> None:
+                nonlocal begun
+                if not begun:
+                    progress.begin(f"fetching {name}", total)
+                    begun = True
+                progress.advance(done)
+
+            rows.append({"corpus": reference.name, "path": str(fetch(reference.name, progress=show))})
+        elif isinstance(reference, FilesCorpus):
+            rows.append(
+                {
+                    "corpus": "files",
+                    "path": ", ".join(
+                        str(Path(file).resolve()) for file in (*reference.files, *reference.train)
+                    ),
+                }
+            )
+        elif isinstance(reference, HfCorpus):
+            from harness.data.corpus import load_corpus
+
+            corpus = load_corpus(reference)
+            for split in corpus.splits:
+                corpus.sentences(split)
+            rows.append({"corpus": reference.dataset, "path": "cache"})
+    return rows

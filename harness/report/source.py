@@ -1,0 +1,71 @@
+"""From the store to what a report needs: rows read back, analysed again from the raw samples."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from harness.analysis.analyse import analyse
+from harness.analysis.frames import run_frames
+from harness.report.inputs import ReportInput, RunInfo
+from harness.study.plan import plan
+
+if TYPE_CHECKING:
+    from harness.store.rows import Run, TrialRow
+    from harness.store.store import Store
+    from harness.study.load import LoadedStudy
+
+TELEMETRY_COLUMNS = [
+    "trial_id",
+    "t_seconds",
+    "rss_bytes",
+    "cpu_percent",
+    "gpu_memory_bytes",
+    "gpu_utilisation",
+]
+
+
+def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
+    """Everything that a report shows of a run. Verdicts are computed here and now, from the samples as they are stored."""
+    frames = run_frames(store, run)
+    sessions = store.sessions(run)
+    telemetry = pd.DataFrame([asdict(row) for row in store.telemetry(run)], columns=TELEMETRY_COLUMNS)
+    return ReportInput(
+        loaded=loaded,
+        analysis=analyse(loaded, frames),
+        frame=frames.samples,
+        telemetry=telemetry.rename(columns={"trial_id": "trial"}),
+        run=_info(store, loaded, run, frames.trials),
+        environment=run.environment,
+        provenance=sessions[-1].provenance if sessions else {},
+        nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
+        command=shlex.join(_command(loaded, run)),
+    )
+
+
+def _info(store: Store, loaded: LoadedStudy, run: Run, trials: tuple[TrialRow, ...]) -> RunInfo:
+    finished = {row.spec_id for row in trials if row.status == "finished"}
+    planned = plan(loaded)
+    # A model that another study trained is not trained again: its training counts as done once anything was measured with it.
+    measured = any(row.purpose != "train" and row.status == "finished" for row in trials)
+    done = sum(spec.id in finished or (spec.purpose == "train" and measured) for spec in planned.trials)
+    failed = {row.spec_id: row for row in trials if row.status == "failed" and row.spec_id not in finished}
+    return RunInfo(
+        id=run.id, scale=run.scale, study_digest=run.study_digest, code_digest=run.code_digest, created_at=run.created_at,
+        sessions=len(store.sessions(run)), plant=run.plant, expected_trials=len(planned.trials), finished_trials=done,
+        superseded_trials=sum(row.status == "superseded" for row in store.trials(run, include_superseded=True)),
+        failed=[f"{_title(row)}: {row.error}" for row in failed.values()],
+    )  # fmt: skip
+
+
+def _title(row: TrialRow) -> str:
+    where = " ".join(f"{factor}={level}" for factor, level in row.condition.items())
+    return " ".join(part for part in (row.task, row.arm, where, f"seed {row.seed} round {row.round}") if part)
+
+
+def _command(loaded: LoadedStudy, run: Run) -> list[str]:
+    words = ["harness", "run", str(loaded.path), "--scale", run.scale, "--fresh"]
+    return [*words, "--plant", run.plant] if run.plant else words

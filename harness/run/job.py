@@ -1,0 +1,24 @@
+"""What the driver hands to a worker, as one line of JSON."""
+
+from __future__ import annotations
+
+from harness.config import Config
+from harness.study.trial import TrialSpec
+
+
+class Job(Config):
+    """A trial and its surroundings. `events` is the file to write, `checkpoints` the folders of trained models by their key.
+
+    `gpu` is the UUID of the GPU to run on, None for the CPU; `plant` names a bug to plant, `invariant/mutant`.
+    """
+
+    spec: TrialSpec
+    events: str
+    checkpoints: dict[str, str]
+    threads: int
+    gpu: str | None = None
+    plant: str | None = None
+
+    @property
+    def device(self) -> str:
+        return "cpu" if self.gpu is None else "cuda:0"

@@ -1,0 +1,142 @@
+"""The process that runs trials. `python -P -m harness.run.worker JOB.json` runs one; `--serve` is a fork server for many.
+
+A fork server imports torch once and forks a fresh process for each job that comes as a line on its standard input; it answers
+with a line for the process's id and one for its exit status. It never touches CUDA and starts no thread pool: a forked child
+could use neither. Whatever a trial prints goes to the worker's standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.invariants.registry import find_invariant
+from harness.run.job import Job
+from harness.study.outcome import EventWriter
+from harness.tasks.base import Context, Result
+from harness.tasks.registry import task_class
+
+_PR_SET_PDEATHSIG = 1
+
+
+def run_job(job: Job) -> None:
+    """Run a trial and leave its events. What goes wrong in the trial is an event too, never an exception."""
+    with Path(job.events).open("w", encoding="utf-8") as stream:
+        writer = EventWriter(stream)
+        writer.started(job.spec.id, os.getpid())
+        started = time.perf_counter()
+        try:
+            with _planted(job.plant):
+                _prepare(job)
+                result = _check(job, writer) if job.spec.purpose == "check" else _run(job, writer)
+        except Exception as error:  # noqa: BLE001  a failed trial is a recorded state, whatever failed in it
+            message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+            writer.failed(message, traceback.format_exc())
+            return
+        notes = {**result.notes, "work_seconds": time.perf_counter() - started}
+        writer.finished(outputs=result.outputs, spent=result.spent, notes=notes)
+
+
+def _run(job: Job, writer: EventWriter) -> Result:
+    task = task_class(job.spec.task).read(job.spec.config)
+    return task.run(_context(job), writer.sample)
+
+
+def _check(job: Job, writer: EventWriter) -> Result:
+    """The invariant on tiny models for each level it meets, then on the study's own subject under each condition."""
+    invariant = find_invariant(job.spec.task)
+    task_type = task_class(job.spec.config["task"])
+    levels = set()
+    for config in job.spec.config["configs"]:
+        subject = task_type.read(config).subject(_context(job))
+        if subject.cache not in levels:
+            levels.add(subject.cache)
+            for check in invariant.check_generic(subject.cache):
+                writer.check(check)
+        for check in invariant.check_subject(subject):
+            writer.check(check)
+    return Result()
+
+
+def _context(job: Job) -> Context:
+    return Context(seed=job.spec.seed, device=job.device, checkpoints=job.checkpoints)
+
+
+def _prepare(job: Job) -> None:
+    if job.gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = job.gpu
+    import torch
+
+    if job.gpu is not None and not torch.cuda.is_available():
+        raise HarnessError(
+            "this torch cannot use the GPU", hint="install a CUDA build of torch, or run with --device cpu"
+        )
+    torch.set_num_threads(job.threads)
+
+
+@contextlib.contextmanager
+def _planted(plant: str | None) -> Iterator[None]:
+    if plant is None:
+        yield
+        return
+    invariant, _, name = plant.partition("/")
+    mutant = next(mutant for mutant in find_invariant(invariant).mutants if mutant.name == name)
+    with mutant.plant():
+        yield
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent ends, so that a killed driver leaves nothing running (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def serve() -> None:
+    """Fork a process for every job until the standard input ends."""
+    _die_with_parent()
+    import safetensors.torch  # noqa: F401  imported once here, shared by every fork
+    import torch  # noqa: F401
+
+    import models.decoding.greedy
+    import models.transformer  # noqa: F401
+
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    print(json.dumps({"ready": os.getpid()}), file=answers)
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            _die_with_parent()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            os.close(0)
+            status = 70
+            try:
+                run_job(Job.read(json.loads(line)))
+                status = 0
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        print(json.dumps({"pid": pid}), file=answers)
+        _, status = os.waitpid(pid, 0)
+        print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), file=answers)
+
+
+def main(arguments: list[str]) -> None:
+    if arguments == ["--serve"]:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        serve()
+    else:
+        run_job(Job.read(json.loads(Path(arguments[0]).read_text(encoding="utf-8"))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
