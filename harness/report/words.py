@@ -22,6 +22,9 @@ class Badge:
     mark: str
 
 
+MOST_LETTERS = 22
+"""Of an arm's name in a figure."""
+
 _BADGES = {
     "confirmed": ("good", "✓"),
     "better": ("good", "▲"),
@@ -48,20 +51,20 @@ def metric_of(name: str) -> Metric:
 
 
 def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
-    """Arm → its short name: the levels in which it differs from the baseline, bare where one factor is compared."""
-    baseline = loaded.baseline
-    if len(loaded.study.compare) == 1:
-        return {arm.name: next(iter(arm.names.values())) for arm in loaded.arms}
-    labels = {}
+    """Arm → its name in figures: the levels in which it differs from the baseline, bare where one factor is compared.
+
+    Names that would leave no room for the figure are shortened in the middle; no two arms have the same.
+    """
+    labels: dict[str, str] = {}
     for arm in loaded.arms:
-        changed = {factor: name for factor, name in arm.names.items() if name != baseline.names[factor]}
-        labels[arm.name] = ", ".join(f"{factor}={name}" for factor, name in changed.items()) or "baseline"
+        changed = {f: name for f, name in arm.names.items() if name != loaded.baseline.names[f]}
+        label = ", ".join(f"{factor}={name}" for factor, name in changed.items()) or "baseline"
+        if len(loaded.study.compare) == 1:
+            label = next(iter(arm.names.values()))
+        if len(label) > MOST_LETTERS:
+            label = f"{label[: MOST_LETTERS // 2]}…{label[-MOST_LETTERS // 2 + 1 :]}"
+        labels[arm.name] = label if label not in labels.values() else f"{label} ({len(labels) + 1})"
     return labels
-
-
-def arm_axis(loaded: LoadedStudy) -> str:
-    """What the short names of arms are values of."""
-    return next(iter(loaded.study.compare)) if len(loaded.study.compare) == 1 else "arm"
 
 
 def condition_title(names: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import matplotlib as mpl
 from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from harness.report.plots.style import INK, MUTED, RULE
@@ -27,7 +28,8 @@ def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Ma
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts draw it
-        figure.savefig(buffer, format="svg", metadata=_METADATA)
+        # Figure.savefig draws everything twice; this is the second half of it.
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=_METADATA)  # type: ignore[no-untyped-call]
     root = ElementTree.fromstring(buffer.getvalue())
     _strip(root)
     _rename(root, prefix=name)

@@ -1,0 +1,32 @@
+"""The whole report of an ordinary study, imports included, takes at most five seconds."""
+
+import subprocess
+import sys
+
+from pytest_benchmark.fixture import BenchmarkFixture
+
+PROGRAM = """
+import time
+from tests.report.synthetic import synthetic_report
+report = synthetic_report()
+assert len(report.frame) == 120 * 8 * 3
+"""
+RENDER = """
+from harness.report.build import render
+render(report)
+"""
+
+
+def test_render(benchmark: BenchmarkFixture) -> None:
+    from harness.report.build import render
+    from tests.report.synthetic import synthetic_report
+
+    page = benchmark.pedantic(render, args=(synthetic_report(),), rounds=3)
+    assert page.count("<figure") == 4
+
+
+def test_process(benchmark: BenchmarkFixture) -> None:
+    def run() -> None:
+        subprocess.run([sys.executable, "-c", PROGRAM + RENDER], check=True)
+
+    benchmark.pedantic(run, rounds=3)

@@ -1,0 +1,73 @@
+"""The report in a real Chromium: nothing loaded, no complaint, nothing sticking out, on a desk and on a phone."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.report.build import write_report
+from tests.report.synthetic import study, synthetic_report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless=new"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "kv_cache.html"
+    long = "a_very_long_name_of_a_level_that_nobody_would_choose_but_somebody_does"
+    write_report(synthetic_report(study(compare={"cache": ["none", "dynamic", long]})), path)
+    return path
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_opens_from_disk_and_fits(browser: "Browser", report: Path, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(report.as_uri())
+    assert complaints == []
+    assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    headings = page.locator("h1, h2, h3")
+    assert headings.count() > 15
+    assert all(headings.nth(place).is_visible() for place in range(headings.count()))
+    drawings = page.locator("figure svg")
+    for place in range(drawings.count()):
+        box = drawings.nth(place).bounding_box()
+        assert box is not None
+        assert box["width"] > 250
+        assert box["x"] + box["width"] <= width
+    page.close()
+
+
+def test_the_csv_can_be_saved_and_a_figure_leads_to_its_samples(browser: "Browser", report: Path) -> None:
+    page = browser.new_page(accept_downloads=True)
+    page.goto(report.as_uri())
+    with page.expect_download() as saved:
+        page.locator("a.download").click()
+    assert saved.value.suggested_filename == "kv_cache-cpu.csv"
+    lines = Path(saved.value.path()).read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("trial,purpose,task,arm,condition,new_tokens")
+    assert len(lines) == 1 + 90 * 8 * 3
+    page.locator("#figure-effect figcaption a").first.click()
+    assert page.locator("#samples-1").is_visible()
+    assert page.evaluate("location.hash") == "#samples-1"
+    page.close()

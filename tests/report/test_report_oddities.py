@@ -1,0 +1,186 @@
+"""Runs that went wrong, or were small, or large: the report says so and still stands."""
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+
+from harness.analysis.results import CheckRow, ParityRow
+from harness.report.build import render
+from tests.report.parsed import Page
+from tests.report.synthetic import PRIMARY, study, synthetic_report
+
+
+def banners(page: Page) -> list[str]:
+    return [banner.text for banner in page.by_class("banner")]
+
+
+def test_a_planted_bug_an_invalid_arm_and_an_incomplete_run_raise_banners_in_this_order() -> None:
+    report = synthetic_report(study(design={"rounds": 2, "exploratory": True}))
+    run = replace(
+        report.run,
+        plant="off-by-one",
+        finished_trials=20,
+        failed=["generate cache=static seed 0 round 2: died"],
+    )
+    reason = "cache-parity broke: logits differ by 0.3"
+    contrasts = tuple(
+        replace(c, verdict="invalid") if c.arm == "cache=static" else c for c in report.analysis.contrasts
+    )
+    analysis = replace(report.analysis, invalid={"cache=static": reason}, contrasts=contrasts)
+    page = Page(render(replace(report, run=run, analysis=analysis)))
+    found = banners(page)
+    assert found[0].startswith("A bug was planted: off-by-one")
+    assert found[1] == f"Invalid: 1 arm cache=static: {reason}"
+    assert found[2] == "Incomplete: 4 of 24 trials did not finish generate cache=static seed 0 round 2: died"
+    assert found[3].startswith("Exploratory")
+    rows = [row for row in page.by_class("invalid") if row.tag == "tr"]
+    assert len(rows) == 3
+    assert all("cache=static" in row.text and "⊘ invalid" in row.text for row in rows)
+    legend = {text.text for text in page.all("text", within="figure-effect")}
+    assert {"static (invalid)", "dynamic", "doubling"} <= legend
+
+
+def test_a_failed_check_is_the_worst_case_though_another_deviates_more() -> None:
+    report = synthetic_report()
+    common = {
+        "invariant": "cache-parity",
+        "arm": "cache=static",
+        "precision": "float64",
+        "compared": 0,
+        "skipped": 0,
+    }
+    checks = tuple(
+        CheckRow(case=case, passed=passed, deviation=deviation, tolerance=tolerance, detail=detail, **common)  # type: ignore[arg-type]
+        for case, passed, deviation, tolerance, detail in (
+            ("loose", True, 0.9, 1.0, ""),
+            ("broken", False, math.nan, 1e-10, "no position compared"),
+            ("tight", True, 1e-12, 1e-10, ""),
+        )
+    )
+    page = Page(render(replace(report, analysis=replace(report.analysis, checks=checks))))
+    rows = [row.text for row in page.all("tr", within="invariants")]
+    assert rows[1] == "cache-parity cache=static ✗ failed 3 1 nan 1e-10 0 0"
+    assert any("no position compared" in row for row in rows)
+
+
+def test_a_declared_invariant_without_a_check_is_said_to_be_unchecked() -> None:
+    report = synthetic_report()
+    page = Page(render(replace(report, analysis=replace(report.analysis, checks=()))))
+    assert "cache-parity was declared and never checked" in page.by_id("invariants").text
+
+
+def test_parity_tells_a_confound_from_a_declared_difference() -> None:
+    report = synthetic_report()
+    rows = tuple(
+        ParityRow(
+            quantity=quantity, arm="cache=static", condition={"new_tokens": "16"}, baseline_spent=100.0, spent=50.0,
+            declared=declared, matches=False,
+        )
+        for quantity, declared in (("updates", True), ("tokens", False))
+    )  # fmt: skip
+    page = Page(render(replace(report, analysis=replace(report.analysis, parity=rows))))
+    text = page.by_id("parity").text
+    assert "does not declare: 1. Each is a confound" in text
+    assert "50 ≠ differs, declared baseline 100" in text
+    assert "50 ≠ differs baseline 100" in text
+
+
+def test_values_that_are_no_numbers_are_counted_and_printed() -> None:
+    report = synthetic_report()
+    frame = report.frame.copy()
+    mine = frame.index[
+        (frame["metric"] == PRIMARY) & (frame["arm"] == "cache=dynamic") & (frame["round"] == 1)
+    ]
+    frame.loc[mine[:3], "value"] = math.nan
+    frame.loc[mine[3:6], "value"] = math.inf
+    contrasts = tuple(
+        replace(c, ratio=math.nan, low=math.nan, high=math.nan, verdict="invalid")
+        if c.arm == "cache=dynamic"
+        else c
+        for c in report.analysis.contrasts
+    )
+    page = Page(render(replace(report, frame=frame, analysis=replace(report.analysis, contrasts=contrasts))))
+    assert "3 ratios are not finite and cannot be drawn" in page.by_id("figure-effect").text
+    assert "2 values are not finite and cannot be drawn" in page.by_id("figure-spread").text
+    raw = [cell.text for cell in page.all("td", within="samples")]
+    assert (raw.count("nan"), raw.count("inf")) == (3, 3)
+
+
+def test_nothing_finite_is_a_report_without_those_figures() -> None:
+    report = synthetic_report(study(design={"rounds": 1}))
+    frame = report.frame.assign(value=math.nan)
+    contrasts = tuple(replace(c, ratio=math.nan) for c in report.analysis.contrasts)
+    page = Page(render(replace(report, frame=frame, analysis=replace(report.analysis, contrasts=contrasts))))
+    assert page.all("figure") == []
+    assert "Nothing was measured that could be drawn" in page.by_id("figures").text
+
+
+def test_no_samples_at_all() -> None:
+    report = synthetic_report()
+    run = replace(report.run, finished_trials=0)
+    analysis = replace(report.analysis, contrasts=(), summaries=(), parity=(), checks=(), claims=())
+    empty = replace(
+        report, frame=report.frame.iloc[:0], telemetry=report.telemetry.iloc[:0], run=run, analysis=analysis
+    )
+    page = Page(render(empty))
+    assert banners(page) == ["Incomplete: 120 of 120 trials did not finish"]
+    assert "No telemetry was recorded" in page.by_id("method").text
+
+
+def test_one_round_draws_points_without_intervals() -> None:
+    page = Page(render(synthetic_report(study(design={"rounds": 1, "exploratory": True}))))
+    assert "[0, ∞]" in page.by_id("comparison").text
+    assert len(page.all("svg", within="figure-effect")) == 1
+
+
+def test_no_conditions_and_no_claims() -> None:
+    page = Page(render(synthetic_report(study(across={}, claims={}))))
+    assert "This study states no claims" in page.by_id("claims").text
+    assert page.all("caption", within="comparison")[0].text == "all trials"
+    assert [f.attributes["id"] for f in page.all("figure")] == [
+        "figure-effect",
+        "figure-spread",
+        "figure-drift",
+    ]
+
+
+def test_forty_arms_get_a_row_each_instead_of_lines() -> None:
+    report = synthetic_report(
+        study(compare={"cache": [f"kind{n}" for n in range(40)]}, claims={}, design={"rounds": 2}), steps=1
+    )
+    page = Page(render(report))
+    assert len(page.all("svg", within="figure-effect")) == 3
+    labels = [text.text for text in page.all("text", within="figure-effect")]
+    assert sum(label.startswith("kind") for label in labels) == 3 * 39
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_several_factors_are_told_apart_by_what_they_change() -> None:
+    report = synthetic_report(
+        study(compare={"cache": ["none", "static"], "norm": ["pre", "post"]}, claims={})
+    )
+    labels = {text.text for text in Page(render(report)).all("text", within="figure-spread")}
+    assert {"baseline", "cache=static", "norm=post"} <= labels
+
+
+def test_gpu_telemetry_is_summarised_where_there_is_any() -> None:
+    report = synthetic_report()
+    telemetry = report.telemetry.assign(gpu_memory_bytes=2.0 * 1024**3, gpu_utilisation=87.0)
+    page = Page(render(replace(report, telemetry=telemetry, nvml_reason=None)))
+    text = page.by_id("method").text
+    assert "2 GiB / 2 GiB 87 % / 87 %" in text
+    assert "No values from NVML" not in text
+
+
+def test_trainings_are_listed_after_the_measurements_and_never_drawn_among_them() -> None:
+    report = synthetic_report(study(design={"rounds": 2}), steps=1)
+    training = report.frame.iloc[:1].assign(
+        trial=9999, purpose="train", task="train", arm="", condition="{}", metric=PRIMARY, value=2.5
+    )
+    mixed = replace(report, frame=pd.concat([report.frame, training], ignore_index=True))
+    page = Page(render(mixed))
+    assert page.all("h3", within="samples")[-1].text == "before the measurements"
+    (row,) = [row for row in page.all("tr", within="samples-before-0") if "2.5" in row.text]
+    assert row.text == "1 0 0 2.5"
+    assert page.by_id("figure-spread").text == Page(render(report)).by_id("figure-spread").text

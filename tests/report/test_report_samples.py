@@ -1,0 +1,56 @@
+import base64
+import io
+import math
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from harness.report.sections import samples
+from harness.report.sections.samples import csv_link, samples_view
+from tests.report.synthetic import study, synthetic_report
+
+
+def decode(href: str) -> str:
+    head, _, body = href.partition(",")
+    assert head == "data:text/csv;charset=utf-8;base64"
+    return base64.b64decode(body, validate=True).decode()
+
+
+def test_the_csv_reads_back_to_the_same_frame() -> None:
+    frame = synthetic_report(study(design={"rounds": 2}), steps=1).frame
+    frame.loc[0, "value"], frame.loc[1, "value"] = math.inf, 0.1 + 0.2
+    link = csv_link(frame, name="samples.csv")
+    again = pd.read_csv(io.StringIO(decode(link.href)), keep_default_na=False)
+    assert (link.rows, link.total) == (len(frame), len(frame))
+    assert list(again["value"]) == list(frame["value"])
+    assert list(again["condition"]) == list(frame["condition"])
+    assert list(again.columns) == list(frame.columns)
+
+
+def test_a_long_csv_is_cut_after_a_whole_row_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = synthetic_report(study(design={"rounds": 2}), steps=1).frame
+    monkeypatch.setattr(samples, "MOST_CSV_BYTES", 2_000)
+    link = csv_link(frame, name="samples.csv")
+    text = decode(link.href)
+    assert len(text) <= 2_000
+    assert text.endswith("\n")
+    assert 0 < link.rows == text.count("\n") - 1 < link.total == len(frame)
+
+
+def test_tables_keep_every_digit_and_repeated_samples() -> None:
+    report = synthetic_report(study(design={"rounds": 1}, across={}, claims={}), steps=1)
+    twice = report.frame[report.frame["arm"] == "cache=static"].assign(value=0.1 + 0.2)
+    view = samples_view(replace(report, frame=pd.concat([report.frame, twice], ignore_index=True)))
+    static = view.groups[0].tables[2]
+    assert static.title == "cache=static"
+    assert [row[:3] for row in static.rows] == [("1", "0", "0"), ("1", "0", "0")]
+    assert set(static.rows[1][3:]) == {"0.30000000000000004"}
+
+
+def test_rows_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "MOST_ROWS", 5)
+    view = samples_view(synthetic_report(study(design={"rounds": 2}), steps=1))
+    assert (view.shown, view.total) == (5, 24)
+    assert sum(len(table.rows) for group in view.groups for table in group.tables) == 5
+    assert view.export == "harness export kv_cache --format csv"
