@@ -21,7 +21,7 @@ def test_render(benchmark: BenchmarkFixture) -> None:
     from harness.report.build import render
     from tests.report.synthetic import synthetic_report
 
-    page = benchmark.pedantic(render, args=(synthetic_report(),), rounds=3)
+    page = benchmark.pedantic(render, args=(synthetic_report(),), rounds=3)  # type: ignore[no-untyped-call]
     assert page.count("<figure") == 4
 
 
@@ -29,4 +29,4 @@ def test_process(benchmark: BenchmarkFixture) -> None:
     def run() -> None:
         subprocess.run([sys.executable, "-c", PROGRAM + RENDER], check=True)
 
-    benchmark.pedantic(run, rounds=3)
+    benchmark.pedantic(run, rounds=3)  # type: ignore[no-untyped-call]

@@ -1,5 +1,7 @@
 """The report in a real Chromium: nothing loaded, no complaint, nothing sticking out, on a desk and on a phone."""
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the 
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
+def browser() -> Iterator[Browser]:
     with playwright.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless=new"])
         yield opened
@@ -35,7 +37,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_opens_from_disk_and_fits(browser: "Browser", report: Path, width: int) -> None:
+def test_it_opens_from_disk_and_fits(browser: Browser, report: Path, width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": 844})
     complaints: list[str] = []
     requests: list[str] = []
@@ -58,7 +60,7 @@ def test_it_opens_from_disk_and_fits(browser: "Browser", report: Path, width: in
     page.close()
 
 
-def test_the_csv_can_be_saved_and_a_figure_leads_to_its_samples(browser: "Browser", report: Path) -> None:
+def test_the_csv_can_be_saved_and_a_figure_leads_to_its_samples(browser: Browser, report: Path) -> None:
     page = browser.new_page(accept_downloads=True)
     page.goto(report.as_uri())
     with page.expect_download() as saved:

@@ -183,4 +183,5 @@ def test_trainings_are_listed_after_the_measurements_and_never_drawn_among_them(
     assert page.all("h3", within="samples")[-1].text == "before the measurements"
     (row,) = [row for row in page.all("tr", within="samples-before-0") if "2.5" in row.text]
     assert row.text == "1 0 0 2.5"
+    assert page.by_id("samples-before-0").text.startswith("train 1 rows")
     assert page.by_id("figure-spread").text == Page(render(report)).by_id("figure-spread").text

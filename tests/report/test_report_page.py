@@ -42,6 +42,7 @@ def test_question_and_answer_open_the_page(page: Page) -> None:
     (facts,) = page.by_class("run")
     assert "4 arms × 3 conditions × 1 seed × 10 rounds" in facts.text
     assert "120 of 120 trials finished" in facts.text
+    assert "2031-05-06 07:08 UTC" in facts.text
     assert page.by_class("banner") == []
 
 

@@ -19,6 +19,7 @@ from harness.report.plots.style import (
     arm_colours,
     arm_markers,
     fit,
+    legend_above,
     look,
     panel,
 )
@@ -78,9 +79,7 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
         _borders(info.points, figure)
         axes.set_xlabel("trials in the order in which they ran")
         axes.set_ylabel(f"{metric_of(info.metric).label} ÷ usual")
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, columnspacing=1.4
-        )
+        legend_above(axes)
         return fit(figure)
 
 

@@ -21,6 +21,7 @@ from harness.report.plots.style import (
     arm_colours,
     arm_markers,
     fit,
+    legend_above,
     level_axis,
     look,
     panel,
@@ -109,48 +110,47 @@ def draw_ratios(plot: RatioPlot, loaded: LoadedStudy) -> Figure:
     invalid = set(points.loc[~points["valid"].astype(bool), "arm"])
     arms = [arm.name for arm in loaded.arms[1:] if arm.name in set(points["arm"])]
     named = {arm: labels[arm] + (" (invalid)" if arm in invalid else "") for arm in arms}
+    colours = arm_colours(list(labels)) | dict.fromkeys(invalid, MUTED)
+    markers = arm_markers(list(labels))
     entries = len(arms) + bool(plot.claims)
     with look():
         figure, axes = panel(width=WIDE, height=2.9 + 0.17 * math.ceil(entries / 2))
-        axes.axhline(1.0, color=INK, linewidth=1.0)
-        axes.annotate(
-            f"baseline: {labels[loaded.baseline.name]}",
-            (0.995, 1.0), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
-            ha="right", va="bottom", color=MUTED,
-        )  # fmt: skip
-        shown = points.assign(arm=points["arm"].map(named))
-        colours, markers = arm_colours(list(labels)), arm_markers(list(labels))
+        _baseline(axes, labels[loaded.baseline.name])
         sns.lineplot(
-            shown, x="x", y="ratio", hue="arm", style="arm",
+            points.assign(arm=points["arm"].map(named)), x="x", y="ratio", hue="arm", style="arm",
+            hue_order=list(named.values()), style_order=list(named.values()), errorbar=None,
             palette={named[arm]: colours[arm] for arm in arms}, markers={named[arm]: markers[arm] for arm in arms},
-            hue_order=list(named.values()), style_order=list(named.values()), dashes=False, errorbar=None,
+            dashes={named[arm]: (2.0, 2.0) if arm in invalid else () for arm in arms},
             markersize=6, linewidth=1.6, ax=axes,
         )  # fmt: skip
         for arm in arms:
             _interval_bars(axes, points[points["arm"] == arm], colours[arm])
         for claim in plot.claims:
-            axes.plot(
-                [claim.x] * 2,
-                [claim.low, claim.high],
-                color=MUTED,
-                linewidth=7,
-                alpha=0.25,
-                solid_capstyle="butt",
-            )
-            axes.plot(
-                [claim.x], [claim.ratio], "_", color=INK, markersize=16, markeredgewidth=2,
-                label=f"claimed: {claim.ratio:.4g} ({claim.claim})",
-            )  # fmt: skip
+            _claimed(axes, claim)
         level_axis(axes, plot.levels, plot.factor)
         numbers = pd.concat([points["ratio"], points["low"], points["high"]]).dropna()
         marked = itertools.chain.from_iterable((claim.low, claim.high) for claim in plot.claims)
-        ratio_axis(axes, [*numbers[numbers > 0], *marked], along="y")
+        ratio_axis(axes, [*numbers, *marked], along="y")
         axes.set_ylabel(f"{metric_of(plot.metric).label}, × baseline")
         if entries:
-            axes.legend(
-                loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, columnspacing=1.4
-            )
+            legend_above(axes)
         return fit(figure)
+
+
+def _baseline(axes: Axes, label: str) -> None:
+    axes.axhline(1.0, color=INK, linewidth=1.0)
+    axes.annotate(
+        label if label == "baseline" else f"baseline: {label}",
+        (0.995, 1.0), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
+        ha="right", va="bottom", color=MUTED,
+    )  # fmt: skip
+
+
+def _claimed(axes: Axes, claim: ClaimedRatio) -> None:
+    ends = [claim.low, claim.high]
+    axes.plot([claim.x] * 2, ends, color=MUTED, linewidth=7, alpha=0.25, solid_capstyle="butt")
+    label = f"claimed: {claim.ratio:.4g} ({claim.claim})"
+    axes.plot([claim.x], [claim.ratio], "_", color=INK, markersize=16, markeredgewidth=2, label=label)
 
 
 def _interval_bars(axes: Axes, points: pd.DataFrame, colour: str) -> None:

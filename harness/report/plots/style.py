@@ -115,6 +115,11 @@ def fit(figure: Figure) -> Figure:
     return figure
 
 
+def legend_above(axes: Axes) -> None:
+    """Two columns over the axes, where no point is hidden; the panel's height has to allow for it."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, columnspacing=1.4)
+
+
 def level_axis(axes: Axes, levels: Sequence[tuple[float, str]], label: str) -> None:
     """An x-axis with a tick at each level of a condition, log2 where all levels are positive."""
     places = [place for place, _ in levels]

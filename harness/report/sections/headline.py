@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from harness.report.inputs import ReportInput
 from harness.report.sections.claims import ClaimView, claims_view
@@ -41,7 +42,7 @@ def headline_view(report: ReportInput) -> HeadlineView:
         f"{run.finished_trials} of {run.expected_trials} trials finished",
         *([f"{run.superseded_trials} superseded"] if run.superseded_trials else []),
         _count(run.sessions, "session"),
-        run.created_at,
+        datetime.fromisoformat(run.created_at).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         f"run {run.id}",
     ]
     return HeadlineView(

@@ -112,7 +112,10 @@ def _groups(report: ReportInput) -> list[tuple[str, str, list[tuple[str, pd.Data
         keys = [(arm.name, (condition_key(condition), arm.name)) for arm in report.loaded.arms]
         groups.append((name, title, [(arm, cells[key]) for arm, key in keys if key in cells]))
     before = frame[frame["purpose"] != "measure"].groupby(["purpose", "task", "arm", "condition"], sort=True)
-    parts = [(" ".join(str(word) for word in key if word not in ("", "{}")), part) for key, part in before]
+    parts = []
+    for key, part in before:
+        words = dict.fromkeys(str(word) for word in key)  # a training's purpose is also its task
+        parts.append((" ".join(word for word in words if word not in ("", "{}")), part))
     return [*groups, ("samples-before", "before the measurements", parts)] if parts else groups
 
 
