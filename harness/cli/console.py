@@ -32,6 +32,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             function(*args, **kwargs)
+            sys.stdout.flush()  # here a closed pipe can still be handled; at the interpreter's end it cannot
         except HarnessError as error:
             if kwargs.get("verbose"):
                 traceback.print_exc()

@@ -82,7 +82,9 @@ def show_studies(folder: Path, database: str | Path, output: Output) -> None:
 
 
 def _newest_runs(database: str | Path) -> dict[str, str]:
-    if "://" not in str(database) and not Path(database).exists():
+    from harness.cli.results import store_exists
+
+    if not store_exists(str(database)):
         return {}
     from harness.store.store import open_store
 

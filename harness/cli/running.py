@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import Output, Progress
 from harness.cli.corpora import bring, corpora_of
+from harness.cli.results import store_exists
 from harness.cli.studies import find_study
 from harness.errors import InputError, TrialError, did_you_mean
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.runner import Driver, Setting, check_plant, newest_run
+from harness.store.engine import parse_location
 from harness.store.store import open_store
 from harness.study.load import LoadedStudy, load_study
 from harness.telemetry.code import code_digest
@@ -47,43 +50,51 @@ def run_study(request: RunRequest, output: Output) -> None:
     loaded = load_study(find_study(request.study), request.scale)
     if request.plant is not None:
         check_plant(loaded, request.plant)
+    parse_location(request.store)
+    here = _environment()
+    gpu = _gpu(request.device, here)
     for folder in (request.results, request.reports):
-        _make_writable(folder)
+        _check_writable(folder)
+    with output.progress() as progress:
+        bring(corpora_of(loaded), progress)
+    setting = _setting(request, loaded, here, gpu)
     with open_store(request.store) as store:
-        with output.progress() as progress:
-            bring(corpora_of(loaded), progress)
-            setting = _setting(request, loaded)
-            with NvmlReader() as nvml, LocalBackend(nvml=nvml) as backend:
-                listener = _Listener(output, progress)
-                run = Driver(loaded, setting, store=store, backend=backend, listener=listener).run()
+        with output.progress() as progress, NvmlReader() as nvml, LocalBackend(nvml=nvml) as backend:
+            listener = _Listener(output, progress)
+            run = Driver(loaded, setting, store=store, backend=backend, listener=listener).run()
         _write(store, loaded, run, request, output)
 
 
 def report_study(request: RunRequest, output: Output) -> None:
     """Write the report of the newest run of a study as it is written now."""
     loaded = load_study(find_study(request.study), request.scale)
-    _make_writable(request.reports)
-    if "://" not in request.store and not Path(request.store).exists():
+    _check_writable(request.reports)
+    if not store_exists(request.store):
         raise InputError(
             f"there are no results at {request.store}",
             hint=f"harness run {loaded.path} --scale {request.scale}",
         )
+    setting = _setting(request, loaded, _environment(), gpu=None)
     with open_store(request.store) as store:
-        run = newest_run(store, loaded, _setting(request, loaded))
+        run = newest_run(store, loaded, setting)
         _write(store, loaded, run, request, output)
 
 
-def _setting(request: RunRequest, loaded: LoadedStudy) -> Setting:
+def _environment() -> Environment:
+    """That of the workers."""
+    found = environment()
+    return found.model_copy(update={"variables": {**WORKER_VARIABLES, **found.variables}})
+
+
+def _setting(request: RunRequest, loaded: LoadedStudy, here: Environment, gpu: str | None) -> Setting:
     from harness.data.corpus import load_corpus
 
-    found = environment()
-    here = found.model_copy(update={"variables": {**WORKER_VARIABLES, **found.variables}})
     return Setting(
         results=request.results,
         environment=here,
         code=code_digest(),
         corpora=tuple(load_corpus(reference).digest for reference in corpora_of(loaded)),
-        gpu=_gpu(request.device, here),
+        gpu=gpu,
         plant=request.plant,
         fresh=request.fresh,
     )
@@ -100,17 +111,17 @@ def _gpu(device: str, here: Environment) -> str | None:
     return device
 
 
-def _make_writable(folder: Path) -> None:
-    """The folder, made if need be; InputError where nothing can be written in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".harness-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
+def _check_writable(folder: Path) -> None:
+    """InputError where nothing could be written in the folder, or it could not be made; nothing is made here."""
+    nearest = folder.absolute()
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise InputError(f"cannot write in {folder}: {nearest} is not a folder", hint="choose another folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(
-            f"cannot write in {folder}: {error.strerror}", hint="choose another folder or change its rights"
-        ) from error
+            f"cannot write in {folder}: permission denied", hint="choose another folder or change its rights"
+        )
 
 
 def _write(store: Store, loaded: LoadedStudy, run: Run, request: RunRequest, output: Output) -> None:
@@ -120,11 +131,26 @@ def _write(store: Store, loaded: LoadedStudy, run: Run, request: RunRequest, out
     found = report_input(store, loaded, run)
     name = loaded.study.study if loaded.scale == "cpu" else f"{loaded.study.study}.{loaded.scale}"
     path = request.reports / (f"{name}.planted.html" if request.plant else f"{name}.html")
+    request.reports.mkdir(parents=True, exist_ok=True)
     write_report(found, path)
     _tell(found, path, output)
-    problems = [f"{arm}: {reason}" for arm, reason in found.analysis.invalid.items()] + found.run.failed
+    problems = [
+        *found.run.failed,  # first, as an arm may be invalid because of them
+        *_diverged(store, run),
+        *(f"{arm}: {reason}" for arm, reason in found.analysis.invalid.items()),
+    ]
     if problems:
-        raise TrialError(f"{len(problems)} things do not count, first: {problems[0]}", hint=f"see {path}")
+        count = f"{len(problems)} things do not count, first: " if len(problems) > 1 else ""
+        raise TrialError(f"{count}{problems[0]}", hint=f"see {path}")
+
+
+def _diverged(store: Store, run: Run) -> list[str]:
+    """Trainings that the study needs a model from and that gave none: data, but not for this study."""
+    return [
+        f"train seed {row.seed} diverged after {row.spent['updates']:g} updates, so there is no model to measure"
+        for row in store.trials(run)
+        if row.purpose == "train" and row.notes.get("diverged")
+    ]
 
 
 def _tell(found: ReportInput, path: Path, output: Output) -> None:
@@ -138,6 +164,7 @@ def _tell(found: ReportInput, path: Path, output: Output) -> None:
                 "answer": found.analysis.answer,
                 "claims": claims,
                 "invalid": found.analysis.invalid,
+                "failed": found.run.failed,
                 "finished": found.run.finished_trials,
                 "expected": found.run.expected_trials,
                 "report": str(path),

@@ -134,11 +134,12 @@ class Driver:
         self._set_aside(progress.run, [spec for spec in trainings if spec.id in finished])
         for spec in trainings:
             self._run_training(spec, progress)
-        if not all(self._has_checkpoint(spec) for spec in self._plan.trainings):
-            self._listener.note("training failed, so nothing can be measured")
+        lacking = [spec for spec in self._plan.trainings if not self._has_checkpoint(spec)]
+        if lacking:
+            self._listener.note(f"{lacking[0].title} left no model, so nothing can be measured")
             return
         for spec in checks:
-            self._attempt(spec, progress, threads=available_cores())
+            self._attempt(spec, progress, threads=max(1, available_cores() - 1))
         if rounds:
             with machine_lease(self._listener.note):
                 for trials in rounds:
@@ -239,12 +240,16 @@ class Driver:
         known = self._store.checkpoint(self._checkpoint_id(spec))
         if known is None:
             return False
+        folder = self._folder(spec)
         try:
-            whole = weights_digest(self._folder(spec)) == known.sha256
-        except OSError:
+            whole = weights_digest(folder) == known.sha256
+        except OSError as error:
+            self._listener.note(
+                f"the checkpoint {folder} cannot be read ({error.strerror}); training it again"
+            )
             return False
         if not whole:
-            self._listener.note(f"the checkpoint {self._folder(spec)} is damaged; training it again")
+            self._listener.note(f"the checkpoint {folder} is damaged; training it again")
         return whole
 
     def _set_aside(self, run: Run, specs: Iterable[TrialSpec]) -> None:

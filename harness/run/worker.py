@@ -94,15 +94,19 @@ def _planted(plant: str | None) -> Iterator[None]:
         yield
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Ask the kernel to kill this process when its parent ends, so that a killed driver leaves nothing running (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before it could be asked about
+        os._exit(1)
 
 
 def serve() -> None:
     """Fork a process for every job until the standard input ends."""
-    _die_with_parent()
+    _die_with_parent(
+        os.getppid()
+    )  # a driver that ended already has closed the standard input, which ends the loop
     import safetensors.torch  # noqa: F401  imported once here, shared by every fork
     import torch  # noqa: F401
 
@@ -112,22 +116,28 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     print(json.dumps({"ready": os.getpid()}), file=answers)
+    server = os.getpid()
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
-            _die_with_parent()
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _die_with_parent(server)
             os.close(0)
-            status = 70
-            try:
-                run_job(Job.read(json.loads(line)))
-                status = 0
-            finally:
-                sys.stderr.flush()
-                os._exit(status)
+            os._exit(_exit_status(line))
         print(json.dumps({"pid": pid}), file=answers)
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), file=answers)
+
+
+def _exit_status(line: str) -> int:
+    try:
+        run_job(Job.read(json.loads(line)))
+    except BaseException:  # noqa: BLE001  this process ends here, and what ended it must be told
+        traceback.print_exc()
+        return 70
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
 
 
 def main(arguments: list[str]) -> None:

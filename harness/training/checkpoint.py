@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,22 +29,64 @@ def save_checkpoint(folder: Path, model: Transformer, recipe: dict[str, Any]) ->
     """
     from safetensors.torch import save_model
 
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        save_model(model, str(scratch / WEIGHTS))
-        (scratch / RECIPE).write_text(json.dumps(recipe, indent=1, sort_keys=True))
-        for name in (WEIGHTS, RECIPE):
-            with (scratch / name).open("rb") as file:
-                os.fsync(file.fileno())
-        sha256 = weights_digest(scratch)
+    with _scratch(folder) as scratch:
+        made = scratch / "made"
+        made.mkdir()
+        save_model(model, str(made / WEIGHTS))
+        (made / RECIPE).write_text(json.dumps(recipe, indent=1, sort_keys=True))
+        for path in (made / WEIGHTS, made / RECIPE, made):
+            _sync(path)
+        sha256 = weights_digest(made)
         if folder.exists():
-            shutil.rmtree(folder)
-        scratch.rename(folder)
+            folder.rename(scratch / "replaced")
+        made.rename(folder)
+        _sync(folder.parent)
+    return sha256
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` for this process, gone when the block ends.
+
+    A killed process cannot clean up, but it loses its lock: scratch of others that nobody holds is removed here.
+    """
+    scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    turn = _lock(folder.parent, fcntl.LOCK_EX)
+    try:
+        for litter in folder.parent.glob(f".{folder.name}.*"):
+            with suppress(BlockingIOError):
+                os.close(_lock(litter, fcntl.LOCK_EX | fcntl.LOCK_NB))
+                shutil.rmtree(litter)
+        scratch.mkdir()
+        held = _lock(scratch, fcntl.LOCK_EX)
+    finally:
+        os.close(turn)
+    try:
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return sha256
+        os.close(held)
+
+
+def _lock(folder: Path, how: int) -> int:
+    """A descriptor that holds the folder's lock until it is closed, or its process ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, how)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _sync(path: Path) -> None:
+    """Have what was written, or renamed inside a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def weights_digest(folder: Path) -> str:

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -32,6 +33,9 @@ WORKER_VARIABLES = MappingProxyType(
 )
 
 
+LAST_WORDS_BYTES = 10_000
+
+
 class LocalBackend:
     """Trials on this machine. Use as a context manager."""
 
@@ -39,6 +43,7 @@ class LocalBackend:
         self._nvml = nvml
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-backend")
         self._server: _Server | None = None
+        self._newest: LocalHandle | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="harness-")
 
     def __enter__(self) -> Self:
@@ -57,26 +62,35 @@ class LocalBackend:
         events = Path(self._folder.name) / f"{job.spec.id}.jsonl"
         placed = job.model_copy(update={"events": str(events)})
         handle.future = self._pool.submit(self._run, placed, handle)
+        self._newest = handle
         return handle
 
     def close(self) -> None:
-        self.begin_round()
+        """Ends a trial that still runs, too."""
+        if self._newest is not None:
+            self._newest.cancel(grace_s=0.0)
         self._pool.shutdown()
+        self.begin_round()
         self._folder.cleanup()
 
     def _run(self, job: Job, handle: LocalHandle) -> Finished:
         server = self._server = self._server or _Server(Path(self._folder.name) / "stderr")
         sampler = ProcessSampler(nvml=self._nvml, gpus=[job.gpu] if job.gpu else [])
+        heard = server.heard()
         started = time.perf_counter()
-        handle.pid = server.fork(job)
-        sampler.start(handle.pid)
         try:
-            status = server.wait()
+            handle.began(server.fork(job))
+            sampler.start(handle.pid)
+            how = _how(server.wait())
+        except ServerEndedError as error:
+            self.begin_round()
+            how = str(error)
         finally:
             telemetry = tuple(sampler.stop())
-            handle.pid = None
+            handle.ended()
         seconds = time.perf_counter() - started
-        outcome = _outcome(Path(job.events), status, server.last_words())
+        words = server.last_words(since=heard)
+        outcome = _outcome(Path(job.events), died=f"{how}: {words}" if words else how)
         return Finished(
             outcome=outcome, seconds=seconds, telemetry=telemetry, nvml_reason=sampler.nvml_reason
         )
@@ -87,26 +101,43 @@ class LocalHandle:
 
     def __init__(self) -> None:
         self.future: Future[Finished]
-        self.pid: int | None = None
+        self.pid = 0
+        self._changing = threading.Lock()
+        self._cancelled = False
+
+    def began(self, pid: int) -> None:
+        with self._changing:
+            self.pid = pid
+        if self._cancelled:
+            self._send(signal.SIGKILL)
+
+    def ended(self) -> None:
+        with self._changing:
+            self.pid = 0
 
     def cancel(self, grace_s: float) -> None:
+        self._cancelled = True  # a process that is only just being started ends at once
         if self.future.cancel():
             return
         for number, patience in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
-            if self.pid is None:
+            self._send(number)
+            wait([self.future], timeout=patience)
+            if self.future.done():
                 return
-            with contextlib.suppress(ProcessLookupError):
+
+    def _send(self, number: signal.Signals) -> None:
+        with self._changing, contextlib.suppress(ProcessLookupError):
+            if self.pid:
                 os.kill(self.pid, number)
-            with contextlib.suppress(TimeoutError):
-                self.future.result(timeout=patience)
-                return
 
 
-def _outcome(events: Path, status: int, last_words: str) -> Outcome:
-    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
-    died = f"the worker was {how}" if status < 0 else f"the worker {how}"
-    if last_words:
-        died += f": {last_words}"
+def _how(status: int) -> str:
+    if status < 0:
+        return f"the worker was killed by {signal.Signals(-status).name}"
+    return f"the worker ended with exit status {status}"
+
+
+def _outcome(events: Path, *, died: str) -> Outcome:
     try:
         with events.open(encoding="utf-8") as lines:
             return read_events(lines, died=died)
@@ -114,6 +145,10 @@ def _outcome(events: Path, status: int, last_words: str) -> Outcome:
         return Outcome(status="failed", error=died)
     finally:
         events.unlink(missing_ok=True)
+
+
+class ServerEndedError(HarnessError):
+    """The fork server is gone, and the trial it ran with it: killed by a person, or for want of memory."""
 
 
 class _Server:
@@ -130,13 +165,17 @@ class _Server:
                 env={**WORKER_VARIABLES, **os.environ},
                 encoding="utf-8",
             )
-        self._answer("ready")
+        try:
+            self._answer("ready")
+        except ServerEndedError as error:
+            raise HarnessError(f"no worker can be started: {error}; {self.last_words()}") from None
 
     def fork(self, job: Job) -> int:
         """The id of the process that runs the job."""
         assert self._process.stdin is not None
-        self._process.stdin.write(job.model_dump_json() + "\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # the missing answer tells what happened
+            self._process.stdin.write(job.model_dump_json() + "\n")
+            self._process.stdin.flush()
         return int(self._answer("pid"))
 
     def wait(self) -> int:
@@ -151,15 +190,20 @@ class _Server:
         self._process.wait()
         self._process.stdout.close()
 
-    def last_words(self) -> str:
-        """The last line that a worker printed."""
-        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    def heard(self) -> int:
+        """Bytes that workers have printed so far."""
+        return self._log.stat().st_size
+
+    def last_words(self, *, since: int = 0) -> str:
+        """The last line that was printed after the first `since` bytes."""
+        with self._log.open("rb") as log:
+            log.seek(max(since, self.heard() - LAST_WORDS_BYTES))
+            lines = log.read().decode("utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
 
     def _answer(self, key: str) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            status = self._process.wait()
-            raise HarnessError(f"the worker process ended with status {status}: {self.last_words()}")
+            raise ServerEndedError(_how(self._process.wait()).replace("worker", "fork server"))
         return json.loads(line)[key]

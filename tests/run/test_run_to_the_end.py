@@ -1,0 +1,122 @@
+"""One study through the real command line: run, run again, run afresh with trouble, report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from harness.study.plan import plan
+from tests.run.workplace import Exact, Workplace
+
+RUN = ("run", "tiny", "--scale", "smoke")
+Done = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Story:
+    place: Workplace
+    first: Done
+    exact: Exact
+    again: Done
+    fresh: Done
+
+
+@pytest.fixture(scope="module")
+def story(new_workplace: Callable[[], Workplace]) -> Story:
+    """A run; the same again; a fresh one in which one arm's trial fails whenever it is tried."""
+    place = new_workplace()
+    first = place.harness(*RUN, "-v")
+    exact = place.exact()
+    again = place.harness(*RUN)
+    fault = {
+        "task": "generate",
+        "config": {"cache": "dynamic", "new_tokens": 24},
+        "metric": "cache_bytes",
+        "act": "raise",
+        "times": 99,
+    }
+    fresh = place.harness(*RUN, "--fresh", "--json", fault=fault)
+    return Story(place, first, exact, again, fresh)
+
+
+def test_every_planned_trial_finishes_once(story: Story) -> None:
+    run = story.place.runs()[0]
+    assert story.first.returncode == 0, story.first.stderr
+    assert story.place.finished(run) == sorted(spec.id for spec in plan(story.place.loaded()).trials)
+    assert run.expected_trials == 13
+
+
+def test_order_of_execution_is_that_of_the_plan(story: Story) -> None:
+    rows = story.place.trials(story.place.runs()[0])
+    ran = [row.spec_id for row in sorted(rows, key=lambda row: row.position)]
+    assert ran == [spec.id for spec in plan(story.place.loaded()).trials]
+
+
+def test_every_trial_was_watched_from_outside(story: Story) -> None:
+    from harness.store.store import open_store
+
+    with open_store(story.place.database) as store:
+        run = store.runs("tiny")[0]
+        seen = {row.trial_id: row for row in store.telemetry(run)}
+        trials = store.trials(run)
+    assert {row.id for row in trials} == set(seen)
+    assert all(row.rss_bytes > 2**20 for row in seen.values())
+
+
+def test_a_pipe_gets_tab_separated_lines_and_notes_go_to_standard_error(story: Story) -> None:
+    out = story.first.stdout.splitlines()
+    assert "claim\tverdict\teffect\tinterval\tclaimed\tn" in out
+    assert [line.split("\t")[1] for line in out if line.startswith(("same\t", "bytes\t"))] == [
+        "confirmed"
+    ] * 2
+    assert "\x1b" not in story.first.stdout + story.first.stderr
+    assert "generate cache=none new_tokens=24 seed 0 round 2: " in story.first.stderr  # -v
+
+
+def test_the_report_is_whole_and_nothing_else_is_left(story: Story) -> None:
+    folder = story.place.folder
+    page = (folder / "reports" / "tiny.smoke.html").read_text()
+    assert "Does a tiny cache change anything?" in page
+    assert page.rstrip().endswith("</html>")
+    assert {path.name for path in (folder / "results").iterdir()} == {"checkpoints", "harness.sqlite"}
+    assert not [path for path in (folder / "results" / "checkpoints").iterdir() if path.name.startswith(".")]
+    assert not list((folder / "tmp").glob("harness-*"))
+
+
+def test_a_second_run_runs_no_trial(story: Story) -> None:
+    assert story.again.returncode == 0
+    assert "all 13 trials are done" in story.again.stderr
+    assert story.place.exact(story.place.runs()[0]) == story.exact
+
+
+def test_fresh_makes_another_run_of_the_same_identity_with_the_same_model(story: Story) -> None:
+    first, second = story.place.runs()
+    assert (first.identity, first.ordinal, second.ordinal) == (second.identity, 1, 2)
+    assert not [row for row in story.place.trials(second) if row.purpose == "train"]
+
+
+def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(story: Story) -> None:
+    """Exit 1, the report written, both attempts kept with the reason; the other arm's trials are all there."""
+    answer: dict[str, Any] = json.loads(story.fresh.stdout)
+    claims = {claim["id"]: claim for claim in answer["claims"]}
+    assert story.fresh.returncode == 1
+    assert (
+        "first: generate cache=dynamic new_tokens=24 seed 0 round 1: RuntimeError: planted"
+        in story.fresh.stderr
+    )
+    assert story.fresh.stderr.count("\n") == 1
+    assert claims["faster"]["verdict"] == "invalid"
+    assert len(answer["failed"]) == 2
+    assert claims["same"]["verdict"] == "confirmed"
+    assert (answer["finished"], answer["expected"]) == (11, 13)
+    failed = [row for row in story.place.trials() if row.status == "failed"]
+    assert [(row.arm, row.condition["new_tokens"]) for row in failed] == [("cache=dynamic", "24")] * 4
+    assert [row.attempt for row in failed] == [1, 2, 1, 2]
+    assert all(row.error == "RuntimeError: planted trouble" for row in failed)
+    assert all("sitecustomize.py" in str(row.traceback) for row in failed)
+    assert "planted trouble" in (story.place.folder / answer["report"]).read_text()

@@ -1,0 +1,185 @@
+"""A folder with a tiny study in it, and the real command line run there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.store.rows import Run, TrialRow
+from harness.store.store import open_store
+from harness.study.load import LoadedStudy, load_study
+
+COMMAND = Path(sys.executable).with_name("harness")
+FAULTS = Path(__file__).with_name("faults")
+DEADLINE_S = 90.0
+
+STUDY = """\
+study: tiny
+question: Does a tiny cache change anything?
+task: generate
+base:
+  model: {recipe: lm-tiny}
+  prompts: {corpus: python-docs, split: test, count: 2, tokens: 8}
+  new_tokens: 8
+  units: 1
+  warm_up: {at_least: 0, at_most: 1, window: 2}
+compare:
+  cache: [none, dynamic, static]
+across:
+  new_tokens: [8, 24]
+design: {rounds: 6}
+primary: decode_tokens_per_second
+invariants: [cache-parity, cache-bytes]
+claims:
+  same: {source: test, says: Caches change nothing., holds: cache-parity}
+  faster: {source: test, says: Caches are faster., level: {cache: dynamic}, at: {new_tokens: 24}, ratio: 1.5}
+  bytes: {source: test, says: Bytes follow the formula., metric: cache_bytes, formula: cache_bytes_formula}
+scales:
+  smoke:
+    compare: {cache: [none, dynamic]}
+    design: {rounds: 2, exploratory: true}
+"""
+
+RECIPE = """\
+corpus: python-docs
+tokenizer: {kind: bytes}
+model: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 32, max_positions: 64}
+batch: 4
+length: 32
+updates: 6
+optimizer: {kind: adamw, lr: 1e-2}
+schedule: {kind: cosine, warmup: 2}
+evaluate_every: 3
+evaluation_tokens: 256
+"""
+
+Exact = dict[str, tuple[dict[str, str], dict[str, float], float | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Everything that a test's commands read and write lies in `folder`, but for the corpus cache, which tests share."""
+
+    folder: Path
+    cache: Path
+    code: Path
+
+    @classmethod
+    def make(cls, folder: Path, *, cache: Path, code: Path) -> Workplace:
+        """With packages in it that have our packages' names, and break whoever imports them. `code` holds ours."""
+        (folder / "studies" / "recipes").mkdir(parents=True)
+        (folder / "studies" / "tiny.yaml").write_text(STUDY)
+        (folder / "studies" / "recipes" / "lm-tiny.yaml").write_text(RECIPE)
+        (folder / "tmp").mkdir()
+        for name in ("models", "harness"):
+            (folder / name).mkdir()
+            (folder / name / "__init__.py").write_text(
+                f"raise RuntimeError('the {name} of a user was imported')"
+            )
+        return cls(folder=folder, cache=cache, code=code)
+
+    @property
+    def study(self) -> Path:
+        return self.folder / "studies" / "tiny.yaml"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "results" / "harness.sqlite"
+
+    @property
+    def marks(self) -> Path:
+        return self.folder / "marks"
+
+    def environment(self, fault: dict[str, Any] | None = None) -> dict[str, str]:
+        """`TMPDIR` is the place's own, so that it waits for no other measurement on this machine."""
+        found = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_")}
+        found |= {"HARNESS_CACHE": str(self.cache), "TMPDIR": str(self.folder / "tmp")}
+        path = [str(self.code)]
+        if fault is not None:
+            found["FAULT"] = json.dumps({"mark": str(self.marks), **fault})
+            path.append(str(FAULTS))
+        return {**found, "PYTHONPATH": os.pathsep.join(path)}
+
+    def start(self, *arguments: str, fault: dict[str, Any] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(COMMAND), *arguments],
+            cwd=self.folder, env=self.environment(fault), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def harness(
+        self, *arguments: str, fault: dict[str, Any] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        with self.start(*arguments, fault=fault) as process:
+            try:
+                out, err = process.communicate(timeout=DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def loaded(self, scale: str = "smoke") -> LoadedStudy:
+        return load_study(self.study, scale)
+
+    def runs(self) -> list[Run]:
+        with open_store(self.database) as store:
+            return store.runs("tiny")
+
+    def trials(self, run: Run | None = None, *, superseded: bool = False) -> list[TrialRow]:
+        """Of the newest run, unless another is named."""
+        with open_store(self.database) as store:
+            return store.trials(run or store.runs("tiny")[-1], include_superseded=superseded)
+
+    def finished(self, run: Run | None = None) -> list[str]:
+        """The content ids of finished trials, one for each time that a trial finished."""
+        return sorted(row.spec_id for row in self.trials(run) if row.status == "finished")
+
+    def exact(self, run: Run | None = None) -> Exact:
+        """All that a finished trial must give again, whenever and however often it is interrupted."""
+        with open_store(self.database) as store:
+            chosen = run or store.runs("tiny")[-1]
+            kept = {row.trial_id: row.value for row in store.samples(chosen) if row.metric == "cache_bytes"}
+            rows = [row for row in store.trials(chosen) if row.status == "finished"]
+        return {row.spec_id: (row.outputs, row.spent, kept.get(row.id)) for row in rows}
+
+
+def copy_code(folder: Path) -> Path:
+    """Our packages as they are now, for tests that last longer than somebody needs to edit a file, or that edit one."""
+    for name in ("harness", "models"):
+        source = Path(str(importlib.util.find_spec(name).origin)).parent  # type: ignore[union-attr]
+        shutil.copytree(source, folder / name)
+    return folder
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait for `condition` while `process` runs; what the process said becomes the error otherwise."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError("it did not come to that:\n" + "".join(process.communicate()))
+        try:
+            process.wait(timeout=0.02)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def still_there(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those that have not ended by the deadline."""
+    _, alive = psutil.wait_procs(list(processes), timeout=20)
+    return list(alive)
