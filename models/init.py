@@ -18,12 +18,14 @@ from models.transformer import Transformer
 def build_model(
     config: ModelConfig, seed: int, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu"
 ) -> Transformer:
-    """A transformer in training mode. The values do not depend on the device, nor, but for rounding, on dtype."""
-    with torch.device("meta"):
-        model = Transformer(config).to(dtype)
-    model.to_empty(device=device)
+    """A transformer in training mode. The values do not depend on the device, nor, but for rounding, on dtype.
+
+    The global generators stay where they were, so that dropout does not depend on how many modules were built.
+    """
+    with torch.random.fork_rng(devices=[]):
+        model = Transformer(config)
     initialise(model, seed)
-    return model
+    return model.to(device=device, dtype=dtype)
 
 
 def initialise(model: Transformer, seed: int) -> None:

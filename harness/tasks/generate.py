@@ -16,6 +16,7 @@ from harness.config import Config
 from harness.data.registry import CorpusRef
 from harness.tasks.base import Context, Report, Result, Task
 from harness.tasks.train import Train
+from harness.telemetry.clock import WarmUp
 from models.config import CacheKind
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Generate(Task):
     new_tokens: int = Field(ge=2)
     cache: CacheKind = "none"
     units: int = Field(default=3, gt=0)
+    warm_up: WarmUp = WarmUp(at_most=4, window=2)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -117,7 +119,10 @@ class Generate(Task):
         reset_peak_rss()
         units: list[_Unit] = []
         timing = time_units(
-            lambda: units.append(_generate(subject.model, subject, clock)), count=self.units, clock=clock
+            lambda: units.append(_generate(subject.model, subject, clock)),
+            count=self.units,
+            clock=clock,
+            warm_up=self.warm_up,
         )
         report("peak_rss_bytes", peak_rss_bytes() or math.nan)
         for step, unit in enumerate(units[-self.units :]):

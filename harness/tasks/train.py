@@ -78,6 +78,8 @@ class Train(Task):
         return (self.corpus,)
 
     def run(self, context: Context, report: Report) -> Result:
+        import torch
+
         from harness.data.batches import PackedBatches, evaluation_batches, token_array
         from harness.data.corpus import load_corpus
         from harness.data.tokenizer import build_tokenizer
@@ -93,7 +95,8 @@ class Train(Task):
             token_array(corpus, "train", tokenizer), length=self.length, batch=self.batch, seed=context.seed
         )
         held_out = token_array(corpus, "valid", tokenizer)[: self.evaluation_tokens + 1]
-        model = build_model(self.model, context.seed).to(context.device)
+        model = build_model(self.model, context.seed, device=context.device)
+        torch.manual_seed(context.seed)
         trained = train(
             model,
             self.optimizer.build(model),

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from harness.config import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +28,12 @@ class Clock:
         return time.perf_counter_ns()
 
 
-class WarmUp(BaseModel):
+class WarmUp(Config):
     """When a repeated unit of work counts as steady.
 
     Units run, and are thrown away, until the last `window` of them differ by at most `tolerance` (slowest over fastest,
     less 1); at least `at_least` and at most `at_most` run. Reaching `at_most` is recorded, not repaired.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     at_least: int = Field(default=1, ge=0)
     at_most: int = Field(default=10, ge=0)

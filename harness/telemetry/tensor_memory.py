@@ -42,6 +42,11 @@ class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No wrapping for the compiler: it would be imported at the first operation, two seconds in every process."""
+        return False
+
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
