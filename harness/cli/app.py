@@ -98,6 +98,32 @@ def report(
 
 @app.command()
 @command
+def export(
+    study: StudyArgument,
+    *,
+    scale: Scale = "cpu",
+    results: Results = Path("results"),
+    store: Store = None,
+    plant: Plant = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print every raw sample of a study's newest run as CSV, one row each."""
+    from harness.cli.running import RunRequest, export_study
+
+    request = RunRequest(
+        study=study,
+        scale=scale,
+        results=results,
+        store=store or str(results / DATABASE),
+        reports=results,
+        plant=plant,
+    )
+    export_study(request, Output(quiet=quiet, verbose=verbose))
+
+
+@app.command()
+@command
 def plan(
     study: StudyArgument,
     *,

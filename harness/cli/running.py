@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,15 +71,30 @@ def report_study(request: RunRequest, output: Output) -> None:
     """Write the report of the newest run of a study as it is written now."""
     loaded = load_study(find_study(request.study), request.scale)
     _check_writable(request.reports)
+    with _newest(request, loaded) as (store, run):
+        _write(store, loaded, run, request, output)
+
+
+def export_study(request: RunRequest, output: Output) -> None:
+    """Print the raw samples of the newest run of a study as it is written now."""
+    from harness.analysis.frames import run_frames
+
+    loaded = load_study(find_study(request.study), request.scale)
+    with _newest(request, loaded) as (store, run):
+        frame = run_frames(store, run).samples
+    output.line(frame.to_csv(index=False).rstrip("\n"))
+
+
+@contextmanager
+def _newest(request: RunRequest, loaded: LoadedStudy) -> Iterator[tuple[Store, Run]]:
+    """The store, open, and the newest run in it. Raises InputError where there is none, and makes none."""
     if not store_exists(request.store):
         raise InputError(
             f"there are no results at {request.store}",
             hint=f"harness run {loaded.path} --scale {request.scale}",
         )
-    setting = _setting(request, loaded, _environment(), gpu=None)
     with open_store(request.store) as store:
-        run = newest_run(store, loaded, setting)
-        _write(store, loaded, run, request, output)
+        yield store, newest_run(store, loaded, _setting(request, loaded, _environment(), gpu=None))
 
 
 def _environment() -> Environment:
