@@ -106,8 +106,9 @@ def load_model(folder: Path, config: ModelConfig) -> Transformer:
     try:
         load_weights(model, str(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
+        said = " ".join(str(error).split())
         raise HarnessError(
-            f"the checkpoint {folder} cannot be loaded: {error}",
+            f"the checkpoint {folder} cannot be loaded: {said}",
             hint="delete this folder; the next run trains it again",
         ) from error
     return model.eval()
