@@ -36,6 +36,11 @@ class Metric:
     def label(self) -> str:
         return self.name.replace("_", " ")
 
+    @property
+    def paired_over(self) -> Literal["rounds", "seeds"]:
+        """What a replicate is: a round for costs, a seed for what was learned, which every round of a seed repeats."""
+        return "seeds" if self.family == "loss" else "rounds"
+
     def format(self, value: float) -> str:
         """The value with its unit, at a precision that a person can use."""
         if not math.isfinite(value):

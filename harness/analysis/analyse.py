@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from harness.analysis.claims import Evidence, named_contrasts, settle_claims
-from harness.analysis.contrasts import Cells, contrasts, drift_warnings, summaries
+import math
+
+from harness.analysis.cells import Cells
+from harness.analysis.claims import named_contrasts, settle_claims
+from harness.analysis.contrasts import contrasts, drift_warnings, summaries
+from harness.analysis.evidence import Evidence
 from harness.analysis.frames import RunFrames, trial_values
 from harness.analysis.results import Analysis, Contrast, SettledClaim
 from harness.analysis.validity import invalid_arms, parity_rows
+from harness.analysis.wording import interval, times, where
 from harness.metrics import metric
 from harness.study.load import LoadedStudy
 
@@ -18,53 +23,65 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)
     found = contrasts(cells, invalid, named_contrasts(loaded))
-    claims = settle_claims(
-        Evidence(loaded=loaded, frames=frames, cells=cells, contrasts=found, invalid=invalid)
-    )
+    evidence = Evidence(loaded=loaded, frames=frames, cells=cells, contrasts=found, invalid=invalid)
+    claims = settle_claims(evidence)
     return Analysis(
-        answer=_answer(loaded, found, claims, invalid),
+        answer=" ".join((*_doubt(evidence), *_comparisons(loaded, found), *_counts(claims))),
         claims=claims,
         contrasts=found,
         summaries=summaries(cells),
         parity=parity,
         checks=frames.checks,
         invalid=invalid,
-        warnings=drift_warnings(cells, loaded.study.primary),
+        warnings=drift_warnings(cells, metric(loaded.study.primary)),
     )
 
 
-def _answer(
-    loaded: LoadedStudy,
-    found: tuple[Contrast, ...],
-    claims: tuple[SettledClaim, ...],
-    invalid: dict[str, str],
-) -> str:
+def _doubt(evidence: Evidence) -> list[str]:
+    if not evidence.invalid:
+        return []
+    if evidence.loaded.baseline.name in evidence.invalid:
+        return [f"There is no answer: {evidence.doubts}."]
+    return [f"There is no answer for {', '.join(evidence.invalid)}: {evidence.doubts}."]
+
+
+def _comparisons(loaded: LoadedStudy, found: tuple[Contrast, ...]) -> list[str]:
     record = metric(loaded.study.primary)
+    primary = [c for c in found if c.metric == record.name and c.verdict != "invalid"]
+    if not primary:
+        return []
+    total = f"of {len(primary)} comparison{'s' if len(primary) > 1 else ''} of {record.label}"
     sentences = []
-    if invalid:
-        sentences.append("No answer for " + ", ".join(invalid) + ": see why below.")
-    primary = [
-        contrast for contrast in found if contrast.metric == record.name and contrast.verdict != "invalid"
-    ]
     for verdict in ("better", "worse"):
         decided = [contrast for contrast in primary if contrast.verdict == verdict]
         if decided:
-            most = max(decided, key=lambda contrast: abs(contrast.ratio - 1.0))
-            where = ", ".join(
-                f"{factor.replace('_', ' ')} {level}" for factor, level in most.condition.items()
+            most = max(
+                decided, key=lambda contrast: abs(math.log(contrast.ratio)) if contrast.ratio else math.inf
             )
+            unit = record.paired_over if most.n > 1 else record.paired_over[:-1]
             sentences.append(
-                f"{len(decided)} of {len(primary)} comparisons of {record.label} come out {verdict}, the largest for {most.arm}"
-                + (f" at {where}" if where else "")
-                + f": {most.ratio:.3g} × the baseline's (95 % interval {most.low:.3g} to {most.high:.3g}, {most.n} rounds)."
+                f"{len(decided)} {total} {'come' if len(decided) > 1 else 'comes'} out {verdict}"
+                f"{', most so' if len(decided) > 1 else ':'} {most.arm}{where(most.condition)}, {times(most.ratio)} the baseline's "
+                f"(95 % interval {interval(most.low, most.high)}, {most.n} {unit})."
             )
-    if primary and not any(contrast.verdict in ("better", "worse") for contrast in primary):
-        sentences.append(f"No comparison of {record.label} shows a difference.")
+    for verdict, told in (("equivalent", "within the margin"), ("identical", "the same")):
+        same = sum(contrast.verdict == verdict for contrast in primary)
+        if same:
+            sentences.append(f"{same} {total} {'are' if same > 1 else 'is'} {told}.")
+    if not sentences:
+        why = (
+            "exploratory: effects are shown, none is decided"
+            if loaded.study.design.exploratory
+            else "none is decided"
+        )
+        sentences.append(f"{record.label[0].upper()}{record.label[1:]}: {why}.")
+    return sentences
+
+
+def _counts(claims: tuple[SettledClaim, ...]) -> list[str]:
     counts = {
         verdict: sum(claim.verdict == verdict for claim in claims)
         for verdict in ("confirmed", "refuted", "undecided", "invalid")
     }
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    if told:
-        sentences.append(f"Claims: {told}.")
-    return " ".join(sentences)
+    told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
+    return [f"Claims: {told}."] if told else []

@@ -4,65 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import pandas as pd
+import numpy as np
 
+from harness.analysis.cells import Cells, IncomparableError, repeated
 from harness.analysis.results import ArmSummary, Contrast, Verdict
+from harness.analysis.wording import exp
 from harness.config import canonical_json
 from harness.metrics import DEFAULT_MARGINS, Metric, metric
-from harness.statistics import drift, holm, log_ratios, paired_estimate
+from harness.statistics import drift, holm, paired_estimate
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
 
 ALPHA = 0.05
+COUNTED = "counted exactly"
 
-
-class IncomparableError(Exception):
-    """Why a contrast cannot be computed; it becomes the reason of an `invalid` verdict."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cells:
-    """One value a trial, for the measurements of a study: what contrasts and claims are computed from."""
-
-    loaded: LoadedStudy
-    values: pd.DataFrame
-
-    def rounds(self, metric_name: str, arm: str, condition: Combination) -> dict[int, float]:
-        """Round → value, the geometric mean over seeds. Raises IncomparableError unless every planned trial is there, once."""
-        key = canonical_json(condition.names)
-        frame = self.values
-        part = frame[(frame["metric"] == metric_name) & (frame["arm"] == arm) & (frame["condition"] == key)]
-        design = self.loaded.study.design
-        found = sorted(zip(part["round"], part["seed"], strict=True))
-        planned = [(number, seed) for number in range(1, design.rounds + 1) for seed in range(design.seeds)]
-        if found != planned:
-            lost = sorted({number for number, _ in set(planned) - set(found)})
-            raise IncomparableError(f"{arm} lacks {metric_name} in {len(lost)} of {design.rounds} rounds")
-        if part["value"].isna().any():
-            raise IncomparableError(f"{arm} has a {metric_name} that is not a number")
-        if design.seeds == 1:
-            return {
-                int(number): float(value) for number, value in zip(part["round"], part["value"], strict=True)
-            }
-        logs = part.assign(value=part["value"].map(lambda value: math.log(value) if value > 0 else -math.inf))
-        return {
-            int(str(number)): math.exp(value)
-            for number, value in logs.groupby("round")["value"].mean().items()
-        }
-
-    def log_ratios(self, metric_name: str, arm: str, condition: Combination) -> dict[int, float]:
-        """Round → ln(arm / baseline). Raises IncomparableError where the two were not run in one session."""
-        sides = [self.rounds(metric_name, name, condition) for name in (arm, self.loaded.baseline.name)]
-        if min(min(side.values()) for side in sides) <= 0:
-            raise IncomparableError(f"a {metric_name} of zero or less has no ratio")
-        frame = self.values[self.values["condition"] == canonical_json(condition.names)]
-        both = frame[frame["arm"].isin([arm, self.loaded.baseline.name])]
-        sessions = both.groupby("round")["session"].nunique()
-        if (sessions > 1).any():
-            raise IncomparableError(f"round {sessions.idxmax()} was not run in one session")
-        return log_ratios(*sides)
+Named = tuple[str, str, str]
+"""(metric, arm, condition as canonical JSON) of a contrast."""
 
 
 def margin_of(loaded: LoadedStudy, record: Metric) -> float:
@@ -71,151 +30,119 @@ def margin_of(loaded: LoadedStudy, record: Metric) -> float:
     return margins.get(record.name, margins.get(record.family, DEFAULT_MARGINS[record.family]))
 
 
-def contrasts(
-    cells: Cells, invalid: Mapping[str, str], named: Iterable[tuple[str, str, str]]
-) -> tuple[Contrast, ...]:
+def contrasts(cells: Cells, invalid: Mapping[str, str], named: Iterable[Named]) -> tuple[Contrast, ...]:
     """Every arm but the baseline, under every condition, on every metric that has a better direction.
 
-    `named` lists (metric, arm, condition) of claims: they are families of their own, all others share Holm's correction.
+    `named` lists the contrasts of claims: they are families of their own, all others share Holm's correction. Metrics that
+    the study is about are there even where nothing was measured: a contrast that is lost is `invalid`, never absent.
     """
-    loaded = cells.loaded
+    loaded, claimed = cells.loaded, set(named)
+    names = {loaded.study.primary, *cells.values["metric"], *(name for name, _, _ in claimed)}
     raw = [
-        _contrast(cells, metric(name), arm, condition, invalid.get(arm.name))
-        for name in sorted(set(cells.values["metric"]))
+        _contrast(cells, metric(name), arm, condition, invalid.get(arm.name, ""))
+        for name in sorted(names)
         if metric(name).better != "neither"
         for condition in loaded.conditions
         for arm in loaded.arms[1:]
     ]
-    return tuple(_decide(contrast, loaded) for contrast in _adjust(raw, set(named)))
+    return tuple(_decide(contrast, loaded) for contrast in _adjust(raw, claimed))
 
 
 def _contrast(
-    cells: Cells, record: Metric, arm: Combination, condition: Combination, invalid: str | None
+    cells: Cells, record: Metric, arm: Combination, condition: Combination, invalid: str
 ) -> Contrast:
     nan = math.nan
     empty = Contrast(
-        metric=record.name,
-        arm=arm.name,
-        condition=condition.names,
-        n=0,
-        ratio=nan,
-        low=nan,
-        high=nan,
-        low90=nan,
-        high90=nan,
-        t_low=nan,
-        t_high=nan,
-        p=1.0,
-        p_adjusted=1.0,
-        margin=margin_of(cells.loaded, record),
-        baseline_value=nan,
-        value=nan,
-        log_ratios=(),
-        verdict="invalid",
-        relevant=False,
-        reason=invalid or "",
-    )
-    if record.family == "bytes":
-        return _counted(cells, record, empty)
+        metric=record.name, arm=arm.name, condition=condition.names, n=0, ratio=nan, low=nan, high=nan, low90=nan, high90=nan,
+        t_low=nan, t_high=nan, p=1.0, p_adjusted=1.0, margin=margin_of(cells.loaded, record), baseline_value=nan, value=nan,
+        log_ratios=(), verdict="invalid", relevant=False, reason=invalid,
+    )  # fmt: skip
     try:
-        pairs = cells.log_ratios(record.name, arm.name, condition)
+        sides = tuple(
+            cells.trials(record, name, condition) for name in (arm.name, cells.loaded.baseline.name)
+        )
+        medians = replace(
+            empty,
+            value=float(np.median(list(sides[0].values()))),
+            baseline_value=float(np.median(list(sides[1].values()))),
+            verdict="invalid" if invalid else "undecided",
+        )
+        exploratory = cells.loaded.study.design.exploratory
+        if record.family == "bytes" or (record.family == "memory" and repeated(sides) and not exploratory):
+            return _counted(medians, sides)
+        pairs = cells.log_ratios(record, arm.name, condition)
     except IncomparableError as problem:
         return replace(empty, reason="; ".join(part for part in (invalid, str(problem)) if part))
     estimate = paired_estimate(pairs)
-    values = [
-        pd.Series(cells.rounds(record.name, name, condition))
-        for name in (cells.loaded.baseline.name, arm.name)
-    ]
     return replace(
-        empty,
+        medians,
         n=estimate.n,
-        ratio=math.exp(estimate.estimate),
+        ratio=exp(estimate.estimate),
         p=estimate.p,
         p_adjusted=estimate.p,
-        low=_exp(estimate.ci95.low),
-        high=_exp(estimate.ci95.high),
-        low90=_exp(estimate.ci90.low),
-        high90=_exp(estimate.ci90.high),
-        t_low=_exp(estimate.t95.low),
-        t_high=_exp(estimate.t95.high),
-        baseline_value=float(values[0].median()),
-        value=float(values[1].median()),
+        low=exp(estimate.ci95.low),
+        high=exp(estimate.ci95.high),
+        low90=exp(estimate.ci90.low),
+        high90=exp(estimate.ci90.high),
+        t_low=exp(estimate.t95.low),
+        t_high=exp(estimate.t95.high),
         log_ratios=tuple(sorted(pairs.items())),
-        verdict="invalid" if invalid else "undecided",
     )
 
 
-def _counted(cells: Cells, record: Metric, empty: Contrast) -> Contrast:
-    """Bytes that are counted repeat exactly: equal is identical, and any steady difference is one."""
-    condition = next(condition for condition in cells.loaded.conditions if condition.names == empty.condition)
-    try:
-        rounds = [
-            cells.rounds(record.name, name, condition) for name in (cells.loaded.baseline.name, empty.arm)
-        ]
-    except IncomparableError as problem:
-        return replace(empty, reason="; ".join(part for part in (empty.reason, str(problem)) if part))
-    if any(len(set(side.values())) > 1 for side in rounds):
-        return replace(empty, reason="counted bytes differ between rounds")
-    base, value = (next(iter(side.values())) for side in rounds)
+def _counted(medians: Contrast, sides: tuple[Mapping[tuple[int, int], float], ...]) -> Contrast:
+    """What is counted repeats exactly, so the difference is known: no interval, no p."""
+    if any(len(set(side.values())) > 1 for side in sides):
+        raise IncomparableError("what is counted differs between trials of one arm")
+    value, base = (next(iter(side.values())) for side in sides)
     ratio = 1.0 if value == base else value / base if base else math.inf
-    counted = replace(
-        empty,
-        n=len(rounds[0]),
-        ratio=ratio,
-        low=ratio,
-        high=ratio,
-        low90=ratio,
-        high90=ratio,
-        baseline_value=base,
-        value=value,
-    )
-    if empty.reason:
-        return counted
-    verdict: Verdict = "identical" if ratio == 1.0 else _direction(ratio, record)
-    return replace(counted, verdict=verdict, relevant=ratio != 1.0, reason="counted exactly")
+    return replace(
+        medians, n=len(sides[0]), ratio=ratio, low=ratio, high=ratio, low90=ratio, high90=ratio,
+        p=0.0 if ratio != 1.0 else 1.0, p_adjusted=0.0 if ratio != 1.0 else 1.0, reason=medians.reason or COUNTED,
+    )  # fmt: skip
 
 
-def _exp(value: float) -> float:
-    return math.inf if value == math.inf else math.exp(value)
-
-
-def _adjust(raw: list[Contrast], named: set[tuple[str, str, str]]) -> list[Contrast]:
-    adjusted = []
-    for name in sorted({contrast.metric for contrast in raw}):
-        members = [contrast for contrast in raw if contrast.metric == name]
-        keys = {(c.arm, canonical_json(c.condition)): c for c in members}
+def _adjust(raw: list[Contrast], named: set[Named]) -> list[Contrast]:
+    """Holm over the contrasts of a metric that no claim names. Lost ones stay in the family: losing a row makes it no smaller."""
+    adjusted = list(raw)
+    for name in {contrast.metric for contrast in raw}:
         family = {
-            f"{arm}|{where}": c.p
-            for (arm, where), c in keys.items()
-            if (name, arm, where) not in named and c.log_ratios
+            str(place): c.p
+            for place, c in enumerate(raw)
+            if c.metric == name
+            and (c.metric, c.arm, canonical_json(c.condition)) not in named
+            and not c.reason.endswith(COUNTED)
         }
-        corrected = holm(family)
-        adjusted += [
-            replace(c, p_adjusted=corrected.get(f"{arm}|{where}", c.p)) for (arm, where), c in keys.items()
-        ]
+        for place, p in holm(family).items():
+            adjusted[int(place)] = replace(raw[int(place)], p_adjusted=p)
     return adjusted
 
 
 def _decide(contrast: Contrast, loaded: LoadedStudy) -> Contrast:
     if contrast.verdict != "undecided":
         return contrast
-    record = metric(contrast.metric)
-    if loaded.study.design.exploratory:
+    record, counted = metric(contrast.metric), contrast.reason == COUNTED
+    differs = contrast.p_adjusted <= ALPHA and not contrast.low <= 1.0 <= contrast.high
+    if contrast.ratio == 1.0 and (counted or all(ratio == 0.0 for _, ratio in contrast.log_ratios)):
+        return replace(contrast, verdict="identical")
+    if loaded.study.design.exploratory and not counted:
         return replace(contrast, reason="exploratory: effects, no verdicts")
-    limit = math.log1p(contrast.margin)
-    excludes = contrast.p_adjusted <= ALPHA and not contrast.low <= 1.0 <= contrast.high
-    if -limit <= math.log(contrast.low90) and math.log(contrast.high90) <= limit:
-        return replace(contrast, verdict="equivalent", reason="real but negligible" if excludes else "")
-    if excludes:
-        verdict = _direction(contrast.ratio, record)
-        relevant = math.log(contrast.low) > limit or math.log(contrast.high) < -limit
+    largest = 1.0 + contrast.margin
+    if 1.0 / largest < contrast.low90 and contrast.high90 < largest:
         return replace(
-            contrast,
-            verdict=verdict,
-            relevant=relevant,
-            reason="" if relevant else "not shown to be relevant",
+            contrast, verdict="equivalent", reason="real but negligible" if differs else contrast.reason
         )
-    return replace(contrast, reason="the interval includes no difference")
+    if not differs:
+        return replace(contrast, reason=_why_open(contrast))
+    relevant = contrast.low > largest or contrast.high < 1.0 / largest
+    reason = contrast.reason if relevant else "not shown to be relevant"
+    return replace(contrast, verdict=_direction(contrast.ratio, record), relevant=relevant, reason=reason)
+
+
+def _why_open(contrast: Contrast) -> str:
+    if contrast.low <= 1.0 <= contrast.high:
+        return "the interval includes no difference"
+    return "not significant among all comparisons of this metric (Holm)"
 
 
 def _direction(ratio: float, record: Metric) -> Verdict:
@@ -225,36 +152,30 @@ def _direction(ratio: float, record: Metric) -> Verdict:
 def summaries(cells: Cells) -> tuple[ArmSummary, ...]:
     """Median and range over trials, for every metric, arm and condition."""
     conditions = {canonical_json(condition.names): condition.names for condition in cells.loaded.conditions}
-    rows = []
-    for (name, arm, key), part in cells.values.groupby(["metric", "arm", "condition"])["value"]:
-        rows.append(
-            ArmSummary(
-                metric=str(name),
-                arm=str(arm),
-                condition=conditions[str(key)],
-                trials=len(part),
-                median=float(part.median(skipna=False)),
-                lowest=float(part.min(skipna=False)),
-                highest=float(part.max(skipna=False)),
-            )
+    return tuple(
+        ArmSummary(
+            metric=str(name), arm=str(arm), condition=conditions[str(key)], trials=len(part),
+            median=float(part.median(skipna=False)), lowest=float(part.min(skipna=False)), highest=float(part.max(skipna=False)),
         )
-    return tuple(rows)
+        for (name, arm, key), part in cells.values.groupby(["metric", "arm", "condition"])["value"]
+    )  # fmt: skip
 
 
-def drift_warnings(cells: Cells, metric_name: str) -> tuple[str, ...]:
+def drift_warnings(cells: Cells, record: Metric) -> tuple[str, ...]:
     """Cells whose values rise or fall along the rounds (Kendall's tau, Holm over cells, at 1 %)."""
     found = {}
-    for condition in cells.loaded.conditions:
-        for arm in cells.loaded.arms:
-            try:
-                found[f"{arm.name} {condition.name}".strip()] = drift(
-                    cells.rounds(metric_name, arm.name, condition)
-                )
-            except IncomparableError:
-                continue
+    if record.paired_over == "rounds":
+        for condition in cells.loaded.conditions:
+            for arm in cells.loaded.arms:
+                try:
+                    found[f"{arm.name} {condition.name}".strip()] = drift(
+                        cells.pairs(record, arm.name, condition)
+                    )
+                except IncomparableError:
+                    continue
     adjusted = holm({cell: result.p for cell, result in found.items()})
     return tuple(
-        f"{cell}: {metric(metric_name).label} drifts over the rounds (tau {found[cell].tau:+.2f}); pairing within rounds removes most of it"
+        f"{cell}: {record.label} drifts over the rounds (tau {found[cell].tau:+.2f}); pairing within rounds removes most of it"
         for cell, p in adjusted.items()
         if p <= 0.01
     )

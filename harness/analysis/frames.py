@@ -94,16 +94,17 @@ def sample_frame(trials: Iterable[TrialRow], samples: Iterable[tuple[int, str, i
 
 
 def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
-    """One value a trial and metric: the median, last or largest of its samples, as the metric's record says."""
+    """One value a trial and metric: the median, last or largest of its samples, as the metric's record says, and their number."""
     keys = ["trial", "purpose", "arm", "condition", "seed", "round", "position", "session", "metric"]
     parts = []
-    for name, part in samples.sort_values("step").groupby("metric", sort=True):
+    for name, part in samples.sort_values("step", kind="stable").groupby("metric", sort=True):
         # NaN must reach the analysis: pandas' own reductions skip it.
         reduce = {
             "median": lambda s: s.median(skipna=False),
             "last": lambda s: s.iloc[-1],
             "max": lambda s: s.max(skipna=False),
         }
-        values = part.groupby(keys, sort=True)["value"].agg(reduce[metric(str(name)).per_trial])
+        grouped = part.groupby(keys, sort=True, dropna=False)["value"]
+        values = grouped.agg(value=reduce[metric(str(name)).per_trial], samples="size")
         parts.append(values.reset_index())
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "value"])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "value", "samples"])

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import CheckRow, ParityRow
+from harness.analysis.wording import count, where, words
 from harness.config import canonical_json
 from harness.study.load import LoadedStudy
 
@@ -14,8 +15,11 @@ from harness.study.load import LoadedStudy
 def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[ParityRow]) -> dict[str, str]:
     """Each arm that does not count, with the reason. An invalid baseline invalidates every arm that is compared with it."""
     reasons: dict[str, str] = {}
+    rows = tuple(parity)
     for arm in loaded.arms:
-        found = (*_broken(loaded, frames, arm.name), *_confounds(arm.name, parity))
+        missing = tuple(_missing(loaded, frames, arm.name))
+        confounds = () if missing else tuple(_confounds(arm.name, rows))
+        found = (*_broken(loaded, frames, arm.name), *missing, *confounds)
         if found:
             reasons[arm.name] = "; ".join(found)
     baseline = loaded.baseline.name
@@ -23,6 +27,30 @@ def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[Parity
         for arm in loaded.arms[1:]:
             reasons.setdefault(arm.name, f"the baseline {baseline} does not count: {reasons[baseline]}")
     return reasons
+
+
+def _missing(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
+    """Every planned measurement must have finished: what a lost one would have shown is not known."""
+    design = loaded.study.design
+    trials = [trial for trial in frames.trials if trial.purpose == "measure" and trial.arm == arm]
+    finished = {(canonical_json(t.condition), t.seed, t.round) for t in trials if t.status == "finished"}
+    planned = {
+        (canonical_json(condition.names), seed, number)
+        for condition in loaded.conditions
+        for seed in range(design.seeds)
+        for number in range(1, design.rounds + 1)
+    }
+    lost = planned - finished
+    if lost:
+        errors = (
+            trial.error
+            for trial in trials
+            if trial.status == "failed" and (canonical_json(trial.condition), trial.seed, trial.round) in lost
+        )
+        error = next(errors, None)
+        yield f"{len(lost)} of {count(len(planned), 'measurement')} did not finish" + (
+            f" ({error})" if error else ""
+        )
 
 
 def _broken(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
@@ -53,7 +81,11 @@ def describe(check: CheckRow) -> str:
 def _confounds(arm: str, parity: Iterable[ParityRow]) -> Iterator[str]:
     for row in parity:
         if row.arm == arm and not row.matches and not row.declared:
-            yield f"confounded: {row.quantity} is {row.spent:g} against the baseline's {row.baseline_spent:g}"
+            name, place = words(row.quantity), where(row.condition)
+            if row.spent == row.baseline_spent:
+                yield f"confounded: {name}{place} differs between its own trials"
+            else:
+                yield f"confounded: {name}{place} is {row.spent:,.15g} against the baseline's {row.baseline_spent:,.15g}"
             return
 
 
@@ -67,7 +99,7 @@ def parity_rows(loaded: LoadedStudy, frames: RunFrames) -> tuple[ParityRow, ...]
     rows = []
     for condition in loaded.conditions:
         key = canonical_json(condition.names)
-        for quantity in sorted({quantity for _, where, quantity in spent if where == key}):
+        for quantity in sorted({name for _, place, name in spent if place == key}):
             base = spent.get((loaded.baseline.name, key, quantity), set())
             for arm in loaded.arms:
                 amounts = spent.get((arm.name, key, quantity), set())

@@ -25,19 +25,23 @@ class Combination:
 
 
 def arms(study: Study) -> tuple[Combination, ...]:
-    """The baseline (every factor at its first level), then each other level of each factor, one factor at a time."""
-    baseline = dict.fromkeys(study.compare, 0)
+    """The baseline (every factor at its first level), then each other level of each factor, one factor at a time.
+
+    Factors go by the alphabet, as the order of keys in a file means nothing; levels go as written.
+    """
+    baseline = dict.fromkeys(sorted(study.compare), 0)
     chosen = [baseline]
-    for factor, levels in study.compare.items():
+    for factor, levels in sorted(study.compare.items()):
         chosen += [{**baseline, factor: index} for index in range(1, len(levels))]
     return tuple(_combination(study.compare, levels) for levels in chosen)
 
 
 def conditions(study: Study) -> tuple[Combination, ...]:
-    """Every combination of the levels that are varied but not compared, in the order written."""
-    ranges = [range(len(levels)) for levels in study.across.values()]
+    """Every combination of the levels that are varied but not compared, in the order of `arms`."""
+    factors = sorted(study.across)
+    ranges = [range(len(study.across[factor])) for factor in factors]
     return tuple(
-        _combination(study.across, dict(zip(study.across, indices, strict=True)))
+        _combination(study.across, dict(zip(factors, indices, strict=True)))
         for indices in itertools.product(*ranges)
     )
 

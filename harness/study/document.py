@@ -15,10 +15,18 @@ from typing import Any
 
 from harness.errors import Location, StudyError
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
 MAX_DEPTH = 20
 
 KeyPath = tuple[str | int, ...]
+
+_KINDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+    "timestamp": "a date",
+}
 
 
 @dataclass(frozen=True)
@@ -51,23 +59,24 @@ class Located:
             part = part.under(key)
         return part
 
-    def replaced(self, path: KeyPath, part: Located) -> Located:
-        """`part` in the place of whatever stands at `path`; missing mappings on the way are made.
+    def replaced(self, path: KeyPath, part: Located, *, key: Location) -> Located:
+        """`part` in the place of whatever stands at `path`; missing mappings on the way are made. `key` is where it was asked for.
 
         Raises KeyError where the path leads through something that holds no keys.
         """
         data = copy.deepcopy(self.data)
         node: Any = data
-        for key in path[:-1]:
-            node = node.setdefault(key, {}) if isinstance(node, dict) else node[key]
+        for step in path[:-1]:
+            node = node.setdefault(step, {}) if isinstance(node, dict) else node[step]
             if not isinstance(node, dict | list):
-                raise KeyError(key)
+                raise KeyError(step)
         node[path[-1]] = part.data
         tables = []
         for table, new in ((self.places, part.places), (self.values, part.values)):
             kept = {at: place for at, place in table.items() if at[: len(path)] != path}
-            tables.append({**kept, **{(*path, *inner): place for inner, place in new.items()}})
-        tables[0].setdefault(path, self.places.get(path, part.values[()]))
+            made = {path[:end]: key for end in range(1, len(path)) if path[:end] not in kept}
+            tables.append({**kept, **made, **{(*path, *inner): place for inner, place in new.items()}})
+        tables[0][path] = key
         return Located(data, *tables)
 
     def merged(self, over: Located) -> Located:
@@ -77,8 +86,7 @@ class Located:
             part = over.under(key)
             if isinstance(part.data, dict) and isinstance(self.data.get(key), dict):
                 part = self.under(key).merged(part)
-            result = result.replaced((key,), part)
-            result.places[(key,)] = over.places[(key,)]
+            result = result.replaced((key,), part, key=over.places[(key,)])
         return result
 
     def without(self, key: str) -> Located:
@@ -105,14 +113,21 @@ def read_document(path: Path) -> Document:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise StudyError(f"cannot read {name}: {error.strerror}") from error
+        raise StudyError(f"cannot be read: {error.strerror}", at=Location(name)) from error
     if len(raw) > MAX_BYTES:
         raise StudyError(f"larger than {MAX_BYTES:,} bytes", at=Location(name), hint="is this a study?")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        raise StudyError(f"not UTF-8 at byte {error.start}", at=Location(name)) from error
+        before = raw[: error.start].decode()
+        raise StudyError(
+            "not UTF-8", at=_place_after(before, name), hint="save the file in that encoding"
+        ) from error
     return _Reader(name).read(text)
+
+
+def _place_after(text: str, file: str) -> Location:
+    return Location(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
 
 
 class _Reader:
@@ -126,28 +141,54 @@ class _Reader:
 
     def read(self, text: str) -> Document:
         from ruamel.yaml import YAML
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError
-        from ruamel.yaml.events import AliasEvent
+        from ruamel.yaml.error import MarkedYAMLError
+        from ruamel.yaml.reader import ReaderError
 
         try:
-            for event in YAML(typ="safe", pure=True).parse(text):
-                if isinstance(event, AliasEvent):
-                    raise self._error(event.start_mark, f"alias *{event.anchor}: write the value out")
-            roots = list(YAML(typ="safe", pure=True).compose_all(text))
+            self._check_events(YAML(typ="safe", pure=True).parse(text))
+            root = YAML(typ="safe", pure=True).compose(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise self._error(mark, f"not YAML: {error.problem or error.context}") from error
-        except (YAMLError, ValueError, RecursionError) as error:
-            raise StudyError(f"not YAML: {str(error).splitlines()[0]}", at=Location(self.file)) from error
-        if len(roots) != 1 or roots[0] is None or roots[0].id != "mapping":
-            raise StudyError("expected one mapping of keys to values", at=Location(self.file, 1, 1))
-        data = self._plain(roots[0], ())
+        except ReaderError as error:
+            at = _place_after(text[: error.position], self.file)
+            raise StudyError(
+                f"not YAML: the character U+{error.character:04X} is not allowed", at=at
+            ) from error
+        if root is None:
+            raise StudyError("the file is empty", at=Location(self.file, 1, 1))
+        if root.id != "mapping":
+            raise self._error(root.start_mark, "expected a mapping of keys to values")
+        data = self._plain(root, ())
         return Document(data, self.places, self.values, self.file, text)
+
+    def _check_events(self, events: Iterator[Any]) -> None:
+        """What plain data has no room for is refused before anything is built of it, however deep or long it is."""
+        from ruamel.yaml import events as kinds
+
+        depth = documents = 0
+        for event in events:
+            if isinstance(event, kinds.AliasEvent):
+                raise self._error(event.start_mark, f"alias *{event.anchor}", hint="write the value out")
+            if getattr(event, "tag", None) is not None:
+                raise self._error(
+                    event.start_mark, f"tag {_short(event.tag)}", hint="a study has plain values only"
+                )
+            if isinstance(event, kinds.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, kinds.CollectionEndEvent):
+                depth -= 1
+            elif isinstance(event, kinds.DocumentStartEvent):
+                documents += 1
+            if depth > MAX_DEPTH:
+                raise self._error(event.start_mark, f"nested deeper than {MAX_DEPTH} levels")
+            if documents > 1:
+                raise self._error(
+                    event.start_mark, "a second document starts here", hint="a file holds one study"
+                )
 
     def _plain(self, node: Any, path: KeyPath) -> Any:
         self.values[path] = self._location(node.start_mark)
-        if len(path) > MAX_DEPTH:
-            raise self._error(node.start_mark, f"nested deeper than {MAX_DEPTH} levels")
         if node.id == "mapping":
             return dict(self._items(node, path))
         if node.id == "sequence":
@@ -164,6 +205,15 @@ class _Reader:
             key = key_node.value
             if key_node.id != "scalar" or not key:
                 raise self._error(key_node.start_mark, "a key must be a plain name")
+            kind = str(key_node.tag).rsplit(":", 1)[-1]
+            if kind == "merge":
+                raise self._error(key_node.start_mark, "merge key <<", hint="write the values out")
+            if kind != "str":
+                raise self._error(
+                    key_node.start_mark,
+                    f"key {key} reads as {_KINDS.get(kind, kind)}",
+                    hint="put it in quotes",
+                )
             if key in seen:
                 raise self._error(
                     key_node.start_mark, f"duplicate key {key!r}, first on line {seen[key].line}"
@@ -172,18 +222,20 @@ class _Reader:
             yield key, self._plain(value_node, (*path, key))
 
     def _scalar(self, node: Any) -> Any:
-        from ruamel.yaml.constructor import ConstructorError
-
+        kind = str(node.tag).rsplit(":", 1)[-1]
         try:
             value = self._scalars.construct_object(node)
-        except (ConstructorError, ValueError) as error:
-            raise self._error(node.start_mark, f"cannot read {node.value[:40]!r} as {node.tag}") from error
+        except ValueError as error:
+            message = f"cannot read {node.value[:40]!r} as {_KINDS.get(kind, kind)}"
+            raise self._error(node.start_mark, message) from error
         if isinstance(value, float) and not math.isfinite(value):
             raise self._error(node.start_mark, f"{node.value} is not a number that a study can use")
+        if isinstance(value, str) and not _encodable(value):
+            raise self._error(node.start_mark, "half of a surrogate pair is no character")
         if value is None or isinstance(value, bool | int | float | str):
             return value
         raise self._error(
-            node.start_mark, f"{node.value!r} reads as {type(value).__name__}", hint="put it in quotes"
+            node.start_mark, f"{node.value!r} reads as {_KINDS.get(kind, kind)}", hint="put it in quotes"
         )
 
     def _location(self, mark: Any) -> Location:
@@ -192,3 +244,15 @@ class _Reader:
     def _error(self, mark: Any, message: str, hint: str | None = None) -> StudyError:
         at = self._location(mark) if mark is not None else Location(self.file)
         return StudyError(message, at=at, hint=hint)
+
+
+def _short(tag: Any) -> str:
+    return str(tag).replace("tag:yaml.org,2002:", "!!")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.errors import InputError, StudyError, did_you_mean
+from harness.errors import InputError, Location, StudyError, did_you_mean
 from harness.study.arms import Combination, arms, conditions
 from harness.study.consistency import check_study, check_tasks
 from harness.study.document import Document, KeyPath, Located, read_document
-from harness.study.problems import study_error
-from harness.study.schema import Study, level_settings
+from harness.study.problems import shown, study_error
+from harness.study.schema import Study, level_name, level_settings
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 
@@ -63,16 +63,24 @@ def scales(path: Path) -> tuple[str, ...]:
 
 def _scales(document: Document) -> tuple[str, ...]:
     overlays = document.data.get("scales", {})
-    if not isinstance(overlays, dict) or not all(isinstance(overlay, dict) for overlay in overlays.values()):
-        raise StudyError("scales: expected a mapping of names to settings", at=document.place(("scales",)))
+    if not isinstance(overlays, dict):
+        at = document.place(("scales",), of_value=True)
+        raise StudyError(f"scales: expected a mapping of names to settings, found {shown(overlays)}", at=at)
+    for name, overlay in overlays.items():
+        if not isinstance(overlay, dict):
+            at = document.place(("scales", name), of_value=True)
+            raise StudyError(f"scales.{name}: expected a mapping, found {shown(overlay)}", at=at)
+        if "study" in overlay:
+            raise StudyError("a scale cannot rename its study", at=document.place(("scales", name, "study")))
     return (BODY_SCALE, *(name for name in overlays if name != BODY_SCALE))
 
 
 def _load_scale(document: Document, path: Path, scale: str) -> LoadedStudy:
-    whole: Located = document.without("scales")
+    written: Located = document.without("scales")
     if scale in document.data.get("scales", {}):
-        whole = whole.merged(document.at("scales", scale))
-    whole = _with_recipes(whole, path)
+        written = written.merged(document.at("scales", scale))
+    recipes = _Recipes(path.parent / "recipes")
+    whole = recipes.filled(written)
     try:
         study = Study.read(whole.data)
     except ValidationError as error:
@@ -84,7 +92,9 @@ def _load_scale(document: Document, path: Path, scale: str) -> LoadedStudy:
     check_study(study, whole, task_type)
     all_arms, all_conditions = arms(study), conditions(study)
     tasks = {
-        (arm.name, condition.name): _task(study, task_type, whole, arm, condition)
+        (arm.name, condition.name): _task(
+            task_type, recipes.filled(_settings(study, written, (("across", condition), ("compare", arm))))
+        )
         for arm in all_arms
         for condition in all_conditions
     }
@@ -100,48 +110,63 @@ def _load_scale(document: Document, path: Path, scale: str) -> LoadedStudy:
     )
 
 
-def _task(
-    study: Study, task_type: type[Task], whole: Located, arm: Combination, condition: Combination
-) -> Task:
-    settings = whole.under("base")
-    for section, combination in (("across", condition), ("compare", arm)):
-        for factor, index in combination.levels.items():
-            written = whole.at(section, factor, index)
-            level = getattr(study, section)[factor][index]
-            for dotted in level_settings(factor, level):
-                part = written.at(next(iter(level)), dotted) if isinstance(level, dict) else written
-                try:
-                    settings = settings.replaced(tuple(dotted.split(".")), part)
-                except (KeyError, TypeError):
-                    at = whole.place((section, factor, index))
-                    raise StudyError(f"{dotted} leads through a setting that has no keys", at=at) from None
+def _task(task_type: type[Task], settings: Located) -> Task:
     try:
         return task_type.read(settings.data)
     except ValidationError as error:
         raise study_error(error, settings, task_type) from None
 
 
-def _with_recipes(whole: Located, path: Path) -> Located:
-    """Every `{recipe: NAME, …}` below `base` and the factors gets the recipe's training under `train`, overrides on top."""
-    for place in [
-        place
-        for section in ("base", "compare", "across")
-        for place in _recipes(whole.data.get(section), (section,))
-    ]:
-        node = whole.at(*place)
-        name = node.data["recipe"]
-        file = path.parent / "recipes" / f"{name}.yaml"
-        if not file.is_file():
-            known = [recipe.stem for recipe in file.parent.glob("*.yaml")]
-            at = whole.place((*place, "recipe"), of_value=True)
-            raise StudyError(
-                f"no recipe {name!r} in {file.parent}", at=at, hint=did_you_mean(str(name), known)
+def _settings(study: Study, written: Located, chosen: tuple[tuple[str, Combination], ...]) -> Located:
+    """The base settings with those of the chosen levels laid on; recipes are filled in afterwards, as a level may name one."""
+    settings = written.under("base")
+    for section, combination in chosen:
+        for factor, index in combination.levels.items():
+            at = written.at(section, factor, index)
+            level = getattr(study, section)[factor][index]
+            named = isinstance(level, dict)
+            for dotted in level_settings(factor, level):
+                part = at.at(level_name(level), dotted) if named else at
+                place = (section, factor, index, level_name(level), dotted) if named else (section, factor)
+                key = written.place(place)
+                try:
+                    settings = settings.replaced(tuple(dotted.split(".")), part, key=key)
+                except (KeyError, TypeError):
+                    raise StudyError(f"{dotted} leads through a setting that has no keys", at=key) from None
+    return settings
+
+
+class _Recipes:
+    """`{recipe: NAME, train: …}` stands for the training in `recipes/NAME.yaml`, with what `train` says itself on top."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, Document] = {}
+
+    def filled(self, part: Located) -> Located:
+        """`part` with the training of every recipe that it names."""
+        for place in list(_recipes(part.data, ())):
+            node = part.at(*place)
+            own = node.data.get("train", {})
+            if not isinstance(own, dict):
+                continue  # validation says what is wrong with it
+            training: Located = self._training(
+                node.data["recipe"], part.place((*place, "recipe"), of_value=True)
             )
-        training: Located = read_document(file)
-        if isinstance(node.data.get("train"), dict):
-            training = training.merged(node.under("train"))
-        whole = whole.replaced((*place, "train"), training)
-    return whole
+            if own:
+                training = training.merged(node.under("train"))
+            part = part.replaced((*place, "train"), training, key=part.place((*place, "recipe")))
+        return part
+
+    def _training(self, name: str, at: Location) -> Document:
+        if name not in self._read:
+            file = self._folder / f"{name}.yaml"
+            if not file.is_file():
+                known = [recipe.stem for recipe in self._folder.glob("*.yaml")]
+                hint = did_you_mean(name, known)
+                raise StudyError(f"no recipe {name!r} in {self._folder}", at=at, hint=hint)
+            self._read[name] = read_document(file)
+        return self._read[name]
 
 
 def _recipes(data: Any, path: KeyPath) -> Iterator[KeyPath]:

@@ -1,0 +1,93 @@
+"""One value a trial, and its pairing with the baseline's: what contrasts and claims are computed from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.analysis.wording import count, exp
+from harness.config import canonical_json
+from harness.metrics import Metric
+from harness.statistics import log_ratios
+from harness.study.arms import Combination
+from harness.study.load import LoadedStudy
+
+Trial = tuple[int, int]
+"""(round, seed), the place of a trial in its cell."""
+
+
+class IncomparableError(Exception):
+    """Why a contrast cannot be computed; it becomes the reason of an `invalid` verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """`values` is `frames.trial_values` of the study's measurements."""
+
+    loaded: LoadedStudy
+    values: pd.DataFrame
+
+    def trials(self, record: Metric, arm: str, condition: Combination) -> dict[Trial, float]:
+        """(round, seed) → value. Raises IncomparableError unless every planned trial is there, once and whole."""
+        part, design = self._part(record, arm, condition), self.loaded.study.design
+        found = sorted(zip(part["round"], part["seed"], strict=True))
+        planned = [(number, seed) for number in range(1, design.rounds + 1) for seed in range(design.seeds)]
+        cell = f"{record.label} of {arm}"
+        if found != planned:
+            if len(found) > len(set(found)):
+                raise IncomparableError(f"a trial of {arm} counts twice")
+            lost = len(set(planned) - set(found))
+            raise IncomparableError(f"{cell} is missing in {lost} of {count(len(planned), 'trial')}")
+        if part["value"].isna().any():
+            raise IncomparableError(
+                f"{cell} is not a number in {count(int(part['value'].isna().sum()), 'trial')}"
+            )
+        # A diverged training stops early; everything else is the same fixed work in each of its trials.
+        if record.family != "loss" and part["samples"].nunique() > 1:
+            raise IncomparableError(f"{cell} has fewer samples in some trials than in others")
+        ordered = part.sort_values(["round", "seed"])
+        return {
+            (int(number), int(seed)): float(value)
+            for number, seed, value in zip(ordered["round"], ordered["seed"], ordered["value"], strict=True)
+        }
+
+    def pairs(self, record: Metric, arm: str, condition: Combination) -> dict[int, float]:
+        """Replicate → value: the geometric mean over the seeds of a round, or over the rounds of a seed (`paired_over`)."""
+        place = 0 if record.paired_over == "rounds" else 1
+        members: dict[int, list[float]] = {}
+        for trial, value in self.trials(record, arm, condition).items():
+            members.setdefault(trial[place], []).append(value)
+        return {replicate: _geometric_mean(values) for replicate, values in sorted(members.items())}
+
+    def log_ratios(self, record: Metric, arm: str, condition: Combination) -> dict[int, float]:
+        """Replicate → ln(arm / baseline). Raises IncomparableError where a round was not run in one session."""
+        baseline = self.loaded.baseline.name
+        sides = [self.pairs(record, name, condition) for name in (arm, baseline)]
+        if min(min(side.values()) for side in sides) <= 0:
+            raise IncomparableError(f"{record.label} of zero or less has no ratio")
+        if record.paired_over == "rounds":
+            both = pd.concat([self._part(record, name, condition) for name in (arm, baseline)])
+            sessions = both.groupby("round")["session"].nunique()
+            if (sessions > 1).any():
+                raise IncomparableError(f"round {sessions.idxmax()} was not run in one session")
+        return log_ratios(*sides)
+
+    def _part(self, record: Metric, arm: str, condition: Combination) -> pd.DataFrame:
+        frame, key = self.values, canonical_json(condition.names)
+        return frame[(frame["metric"] == record.name) & (frame["arm"] == arm) & (frame["condition"] == key)]
+
+
+def repeated(sides: tuple[Mapping[Trial, float], ...]) -> bool:
+    """Whether each side has the same value in all of its trials, of which it has several."""
+    return all(len(side) > 1 and len(set(side.values())) == 1 for side in sides)
+
+
+def _geometric_mean(values: list[float]) -> float:
+    if len(values) == 1:
+        return values[0]
+    if min(values) <= 0:
+        return min(values)
+    return exp(sum(math.log(value) for value in values) / len(values))

@@ -1,0 +1,59 @@
+"""What claims are settled on, and the shape of a settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.analysis.cells import Cells
+from harness.analysis.frames import RunFrames
+from harness.analysis.results import ClaimVerdict, Contrast
+from harness.study.arms import Combination
+from harness.study.claim import Scalar
+from harness.study.load import LoadedStudy
+from harness.study.schema import level_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What became of a claim, before it is put together with what it says."""
+
+    verdict: ClaimVerdict
+    effect: str = "–"
+    interval: str = "–"
+    claimed: str = "–"
+    n: int = 0
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that claims are settled on."""
+
+    loaded: LoadedStudy
+    frames: RunFrames
+    cells: Cells
+    contrasts: tuple[Contrast, ...]
+    invalid: Mapping[str, str]
+
+    @property
+    def doubts(self) -> str:
+        """Why not every arm counts, empty where each does; a broken baseline is told once."""
+        baseline = self.loaded.baseline.name
+        if baseline in self.invalid:
+            return f"the baseline {baseline} does not count: {self.invalid[baseline]}"
+        return "; ".join(f"{arm} does not count: {reason}" for arm, reason in self.invalid.items())
+
+
+def arm_of(loaded: LoadedStudy, levels: Mapping[str, Scalar]) -> Combination:
+    names = {**loaded.baseline.names, **{factor: level_name(level) for factor, level in levels.items()}}
+    return next(arm for arm in loaded.arms if arm.names == names)
+
+
+def condition_of(loaded: LoadedStudy, levels: Mapping[str, Scalar]) -> Combination:
+    """The condition with these levels; a factor that has one level need not be named."""
+    return next(
+        condition
+        for condition in loaded.conditions
+        if all(condition.names[factor] == level_name(level) for factor, level in levels.items())
+    )
