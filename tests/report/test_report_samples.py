@@ -53,4 +53,4 @@ def test_rows_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
     view = samples_view(synthetic_report(study(design={"rounds": 2}), steps=1))
     assert (view.shown, view.total) == (5, 24)
     assert sum(len(table.rows) for group in view.groups for table in group.tables) == 5
-    assert view.export == "harness export kv_cache --format csv"
+    assert view.export == "harness export kv_cache --scale cpu"

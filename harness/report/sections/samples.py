@@ -82,7 +82,7 @@ def samples_view(report: ReportInput) -> SamplesView:
         shown=shown,
         total=total,
         csv=csv_link(report.frame, name=f"{study}-{report.run.scale}.csv"),
-        export=f"harness export {study}",
+        export=f"harness export {study} --scale {report.run.scale}",
     )
 
 
