@@ -20,7 +20,7 @@ _EXPLORATORY = "`exploratory: true` for effects without verdicts"
 
 
 def check_study(study: Study, whole: Located, task: type[Task]) -> None:
-    """Names of metrics, invariants, factors and levels. Raises StudyError at the first that is wrong."""
+    """The primary metric, invariants, margins and factors. Raises StudyError at the first that is wrong."""
     _check_metric(study.primary, study, whole, ("primary",), task)
     for index, name in enumerate(study.invariants):
         at = whole.place(("invariants", index))
@@ -40,9 +40,6 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
             ("margins", name),
         )
     _check_factors(study, whole)
-    for name in study.claims:
-        _check_claim(study, whole, name, task)
-    _check_size(study, whole)
 
 
 def _check_metric(
@@ -104,6 +101,13 @@ def _check_factors(study: Study, whole: Located) -> None:
                 if name in seen:
                     raise StudyError(f"level {name!r} of {factor} is written twice", at=at)
                 seen[name] = index
+
+
+def check_claims(study: Study, whole: Located, task: type[Task]) -> None:
+    """What claims name must exist, and the design must be able to decide them. Raises StudyError."""
+    for name in study.claims:
+        _check_claim(study, whole, name, task)
+    _check_size(study, whole)
 
 
 def _check_claim(study: Study, whole: Located, name: str, task: type[Task]) -> None:

@@ -220,6 +220,8 @@ class _Reader:
                 )
             seen[key] = self.places[(*path, key)] = self._location(key_node.start_mark)
             yield key, self._plain(value_node, (*path, key))
+            if value_node.id == "scalar" and not value_node.value and value_node.style is None:
+                self.values[(*path, key)] = seen[key]  # ruamel places what is not there at the next token
 
     def _scalar(self, node: Any) -> Any:
         kind = str(node.tag).rsplit(":", 1)[-1]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import InputError, Location, StudyError, did_you_mean
 from harness.study.arms import Combination, arms, conditions
-from harness.study.consistency import check_study, check_tasks
+from harness.study.consistency import check_claims, check_study, check_tasks
 from harness.study.document import Document, KeyPath, Located, read_document
 from harness.study.problems import shown, study_error
 from harness.study.schema import Study, level_name, level_settings
@@ -52,7 +52,15 @@ def load_study(path: Path, scale: str = BODY_SCALE) -> LoadedStudy:
             at=document.place(("scales",)),
             hint=did_you_mean(scale, names),
         )
-    loaded = {name: _load_scale(document, path, name) for name in names}
+    loaded = {}
+    for name in names:
+        try:
+            loaded[name] = _load_scale(document, path, name)
+        except StudyError as error:
+            told = (
+                f"{error.message} (at scale {name})" if loaded else error.message
+            )  # the body alone is sound
+            raise StudyError(told, at=error.at, hint=error.hint) from None
     return loaded[scale]
 
 
@@ -99,6 +107,7 @@ def _load_scale(document: Document, path: Path, scale: str) -> LoadedStudy:
         for condition in all_conditions
     }
     check_tasks(whole, all_arms, all_conditions, tasks)
+    check_claims(study, whole, task_type)
     return LoadedStudy(
         path=path,
         source=document.text,

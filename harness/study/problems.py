@@ -88,9 +88,11 @@ def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _P
     if kind in ("missing", "union_tag_not_found"):
         path = _path(loc if kind == "union_tag_not_found" else loc[:-1], document.data)
         key = str(loc[-1]) if kind == "missing" else str(context["discriminator"]).strip("'")
-        return _Problem(
-            path=path, at=document.place(path), message=f"missing key {key!r}{_inside(path)}", missing=key
-        )
+        at, content = document.place(path), document.place(path, of_value=True)
+        at = (
+            at if at.file == content.file else content
+        )  # a recipe lacks it, not the study that names the recipe
+        return _Problem(path=path, at=at, message=f"missing key {key!r}{_inside(path)}", missing=key)
     if kind == "extra_forbidden":
         return _unknown_key((*_path(loc[:-1], document.data), loc[-1]), document, model)
     path = _path(loc, document.data)
@@ -101,9 +103,10 @@ def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _P
     if kind == "union_tag_invalid":
         path = (*path, *_path((str(context["discriminator"]).strip("'"),), _at(document.data, path)))
     message, hint, expected = _told(detail)
-    name = ".".join(str(part) for part in path) or "the file"
+    name = "".join(f"{part}." for part in path)
+    message = f"{name[:-1]}: {message}" if name else message
     at = document.place(path, of_value=True)
-    return _Problem(path=path, at=at, message=f"{name}: {message}", hint=hint, expected=expected)
+    return _Problem(path=path, at=at, message=message, hint=hint, expected=expected)
 
 
 def _unknown_key(path: KeyPath, document: Located, model: type[Config]) -> _Problem:
@@ -133,7 +136,7 @@ def _told(detail: ErrorDetails) -> tuple[str, str | None, str]:
     message = detail["msg"].removeprefix("Value error, ")
     if kind == "claim_form" and isinstance(detail["input"], dict):
         present = " and ".join(form for form in FORMS if form in detail["input"])
-        return f"{message}, found {present or 'none of them'}", None, ""
+        return message, f"found {present or 'none of them'}", ""
     return message[0].lower() + message[1:], None, ""
 
 
