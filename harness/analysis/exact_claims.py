@@ -66,16 +66,16 @@ def settle_formula(claim: FormulaClaim, evidence: Evidence) -> Finding:
         return Finding(
             verdict="undecided",
             claimed=formula.label,
-            sentence=f"{_capital(record.label)} and its formula are zero everywhere.",
+            sentence=f"{_capital(record.label)} and {formula.label} are zero everywhere.",
         )
     margin, worst = margin_of(evidence.loaded, record), max(pairs, key=lambda pair: _off(*pair))
     good = sum(_off(*pair) <= margin for pair in pairs)
     sizes = [value for value, _ in pairs]
-    relation = "equals" if margin == 0 else f"is within {margin:.2g} of"
+    relation = "equal to" if margin == 0 else f"within {margin:.2g} of"
     return Finding(
         verdict="confirmed" if good == len(pairs) else "refuted", effect=_largest(record, *worst),
         interval="counted exactly" if record.family == "bytes" else "–", claimed=formula.label, n=len(pairs),
-        sentence=f"{_capital(record.label)} {relation} the closed form in {good:,} of {count(len(pairs), 'trial')}, "
+        sentence=f"{_capital(record.label)}: {relation} the closed form in {good:,} of {count(len(pairs), 'trial')}, "
         f"{_span(record, min(sizes), max(sizes))}{_grid(claim.also_holds, evidence)}.",
     )  # fmt: skip
 

@@ -1,0 +1,265 @@
+"""Contrasts between arms: verdicts, corrections, and the symmetries that a paired comparison must have."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from harness.analysis.analyse import analyse
+from harness.analysis.claims import named_contrasts
+from harness.analysis.frames import RunFrames
+from harness.analysis.results import Analysis, Contrast
+from harness.statistics import holm
+from tests.analysis.planted import (
+    CLAIMS,
+    LATENCY,
+    SPEED,
+    Planted,
+    claim,
+    contrast,
+    flat,
+    growing,
+    study,
+    verdicts,
+)
+
+MIRRORED = {"better": "worse", "worse": "better"}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "noise", "verdict", "relevant", "reason"),
+    [
+        (2.0, 0.02, "better", True, ""),
+        (0.7, 0.02, "worse", True, ""),
+        (1.05, 0.01, "better", False, "not shown to be relevant"),
+        (1.03, 0.003, "equivalent", False, "real but negligible"),
+        (1.0, 0.005, "equivalent", False, ""),
+        (1.0, 0.2, "undecided", False, "the interval includes no difference"),
+    ],
+)
+def test_a_verdict_on_speed(ratio: float, noise: float, verdict: str, relevant: bool, reason: str) -> None:  # noqa: FBT001
+    found = contrast(Planted(ratio=flat(ratio), noise=noise).analysis())
+    assert (found.verdict, found.relevant, found.reason) == (verdict, relevant, reason)
+    assert found.low <= found.low90 <= found.ratio <= found.high90 <= found.high
+    assert found.margin == 0.05
+
+
+def test_swapping_the_arms_mirrors_every_verdict() -> None:
+    for ratio in (2.0, 1.06, 1.03, 1.0):
+        one, other = (
+            study(compare={"cache": levels}, claims={})
+            for levels in (["none", "dynamic"], ["dynamic", "none"])
+        )
+        frames = Planted(loaded=one, ratio=flat(ratio), noise=0.01).frames()
+        there, back = analyse(one, frames), analyse(other, frames)
+        for forth in there.contrasts:
+            if forth.metric.startswith("cache_bytes"):
+                continue
+            mirror = next(
+                c for c in back.contrasts if (c.metric, c.condition) == (forth.metric, forth.condition)
+            )
+            assert mirror.verdict == MIRRORED.get(forth.verdict, forth.verdict)
+            assert mirror.relevant == forth.relevant
+            assert (mirror.ratio, mirror.low, mirror.high) == pytest.approx(
+                (1 / forth.ratio, 1 / forth.high, 1 / forth.low)
+            )
+            assert mirror.p == forth.p
+
+
+@pytest.mark.parametrize("ratio", [2.0, 1.06, 1.03, 0.97, 0.5])
+def test_time_and_throughput_agree(ratio: float) -> None:
+    found = Planted(ratio=flat(ratio), noise=0.01).analysis()
+    for tokens in (16, 64):  # no claim names these: both metrics have the same family
+        speed, latency = (contrast(found, metric, tokens=tokens) for metric in (SPEED, LATENCY))
+        assert latency.verdict == speed.verdict
+        assert latency.relevant == speed.relevant
+        assert (latency.ratio, latency.low, latency.high) == pytest.approx(
+            (1 / speed.ratio, 1 / speed.high, 1 / speed.low)
+        )
+
+
+def test_more_steps_inside_a_trial_are_no_replicates() -> None:
+    def widths(units: int) -> list[float]:
+        found = Planted(units=units, loaded=study(across={"new_tokens": [256]}, claims={})).analysis()
+        return [math.log(c.high / c.low) for c in found.contrasts if c.metric == SPEED]
+
+    few, many = widths(11), widths(1001)
+    assert all(b > 0.6 * a for a, b in zip(few, many, strict=True))
+    found = Planted(units=1001, loaded=study(across={"new_tokens": [256]}, claims={})).analysis()
+    assert {c.n for c in found.contrasts} == {10}
+
+
+def test_rounds_of_one_seed_are_no_replicates_of_what_was_learned() -> None:
+    """A loss repeats exactly with its seed: ten rounds of one seed are one observation, six seeds are six."""
+
+    def learned(seeds: int, rounds: int) -> Contrast:
+        design = {"seeds": seeds, "rounds": rounds}
+        loaded = study(
+            design=design,
+            primary="validation_loss",
+            invariants=[],
+            across={},
+            claims={},
+            compare={"cache": ["none", "dynamic"]},
+        )
+        frames = Planted(loaded=loaded).frames()
+        samples = frames.samples[frames.samples["metric"] == "cache_bytes"].copy()
+        samples["metric"] = "validation_loss"
+        samples["value"] = [
+            (2.0 if arm == "cache=none" else 1.8) + 0.01 * seed
+            for arm, seed in zip(samples["arm"], samples["seed"], strict=True)
+        ]
+        return contrast(analyse(loaded, replace(frames, samples=samples)), "validation_loss")
+
+    one, six = learned(1, 10), learned(6, 2)
+    assert (one.n, one.verdict, one.low, one.high) == (1, "undecided", 0.0, math.inf)
+    assert (six.n, six.verdict, six.relevant) == (6, "better", True)
+
+
+def test_holm_covers_the_contrasts_that_no_claim_names_and_no_others() -> None:
+    found = Planted(noise=0.1, ratio=flat(1.1)).analysis()
+    family = [
+        c
+        for c in found.contrasts
+        if c.metric == SPEED and (c.arm, c.condition) != ("cache=dynamic", {"new_tokens": "256"})
+    ]
+    assert len(family) == 5
+    expected = holm({str(place): c.p for place, c in enumerate(family)})
+    assert [c.p_adjusted for c in family] == list(expected.values())
+    named = contrast(found)
+    assert named.p_adjusted == named.p
+    unnamed = contrast(found, LATENCY)
+    assert unnamed.p_adjusted > unnamed.p
+
+
+def test_a_contrast_that_is_lost_stays_in_its_family() -> None:
+    frames = Planted(noise=0.1, ratio=flat(1.1)).frames()
+    gone = (frames.samples["metric"] == SPEED) & (frames.samples["arm"] == "cache=static")
+    before, after = (analyse(study(), f) for f in (frames, replace(frames, samples=frames.samples[~gone])))
+    for tokens in (16, 64):
+        assert contrast(after, tokens=tokens).p_adjusted >= contrast(before, tokens=tokens).p_adjusted
+        assert contrast(after, arm="cache=static", tokens=tokens).reason == (
+            "decode tokens per second of cache=static is missing in 10 of 10 trials"
+        )
+
+
+def test_a_difference_that_the_family_cannot_carry_says_so() -> None:
+    found = Planted(noise=0.1, ratio=flat(1.07), seed=8).analysis()
+    carried = [c for c in found.contrasts if c.verdict == "undecided" and not c.low <= 1 <= c.high]
+    assert carried
+    assert {c.reason for c in carried} == {"not significant among all comparisons of this metric (Holm)"}
+    assert all(c.p <= 0.05 < c.p_adjusted for c in carried)
+
+
+def test_margins_and_claimed_regions_do_not_come_from_the_data() -> None:
+    def declared(found: Analysis) -> list[object]:
+        return [
+            [c.margin for c in found.contrasts],
+            [c.claimed for c in found.claims],
+            [c.says for c in found.claims],
+        ]
+
+    loaded = study(margins={"time": 0.03})
+    frames = Planted(loaded=loaded).frames()
+    permuted = frames.samples.copy()
+    speeds = permuted["metric"] == SPEED
+    permuted.loc[speeds, "value"] = permuted.loc[speeds, "value"].sample(frac=1, random_state=3).to_numpy()
+    one, two = analyse(loaded, frames), analyse(loaded, replace(frames, samples=permuted))
+    assert declared(one) == declared(two)
+    assert {c.margin for c in one.contrasts if c.metric == SPEED} == {0.03}
+    assert one.contrasts != two.contrasts
+
+
+def test_drift_that_all_arms_share_is_a_warning_and_no_bias() -> None:
+    steady = Planted(ratio=flat(2.0)).analysis()
+    drifting = Planted(ratio=flat(2.0), drift=-0.2).analysis()
+    assert contrast(drifting).ratio == pytest.approx(contrast(steady).ratio, rel=1e-9)
+    assert verdicts(drifting) == verdicts(steady)
+    assert steady.warnings == ()
+    assert drifting.warnings[0] == (
+        "cache=none new_tokens=16: decode tokens per second drifts over the rounds (tau -1.00); "
+        "pairing within rounds removes most of it"
+    )
+    assert len(drifting.warnings) == 9
+
+
+def test_the_order_of_rows_means_nothing() -> None:
+    frames = Planted().frames()
+    mixed = RunFrames(
+        samples=frames.samples.sample(frac=1, random_state=1),
+        trials=frames.trials[::-1],
+        checks=frames.checks,
+    )
+    one, two = analyse(study(), frames), analyse(study(), mixed)
+    assert (one.answer, one.claims, one.contrasts, one.parity) == (
+        two.answer,
+        two.claims,
+        two.contrasts,
+        two.parity,
+    )
+
+
+def test_counted_bytes_need_no_interval() -> None:
+    found = contrast(Planted().analysis(), "cache_bytes")
+    assert (found.verdict, found.ratio, found.relevant, found.reason) == (
+        "worse",
+        math.inf,
+        True,
+        "counted exactly",
+    )
+    loaded = study(compare={"cache": ["dynamic", "static"]}, claims={})
+    same = contrast(Planted(loaded=loaded).analysis(), "cache_bytes", arm="cache=static")
+    assert (same.verdict, same.ratio, same.relevant) == ("identical", 1.0, False)
+
+
+def test_counted_bytes_that_vary_between_rounds_are_invalid() -> None:
+    frames = Planted().frames()
+    row = frames.samples.index[(frames.samples["metric"] == "cache_bytes") & (frames.samples["value"] > 0)][0]
+    frames.samples.loc[row, "value"] += 8
+    assert {c.reason for c in analyse(study(), frames).contrasts if c.verdict == "invalid"} == {
+        "what is counted differs between trials of one arm"
+    }
+
+
+def test_peaks_that_repeat_exactly_are_compared_exactly_against_the_margin() -> None:
+    found = Planted().analysis()
+    small, large = (contrast(found, "peak_tensor_bytes", tokens=tokens) for tokens in (16, 256))
+    assert small.ratio == 1.0 + 48 * 1024 / 1e6
+    assert (small.verdict, small.relevant, small.low, small.high) == ("worse", True, small.ratio, small.ratio)
+    assert large.value == 1_000_000 + 288 * 1024
+    wide = contrast(Planted(loaded=study(margins={"memory": 0.1})).analysis(), "peak_tensor_bytes", tokens=16)
+    assert (wide.verdict, wide.reason) == ("equivalent", "real but negligible")
+
+
+def test_a_study_without_conditions_and_claims() -> None:
+    loaded = study(across={}, claims={}, invariants=[], compare={"cache": ["none", "dynamic"]})
+    found = Planted(loaded=loaded, ratio=flat(2.0), noise=1e-9).analysis()
+    assert found.answer == (
+        "1 of 1 comparison of decode tokens per second comes out better: cache=dynamic, 2 × the baseline's "
+        "(95 % interval 2 to 2 ×, 10 rounds)."
+    )
+    assert found.claims == ()
+
+
+def test_the_answer_of_a_study_with_claims() -> None:
+    found = Planted(ratio=growing, noise=1e-9).analysis()
+    assert found.answer == (
+        "6 of 6 comparisons of decode tokens per second come out better, most so cache=dynamic at new tokens 256, "
+        "2.33 × the baseline's (95 % interval 2.33 to 2.33 ×, 10 rounds). Claims: 4 confirmed."
+    )
+    nothing = Planted(ratio=flat(1.0), noise=0.004).analysis()
+    assert (
+        nothing.answer
+        == "6 of 6 comparisons of decode tokens per second are within the margin. Claims: 2 confirmed, 2 refuted."
+    )
+
+
+def test_a_claim_on_another_metric_is_a_family_there() -> None:
+    claims = {"latency": {**CLAIMS["kv-speedup"], "metric": LATENCY, "ratio": 1 / 2.33}}
+    loaded = study(claims=claims)
+    assert named_contrasts(loaded) == [(LATENCY, "cache=dynamic", '{"new_tokens":"256"}')]
+    found = Planted(loaded=loaded).analysis()
+    assert claim(found, "latency").verdict == "confirmed"
+    assert contrast(found, LATENCY).p_adjusted == contrast(found, LATENCY).p

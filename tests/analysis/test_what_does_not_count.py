@@ -1,0 +1,224 @@
+"""What makes verdicts invalid: broken invariants, confounds, lost rows, split rounds, values that are no numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.analysis.analyse import analyse
+from harness.analysis.frames import RunFrames
+from harness.analysis.results import Analysis
+from tests.analysis.planted import (
+    SPEED,
+    Planted,
+    claim,
+    contrast,
+    flat,
+    growing,
+    spoil_check,
+    spoil_trials,
+    study,
+    verdicts,
+)
+
+SOUND = Planted()
+FRAMES = SOUND.frames()
+ALL_INVALID = dict.fromkeys(("kv-same", "kv-speedup", "kv-growth", "kv-memory"), "invalid")
+BROKEN = {"passed": False, "deviation": 0.31}
+
+
+def spoilt(frames: RunFrames, **changes: Any) -> Analysis:
+    return analyse(replace(SOUND.loaded, study=study(**changes).study) if changes else SOUND.loaded, frames)
+
+
+def test_a_broken_invariant_makes_its_arm_invalid_and_says_why() -> None:
+    found = spoilt(spoil_check(FRAMES, arm="cache=dynamic", **BROKEN))
+    why = "invariant cache-parity is broken: one query in float64: deviation 0.31, tolerance 1e-10 (2 of 2 checks fail)"
+    assert found.invalid == {"cache=dynamic": why}
+    assert verdicts(found) == ALL_INVALID, "each of the four is about that arm"
+    assert claim(found, "kv-speedup").sentence == f"cache=dynamic does not count: {why}."
+    assert claim(found, "kv-same").sentence == f"Not every arm counts: cache=dynamic does not count: {why}."
+    assert contrast(found).verdict == "invalid"
+    assert contrast(found).reason == why
+    assert contrast(found, arm="cache=static").verdict == "better"
+    assert found.answer.startswith(
+        f"There is no answer for cache=dynamic: cache=dynamic does not count: {why}."
+    )
+
+
+def test_a_broken_arm_leaves_claims_on_other_arms_alone() -> None:
+    found = spoilt(spoil_check(FRAMES, arm="cache=static", **BROKEN))
+    assert verdicts(found) == {
+        "kv-same": "invalid", "kv-speedup": "confirmed", "kv-growth": "confirmed", "kv-memory": "invalid",
+    }  # fmt: skip
+
+
+def test_a_broken_baseline_makes_everything_invalid_and_is_told_once() -> None:
+    found = spoilt(spoil_check(FRAMES, arm="cache=none", **BROKEN))
+    assert set(found.invalid) == {"cache=none", "cache=dynamic", "cache=static"}
+    assert verdicts(found) == ALL_INVALID
+    assert {c.verdict for c in found.contrasts} == {"invalid"}
+    assert claim(found, "kv-memory").sentence.count("is broken") == 1
+    assert found.answer.count("is broken") == 1
+
+
+def test_checks_that_compared_nothing_are_a_failure() -> None:
+    found = spoilt(spoil_check(FRAMES, arm="cache=dynamic", compared=0))
+    assert found.invalid == {"cache=dynamic": "invariant cache-parity has compared nothing"}
+    none = spoilt(replace(FRAMES, checks=()))
+    assert verdicts(none) == ALL_INVALID
+
+
+def test_an_invariant_that_crashed() -> None:
+    row = replace(
+        FRAMES.trials[0], purpose="check", task="cache-parity", arm="cache=dynamic", condition={}, round=0, status="failed",
+        error="out of memory",
+    )  # fmt: skip
+    kept = tuple(c for c in FRAMES.checks if (c.arm, c.invariant) != ("cache=dynamic", "cache-parity"))
+    found = spoilt(replace(FRAMES, trials=(*FRAMES.trials, row), checks=kept))
+    assert found.invalid == {"cache=dynamic": "invariant cache-parity could not be checked: out of memory"}
+
+
+def less_work(frames: RunFrames, arm: str = "cache=dynamic") -> RunFrames:
+    def wanted(trial: Any) -> bool:
+        return bool(trial.arm == arm and trial.condition == {"new_tokens": "256"})
+
+    return spoil_trials(frames, wanted, spent={"new_tokens": 64.0, "parameters": 660_000.0})
+
+
+def test_different_work_is_a_confound_unless_it_is_declared() -> None:
+    found = spoilt(less_work(FRAMES))
+    why = "confounded: new tokens at new tokens 256 is 64 against the baseline's 512"
+    assert found.invalid == {"cache=dynamic": why}
+    assert claim(found, "kv-speedup").verdict == "invalid"
+    assert why in claim(found, "kv-speedup").sentence
+    declared = spoilt(less_work(FRAMES), parity={"differ": ["new_tokens"]})
+    assert declared.invalid == {}
+    assert verdicts(declared)["kv-speedup"] == "confirmed"
+    odd = [row for row in declared.parity if not row.matches]
+    assert [(row.arm, row.quantity, row.spent, row.declared) for row in odd] == [
+        ("cache=dynamic", "new_tokens", 64, True)
+    ]
+
+
+def test_one_trial_of_another_size_is_a_confound() -> None:
+    last = FRAMES.trials[-1]
+    found = spoilt(
+        spoil_trials(FRAMES, lambda t: t.id == last.id, spent={"new_tokens": 500.0, "parameters": 660_000.0})
+    )
+    assert found.invalid == {
+        last.arm: "confounded: new tokens at new tokens 256 differs between its own trials"
+    }
+
+
+def test_a_round_split_over_two_sessions_is_not_paired() -> None:
+    frames = replace(FRAMES, samples=FRAMES.samples.copy())
+    here = (frames.samples["round"] == 4) & (frames.samples["arm"] == "cache=dynamic")
+    frames.samples.loc[here, "session"] = 2
+    found = spoilt(frames)
+    assert contrast(found).verdict == "invalid"
+    assert contrast(found).reason == "round 4 was not run in one session"
+    assert contrast(found, arm="cache=static").verdict == "better"
+    assert verdicts(found)["kv-speedup"] == verdicts(found)["kv-growth"] == "invalid"
+
+
+def test_whole_rounds_may_come_from_different_sessions() -> None:
+    frames = replace(FRAMES, samples=FRAMES.samples.copy())
+    frames.samples.loc[frames.samples["round"] > 4, "session"] = 2
+    assert verdicts(spoilt(frames)) == verdicts(spoilt(FRAMES))
+
+
+@pytest.mark.parametrize("value", [math.nan, 0.0, -1.0])
+def test_a_value_that_has_no_ratio(value: float) -> None:
+    frames = replace(FRAMES, samples=FRAMES.samples.copy())
+    row = frames.samples.index[
+        (frames.samples["metric"] == SPEED)
+        & (frames.samples["arm"] == "cache=dynamic")
+        & (frames.samples["new_tokens"] == "256")
+    ][4]
+    trial = frames.samples.loc[row, "trial"]
+    frames.samples.loc[(frames.samples["trial"] == trial) & (frames.samples["metric"] == SPEED), "value"] = (
+        value
+    )
+    found = spoilt(frames)
+    reason = (
+        f"{'decode tokens per second'} of cache=dynamic is not a number in 1 trial"
+        if math.isnan(value)
+        else "decode tokens per second of zero or less has no ratio"
+    )
+    assert (contrast(found).verdict, contrast(found).reason) == ("invalid", reason)
+    assert claim(found, "kv-speedup").sentence == f"The data do not allow a comparison: {reason}."
+
+
+def test_a_trial_that_failed_for_good_makes_its_arm_not_count() -> None:
+    lost = FRAMES.trials[-2]
+    frames = spoil_trials(FRAMES, lambda t: t.id == lost.id, status="failed", error="killed by the kernel")
+    frames = replace(frames, samples=frames.samples[frames.samples["trial"] != lost.id])
+    found = spoilt(frames)
+    assert found.invalid == {"cache=dynamic": "1 of 30 measurements did not finish (killed by the kernel)"}
+    assert verdicts(found)["kv-speedup"] == "invalid"
+
+
+def test_a_trial_that_counts_twice() -> None:
+    again = FRAMES.samples[FRAMES.samples["trial"] == 2].assign(trial=10_000)
+    found = spoilt(replace(FRAMES, samples=pd.concat([FRAMES.samples, again], ignore_index=True)))
+    assert contrast(found, tokens=16).reason == "a trial of cache=dynamic counts twice"
+
+
+def test_no_measurement_at_all_is_invalid_and_no_crash() -> None:
+    found = spoilt(RunFrames(samples=FRAMES.samples.iloc[:0], trials=(), checks=FRAMES.checks))
+    assert verdicts(found) == ALL_INVALID
+    assert {c.verdict for c in found.contrasts} == {"invalid"}
+    assert "30 of 30 measurements did not finish" in found.answer
+
+
+WEAKER = {"invalid": 0, "undecided": 1}
+SCENES = {
+    "sound": FRAMES,
+    "borderline": Planted(ratio=flat(2.33 * 1.24), noise=0.01, seed=11).frames(),
+    "faint": Planted(ratio=flat(1.015), noise=0.02, seed=5).frames(),
+    "one broken": spoil_check(FRAMES, arm="cache=static", **BROKEN),
+    "one confounded": spoil_trials(
+        FRAMES, lambda t: t.id == 89, spent={"new_tokens": 1.0, "parameters": 660_000.0}
+    ),
+}
+BEFORE = {name: spoilt(frames) for name, frames in SCENES.items()}
+
+
+def assert_not_stronger(before: Analysis, after: Analysis) -> None:
+    pairs = [(old.verdict, new.verdict) for old, new in zip(before.claims, after.claims, strict=True)] + [
+        (old.verdict, new.verdict) for old, new in zip(before.contrasts, after.contrasts, strict=True)
+    ]
+    for old, new in pairs:
+        assert new == old or WEAKER.get(new, 9) < WEAKER.get(old, 9), f"{old} became {new}"
+
+
+@settings(max_examples=40, deadline=None)
+@given(scene=st.sampled_from(sorted(SCENES)), place=st.integers(0, 10**6))
+def test_losing_a_sample_strengthens_nothing(scene: str, place: int) -> None:
+    frames = SCENES[scene]
+    row = frames.samples.index[place % len(frames.samples)]
+    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, samples=frames.samples.drop(index=row))))
+
+
+@settings(max_examples=25, deadline=None)
+@given(scene=st.sampled_from(sorted(SCENES)), place=st.integers(0, 10**6))
+def test_losing_a_trial_strengthens_nothing(scene: str, place: int) -> None:
+    frames = SCENES[scene]
+    lost = frames.trials[place % len(frames.trials)]
+    kept = tuple(trial for trial in frames.trials if trial is not lost)
+    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, trials=kept)))
+    samples = frames.samples[frames.samples["trial"] != lost.id]
+    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, trials=kept, samples=samples)))
+
+
+def test_the_scenes_are_what_they_are_called() -> None:
+    assert verdicts(BEFORE["sound"])["kv-speedup"] == "confirmed"
+    assert BEFORE["one confounded"].invalid
+    assert growing("dynamic", 256) == pytest.approx(2.33)
