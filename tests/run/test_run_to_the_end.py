@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from harness.study.plan import plan
-from tests.run.workplace import Exact, Workplace
+from tests.run.conftest import BaseRun
+from tests.run.workplace import RUN, Exact, Workplace
 
-RUN = ("run", "tiny", "--scale", "smoke")
 Done = subprocess.CompletedProcess[str]
 
 
@@ -27,13 +26,12 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(new_workplace: Callable[[], Workplace]) -> Story:
+def story(base_run: BaseRun) -> Story:
     """A run; the same again; a fresh one in which one arm's trial fails whenever it is tried."""
-    place = new_workplace()
-    first = place.harness(*RUN, "-v")
-    exact = place.exact()
+    place = base_run.place
     again = place.harness(*RUN)
     fault = {
+        "name": "twice",
         "task": "generate",
         "config": {"cache": "dynamic", "new_tokens": 24},
         "metric": "cache_bytes",
@@ -41,7 +39,7 @@ def story(new_workplace: Callable[[], Workplace]) -> Story:
         "times": 99,
     }
     fresh = place.harness(*RUN, "--fresh", "--json", fault=fault)
-    return Story(place, first, exact, again, fresh)
+    return Story(place, base_run.done, base_run.exact, again, fresh)
 
 
 def test_every_planned_trial_finishes_once(story: Story) -> None:

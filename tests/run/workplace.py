@@ -23,6 +23,7 @@ from harness.study.load import LoadedStudy, load_study
 COMMAND = Path(sys.executable).with_name("harness")
 FAULTS = Path(__file__).with_name("faults")
 DEADLINE_S = 90.0
+RUN = ("run", "tiny", "--scale", "smoke")
 
 STUDY = """\
 study: tiny
@@ -38,7 +39,7 @@ compare:
   cache: [none, dynamic, static]
 across:
   new_tokens: [8, 24]
-design: {rounds: 6}
+design: {rounds: 7}
 primary: decode_tokens_per_second
 invariants: [cache-parity, cache-bytes]
 claims:
@@ -97,9 +98,10 @@ class Workplace:
     def database(self) -> Path:
         return self.folder / "results" / "harness.sqlite"
 
-    @property
-    def marks(self) -> Path:
-        return self.folder / "marks"
+    def met(self, name: str) -> int:
+        """How often the fault of that name has been met."""
+        mark = self.folder / f"met-{name}"
+        return len(mark.read_text().splitlines()) if mark.exists() else 0
 
     def environment(self, fault: dict[str, Any] | None = None) -> dict[str, str]:
         """`TMPDIR` is the place's own, so that it waits for no other measurement on this machine."""
@@ -107,7 +109,7 @@ class Workplace:
         found |= {"HARNESS_CACHE": str(self.cache), "TMPDIR": str(self.folder / "tmp")}
         path = [str(self.code)]
         if fault is not None:
-            found["FAULT"] = json.dumps({"mark": str(self.marks), **fault})
+            found["FAULT"] = json.dumps({"mark": str(self.folder / f"met-{fault['name']}"), **fault})
             path.append(str(FAULTS))
         return {**found, "PYTHONPATH": os.pathsep.join(path)}
 

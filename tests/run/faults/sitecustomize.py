@@ -1,7 +1,8 @@
 """Trouble for workers: with this folder on PYTHONPATH, a trial that the variable FAULT describes meets its fate.
 
 FAULT is JSON: `task`, `config` (settings the trial must have), `metric` and `step` (the report at which it strikes),
-`times` (how often at most), `act` (hang, raise, kill), `mark` (a file; a line with the process id is added at each strike).
+`skip` (how often it passes by first), `times` (how often it strikes then), `act` (hang, raise, kill), `mark` (a file; a line
+with the process id is added whenever it strikes or passes by).
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ def _install(fault: dict[str, Any]) -> None:
 
     task = TASKS[fault["task"]]
     original = task.run
-    mark = Path(fault["mark"])
 
     def run(self: Any, context: Any, report: Any) -> Any:
         def reporting(metric: str, value: float, step: int = 0, /) -> None:
             report(metric, value, step)
             if metric == fault["metric"] and step == fault.get("step", 0):
-                _strike(fault["act"], mark, times=fault.get("times", 1))
+                _meet(fault, Path(fault["mark"]))
 
         settings = self.plain()
         hit = all(settings[name] == value for name, value in fault.get("config", {}).items())
@@ -34,17 +34,17 @@ def _install(fault: dict[str, Any]) -> None:
     task.run = run  # type: ignore[method-assign]
 
 
-def _strike(act: str, mark: Path, *, times: int) -> None:
-    struck = len(mark.read_text().splitlines()) if mark.exists() else 0
-    if struck >= times:
-        return
+def _meet(fault: dict[str, Any], mark: Path) -> None:
     with mark.open("a") as file:
         file.write(f"{os.getpid()}\n")
-    if act == "raise":
+    met, skip = len(mark.read_text().splitlines()), fault.get("skip", 0)
+    if not skip < met <= skip + fault.get("times", 1):
+        return
+    if fault["act"] == "raise":
         raise RuntimeError("planted trouble")
-    if act == "kill":
+    if fault["act"] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    while act == "hang":
+    while fault["act"] == "hang":
         signal.pause()
 
 

@@ -1,0 +1,100 @@
+"""Backends without processes: one that really runs trials, and one that only says what it was asked to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from harness.run.backends.base import Finished
+from harness.run.backends.local import LocalBackend
+from harness.run.job import Job
+from harness.run.worker import run_job
+from harness.store.rows import Run
+from harness.study.outcome import Outcome, read_events
+from harness.study.trial import TrialSpec
+
+
+class Done:
+    """The handle of a job that has ended."""
+
+    def __init__(self, finished: Finished) -> None:
+        self.future: Future[Finished] = Future()
+        self.future.set_result(finished)
+
+    def cancel(self, grace_s: float) -> None:
+        """There is nothing left to end."""
+
+
+class InProcess(LocalBackend):
+    """Runs every trial here and now; a stand-in where a command makes its own backend."""
+
+    def __init__(self, **_: Any) -> None:
+        super().__init__(nvml=None)  # type: ignore[arg-type]  # no process is started, so none is watched
+
+    def __enter__(self) -> Self:
+        return self
+
+    def submit(self, job: Job) -> Done:  # type: ignore[override]
+        events = Path(self._folder.name) / "events.jsonl"
+        threads = torch.get_num_threads()
+        started = time.perf_counter()
+        run_job(job.model_copy(update={"events": str(events), "threads": 1}))
+        torch.set_num_threads(threads)
+        with events.open() as lines:
+            outcome = read_events(lines, died="it did not end")
+        return Done(
+            Finished(
+                outcome=outcome,
+                seconds=time.perf_counter() - started,
+                telemetry=(),
+                nvml_reason="not watched",
+            )
+        )
+
+
+@dataclass
+class Scripted:
+    """Does nothing; `decide` says how each job ends. Keeps what it was asked, in order; None is the start of a round."""
+
+    decide: Callable[[Job], Outcome]
+    asked: list[Job | None] = field(default_factory=list)
+
+    def begin_round(self) -> None:
+        self.asked.append(None)
+
+    def submit(self, job: Job) -> Done:
+        self.asked.append(job)
+        return Done(Finished(outcome=self.decide(job), seconds=0.0, telemetry=(), nvml_reason=None))
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [job for job in self.asked if job is not None]
+
+
+@dataclass
+class Notes:
+    """A listener that keeps what it is told."""
+
+    notes: list[str] = field(default_factory=list)
+    begun: list[tuple[int, int]] = field(default_factory=list)
+
+    def begin(self, run: Run, *, todo: int, done: int) -> None:
+        self.begun.append((todo, done))
+
+    def trial(self, spec: TrialSpec) -> None:
+        """Of no interest here."""
+
+    def finished(self, spec: TrialSpec, finished: Finished) -> None:
+        """Of no interest here."""
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)

@@ -1,0 +1,252 @@
+"""What the driver asks of a backend: order, threads, attempts, and what it asks for again after an interruption."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.errors import InputError
+from harness.run.job import Job
+from harness.run.lease import machine_lease
+from harness.run.runner import Driver, Setting, check_plant
+from harness.store.rows import Run, TrialRow
+from harness.store.store import Store, open_store
+from harness.study.load import LoadedStudy, load_study
+from harness.study.outcome import Outcome
+from harness.study.plan import Plan, plan
+from harness.telemetry.environment import Environment, available_cores, environment
+from harness.training.checkpoint import WEIGHTS, weights_digest
+from tests.run.in_process import Notes, Scripted
+from tests.run.workplace import Workplace
+
+Decide = Callable[[Job], Outcome]
+
+
+class Broken(BaseException):
+    """What a test breaks a driver off with."""
+
+
+def obedient(job: Job) -> Outcome:
+    """Everything works; a training leaves a file where a model would lie."""
+    if job.spec.purpose != "train":
+        return Outcome(status="finished", outputs={"tokens": "t"})
+    [folder] = [Path(folder) for folder in job.checkpoints.values()]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).write_bytes(b"weights")
+    return Outcome(status="finished", outputs={"weights": weights_digest(folder)})
+
+
+def failing(*, when: Callable[[Job], bool]) -> Decide:
+    return lambda job: Outcome(status="failed", error="trouble") if when(job) else obedient(job)
+
+
+class Scene:
+    """A study, a store, and drivers over them that share everything but their backend."""
+
+    def __init__(self, folder: Path, loaded: LoadedStudy, here: Environment) -> None:
+        self.folder, self.loaded, self._here = folder, loaded, here
+        self.store: Store = open_store(folder / "harness.sqlite")
+
+    @property
+    def plan(self) -> Plan:
+        return plan(self.loaded)
+
+    def drive(self, decide: Decide = obedient, **changes: object) -> tuple[Run, Scripted, Notes]:
+        backend, notes = Scripted(decide), Notes()
+        setting = Setting(results=self.folder, environment=self._here, code="c0de", corpora=("c",), **changes)  # type: ignore[arg-type]
+        run = Driver(self.loaded, setting, store=self.store, backend=backend, listener=notes).run()
+        return run, backend, notes
+
+    def rows(self, *, superseded: bool = False) -> list[TrialRow]:
+        return self.store.trials(self.store.runs()[-1], include_superseded=superseded)
+
+
+@pytest.fixture(scope="module")
+def here() -> Environment:
+    return environment()
+
+
+@pytest.fixture(scope="module")
+def loaded(new_workplace: Callable[[], Workplace]) -> LoadedStudy:
+    return load_study(new_workplace().study, "smoke")
+
+
+@pytest.fixture(autouse=True)
+def lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease of its own, so that no other measurement on this machine is waited for."""
+    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(tmp_path))
+
+
+@pytest.fixture
+def scene(tmp_path: Path, loaded: LoadedStudy, here: Environment) -> Scene:
+    return Scene(tmp_path, loaded, here)
+
+
+def test_order_is_that_of_the_plan_and_every_round_starts_from_fresh_processes(scene: Scene) -> None:
+    _, backend, notes = scene.drive()
+    expected: list[str | None] = [spec.id for spec in (*scene.plan.trainings, *scene.plan.checks)]
+    for trials in scene.plan.rounds:
+        expected += [None, *(spec.id for spec in trials)]
+    assert [job.spec.id if job else None for job in backend.asked] == expected
+    assert [job.spec.purpose for job in backend.jobs] == ["train"] + ["check"] * 4 + ["measure"] * 8
+    assert [row.position for row in scene.rows()] == list(range(13))
+    assert notes.begun == [(13, 0)]
+
+
+def test_a_timed_trial_leaves_a_core_to_the_driver_and_training_takes_all(scene: Scene) -> None:
+    _, backend, _ = scene.drive()
+    cores = available_cores()
+    threads = {job.spec.purpose: job.threads for job in backend.jobs}
+    assert (threads["train"], threads["measure"]) == (cores, max(1, cores - 1))
+
+
+def test_every_job_is_told_where_its_model_lies_and_what_is_planted(scene: Scene) -> None:
+    _, backend, _ = scene.drive(plant="cache-parity/top-left-mask", gpu="GPU-1")
+    folders = {tuple(job.checkpoints.values()) for job in backend.jobs}
+    assert len(folders) == 1
+    assert {(job.plant, job.gpu, job.device) for job in backend.jobs} == {
+        ("cache-parity/top-left-mask", "GPU-1", "cuda:0")
+    }
+
+
+def test_a_trial_that_crashes_once_is_tried_once_more(scene: Scene) -> None:
+    tried: Counter[str] = Counter()
+
+    def first_time(job: Job) -> bool:
+        tried[job.spec.id] += 1
+        return tried[job.spec.id] == 1
+
+    _, backend, _ = scene.drive(failing(when=first_time))
+    assert len(backend.jobs) == 26
+    assert Counter((row.attempt, row.status) for row in scene.rows()) == {
+        (1, "failed"): 13,
+        (2, "finished"): 13,
+    }
+
+
+def test_a_training_that_leaves_no_model_ends_the_run_with_a_reason(scene: Scene) -> None:
+    _, backend, notes = scene.drive(failing(when=lambda job: job.spec.purpose == "train"))
+    assert [job.spec.purpose for job in backend.jobs] == ["train", "train"]
+    assert notes.notes == ["train seed 0 left no model, so nothing can be measured"]
+
+
+def test_a_run_that_is_done_is_not_run_again_unless_asked_afresh(scene: Scene) -> None:
+    first, _, _ = scene.drive()
+    again, backend, notes = scene.drive()
+    fresh, backend_of_fresh, _ = scene.drive(fresh=True)
+    assert (again.id, backend.asked, notes.begun) == (first.id, [], [(0, 13)])
+    assert fresh.ordinal == 2
+    assert [job.spec.id for job in backend_of_fresh.jobs] == [spec.id for spec in scene.plan.trials[1:]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"code": "other"}, {"corpora": ("other",)}, {"plant": "cache-parity/top-left-mask"}, {"gpu": "GPU-1"}],
+)
+def test_another_code_text_bug_or_device_is_another_run(
+    scene: Scene, here: Environment, change: dict[str, object]
+) -> None:
+    first, _, _ = scene.drive()
+    settings_of_change = {"code": "c0de", "corpora": ("c",), **change}
+    setting = Setting(results=scene.folder, environment=here, **settings_of_change)  # type: ignore[arg-type]
+    backend = Scripted(obedient)
+    run = Driver(scene.loaded, setting, store=scene.store, backend=backend, listener=Notes()).run()
+    assert run.identity != first.identity
+    trains_again = "gpu" not in change
+    assert len(backend.jobs) == 12 + trains_again
+
+
+@pytest.mark.parametrize("damage", ["truncated", "deleted", "folder deleted"])
+def test_a_model_that_is_not_as_it_was_made_is_trained_again_and_nothing_else_is(
+    scene: Scene, damage: str
+) -> None:
+    scene.drive()
+    [weights] = scene.folder.glob(f"checkpoints/*/{WEIGHTS}")
+    if damage == "truncated":
+        weights.write_bytes(b"weig")
+    else:
+        weights.unlink()
+    if damage == "folder deleted":
+        weights.parent.rmdir()
+    _, backend, notes = scene.drive()
+    assert [job.spec.purpose for job in backend.jobs] == ["train"]
+    [note] = notes.notes
+    assert str(weights.parent) in note
+    assert note.endswith("training it again")
+    assert Counter(row.status for row in scene.rows(superseded=True)) == {"finished": 13, "superseded": 1}
+
+
+def test_check_plant_names_the_nearest_bug(loaded: LoadedStudy) -> None:
+    check_plant(loaded, "cache-parity/top-left-mask")
+    for wrong in ("cache-parity/top-left-msk", "cache-parity", "/", ""):
+        with pytest.raises(InputError, match="to plant"):
+            check_plant(loaded, wrong)
+    with pytest.raises(InputError, match="did you mean 'cache-parity/top-left-mask'"):
+        check_plant(loaded, "cache-parity/top-left-msk")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 14), st.sets(st.integers(0, 12), max_size=3)), max_size=4))
+def test_whatever_breaks_in_between_every_round_is_whole_in_one_session_at_the_end(
+    tmp_path_factory: pytest.TempPathFactory,
+    loaded: LoadedStudy,
+    here: Environment,
+    troubles: list[tuple[int, set[int]]],
+) -> None:
+    """Each trouble: break off at the n-th trial, after those trials of the plan that fail twice."""
+    scene = Scene(tmp_path_factory.mktemp("scene"), loaded, here)
+    order = [spec.id for spec in scene.plan.trials]
+    for last, bad in troubles:
+        left = last
+
+        def decide(job: Job, bad: frozenset[int] = frozenset(bad)) -> Outcome:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Broken
+            return failing(when=lambda job: order.index(job.spec.id) in bad)(job)
+
+        try:
+            scene.drive(decide)
+        except Broken:
+            continue
+    scene.drive()
+    rows = scene.rows()
+    finished = Counter(row.spec_id for row in rows if row.status == "finished")
+    assert finished == dict.fromkeys(order, 1)
+    for number in (1, 2):
+        assert len({row.session_id for row in rows if row.round == number and row.status == "finished"}) == 1
+    assert not [row for row in rows if row.status == "running"]
+    assert len({row.position for row in scene.rows(superseded=True)}) == len(scene.rows(superseded=True))
+    assert scene.drive()[1].asked == []
+
+
+SECOND = """
+from harness.run.lease import machine_lease
+
+with machine_lease(lambda note: print(note, flush=True)):
+    print("measuring", flush=True)
+"""
+
+
+def test_the_lease_is_waited_for_with_a_note_and_let_go_afterwards(tmp_path: Path) -> None:
+    with machine_lease(print):
+        second = subprocess.Popen(
+            [sys.executable, "-c", SECOND],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert second.stdout
+        note = second.stdout.readline()
+        assert note == f"process {os.getpid()} is measuring on this machine; waiting until it is done\n"
+        assert second.poll() is None
+    assert second.communicate(timeout=30)[0] == "measuring\n"

@@ -1,0 +1,36 @@
+"""A bug that nobody planted for us: one number in a cache is edited, and the study must say so instead of a speed-up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.run.conftest import BaseRun
+from tests.run.workplace import RUN, Workplace, copy_code
+
+
+def test_an_off_by_one_in_a_cache_makes_its_arm_invalid(
+    new_workplace: Callable[[], Workplace], base_run: BaseRun, tmp_path: Path
+) -> None:
+    place = Workplace.make(tmp_path / "place", cache=base_run.place.cache, code=copy_code(tmp_path / "code"))
+    cache = place.code / "models" / "cache.py"
+    right, wrong = (
+        "return 0 if last is None else last.shape[2]",
+        "return 0 if last is None else last.shape[2] - 1",
+    )
+    assert cache.read_text().count(right) == 1
+    cache.write_text(cache.read_text().replace(right, wrong))
+
+    done = place.harness(*RUN, "--json")
+
+    answer = json.loads(done.stdout)
+    verdicts = {claim["id"]: claim["verdict"] for claim in answer["claims"]}
+    assert done.returncode == 1
+    assert set(answer["invalid"]) == {"cache=dynamic"}
+    assert answer["invalid"]["cache=dynamic"].startswith("invariant cache-parity is broken: ")
+    assert (verdicts["faster"], verdicts["same"]) == ("invalid", "refuted")
+    assert answer["answer"].startswith("No answer for cache=dynamic")
+    assert "cache-parity is broken" in done.stderr
+    assert "cache-parity is broken" in (place.folder / answer["report"]).read_text()
+    assert place.runs()[0].code_digest != base_run.place.runs()[0].code_digest

@@ -1,0 +1,144 @@
+"""One run, broken off in every way in turn: at its end it must be the run that nothing disturbed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+import pytest
+
+from harness.store.rows import TrialRow
+from tests.run.conftest import BaseRun
+from tests.run.workplace import RUN, Workplace, descendants, still_there, until
+
+TRAINING = {"name": "training", "task": "train", "metric": "loss", "step": 2, "act": "hang"}
+LONG = {"task": "generate", "config": {"new_tokens": 24, "cache": "none"}, "metric": "cache_bytes"}
+ROUND_1 = {"name": "round 1", **LONG, "act": "hang"}
+ROUND_2 = {"name": "round 2", **LONG, "act": "hang", "skip": 1}
+KILLED = {"name": "killed", **LONG, "act": "kill"}
+
+
+@dataclass(frozen=True)
+class Break:
+    """How a driver ended, what of it was still there, and the rows it left."""
+
+    code: int
+    said: str
+    left: list[psutil.Process]
+    rows: list[TrialRow]
+
+
+@dataclass(frozen=True)
+class Chain:
+    place: Workplace
+    in_training: Break
+    second_driver: subprocess.CompletedProcess[str]
+    in_round_1: Break
+    in_round_2: Break
+    last: subprocess.CompletedProcess[str]
+
+
+def broken_off(
+    place: Workplace,
+    fault: dict[str, object],
+    *,
+    by: signal.Signals,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Break:
+    """Run until the fault's worker hangs, and send the driver alone a signal."""
+    with place.start(*RUN, fault=fault) as driver:
+        until(lambda: place.met(str(fault["name"])) > int(str(fault.get("skip", 0))), driver)
+        meanwhile()
+        workers = descendants(driver)
+        assert len(workers) == 2  # a fork server and its trial
+        driver.send_signal(by)
+        said = driver.communicate(timeout=30)[1]
+    return Break(driver.returncode, said, still_there(workers), place.trials(superseded=True))
+
+
+@pytest.fixture(scope="module")
+def chain(new_workplace: Callable[[], Workplace]) -> Chain:
+    place = new_workplace()
+    in_training = broken_off(place, TRAINING, by=signal.SIGKILL)
+    second: list[subprocess.CompletedProcess[str]] = []
+    in_round_1 = broken_off(
+        place, ROUND_1, by=signal.SIGKILL, meanwhile=lambda: second.append(place.harness(*RUN))
+    )
+    in_round_2 = broken_off(place, ROUND_2, by=signal.SIGINT)
+    [weights] = (place.folder / "results" / "checkpoints").glob("*/model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-100])
+    last = place.harness(*RUN, fault=KILLED)
+    return Chain(place, in_training, second[0], in_round_1, in_round_2, last)
+
+
+def test_a_killed_driver_takes_its_workers_with_it(chain: Chain) -> None:
+    for end in (chain.in_training, chain.in_round_1):
+        assert end.code == -signal.SIGKILL
+        assert not end.left
+
+
+def test_a_driver_killed_in_training_leaves_no_model(chain: Chain) -> None:
+    [row] = chain.in_training.rows
+    assert (row.purpose, row.status) == ("train", "running")
+    [said] = [r for r in chain.in_round_1.rows if r.purpose == "train" and r.status == "failed"]
+    assert said.error == "interrupted: its driver ended before it did"
+
+
+def test_one_run_has_one_driver(chain: Chain) -> None:
+    assert chain.second_driver.returncode == 2
+    assert "is being driven by process" in chain.second_driver.stderr
+    assert chain.second_driver.stderr.count("\n") == 1
+    assert chain.second_driver.stdout == ""
+
+
+def test_an_interruption_from_the_keyboard_says_how_to_go_on(chain: Chain) -> None:
+    end = chain.in_round_2
+    assert end.code == 130
+    assert end.said.splitlines()[-1] == "error: interrupted; the same command goes on where it stopped"
+    assert not end.left
+    assert not [row for row in end.rows if row.status == "running"]
+
+
+def test_an_interrupted_round_is_run_again_whole_and_a_finished_one_is_not(chain: Chain) -> None:
+    rows = chain.place.trials(superseded=True)
+    sessions = {number: {row.session_id for row in finished(rows, number)} for number in (1, 2)}
+    tried = {number: {row.session_id for row in rows if row.round == number} for number in (1, 2)}
+    assert [len(sessions[number]) for number in (1, 2)] == [1, 1]
+    assert sessions[1] < tried[1]
+    assert sessions[2] < tried[2]
+    assert sessions[1] != sessions[2]
+    broken = [row for row in rows if row.round and row.session_id not in sessions[1] | sessions[2]]
+    assert broken
+    assert {row.status for row in broken} == {"superseded"}
+
+
+def test_the_end_is_that_of_an_undisturbed_run(chain: Chain, base_run: BaseRun) -> None:
+    """The same trials, none twice, with the same outputs, bytes and weights."""
+    assert chain.last.returncode == 0, chain.last.stderr
+    assert set(Counter(chain.place.finished()).values()) == {1}
+    assert chain.place.exact() == base_run.exact
+    assert len(chain.place.runs()) == 1
+
+
+def test_a_damaged_model_is_trained_again(chain: Chain) -> None:
+    assert "is damaged; training it again" in chain.last.stderr
+    trainings = [row.status for row in chain.place.trials(superseded=True) if row.purpose == "train"]
+    assert sorted(trainings) == ["failed", "finished", "superseded"]
+
+
+def test_a_killed_worker_is_tried_again_and_the_error_names_the_signal(chain: Chain) -> None:
+    [killed] = [row for row in chain.place.trials() if row.status == "failed" and row.round]
+    [again] = [
+        row for row in chain.place.trials() if row.spec_id == killed.spec_id and row.status == "finished"
+    ]
+    assert killed.error == "the worker was killed by SIGKILL"
+    assert again.attempt == killed.attempt + 1
+    assert again.session_id == killed.session_id
+
+
+def finished(rows: list[TrialRow], number: int) -> list[TrialRow]:
+    return [row for row in rows if row.round == number and row.status == "finished"]
