@@ -57,7 +57,8 @@ def format_bytes(value: float) -> str:
     """Bytes in binary units: 1536 is `1.5 KiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(value) < 1024 or unit == "GiB":
-            return f"{value:.0f} B" if unit == "B" else f"{value:.4g} {unit}"
+            digits = f"{value:,.0f}" if unit == "B" or abs(value) >= 1000 else f"{value:.4g}"
+            return f"{digits} {unit}"
         value /= 1024
     raise AssertionError("unreachable")
 
@@ -65,7 +66,8 @@ def format_bytes(value: float) -> str:
 def format_seconds(value: float) -> str:
     for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
         if abs(value) * factor >= 1 or unit == "µs":
-            return f"{value * factor:.3g} {unit}"
+            shown = value * factor
+            return f"{shown:,.0f} {unit}" if abs(shown) >= 999.5 else f"{shown:.3g} {unit}"
     raise AssertionError("unreachable")
 
 

@@ -30,7 +30,7 @@ from tests.analysis.planted import (
 SOUND = Planted()
 FRAMES = SOUND.frames()
 ALL_INVALID = dict.fromkeys(("kv-same", "kv-speedup", "kv-growth", "kv-memory"), "invalid")
-BROKEN = {"passed": False, "deviation": 0.31}
+BROKEN: dict[str, Any] = {"passed": False, "deviation": 0.31}
 
 
 def spoilt(frames: RunFrames, **changes: Any) -> Analysis:

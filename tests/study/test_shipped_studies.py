@@ -1,0 +1,84 @@
+"""Every study that ships is a test: it loads at each of its scales, and what it asks stays the same until somebody means it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from harness.study.json_schema import study_schema
+from harness.study.load import load_study, scales
+from harness.study.plan import plan
+
+FOLDER = Path(__file__).parents[2] / "studies"
+FILES = sorted(FOLDER.glob("*.yaml"))
+AT_SCALES = [(file, scale) for file in FILES for scale in scales(file)]
+
+
+@pytest.mark.parametrize(
+    ("file", "scale"), AT_SCALES, ids=[f"{file.stem}-{scale}" for file, scale in AT_SCALES]
+)
+def test_a_shipped_study_loads_and_plans_at_each_of_its_scales(file: Path, scale: str) -> None:
+    loaded = load_study(file, scale)
+    assert loaded.study.study == file.stem
+    assert plan(loaded) == plan(load_study(file, scale))
+    cells = len(loaded.arms) * len(loaded.conditions) * loaded.study.design.seeds
+    assert [len(trials) for trials in plan(loaded).rounds] == [cells] * loaded.study.design.rounds
+    assert all(task.corpora() for task in loaded.tasks.values())
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_a_shipped_study_has_the_scales_and_the_modeline_that_all_have(file: Path) -> None:
+    assert set(scales(file)) >= {"cpu", "smoke", "gpu"}
+    assert load_study(file, "smoke").study.design.exploratory
+    assert file.read_text().startswith("# yaml-language-server: $schema=study.schema.json\n")
+
+
+def test_kv_cache_at_its_own_scale_is_frozen() -> None:
+    """Update these only when kv_cache.yaml, its recipe, the settings of a task or the hashing changed on purpose.
+
+    Whoever has results loses them with the ids: every run begins anew.
+    """
+    loaded = load_study(FOLDER / "kv_cache.yaml", "cpu")
+    found = plan(loaded)
+    assert loaded.study.digest == "781c7713919af7b5"
+    assert [len(found.trainings), len(found.checks), len(found.rounds), len(found.trials)] == [1, 8, 10, 129]
+    first = found.rounds[0][0]
+    assert first.title == "generate cache=none new_tokens=16 seed 0 round 1"
+    assert (found.trainings[0].id, found.checks[0].id, first.id) == (
+        "809d4611a55f5b1e",
+        "6a4a6745b1ba09a8",
+        "079025bfbe4b548f",
+    )
+
+
+def test_the_committed_schema_is_the_one_that_the_program_prints() -> None:
+    """Update with `harness schema > studies/study.schema.json`."""
+    printed = json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n"
+    assert (FOLDER / "study.schema.json").read_text() == printed
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_the_schema_knows_the_keys_of_every_shipped_study(file: Path) -> None:
+    schema, document = study_schema(), YAML(typ="safe", pure=True).load(file.read_text())
+    assert set(schema["required"]) <= set(document) <= set(schema["properties"])
+    overlay = schema["properties"]["scales"]["additionalProperties"]["propertyNames"]["enum"]
+    assert all(set(scale) <= set(overlay) for scale in document["scales"].values())
+    assert "study" not in overlay
+
+
+@pytest.mark.parametrize(
+    ("path", "described"),
+    [
+        (("Design", "rounds"), {"type": "integer", "exclusiveMinimum": 0, "maximum": 10_000}),
+        (("RatioClaim", "ratio"), {"type": "number", "exclusiveMinimum": 0.0}),
+        (("TrendClaim", "trend"), {"enum": ["increasing", "decreasing"]}),
+    ],
+)
+def test_the_schema_tells_an_editor_the_bounds(path: tuple[str, str], described: dict[str, Any]) -> None:
+    found = study_schema()["$defs"][path[0]]["properties"][path[1]]
+    assert described.items() <= found.items()
+    assert not study_schema()["$defs"][path[0]]["additionalProperties"]

@@ -1,0 +1,79 @@
+"""Metric records: what every one must have, and how values are written for people."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from harness.errors import InputError
+from harness.metrics import DEFAULT_MARGINS, METRICS, Metric, format_bytes, format_seconds, metric
+from harness.tasks.registry import TASKS
+
+
+@pytest.mark.parametrize("record", METRICS.values(), ids=METRICS)
+def test_a_record_agrees_with_itself(record: Metric) -> None:
+    assert METRICS[record.name] is record
+    assert record.family in DEFAULT_MARGINS
+    assert record.label == record.name.replace("_", " ")
+    assert not record.summary.endswith(".")
+    assert (record.unit == "s") == record.name.endswith("_seconds")
+    assert (record.unit == "tokens/s") == record.name.endswith(
+        "_tokens_per_second"
+    ) or record.name == "tokens_per_second"
+    assert ("bytes" in record.name) == (record.unit == "B")
+    assert record.paired_over == ("seeds" if record.family == "loss" else "rounds")
+    if record.unit == "tokens/s":
+        assert (record.better, record.family, record.per_trial) == ("higher", "time", "median")
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_every_metric_of_a_task_has_a_record(task: type) -> None:
+    assert set(task.metrics) <= set(METRICS)  # type: ignore[attr-defined]
+
+
+def test_margins_are_those_of_the_design() -> None:
+    assert dict(DEFAULT_MARGINS) == {"time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "count": 0.0}
+
+
+def test_an_unknown_metric_gets_a_suggestion() -> None:
+    with pytest.raises(InputError) as caught:
+        metric("cache_byte")
+    assert (
+        str(caught.value)
+        == "unknown metric 'cache_byte'; did you mean 'cache_bytes' or 'cache_bytes_formula'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 B"), (1, "1 B"), (1023, "1,023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (-2048, "-2 KiB"), (3 * 2**20, "3 MiB"), (2**40, "1,024 GiB"), (2**44, "16,384 GiB")],
+)  # fmt: skip
+def test_bytes_are_written_in_binary_units(value: float, text: str) -> None:
+    assert format_bytes(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12.34, "12.3 s"), (1.0, "1 s"), (0.5, "500 ms"), (0.0123, "12.3 ms"), (4.2e-5, "42 µs"), (1e-9, "0.001 µs"), (0.0, "0 µs"), (-2.0, "-2 s"), (7200.0, "7,200 s"), (999.7, "1,000 s")],
+)  # fmt: skip
+def test_seconds_are_written_in_a_unit_that_fits(value: float, text: str) -> None:
+    assert format_seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("decode_tokens_per_second", 1234.5, "1,234 tokens/s"),
+        ("decode_tokens_per_second", 99.876, "99.88 tokens/s"),
+        ("validation_loss", 3.14159, "3.142 nats/token"),
+        ("validation_loss", math.inf, "diverged"),
+        ("validation_loss", math.nan, "diverged"),
+        ("gradient_norm", 0.5, "0.5"),
+        ("cache_bytes", 49152.0, "48 KiB"),
+        ("first_token_seconds", 0.0061, "6.1 ms"),
+        ("first_token_seconds", math.nan, "nan"),
+    ],
+)
+def test_a_value_is_written_with_its_unit(name: str, value: float, text: str) -> None:
+    assert METRICS[name].format(value) == text
