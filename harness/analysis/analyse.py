@@ -8,8 +8,8 @@ from harness.analysis.cells import Cells
 from harness.analysis.claims import named_contrasts, settle_claims
 from harness.analysis.contrasts import contrasts, drift_warnings, summaries
 from harness.analysis.evidence import Evidence
-from harness.analysis.frames import RunFrames, trial_values
-from harness.analysis.results import Analysis, Contrast, SettledClaim
+from harness.analysis.frames import RunFrames, trial_values, with_diverged
+from harness.analysis.results import Analysis, Contrast, ParityRow, SettledClaim
 from harness.analysis.validity import invalid_arms, parity_rows
 from harness.analysis.wording import interval, times, where
 from harness.metrics import metric
@@ -19,7 +19,8 @@ from harness.study.load import LoadedStudy
 def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
     """Verdicts for every contrast and claim. The same rows and study give the same analysis, whoever computes it."""
     values = trial_values(frames.samples[frames.samples["purpose"] == "measure"])
-    cells = Cells(loaded=loaded, values=values)
+    losses = {loaded.study.primary, *values["metric"]}
+    cells = Cells(loaded=loaded, values=with_diverged(values, frames.trials, sorted(losses)))
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)
     found = contrasts(cells, invalid, named_contrasts(loaded))
@@ -33,7 +34,17 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
         parity=parity,
         checks=frames.checks,
         invalid=invalid,
-        warnings=drift_warnings(cells, metric(loaded.study.primary)),
+        warnings=(*drift_warnings(cells, metric(loaded.study.primary)), *_unused(loaded, parity)),
+    )
+
+
+def _unused(loaded: LoadedStudy, parity: tuple[ParityRow, ...]) -> tuple[str, ...]:
+    """A misspelt quantity under `parity.differ` would excuse nothing, in silence."""
+    counted = sorted({row.quantity for row in parity})
+    return tuple(
+        f"parity.differ names {name!r}, which no trial counts (counted: {', '.join(counted) or 'nothing'})"
+        for name in loaded.study.parity.differ
+        if name not in counted
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -108,3 +109,26 @@ def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
         values = grouped.agg(value=reduce[metric(str(name)).per_trial], samples="size")
         parts.append(values.reset_index())
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "value", "samples"])
+
+
+def with_diverged(values: pd.DataFrame, trials: Iterable[TrialRow], metrics: Iterable[str]) -> pd.DataFrame:
+    """Trainings that diverged lost: each loss among `metrics` is infinite, whatever was last seen of it. Never dropped."""
+    diverged = [trial for trial in trials if trial.status == "finished" and trial.notes.get("diverged")]
+    losses = [name for name in metrics if metric(name).family == "loss"]
+    if not diverged or not losses:
+        return values
+    ids = {trial.id for trial in diverged}
+    lost = pd.DataFrame(
+        [
+            {
+                "trial": trial.id, "purpose": trial.purpose, "arm": trial.arm, "condition": canonical_json(trial.condition),
+                "seed": trial.seed, "round": trial.round, "position": trial.position, "session": trial.session_id,
+                "metric": name, "value": math.inf, "samples": 0,
+            }
+            for trial in diverged
+            if trial.purpose == "measure"
+            for name in losses
+        ]
+    )  # fmt: skip
+    kept = values[~(values["trial"].isin(ids) & values["metric"].isin(losses))]
+    return pd.concat([kept, lost], ignore_index=True)

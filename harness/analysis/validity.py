@@ -92,8 +92,11 @@ def _confounds(arm: str, parity: Iterable[ParityRow]) -> Iterator[str]:
 def parity_rows(loaded: LoadedStudy, frames: RunFrames) -> tuple[ParityRow, ...]:
     """What every arm spent, per condition, against the baseline: trials of a cell must agree among themselves too."""
     spent: dict[tuple[str, str, str], set[float]] = defaultdict(set)
+    whole: set[tuple[str, str]] = set()
     for trial in frames.trials:
-        if trial.purpose == "measure" and trial.status == "finished":
+        # A training that diverged stopped early: that is its outcome, not a different budget.
+        if trial.purpose == "measure" and trial.status == "finished" and not trial.notes.get("diverged"):
+            whole.add((trial.arm, canonical_json(trial.condition)))
             for quantity, amount in trial.spent.items():
                 spent[trial.arm, canonical_json(trial.condition), quantity].add(amount)
     rows = []
@@ -111,7 +114,8 @@ def parity_rows(loaded: LoadedStudy, frames: RunFrames) -> tuple[ParityRow, ...]
                         baseline_spent=max(base, default=0.0),
                         spent=max(amounts, default=0.0),
                         declared=quantity in loaded.study.parity.differ,
-                        matches=len(amounts) == 1 and amounts == base,
+                        matches=not whole >= {(arm.name, key), (loaded.baseline.name, key)}
+                        or (len(amounts) == 1 and amounts == base),
                     )
                 )
     return tuple(rows)

@@ -12,6 +12,8 @@ from harness.analysis.claims import named_contrasts
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import Analysis, Contrast
 from harness.statistics import holm
+from harness.store.rows import TrialRow
+from harness.study.load import LoadedStudy
 from tests.analysis.planted import (
     CLAIMS,
     LATENCY,
@@ -21,6 +23,7 @@ from tests.analysis.planted import (
     contrast,
     flat,
     growing,
+    spoil_trials,
     study,
     verdicts,
 )
@@ -91,31 +94,56 @@ def test_more_steps_inside_a_trial_are_no_replicates() -> None:
     assert {c.n for c in found.contrasts} == {10}
 
 
+def learning(seeds: int, rounds: int) -> tuple[LoadedStudy, RunFrames]:
+    """Ten per cent less loss with a cache, exactly repeated by every round of a seed."""
+    loaded = study(
+        design={"seeds": seeds, "rounds": rounds}, primary="validation_loss", invariants=[], across={}, claims={},
+        compare={"cache": ["none", "dynamic"]},
+    )  # fmt: skip
+    frames = Planted(loaded=loaded).frames()
+    samples = frames.samples[frames.samples["metric"] == "cache_bytes"].copy()
+    samples["metric"] = "validation_loss"
+    samples["value"] = [
+        (2.0 if arm == "cache=none" else 1.8) + 0.01 * seed
+        for arm, seed in zip(samples["arm"], samples["seed"], strict=True)
+    ]
+    return loaded, replace(frames, samples=samples)
+
+
 def test_rounds_of_one_seed_are_no_replicates_of_what_was_learned() -> None:
-    """A loss repeats exactly with its seed: ten rounds of one seed are one observation, six seeds are six."""
-
-    def learned(seeds: int, rounds: int) -> Contrast:
-        design = {"seeds": seeds, "rounds": rounds}
-        loaded = study(
-            design=design,
-            primary="validation_loss",
-            invariants=[],
-            across={},
-            claims={},
-            compare={"cache": ["none", "dynamic"]},
-        )
-        frames = Planted(loaded=loaded).frames()
-        samples = frames.samples[frames.samples["metric"] == "cache_bytes"].copy()
-        samples["metric"] = "validation_loss"
-        samples["value"] = [
-            (2.0 if arm == "cache=none" else 1.8) + 0.01 * seed
-            for arm, seed in zip(samples["arm"], samples["seed"], strict=True)
-        ]
-        return contrast(analyse(loaded, replace(frames, samples=samples)), "validation_loss")
-
-    one, six = learned(1, 10), learned(6, 2)
+    """Ten rounds of one seed are one observation, six seeds are six."""
+    one, six = (contrast(analyse(*learning(*size)), "validation_loss") for size in ((1, 10), (6, 2)))
     assert (one.n, one.verdict, one.low, one.high) == (1, "undecided", 0.0, math.inf)
     assert (six.n, six.verdict, six.relevant) == (6, "better", True)
+
+
+def test_a_seed_that_diverged_is_the_worst_and_stays() -> None:
+    loaded, frames = learning(8, 1)
+
+    def diverge(arms: tuple[str, ...], seeds: tuple[int, ...]) -> Contrast:
+        def hit(trial: TrialRow) -> bool:
+            return trial.arm in arms and trial.seed in seeds
+
+        lost = [trial.id for trial in frames.trials if hit(trial)]
+        spoilt = spoil_trials(frames, hit, notes={"diverged": True}, spent={"updates": 3.0})
+        return contrast(
+            analyse(loaded, replace(spoilt, samples=frames.samples[~frames.samples["trial"].isin(lost)])),
+            "validation_loss",
+        )
+
+    sound, alone = diverge((), ()), diverge(("cache=dynamic",), (2,))
+    assert (sound.verdict, alone.n, alone.verdict, alone.high) == ("better", 8, "undecided", math.inf)
+    assert diverge(("cache=dynamic",), tuple(range(8))).verdict == "worse"
+    tie = diverge(("cache=none", "cache=dynamic"), (2,))
+    assert dict(tie.log_ratios)[2] == 0.0
+    assert (tie.n, tie.verdict) == (8, "better")
+
+
+def test_a_quantity_that_nothing_counts_excuses_nothing() -> None:
+    found = Planted(loaded=study(parity={"differ": ["new_token"]})).analysis()
+    assert found.warnings == (
+        "parity.differ names 'new_token', which no trial counts (counted: new_tokens, parameters)",
+    )
 
 
 def test_holm_covers_the_contrasts_that_no_claim_names_and_no_others() -> None:
