@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import pandas as pd
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.analysis.wording import count, exp
 from harness.config import canonical_json
@@ -15,8 +15,19 @@ from harness.statistics import log_ratios
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Trial = tuple[int, int]
 """(round, seed), the place of a trial in its cell."""
+
+
+class _Row(NamedTuple):
+    round: int
+    seed: int
+    value: float
+    samples: int
+    session: int
 
 
 class IncomparableError(Exception):
@@ -32,8 +43,8 @@ class Cells:
 
     def trials(self, record: Metric, arm: str, condition: Combination) -> dict[Trial, float]:
         """(round, seed) → value. Raises IncomparableError unless every planned trial is there, once and whole."""
-        part, design = self._part(record, arm, condition), self.loaded.study.design
-        found = sorted(zip(part["round"], part["seed"], strict=True))
+        rows, design = self._rows(record, arm, condition), self.loaded.study.design
+        found = [(row.round, row.seed) for row in rows]
         planned = [(number, seed) for number in range(1, design.rounds + 1) for seed in range(design.seeds)]
         cell = f"{record.label} of {arm}"
         if found != planned:
@@ -41,18 +52,13 @@ class Cells:
                 raise IncomparableError(f"a trial of {arm} counts twice")
             lost = len(set(planned) - set(found))
             raise IncomparableError(f"{cell} is missing in {lost} of {count(len(planned), 'trial')}")
-        if part["value"].isna().any():
-            raise IncomparableError(
-                f"{cell} is not a number in {count(int(part['value'].isna().sum()), 'trial')}"
-            )
+        unknown = sum(math.isnan(row.value) for row in rows)
+        if unknown:
+            raise IncomparableError(f"{cell} is not a number in {count(unknown, 'trial')}")
         # A diverged training stops early; everything else is the same fixed work in each of its trials.
-        if record.family != "loss" and part["samples"].nunique() > 1:
+        if record.family != "loss" and len({row.samples for row in rows}) > 1:
             raise IncomparableError(f"{cell} has fewer samples in some trials than in others")
-        ordered = part.sort_values(["round", "seed"])
-        return {
-            (int(number), int(seed)): float(value)
-            for number, seed, value in zip(ordered["round"], ordered["seed"], ordered["value"], strict=True)
-        }
+        return {(row.round, row.seed): row.value for row in rows}
 
     def pairs(self, record: Metric, arm: str, condition: Combination) -> dict[int, float]:
         """Replicate → value: the geometric mean over the seeds of a round, or over the rounds of a seed (`paired_over`)."""
@@ -69,15 +75,27 @@ class Cells:
         if min(min(side.values()) for side in sides) <= 0:
             raise IncomparableError(f"{record.label} of zero or less has no ratio")
         if record.paired_over == "rounds":
-            both = pd.concat([self._part(record, name, condition) for name in (arm, baseline)])
-            sessions = both.groupby("round")["session"].nunique()
-            if (sessions > 1).any():
-                raise IncomparableError(f"round {sessions.idxmax()} was not run in one session")
+            sessions: dict[int, set[int]] = {}
+            for row in (*self._rows(record, arm, condition), *self._rows(record, baseline, condition)):
+                sessions.setdefault(row.round, set()).add(row.session)
+            split = [number for number, seen in sessions.items() if len(seen) > 1]
+            if split:
+                raise IncomparableError(f"round {split[0]} was not run in one session")
         return log_ratios(*sides)
 
-    def _part(self, record: Metric, arm: str, condition: Combination) -> pd.DataFrame:
-        frame, key = self.values, canonical_json(condition.names)
-        return frame[(frame["metric"] == record.name) & (frame["arm"] == arm) & (frame["condition"] == key)]
+    def _rows(self, record: Metric, arm: str, condition: Combination) -> list[_Row]:
+        return self._by_cell.get((record.name, arm, canonical_json(condition.names)), [])
+
+    @cached_property
+    def _by_cell(self) -> dict[tuple[str, str, str], list[_Row]]:
+        """(metric, arm, condition) → its trials in the order of rounds and seeds."""
+        cells: dict[tuple[str, str, str], list[_Row]] = {}
+        ordered = self.values.sort_values(["round", "seed"], kind="stable")
+        places = zip(ordered["metric"], ordered["arm"], ordered["condition"], strict=True)
+        fields = (ordered[name].tolist() for name in _Row._fields)
+        for place, row in zip(places, zip(*fields, strict=True), strict=True):
+            cells.setdefault(place, []).append(_Row(*row))
+        return cells
 
 
 def repeated(sides: tuple[Mapping[Trial, float], ...]) -> bool:

@@ -99,14 +99,15 @@ def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
     keys = ["trial", "purpose", "arm", "condition", "seed", "round", "position", "session", "metric"]
     parts = []
     for name, part in samples.sort_values("step", kind="stable").groupby("metric", sort=True):
-        # NaN must reach the analysis: pandas' own reductions skip it.
-        reduce = {
-            "median": lambda s: s.median(skipna=False),
-            "last": lambda s: s.iloc[-1],
-            "max": lambda s: s.max(skipna=False),
-        }
         grouped = part.groupby(keys, sort=True, dropna=False)["value"]
-        values = grouped.agg(value=reduce[metric(str(name)).per_trial], samples="size")
+        how = metric(str(name)).per_trial
+        # pandas' reductions skip NaN, which must reach the analysis.
+        reduced = grouped.agg(
+            value=how if how != "last" else lambda s: s.iloc[-1], samples="size", numbers="count"
+        )
+        values = reduced.drop(columns="numbers")
+        if how != "last":
+            values["value"] = values["value"].where(reduced["numbers"] == reduced["samples"])
         parts.append(values.reset_index())
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "value", "samples"])
 
