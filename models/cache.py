@@ -1,6 +1,7 @@
 """Keys and values of past tokens, kept so that a decoding step computes only its own.
 
 B batch, H heads, T new tokens, S = length + T, D width of a head. Use them under `torch.inference_mode()`.
+Keys and values of a source (cross-attention) are kept beside them: computed once, never appended to.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models.config import DOUBLING_FIRST_CAPACITY, CacheKind
+from models.ragged import all_real, leading_padding, shift_right, shifted_mask, unless_all_real
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,10 +31,20 @@ class CacheShape:
 
 
 class Cache(ABC):
-    """What every kind offers. The key-padding mask is kept beside the keys that it speaks of."""
+    """What every kind offers. The key-padding mask is kept beside the keys that it speaks of.
 
-    def __init__(self) -> None:
+    Every row holds the same number of positions. A row that is shorter than another has padding before it, which
+    `append_valid` marks: so rows may be rolled back to different lengths, and the newest key is always the last.
+    """
+
+    def __init__(self, shape: CacheShape, *, room: int) -> None:
+        size = (shape.batch, shape.heads, room, shape.width)
+        self._keys, self._values = (
+            [torch.empty(size, dtype=shape.dtype, device=shape.device) for _ in range(shape.layers)]
+            for _ in range(2)
+        )
         self._valid: Tensor | None = None  # (B, length), True = a real token; None while nothing is padded
+        self._cross: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
     @abstractmethod
@@ -40,13 +52,26 @@ class Cache(ABC):
         """Positions held by every layer."""
 
     @property
-    @abstractmethod
+    def batch(self) -> int:
+        return self._keys[0].shape[0]
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of the real tensors of keys and values, capacity that is not used yet included."""
+        """Bytes of the real tensors of keys and values, capacity that is not used yet and the source's included."""
+        source = (tensor for pair in self._cross.values() for tensor in pair)
+        return _bytes_of((*self._keys, *self._values, *source))
 
     @abstractmethod
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Add (B, H, T, D) to a layer and return all of its keys and values, each (B, H, S, D)."""
+
+    @abstractmethod
+    def _take(self, tensor: Tensor, rows: Tensor, first: int) -> Tensor:
+        """A layer's tensor of those rows alone, without the positions before the first."""
+
+    @abstractmethod
+    def _shorten(self, length: int) -> None:
+        """Let every layer hold its first `length` positions."""
 
     def append_valid(self, valid: Tensor | None, *, batch: int, tokens: int) -> Tensor | None:
         """Add the mask (B, T) of new tokens, None = all real, before the layers append; returns it for all S."""
@@ -54,56 +79,119 @@ class Cache(ABC):
             return None
         past = self.length
         device = valid.device if valid is not None else self._valid.device  # type: ignore[union-attr]
-        old = self._valid if self._valid is not None else _all_real(batch, past, device)
-        new = valid if valid is not None else _all_real(batch, tokens, device)
+        old = self._valid if self._valid is not None else all_real(batch, past, device)
+        new = valid if valid is not None else all_real(batch, tokens, device)
         self._valid = torch.cat((old, new), dim=1)
         return self._valid
+
+    def keep_cross(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Keep a source's keys and values (B, H, S, D) for a layer's cross-attention."""
+        self._cross[layer] = (k, v)
+
+    def cross(self, layer: int) -> tuple[Tensor, Tensor] | None:
+        """What `keep_cross` was given for the rows of now, or None.
+
+        Rows that `keep_rows` multiplied (beams) share one source: then it is (B / n, H, S, D), each of its rows
+        belonging to n neighbours. Cross-attention need not expand it: it has no causal mask, so the n neighbours
+        are as good as n queries.
+        """
+        return self._cross.get(layer)
+
+    def reorder(self, rows: Tensor, *, shared: int = 0) -> None:
+        """Let row i go on as what is now row `rows[i]` (B,), a row of the same source.
+
+        Only rows that move are copied, in place, and of them only what follows the first `shared` positions,
+        which the caller knows to be alike: the prompt of several beams.
+        """
+        moved = (rows != torch.arange(len(rows), device=rows.device)).nonzero().flatten()
+        if not len(moved):
+            return
+        sources = rows[moved]
+        count = self.length - shared
+        for tensor in (*self._keys, *self._values):
+            part = tensor.narrow(2, shared, count)
+            part.index_copy_(0, moved, part.index_select(0, sources))
+        if self._valid is not None:
+            self._valid = self._valid[rows]
+
+    def keep_rows(self, rows: Tensor) -> None:
+        """Keep those rows (B',), in that order, and free the others; a row that is named n times becomes n rows.
+
+        Positions that are padding in all of them are dropped.
+        """
+        first = 0
+        if self._valid is not None:
+            self._valid = self._valid[rows]
+            first = leading_padding(self._valid)
+            self._valid = unless_all_real(self._valid[:, first:])
+        self._keep_sources(rows)
+        length = self.length - first
+        self._keys = [self._take(tensor, rows, first) for tensor in self._keys]
+        self._values = [self._take(tensor, rows, first) for tensor in self._values]
+        self._shorten(length)
+
+    def truncate(self, lengths: int | Tensor) -> None:
+        """Roll back to the first `lengths` positions, one number for all rows or one a row (B,).
+
+        Costs nothing where all rows agree. Otherwise the shorter rows are moved to the end, behind padding.
+        """
+        longest = lengths if isinstance(lengths, int) else int(lengths.max())
+        if longest > self.length:
+            raise ValueError(f"cache: cannot be cut to {longest} positions, it holds {self.length}")
+        if isinstance(lengths, Tensor) and int(lengths.min()) < longest:
+            valid = all_real(self.batch, self.length, lengths.device) if self._valid is None else self._valid
+            self._valid = shifted_mask(valid, lengths)
+            for tensor in (*self._keys, *self._values):
+                shift_right(tensor, lengths, dim=2)
+        elif self._valid is not None:
+            self._valid = unless_all_real(self._valid[:, :longest])
+        self._shorten(longest)
+
+    def _keep_sources(self, rows: Tensor) -> None:
+        """Sources stay as few as can be: as long as each belongs to the same number of neighbours."""
+        if not self._cross:
+            return
+        held = next(iter(self._cross.values()))[0].shape[0]
+        sources, counts = torch.unique_consecutive(rows // (self.batch // held), return_counts=True)
+        if int(counts.min()) != int(counts.max()):
+            sources = rows // (self.batch // held)
+        if len(sources) != held or bool((sources != torch.arange(held, device=rows.device)).any()):
+            self._cross = {layer: (k[sources], v[sources]) for layer, (k, v) in self._cross.items()}
 
 
 class DynamicCache(Cache):
     """Concatenates: exactly the bytes that are needed, and a copy of everything at every step."""
 
     def __init__(self, shape: CacheShape) -> None:
-        super().__init__()
-        self._keys: list[Tensor | None] = [None] * shape.layers
-        self._values: list[Tensor | None] = [None] * shape.layers
+        super().__init__(shape, room=0)
 
     @property
     def length(self) -> int:
-        last = self._keys[-1]
-        return 0 if last is None else last.shape[2]
-
-    @property
-    def nbytes(self) -> int:
-        return _bytes_of(tensor for tensor in (*self._keys, *self._values) if tensor is not None)
+        return self._keys[-1].shape[2]
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        old_k, old_v = self._keys[layer], self._values[layer]
-        if old_k is not None and old_v is not None:
-            k, v = torch.cat((old_k, k), dim=2), torch.cat((old_v, v), dim=2)
+        k, v = torch.cat((self._keys[layer], k), dim=2), torch.cat((self._values[layer], v), dim=2)
         self._keys[layer], self._values[layer] = k, v
         return k, v
+
+    def _take(self, tensor: Tensor, rows: Tensor, first: int) -> Tensor:
+        return tensor[:, :, first:].index_select(0, rows)
+
+    def _shorten(self, length: int) -> None:
+        self._keys = [tensor.narrow(2, 0, length) for tensor in self._keys]
+        self._values = [tensor.narrow(2, 0, length) for tensor in self._values]
 
 
 class _BufferedCache(Cache):
     """Writes into buffers (B, H, capacity, D) and returns views of what is filled."""
 
-    def __init__(self, shape: CacheShape, *, capacity: int) -> None:
-        super().__init__()
-        size = (shape.batch, shape.heads, capacity, shape.width)
-        self._keys, self._values = (
-            [torch.empty(size, dtype=shape.dtype, device=shape.device) for _ in range(shape.layers)]
-            for _ in range(2)
-        )
+    def __init__(self, shape: CacheShape, *, room: int) -> None:
+        super().__init__(shape, room=room)
         self._filled = [0] * shape.layers
 
     @property
     def length(self) -> int:
         return self._filled[-1]
-
-    @property
-    def nbytes(self) -> int:
-        return _bytes_of((*self._keys, *self._values))
 
     @abstractmethod
     def _make_room(self, layer: int, positions: int) -> None:
@@ -120,12 +208,22 @@ class _BufferedCache(Cache):
         self._filled[layer] = end
         return keys.narrow(2, 0, end), values.narrow(2, 0, end)
 
+    def _take(self, tensor: Tensor, rows: Tensor, first: int) -> Tensor:
+        _, heads, capacity, width = tensor.shape
+        taken = tensor.new_empty((len(rows), heads, capacity, width))
+        count = self.length - first
+        taken.narrow(2, 0, count).copy_(tensor.narrow(2, first, count).index_select(0, rows))
+        return taken
+
+    def _shorten(self, length: int) -> None:
+        self._filled = [length] * len(self._filled)
+
 
 class StaticCache(_BufferedCache):
     """Preallocated to its capacity: no copy of the past, and the same memory from the first token on."""
 
     def __init__(self, shape: CacheShape) -> None:
-        super().__init__(shape, capacity=shape.capacity)
+        super().__init__(shape, room=shape.capacity)
 
     def _make_room(self, layer: int, positions: int) -> None:
         raise ValueError(f"static cache: {positions} positions, but made for {self._keys[layer].shape[2]}")
@@ -135,7 +233,7 @@ class DoublingCache(_BufferedCache):
     """Doubles its capacity when full and copies what it holds: amortised constant work a token."""
 
     def __init__(self, shape: CacheShape) -> None:
-        super().__init__(shape, capacity=DOUBLING_FIRST_CAPACITY)
+        super().__init__(shape, room=DOUBLING_FIRST_CAPACITY)
 
     def _make_room(self, layer: int, positions: int) -> None:
         capacity = self._keys[layer].shape[2]
@@ -164,10 +262,6 @@ def make_cache(kind: CacheKind, shape: CacheShape) -> Cache | None:
         "doubling": DoublingCache,
     }
     return classes[kind](shape)
-
-
-def _all_real(batch: int, tokens: int, device: torch.device) -> Tensor:
-    return torch.ones((batch, tokens), dtype=torch.bool, device=device)
 
 
 def _bytes_of(tensors: Iterable[Tensor]) -> int:
