@@ -82,7 +82,7 @@ _ALL = (
     Metric(name="decode_tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="new tokens a second after the first one, all rows together"),
     Metric(name="tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="new tokens a second over the whole generation, prefill included"),
     Metric(name="cache_bytes", unit="B", better="lower", family="bytes", per_trial="max", summary="bytes of the key-value tensors that exist at the end of a generation"),
-    Metric(name="cache_bytes_formula", unit="B", better="lower", family="bytes", per_trial="max", summary="the closed form for the same quantity"),
+    Metric(name="cache_bytes_formula", unit="B", better="neither", family="bytes", per_trial="max", summary="the closed form for the same quantity"),
     Metric(name="peak_tensor_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="most bytes of tensors alive at once during a generation, parameters excluded"),
     Metric(name="peak_rss_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak resident memory of the process (VmHWM)"),
 )  # fmt: skip

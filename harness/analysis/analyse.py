@@ -51,9 +51,9 @@ def _unused(loaded: LoadedStudy, parity: tuple[ParityRow, ...]) -> tuple[str, ..
 def _doubt(evidence: Evidence) -> list[str]:
     if not evidence.invalid:
         return []
-    if evidence.loaded.baseline.name in evidence.invalid:
+    if len(evidence.invalid) == len(evidence.loaded.arms):
         return [f"There is no answer: {evidence.doubts}."]
-    return [f"There is no answer for {', '.join(evidence.invalid)}: {evidence.doubts}."]
+    return [f"There is no whole answer: {evidence.doubts}."]
 
 
 def _comparisons(loaded: LoadedStudy, found: tuple[Contrast, ...]) -> list[str]:

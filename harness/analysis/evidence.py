@@ -38,11 +38,17 @@ class Evidence:
 
     @property
     def doubts(self) -> str:
-        """Why not every arm counts, empty where each does; a broken baseline is told once."""
+        """Why not every arm counts, empty where each does; a broken baseline, and a reason that arms share, is told once."""
         baseline = self.loaded.baseline.name
         if baseline in self.invalid:
             return f"the baseline {baseline} does not count: {self.invalid[baseline]}"
-        return "; ".join(f"{arm} does not count: {reason}" for arm, reason in self.invalid.items())
+        arms: dict[str, list[str]] = {}
+        for arm, reason in self.invalid.items():
+            arms.setdefault(reason, []).append(arm)
+        return "; ".join(
+            f"{', '.join(names)} {'does' if len(names) == 1 else 'do'} not count: {reason}"
+            for reason, names in arms.items()
+        )
 
 
 def arm_of(loaded: LoadedStudy, levels: Mapping[str, Scalar]) -> Combination:

@@ -48,7 +48,7 @@ def test_a_broken_invariant_makes_its_arm_invalid_and_says_why() -> None:
     assert contrast(found).reason == why
     assert contrast(found, arm="cache=static").verdict == "better"
     assert found.answer.startswith(
-        f"There is no answer for cache=dynamic: cache=dynamic does not count: {why}."
+        f"There is no whole answer: cache=dynamic does not count: {why}."
     )
 
 

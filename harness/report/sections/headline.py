@@ -13,6 +13,7 @@ from harness.report.sections.claims import ClaimView, claims_view
 class Banner:
     title: str
     lines: tuple[str, ...]
+    alarming: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def _banners(report: ReportInput) -> list[Banner]:
         found.append(Banner(title=title, lines=tuple(run.failed)))
     if report.loaded.study.design.exploratory:
         text = "Too few rounds to decide anything: effects are shown, verdicts are not given."
-        found.append(Banner(title="Exploratory", lines=(text,)))
+        found.append(Banner(title="Exploratory", lines=(text,), alarming=False))
     return found
 
 
