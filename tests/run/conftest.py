@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.run.in_process import InProcess
 from tests.run.workplace import RUN, Exact, Workplace
 
 
@@ -25,3 +26,14 @@ def base_run(new_workplace: Callable[[], Workplace]) -> BaseRun:
     place = new_workplace()
     done = place.harness(*RUN, "-v")
     return BaseRun(place, done, place.exact())
+
+
+@pytest.fixture
+def in_process(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+    """Commands run in this process here, and so do their trials: fork servers would take most of the time."""
+    monkeypatch.chdir(workplace.folder)
+    monkeypatch.setenv("HARNESS_CACHE", str(workplace.cache))
+    monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
+    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(workplace.folder / "tmp"))
+    monkeypatch.setattr("harness.report.build.write_report", lambda _, path: path.touch())
+    return workplace

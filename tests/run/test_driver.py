@@ -193,7 +193,7 @@ def test_check_plant_names_the_nearest_bug(loaded: LoadedStudy) -> None:
         check_plant(loaded, "cache-parity/top-left-msk")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 14), st.sets(st.integers(0, 12), max_size=3)), max_size=4))
 def test_whatever_breaks_in_between_every_round_is_whole_in_one_session_at_the_end(
     tmp_path_factory: pytest.TempPathFactory,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
-from tests.run.conftest import BaseRun
-from tests.run.workplace import RUN, Workplace, copy_code
+from tests.run.workplace import LEAST, Workplace
 
 
 def test_an_off_by_one_in_a_cache_makes_its_arm_invalid(
-    new_workplace: Callable[[], Workplace], base_run: BaseRun, tmp_path: Path
+    corpus_cache: Path, code: Path, tmp_path: Path
 ) -> None:
-    place = Workplace.make(tmp_path / "place", cache=base_run.place.cache, code=copy_code(tmp_path / "code"))
+    place = Workplace.make(
+        tmp_path / "place", cache=corpus_cache, code=Path(shutil.copytree(code, tmp_path / "code"))
+    )
     cache = place.code / "models" / "cache.py"
     right, wrong = (
         "return 0 if last is None else last.shape[2]",
@@ -22,15 +23,15 @@ def test_an_off_by_one_in_a_cache_makes_its_arm_invalid(
     assert cache.read_text().count(right) == 1
     cache.write_text(cache.read_text().replace(right, wrong))
 
-    done = place.harness(*RUN, "--json")
+    done = place.harness(*LEAST, "--json")
 
     answer = json.loads(done.stdout)
     verdicts = {claim["id"]: claim["verdict"] for claim in answer["claims"]}
     assert done.returncode == 1
     assert set(answer["invalid"]) == {"cache=dynamic"}
     assert answer["invalid"]["cache=dynamic"].startswith("invariant cache-parity is broken: ")
-    assert (verdicts["faster"], verdicts["same"]) == ("invalid", "refuted")
-    assert answer["answer"].startswith("No answer for cache=dynamic")
+    assert verdicts["faster"] == "invalid"
+    assert verdicts["same"] in ("invalid", "refuted")
+    assert "no answer for cache=dynamic" in answer["answer"].lower()
     assert "cache-parity is broken" in done.stderr
     assert "cache-parity is broken" in (place.folder / answer["report"]).read_text()
-    assert place.runs()[0].code_digest != base_run.place.runs()[0].code_digest

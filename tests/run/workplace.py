@@ -24,6 +24,7 @@ COMMAND = Path(sys.executable).with_name("harness")
 FAULTS = Path(__file__).with_name("faults")
 DEADLINE_S = 90.0
 RUN = ("run", "tiny", "--scale", "smoke")
+LEAST = ("run", "tiny", "--scale", "least")
 
 STUDY = """\
 study: tiny
@@ -50,6 +51,11 @@ scales:
   smoke:
     compare: {cache: [none, dynamic]}
     design: {rounds: 2, exploratory: true}
+  least:
+    compare: {cache: [none, dynamic]}
+    across: {new_tokens: [8]}
+    design: {rounds: 1, exploratory: true}
+    claims: {faster: {at: {new_tokens: 8}}}
 """
 
 RECIPE = """\

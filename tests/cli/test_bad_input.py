@@ -1,0 +1,175 @@
+"""What a person can get wrong: exit 2, one line that says what and what to do, and nothing written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.app import app
+from tests.run.workplace import RUN, Workplace
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def here(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+    monkeypatch.chdir(workplace.folder)
+    monkeypatch.setenv("HARNESS_CACHE", str(workplace.cache))
+    for name in ("HARNESS_STORE", "HARNESS_RESULTS", "HARNESS_REPORTS"):
+        monkeypatch.delenv(name, raising=False)
+    return workplace
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def folders(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_dir()}
+
+
+def refused(place: Workplace, *arguments: str) -> str:
+    """The one line of a command that must refuse its arguments and leave everything as it was."""
+    before = tree(place.folder), folders(place.folder)
+    done = CliRunner().invoke(app, list(arguments))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert (tree(place.folder), folders(place.folder)) == before
+    line: str = done.stderr
+    assert line.startswith("error: ")
+    assert line.count("\n") == 1
+    return line.removeprefix("error: ").rstrip("\n")
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "report"])
+def test_an_unknown_study(here: Workplace, command: str) -> None:
+    line = refused(here, command, "tny")
+    assert line == "no study 'tny': neither that file nor studies/tny.yaml is there; did you mean 'tiny'?"
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "report"])
+def test_an_unknown_scale(here: Workplace, command: str) -> None:
+    line = refused(here, command, "tiny", "--scale", "smok")
+    assert "no scale 'smok' in this study" in line
+    assert line.endswith("did you mean 'smoke'?")
+
+
+def test_an_unknown_device(here: Workplace) -> None:
+    line = refused(here, *RUN, "--device", "gpu7")
+    assert line.startswith("no device 'gpu7'; known: auto, cpu")
+
+
+def test_an_unknown_bug(here: Workplace) -> None:
+    line = refused(here, *RUN, "--plant", "cache-parity/top-left-msk")
+    assert line.startswith("no bug 'top-left-msk' to plant; did you mean 'cache-parity/top-left-mask'")
+
+
+def test_a_store_that_is_not_a_database(here: Workplace) -> None:
+    (here.folder / "notes.txt").write_text("not a database at all, " * 100)
+    assert "notes.txt: not a SQLite database" in refused(here, *RUN, "--store", "notes.txt")
+    assert "notes.txt: not a SQLite database" in refused(here, "list", "--store", "notes.txt")
+
+
+def test_a_store_that_is_a_directory(here: Workplace) -> None:
+    assert "studies: a directory, not a database" in refused(here, *RUN, "--store", "studies")
+
+
+def test_a_store_of_a_kind_there_is_not(here: Workplace) -> None:
+    assert "'mysql' is no kind of store" in refused(here, *RUN, "--store", "mysql://host/database")
+
+
+@pytest.mark.parametrize("option", ["--results", "--reports"])
+def test_a_file_in_the_way_of_a_folder(here: Workplace, option: str) -> None:
+    (here.folder / "occupied").write_text("mine")
+    for target in ("occupied", "occupied/below"):
+        line = refused(here, *RUN, option, target)
+        assert line.startswith(f"cannot write in {target}: ")
+        assert "occupied is not a folder" in line
+
+
+def test_a_report_of_nothing(here: Workplace) -> None:
+    line = refused(here, "report", "tiny", "--scale", "smoke")
+    assert (
+        line == "there are no results at results/harness.sqlite; harness run studies/tiny.yaml --scale smoke"
+    )
+
+
+def test_a_corpus_named_beside_a_study(here: Workplace) -> None:
+    for arguments in ((), ("python-docs", "--study", "tiny")):
+        assert refused(here, "data", "fetch", *arguments).startswith("name a corpus, or a study with --study")
+
+
+def test_an_unknown_corpus(here: Workplace) -> None:
+    assert "did you mean 'wikitext-2'" in refused(here, "data", "fetch", "wikitext2")
+
+
+def test_offline_and_not_in_the_cache(
+    here: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line names the corpus, the command for a machine with a network, and the way without one."""
+    for recipe in here.folder.rglob("lm-tiny.yaml"):
+        recipe.write_text(recipe.read_text().replace("python-docs", "wikitext-2"))
+    for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "empty"))
+    line = refused(here, *RUN, "--quiet")
+    assert "wikitext-2" in line
+    assert "harness data fetch wikitext-2" in line
+    assert "python-docs" in line
+
+
+AS_NOBODY = f"""
+import os, sys
+from typer.testing import CliRunner
+from harness.cli.app import app
+
+CliRunner().invoke(app, [*sys.argv[1:], "--device", "none"])  # imports what nobody may not be able to read
+os.setuid({NOBODY})
+done = CliRunner().invoke(app, sys.argv[1:])
+print(done.exit_code, done.stderr, end="")
+"""
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that anybody may enter; pytest's own may not be."""
+    folder = Path(tempfile.mkdtemp(prefix="cli-permissions-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not write")
+@pytest.mark.parametrize("option", ["--results", "--reports"])
+def test_a_folder_that_may_not_be_written(here: Workplace, open_folder: Path, option: str) -> None:
+    shutil.copytree(here.folder / "studies", open_folder / "studies")
+    mine = open_folder / "mine"
+    mine.mkdir()
+    mine.chmod(0o777)
+    allowed = {"--results": str(mine), "--reports": str(mine), option: str(open_folder / "new")}
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        AS_NOBODY,
+        *RUN,
+        *(word for pair in allowed.items() for word in pair),
+    ]
+    done = subprocess.run(
+        command, check=False, cwd=open_folder, env=here.environment(), capture_output=True, text=True
+    )
+    assert done.stdout == (
+        f"2 error: cannot write in {open_folder / 'new'}: permission denied; "
+        "choose another folder or change its rights\n"
+    ), done.stderr
+    assert sorted(path.name for path in open_folder.iterdir()) == ["mine", "studies"]
+    assert list(mine.iterdir()) == []

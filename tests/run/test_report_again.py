@@ -1,0 +1,47 @@
+"""The report again, from the store alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.run.conftest import BaseRun
+
+PROGRAM = """
+import sys
+from harness.cli import main
+try:
+    main()
+finally:
+    assert "torch" not in sys.modules, "torch was imported"
+"""
+
+
+def test_a_report_is_written_again_from_the_store_without_torch(base_run: BaseRun) -> None:
+    place = base_run.place
+    page = place.folder / "reports" / "tiny.smoke.html"
+    before = page.read_text()
+    page.unlink()
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", PROGRAM, "report", "tiny", "--scale", "smoke", "--json"],
+        check=False, cwd=place.folder, env=place.environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["run"] == place.runs()[-1].id
+    assert page.read_text().splitlines()[0] == before.splitlines()[0]
+    assert "Does a tiny cache change anything?" in page.read_text()
+
+
+def test_a_study_that_was_changed_since_its_run_is_not_reported_as_if_it_had_run(base_run: BaseRun) -> None:
+    place = base_run.place
+    written = place.study.read_text()
+    place.study.write_text(written.replace("ratio: 1.5", "ratio: 1.6"))
+    try:
+        done = place.harness("report", "tiny", "--scale", "smoke")
+    finally:
+        place.study.write_text(written)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "tiny was changed after its last run at scale smoke" in done.stderr
+    assert done.stderr.rstrip().endswith("harness run studies/tiny.yaml --scale smoke")

@@ -1,0 +1,186 @@
+"""The worker alone: one-shot and forked, noisy, crashing, orphaned."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.config import digest
+from harness.run.backends.base import Finished
+from harness.run.backends.local import LocalBackend, LocalHandle
+from harness.run.job import Job
+from harness.study.outcome import Outcome, read_events
+from harness.study.plan import plan
+from harness.tasks.generate import Generate
+from harness.telemetry.nvml import NvmlReader
+from harness.training.checkpoint import save_checkpoint
+from models.init import build_model
+from tests.run.workplace import DEADLINE_S, Workplace, still_there
+
+STEPS = {"name": "worker", "task": "generate", "metric": "cache_bytes"}
+
+
+@pytest.fixture(scope="module")
+def place(new_workplace: Callable[[], Workplace]) -> Workplace:
+    return new_workplace()
+
+
+@pytest.fixture(scope="module")
+def job(place: Workplace) -> Job:
+    """A measurement whose model is there, though nobody trained it."""
+    spec = next(spec for spec in plan(place.loaded()).rounds[0] if spec.arm == "cache=dynamic")
+    task = Generate.read(spec.config)
+    folder = place.folder / "model"
+    save_checkpoint(folder, build_model(task.model.train.model, 0), {})
+    return Job(spec=spec, events="", checkpoints={digest(task.model.train.plain()): str(folder)}, threads=1)
+
+
+@pytest.fixture
+def backend(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LocalBackend]]:
+    """Makes one backend, whose workers meet a fault if one is given."""
+    made: list[LocalBackend] = []
+
+    def make(fault: dict[str, Any] | None = None) -> LocalBackend:
+        for name, value in place.environment(fault).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(place.folder)  # which has packages with our packages' names
+        made.append(LocalBackend(nvml=NvmlReader()))
+        return made[0]
+
+    yield make
+    made[0].close()
+
+
+def one_shot(
+    place: Workplace, job: Job, folder: Path, *, noise: str = ""
+) -> subprocess.CompletedProcess[str]:
+    file = folder / "job.json"
+    file.write_text(job.model_dump_json())
+    (folder / "sitecustomize.py").write_text(noise)
+    variables = place.environment()
+    variables["PYTHONPATH"] += os.pathsep + str(folder)
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "harness.run.worker", str(file)],
+        check=False, cwd=place.folder, env=variables, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def wait_until_met(place: Workplace, name: str, handle: LocalHandle, *, times: int = 1) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while place.met(name) < times:
+        ended, _ = wait([handle.future], timeout=0.02)
+        assert not ended
+        assert time.monotonic() < deadline
+
+
+def told(outcome: Outcome) -> dict[str, Any]:
+    """What does not depend on how fast the machine was."""
+    values = {
+        (s.metric, s.step): s.value
+        for s in outcome.samples
+        if "seconds" not in s.metric and "second" not in s.metric
+    }
+    values.pop(("peak_rss_bytes", 0))
+    return {"status": outcome.status, "values": values, "outputs": outcome.outputs, "spent": outcome.spent}
+
+
+def test_one_shot_and_forked_tell_the_same(
+    place: Workplace, job: Job, backend: Callable[..., LocalBackend], tmp_path: Path
+) -> None:
+    """In a folder with another `models` and `harness`; the one-shot worker prints on its standard output meanwhile."""
+    events = tmp_path / "events.jsonl"
+    noisy = "import atexit; print('noise before', flush=True); atexit.register(print, 'noise after')"
+    done = one_shot(place, job.model_copy(update={"events": str(events)}), tmp_path, noise=noisy)
+    assert (done.returncode, done.stdout) == (0, "noise before\nnoise after\n"), done.stderr
+    with events.open() as lines:
+        alone = read_events(lines, died="it died")
+    forked = backend().submit(job).future.result(timeout=60)
+    assert alone.status == "finished"
+    assert told(alone) == told(forked.outcome)
+    assert alone.notes.keys() == forked.outcome.notes.keys() >= {"work_seconds", "steady"}
+    assert forked.telemetry[0].rss_bytes > 0
+
+
+def test_noise_and_crashes_of_one_trial_are_not_those_of_the_next(
+    place: Workplace, job: Job, backend: Callable[..., LocalBackend]
+) -> None:
+    """Three trials of one fork server: killed, failed, killed while silent. Each error is its own."""
+    here = backend({**STEPS, "act": "kill", "times": 1})
+    noisy = job.model_copy(update={"checkpoints": {}})  # the trial fails at once, and its traceback is kept
+    results: list[Finished] = [here.submit(each).future.result(timeout=60) for each in (job, noisy, job)]
+    killed, failed, fine = (result.outcome for result in results)
+    assert (killed.status, killed.error) == ("failed", "the worker was killed by SIGKILL")
+    assert killed.samples  # what it had said before
+    assert failed.error is not None
+    assert failed.error.startswith("KeyError")
+    assert "in checkpoint" in str(failed.traceback)
+    assert fine.status == "finished"
+
+
+def test_a_fork_server_that_is_killed_fails_its_trial_and_is_replaced(
+    place: Workplace, job: Job, backend: Callable[..., LocalBackend]
+) -> None:
+    here = backend({**STEPS, "name": "server", "act": "hang", "times": 1})
+    handle = here.submit(job)
+    wait_until_met(place, "server", handle)
+    trial = psutil.Process(handle.pid)
+    trial.parent().kill()  # type: ignore[union-attr]
+    lost = handle.future.result(timeout=60).outcome
+    assert (lost.status, lost.error) == ("failed", "the fork server was killed by SIGKILL")
+    assert not still_there([trial])  # the kernel kills it with its parent
+    assert here.submit(job).future.result(timeout=60).outcome.status == "finished"
+
+
+def test_a_cancelled_trial_ends_and_a_closed_backend_leaves_no_process(
+    place: Workplace, job: Job, backend: Callable[..., LocalBackend]
+) -> None:
+    here = backend({**STEPS, "name": "cancel", "act": "hang", "times": 2})
+    handle = here.submit(job)
+    wait_until_met(place, "cancel", handle)
+    handle.cancel(grace_s=5.0)
+    assert handle.future.result(timeout=0).outcome.error == "the worker was killed by SIGTERM"
+    handle = here.submit(job)
+    wait_until_met(place, "cancel", handle, times=2)
+    processes = psutil.Process().children(recursive=True)
+    here.close()
+    assert not still_there(processes)
+    assert handle.future.result(timeout=0).outcome.status == "failed"
+
+
+def test_a_trial_cancelled_while_its_server_starts_never_runs_to_its_end(
+    place: Workplace, job: Job, backend: Callable[..., LocalBackend]
+) -> None:
+    handle = backend({**STEPS, "name": "early", "act": "hang"}).submit(job)
+    handle.cancel(grace_s=30.0)
+    assert handle.future.cancelled() or handle.future.result(timeout=0).outcome.error == (
+        "the worker was killed by SIGKILL"
+    )
+
+
+def test_a_worker_that_cannot_start_says_why(
+    place: Workplace, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.errors import HarnessError
+
+    broken = place.folder / "broken"
+    (broken / "torch").mkdir(parents=True)
+    (broken / "torch" / "__init__.py").write_text("raise ImportError('no torch today')")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+    with LocalBackend(nvml=NvmlReader()) as here, pytest.raises(HarnessError, match="no torch today"):
+        here.submit(job).future.result(timeout=60)
+
+
+def test_a_job_goes_through_one_line_of_json(job: Job) -> None:
+    line = job.model_dump_json()
+    assert "\n" not in line
+    assert Job.read(json.loads(line)) == job

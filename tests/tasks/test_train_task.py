@@ -1,0 +1,133 @@
+"""Training on real text: it learns, it repeats itself bit for bit, and a divergence is data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from harness.config import digest
+from harness.tasks.base import Context, Result
+from harness.tasks.registry import TASKS
+from harness.tasks.train import Train
+from harness.training.checkpoint import load_model, weights_digest
+from models.cost import parameter_count
+from models.init import build_model
+
+RECIPE: dict[str, Any] = {
+    "corpus": "python-docs",
+    "tokenizer": {"kind": "bytes"},
+    "model": {"d_model": 16, "n_layers": 1, "n_heads": 2, "d_ff": 32, "max_positions": 64, "dropout": 0.1},
+    "batch": 4,
+    "length": 32,
+    "updates": 8,
+    "optimizer": {"kind": "adamw", "lr": 1e-2},
+    "schedule": {"kind": "cosine", "warmup": 2},
+    "evaluate_every": 4,
+    "evaluation_tokens": 256,
+}
+Trained = tuple[Result, dict[str, list[tuple[int, float]]], Path]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Callable[..., Trained]:
+    calls = 0
+
+    def run(seed: int = 0, **changes: Any) -> Trained:
+        nonlocal calls
+        calls += 1
+        task = Train.read({**RECIPE, **changes})
+        folder = tmp_path / str(calls)
+        values: dict[str, list[tuple[int, float]]] = {}
+        context = Context(seed=seed, device="cpu", checkpoints={digest(task.plain()): str(folder)})
+        result = task.run(
+            context,
+            lambda metric, value, step=0, /: values.setdefault(metric, []).append((step, value)),
+        )
+        return result, values, folder
+
+    return run
+
+
+def test_it_learns_real_text(trained: Callable[..., Trained]) -> None:
+    """From what chance gives, ln 259 = 5.6 nats a byte, to below what letter frequencies alone give, about 3.3."""
+    _, values, _ = trained(updates=150, batch=16, evaluate_every=75)
+    losses = [value for _, value in values["loss"]]
+    held_out = [value for _, value in values["validation_loss"]]
+    assert losses[0] == pytest.approx(math.log(259), abs=0.1)
+    assert held_out[-1] < held_out[0] < losses[0]
+    assert held_out[-1] < 3.3
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(trained: Callable[..., Trained]) -> None:
+    """Dropout included, and whatever the process drew before."""
+    first, first_values, _ = trained(seed=1)
+    torch.rand(7)
+    again, again_values, _ = trained(seed=1)
+    other, other_values, _ = trained(seed=2)
+    assert first.outputs == again.outputs
+    assert first.outputs != other.outputs
+    assert first_values["loss"] == again_values["loss"] != other_values["loss"]
+
+
+def test_it_reports_all_its_metrics_and_what_it_spent(trained: Callable[..., Trained]) -> None:
+    result, values, folder = trained()
+    assert set(values) == set(Train.metrics)
+    assert result.outputs == {"weights": weights_digest(folder)}
+    assert result.spent == {
+        "updates": 8,
+        "training_tokens": 8 * 4 * 32,
+        "evaluation_tokens": 2 * 256,
+        "parameters": parameter_count(Train.read(RECIPE).model),
+    }
+
+
+def test_the_checkpoint_is_the_model_at_the_end(trained: Callable[..., Trained]) -> None:
+    config = Train.read(RECIPE).model
+    _, _, folder = trained()
+    start, end = build_model(config, 0), load_model(folder, config)
+    moved = [not torch.equal(a, b) for a, b in zip(start.parameters(), end.parameters(), strict=True)]
+    assert all(moved)
+
+
+def test_a_divergence_is_data_and_leaves_no_model(trained: Callable[..., Trained]) -> None:
+    result, values, folder = trained(optimizer={"kind": "adamw", "lr": 1e30})
+    assert result.notes == {"diverged": True}
+    assert result.outputs == {}
+    assert not math.isfinite(values["loss"][-1][1])
+    assert result.spent["updates"] == len(values["loss"]) < 8
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"length": 65}, "length 65 is beyond the model's max_positions 64"),
+        ({"schedule": {"warmup": 9}}, "schedule.warmup 9 is longer than the run of 8 updates"),
+        ({"model": {**RECIPE["model"], "vocab_size": 300}}, "model.vocab_size is the tokenizer's, 259"),
+        ({"model": {"preset": "nanno"}}, "no preset 'nanno'; did you mean 'nano'"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_runs(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Train.read({**RECIPE, **changes})
+
+
+def test_a_preset_may_be_changed_in_part_and_takes_the_vocabulary_of_the_tokenizer() -> None:
+    config = Train.read({**RECIPE, "model": {"preset": "nano", "n_layers": 5}}).model
+    assert (config.d_model, config.n_layers, config.vocab_size) == (128, 5, 259)
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_every_metric_of_a_task_has_a_record(name: str) -> None:
+    from harness.metrics import METRICS
+
+    assert set(TASKS[name].metrics) <= set(METRICS)
+    assert TASKS[name].name == name
