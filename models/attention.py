@@ -1,10 +1,12 @@
-"""Multi-head causal self-attention (Vaswani et al. 2017, §3.2).
+"""Multi-head self-attention (Vaswani et al. 2017, §3.2), and the masks that its layers share.
 
-B batch, T queries, S keys (T plus what a cache holds), C = d_model, H heads, D = C / H.
+B batch, T queries, S keys (T plus what a cache holds), C = d_model, H heads, K heads of keys and values, D head width.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,18 +14,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.cache import Cache
-from models.config import ModelConfig
-from models.position import Rotation, rotate
+from models.config import Architecture, QKNorm
+from models.kernels import AttentionMask, build_kernel
+from models.norm import build_norm
+from models.position_base import Rotation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """What cross-attention attends to. States (B, S, C), None where a cache holds their keys and values already."""
+
+    states: Tensor | None
+    mask: AttentionMask
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttentionContext:
-    """What the layers of one forward pass share. `mask` (·, 1, T, S): True = may be attended to."""
+    """What the layers of one forward pass share. `masks` has one mask for each width of window."""
 
-    mask: Tensor | None
-    is_causal: bool
+    masks: Mapping[int | None, AttentionMask]
     rotation: Rotation | None
     cache: Cache | None
+    memory: Memory | None = None
 
 
 def causal_mask(queries: int, keys: int, *, device: torch.device) -> Tensor:
@@ -50,35 +62,148 @@ def attention_mask(queries: int, keys: int, *, valid: Tensor | None, device: tor
     return ((causal & valid[:, None, :]) | itself)[:, None]
 
 
-class Attention(nn.Module):
-    def __init__(self, config: ModelConfig, *, layer: int) -> None:
+def padding_mask(valid: Tensor) -> Tensor:
+    """(B, S) to the mask (B, 1, S, S) of an encoder: every real token sees every other, padding itself too."""
+    itself = torch.eye(valid.shape[1], dtype=torch.bool, device=valid.device)
+    return (valid[:, None, :] | itself)[:, None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaskScope:
+    """What masks are made for. `knows_causal`: the kernel needs no tensor for the causal mask of a square."""
+
+    queries: int
+    keys: int
+    causal: bool
+    knows_causal: bool
+    device: torch.device
+
+    def window(self, width: int) -> Tensor:
+        """(T, S): True less than `width` away, on both sides."""
+        keys = torch.arange(self.keys, device=self.device)
+        return (keys[self.keys - self.queries :, None] - keys).abs() < width
+
+
+def layer_mask(
+    scope: MaskScope, seen: Tensor | None, *, window: int | None, bias: Tensor | None
+) -> AttentionMask:
+    """The mask of the layers with that window: what is `seen` (see `attention_mask`), cut off, with the bias added."""
+    narrows = window is not None and window < scope.keys
+    if seen is None and scope.causal and scope.queries > 1:
+        if scope.knows_causal and not narrows and bias is None:
+            return AttentionMask(is_causal=True)
+        seen = causal_mask(scope.queries, scope.keys, device=scope.device)[None, None]
+    if window is not None and narrows:
+        near = scope.window(window)
+        seen = near[None, None] if seen is None else seen & near
+    if bias is None:
+        return AttentionMask(tensor=seen)
+    return AttentionMask(tensor=bias if seen is None else bias.masked_fill(~seen, -torch.inf))
+
+
+class Attention(nn.Module, ABC):
+    """Subclasses differ in how queries, keys and values are projected."""
+
+    def __init__(self, config: Architecture, *, layer: int) -> None:
         super().__init__()
-        self.layer = layer
-        self.n_heads, self.head_width, self.dropout = config.n_heads, config.head_width, config.dropout
-        self.q = nn.Linear(config.d_model, config.d_model)
-        self.k = nn.Linear(config.d_model, config.d_model)
-        self.v = nn.Linear(config.d_model, config.d_model)
-        self.out = nn.Linear(config.d_model, config.d_model)
+        settings = config.attention
+        self.layer, self.window = layer, settings.windows[layer % len(settings.windows)]
+        self.n_heads, self.n_kv_heads, self.head_width = config.n_heads, config.n_kv_heads, config.head_width
+        self.dropout = config.dropout if settings.dropout is None else settings.dropout
+        self.kernel = build_kernel(config)
+        self._add_projections(config)
+        self.out = nn.Linear(config.n_heads * config.head_width, config.d_model, bias=settings.out_bias)
+        self.qk_norm = None if settings.qk_norm is None else QueryKeyNorm(settings.qk_norm, config)
+
+    @abstractmethod
+    def _add_projections(self, config: Architecture) -> None: ...
+
+    @abstractmethod
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, C) to queries (B, T, H · D), keys and values (B, T, K · D)."""
 
     def forward(self, x: Tensor, context: AttentionContext) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        batch, tokens, d_model = x.shape
-        heads = (batch, tokens, self.n_heads, self.head_width)
-        q = self.q(x).view(heads).transpose(1, 2)  # (B, H, T, D)
-        k = self.k(x).view(heads).transpose(1, 2)  # (B, H, T, D)
-        v = self.v(x).view(heads).transpose(1, 2)  # (B, H, T, D)
+        batch, tokens, _ = x.shape
+        q, k, v = self._project(x)
+        if self.qk_norm is not None:
+            q, k = self.qk_norm.queries(q), self.qk_norm.keys(k)
+        q = q.view(batch, tokens, self.n_heads, self.head_width).transpose(1, 2)  # (B, H, T, D)
+        k = k.view(batch, tokens, self.n_kv_heads, self.head_width).transpose(1, 2)  # (B, K, T, D)
+        v = v.view(batch, tokens, self.n_kv_heads, self.head_width).transpose(1, 2)  # (B, K, T, D)
         if context.rotation is not None:
-            q, k = rotate(q, context.rotation), rotate(k, context.rotation)
+            q, k = context.rotation.turn(q), context.rotation.turn(k)
         if context.cache is not None:
-            k, v = context.cache.append(self.layer, k, v)  # (B, H, S, D)
-        attended = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=context.mask,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=context.is_causal,
-        )  # (B, H, T, D)
-        merged = attended.transpose(1, 2).reshape(batch, tokens, d_model)  # (B, T, C)
-        projected: Tensor = self.out(merged)
+            k, v = context.cache.append(self.layer, k, v)  # (B, K, S, D)
+        dropout = self.dropout if self.training else 0.0
+        attended = self.kernel(q, k, v, context.masks[self.window], dropout=dropout)  # (B, H, T, D)
+        projected: Tensor = self.out(attended.transpose(1, 2).reshape(batch, tokens, -1))
         return projected
+
+
+class SeparateAttention(Attention):
+    """Three products."""
+
+    def _add_projections(self, config: Architecture) -> None:
+        queries, others = config.n_heads * config.head_width, config.n_kv_heads * config.head_width
+        bias = config.attention.qkv_bias
+        self.q = nn.Linear(config.d_model, queries, bias=bias)
+        self.k = nn.Linear(config.d_model, others, bias=bias)
+        self.v = nn.Linear(config.d_model, others, bias=bias)
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.q(x), self.k(x), self.v(x)
+
+
+class FusedAttention(Attention):
+    """One product; queries, keys and values are views of its result. Rows of the weight: all q, all k, all v."""
+
+    def _add_projections(self, config: Architecture) -> None:
+        others = config.n_kv_heads * config.head_width
+        self.parts = (config.n_heads * config.head_width, others, others)
+        self.qkv = nn.Linear(config.d_model, sum(self.parts), bias=config.attention.qkv_bias)
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = self.qkv(x).split(self.parts, dim=-1)
+        return q, k, v
+
+
+class FusedCopiedAttention(FusedAttention):
+    """One product; each part is copied, so that the kernel reads memory without gaps."""
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = super()._project(x)
+        return q.contiguous(), k.contiguous(), v.contiguous()
+
+
+class QueryKeyNorm(nn.Module):
+    """Normalises queries (B, T, H · D) and keys (B, T, K · D), each with a gain of its own (Dehghani et al. 2023, §2)."""
+
+    def __init__(self, settings: QKNorm, config: Architecture) -> None:
+        super().__init__()
+        self.head_width = config.head_width if settings.over == "head" else None
+        heads = (1, 1) if settings.over == "head" else (config.n_heads, config.n_kv_heads)
+        self.q, self.k = (build_norm(settings.norm, count * config.head_width) for count in heads)
+
+    def queries(self, q: Tensor) -> Tensor:
+        return self._normed(self.q, q)
+
+    def keys(self, k: Tensor) -> Tensor:
+        return self._normed(self.k, k)
+
+    def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:
+        if self.head_width is None:
+            normed: Tensor = norm(x)
+        else:
+            normed = norm(x.view(*x.shape[:-1], -1, self.head_width)).flatten(-2)
+        return normed
+
+
+def build_attention(config: Architecture, *, layer: int) -> Attention:
+    match config.attention.projection:
+        case "separate":
+            return SeparateAttention(config, layer=layer)
+        case "fused":
+            return FusedAttention(config, layer=layer)
+        case "fused-copied":
+            return FusedCopiedAttention(config, layer=layer)

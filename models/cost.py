@@ -4,42 +4,158 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from models.config import DOUBLING_FIRST_CAPACITY, CacheKind, LayerNorm, LearnedPosition, ModelConfig
+from models.config import (
+    DOUBLING_FIRST_CAPACITY,
+    Architecture,
+    CacheKind,
+    EncoderDecoderConfig,
+    GatedFeedForward,
+    LayerNorm,
+    LearnedPosition,
+    ModelConfig,
+    NonParametricNorm,
+    Norm,
+    PretrainedEmbedding,
+    RelativePosition,
+)
 
 
-def parameter_count(config: ModelConfig) -> int:
-    """Trained values; tied embeddings count once."""
-    d, ff = config.d_model, config.d_ff
-    attention = 4 * (d * d + d)
-    feedforward = (d * ff + ff) + (ff * d + d)
-    norm = 2 * d if isinstance(config.norm, LayerNorm) else d
-    norms = 2 * config.n_layers + (config.norm_placement == "pre")
-    embeddings = config.vocab_size * d * (1 if config.tie_embeddings else 2)
-    positions = config.max_positions * d if isinstance(config.position, LearnedPosition) else 0
-    return config.n_layers * (attention + feedforward) + norms * norm + embeddings + positions
+def parameter_count(config: ModelConfig | EncoderDecoderConfig) -> int:
+    """Values of all parameters, frozen ones included; tied embeddings count once."""
+    output = 0 if config.tie_embeddings else config.vocab_size * config.d_model
+    output += config.vocab_size if config.output.bias else 0
+    embedding = _embedding(config, config.vocab_size)
+    if isinstance(config, ModelConfig):
+        return output + embedding + _stack(config, layers=config.n_layers, attentions=1)
+    if config.source_vocab_size is not None:
+        embedding += _embedding(config, config.source_vocab_size)
+    encoder = _stack(config, layers=config.n_encoder_layers, attentions=1)
+    return output + embedding + encoder + _stack(config, layers=config.n_decoder_layers, attentions=2)
 
 
 def flops_per_token(config: ModelConfig, *, keys: int) -> int:
     """Floating-point operations of the matrix products for one token that attends over `keys` positions, forward.
 
     A multiplication and an addition count as two. A pass over T tokens without a cache computes the whole T × T
-    attention, masked half included: T · flops_per_token(keys=T) a row.
+    attention, masked half and what lies outside a window included: T · flops_per_token(keys=T) a row.
     """
-    d = config.d_model
-    projections = config.n_layers * (4 * d * d + 2 * d * config.d_ff) + config.vocab_size * d
-    attention = config.n_layers * 2 * keys * d
-    return 2 * (projections + attention)
+    per_layer = _self_attention_products(config, keys=keys) + _feedforward_products(config)
+    return 2 * (_input_products(config) + config.n_layers * per_layer + config.vocab_size * config.d_model)
+
+
+def encoder_flops_per_token(config: EncoderDecoderConfig, *, source: int) -> int:
+    """The same for one source token among `source`, keys and values for the decoder's layers included."""
+    per_layer = _self_attention_products(config, keys=source) + _feedforward_products(config)
+    for_decoder = config.n_decoder_layers * 2 * config.d_model * _kv_width(config)
+    return 2 * (_input_products(config) + config.n_encoder_layers * per_layer + for_decoder)
+
+
+def decoder_flops_per_token(config: EncoderDecoderConfig, *, keys: int, source: int) -> int:
+    """The same for one target token that attends over `keys` target positions and `source` source tokens."""
+    queries = config.n_heads * config.head_width
+    cross = 2 * config.d_model * queries + 2 * source * queries
+    per_layer = _self_attention_products(config, keys=keys) + cross + _feedforward_products(config)
+    output = config.vocab_size * config.d_model
+    return 2 * (_input_products(config) + config.n_decoder_layers * per_layer + output)
 
 
 def cache_bytes(
-    config: ModelConfig, kind: CacheKind, *, batch: int, prompt: int, new_tokens: int, bytes_per_value: int
+    config: ModelConfig | EncoderDecoderConfig,
+    kind: CacheKind,
+    *,
+    batch: int,
+    prompt: int,
+    new_tokens: int,
+    bytes_per_value: int,
 ) -> int:
-    """Bytes of keys and values when `new_tokens` have been decoded after a prompt.
+    """Bytes of keys and values of the decoder's own tokens when `new_tokens` have been decoded after a prompt.
 
-    The last new token is never fed, so prompt + new_tokens - 1 positions are cached.
+    The last new token is never fed, so prompt + new_tokens - 1 positions are cached. Those of a source are in
+    `cross_cache_bytes`.
     """
+    layers = config.n_layers if isinstance(config, ModelConfig) else config.n_decoder_layers
     held = _held_positions(kind, prompt + new_tokens - 1)
-    return 2 * config.n_layers * batch * config.d_model * held * bytes_per_value
+    return 2 * layers * batch * _kv_width(config) * held * bytes_per_value
+
+
+def cross_cache_bytes(
+    config: EncoderDecoderConfig, kind: CacheKind, *, sources: int, length: int, bytes_per_value: int
+) -> int:
+    """Bytes of the keys and values of `sources` sources of `length` tokens, which every cache keeps alike."""
+    if kind == "none":
+        return 0
+    return 2 * config.n_decoder_layers * sources * _kv_width(config) * length * bytes_per_value
+
+
+def _kv_width(config: Architecture) -> int:
+    return config.n_kv_heads * config.head_width
+
+
+def _embedding(config: Architecture, vocab_size: int) -> int:
+    if isinstance(config.embedding, PretrainedEmbedding):
+        width = config.embedding.width
+        return vocab_size * width + width * config.d_model + config.d_model
+    return vocab_size * config.d_model
+
+
+def _stack(config: Architecture, *, layers: int, attentions: int) -> int:
+    """Parameters of positions, blocks and norms; a block of a decoder with a source has two attentions."""
+    norms = (attentions + 1) * (2 if config.norm_placement == "both" else 1)
+    block = (
+        attentions * _attention(config) + _feedforward(config) + norms * _norm(config.norm, config.d_model)
+    )
+    ends = _norm(config.norm, config.d_model) if config.ends_in_norm else 0
+    if config.embedding_norm is not None:
+        ends += _norm(config.embedding_norm, config.d_model)
+    return layers * block + ends + _positions(config)
+
+
+def _attention(config: Architecture) -> int:
+    settings, d = config.attention, config.d_model
+    queries, others = config.n_heads * config.head_width, _kv_width(config)
+    weights = 2 * d * queries + 2 * d * others
+    biases = (queries + 2 * others if settings.qkv_bias else 0) + (d if settings.out_bias else 0)
+    if settings.qk_norm is None:
+        return weights + biases
+    norm, width = settings.qk_norm.norm, config.head_width
+    widths = (width, width) if settings.qk_norm.over == "head" else (queries, others)
+    return weights + biases + sum(_norm(norm, each) for each in widths)
+
+
+def _feedforward(config: Architecture) -> int:
+    d, ff = config.d_model, config.d_ff
+    wide = 2 if isinstance(config.feedforward, GatedFeedForward) else 1
+    return (wide + 1) * d * ff + (wide * ff + d if config.feedforward.bias else 0)
+
+
+def _norm(norm: Norm, width: int) -> int:
+    if isinstance(norm, NonParametricNorm):
+        return 0
+    return 2 * width if isinstance(norm, LayerNorm) else width
+
+
+def _positions(config: Architecture) -> int:
+    match config.position:
+        case LearnedPosition(offset=offset):
+            return (offset + config.max_positions) * config.d_model
+        case RelativePosition(buckets=buckets):
+            return buckets * config.n_heads
+        case _:
+            return 0
+
+
+def _input_products(config: Architecture) -> int:
+    """Multiplications for one token before the first block."""
+    return config.embedding_width * config.d_model if isinstance(config.embedding, PretrainedEmbedding) else 0
+
+
+def _self_attention_products(config: Architecture, *, keys: int) -> int:
+    queries = config.n_heads * config.head_width
+    return 2 * config.d_model * (queries + _kv_width(config)) + 2 * keys * queries
+
+
+def _feedforward_products(config: Architecture) -> int:
+    return (3 if isinstance(config.feedforward, GatedFeedForward) else 2) * config.d_model * config.d_ff
 
 
 def _held_positions(kind: CacheKind, cached: int) -> int:

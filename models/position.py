@@ -1,22 +1,26 @@
-"""Where a token stands: added to the embeddings, or turned into queries and keys.
+"""Where a token stands: added to the embeddings, or turned into queries and keys; biases are in `position_bias`.
 
 Positions are a slice when every row counts alike, else an index (B, T): both pick rows of a table (S, ·).
 """
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 
-from models.config import LearnedPosition, ModelConfig, RotaryPosition, SinusoidalPosition
+from models.config import (
+    AlibiPosition,
+    Architecture,
+    LearnedPosition,
+    NoPosition,
+    RelativePosition,
+    RotaryPosition,
+    SinusoidalPosition,
+)
+from models.position_base import PositionEncoding, Positions, Rotation, TabulatedPosition
+from models.position_bias import Alibi, Relative
 
-Positions = slice | Tensor
-Rotation = tuple[Tensor, Tensor]  # cosines and signed sines, each (T, D) or (B, 1, T, D)
+__all__ = ["Learned", "Positions", "Rotary", "Sinusoidal", "build_position", "positions_of"]
 
 
 def positions_of(*, past: int, tokens: int, valid: Tensor | None) -> Positions:
@@ -30,110 +34,82 @@ def positions_of(*, past: int, tokens: int, valid: Tensor | None) -> Positions:
     return counted[:, past:].clamp_(min=0)  # (B, T)
 
 
-class PositionEncoding(nn.Module):
-    """Does nothing by itself: each kind overrides the place where it acts."""
-
-    def embed(self, x: Tensor, positions: Positions) -> Tensor:  # noqa: ARG002
-        """Token embeddings (B, T, d_model), positions worked in."""
-        return x
-
-    def rotation(self, positions: Positions) -> Rotation | None:  # noqa: ARG002
-        """What queries and keys of these positions are turned by; computed once, shared by the layers."""
-        return None
-
-
-class TabulatedPosition(PositionEncoding, ABC):
-    """Fixed tables as non-persistent buffers, computed in float64 and rounded once to the model's precision."""
-
-    def __init__(self, tables: tuple[str, ...]) -> None:
-        super().__init__()
-        self._tables = tables
-        for name in tables:
-            self.register_buffer(name, torch.empty(0), persistent=False)
-
-    @abstractmethod
-    def compute(self) -> tuple[Tensor, ...]:
-        """The tables in float64 on the CPU, in the order of their names."""
-
-    def _fill(self, *, dtype: torch.dtype, device: torch.device) -> None:
-        for name, table in zip(self._tables, self.compute(), strict=True):
-            self.register_buffer(name, table.to(device=device, dtype=dtype), persistent=False)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002
-        # A conversion such as `.double()` would otherwise carry the old precision's rounding along.
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        first = self.get_buffer(self._tables[0])
-        self._fill(dtype=first.dtype, device=first.device)
-        return self
-
-
 class Sinusoidal(TabulatedPosition):
-    """x * sqrt(d_model) + table (Vaswani et al. 2017, §3.4-3.5)."""
+    """x + table (Vaswani et al. 2017, §3.5)."""
 
     table: Tensor  # (S, d_model)
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: Architecture, settings: SinusoidalPosition) -> None:
         super().__init__(("table",))
-        self.positions, self.d_model = config.max_positions, config.d_model
-        self.scale = math.sqrt(config.d_model)
+        self.positions, self.d_model, self.layout = config.max_positions, config.d_model, settings.layout
         self._fill(dtype=torch.get_default_dtype(), device=torch.get_default_device())
 
     def compute(self) -> tuple[Tensor, ...]:
-        angles = _angles(self.positions, self.d_model, base=10_000.0)  # (S, d_model / 2)
+        angles = angles_of(self.positions, self.d_model, base=10_000.0)  # (S, d_model / 2)
+        if self.layout == "halves":
+            return (torch.cat((angles.sin(), angles.cos()), dim=-1),)
         return (torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1),)
 
-    def embed(self, x: Tensor, positions: Positions) -> Tensor:
-        return torch.add(self.table[positions], x, alpha=self.scale)
+    def embed(self, x: Tensor, positions: Positions, *, scale: float) -> Tensor:
+        return torch.add(self.table[positions], x, alpha=scale)
 
 
 class Learned(PositionEncoding):
-    """x + table[position], the table trained (Gehring et al. 2017, §3.1)."""
+    """x + table[offset + position], the table trained (Gehring et al. 2017, §3.1)."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: Architecture, settings: LearnedPosition) -> None:
         super().__init__()
-        self.table = nn.Embedding(config.max_positions, config.d_model)
+        self.offset = settings.offset
+        self.table = nn.Embedding(settings.offset + config.max_positions, config.d_model)
 
-    def embed(self, x: Tensor, positions: Positions) -> Tensor:
-        return x + self.table.weight[positions]
+    def embed(self, x: Tensor, positions: Positions, *, scale: float) -> Tensor:
+        return torch.add(self.table.weight[self.offset :][positions], x, alpha=scale)
 
 
 class Rotary(TabulatedPosition):
-    """Turns the pair (i, i + D/2) of queries and keys by position · base^(-2i/D) (Su et al. 2021, §3.4)."""
+    """Turns pair i of queries and keys by position · base^(-2i/W) (Su et al. 2021, §3.4)."""
 
-    cos: Tensor  # (S, D)
-    sin: Tensor  # (S, D), the first half negated: then x·cos + roll(x, D/2)·sin is the rotation
+    cos: Tensor  # (S, W)
+    sin: Tensor  # (S, W), the first of each pair negated: then x·cos + partner·sin is the rotation
 
-    def __init__(self, config: ModelConfig, settings: RotaryPosition) -> None:
+    def __init__(self, config: Architecture, settings: RotaryPosition) -> None:
         super().__init__(("cos", "sin"))
-        self.positions, self.width, self.base = config.max_positions, config.head_width, settings.base
+        self.positions, self.width = config.max_positions, settings.width(config.head_width)
+        self.base, self.interleaved = settings.base, settings.layout == "interleaved"
         self._fill(dtype=torch.get_default_dtype(), device=torch.get_default_device())
 
     def compute(self) -> tuple[Tensor, ...]:
-        angles = _angles(self.positions, self.width, base=self.base)  # (S, D / 2)
-        return torch.cat((angles.cos(), angles.cos()), 1), torch.cat((-angles.sin(), angles.sin()), 1)
+        angles = angles_of(self.positions, self.width, base=self.base)  # (S, W / 2)
+        cos, sin = (angles.cos(), angles.cos()), (-angles.sin(), angles.sin())
+        if self.interleaved:
+            return torch.stack(cos, dim=-1).flatten(1), torch.stack(sin, dim=-1).flatten(1)
+        return torch.cat(cos, dim=1), torch.cat(sin, dim=1)
 
     def rotation(self, positions: Positions) -> Rotation:
         cos, sin = self.cos[positions], self.sin[positions]
-        return (cos.unsqueeze(1), sin.unsqueeze(1)) if cos.dim() == 3 else (cos, sin)
+        if cos.dim() == 3:
+            cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
+        return Rotation(cos=cos, sin=sin, interleaved=self.interleaved)
 
 
-def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """(B, H, T, D) -> (B, H, T, D)."""
-    cos, sin = rotation
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
-
-
-def build_position(config: ModelConfig) -> PositionEncoding:
+def build_position(config: Architecture, *, causal: bool) -> PositionEncoding:
+    """`causal` is False in an encoder, whose tokens look both ways."""
     match config.position:
-        case SinusoidalPosition():
-            return Sinusoidal(config)
-        case LearnedPosition():
-            return Learned(config)
+        case NoPosition():
+            return PositionEncoding()
+        case SinusoidalPosition() as settings:
+            return Sinusoidal(config, settings)
+        case LearnedPosition() as settings:
+            return Learned(config, settings)
         case RotaryPosition() as settings:
             return Rotary(config, settings)
+        case AlibiPosition():
+            return Alibi(config)
+        case RelativePosition() as settings:
+            return Relative(config, settings, causal=causal)
 
 
-def _angles(positions: int, width: int, *, base: float) -> Tensor:
+def angles_of(positions: int, width: int, *, base: float) -> Tensor:
     """position · base^(-2i/width) in float64: (positions, width / 2)."""
     exponents = torch.arange(0, width, 2, dtype=torch.float64, device="cpu") / width
     return torch.arange(positions, dtype=torch.float64, device="cpu")[:, None] * base**-exponents

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from models.config import PRESETS, LearnedPosition, ModelConfig, model_config
+from models.config import (
+    PRESETS,
+    TRANSLATION_PRESETS,
+    LearnedPosition,
+    ModelConfig,
+    encoder_decoder_config,
+    model_config,
+)
 
 SIZES = {"d_model": 8, "n_layers": 1, "n_heads": 2, "d_ff": 16, "max_positions": 32}
 
@@ -22,7 +30,23 @@ def test_settings_override_the_preset() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_complete(preset: str) -> None:
-    assert model_config({"preset": preset}, vocab_size=10).model_dump(include=set(SIZES)) == PRESETS[preset]
+    resolved = model_config({"preset": preset}, vocab_size=10).model_dump(mode="json")
+    assert_holds(resolved, PRESETS[preset])
+
+
+@pytest.mark.parametrize("preset", TRANSLATION_PRESETS)
+def test_every_translation_preset_is_complete(preset: str) -> None:
+    resolved = encoder_decoder_config({"preset": preset}, vocab_size=10).model_dump(mode="json")
+    assert_holds(resolved, TRANSLATION_PRESETS[preset])
+
+
+def assert_holds(resolved: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Everything that was set, as it was set."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            assert_holds(resolved[name], value)
+        else:
+            assert resolved[name] == value, name
 
 
 def test_resolved_settings_read_back_as_themselves() -> None:

@@ -1,0 +1,133 @@
+"""Every choice of the architecture: `model` has them on one page, each part its own file. Torch-free."""
+
+from __future__ import annotations
+
+from models.config.attention import (
+    AttentionConfig,
+    Kernel,
+    MaterialisedKernel,
+    QKVProjection,
+    SDPAKernel,
+)
+from models.config.base import (
+    DOUBLING_FIRST_CAPACITY,
+    CacheKind,
+    Count,
+    Frozen,
+    PositiveFloat,
+    Probability,
+)
+from models.config.checkpointing import (
+    AttentionCheckpointing,
+    BlockCheckpointing,
+    Checkpointing,
+    NoCheckpointing,
+)
+from models.config.embedding import (
+    Embedding,
+    EmbeddingScale,
+    LearnedEmbedding,
+    OutputConfig,
+    PretrainedEmbedding,
+)
+from models.config.feedforward import (
+    Activation,
+    FeedForwardConfig,
+    GatedFeedForward,
+    PlainFeedForward,
+)
+from models.config.initialisation import (
+    Init,
+    KaimingInit,
+    LeCunInit,
+    NormalInit,
+    SquaredXavierInit,
+    TruncatedNormalInit,
+    XavierInit,
+)
+from models.config.model import (
+    AnyModelConfig,
+    Architecture,
+    EncoderDecoderConfig,
+    ModelConfig,
+)
+from models.config.norm import (
+    FinalNorm,
+    LayerNorm,
+    NonParametricNorm,
+    Norm,
+    NormPlacement,
+    QKNorm,
+    RMSNorm,
+)
+from models.config.position import (
+    AlibiPosition,
+    LearnedPosition,
+    NoPosition,
+    Position,
+    RelativePosition,
+    RotaryPosition,
+    SinusoidalPosition,
+)
+from models.config.presets import (
+    PRESETS,
+    TRANSLATION_PRESETS,
+    encoder_decoder_config,
+    model_config,
+)
+
+__all__ = [
+    "DOUBLING_FIRST_CAPACITY",
+    "PRESETS",
+    "TRANSLATION_PRESETS",
+    "Activation",
+    "AlibiPosition",
+    "AnyModelConfig",
+    "Architecture",
+    "AttentionCheckpointing",
+    "AttentionConfig",
+    "BlockCheckpointing",
+    "CacheKind",
+    "Checkpointing",
+    "Count",
+    "Embedding",
+    "EmbeddingScale",
+    "EncoderDecoderConfig",
+    "FeedForwardConfig",
+    "FinalNorm",
+    "Frozen",
+    "GatedFeedForward",
+    "Init",
+    "KaimingInit",
+    "Kernel",
+    "LayerNorm",
+    "LeCunInit",
+    "LearnedEmbedding",
+    "LearnedPosition",
+    "MaterialisedKernel",
+    "ModelConfig",
+    "NoCheckpointing",
+    "NoPosition",
+    "NonParametricNorm",
+    "Norm",
+    "NormPlacement",
+    "NormalInit",
+    "OutputConfig",
+    "PlainFeedForward",
+    "Position",
+    "PositiveFloat",
+    "PretrainedEmbedding",
+    "Probability",
+    "QKNorm",
+    "QKVProjection",
+    "RMSNorm",
+    "RelativePosition",
+    "RotaryPosition",
+    "SDPAKernel",
+    "SinusoidalPosition",
+    "SquaredXavierInit",
+    "TruncatedNormalInit",
+    "XavierInit",
+    "encoder_decoder_config",
+    "model_config",
+]

@@ -1,0 +1,66 @@
+"""How weights are drawn. Embeddings and tables of positions always have a standard deviation of their own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.config.base import Frozen, PositiveFloat
+
+
+class _Init(Frozen):
+    """`embedding_std` replaces the model's init_std for tokens' vectors.
+
+    `residual: depth` divides projections into the residual stream by the root of their number in the stack, so that
+    its variance does not grow with depth (Radford et al. 2019, §2.3).
+    """
+
+    embedding_std: PositiveFloat | None = None
+    residual: Literal["depth", "one"] = "depth"
+
+
+class NormalInit(_Init):
+    """N(0, init_std²)."""
+
+    kind: Literal["normal"] = "normal"
+
+
+class TruncatedNormalInit(_Init):
+    """N(0, init_std²) between ± cut standard deviations."""
+
+    kind: Literal["truncated-normal"] = "truncated-normal"
+    cut: PositiveFloat = 2.0
+
+
+class XavierInit(_Init):
+    """Variance 2 / (fan in + fan out) (Glorot & Bengio 2010, §4.2)."""
+
+    kind: Literal["xavier"] = "xavier"
+    distribution: Literal["normal", "uniform"] = "normal"
+
+
+class SquaredXavierInit(_Init):
+    """Standard deviation 2 / (fan in + fan out) (source 003, Initialization)."""
+
+    kind: Literal["squared-xavier"] = "squared-xavier"
+
+
+class KaimingInit(_Init):
+    """Variance 2 / fan in (He et al. 2015, §2.2)."""
+
+    kind: Literal["kaiming"] = "kaiming"
+    distribution: Literal["normal", "uniform"] = "normal"
+
+
+class LeCunInit(_Init):
+    """Variance 1 / fan in (LeCun et al. 1998, §4.6)."""
+
+    kind: Literal["lecun"] = "lecun"
+    distribution: Literal["normal", "uniform"] = "normal"
+
+
+Init = Annotated[
+    NormalInit | TruncatedNormalInit | XavierInit | SquaredXavierInit | KaimingInit | LeCunInit,
+    Field(discriminator="kind"),
+]

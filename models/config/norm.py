@@ -1,0 +1,47 @@
+"""Normalisation, and where it stands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.config.base import Frozen, PositiveFloat
+
+
+class LayerNorm(Frozen):
+    """Ba et al. 2016, §3."""
+
+    kind: Literal["layernorm"] = "layernorm"
+    eps: PositiveFloat = 1e-5
+
+
+class RMSNorm(Frozen):
+    """Zhang & Sennrich 2019, §4. The gain is the weight, or 1 + weight with weights that start at 0 (Gemma)."""
+
+    kind: Literal["rmsnorm"] = "rmsnorm"
+    eps: PositiveFloat = 1e-6
+    gain: Literal["weight", "one-plus-weight"] = "weight"
+
+
+class NonParametricNorm(Frozen):
+    """LayerNorm without gain and bias (OLMo: Groeneveld et al. 2024, §2.1)."""
+
+    kind: Literal["non-parametric"] = "non-parametric"
+    eps: PositiveFloat = 1e-5
+
+
+Norm = Annotated[LayerNorm | RMSNorm | NonParametricNorm, Field(discriminator="kind")]
+
+# pre: x + f(norm(x)); post: norm(x + f(x)); both: x + norm(f(norm(x))) (Gemma 2); output: x + norm(f(x)) (OLMo 2).
+NormPlacement = Literal["pre", "post", "both", "output"]
+
+# By placement: a norm after the last block wherever that does not end in one, so everywhere but for "post".
+FinalNorm = Literal["by-placement", "always", "never"]
+
+
+class QKNorm(Frozen):
+    """Queries and keys normalised before they are turned: each head (Qwen3), or all heads as one vector (OLMo 2)."""
+
+    norm: Norm = RMSNorm()
+    over: Literal["head", "all-heads"] = "head"
