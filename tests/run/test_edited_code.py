@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,12 +17,10 @@ def test_an_off_by_one_in_a_cache_makes_its_arm_invalid(
         tmp_path / "place", cache=corpus_cache, code=Path(shutil.copytree(code, tmp_path / "code"))
     )
     cache = place.code / "models" / "cache.py"
-    right, wrong = (
-        "return 0 if last is None else last.shape[2]",
-        "return 0 if last is None else last.shape[2] - 1",
-    )
-    assert cache.read_text().count(right) == 1
-    cache.write_text(cache.read_text().replace(right, wrong))
+    length = re.compile(r"(class DynamicCache.*?def length.*?return )([^\n]+)", re.DOTALL)
+    edited, edits = length.subn(r"\1max(0, (\2) - 1)", cache.read_text())
+    assert edits == 1
+    cache.write_text(edited)
 
     done = place.harness(*LEAST, "--json")
 
@@ -32,6 +31,6 @@ def test_an_off_by_one_in_a_cache_makes_its_arm_invalid(
     assert answer["invalid"]["cache=dynamic"].startswith("invariant cache-parity is broken: ")
     assert verdicts["faster"] == "invalid"
     assert verdicts["same"] in ("invalid", "refuted")
-    assert "no answer for cache=dynamic" in answer["answer"].lower()
+    assert "cache-parity is broken" in answer["answer"]
     assert "cache-parity is broken" in done.stderr
     assert "cache-parity is broken" in (place.folder / answer["report"]).read_text()

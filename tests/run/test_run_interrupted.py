@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import pytest
@@ -15,8 +16,12 @@ from harness.store.rows import TrialRow
 from tests.run.conftest import BaseRun
 from tests.run.workplace import RUN, Workplace, descendants, still_there, until
 
-TRAINING = {"name": "training", "task": "train", "metric": "loss", "step": 2, "act": "hang"}
-LONG = {"task": "generate", "config": {"new_tokens": 24, "cache": "none"}, "metric": "cache_bytes"}
+TRAINING: dict[str, Any] = {"name": "training", "task": "train", "metric": "loss", "step": 2, "act": "hang"}
+LONG: dict[str, Any] = {
+    "task": "generate",
+    "config": {"new_tokens": 24, "cache": "none"},
+    "metric": "cache_bytes",
+}
 ROUND_1 = {"name": "round 1", **LONG, "act": "hang"}
 ROUND_2 = {"name": "round 2", **LONG, "act": "hang", "skip": 1}
 KILLED = {"name": "killed", **LONG, "act": "kill"}
@@ -44,14 +49,14 @@ class Chain:
 
 def broken_off(
     place: Workplace,
-    fault: dict[str, object],
+    fault: dict[str, Any],
     *,
     by: signal.Signals,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Break:
     """Run until the fault's worker hangs, and send the driver alone a signal."""
     with place.start(*RUN, fault=fault) as driver:
-        until(lambda: place.met(str(fault["name"])) > int(str(fault.get("skip", 0))), driver)
+        until(lambda: place.met(fault["name"]) > fault.get("skip", 0), driver)
         meanwhile()
         workers = descendants(driver)
         assert len(workers) == 2  # a fork server and its trial

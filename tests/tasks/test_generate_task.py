@@ -58,7 +58,7 @@ def test_the_outputs_are_those_of_greedy_decoding(checkpoint: Path, cache: Any) 
     task, context = task_and_context(checkpoint)
     subject = task.subject(context)
     tokens = greedy(subject.model, subject.prompts, new_tokens=12, cache="none")
-    assert len(tokens.unique()) > 3
+    assert len(set(tokens.flatten().tolist())) > 3
     expected = hashlib.sha256(tokens.numpy().tobytes()).hexdigest()[:16]
     assert run(checkpoint, cache=cache)[0].outputs == {"tokens": expected}
 
@@ -110,7 +110,7 @@ def test_memory_is_watched_off_the_clock(checkpoint: Path, monkeypatch: pytest.M
 
     order: list[str] = []
 
-    class Watch(tensor_memory.TensorPeak):
+    class Watch(tensor_memory.TensorPeak):  # type: ignore[no-untyped-call]
         def __enter__(self) -> Any:
             order.append("watching")
             return super().__enter__()

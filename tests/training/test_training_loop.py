@@ -110,21 +110,21 @@ def test_the_learning_rate_reported_is_the_one_that_the_optimizer_used() -> None
 
 
 def test_the_gradient_is_clipped_and_its_norm_reported_as_it_was() -> None:
-    seen = []
+    seen: list[float] = []
 
-    class Spy(torch.optim.SGD):
-        def step(self, closure: Any = None) -> None:
-            seen.append(
-                math.sqrt(sum(float((p.grad**2).sum()) for g in self.param_groups for p in g["params"]))
-            )
+    def look(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        seen.append(math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients)))
 
     norms: dict[float | None, list[float]] = {}
     for clip in (None, 1e-3):
         model = Bigram().eval()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        optimizer.register_step_pre_hook(look)
         reported: Reported = []
         train(
             model,
-            Spy(model.parameters(), lr=0.0),
+            optimizer,
             endless(),
             recipe(clip=clip, updates=2),
             evaluation=lambda: [batch(2, 5, 99)],
