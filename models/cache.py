@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 
 from models.config import DOUBLING_FIRST_CAPACITY, CacheKind
-from models.ragged import all_real, leading_padding, shift_right, shifted_mask, unless_all_real
+from models.ragged import (
+    align_right,
+    aligned_mask,
+    all_real,
+    columns_needed,
+    leading_padding,
+    unless_all_real,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,16 +140,18 @@ class Cache(ABC):
     def truncate(self, lengths: int | Tensor) -> None:
         """Roll back to the first `lengths` positions, one number for all rows or one a row (B,).
 
-        Costs nothing where all rows agree. Otherwise the shorter rows are moved to the end, behind padding.
+        Costs nothing where all rows agree. Otherwise rows are moved to end together, behind padding, in as few
+        positions as the longest of them needs.
         """
         longest = lengths if isinstance(lengths, int) else int(lengths.max())
         if longest > self.length:
             raise ValueError(f"cache: cannot be cut to {longest} positions, it holds {self.length}")
         if isinstance(lengths, Tensor) and int(lengths.min()) < longest:
             valid = all_real(self.batch, self.length, lengths.device) if self._valid is None else self._valid
-            self._valid = shifted_mask(valid, lengths)
+            longest = columns_needed(valid, lengths)
             for tensor in (*self._keys, *self._values):
-                shift_right(tensor, lengths, dim=2)
+                align_right(tensor, lengths, end=longest, dim=2)
+            self._valid = unless_all_real(aligned_mask(valid, lengths, end=longest))
         elif self._valid is not None:
             self._valid = unless_all_real(self._valid[:, :longest])
         self._shorten(longest)

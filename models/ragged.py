@@ -24,21 +24,25 @@ def leading_padding(valid: Tensor) -> int:
     return int(valid.any(dim=0).int().argmax())
 
 
-def shift_right(rows: Tensor, lengths: Tensor, *, dim: int) -> None:
-    """In place: row b's first `lengths[b]` entries along `dim` end where the longest row's do.
+def columns_needed(valid: Tensor, lengths: Tensor) -> int:
+    """How many columns hold the real tokens of every row when row b is cut to its first `lengths[b]` columns."""
+    before = valid.int().argmax(dim=1)  # padding before the first real token
+    return int((lengths - before).max())
 
-    What stands before them afterwards is left over and means nothing.
+
+def align_right(rows: Tensor, lengths: Tensor, *, end: int, dim: int) -> None:
+    """In place: let what stands before column `lengths[b]` of row b stand before column `end` along `dim`.
+
+    What is left over before it means nothing.
     """
-    end = int(lengths.max())
     for row, length in zip(rows, lengths.tolist(), strict=True):
-        if length < end:
-            row.narrow(dim - 1, end - length, length).copy_(row.narrow(dim - 1, 0, length).clone())
+        count = min(length, end)
+        if length != end:
+            moved = row.narrow(dim - 1, length - count, count).clone()
+            row.narrow(dim - 1, end - count, count).copy_(moved)
 
 
-def shifted_mask(valid: Tensor, lengths: Tensor) -> Tensor:
-    """The mask (B, longest) that belongs to `shift_right`."""
-    longest = int(lengths.max())
-    shifted = valid[:, :longest].clone()
-    shift_right(shifted, lengths, dim=1)
-    columns = torch.arange(longest, device=valid.device)
-    return shifted & (columns >= longest - lengths[:, None])
+def aligned_mask(valid: Tensor, lengths: Tensor, *, end: int) -> Tensor:
+    """The mask (B, end) that belongs to `align_right`."""
+    origin = torch.arange(end, device=valid.device) - end + lengths[:, None]  # (B, end)
+    return valid.gather(1, origin.clamp(min=0)) & (origin >= 0)

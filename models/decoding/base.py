@@ -1,8 +1,8 @@
-"""What a model must offer to be decoded."""
+"""What a model must offer to be decoded: so little that a model of one's own has it soon."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -11,12 +11,35 @@ from models.config import CacheKind
 
 
 class Decodable(Protocol):
+    """All that greedy decoding, beam search and sampling ask for."""
+
     @property
     def max_positions(self) -> int:
         """Tokens that prompt and continuation may have together."""
 
     def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
-        """An empty cache for `capacity` positions; None for "none"."""
+        """An empty cache for `capacity` positions; None for "none", and from a model that has none.
+
+        Without one every step is fed the whole prefix.
+        """
 
     def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
         """Logits (B, V) after the last of `tokens` (B, T), which the cache's past precedes."""
+
+
+class Scorer(Decodable, Protocol):
+    """What speculative decoding asks of its target besides."""
+
+    def __call__(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+        """Logits (B, T, V) after each of `tokens` (B, T), which the cache's past precedes."""
+
+
+@runtime_checkable
+class BoundToSources(Protocol):
+    """Offered besides by a model whose rows have sources: sentences to translate.
+
+    Its tokens may have n times as many rows as it has sources: beams, n neighbours to each source.
+    """
+
+    def keep_sources(self, rows: Tensor) -> Decodable:
+        """The same model for those of its sources (B',), in that order; caches are told apart from it."""

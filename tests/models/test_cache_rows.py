@@ -127,10 +127,9 @@ def test_rows_rolled_back_to_different_lengths_stand_behind_padding(cache: Cache
         lengths = cache.length - torch.tensor(dropped)
         cache.truncate(lengths)
         plain.rows = [row[: len(row) - last] for row, last in zip(plain.rows, dropped, strict=True)]
-        assert cache.length == int(lengths.max())
+        assert cache.length == max(len(row) for row in plain.rows)
         mask = plain.feed(tokens)
         assert mask is not None
-        assert mask[:, -tokens:].all()
         assert mask.sum(dim=1).tolist() == [len(row) for row in plain.rows]
 
 

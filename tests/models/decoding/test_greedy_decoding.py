@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.cache import Cache
+from models.cache import Cache, CacheShape, make_cache
 from models.config import CacheKind, model_config
 from models.decoding.greedy import greedy, greedy_steps
 from models.init import build_model
@@ -63,7 +63,18 @@ class Recorder:
         self.fed: list[list[int]] = []
 
     def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
-        return None
+        if kind == "none":
+            return None
+        sizes = CacheShape(
+            layers=1,
+            batch=batch,
+            heads=1,
+            width=1,
+            capacity=capacity,
+            dtype=torch.float32,
+            device=torch.device("cpu"),
+        )
+        return make_cache(kind, sizes)
 
     def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
         self.fed.append(tokens[0].tolist())

@@ -1,0 +1,57 @@
+"""Every way of decoding behind one function."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from torch import Tensor
+
+from models.config import CacheKind
+from models.decoding.base import Decodable
+from models.decoding.beam import beam_search
+from models.decoding.config import BeamSearch, Decoding, Greedy, Sampling, Speculative
+from models.decoding.greedy import greedy
+from models.decoding.sampling import sample
+from models.decoding.speculative import Pair, speculative
+
+
+def decode(
+    model: Decodable | Pair,
+    prompt: Tensor,
+    decoding: Decoding,
+    *,
+    new_tokens: int,
+    cache: CacheKind,
+    end: int | None = None,
+    valid: Tensor | None = None,
+) -> list[list[int]]:
+    """The best continuation of each prompt (B, P), without its end token.
+
+    Speculative decoding takes a Pair of models, all else one. Raises ValueError for what cannot be decoded,
+    TypeError for a Pair where one model is needed and the other way round.
+    """
+    if isinstance(decoding, Speculative):
+        if not isinstance(model, Pair):
+            raise TypeError("speculative: needs a Pair(target=…, draft=…) of models")
+        made = speculative(model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
+        return _until(made.tokens.tolist(), end)
+    if isinstance(model, Pair):
+        raise TypeError(f"{decoding.kind}: needs one model, not a Pair")
+    match decoding:
+        case Greedy():
+            tokens = greedy(model, prompt, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
+            return _until(tokens.tolist(), end)
+        case Sampling():
+            tokens = sample(model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
+            return _until(tokens.tolist(), end)
+        case BeamSearch():
+            found = beam_search(
+                model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid
+            )
+            return _until([list(hypotheses[0].tokens) for hypotheses in found], end)
+        case _:
+            assert_never(decoding)
+
+
+def _until(rows: list[list[int]], end: int | None) -> list[list[int]]:
+    return [row[: row.index(end)] if end in row else row for row in rows]
