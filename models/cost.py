@@ -81,7 +81,10 @@ def cache_bytes(
 def cross_cache_bytes(
     config: EncoderDecoderConfig, kind: CacheKind, *, sources: int, length: int, bytes_per_value: int
 ) -> int:
-    """Bytes of the keys and values of `sources` sources of `length` tokens, which every cache keeps alike."""
+    """Bytes of the keys and values of `sources` sources of `length` tokens, which every cache keeps alike.
+
+    A padded batch's mask is one byte a source token more.
+    """
     if kind == "none":
         return 0
     return 2 * config.n_decoder_layers * sources * _kv_width(config) * length * bytes_per_value

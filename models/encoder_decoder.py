@@ -18,6 +18,9 @@ from models.embedding import Output, TokenEmbedding
 from models.kernels import EVERYTHING, AttentionMask
 from models.transformer import Stack
 
+# Where a cache keeps the mask of the sources, among the layers' keys and values.
+SOURCE_MASK = -1
+
 
 class EncoderDecoder(Output):
     """Made by `models.init.build_model`; the bare constructor leaves the parameters to torch's defaults."""
@@ -81,7 +84,7 @@ class EncoderDecoder(Output):
             raise ValueError("the model is in training mode; call model.eval() before decoding")
         if source_valid is not None and not bool(source_valid.any(dim=1).all()):
             raise ValueError("a source is nothing but padding; give every row at least one real token")
-        with torch.inference_mode():
+        with torch.no_grad():
             memory = Memory(states=self.encode(source, source_valid), mask=source_mask(source_valid))
         return BoundDecoder(model=self, memory=memory)
 
@@ -115,6 +118,9 @@ class BoundDecoder:
             raise ValueError(f"{batch} rows to decode, which is no multiple of the {sources} sources")
         cache = make_cache(kind, decoder.cache_shape(self.model.config, batch=batch, capacity=capacity))
         if cache is not None:
+            if self.memory.mask.tensor is not None:
+                # Beside the keys that it speaks of, so that it follows them when rows are dropped.
+                cache.keep_cross(SOURCE_MASK, self.memory.mask.tensor, self.memory.mask.tensor)
             for layer, block in enumerate(decoder.blocks):
                 assert isinstance(block, Block)
                 assert block.cross_attention is not None
@@ -123,5 +129,9 @@ class BoundDecoder:
 
     def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
         """Tokens (B, T) to the logits (B, V) after the last; see `Transformer.forward` for `valid`."""
-        hidden = self.model.decode(tokens, self.memory, cache=cache, valid=valid)
+        memory = self.memory
+        kept = None if cache is None else cache.cross(SOURCE_MASK)
+        if kept is not None:
+            memory = Memory(states=memory.states, mask=AttentionMask(tensor=kept[0]))
+        hidden = self.model.decode(tokens, memory, cache=cache, valid=valid)
         return self.model.output.logits(hidden[:, -1])

@@ -1,4 +1,7 @@
-"""Cross-entropy of the next token."""
+"""Cross-entropy of the next token, with label smoothing and z-loss, over logits that exist.
+
+`models.chunked_loss` has the same over logits that never all do.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.chunked_loss import chunked_cross_entropy
+from models.config import ChunkedLogits, LossConfig, WholeLogits
+from models.embedding import OutputProjection
+
 IGNORED = -100
+PLAIN = LossConfig()
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
+def cross_entropy(
+    logits: Tensor, targets: Tensor, *, ignore_index: int = IGNORED, settings: LossConfig = PLAIN
+) -> Tensor:
     """Mean negative log-likelihood in nats over the targets that are not ignored; a scalar.
 
     Logits (..., V), targets (...). Summed in float32 at least, whatever the precision of the logits. With
@@ -17,5 +27,24 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, ignore_index: int = IGNORE
     """
     wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     flat = targets.reshape(-1)
-    total = F.cross_entropy(wide.reshape(flat.numel(), -1), flat, ignore_index=ignore_index, reduction="sum")
-    return total / (flat != ignore_index).sum().clamp(min=1)
+    rows = wide.reshape(flat.numel(), -1)
+    total = F.cross_entropy(
+        rows, flat, ignore_index=ignore_index, reduction="sum", label_smoothing=settings.label_smoothing
+    )
+    counted = flat != ignore_index
+    if settings.z_loss:
+        total = total + settings.z_loss * (rows.logsumexp(dim=-1).square() * counted).sum()
+    return total / counted.sum().clamp(min=1)
+
+
+def loss_of_hidden(
+    hidden: Tensor, output: OutputProjection, targets: Tensor, settings: LossConfig = PLAIN
+) -> Tensor:
+    """The same from the states (..., C) before the output projection: `loss_of_hidden(m.hidden(x), m.output, y)`."""
+    match settings.logits:
+        case WholeLogits():
+            return cross_entropy(output.logits(hidden), targets, settings=settings)
+        case ChunkedLogits(positions=positions):
+            return chunked_cross_entropy(
+                hidden, output, targets, settings=settings, positions=positions, ignore_index=IGNORED
+            )

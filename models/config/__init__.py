@@ -45,6 +45,11 @@ from models.config.initialisation import (
     TruncatedNormalInit,
     XavierInit,
 )
+from models.config.loss import (
+    ChunkedLogits,
+    LossConfig,
+    WholeLogits,
+)
 from models.config.model import (
     AnyModelConfig,
     Architecture,
@@ -89,6 +94,7 @@ __all__ = [
     "BlockCheckpointing",
     "CacheKind",
     "Checkpointing",
+    "ChunkedLogits",
     "Count",
     "Embedding",
     "EmbeddingScale",
@@ -104,6 +110,7 @@ __all__ = [
     "LeCunInit",
     "LearnedEmbedding",
     "LearnedPosition",
+    "LossConfig",
     "MaterialisedKernel",
     "ModelConfig",
     "NoCheckpointing",
@@ -127,6 +134,7 @@ __all__ = [
     "SinusoidalPosition",
     "SquaredXavierInit",
     "TruncatedNormalInit",
+    "WholeLogits",
     "XavierInit",
     "encoder_decoder_config",
     "model_config",

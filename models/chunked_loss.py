@@ -1,0 +1,132 @@
+"""Cross-entropy fused with the output projection, a chunk of positions at a time.
+
+A chunk's logits give its loss and, at once, its share of the gradients; then they are gone. N positions, C = d_model,
+V tokens. (The idea: Wijmans et al. 2024, §4; gradients taken in the forward pass as by Hsu et al. 2024, §3.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from models.config import LossConfig
+from models.embedding import OutputProjection
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Terms:
+    """What the loss of one position is made of; `count` is the number of positions that count."""
+
+    smoothing: float
+    z_loss: float
+    soft_cap: float | None
+    ignore_index: int
+    count: Tensor
+    positions: int
+
+
+def chunked_cross_entropy(
+    hidden: Tensor,
+    output: OutputProjection,
+    targets: Tensor,
+    *,
+    settings: LossConfig,
+    positions: int,
+    ignore_index: int,
+) -> Tensor:
+    """The mean of `models.loss.cross_entropy`, from states (..., C) and targets (...); differentiable once.
+
+    Summed in float32 at least. No more than `positions` rows of logits exist at a time.
+    """
+    flat = targets.reshape(-1)
+    rows = hidden.reshape(flat.numel(), -1)
+    if output.scale != 1.0:
+        rows = rows * output.scale
+    terms = _Terms(
+        smoothing=settings.label_smoothing,
+        z_loss=settings.z_loss,
+        soft_cap=output.soft_cap,
+        ignore_index=ignore_index,
+        count=(flat != ignore_index).sum().clamp(min=1),
+        positions=positions,
+    )
+    loss: Tensor = _ChunkedCrossEntropy.apply(rows, output.weight, output.bias, flat, terms)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, terms: _Terms
+    ) -> Tensor:
+        wanted = any(ctx.needs_input_grad)
+        by_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        by_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        by_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        total = torch.zeros((), dtype=wide, device=hidden.device)
+        for start in range(0, len(hidden), terms.positions):
+            chunk = slice(start, start + terms.positions)
+            logits = F.linear(hidden[chunk], weight, bias).to(wide)  # (n, V)
+            loss, by_logits = _loss_and_gradient(logits, targets[chunk], terms, gradient=wanted)
+            total += loss
+            if by_logits is None:
+                continue
+            by_logits = by_logits.to(hidden.dtype)
+            if by_hidden is not None:
+                torch.mm(by_logits, weight.to(hidden.dtype), out=by_hidden[chunk])
+            if by_weight is not None:
+                _add_product(by_weight, by_logits, hidden[chunk])
+            if by_bias is not None:
+                by_bias += by_logits.sum(dim=0)
+        ctx.save_for_backward(by_hidden, by_weight, by_bias)
+        return total / terms.count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = (None if kept is None else kept * grad.to(kept.dtype) for kept in ctx.saved_tensors)
+        return (*gradients, None, None)
+
+
+def _loss_and_gradient(
+    logits: Tensor, targets: Tensor, terms: _Terms, *, gradient: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Summed loss of logits (n, V), which are overwritten, and the gradient of the mean by what the projection gave."""
+    counted = targets != terms.ignore_index  # (n,)
+    chosen = torch.where(counted, targets, 0)[:, None]  # (n, 1)
+    squeezed = None
+    if terms.soft_cap is not None:
+        squeezed = torch.tanh(logits / terms.soft_cap)
+        logits = squeezed * terms.soft_cap
+    log_z = logits.logsumexp(dim=-1)  # (n,)
+    loss = log_z - (1 - terms.smoothing) * logits.gather(1, chosen)[:, 0]
+    if terms.smoothing:
+        loss = loss - terms.smoothing * logits.mean(dim=-1)
+    if terms.z_loss:
+        loss = loss + terms.z_loss * log_z.square()
+    total = (loss * counted).sum()
+    if not gradient:
+        return total, None
+    weight = counted.to(logits.dtype) / terms.count  # (n,)
+    by_logits = logits.sub_(log_z[:, None]).exp_()
+    by_logits *= (weight * (1 + 2 * terms.z_loss * log_z))[:, None]
+    if terms.smoothing:
+        by_logits -= (weight * (terms.smoothing / logits.shape[1]))[:, None]
+    by_logits.scatter_add_(1, chosen, ((terms.smoothing - 1) * weight)[:, None].to(by_logits.dtype))
+    if squeezed is not None:
+        by_logits *= 1 - squeezed.square()
+    return total, by_logits
+
+
+def _add_product(total: Tensor, by_logits: Tensor, hidden: Tensor) -> None:
+    """total (V, C) += by_logitsᵀ · hidden, without a second (V, C) where the precisions agree."""
+    if total.dtype == hidden.dtype:
+        total.addmm_(by_logits.T, hidden)
+    else:
+        total += by_logits.T @ hidden

@@ -1,0 +1,33 @@
+"""What a model is trained to make small, and how it is computed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.config.base import Count, Frozen, Probability
+
+
+class WholeLogits(Frozen):
+    """All logits at once: the reference."""
+
+    kind: Literal["whole"] = "whole"
+
+
+class ChunkedLogits(Frozen):
+    """Logits of so many positions at a time, their gradients taken on the spot: a long batch's never all exist."""
+
+    kind: Literal["chunked"] = "chunked"
+    positions: Count = 512
+
+
+class LossConfig(Frozen):
+    """Cross-entropy with a share of the target spread over the vocabulary (Szegedy et al. 2016, §7).
+
+    `z_loss` times the squared log of the softmax's denominator is added (Chowdhery et al. 2022, §5).
+    """
+
+    label_smoothing: Probability = 0.0
+    z_loss: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    logits: Annotated[WholeLogits | ChunkedLogits, Field(discriminator="kind")] = WholeLogits()
