@@ -1,0 +1,65 @@
+"""Qwen3 (Yang et al. 2025): LLaMA with the queries and keys of each head normalised before they are turned."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.models.references.decoder_parity import VOCAB_SIZE, DecoderPair, DecoderParity, empty_decoder
+from tests.models.references.reference import copy_weights, random_reference
+
+transformers = pytest.importorskip("transformers", reason="the references are models of transformers")
+
+NAMES = {
+    "embedding": "model.embed_tokens",
+    "blocks.*.attention_norm": "model.layers.*.input_layernorm",
+    "blocks.*.attention.q": "model.layers.*.self_attn.q_proj",
+    "blocks.*.attention.k": "model.layers.*.self_attn.k_proj",
+    "blocks.*.attention.v": "model.layers.*.self_attn.v_proj",
+    "blocks.*.attention.qk_norm.q": "model.layers.*.self_attn.q_norm",
+    "blocks.*.attention.qk_norm.k": "model.layers.*.self_attn.k_norm",
+    "blocks.*.attention.out": "model.layers.*.self_attn.o_proj",
+    "blocks.*.feedforward_norm": "model.layers.*.post_attention_layernorm",
+    "blocks.*.feedforward.gate": "model.layers.*.mlp.gate_proj",
+    "blocks.*.feedforward.up": "model.layers.*.mlp.up_proj",
+    "blocks.*.feedforward.down": "model.layers.*.mlp.down_proj",
+    "final_norm": "model.norm",
+    "unembedding": "lm_head",
+}
+
+
+@pytest.fixture(scope="module")
+def pair() -> DecoderPair:
+    config = transformers.Qwen3Config(
+        vocab_size=VOCAB_SIZE,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=48,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        tie_word_embeddings=False,
+        attn_implementation="eager",
+    )
+    reference = random_reference(transformers.Qwen3ForCausalLM, config, seed=3)
+    ours = empty_decoder(
+        position={"kind": "rotary", "base": 1e6},
+        norm={"kind": "rmsnorm"},
+        attention={
+            "n_kv_heads": 2,
+            "head_width": 8,
+            "qkv_bias": False,
+            "out_bias": False,
+            "qk_norm": {"norm": {"kind": "rmsnorm"}},
+        },
+        feedforward={"kind": "gated"},
+        activation="silu",
+        tie_embeddings=False,
+    )
+    copy_weights(ours, reference.state_dict(), NAMES)
+    return DecoderPair(ours=ours, reference=reference)
+
+
+class TestQwen3(DecoderParity):
+    """The same weights, the same numbers."""
