@@ -5,9 +5,10 @@
     │   ├── StudyError                2  a study file, with file, line and column
     │   ├── CorpusError               2  a corpus: unknown, unavailable, damaged
     │   └── StoreError                2  a results database: unreadable, of another kind, of a newer version
-    └── TrialError                    1  trials failed or an invariant broke; what was measured is kept
+    ├── TrialError                    3  some trials failed; the rest is there, and the reasons are told
+    └── InvalidError                  5  finished, but a broken invariant or undeclared difference made verdicts invalid
 
-0 is success, 1 is "it ran, and something in it failed", 130 an interruption from the keyboard.
+0 is success, 130 an interruption from the keyboard.
 """
 
 from __future__ import annotations
@@ -64,7 +65,11 @@ class StoreError(InputError):
 
 
 class TrialError(HarnessError):
-    exit_code = 1
+    exit_code = 3
+
+
+class InvalidError(HarnessError):
+    exit_code = 5
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -8,6 +8,7 @@ from harness.errors import (
     CorpusError,
     HarnessError,
     InputError,
+    InvalidError,
     Location,
     StoreError,
     StudyError,
@@ -24,7 +25,8 @@ from harness.errors import (
         (StudyError, 2),
         (CorpusError, 2),
         (StoreError, 2),
-        (TrialError, 1),
+        (TrialError, 3),
+        (InvalidError, 5),
     ],
 )
 def test_exit_codes(kind: type[HarnessError], code: int) -> None:

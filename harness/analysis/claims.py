@@ -8,7 +8,7 @@ from harness.analysis.cells import IncomparableError
 from harness.analysis.contrasts import Named, margin_of
 from harness.analysis.evidence import Evidence, Finding, arm_of, condition_of
 from harness.analysis.exact_claims import settle_formula, settle_holds
-from harness.analysis.results import ClaimVerdict, Contrast, SettledClaim
+from harness.analysis.results import ClaimVerdict, Contrast, Numbers, SettledClaim
 from harness.analysis.wording import count, exp, figure, interval, times, where, words
 from harness.config import canonical_json
 from harness.metrics import metric
@@ -94,6 +94,7 @@ def _ratio(claim: RatioClaim, arm: Combination, evidence: Evidence) -> Finding:
     return Finding(
         verdict=verdict, effect=times(contrast.ratio), interval=interval(contrast.low, contrast.high), claimed=_claimed(claim),
         n=contrast.n, sentence=f"{_HERE} {measured}: {position}.",
+        numbers=Numbers(effect=contrast.ratio, low=contrast.low, high=contrast.high, claimed=claim.ratio),
     )  # fmt: skip
 
 
@@ -157,6 +158,7 @@ def _trend(claim: TrendClaim, arm: Combination, evidence: Evidence) -> Finding:
         verdict=verdict, effect=growth, interval=interval(low, high), claimed=claim.trend, n=slope.n,
         sentence=f"{_HERE} the ratio of {record.label}, {arm.name} to the baseline, is {steps} {over}; it changes by {growth} "
         f"(95 % interval {interval(low, high)}, {count(slope.n, record.paired_over[:-1])}): {told}.",
+        numbers=Numbers(effect=exp(sign * slope.estimate), low=low, high=high),
     )  # fmt: skip
 
 

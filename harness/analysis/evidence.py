@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.analysis.cells import Cells
 from harness.analysis.frames import RunFrames
-from harness.analysis.results import ClaimVerdict, Contrast
+from harness.analysis.results import ClaimVerdict, Contrast, Numbers
 from harness.study.arms import Combination
 from harness.study.claim import Scalar
 from harness.study.load import LoadedStudy
@@ -24,6 +24,7 @@ class Finding:
     claimed: str = "–"
     n: int = 0
     sentence: str
+    numbers: Numbers = field(default_factory=Numbers)
 
 
 @dataclass(frozen=True, kw_only=True)

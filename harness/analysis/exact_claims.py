@@ -7,7 +7,7 @@ import math
 from harness.analysis.cells import Cells
 from harness.analysis.contrasts import margin_of
 from harness.analysis.evidence import Evidence, Finding
-from harness.analysis.results import CheckRow
+from harness.analysis.results import CheckRow, Numbers
 from harness.analysis.validity import describe
 from harness.analysis.wording import count
 from harness.config import canonical_json
@@ -28,6 +28,7 @@ def settle_holds(claim: HoldsClaim, evidence: Evidence) -> Finding:
         claimed="no difference", n=len(checks),
         sentence=f"{claim.holds} holds in {_all(len(checks), 'check')} ({count(compared, 'comparison')}, "
         f"the closest to its limit: {describe(worst)}){_same_outputs(evidence)}.",
+        numbers=Numbers(effect=worst.deviation, claimed=0.0),
     )  # fmt: skip
 
 
@@ -77,6 +78,7 @@ def settle_formula(claim: FormulaClaim, evidence: Evidence) -> Finding:
         interval="counted exactly" if record.family == "bytes" else "–", claimed=formula.label, n=len(pairs),
         sentence=f"{_capital(record.label)}: {relation} the closed form in {good:,} of {count(len(pairs), 'trial')}, "
         f"{_span(record, min(sizes), max(sizes))}{_grid(claim.also_holds, evidence)}.",
+        numbers=Numbers(effect=_off(*worst), claimed=0.0),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Verdict = Literal["invalid", "identical", "equivalent", "better", "worse", "undecided"]
 ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
@@ -42,6 +42,16 @@ class Contrast:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """A claim's effect with its 95 % interval and the claimed figure: ratios, or a factor a doubling; None where there is none."""
+
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    claimed: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SettledClaim:
     """A claim and what became of it. `effect`, `interval` and `claimed` are written for people; `sentence` says it in words."""
 
@@ -54,6 +64,20 @@ class SettledClaim:
     claimed: str
     n: int
     sentence: str
+    numbers: Numbers = Numbers()
+
+    def row(self) -> dict[str, Any]:
+        """The claim as data."""
+        return {
+            "id": self.id,
+            "verdict": self.verdict,
+            "effect": self.numbers.effect,
+            "low": self.numbers.low,
+            "high": self.numbers.high,
+            "n": self.n,
+            "claimed": self.numbers.claimed,
+            "reason": self.sentence,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

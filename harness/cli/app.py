@@ -1,20 +1,26 @@
-"""The commands. Exit codes: 0 done; 1 it ran, and something in it failed; 2 bad input; 70 a fault of the harness; 130 interrupted."""
+"""The commands.
+
+Exit codes: 0 finished; 2 bad input, nothing written; 3 some trials failed; 5 finished, but something made verdicts invalid;
+70 a fault of the harness; 130 interrupted.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import data
 from harness.cli.console import Json, Output, Quiet, Verbose, command
 
-DATABASE = "harness.sqlite"
+if TYPE_CHECKING:
+    from harness.experiment import Place
 
 app = typer.Typer(
     help="Declared studies of transformer techniques: invariants first, paired measurements, verdicts with intervals.",
-    epilog="Exit codes: 0 done, 1 something in a run failed, 2 bad input, 70 a fault of the harness, 130 interrupted.",
+    epilog="Exit codes: 0 finished, 2 bad input, 3 some trials failed, 5 verdicts are invalid, 70 a fault of the harness, "
+    "130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -25,14 +31,22 @@ app.add_typer(data.app, name="data")
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study's YAML file, or the name of one in studies/.")
 ]
-Scale = Annotated[str, typer.Option(help="Which of the study's scales.")]
+Scale = Annotated[
+    str | None, typer.Option(help="Which of the study's scales; by default gpu where there is one, else cpu.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Another setting of the study, design.rounds=20; repeatable."
+    ),
+]
 Results = Annotated[
     Path, typer.Option(help="Folder of the results database and the checkpoints.", envvar="HARNESS_RESULTS")
 ]
 Store = Annotated[
     str | None,
     typer.Option(
-        help="Results database, a file or a URL, if not harness.sqlite in the folder.", envvar="HARNESS_STORE"
+        help="Results database, a file or a URL, if not harness.db in that folder.", envvar="HARNESS_STORE"
     ),
 ]
 Reports = Annotated[Path, typer.Option(help="Folder of the reports.", envvar="HARNESS_REPORTS")]
@@ -41,31 +55,40 @@ Plant = Annotated[
     str | None, typer.Option(metavar="INVARIANT/BUG", help="Plant a bug, to see that the study finds it.")
 ]
 
+RESULTS, REPORTS = Path("results"), Path("reports")
+
+
+def _place(results: Path, store: str | None, reports: Path = REPORTS) -> Place:
+    from harness.experiment import Place
+
+    return Place(results=results, store=store, reports=reports)
+
 
 @app.command()
 @command
 def run(
     study: StudyArgument,
     *,
-    scale: Scale = "cpu",
-    results: Results = Path("results"),
+    scale: Scale = None,
+    settings: Settings = None,
+    results: Results = RESULTS,
     store: Store = None,
-    reports: Reports = Path("reports"),
+    reports: Reports = REPORTS,
     device: Device = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Start another run, though one is there.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Print the verdicts alone.")] = False,
     plant: Plant = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Run what a study still lacks, and write its report."""
-    from harness.cli.running import RunRequest, run_study
+    from harness.cli.running import run_study
+    from harness.experiment import load
 
-    request = RunRequest(
-        study=study, scale=scale, results=results, store=store or str(results / DATABASE), reports=reports,
-        device=device, fresh=fresh, plant=plant,
-    )  # fmt: skip
-    run_study(request, Output(json=json, quiet=quiet, verbose=verbose))
+    place = _place(results, store, reports)
+    experiment = load(study, scale=scale, settings=settings or (), device=device, place=place, plant=plant)
+    run_study(experiment, Output(json=json, quiet=quiet, verbose=verbose), fresh=fresh, report=not no_report)
 
 
 @app.command()
@@ -73,27 +96,24 @@ def run(
 def report(
     study: StudyArgument,
     *,
-    scale: Scale = "cpu",
-    results: Results = Path("results"),
+    scale: Scale = None,
+    settings: Settings = None,
+    results: Results = RESULTS,
     store: Store = None,
-    reports: Reports = Path("reports"),
+    reports: Reports = REPORTS,
     plant: Plant = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Write the report of a study's newest run again, from the store."""
-    from harness.cli.running import RunRequest, report_study
+    from harness.cli.running import tell
+    from harness.experiment import load
 
-    request = RunRequest(
-        study=study,
-        scale=scale,
-        results=results,
-        store=store or str(results / DATABASE),
-        reports=reports,
-        plant=plant,
+    experiment = load(
+        study, scale=scale, settings=settings or (), place=_place(results, store, reports), plant=plant
     )
-    report_study(request, Output(json=json, quiet=quiet, verbose=verbose))
+    tell(experiment, Output(json=json, quiet=quiet, verbose=verbose), report=True)
 
 
 @app.command()
@@ -101,25 +121,47 @@ def report(
 def export(
     study: StudyArgument,
     *,
-    scale: Scale = "cpu",
-    results: Results = Path("results"),
+    format: Annotated[
+        str, typer.Option(help="csv or parquet: every raw sample; markdown or latex: the comparison.")
+    ] = "csv",
+    output: Annotated[Path | None, typer.Option(help="File to write; standard output without it.")] = None,
+    scale: Scale = None,
+    settings: Settings = None,
+    results: Results = RESULTS,
     store: Store = None,
     plant: Plant = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print every raw sample of a study's newest run as CSV, one row each."""
-    from harness.cli.running import RunRequest, export_study
+    """Write out a study's newest run: raw samples, or the comparison table."""
+    from harness.cli.running import export_study
+    from harness.experiment import load
 
-    request = RunRequest(
-        study=study,
-        scale=scale,
-        results=results,
-        store=store or str(results / DATABASE),
-        reports=results,
-        plant=plant,
-    )
-    export_study(request, Output(quiet=quiet, verbose=verbose))
+    experiment = load(study, scale=scale, settings=settings or (), place=_place(results, store), plant=plant)
+    export_study(experiment, format, output, Output(quiet=quiet, verbose=verbose))
+
+
+@app.command()
+@command
+def show(
+    what: Annotated[str, typer.Argument(metavar="STUDY|TRIAL", help="A study, or a trial's id.")],
+    *,
+    scale: Scale = None,
+    settings: Settings = None,
+    results: Results = RESULTS,
+    store: Store = None,
+    plant: Plant = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the trials and claims of a study's newest run, or everything about one trial."""
+    from harness.cli.showing import show_study, show_trial
+    from harness.experiment import load
+
+    shown, place = Output(json=json, quiet=quiet, verbose=verbose), _place(results, store)
+    if not show_trial(what, place, shown):
+        show_study(load(what, scale=scale, settings=settings or (), place=place, plant=plant), shown)
 
 
 @app.command()
@@ -127,15 +169,20 @@ def export(
 def plan(
     study: StudyArgument,
     *,
-    scale: Scale = "cpu",
+    scale: Scale = None,
+    settings: Settings = None,
+    results: Results = RESULTS,
+    store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show what a study would run, in order, and what its design can see."""
+    """Show what a study would run, in order, how long that takes, and what its design can see."""
     from harness.cli.planning import show_plan
+    from harness.experiment import load
 
-    show_plan(study, scale, Output(json=json, quiet=quiet, verbose=verbose))
+    experiment = load(study, scale=scale, settings=settings or (), place=_place(results, store))
+    show_plan(experiment, Output(json=json, quiet=quiet, verbose=verbose))
 
 
 @app.command("list")
@@ -143,7 +190,7 @@ def plan(
 def list_studies(
     *,
     folder: Annotated[Path, typer.Option(help="Folder of the studies.")] = Path("studies"),
-    results: Results = Path("results"),
+    results: Results = RESULTS,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -152,7 +199,24 @@ def list_studies(
     """List the studies, and the newest run of each."""
     from harness.cli.planning import show_studies
 
-    show_studies(folder, store or results / DATABASE, Output(json=json, quiet=quiet, verbose=verbose))
+    show_studies(folder, _place(results, store), Output(json=json, quiet=quiet, verbose=verbose))
+
+
+@app.command()
+@command
+def new(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The study's name: letters, digits, underscores.")
+    ],
+    *,
+    folder: Annotated[Path, typer.Option(help="Folder of the studies.")] = Path("studies"),
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a commented study to start from."""
+    from harness.cli.planning import new_study
+
+    new_study(name, folder, Output(quiet=quiet, verbose=verbose))
 
 
 @app.command()

@@ -49,9 +49,10 @@ def fetch(
     verbose: Verbose = False,
 ) -> None:
     """Bring a corpus, or all that a study needs, into the cache: for machines whose compute nodes have no network."""
-    from harness.cli.corpora import bring, corpora_of_study
+    from harness.cli.running import Shown
     from harness.data.registry import NamedCorpus
     from harness.errors import InputError
+    from harness.experiment.corpora import bring, corpora_of_study
 
     output = Output(json=json, quiet=quiet, verbose=verbose)
     if (name is None) == (study is None):
@@ -60,7 +61,7 @@ def fetch(
         )
     wanted = [NamedCorpus(name=_known(name))] if name is not None else corpora_of_study(str(study))
     with output.progress() as progress:
-        rows = bring(wanted, progress)
+        rows = bring(wanted, Shown(output, progress).fetching)
     output.table(rows, ["corpus", "path"])
 
 

@@ -1,25 +1,31 @@
-"""`harness plan` and `harness list`: what would run, and what there is."""
+"""`harness plan`, `list` and `new`: what would run, what there is, and a study to start from."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from harness.cli.console import Output
-from harness.cli.studies import find_study
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError
+from harness.experiment import Experiment, Place
+from harness.experiment.estimate import estimate
 from harness.invariants.registry import find_invariant
-from harness.metrics import DEFAULT_MARGINS, metric
+from harness.metrics import DEFAULT_MARGINS, format_seconds, metric
 from harness.statistics import largest_family, smallest_detectable
+from harness.study.arms import Combination
 from harness.study.load import LoadedStudy, load_study, scales
 from harness.study.plan import plan
 
 
-def show_plan(name: str, scale: str, output: Output) -> None:
-    """Every trial in its order, and the smallest effect that the design can see."""
-    loaded = load_study(find_study(name), scale)
+def show_plan(experiment: Experiment, output: Output) -> None:
+    """Every trial in its order; what arms, conditions and time there are, and the smallest effect that the design can see."""
+    loaded = experiment.loaded
     planned = plan(loaded)
-    rows: list[dict[str, Any]] = [
+    needed = estimate(planned, loaded.study.study, experiment.place)
+    trials: list[dict[str, Any]] = [
         {
             "position": position,
             "purpose": spec.purpose,
@@ -29,39 +35,86 @@ def show_plan(name: str, scale: str, output: Output) -> None:
         }
         for position, spec in enumerate(planned.trials)
     ]
+    arms = [{"arm": arm.name, "differs_in": differences(loaded, arm)} for arm in loaded.arms]
     if output.json:
         output.data(
-            {"study": loaded.study.study, "scale": scale, "digest": loaded.study.digest, "trials": rows}
+            {
+                "study": loaded.study.study,
+                "scale": loaded.scale,
+                "digest": loaded.study.digest,
+                "arms": arms,
+                "conditions": [condition.names for condition in loaded.conditions],
+                "estimate": {"seconds": needed.seconds, "source": needed.source},
+                "trials": trials,
+            }
         )
         return
-    output.table(rows, ["position", "purpose", "round", "trial", "id"])
+    output.table(trials, ["position", "purpose", "round", "trial", "id"])
     for line in _about(loaded):
         output.note(line)
+    output.note(f"{len(trials)} trials, about {_minutes(needed.seconds)} ({needed.source})")
 
 
-def _about(loaded: LoadedStudy) -> list[str]:
+def differences(loaded: LoadedStudy, arm: Combination) -> dict[str, list[Any]]:
+    """What an arm is set to do differently from the baseline: path → [baseline's value, its own], over all conditions."""
+    found: dict[str, list[Any]] = {}
+    for condition in loaded.conditions:
+        base, own = (
+            dict(_leaves(loaded.tasks[name, condition.name].plain()))
+            for name in (loaded.baseline.name, arm.name)
+        )
+        for path in sorted({*base, *own}):
+            if base.get(path) != own.get(path):
+                found.setdefault(path, [base.get(path), own.get(path)])
+    return found
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else key)
+    else:
+        yield path, value
+
+
+def _about(loaded: LoadedStudy) -> Iterator[str]:
     study, rounds = loaded.study, loaded.study.design.rounds
     record = metric(study.primary)
     margin = study.margins.get(record.name, study.margins.get(record.family, DEFAULT_MARGINS[record.family]))
-    lines = [f"{study.study}: {study.question}"]
-    lines += [f"invariant {name}: {find_invariant(name).statement}" for name in study.invariants]
+    yield f"{study.study}: {study.question}"
+    yield f"arms: {loaded.baseline.name} (baseline)"
+    for arm in loaded.arms[1:]:
+        changes = [f"{path} {base!r} → {own!r}" for path, (base, own) in differences(loaded, arm).items()]
+        yield f"arms: {arm.name}: " + ", ".join(changes)
+    yield "conditions: " + (
+        "; ".join(condition.name for condition in loaded.conditions if condition.name) or "one"
+    )
+    if study.parity.differ:
+        yield "arms may differ in: " + ", ".join(study.parity.differ)
+    for name in study.invariants:
+        yield f"invariant {name}: {find_invariant(name).statement}"
     if study.design.exploratory:
-        lines.append("exploratory: effects, no verdicts")
+        yield "exploratory: effects, no verdicts"
     family = (len(loaded.arms) - 1) * len(loaded.conditions)
-    lines.append(
-        f"{rounds} rounds can reject in families of at most {largest_family(rounds)} contrasts; the table of {record.name} has {family}"
+    yield (
+        f"{rounds} rounds can reject in families of at most {largest_family(rounds)} contrasts; "
+        f"{record.name} has {family}"
     )
-    seen = [(spread, smallest_detectable(rounds, spread)) for spread in (0.02, 0.05, 0.2)]
-    lines.append(
-        f"smallest ratio of {record.name} that is seen 4 times in 5 (margin {margin:.0%}), if rounds scatter by "
-        + ", ".join(f"{spread:.0%}: {effect:.1%}" for spread, effect in seen)
-    )
-    return lines
+    if rounds >= 6:
+        seen = [(spread, smallest_detectable(rounds, spread)) for spread in (0.02, 0.05, 0.2)]
+        yield (
+            f"smallest change of {record.name} that is seen 4 times in 5 (margin {margin:.0%}): "
+            + ", ".join(f"{effect:.1%} if rounds scatter by {spread:.0%}" for spread, effect in seen)
+        )
 
 
-def show_studies(folder: Path, database: str | Path, output: Output) -> None:
+def _minutes(seconds: float) -> str:
+    return format_seconds(seconds) if seconds < 100 else f"{seconds / 60:.0f} minutes"
+
+
+def show_studies(folder: Path, place: Place, output: Output) -> None:
     """One line a study: its question, scales, and newest run; a study that cannot be read says why."""
-    newest = _newest_runs(database)
+    newest = _newest_runs(place)
     rows = []
     for path in sorted(folder.glob("*.yaml")):
         row: dict[str, Any] = {
@@ -81,13 +134,37 @@ def show_studies(folder: Path, database: str | Path, output: Output) -> None:
     output.table(rows, ["study", "question", "scales", "newest_run", *(["problem"] if problems else [])])
 
 
-def _newest_runs(database: str | Path) -> dict[str, str]:
-    from harness.cli.results import store_exists
-
-    if not store_exists(str(database)):
-        return {}
+def _newest_runs(place: Place) -> dict[str, str]:
     from harness.store.store import open_store
 
-    with open_store(database) as store:
+    if not place.has_store():
+        return {}
+    with open_store(place.location) as store:
         runs = sorted(store.runs(), key=lambda run: run.created_at)
     return {run.study: f"{run.created_at[:16]} {run.scale}" for run in runs}
+
+
+def new_study(name: str, folder: Path, output: Output) -> None:
+    """Write `folder/NAME.yaml`, and the recipe that it uses where there is none. Nothing that is there is overwritten."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
+        raise InputError(
+            f"{name!r} is no name of a study", hint="small letters, digits and underscores, as in my_study"
+        )
+    source = files("harness.study") / "template"
+    wanted = {folder / f"{name}.yaml": "study.yaml", folder / "recipes" / "lm-tiny.yaml": "recipe.yaml"}
+    study = next(iter(wanted))
+    if study.exists():
+        raise InputError(f"{study} is there already", hint="choose another name")
+    for path, template in wanted.items():
+        if path.exists():
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(
+                (source / template).read_text(encoding="utf-8").replace("NAME", name), encoding="utf-8"
+            )
+        except OSError as error:
+            raise InputError(
+                f"cannot write {path}: {error.strerror}", hint="choose another folder"
+            ) from error
+    output.line(str(study))

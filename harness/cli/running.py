@@ -1,176 +1,49 @@
-"""`harness run` and `harness report`: everything that they need is brought together here."""
+"""`harness run`, `report`, `export` and `show`: an experiment, and what is told of it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import Output, Progress
-from harness.cli.corpora import bring, corpora_of
-from harness.cli.results import store_exists
-from harness.cli.studies import find_study
-from harness.errors import InputError, TrialError, did_you_mean
-from harness.run.backends.local import WORKER_VARIABLES
-from harness.run.runner import Driver, Setting, check_plant, newest_run
-from harness.store.engine import parse_location
-from harness.store.store import open_store
-from harness.study.load import LoadedStudy, load_study
-from harness.telemetry.code import code_digest
-from harness.telemetry.environment import Environment, environment
+from harness.errors import InputError, InvalidError, TrialError, did_you_mean
+from harness.experiment import Experiment, Watch
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.report.inputs import ReportInput
     from harness.run.backends.base import Finished
     from harness.store.rows import Run
-    from harness.store.store import Store
     from harness.study.trial import TrialSpec
 
-
-@dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """What the command line asked for."""
-
-    study: str
-    scale: str
-    results: Path
-    store: str
-    reports: Path
-    device: str = "auto"
-    fresh: bool = False
-    plant: str | None = None
+FORMATS = ("csv", "parquet", "markdown", "latex")
 
 
-def run_study(request: RunRequest, output: Output) -> None:
-    """Run what is missing and write the report. Raises TrialError, after that, if something in the run failed."""
-    from harness.run.backends.local import LocalBackend
-    from harness.telemetry.nvml import NvmlReader
-
-    loaded = load_study(find_study(request.study), request.scale)
-    if request.plant is not None:
-        check_plant(loaded, request.plant)
-    parse_location(request.store)
-    here = _environment()
-    gpu = _gpu(request.device, here)
-    for folder in (request.results, request.reports):
-        _check_writable(folder)
+def run_study(experiment: Experiment, output: Output, *, fresh: bool, report: bool) -> None:
+    """Run what is missing and write the report. Raises TrialError or InvalidError, after that, where something does not count."""
     with output.progress() as progress:
-        bring(corpora_of(loaded), progress)
-    setting = _setting(request, loaded, here, gpu)
-    with open_store(request.store) as store:
-        with output.progress() as progress, NvmlReader() as nvml, LocalBackend(nvml=nvml) as backend:
-            listener = _Listener(output, progress)
-            run = Driver(loaded, setting, store=store, backend=backend, listener=listener).run()
-        _write(store, loaded, run, request, output)
+        experiment.run(fresh=fresh, watch=Shown(output, progress))
+    tell(experiment, output, report=report)
 
 
-def report_study(request: RunRequest, output: Output) -> None:
-    """Write the report of the newest run of a study as it is written now."""
-    loaded = load_study(find_study(request.study), request.scale)
-    _check_writable(request.reports)
-    with _newest(request, loaded) as (store, run):
-        _write(store, loaded, run, request, output)
+def tell(experiment: Experiment, output: Output, *, report: bool) -> None:
+    """The verdicts, and the report where it is wanted."""
+    found = experiment.findings()
+    path = experiment.report(found) if report else None
+    _print(found, path, output)
+    see = f"see {path}" if path else None
+    for problems, kind in ((found.run.failed, TrialError), (_invalid(found), InvalidError)):
+        if problems:
+            count = f"{len(problems)} things do not count, first: " if len(problems) > 1 else ""
+            raise kind(f"{count}{problems[0]}", hint=see)
 
 
-def export_study(request: RunRequest, output: Output) -> None:
-    """Print the raw samples of the newest run of a study as it is written now."""
-    from harness.analysis.frames import run_frames
-
-    loaded = load_study(find_study(request.study), request.scale)
-    with _newest(request, loaded) as (store, run):
-        frame = run_frames(store, run).samples
-    output.line(frame.to_csv(index=False).rstrip("\n"))
+def _invalid(found: ReportInput) -> list[str]:
+    return [f"{arm}: {reason}" for arm, reason in found.analysis.invalid.items()]
 
 
-@contextmanager
-def _newest(request: RunRequest, loaded: LoadedStudy) -> Iterator[tuple[Store, Run]]:
-    """The store, open, and the newest run in it. Raises InputError where there is none, and makes none."""
-    if not store_exists(request.store):
-        raise InputError(
-            f"there are no results at {request.store}",
-            hint=f"harness run {loaded.path} --scale {request.scale}",
-        )
-    with open_store(request.store) as store:
-        yield store, newest_run(store, loaded, _setting(request, loaded, _environment(), gpu=None))
-
-
-def _environment() -> Environment:
-    """That of the workers."""
-    found = environment()
-    return found.model_copy(update={"variables": {**WORKER_VARIABLES, **found.variables}})
-
-
-def _setting(request: RunRequest, loaded: LoadedStudy, here: Environment, gpu: str | None) -> Setting:
-    from harness.data.corpus import load_corpus
-
-    return Setting(
-        results=request.results,
-        environment=here,
-        code=code_digest(),
-        corpora=tuple(load_corpus(reference).digest for reference in corpora_of(loaded)),
-        gpu=gpu,
-        plant=request.plant,
-        fresh=request.fresh,
-    )
-
-
-def _gpu(device: str, here: Environment) -> str | None:
-    uuids = [gpu.uuid for gpu in here.gpus]
-    if device == "cpu" or (device == "auto" and not uuids):
-        return None
-    if device == "auto":
-        return uuids[0]
-    if device not in uuids:
-        raise InputError(f"no device {device!r}", hint=did_you_mean(device, ["auto", "cpu", *uuids]))
-    return device
-
-
-def _check_writable(folder: Path) -> None:
-    """InputError where nothing could be written in the folder, or it could not be made; nothing is made here."""
-    nearest = folder.absolute()
-    while not os.path.lexists(nearest):
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise InputError(f"cannot write in {folder}: {nearest} is not a folder", hint="choose another folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InputError(
-            f"cannot write in {folder}: permission denied", hint="choose another folder or change its rights"
-        )
-
-
-def _write(store: Store, loaded: LoadedStudy, run: Run, request: RunRequest, output: Output) -> None:
-    from harness.report.build import write_report
-    from harness.report.source import report_input
-
-    found = report_input(store, loaded, run)
-    name = loaded.study.study if loaded.scale == "cpu" else f"{loaded.study.study}.{loaded.scale}"
-    path = request.reports / (f"{name}.planted.html" if request.plant else f"{name}.html")
-    request.reports.mkdir(parents=True, exist_ok=True)
-    write_report(found, path)
-    _tell(found, path, output)
-    problems = [
-        *found.run.failed,  # first, as an arm may be invalid because of them
-        *_diverged(store, run),
-        *(f"{arm}: {reason}" for arm, reason in found.analysis.invalid.items()),
-    ]
-    if problems:
-        count = f"{len(problems)} things do not count, first: " if len(problems) > 1 else ""
-        raise TrialError(f"{count}{problems[0]}", hint=f"see {path}")
-
-
-def _diverged(store: Store, run: Run) -> list[str]:
-    """Trainings that the study needs a model from and that gave none: data, but not for this study."""
-    return [
-        f"train seed {row.seed} diverged after {row.spent['updates']:g} updates, so there is no model to measure"
-        for row in store.trials(run)
-        if row.purpose == "train" and row.notes.get("diverged")
-    ]
-
-
-def _tell(found: ReportInput, path: Path, output: Output) -> None:
+def _print(found: ReportInput, path: Path | None, output: Output) -> None:
     claims: list[dict[str, Any]] = [asdict(claim) for claim in found.analysis.claims]
     if output.json:
         output.data(
@@ -179,30 +52,68 @@ def _tell(found: ReportInput, path: Path, output: Output) -> None:
                 "scale": found.run.scale,
                 "run": found.run.id,
                 "answer": found.analysis.answer,
-                "claims": claims,
+                "claims": [claim.row() for claim in found.analysis.claims],
                 "invalid": found.analysis.invalid,
                 "failed": found.run.failed,
                 "finished": found.run.finished_trials,
                 "expected": found.run.expected_trials,
-                "report": str(path),
+                "report": str(path) if path else None,
             }
         )
         return
     if not output.quiet:
         output.line(found.loaded.study.question)
         output.line(found.analysis.answer)
-        output.table(
-            [{"claim": claim["id"], **claim} for claim in claims],
-            ["claim", "verdict", "effect", "interval", "claimed", "n"],
-        )
-    output.line(f"report: {path}")
+        rows = [{"claim": claim["id"], **claim} for claim in claims]
+        output.table(rows, ["claim", "verdict", "effect", "interval", "claimed", "n"])
+    if path is not None:
+        output.line(f"report: {path}")
 
 
-class _Listener:
+def export_study(experiment: Experiment, form: str, file: Path | None, output: Output) -> None:
+    """Raw samples as CSV or Parquet, or the comparison table as Markdown or LaTeX; to a file, or to standard output."""
+    from harness.cli.tables import latex_table, markdown_table
+
+    if form not in FORMATS:
+        raise InputError(f"no format {form!r}", hint=did_you_mean(form, FORMATS))
+    if form == "parquet":
+        _write_parquet(experiment, file)
+        return
+    if form == "csv":
+        text = experiment.frame().to_csv(index=False)
+    else:
+        text = (markdown_table if form == "markdown" else latex_table)(experiment.analysis())
+    if file is None:
+        output.line(text.rstrip("\n"))
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _write_parquet(experiment: Experiment, file: Path | None) -> None:
+    if file is None:
+        raise InputError("Parquet goes to a file", hint="name one with --output")
+    try:
+        experiment.frame().to_parquet(file, index=False)
+    except ImportError as error:
+        raise InputError("Parquet needs pyarrow", hint="pip install 'transformer-harness[data]'") from error
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}") from error
+
+
+class Shown(Watch):
     """Shows progress to a person."""
 
     def __init__(self, output: Output, progress: Progress) -> None:
-        self._output, self._progress, self._done = output, progress, 0
+        self._output, self._progress, self._done, self._corpus = output, progress, 0, ""
+
+    def fetching(self, corpus: str, done: int, total: int) -> None:
+        if corpus != self._corpus:
+            self._corpus = corpus
+            self._progress.begin(f"fetching {corpus}", total)
+        self._progress.advance(done)
 
     def begin(self, run: Run, *, todo: int, done: int) -> None:
         if todo:
@@ -215,11 +126,11 @@ class _Listener:
 
     def finished(self, spec: TrialSpec, finished: Finished) -> None:
         outcome = finished.outcome
-        if outcome.status == "failed":
-            self._output.note(f"failed: {spec.title}: {outcome.error}")
-        else:
+        if outcome.status == "finished":
             self._done += 1
             self._output.detail(f"{spec.title}: {finished.seconds:.2f} s")
+        else:
+            self._output.note(f"failed: {spec.title}: {outcome.error}")
         self._progress.advance(self._done, spec.title)
 
     def note(self, message: str) -> None:

@@ -57,8 +57,17 @@ def _info(store: Store, loaded: LoadedStudy, run: Run, trials: tuple[TrialRow, .
         id=run.id, scale=run.scale, study_digest=run.study_digest, code_digest=run.code_digest, created_at=run.created_at,
         sessions=len(store.sessions(run)), plant=run.plant, expected_trials=len(planned.trials), finished_trials=done,
         superseded_trials=sum(row.status == "superseded" for row in store.trials(run, include_superseded=True)),
-        failed=[f"{_title(row)}: {row.error}" for row in failed.values()],
+        failed=[*(f"{_title(row)}: {row.error}" for row in failed.values()), *_diverged(trials)],
     )  # fmt: skip
+
+
+def _diverged(trials: tuple[TrialRow, ...]) -> list[str]:
+    """Trainings that the study needs a model from and that gave none: data, but not for this study."""
+    return [
+        f"train seed {row.seed} diverged after {row.spent['updates']:g} updates, so there is no model to measure"
+        for row in trials
+        if row.purpose == "train" and row.notes.get("diverged")
+    ]
 
 
 def _title(row: TrialRow) -> str:
@@ -68,4 +77,5 @@ def _title(row: TrialRow) -> str:
 
 def _command(loaded: LoadedStudy, run: Run) -> list[str]:
     words = ["harness", "run", str(loaded.path), "--scale", run.scale, "--fresh"]
+    words += [word for setting in loaded.settings for word in ("--set", setting)]
     return [*words, "--plant", run.plant] if run.plant else words

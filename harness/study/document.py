@@ -123,7 +123,12 @@ def read_document(path: Path) -> Document:
         raise StudyError(
             "not UTF-8", at=_place_after(before, name), hint="save the file in that encoding"
         ) from error
-    return _Reader(name).read(text)
+    return read_text(text, file=name)
+
+
+def read_text(text: str, *, file: str) -> Document:
+    """The same for YAML that is at hand; `file` is what errors call it."""
+    return _Reader(file).read(text)
 
 
 def _place_after(text: str, file: str) -> Location:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from harness.errors import InputError, Location, StudyError, did_you_mean
 from harness.study.arms import Combination, arms, conditions
 from harness.study.consistency import check_claims, check_study, check_tasks
-from harness.study.document import Document, KeyPath, Located, read_document
+from harness.study.document import Document, KeyPath, Located, read_document, read_text
 from harness.study.problems import shown, study_error
 from harness.study.schema import Study, level_name, level_settings
 from harness.tasks.base import Task
@@ -33,16 +33,17 @@ class LoadedStudy:
     arms: tuple[Combination, ...]
     conditions: tuple[Combination, ...]
     tasks: dict[tuple[str, str], Task]
+    settings: tuple[str, ...] = ()
 
     @property
     def baseline(self) -> Combination:
         return self.arms[0]
 
 
-def load_study(path: Path, scale: str = BODY_SCALE) -> LoadedStudy:
+def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()) -> LoadedStudy:
     """Read and check a study. All its scales are checked, so that none is found broken on the machine it was meant for.
 
-    Raises StudyError with file, line, column and a suggestion.
+    `settings` are `path=value` with the value in YAML (`design.rounds=20`), laid on top of the scale that is asked for. Raises StudyError with file, line, column and a suggestion.
     """
     document = read_document(path)
     names = _scales(document)
@@ -55,7 +56,7 @@ def load_study(path: Path, scale: str = BODY_SCALE) -> LoadedStudy:
     loaded = {}
     for name in names:
         try:
-            loaded[name] = _load_scale(document, path, name)
+            loaded[name] = _load_scale(document, path, name, settings if name == scale else ())
         except StudyError as error:
             told = (
                 f"{error.message} (at scale {name})" if loaded else error.message
@@ -83,10 +84,26 @@ def _scales(document: Document) -> tuple[str, ...]:
     return (BODY_SCALE, *(name for name in overlays if name != BODY_SCALE))
 
 
-def _load_scale(document: Document, path: Path, scale: str) -> LoadedStudy:
+def _with_setting(written: Located, setting: str) -> Located:
+    dotted, equals, value = setting.partition("=")
+    at = Location(f"--set {setting}")
+    keys = tuple(dotted.split("."))
+    if not equals or not all(keys) or keys[0] in ("study", "scales"):
+        raise StudyError("expected path=value, as in design.rounds=20", at=at)
+    part = read_text(f"value: {value}", file=at.file).under("value")
+    placed = Located(part.data, dict.fromkeys(part.places, at), dict.fromkeys(part.values, at))
+    try:
+        return written.replaced(keys, placed, key=at)
+    except (KeyError, TypeError):
+        raise StudyError(f"{dotted} leads through a setting that has no keys", at=at) from None
+
+
+def _load_scale(document: Document, path: Path, scale: str, settings: Sequence[str]) -> LoadedStudy:
     written: Located = document.without("scales")
     if scale in document.data.get("scales", {}):
         written = written.merged(document.at("scales", scale))
+    for setting in settings:
+        written = _with_setting(written, setting)
     recipes = _Recipes(path.parent / "recipes")
     whole = recipes.filled(written)
     try:
@@ -109,6 +126,7 @@ def _load_scale(document: Document, path: Path, scale: str) -> LoadedStudy:
     check_tasks(whole, all_arms, all_conditions, tasks)
     check_claims(study, whole, task_type)
     return LoadedStudy(
+        settings=tuple(settings),
         path=path,
         source=document.text,
         scale=scale,

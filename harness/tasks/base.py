@@ -57,6 +57,10 @@ class Task(Config):
         """The trainings whose checkpoints the trial loads."""
         return ()
 
+    def flops(self) -> float:
+        """Floating-point operations of a trial, roughly: what a plan's time is guessed from."""
+        raise NotImplementedError
+
     def run(self, context: Context, report: Report) -> Result:
         raise NotImplementedError
 

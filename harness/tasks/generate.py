@@ -18,6 +18,7 @@ from harness.tasks.base import Context, Report, Result, Task
 from harness.tasks.train import Train
 from harness.telemetry.clock import WarmUp
 from models.config import CacheKind
+from models.cost import flops_per_token
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,6 +91,12 @@ class Generate(Task):
 
     def trainings(self) -> tuple[Task, ...]:
         return (self.model.train,)
+
+    def flops(self) -> float:
+        model, end = self.model.train.model, self.prompts.tokens + self.new_tokens
+        lengths = range(self.prompts.tokens, end) if self.cache == "none" else (end,)
+        generation = sum(length * flops_per_token(model, keys=length) for length in lengths)
+        return self.prompts.count * generation * (self.warm_up.at_most + self.units + 1)
 
     def subject(self, context: Context) -> Subject:
         import torch

@@ -14,6 +14,7 @@ from harness.tasks.base import Context, Report, Result, Task
 from harness.training.optim import AdamW
 from harness.training.schedule import CosineSchedule
 from models.config import PRESETS, ModelConfig
+from models.cost import flops_per_token
 
 
 class Train(Task):
@@ -76,6 +77,11 @@ class Train(Task):
 
     def corpora(self) -> tuple[CorpusRef, ...]:
         return (self.corpus,)
+
+    def flops(self) -> float:
+        evaluations = -(-self.updates // self.evaluate_every)
+        tokens = 3 * self.updates * self.batch * self.length + evaluations * self.evaluation_tokens
+        return tokens * flops_per_token(self.model, keys=self.length)
 
     def run(self, context: Context, report: Report) -> Result:
         import torch

@@ -96,9 +96,7 @@ def test_a_file_in_the_way_of_a_folder(here: Workplace, option: str) -> None:
 
 def test_a_report_of_nothing(here: Workplace) -> None:
     line = refused(here, "report", "tiny", "--scale", "smoke")
-    assert (
-        line == "there are no results at results/harness.sqlite; harness run studies/tiny.yaml --scale smoke"
-    )
+    assert line == "there are no results at results/harness.db; harness run studies/tiny.yaml --scale smoke"
 
 
 def test_a_corpus_named_beside_a_study(here: Workplace) -> None:

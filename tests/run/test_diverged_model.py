@@ -17,7 +17,7 @@ def test_a_study_whose_model_diverged_says_so_and_keeps_the_training(in_process:
     recipe.write_text(recipe.read_text().replace("lr: 1e-2", "lr: 1e30"))
     done = CliRunner().invoke(app, [*LEAST, "--json"])
     answer = json.loads(done.stdout)
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert done.stderr.count("\n") == 1
     assert "first: train seed 0 diverged after " in done.stderr
     assert "so there is no model to measure" in done.stderr

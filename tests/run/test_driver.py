@@ -53,7 +53,7 @@ class Scene:
 
     def __init__(self, folder: Path, loaded: LoadedStudy, here: Environment) -> None:
         self.folder, self.loaded, self._here = folder, loaded, here
-        self.store: Store = open_store(folder / "harness.sqlite")
+        self.store: Store = open_store(folder / "harness.db")
 
     @property
     def plan(self) -> Plan:

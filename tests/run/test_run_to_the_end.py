@@ -83,7 +83,7 @@ def test_the_report_is_whole_and_nothing_else_is_left(story: Story) -> None:
     page = (folder / "reports" / "tiny.smoke.html").read_text()
     assert "Does a tiny cache change anything?" in page
     assert page.rstrip().endswith("</html>")
-    assert {path.name for path in (folder / "results").iterdir()} == {"checkpoints", "harness.sqlite"}
+    assert {path.name for path in (folder / "results").iterdir()} == {"checkpoints", "harness.db"}
     assert not [path for path in (folder / "results" / "checkpoints").iterdir() if path.name.startswith(".")]
     assert not list((folder / "tmp").glob("harness-*"))
 
@@ -104,7 +104,7 @@ def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(sto
     """Exit 1, the report written, both attempts kept with the reason; the other arm's trials are all there."""
     answer: dict[str, Any] = json.loads(story.fresh.stdout)
     claims = {claim["id"]: claim for claim in answer["claims"]}
-    assert story.fresh.returncode == 1
+    assert story.fresh.returncode == 3
     assert (
         "first: generate cache=dynamic new_tokens=24 seed 0 round 1: RuntimeError: planted"
         in story.fresh.stderr

@@ -102,7 +102,7 @@ class Workplace:
 
     @property
     def database(self) -> Path:
-        return self.folder / "results" / "harness.sqlite"
+        return self.folder / "results" / "harness.db"
 
     def met(self, name: str) -> int:
         """How often the fault of that name has been met."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.console import Progress
-from harness.cli.studies import find_study
 from harness.data.registry import FilesCorpus, HfCorpus, NamedCorpus
+from harness.experiment.studies import find_study
 from harness.study.load import LoadedStudy, load_study, scales
 
 if TYPE_CHECKING:
@@ -33,22 +33,14 @@ def corpora_of_study(name: str) -> list[CorpusRef]:
     return list(found.values())
 
 
-def bring(corpora: Iterable[CorpusRef], progress: Progress) -> list[dict[str, Any]]:
-    """Fetch what is not here yet, and name the folder or files of each."""
+def bring(corpora: Iterable[CorpusRef], progress: Callable[[str, int, int], None]) -> list[dict[str, Any]]:
+    """Fetch what is not here yet, and name the folder or files of each. `progress` gets a corpus, bytes done, bytes in all."""
     from harness.data.fetch import fetch
 
     rows: list[dict[str, Any]] = []
     for reference in corpora:
         if isinstance(reference, NamedCorpus):
-            begun = False
-
-            def show(done: int, total: int, name: str = reference.name) -> None:
-                nonlocal begun
-                if not begun:
-                    progress.begin(f"fetching {name}", total)
-                    begun = True
-                progress.advance(done)
-
+            show = functools.partial(progress, reference.name)
             rows.append({"corpus": reference.name, "path": str(fetch(reference.name, progress=show))})
         elif isinstance(reference, FilesCorpus):
             rows.append(

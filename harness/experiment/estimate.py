@@ -1,0 +1,73 @@
+"""How long a plan takes: from earlier runs where the store has some, else from operation counts."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.config import canonical_json
+from harness.store.store import open_store
+from harness.study.plan import Plan
+from harness.tasks.registry import task_class
+from harness.telemetry.environment import available_cores
+
+if TYPE_CHECKING:
+    from harness.experiment.experiment import Place
+    from harness.study.trial import TrialSpec
+
+FLOPS_PER_CORE = 2e10
+"""What small models reach on one core of a CPU of today: a guess within a factor of three."""
+SECONDS_PER_TRIAL, SECONDS_PER_ROUND, SECONDS_PER_CHECK = 0.2, 3.0, 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """`seconds` for the whole plan, and where the figure comes from."""
+
+    seconds: float
+    source: str
+
+
+def estimate(planned: Plan, study: str, place: Place) -> Estimate:
+    """The time that all trials of a plan take together, nothing reused."""
+    known = _earlier(study, place)
+    seconds, guessed = 0.0, 0
+    for spec in planned.trials:
+        earlier = known.get(_key(spec))
+        guessed += earlier is None
+        seconds += _guess(spec) if earlier is None else earlier
+    seconds += SECONDS_PER_ROUND * len(planned.rounds)
+    if not guessed:
+        return Estimate(seconds=seconds, source="from earlier runs")
+    return Estimate(
+        seconds=seconds, source="a guess within a factor of three, from operation counts on a CPU"
+    )
+
+
+def _key(spec: TrialSpec) -> tuple[str, str, str, str, str]:
+    return spec.purpose, spec.task, spec.arm, canonical_json(spec.condition), canonical_json(spec.config)
+
+
+def _earlier(study: str, place: Place) -> dict[tuple[str, str, str, str, str], float]:
+    """Median seconds of finished trials like these, whatever run they belong to."""
+    from harness.study.trial import TrialSpec
+
+    if not place.has_store():
+        return {}
+    seconds: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)
+    with open_store(place.location) as store:
+        for run in store.runs(study):
+            for row in store.trials(run):
+                if row.status == "finished" and row.seconds is not None:
+                    seconds[_key(TrialSpec.model_validate_json(row.spec_json))].append(row.seconds)
+    return {key: statistics.median(values) for key, values in seconds.items()}
+
+
+def _guess(spec: TrialSpec) -> float:
+    if spec.purpose == "check":
+        return SECONDS_PER_CHECK
+    cores = available_cores() if spec.purpose == "train" else max(1, available_cores() - 1)
+    flops = task_class(spec.task).read(spec.config).flops()
+    return SECONDS_PER_TRIAL + flops / (FLOPS_PER_CORE * cores)

@@ -1,0 +1,218 @@
+"""From a study's file to its run, its samples, its verdicts and its report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from harness.errors import InputError, did_you_mean
+from harness.experiment.corpora import bring, corpora_of
+from harness.experiment.studies import find_study
+from harness.run.backends.local import WORKER_VARIABLES
+from harness.run.runner import Driver, Setting, check_plant, newest_run
+from harness.store.engine import parse_location
+from harness.store.store import open_store
+from harness.study.load import BODY_SCALE, LoadedStudy, load_study, scales
+from harness.telemetry.code import code_digest
+from harness.telemetry.environment import Environment, environment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.analysis.results import Analysis
+    from harness.report.inputs import ReportInput
+    from harness.run.backends.base import Finished
+    from harness.store.rows import Run
+    from harness.store.store import Store
+    from harness.study.trial import TrialSpec
+
+GPU_SCALE = "gpu"
+DATABASE = "harness.db"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where results, checkpoints and reports are. `store` is a file or a URL, by default `harness.db` among the results."""
+
+    results: Path = Path("results")
+    reports: Path = Path("reports")
+    store: str | None = None
+
+    @property
+    def location(self) -> str:
+        return self.store or str(self.results / DATABASE)
+
+    def has_store(self) -> bool:
+        """Whether there is a database to open; of one on a server only the server knows. Raises StoreError for a bad URL."""
+        url = parse_location(self.location)
+        return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
+
+    def check_writable(self) -> None:
+        """Raises InputError or StoreError where nothing could be written; nothing is made here."""
+        parse_location(self.location)
+        for folder in (self.results, self.reports):
+            nearest = folder.absolute()
+            while not os.path.lexists(nearest):
+                nearest = nearest.parent
+            if not nearest.is_dir():
+                raise InputError(
+                    f"cannot write in {folder}: {nearest} is not a folder", hint="choose another folder"
+                )
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                hint = "choose another folder or change its rights"
+                raise InputError(f"cannot write in {folder}: permission denied", hint=hint)
+
+
+class Watch:
+    """What an experiment tells while it runs. This one listens to nothing; the command line shows it to a person."""
+
+    def fetching(self, corpus: str, done: int, total: int) -> None:
+        """Bytes of a corpus that are here, of how many."""
+
+    def begin(self, run: Run, *, todo: int, done: int) -> None:
+        """How many trials are to go, and how many are done."""
+
+    def trial(self, spec: TrialSpec) -> None:
+        """A trial starts."""
+
+    def finished(self, spec: TrialSpec, finished: Finished) -> None:
+        """A trial has ended, well or not."""
+
+    def note(self, message: str) -> None:
+        """Something that a person should know."""
+
+
+def load(
+    study: str | Path,
+    *,
+    scale: str | None = None,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    place: Place | None = None,
+    plant: str | None = None,
+) -> Experiment:
+    """The study of a file, or of a name in `studies/`. Raises StudyError or InputError, one line that says what and where.
+
+    `scale` follows the device unless it is given. `settings` are `path=value` (`design.rounds=20`), laid on the study before
+    anything else, so that they are part of what its digest names. `device` is auto, cpu or a GPU's UUID; `plant` a bug,
+    `invariant/mutant`, that is put into the workers on purpose.
+    """
+    path = find_study(str(study))
+    here = _environment()
+    gpu = _gpu(device, here)
+    if scale is None:
+        scale = GPU_SCALE if gpu is not None and GPU_SCALE in scales(path) else BODY_SCALE
+    loaded = load_study(path, scale, settings)
+    if plant is not None:
+        check_plant(loaded, plant)
+    return Experiment(loaded, here, place=place or Place(), gpu=gpu, plant=plant)
+
+
+class Experiment:
+    """A study at one scale, on one device, with its results in one place."""
+
+    def __init__(
+        self, loaded: LoadedStudy, here: Environment, *, place: Place, gpu: str | None, plant: str | None
+    ) -> None:
+        self.loaded, self.place = loaded, place
+        self._here, self._gpu, self._plant = here, gpu, plant
+        self._run: Run | None = None
+
+    def run(self, *, fresh: bool = False, watch: Watch | None = None) -> Self:
+        """Run what the study lacks; `fresh` starts another run though one is there. Safe to interrupt, and to call again."""
+        from harness.run.backends.local import LocalBackend
+        from harness.telemetry.nvml import NvmlReader
+
+        listener = watch or Watch()
+        self.place.check_writable()
+        bring(corpora_of(self.loaded), listener.fetching)
+        setting = self._setting(fresh=fresh)
+        with (
+            open_store(self.place.location) as store,
+            NvmlReader() as nvml,
+            LocalBackend(nvml=nvml) as backend,
+        ):
+            self._run = Driver(self.loaded, setting, store=store, backend=backend, listener=listener).run()
+        return self
+
+    def frame(self) -> pd.DataFrame:
+        """Every raw sample, one row each, with arm, condition, seed, round, metric, step, value and unit."""
+        from harness.analysis.frames import run_frames
+
+        with self.opened() as (store, run):
+            return run_frames(store, run).samples
+
+    def findings(self) -> ReportInput:
+        """Everything that a report shows; verdicts are computed anew from the stored samples."""
+        from harness.report.source import report_input
+
+        with self.opened() as (store, run):
+            return report_input(store, self.loaded, run)
+
+    def analysis(self) -> Analysis:
+        """Contrasts, claims, and what does not count."""
+        return self.findings().analysis
+
+    def verdicts(self) -> pd.DataFrame:
+        """One row a claim: id, verdict, effect, low, high, n, claimed, and the sentence that says why."""
+        import pandas as pd
+
+        claims = self.analysis().claims
+        return pd.DataFrame(
+            [claim.row() for claim in claims],
+            columns=["id", "verdict", "effect", "low", "high", "n", "claimed", "reason"],
+        )
+
+    def report(self, found: ReportInput | None = None) -> Path:
+        """Write the HTML report, and say where it is."""
+        from harness.report.build import write_report
+
+        scale = "" if self.loaded.scale == BODY_SCALE else f".{self.loaded.scale}"
+        planted = ".planted" if self._plant else ""
+        path = self.place.reports / f"{self.loaded.study.study}{scale}{planted}.html"
+        self.place.reports.mkdir(parents=True, exist_ok=True)
+        write_report(found or self.findings(), path)
+        return path
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Store, Run]]:
+        """The store, open, and the run: the one made here, or the newest of the study as it is written now."""
+        if not self.place.has_store():
+            again = f"harness run {self.loaded.path} --scale {self.loaded.scale}"
+            raise InputError(f"there are no results at {self.place.location}", hint=again)
+        with open_store(self.place.location) as store:
+            yield store, self._run or newest_run(store, self.loaded, self._setting())
+
+    def _setting(self, *, fresh: bool = False) -> Setting:
+        from harness.data.corpus import load_corpus
+
+        return Setting(
+            results=self.place.results,
+            environment=self._here,
+            code=code_digest(),
+            corpora=tuple(load_corpus(reference).digest for reference in corpora_of(self.loaded)),
+            gpu=self._gpu,
+            plant=self._plant,
+            fresh=fresh,
+        )
+
+
+def _environment() -> Environment:
+    """That of the workers."""
+    found = environment()
+    return found.model_copy(update={"variables": {**WORKER_VARIABLES, **found.variables}})
+
+
+def _gpu(device: str, here: Environment) -> str | None:
+    uuids = [gpu.uuid for gpu in here.gpus]
+    if device == "cpu" or (device == "auto" and not uuids):
+        return None
+    if device == "auto":
+        return uuids[0]
+    if device not in uuids:
+        raise InputError(f"no device {device!r}", hint=did_you_mean(device, ["auto", "cpu", *uuids]))
+    return device

@@ -1,0 +1,106 @@
+"""The same from Python as from the command line: load, run, frame, verdicts, report."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.errors import InputError, StudyError
+from harness.telemetry.environment import Environment
+from harness.telemetry.nvml import Gpu
+from tests.run.workplace import Workplace
+
+
+@pytest.fixture(autouse=True)
+def here(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+    monkeypatch.chdir(workplace.folder)
+    monkeypatch.setenv("HARNESS_CACHE", str(workplace.cache))
+    return workplace
+
+
+def test_a_study_is_run_and_asked_from_python(new_workplace: Callable[[], Workplace]) -> None:
+    program = """
+import harness
+settings = ["base.new_tokens=8", "base.prompts.count=1"]
+experiment = harness.load("tiny", scale="least", settings=settings).run()
+spent = experiment.frame().query("metric == 'cache_bytes' and arm == 'cache=dynamic'")["value"].unique()
+print(sorted(experiment.verdicts()["id"]), spent.tolist())
+print(experiment.report())
+again = harness.load("tiny", scale="least", settings=settings)
+assert again.frame().equals(experiment.frame())
+"""
+    place = new_workplace()
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        check=False, cwd=place.folder, env=place.environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, report = done.stdout.splitlines()
+    one_row = 2 * 15 * 16 * 4  # keys and values, 8 + 8 - 1 positions, d_model 16, 4 bytes
+    assert first == f"['bytes', 'faster', 'same'] [{one_row}.0]"
+    assert (place.folder / report).read_text(encoding="utf-8").count("<h1>") == 1
+
+
+def test_importing_harness_imports_nothing_else() -> None:
+    program = "import sys, harness; print(sorted(m for m in sys.modules if m.split('.')[0] in ('torch', 'pydantic', 'pandas')))"
+    assert subprocess.check_output([sys.executable, "-P", "-c", program], text=True) == "[]\n"
+
+
+def test_what_is_not_offered_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        harness.lode  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("design.round=3", "--set design.round=3: unknown key 'round' in design; did you mean 'rounds'?"),
+        ("design.rounds=many", "--set design.rounds=many: design.rounds: expected an integer, found 'many'"),
+        ("design.rounds", "--set design.rounds: expected path=value, as in design.rounds=20"),
+        ("study=other", "--set study=other: expected path=value, as in design.rounds=20"),
+        ("question.more=3", "--set question.more=3: question.more leads through a setting that has no keys"),
+    ],
+)
+def test_a_wrong_setting_is_named_as_it_was_written(setting: str, message: str) -> None:
+    with pytest.raises(StudyError) as error:
+        harness.load("tiny", settings=[setting])
+    assert str(error.value) == message
+
+
+def test_a_setting_is_part_of_what_the_digest_names() -> None:
+    plain, other, same = (
+        harness.load("tiny", settings=settings).loaded.study
+        for settings in ([], ["base.prompts.count=3"], ["base.prompts.count=3"])
+    )
+    assert other.base["prompts"]["count"] == 3
+    assert plain.digest != other.digest == same.digest
+
+
+def test_the_scale_follows_the_device(monkeypatch: pytest.MonkeyPatch, here: Workplace) -> None:
+    study = here.folder / "studies" / "tiny.yaml"
+    study.write_text(study.read_text() + "  gpu:\n    design: {rounds: 8}\n")
+    assert harness.load("tiny").loaded.scale == "cpu"
+    card = Gpu(uuid="GPU-1", name="card", memory_bytes=1 << 34, driver="1")
+    found = harness.experiment.experiment._environment().model_copy(update={"gpus": (card,)})  # type: ignore[attr-defined]
+
+    def with_a_card() -> Environment:
+        return found
+
+    monkeypatch.setattr("harness.experiment.experiment._environment", with_a_card)
+    assert harness.load("tiny").loaded.scale == "gpu"
+    assert harness.load("tiny", device="cpu").loaded.scale == "cpu"
+    assert harness.load("tiny", scale="smoke").loaded.scale == "smoke"
+    with pytest.raises(InputError, match="no device 'GPU-2'; did you mean 'GPU-1'"):
+        harness.load("tiny", device="GPU-2")
+
+
+def test_asking_before_running_says_what_to_run(tmp_path: Path) -> None:
+    place = harness.Place(results=tmp_path / "none")
+    with pytest.raises(InputError, match=r"there are no results at .*harness run"):
+        harness.load("tiny", place=place).frame()
+    assert list(tmp_path.iterdir()) == []
