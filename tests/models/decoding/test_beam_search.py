@@ -1,0 +1,306 @@
+"""Beam search against enumeration, against greedy decoding and against itself row by row."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.cache import DoublingCache, DynamicCache, StaticCache
+from models.config import CacheKind
+from models.decoding import hypotheses
+from models.decoding.beam import beam_search, settled
+from models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
+from models.decoding.greedy import greedy
+from models.decoding.hypotheses import Hypothesis, penalised, repeated
+from models.transformer import Transformer
+from tests.models.decoding.small import Markov, log_probabilities, prompts, tiny
+
+KINDS = get_args(CacheKind)
+PENALTIES: dict[str, LengthPenalty] = {
+    "mean": MeanPenalty(),
+    "gnmt": GNMTPenalty(alpha=0.6),
+    "none": GNMTPenalty(alpha=0),
+}
+END = 1
+
+
+@pytest.fixture(scope="module")
+def four() -> Transformer:
+    return tiny(vocabulary=4)
+
+
+@pytest.fixture(scope="module")
+def many() -> Transformer:
+    return tiny(vocabulary=23)
+
+
+PROMPTS = prompts(3, 5, vocabulary=4)
+Ranked = list[tuple[tuple[int, ...], float]]
+
+
+def by_hand(log_probability: float, length: int, name: str) -> float:
+    if name == "mean":
+        return log_probability / length
+    return log_probability / (((5.0 + length) / 6.0) ** 0.6 if name == "gnmt" else 1.0)
+
+
+def brute_force(model: Transformer, prompt: Tensor, *, penalty: str, end: int | None) -> Ranked:
+    """All continuations of up to 4 tokens, best first, with their scores."""
+    found = log_probabilities(model, prompt, new_tokens=4, end=end)
+    scored = [(tokens, by_hand(total, len(tokens), penalty)) for tokens, total in found.items()]
+    return sorted(scored, key=lambda item: -item[1])
+
+
+@pytest.fixture(scope="module")
+def enumerated(four: Transformer) -> dict[tuple[str, int | None], list[Ranked]]:
+    return {
+        (penalty, end): [brute_force(four, prompt, penalty=penalty, end=end) for prompt in PROMPTS]
+        for penalty in PENALTIES
+        for end in (None, END)
+    }
+
+
+def agrees(found: list[list[Hypothesis]], ranked: list[Ranked]) -> bool:
+    return all(
+        [hypothesis.tokens for hypothesis in row] == [tokens for tokens, _ in best[: len(row)]]
+        and all(
+            math.isclose(hypothesis.score, score, rel_tol=1e-10)
+            for hypothesis, (_, score) in zip(row, best, strict=False)
+        )
+        for row, best in zip(found, ranked, strict=True)
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stop", ["enough", "bound"])
+@pytest.mark.parametrize("end", [None, END])
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_beam_without_limit_finds_the_best_of_all_continuations(
+    four: Transformer,
+    enumerated: dict[tuple[str, int | None], list[Ranked]],
+    kind: CacheKind,
+    stop: str,
+    end: int | None,
+    penalty: str,
+) -> None:
+    settings = BeamSearch.model_validate(
+        {"width": 256, "n_best": 7, "stop": stop, "length_penalty": PENALTIES[penalty]}
+    )
+    found = beam_search(four, PROMPTS, settings, new_tokens=4, cache=kind, end=end)
+    assert [len(row) for row in found] == [7, 7, 7]
+    assert agrees(found, enumerated[penalty, end])
+
+
+def prompt_counted(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
+    return penalised(log_probability, length=length + PROMPTS.shape[1], penalty=penalty)
+
+
+def end_not_counted(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
+    return penalised(log_probability, length=max(length - 1, 1), penalty=penalty)
+
+
+@pytest.mark.parametrize("bug", [prompt_counted, end_not_counted])
+@pytest.mark.parametrize("penalty", ["mean", "gnmt"])
+def test_a_wrong_length_in_the_penalty_shows(
+    four: Transformer,
+    enumerated: dict[tuple[str, int | None], list[Ranked]],
+    monkeypatch: pytest.MonkeyPatch,
+    bug: object,
+    penalty: str,
+) -> None:
+    monkeypatch.setattr(hypotheses, "penalised", bug)
+    settings = BeamSearch(width=256, n_best=7, length_penalty=PENALTIES[penalty])
+    found = beam_search(four, PROMPTS, settings, new_tokens=4, cache="none", end=END)
+    assert not agrees(found, enumerated[penalty, END])
+
+
+@pytest.mark.parametrize("end", [None, END])
+@pytest.mark.parametrize("kind", KINDS)
+def test_beam_1_is_greedy(many: Transformer, kind: CacheKind, end: int | None) -> None:
+    prompt = prompts(6, 5, vocabulary=23)
+    tokens = greedy(many, prompt, new_tokens=30, cache="none", end=end)
+    found = beam_search(many, prompt, BeamSearch(width=1), new_tokens=30, cache=kind, end=end)
+    for row, (best,) in zip(tokens.tolist(), found, strict=True):
+        ended = end is not None and end in row
+        assert list(best.tokens) == (row[: row.index(end) + 1] if ended else row)
+
+
+def test_a_beam_finds_more_probable_continuations_than_greedy(many: Transformer) -> None:
+    prompt = prompts(6, 5, vocabulary=23)
+    best = {
+        width: [
+            row[0].log_probability
+            for row in beam_search(many, prompt, BeamSearch(width=width), new_tokens=12, cache="static")
+        ]
+        for width in (1, 8)
+    }
+    assert sum(best[8]) > sum(best[1]) + 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stop", ["enough", "bound"])
+def test_batched_and_padded_beams_are_those_of_each_row_alone(
+    many: Transformer, kind: CacheKind, stop: str
+) -> None:
+    prompt, valid = prompts(5, 7, vocabulary=23), torch.ones(5, 7, dtype=torch.bool)
+    valid[1, :3] = False
+    valid[4, :5] = False
+    settings = BeamSearch.model_validate({"width": 4, "n_best": 3, "stop": stop})
+    together = beam_search(many, prompt, settings, new_tokens=20, cache=kind, end=0, valid=valid)
+    for row in range(5):
+        alone = prompt[row : row + 1, valid[row]]
+        (expected,) = beam_search(many, alone, settings, new_tokens=20, cache="none", end=0)
+        assert [each.tokens for each in together[row]] == [each.tokens for each in expected]
+        assert [each.score for each in together[row]] == pytest.approx([each.score for each in expected])
+    lengths = {len(row[0].tokens) for row in together}
+    assert len(lengths) > 1  # rows did end at different times
+
+
+@pytest.mark.parametrize("kind", [DynamicCache, StaticCache, DoublingCache])
+def test_a_cache_that_is_not_reordered_shows(
+    many: Transformer, monkeypatch: pytest.MonkeyPatch, kind: type[DynamicCache]
+) -> None:
+    name: CacheKind = {DynamicCache: "dynamic", StaticCache: "static", DoublingCache: "doubling"}[kind]  # type: ignore[assignment]
+    prompt, settings = prompts(3, 5, vocabulary=23), BeamSearch(width=4)
+    right = beam_search(many, prompt, settings, new_tokens=12, cache=name)
+    monkeypatch.setattr(kind, "reorder", lambda *_, **__: None)
+    assert beam_search(many, prompt, settings, new_tokens=12, cache=name) != right
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_no_ngram_occurs_twice(many: Transformer, n: int) -> None:
+    prompt = prompts(4, 5, vocabulary=23)
+    free = beam_search(many, prompt, BeamSearch(width=3), new_tokens=20, cache="static")
+    bound = BeamSearch(width=3, n_best=3, no_repeat_ngram=n)
+    for row, unbound in zip(
+        beam_search(many, prompt, bound, new_tokens=20, cache="static"), free, strict=True
+    ):
+        assert twice(unbound[0].tokens, n) or n == 3
+        assert not any(twice(each.tokens, n) for each in row)
+    assert any(twice(row[0].tokens, n) for row in free)
+
+
+def twice(tokens: tuple[int, ...], n: int) -> bool:
+    ngrams = [tokens[i : i + n] for i in range(len(tokens) - n + 1)]
+    return len(set(ngrams)) < len(ngrams)
+
+
+def test_scores_are_the_models_own_where_ngrams_may_not_repeat(four: Transformer) -> None:
+    settings = BeamSearch(width=64, n_best=5, no_repeat_ngram=2)
+    found = beam_search(four, PROMPTS, settings, new_tokens=4, cache="static")
+    for prompt, row in zip(PROMPTS, found, strict=True):
+        allowed = [
+            each for each in brute_force(four, prompt, penalty="mean", end=None) if not twice(each[0], 2)
+        ]
+        assert agrees([row], [allowed])
+
+
+def test_where_every_token_would_repeat_hypotheses_end_early(four: Transformer) -> None:
+    """Four tokens, none twice: there is no fifth."""
+    settings = BeamSearch(width=30, n_best=24, no_repeat_ngram=1)
+    found = beam_search(four, PROMPTS, settings, new_tokens=6, cache="static")
+    for row in found:
+        assert {tuple(sorted(each.tokens)) for each in row} == {(0, 1, 2, 3)}
+        assert len({each.tokens for each in row}) == 24
+
+
+def test_which_tokens_would_repeat() -> None:
+    tokens = torch.tensor([[1, 2, 3, 1, 2], [1, 1, 1, 1, 1], [4, 3, 2, 1, 0]])
+    rows, banned = repeated(tokens, n=3)
+    assert set(zip(rows.tolist(), banned.tolist(), strict=True)) == {(0, 3), (1, 1)}
+    rows, banned = repeated(tokens, n=1)
+    assert set(zip(rows.tolist(), banned.tolist(), strict=True)) == {
+        (0, 1), (0, 2), (0, 3), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3), (2, 4)
+    }  # fmt: skip
+    assert repeated(tokens, n=6)[0].tolist() == []
+
+
+def test_one_child_of_each_parent_stays_in_its_place() -> None:
+    parents = torch.tensor([[2, 2, 0, 2], [0, 1, 2, 3], [3, 3, 3, 3], [1, 0, 1, 0]])
+    order = settled(parents)
+    assert order.sort(dim=1).values.tolist() == [[0, 1, 2, 3]] * 4
+    placed = parents.gather(1, order)
+    assert placed.tolist() == [[0, 2, 2, 2], [0, 1, 2, 3], [3, 3, 3, 3], [0, 1, 1, 0]]
+
+
+def test_only_rows_whose_beam_died_out_are_copied(many: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each parent that lives on in a child keeps its own row."""
+    seen: list[Tensor] = []
+    original = StaticCache.reorder
+
+    def reorder(self: StaticCache, rows: Tensor, *, shared: int = 0) -> None:
+        seen.append(rows.clone())
+        assert shared == 5
+        original(self, rows, shared=shared)
+
+    monkeypatch.setattr(StaticCache, "reorder", reorder)
+    beam_search(many, prompts(3, 5, vocabulary=23), BeamSearch(width=4), new_tokens=12, cache="static")
+    assert len(seen) == 10
+    for rows in seen:
+        alive = torch.tensor(sorted(set(rows.tolist())))
+        assert torch.equal(rows[alive], alive)
+
+
+def ends_when_asked(stop: str, second: float) -> tuple[float, int]:
+    """Token 1 ends. A short hypothesis is poor, a longer one better: how far is searched?"""
+    table = torch.tensor([[0.55, 0.45, 0.0], [0.0, 1.0, 0.0], [second, 1 - second, 0.0]]).log()
+    fed: list[int] = []
+
+    class Counting(Markov):
+        def next_logits(self, tokens: Tensor, **rest: object) -> Tensor:
+            fed.append(1)
+            return self.logits[tokens[:, -1]].clamp(min=-50)
+
+    settings = BeamSearch.model_validate({"width": 2, "stop": stop})
+    found = beam_search(Counting(table), torch.tensor([[0]]), settings, new_tokens=30, cache="none", end=1)
+    return found[0][0].score, len(fed)
+
+
+def test_enough_stops_early_and_bound_only_when_nothing_better_can_come() -> None:
+    early, few = ends_when_asked("enough", 0.5)
+    exact, steps = ends_when_asked("bound", 0.5)
+    assert few < steps
+    assert exact > early
+    assert exact == pytest.approx(math.log(0.55))  # thirty times token 0
+
+
+def test_what_cannot_be_searched_is_refused_before_anything_runs(four: Transformer) -> None:
+    prompt = prompts(2, 5, vocabulary=4)
+    for text, arguments in {
+        r"beam search: needs a prompt and new tokens, not 0 and 3": {
+            "prompt": prompt[:, :0],
+            "new_tokens": 3,
+        },
+        r"beam search: needs at least one row": {"prompt": prompt[:0], "new_tokens": 3},
+        r"prompt 5 \+ new tokens 44 exceed max_positions 48; ask for fewer": {
+            "prompt": prompt,
+            "new_tokens": 44,
+        },
+    }.items():
+        with pytest.raises(ValueError, match=text):
+            beam_search(four, settings=BeamSearch(width=2), cache="static", **arguments)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^beam search: the model gave no finite logit to choose by"):
+        beam_search(
+            Markov(torch.full((3, 3), math.nan)),
+            prompt[:, :1] % 3,
+            BeamSearch(width=2),
+            new_tokens=2,
+            cache="none",
+        )
+
+
+def test_beams_are_searched_in_one_pass_a_step() -> None:
+    rows: list[int] = []
+
+    class Counting(Markov):
+        def next_logits(self, tokens: Tensor, **rest: object) -> Tensor:
+            rows.append(len(tokens))
+            return self.logits[tokens[:, -1]]
+
+    model = Counting(torch.randn(9, 9, generator=torch.Generator().manual_seed(0)))
+    beam_search(model, prompts(4, 2, vocabulary=9), BeamSearch(width=3), new_tokens=4, cache="none")
+    assert rows == [4, 12, 12, 12]
