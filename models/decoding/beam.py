@@ -55,7 +55,8 @@ def beam_search(
             if beams.width < settings.width:
                 rows.expand(torch.arange(len(kept), device=prompt.device), width=settings.width)
             else:
-                rows.reorder(moved.parents, shared=length)
+                # Not the prompt's length: sentences that leave may take padding before it with them.
+                rows.reorder(moved.parents, shared=rows.length - beams.tokens.shape[2])
             beams = moved.beams
             logits = rows.feed(beams.tokens[:, :, -1].reshape(-1, 1))  # (B · K, V)
 
