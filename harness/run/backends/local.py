@@ -43,6 +43,7 @@ class LocalBackend:
         self._nvml = nvml
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-backend")
         self._server: _Server | None = None
+        self._in_round = False
         self._newest: LocalHandle | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="harness-")
 
@@ -53,6 +54,12 @@ class LocalBackend:
         self.close()
 
     def begin_round(self) -> None:
+        """The first round finds the fork server that trainings and checks started: it has timed nothing yet."""
+        if self._in_round:
+            self._stop_server()
+        self._in_round = True
+
+    def _stop_server(self) -> None:
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -70,7 +77,7 @@ class LocalBackend:
         if self._newest is not None:
             self._newest.cancel(grace_s=0.0)
         self._pool.shutdown()
-        self.begin_round()
+        self._stop_server()
         self._folder.cleanup()
 
     def _run(self, job: Job, handle: LocalHandle) -> Finished:
@@ -83,7 +90,7 @@ class LocalBackend:
             sampler.start(handle.pid)
             how = _how(server.wait())
         except ServerEndedError as error:
-            self.begin_round()
+            self._stop_server()
             how = str(error)
         finally:
             telemetry = tuple(sampler.stop())
