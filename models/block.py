@@ -19,6 +19,10 @@ from models.norm import build_norm
 recomputed = partial(checkpoint, use_reentrant=False)
 
 
+Layer = Callable[..., Tensor]
+Norms = tuple[nn.Module, nn.Module | None]
+
+
 class Block(nn.Module):
     """Its parameters are named by what they belong to: `attention`, `attention_norm`, `feedforward`, …"""
 
@@ -30,13 +34,17 @@ class Block(nn.Module):
         self.recomputes_attention = isinstance(how, AttentionCheckpointing)
         self.dropout = nn.Dropout(config.dropout)
         self.attention = build_attention(config, layer=layer)
-        self.cross_attention = CrossAttention(config, layer=layer) if attends_to_source else None
+        self.attention_norm, self.attention_output_norm = self._norms(config)
+        self.cross_attention: CrossAttention | None = None
+        if attends_to_source:
+            self.cross_attention = CrossAttention(config, layer=layer)
+            self.cross_attention_norm, self.cross_attention_output_norm = self._norms(config)
         self.feedforward = build_feedforward(config)
-        for part in ("attention", "cross_attention", "feedforward"):
-            if getattr(self, part) is not None:
-                self.add_module(f"{part}_norm", build_norm(config.norm, config.d_model))
-                if self.placement == "both":
-                    self.add_module(f"{part}_output_norm", build_norm(config.norm, config.d_model))
+        self.feedforward_norm, self.feedforward_output_norm = self._norms(config)
+
+    def _norms(self, config: Architecture) -> tuple[nn.Module, nn.Module | None]:
+        after = build_norm(config.norm, config.d_model) if self.placement == "both" else None
+        return build_norm(config.norm, config.d_model), after
 
     def forward(self, x: Tensor, context: AttentionContext) -> Tensor:
         """(B, T, d_model) -> (B, T, d_model)."""
@@ -46,43 +54,35 @@ class Block(nn.Module):
         return self._run(x, context)
 
     def _run(self, x: Tensor, context: AttentionContext) -> Tensor:
-        attend = partial(self._attend, context=context)
-        if self.parallel:
-            branches = self._branch("attention", attend, x) + self._branch("feedforward", self.feedforward, x)
-            if self.cross_attention is None:
-                return x + branches
-            return (
-                x
-                + branches
-                + self._branch("cross_attention", partial(self.cross_attention, context=context), x)
-            )
-        x = self._residual("attention", attend, x)
+        attend = self._recomputed_attention if self.recomputes_attention else self.attention
+        shared = x if self.parallel else None  # in parallel every layer reads the block's input
+        x = self._add(x, shared, attend, (self.attention_norm, self.attention_output_norm), context)
         if self.cross_attention is not None:
-            x = self._residual("cross_attention", partial(self.cross_attention, context=context), x)
-        return self._residual("feedforward", self.feedforward, x)
+            norms = (self.cross_attention_norm, self.cross_attention_output_norm)
+            x = self._add(x, shared, self.cross_attention, norms, context)
+        return self._add(x, shared, self.feedforward, (self.feedforward_norm, self.feedforward_output_norm))
 
-    def _attend(self, x: Tensor, context: AttentionContext) -> Tensor:
-        if self.recomputes_attention and torch.is_grad_enabled():
+    def _add(
+        self, x: Tensor, read: Tensor | None, layer: Layer, norms: Norms, *context: AttentionContext
+    ) -> Tensor:
+        """The residual stream x with what a layer makes of `read`, or of x itself."""
+        norm, output_norm = norms
+        read = x if read is None else read
+        match self.placement:
+            case "pre":  # Xiong et al. 2020, §3
+                x = x + self.dropout(layer(norm(read), *context))
+            case "post":  # Vaswani et al. 2017, §3.1
+                x = norm(x + self.dropout(layer(read, *context)))
+            case "output":  # OLMo 2
+                x = x + self.dropout(norm(layer(read, *context)))
+            case _:  # "both": Gemma 2
+                assert output_norm is not None
+                x = x + self.dropout(output_norm(layer(norm(read), *context)))
+        return x
+
+    def _recomputed_attention(self, x: Tensor, context: AttentionContext) -> Tensor:
+        if torch.is_grad_enabled():
             again: Tensor = recomputed(self.attention, x, context)
             return again
         attended: Tensor = self.attention(x, context)
         return attended
-
-    def _residual(self, part: str, layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        if self.placement == "post":  # Vaswani et al. 2017, §3.1
-            normed: Tensor = getattr(self, f"{part}_norm")(x + self.dropout(layer(x)))
-            return normed
-        return x + self._branch(part, layer, x)
-
-    def _branch(self, part: str, layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """What a layer adds to the residual stream."""
-        norm: nn.Module = getattr(self, f"{part}_norm")
-        match self.placement:
-            case "pre":  # Xiong et al. 2020, §3
-                added = layer(norm(x))
-            case "both":  # Gemma 2
-                added = getattr(self, f"{part}_output_norm")(layer(norm(x)))
-            case _:  # "output": OLMo 2
-                added = norm(layer(x))
-        dropped: Tensor = self.dropout(added)
-        return dropped

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -93,20 +92,22 @@ class ScaledDotProduct(AttentionKernel):
         self.backends = [BACKENDS[name] for name in settings.backends]
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, dropout: float) -> Tensor:
-        chosen: AbstractContextManager[object] = (
-            sdpa_kernel(self.backends) if self.backends else nullcontext()
+        if self.backends:
+            with sdpa_kernel(self.backends):
+                return self._attend(q, k, v, mask, dropout)
+        return self._attend(q, k, v, mask, dropout)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, dropout: float) -> Tensor:
+        return F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=mask.tensor,
+            dropout_p=dropout,
+            is_causal=mask.is_causal,
+            scale=self.scale,
+            enable_gqa=self.groups > 1,
         )
-        with chosen:
-            return F.scaled_dot_product_attention(
-                q,
-                k,
-                v,
-                attn_mask=mask.tensor,
-                dropout_p=dropout,
-                is_causal=mask.is_causal,
-                scale=self.scale,
-                enable_gqa=self.groups > 1,
-            )
 
 
 def build_kernel(config: Architecture) -> AttentionKernel:

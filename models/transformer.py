@@ -37,9 +37,7 @@ class Stack(nn.Module):
         self.n_layers, self.attends_to_source = n_layers, role == "decoder with a source"
         self.position = build_position(config, causal=self.causal)
         self.embedding_norm = (
-            nn.Identity()
-            if config.embedding_norm is None
-            else build_norm(config.embedding_norm, config.d_model)
+            None if config.embedding_norm is None else build_norm(config.embedding_norm, config.d_model)
         )
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
@@ -75,7 +73,10 @@ class Stack(nn.Module):
             cache=cache,
             memory=memory,
         )
-        x = self.dropout(self.embedding_norm(self.position.embed(embedded, positions, scale=scale)))
+        x = self.position.embed(embedded, positions, scale=scale)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
+        x = self.dropout(x)
         for block in self.blocks:
             x = block(x, context)
         normed: Tensor = self.final_norm(x)
