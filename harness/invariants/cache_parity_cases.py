@@ -57,7 +57,10 @@ def tiny_models() -> Iterator[tuple[str, Transformer]]:
             dropout=0.1,
             init_std=0.3,
         )
-        yield f"{config.position.kind}, {config.norm_placement}-norm", build_model(config, 0, dtype=dtype).eval()
+        yield (
+            f"{config.position.kind}, {config.norm_placement}-norm",
+            build_model(config, 0, dtype=dtype).eval(),
+        )
 
 
 def parity_cases(kind: CacheKind) -> Iterator[Check]:

@@ -47,9 +47,7 @@ def test_a_broken_invariant_makes_its_arm_invalid_and_says_why() -> None:
     assert contrast(found).verdict == "invalid"
     assert contrast(found).reason == why
     assert contrast(found, arm="cache=static").verdict == "better"
-    assert found.answer.startswith(
-        f"There is no whole answer: cache=dynamic does not count: {why}."
-    )
+    assert found.answer.startswith(f"There is no whole answer: cache=dynamic does not count: {why}.")
 
 
 def test_a_broken_arm_leaves_claims_on_other_arms_alone() -> None:

@@ -86,7 +86,7 @@ def test_the_scale_follows_the_device(monkeypatch: pytest.MonkeyPatch, here: Wor
     study.write_text(study.read_text() + "  gpu:\n    design: {rounds: 8}\n")
     assert harness.load("tiny").loaded.scale == "cpu"
     card = Gpu(uuid="GPU-1", name="card", memory_bytes=1 << 34, driver="1")
-    found = harness.experiment.experiment._environment().model_copy(update={"gpus": (card,)})  # type: ignore[attr-defined]
+    found = harness.experiment.experiment._environment().model_copy(update={"gpus": (card,)})
 
     def with_a_card() -> Environment:
         return found
