@@ -6,7 +6,7 @@ The counter does not know the CPU's flash attention, so attention is counted in 
 from __future__ import annotations
 
 from itertools import product
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -14,9 +14,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.cache import Cache
-from models.config import CacheKind, ModelConfig, model_config
-from models.cost import cache_bytes, flops_per_token, parameter_count
+from models.config import CacheKind, EncoderDecoderConfig, ModelConfig, model_config
+from models.cost import (
+    cache_bytes,
+    cross_cache_bytes,
+    decoder_flops_per_token,
+    encoder_flops_per_token,
+    flops_per_token,
+    parameter_count,
+)
 from models.decoding.greedy import greedy
+from models.encoder_decoder import EncoderDecoder
 from models.init import build_model
 from models.transformer import Transformer
 
@@ -81,3 +89,62 @@ def test_bytes_of_a_cache_after_greedy_decoding(
     greedy(model, torch.zeros((2, prompt), dtype=torch.long), new_tokens=new_tokens, cache=kind)
     expected = cache_bytes(CONFIG, kind, batch=2, prompt=prompt, new_tokens=new_tokens, bytes_per_value=4)
     assert [0 if cache is None else cache.nbytes for cache in made] == [expected]
+
+
+PARTS: list[dict[str, Any]] = [
+    {"attention": {"n_kv_heads": 1, "head_width": 6, "qkv_bias": False, "projection": "fused"}},
+    {"attention": {"kernel": {"kind": "materialised"}, "qk_norm": {"over": "all-heads"}, "windows": [3]}},
+    {"attention": {"out_bias": False, "qk_norm": {"norm": {"kind": "layernorm"}}}},
+    {"feedforward": {"kind": "gated", "bias": True}, "norm_placement": "both"},
+    {"feedforward": {"kind": "plain", "bias": False}, "norm": {"kind": "non-parametric"}},
+    {"position": {"kind": "learned", "offset": 2}, "embedding_norm": {"kind": "layernorm"}},
+    {"position": {"kind": "relative"}, "output": {"bias": True}, "final_norm": "never"},
+    {"embedding": {"kind": "pretrained", "width": 5}, "tie_embeddings": False, "norm_placement": "output"},
+]
+PLAIN = CONFIG.model_dump(exclude={"kind", "n_layers"})
+SOURCE, TARGET = 9, 6
+
+
+def counted(model: Transformer | EncoderDecoder, *inputs: torch.Tensor) -> int:
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(*inputs)
+    total: int = counter.get_total_flops()
+    return total
+
+
+@pytest.mark.parametrize("part", PARTS, ids=str)
+def test_parameters_and_flops_of_every_part(part: dict[str, Any]) -> None:
+    config = ModelConfig.model_validate({**PLAIN, "n_layers": 3, **part})
+    model = Transformer(config).eval()
+    assert parameter_count(config) == sum(parameter.numel() for parameter in model.parameters())
+    tokens = torch.zeros((2, 7), dtype=torch.long)
+    assert counted(model, tokens) == 2 * 7 * flops_per_token(config, keys=7)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=str)
+@pytest.mark.parametrize("source_vocab_size", [None, 17])
+def test_parameters_and_flops_of_an_encoder_decoder(
+    part: dict[str, Any], source_vocab_size: int | None
+) -> None:
+    layers = {"n_encoder_layers": 2, "n_decoder_layers": 3, "source_vocab_size": source_vocab_size}
+    config = EncoderDecoderConfig.model_validate({**PLAIN, **layers, **part})
+    model = EncoderDecoder(config).eval()
+    assert parameter_count(config) == sum(parameter.numel() for parameter in model.parameters())
+    source, target = (torch.zeros((2, length), dtype=torch.long) for length in (SOURCE, TARGET))
+    expected = SOURCE * encoder_flops_per_token(config, source=SOURCE)
+    expected += TARGET * decoder_flops_per_token(config, keys=TARGET, source=SOURCE)
+    assert counted(model, source, target) == 2 * expected
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "static", "doubling"])
+def test_bytes_of_a_cache_with_a_source(kind: CacheKind) -> None:
+    layers = {"n_encoder_layers": 1, "n_decoder_layers": 3, "attention": {"n_kv_heads": 1}}
+    config = EncoderDecoderConfig.model_validate({**PLAIN, **layers})
+    decoder = build_model(config, 0).eval().bind(torch.zeros((2, SOURCE), dtype=torch.long))
+    with torch.inference_mode():
+        cache = decoder.new_cache(kind, batch=4, capacity=20)
+        assert cache
+        decoder.next_logits(torch.zeros((4, 20), dtype=torch.long), cache=cache, valid=None)
+    own = cache_bytes(config, kind, batch=4, prompt=20, new_tokens=1, bytes_per_value=4)
+    source = cross_cache_bytes(config, kind, sources=2, length=SOURCE, bytes_per_value=4)
+    assert cache.nbytes == own + source

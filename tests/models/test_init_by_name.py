@@ -71,3 +71,60 @@ def test_a_module_without_an_initialisation_is_refused() -> None:
     model.add_module("extra", nn.Conv1d(1, 1, 1))
     with pytest.raises(AssertionError, match="extra has parameters"):
         initialise(model, 1)
+
+
+@pytest.mark.parametrize(
+    ("init", "std", "widest"),
+    [
+        ({"kind": "normal"}, 0.1, math.inf),
+        ({"kind": "truncated-normal", "cut": 1.0}, 0.1 * 0.53956, 0.1),
+        ({"kind": "xavier"}, math.sqrt(2 / 192), math.inf),
+        ({"kind": "xavier", "distribution": "uniform"}, math.sqrt(2 / 192), math.sqrt(6 / 192)),
+        ({"kind": "squared-xavier"}, 2 / 192, math.inf),
+        ({"kind": "kaiming"}, math.sqrt(2 / 64), math.inf),
+        ({"kind": "lecun", "distribution": "uniform"}, math.sqrt(1 / 64), math.sqrt(3 / 64)),
+    ],
+    ids=str,
+)
+def test_each_kind_has_its_spread(init: dict[str, object], std: float, widest: float) -> None:
+    settings = {**CONFIG.model_dump(), "init": {**init, "embedding_std": 0.7}}
+    model = build_model(ModelConfig.model_validate(settings), 1)
+    up = model.get_parameter("blocks.0.feedforward.up.weight")  # from 64 to 128
+    assert up.std().item() == pytest.approx(std, rel=0.03)
+    assert up.abs().max().item() <= widest * (1 + 1e-6)
+    assert model.embedding.weight.std().item() == pytest.approx(0.7, rel=0.05)
+
+
+def test_residual_projections_may_keep_their_spread() -> None:
+    settings = {**CONFIG.model_dump(), "init": {"kind": "normal", "residual": "one"}}
+    down = build_model(ModelConfig.model_validate(settings), 1).get_parameter(
+        "blocks.0.feedforward.down.weight"
+    )
+    assert down.std().item() == pytest.approx(0.1, rel=0.03)
+
+
+@pytest.mark.parametrize("kind", ["normal", "xavier"])
+def test_fused_projections_hold_what_separate_ones_hold(kind: str) -> None:
+    settings = {**CONFIG.model_dump(), "init": {"kind": kind}}
+    apart = build_model(ModelConfig.model_validate({**settings, "attention": {"n_kv_heads": 1}}), 1)
+    fused_settings = {**settings, "attention": {"n_kv_heads": 1, "projection": "fused"}}
+    fused = build_model(ModelConfig.model_validate(fused_settings), 1)
+    parts: list[torch.Tensor] = [apart.get_parameter(f"blocks.1.attention.{name}.weight") for name in "qkv"]
+    assert torch.equal(fused.get_parameter("blocks.1.attention.qkv.weight"), torch.cat(parts))
+
+
+def test_word_vectors_are_taken_as_they_are_and_may_be_frozen() -> None:
+    settings = {**CONFIG.model_dump(), "tie_embeddings": False}
+    config = ModelConfig.model_validate(
+        {**settings, "embedding": {"kind": "pretrained", "width": 6, "frozen": True}}
+    )
+    vectors = torch.randn(50, 6)
+    model = build_model(config, 1, vectors=vectors)
+    assert torch.equal(model.embedding.weight, vectors)
+    assert not model.embedding.weight.requires_grad
+    with pytest.raises(ValueError, match="needs word vectors"):
+        build_model(config, 1)
+    with pytest.raises(ValueError, match=r"\(50, 5\), but the model has \(50, 6\)"):
+        build_model(config, 1, vectors=vectors[:, :5])
+    with pytest.raises(ValueError, match="not all finite"):
+        build_model(config, 1, vectors=vectors / 0)

@@ -65,6 +65,18 @@ def test_resolved_settings_read_back_as_themselves() -> None:
         ({**SIZES, "n_heads": 3}, "d_model 8 is not a multiple of n_heads 3"),
         ({**SIZES, "d_model": 6}, "a head is d_model / n_heads = 3 wide"),
         ({**SIZES, "d_model": 3, "n_heads": 1, "position": {"kind": "sinusoidal"}}, "even d_model, not 3"),
+        ({**SIZES, "attention": {"n_kv_heads": 4}}, "n_heads 2 is not a multiple of n_kv_heads 4"),
+        ({**SIZES, "attention": {"soft_cap": 5.0}}, "set kernel: {kind: materialised}"),
+        ({**SIZES, "attention": {"head_width": 3}}, "a head is attention.head_width = 3 wide"),
+        (
+            {**SIZES, "position": {"kind": "rotary", "fraction": 0.25}},
+            "of a head of 4 is 1; choose a fraction",
+        ),
+        (
+            {**SIZES, "norm_placement": "post", "feedforward_placement": "parallel"},
+            "choose pre, both or output",
+        ),
+        ({**SIZES, "embedding": {"kind": "pretrained", "width": 5}}, "set tie_embeddings: false"),
         ({**SIZES, "n_layers": 0}, "n_layers: Input should be greater than 0"),
         ({**SIZES, "n_layers": True}, "n_layers: Input should be a valid integer"),
         ({**SIZES, "dropout": 1.0}, "dropout: Input should be less than 1"),
