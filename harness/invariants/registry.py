@@ -7,11 +7,16 @@ from types import MappingProxyType
 
 from harness.errors import InputError, did_you_mean
 from harness.invariants.base import Invariant
+from harness.invariants.beam_greedy import BeamGreedy
 from harness.invariants.cache_bytes import CacheBytes
 from harness.invariants.cache_parity import CacheParity
+from harness.invariants.speculative_target import SpeculativeTarget
 
 INVARIANTS: Mapping[str, Invariant] = MappingProxyType(
-    {invariant.name: invariant for invariant in (CacheParity(), CacheBytes())}
+    {
+        invariant.name: invariant
+        for invariant in (CacheParity(), CacheBytes(), BeamGreedy(), SpeculativeTarget())
+    }
 )
 
 

@@ -1,0 +1,98 @@
+"""beam-greedy: a beam of one is greedy decoding, a beam without limit is an exhaustive search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, Subject, cache_kind, patched
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.decoding.config import LengthPenalty
+
+CACHED = ("dynamic", "static", "doubling")
+EVERY = ("none", *CACHED)
+
+# Tokens of every prompt of the tiny models.
+PROMPT = 5
+
+
+def _prompt_in_the_penalty() -> AbstractContextManager[None]:
+    from models.decoding import hypotheses
+
+    original = hypotheses.penalised
+
+    def whole(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
+        return original(log_probability, length=length + PROMPT, penalty=penalty)
+
+    return patched(hypotheses, "penalised", whole)
+
+
+def _histories_of_the_place() -> AbstractContextManager[None]:
+    from models.decoding import beam
+
+    original = beam.continued
+
+    def stale(tokens: Tensor, parents: Tensor) -> Tensor:
+        import torch
+
+        places = torch.arange(parents.shape[1]).clamp(max=tokens.shape[1] - 1)
+        return original(tokens, places.expand_as(parents))
+
+    return patched(beam, "continued", stale)
+
+
+@contextmanager
+def _cache_not_reordered() -> Iterator[None]:
+    from models import cache
+
+    def stay(self: cache.Cache, rows: Tensor, *, shared: int = 0) -> None:
+        """Every beam keeps the keys of its place."""
+
+    with ExitStack() as stack:
+        for kind in (cache.DynamicCache, cache.StaticCache, cache.DoublingCache):
+            stack.enter_context(patched(kind, "reorder", stay))
+        yield
+
+
+class BeamGreedy(Invariant):
+    """The level is the kind of cache that is decoded with. On a study's subject only the beam of one is checked."""
+
+    name: ClassVar[str] = "beam-greedy"
+    statement: ClassVar[str] = (
+        "A beam of one gives the greedy tokens, and a beam without limit the best of all continuations."
+    )
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="prompt-in-the-penalty",
+            summary="the prompt is counted in the length penalty (transformers#26624)",
+            levels=EVERY,
+            plant=_prompt_in_the_penalty,
+        ),
+        Mutant(
+            name="histories-of-the-place",
+            summary="a beam's tokens are those of its place, not of the beam that it continues",
+            levels=EVERY,
+            plant=_histories_of_the_place,
+        ),
+        Mutant(
+            name="cache-not-reordered",
+            summary="the cache stays as it is when beams change places",
+            levels=CACHED,
+            plant=_cache_not_reordered,
+        ),
+    )
+
+    def check_generic(self, level: str) -> Iterator[Check]:
+        kind = cache_kind(level)
+        from harness.invariants.beam_greedy_cases import beam_cases
+
+        yield from beam_cases(kind)
+
+    def check_subject(self, subject: Subject) -> Iterator[Check]:
+        from harness.invariants.beam_greedy_cases import beam_of_subject
+
+        yield from beam_of_subject(subject)

@@ -1,0 +1,83 @@
+"""speculative-target: whatever the draft proposes, speculative decoding says what its target says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, Subject, cache_kind, patched
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.decoding.rows import Rows
+
+EVERY = ("none", "dynamic", "static", "doubling")
+
+
+def _redrawn_from_all() -> AbstractContextManager[None]:
+    from models.decoding import verification
+
+    def all_of_it(p: Tensor, _: Tensor) -> Tensor:
+        return p
+
+    return patched(verification, "residual", all_of_it)
+
+
+def _accepted_after_a_rejection() -> AbstractContextManager[None]:
+    from models.decoding import verification
+
+    def how_many(true: Tensor) -> Tensor:
+        return true.sum(dim=1)
+
+    return patched(verification, "leading", how_many)
+
+
+def _not_rolled_back() -> AbstractContextManager[None]:
+    from models.decoding import speculative
+
+    def stay(rows: Rows, dropped: Tensor) -> None:
+        """What was rejected stays in the cache."""
+
+    return patched(speculative, "_roll_back", stay)
+
+
+class SpeculativeTarget(Invariant):
+    """The level is the kind of cache of both models. On a study's subject only greedy tokens are checked."""
+
+    name: ClassVar[str] = "speculative-target"
+    statement: ClassVar[str] = (
+        "Speculative decoding gives its target's greedy tokens, or samples from its target's distribution."
+    )
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="redrawn-from-all",
+            summary="after a rejection the token is drawn from the target's whole distribution",
+            levels=EVERY,
+            plant=_redrawn_from_all,
+        ),
+        Mutant(
+            name="accepted-after-a-rejection",
+            summary="proposed tokens are counted as accepted although one before them was rejected",
+            levels=EVERY,
+            plant=_accepted_after_a_rejection,
+        ),
+        Mutant(
+            name="not-rolled-back",
+            summary="rejected tokens stay where the next ones are fed after them",
+            levels=EVERY,
+            plant=_not_rolled_back,
+        ),
+    )
+
+    def check_generic(self, level: str) -> Iterator[Check]:
+        kind = cache_kind(level)
+        from harness.invariants.speculative_target_cases import speculative_cases
+
+        yield from speculative_cases(kind)
+
+    def check_subject(self, subject: Subject) -> Iterator[Check]:
+        from harness.invariants.speculative_target_cases import speculative_of_subject
+
+        yield from speculative_of_subject(subject)
