@@ -3,5 +3,8 @@
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.models.references.decoder_parity", "tests.models.references.translation_parity"
+    "tests.models.references.beams",
+    "tests.models.references.decoder_parity",
+    "tests.models.references.reference",
+    "tests.models.references.translation_parity",
 )

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from models.config import CacheKind, ModelConfig
+from models.decoding.beam import beam_search
+from models.decoding.config import BeamSearch
 from models.decoding.greedy import greedy
 from models.init import build_model
 from models.transformer import Transformer
+from tests.models.references.beams import Stop, assert_beams_agree, reference_beams
 from tests.models.references.reference import assert_agree, float64_throughout, random_tokens
 
 VOCAB_SIZE = 41
@@ -40,18 +43,18 @@ class DecoderPair:
             logits: Tensor = self.reference(TOKENS, **told).logits
         return logits
 
-    def reference_generation(self, prompt: Tensor, valid: Tensor, **settings: Any) -> Tensor:
-        """New tokens, by the reference's own loop and cache."""
+    def reference_generation(self, **settings: Any) -> Any:
+        """What its own loop and cache make of TOKENS, padded on the left."""
         with float64_throughout():
-            generated: Tensor = self.reference.generate(
-                prompt * valid,
-                attention_mask=valid.long(),
+            return self.reference.generate(
+                TOKENS * LEFT_PADDED,
+                attention_mask=LEFT_PADDED.long(),
                 do_sample=False,
                 pad_token_id=0,
-                eos_token_id=None,
+                return_dict_in_generate=True,
+                output_scores=True,
                 **settings,
             )
-        return generated[:, prompt.shape[1] :]
 
 
 def empty_decoder(**settings: Any) -> Transformer:
@@ -87,7 +90,22 @@ class DecoderParity:
 
     @pytest.mark.parametrize("kind", ["none", "dynamic", "static", "doubling"])
     def test_greedy_tokens_agree(self, pair: DecoderPair, kind: CacheKind) -> None:
-        expected = pair.reference_generation(TOKENS, LEFT_PADDED, max_new_tokens=20)
+        expected = pair.reference_generation(eos_token_id=None, max_new_tokens=20).sequences[:, 14:]
         assert len(set(expected.flatten().tolist())) > 5  # a constant continuation would show little
         tokens = greedy(pair.ours, TOKENS, new_tokens=20, cache=kind, valid=LEFT_PADDED)
         assert tokens.tolist() == expected.tolist()
+
+    @pytest.mark.parametrize("stop", ["enough", "bound"])
+    def test_beams_agree_token_for_token(self, pair: DecoderPair, stop: Stop) -> None:
+        settings = BeamSearch(width=4, n_best=4, stop=stop)
+        expected = reference_beams(pair.reference_generation, settings, prompt_tokens=14)
+        found = beam_search(
+            pair.ours,
+            TOKENS,
+            settings,
+            new_tokens=expected.new_tokens,
+            cache="dynamic",
+            end=expected.end,
+            valid=LEFT_PADDED,
+        )
+        assert_beams_agree(found, expected)

@@ -50,14 +50,21 @@ def _default_float64() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
-def random_reference(kind: Callable[[Any], Any], config: Any, *, seed: int) -> Any:
-    """A model in which every trained tensor is drawn: gains of one and biases of zero would hide a mistake."""
+def random_reference(kind: Callable[[Any], Any], config: Any, *, seed: int, spread: float = 0.3) -> Any:
+    """A model in which every trained tensor is drawn: gains of one and biases of zero would hide a mistake.
+
+    Signs are drawn too, or a tied output would repeat the last token for ever. Seeds and spreads are such that
+    continuations vary and end at different lengths, which the checks assert.
+    """
     generator = torch.Generator().manual_seed(seed)
-    with float64_throughout(), torch.no_grad(), _default_float64():
+    config.eos_token_id = None  # generation ends where a test says so
+    with float64_throughout(), torch.no_grad(), _default_float64(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         model = kind(config).double().eval()
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         for tensor in (*trained, *(b for name, b in model.named_buffers() if name == "final_logits_bias")):
-            tensor.add_(0.3 * torch.randn(tensor.shape, generator=generator, dtype=torch.float64))
+            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+            tensor.mul_(noise.sign()).add_(spread * noise.flip(0))
     return model
 
 

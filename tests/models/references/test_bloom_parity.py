@@ -44,7 +44,7 @@ def pair(request: pytest.FixtureRequest) -> DecoderPair:
         tie_word_embeddings=False,
         attn_implementation="eager",
     )
-    reference = random_reference(transformers.BloomForCausalLM, config, seed=5)
+    reference = random_reference(transformers.BloomForCausalLM, config, seed=8)
     ours = empty_decoder(
         n_heads=n_heads,
         d_ff=96,

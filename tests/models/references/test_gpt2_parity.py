@@ -33,7 +33,7 @@ def pair(request: pytest.FixtureRequest) -> DecoderPair:
         n_positions=48,
         attn_implementation="eager",
     )
-    reference = random_reference(transformers.GPT2LMHeadModel, config, seed=1)
+    reference = random_reference(transformers.GPT2LMHeadModel, config, seed=0)
     ours = empty_decoder(
         position={"kind": "learned"}, activation="gelu-tanh", attention={"projection": request.param}
     )

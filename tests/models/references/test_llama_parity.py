@@ -7,24 +7,10 @@ from typing import Any
 import pytest
 
 from tests.models.references.decoder_parity import VOCAB_SIZE, DecoderPair, DecoderParity, empty_decoder
+from tests.models.references.names import LLAMA
 from tests.models.references.reference import copy_weights, random_reference
 
 transformers = pytest.importorskip("transformers", reason="the references are models of transformers")
-
-NAMES = {
-    "embedding": "model.embed_tokens",
-    "blocks.*.attention_norm": "model.layers.*.input_layernorm",
-    "blocks.*.attention.q": "model.layers.*.self_attn.q_proj",
-    "blocks.*.attention.k": "model.layers.*.self_attn.k_proj",
-    "blocks.*.attention.v": "model.layers.*.self_attn.v_proj",
-    "blocks.*.attention.out": "model.layers.*.self_attn.o_proj",
-    "blocks.*.feedforward_norm": "model.layers.*.post_attention_layernorm",
-    "blocks.*.feedforward.gate": "model.layers.*.mlp.gate_proj",
-    "blocks.*.feedforward.up": "model.layers.*.mlp.up_proj",
-    "blocks.*.feedforward.down": "model.layers.*.mlp.down_proj",
-    "final_norm": "model.norm",
-    "unembedding": "lm_head",
-}
 
 
 @pytest.fixture(
@@ -52,7 +38,7 @@ def pair(request: pytest.FixtureRequest) -> DecoderPair:
         tie_word_embeddings=tied,
         attn_implementation="eager",
     )
-    reference = random_reference(transformers.LlamaForCausalLM, config, seed=2)
+    reference = random_reference(transformers.LlamaForCausalLM, config, seed=0)
     ours = empty_decoder(
         position={"kind": "rotary", "base": 500.0},
         norm={"kind": "rmsnorm"},
@@ -61,7 +47,7 @@ def pair(request: pytest.FixtureRequest) -> DecoderPair:
         activation="silu",
         tie_embeddings=tied,
     )
-    copy_weights(ours, reference.state_dict(), NAMES)
+    copy_weights(ours, reference.state_dict(), LLAMA)
     return DecoderPair(ours=ours, reference=reference)
 
 

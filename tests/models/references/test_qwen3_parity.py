@@ -5,25 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.models.references.decoder_parity import VOCAB_SIZE, DecoderPair, DecoderParity, empty_decoder
+from tests.models.references.names import LLAMA
 from tests.models.references.reference import copy_weights, random_reference
 
 transformers = pytest.importorskip("transformers", reason="the references are models of transformers")
 
 NAMES = {
-    "embedding": "model.embed_tokens",
-    "blocks.*.attention_norm": "model.layers.*.input_layernorm",
-    "blocks.*.attention.q": "model.layers.*.self_attn.q_proj",
-    "blocks.*.attention.k": "model.layers.*.self_attn.k_proj",
-    "blocks.*.attention.v": "model.layers.*.self_attn.v_proj",
+    **LLAMA,
     "blocks.*.attention.qk_norm.q": "model.layers.*.self_attn.q_norm",
     "blocks.*.attention.qk_norm.k": "model.layers.*.self_attn.k_norm",
-    "blocks.*.attention.out": "model.layers.*.self_attn.o_proj",
-    "blocks.*.feedforward_norm": "model.layers.*.post_attention_layernorm",
-    "blocks.*.feedforward.gate": "model.layers.*.mlp.gate_proj",
-    "blocks.*.feedforward.up": "model.layers.*.mlp.up_proj",
-    "blocks.*.feedforward.down": "model.layers.*.mlp.down_proj",
-    "final_norm": "model.norm",
-    "unembedding": "lm_head",
 }
 
 
@@ -42,7 +32,7 @@ def pair() -> DecoderPair:
         tie_word_embeddings=False,
         attn_implementation="eager",
     )
-    reference = random_reference(transformers.Qwen3ForCausalLM, config, seed=3)
+    reference = random_reference(transformers.Qwen3ForCausalLM, config, seed=0)
     ours = empty_decoder(
         position={"kind": "rotary", "base": 1e6},
         norm={"kind": "rmsnorm"},
