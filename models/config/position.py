@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.config.base import Count, Frozen, PositiveFloat
 
@@ -63,6 +63,15 @@ class RelativePosition(Frozen):
     kind: Literal["relative"] = "relative"
     buckets: Annotated[int, Field(strict=True, ge=4, multiple_of=4)] = 32
     max_distance: Count = 128
+
+    @model_validator(mode="after")
+    def _distances_are_left_to_grow(self) -> Self:
+        if self.max_distance <= self.buckets // 2:
+            raise ValueError(
+                f"{self.buckets // 2} of {self.buckets} buckets hold one distance each, which leaves none up to "
+                f"max_distance {self.max_distance}; give fewer buckets or a greater max_distance"
+            )
+        return self
 
 
 Position = Annotated[
