@@ -22,7 +22,7 @@ def test_a_study_whose_model_diverged_says_so_and_keeps_the_training(in_process:
     assert done.stderr.startswith("error: train seed 0 diverged after ")
     assert "so there is no model to measure" in done.stderr
     assert set(answer["invalid"]) == {"cache=none", "cache=dynamic"}
-    assert answer["failed"] == []
+    assert answer["failed"] == [done.stderr.removeprefix("error: ").partition(";")[0]]
     with open_store(in_process.database) as store:
         run = store.runs("tiny")[0]
         [training] = store.trials(run)
