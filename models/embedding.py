@@ -6,7 +6,9 @@ B batch, T tokens, C = d_model, V = vocab_size, W width of a token's vector.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -72,8 +74,11 @@ class OutputProjection:
     soft_cap: float | None
 
     def logits(self, hidden: Tensor) -> Tensor:
-        scaled = hidden if self.scale == 1.0 else hidden * self.scale
-        logits = F.linear(scaled, self.weight, self.bias)
+        return self.logits_by(partial(F.linear, weight=self.weight, bias=self.bias), hidden)
+
+    def logits_by(self, product: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
+        """The same with another way to compute h · weightᵀ + bias."""
+        logits = product(hidden if self.scale == 1.0 else hidden * self.scale)
         return logits if self.soft_cap is None else torch.tanh(logits / self.soft_cap) * self.soft_cap
 
 
