@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := harness models tests
 
-.PHONY: demo test check unit benchmark format clean
+.PHONY: demo test check unit benchmark peers format clean
 
 demo: $(VENV)/installed
 	$(BIN)/harness run studies/kv_cache.yaml
@@ -25,6 +25,10 @@ unit: $(VENV)/installed-dev
 benchmark: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
 
+# PEERS_FLAGS=--quick for few rounds, --only=TEXT for some cases.
+peers: $(VENV)/installed-peers
+	$(BIN)/python -m tests.benchmarks.peers.compare $(PEERS_FLAGS)
+
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
@@ -38,6 +42,10 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[dev]'
+	touch $@
+
+$(VENV)/installed-peers: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[peers]'
 	touch $@
 
 clean:

@@ -1,0 +1,149 @@
+"""`python -m tests.benchmarks.peers.compare`: ours and its peers take turns; ratios with intervals go to results/peers.json.
+
+A turn is one contestant's few units of the same work, its value their median. In every round each contestant has one turn,
+in an order that is drawn anew; ratios are paired within rounds (harness.statistics).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import random
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.statistics import log_ratios, paired_estimate
+from tests.benchmarks.peers.cases import ALLOCATOR, CASES, Case, Peer, Tuning
+
+RESULTS = Path("results/peers.json")
+OURS = Peer(name="ours", tuning="tuned")
+
+
+class Arena:
+    """The two processes: as the machine comes, and tuned."""
+
+    def __init__(self, *, threads: int) -> None:
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+        settings: dict[Tuning, dict[str, str]] = {"stock": plain, "tuned": {**plain, **ALLOCATOR}}
+        self._processes = {
+            tuning: subprocess.Popen(
+                [sys.executable, "-m", "tests.benchmarks.peers.contestant", str(threads), tuning],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                encoding="utf-8",
+                env={**environment, "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"},
+            )
+            for tuning, environment in settings.items()
+        }
+
+    def turn(self, case: Case, contestant: Peer, *, units: int) -> tuple[float, str]:
+        """Tokens per second, and what came out."""
+        process = self._processes[contestant.tuning]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        order = {"case": case.name, "contestant": contestant.name, "units": units}
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{contestant.label} ended in {case.name!r}; its last words are above")
+        answer = json.loads(line)
+        return case.tokens_per_unit / statistics.median(answer["seconds"]), answer["output"]
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait()
+
+
+def compare(case: Case, arena: Arena, *, rounds: int, units: int) -> list[dict[str, Any]]:
+    """One record a peer. Who decodes has our weights: whether the tokens are ours, too, is recorded."""
+    contestants = [OURS, *case.peers]
+    order = random.Random(case.name)
+    speeds: dict[str, dict[int, float]] = {contestant.label: {} for contestant in contestants}
+    outputs: dict[str, str] = {}
+    for number in range(rounds):
+        for contestant in order.sample(contestants, len(contestants)):
+            speed, output = arena.turn(case, contestant, units=units)
+            speeds[contestant.label][number], outputs[contestant.label] = speed, output
+    records = [_record(case, peer, speeds) for peer in case.peers]
+    if case.task == "decode":
+        for record in records:
+            record["same_tokens"] = outputs[record["peer"]] == outputs[OURS.label]
+    return records
+
+
+def _record(case: Case, peer: Peer, speeds: dict[str, dict[int, float]]) -> dict[str, Any]:
+    mine, theirs = speeds[OURS.label], speeds[peer.label]
+    estimate = paired_estimate(log_ratios(mine, theirs))
+    return {
+        "case": case.name,
+        "peer": peer.label,
+        "ratio": math.exp(estimate.estimate),
+        "low": math.exp(estimate.ci95.low),
+        "high": math.exp(estimate.ci95.high),
+        "target": peer.target,
+        "tokens_per_second": statistics.median(mine.values()),
+        "peer_tokens_per_second": statistics.median(theirs.values()),
+        "rounds": len(mine),
+    }
+
+
+def main() -> None:
+    options = _options()
+    chosen = [case for case in CASES if options.only in case.name]
+    if not chosen:
+        sys.exit(
+            f"no case has {options.only!r} in its name; known: " + ", ".join(case.name for case in CASES)
+        )
+    rounds, units = (6, 1) if options.quick else (12, 3)
+    records: list[dict[str, Any]] = []
+    arena = Arena(threads=options.threads)
+    try:
+        for case in chosen:
+            found = compare(case, arena, rounds=rounds, units=units)
+            records += found
+            for record in found:
+                print(_line(record), flush=True)  # noqa: T201
+    finally:
+        arena.close()
+    _write(options.results, records)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="6 rounds of one unit instead of 12 of three")
+    parser.add_argument("--only", default="", help="cases that have this in their name")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def _line(record: dict[str, Any]) -> str:
+    target = "" if record["target"] is None else f"  target {record['target']:.1f}"
+    missed = " MISSED" if record["target"] is not None and record["ratio"] < record["target"] else ""
+    return (
+        f"{record['case']:28} {record['peer']:30} {record['ratio']:5.2f} "
+        f"[{record['low']:.2f}, {record['high']:.2f}]  {record['tokens_per_second']:7.0f} against "
+        f"{record['peer_tokens_per_second']:7.0f} tokens/s{target}{missed}"
+    )
+
+
+def _write(path: Path, records: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".part")
+    with fresh.open("w", encoding="utf-8") as stream:
+        json.dump(records, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(path)
+
+
+if __name__ == "__main__":
+    main()

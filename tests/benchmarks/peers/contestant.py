@@ -1,0 +1,65 @@
+"""A process that runs units of work when it is told to: one line of JSON in, one out.
+
+Two of them live through a comparison, one with the machine's settings as they come and one with ours; a turn goes to one
+contestant of one of them, while the other waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tests.benchmarks.peers.cases import CASES, Case, Tuning
+from tests.benchmarks.peers.decoding import decoding_unit
+from tests.benchmarks.peers.training import training_unit
+
+
+def main() -> None:
+    tuning: Tuning = "tuned" if sys.argv[2] == "tuned" else "stock"
+    torch.set_num_threads(int(sys.argv[1]))
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints is no answer
+    contestants: dict[tuple[str, str], Callable[[], Any]] = {}
+    for line in sys.stdin:
+        order = json.loads(line)
+        key = (order["case"], order["contestant"])
+        if any(case != order["case"] for case, _ in contestants):
+            contestants.clear()
+        if key not in contestants:
+            contestants[key] = _unit(_case(order["case"]), order["contestant"], tuning)
+        seconds, output = _timed(contestants[key], order["units"])
+        print(json.dumps({"seconds": seconds, "output": output}), file=answers)
+
+
+def _case(name: str) -> Case:
+    return next(case for case in CASES if case.name == name)
+
+
+def _unit(case: Case, contestant: str, tuning: Tuning) -> Callable[[], Any]:
+    make = decoding_unit if case.task == "decode" else training_unit
+    return make(case, contestant, tuning)
+
+
+def _timed(unit: Callable[[], Any], units: int) -> tuple[list[float], str]:
+    """The first unit finds cold caches and is not counted. Tokens come back as a hash, a loss as a number."""
+    unit()
+    seconds = []
+    for _ in range(units):
+        started = time.perf_counter()
+        result = unit()
+        seconds.append(time.perf_counter() - started)
+    if isinstance(result, Tensor):
+        return seconds, hashlib.sha256(result.numpy().tobytes()).hexdigest()[:16]
+    return seconds, f"{result:.4f}"
+
+
+if __name__ == "__main__":
+    main()
