@@ -104,18 +104,22 @@ def _loss_and_gradient(
     if terms.soft_cap is not None:
         squeezed = torch.tanh(logits / terms.soft_cap)
         logits = squeezed * terms.soft_cap
-    log_z = logits.logsumexp(dim=-1)  # (n,)
-    loss = log_z - (1 - terms.smoothing) * logits.gather(1, chosen)[:, 0]
-    if terms.smoothing:
-        loss = loss - terms.smoothing * logits.mean(dim=-1)
+    picked = logits.gather(1, chosen)[:, 0]
+    mean = logits.mean(dim=-1) if terms.smoothing else None
+    highest = logits.amax(dim=-1, keepdim=True)  # (n, 1)
+    exponentials = logits.sub_(highest).exp_()  # once, for the loss and for its gradient
+    denominator = exponentials.sum(dim=-1)  # (n,)
+    log_z = highest[:, 0] + denominator.log()
+    loss = log_z - (1 - terms.smoothing) * picked
+    if mean is not None:
+        loss = loss - terms.smoothing * mean
     if terms.z_loss:
         loss = loss + terms.z_loss * log_z.square()
     total = (loss * counted).sum()
     if not gradient:
         return total, None
     weight = counted.to(logits.dtype) / terms.count  # (n,)
-    by_logits = logits.sub_(log_z[:, None]).exp_()
-    by_logits *= (weight * (1 + 2 * terms.z_loss * log_z))[:, None]
+    by_logits = exponentials.mul_((weight * (1 + 2 * terms.z_loss * log_z) / denominator)[:, None])
     if terms.smoothing:
         by_logits -= (weight * (terms.smoothing / logits.shape[1]))[:, None]
     by_logits.scatter_add_(1, chosen, ((terms.smoothing - 1) * weight)[:, None].to(by_logits.dtype))
