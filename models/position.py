@@ -75,6 +75,7 @@ class Rotary(TabulatedPosition):
     def __init__(self, config: Architecture, settings: RotaryPosition) -> None:
         super().__init__(("cos", "sin"))
         self.positions, self.width = config.max_positions, settings.width(config.head_width)
+        self.whole = self.width == config.head_width
         self.base, self.interleaved = settings.base, settings.layout == "interleaved"
         self._fill(dtype=torch.get_default_dtype(), device=torch.get_default_device())
 
@@ -89,7 +90,7 @@ class Rotary(TabulatedPosition):
         cos, sin = self.cos[positions], self.sin[positions]
         if cos.dim() == 3:
             cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
-        return Rotation(cos=cos, sin=sin, interleaved=self.interleaved)
+        return Rotation(cos=cos, sin=sin, interleaved=self.interleaved, whole=self.whole)
 
 
 def build_position(config: Architecture, *, causal: bool) -> PositionEncoding:

@@ -20,13 +20,14 @@ class Rotation:
     cos: Tensor
     sin: Tensor
     interleaved: bool
+    whole: bool  # W is the width of a head
 
     def turn(self, x: Tensor) -> Tensor:
         """(B, H, T, D) -> (B, H, T, D)."""
-        width = self.cos.shape[-1]
-        if width == x.shape[-1]:
-            return self._turn(x)
-        return torch.cat((self._turn(x[..., :width]), x[..., width:]), dim=-1)
+        if not self.whole:
+            width = self.cos.shape[-1]
+            return torch.cat((self._turn(x[..., :width]), x[..., width:]), dim=-1)
+        return self._turn(x)
 
     def _turn(self, x: Tensor) -> Tensor:
         if self.interleaved:

@@ -21,7 +21,7 @@ from models.block import Block
 from models.cache import Cache, CacheShape, make_cache
 from models.config import Architecture, CacheKind, ModelConfig
 from models.embedding import Output, TokenEmbedding
-from models.kernels import AttentionMask
+from models.kernels import EVERYTHING, AttentionMask
 from models.norm import build_norm
 from models.position import Positions, build_position, positions_of
 
@@ -45,6 +45,9 @@ class Stack(nn.Module):
         )
         self.final_norm = build_norm(config.norm, config.d_model) if config.ends_in_norm else nn.Identity()
         self.windows = tuple(dict.fromkeys(block.attention.window for block in self._blocks()))
+        # Where neither a window nor a bias ever hides or weighs anything.
+        plain = self.windows == (None,) and not self.position.adds_bias
+        self.open_masks: dict[int | None, AttentionMask] | None = {None: EVERYTHING} if plain else None
         self.knows_causal = self._blocks()[0].attention.kernel.knows_causal
 
     def run(
@@ -104,6 +107,8 @@ class Stack(nn.Module):
         self, positions: Positions, *, past: int, valid: Tensor | None, like: Tensor
     ) -> dict[int | None, AttentionMask]:
         queries = like.shape[1]
+        if queries == 1 and valid is None and self.open_masks is not None:
+            return self.open_masks  # the newest token of unpadded rows sees everything
         keys = past + queries
         if self.causal:
             seen = attention_mask(queries, keys, valid=valid, device=like.device)
