@@ -24,6 +24,8 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
     _check_metric(study.primary, study, whole, ("primary",), task)
     for index, name in enumerate(study.invariants):
         at = whole.place(("invariants", index))
+        if task.subject is Task.subject:
+            raise StudyError(f"task {study.task!r} has nothing that an invariant could be checked on", at=at)
         try:
             find_invariant(name)
         except InputError as error:

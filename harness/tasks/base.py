@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from harness.config import Config, digest
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     from harness.data.registry import CorpusRef
@@ -43,27 +45,28 @@ class Result:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-class Task(Config):
+class Task(Config, ABC):
     """The config of a task. Subclasses are frozen data; torch is imported inside `run`."""
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
 
+    @abstractmethod
     def corpora(self) -> tuple[CorpusRef, ...]:
         """The corpora that must be in the cache before the trial starts."""
-        raise NotImplementedError
 
     def trainings(self) -> tuple[Task, ...]:
         """The trainings whose checkpoints the trial loads."""
         return ()
 
+    @abstractmethod
     def flops(self) -> float:
         """Floating-point operations of a trial, roughly: what a plan's time is guessed from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, context: Context, report: Report) -> Result:
-        raise NotImplementedError
+        """Do the work, report its raw samples, and say what came out and what was spent."""
 
-    def subject(self, context: Context) -> Any:
-        """What an invariant is checked on: the trial's own model and inputs."""
-        raise NotImplementedError
+    def subject(self, context: Context) -> Any:  # noqa: ARG002  tasks that have one need it
+        """What an invariant is checked on: the trial's own model and inputs. Not every task has one."""
+        raise InputError(f"task {self.name!r} has nothing that an invariant could be checked on")

@@ -1,0 +1,39 @@
+"""An invariant is checked on a trial's own model and inputs: a task that offers none takes no invariants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import StudyError
+from harness.study.load import load_study
+
+STUDY = """\
+study: batches
+question: Does the size of the batch matter?
+task: train
+base:
+  corpus: python-docs
+  tokenizer: {kind: bytes}
+  model: {preset: nano}
+  batch: 4
+  length: 32
+  updates: 10
+  optimizer: {lr: 1e-3}
+compare:
+  batch: [4, 8]
+design: {seeds: 2, exploratory: true}
+primary: validation_loss
+"""
+
+
+def test_a_task_without_a_subject_takes_no_invariants(tmp_path: Path) -> None:
+    study = tmp_path / "batches.yaml"
+    study.write_text(STUDY)
+    assert [arm.name for arm in load_study(study).arms] == ["batch=4", "batch=8"]
+    study.write_text(STUDY + "invariants: [cache-parity]\n")
+    with pytest.raises(StudyError) as error:
+        load_study(study)
+    message = "task 'train' has nothing that an invariant could be checked on"
+    assert str(error.value) == f"{study}:16:14: {message}"
