@@ -73,10 +73,11 @@ class Beams(NamedTuple):
 
     @classmethod
     def first(cls, logits: Tensor) -> Beams:
-        """One beam a sentence, still empty."""
+        """One beam a sentence, still empty. Scores are summed in float32 at least."""
         batch = len(logits)
+        precision = torch.promote_types(logits.dtype, torch.float32)
         return cls(
-            logits.new_zeros((batch, 1)),
+            logits.new_zeros((batch, 1), dtype=precision),
             torch.empty((batch, 1, 0), dtype=torch.long, device=logits.device),
         )
 
@@ -161,17 +162,16 @@ class _Search:
 def best_candidates(beams: Beams, logits: Tensor, settings: BeamSearch) -> Candidates:
     """The 2K best continuations, so that K are left if K end; those that do not exist have the score -inf.
 
-    Each beam's own best come first, and only these are normalised: there is no log-softmax over the vocabulary.
+    Each beam's own best come first: K + 1 of them are enough, since only one token ends.
     """
     batch, beam = beams.scores.shape
-    normaliser = logits.logsumexp(dim=-1, keepdim=True)  # (B · K, 1)
-    check_finite("beam search", normaliser)
+    steps = logits.log_softmax(dim=-1, dtype=beams.scores.dtype)  # (B · K, V)
+    check_finite("beam search", steps.amax(dim=-1))
     if settings.no_repeat_ngram is not None:
-        banned = repeated(beams.tokens.flatten(0, 1), n=settings.no_repeat_ngram)
-        logits = logits.index_put(banned, logits.new_tensor(-math.inf))
-    own, tokens = logits.topk(min(settings.width + 1, logits.shape[-1]), dim=-1)  # (B · K, M)
+        steps[repeated(beams.tokens.flatten(0, 1), n=settings.no_repeat_ngram)] = -math.inf
+    own, tokens = steps.topk(min(settings.width + 1, steps.shape[-1]), dim=-1)  # (B · K, M)
     many = own.shape[1]
-    totals = (own - normaliser).view(batch, beam, many) + beams.scores[:, :, None]
+    totals = own.view(batch, beam, many) + beams.scores[:, :, None]
     wanted = 2 * settings.width
     scores, places = totals.flatten(1).topk(min(wanted, beam * many), dim=1)
     found = Candidates(scores, places // many, tokens.view(batch, -1).gather(1, places))

@@ -303,3 +303,13 @@ def test_beams_are_searched_in_one_pass_a_step() -> None:
     model = Counting(torch.randn(9, 9, generator=torch.Generator().manual_seed(0)))
     beam_search(model, prompts(4, 2, vocabulary=9), BeamSearch(width=3), new_tokens=4, cache="none")
     assert rows == [4, 12, 12, 12]
+
+
+def test_scores_of_a_model_in_low_precision_are_summed_in_float32() -> None:
+    table = torch.randn(9, 9, generator=torch.Generator().manual_seed(3)).bfloat16()
+    steps = table.double().log_softmax(-1)
+    (row,) = beam_search(Markov(table), torch.tensor([[0]]), BeamSearch(width=3), new_tokens=40, cache="none")
+    total, last = 0.0, 0
+    for token in row[0].tokens:
+        total, last = total + float(steps[last, token]), token
+    assert row[0].log_probability == pytest.approx(total, rel=1e-6)
