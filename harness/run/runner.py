@@ -13,7 +13,7 @@ from harness.invariants.registry import find_invariant
 from harness.run.backends.base import Backend, Finished
 from harness.run.job import Job
 from harness.run.lease import machine_lease
-from harness.store.rows import Checkpoint, Identity, Run, Session, TrialRow
+from harness.store.rows import Artifact, Identity, Run, Session, TrialRow
 from harness.store.store import Store
 from harness.study.load import LoadedStudy
 from harness.study.plan import Plan, plan
@@ -121,7 +121,7 @@ class Driver:
             study_json=canonical_json(self._loaded.study.plain()),
             study_source=self._loaded.source,
             environment=self._setting.environment.model_dump(mode="json"),
-            expected_trials=len(self._plan.trials),
+            trials=self._plan.trials,
         )
 
     def _run_missing(self, progress: _Progress) -> None:
@@ -163,18 +163,16 @@ class Driver:
             self._attempt(spec, progress, threads=threads)
 
     def _run_training(self, spec: TrialSpec, progress: _Progress) -> None:
-        trial_id, result = self._attempt(spec, progress, threads=available_cores())
+        attempt_id, result = self._attempt(spec, progress, threads=available_cores())
         folder = self._folder(spec)
         if result.outcome.status == "finished" and "weights" in result.outcome.outputs:
-            self._store.record_checkpoint(
-                Checkpoint(
-                    id=self._checkpoint_id(spec),
-                    spec_json=spec.model_dump_json(),
-                    seed=spec.seed,
-                    code_digest=self._setting.code,
+            self._store.record_artifact(
+                Artifact(
+                    kind="checkpoint",
+                    content_id=self._checkpoint_id(spec),
                     sha256=result.outcome.outputs["weights"],
                     path=str(folder),
-                    trial_id=trial_id,
+                    attempt_id=attempt_id,
                 )
             )
 
@@ -183,7 +181,7 @@ class Driver:
         for _ in range(ATTEMPTS):
             self._listener.trial(spec)
             attempt = progress.attempts[spec.id] = progress.attempts.get(spec.id, 0) + 1
-            trial_id = self._store.begin_trial(
+            attempt_id = self._store.begin_trial(
                 progress.run, progress.session, spec, position=progress.position, attempt=attempt
             )
             progress.position += 1
@@ -194,7 +192,7 @@ class Driver:
                 handle.cancel(grace_s=2.0)
                 raise
             self._store.finish_trial(
-                trial_id,
+                attempt_id,
                 result.outcome,
                 seconds=result.seconds,
                 telemetry=result.telemetry,
@@ -203,7 +201,7 @@ class Driver:
             self._listener.finished(spec, result)
             if result.outcome.status == "finished":
                 break
-        return trial_id, result
+        return attempt_id, result
 
     def _job(self, spec: TrialSpec, threads: int) -> Job:
         return Job(
@@ -237,7 +235,7 @@ class Driver:
 
     def _has_checkpoint(self, spec: TrialSpec) -> bool:
         """Whether the model is there as it was made; one that is lost or damaged is trained again."""
-        known = self._store.checkpoint(self._checkpoint_id(spec))
+        known = self._store.artifact("checkpoint", self._checkpoint_id(spec))
         if known is None:
             return False
         folder = self._folder(spec)

@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Engine, RowMapping, Select, Table, select
+from sqlalchemy import Engine, RowMapping, Select, Table, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from harness.store.engine import reading
-from harness.store.rows import Checkpoint, CheckRow, Identity, Run, SampleRow, Session, TelemetryRow, TrialRow
-from harness.store.tables import checkpoints, checks, runs, samples, sessions, telemetry, trials
+from harness.store.rows import (
+    COUNTED,
+    Artifact,
+    CheckRow,
+    Identity,
+    PlannedTrial,
+    Run,
+    SampleRow,
+    Session,
+    TelemetryRow,
+    TrialRow,
+    VerdictRow,
+)
+from harness.store.tables import (
+    artifacts,
+    attempts,
+    checks,
+    environments,
+    runs,
+    samples,
+    sessions,
+    studies,
+    telemetry,
+    trials,
+    verdicts,
+)
 
-RUN_COLUMNS = [column for column in runs.columns if column.name != "identity_digest"]
-_SEEN_COLUMNS = [column for column in telemetry.columns if column.name != "id"]
-_CHECK_COLUMNS = [column for column in checks.columns if column.name != "id"]
+_WHAT = [column for column in trials.columns if column.name not in ("id", "run_id")]
+_TRIED = [column for column in attempts.columns if column.name not in ("trial_id", "number")]
+_JUDGED = [column for column in verdicts.columns if column.name not in ("run_id", "place")]
+_RUN = (
+    select(
+        *(column for column in runs.columns if column.name not in ("identity_digest", "study_row", "environment_row")),
+        studies.c.name.label("study"),
+        studies.c.source.label("study_source"),
+        studies.c.resolved.label("study_json"),
+        environments.c.facts.label("environment"),
+        select(func.count()).where(trials.c.run_id == runs.c.id).scalar_subquery().label("expected_trials"),
+    )
+    .join(studies, studies.c.digest == runs.c.study_row)
+    .join(environments, environments.c.digest == runs.c.environment_row)
+)  # fmt: skip
 
 
 class Reader:
@@ -25,20 +61,20 @@ class Reader:
 
     def find_run(self, identity: Identity) -> Run | None:
         """The newest run of exactly that identity."""
-        query = select(*RUN_COLUMNS).where(runs.c.identity_digest == identity.digest)
+        query = _RUN.where(runs.c.identity_digest == identity.digest)
         return self._newest_run(query.order_by(runs.c.ordinal.desc()))
 
     def latest_run(self, study: str, *, plant: str | None = None) -> Run | None:
         """The newest run of a study, of any scale, code and environment: an honest one, unless `plant` names a bug."""
         planted = runs.c.plant.is_(None) if plant is None else runs.c.plant == plant
-        query = select(*RUN_COLUMNS).where(runs.c.study == study, planted)
+        query = _RUN.where(studies.c.name == study, planted)
         return self._newest_run(query.order_by(runs.c.created_at.desc(), runs.c.ordinal.desc()))
 
     def runs(self, study: str | None = None) -> list[Run]:
         """All runs, or those of one study, the oldest first; runs with a planted bug are among them."""
-        query = select(*RUN_COLUMNS).order_by(runs.c.created_at, runs.c.ordinal)
+        query = _RUN.order_by(runs.c.created_at, runs.c.ordinal)
         if study is not None:
-            query = query.where(runs.c.study == study)
+            query = query.where(studies.c.name == study)
         return [Run(**row) for row in self._all(query)]
 
     def sessions(self, run: Run) -> list[Session]:
@@ -46,41 +82,61 @@ class Reader:
         query = select(sessions).where(sessions.c.run_id == run.id).order_by(sessions.c.id)
         return [Session(**row) for row in self._all(query)]
 
+    def planned(self, run: Run) -> list[PlannedTrial]:
+        """Every trial of the run's plan, in the plan's order, tried or not."""
+        tried = attempts.alias()
+        of_trial = tried.c.trial_id == trials.c.id
+        newest = select(func.max(tried.c.id)).where(of_trial).scalar_subquery()
+        count = select(func.count()).where(of_trial).scalar_subquery().label("attempts")
+        state = func.coalesce(attempts.c.state, "planned").label("state")
+        query = select(*_WHAT, state, count).outerjoin_from(trials, attempts, attempts.c.id == newest)
+        query = query.where(trials.c.run_id == run.id).order_by(trials.c.id)
+        return [PlannedTrial(**row) for row in self._all(query)]
+
     def trials(self, run: Run, *, include_superseded: bool = False) -> list[TrialRow]:
         """Attempts in the order in which they were begun, failed ones and any now running among them."""
-        query = select(trials).where(_of(run, include_superseded)).order_by(trials.c.id)
+        query = select(trials.c.run_id, *_WHAT, *_TRIED, attempts.c.number.label("attempt"))
+        query = query.join(attempts, attempts.c.trial_id == trials.c.id)
+        query = query.where(_of(run, include_superseded)).order_by(attempts.c.id)
         return [TrialRow(**row) for row in self._all(query)]
 
     def finished_spec_ids(self, run: Run) -> frozenset[str]:
-        """The content ids of the trials that need not run again."""
-        query = select(trials.c.spec_id).where(trials.c.run_id == run.id, trials.c.status == "finished")
+        """The content ids of the trials that need not run again, diverged ones among them."""
+        query = select(trials.c.spec_id).join(attempts, attempts.c.trial_id == trials.c.id)
+        query = query.where(trials.c.run_id == run.id, attempts.c.state.in_(COUNTED))
         with reading(self._engine) as connection:
             return frozenset(connection.execute(query).scalars())
 
     def samples(self, run: Run, *, include_superseded: bool = False) -> list[SampleRow]:
-        """Every raw value of the run's trials, failed ones too, by trial, metric and step.
+        """Every raw value of the run's attempts, failed ones too, by attempt, metric and step.
 
         A list rather than a stream: an open query would keep writers of the database waiting.
         """
-        query = _joined(samples, list(samples.columns), run, include_superseded)
+        query = _joined(samples, run, include_superseded)
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(*samples.primary_key.columns))
             return list(map(SampleRow._make, rows))
 
     def checks(self, run: Run, *, include_superseded: bool = False) -> list[CheckRow]:
         """The comparisons of the run's invariants, in the order in which they were recorded."""
-        query = _joined(checks, _CHECK_COLUMNS, run, include_superseded)
+        query = _joined(checks, run, include_superseded)
         return [CheckRow(**row) for row in self._all(query.order_by(checks.c.id))]
 
     def telemetry(self, run: Run, *, include_superseded: bool = False) -> list[TelemetryRow]:
-        """What was seen of the run's trials from outside, in the order in which it was recorded."""
-        query = _joined(telemetry, _SEEN_COLUMNS, run, include_superseded)
+        """What was seen of the run's attempts from outside, in the order in which it was recorded."""
+        query = _joined(telemetry, run, include_superseded)
         return [TelemetryRow(**row) for row in self._all(query.order_by(telemetry.c.id))]
 
-    def checkpoint(self, content_id: str) -> Checkpoint | None:
-        """The model trained by that recipe, whichever run trained it."""
-        rows = self._all(select(checkpoints).where(checkpoints.c.id == content_id))
-        return Checkpoint(**rows[0]) if rows else None
+    def artifact(self, kind: Literal["checkpoint", "report"], content_id: str) -> Artifact | None:
+        """The newest file made from that content, whichever run made it."""
+        query = select(artifacts).where(artifacts.c.kind == kind, artifacts.c.content_id == content_id)
+        rows = self._all(query)
+        return Artifact(**rows[0]) if rows else None
+
+    def verdicts(self, run: Run) -> list[VerdictRow]:
+        """The last judgement of the run's claims, in the order in which it was recorded; empty before the first."""
+        query = select(*_JUDGED).where(verdicts.c.run_id == run.id).order_by(verdicts.c.place)
+        return [VerdictRow(**row) for row in self._all(query)]
 
     def _newest_run(self, query: Select[Any]) -> Run | None:
         rows = self._all(query.limit(1))
@@ -93,8 +149,13 @@ class Reader:
 
 def _of(run: Run, include_superseded: bool) -> ColumnElement[bool]:  # noqa: FBT001
     of_run = trials.c.run_id == run.id
-    return of_run if include_superseded else of_run & (trials.c.status != "superseded")
+    return of_run if include_superseded else of_run & (attempts.c.state != "superseded")
 
 
-def _joined(table: Table, columns: list[Any], run: Run, include_superseded: bool) -> Select[Any]:  # noqa: FBT001
-    return select(*columns).join(trials, trials.c.id == table.c.trial_id).where(_of(run, include_superseded))
+def _joined(table: Table, run: Run, include_superseded: bool) -> Select[Any]:  # noqa: FBT001
+    """Rows of a table of what attempts measured; to those who read them, a TrialRow is an attempt."""
+    columns = [column for column in table.columns if column.name not in ("id", "attempt_id")]
+    query = select(table.c.attempt_id.label("trial_id"), *columns).join(
+        attempts, attempts.c.id == table.c.attempt_id
+    )
+    return query.join(trials, trials.c.id == attempts.c.trial_id).where(_of(run, include_superseded))

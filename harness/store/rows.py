@@ -13,6 +13,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 TrialStatus = Literal["running", "finished", "failed", "superseded"]
+AttemptState = Literal["running", "finished", "diverged", "failed", "lost", "interrupted", "superseded"]
+"""`diverged` finished, with a loss that left the numbers: data, not a failure. Of the failures, `failed` gave a reason,
+`lost` is a worker that died without a word, `interrupted` a driver that did. `superseded` was set aside, whatever it was."""
+
+COUNTED: tuple[AttemptState, ...] = ("finished", "diverged")
+"""Attempts that stand: their trials need not run again."""
 
 
 def now() -> str:
@@ -39,7 +45,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A study at a scale, by one code, in one environment. The id is the identity's digest and an ordinal."""
+    """A study at a scale, by one code, in one environment. The id is the identity's digest and an ordinal.
+
+    `study_source` and `environment` are what was read and seen when the run was made; `expected_trials` counts its plan.
+    """
 
     id: str
     ordinal: int
@@ -80,8 +89,28 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTrial:
+    """A trial of the plan and where it stands: the state of its newest attempt, `planned` while there is none."""
+
+    spec_id: str
+    purpose: str
+    task: str
+    arm: str
+    condition: dict[str, str]
+    seed: int
+    round: int
+    spec_json: str
+    state: AttemptState | Literal["planned"]
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRow:
-    """One attempt at a trial. `position` is the order in which it ran, `seconds` the wall time of its process."""
+    """One attempt at a trial, with what was tried; `id` is the attempt's, `attempt` its number among the trial's.
+
+    `position` is the order in which it ran, `seconds` the wall time of its process, `superseded_state` what it was before
+    it was set aside.
+    """
 
     id: int
     run_id: str
@@ -95,7 +124,8 @@ class TrialRow:
     round: int
     position: int
     attempt: int
-    status: TrialStatus
+    state: AttemptState
+    superseded_state: AttemptState | None
     started_at: str
     seconds: float | None
     spec_json: str
@@ -106,8 +136,19 @@ class TrialRow:
     traceback: str | None
     nvml_reason: str | None
 
+    @property
+    def status(self) -> TrialStatus:
+        """The state, coarsely: does it stand, and if not, why not."""
+        if self.state in COUNTED:
+            return "finished"
+        if self.state == "running" or self.state == "superseded":
+            return self.state
+        return "failed"
+
 
 class SampleRow(NamedTuple):
+    """One raw value; `trial_id` is the id of the TrialRow that measured it, an attempt, here and in the rows below."""
+
     trial_id: int
     metric: str
     step: int
@@ -155,14 +196,35 @@ class TelemetryRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """A trained model on disk, addressed by the content of the recipe that made it. `sha256` is the file's."""
+class Artifact:
+    """A file that results made, addressed by what it was made from; `sha256` is the file's own.
 
-    id: str
-    spec_json: str
-    seed: int
-    code_digest: str
+    A checkpoint's content id is that of its recipe, and an attempt made it; a report is of a run. One of the two is None.
+    """
+
+    kind: Literal["checkpoint", "report"]
+    content_id: str
     sha256: str
     path: str
-    trial_id: int
+    attempt_id: int | None = None
+    run_id: str | None = None
     made_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictRow:
+    """What became of a claim. `effect` and its interval, and the `claimed` figure, are in the claim's own unit or None.
+
+    `code_digest` is the code's that judged, which may be newer than the run's.
+    """
+
+    claim: str
+    verdict: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    n: int
+    claimed: float | None
+    reason: str
+    code_digest: str
+    computed_at: str = field(default_factory=now)

@@ -1,33 +1,28 @@
-"""What the driver does to the store, each step one transaction."""
+"""Opening a store, and what the driver does with whole runs: plan them, hold them, let go of them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import socket
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
-from harness.errors import HarnessError, StoreError
+from harness.errors import StoreError
 from harness.store.engine import make_engine, parse_location, place, use_safest_journal, writing
 from harness.store.lock import RunLock, try_lock
 from harness.store.migrate import migrate, take_turns
-from harness.store.read import Reader
-from harness.store.rows import Checkpoint, Identity, Run, Session, now
-from harness.store.tables import checkpoints, checks, runs, samples, sessions, trials
-from harness.store.tables import telemetry as telemetry_table
+from harness.store.record import Recorder
+from harness.store.rows import Identity, Run, Session, now
+from harness.store.tables import attempts, environments, runs, sessions, studies, trials
 
 if TYPE_CHECKING:
-    from harness.study.outcome import Outcome, Sample
     from harness.study.trial import TrialSpec
-    from harness.telemetry.host import TelemetrySample
-
-SAMPLE_COLUMNS = [column.name for column in samples.columns]
 
 
 def open_store(location: str | Path) -> Store:
@@ -46,15 +41,12 @@ def open_store(location: str | Path) -> Store:
     return Store(engine)
 
 
-class Store(Reader):
+class Store(Recorder):
     """Runs, sessions, trials and what they measured. Every method may raise StoreError; none leaves half of its work."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._locks: dict[str, RunLock] = {}
-        compiled = insert(samples).compile(dialect=engine.dialect, column_keys=SAMPLE_COLUMNS)
-        assert compiled.positiontup == SAMPLE_COLUMNS
-        self._insert_samples = compiled.string
 
     def __enter__(self) -> Self:
         return self
@@ -76,14 +68,14 @@ class Store(Reader):
         study_json: str,
         study_source: str,
         environment: Mapping[str, Any],
-        expected_trials: int,
+        trials: Sequence[TrialSpec],
     ) -> Run:
-        """Another run of that identity, its ordinal one above the last."""
+        """Another run of that identity, its ordinal one above the last, with all the trials of its plan, in their order."""
         with writing(self._engine) as connection:
             take_turns(connection)
             last = select(func.max(runs.c.ordinal)).where(runs.c.identity_digest == identity.digest)
             ordinal = (connection.execute(last).scalar() or 0) + 1
-            run = Run(
+            made = Run(
                 id=f"{identity.digest}-{ordinal}",
                 ordinal=ordinal,
                 study=study,
@@ -91,14 +83,20 @@ class Store(Reader):
                 study_json=study_json,
                 study_source=study_source,
                 environment=dict(environment),
-                expected_trials=expected_trials,
+                expected_trials=len(trials),
                 created_at=now(),
             )
-            connection.execute(insert(runs).values(**asdict(run), identity_digest=identity.digest))
-        return run
+            values = {column: getattr(made, column) for column in ("id", "ordinal", "created_at")}
+            text = {"name": study, "source": study_source, "resolved": study_json}
+            values["study_row"] = _kept_once(connection, studies, text)
+            values["environment_row"] = _kept_once(connection, environments, {"facts": made.environment})
+            values["identity_digest"] = identity.digest
+            connection.execute(insert(runs).values(**values, **asdict(identity)))
+            _plan(connection, made, trials)
+        return made
 
     def open_session(self, run: Run, provenance: Mapping[str, Any]) -> Session:
-        """Takes the run for this driver, and marks as failed what a dead driver left running.
+        """Takes the run for this driver, and marks as interrupted what a dead driver left running.
 
         Raises StoreError while another driver works on the run.
         """
@@ -111,7 +109,7 @@ class Store(Reader):
             )
         try:
             with writing(self._engine) as connection:
-                _abandon(connection, run)
+                _abandon(connection, run.id)
                 values: dict[str, Any] = {
                     "run_id": run.id,
                     "started_at": now(),
@@ -130,104 +128,11 @@ class Store(Reader):
         return Session(id=session_id, **values)
 
     def close_session(self, session: Session) -> None:
-        """Ends the session and frees its run. A trial still marked as running was broken off: it becomes failed."""
+        """Ends the session and frees its run. An attempt still marked as running was broken off: it becomes interrupted."""
         with writing(self._engine) as connection:
-            _abandon(connection, session)
+            _abandon(connection, session.run_id)
             connection.execute(update(sessions).where(sessions.c.id == session.id).values(ended_at=now()))
         self._locks.pop(session.run_id).release()
-
-    def begin_trial(self, run: Run, session: Session, spec: TrialSpec, *, position: int, attempt: int) -> int:
-        """Records that a trial starts now, and returns its id. Raises HarnessError if it runs or has finished already."""
-        values = {
-            **spec.model_dump(mode="json", exclude={"config"}),
-            "run_id": run.id,
-            "session_id": session.id,
-            "spec_id": spec.id,
-            "spec_json": spec.model_dump_json(),
-            "position": position,
-            "attempt": attempt,
-            "status": "running",
-            "started_at": now(),
-            "outputs": {},
-            "spent": {},
-            "notes": {},
-        }
-        try:
-            with writing(self._engine) as connection:
-                trial_id: int = connection.execute(
-                    insert(trials).values(values).returning(trials.c.id)
-                ).scalar_one()
-        except IntegrityError as error:
-            raise HarnessError(
-                f"run {run.id}: {spec.title} cannot begin: it runs or has finished already"
-            ) from error
-        return trial_id
-
-    def finish_trial(
-        self,
-        trial_id: int,
-        outcome: Outcome,
-        *,
-        seconds: float,
-        telemetry: Sequence[TelemetrySample] = (),
-        nvml_reason: str | None = None,
-    ) -> None:
-        """Records a trial's end and all that it measured: everything, or (whatever happens) nothing.
-
-        `nvml_reason` says why the GPU's columns of the telemetry are empty. Raises HarnessError for a trial that is not
-        running, or that gave one metric two values at one step.
-        """
-        ending = {
-            "status": outcome.status,
-            "seconds": seconds,
-            "outputs": outcome.outputs,
-            "spent": outcome.spent,
-            "notes": outcome.notes,
-            "error": outcome.error,
-            "traceback": outcome.traceback,
-            "nvml_reason": nvml_reason,
-        }
-        with writing(self._engine) as connection:
-            running = (trials.c.id == trial_id) & (trials.c.status == "running")
-            if connection.execute(update(trials).where(running).values(ending)).rowcount != 1:
-                raise HarnessError(f"trial {trial_id} is not running, so it cannot end")
-            if outcome.samples:
-                self._add_samples(connection, trial_id, outcome.samples)
-            if outcome.checks:
-                connection.execute(
-                    insert(checks), [{"trial_id": trial_id, **asdict(check)} for check in outcome.checks]
-                )
-            if telemetry:
-                connection.execute(insert(telemetry_table), [_seen(trial_id, look) for look in telemetry])
-
-    def supersede(self, run: Run, trial_ids: Iterable[int]) -> None:
-        """Sets ended trials aside: kept for ever, never counted again. Raises HarnessError for any that is not there."""
-        wanted = set(trial_ids)
-        ended = (trials.c.run_id == run.id) & (trials.c.status != "running")
-        with writing(self._engine) as connection:
-            there = set(connection.execute(select(trials.c.id).where(ended)).scalars())
-            if not wanted <= there:
-                raise HarnessError(f"run {run.id} has no ended trials {sorted(wanted - there)} to set aside")
-            for trial_id in wanted:
-                connection.execute(update(trials).where(trials.c.id == trial_id).values(status="superseded"))
-
-    def record_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Says where a trained model lies. A recipe trained anew, its file lost, takes the place of the earlier record."""
-        with writing(self._engine) as connection:
-            take_turns(connection)
-            connection.execute(checkpoints.delete().where(checkpoints.c.id == checkpoint.id))
-            connection.execute(insert(checkpoints).values(asdict(checkpoint)))
-
-    def _add_samples(self, connection: Connection, trial_id: int, measured: Sequence[Sample]) -> None:
-        """Straight to the database's own driver: three times the speed of rows that SQLAlchemy looks at one by one."""
-        rows = [(trial_id, metric, step, float(value)) for metric, step, value in measured]
-        try:
-            connection.exec_driver_sql(self._insert_samples, rows)
-        except IntegrityError as error:
-            (metric, step), times = Counter((metric, step) for metric, step, _ in measured).most_common(1)[0]
-            raise HarnessError(
-                f"trial {trial_id} gave {times} values of {metric!r} at step {step}"
-            ) from error
 
     def _driver_of(self, run: Run) -> str:
         unended = [session for session in self.sessions(run) if session.ended_at is None]
@@ -236,15 +141,33 @@ class Store(Reader):
         return f"process {unended[-1].pid} on {unended[-1].host} since {unended[-1].started_at}"
 
 
-def _abandon(connection: Connection, owner: Run | Session) -> None:
+def _kept_once(connection: Connection, table: Table, values: dict[str, Any]) -> str:
+    """The digest of the row with these values, which is made if it is not there."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    if connection.execute(select(table.c.digest).where(table.c.digest == digest)).scalar() is None:
+        connection.execute(insert(table).values(digest=digest, **values))
+    return digest
+
+
+def _plan(connection: Connection, run: Run, specs: Sequence[TrialSpec]) -> None:
+    rows = [
+        {
+            "run_id": run.id,
+            "spec_id": spec.id,
+            "spec_json": spec.model_dump_json(),
+            **spec.model_dump(mode="json", exclude={"config"}),
+        }
+        for spec in specs
+    ]
+    if rows:
+        connection.execute(insert(trials), rows)
+
+
+def _abandon(connection: Connection, run_id: str) -> None:
     """Whoever calls this holds the run's lock, so the process that was to finish these trials is gone, or gives up."""
-    owned = trials.c.run_id == owner.id if isinstance(owner, Run) else trials.c.session_id == owner.id
-    broken_off = update(trials).where(owned, trials.c.status == "running")
+    of_run = select(trials.c.id).where(trials.c.run_id == run_id)
+    broken_off = update(attempts).where(attempts.c.state == "running", attempts.c.trial_id.in_(of_run))
     connection.execute(
-        broken_off.values(status="failed", error="interrupted: its driver ended before it did")
+        broken_off.values(state="interrupted", error="interrupted: its driver ended before it did")
     )
-
-
-def _seen(trial_id: int, look: TelemetrySample) -> dict[str, Any]:
-    source = "psutil" if look.gpu_memory_bytes is None else "psutil+nvml"
-    return {"trial_id": trial_id, **asdict(look), "source": source}

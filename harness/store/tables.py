@@ -1,8 +1,11 @@
 """The tables. A change here needs a migration in `migrations/versions/`; a test compares the two.
 
-    runs ─┬─ sessions ── one a driver invocation
-          └─ trials ─┬─ samples · checks · telemetry
-                     └─ checkpoints
+    studies ──────┐
+    environments ─┴─ runs ─┬─ sessions ── one a driver invocation
+                           ├─ trials ── attempts ─┬─ samples · checks · telemetry
+                           │                      └─ artifacts (checkpoints)
+                           ├─ verdicts
+                           └─ artifacts (reports)
 
 Times of day are ISO 8601 text in UTC, so that they sort and read the same in every database.
 """
@@ -25,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-from harness.store.types import Float64, Json, Prose
+from harness.store.types import Figure, Float64, Json, Prose
 
 VERSION_TABLE = "harness_alembic_version"
 
@@ -39,23 +42,39 @@ metadata = MetaData(
     }
 )
 
-# One identity may have several runs, told apart by their ordinal: `--fresh` starts another one.
+# Studies and environments are kept once for all runs that share them, addressed by the content of their row.
+studies = Table(
+    "studies",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("name", Text, nullable=False, index=True),
+    Column("source", Text, nullable=False),
+    Column("resolved", Text, nullable=False),
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("facts", Json, nullable=False),
+)
+
+# One identity may have several runs, told apart by their ordinal: `--fresh` starts another one. The identity's digests
+# say what is comparable: study_digest knows no comments but the corpora, environment_digest the GPU that was chosen. So
+# the rows of what was written and seen have addresses of their own.
 runs = Table(
     "runs",
     metadata,
     Column("id", Text, primary_key=True),
     Column("identity_digest", Text, nullable=False),
     Column("ordinal", Integer, nullable=False),
-    Column("study", Text, nullable=False, index=True),
     Column("scale", Text, nullable=False),
     Column("study_digest", Text, nullable=False),
     Column("code_digest", Text, nullable=False),
     Column("environment_digest", Text, nullable=False),
     Column("plant", Text),
-    Column("study_json", Text, nullable=False),
-    Column("study_source", Text, nullable=False),
-    Column("environment", Json, nullable=False),
-    Column("expected_trials", Integer, nullable=False),
+    Column("study_row", ForeignKey("studies.digest"), nullable=False, index=True),
+    Column("environment_row", ForeignKey("environments.digest"), nullable=False),
     Column("created_at", Text, nullable=False),
     UniqueConstraint("identity_digest", "ordinal"),
 )
@@ -73,12 +92,12 @@ sessions = Table(
     Column("provenance", Json, nullable=False),
 )
 
+# Every trial that a run plans, in the order of the plan, written with the run: one without an attempt is missing.
 trials = Table(
     "trials",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("run_id", ForeignKey("runs.id"), nullable=False, index=True),
-    Column("session_id", ForeignKey("sessions.id"), nullable=False),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
     Column("spec_id", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("task", Text, nullable=False),
@@ -86,36 +105,50 @@ trials = Table(
     Column("condition", Json, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("round", Integer, nullable=False),
+    Column("spec_json", Text, nullable=False),
+    UniqueConstraint("run_id", "spec_id"),
+)
+
+# superseded_state keeps what an attempt was before it was set aside.
+# The database itself holds that no trial of a run counts twice, whatever a driver does: the index's expression is NULL
+# for attempts that do not count, and NULLs never collide. (A partial index would say the same, but naming a dialect's
+# option here loads that dialect on every start.)
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("trial_id", ForeignKey("trials.id"), nullable=False),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False),
+    Column("number", Integer, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("superseded_state", Text),
     Column("started_at", Text, nullable=False),
     Column("seconds", Double),
-    Column("spec_json", Text, nullable=False),
     Column("outputs", Json, nullable=False),
     Column("spent", Json, nullable=False),
     Column("notes", Json, nullable=False),
     Column("error", Prose),
     Column("traceback", Prose),
     Column("nvml_reason", Prose),
-    CheckConstraint("status IN ('running', 'finished', 'failed', 'superseded')", name="status"),
-)
-
-# The database itself holds that no trial of a run counts twice, whatever a driver does: the expression is NULL for
-# attempts that do not count, and NULLs never collide. (A partial index would say the same, but naming a dialect's option
-# here loads that dialect on every start.)
-Index(
-    "ux_trials_counted_once",
-    trials.c.run_id,
-    text("(CASE WHEN status IN ('running', 'finished') THEN spec_id END)"),
-    unique=True,
+    UniqueConstraint("trial_id", "number"),
+    CheckConstraint(
+        "state IN ('running', 'finished', 'diverged', 'failed', 'lost', 'interrupted', 'superseded')",
+        name="state",
+    ),
+    CheckConstraint("(state = 'superseded') = (superseded_state IS NOT NULL)", name="superseded_state"),
+    Index(
+        "ux_attempts_counted_once",
+        text("(CASE WHEN state IN ('running', 'finished', 'diverged') THEN trial_id END)"),
+        unique=True,
+    ),
 )
 
 # Rows live in the primary key's own tree: no second index to keep, a quarter less to write.
 samples = Table(
     "samples",
     metadata,
-    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("attempt_id", ForeignKey("attempts.id"), primary_key=True),
     Column("metric", Text, primary_key=True),
     Column("step", BigInteger, primary_key=True),
     Column("value", Float64),
@@ -126,7 +159,7 @@ checks = Table(
     "checks",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("trial_id", ForeignKey("trials.id"), nullable=False, index=True),
+    Column("attempt_id", ForeignKey("attempts.id"), nullable=False, index=True),
     Column("case", Text, nullable=False),
     Column("precision", Text, nullable=False),
     Column("passed", Boolean, nullable=False),
@@ -138,12 +171,12 @@ checks = Table(
 )
 
 # What was seen from outside the measured process, a column a field of harness.telemetry.host.TelemetrySample; the GPU's
-# are NULL where the trial's nvml_reason says why.
+# are NULL where the attempt's nvml_reason says why.
 telemetry = Table(
     "telemetry",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("trial_id", ForeignKey("trials.id"), nullable=False, index=True),
+    Column("attempt_id", ForeignKey("attempts.id"), nullable=False, index=True),
     Column("source", Text, nullable=False),
     Column("t_seconds", Double, nullable=False),
     Column("rss_bytes", BigInteger, nullable=False),
@@ -161,15 +194,35 @@ telemetry = Table(
     Column("gpu_throttling", Json),
 )
 
-checkpoints = Table(
-    "checkpoints",
+# Files that results made: a checkpoint was made by an attempt, a report of a run.
+artifacts = Table(
+    "artifacts",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("spec_json", Text, nullable=False),
-    Column("seed", BigInteger, nullable=False),
-    Column("code_digest", Text, nullable=False),
+    Column("kind", Text, primary_key=True),
+    Column("content_id", Text, primary_key=True),
     Column("sha256", Text, nullable=False),
-    Column("path", Text, nullable=False),
-    Column("trial_id", ForeignKey("trials.id"), nullable=False),
+    Column("path", Prose, nullable=False),
+    Column("attempt_id", ForeignKey("attempts.id")),
+    Column("run_id", ForeignKey("runs.id")),
     Column("made_at", Text, nullable=False),
+    CheckConstraint("kind IN ('checkpoint', 'report')", name="kind"),
+    CheckConstraint("(attempt_id IS NULL) <> (run_id IS NULL)", name="maker"),
+)
+
+# The last judgement of a run's claims. Written anew as a whole: the samples stay, the code that judges them changes.
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("claim", Text, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("effect", Figure),
+    Column("low", Figure),
+    Column("high", Figure),
+    Column("n", Integer, nullable=False),
+    Column("claimed", Figure),
+    Column("reason", Prose, nullable=False),
+    Column("computed_at", Text, nullable=False),
+    Column("code_digest", Text, nullable=False),
 )

@@ -40,6 +40,16 @@ class Float64(TypeDecorator[float]):
         return math.nan if value is None else value
 
 
+class Figure(TypeDecorator[float]):
+    """A number that a judgement arrived at, or None. NaN is none: a figure that nobody could compute."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:  # noqa: ARG002
+        return None if value is None or math.isnan(value) else float(value)
+
+
 class Json(TypeDecorator[Any]):
     """JSON as text: sorted keys, no white space, all ASCII. NaN and infinities as Python's json writes them."""
 

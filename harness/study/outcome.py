@@ -1,7 +1,7 @@
 """What a worker reports, line by line, and what the driver makes of it.
 
 A worker writes JSON lines: `started`, any number of `sample` and `check`, then `finished` or `failed`.
-A file that ends without one of the last two belongs to a worker that died.
+A file that ends without one of the last two belongs to a worker that died: its trial is lost.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple, TextIO
 
 from harness.invariants.base import Check
 
-Status = Literal["finished", "failed"]
+Status = Literal["finished", "failed", "lost"]
+"""`lost` is a worker that died without a word of its own."""
 
 
 class Sample(NamedTuple):
@@ -91,4 +92,4 @@ def read_events(lines: Iterable[str], *, died: str) -> Outcome:
             return Outcome(status="finished", samples=tuple(samples), checks=tuple(checks), **event)
         elif kind == "failed":
             return Outcome(status="failed", samples=tuple(samples), checks=tuple(checks), **event)
-    return Outcome(status="failed", samples=tuple(samples), checks=tuple(checks), error=died)
+    return Outcome(status="lost", samples=tuple(samples), checks=tuple(checks), error=died)

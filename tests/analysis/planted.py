@@ -101,7 +101,7 @@ class Planted:
 def _row(number: int, arm: str, condition: dict[str, str], seed: int, round_: int, tokens: int) -> TrialRow:
     return TrialRow(
         id=number, run_id="r", session_id=1, spec_id=f"s{number}", purpose="measure", task="generate", arm=arm,
-        condition=dict(condition), seed=seed, round=round_, position=number, attempt=1, status="finished", started_at="",
+        condition=dict(condition), seed=seed, round=round_, position=number, attempt=1, state="finished", superseded_state=None, started_at="",
         seconds=1.0, spec_json="{}", outputs={"tokens": f"{tokens}/{seed}"},
         spent={"new_tokens": 2.0 * tokens, "parameters": 660_000.0}, notes={}, error=None, traceback=None, nvml_reason=None,
     )  # fmt: skip

@@ -75,7 +75,7 @@ def test_checks_that_compared_nothing_are_a_failure() -> None:
 
 def test_an_invariant_that_crashed() -> None:
     row = replace(
-        FRAMES.trials[0], purpose="check", task="cache-parity", arm="cache=dynamic", condition={}, round=0, status="failed",
+        FRAMES.trials[0], purpose="check", task="cache-parity", arm="cache=dynamic", condition={}, round=0, state="failed",
         error="out of memory",
     )  # fmt: skip
     kept = tuple(c for c in FRAMES.checks if (c.arm, c.invariant) != ("cache=dynamic", "cache-parity"))
@@ -156,7 +156,7 @@ def test_a_value_that_has_no_ratio(value: float) -> None:
 
 def test_a_trial_that_failed_for_good_makes_its_arm_not_count() -> None:
     lost = FRAMES.trials[-2]
-    frames = spoil_trials(FRAMES, lambda t: t.id == lost.id, status="failed", error="killed by the kernel")
+    frames = spoil_trials(FRAMES, lambda t: t.id == lost.id, state="lost", error="killed by the kernel")
     frames = replace(frames, samples=frames.samples[frames.samples["trial"] != lost.id])
     found = spoilt(frames)
     assert found.invalid == {"cache=dynamic": "1 of 30 measurements did not finish (killed by the kernel)"}

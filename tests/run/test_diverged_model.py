@@ -27,5 +27,5 @@ def test_a_study_whose_model_diverged_says_so_and_keeps_the_training(in_process:
         run = store.runs("tiny")[0]
         [training] = store.trials(run)
         losses = [row.value for row in store.samples(run) if row.metric == "loss"]
-    assert (training.status, training.attempt) == ("finished", 1)
+    assert (training.state, training.status, training.attempt) == ("diverged", "finished", 1)
     assert not math.isfinite(losses[-1])

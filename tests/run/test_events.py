@@ -51,7 +51,7 @@ def test_cut_off_anywhere_it_is_a_death_that_keeps_the_whole_lines(cut: int) -> 
     part = written()[:cut]
     outcome = read(part)
     whole = part.count("\n")
-    assert (outcome.status, outcome.error) == ("failed", "it died")
+    assert (outcome.status, outcome.error) == ("lost", "it died")
     assert len(outcome.samples) == max(0, min(whole, 3) - 1)
     assert len(outcome.checks) == (whole >= 4)
 

@@ -89,7 +89,7 @@ def test_a_killed_driver_takes_its_workers_with_it(chain: Chain) -> None:
 def test_a_driver_killed_in_training_leaves_no_model(chain: Chain) -> None:
     [row] = chain.in_training.rows
     assert (row.purpose, row.status) == ("train", "running")
-    [said] = [r for r in chain.in_round_1.rows if r.purpose == "train" and r.status == "failed"]
+    [said] = [r for r in chain.in_round_1.rows if r.purpose == "train" and r.state == "interrupted"]
     assert said.error == "interrupted: its driver ended before it did"
 
 
@@ -118,7 +118,8 @@ def test_an_interrupted_round_is_run_again_whole_and_a_finished_one_is_not(chain
     assert sessions[1] != sessions[2]
     broken = [row for row in rows if row.round and row.session_id not in sessions[1] | sessions[2]]
     assert broken
-    assert {row.status for row in broken} == {"superseded"}
+    assert {row.state for row in broken} == {"superseded"}
+    assert {row.superseded_state for row in broken} <= {"finished", "interrupted"}
 
 
 def test_the_end_is_that_of_an_undisturbed_run(chain: Chain, base_run: BaseRun) -> None:
@@ -131,12 +132,16 @@ def test_the_end_is_that_of_an_undisturbed_run(chain: Chain, base_run: BaseRun) 
 
 def test_a_damaged_model_is_trained_again(chain: Chain) -> None:
     assert "is damaged; training it again" in chain.last.stderr
-    trainings = [row.status for row in chain.place.trials(superseded=True) if row.purpose == "train"]
-    assert sorted(trainings) == ["finished", "superseded", "superseded"]
+    trainings = [row for row in chain.place.trials(superseded=True) if row.purpose == "train"]
+    assert [(row.state, row.superseded_state) for row in trainings] == [
+        ("superseded", "interrupted"),
+        ("superseded", "finished"),
+        ("finished", None),
+    ]
 
 
 def test_a_killed_worker_is_tried_again_and_the_error_names_the_signal(chain: Chain) -> None:
-    [killed] = [row for row in chain.place.trials() if row.status == "failed" and row.round]
+    [killed] = [row for row in chain.place.trials() if row.state == "lost" and row.round]
     [again] = [
         row for row in chain.place.trials() if row.spec_id == killed.spec_id and row.status == "finished"
     ]

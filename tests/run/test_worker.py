@@ -119,8 +119,9 @@ def test_noise_and_crashes_of_one_trial_are_not_those_of_the_next(
     noisy = job.model_copy(update={"checkpoints": {}})  # the trial fails at once, and its traceback is kept
     results: list[Finished] = [here.submit(each).future.result(timeout=60) for each in (job, noisy, job)]
     killed, failed, fine = (result.outcome for result in results)
-    assert (killed.status, killed.error) == ("failed", "the worker was killed by SIGKILL")
+    assert (killed.status, killed.error) == ("lost", "the worker was killed by SIGKILL")
     assert killed.samples  # what it had said before
+    assert failed.status == "failed"
     assert failed.error is not None
     assert failed.error.startswith("KeyError")
     assert "in checkpoint" in str(failed.traceback)
@@ -136,7 +137,7 @@ def test_a_fork_server_that_is_killed_fails_its_trial_and_is_replaced(
     trial = psutil.Process(handle.pid)
     trial.parent().kill()  # type: ignore[union-attr]
     lost = handle.future.result(timeout=60).outcome
-    assert (lost.status, lost.error) == ("failed", "the fork server was killed by SIGKILL")
+    assert (lost.status, lost.error) == ("lost", "the fork server was killed by SIGKILL")
     assert not still_there([trial])  # the kernel kills it with its parent
     assert here.submit(job).future.result(timeout=60).outcome.status == "finished"
 
@@ -154,7 +155,7 @@ def test_a_cancelled_trial_ends_and_a_closed_backend_leaves_no_process(
     processes = psutil.Process().children(recursive=True)
     here.close()
     assert not still_there(processes)
-    assert handle.future.result(timeout=0).outcome.status == "failed"
+    assert handle.future.result(timeout=0).outcome.status == "lost"
 
 
 def test_a_trial_cancelled_while_its_server_starts_never_runs_to_its_end(

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -99,7 +99,14 @@ def store(location: str) -> Iterator[Store]:
 
 @pytest.fixture
 def new_run() -> Callable[..., Run]:
-    def make(store: Store, *, study: str = "kv_cache", scale: str = "cpu", plant: str | None = None) -> Run:
+    def make(
+        store: Store,
+        *,
+        study: str = "kv_cache",
+        scale: str = "cpu",
+        plant: str | None = None,
+        seeds: Iterable[int] = range(4),
+    ) -> Run:
         identity = Identity(
             study_digest=f"digest of {study}",
             scale=scale,
@@ -113,7 +120,7 @@ def new_run() -> Callable[..., Run]:
             study_json='{"study":"kv_cache"}',
             study_source="study: kv_cache\n",
             environment={"cpu": "any", "threads": 1},
-            expected_trials=4,
+            trials=[trial(seed) for seed in seeds],
         )
 
     return make
@@ -131,17 +138,17 @@ def session(store: Store, run: Run) -> Session:
 
 @pytest.fixture
 def spec() -> Callable[[int], TrialSpec]:
+    return trial
+
+
+def trial(seed: int) -> TrialSpec:
     """A different trial for each seed."""
-
-    def make(seed: int) -> TrialSpec:
-        return TrialSpec(
-            purpose="measure",
-            task="generate",
-            arm="dynamic",
-            condition={"new_tokens": "16"},
-            seed=seed,
-            round=1,
-            config={"cache": {"kind": "dynamic"}},
-        )
-
-    return make
+    return TrialSpec(
+        purpose="measure",
+        task="generate",
+        arm="dynamic",
+        condition={"new_tokens": "16"},
+        seed=seed,
+        round=1,
+        config={"cache": {"kind": "dynamic"}},
+    )

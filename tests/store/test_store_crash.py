@@ -24,7 +24,7 @@ from harness.store.store import open_store
 from harness.study.outcome import Outcome, Sample
 from harness.study.trial import TrialSpec
 
-location, run_id, arm, trials, samples, die_at = sys.argv[1:]
+location, run_id, samples, die_at = sys.argv[1:]
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -40,14 +40,14 @@ with open_store(location) as store:
     outcome = Outcome(
         status="finished", checks=(check,), samples=tuple(Sample("loss", step, 0.5) for step in range(int(samples)))
     )
-    for seed in range(int(trials)):
-        spec = TrialSpec(purpose="measure", task="t", arm=arm, condition={}, seed=seed, round=1, config={})
-        trial_id = store.begin_trial(run, session, spec, position=seed, attempt=1)
+    for position, planned in enumerate(store.planned(run)):
+        spec = TrialSpec.model_validate_json(planned.spec_json)
+        attempt_id = store.begin_trial(run, session, spec, position=position, attempt=1)
         if die_at:
             if die_at == "COMMIT":
                 event.listen(Engine, "commit", die)
             event.listen(Engine, "after_cursor_execute", die_after)
-        store.finish_trial(trial_id, outcome, seconds=1.0)
+        store.finish_trial(attempt_id, outcome, seconds=1.0)
         if die_at == "END":
             die()
     store.close_session(session)
@@ -63,16 +63,14 @@ sys.stdin.read()
 """
 
 
-def drive(
-    location: str, run: Run, *, arm: str = "a", trials: int = 1, samples: int = 10, die_at: str = ""
-) -> subprocess.Popen[bytes]:
-    """A driver in a process of its own, which kills itself right after a statement that starts with `die_at`."""
-    arguments = [location, run.id, arm, str(trials), str(samples), die_at]
+def drive(location: str, run: Run, *, samples: int = 10, die_at: str = "") -> subprocess.Popen[bytes]:
+    """A driver of the whole run, in a process of its own; it kills itself right after a statement that starts with `die_at`."""
+    arguments = [location, run.id, str(samples), die_at]
     return subprocess.Popen([sys.executable, "-c", DRIVER, *arguments])
 
 
 @pytest.mark.parametrize(
-    "die_at", ["UPDATE trials", "INSERT INTO samples", "INSERT INTO checks", "COMMIT", "END"]
+    "die_at", ["UPDATE attempts", "INSERT INTO samples", "INSERT INTO checks", "COMMIT", "END"]
 )
 def test_a_driver_killed_while_it_records_leaves_all_or_nothing(
     tmp_path: Path, new_run: Callable[..., Run], die_at: str
@@ -80,7 +78,7 @@ def test_a_driver_killed_while_it_records_leaves_all_or_nothing(
     path = tmp_path / "harness.db"
     count = 100_000  # more than SQLite keeps in memory: part of it has reached the file before the transaction ends
     with open_store(path) as store:
-        run = new_run(store)
+        run = new_run(store, seeds=[0])
     before = path.stat().st_size
     assert drive(str(path), run, samples=count, die_at=die_at).wait(60) == -signal.SIGKILL
     if die_at == "INSERT INTO samples":
@@ -93,8 +91,8 @@ def test_a_driver_killed_while_it_records_leaves_all_or_nothing(
 
         session = store.open_session(run, {})
         [row] = store.trials(run)
-        assert (row.status, row.error) == (
-            ("finished", None) if kept else ("failed", "interrupted: its driver ended before it did")
+        assert (row.state, row.error) == (
+            ("finished", None) if kept else ("interrupted", "interrupted: its driver ended before it did")
         )
         if not kept:
             spec = TrialSpec.model_validate_json(row.spec_json)
@@ -109,8 +107,8 @@ def test_a_driver_killed_while_it_records_leaves_all_or_nothing(
 
 def test_two_drivers_record_at_once(location: str, new_run: Callable[..., Run]) -> None:
     with open_store(location) as store:
-        runs = [new_run(store), new_run(store)]
-        drivers = [drive(location, run, trials=25, samples=100) for run in runs]
+        runs = [new_run(store, seeds=range(25)) for _ in range(2)]
+        drivers = [drive(location, run, samples=100) for run in runs]
         assert [driver.wait(60) for driver in drivers] == [0, 0]
         for run in runs:
             assert [row.status for row in store.trials(run)] == ["finished"] * 25

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 
 import harness.store.migrate
 from harness.store.migrate import HEAD
-from harness.store.rows import Checkpoint
+from harness.store.rows import Artifact, VerdictRow
 from harness.store.store import open_store
 from harness.store.tables import VERSION_TABLE, metadata
 from harness.study.trial import TrialSpec
@@ -58,7 +58,7 @@ def test_on_postgresql_they_make_the_same(postgres_url: str) -> None:
         # The server rewrites an index's expression, so that one cannot be compared; what it does is tested with the trials.
         options = {
             "version_table": VERSION_TABLE,
-            "include_object": lambda _object, name, *_: name != "ux_trials_counted_once",
+            "include_object": lambda _object, name, *_: name != "ux_attempts_counted_once",
         }
         differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
     engine.dispose()
@@ -82,15 +82,20 @@ def test_a_database_of_version_1_still_opens(tmp_path: Path) -> None:
     with open_store(old_database(tmp_path / "harness.db")) as store:
         [run] = store.runs()
         assert (run.id, run.study, run.scale, run.plant) == ("69b88b0af2eb-1", "kv_cache", "cpu", None)
-        assert (run.environment, run.expected_trials) == ({"cpu": "EPYC", "threads": 1}, 3)
+        assert (run.environment, run.expected_trials) == ({"cpu": "EPYC", "threads": 1}, 4)
+        assert (run.study_json, run.study_source) == ('{"study":"kv_cache"}', "study: kv_cache\n")
         assert store.find_run(run.identity) == run
         [session] = store.sessions(run)
-        assert (session.host, session.pid, session.ended_at) == (
-            "bench",
-            4242,
-            "2026-11-22T10:00:05.000000+00:00",
-        )
-        finished, failed = store.trials(run)
+        assert (session.host, session.pid, session.provenance) == ("bench", 4242, {"order_seed": 7})
+        assert session.ended_at == "2026-11-22T10:00:08.000000+00:00"
+        standing = [(trial.arm, trial.state, trial.attempts) for trial in store.planned(run)]
+        assert standing == [
+            ("dynamic", "finished", 2),
+            ("static", "failed", 1),
+            ("doubling", "diverged", 1),
+            ("none", "planned", 0),
+        ]
+        finished, failed, _ = store.trials(run)
         assert TrialSpec.model_validate_json(finished.spec_json).id == finished.spec_id
         assert (finished.outputs, finished.spent, finished.seconds) == (
             {"tokens": "ab12"},
@@ -98,7 +103,8 @@ def test_a_database_of_version_1_still_opens(tmp_path: Path) -> None:
             1.5,
         )
         assert (failed.status, failed.error, failed.nvml_reason) == ("failed", "out of memory", "no driver")
-        assert len(store.trials(run, include_superseded=True)) == 3
+        aside = store.trials(run, include_superseded=True)[0]
+        assert (aside.state, aside.superseded_state) == ("superseded", "finished")
         values = [row.value for row in store.samples(run)]
         assert values[:2] == [math.inf, 20.5]
         assert math.isnan(values[2])
@@ -111,13 +117,20 @@ def test_a_database_of_version_1_still_opens(tmp_path: Path) -> None:
             1073741824,
             ["power"],
         )
-        assert store.checkpoint("abc") == Checkpoint(
-            id="abc",
-            spec_json="{}",
-            seed=0,
-            code_digest="c0de",
+        assert store.artifact("checkpoint", "abc") == Artifact(
+            kind="checkpoint",
+            content_id="abc",
             sha256="11",
             path="checkpoints/abc.safetensors",
-            trial_id=finished.id,
-            made_at="2026-11-22T10:00:04.000000+00:00",
+            attempt_id=finished.id,
+            made_at="2026-11-22T10:00:06.000000+00:00",
         )
+        report = store.artifact("report", "def")
+        assert report
+        assert (report.path, report.run_id, report.attempt_id) == ("kv_cache.html", run.id, None)
+        speed, same = store.verdicts(run)
+        assert speed == VerdictRow(
+            claim="kv-speedup", verdict="confirmed", effect=2.5, low=2.25, high=2.75, n=10, claimed=2.33,
+            reason="Inside.", code_digest="c0de", computed_at="2026-11-22T10:00:09.000000+00:00",
+        )  # fmt: skip
+        assert (same.verdict, same.effect, same.claimed) == ("undecided", None, None)

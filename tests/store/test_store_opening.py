@@ -178,7 +178,7 @@ def test_a_full_disk_is_said_and_the_store_stays_whole(tmp_path: Path, new_run: 
                 study_json="x" * 100_000,
                 study_source="",
                 environment={},
-                expected_trials=1,
+                trials=[],
             )
     finally:
         event.remove(Engine, "connect", leave_no_room)

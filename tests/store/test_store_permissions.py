@@ -28,7 +28,7 @@ if os.geteuid() == 0:
 
 def create(store):
     identity = Identity(study_digest="s", scale="cpu", code_digest="c", environment_digest="e")
-    return store.create_run(identity, study="s", study_json="", study_source="", environment={{}}, expected_trials=1)
+    return store.create_run(identity, study="s", study_json="", study_source="", environment={{}}, trials=[])
 
 def refused(step):
     try:

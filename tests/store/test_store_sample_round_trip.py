@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from harness.store.rows import Run, Session
+from harness.store.rows import Run
 from harness.store.store import Store
 from harness.study.outcome import Outcome, Sample
 from harness.study.trial import TrialSpec
@@ -40,14 +40,21 @@ def bits(value: float) -> bytes:
 
 
 @pytest.fixture
-def finish(store: Store, run: Run, session: Session, spec: Callable[[int], TrialSpec]) -> NewTrial:
+def run(store: Store, new_run: Callable[..., Run]) -> Run:
+    """With more trials than any test here makes."""
+    return new_run(store, seeds=range(1000))
+
+
+@pytest.fixture
+def finish(store: Store, run: Run, spec: Callable[[int], TrialSpec]) -> NewTrial:
     seeds = itertools.count()
+    session = store.open_session(run, {})
 
     def one(values: list[float]) -> int:
-        trial_id = store.begin_trial(run, session, spec(next(seeds)), position=0, attempt=1)
+        attempt_id = store.begin_trial(run, session, spec(next(seeds)), position=0, attempt=1)
         samples = tuple(Sample("loss", step, value) for step, value in enumerate(values))
-        store.finish_trial(trial_id, Outcome(status="finished", samples=samples), seconds=1.0)
-        return trial_id
+        store.finish_trial(attempt_id, Outcome(status="finished", samples=samples), seconds=1.0)
+        return attempt_id
 
     return one
 
@@ -56,8 +63,8 @@ def finish(store: Store, run: Run, session: Session, spec: Callable[[int], Trial
 @example(EXTREMES)
 @given(st.lists(st.floats(), max_size=30))
 def test_samples_come_back_bit_for_bit(store: Store, run: Run, finish: NewTrial, values: list[float]) -> None:
-    trial_id = finish(values)
-    back = [row for row in store.samples(run) if row.trial_id == trial_id]
+    attempt_id = finish(values)
+    back = [row for row in store.samples(run) if row.trial_id == attempt_id]
     assert [row.step for row in back] == list(range(len(values)))
     assert [bits(row.value) for row in back] == [bits(value) for value in values]
 

@@ -1,18 +1,17 @@
-"""The life of runs, sessions and trials, on both databases."""
+"""The life of trials and their attempts, on both databases."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable
 
 import pytest
 
-from harness.errors import HarnessError, StoreError
+from harness.errors import HarnessError
 from harness.invariants.base import Check
-from harness.store.rows import Checkpoint, CheckRow, Run, SampleRow, Session, TelemetryRow
-from harness.store.store import Store, open_store
+from harness.store.rows import AttemptState, CheckRow, Run, SampleRow, Session, TelemetryRow
+from harness.store.store import Store
 from harness.store.tables import checks, telemetry
 from harness.study.outcome import Outcome, Sample
 from harness.study.trial import TrialSpec
@@ -49,43 +48,11 @@ LOOK_AT_GPU = dataclasses.replace(
 )
 
 
-def test_a_run_reads_back_as_it_was_made(store: Store, run: Run) -> None:
-    assert store.find_run(run.identity) == run
-    assert run.environment == {"cpu": "any", "threads": 1}
-
-
-def test_the_newest_run_of_an_identity_is_found_and_others_are_kept(
-    store: Store, run: Run, new_run: NewRun
-) -> None:
-    fresh, smoke = new_run(store), new_run(store, scale="smoke")
-    other = new_run(store, study="amp")
-    assert fresh.id != run.id
-    assert store.find_run(run.identity) == fresh
-    assert store.latest_run("kv_cache") == smoke
-    assert store.runs("kv_cache") == [run, fresh, smoke]
-    assert store.runs() == [run, fresh, smoke, other]
-    assert store.latest_run("no such study") is None
-
-
-def test_a_planted_bug_is_never_taken_for_the_study(store: Store, run: Run, new_run: NewRun) -> None:
-    planted = new_run(store, plant="off-by-one")
-    assert store.find_run(run.identity) == run
-    assert store.latest_run("kv_cache") == run
-    assert store.latest_run("kv_cache", plant="off-by-one") == planted
-
-
-def test_a_session_says_who_drove_and_when_it_ended(store: Store, run: Run) -> None:
-    session = store.open_session(run, {"order_seed": 7})
-    assert (session.pid, session.ended_at, session.provenance) == (os.getpid(), None, {"order_seed": 7})
-    store.close_session(session)
-    [ended] = store.sessions(run)
-    assert ended.ended_at is not None
-    assert dataclasses.replace(ended, ended_at=None) == session
-
-
 def test_a_finished_trial_reads_back_with_all_that_it_measured(
-    store: Store, run: Run, session: Session, spec: NewSpec
+    store: Store, new_run: NewRun, spec: NewSpec
 ) -> None:
+    run = new_run(store, seeds=[-(2**40)])
+    session = store.open_session(run, {})
     check = Check(
         case="batch 2",
         precision="float64",
@@ -104,25 +71,26 @@ def test_a_finished_trial_reads_back_with_all_that_it_measured(
         spent={"tokens": 64.0},
         notes={"warmed_up": True, "worst": math.inf},
     )
-    trial_id = store.begin_trial(run, session, spec(-(2**40)), position=3, attempt=2)
+    attempt_id = store.begin_trial(run, session, spec(-(2**40)), position=3, attempt=2)
     store.finish_trial(
-        trial_id, outcome, seconds=1.25, telemetry=[LOOK, LOOK_AT_GPU], nvml_reason="no driver"
+        attempt_id, outcome, seconds=1.25, telemetry=[LOOK, LOOK_AT_GPU], nvml_reason="no driver"
     )
     [row] = store.trials(run)
-    assert (row.status, row.seconds, row.position, row.attempt) == ("finished", 1.25, 3, 2)
+    assert (row.state, row.seconds, row.position, row.attempt) == ("finished", 1.25, 3, 2)
+    assert (row.id, row.run_id, row.session_id) == (attempt_id, run.id, session.id)
     assert (row.outputs, row.spent, row.notes) == (outcome.outputs, outcome.spent, outcome.notes)
     assert (row.condition, row.nvml_reason) == ({"new_tokens": "16"}, "no driver")
     assert TrialSpec.model_validate_json(row.spec_json) == spec(-(2**40))
     assert store.finished_spec_ids(run) == {row.spec_id} == {spec(-(2**40)).id}
     assert store.samples(run) == [
-        SampleRow(trial_id, "bytes", 0, 2.0**53),
-        SampleRow(trial_id, "loss", 0, 3.0),
-        SampleRow(trial_id, "loss", 1, 2.0),
+        SampleRow(attempt_id, "bytes", 0, 2.0**53),
+        SampleRow(attempt_id, "loss", 0, 3.0),
+        SampleRow(attempt_id, "loss", 1, 2.0),
     ]
-    assert store.checks(run) == [CheckRow(trial_id=trial_id, **dataclasses.asdict(check))]
+    assert store.checks(run) == [CheckRow(trial_id=attempt_id, **dataclasses.asdict(check))]
     without, with_gpu = store.telemetry(run)
-    assert without == TelemetryRow(trial_id=trial_id, source="psutil", **dataclasses.asdict(LOOK))
-    expected = TelemetryRow(trial_id=trial_id, source="psutil+nvml", **dataclasses.asdict(LOOK_AT_GPU))
+    assert without == TelemetryRow(trial_id=attempt_id, source="psutil", **dataclasses.asdict(LOOK))
+    expected = TelemetryRow(trial_id=attempt_id, source="psutil+nvml", **dataclasses.asdict(LOOK_AT_GPU))
     assert with_gpu == dataclasses.replace(expected, gpu_throttling=["power", "heat"])
 
 
@@ -130,22 +98,22 @@ def test_every_field_of_a_check_and_of_a_look_has_a_column() -> None:
     def fields(kind: type) -> set[str]:
         return {field.name for field in dataclasses.fields(kind)}
 
-    assert fields(Check) == set(checks.columns.keys()) - {"id", "trial_id"}
-    assert fields(TelemetrySample) == set(telemetry.columns.keys()) - {"id", "trial_id", "source"}
+    assert fields(Check) == set(checks.columns.keys()) - {"id", "attempt_id"}
+    assert fields(TelemetrySample) == set(telemetry.columns.keys()) - {"id", "attempt_id", "source"}
 
 
 def test_a_failure_is_recorded_whatever_the_worker_said(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    trial_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    attempt_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
     died = Outcome(
-        status="failed", samples=(Sample("loss", 0, 3.0),), error="bad \0 byte \udcff", traceback="…\n\0"
+        status="lost", samples=(Sample("loss", 0, 3.0),), error="bad \0 byte \udcff", traceback="…\n\0"
     )
-    store.finish_trial(trial_id, died, seconds=0.5)
+    store.finish_trial(attempt_id, died, seconds=0.5)
     [row] = store.trials(run)
-    assert (row.status, row.error, row.traceback) == ("failed", "bad \\x00 byte \\udcff", "…\n\\x00")
+    assert (row.state, row.error, row.traceback) == ("lost", "bad \\x00 byte \\udcff", "…\n\\x00")
     assert store.finished_spec_ids(run) == set()
-    assert store.samples(run) == [SampleRow(trial_id, "loss", 0, 3.0)]
+    assert store.samples(run) == [SampleRow(attempt_id, "loss", 0, 3.0)]
 
 
 def test_a_trial_counts_once(store: Store, run: Run, session: Session, spec: NewSpec) -> None:
@@ -163,10 +131,82 @@ def test_a_trial_counts_once(store: Store, run: Run, session: Session, spec: New
 def test_a_failed_trial_is_tried_again_and_both_attempts_stay(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    for attempt, outcome in enumerate((Outcome(status="failed"), Outcome(status="finished")), start=1):
-        trial_id = store.begin_trial(run, session, spec(0), position=attempt, attempt=attempt)
-        store.finish_trial(trial_id, outcome, seconds=1.0)
-    assert [(row.attempt, row.status) for row in store.trials(run)] == [(1, "failed"), (2, "finished")]
+    outcomes = [Outcome(status=status) for status in ("lost", "failed", "finished")]
+    for attempt, outcome in enumerate(outcomes, start=1):
+        attempt_id = store.begin_trial(run, session, spec(0), position=attempt, attempt=attempt)
+        store.finish_trial(attempt_id, outcome, seconds=1.0)
+    assert [(row.attempt, row.state, row.status) for row in store.trials(run)] == [
+        (1, "lost", "failed"),
+        (2, "failed", "failed"),
+        (3, "finished", "finished"),
+    ]
+
+
+def test_an_attempt_is_made_once(store: Store, run: Run, session: Session, spec: NewSpec) -> None:
+    failed = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    store.finish_trial(failed, Outcome(status="failed"), seconds=1.0)
+    with pytest.raises(HarnessError, match=r"attempt 1 at .* cannot begin"):
+        store.begin_trial(run, session, spec(0), position=1, attempt=1)
+    assert [row.id for row in store.trials(run)] == [failed]
+
+
+def test_a_trial_that_was_not_planned_cannot_begin(
+    store: Store, run: Run, session: Session, spec: NewSpec
+) -> None:
+    with pytest.raises(HarnessError, match=rf"has no trial .* \({spec(99).id}\) in its plan"):
+        store.begin_trial(run, session, spec(99), position=0, attempt=1)
+    assert store.trials(run) == []
+
+
+def test_a_trial_that_diverged_stands_and_is_told_from_one_that_did_not(
+    store: Store, run: Run, session: Session, spec: NewSpec
+) -> None:
+    for seed, notes in enumerate(({"diverged": True}, {"diverged": False}, {})):
+        begun = store.begin_trial(run, session, spec(seed), position=seed, attempt=1)
+        store.finish_trial(begun, Outcome(status="finished", notes=notes), seconds=1.0)
+    assert [row.state for row in store.trials(run)] == ["diverged", "finished", "finished"]
+    assert {row.status for row in store.trials(run)} == {"finished"}
+    assert store.finished_spec_ids(run) == {spec(seed).id for seed in range(3)}
+    with pytest.raises(HarnessError, match="runs or has finished already"):
+        store.begin_trial(run, session, spec(0), position=3, attempt=2)
+
+
+def test_the_plan_shows_what_is_missing_and_how_every_trial_stands(
+    store: Store, run: Run, session: Session, spec: NewSpec
+) -> None:
+    def standing() -> list[tuple[str, int]]:
+        return [(trial.state, trial.attempts) for trial in store.planned(run)]
+
+    assert [trial.spec_id for trial in store.planned(run)] == [spec(seed).id for seed in range(4)]
+    assert TrialSpec.model_validate_json(store.planned(run)[2].spec_json) == spec(2)
+    assert standing() == [("planned", 0)] * 4
+    lost = store.begin_trial(run, session, spec(1), position=0, attempt=1)
+    store.finish_trial(lost, Outcome(status="lost"), seconds=1.0)
+    again = store.begin_trial(run, session, spec(1), position=1, attempt=2)
+    store.finish_trial(again, Outcome(status="finished"), seconds=1.0)
+    aside = store.begin_trial(run, session, spec(2), position=2, attempt=1)
+    store.finish_trial(aside, Outcome(status="finished"), seconds=1.0)
+    store.supersede(run, [aside])
+    store.begin_trial(run, session, spec(3), position=3, attempt=1)
+    assert standing() == [("planned", 0), ("finished", 2), ("superseded", 1), ("running", 1)]
+    store.begin_trial(run, session, spec(2), position=4, attempt=2)
+    assert standing()[2] == ("running", 2)
+
+
+@pytest.mark.parametrize("state", ["finished", "diverged", "failed", "lost", "interrupted"])
+def test_what_is_superseded_keeps_what_it_was(
+    store: Store, run: Run, session: Session, spec: NewSpec, state: AttemptState
+) -> None:
+    begun = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    if state == "interrupted":
+        store.close_session(session)
+    elif state == "diverged":
+        store.finish_trial(begun, Outcome(status="finished", notes={"diverged": True}), seconds=1.0)
+    else:
+        store.finish_trial(begun, Outcome(status=state), seconds=1.0)  # type: ignore[arg-type]
+    store.supersede(run, [begun])
+    [row] = store.trials(run, include_superseded=True)
+    assert (row.state, row.status, row.superseded_state) == ("superseded", "superseded", state)
 
 
 def test_superseded_trials_are_kept_apart_and_may_run_again(
@@ -175,6 +215,8 @@ def test_superseded_trials_are_kept_apart_and_may_run_again(
     old = store.begin_trial(run, session, spec(0), position=0, attempt=1)
     store.finish_trial(old, Outcome(status="finished", samples=(Sample("loss", 0, 1.0),)), seconds=1.0)
     store.supersede(run, [old])
+    with pytest.raises(HarnessError, match=rf"no ended attempts \[{old}\]"):
+        store.supersede(run, [old])
     assert store.finished_spec_ids(run) == set()
     assert store.trials(run) == []
     assert store.samples(run) == []
@@ -192,7 +234,7 @@ def test_what_cannot_be_superseded_leaves_the_rest_as_it_was(
     ended = store.begin_trial(run, session, spec(0), position=0, attempt=1)
     store.finish_trial(ended, Outcome(status="finished"), seconds=1.0)
     running = store.begin_trial(run, session, spec(1), position=1, attempt=1)
-    with pytest.raises(HarnessError, match=rf"no ended trials \[{running}\]"):
+    with pytest.raises(HarnessError, match=rf"no ended attempts \[{running}\]"):
         store.supersede(run, [ended, running])
     assert [row.status for row in store.trials(run)] == ["finished", "running"]
 
@@ -200,57 +242,21 @@ def test_what_cannot_be_superseded_leaves_the_rest_as_it_was(
 def test_two_values_at_one_step_are_refused_and_nothing_is_kept(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    trial_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    attempt_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
     twice = Outcome(
         status="finished", samples=(Sample("a", 0, 1.0), Sample("loss", 5, 1.0), Sample("loss", 5, 2.0))
     )
     with pytest.raises(HarnessError, match="2 values of 'loss' at step 5"):
-        store.finish_trial(trial_id, twice, seconds=1.0)
+        store.finish_trial(attempt_id, twice, seconds=1.0)
     assert store.samples(run) == []
     assert [row.status for row in store.trials(run)] == ["running"]
 
 
-def test_a_second_driver_of_a_run_is_turned_away_until_the_first_ends(
-    store: Store, location: str, run: Run, session: Session, new_run: NewRun
-) -> None:
-    with open_store(location) as second:
-        with pytest.raises(
-            StoreError, match=rf"{run.id} of kv_cache is being driven by process {os.getpid()} on"
-        ):
-            second.open_session(run, {})
-        other = second.open_session(new_run(second), {})
-        store.close_session(session)
-        taken = second.open_session(run, {})
-        second.close_session(taken)
-        second.close_session(other)
-    assert [row.ended_at is None for row in store.sessions(run)] == [False, False]
-
-
-def test_what_was_running_when_a_session_closes_becomes_failed(
+def test_what_was_running_when_a_session_closes_becomes_interrupted(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
     store.begin_trial(run, session, spec(0), position=0, attempt=1)
     store.close_session(session)
     [row] = store.trials(run)
-    assert (row.status, row.error) == ("failed", "interrupted: its driver ended before it did")
-
-
-def test_a_checkpoint_made_again_takes_the_place_of_the_first(
-    store: Store, run: Run, session: Session, spec: NewSpec
-) -> None:
-    trial_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
-    first = Checkpoint(
-        id="abc",
-        spec_json="{}",
-        seed=0,
-        code_digest="c0de",
-        sha256="11",
-        path="a.safetensors",
-        trial_id=trial_id,
-    )
-    again = dataclasses.replace(first, sha256="22", path="b.safetensors")
-    store.record_checkpoint(first)
-    assert store.checkpoint("abc") == first
-    store.record_checkpoint(again)
-    assert store.checkpoint("abc") == again
-    assert store.checkpoint("abd") is None
+    assert (row.state, row.status) == ("interrupted", "failed")
+    assert row.error == "interrupted: its driver ended before it did"

@@ -149,7 +149,7 @@ def _outcome(events: Path, *, died: str) -> Outcome:
         with events.open(encoding="utf-8") as lines:
             return read_events(lines, died=died)
     except FileNotFoundError:
-        return Outcome(status="failed", error=died)
+        return Outcome(status="lost", error=died)
     finally:
         events.unlink(missing_ok=True)
 

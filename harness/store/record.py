@@ -1,0 +1,168 @@
+"""What trials leave in the store, each step one transaction: attempts and what they measured, files, verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from harness.errors import HarnessError
+from harness.store.engine import writing
+from harness.store.migrate import take_turns
+from harness.store.read import Reader
+from harness.store.rows import Artifact, AttemptState, Run, Session, VerdictRow, now
+from harness.store.tables import artifacts, attempts, checks, samples, trials, verdicts
+from harness.store.tables import telemetry as telemetry_table
+
+if TYPE_CHECKING:
+    from harness.study.outcome import Outcome, Sample
+    from harness.study.trial import TrialSpec
+    from harness.telemetry.host import TelemetrySample
+
+SAMPLE_COLUMNS = [column.name for column in samples.columns]
+
+
+class Recorder(Reader):
+    """The half of the store that writes results. Every method may raise StoreError; none leaves half of its work."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        compiled = insert(samples).compile(dialect=engine.dialect, column_keys=SAMPLE_COLUMNS)
+        assert compiled.positiontup == SAMPLE_COLUMNS
+        self._insert_samples = compiled.string
+
+    def begin_trial(self, run: Run, session: Session, spec: TrialSpec, *, position: int, attempt: int) -> int:
+        """Records that an attempt at a trial starts now, and returns the attempt's id.
+
+        Raises HarnessError if the run has no such trial, or the trial runs or has finished already.
+        """
+        try:
+            with writing(self._engine) as connection:
+                values = {
+                    "trial_id": _planned(connection, run, spec),
+                    "session_id": session.id,
+                    "number": attempt,
+                    "position": position,
+                    "state": "running",
+                    "started_at": now(),
+                    "outputs": {},
+                    "spent": {},
+                    "notes": {},
+                }
+                begun: int = connection.execute(
+                    insert(attempts).values(values).returning(attempts.c.id)
+                ).scalar_one()
+        except IntegrityError as error:
+            raise HarnessError(
+                f"run {run.id}: attempt {attempt} at {spec.title} cannot begin: the trial runs or has finished already, "
+                "or this attempt was made"
+            ) from error
+        return begun
+
+    def finish_trial(
+        self,
+        attempt_id: int,
+        outcome: Outcome,
+        *,
+        seconds: float,
+        telemetry: Sequence[TelemetrySample] = (),
+        nvml_reason: str | None = None,
+    ) -> None:
+        """Records an attempt's end and all that it measured: everything, or (whatever happens) nothing.
+
+        `nvml_reason` says why the GPU's columns of the telemetry are empty. Raises HarnessError for an attempt that is not
+        running, or that gave one metric two values at one step.
+        """
+        ending = {
+            "state": _state(outcome),
+            "seconds": seconds,
+            "outputs": outcome.outputs,
+            "spent": outcome.spent,
+            "notes": outcome.notes,
+            "error": outcome.error,
+            "traceback": outcome.traceback,
+            "nvml_reason": nvml_reason,
+        }
+        with writing(self._engine) as connection:
+            running = (attempts.c.id == attempt_id) & (attempts.c.state == "running")
+            if connection.execute(update(attempts).where(running).values(ending)).rowcount != 1:
+                raise HarnessError(f"attempt {attempt_id} is not running, so it cannot end")
+            if outcome.samples:
+                self._add_samples(connection, attempt_id, outcome.samples)
+            if outcome.checks:
+                found = [{"attempt_id": attempt_id, **asdict(check)} for check in outcome.checks]
+                connection.execute(insert(checks), found)
+            if telemetry:
+                connection.execute(insert(telemetry_table), [_seen(attempt_id, look) for look in telemetry])
+
+    def supersede(self, run: Run, attempt_ids: Iterable[int]) -> None:
+        """Sets ended attempts aside: kept for ever with what they were, never counted again.
+
+        Raises HarnessError, and sets none aside, if one is not there, runs, or was set aside before.
+        """
+        wanted = set(attempt_ids)
+        ended = (trials.c.run_id == run.id) & attempts.c.state.not_in(("running", "superseded"))
+        with writing(self._engine) as connection:
+            found = connection.execute(
+                select(attempts.c.id).join(trials, trials.c.id == attempts.c.trial_id).where(ended)
+            )
+            missing = wanted - set(found.scalars())
+            if missing:
+                raise HarnessError(f"run {run.id} has no ended attempts {sorted(missing)} to set aside")
+            set_aside = update(attempts).values(superseded_state=attempts.c.state, state="superseded")
+            for attempt_id in wanted:
+                connection.execute(set_aside.where(attempts.c.id == attempt_id))
+
+    def record_artifact(self, artifact: Artifact) -> None:
+        """Says where a file lies. One made anew from the same content takes the place of the earlier record."""
+        same = (artifacts.c.kind == artifact.kind) & (artifacts.c.content_id == artifact.content_id)
+        with writing(self._engine) as connection:
+            take_turns(connection)
+            connection.execute(artifacts.delete().where(same))
+            connection.execute(insert(artifacts).values(asdict(artifact)))
+
+    def record_verdicts(self, run: Run, rows: Iterable[VerdictRow]) -> None:
+        """Replaces all verdicts of the run by these. Raises HarnessError, and leaves the old ones, if a claim comes twice."""
+        judged = [{"run_id": run.id, "place": place, **asdict(row)} for place, row in enumerate(rows)]
+        claim, times = Counter(row["claim"] for row in judged).most_common(1)[0] if judged else ("", 0)
+        if times > 1:
+            raise HarnessError(f"run {run.id} was given {times} verdicts on {claim!r}")
+        with writing(self._engine) as connection:
+            take_turns(connection)
+            connection.execute(verdicts.delete().where(verdicts.c.run_id == run.id))
+            if judged:
+                connection.execute(insert(verdicts), judged)
+
+    def _add_samples(self, connection: Connection, attempt_id: int, measured: Sequence[Sample]) -> None:
+        """Straight to the database's own driver: three times the speed of rows that SQLAlchemy looks at one by one."""
+        rows = [(attempt_id, metric, step, float(value)) for metric, step, value in measured]
+        try:
+            connection.exec_driver_sql(self._insert_samples, rows)
+        except IntegrityError as error:
+            (metric, step), times = Counter((metric, step) for metric, step, _ in measured).most_common(1)[0]
+            raise HarnessError(
+                f"attempt {attempt_id} gave {times} values of {metric!r} at step {step}"
+            ) from error
+
+
+def _planned(connection: Connection, run: Run, spec: TrialSpec) -> int:
+    query = select(trials.c.id).where(trials.c.run_id == run.id, trials.c.spec_id == spec.id)
+    trial_id: int | None = connection.execute(query).scalar()
+    if trial_id is None:
+        raise HarnessError(f"run {run.id} has no trial {spec.title} ({spec.id}) in its plan")
+    return trial_id
+
+
+def _state(outcome: Outcome) -> AttemptState:
+    if outcome.status == "finished" and outcome.notes.get("diverged"):
+        return "diverged"
+    return outcome.status
+
+
+def _seen(attempt_id: int, look: TelemetrySample) -> dict[str, Any]:
+    source = "psutil" if look.gpu_memory_bytes is None else "psutil+nvml"
+    return {"attempt_id": attempt_id, **asdict(look), "source": source}

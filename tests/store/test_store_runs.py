@@ -1,0 +1,172 @@
+"""Runs and sessions, on both databases: what they are kept with, who holds them, and what became of their claims."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.exc import IntegrityError
+
+from harness.errors import HarnessError, StoreError
+from harness.store.rows import Artifact, Run, Session, VerdictRow
+from harness.store.store import Store, open_store
+from harness.store.tables import environments, runs, studies
+from harness.study.trial import TrialSpec
+
+NewRun = Callable[..., Run]
+NewSpec = Callable[[int], TrialSpec]
+
+
+def test_a_run_reads_back_as_it_was_made(store: Store, run: Run) -> None:
+    assert store.find_run(run.identity) == run
+    assert run.environment == {"cpu": "any", "threads": 1}
+
+
+def test_the_newest_run_of_an_identity_is_found_and_others_are_kept(
+    store: Store, run: Run, new_run: NewRun
+) -> None:
+    fresh, smoke = new_run(store), new_run(store, scale="smoke")
+    other = new_run(store, study="amp")
+    assert fresh.id != run.id
+    assert store.find_run(run.identity) == fresh
+    assert store.latest_run("kv_cache") == smoke
+    assert store.runs("kv_cache") == [run, fresh, smoke]
+    assert store.runs() == [run, fresh, smoke, other]
+    assert store.latest_run("no such study") is None
+
+
+def test_a_planted_bug_is_never_taken_for_the_study(store: Store, run: Run, new_run: NewRun) -> None:
+    planted = new_run(store, plant="off-by-one")
+    assert store.find_run(run.identity) == run
+    assert store.latest_run("kv_cache") == run
+    assert store.latest_run("kv_cache", plant="off-by-one") == planted
+
+
+def test_a_session_says_who_drove_and_when_it_ended(store: Store, run: Run) -> None:
+    session = store.open_session(run, {"order_seed": 7})
+    assert (session.pid, session.ended_at, session.provenance) == (os.getpid(), None, {"order_seed": 7})
+    store.close_session(session)
+    [ended] = store.sessions(run)
+    assert ended.ended_at is not None
+    assert dataclasses.replace(ended, ended_at=None) == session
+
+
+def test_runs_share_one_row_for_one_study_and_environment(store: Store, location: str, run: Run) -> None:
+    """What was written and seen is kept exactly: another comment, another row, though the identity is the same."""
+
+    def again(source: str, environment: dict[str, object]) -> Run:
+        return store.create_run(
+            run.identity,
+            study=run.study,
+            study_json=run.study_json,
+            study_source=source,
+            environment=environment,
+            trials=[],
+        )
+
+    same = again(run.study_source, dict(run.environment))
+    other = again(run.study_source + "# why\n", {**run.environment, "nvml_reason": "no driver"})
+    assert [(found.study_source, found.environment) for found in store.runs()] == [
+        (made.study_source, made.environment) for made in (run, same, other)
+    ]
+    assert store.find_run(run.identity) == other
+    engine = create_engine(
+        location.replace("postgresql:", "postgresql+psycopg:")
+        if "://" in location
+        else f"sqlite:///{location}"
+    )
+    with engine.connect() as connection:
+        rows = [
+            connection.scalar(select(func.count()).select_from(table))
+            for table in (runs, studies, environments)
+        ]
+    engine.dispose()
+    assert rows == [3, 2, 2]
+
+
+def test_a_run_is_made_with_its_whole_plan_or_not_at_all(store: Store, new_run: NewRun) -> None:
+    with pytest.raises(IntegrityError):
+        new_run(store, seeds=[0, 1, 1])
+    assert store.runs() == []
+
+
+def test_a_second_driver_of_a_run_is_turned_away_until_the_first_ends(
+    store: Store, location: str, run: Run, session: Session, new_run: NewRun
+) -> None:
+    with open_store(location) as second:
+        with pytest.raises(
+            StoreError, match=rf"{run.id} of kv_cache is being driven by process {os.getpid()} on"
+        ):
+            second.open_session(run, {})
+        other = second.open_session(new_run(second), {})
+        store.close_session(session)
+        taken = second.open_session(run, {})
+        second.close_session(taken)
+        second.close_session(other)
+    assert [row.ended_at is None for row in store.sessions(run)] == [False, False]
+
+
+def test_a_file_made_again_takes_the_place_of_the_first(
+    store: Store, run: Run, session: Session, spec: NewSpec
+) -> None:
+    attempt_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    first = Artifact(
+        kind="checkpoint", content_id="abc", sha256="11", path="a.safetensors", attempt_id=attempt_id
+    )
+    again = dataclasses.replace(first, sha256="22", path="b.safetensors")
+    report = Artifact(kind="report", content_id="abc", sha256="33", path="a.html", run_id=run.id)
+    for artifact in (first, report):
+        store.record_artifact(artifact)
+    assert store.artifact("checkpoint", "abc") == first
+    store.record_artifact(again)
+    assert store.artifact("checkpoint", "abc") == again
+    assert store.artifact("report", "abc") == report
+    assert store.artifact("checkpoint", "abd") is None
+
+
+def test_a_file_has_one_maker(store: Store, run: Run) -> None:
+    orphan = Artifact(kind="report", content_id="abc", sha256="33", path="a.html")
+    with pytest.raises(IntegrityError):
+        store.record_artifact(orphan)
+    with pytest.raises(IntegrityError):
+        store.record_artifact(dataclasses.replace(orphan, run_id=run.id, attempt_id=1))
+    assert store.artifact("report", "abc") is None
+
+
+def verdict(claim: str, **changes: object) -> VerdictRow:
+    plain = VerdictRow(
+        claim=claim, verdict="confirmed", effect=2.68, low=2.64, high=2.72, n=10, claimed=2.33,
+        reason="Inside.", code_digest="c0de",
+    )  # fmt: skip
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def test_verdicts_are_replaced_as_a_whole(store: Store, run: Run, new_run: NewRun) -> None:
+    other = new_run(store)
+    first = [verdict("speed"), verdict("same", effect=None, low=None, high=None, claimed=None)]
+    store.record_verdicts(run, first)
+    store.record_verdicts(other, first[:1])
+    assert store.verdicts(run) == first
+    second = [verdict("growth", low=-math.inf, high=math.inf, code_digest="newer"), verdict("speed", n=12)]
+    store.record_verdicts(run, second)
+    assert store.verdicts(run) == second
+    assert store.verdicts(other) == first[:1]
+    store.record_verdicts(run, [])
+    assert store.verdicts(run) == []
+
+
+def test_a_figure_that_nobody_could_compute_is_none(store: Store, run: Run) -> None:
+    store.record_verdicts(run, [verdict("speed", effect=math.nan)])
+    assert [(row.effect, row.low) for row in store.verdicts(run)] == [(None, 2.64)]
+
+
+def test_two_verdicts_on_one_claim_are_refused_and_the_old_ones_stay(store: Store, run: Run) -> None:
+    old = [verdict("speed")]
+    store.record_verdicts(run, old)
+    with pytest.raises(HarnessError, match="2 verdicts on 'same'"):
+        store.record_verdicts(run, [verdict("speed"), verdict("same"), verdict("same", n=3)])
+    assert store.verdicts(run) == old
