@@ -49,9 +49,9 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
     first = found.rounds[0][0]
     assert first.title == "generate cache=none new_tokens=16 seed 0 round 1"
     assert (found.trainings[0].id, found.checks[0].id, first.id) == (
-        "809d4611a55f5b1e",
-        "6a4a6745b1ba09a8",
-        "079025bfbe4b548f",
+        "bb9d340ce8b9e323",
+        "f94cf12bdd1a07d2",
+        "b79252bf387989d0",
     )
 
 
