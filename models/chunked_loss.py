@@ -47,6 +47,8 @@ def chunked_cross_entropy(
     rows = hidden.reshape(flat.numel(), -1)
     if output.scale != 1.0:
         rows = rows * output.scale
+    if torch.is_autocast_enabled(rows.device.type):  # what autocast would do to the products by itself
+        rows = rows.to(torch.get_autocast_dtype(rows.device.type))
     terms = _Terms(
         smoothing=settings.label_smoothing,
         z_loss=settings.z_loss,
@@ -55,7 +57,8 @@ def chunked_cross_entropy(
         count=(flat != ignore_index).sum().clamp(min=1),
         positions=positions,
     )
-    loss: Tensor = _ChunkedCrossEntropy.apply(rows, output.weight, output.bias, flat, terms)  # type: ignore[no-untyped-call]
+    with torch.autocast(rows.device.type, enabled=False):
+        loss: Tensor = _ChunkedCrossEntropy.apply(rows, output.weight, output.bias, flat, terms)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -70,16 +73,18 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         by_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
         wide = torch.promote_types(hidden.dtype, torch.float32)
         total = torch.zeros((), dtype=wide, device=hidden.device)
+        used = weight.to(hidden.dtype)
+        added = None if bias is None else bias.to(hidden.dtype)
         for start in range(0, len(hidden), terms.positions):
             chunk = slice(start, start + terms.positions)
-            logits = F.linear(hidden[chunk], weight, bias).to(wide)  # (n, V)
+            logits = F.linear(hidden[chunk], used, added).to(wide)  # (n, V)
             loss, by_logits = _loss_and_gradient(logits, targets[chunk], terms, gradient=wanted)
             total += loss
             if by_logits is None:
                 continue
             by_logits = by_logits.to(hidden.dtype)
             if by_hidden is not None:
-                torch.mm(by_logits, weight.to(hidden.dtype), out=by_hidden[chunk])
+                torch.mm(by_logits, used, out=by_hidden[chunk])
             if by_weight is not None:
                 _add_product(by_weight, by_logits, hidden[chunk])
             if by_bias is not None:

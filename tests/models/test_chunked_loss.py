@@ -96,3 +96,35 @@ def test_no_more_logits_exist_than_a_chunk_has() -> None:
             loss_of_hidden(hidden, projection, torch.zeros(64, dtype=torch.long), settings)
         )
     assert largest.values == 8 * 100
+
+
+class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Remembers the precision of every matrix product."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.precisions: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if "mm" in func.__name__:
+            self.precisions.update(t.dtype for t in args if isinstance(t, Tensor))
+        return func(*args, **kwargs or {})
+
+
+def test_under_autocast_products_are_in_its_precision_and_gradients_in_the_parameters_own() -> None:
+    whole, chunked = (LossConfig(logits=kind) for kind in (WholeLogits(), ChunkedLogits(positions=4)))
+    gradients = []
+    for settings in (whole, chunked):
+        hidden, weight, _, targets = inputs(dtype=torch.float32)
+        projection = OutputProjection(weight=weight, bias=None, scale=1.0, soft_cap=None)
+        with Products() as products:
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = loss_of_hidden(hidden, projection, targets, settings)
+            torch.autograd.backward(loss)
+        gradients.append((hidden.grad, weight.grad))
+    assert products.precisions == {torch.bfloat16}
+    for expected, got in zip(*gradients, strict=True):
+        assert expected is not None
+        assert got is not None
+        assert got.dtype == torch.float32
+        assert (expected - got).abs().max() <= 2e-2 * expected.abs().max()
