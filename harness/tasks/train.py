@@ -13,7 +13,10 @@ from harness.errors import did_you_mean
 from harness.tasks.base import Context, Report, Result, Task
 from harness.training.optim import AdamW
 from harness.training.schedule import CosineSchedule
-from models.config import PRESETS, ModelConfig
+from models.config import PRESETS, ChunkedLogits, LossConfig, ModelConfig
+
+# The logits of a batch are by far the largest tensors of a small model: so they never all exist.
+CHUNKED = LossConfig(logits=ChunkedLogits())
 from models.cost import flops_per_token
 
 
@@ -94,6 +97,7 @@ class Train(Task):
         from harness.training.loop import Recipe, train
         from models.cost import parameter_count
         from models.init import build_model
+        from models.loss import loss_of_hidden
 
         corpus = load_corpus(self.corpus)
         tokenizer = build_tokenizer(self.tokenizer, corpus)
@@ -115,6 +119,9 @@ class Train(Task):
             ),
             evaluation=lambda: evaluation_batches(held_out, length=self.length, batch=self.batch),
             report=report,
+            loss_of=lambda inputs, targets: loss_of_hidden(
+                model.hidden(inputs), model.output, targets, CHUNKED
+            ),
         )
         report("peak_rss_bytes", peak_rss_bytes() or math.nan)
         if trained.diverged:

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from harness.training.loop import Batch, Recipe, Trained, evaluate, train
 from harness.training.optim import AdamW
 from harness.training.schedule import CosineSchedule
+from models.config import ChunkedLogits, LossConfig, model_config
+from models.init import build_model
+from models.loss import loss_of_hidden
 
 VOCABULARY = 7
 Reported = list[tuple[str, float, int]]
@@ -147,3 +150,26 @@ def test_a_loss_that_is_not_finite_ends_training_and_is_kept() -> None:
     last = [(name, step) for name, value, step in reported if name == "loss" and not math.isfinite(value)]
     assert last == [("loss", trained.updates - 1)]
     assert not [name for name, _, _ in reported if name == "validation_loss"]
+
+
+def test_logits_in_chunks_train_like_whole_ones() -> None:
+    whole, chunked = _curve(LossConfig()), _curve(LossConfig(logits=ChunkedLogits(positions=3)))
+    assert len(whole) == 21
+    assert chunked == pytest.approx(whole, rel=1e-4)
+
+
+def _curve(settings: LossConfig) -> list[float]:
+    """Losses of twenty updates, and of the evaluation after them."""
+    sizes = {"d_model": 16, "n_layers": 1, "n_heads": 2, "d_ff": 32, "max_positions": 8}
+    model = build_model(model_config(sizes, vocab_size=VOCABULARY), 0)
+    reported: Reported = []
+    train(
+        model,
+        AdamW(lr=1e-2).build(model),
+        endless(),
+        recipe(updates=20, evaluate_every=20),
+        evaluation=lambda: [batch(2, 5, 99)],
+        report=lambda *sample: reported.append(sample),
+        loss_of=lambda inputs, targets: loss_of_hidden(model.hidden(inputs), model.output, targets, settings),
+    )
+    return [value for metric, value, _ in reported if metric in ("loss", "validation_loss")]

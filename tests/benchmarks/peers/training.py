@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from transformers import MarianConfig, MarianMTModel
 
+from harness.tasks.train import CHUNKED
 from harness.training.optim import AdamW
 from models.config import encoder_decoder_config
 from models.init import build_model
-from models.loss import cross_entropy
+from models.loss import cross_entropy, loss_of_hidden
 from tests.benchmarks.peers.cases import Case, Tuning
 from tests.benchmarks.peers.plain_gpt import PlainGPT, TorchEncoderGPT, TorchTranslator, random_tokens
 from tests.benchmarks.peers.same_weights import hugging_face, ours
@@ -55,7 +56,7 @@ def _decoder_only(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Modul
     model: nn.Module
     match contestant:
         case "ours":
-            model = ours(size, positions=length)
+            return _ours(case, inputs, targets)
         case "nn.TransformerEncoder":
             model = TorchEncoderGPT(size, positions=length)
         case "nanoGPT-like":
@@ -64,6 +65,13 @@ def _decoder_only(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Modul
             raise ValueError(f"nobody trains a decoder as {contestant!r}")
     forward = _maybe_compiled(model, case)
     return model, lambda: cross_entropy(forward(inputs), targets)
+
+
+def _ours(case: Case, inputs: Tensor, targets: Tensor) -> tuple[nn.Module, Loss]:
+    """As the task `train` does it; compiled, the loss stays outside of what is compiled."""
+    model = ours(case.size, positions=case.tokens)
+    hidden = torch.compile(model.hidden) if case.compiled else model.hidden
+    return model, lambda: loss_of_hidden(hidden(inputs), model.output, targets, CHUNKED)
 
 
 def _encoder_decoder(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Module, Loss]:
@@ -84,7 +92,9 @@ def _encoder_decoder(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Mo
     match contestant:
         case "ours":
             settings = {"preset": "000-mt", "dropout": 0.0, "attention": {"projection": "fused"}}
-            model = build_model(encoder_decoder_config(settings, vocab_size=size.vocab_size), 0)
+            mine = build_model(encoder_decoder_config(settings, vocab_size=size.vocab_size), 0)
+            hidden = torch.compile(mine.hidden) if case.compiled else mine.hidden
+            return mine, lambda: loss_of_hidden(hidden(source, target), mine.output, labels, CHUNKED)
         case "nn.Transformer":
             model = TorchTranslator(size, positions=length)
         case _:
