@@ -5,7 +5,7 @@ B batch, S source tokens, T target tokens, C = d_model, V = vocab_size of the ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -129,9 +129,22 @@ class BoundDecoder:
 
     def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
         """Tokens (B, T) to the logits (B, V) after the last; see `Transformer.forward` for `valid`."""
+        return self.model.output.logits(self._hidden(tokens, cache, valid)[:, -1])
+
+    def __call__(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+        """Like `next_logits`, but the logits (B, T, V) after every token."""
+        return self.model.output.logits(self._hidden(tokens, cache, valid))
+
+    def keep_sources(self, rows: Tensor) -> BoundDecoder:
+        """The same decoder for those of its sources (B',), as `models.decoding.base.BoundToSources`."""
+        states, mask = self.memory.states, self.memory.mask.tensor
+        assert states is not None
+        kept = EVERYTHING if mask is None else AttentionMask(tensor=mask[rows])
+        return replace(self, memory=Memory(states=states[rows], mask=kept))
+
+    def _hidden(self, tokens: Tensor, cache: Cache | None, valid: Tensor | None) -> Tensor:
         memory = self.memory
         kept = None if cache is None else cache.cross(SOURCE_MASK)
         if kept is not None:
             memory = Memory(states=memory.states, mask=AttentionMask(tensor=kept[0]))
-        hidden = self.model.decode(tokens, memory, cache=cache, valid=valid)
-        return self.model.output.logits(hidden[:, -1])
+        return self.model.decode(tokens, memory, cache=cache, valid=valid)

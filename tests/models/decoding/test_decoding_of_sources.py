@@ -1,0 +1,82 @@
+"""Translations decoded together, in beams, with padded sources: each as it is alone."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+
+from models.config import CacheKind, EncoderDecoderConfig
+from models.decoding.beam import beam_search
+from models.decoding.config import BeamSearch, Speculative
+from models.decoding.greedy import greedy
+from models.decoding.speculative import Pair, speculative
+from models.encoder_decoder import BoundDecoder, EncoderDecoder
+from models.init import build_model
+
+KINDS = get_args(CacheKind)
+ROWS, VOCABULARY, END = 6, 17, 8
+SOURCES = torch.randint(VOCABULARY, (ROWS, 9), generator=torch.Generator().manual_seed(0))
+LENGTHS = torch.tensor([9, 4, 7, 2, 9, 5])
+START = torch.ones((ROWS, 1), dtype=torch.long)
+
+
+@pytest.fixture(scope="module")
+def translator() -> EncoderDecoder:
+    sizes = {"vocab_size": VOCABULARY, "d_model": 16, "n_encoder_layers": 1, "n_decoder_layers": 2}
+    sizes |= {"n_heads": 2, "d_ff": 32, "max_positions": 32}
+    config = EncoderDecoderConfig.model_validate({**sizes, "init_std": 0.7, "tie_embeddings": False})
+    model = build_model(config, 1, dtype=torch.float64)
+    assert isinstance(model, EncoderDecoder)
+    return model.eval()
+
+
+def together(model: EncoderDecoder) -> BoundDecoder:
+    return model.bind(SOURCES, torch.arange(9) < LENGTHS[:, None])
+
+
+def alone(model: EncoderDecoder, row: int) -> BoundDecoder:
+    return model.bind(SOURCES[row : row + 1, : LENGTHS[row]])
+
+
+def cut(row: list[int]) -> list[int]:
+    return row[: row.index(END) + 1] if END in row else row
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_greedy_translations_end_each_at_its_own_time(translator: EncoderDecoder, kind: CacheKind) -> None:
+    found = greedy(together(translator), START, new_tokens=20, cache=kind, end=END).tolist()
+    for row in range(ROWS):
+        expected = greedy(alone(translator, row), START[:1], new_tokens=20, cache="none").tolist()[0]
+        assert cut(found[row]) == cut(expected)
+    assert len({len(cut(row)) for row in found}) > 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beams_share_their_source_and_leave_with_it(translator: EncoderDecoder, kind: CacheKind) -> None:
+    settings = BeamSearch(width=3, n_best=2)
+    found = beam_search(together(translator), START, settings, new_tokens=20, cache=kind, end=END)
+    for row in range(ROWS):
+        source = alone(translator, row)
+        (expected,) = beam_search(source, START[:1], settings, new_tokens=20, cache="none", end=END)
+        assert [each.tokens for each in found[row]] == [each.tokens for each in expected]
+        assert [each.score for each in found[row]] == pytest.approx([each.score for each in expected])
+    assert len({len(row[0].tokens) for row in found}) > 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_translator_can_be_drafted_for(translator: EncoderDecoder, kind: CacheKind) -> None:
+    draft = build_model(translator.config, 1, dtype=torch.float64)
+    assert isinstance(draft, EncoderDecoder)
+    with torch.no_grad():
+        for number, parameter in enumerate(draft.parameters()):
+            noise = torch.randn(
+                parameter.shape, generator=torch.Generator().manual_seed(number), dtype=torch.float64
+            )
+            parameter.add_(0.05 * noise)
+    pair = Pair(target=together(translator), draft=together(draft.eval()))
+    made = speculative(pair, START, Speculative(draft_tokens=3), new_tokens=20, cache=kind, end=END)
+    expected = greedy(together(translator), START, new_tokens=20, cache="static", end=END)
+    assert made.tokens.tolist() == expected.tolist()
+    assert 0.0 < made.acceptance_rate < 1.0
