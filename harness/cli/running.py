@@ -29,7 +29,7 @@ def run_study(experiment: Experiment, output: Output, *, fresh: bool, report: bo
 
 def tell(experiment: Experiment, output: Output, *, report: bool) -> None:
     """The verdicts, and the report where it is wanted."""
-    found = experiment.findings()
+    found = experiment.judge()
     path = experiment.report(found) if report else None
     _print(found, path, output)
     see = f"see {path}" if path else None

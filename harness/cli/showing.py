@@ -59,7 +59,7 @@ def _trials(experiment: Experiment, rows: list[TrialRow], values: pd.DataFrame) 
     for spec in plan(experiment.loaded).trials:
         tries = sorted(attempts.get(spec.id, []), key=lambda row: row.id)
         last = next(
-            (row for row in reversed(tries) if row.status != "superseded"), tries[-1] if tries else None
+            (row for row in reversed(tries) if row.state != "superseded"), tries[-1] if tries else None
         )
         shown.append(
             {
@@ -69,7 +69,7 @@ def _trials(experiment: Experiment, rows: list[TrialRow], values: pd.DataFrame) 
                 "condition": spec.condition,
                 "seed": spec.seed,
                 "round": spec.round,
-                "state": last.status if last else "planned",
+                "state": last.state if last else "planned",
                 "attempts": len(tries),
                 "metrics": metrics.get(last.id, {}) if last else {},
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -153,6 +154,19 @@ class Experiment:
         with self.opened() as (store, run):
             return report_input(store, self.loaded, run)
 
+    def judge(self) -> ReportInput:
+        """The findings, and every verdict on a claim kept in the store beside the samples that it was computed from."""
+        from harness.report.source import report_input
+        from harness.store.rows import VerdictRow
+
+        with self.opened() as (store, run):
+            found = report_input(store, self.loaded, run)
+            claims, code = [claim.row() for claim in found.analysis.claims], code_digest()
+            store.record_verdicts(
+                run, [VerdictRow(claim=row.pop("id"), **row, code_digest=code) for row in claims]
+            )
+        return found
+
     def analysis(self) -> Analysis:
         """Contrasts, claims, and what does not count."""
         return self.findings().analysis
@@ -170,12 +184,22 @@ class Experiment:
     def report(self, found: ReportInput | None = None) -> Path:
         """Write the HTML report, and say where it is."""
         from harness.report.build import write_report
+        from harness.store.rows import Artifact
 
         scale = "" if self.loaded.scale == BODY_SCALE else f".{self.loaded.scale}"
         planted = ".planted" if self._plant else ""
         path = self.place.reports / f"{self.loaded.study.study}{scale}{planted}.html"
         self.place.reports.mkdir(parents=True, exist_ok=True)
-        write_report(found or self.findings(), path)
+        shown = found or self.findings()
+        write_report(shown, path)
+        with self.opened() as (store, _):
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            place = str(path.resolve())
+            store.record_artifact(
+                Artifact(
+                    kind="report", content_id=shown.run.id, sha256=sha256, path=place, run_id=shown.run.id
+                )
+            )
         return path
 
     @contextmanager

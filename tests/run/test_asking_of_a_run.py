@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from pathlib import Path
 
 import pytest
 
+from harness.store.store import open_store
 from harness.study.load import load_study, scales
 from tests.run.conftest import BaseRun
 
@@ -38,6 +40,19 @@ def test_the_json_of_show_is_a_contract(base_run: BaseRun) -> None:
         "undecided",
     )
     assert claims["faster"]["effect"] > 0
+
+
+def test_verdicts_and_the_report_are_in_the_store(base_run: BaseRun) -> None:
+    claims = json.loads(base_run.place.harness("show", *SMOKE, "--json").stdout)["claims"]
+    base_run.place.harness("report", *SMOKE)
+    with open_store(base_run.place.database) as store:
+        run = store.runs("tiny")[0]
+        stored = {row.claim: (row.verdict, row.n, row.claimed, row.reason) for row in store.verdicts(run)}
+        report = store.artifact("report", run.id)
+    assert stored == {c["id"]: (c["verdict"], c["n"], c["claimed"], c["reason"]) for c in claims}
+    page = base_run.place.folder / "reports" / "tiny.smoke.html"
+    assert report is not None
+    assert (report.path, report.sha256) == (str(page), hashlib.sha256(page.read_bytes()).hexdigest())
 
 
 def test_what_has_not_run_is_planned(base_run: BaseRun) -> None:
