@@ -155,7 +155,10 @@ def _of(run: Run, include_superseded: bool) -> ColumnElement[bool]:  # noqa: FBT
 def _joined(table: Table, run: Run, include_superseded: bool) -> Select[Any]:  # noqa: FBT001
     """Rows of a table of what attempts measured; to those who read them, a TrialRow is an attempt."""
     columns = [column for column in table.columns if column.name not in ("id", "attempt_id")]
-    query = select(table.c.attempt_id.label("trial_id"), *columns).join(
-        attempts, attempts.c.id == table.c.attempt_id
+    of_run = (
+        select(attempts.c.id)
+        .join(trials, trials.c.id == attempts.c.trial_id)
+        .where(_of(run, include_superseded))
     )
-    return query.join(trials, trials.c.id == attempts.c.trial_id).where(_of(run, include_superseded))
+    # Not a join: SQLite then reads samples in the order of their key, and sorts none.
+    return select(table.c.attempt_id.label("trial_id"), *columns).where(table.c.attempt_id.in_(of_run))
