@@ -28,6 +28,7 @@ class _Terms:
     ignore_index: int
     count: Tensor
     positions: int
+    gradients: bool
 
 
 def chunked_cross_entropy(
@@ -56,6 +57,7 @@ def chunked_cross_entropy(
         ignore_index=ignore_index,
         count=(flat != ignore_index).sum().clamp(min=1),
         positions=positions,
+        gradients=torch.is_grad_enabled(),  # inside the function it never is
     )
     with torch.autocast(rows.device.type, enabled=False):
         loss: Tensor = _ChunkedCrossEntropy.apply(rows, output.weight, output.bias, flat, terms)  # type: ignore[no-untyped-call]
@@ -67,10 +69,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, terms: _Terms
     ) -> Tensor:
-        wanted = any(ctx.needs_input_grad)
-        by_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        by_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
-        by_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
+        wanted = terms.gradients and any(ctx.needs_input_grad)
+        by_hidden = torch.empty_like(hidden) if wanted and ctx.needs_input_grad[0] else None
+        by_weight = torch.zeros_like(weight) if wanted and ctx.needs_input_grad[1] else None
+        by_bias = torch.zeros_like(bias) if wanted and bias is not None and ctx.needs_input_grad[2] else None
         wide = torch.promote_types(hidden.dtype, torch.float32)
         total = torch.zeros((), dtype=wide, device=hidden.device)
         used = weight.to(hidden.dtype)

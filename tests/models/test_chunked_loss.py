@@ -99,14 +99,15 @@ def test_no_more_logits_exist_than_a_chunk_has() -> None:
 
 
 class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Remembers the precision of every matrix product."""
+    """Counts matrix products and remembers their precisions."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.precisions: set[torch.dtype] = set()
+        self.count, self.precisions = 0, set[torch.dtype]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if "mm" in func.__name__:
+            self.count += 1
             self.precisions.update(t.dtype for t in args if isinstance(t, Tensor))
         return func(*args, **kwargs or {})
 
@@ -128,3 +129,12 @@ def test_under_autocast_products_are_in_its_precision_and_gradients_in_the_param
         assert got is not None
         assert got.dtype == torch.float32
         assert (expected - got).abs().max() <= 2e-2 * expected.abs().max()
+
+
+def test_without_gradients_only_logits_are_computed() -> None:
+    hidden, weight, shift, targets = inputs()
+    projection = OutputProjection(weight=weight, bias=shift, scale=1.0, soft_cap=None)
+    settings = LossConfig(logits=ChunkedLogits(positions=7))
+    with Products() as products, torch.no_grad():
+        loss_of_hidden(hidden, projection, targets, settings)
+    assert products.count == 3  # 21 positions
