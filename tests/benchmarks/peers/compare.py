@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.statistics import log_ratios, paired_estimate
 from tests.benchmarks.peers.cases import ALLOCATOR, CASES, Case, Peer, Tuning
+from tests.benchmarks.peers.limits import utilisation
 
 RESULTS = Path("results/peers.json")
 OURS = Peer(name="ours", tuning="tuned")
@@ -43,17 +44,25 @@ class Arena:
 
     def turn(self, case: Case, contestant: Peer, *, units: int) -> tuple[float, str]:
         """Tokens per second, and what came out."""
-        process = self._processes[contestant.tuning]
+        order = {"case": case.name, "contestant": contestant.name, "units": units}
+        answer = self._ask(contestant.tuning, order)
+        return case.tokens_per_unit / statistics.median(answer["seconds"]), answer["output"]
+
+    def limits(self) -> dict[str, float]:
+        """The machine's ceilings as they are now, see `measured_limits`."""
+        limits: dict[str, float] = self._ask("tuned", {"limits": True})
+        return limits
+
+    def _ask(self, tuning: Tuning, order: dict[str, Any]) -> Any:
+        process = self._processes[tuning]
         assert process.stdin is not None
         assert process.stdout is not None
-        order = {"case": case.name, "contestant": contestant.name, "units": units}
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{contestant.label} ended in {case.name!r}; its last words are above")
-        answer = json.loads(line)
-        return case.tokens_per_unit / statistics.median(answer["seconds"]), answer["output"]
+            raise RuntimeError(f"the {tuning} process ended over {order}; its last words are above")
+        return json.loads(line)
 
     def close(self) -> None:
         for process in self._processes.values():
@@ -73,6 +82,9 @@ def compare(case: Case, arena: Arena, *, rounds: int, units: int) -> list[dict[s
             speed, output = arena.turn(case, contestant, units=units)
             speeds[contestant.label][number], outputs[contestant.label] = speed, output
     records = [_record(case, peer, speeds) for peer in case.peers]
+    limits = arena.limits()
+    for record in records:
+        record.update(utilisation(case, record["tokens_per_second"], limits))
     if case.task == "decode":
         for record in records:
             record["same_tokens"] = outputs[record["peer"]] == outputs[OURS.label]
@@ -128,10 +140,11 @@ def _options() -> argparse.Namespace:
 def _line(record: dict[str, Any]) -> str:
     target = "" if record["target"] is None else f"  target {record['target']:.1f}"
     missed = " MISSED" if record["target"] is not None and record["ratio"] < record["target"] else ""
+    used = "".join(f"  {name} {record[name]:.0%}" for name in ("mfu", "mbu") if name in record)
     return (
         f"{record['case']:28} {record['peer']:30} {record['ratio']:5.2f} "
         f"[{record['low']:.2f}, {record['high']:.2f}]  {record['tokens_per_second']:7.0f} against "
-        f"{record['peer_tokens_per_second']:7.0f} tokens/s{target}{missed}"
+        f"{record['peer_tokens_per_second']:7.0f} tokens/s{used}{target}{missed}"
     )
 
 
