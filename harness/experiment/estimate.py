@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.config import canonical_json
+from harness.run.runner import worker_threads
 from harness.store.store import open_store
 from harness.study.plan import Plan
 from harness.tasks.registry import task_class
-from harness.telemetry.environment import available_cores
 
 if TYPE_CHECKING:
     from harness.experiment.experiment import Place
@@ -68,6 +68,5 @@ def _earlier(study: str, place: Place) -> dict[tuple[str, str, str, str, str], f
 def _guess(spec: TrialSpec) -> float:
     if spec.purpose == "check":
         return SECONDS_PER_CHECK
-    cores = available_cores() if spec.purpose == "train" else max(1, available_cores() - 1)
     flops = task_class(spec.task).read(spec.config).flops()
-    return SECONDS_PER_TRIAL + flops / (FLOPS_PER_CORE * cores)
+    return SECONDS_PER_TRIAL + flops / (FLOPS_PER_CORE * worker_threads())

@@ -47,6 +47,11 @@ class Listener(Protocol):
     def note(self, message: str) -> None: ...
 
 
+def worker_threads() -> int:
+    """All cores but one: threads that wait for a core that another process has make every operation up to 18 times slower."""
+    return max(1, available_cores() - 1)
+
+
 @dataclass(kw_only=True)
 class _Progress:
     """What the driver knows of the run so far."""
@@ -139,7 +144,7 @@ class Driver:
             self._listener.note(f"{lacking[0].title} left no model, so nothing can be measured")
             return
         for spec in checks:
-            self._attempt(spec, progress, threads=max(1, available_cores() - 1))
+            self._attempt(spec, progress)
         if rounds:
             with machine_lease(self._listener.note):
                 for trials in rounds:
@@ -158,12 +163,11 @@ class Driver:
     def _run_round(self, trials: tuple[TrialSpec, ...], progress: _Progress) -> None:
         self._set_aside(progress.run, trials)
         self._backend.begin_round()
-        threads = max(1, available_cores() - 1)
         for spec in trials:
-            self._attempt(spec, progress, threads=threads)
+            self._attempt(spec, progress)
 
     def _run_training(self, spec: TrialSpec, progress: _Progress) -> None:
-        attempt_id, result = self._attempt(spec, progress, threads=available_cores())
+        attempt_id, result = self._attempt(spec, progress)
         folder = self._folder(spec)
         if result.outcome.status == "finished" and "weights" in result.outcome.outputs:
             self._store.record_artifact(
@@ -176,7 +180,7 @@ class Driver:
                 )
             )
 
-    def _attempt(self, spec: TrialSpec, progress: _Progress, *, threads: int) -> tuple[int, Finished]:
+    def _attempt(self, spec: TrialSpec, progress: _Progress) -> tuple[int, Finished]:
         """Run a trial, and once more if it fails. Every attempt is kept."""
         for _ in range(ATTEMPTS):
             self._listener.trial(spec)
@@ -185,7 +189,7 @@ class Driver:
                 progress.run, progress.session, spec, position=progress.position, attempt=attempt
             )
             progress.position += 1
-            handle = self._backend.submit(self._job(spec, threads))
+            handle = self._backend.submit(self._job(spec))
             try:
                 result = handle.future.result()
             except BaseException:
@@ -203,12 +207,12 @@ class Driver:
                 break
         return attempt_id, result
 
-    def _job(self, spec: TrialSpec, threads: int) -> Job:
+    def _job(self, spec: TrialSpec) -> Job:
         return Job(
             spec=spec,
             events="",
             checkpoints=self._folders(spec.seed),
-            threads=threads,
+            threads=worker_threads(),
             gpu=self._setting.gpu,
             plant=self._setting.plant,
         )
