@@ -14,7 +14,7 @@ from harness.errors import InputError, did_you_mean
 from harness.experiment.corpora import bring, corpora_of
 from harness.experiment.studies import find_study
 from harness.run.backends.local import WORKER_VARIABLES
-from harness.run.runner import Driver, Setting, check_plant, newest_run
+from harness.run.runner import Driver, Setting, check_plant, newest_run, worker_threads
 from harness.store.engine import parse_location
 from harness.store.store import open_store
 from harness.study.load import BODY_SCALE, LoadedStudy, load_study, scales
@@ -226,9 +226,10 @@ class Experiment:
 
 
 def _environment() -> Environment:
-    """That of the workers."""
+    """That of the workers: with the allocator's settings that they get, and the threads that they compute with."""
     found = environment()
-    return found.model_copy(update={"variables": {**WORKER_VARIABLES, **found.variables}})
+    variables = {**WORKER_VARIABLES, **found.variables, "worker threads": str(worker_threads())}
+    return found.model_copy(update={"variables": variables})
 
 
 def _gpu(device: str, here: Environment) -> str | None:

@@ -61,7 +61,11 @@ def broken_off(
         workers = descendants(driver)
         assert len(workers) == 2  # a fork server and its trial
         driver.send_signal(by)
-        said = driver.communicate(timeout=30)[1]
+        try:
+            said = driver.communicate(timeout=60)[1]
+        except subprocess.TimeoutExpired:
+            driver.kill()  # leaving the `with` would wait for it for ever
+            raise
     return Break(driver.returncode, said, still_there(workers), place.trials(superseded=True))
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -124,6 +125,7 @@ class Workplace:
             [str(COMMAND), *arguments],
             cwd=self.folder, env=self.environment(fault), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509  it takes no lock
         )  # fmt: skip
 
     def harness(
@@ -168,6 +170,11 @@ def copy_code(folder: Path) -> Path:
         source = Path(str(importlib.util.find_spec(name).origin)).parent  # type: ignore[union-attr]
         shutil.copytree(source, folder / name)
     return folder
+
+
+def _hear_interrupts() -> None:
+    """Whatever started the tests in the background may have set SIGINT to be ignored, which children inherit."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
