@@ -44,14 +44,14 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
     """
     loaded = load_study(FOLDER / "kv_cache.yaml", "cpu")
     found = plan(loaded)
-    assert loaded.study.digest == "781c7713919af7b5"
+    assert loaded.study.digest == "e6ea54ce25479bbd"
     assert [len(found.trainings), len(found.checks), len(found.rounds), len(found.trials)] == [1, 8, 10, 129]
     first = found.rounds[0][0]
     assert first.title == "generate cache=none new_tokens=16 seed 0 round 1"
     assert (found.trainings[0].id, found.checks[0].id, first.id) == (
-        "bb9d340ce8b9e323",
-        "f94cf12bdd1a07d2",
-        "b79252bf387989d0",
+        "ba8108160c89606e",
+        "4eb06af5aeb0e5fe",
+        "3e826dc5f969e072",
     )
 
 
