@@ -18,6 +18,7 @@ from harness.statistics.paired import (
     sign_flip_p,
     t_interval,
 )
+from harness.statistics.sequential import enough
 from harness.statistics.signed_rank import Interval, conditional_p, smallest_reachable_p
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "conditional_p",
     "differences",
     "drift",
+    "enough",
     "equivalent",
     "holm",
     "largest_family",
