@@ -215,7 +215,8 @@ class Artifact:
 class VerdictRow:
     """What became of a claim. `effect` and its interval, and the `claimed` figure, are in the claim's own unit or None.
 
-    `code_digest` is the code's that judged, which may be newer than the run's.
+    `code_digest` is the code's that judged, which may be newer than the run's. `basis` is what the verdict can be computed
+    from again (`harness.analysis.basis`), None in a store that was written before it was kept.
     """
 
     claim: str
@@ -227,4 +228,5 @@ class VerdictRow:
     claimed: float | None
     reason: str
     code_digest: str
+    basis: dict[str, Any] | None = None
     computed_at: str = field(default_factory=now)

@@ -210,6 +210,7 @@ artifacts = Table(
 )
 
 # The last judgement of a run's claims. Written anew as a whole: the samples stay, the code that judges them changes.
+# `basis` is all that the verdict can be computed from again (harness.analysis.basis); NULL in rows older than it.
 verdicts = Table(
     "verdicts",
     metadata,
@@ -225,4 +226,5 @@ verdicts = Table(
     Column("reason", Prose, nullable=False),
     Column("computed_at", Text, nullable=False),
     Column("code_digest", Text, nullable=False),
+    Column("basis", Json),
 )

@@ -159,6 +159,12 @@ def test_verdicts_are_replaced_as_a_whole(store: Store, run: Run, new_run: NewRu
     assert store.verdicts(run) == []
 
 
+def test_what_a_verdict_was_computed_from_comes_back_with_its_infinities(store: Store, run: Run) -> None:
+    basis = {"rule": {"low": 1.5}, "members": [{"pairs": [[1, 0.25], [2, math.inf], [3, -math.inf]]}]}
+    store.record_verdicts(run, [verdict("speed", basis=basis), verdict("same")])
+    assert [row.basis for row in store.verdicts(run)] == [basis, None]
+
+
 def test_a_figure_that_nobody_could_compute_is_none(store: Store, run: Run) -> None:
     store.record_verdicts(run, [verdict("speed", effect=math.nan)])
     assert [(row.effect, row.low) for row in store.verdicts(run)] == [(None, 2.64)]
