@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
 from harness.errors import InputError, did_you_mean
+from harness.subject import Subject
 from models.config import CacheKind
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
-    from models.transformer import Transformer
+# Largest max|Δ| / max|reference| of a tensor that still counts as the same, by precision. In 16 bits it is 8 unit
+# roundoffs (2^-8 of bfloat16, 2^-11 of float16): torch.testing.assert_close allows a single operation 2 to 4 of them.
+TOLERANCES: Mapping[str, float] = {
+    "float64": 1e-10,
+    "float32": 1e-5,
+    "bfloat16": 8 * 2**-8,
+    "float16": 8 * 2**-11,
+}
+# Of what is compared after many updates, over which rounding grows.
+CURVES: Mapping[str, float] = {**TOLERANCES, "float64": 1e-8, "float32": 1e-4}
+# Of what must be the same to the last bit.
+BITWISE: Mapping[str, float] = dict.fromkeys(TOLERANCES, 0.0)
 
-# Largest max|Δ| / max|reference| of a tensor that still counts as the same, by precision.
-TOLERANCES = {"float64": 1e-10, "float32": 1e-5}
+# The level of an invariant that asks the same of every arm.
+ANY = "any"
 
-_KINDS: tuple[CacheKind, ...] = get_args(CacheKind)
+CACHE_KINDS: tuple[CacheKind, ...] = get_args(CacheKind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,56 +55,59 @@ class Mutant:
 
     name: str
     summary: str
-    levels: tuple[str, ...]
     plant: Callable[[], AbstractContextManager[None]]
+    levels: tuple[str, ...] = (ANY,)
 
 
-class Subject(Protocol):
-    """The study's own model and inputs; `prompts` is (B, P) int64, unpadded."""
-
-    @property
-    def model(self) -> Transformer: ...
-    @property
-    def prompts(self) -> Tensor: ...
-    @property
-    def new_tokens(self) -> int: ...
-    @property
-    def cache(self) -> CacheKind: ...
+S = TypeVar("S", bound=Subject)
 
 
-class Invariant(ABC):
-    """Names and sentences are plain data, so that they can be listed without torch."""
+class Invariant(ABC, Generic[S]):
+    """Names and sentences are plain data, so that they can be listed without torch.
+
+    `needs` is what a study's arm must offer for the invariant to be checked on it. Where arms of one kind must be
+    checked in another way than others, each kind is a level: "dynamic", "static" for kinds of cache.
+    """
 
     name: ClassVar[str]
     statement: ClassVar[str]
     mutants: ClassVar[tuple[Mutant, ...]]
+    needs: ClassVar[type[Subject]] = Subject
+    levels: ClassVar[tuple[str, ...]] = (ANY,)
+
+    def level_of(self, subject: S) -> str:  # noqa: ARG002  those with several levels read it
+        """The level of a study's arm."""
+        return self.levels[0]
+
+    def check(self, level: str = ANY) -> Iterator[Check]:
+        """On tiny random models, in float64, where rounding cannot hide a bug, and in float32; InputError for no level."""
+        if level not in self.levels:
+            raise InputError(f"{self.name} has no level {level!r}", hint=did_you_mean(level, self.levels))
+        return self.check_generic(level)
 
     @abstractmethod
     def check_generic(self, level: str) -> Iterator[Check]:
-        """On tiny random models, in float64, where rounding cannot hide a bug, and in float32."""
+        """The checks of a level that exists."""
 
     @abstractmethod
-    def check_subject(self, subject: Subject) -> Iterator[Check]:
-        """On the study's own model, prompts and precision; raises InputError for one without a tolerance."""
-
-
-def tolerance_of(dtype: torch.dtype) -> tuple[str, float]:
-    """The precision's name and its tolerance."""
-    name = str(dtype).removeprefix("torch.")
-    if name not in TOLERANCES:
-        raise InputError(
-            f"invariants have no tolerance for {name}",
-            hint="run the study in " + " or ".join(sorted(TOLERANCES)),
-        )
-    return name, TOLERANCES[name]
+    def check_subject(self, subject: S) -> Iterator[Check]:
+        """On the study's own model, inputs and precision; raises InputError for one without a tolerance."""
 
 
 def cache_kind(level: str) -> CacheKind:
-    """The level of a cache invariant as a kind of cache; raises InputError for an unknown one."""
-    for kind in _KINDS:
-        if kind == level:
-            return kind
-    raise InputError(f"unknown kind of cache {level!r}", hint=did_you_mean(level, _KINDS))
+    """The level of a cache invariant as the kind of cache that it is."""
+    return next(kind for kind in CACHE_KINDS if kind == level)
+
+
+def tolerance_of(dtype: torch.dtype, tolerances: Mapping[str, float] = TOLERANCES) -> tuple[str, float]:
+    """The precision's name and its tolerance."""
+    name = str(dtype).removeprefix("torch.")
+    if name not in tolerances:
+        raise InputError(
+            f"invariants have no tolerance for {name}",
+            hint="run the study in " + " or ".join(sorted(tolerances)),
+        )
+    return name, tolerances[name]
 
 
 @contextmanager
@@ -104,3 +119,21 @@ def patched(owner: Any, attribute: str, replacement: Any) -> Iterator[None]:
         yield
     finally:
         setattr(owner, attribute, original)
+
+
+@contextmanager
+def replaced(original: Any, replacement: Any) -> Iterator[None]:
+    """Replace a function in every module of ours that holds it, by whatever name, and put it back."""
+    _rebind(original, replacement)
+    try:
+        yield
+    finally:
+        _rebind(replacement, original)
+
+
+def _rebind(old: Any, new: Any) -> None:
+    for module_name, module in list(sys.modules.items()):
+        if module_name.partition(".")[0] in ("harness", "models"):
+            for name, value in list(vars(module).items()):
+                if value is old:
+                    setattr(module, name, new)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, Subject, cache_kind, patched
+from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
+from harness.subject import DecodingSubject, Subject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,13 +59,15 @@ def _cache_not_reordered() -> Iterator[None]:
         yield
 
 
-class BeamGreedy(Invariant):
+class BeamGreedy(Invariant[DecodingSubject]):
     """The level is the kind of cache that is decoded with. On a study's subject only the beam of one is checked."""
 
     name: ClassVar[str] = "beam-greedy"
     statement: ClassVar[str] = (
         "A beam of one gives the greedy tokens, and a beam without limit the best of all continuations."
     )
+    needs: ClassVar[type[Subject]] = DecodingSubject
+    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="prompt-in-the-penalty",
@@ -86,13 +89,15 @@ class BeamGreedy(Invariant):
         ),
     )
 
+    def level_of(self, subject: DecodingSubject) -> str:
+        return subject.cache
+
     def check_generic(self, level: str) -> Iterator[Check]:
-        kind = cache_kind(level)
         from harness.invariants.beam_greedy_cases import beam_cases
 
-        yield from beam_cases(kind)
+        yield from beam_cases(cache_kind(level))
 
-    def check_subject(self, subject: Subject) -> Iterator[Check]:
+    def check_subject(self, subject: DecodingSubject) -> Iterator[Check]:
         from harness.invariants.beam_greedy_cases import beam_of_subject
 
         yield from beam_of_subject(subject)

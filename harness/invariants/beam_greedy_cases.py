@@ -9,10 +9,11 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from harness.invariants.base import Check, Subject
+from harness.invariants.base import Check
 from harness.invariants.beam_greedy import PROMPT
 from harness.invariants.comparison import compare
 from harness.invariants.decoded import compare_greedy, random_prompts, tiny_model
+from harness.subject import DecodingSubject
 from models.config import CacheKind
 from models.decoding.beam import beam_search
 from models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
@@ -39,12 +40,12 @@ def beam_cases(kind: CacheKind) -> Iterator[Check]:
         )
 
 
-def beam_of_subject(subject: Subject) -> Iterator[Check]:
+def beam_of_subject(subject: DecodingSubject) -> Iterator[Check]:
     device = next(subject.model.parameters()).device
     yield _beam_of_one(
         "beam 1 on the study's prompts",
         subject.model,
-        subject.prompts.to(device),
+        subject.tokens.to(device),
         kind=subject.cache,
         new_tokens=subject.new_tokens,
     )

@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from harness.invariants.base import Check, Invariant, Mutant, Subject, cache_kind, patched, tolerance_of
+from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched, tolerance_of
+from harness.subject import DecodingSubject, Subject
 from models.config import CacheKind, LearnedPosition, ModelConfig
 from models.cost import cache_bytes
 
@@ -58,11 +59,13 @@ def _capacity_doubled() -> AbstractContextManager[None]:
     return patched(transformer, "make_cache", generous)
 
 
-class CacheBytes(Invariant):
+class CacheBytes(Invariant[DecodingSubject]):
     """Level "none" keeps nothing: 0 bytes."""
 
     name: ClassVar[str] = "cache-bytes"
     statement: ClassVar[str] = "A cache's tensors take exactly the bytes that the closed form gives."
+    needs: ClassVar[type[Subject]] = DecodingSubject
+    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="keys-kept-twice",
@@ -78,12 +81,15 @@ class CacheBytes(Invariant):
         ),
     )
 
+    def level_of(self, subject: DecodingSubject) -> str:
+        return subject.cache
+
     def check_generic(self, level: str) -> Iterator[Check]:
-        kind = cache_kind(level)
         import torch
 
         from models.init import build_model
 
+        kind = cache_kind(level)
         works = [Work(batch, *length) for batch in BATCHES for length in LENGTHS]
         for dtype in (torch.float64, torch.float32):
             models = {layers: build_model(_tiny(layers), 0, dtype=dtype).eval() for layers in LAYERS}
@@ -95,8 +101,8 @@ class CacheBytes(Invariant):
             unit = partial(_rows_of_one_layer, models[1], kind, LAYERS[-1])
             yield _check("grows as batch × layers", deepest, kind, works, unit)
 
-    def check_subject(self, subject: Subject) -> Iterator[Check]:
-        batch, prompt = subject.prompts.shape
+    def check_subject(self, subject: DecodingSubject) -> Iterator[Check]:
+        batch, prompt = subject.tokens.shape
         work = Work(batch, prompt, subject.new_tokens)
         formula = partial(_formula, subject.model, subject.cache)
         yield _check("the study's own sizes", subject.model, subject.cache, [work], formula)
@@ -112,13 +118,15 @@ def _check(
     case: str, model: Transformer, kind: CacheKind, works: Sequence[Work], expected: Callable[[Work], int]
 ) -> Check:
     """Bytes of the real tensors after each work against what is expected; `compared` counts works."""
+    from harness.invariants.comparison import BROKEN, failed
+
     deviation, problems = 0.0, []
     for work in works:
         try:
             measured, right = _measured(model, kind, work), expected(work)
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        except BROKEN as error:
             deviation = math.inf
-            problems.append(f"{work}: {type(error).__name__}: {' '.join(str(error).split())}")
+            problems.append(f"{work}: {failed(error)}")
             continue
         if measured != right:
             deviation = max(deviation, abs(measured - right) / right if right else math.inf)

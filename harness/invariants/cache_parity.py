@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, Subject, cache_kind, patched
+from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
+from harness.subject import DecodingSubject, Subject
 
 if TYPE_CHECKING:
     import torch
@@ -102,13 +103,15 @@ def _dropout_left_on() -> AbstractContextManager[None]:
     return patched(nn.Dropout, "forward", always)
 
 
-class CacheParity(Invariant):
+class CacheParity(Invariant[DecodingSubject]):
     """Level "none" is the reference itself; of it the checks ask that decoding is deterministic."""
 
     name: ClassVar[str] = "cache-parity"
     statement: ClassVar[str] = (
         "Decoding with a key-value cache gives the same logits and the same tokens as decoding without one."
     )
+    needs: ClassVar[type[Subject]] = DecodingSubject
+    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="position-off-by-one",
@@ -148,13 +151,15 @@ class CacheParity(Invariant):
         ),
     )
 
+    def level_of(self, subject: DecodingSubject) -> str:
+        return subject.cache
+
     def check_generic(self, level: str) -> Iterator[Check]:
-        kind = cache_kind(level)
         from harness.invariants.cache_parity_cases import parity_cases
 
-        yield from parity_cases(kind)
+        yield from parity_cases(cache_kind(level))
 
-    def check_subject(self, subject: Subject) -> Iterator[Check]:
+    def check_subject(self, subject: DecodingSubject) -> Iterator[Check]:
         from harness.invariants.cache_parity_cases import parity_of_subject
 
         yield from parity_of_subject(subject)

@@ -8,8 +8,9 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from harness.invariants.base import Check, Subject
+from harness.invariants.base import BITWISE, Check
 from harness.invariants.comparison import compare
+from harness.subject import DecodingSubject
 from models.config import (
     CacheKind,
     LayerNorm,
@@ -74,12 +75,12 @@ def parity_cases(kind: CacheKind) -> Iterator[Check]:
         yield _padded(f"{name}: rows of 3 and 8 tokens, padded on the left", model, tokens[:, :13], kind=kind)
 
 
-def parity_of_subject(subject: Subject) -> Iterator[Check]:
+def parity_of_subject(subject: DecodingSubject) -> Iterator[Check]:
     """Teacher forcing over the prompts and their greedy continuation, which is decoded without a cache."""
-    prompt_length, new_tokens = subject.prompts.shape[1], subject.new_tokens
+    prompt_length, new_tokens = subject.tokens.shape[1], subject.new_tokens
     chunks = (prompt_length, *[1] * (new_tokens - 1))
     model = subject.model
-    everything = subject.prompts.to(model.embedding.weight.device)
+    everything = subject.tokens.to(model.embedding.weight.device)
     for first in range(0, len(everything), ROWS):
         prompts = everything[first : first + ROWS]
         case = f"prompts {first} to {first + len(prompts) - 1}, {prompt_length} + {new_tokens} tokens"
@@ -92,7 +93,9 @@ def parity_of_subject(subject: Subject) -> Iterator[Check]:
 
 
 def _repeats(case: str, model: Transformer, tokens: Tensor) -> Check:
-    return compare(case, reference=_whole(model, tokens), observed=lambda: _whole(model, tokens), exact=True)
+    return compare(
+        case, reference=_whole(model, tokens), observed=lambda: _whole(model, tokens), tolerances=BITWISE
+    )
 
 
 def _in_chunks(

@@ -1,36 +1,48 @@
-"""Comparing what should be the same logits. Imported when checks run, never to list them."""
+"""Comparing what should be the same. Imported when checks run, never to list them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
-from harness.invariants.base import Check, tolerance_of
+from harness.invariants.base import TOLERANCES, Check, tolerance_of
 
 # Below this gap between the two best logits, rounding may decide which token is the best.
 DECISIVE_GAP = 1e-4
 MOST_SKIPPED = 0.01
 
+# What a bug may raise where the reference of the same shape did not: a failed check, not a crash.
+BROKEN = (RuntimeError, ValueError, IndexError, TypeError, AttributeError)
+
+
+def failed(error: BaseException) -> str:
+    """One line on what was raised."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
 
 def compare(
-    case: str, *, reference: Tensor, observed: Callable[[], Tensor], tokens: bool = False, exact: bool = False
+    case: str,
+    *,
+    reference: Tensor,
+    observed: Callable[[], Tensor],
+    tokens: bool = False,
+    tolerances: Mapping[str, float] = TOLERANCES,
 ) -> Check:
     """The logits (..., V) that `observed` computes against the reference, position by position.
 
     With `tokens` the best token must agree too wherever the reference's two best logits are a decisive gap apart;
-    at most 1 % of positions may be undecided. `exact` allows no rounding. Nothing to compare is a failure, and so
-    is code that raises: the reference of the same shape did not.
+    at most 1 % of positions may be undecided. Nothing to compare is a failure, and so is code that raises.
     """
-    precision, tolerance = tolerance_of(reference.dtype)
-    tolerance = 0.0 if exact else tolerance
+    precision, tolerance = tolerance_of(reference.dtype, tolerances)
     problems: list[str] = []
     deviation, compared, skipped = math.inf, 0, 0
     try:
         logits = observed()
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        problems.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    except BROKEN as error:
+        problems.append(failed(error))
     else:
         if logits.shape != reference.shape:
             problems.append(f"shape {tuple(logits.shape)} instead of {tuple(reference.shape)}")
@@ -42,10 +54,10 @@ def compare(
             if not deviation <= tolerance:  # so that NaN is a failure
                 problems.append(f"logits differ, first at {_first_beyond(reference, logits, tolerance)}")
             if tokens:
-                skipped, different = _tokens(reference, logits)
+                skipped, different = _tokens(reference, logits, decisive_gap(reference))
                 if different:
                     problems.append(f"{different} of {compared} tokens differ")
-                if skipped > MOST_SKIPPED * compared:
+                if too_many(skipped, compared, reference.dtype):
                     problems.append(f"{skipped} of {compared} positions have no decisive token")
     return Check(
         case=case,
@@ -59,6 +71,90 @@ def compare(
     )
 
 
+def compare_named(
+    case: str,
+    *,
+    reference: Mapping[str, Tensor],
+    observed: Callable[[], Mapping[str, Tensor]],
+    tolerances: Mapping[str, float] = TOLERANCES,
+) -> Check:
+    """Tensors by name (a loss, gradients, parameters), each against its own largest value; `compared` counts values.
+
+    A tensor below √tolerance of the largest one is measured by that one: the gradient of a bias on keys, say, is
+    nothing but rounding. The precision is that of the reference; NaN in both at the same place is a difference.
+    """
+    precision, tolerance = tolerance_of(next(iter(reference.values())).dtype, tolerances)
+    problems: list[str] = []
+    deviation, compared = math.inf, 0
+    try:
+        found = observed()
+    except BROKEN as error:
+        problems.append(failed(error))
+    else:
+        missing = sorted(reference.keys() ^ found.keys())
+        if missing:
+            problems.append(f"only one side has {', '.join(missing)}")
+        else:
+            compared = sum(tensor.numel() for tensor in reference.values())
+            deviations = _deviations(reference, found, tolerance)
+            worst = max(deviations, key=lambda name: _rank(deviations[name]))
+            deviation = deviations[worst]
+            if not deviation <= tolerance:
+                beyond = sum(not each <= tolerance for each in deviations.values())
+                problems.append(f"{beyond} of {len(deviations)} tensors differ, most of all {worst}")
+            if not compared:
+                problems.append("nothing was compared")
+    return Check(
+        case=case,
+        precision=precision,
+        passed=not problems,
+        deviation=deviation,
+        tolerance=tolerance,
+        compared=compared,
+        skipped=0,
+        detail="; ".join(problems),
+    )
+
+
+def _deviations(
+    reference: Mapping[str, Tensor], found: Mapping[str, Tensor], tolerance: float
+) -> dict[str, float]:
+    largest = {
+        name: float(tensor.abs().max()) if tensor.numel() else 0.0 for name, tensor in reference.items()
+    }
+    most = max(largest.values())
+    deviations = {}
+    for name, tensor in reference.items():
+        other = found[name]
+        if other.shape != tensor.shape or other.dtype != tensor.dtype:
+            deviations[name] = math.inf
+        elif torch.equal(tensor, other):
+            deviations[name] = 0.0
+        else:
+            size = largest[name] if largest[name] >= math.sqrt(tolerance) * most else most
+            difference = float((other.double() - tensor.double()).abs().max())
+            deviations[name] = difference / size if size else math.inf
+    return deviations
+
+
+def _rank(deviation: float) -> float:
+    return math.inf if math.isnan(deviation) else deviation
+
+
+def decisive_gap(reference: Tensor) -> float:
+    """How far apart the two best logits must be for the best token to be told: in 16 bits, twice what may differ."""
+    if reference.dtype.itemsize > 2:
+        return DECISIVE_GAP
+    return 2 * tolerance_of(reference.dtype)[1] * float(reference.abs().max())
+
+
+def too_many(skipped: int, compared: int, dtype: torch.dtype) -> bool:
+    """Whether too few tokens were told. In 16 bits near ties are common: there it is enough that some were."""
+    if dtype.itemsize > 2:
+        return skipped > MOST_SKIPPED * compared
+    return skipped == compared
+
+
 def relative_deviation(reference: Tensor, observed: Tensor) -> float:
     """max|Δ| / max|reference|; NaN where either holds one, infinite against a reference of zeros."""
     difference = float((observed - reference).abs().max())
@@ -68,10 +164,10 @@ def relative_deviation(reference: Tensor, observed: Tensor) -> float:
     return difference / largest if largest else math.inf
 
 
-def _tokens(reference: Tensor, observed: Tensor) -> tuple[int, int]:
+def _tokens(reference: Tensor, observed: Tensor, gap: float) -> tuple[int, int]:
     """Positions without a decisive gap, and the others where the best token differs."""
     best = reference.topk(2, dim=-1).values
-    decisive = best[..., 0] - best[..., 1] > DECISIVE_GAP
+    decisive = best[..., 0] - best[..., 1] > gap
     different = decisive & (reference.argmax(dim=-1) != observed.argmax(dim=-1))
     return int((~decisive).sum()), int(different.sum())
 

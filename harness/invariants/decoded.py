@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.invariants.base import Check, tolerance_of
-from harness.invariants.comparison import DECISIVE_GAP, MOST_SKIPPED
+from harness.invariants.comparison import BROKEN, decisive_gap, failed, too_many
 from models.config import LearnedPosition, ModelConfig
 from models.init import build_model
 from models.transformer import Transformer
@@ -49,11 +49,11 @@ def compare_greedy(
     try:
         tokens = observed()
         logits = _teacher_forced(model, prompts, tokens)  # (B, N, V)
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        problems.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    except BROKEN as error:
+        problems.append(failed(error))
     else:
         best = logits.topk(2, dim=-1).values
-        undecided = best[..., 0] - best[..., 1] <= DECISIVE_GAP
+        undecided = best[..., 0] - best[..., 1] <= decisive_gap(logits)
         below = (best[..., 0] - logits.gather(2, tokens[..., None]).squeeze(2)).masked_fill(undecided, 0.0)
         compared, skipped = tokens.numel(), int(undecided.sum())
         deviation = float(below.max() / logits.abs().max())
@@ -63,7 +63,7 @@ def compare_greedy(
             problems.append(
                 f"{different} of {compared} tokens differ, first at position {position} of row {row}"
             )
-        if skipped > MOST_SKIPPED * compared:
+        if too_many(skipped, compared, logits.dtype):
             problems.append(f"{skipped} of {compared} positions have no decisive token")
     return Check(
         case=case,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from harness.errors import InputError, did_you_mean
 from harness.invariants.base import Invariant
@@ -12,7 +13,7 @@ from harness.invariants.cache_bytes import CacheBytes
 from harness.invariants.cache_parity import CacheParity
 from harness.invariants.speculative_target import SpeculativeTarget
 
-INVARIANTS: Mapping[str, Invariant] = MappingProxyType(
+INVARIANTS: Mapping[str, Invariant[Any]] = MappingProxyType(
     {
         invariant.name: invariant
         for invariant in (CacheParity(), CacheBytes(), BeamGreedy(), SpeculativeTarget())
@@ -20,7 +21,7 @@ INVARIANTS: Mapping[str, Invariant] = MappingProxyType(
 )
 
 
-def find_invariant(name: str) -> Invariant:
+def find_invariant(name: str) -> Invariant[Any]:
     """Raises InputError, with the nearest known names, for an unknown one."""
     if name not in INVARIANTS:
         raise InputError(f"unknown invariant {name!r}", hint=did_you_mean(name, INVARIANTS))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, Subject, cache_kind, patched
+from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
+from harness.subject import DecodingSubject, Subject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,13 +44,15 @@ def _not_rolled_back() -> AbstractContextManager[None]:
     return patched(speculative, "_roll_back", stay)
 
 
-class SpeculativeTarget(Invariant):
+class SpeculativeTarget(Invariant[DecodingSubject]):
     """The level is the kind of cache of both models. On a study's subject only greedy tokens are checked."""
 
     name: ClassVar[str] = "speculative-target"
     statement: ClassVar[str] = (
         "Speculative decoding gives its target's greedy tokens, or samples from its target's distribution."
     )
+    needs: ClassVar[type[Subject]] = DecodingSubject
+    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="redrawn-from-all",
@@ -71,13 +74,15 @@ class SpeculativeTarget(Invariant):
         ),
     )
 
+    def level_of(self, subject: DecodingSubject) -> str:
+        return subject.cache
+
     def check_generic(self, level: str) -> Iterator[Check]:
-        kind = cache_kind(level)
         from harness.invariants.speculative_target_cases import speculative_cases
 
-        yield from speculative_cases(kind)
+        yield from speculative_cases(cache_kind(level))
 
-    def check_subject(self, subject: Subject) -> Iterator[Check]:
+    def check_subject(self, subject: DecodingSubject) -> Iterator[Check]:
         from harness.invariants.speculative_target_cases import speculative_of_subject
 
         yield from speculative_of_subject(subject)

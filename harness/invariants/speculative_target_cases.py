@@ -10,8 +10,10 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-from harness.invariants.base import Check, Subject, tolerance_of
+from harness.invariants.base import Check, tolerance_of
+from harness.invariants.comparison import BROKEN, failed
 from harness.invariants.decoded import compare_greedy, random_prompts, tiny_model
+from harness.subject import DecodingSubject
 from models.cache import Cache
 from models.config import CacheKind
 from models.decoding.config import Sampling, Speculative, Temperature
@@ -53,8 +55,8 @@ def speculative_cases(kind: CacheKind) -> Iterator[Check]:
         yield _sampled(tiny_model(vocabulary=VOCABULARY, dtype=dtype), kind=kind)
 
 
-def speculative_of_subject(subject: Subject) -> Iterator[Check]:
-    prompts = subject.prompts.to(next(subject.model.parameters()).device)
+def speculative_of_subject(subject: DecodingSubject) -> Iterator[Check]:
+    prompts = subject.tokens.to(next(subject.model.parameters()).device)
     case = "greedy tokens on the study's prompts"
     yield _greedy(case, subject.model, prompts, kind=subject.cache, new_tokens=subject.new_tokens)
 
@@ -80,8 +82,8 @@ def _sampled(model: Transformer, *, kind: CacheKind) -> Check:
         drawn = speculative(
             pair, prompt.expand(DRAWS, -1), settings, new_tokens=NEW_TOKENS, cache=kind
         ).tokens
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    except BROKEN as error:
+        detail = failed(error)
     else:
         places = torch.tensor([VOCABULARY**power for power in reversed(range(NEW_TOKENS))])
         counts = torch.bincount((drawn * places).sum(dim=1), minlength=len(wanted))

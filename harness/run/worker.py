@@ -58,9 +58,10 @@ def _check(job: Job, writer: EventWriter) -> Result:
     levels = set()
     for config in job.spec.config["configs"]:
         subject = task_type.read(config).subject(_context(job))
-        if subject.cache not in levels:
-            levels.add(subject.cache)
-            for check in invariant.check_generic(subject.cache):
+        level = invariant.level_of(subject)
+        if level not in levels:
+            levels.add(level)
+            for check in invariant.check(level):
                 writer.check(check)
         for check in invariant.check_subject(subject):
             writer.check(check)

@@ -24,12 +24,12 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
     _check_metric(study.primary, study, whole, ("primary",), task)
     for index, name in enumerate(study.invariants):
         at = whole.place(("invariants", index))
-        if task.subject is Task.subject:
-            raise StudyError(f"task {study.task!r} has nothing that an invariant could be checked on", at=at)
         try:
-            find_invariant(name)
+            needs = find_invariant(name).needs
         except InputError as error:
             raise StudyError(error.message, at=at, hint=error.hint) from None
+        if task.offers is None or not issubclass(task.offers, needs):
+            raise StudyError(f"task {study.task!r} has nothing that {name} could be checked on", at=at)
         if name in study.invariants[:index]:
             raise StudyError(f"invariant {name!r} is written twice", at=at)
     for name in study.margins:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from harness.config import Config, digest
 from harness.errors import InputError
+from harness.subject import Subject
 
 if TYPE_CHECKING:
     from harness.data.registry import CorpusRef
@@ -50,6 +51,7 @@ class Task(Config, ABC):
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
+    offers: ClassVar[type[Subject] | None] = None
 
     @abstractmethod
     def corpora(self) -> tuple[CorpusRef, ...]:
@@ -67,6 +69,6 @@ class Task(Config, ABC):
     def run(self, context: Context, report: Report) -> Result:
         """Do the work, report its raw samples, and say what came out and what was spent."""
 
-    def subject(self, context: Context) -> Any:  # noqa: ARG002  tasks that have one need it
-        """What an invariant is checked on: the trial's own model and inputs. Not every task has one."""
+    def subject(self, context: Context) -> Subject:  # noqa: ARG002  tasks that have one need it
+        """What an invariant is checked on: the trial's own model and inputs, of the type that `offers` names."""
         raise InputError(f"task {self.name!r} has nothing that an invariant could be checked on")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from harness.config import Config
 from harness.data.registry import CorpusRef
+from harness.subject import DecodingSubject, Subject
 from harness.tasks.base import Context, Report, Result, Task
 from harness.tasks.train import Train
 from harness.telemetry.clock import WarmUp
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from harness.telemetry.clock import Clock
     from models.cache import Cache
     from models.decoding.base import Decodable
-    from models.transformer import Transformer
 
 
 class Recipe(Config):
@@ -45,16 +44,6 @@ class Prompts(Config):
     tokens: int = Field(gt=0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What an invariant is checked on. `prompts` is (B, P) int64."""
-
-    model: Transformer
-    prompts: Tensor
-    new_tokens: int
-    cache: CacheKind
-
-
 class Generate(Task):
     """Greedy decoding of `new_tokens` tokens for a batch of prompts with one kind of key-value cache."""
 
@@ -69,6 +58,8 @@ class Generate(Task):
         "peak_tensor_bytes",
         "peak_rss_bytes",
     )
+
+    offers: ClassVar[type[Subject] | None] = DecodingSubject
 
     model: Recipe
     prompts: Prompts
@@ -98,7 +89,7 @@ class Generate(Task):
         generation = sum(length * flops_per_token(model, keys=length) for length in lengths)
         return self.prompts.count * generation * (self.warm_up.at_most + self.units + 1)
 
-    def subject(self, context: Context) -> Subject:
+    def subject(self, context: Context) -> DecodingSubject:
         import torch
 
         from harness.data.batches import prompts, token_array
@@ -110,9 +101,9 @@ class Generate(Task):
         tokenizer = build_tokenizer(training.tokenizer, load_corpus(training.corpus))
         tokens = token_array(load_corpus(self.prompts.corpus), self.prompts.split, tokenizer)
         chosen = prompts(tokens, count=self.prompts.count, length=self.prompts.tokens, seed=context.seed)
-        return Subject(
+        return DecodingSubject(
             model=load_model(context.checkpoint(training), training.model).to(context.device),
-            prompts=torch.from_numpy(chosen).to(context.device),
+            tokens=torch.from_numpy(chosen).to(context.device),
             new_tokens=self.new_tokens,
             cache=self.cache,
         )
@@ -156,7 +147,7 @@ class Generate(Task):
             "tokens_per_second", rows * self.new_tokens / (unit.prefill_seconds + unit.decode_seconds), step
         )
 
-    def _report_memory(self, subject: Subject, context: Context, report: Report) -> None:
+    def _report_memory(self, subject: DecodingSubject, context: Context, report: Report) -> None:
         """From one more generation, off the clock: watching every tensor costs time."""
         from harness.telemetry.clock import Clock
         from harness.telemetry.memory import device_peak_bytes, reset_device_peak
@@ -188,14 +179,14 @@ class _Unit(NamedTuple):
     digest: str
 
 
-def _generate(model: Decodable, subject: Subject, clock: Clock) -> _Unit:
+def _generate(model: Decodable, subject: DecodingSubject, clock: Clock) -> _Unit:
     """One generation; its tokens are brought to the host and hashed off the clock."""
     import torch
 
     from models.decoding.greedy import greedy_steps
 
     start = clock.now_ns()
-    steps = greedy_steps(model, subject.prompts, new_tokens=subject.new_tokens, cache=subject.cache)
+    steps = greedy_steps(model, subject.tokens, new_tokens=subject.new_tokens, cache=subject.cache)
     tokens = [next(steps)]
     first = clock.now_ns()
     tokens.extend(steps)

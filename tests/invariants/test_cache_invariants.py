@@ -7,21 +7,20 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from harness.errors import InputError
-from harness.invariants.base import Invariant, Mutant, patched
+from harness.invariants.base import Invariant, Mutant, patched, tolerance_of
 from harness.invariants.cache_bytes import CacheBytes
 from harness.invariants.registry import INVARIANTS, find_invariant
+from harness.subject import DecodingSubject
 from models import cache, transformer
 from models.config import CacheKind, model_config
 from models.init import build_model
-from models.transformer import Transformer
 
 LEVELS = get_args(CacheKind)
 BY_NAME = [pytest.param(invariant, id=name) for name, invariant in INVARIANTS.items()]
@@ -33,24 +32,18 @@ KILLS = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    model: Transformer
-    prompts: Tensor
-    new_tokens: int
-    cache: CacheKind
-
-
-def study(kind: CacheKind, *, dtype: torch.dtype = torch.float32, rows: int = 2) -> Study:
+def study(kind: CacheKind, *, dtype: torch.dtype = torch.float32, rows: int = 2) -> DecodingSubject:
     config = model_config({"preset": "nano", "dropout": 0.1, "init_std": 0.1}, vocab_size=64)
     prompts = torch.randint(64, (rows, 9), generator=torch.Generator().manual_seed(3))
-    return Study(model=build_model(config, 0, dtype=dtype).eval(), prompts=prompts, new_tokens=12, cache=kind)
+    return DecodingSubject(
+        model=build_model(config, 0, dtype=dtype).eval(), tokens=prompts, new_tokens=12, cache=kind
+    )
 
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("invariant", BY_NAME)
-def test_it_holds_on_tiny_models_in_both_precisions(invariant: Invariant, level: str) -> None:
-    checks = list(invariant.check_generic(level))
+def test_it_holds_on_tiny_models_in_both_precisions(invariant: Invariant[Any], level: str) -> None:
+    checks = list(invariant.check(level))
     assert {check.precision for check in checks} == {"float64", "float32"}
     assert [check for check in checks if not check.passed] == []
     assert all(check.compared > 0 for check in checks)
@@ -58,18 +51,18 @@ def test_it_holds_on_tiny_models_in_both_precisions(invariant: Invariant, level:
 
 @pytest.mark.parametrize(("invariant", "mutant", "level"), KILLS)
 def test_a_planted_bug_is_found_at_the_levels_it_concerns_and_leaves_no_trace(
-    invariant: Invariant, mutant: Mutant, level: str
+    invariant: Invariant[Any], mutant: Mutant, level: str
 ) -> None:
     with mutant.plant():
-        found = any(not check.passed for check in invariant.check_generic(level))
+        found = any(not check.passed for check in invariant.check(level))
     assert found == (level in mutant.levels)
-    assert next(iter(invariant.check_generic(level))).passed
+    assert next(iter(invariant.check(level))).passed
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("kind", LEVELS)
 @pytest.mark.parametrize("invariant", BY_NAME)
-def test_it_holds_on_a_study(invariant: Invariant, kind: CacheKind, dtype: torch.dtype) -> None:
+def test_it_holds_on_a_study(invariant: Invariant[Any], kind: CacheKind, dtype: torch.dtype) -> None:
     checks = list(invariant.check_subject(study(kind, dtype=dtype)))
     assert [check for check in checks if not check.passed] == []
     assert {check.precision for check in checks} == {str(dtype).removeprefix("torch.")}
@@ -106,7 +99,7 @@ def one_key_short() -> Iterator[None]:
 
 def test_a_cache_of_the_wrong_length_is_a_failed_check_not_a_crash() -> None:
     with one_key_short():
-        checks = list(INVARIANTS["cache-parity"].check_generic("static"))
+        checks = list(INVARIANTS["cache-parity"].check("static"))
     assert not any(check.passed for check in checks)
     assert any("RuntimeError" in check.detail and math.isinf(check.deviation) for check in checks)
 
@@ -116,14 +109,14 @@ def test_a_cache_that_raises_is_a_failed_check_of_its_bytes() -> None:
         raise ValueError("no room")
 
     with patched(transformer, "make_cache", refuse):
-        checks = list(CacheBytes().check_generic("dynamic"))
+        checks = list(CacheBytes().check("dynamic"))
     assert not any(check.passed for check in checks)
     assert "ValueError: no room" in checks[0].detail
 
 
 def test_a_precision_without_a_tolerance_is_refused() -> None:
-    with pytest.raises(InputError, match=r"no tolerance for bfloat16; run the study in float32 or float64"):
-        list(INVARIANTS["cache-parity"].check_subject(study("static", dtype=torch.bfloat16)))
+    with pytest.raises(InputError, match=r"no tolerance for complex64; run the study in bfloat16 or float16"):
+        tolerance_of(torch.complex64)
 
 
 def test_unknown_names_are_refused_with_a_suggestion() -> None:
@@ -131,7 +124,7 @@ def test_unknown_names_are_refused_with_a_suggestion() -> None:
     with pytest.raises(InputError, match=r"'cache-paritty'; did you mean 'cache-parity'\?"):
         find_invariant("cache-paritty")
     with pytest.raises(InputError, match=r"'statik'; did you mean 'static'\?"):
-        list(INVARIANTS["cache-bytes"].check_generic("statik"))
+        list(INVARIANTS["cache-bytes"].check("statik"))
 
 
 def test_listing_invariants_does_without_torch() -> None:

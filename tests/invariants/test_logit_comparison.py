@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.invariants.base import Check
+from harness.invariants.base import BITWISE, TOLERANCES, Check
 from harness.invariants.comparison import compare
 
 REFERENCE = torch.tensor([[[1.0, 2.0, 4.0], [3.0, 1.0, 0.0]]], dtype=torch.float64)
@@ -17,7 +17,13 @@ REFERENCE = torch.tensor([[[1.0, 2.0, 4.0], [3.0, 1.0, 0.0]]], dtype=torch.float
 def against(
     observed: Tensor, *, reference: Tensor = REFERENCE, tokens: bool = False, exact: bool = False
 ) -> Check:
-    return compare("case", reference=reference, observed=lambda: observed, tokens=tokens, exact=exact)
+    return compare(
+        "case",
+        reference=reference,
+        observed=lambda: observed,
+        tokens=tokens,
+        tolerances=BITWISE if exact else TOLERANCES,
+    )
 
 
 def test_deviation_is_relative_to_the_largest_logit() -> None:

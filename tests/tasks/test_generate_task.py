@@ -57,7 +57,7 @@ def run(checkpoint: Path, seed: int = 0, **changes: Any) -> tuple[Result, Values
 def test_the_outputs_are_those_of_greedy_decoding(checkpoint: Path, cache: Any) -> None:
     task, context = task_and_context(checkpoint)
     subject = task.subject(context)
-    tokens = greedy(subject.model, subject.prompts, new_tokens=12, cache="none")
+    tokens = greedy(subject.model, subject.tokens, new_tokens=12, cache="none")
     assert len(set(tokens.flatten().tolist())) > 3
     expected = hashlib.sha256(tokens.numpy().tobytes()).hexdigest()[:16]
     assert run(checkpoint, cache=cache)[0].outputs == {"tokens": expected}
@@ -97,7 +97,7 @@ def test_a_seed_is_a_choice_of_prompts_and_no_prompt_is_repeated(checkpoint: Pat
     chosen = []
     for seed in (0, 0, 1):
         task, context = task_and_context(checkpoint, seed)
-        chosen.append(task.subject(context).prompts)
+        chosen.append(task.subject(context).tokens)
     assert torch.equal(chosen[0], chosen[1])
     assert not torch.equal(chosen[0], chosen[2])
     assert not torch.equal(chosen[0][0], chosen[0][1])
