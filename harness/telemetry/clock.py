@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from harness.config import Config
+from harness.statistics import steady
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ class WarmUp(Config):
 
     def steady(self, seconds: list[float]) -> bool:
         """Whether the last units agree."""
-        last = seconds[-self.window :]
-        return len(last) == self.window and max(last) <= min(last) * (1 + self.tolerance)
+        return steady(seconds, window=self.window, tolerance=self.tolerance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ def time_units(
         raise ValueError(f"needs at least one unit to time, not {count}")
     rule = warm_up or WarmUp()
     thrown_away: list[float] = []
-    steady = False
-    while len(thrown_away) < rule.at_least or not (steady or len(thrown_away) >= rule.at_most):
+    settled = False
+    while len(thrown_away) < rule.at_least or not (settled or len(thrown_away) >= rule.at_most):
         thrown_away.append(_seconds(unit, clock))
-        steady = rule.steady(thrown_away)
+        settled = rule.steady(thrown_away)
     counted = tuple(_seconds(unit, clock) for _ in range(count))
-    return Timing(seconds=counted, warm_up_seconds=tuple(thrown_away), steady=steady)
+    return Timing(seconds=counted, warm_up_seconds=tuple(thrown_away), steady=settled)
 
 
 def _seconds(unit: Callable[[], object], clock: Clock) -> float:
