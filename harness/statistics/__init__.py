@@ -7,41 +7,58 @@ from harness.statistics.design import (
     rounds_needed,
     smallest_detectable,
 )
+from harness.statistics.divergence import McNemar, mcnemar
 from harness.statistics.order import Drift, Step, Trend, drift, trend
 from harness.statistics.paired import (
     PairedEstimate,
     Pairs,
     differences,
+    equivalence_p,
     equivalent,
     log_ratios,
     paired_estimate,
     sign_flip_p,
     t_interval,
 )
+from harness.statistics.pareto import Pareto, pareto
+from harness.statistics.sensitivity import Ranking, Rival, most_sensitive, worst_rise
 from harness.statistics.sequential import enough
 from harness.statistics.signed_rank import Interval, conditional_p, smallest_reachable_p
+from harness.statistics.steady import steady
+from harness.statistics.target import time_to_target
 
 __all__ = [
     "MINIMUM_ROUNDS",
     "Drift",
     "Interval",
+    "McNemar",
     "PairedEstimate",
     "Pairs",
+    "Pareto",
+    "Ranking",
+    "Rival",
     "Step",
     "Trend",
     "conditional_p",
     "differences",
     "drift",
     "enough",
+    "equivalence_p",
     "equivalent",
     "holm",
     "largest_family",
     "log_ratios",
+    "mcnemar",
+    "most_sensitive",
     "paired_estimate",
+    "pareto",
     "rounds_needed",
     "sign_flip_p",
     "smallest_detectable",
     "smallest_reachable_p",
+    "steady",
     "t_interval",
+    "time_to_target",
     "trend",
+    "worst_rise",
 ]

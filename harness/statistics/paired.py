@@ -18,6 +18,7 @@ from harness.statistics.signed_rank import (
     hodges_lehmann,
     signed_rank_interval,
     signed_rank_p,
+    signed_rank_p_above,
 )
 
 Pairs = Mapping[int, float]
@@ -43,13 +44,13 @@ def differences(arm: Pairs, baseline: Pairs) -> dict[int, float]:
 
     Raises ValueError where a pair lacks one side: a lost row must not quietly narrow anything.
     """
-    _same_pairs(arm, baseline)
+    check_same_pairs(arm, baseline)
     return {key: _minus(arm[key], baseline[key]) for key in arm}
 
 
 def log_ratios(arm: Pairs, baseline: Pairs) -> dict[int, float]:
     """ln(arm / baseline) for each pair of positive values, +inf being a miss. Errors as in `differences`."""
-    _same_pairs(arm, baseline)
+    check_same_pairs(arm, baseline)
     for name, side in (("arm", arm), ("baseline", baseline)):
         for key, value in side.items():
             if not value > 0:
@@ -81,6 +82,17 @@ def equivalent(estimate: PairedEstimate, margin: float) -> bool:
     if not margin > 0:
         raise ValueError(f"an equivalence margin must be positive, not {margin}")
     return estimate.ci90.inside(-margin, margin)
+
+
+def equivalence_p(pairs: Pairs, margin: float) -> float:
+    """The larger p of the two one-sided signed-rank tests against −margin and +margin.
+
+    At most 0.05 exactly where `equivalent` holds; for a family of equivalences, to be adjusted by Holm.
+    """
+    values = as_values(pairs)
+    if not margin > 0:
+        raise ValueError(f"an equivalence margin must be positive, not {margin}")
+    return max(signed_rank_p_above(values, -margin), signed_rank_p_above(-values, -margin))
 
 
 def t_interval(pairs: Pairs, *, level: float) -> Interval:
@@ -128,7 +140,8 @@ def as_values(pairs: Pairs) -> Floats:
     return values
 
 
-def _same_pairs(arm: Pairs, baseline: Pairs) -> None:
+def check_same_pairs(arm: Mapping[int, object], baseline: Mapping[int, object]) -> None:
+    """ValueError, naming them, where pairs lack one side."""
     alone = sorted(arm.keys() ^ baseline.keys())
     if alone:
         raise ValueError(f"pairs with one side missing: {', '.join(map(str, alone))}")

@@ -102,6 +102,13 @@ def signed_rank_p(values: Floats) -> float:
     return min(1.0, 2 * float(null_cdf(values.size)[min(not_above, not_below)]))
 
 
+def signed_rank_p_above(values: Floats, bound: float) -> float:
+    """One-sided exact p of "symmetric about `bound` or less": small where the values lie above it."""
+    averages = walsh_averages(values)
+    not_above = averages.size - np.count_nonzero(averages > bound)
+    return float(null_cdf(values.size)[not_above])
+
+
 def conditional_p(values: Floats) -> float:
     """Two-sided exact p given the ties and zeros that were seen: mid-ranks, zeros ranked and then left out (Pratt 1959).
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import ttest_1samp
+from scipy.stats import ttest_1samp, wilcoxon
 
 from harness.statistics import (
     Interval,
     PairedEstimate,
     differences,
+    equivalence_p,
     equivalent,
     log_ratios,
     paired_estimate,
@@ -165,3 +166,23 @@ def test_equivalence_at_the_margin_is_seldom_declared() -> None:
         equivalent(paired_estimate(of(rng.normal(margin, 0.03, 10))), margin) for _ in range(studies)
     )
     assert declared / studies <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / studies)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(extended, min_size=1, max_size=12), st.sampled_from([0.25, 1.0, 5.0, 50.0]))
+def test_equivalence_by_p_and_by_interval_decide_alike(values: list[float], margin: float) -> None:
+    pairs = of(values)
+    p = equivalence_p(pairs, margin)
+    assert (p <= 0.05) == equivalent(paired_estimate(pairs), margin)
+    assert p == equivalence_p(of([-value for value in values]), margin)
+
+
+def test_equivalence_p_is_the_larger_of_two_one_sided_tests() -> None:
+    values = np.random.default_rng(12).normal(0.2, 1, 14)
+    one_sided = [
+        wilcoxon(values + 0.7, alternative="greater", method="exact").pvalue,
+        wilcoxon(values - 0.7, alternative="less", method="exact").pvalue,
+    ]
+    assert equivalence_p(of(values), 0.7) == pytest.approx(max(one_sided), rel=1e-12)
+    with pytest.raises(ValueError, match="margin must be positive"):
+        equivalence_p(of(values), 0.0)

@@ -1,0 +1,82 @@
+"""Whether one factor is among the most sensitive of several, each moved by the same ratio from its default."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.statistics.design import holm
+from harness.statistics.paired import PairedEstimate, Pairs, differences, log_ratios, paired_estimate
+
+FEWEST_FACTORS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """The factor's rise less this one's, seed by seed, and its p after Holm over all rivals."""
+
+    difference: PairedEstimate
+    p_adjusted: float
+
+    def is_significantly(self, size: Literal["smaller", "larger"], *, alpha: float = 0.05) -> bool:
+        """Whether this rival's rise is smaller, or larger, than the factor's."""
+        interval = self.difference.ci95
+        beyond = interval.low > 0 if size == "smaller" else interval.high < 0
+        return beyond and self.p_adjusted <= alpha
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Every rival of one factor among K; `top` = ⌈K / 3⌉ places count as "among the most sensitive"."""
+
+    top: int
+    rivals: dict[str, Rival]
+
+    @property
+    def smaller(self) -> tuple[str, ...]:
+        return tuple(name for name, rival in self.rivals.items() if rival.is_significantly("smaller"))
+
+    @property
+    def larger(self) -> tuple[str, ...]:
+        return tuple(name for name, rival in self.rivals.items() if rival.is_significantly("larger"))
+
+    @property
+    def verdict(self) -> Literal["confirmed", "refuted", "undecided"]:
+        """Confirmed where at least K − top rivals are significantly smaller, refuted where at least `top` are larger."""
+        factors = len(self.rivals) + 1
+        if len(self.smaller) >= factors - self.top:
+            return "confirmed"
+        return "refuted" if len(self.larger) >= self.top else "undecided"
+
+
+def worst_rise(lower: Pairs, higher: Pairs, default: Pairs) -> dict[int, float]:
+    """S of a factor: for each seed, the larger rise of log loss of its two levels, ÷ r and × r, over the default.
+
+    A diverged run is inf, and so is its rise; where the default diverged too, the rise is 0. Raises ValueError where a
+    seed lacks a level or a loss is not positive.
+    """
+    down, up = log_ratios(lower, default), log_ratios(higher, default)
+    return {seed: max(down[seed], up[seed]) for seed in default}
+
+
+def most_sensitive(rises: Mapping[str, Pairs], factor: str) -> Ranking:
+    """`rises[name][seed]` of `worst_rise`, the `factor` against each of the others by the paired signed-rank test.
+
+    Raises ValueError with fewer than 5 factors, an unknown factor, or factors that were run on different seeds.
+    """
+    if len(rises) < FEWEST_FACTORS:
+        raise ValueError(f"a ranking needs at least {FEWEST_FACTORS} factors, not {len(rises)}")
+    if factor not in rises:
+        raise ValueError(f"no rises of {factor!r}; there are {', '.join(sorted(rises))}")
+    estimates = {
+        name: paired_estimate(differences(rises[factor], other))
+        for name, other in rises.items()
+        if name != factor
+    }
+    adjusted = holm({name: estimate.p for name, estimate in estimates.items()})
+    return Ranking(
+        top=math.ceil(len(rises) / 3),
+        rivals={name: Rival(estimate, adjusted[name]) for name, estimate in estimates.items()},
+    )

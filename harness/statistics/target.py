@@ -1,0 +1,35 @@
+"""Time to a target: how long a curve takes to come down to it; infinity where it never does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def time_to_target(
+    times: Sequence[float], losses: Sequence[float], target: float, *, window: int = 1
+) -> float:
+    """The first of `times` (updates or seconds, rising, positive) at which the mean of the last `window` losses ≤ target.
+
+    inf where the run ends before: censored at its length, whose ratios rank above all others in `log_ratios`, a tie where
+    both arms miss. The mean looks back only, so that nothing after the time counts, and a loss that is NaN or inf is a
+    miss as long as it is in the window. Raises ValueError on curves that are empty, unequal or out of order.
+    """
+    if len(times) != len(losses) or not times:
+        raise ValueError(f"a curve needs one loss a time, not {len(losses)} losses for {len(times)} times")
+    if math.isnan(target):
+        raise ValueError("the target is NaN")
+    if window < 1:
+        raise ValueError(f"a window has at least one loss, not {window}")
+    at = np.asarray(times, dtype=np.float64)
+    if not (np.isfinite(at).all() and at[0] > 0 and (np.diff(at) > 0).all()):
+        raise ValueError("the times of a curve must be positive, finite and rising")
+    if window > at.size:
+        return math.inf
+    values = np.asarray(losses, dtype=np.float64)
+    values = np.where(np.isnan(values), np.inf, values)
+    means = np.lib.stride_tricks.sliding_window_view(values, window).mean(axis=1)
+    reached = np.flatnonzero(means <= target)
+    return float(at[reached[0] + window - 1]) if reached.size else math.inf
