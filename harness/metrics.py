@@ -6,6 +6,8 @@ Adding a metric is one entry in `METRICS`; claims, margins, tables and plots fin
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -36,9 +38,17 @@ class Metric:
     def label(self) -> str:
         return self.name.replace("_", " ")
 
+    def of_trial(self, samples: Sequence[float]) -> float:
+        """The one value of a trial with these samples, in the order of their steps: NaN where one of them is, unless the last counts."""
+        if self.per_trial == "last":
+            return samples[-1]
+        if any(map(math.isnan, samples)):
+            return math.nan
+        return max(samples) if self.per_trial == "max" else statistics.median(samples)
+
     @property
     def paired_over(self) -> Literal["rounds", "seeds"]:
-        """What a replicate is: a round for costs, a seed for what was learned, which every round of a seed repeats."""
+        """What a replicate is: a round of a seed for costs, a seed for what was learned, which every round of it repeats."""
         return "seeds" if self.family == "loss" else "rounds"
 
     def format(self, value: float) -> str:

@@ -61,11 +61,14 @@ class Cells:
         return {(row.round, row.seed): row.value for row in rows}
 
     def pairs(self, record: Metric, arm: str, condition: Combination) -> dict[int, float]:
-        """Replicate → value: the geometric mean over the seeds of a round, or over the rounds of a seed (`paired_over`)."""
-        place = 0 if record.paired_over == "rounds" else 1
+        """Replicate → value (`paired_over`): each round of each seed, or the geometric mean over the rounds of a seed.
+
+        Rounds of seeds are counted from 1, in the order in which they ran: with one seed, a replicate is the round's number.
+        """
         members: dict[int, list[float]] = {}
-        for trial, value in self.trials(record, arm, condition).items():
-            members.setdefault(trial[place], []).append(value)
+        for (number, seed), value in self.trials(record, arm, condition).items():
+            replicate = seed if record.paired_over == "seeds" else self._place(number, seed)
+            members.setdefault(replicate, []).append(value)
         return {replicate: _geometric_mean(values) for replicate, values in sorted(members.items())}
 
     def log_ratios(self, record: Metric, arm: str, condition: Combination) -> dict[int, float]:
@@ -75,13 +78,18 @@ class Cells:
         if min(min(side.values()) for side in sides) <= 0:
             raise IncomparableError(f"{record.label} of zero or less has no ratio")
         if record.paired_over == "rounds":
-            sessions: dict[int, set[int]] = {}
+            sessions: dict[Trial, set[int]] = {}
             for row in (*self._rows(record, arm, condition), *self._rows(record, baseline, condition)):
-                sessions.setdefault(row.round, set()).add(row.session)
-            split = [number for number, seen in sessions.items() if len(seen) > 1]
+                sessions.setdefault((row.round, row.seed), set()).add(row.session)
+            split = [trial for trial, seen in sessions.items() if len(seen) > 1]
             if split:
-                raise IncomparableError(f"round {split[0]} was not run in one session")
+                number, seed = split[0]
+                told = f" of seed {seed}" if self.loaded.study.design.seeds > 1 else ""
+                raise IncomparableError(f"round {number}{told} was not run in one session")
         return log_ratios(*sides)
+
+    def _place(self, number: int, seed: int) -> int:
+        return (number - 1) * self.loaded.study.design.seeds + seed + 1
 
     def _rows(self, record: Metric, arm: str, condition: Combination) -> list[_Row]:
         return self._by_cell.get((record.name, arm, canonical_json(condition.names)), [])

@@ -14,7 +14,8 @@ from harness.errors import InputError, did_you_mean
 from harness.experiment.corpora import bring, corpora_of
 from harness.experiment.studies import find_study
 from harness.run.backends.local import WORKER_VARIABLES
-from harness.run.runner import Driver, Setting, check_plant, newest_run, worker_threads
+from harness.run.identity import Setting, check_plant, newest_run
+from harness.run.runner import Driver, worker_threads
 from harness.store.engine import parse_location
 from harness.store.store import open_store
 from harness.study.load import BODY_SCALE, LoadedStudy, load_study, scales

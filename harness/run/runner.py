@@ -1,41 +1,29 @@
-"""The driver: decides which run a study belongs to, runs what is missing, and is the only one that writes to the store."""
+"""The driver: runs batch after batch of what a study lacks until there are none, and is the only one that writes to the store."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from harness.config import canonical_json, digest
-from harness.errors import InputError, StoreError, did_you_mean
-from harness.invariants.registry import find_invariant
+from harness.config import canonical_json
 from harness.run.backends.base import Backend, Finished
+from harness.run.checkpoints import Checkpoints
+from harness.run.identity import Setting, identity
 from harness.run.job import Job
 from harness.run.lease import machine_lease
-from harness.store.rows import Artifact, Identity, Run, Session, TrialRow
+from harness.store.rows import Run, Session
 from harness.store.store import Store
 from harness.study.load import LoadedStudy
-from harness.study.plan import Plan, plan
+from harness.study.plan import Batch, plan, schedule
+from harness.study.results import Results, in_one_session
 from harness.study.trial import TrialSpec
-from harness.telemetry.environment import Environment, available_cores, provenance
-from harness.training.checkpoint import weights_digest
+from harness.telemetry.environment import available_cores, provenance
 
 ATTEMPTS = 2
 """A trial that crashes is tried once more; a second crash stays, and its arm does not count."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """Where and on what a study runs. `corpora` holds the content digest of each corpus it reads; `gpu` is a UUID or None."""
-
-    results: Path
-    environment: Environment
-    code: str
-    corpora: tuple[str, ...]
-    gpu: str | None = None
-    plant: str | None = None
-    fresh: bool = False
 
 
 class Listener(Protocol):
@@ -54,41 +42,14 @@ def worker_threads() -> int:
 
 @dataclass(kw_only=True)
 class _Progress:
-    """What the driver knows of the run so far."""
+    """What the driver knows of the run so far; `trainings` are those of the batches that were begun, `alone` is whether it holds the machine."""
 
     run: Run
     session: Session
     position: int
     attempts: dict[str, int] = field(default_factory=dict)
-
-
-def identity(loaded: LoadedStudy, setting: Setting) -> Identity:
-    """What makes two invocations one run: the study's content and text, scale, code, environment and planted bug."""
-    return Identity(
-        study_digest=digest(
-            {"study": loaded.study.plain(), "tasks": _task_digests(loaded), "corpora": list(setting.corpora)}
-        ),
-        scale=loaded.scale,
-        code_digest=setting.code,
-        environment_digest=digest({"environment": setting.environment.digest, "gpu": setting.gpu}),
-        plant=setting.plant,
-    )
-
-
-def _task_digests(loaded: LoadedStudy) -> list[str]:
-    return [digest(task.plain()) for task in loaded.tasks.values()]
-
-
-def check_plant(loaded: LoadedStudy, plant: str) -> None:
-    """Raises InputError unless `plant` names a mutant, `invariant/mutant`, of an invariant that the study checks."""
-    invariant, _, name = plant.partition("/")
-    mutants = {
-        f"{known}/{mutant.name}"
-        for known in loaded.study.invariants
-        for mutant in find_invariant(known).mutants
-    }
-    if plant not in mutants:
-        raise InputError(f"no bug {name or invariant!r} to plant", hint=did_you_mean(plant, mutants))
+    trainings: list[TrialSpec] = field(default_factory=list)
+    alone: bool = False
 
 
 class Driver:
@@ -99,7 +60,7 @@ class Driver:
     ) -> None:
         self._loaded, self._setting = loaded, setting
         self._store, self._backend, self._listener = store, backend, listener
-        self._plan: Plan = plan(loaded)
+        self._checkpoints = Checkpoints(setting, store, listener.note)
 
     def run(self) -> Run:
         """Find or create the run, and run every trial that it lacks. Safe to interrupt at any moment and to call again."""
@@ -126,59 +87,50 @@ class Driver:
             study_json=canonical_json(self._loaded.study.plain()),
             study_source=self._loaded.source,
             environment=self._setting.environment.model_dump(mode="json"),
-            trials=self._plan.trials,
+            trials=plan(self._loaded).trials,
         )
 
     def _run_missing(self, progress: _Progress) -> None:
-        finished = self._store.finished_spec_ids(progress.run)
-        trainings = [spec for spec in self._plan.trainings if not self._has_checkpoint(spec)]
-        checks = [spec for spec in self._plan.checks if spec.id not in finished]
-        rounds = self._missing_rounds(progress.run)
-        todo = len(trainings) + len(checks) + sum(len(trials) for trials in rounds)
-        self._listener.begin(progress.run, todo=todo, done=len(self._plan.trials) - todo)
-        self._set_aside(progress.run, [spec for spec in trainings if spec.id in finished])
-        for spec in trainings:
-            self._run_training(spec, progress)
-        lacking = [spec for spec in self._plan.trainings if not self._has_checkpoint(spec)]
-        if lacking:
-            self._listener.note(f"{lacking[0].title} left no model, so nothing can be measured")
-            return
-        for spec in checks:
-            self._attempt(spec, progress)
-        if rounds:
-            with machine_lease(self._listener.note):
-                for trials in rounds:
-                    self._run_round(trials, progress)
+        run = progress.run
+        planned, results = plan(self._loaded, self._results(run)), self._results(run)
+        todo = sum(len(self._missing(batch, results)) for batch in planned.batches)
+        self._listener.begin(run, todo=todo, done=len(planned.trials) - todo)
+        with contextlib.ExitStack() as lease:
+            for batch in schedule(self._loaded, lambda: self._results(run)):
+                missing = self._missing(batch, self._results(run))
+                if missing and batch.purpose == "measure" and not progress.alone:
+                    lease.enter_context(machine_lease(self._listener.note))
+                    progress.alone = True
+                self._run_batch(batch, missing, progress)
+                lacking = [spec for spec in progress.trainings if not self._checkpoints.has(spec)]
+                if lacking:
+                    self._listener.note(f"{lacking[0].title} left no model, so nothing can be measured")
+                    return
 
-    def _missing_rounds(self, run: Run) -> list[tuple[TrialSpec, ...]]:
-        """Rounds that are not whole, or not of one session: a round is run again from its beginning."""
-        sessions: dict[str, int] = {row.spec_id: row.session_id for row in self._finished(run)}
-        return [
-            trials
-            for trials in self._plan.rounds
-            if len({sessions.get(spec.id) for spec in trials}) != 1
-            or any(spec.id not in sessions for spec in trials)
-        ]
+    def _results(self, run: Run) -> Results:
+        return self._store.results(run)
 
-    def _run_round(self, trials: tuple[TrialSpec, ...], progress: _Progress) -> None:
-        self._set_aside(progress.run, trials)
-        self._backend.begin_round()
-        for spec in trials:
-            self._attempt(spec, progress)
+    def _missing(self, batch: Batch, results: Results) -> tuple[TrialSpec, ...]:
+        """What of a batch is to run: of a round that is not whole, or not of one session, everything."""
+        if batch.purpose == "train":
+            return tuple(spec for spec in batch.trials if not self._checkpoints.has(spec))
+        if batch.purpose == "measure":
+            return () if in_one_session(batch.trials, results) else batch.trials
+        return tuple(spec for spec in batch.trials if spec.id not in results)
 
-    def _run_training(self, spec: TrialSpec, progress: _Progress) -> None:
-        attempt_id, result = self._attempt(spec, progress)
-        folder = self._folder(spec)
-        if result.outcome.status == "finished" and "weights" in result.outcome.outputs:
-            self._store.record_artifact(
-                Artifact(
-                    kind="checkpoint",
-                    content_id=self._checkpoint_id(spec),
-                    sha256=result.outcome.outputs["weights"],
-                    path=str(folder),
-                    attempt_id=attempt_id,
-                )
-            )
+    def _run_batch(self, batch: Batch, missing: tuple[TrialSpec, ...], progress: _Progress) -> None:
+        self._store.extend_plan(progress.run, batch.trials)
+        if batch.purpose == "train":
+            progress.trainings += batch.trials
+            finished = self._results(progress.run)
+            self._set_aside(progress.run, [spec for spec in missing if spec.id in finished])
+        if missing and batch.purpose == "measure":
+            self._set_aside(progress.run, missing)
+            self._backend.begin_round()
+        for spec in missing:
+            attempt_id, result = self._attempt(spec, progress)
+            if batch.purpose == "train":
+                self._checkpoints.record(spec, result.outcome, attempt_id)
 
     def _attempt(self, spec: TrialSpec, progress: _Progress) -> tuple[int, Finished]:
         """Run a trial, and once more if it fails. Every attempt is kept."""
@@ -189,7 +141,7 @@ class Driver:
                 progress.run, progress.session, spec, position=progress.position, attempt=attempt
             )
             progress.position += 1
-            handle = self._backend.submit(self._job(spec))
+            handle = self._backend.submit(self._job(spec, progress.trainings))
             try:
                 result = handle.future.result()
             except BaseException:
@@ -207,72 +159,18 @@ class Driver:
                 break
         return attempt_id, result
 
-    def _job(self, spec: TrialSpec) -> Job:
+    def _job(self, spec: TrialSpec, trainings: Iterable[TrialSpec]) -> Job:
         return Job(
             spec=spec,
             events="",
-            checkpoints=self._folders(spec.seed),
+            checkpoints=self._checkpoints.folders(
+                training for training in trainings if training.seed == spec.seed
+            ),
             threads=worker_threads(),
             gpu=self._setting.gpu,
             plant=self._setting.plant,
         )
 
-    def _folders(self, seed: int) -> dict[str, str]:
-        return {
-            digest(spec.config): str(self._folder(spec)) for spec in self._plan.trainings if spec.seed == seed
-        }
-
-    def _folder(self, spec: TrialSpec) -> Path:
-        return self._setting.results.resolve() / "checkpoints" / self._checkpoint_id(spec)
-
-    def _checkpoint_id(self, training: TrialSpec) -> str:
-        """The recipe's content, its text's content, the seed and the code: a model made from equal ones is shared."""
-        return digest(
-            {
-                "train": training.config,
-                "seed": training.seed,
-                "code": self._setting.code,
-                "corpora": list(self._setting.corpora),
-                "plant": self._setting.plant,
-            }
-        )
-
-    def _has_checkpoint(self, spec: TrialSpec) -> bool:
-        """Whether the model is there as it was made; one that is lost or damaged is trained again."""
-        known = self._store.artifact("checkpoint", self._checkpoint_id(spec))
-        if known is None:
-            return False
-        folder = self._folder(spec)
-        try:
-            whole = weights_digest(folder) == known.sha256
-        except OSError as error:
-            self._listener.note(
-                f"the checkpoint {folder} cannot be read ({error.strerror}); training it again"
-            )
-            return False
-        if not whole:
-            self._listener.note(f"the checkpoint {folder} is damaged; training it again")
-        return whole
-
     def _set_aside(self, run: Run, specs: Iterable[TrialSpec]) -> None:
         ids = {spec.id for spec in specs}
         self._store.supersede(run, [row.id for row in self._store.trials(run) if row.spec_id in ids])
-
-    def _finished(self, run: Run) -> list[TrialRow]:
-        return [row for row in self._store.trials(run) if row.status == "finished"]
-
-
-def newest_run(store: Store, loaded: LoadedStudy, setting: Setting) -> Run:
-    """The newest run of the study as it is written now, whatever code and machine made it. StoreError where there is none."""
-    study, digest_now = loaded.study.study, identity(loaded, setting).study_digest
-    runs = [run for run in store.runs(study) if run.scale == loaded.scale and run.plant == setting.plant]
-    current = [run for run in runs if run.study_digest == digest_now]
-    if current:
-        return max(current, key=lambda run: run.created_at)
-    again = f"harness run {loaded.path} --scale {loaded.scale}"
-    if runs:
-        newest = max(run.created_at for run in runs)
-        raise StoreError(
-            f"{study} was changed after its last run at scale {loaded.scale} ({newest})", hint=again
-        )
-    raise StoreError(f"there is no run of {study} at scale {loaded.scale}", hint=again)

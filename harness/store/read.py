@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Engine, RowMapping, Select, Table, func, select
@@ -35,6 +35,7 @@ from harness.store.tables import (
     trials,
     verdicts,
 )
+from harness.study.results import Result, trial_values
 
 _WHAT = [column for column in trials.columns if column.name not in ("id", "run_id")]
 _TRIED = [column for column in attempts.columns if column.name not in ("trial_id", "number")]
@@ -100,12 +101,24 @@ class Reader:
         query = query.where(_of(run, include_superseded)).order_by(attempts.c.id)
         return [TrialRow(**row) for row in self._all(query)]
 
-    def finished_spec_ids(self, run: Run) -> frozenset[str]:
-        """The content ids of the trials that need not run again, diverged ones among them."""
-        query = select(trials.c.spec_id).join(attempts, attempts.c.trial_id == trials.c.id)
-        query = query.where(trials.c.run_id == run.id, attempts.c.state.in_(COUNTED))
-        with reading(self._engine) as connection:
-            return frozenset(connection.execute(query).scalars())
+    def results(self, run: Run, metrics: Collection[str] = ()) -> dict[str, Result]:
+        """What came out of each trial that has finished, by its content id: the value of each of the metrics that it has."""
+        rows = [row for row in self.trials(run) if row.state in COUNTED]
+        values: dict[int, dict[str, list[float]]] = {row.id: {} for row in rows}
+        if metrics:
+            query = _joined(samples, run, include_superseded=False).where(samples.c.metric.in_(metrics))
+            for row in self._all(query.order_by(*samples.primary_key.columns)):
+                if row["trial_id"] in values:
+                    values[row["trial_id"]].setdefault(row["metric"], []).append(row["value"])
+        return {
+            row.spec_id: Result(
+                spec_id=row.spec_id,
+                session=row.session_id,
+                diverged=row.state == "diverged",
+                values=trial_values(values[row.id], metrics, diverged=row.state == "diverged"),
+            )
+            for row in rows
+        }
 
     def samples(self, run: Run, *, include_superseded: bool = False) -> list[SampleRow]:
         """Every raw value of the run's attempts, failed ones too, by attempt, metric and step.

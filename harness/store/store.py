@@ -95,6 +95,14 @@ class Store(Recorder):
             _plan(connection, made, trials)
         return made
 
+    def extend_plan(self, run: Run, specs: Sequence[TrialSpec]) -> None:
+        """Adds what the run does not plan yet, after all that it does: a plan may grow with what has come out."""
+        with writing(self._engine) as connection:
+            known = set(
+                connection.execute(select(trials.c.spec_id).where(trials.c.run_id == run.id)).scalars()
+            )
+            _plan(connection, run, [spec for spec in specs if spec.id not in known])
+
     def open_session(self, run: Run, provenance: Mapping[str, Any]) -> Session:
         """Takes the run for this driver, and marks as interrupted what a dead driver left running.
 

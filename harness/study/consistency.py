@@ -66,7 +66,7 @@ def _check_size(study: Study, whole: Located) -> None:
     )
     size = (len(arms(study)) - 1) * len(conditions(study)) - named
     unit = record.paired_over
-    pairs: int = getattr(study.design, unit)
+    pairs = study.design.pairs(unit)
     if largest_family(pairs) < size:
         enough = next(count for count in itertools.count(pairs) if largest_family(count) >= size)
         raise StudyError(
@@ -162,7 +162,7 @@ def _check_comparison(
     else:
         _check_trend(study, whole, claim, path)
     unit = METRICS[claim.metric or study.primary].paired_over
-    pairs: int = getattr(study.design, unit)
+    pairs = study.design.pairs(unit)
     if largest_family(pairs) < 1 and not study.design.exploratory:
         raise StudyError(
             f"{pairs} {unit} can never decide {name}",

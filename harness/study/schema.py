@@ -23,6 +23,10 @@ class Design(Config):
     exploratory: bool = False
     order_seed: int = 0
 
+    def pairs(self, paired_over: Literal["rounds", "seeds"]) -> int:
+        """How many pairs a comparison has: a round of a seed is every arm once in one session, and so a pair of its own."""
+        return self.seeds if paired_over == "seeds" else self.rounds * self.seeds
+
 
 class Parity(Config):
     """Work that arms need not match in, by the names that tasks count it under (`updates`, `training_tokens` …)."""

@@ -126,6 +126,20 @@ def test_a_round_split_over_two_sessions_is_not_paired() -> None:
     assert verdicts(found)["kv-speedup"] == verdicts(found)["kv-growth"] == "invalid"
 
 
+def test_every_round_of_a_seed_is_a_pair_of_costs_and_each_needs_one_session() -> None:
+    """Eight seeds in one round: eight pairs, from as many sessions as one likes, but none from two."""
+    loaded = study(design={"seeds": 8, "rounds": 1}, across={"new_tokens": [256]}, claims={})
+    frames = Planted(loaded=loaded).frames()
+    frames.samples["session"] = frames.samples["seed"]
+    found = contrast(analyse(loaded, frames))
+    assert (found.n, found.verdict, [place for place, _ in found.log_ratios]) == (8, "better", [*range(1, 9)])
+    samples = frames.samples
+    samples.loc[(samples["seed"] == 5) & (samples["arm"] == "cache=dynamic"), "session"] = 9
+    assert contrast(analyse(loaded, frames)).reason == "round 1 of seed 5 was not run in one session"
+    three = study(design={"seeds": 2, "rounds": 3}, across={"new_tokens": [256]}, claims={})
+    assert contrast(Planted(loaded=three).analysis()).n == 6
+
+
 def test_whole_rounds_may_come_from_different_sessions() -> None:
     frames = replace(FRAMES, samples=FRAMES.samples.copy())
     frames.samples.loc[frames.samples["round"] > 4, "session"] = 2

@@ -90,7 +90,7 @@ def test_a_small_trial_costs_the_driver_little(benchmark: BenchmarkFixture, scen
     benchmark.pedantic(one, rounds=200)  # type: ignore[no-untyped-call]
     if benchmark.stats:
         assert benchmark.stats.stats.median <= 0.1
-    assert len(store.finished_spec_ids(run)) == next(seeds)
+    assert len(store.results(run)) == next(seeds)
 
 
 def test_a_plan_of_a_thousand_trials_is_written_in_a_moment(

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
+from harness.run.identity import Setting, check_plant
 from harness.run.job import Job
 from harness.run.lease import machine_lease
-from harness.run.runner import Driver, Setting, check_plant
+from harness.run.runner import Driver
 from harness.store.rows import Run, TrialRow
 from harness.store.store import Store, open_store
 from harness.study.load import LoadedStudy, load_study
@@ -46,6 +47,21 @@ def obedient(job: Job) -> Outcome:
 
 def failing(*, when: Callable[[Job], bool]) -> Decide:
     return lambda job: Outcome(status="failed", error="trouble") if when(job) else obedient(job)
+
+
+def breaking_at(where: Callable[[Job], bool], *, after: int = 0) -> Decide:
+    """Breaks off at a job like that, when `after` others like it have ended."""
+    left = after
+
+    def decide(job: Job) -> Outcome:
+        nonlocal left
+        if where(job):
+            left -= 1
+            if left < 0:
+                raise Broken
+        return obedient(job)
+
+    return decide
 
 
 class Scene:
@@ -226,6 +242,20 @@ def test_whatever_breaks_in_between_every_round_is_whole_in_one_session_at_the_e
     assert not [row for row in rows if row.status == "running"]
     assert len({row.position for row in scene.rows(superseded=True)}) == len(scene.rows(superseded=True))
     assert scene.drive()[1].asked == []
+
+
+def test_an_interrupted_study_of_many_seeds_runs_again_only_the_seed_that_was_broken_off(
+    tmp_path: Path, new_workplace: Callable[[], Workplace], here: Environment
+) -> None:
+    seeds = load_study(
+        new_workplace().study, "least", ("design.seeds=4", "design.rounds=1", "invariants=[]", "claims={}")
+    )
+    scene = Scene(tmp_path, seeds, here)
+    with pytest.raises(Broken):
+        scene.drive(breaking_at(lambda job: job.spec.purpose == "measure" and job.spec.seed == 2, after=1))
+    _, backend, _ = scene.drive()
+    assert [job.spec.seed for job in backend.jobs] == [2, 2, 3, 3]
+    assert backend.asked.count(None) == 2
 
 
 SECOND = """

@@ -101,7 +101,7 @@ def test_a_driver_killed_while_it_records_leaves_all_or_nothing(
                 again, Outcome(status="finished", samples=(Sample("loss", 0, 1.0),)), seconds=1.0
             )
             assert store.samples(run) == [SampleRow(again, "loss", 0, 1.0)]
-        assert store.finished_spec_ids(run) == {row.spec_id}
+        assert set(store.results(run)) == {row.spec_id}
         assert [closed.ended_at is None for closed in store.sessions(run)] == [True, True]
 
 

@@ -81,7 +81,7 @@ def test_a_finished_trial_reads_back_with_all_that_it_measured(
     assert (row.outputs, row.spent, row.notes) == (outcome.outputs, outcome.spent, outcome.notes)
     assert (row.condition, row.nvml_reason) == ({"new_tokens": "16"}, "no driver")
     assert TrialSpec.model_validate_json(row.spec_json) == spec(-(2**40))
-    assert store.finished_spec_ids(run) == {row.spec_id} == {spec(-(2**40)).id}
+    assert set(store.results(run)) == {row.spec_id} == {spec(-(2**40)).id}
     assert store.samples(run) == [
         SampleRow(attempt_id, "bytes", 0, 2.0**53),
         SampleRow(attempt_id, "loss", 0, 3.0),
@@ -112,7 +112,7 @@ def test_a_failure_is_recorded_whatever_the_worker_said(
     store.finish_trial(attempt_id, died, seconds=0.5)
     [row] = store.trials(run)
     assert (row.state, row.error, row.traceback) == ("lost", "bad \\x00 byte \\udcff", "…\n\\x00")
-    assert store.finished_spec_ids(run) == set()
+    assert set(store.results(run)) == set()
     assert store.samples(run) == [SampleRow(attempt_id, "loss", 0, 3.0)]
 
 
@@ -166,7 +166,7 @@ def test_a_trial_that_diverged_stands_and_is_told_from_one_that_did_not(
         store.finish_trial(begun, Outcome(status="finished", notes=notes), seconds=1.0)
     assert [row.state for row in store.trials(run)] == ["diverged", "finished", "finished"]
     assert {row.status for row in store.trials(run)} == {"finished"}
-    assert store.finished_spec_ids(run) == {spec(seed).id for seed in range(3)}
+    assert set(store.results(run)) == {spec(seed).id for seed in range(3)}
     with pytest.raises(HarnessError, match="runs or has finished already"):
         store.begin_trial(run, session, spec(0), position=3, attempt=2)
 
@@ -217,7 +217,7 @@ def test_superseded_trials_are_kept_apart_and_may_run_again(
     store.supersede(run, [old])
     with pytest.raises(HarnessError, match=rf"no ended attempts \[{old}\]"):
         store.supersede(run, [old])
-    assert store.finished_spec_ids(run) == set()
+    assert set(store.results(run)) == set()
     assert store.trials(run) == []
     assert store.samples(run) == []
     new = store.begin_trial(run, session, spec(0), position=1, attempt=2)
@@ -260,3 +260,40 @@ def test_what_was_running_when_a_session_closes_becomes_interrupted(
     [row] = store.trials(run)
     assert (row.state, row.status) == ("interrupted", "failed")
     assert row.error == "interrupted: its driver ended before it did"
+
+
+def test_results_are_one_value_a_metric_of_the_trials_that_count(
+    store: Store, run: Run, session: Session, spec: NewSpec
+) -> None:
+    """The median of times, the last loss; NaN stays, what diverged has lost, failed attempts say nothing."""
+    speed, loss = "decode_tokens_per_second", "validation_loss"
+    measured = [
+        Outcome(
+            status="finished",
+            samples=(
+                Sample(speed, 0, 3.0),
+                Sample(speed, 1, 1.0),
+                Sample(loss, 9, 2.0),
+                Sample(loss, 1, 5.0),
+            ),
+        ),
+        Outcome(status="finished", samples=(Sample(speed, 0, math.nan), Sample(speed, 1, 1.0))),
+        Outcome(status="finished", samples=(Sample(loss, 0, 4.0),), notes={"diverged": True}),
+        Outcome(status="failed", samples=(Sample(speed, 0, 1.0),)),
+    ]
+    for seed, outcome in enumerate(measured):
+        begun = store.begin_trial(run, session, spec(seed), position=seed, attempt=1)
+        store.finish_trial(begun, outcome, seconds=1.0)
+    found = store.results(run, {speed, loss})
+    assert set(found) == {spec(seed).id for seed in range(3)}
+    assert found[spec(0).id].values == {speed: 2.0, loss: 2.0}
+    assert math.isnan(found[spec(1).id].values[speed])
+    assert (found[spec(2).id].diverged, found[spec(2).id].values) == (True, {loss: math.inf})
+    assert store.results(run)[spec(0).id].values == {}
+    assert {result.session for result in found.values()} == {session.id}
+
+
+def test_a_plan_grows_by_what_it_does_not_hold_yet(store: Store, run: Run, spec: NewSpec) -> None:
+    store.extend_plan(run, [spec(2), spec(9), spec(3), spec(7)])
+    store.extend_plan(run, [])
+    assert [trial.spec_id for trial in store.planned(run)] == [spec(n).id for n in (0, 1, 2, 3, 9, 7)]

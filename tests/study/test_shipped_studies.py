@@ -25,8 +25,8 @@ def test_a_shipped_study_loads_and_plans_at_each_of_its_scales(file: Path, scale
     loaded = load_study(file, scale)
     assert loaded.study.study == file.stem
     assert plan(loaded) == plan(load_study(file, scale))
-    cells = len(loaded.arms) * len(loaded.conditions) * loaded.study.design.seeds
-    assert [len(trials) for trials in plan(loaded).rounds] == [cells] * loaded.study.design.rounds
+    cells, design = len(loaded.arms) * len(loaded.conditions), loaded.study.design
+    assert [len(trials) for trials in plan(loaded).rounds] == [cells] * (design.rounds * design.seeds)
     assert all(task.corpora() for task in loaded.tasks.values())
 
 
@@ -47,11 +47,11 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
     assert loaded.study.digest == "e6ea54ce25479bbd"
     assert [len(found.trainings), len(found.checks), len(found.rounds), len(found.trials)] == [1, 8, 10, 129]
     first = found.rounds[0][0]
-    assert first.title == "generate cache=none new_tokens=16 seed 0 round 1"
+    assert first.title == "generate cache=static new_tokens=64 seed 0 round 1"
     assert (found.trainings[0].id, found.checks[0].id, first.id) == (
         "ba8108160c89606e",
         "4eb06af5aeb0e5fe",
-        "3e826dc5f969e072",
+        "4a78e9f2d9a15bea",
     )
 
 

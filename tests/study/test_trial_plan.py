@@ -29,7 +29,7 @@ def cells(found: Plan) -> list[list[tuple[str, tuple[str, ...], int]]]:
 @given(
     rounds=st.integers(1, 7), seeds=st.integers(1, 3), levels=st.integers(2, 4), order_seed=st.integers(-5, 5)
 )
-def test_every_cell_is_measured_once_a_round(
+def test_every_cell_is_measured_once_a_round_of_each_seed(
     tmp_path: Path, rounds: int, seeds: int, levels: int, order_seed: int
 ) -> None:
     study = loaded(
@@ -44,15 +44,19 @@ def test_every_cell_is_measured_once_a_round(
         for condition in study.conditions
         for seed in range(seeds)
     }
-    assert [Counter(trials) for trials in cells(found)] == [Counter(everything)] * rounds
-    assert [{t.round for t in trials} for trials in found.rounds] == [{n} for n in range(1, rounds + 1)]
+    assert [Counter(trials) for trials in cells(found)] == [
+        Counter(cell for cell in everything if cell[2] == seed)
+        for _ in range(rounds)
+        for seed in range(seeds)
+    ]
+    assert [{(t.round, t.seed) for t in trials} for trials in found.rounds] == [
+        {(number, seed)} for number in range(1, rounds + 1) for seed in range(seeds)
+    ]
     assert len({trial.id for trial in found.trials}) == len(found.trials)
     first = Counter(
-        (condition, seed, arm)
-        for trials in cells(found)
-        for arm, condition, seed in trials[:: len(study.arms)]
+        (condition, arm) for trials in cells(found) for arm, condition, _ in trials[:: len(study.arms)]
     )
-    turns = [first[where, seed, arm.name] for _, where, seed in everything for arm in study.arms]
+    turns = [first[condition, arm] for arm, condition, _ in everything]
     assert max(turns) - min(turns) <= 1, "each arm goes first equally often"
 
 
@@ -75,6 +79,20 @@ def test_of_two_arms_each_goes_first_in_half_of_the_rounds(tmp_path: Path) -> No
     for where in ("8", "16", "32"):
         firsts = Counter(next(arm for arm, (at,), _ in trials if at == where) for trials in cells(found))
         assert firsts == {"cache=none": 5, "cache=dynamic": 5}
+
+
+def test_eight_seeds_in_one_round_are_eight_rounds_of_a_seed_in_turn(tmp_path: Path) -> None:
+    """Each whole in itself, so that an interruption costs one seed; of two arms each goes first for half of the seeds."""
+    found = plan(loaded(tmp_path, TWO_ARMS, design("{seeds: 8, rounds: 1}")))
+    assert [{(t.seed, t.round) for t in trials} for trials in found.rounds] == [{(n, 1)} for n in range(8)]
+    for where in ("8", "16", "32"):
+        firsts = Counter(next(arm for arm, (at,), _ in trials if at == where) for trials in cells(found))
+        assert firsts == {"cache=none": 4, "cache=dynamic": 4}
+
+
+def test_more_rounds_leave_the_order_of_the_first_ones(tmp_path: Path) -> None:
+    ten, twelve = (plan(loaded(tmp_path, design(f"{{rounds: {rounds}}}"))) for rounds in (10, 12))
+    assert twelve.rounds[:10] == ten.rounds
 
 
 def test_another_order_seed_changes_the_order_and_nothing_else(tmp_path: Path) -> None:
