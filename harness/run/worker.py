@@ -24,6 +24,7 @@ from harness.run.job import Job
 from harness.study.outcome import EventWriter
 from harness.tasks.base import Context, Result
 from harness.tasks.registry import task_class
+from harness.telemetry.matmul import MatmulRoute, choose_matmul_route
 
 _PR_SET_PDEATHSIG = 1
 
@@ -36,13 +37,13 @@ def run_job(job: Job) -> None:
         started = time.perf_counter()
         try:
             with _planted(job.plant):
-                _prepare(job)
+                machine = _prepare(job)
                 result = _check(job, writer) if job.spec.purpose == "check" else _run(job, writer)
         except Exception as error:  # noqa: BLE001  a failed trial is a recorded state, whatever failed in it
             message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
             writer.failed(message, traceback.format_exc())
             return
-        notes = {**result.notes, "work_seconds": time.perf_counter() - started}
+        notes = {**result.notes, "matmul": machine.plain(), "work_seconds": time.perf_counter() - started}
         writer.finished(outputs=result.outputs, spent=result.spent, notes=notes)
 
 
@@ -72,7 +73,8 @@ def _context(job: Job) -> Context:
     return Context(seed=job.spec.seed, device=job.device, checkpoints=job.checkpoints)
 
 
-def _prepare(job: Job) -> None:
+def _prepare(job: Job) -> MatmulRoute:
+    """The machine's settings, the same for every trial."""
     if job.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = job.gpu
     import torch
@@ -82,6 +84,7 @@ def _prepare(job: Job) -> None:
             "this torch cannot use the GPU", hint="install a CUDA build of torch, or run with --device cpu"
         )
     torch.set_num_threads(job.threads)
+    return choose_matmul_route()
 
 
 @contextlib.contextmanager
