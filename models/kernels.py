@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from models.config import Architecture, MaterialisedKernel, SDPAKernel
+from models.config import Architecture, ByShapeKernel, MaterialisedKernel, SDPAKernel
 
 BACKENDS = {
     "math": SDPBackend.MATH,
@@ -87,9 +88,9 @@ class ScaledDotProduct(AttentionKernel):
 
     knows_causal = True
 
-    def __init__(self, config: Architecture, settings: SDPAKernel) -> None:
+    def __init__(self, config: Architecture, backends: Sequence[str] = ()) -> None:
         super().__init__(config)
-        self.backends = [BACKENDS[name] for name in settings.backends]
+        self.backends = [BACKENDS[name] for name in backends]
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, dropout: float) -> Tensor:
         if self.backends:
@@ -110,9 +111,56 @@ class ScaledDotProduct(AttentionKernel):
         )
 
 
+# Above so many logits a head and row, torch's kernel is faster in float32: it never holds them. Measured on a CPU.
+WRITTEN_OUT_LOGITS = 512 * 512
+
+
+class ByShape(ScaledDotProduct):
+    """Batched products and a softmax for short sequences on a CPU, torch's own kernel for all else.
+
+    On a CPU torch's backward pass takes 2 to 6 times as long at up to 256 tokens. One query, a decoding step, has no
+    backward pass and too little work for the products to pay.
+    """
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, dropout: float) -> Tensor:
+        queries, keys = q.shape[2], k.shape[2]
+        if q.device.type == "cpu" and queries > 1 and queries * keys <= WRITTEN_OUT_LOGITS:
+            return self._written_out(q, k, v, mask, dropout)
+        return super()._attend(q, k, v, mask, dropout)
+
+    def _written_out(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, dropout: float) -> Tensor:
+        batch, heads, queries, width = q.shape
+        keys, rows = k.shape[2], batch * k.shape[1]
+        # Heads that share keys are more queries of them: keys need not be copied for each.
+        q = q.reshape(rows, self.groups * queries, width)
+        k, v = k.reshape(rows, keys, width), v.reshape(rows, keys, width)
+        nothing = q.new_zeros(())
+        logits = torch.baddbmm(nothing, q, k.transpose(1, 2), beta=0.0, alpha=self.scale)
+        if mask.is_causal or mask.tensor is not None:
+            added = _additive(mask, queries, keys, like=logits)
+            logits = logits.view(batch, heads, queries, keys).add_(added).view_as(logits)
+        weights = logits.softmax(dim=-1, dtype=logits.dtype)  # (B · K, G · T, S)
+        weights = F.dropout(weights, dropout, training=dropout > 0.0)
+        return torch.bmm(weights, v).view(batch, heads, queries, width)
+
+
+def _additive(mask: AttentionMask, queries: int, keys: int, *, like: Tensor) -> Tensor:
+    """The mask (1 or B, 1 or H, T, S) as something to add to logits."""
+    if mask.tensor is None:
+        hidden = torch.full((queries, keys), -torch.inf, dtype=like.dtype, device=like.device)
+        return hidden.triu(1)
+    if mask.tensor.dtype == torch.bool:
+        # The least finite value, not -inf: a query that sees nothing must not become NaN.
+        open_everywhere = torch.zeros(mask.tensor.shape, dtype=like.dtype, device=like.device)
+        return open_everywhere.masked_fill_(~mask.tensor, torch.finfo(like.dtype).min)
+    return mask.tensor
+
+
 def build_kernel(config: Architecture) -> AttentionKernel:
     match config.attention.kernel:
         case MaterialisedKernel():
             return Materialised(config)
-        case SDPAKernel() as settings:
-            return ScaledDotProduct(config, settings)
+        case SDPAKernel(backends=backends):
+            return ScaledDotProduct(config, backends)
+        case ByShapeKernel():
+            return ByShape(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.config.attention import (
     AttentionConfig,
+    ByShapeKernel,
     Kernel,
     MaterialisedKernel,
     QKVProjection,
@@ -92,6 +93,7 @@ __all__ = [
     "AttentionCheckpointing",
     "AttentionConfig",
     "BlockCheckpointing",
+    "ByShapeKernel",
     "CacheKind",
     "Checkpointing",
     "ChunkedLogits",

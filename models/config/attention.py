@@ -23,7 +23,13 @@ class SDPAKernel(Frozen):
     backends: tuple[Literal["math", "flash", "efficient", "cudnn"], ...] = ()
 
 
-Kernel = Annotated[MaterialisedKernel | SDPAKernel, Field(discriminator="kind")]
+class ByShapeKernel(Frozen):
+    """Written out for short sequences on a CPU, else sdpa: whichever was measured to be faster at the shape."""
+
+    kind: Literal["by-shape"] = "by-shape"
+
+
+Kernel = Annotated[MaterialisedKernel | SDPAKernel | ByShapeKernel, Field(discriminator="kind")]
 
 # Three products; one product whose parts are views; or one whose parts are copied into memory of their own.
 QKVProjection = Literal["separate", "fused", "fused-copied"]
@@ -45,7 +51,7 @@ class AttentionConfig(Frozen):
     out_bias: bool = True
     scale: PositiveFloat | None = None
     qk_norm: QKNorm | None = None
-    kernel: Kernel = SDPAKernel()
+    kernel: Kernel = ByShapeKernel()
     windows: Annotated[tuple[Count | None, ...], Field(min_length=1)] = (None,)
     clamp: PositiveFloat | None = None
     soft_cap: PositiveFloat | None = None
@@ -56,6 +62,6 @@ class AttentionConfig(Frozen):
         bounded = [name for name in ("clamp", "soft_cap") if getattr(self, name) is not None]
         if bounded and not isinstance(self.kernel, MaterialisedKernel):
             raise ValueError(
-                f"{bounded[0]} bounds logits that sdpa never shows; set kernel: {{kind: materialised}}"
+                f"{bounded[0]} bounds logits that {self.kernel.kind} never shows; set kernel: {{kind: materialised}}"
             )
         return self

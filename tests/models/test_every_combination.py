@@ -62,6 +62,7 @@ ATTENTIONS = st.fixed_dictionaries(
     }
 )
 KERNELS = one_of(
+    {"kernel": {"kind": "by-shape"}},
     {"kernel": {"kind": "sdpa"}},
     {"kernel": {"kind": "sdpa", "backends": ["math"]}},
     {"kernel": {"kind": "materialised"}, "clamp": 4.0},
@@ -115,7 +116,7 @@ REASONS = (
     "rotary positions turn pairs",
     "norm_placement post",
     "cannot be the output",
-    "sdpa never shows",
+    "never shows",
 )
 
 

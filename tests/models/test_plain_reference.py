@@ -54,6 +54,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "windows, written out": {"attention": {"windows": [3, 1, None], "kernel": MATERIALISED}},
     "capped": {"attention": {"kernel": MATERIALISED, "soft_cap": 0.7}, "output": {"soft_cap": 1.5}},
     "clamped": {"attention": {"kernel": MATERIALISED, "clamp": 0.3}},
+    "sdpa": {"attention": {"kernel": {"kind": "sdpa"}, "n_kv_heads": 2}},
     "math": {"attention": {"kernel": {"kind": "sdpa", "backends": ["math"]}}},
     "untied, biased, scaled": {"tie_embeddings": False, "output": {"bias": True, "scale": "inverse-sqrt-width"}},
     "word vectors": {"embedding": {"kind": "pretrained", "width": 5}, "tie_embeddings": False,

@@ -49,9 +49,9 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
     first = found.rounds[0][0]
     assert first.title == "generate cache=static new_tokens=64 seed 0 round 1"
     assert (found.trainings[0].id, found.checks[0].id, first.id) == (
-        "ba8108160c89606e",
-        "4eb06af5aeb0e5fe",
-        "4a78e9f2d9a15bea",
+        "208d53ac5fd1d55e",
+        "a900682d3c4a491d",
+        "2c4a896f74146130",
     )
 
 
