@@ -1,0 +1,20 @@
+"""Studies of a baseline against itself: whatever they find is a false alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.study.load import LoadedStudy, load_study
+
+_STUDIES = Path(__file__).with_name("studies")
+GENERATION, TRAINING = _STUDIES / "generation.yaml", _STUDIES / "training.yaml"
+
+
+def against_itself(study: Path, settings: Sequence[str] = ()) -> LoadedStudy:
+    """The study with every arm set as its baseline; a study file cannot say this, as it would answer nothing."""
+    loaded = load_study(study, settings=settings)
+    baseline = loaded.baseline.name
+    same = {(arm, condition): loaded.tasks[baseline, condition] for arm, condition in loaded.tasks}
+    return replace(loaded, tasks=same)
