@@ -41,15 +41,15 @@ class Power:
     found: int
     least_found: int
     at_margin: int
-    equivalent: int
-    most_equivalent: int
+    equivalent_at_margin: int
+    most_equivalent_at_margin: int
     margin: float
-    rounds: int
+    rounds_with_power: int
     source: str
 
     @property
     def within(self) -> bool:
-        return self.found >= self.least_found and self.equivalent <= self.most_equivalent
+        return self.found >= self.least_found and self.equivalent_at_margin <= self.most_equivalent_at_margin
 
 
 def expected(studies: int) -> tuple[int, int]:
@@ -91,9 +91,9 @@ def power(residuals: Residuals, *, at_margin: int, planted: int, processes: int 
         found=sum(one.detected for one in found),
         least_found=math.ceil(LEAST_FOUND * planted),
         at_margin=at_margin,
-        equivalent=sum(one.equivalent for one in same),
-        most_equivalent=expected(at_margin)[1],
+        equivalent_at_margin=sum(one.equivalent for one in same),
+        most_equivalent_at_margin=expected(at_margin)[1],
         margin=MARGIN,
-        rounds=rounds,
+        rounds_with_power=rounds,
         source=residuals.source,
     )

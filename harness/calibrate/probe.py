@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -74,9 +75,7 @@ def _least_seconds(work: Callable[[], object], device: str, patience: float) -> 
 
 def _timer() -> tuple[float, float]:
     readings = [time.perf_counter_ns() for _ in range(100_000)]
-    steps = [
-        later - earlier for earlier, later in zip(readings, readings[1:], strict=False) if later > earlier
-    ]
+    steps = [later - earlier for earlier, later in itertools.pairwise(readings) if later > earlier]
     return float(min(steps)), (readings[-1] - readings[0]) / (len(readings) - 1)
 
 

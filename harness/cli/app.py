@@ -185,6 +185,39 @@ def plan(
     show_plan(experiment, Output(json=json, quiet=quiet, verbose=verbose))
 
 
+@app.command()
+@command
+def calibrate(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="A rougher calibration in half the time.")] = False,
+    aa: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Instead: N simulated studies of a baseline against itself."),
+    ] = None,
+    power: Annotated[
+        bool, typer.Option("--power", help="Instead: simulated studies whose effect is known.")
+    ] = False,
+    real: Annotated[
+        int | None, typer.Option(metavar="N", help="Instead: N real comparisons of a trial with itself.")
+    ] = None,
+    results: Results = RESULTS,
+    store: Store = None,
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Measure this machine, or how often the analysis is wrong on this machine's noise."""
+    from harness.cli.calibrate import Experiments, calibrate_machine, examine_harness
+
+    shown, place = Output(json=json, quiet=quiet, verbose=verbose), _place(results, store)
+    asked = Experiments(aa=aa, power=power, real=real)
+    if asked.any:
+        examine_harness(asked, place, shown, device=device)
+    else:
+        calibrate_machine(place, shown, device=device, quick=quick)
+
+
 @app.command("list")
 @command
 def list_studies(

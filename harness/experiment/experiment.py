@@ -104,8 +104,7 @@ def load(
     `invariant/mutant`, that is put into the workers on purpose.
     """
     path = find_study(str(study))
-    here = _environment()
-    gpu = _gpu(device, here)
+    here, gpu = this_machine(device)
     if scale is None:
         scale = GPU_SCALE if gpu is not None and GPU_SCALE in scales(path) else BODY_SCALE
     loaded = load_study(path, scale, settings)
@@ -224,6 +223,12 @@ class Experiment:
             plant=self._plant,
             fresh=fresh,
         )
+
+
+def this_machine(device: str) -> tuple[Environment, str | None]:
+    """The environment, and the UUID of the GPU that `device` (auto, cpu or a UUID) stands for. Raises InputError."""
+    here = _environment()
+    return here, _gpu(device, here)
 
 
 def _environment() -> Environment:

@@ -35,9 +35,14 @@ def identity(loaded: LoadedStudy, setting: Setting) -> Identity:
         ),
         scale=loaded.scale,
         code_digest=setting.code,
-        environment_digest=digest({"environment": setting.environment.digest, "gpu": setting.gpu}),
+        environment_digest=environment_digest(setting.environment, setting.gpu),
         plant=setting.plant,
     )
+
+
+def environment_digest(environment: Environment, gpu: str | None) -> str:
+    """What makes timings comparable: the machine with its software, and the GPU that was chosen."""
+    return digest({"environment": environment.digest, "gpu": gpu})
 
 
 def _task_digests(loaded: LoadedStudy) -> list[str]:

@@ -12,6 +12,7 @@ from harness.store.engine import reading
 from harness.store.rows import (
     COUNTED,
     Artifact,
+    CalibrationRow,
     CheckRow,
     Identity,
     PlannedTrial,
@@ -25,6 +26,7 @@ from harness.store.rows import (
 from harness.store.tables import (
     artifacts,
     attempts,
+    calibrations,
     checks,
     environments,
     runs,
@@ -150,6 +152,15 @@ class Reader:
         """The last judgement of the run's claims, in the order in which it was recorded; empty before the first."""
         query = select(*_JUDGED).where(verdicts.c.run_id == run.id).order_by(verdicts.c.place)
         return [VerdictRow(**row) for row in self._all(query)]
+
+    def calibration(self, environment_digest: str, *, before: str | None = None) -> CalibrationRow | None:
+        """The newest of an environment, or the newest that was made before a time (as `made_at` writes it)."""
+        columns = [column for column in calibrations.columns if column.name != "id"]
+        query = select(*columns).where(calibrations.c.environment_digest == environment_digest)
+        if before is not None:
+            query = query.where(calibrations.c.made_at < before)
+        rows = self._all(query.order_by(calibrations.c.made_at.desc(), calibrations.c.id.desc()).limit(1))
+        return CalibrationRow(**rows[0]) if rows else None
 
     def _newest_run(self, query: Select[Any]) -> Run | None:
         rows = self._all(query.limit(1))

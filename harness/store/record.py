@@ -14,8 +14,8 @@ from harness.errors import HarnessError
 from harness.store.engine import writing
 from harness.store.migrate import take_turns
 from harness.store.read import Reader
-from harness.store.rows import Artifact, AttemptState, Run, Session, VerdictRow, now
-from harness.store.tables import artifacts, attempts, checks, samples, trials, verdicts
+from harness.store.rows import Artifact, AttemptState, CalibrationRow, Run, Session, VerdictRow, now
+from harness.store.tables import artifacts, attempts, calibrations, checks, samples, trials, verdicts
 from harness.store.tables import telemetry as telemetry_table
 
 if TYPE_CHECKING:
@@ -124,6 +124,11 @@ class Recorder(Reader):
             take_turns(connection)
             connection.execute(artifacts.delete().where(same))
             connection.execute(insert(artifacts).values(asdict(artifact)))
+
+    def record_calibration(self, row: CalibrationRow) -> None:
+        """Keeps what an environment was measured to be, beside what was measured before."""
+        with writing(self._engine) as connection:
+            connection.execute(insert(calibrations).values(asdict(row)))
 
     def record_verdicts(self, run: Run, rows: Iterable[VerdictRow]) -> None:
         """Replaces all verdicts of the run by these. Raises HarnessError, and leaves the old ones, if a claim comes twice."""

@@ -230,3 +230,13 @@ class VerdictRow:
     code_digest: str
     basis: dict[str, Any] | None = None
     computed_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationRow:
+    """What an environment was measured to be; `facts` is a harness.telemetry.calibration.Calibration as plain data."""
+
+    environment_digest: str
+    facts: dict[str, Any]
+    code_digest: str
+    made_at: str = field(default_factory=now)

@@ -194,6 +194,17 @@ telemetry = Table(
     Column("gpu_throttling", Json),
 )
 
+# Ceilings and scatter of an environment, whose digest is that of runs; the newest counts, older ones stay.
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("environment_digest", Text, nullable=False, index=True),
+    Column("made_at", Text, nullable=False),
+    Column("code_digest", Text, nullable=False),
+    Column("facts", Json, nullable=False),
+)
+
 # Files that results made: a checkpoint was made by an attempt, a report of a run.
 artifacts = Table(
     "artifacts",

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, func, select
 from sqlalchemy.exc import IntegrityError
 
 from harness.errors import HarnessError, StoreError
-from harness.store.rows import Artifact, Run, Session, VerdictRow
+from harness.store.rows import Artifact, CalibrationRow, Run, Session, VerdictRow
 from harness.store.store import Store, open_store
 from harness.store.tables import environments, runs, studies
 from harness.study.trial import TrialSpec
@@ -176,3 +176,13 @@ def test_two_verdicts_on_one_claim_are_refused_and_the_old_ones_stay(store: Stor
     with pytest.raises(HarnessError, match="2 verdicts on 'same'"):
         store.record_verdicts(run, [verdict("speed"), verdict("same"), verdict("same", n=3)])
     assert store.verdicts(run) == old
+
+
+def test_the_newest_calibration_of_an_environment_counts_and_older_ones_stay(store: Store) -> None:
+    for day, value in (("2026-01-02", 2.0), ("2026-01-01", 1.0)):
+        made = CalibrationRow(environment_digest="e", facts={"x": value}, code_digest="c", made_at=day)
+        store.record_calibration(made)
+    assert store.calibration("other") is None
+    newest, earlier = store.calibration("e"), store.calibration("e", before="2026-01-02")
+    assert (newest and newest.facts, earlier and earlier.facts) == ({"x": 2.0}, {"x": 1.0})
+    assert store.calibration("e", before="2026-01-01") is None

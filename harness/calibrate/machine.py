@@ -1,0 +1,106 @@
+"""Calibrating the machine: its ceilings from a process of its own, and how far apart equal trials are, from real runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.analysis.results import Contrast
+from harness.calibrate.against_itself import STUDIES, against_itself
+from harness.errors import HarnessError
+from harness.experiment import Experiment, Place, Watch
+from harness.experiment.experiment import this_machine
+from harness.metrics import METRICS
+from harness.run.backends.local import WORKER_VARIABLES
+from harness.run.lease import machine_lease
+from harness.run.identity import environment_digest
+from harness.run.runner import worker_threads
+from harness.store.rows import CalibrationRow
+from harness.store.store import open_store
+from harness.telemetry.calibration import Calibration, Limits, Scatter
+from harness.telemetry.code import code_digest
+
+LEAST_ROUNDS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """`seconds` for the ceilings, `rounds` for each of the two studies that measure scatter."""
+
+    seconds: float
+    rounds: int
+
+
+FULL, QUICK = Effort(seconds=12, rounds=10), Effort(seconds=3, rounds=LEAST_ROUNDS)
+
+
+def calibrate(place: Place, *, device: str, quick: bool, watch: Watch) -> CalibrationRow:
+    """Measure this machine and keep what was found in the store; the runs that measured its scatter are there too."""
+    here, gpu = this_machine(device)
+    effort = QUICK if quick else FULL
+    place.check_writable()
+    watch.note(f"measuring ceilings for about {effort.seconds:.0f} seconds")
+    with machine_lease(watch.note):
+        limits = measured_limits(gpu, effort.seconds)
+    scatter = tuple(
+        one
+        for study in STUDIES
+        for one in _scatter(
+            Experiment(
+                against_itself(study, [f"design.rounds={effort.rounds}"]),
+                here,
+                place=place,
+                gpu=gpu,
+                plant=None,
+            ),
+            watch,
+        )
+    )
+    found = Calibration(limits=limits, scatter=scatter, quick=quick)
+    row = CalibrationRow(
+        environment_digest=environment_digest(here, gpu), facts=found.plain(), code_digest=code_digest()
+    )
+    with open_store(place.location) as store:
+        store.record_calibration(row)
+    return row
+
+
+def measured_limits(gpu: str | None, seconds: float) -> Limits:
+    """Ceilings for as many threads as trials get, or on the GPU."""
+    variables = {**WORKER_VARIABLES, **os.environ, **({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {})}
+    device = "cuda:0" if gpu else "cpu"
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "harness.calibrate.probe", str(worker_threads()), device, str(seconds)],
+        env=variables, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise HarnessError(f"the machine's ceilings cannot be measured: {last}")
+    return Limits.read(json.loads(done.stdout))
+
+
+def _scatter(experiment: Experiment, watch: Watch) -> Iterator[Scatter]:
+    """Each metric of cost, as its arms that are the same differ within rounds."""
+    experiment.run(fresh=True, watch=watch)
+    with experiment.opened() as (_, run):
+        made_by = run.id
+    for contrast in experiment.analysis().contrasts:
+        record = METRICS[contrast.metric]
+        if record.family not in ("time", "memory"):
+            continue
+        if contrast.verdict == "invalid":
+            raise HarnessError(f"run {made_by} measured no scatter of {record.label}: {contrast.reason}")
+        yield Scatter(
+            metric=record.name, family=record.family, sigma=_sigma(contrast), rounds=contrast.n, run=made_by
+        )
+
+
+def _sigma(contrast: Contrast) -> float:
+    """0 for what repeats exactly, which has no ratios."""
+    logs = [log for _, log in contrast.log_ratios]
+    return statistics.stdev(logs) if len(logs) > 1 else 0.0

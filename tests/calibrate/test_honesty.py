@@ -1,0 +1,75 @@
+"""False alarms, false equivalences and power of the whole analysis, and that the experiments would notice a wrong one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+import harness.analysis.contrasts
+from harness.calibrate.honesty import MARGIN, FalseAlarms, expected, false_alarms, power
+from harness.calibrate.residuals import Residuals, shipped_residuals
+from harness.calibrate.simulate import Simulation, simulate
+from harness.statistics import Interval, PairedEstimate, Pairs, paired_estimate
+
+
+@pytest.mark.parametrize(("studies", "bounds"), [(1000, (33, 69)), (200, (3, 19)), (1, (0, 1))])
+def test_bounds_are_those_of_a_test_of_five_percent(studies: int, bounds: tuple[int, int]) -> None:
+    assert expected(studies) == bounds
+
+
+def test_a_baseline_against_itself_on_a_drifting_machine() -> None:
+    found = false_alarms(shipped_residuals(), 200)
+    assert found.within, found
+    assert found.source.startswith("shipped")
+
+
+def test_an_effect_of_the_margin_is_not_equivalent_and_twice_the_margin_is_found() -> None:
+    found = power(shipped_residuals(), at_margin=60, planted=20)
+    assert found.within, found
+    assert found.rounds_with_power == math.ceil(
+        9 * shipped_residuals().scatter() ** 2 / math.log1p(MARGIN) ** 2
+    )
+
+
+def test_a_count_out_of_bounds_on_either_side_is_wrong() -> None:
+    found = FalseAlarms(
+        studies=1000, excluding_zero=33, equivalent=0, rounds=10, bounds=expected(1000), source=""
+    )
+    assert [replace(found, excluding_zero=count).within for count in (32, 33, 69, 70)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_intervals_that_are_too_narrow_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def narrow(pairs: Pairs) -> PairedEstimate:
+        found = paired_estimate(pairs)
+        half = (found.ci95.high - found.ci95.low) / 5
+        return replace(found, ci95=Interval(found.estimate - half, found.estimate + half, 0.95))
+
+    monkeypatch.setattr(harness.analysis.contrasts, "paired_estimate", narrow)
+    found = false_alarms(shipped_residuals(), 200)
+    assert found.excluding_zero > found.bounds[1]
+
+
+def test_a_wider_margin_of_equivalence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness.analysis.contrasts, "margin_of", lambda *_: 2 * MARGIN)
+    assert not power(shipped_residuals(), at_margin=60, planted=2).within
+
+
+def test_without_noise_every_verdict_is_right() -> None:
+    quiet = Residuals(source="", rounds=(((0.0,), (0.0,)),))
+    same = simulate(Simulation(residuals=quiet, rounds=10), 10, processes=1)
+    assert sum(found.detected for found in same) == 0
+    planted = simulate(Simulation(residuals=quiet, rounds=10, effect=math.log(2)), 10, processes=1)
+    assert all(found.detected and found.excludes_zero and not found.equivalent for found in planted)
+
+
+def test_studies_are_the_same_however_many_processes_share_them() -> None:
+    simulation = Simulation(residuals=shipped_residuals(), rounds=10, effect=0.05)
+    alone = simulate(simulation, 6, processes=1)
+    assert sorted(map(str, simulate(simulation, 6, processes=2))) == sorted(map(str, alone))
