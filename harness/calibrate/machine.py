@@ -17,8 +17,8 @@ from harness.experiment import Experiment, Place, Watch
 from harness.experiment.experiment import this_machine
 from harness.metrics import METRICS
 from harness.run.backends.local import WORKER_VARIABLES
-from harness.run.lease import machine_lease
 from harness.run.identity import environment_digest
+from harness.run.lease import machine_lease
 from harness.run.runner import worker_threads
 from harness.store.rows import CalibrationRow
 from harness.store.store import open_store

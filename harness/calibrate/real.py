@@ -28,7 +28,8 @@ def real_false_alarms(studies: int, place: Place, *, device: str, watch: Watch) 
     a trial. Every raw sample stays in the store. One that does not count is an interval that excludes zero.
     """
     here, gpu = this_machine(device)
-    excluding, equivalent, runs = 0, 0, []
+    excluding, equivalent = 0, 0
+    runs: list[str] = []
     while studies > len(runs) * CONDITIONS:
         lengths = list(
             range(_FEWEST_TOKENS, _FEWEST_TOKENS + min(CONDITIONS, studies - len(runs) * CONDITIONS))

@@ -61,7 +61,8 @@ def stored_residuals(store: Store, machine: str) -> Residuals | None:
         for run in reversed(store.runs())
         if run.plant is None and run.environment.get("machine") == machine
     ]
-    used, rounds = [], []
+    used: list[Run] = []
+    rounds: list[tuple[Trial, ...]] = []
     for run in wanted:
         found = tuple(_rounds(store, run))
         if len(found) >= MINIMUM_ROUNDS:

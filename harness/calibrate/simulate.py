@@ -54,7 +54,8 @@ class Simulation:
         loaded = _reordered(_study(self.rounds), number)
         effect = -self.effect if number % 2 else self.effect
         drift = chance.uniform(-LARGEST_DRIFT, LARGEST_DRIFT)
-        rows, samples = [], []
+        rows: list[TrialRow] = []
+        samples: list[tuple[int, str, int, float]] = []
         order = plan(loaded).rounds
         trials = sum(map(len, order))
         for round_trials in order:
