@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from models.config import CacheKind
+from models.config import CacheKind, ModelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.optim import Optimizer
 
     from models.transformer import Transformer
 
@@ -27,3 +29,18 @@ class DecodingSubject(Subject):
 
     new_tokens: int
     cache: CacheKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSubject(Subject):
+    """An arm that trains: a model in its first state can be built again and again, and so can its optimizer.
+
+    `batches` are pairs of inputs and targets, each (B, T); `loss_of` is the arm's way to the mean loss a target token.
+    """
+
+    config: ModelConfig
+    build: Callable[[ModelConfig], Transformer]
+    batches: Sequence[tuple[Tensor, Tensor]]
+    loss_of: Callable[[Transformer, Tensor, Tensor], Tensor]
+    optimizer: Callable[[Transformer], Optimizer]
+    clip: float | None

@@ -254,6 +254,26 @@ def new(
 
 @app.command()
 @command
+def invariants(
+    *,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="This invariant alone; repeatable.")
+    ] = None,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Plant every bug too, and see that its invariant finds it.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check every invariant on tiny models; 5 where one fails or a planted bug survives."""
+    from harness.cli.invariants import show_invariants
+
+    show_invariants(only, Output(json=json, quiet=quiet, verbose=verbose), mutants=mutants)
+
+
+@app.command()
+@command
 def schema() -> None:
     """Print the JSON schema of studies, for editors that complete and check YAML."""
     from harness.study.json_schema import study_schema

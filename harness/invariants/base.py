@@ -105,7 +105,7 @@ def tolerance_of(dtype: torch.dtype, tolerances: Mapping[str, float] = TOLERANCE
     if name not in tolerances:
         raise InputError(
             f"invariants have no tolerance for {name}",
-            hint="run the study in " + " or ".join(sorted(tolerances)),
+            hint="run the study in " + ", ".join(sorted(tolerances)),
         )
     return name, tolerances[name]
 

@@ -11,12 +11,27 @@ from harness.invariants.base import Invariant
 from harness.invariants.beam_greedy import BeamGreedy
 from harness.invariants.cache_bytes import CacheBytes
 from harness.invariants.cache_parity import CacheParity
+from harness.invariants.causality import Causality
+from harness.invariants.checkpointing_parity import CheckpointingParity
+from harness.invariants.loss_closed_form import LossClosedForm
+from harness.invariants.padding_parity import PaddingParity
 from harness.invariants.speculative_target import SpeculativeTarget
+from harness.invariants.tied_embeddings import TiedEmbeddings
 
 INVARIANTS: Mapping[str, Invariant[Any]] = MappingProxyType(
     {
         invariant.name: invariant
-        for invariant in (CacheParity(), CacheBytes(), BeamGreedy(), SpeculativeTarget())
+        for invariant in (
+            CacheParity(),
+            CacheBytes(),
+            PaddingParity(),
+            Causality(),
+            BeamGreedy(),
+            SpeculativeTarget(),
+            LossClosedForm(),
+            TiedEmbeddings(),
+            CheckpointingParity(),
+        )
     }
 )
 

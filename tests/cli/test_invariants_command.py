@@ -1,0 +1,100 @@
+"""`harness invariants`: what it prints, its JSON, its exit code, and that what is planted stays where it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.app import app
+from harness.cli.console import Output
+from harness.cli.invariants import show_invariants
+from harness.errors import InvalidError
+from harness.invariants.base import Check
+from harness.invariants.causality import Causality
+from harness.invariants.matrix import Examined, Kill, Matrix, plant
+
+ONLY = ("invariants", "--only", "causality", "--only", "loss-closed-form")
+
+
+def test_a_line_an_invariant_and_a_line_a_bug() -> None:
+    done = CliRunner().invoke(app, [*ONLY, "--mutants"])
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert done.exit_code == 0
+    assert [line[:2] for line in lines[1:3]] == [["causality", "pass"], ["loss-closed-form", "pass"]]
+    bugs = {line[0]: line[1] for line in lines[4:]}
+    assert set(bugs.values()) == {"killed"}
+    assert set(bugs) >= {"causality/causal-flag-lost", "loss-closed-form/ignored-counted"}
+
+
+def test_the_kill_matrix_as_json() -> None:
+    done = CliRunner().invoke(app, [*ONLY, "--mutants", "--json"])
+    answer = json.loads(done.stdout)
+    assert (answer["mutants"], answer["killed"], answer["survivors"]) == (7, 7, [])
+    assert [each["invariant"] for each in answer["invariants"]] == ["causality", "loss-closed-form"]
+    assert all(each["holds"] and each["compared"] for each in answer["invariants"])
+    assert answer["kills"][0]["found"] == {
+        "any": "learned, materialised: tokens after position 0 changed in float64"
+    }
+
+
+def test_an_unknown_name_is_bad_input() -> None:
+    done = CliRunner().invoke(app, ["invariants", "--only", "causalty"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "did you mean 'causality'?" in done.stderr
+
+
+def test_a_bug_that_no_check_finds_is_a_survivor() -> None:
+    """The bug does nothing: whatever is planted must show, or the invariant tests nothing."""
+
+    @contextmanager
+    def nothing() -> Iterator[None]:
+        yield
+
+    mutants = Causality.mutants
+    try:
+        Causality.mutants = (type(mutants[0])(name="harmless", summary="does nothing", plant=nothing),)
+        kill = plant("causality", "harmless")
+    finally:
+        Causality.mutants = mutants
+    assert (kill.killed, kill.found) == (False, {"any": None})
+
+
+def broken(**kills: bool) -> Matrix:
+    check = Check(
+        case="a case",
+        precision="float64",
+        passed=False,
+        deviation=1.0,
+        tolerance=1e-10,
+        compared=3,
+        skipped=0,
+    )
+    examined = Examined(
+        invariant="causality", checks=2, failed=1, compared=6, skipped=0, worst=check, seconds=0.1
+    )
+    found = (
+        Kill(invariant="causality", mutant=name, found={"any": "a case" if killed else None}, seconds=0.1)
+        for name, killed in kills.items()
+    )
+    return Matrix(examined=(examined,), kills=tuple(found))
+
+
+def test_what_fails_and_what_survives_is_named() -> None:
+    matrix = broken(one=True, other=False)
+    assert (matrix.broken, matrix.survivors) == (["causality"], ["causality/other"])
+
+
+def test_a_failure_ends_in_five(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    names = {"causal-flag-lost": False}
+    monkeypatch.setattr("harness.invariants.matrix.kill_matrix", lambda *_, **__: broken(**names))
+    with pytest.raises(
+        InvalidError, match="1 of 1 invariants fail: causality; 1 of 1 planted bugs survive: causality/causal"
+    ):
+        show_invariants(None, Output(), mutants=True)
+    assert "FAIL (1 of 2 checks)" in (shown := capsys.readouterr().out)
+    assert "SURVIVED" in shown
+    assert InvalidError.exit_code == 5

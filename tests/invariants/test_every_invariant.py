@@ -1,0 +1,84 @@
+"""Every invariant holds, and every planted bug is found at every level that it concerns, and at no other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+
+from harness.errors import InputError
+from harness.invariants.base import BITWISE, CURVES, TOLERANCES, Invariant, Mutant, replaced, tolerance_of
+from harness.invariants.registry import INVARIANTS, find_invariant
+from models import loss
+
+LEVELS = [
+    pytest.param(invariant, level, id=f"{name}-{level}")
+    for name, invariant in INVARIANTS.items()
+    for level in invariant.levels
+]
+KILLS = [
+    pytest.param(invariant, mutant, level, id=f"{name}-{mutant.name}-{level}")
+    for name, invariant in INVARIANTS.items()
+    for mutant in invariant.mutants
+    for level in invariant.levels
+]
+
+
+@pytest.mark.parametrize(("invariant", "level"), LEVELS)
+def test_it_holds_on_tiny_models_in_both_precisions(invariant: Invariant[Any], level: str) -> None:
+    checks = list(invariant.check(level))
+    assert {check.precision for check in checks} == {"float64", "float32"}
+    assert [check for check in checks if not check.passed] == []
+    assert all(check.compared > 0 for check in checks)
+
+
+@pytest.mark.parametrize(("invariant", "mutant", "level"), KILLS)
+def test_a_planted_bug_is_found_at_the_levels_it_concerns_and_leaves_no_trace(
+    invariant: Invariant[Any], mutant: Mutant, level: str
+) -> None:
+    with mutant.plant():
+        found = any(not check.passed for check in invariant.check(level))
+    assert found == (level in mutant.levels)
+    assert next(iter(invariant.check(level))).passed
+
+
+def test_every_invariant_has_bugs_of_its_own_at_levels_that_exist() -> None:
+    for invariant in INVARIANTS.values():
+        assert invariant.mutants
+        assert len({mutant.name for mutant in invariant.mutants}) == len(invariant.mutants)
+        for mutant in invariant.mutants:
+            assert mutant.levels
+            assert set(mutant.levels) <= set(invariant.levels)
+
+
+def test_unknown_names_are_refused_with_a_suggestion() -> None:
+    assert find_invariant("cache-parity") is INVARIANTS["cache-parity"]
+    with pytest.raises(InputError, match=r"'causalty'; did you mean 'causality'\?"):
+        find_invariant("causalty")
+    with pytest.raises(InputError, match=r"cache-bytes has no level 'statik'; did you mean 'static'\?"):
+        INVARIANTS["cache-bytes"].check("statik")
+
+
+def test_a_precision_without_a_tolerance_is_refused() -> None:
+    with pytest.raises(InputError, match=r"no tolerance for complex64; run the study in bfloat16, float16"):
+        tolerance_of(torch.complex64)
+    assert set(BITWISE) == set(CURVES) == set(TOLERANCES)
+
+
+def test_listing_invariants_does_without_torch() -> None:
+    code = "import sys, harness.invariants.registry; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_function_is_replaced_wherever_it_was_imported_and_put_back() -> None:
+    from harness.invariants import padding_parity_cases
+
+    original = loss.cross_entropy
+    with replaced(original, max):
+        assert loss.cross_entropy is max
+        assert padding_parity_cases.cross_entropy is max  # type: ignore[attr-defined]
+    assert loss.cross_entropy is original
+    assert padding_parity_cases.cross_entropy is original  # type: ignore[attr-defined]
