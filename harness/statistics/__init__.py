@@ -1,5 +1,7 @@
 """Pure statistics: paired estimates with exact intervals, corrections, the size of a design, trend and drift."""
 
+from harness.statistics.bootstrap import Bootstrapped, bootstrap, bootstrap_over_seeds, paired_bootstrap
+from harness.statistics.corpus import SentenceStatistics, ratio_of_sums
 from harness.statistics.design import (
     MINIMUM_ROUNDS,
     holm,
@@ -21,6 +23,7 @@ from harness.statistics.paired import (
     t_interval,
 )
 from harness.statistics.pareto import Pareto, pareto
+from harness.statistics.randomisation import Randomisation, approximate_randomisation
 from harness.statistics.sensitivity import Ranking, Rival, most_sensitive, worst_rise
 from harness.statistics.sequential import enough
 from harness.statistics.signed_rank import Interval, conditional_p, smallest_reachable_p
@@ -29,16 +32,22 @@ from harness.statistics.target import time_to_target
 
 __all__ = [
     "MINIMUM_ROUNDS",
+    "Bootstrapped",
     "Drift",
     "Interval",
     "McNemar",
     "PairedEstimate",
     "Pairs",
     "Pareto",
+    "Randomisation",
     "Ranking",
     "Rival",
+    "SentenceStatistics",
     "Step",
     "Trend",
+    "approximate_randomisation",
+    "bootstrap",
+    "bootstrap_over_seeds",
     "conditional_p",
     "differences",
     "drift",
@@ -50,8 +59,10 @@ __all__ = [
     "log_ratios",
     "mcnemar",
     "most_sensitive",
+    "paired_bootstrap",
     "paired_estimate",
     "pareto",
+    "ratio_of_sums",
     "rounds_needed",
     "sign_flip_p",
     "smallest_detectable",

@@ -1,0 +1,101 @@
+"""BLEU, chrF and TER against sacrebleu: its command line, its classes, and its scores of resampled corpora."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+
+from harness.errors import InputError
+from harness.scoring import bleu, chrf, scored, ter
+from harness.statistics import SentenceStatistics
+from tests.scoring.synthetic import Texts
+
+Scorer = Callable[[Sequence[str], Sequence[str]], SentenceStatistics]
+SCORERS: list[tuple[Scorer, Any]] = [(bleu, BLEU()), (chrf, CHRF()), (ter, TER())]
+
+
+def test_scores_and_signatures_are_those_of_the_command_line(texts: Texts, tmp_path: Path) -> None:
+    references, hypotheses = tmp_path / "references.txt", tmp_path / "hypotheses.txt"
+    references.write_text("".join(f"{line}\n" for line in texts.references), encoding="utf-8")
+    hypotheses.write_text("".join(f"{line}\n" for line in texts.good), encoding="utf-8")
+    command = [sys.executable, "-m", "sacrebleu", str(references), "-i", str(hypotheses), "-w", "9", "-m"]
+    printed = subprocess.run(
+        [*command, "bleu", "chrf", "ter"], capture_output=True, text=True, check=True
+    ).stdout
+    for ours, theirs in zip((bleu, chrf, ter), json.loads(printed), strict=True):
+        result = ours(texts.good, texts.references)
+        assert result.corpus_score == pytest.approx(theirs["score"], abs=1e-8)
+        assert result.signature == theirs["signature"]
+        assert 5 < result.corpus_score < 95
+
+
+@pytest.mark.parametrize(("ours", "theirs"), SCORERS)
+def test_resampled_corpora_score_as_sacrebleu_scores_them(texts: Texts, ours: Scorer, theirs: Any) -> None:
+    result = ours(texts.poor, texts.references)
+    drawn = np.random.default_rng(1).integers(len(texts.poor), size=(20, 30))
+    sums = result.values[drawn].sum(axis=1)
+    expected = [
+        theirs.corpus_score([texts.poor[i] for i in row], [[texts.references[i] for i in row]]).score
+        for row in drawn
+    ]
+    np.testing.assert_allclose(result.score(sums), expected, rtol=1e-12)
+    assert len(set(expected)) > 15
+
+
+@pytest.mark.parametrize(("ours", "theirs"), SCORERS)
+@pytest.mark.parametrize(
+    ("hypothesis", "reference"),
+    [
+        ("", "el perro corre por la casa"),
+        ("gato", "el perro corre por la casa"),
+        ("el", "el"),
+        ("el perro corre", "el perro corre"),
+        ("perro el por corre casa la", "el perro corre por la casa"),  # no order above 1 matches
+        ("zzz yyy xxx www vvv", "el perro corre por la casa"),
+        ("el perro corre por la casa el perro corre por la casa", "el perro corre por la casa"),
+    ],
+)
+def test_corners_of_the_formulas(hypothesis: str, reference: str, ours: Scorer, theirs: Any) -> None:
+    result = ours([hypothesis], [reference]).corpus_score
+    assert result == pytest.approx(theirs.corpus_score([hypothesis], [[reference]]).score, abs=1e-12)
+
+
+@pytest.mark.parametrize(("ours", "_"), SCORERS)
+def test_statistics_read_back_score_alike(texts: Texts, ours: Scorer, _: Any) -> None:
+    result = ours(texts.good, texts.references)
+    again = scored(result.metric, result.signature, json.loads(json.dumps(result.values.tolist())))
+    assert again.corpus_score == result.corpus_score
+    assert again.sentence_scores.tolist() == result.sentence_scores.tolist()
+
+
+@pytest.mark.parametrize(("ours", "_"), SCORERS)
+def test_bad_texts_are_refused(ours: Scorer, _: Any) -> None:
+    with pytest.raises(InputError, match="2 hypotheses for 1 references"):
+        ours(["a", "b"], ["a"])
+    with pytest.raises(InputError, match="no hypotheses"):
+        ours([], [])
+    with pytest.raises(InputError, match="no references"):
+        ours(["a"], [])
+    with pytest.raises(InputError, match="reference 2 is empty"):
+        ours(["a", "b"], ["a", " "])
+    with pytest.raises(InputError, match="hypotheses is one text"):
+        ours("ab", ["a", "b"])
+    with pytest.raises(InputError, match="hypotheses 2 is no text but NoneType"):
+        ours(["a", None], ["a", "b"])  # type: ignore[list-item]
+
+
+def test_unknown_scores_are_refused() -> None:
+    with pytest.raises(InputError, match=r"unknown score 'bleue'; did you mean 'bleu'\?"):
+        scored("bleue", "", [[1.0]])
+    with pytest.raises(ValueError, match="sentence 2 are not finite"):
+        scored("ter", "", [[1.0, 2.0], [np.nan, 1.0]])
+    with pytest.raises(ValueError, match=r"not \(0,\)"):
+        scored("ter", "", [])
