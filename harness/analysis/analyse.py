@@ -24,7 +24,7 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)
     found = contrasts(cells, invalid, named_contrasts(loaded))
-    evidence = Evidence(loaded=loaded, frames=frames, cells=cells, contrasts=found, invalid=invalid)
+    evidence = Evidence(loaded=loaded, frames=frames, cells=cells, invalid=invalid)
     claims = settle_claims(evidence)
     return Analysis(
         answer=" ".join((*_doubt(evidence), *_comparisons(loaded, found), *_counts(claims))),

@@ -71,15 +71,14 @@ class Cells:
             members.setdefault(replicate, []).append(value)
         return {replicate: _geometric_mean(values) for replicate, values in sorted(members.items())}
 
-    def log_ratios(self, record: Metric, arm: str, condition: Combination) -> dict[int, float]:
-        """Replicate → ln(arm / baseline). Raises IncomparableError where a round was not run in one session."""
-        baseline = self.loaded.baseline.name
-        sides = [self.pairs(record, name, condition) for name in (arm, baseline)]
+    def log_ratios(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
+        """Replicate → ln(arm / other). Raises IncomparableError where a round was not run in one session."""
+        sides = [self.pairs(record, name, condition) for name in (arm, other)]
         if min(min(side.values()) for side in sides) <= 0:
             raise IncomparableError(f"{record.label} of zero or less has no ratio")
         if record.paired_over == "rounds":
             sessions: dict[Trial, set[int]] = {}
-            for row in (*self._rows(record, arm, condition), *self._rows(record, baseline, condition)):
+            for row in (*self._rows(record, arm, condition), *self._rows(record, other, condition)):
                 sessions.setdefault((row.round, row.seed), set()).add(row.session)
             split = [trial for trial, seen in sessions.items() if len(seen) > 1]
             if split:

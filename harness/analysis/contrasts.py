@@ -39,7 +39,7 @@ def contrasts(cells: Cells, invalid: Mapping[str, str], named: Iterable[Named]) 
     loaded, claimed = cells.loaded, set(named)
     names = {loaded.study.primary, *cells.values["metric"], *(name for name, _, _ in claimed)}
     raw = [
-        _contrast(cells, metric(name), arm, condition, invalid.get(arm.name, ""))
+        estimated(cells, metric(name), (arm, loaded.baseline), condition, invalid.get(arm.name, ""))
         for name in sorted(names)
         if metric(name).better != "neither"
         for condition in loaded.conditions
@@ -48,19 +48,23 @@ def contrasts(cells: Cells, invalid: Mapping[str, str], named: Iterable[Named]) 
     return tuple(_decide(contrast, loaded) for contrast in _adjust(raw, claimed))
 
 
-def _contrast(
-    cells: Cells, record: Metric, arm: Combination, condition: Combination, invalid: str
+def estimated(
+    cells: Cells,
+    record: Metric,
+    arms: tuple[Combination, Combination],
+    condition: Combination,
+    invalid: str = "",
 ) -> Contrast:
+    """The first arm against the second, with its numbers: `undecided` still, or `invalid` with the reason."""
     nan = math.nan
+    arm, other = arms
     empty = Contrast(
         metric=record.name, arm=arm.name, condition=condition.names, n=0, ratio=nan, low=nan, high=nan, low90=nan, high90=nan,
         t_low=nan, t_high=nan, p=1.0, p_adjusted=1.0, margin=margin_of(cells.loaded, record), baseline_value=nan, value=nan,
         log_ratios=(), verdict="invalid", relevant=False, reason=invalid,
     )  # fmt: skip
     try:
-        sides = tuple(
-            cells.trials(record, name, condition) for name in (arm.name, cells.loaded.baseline.name)
-        )
+        sides = tuple(cells.trials(record, each.name, condition) for each in arms)
         medians = replace(
             empty,
             value=float(np.median(list(sides[0].values()))),
@@ -70,7 +74,7 @@ def _contrast(
         exploratory = cells.loaded.study.design.exploratory
         if record.family == "bytes" or (record.family == "memory" and repeated(sides) and not exploratory):
             return _counted(medians, sides)
-        pairs = cells.log_ratios(record, arm.name, condition)
+        pairs = cells.log_ratios(record, arm.name, other.name, condition)
     except IncomparableError as problem:
         return replace(empty, reason="; ".join(part for part in (invalid, str(problem)) if part))
     estimate = paired_estimate(pairs)

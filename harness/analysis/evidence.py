@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.analysis.cells import Cells
 from harness.analysis.frames import RunFrames
-from harness.analysis.results import ClaimVerdict, Contrast, Numbers
-from harness.study.arms import Combination
-from harness.study.claim import Scalar
+from harness.analysis.results import ClaimVerdict, Numbers
 from harness.study.load import LoadedStudy
-from harness.study.schema import level_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +23,7 @@ class Finding:
     n: int = 0
     sentence: str
     numbers: Numbers = field(default_factory=Numbers)
+    basis: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,6 @@ class Evidence:
     loaded: LoadedStudy
     frames: RunFrames
     cells: Cells
-    contrasts: tuple[Contrast, ...]
     invalid: Mapping[str, str]
 
     @property
@@ -50,17 +48,3 @@ class Evidence:
             f"{', '.join(names)} {'does' if len(names) == 1 else 'do'} not count: {reason}"
             for reason, names in arms.items()
         )
-
-
-def arm_of(loaded: LoadedStudy, levels: Mapping[str, Scalar]) -> Combination:
-    names = {**loaded.baseline.names, **{factor: level_name(level) for factor, level in levels.items()}}
-    return next(arm for arm in loaded.arms if arm.names == names)
-
-
-def condition_of(loaded: LoadedStudy, levels: Mapping[str, Scalar]) -> Combination:
-    """The condition with these levels; a factor that has one level need not be named."""
-    return next(
-        condition
-        for condition in loaded.conditions
-        if all(condition.names[factor] == level_name(level) for factor, level in levels.items())
-    )

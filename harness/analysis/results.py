@@ -53,7 +53,11 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class SettledClaim:
-    """A claim and what became of it. `effect`, `interval` and `claimed` are written for people; `sentence` says it in words."""
+    """A claim and what became of it. `effect`, `interval` and `claimed` are written for people; `sentence` says it in words.
+
+    `basis` is what the verdict was computed from (`harness.analysis.basis`), None where nothing was: the claim is invalid,
+    or exact.
+    """
 
     id: str
     source: str
@@ -65,6 +69,7 @@ class SettledClaim:
     n: int
     sentence: str
     numbers: Numbers = Numbers()
+    basis: dict[str, Any] | None = None
 
     def row(self) -> dict[str, Any]:
         """The claim as data."""

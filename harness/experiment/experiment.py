@@ -161,9 +161,14 @@ class Experiment:
 
         with self.opened() as (store, run):
             found = report_input(store, self.loaded, run)
-            claims, code = [claim.row() for claim in found.analysis.claims], code_digest()
+            claims = [(claim.row(), claim.basis) for claim in found.analysis.claims]
+            code = code_digest()
             store.record_verdicts(
-                run, [VerdictRow(claim=row.pop("id"), **row, code_digest=code) for row in claims]
+                run,
+                [
+                    VerdictRow(claim=row.pop("id"), **row, basis=basis, code_digest=code)
+                    for row, basis in claims
+                ],
             )
         return found
 

@@ -18,18 +18,20 @@ Level = TypeVar("Level", bound=float)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The change from one level of the condition to the next."""
+    """The change from one level of the condition to the next; `values` holds that of each round."""
 
     low: float
     high: float
     change: PairedEstimate
+    values: dict[int, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How an effect grows with a condition: the slope per doubling, and each step between adjacent levels."""
+    """How an effect grows with a condition: the slope per doubling, of each round too, and each step between adjacent levels."""
 
     slope: PairedEstimate
+    slopes: dict[int, float]
     steps: tuple[Step, ...]
 
 
@@ -56,13 +58,17 @@ def trend(rounds: Mapping[int, Mapping[Level, float]]) -> Trend:
         if not all(map(math.isfinite, values.values())):
             raise ValueError(f"a slope needs finite values, and round {key} has others")
     columns = {level: {key: values[level] for key, values in rounds.items()} for level in levels}
+    slopes = {key: _slope(values, levels) for key, values in rounds.items()}
     return Trend(
-        slope=paired_estimate({key: _slope(values, levels) for key, values in rounds.items()}),
-        steps=tuple(
-            Step(low, high, paired_estimate(differences(columns[high], columns[low])))
-            for low, high in pairwise(levels)
-        ),
+        slope=paired_estimate(slopes),
+        slopes=slopes,
+        steps=tuple(_step(low, high, columns) for low, high in pairwise(levels)),
     )
+
+
+def _step(low: Level, high: Level, columns: Mapping[Level, Pairs]) -> Step:
+    values = differences(columns[high], columns[low])
+    return Step(low, high, paired_estimate(values), values)
 
 
 def _slope(values: Mapping[Level, float], levels: list[Level]) -> float:

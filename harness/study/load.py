@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from harness.errors import InputError, Location, StudyError, did_you_mean
 from harness.study.arms import Combination, arms, conditions
-from harness.study.consistency import check_claims, check_study, check_tasks
+from harness.study.claim_rules import check_claims
+from harness.study.consistency import check_study, check_tasks
 from harness.study.document import Document, KeyPath, Located, read_document, read_text
 from harness.study.problems import shown, study_error
 from harness.study.schema import Study, level_name, level_settings

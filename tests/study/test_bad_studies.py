@@ -88,7 +88,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
     ("a factor compared and varied", "  new_tokens: [8, 16, 32]", "  cache: [none]", "12:3: factor 'cache' is both compared and varied across"),
     ("an unknown key of a claim", "ratio: 2.0", "ratio: 2.0\n    whithin: 2", "24:5: unknown key 'whithin' in claims.fast; did you mean 'within'?"),
     ("a misspelt form of a claim", "ratio: 2.0", "ratoi: 2.0", "23:5: unknown key 'ratoi' in claims.fast; did you mean 'ratio'?"),
-    ("two forms of a claim", "ratio: 2.0", "ratio: 2.0\n    holds: cache-parity", "19:5: claims.fast: a claim states exactly one of: ratio, trend, holds, formula; found ratio and holds"),
+    ("two forms of a claim", "ratio: 2.0", "ratio: 2.0\n    holds: cache-parity", "19:5: claims.fast: a claim states exactly one of: ratio, at_least, at_most, direction, no_difference, trend, reaches, diverges, most_sensitive, holds, formula; found ratio and holds"),
     ("text for a ratio", "ratio: 2.0", "ratio: fast", "23:12: claims.fast.ratio: expected a number, found 'fast'"),
     ("a claim on an unknown metric", "metric: cache_bytes,", "metric: cache_byte,", "25:66: task 'generate' produces no metric 'cache_byte'; did you mean 'cache_bytes' or 'cache_bytes_formula'?"),
     ("a claim on what is not measured", "ratio: 2.0", "ratio: 2.0\n    metric: loss", "24:13: task 'generate' produces no metric 'loss'; known: cache_bytes, cache_bytes_formula, decode_tokens_per_second, first_token_seconds, peak_rss_bytes, peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second"),
@@ -110,7 +110,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
     ("a misspelt key of a scale", "    design: {rounds: 2", "    desing: {rounds: 2", "28:5: unknown key 'desing' (at scale smoke); did you mean 'design'?"),
     ("a misspelt key in a scale", "exploratory: true", "exploratry: true", "28:25: unknown key 'exploratry' in design (at scale smoke); did you mean 'exploratory'?"),
     ("a scale that renames the study", "    across: {new_tokens: [8, 32]}", "    study: other", "29:5: a scale cannot rename its study"),
-    ("a claim that a scale invents", "    across: {new_tokens: [8, 32]}", "    claims: {fst: {ratio: 3.0}}", "29:14: missing key 'source' in claims.fst (at scale smoke); and 2 more problems"),
+    ("a claim that a scale invents", "    across: {new_tokens: [8, 32]}", "    claims: {fst: {ratio: 3.0}}", "29:14: missing key 'source' in claims.fst (at scale smoke); and 1 more problem"),
 )  # fmt: skip
 IN_RECIPE: tuple[Spoilt, ...] = (
     ("a misspelt key", "updates:", "update:", "6:1: unknown key 'update' in model.train; did you mean 'updates'?"),

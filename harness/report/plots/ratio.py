@@ -188,12 +188,13 @@ def _claims(loaded: LoadedStudy, factor: str, others: Mapping[str, str]) -> tupl
     for name, claim in loaded.study.claims.items():
         if (
             not isinstance(claim, RatioClaim)
+            or claim.against
             or (claim.metric or loaded.study.primary) != loaded.study.primary
         ):
             continue
         at = {key: level_name(level) for key, level in claim.at.items()}
         if factor in at and all(others.get(key) == level for key, level in at.items() if key != factor):
             x = numeric_factors(loaded)[factor][at[factor]]
-            low, high = claim.ratio / claim.within, claim.ratio * claim.within
+            low, high = claim.region
             marks.append(ClaimedRatio(claim=name, x=x, ratio=claim.ratio, low=low, high=high))
     return tuple(marks)
