@@ -46,7 +46,7 @@ def test_p_is_that_of_all_exchanges() -> None:
 def test_p_is_that_of_sacrebleu(close: Texts) -> None:
     metrics = {"bleu": BLEU(), "chrf": CHRF(), "ter": TER()}
     assert "SACREBLEU_SEED" not in os.environ
-    systems = [("baseline", close.good), ("arm", close.poor)]
+    systems: list[tuple[str, Sequence[str]]] = [("baseline", close.good), ("arm", close.poor)]
     _, theirs = PairedTest(systems, metrics, [close.references], n_samples=2000)()
     for score, name in ((bleu, "BLEU"), (chrf, "chrF2"), (ter, "TER")):
         reference, expected = theirs[name]
