@@ -55,9 +55,18 @@ class PackedBatches:
         return self
 
     def __next__(self) -> Batch:
-        places = range(self._position, self._position + self._batch)
-        windows = np.array([self._window(place) for place in places], dtype=np.int64)  # (B,)
+        batch = self._at(self._position)
         self._position += self._batch
+        return batch
+
+    def first(self) -> Batch:
+        """The batch at the beginning of the stream, which stays where it is."""
+        return self._at(0)
+
+    def _at(self, position: int) -> Batch:
+        windows = np.array(
+            [self._window(position + row) for row in range(self._batch)], dtype=np.int64
+        )  # (B,)
         chunk = self._tokens[windows[:, None] * self._length + np.arange(self._length + 1)]  # (B, T + 1)
         return chunk[:, :-1].astype(np.int64), chunk[:, 1:].astype(np.int64)
 

@@ -34,7 +34,12 @@ class Context:
     checkpoints: Mapping[str, str]
 
     def checkpoint(self, training: Task) -> Path:
+        """The folder of a training's model. KeyError: nobody shares it."""
         return Path(self.checkpoints[digest(training.plain())])
+
+    def shares(self, training: Task) -> bool:
+        """Whether a training's model is kept for others."""
+        return digest(training.plain()) in self.checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,49 +1,54 @@
-"""Task `train`: a language model from a recipe, and the checkpoint it leaves."""
+"""Task `train`: a model from a recipe, and the checkpoint it leaves where it is shared."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from harness.data.registry import CorpusRef
 from harness.data.tokenizer import TokenizerConfig, tokenizer_config
-from harness.errors import did_you_mean
-from harness.tasks.base import Context, Report, Result, Task
-from harness.training.optim import AdamW
-from harness.training.schedule import CosineSchedule
-from models.config import PRESETS, ChunkedLogits, LossConfig, ModelConfig
-
-# The logits of a batch are by far the largest tensors of a small model: so they never all exist.
-CHUNKED = LossConfig(logits=ChunkedLogits())
+from harness.tasks.base import Context, Report, Result
+from harness.tasks.training import TrainingTask, with_preset
+from harness.training.recorder import Divergence
+from harness.training.schedule import CosineSchedule, ScheduleConfig
 from models.cost import flops_per_token
 
+if TYPE_CHECKING:
+    from harness.training.loop import Trained
+    from models.transformer import Transformer
 
-class Train(Task):
-    """Train a decoder-only model on packed windows of `length` tokens, `batch` of them an update."""
+
+class Train(TrainingTask):
+    """Train a decoder-only model on packed windows of `length` tokens, for `updates` updates tried."""
 
     name: ClassVar[str] = "train"
     metrics: ClassVar[tuple[str, ...]] = (
         "loss",
         "validation_loss",
+        "validation_perplexity",
+        "log_z",
         "gradient_norm",
+        "clipped_gradient_norm",
+        "zero_gradients",
+        "skipped_updates",
         "learning_rate",
+        "update_seconds",
+        "data_seconds",
+        "compile_seconds",
         "training_tokens_per_second",
+        "mfu",
         "peak_rss_bytes",
     )
 
     corpus: CorpusRef
     tokenizer: TokenizerConfig
-    model: ModelConfig
-    batch: int = Field(gt=0)
-    length: int = Field(gt=0)
     updates: int = Field(gt=0)
-    optimizer: AdamW
-    schedule: CosineSchedule = CosineSchedule()
-    clip: float | None = Field(default=1.0, gt=0.0)
+    schedule: ScheduleConfig = CosineSchedule()
     evaluate_every: int = Field(default=100, gt=0)
     evaluation_tokens: int = Field(default=16384, gt=0)
+    divergence: Divergence | None = Divergence()
 
     @model_validator(mode="before")
     @classmethod
@@ -51,13 +56,7 @@ class Train(Task):
         """`model: {preset: nano}` becomes the preset's sizes with the vocabulary of the tokenizer."""
         if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
             return document
-        settings = dict(document["model"])
-        if "preset" in settings:
-            preset = settings.pop("preset")
-            if preset not in PRESETS:
-                hint = did_you_mean(str(preset), PRESETS)
-                raise ValueError(f"model has no preset {preset!r}" + (f"; {hint}" if hint else ""))
-            settings = {**PRESETS[preset], **settings}
+        settings = with_preset(document["model"])
         if "vocab_size" not in settings and "tokenizer" in document:
             settings["vocab_size"] = tokenizer_config(document["tokenizer"]).vocab_size
         return {**document, "model": settings}
@@ -68,15 +67,19 @@ class Train(Task):
             raise ValueError(
                 f"model.vocab_size is the tokenizer's, {self.tokenizer.vocab_size}; leave it out"
             )
-        if self.length > self.model.max_positions:
+        if self.schedule.least_updates > self.updates:
             raise ValueError(
-                f"length {self.length} is beyond the model's max_positions {self.model.max_positions}"
+                f"schedule.{self._longest_part()} is longer than the run of {self.updates} updates"
             )
-        if self.schedule.warmup > self.updates:
+        if self.optimizer.kind == "schedule-free-adamw" and self.schedule.kind != "constant":
             raise ValueError(
-                f"schedule.warmup {self.schedule.warmup} is longer than the run of {self.updates} updates"
+                f"optimizer schedule-free-adamw needs schedule.kind constant (a warm-up is allowed), not {self.schedule.kind}"
             )
         return self
+
+    def _longest_part(self) -> str:
+        parts = {name: getattr(self.schedule, name, 0) for name in ("warmup", "flat", "decay")}
+        return " + ".join(f"{name} {length}" for name, length in parts.items() if length)
 
     def corpora(self) -> tuple[CorpusRef, ...]:
         return (self.corpus,)
@@ -92,49 +95,65 @@ class Train(Task):
         from harness.data.batches import PackedBatches, evaluation_batches, token_array
         from harness.data.corpus import load_corpus
         from harness.data.tokenizer import build_tokenizer
+        from harness.telemetry.matmul_peak import matmul_peak
         from harness.telemetry.memory import peak_rss_bytes
-        from harness.training.checkpoint import save_checkpoint
-        from harness.training.loop import Recipe, train
-        from models.cost import parameter_count
+        from harness.training.loop import Costs, Recipe, Training
         from models.init import build_model
-        from models.loss import loss_of_hidden
 
         corpus = load_corpus(self.corpus)
         tokenizer = build_tokenizer(self.tokenizer, corpus)
-        training = PackedBatches(
-            token_array(corpus, "train", tokenizer), length=self.length, batch=self.batch, seed=context.seed
+        rows, length = self.micro_batch, self.length
+        data = PackedBatches(
+            token_array(corpus, "train", tokenizer), length=length, batch=rows, seed=context.seed
         )
         held_out = token_array(corpus, "valid", tokenizer)[: self.evaluation_tokens + 1]
         model = build_model(self.model, context.seed, device=context.device)
+        updater = self.updater(model)
+        peak = matmul_peak(self.precision.products_dtype, context.device)
         torch.manual_seed(context.seed)
-        trained = train(
-            model,
-            self.optimizer.build(model),
-            iter(training),
+        if self.compile:
+            report("compile_seconds", self.compiled(updater, data.first()))
+        training = Training(
+            updater,
+            data,
             Recipe(
                 updates=self.updates,
                 schedule=self.schedule,
-                clip=self.clip,
+                accumulate=self.accumulate,
                 evaluate_every=self.evaluate_every,
+                divergence=self.divergence,
             ),
-            evaluation=lambda: evaluation_batches(held_out, length=self.length, batch=self.batch),
+            evaluation=lambda: evaluation_batches(held_out, length=length, batch=rows),
             report=report,
-            loss_of=lambda inputs, targets: loss_of_hidden(
-                model.hidden(inputs), model.output, targets, CHUNKED
+            costs=Costs(
+                chance=math.log(self.model.vocab_size), flops_of=self.training_flops, peak_flops=peak
             ),
         )
+        trained = training.run()
         report("peak_rss_bytes", peak_rss_bytes() or math.nan)
+        return self._result(context, model, trained)
+
+    def _result(self, context: Context, model: Transformer, trained: Trained) -> Result:
+        from harness.training.checkpoint import parameters_digest, save_checkpoint
+        from models.cost import parameter_count
+
         if trained.diverged:
             return Result(notes={"diverged": True}, spent={"updates": trained.updates})
-        sha256 = save_checkpoint(
-            context.checkpoint(self), model, {"train": self.plain(), "seed": context.seed}
-        )
+        if context.shares(self):
+            recipe = {"train": self.plain(), "seed": context.seed}
+            weights = save_checkpoint(context.checkpoint(self), model, recipe)
+        else:
+            weights = parameters_digest(model)
         return Result(
-            outputs={"weights": sha256},
+            outputs={"weights": weights},
             spent={
                 "updates": trained.updates,
                 "training_tokens": trained.training_tokens,
                 "evaluation_tokens": trained.evaluation_tokens,
                 "parameters": parameter_count(self.model),
+            },
+            notes={
+                "applied_updates": trained.applied_updates,
+                "master_weights": self.precision.master_weights,
             },
         )

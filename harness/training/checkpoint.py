@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from models.config import ModelConfig
     from models.transformer import Transformer
 
@@ -93,6 +95,17 @@ def weights_digest(folder: Path) -> str:
     """SHA-256 of the weights file; FileNotFoundError where there is none."""
     with (folder / WEIGHTS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def parameters_digest(model: nn.Module) -> str:
+    """SHA-256 of the parameters' names and bits: equal for models that are equal bit for bit."""
+    import torch
+
+    found = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        found.update(name.encode())
+        found.update(parameter.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def load_model(folder: Path, config: ModelConfig) -> Transformer:

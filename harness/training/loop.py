@@ -1,131 +1,191 @@
-"""The training loop: forward, backward, clip, step, schedule; evaluation off the clock."""
+"""The training loop: updates, their recording, evaluation off the clock, and a state that it goes on from bit for bit."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
-from harness.telemetry.clock import Clock
-from models.loss import cross_entropy
-
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
-    from harness.training.schedule import CosineSchedule
-
-Batch = tuple[
-    "np.ndarray[tuple[int, int], np.dtype[np.int64]]", "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
-]
+from harness.training.evaluation import evaluate
+from harness.training.objective import Batch
+from harness.training.optim import evaluated, trained_in
+from harness.training.recorder import Divergence, Pending, Recorder, Report, Stopwatch
+from harness.training.schedule import Schedule
+from harness.training.update import Updater
 
 
-TokenLoss = Callable[[Tensor, Tensor], Tensor]
-"""Inputs and targets, each (B, T), to the mean loss a target token, a scalar."""
+class Batches(Protocol):
+    """An endless stream of micro-batches that knows its position."""
 
-
-class Report(Protocol):
-    """Where the loop's raw values go."""
-
-    def __call__(self, metric: str, value: float, step: int, /) -> None: ...
+    def __next__(self) -> Batch: ...
+    def state(self) -> Mapping[str, Any]: ...
+    def restore(self, state: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What the loop needs beside model and data; `clip` is the largest global gradient norm, None for no clipping."""
+    """How long and how. An update takes `accumulate` micro-batches; `save_every` updates the state is saved, None for never."""
 
     updates: int
-    schedule: CosineSchedule
-    clip: float | None
+    schedule: Schedule
     evaluate_every: int
+    accumulate: int = 1
+    save_every: int | None = None
+    divergence: Divergence | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What turns updates into rates: chance loss in nats, FLOPs of training on a batch, and the device's peak, if known."""
+
+    chance: float
+    flops_of: Callable[[Batch], float]
+    peak_flops: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What training spent: counts of updates and of target tokens."""
+    """What training spent: updates tried and applied, target tokens, FLOPs of the products, seconds without evaluation."""
 
     updates: int
+    applied_updates: int
     training_tokens: int
     evaluation_tokens: int
+    flops: float
+    seconds: float
     diverged: bool
 
 
-def train(
-    model: nn.Module,
-    optimizer: Optimizer,
-    batches: Iterator[Batch],
-    recipe: Recipe,
-    *,
-    evaluation: Callable[[], Iterable[Batch]],
-    report: Report,
-    loss_of: TokenLoss | None = None,
-) -> Trained:
-    """Train in place and report loss, gradient norm, learning rate and speed of every update.
+class Training:
+    """A training from its first update, or from a saved state, to its end."""
 
-    Batches are pairs of int64 arrays (B, T): inputs and targets. A loss that is not finite ends training as `diverged`.
-    `loss_of` is a faster way to the cross-entropy of the model's logits, which is what is computed without it.
-    """
-    device = next(model.parameters()).device
-    clock = Clock(str(device))
-    peaks = [float(group["lr"]) for group in optimizer.param_groups]
-    training_tokens = evaluation_tokens = 0
-    model.train()
-    for update in range(recipe.updates):
-        started = clock.now_ns()
-        factor = recipe.schedule.factor(update, recipe.updates)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * factor
-        inputs, targets = (torch.from_numpy(array).to(device) for array in next(batches))
-        loss = cross_entropy(model(inputs), targets) if loss_of is None else loss_of(inputs, targets)
-        torch.autograd.backward(loss)
-        norm = nn.utils.clip_grad_norm_(
-            model.parameters(), recipe.clip if recipe.clip is not None else math.inf
+    def __init__(
+        self,
+        updater: Updater,
+        data: Batches,
+        recipe: Recipe,
+        *,
+        evaluation: Callable[[], Iterable[Batch]],
+        report: Report,
+        costs: Costs,
+    ) -> None:
+        self.updater, self.data, self.recipe = updater, data, recipe
+        self._evaluation, self._costs = evaluation, costs
+        self._samples: list[tuple[str, float, int]] = []
+        self._report_to = report
+        self._recorder = Recorder(
+            self._report,
+            device=updater.objective.device,
+            clip=updater.clip,
+            divergence=recipe.divergence,
+            chance=costs.chance,
+            peak_flops=costs.peak_flops,
         )
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        value = loss.item()
-        seconds = (clock.now_ns() - started) / 1e9
-        training_tokens += targets.numel()
-        report("loss", value, update)
-        report("gradient_norm", norm.item(), update)
-        report("learning_rate", peaks[0] * factor, update)
-        report("training_tokens_per_second", targets.numel() / seconds, update)
-        if not math.isfinite(value):
-            return Trained(
-                updates=update + 1,
-                training_tokens=training_tokens,
-                evaluation_tokens=evaluation_tokens,
-                diverged=True,
+        self._training_tokens = self._evaluation_tokens = 0
+        self._flops = 0.0
+
+    def run(self, save: Callable[[dict[str, Any]], None] | None = None) -> Trained:
+        """Train to the end or until the loss diverges. `save` takes the state every `save_every` updates."""
+        recipe, recorder, updater = self.recipe, self._recorder, self.updater
+        updater.objective.model.train()
+        trained_in(updater.optimizer)
+        watch = Stopwatch(updater.objective.device)
+        watch.start()
+        while updater.attempted < recipe.updates:
+            update = updater.attempted
+            evaluates = (update + 1) % recipe.evaluate_every == 0 or update + 1 == recipe.updates
+            saves = save is not None and recipe.save_every and (update + 1) % recipe.save_every == 0
+            self._update(watch, count_zeros=evaluates)
+            if evaluates or saves:
+                recorder.flush()
+            if recorder.diverged_at is not None:
+                return self._trained(recorder.diverged_at + 1)
+            if evaluates:
+                self._evaluate(update)
+            if save is not None and saves:
+                save(self.state())
+            if evaluates or saves:
+                watch.start()
+        self._report("skipped_updates", updater.attempted - updater.applied, recipe.updates - 1)
+        return self._trained(recipe.updates)
+
+    def _update(self, watch: Stopwatch, *, count_zeros: bool) -> None:
+        recipe, updater = self.recipe, self.updater
+        update = updater.attempted
+        waiting = time.perf_counter_ns()
+        micro_batches = [next(self.data) for _ in range(recipe.accumulate)]
+        waited = (time.perf_counter_ns() - waiting) / 1e9
+        rate = updater.set_rate(recipe.schedule.factor(updater.applied, recipe.updates))
+        done = updater(micro_batches, count_zeros=count_zeros)
+        flops = sum(map(self._costs.flops_of, micro_batches))
+        self._training_tokens += done.tokens
+        self._flops += flops
+        if done.zeros is not None:
+            self._report("zero_gradients", done.zeros, update)
+        self._recorder.add(
+            Pending(
+                update=update,
+                loss=done.loss,
+                norm=done.norm,
+                learning_rate=rate,
+                tokens=done.tokens,
+                flops=flops,
+                data_seconds=waited,
+                seconds=watch.lap(),
             )
-        if (update + 1) % recipe.evaluate_every == 0 or update + 1 == recipe.updates:
-            held_out, tokens = evaluate(model, evaluation())
-            evaluation_tokens += tokens
-            report("validation_loss", held_out, update)
-    return Trained(
-        updates=recipe.updates,
-        training_tokens=training_tokens,
-        evaluation_tokens=evaluation_tokens,
-        diverged=False,
-    )
+        )
+
+    def _evaluate(self, update: int) -> None:
+        with evaluated(self.updater.optimizer):
+            found = evaluate(self.updater.objective, self._evaluation(), self.updater.precision)
+        self._evaluation_tokens += found.tokens
+        self._report("validation_loss", found.loss, update)
+        self._report("validation_perplexity", _exp(found.loss), update)
+        self._report("log_z", found.log_z, update)
+
+    def _report(self, metric: str, value: float, step: int, /) -> None:
+        if self.recipe.save_every:
+            self._samples.append((metric, value, step))
+        self._report_to(metric, value, step)
+
+    def _trained(self, updates: int) -> Trained:
+        return Trained(
+            updates=updates,
+            applied_updates=self.updater.applied,
+            training_tokens=self._training_tokens,
+            evaluation_tokens=self._evaluation_tokens,
+            flops=self._flops,
+            seconds=self._recorder.seconds,
+            diverged=self._recorder.diverged_at is not None,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Where training stands, samples included, beside the states of model, optimizer, scaler and generators."""
+        return {
+            "attempted": self.updater.attempted,
+            "applied": self.updater.applied,
+            "training_tokens": self._training_tokens,
+            "evaluation_tokens": self._evaluation_tokens,
+            "flops": self._flops,
+            "seconds": self._recorder.seconds,
+            "above": self._recorder.above,
+            "data": dict(self.data.state()),
+            "samples": list(self._samples),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken; its samples are reported again. ValueError: the data is of another stream."""
+        self.data.restore(state["data"])
+        self.updater.attempted, self.updater.applied = state["attempted"], state["applied"]
+        self._training_tokens, self._evaluation_tokens = state["training_tokens"], state["evaluation_tokens"]
+        self._flops, self._recorder.seconds = state["flops"], state["seconds"]
+        self._recorder.above = state["above"]
+        for metric, value, step in state["samples"]:
+            self._report(metric, value, step)
 
 
-@torch.no_grad()
-def evaluate(model: nn.Module, batches: Iterable[Batch]) -> tuple[float, int]:
-    """Loss in nats averaged over the target tokens of all batches (targets of −100 are not counted), and their number."""
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    total, tokens = 0.0, 0
-    for inputs, targets in batches:
-        count = int((targets != -100).sum())
-        logits = model(torch.from_numpy(inputs).to(device))
-        total += cross_entropy(logits, torch.from_numpy(targets).to(device)).item() * count
-        tokens += count
-    model.train(was_training)
-    if not tokens:
-        raise ValueError("no target token to evaluate on")
-    return total / tokens, tokens
+def _exp(loss: float) -> float:
+    """Perplexity; infinite rather than an error beyond what a float holds."""
+    return math.exp(loss) if loss < 700 else math.inf

@@ -3,24 +3,139 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from abc import ABC, abstractmethod
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from harness.config import Config
 
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
-class CosineSchedule(Config):
-    """Linear warm-up, then a half cosine down to `floor` (Loshchilov & Hutter 2017, eq. 5, without restarts)."""
 
-    kind: Literal["cosine"] = "cosine"
+class Schedule(Config, ABC):
+    """A linear warm-up over `warmup` updates, then what a subclass says. Positions count applied updates from 0."""
+
+    kind: str
     warmup: int = Field(default=0, ge=0)
-    floor: float = Field(default=0.1, ge=0.0, le=1.0)
+
+    @property
+    def least_updates(self) -> int:
+        """A run of fewer updates would end before its parts are over."""
+        return self.warmup
 
     def factor(self, update: int, updates: int) -> float:
-        """The factor for update `update` (from 0) of `updates`; 1 at the end of warm-up, `floor` at the last update."""
+        """The factor for update `update` (from 0) of `updates`: between 0 and 1, and 1 at the end of warm-up."""
         if update < self.warmup:
             return (update + 1) / self.warmup
-        span = max(1, updates - 1 - self.warmup)
-        progress = min(1.0, (update - self.warmup) / span)
+        return self._after_warmup(update, updates)
+
+    @abstractmethod
+    def _after_warmup(self, update: int, updates: int) -> float: ...
+
+
+def _progress(update: int, first: int, updates: int) -> float:
+    """0 at update `first`, 1 at the last of `updates`."""
+    return min(1.0, (update - first) / max(1, updates - 1 - first))
+
+
+class ConstantSchedule(Schedule):
+    """The peak, after warm-up."""
+
+    kind: Literal["constant"] = "constant"
+
+    def _after_warmup(self, _update: int, _updates: int) -> float:
+        return 1.0
+
+
+class CosineSchedule(Schedule):
+    """The peak for `flat` updates, then a half cosine down to `floor` (Loshchilov & Hutter 2017, eq. 5, without restarts).
+
+    As in source 003's code: its printed formula adds the floor to the whole peak and so jumps above it.
+    """
+
+    kind: Literal["cosine"] = "cosine"
+    flat: int = Field(default=0, ge=0)
+    floor: Share = 0.1
+
+    @property
+    def least_updates(self) -> int:
+        return self.warmup + self.flat
+
+    def _after_warmup(self, update: int, updates: int) -> float:
+        first = self.warmup + self.flat
+        if update < first:
+            return 1.0
+        progress = _progress(update, first, updates)
         return self.floor + (1.0 - self.floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+class LinearSchedule(Schedule):
+    """A straight line down to `floor`."""
+
+    kind: Literal["linear"] = "linear"
+    floor: Share = 0.0
+
+    def _after_warmup(self, update: int, updates: int) -> float:
+        return 1.0 - (1.0 - self.floor) * _progress(update, self.warmup, updates)
+
+
+class InverseSquareRootSchedule(Schedule):
+    """Falls with one over the root of the updates made (Vaswani et al. 2017, eq. 3, with the peak as a setting)."""
+
+    kind: Literal["inverse-sqrt"] = "inverse-sqrt"
+    warmup: int = Field(default=1, ge=1)
+
+    def _after_warmup(self, update: int, _updates: int) -> float:
+        return math.sqrt(self.warmup / (update + 1))
+
+
+class WarmupStableDecaySchedule(Schedule):
+    """The peak until the last `decay` updates, then a straight line or 1 − √progress to `floor` (Hu et al. 2024, §4; Hägele et al. 2024, §3)."""
+
+    kind: Literal["warmup-stable-decay"] = "warmup-stable-decay"
+    decay: int = Field(gt=0)
+    shape: Literal["linear", "1-sqrt"] = "linear"
+    floor: Share = 0.0
+
+    @property
+    def least_updates(self) -> int:
+        return self.warmup + self.decay
+
+    def _after_warmup(self, update: int, updates: int) -> float:
+        left = updates - update  # this update included
+        if left > self.decay:
+            return 1.0
+        progress = (self.decay - left + 1) / self.decay
+        fallen = progress if self.shape == "linear" else math.sqrt(progress)
+        return 1.0 - (1.0 - self.floor) * fallen
+
+
+ScheduleConfig = Annotated[
+    ConstantSchedule
+    | CosineSchedule
+    | LinearSchedule
+    | InverseSquareRootSchedule
+    | WarmupStableDecaySchedule,
+    Field(discriminator="kind"),
+]
+
+
+class LearningRateScaling(Config):
+    """How the peak learning rate follows the rows of an update: by their ratio to `batch` rows, its root, or not.
+
+    Linear: Goyal et al. 2017, §2.1; square root: Krizhevsky 2014, §5.
+    """
+
+    rule: Literal["none", "linear", "sqrt"] = "none"
+    batch: int = Field(default=1, gt=0)
+
+    def factor(self, rows: int) -> float:
+        ratio = rows / self.batch
+        match self.rule:
+            case "none":
+                return 1.0
+            case "linear":
+                return ratio
+            case "sqrt":
+                return math.sqrt(ratio)

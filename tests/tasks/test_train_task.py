@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(trained: Call
 
 def test_it_reports_all_its_metrics_and_what_it_spent(trained: Callable[..., Trained]) -> None:
     result, values, folder = trained()
-    assert set(values) == set(Train.metrics)
+    assert set(values) == set(Train.metrics) - {"compile_seconds"}
     assert result.outputs == {"weights": weights_digest(folder)}
     assert result.spent == {
         "updates": 8,
@@ -85,6 +85,42 @@ def test_it_reports_all_its_metrics_and_what_it_spent(trained: Callable[..., Tra
         "evaluation_tokens": 2 * 256,
         "parameters": parameter_count(Train.read(RECIPE).model),
     }
+
+
+def test_a_training_that_nobody_shares_leaves_no_model_but_its_hash(trained: Callable[..., Trained]) -> None:
+    hashes = []
+    for seed in (0, 0, 1):
+        result = Train.read(RECIPE).run(
+            Context(seed=seed, device="cpu", checkpoints={}), lambda *_sample: None
+        )
+        hashes.append(result.outputs["weights"])
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_micro_batches_train_like_the_big_batch(trained: Callable[..., Trained]) -> None:
+    """The same windows in the same updates; dropout, which would draw other numbers, is off."""
+    changes: dict[str, Any] = {"model": {**RECIPE["model"], "dropout": 0.0}}
+    (_, whole, _), (_, parts, _) = trained(**changes), trained(**changes, accumulate=4)
+    for metric in ("loss", "validation_loss", "learning_rate"):
+        assert [step for step, _ in parts[metric]] == [step for step, _ in whole[metric]]
+        expected = [value for _, value in whole[metric]]
+        assert [value for _, value in parts[metric]] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_learning_rate_follows_the_batch(trained: Callable[..., Trained]) -> None:
+    _, values, _ = trained(lr_scaling={"rule": "sqrt", "batch": 1})
+    assert max(rate for _, rate in values["learning_rate"]) == pytest.approx(2e-2)
+
+
+def test_compiled_training_is_the_eager_one_and_its_compilation_is_told_apart(
+    trained: Callable[..., Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import functools
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    (_, eager, _), (_, compiled, _) = trained(), trained(compile=True)
+    assert [step for step, _ in compiled["compile_seconds"]] == [0]
+    assert [v for _, v in compiled["loss"]] == pytest.approx([v for _, v in eager["loss"]], rel=1e-4)
 
 
 def test_the_checkpoint_is_the_model_at_the_end(trained: Callable[..., Trained]) -> None:
@@ -108,7 +144,23 @@ def test_a_divergence_is_data_and_leaves_no_model(trained: Callable[..., Trained
     ("changes", "message"),
     [
         ({"length": 65}, "length 65 is beyond the model's max_positions 64"),
-        ({"schedule": {"warmup": 9}}, "schedule.warmup 9 is longer than the run of 8 updates"),
+        (
+            {"schedule": {"kind": "cosine", "warmup": 9}},
+            "schedule.warmup 9 is longer than the run of 8 updates",
+        ),
+        (
+            {"schedule": {"kind": "warmup-stable-decay", "warmup": 4, "decay": 5}},
+            r"schedule.warmup 4 \+ decay 5 is longer than the run of 8 updates",
+        ),
+        ({"accumulate": 3}, "batch 4 does not divide into accumulate 3 micro-batches"),
+        ({"precision": "fp16-scaled"}, "precision fp16-scaled needs loss.logits.kind whole"),
+        ({"precision": "fp8"}, "fp16-scaled"),
+        ({"optimizer": {"kind": "lion", "lr": 1e-3, "eps": 1.0}}, r"optimizer.lion.eps"),
+        ({"optimizer": {"kind": "schedule-free-adamw", "lr": 1e-3}}, "needs schedule.kind constant"),
+        (
+            {"precision": "bf16", "optimizer": {"kind": "soap", "lr": 1e-3}},
+            "soap decomposes matrices, which bfloat16 weights do not allow",
+        ),
         ({"model": {**RECIPE["model"], "vocab_size": 300}}, "model.vocab_size is the tokenizer's, 259"),
         ({"model": {"preset": "nanno"}}, "no preset 'nanno'; did you mean 'nano'"),
     ],

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import MarianConfig, MarianMTModel
 
-from harness.tasks.train import CHUNKED
+from harness.tasks.training import CHUNKED
 from harness.training.optim import AdamW
 from models.config import encoder_decoder_config
 from models.init import build_model

@@ -1,0 +1,101 @@
+"""What is trained: the loss of a model on a batch. A batch is its inputs, then its targets, of which −100 is not counted.
+
+B rows, T target tokens, S source tokens. A decoder takes (tokens (B, T), targets (B, T)), an encoder-decoder
+(source (B, S), decoder's inputs (B, T), targets (B, T)), its sources padded with id 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.config import LossConfig
+from models.embedding import OutputProjection
+from models.encoder_decoder import EncoderDecoder
+from models.loss import IGNORED, loss_of_hidden
+
+Batch = tuple[NDArray[np.int64], ...]
+PAD_ID = 0
+CHUNK = 512
+
+
+class Trainable(Protocol):
+    """A model with states before its output projection: `models.transformer.Transformer`, for one."""
+
+    @property
+    def output(self) -> OutputProjection: ...
+
+    def hidden(self, *inputs: Tensor, **masks: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """Sums over counted targets: their negative log-likelihood in nats, the log of the softmax's denominator, their number."""
+
+    loss: float
+    log_z: float
+    tokens: int
+
+
+def counted(batch: Batch) -> int:
+    """Targets that count."""
+    return int(np.count_nonzero(batch[-1] != IGNORED))
+
+
+class Objective:
+    """The loss of `model`: cross-entropy a token, with the smoothing and z-loss of `settings`."""
+
+    def __init__(self, model: nn.Module, settings: LossConfig) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        self._settings = settings
+        self._with_source = isinstance(model, EncoderDecoder)
+        self._trainable = cast(Trainable, model)
+        self._run = self._trainable.hidden
+
+    def compile(self) -> None:
+        """Have torch compile the model; that happens at the next call, and again for another shape. The loss stays outside."""
+        self._run = torch.compile(self._trainable.hidden)
+
+    def tensors(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The batch on the model's device, without waiting for it."""
+        arrays = (torch.from_numpy(np.ascontiguousarray(array)) for array in batch)
+        if self.device.type == "cpu":
+            return tuple(arrays)
+        return tuple(array.pin_memory().to(self.device, non_blocking=True) for array in arrays)
+
+    def mean_loss(self, batch: Sequence[Tensor]) -> Tensor:
+        """The mean over counted targets, a scalar; 0 where there are none."""
+        *inputs, targets = batch
+        return loss_of_hidden(self._hidden(inputs), self._trainable.output, targets, self._settings)
+
+    def _hidden(self, inputs: Sequence[Tensor]) -> Tensor:
+        if self._with_source:
+            return self._run(*inputs, source_valid=inputs[0] != PAD_ID)
+        return self._run(*inputs)
+
+    @torch.no_grad()
+    def summed(self, batch: Sequence[Tensor]) -> Summed:
+        """Without smoothing or z-loss, in float32 at least, from logits of a chunk of positions at a time."""
+        *inputs, targets = batch
+        hidden = self._hidden(inputs)
+        rows, flat = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
+        loss = log_z = torch.zeros((), device=hidden.device)
+        for start in range(0, len(flat), CHUNK):
+            chosen = flat[start : start + CHUNK]
+            logits = self._trainable.output.logits(rows[start : start + CHUNK])
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # (n, V)
+            counts = chosen != IGNORED
+            z = logits.logsumexp(dim=-1)
+            picked = logits.gather(1, torch.where(counts, chosen, 0)[:, None])[:, 0]
+            # `where`, not a product: what stands at padding may be anything.
+            loss = loss + torch.where(counts, z - picked, 0).sum()
+            log_z = log_z + torch.where(counts, z, 0).sum()
+        sums = torch.stack([loss, log_z]).tolist()
+        return Summed(loss=sums[0], log_z=sums[1], tokens=int((flat != IGNORED).sum()))

@@ -1,0 +1,103 @@
+"""What every optimizer's config has, and which parameters decay."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field
+
+from harness.config import Config
+from harness.errors import HarnessError, InputError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from torch import nn
+    from torch.optim import Optimizer
+
+
+class OptimizerSettings(Config, ABC):
+    """`lr` is the peak learning rate. `weight_decay` falls on matrices alone: never on norms, biases, embeddings."""
+
+    kind: str
+    lr: float = Field(gt=0.0, allow_inf_nan=False)
+    weight_decay: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+
+    def scaled(self, factor: float) -> Self:
+        """The same with every learning rate `factor` times as high."""
+        return self.model_copy(update={"lr": self.lr * factor})
+
+    @abstractmethod
+    def build(self, model: nn.Module) -> Optimizer:
+        """One optimizer over all trained parameters of `model`, tied ones once. InputError where its rule matches none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The trained parameters of a model: weights of linear layers, and embeddings, norms and biases."""
+
+    matrices: list[nn.Parameter]
+    others: list[nn.Parameter]
+
+
+def parameters_of(model: nn.Module) -> Parameters:
+    """Each trained parameter once. A tied output is an embedding."""
+    from torch import nn
+
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [p for p in trained if p.ndim >= 2 and id(p) not in embeddings]
+    chosen = {id(parameter) for parameter in matrices}
+    return Parameters(matrices, [parameter for parameter in trained if id(parameter) not in chosen])
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices, which decay, then the rest, which does not. InputError: there is a decay, and nothing that it falls on."""
+    found = parameters_of(model)
+    if weight_decay and not found.matrices:
+        raise InputError(
+            f"weight_decay {weight_decay:g} falls on matrices, and this model has none",
+            hint="set weight_decay: 0",
+        )
+    groups = (
+        {"params": found.matrices, "weight_decay": weight_decay},
+        {"params": found.others, "weight_decay": 0.0},
+    )
+    return [group for group in groups if group["params"]]
+
+
+def library() -> ModuleType:
+    """pytorch-optimizer; HarnessError where it is not installed."""
+    try:
+        import pytorch_optimizer
+    except ImportError as error:
+        raise HarnessError(
+            "this optimizer is from pytorch-optimizer, which is not installed",
+            hint="pip install 'transformer-harness[optimizers]'",
+        ) from error
+    return pytorch_optimizer
+
+
+@contextmanager
+def evaluated(optimizer: Optimizer) -> Iterator[None]:
+    """Inside, the model has the weights to evaluate: schedule-free optimizers train on others (Defazio et al. 2024, §2)."""
+    _switch(optimizer, "eval")
+    try:
+        yield
+    finally:
+        _switch(optimizer, "train")
+
+
+def trained_in(optimizer: Optimizer) -> None:
+    """Make the model's weights those to train."""
+    _switch(optimizer, "train")
+
+
+def _switch(optimizer: Optimizer, mode: str) -> None:
+    switch = getattr(optimizer, mode, None)
+    if switch is not None:
+        switch()

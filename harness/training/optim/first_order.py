@@ -1,0 +1,142 @@
+"""Optimizers that treat every value of a parameter alike: SGD, Adam and what came of it, Lion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from harness.config import FROM_LIST
+from harness.training.optim.base import OptimizerSettings, library, parameter_groups
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
+Betas = Annotated[tuple[Beta, Beta], FROM_LIST]
+Epsilon = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class SGD(OptimizerSettings):
+    """Stochastic gradient descent with momentum (Sutskever et al. 2013, §2); decay is added to the gradient."""
+
+    kind: Literal["sgd"] = "sgd"
+    momentum: Beta = 0.9
+    nesterov: bool = False
+
+    def build(self, model: nn.Module) -> Optimizer:
+        from torch import optim
+
+        groups = parameter_groups(model, self.weight_decay)
+        return optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov, fused=True)
+
+
+class Adam(OptimizerSettings):
+    """Adam (Kingma & Ba 2015, algorithm 1); decay is added to the gradient."""
+
+    kind: Literal["adam"] = "adam"
+    betas: Betas = (0.9, 0.95)
+    eps: Epsilon = 1e-8
+
+    def build(self, model: nn.Module) -> Optimizer:
+        from torch.optim import Adam as Torch
+
+        groups = parameter_groups(model, self.weight_decay)
+        return Torch(groups, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)
+
+
+class AdamW(OptimizerSettings):
+    """AdamW (Loshchilov & Hutter 2019, algorithm 2)."""
+
+    kind: Literal["adamw"] = "adamw"
+    betas: Betas = (0.9, 0.95)
+    eps: Epsilon = 1e-8
+    weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+    implementation: Literal["fused", "foreach", "for-loop"] = "fused"
+
+    def build(self, model: nn.Module) -> Optimizer:
+        from torch.optim import AdamW as Torch
+
+        how: dict[str, Any] = {
+            "fused": self.implementation == "fused",
+            "foreach": self.implementation == "foreach",
+        }
+        groups = parameter_groups(model, self.weight_decay)
+        return Torch(groups, lr=self.lr, betas=self.betas, eps=self.eps, **how)
+
+
+class RAdam(OptimizerSettings):
+    """RAdam (Liu et al. 2020, algorithm 2) with decoupled decay."""
+
+    kind: Literal["radam"] = "radam"
+    betas: Betas = (0.9, 0.95)
+    eps: Epsilon = 1e-8
+    weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+
+    def build(self, model: nn.Module) -> Optimizer:
+        from torch.optim import RAdam as Torch
+
+        groups = parameter_groups(model, self.weight_decay)
+        return Torch(groups, lr=self.lr, betas=self.betas, eps=self.eps, decoupled_weight_decay=True)
+
+
+class Adan(OptimizerSettings):
+    """Adan (Xie et al. 2022, algorithm 1) with decoupled decay."""
+
+    kind: Literal["adan"] = "adan"
+    betas: Annotated[tuple[Beta, Beta, Beta], FROM_LIST] = (0.98, 0.92, 0.99)
+    eps: Epsilon = 1e-8
+    weight_decay: float = Field(default=0.02, ge=0.0, allow_inf_nan=False)
+
+    def build(self, model: nn.Module) -> Optimizer:
+        groups = parameter_groups(model, self.weight_decay)
+        built: Optimizer = library().Adan(
+            groups, lr=self.lr, betas=self.betas, eps=self.eps, weight_decouple=True
+        )
+        return built
+
+
+class Lion(OptimizerSettings):
+    """Lion (Chen et al. 2023, algorithm 2)."""
+
+    kind: Literal["lion"] = "lion"
+    betas: Betas = (0.9, 0.99)
+    weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+
+    def build(self, model: nn.Module) -> Optimizer:
+        groups = parameter_groups(model, self.weight_decay)
+        built: Optimizer = library().Lion(groups, lr=self.lr, betas=self.betas, weight_decouple=True)
+        return built
+
+
+class LionTrustRatio(OptimizerSettings):
+    """Lion, each tensor's step scaled by the root mean square of its values, `least_rms` at least.
+
+    The ratio is LAMB's (You et al. 2020, §3), its lower bound Adafactor's (Shazeer & Stern 2018, §8).
+    """
+
+    kind: Literal["lion-trust-ratio"] = "lion-trust-ratio"
+    betas: Betas = (0.9, 0.99)
+    least_rms: float = Field(default=1e-3, gt=0.0, allow_inf_nan=False)
+    weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+
+    def build(self, model: nn.Module) -> Optimizer:
+        from harness.training.optim.lion_trust_ratio import LionTrustRatio as Ours
+
+        groups = parameter_groups(model, self.weight_decay)
+        return Ours(groups, lr=self.lr, betas=self.betas, least_rms=self.least_rms)
+
+
+class ScheduleFreeAdamW(OptimizerSettings):
+    """Schedule-free AdamW (Defazio et al. 2024, algorithm 1): averages take the place of a falling learning rate."""
+
+    kind: Literal["schedule-free-adamw"] = "schedule-free-adamw"
+    betas: Betas = (0.9, 0.95)
+    eps: Epsilon = 1e-8
+    weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+
+    def build(self, model: nn.Module) -> Optimizer:
+        groups = parameter_groups(model, self.weight_decay)
+        built: Optimizer = library().ScheduleFreeAdamW(groups, lr=self.lr, betas=self.betas, eps=self.eps)
+        return built

@@ -1,0 +1,58 @@
+"""Lion with a trust ratio."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class LionTrustRatio(Optimizer):
+    """u = sign(β₁ m + (1 − β₁) g) + λ p; p ← p − lr · max(rms(p), least_rms) / rms(u) · u; m ← β₂ m + (1 − β₂) g.
+
+    So the learning rate is the relative change of each tensor in a step. Arithmetic is in the tensors' own precision.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[dict[str, Any]],
+        *,
+        lr: float,
+        betas: tuple[float, float],
+        least_rms: float,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            params, {"lr": lr, "betas": betas, "least_rms": least_rms, "weight_decay": weight_decay}
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Raises ValueError for a closure, which it has no use for."""
+        if closure is not None:
+            raise ValueError("LionTrustRatio takes no closure")
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, parameter.grad, group)
+
+    def _move(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum: Tensor = state["momentum"]
+        early, late = group["betas"]
+        update = momentum.lerp(gradient, 1 - early).sign_()
+        if group["weight_decay"]:
+            update.add_(parameter, alpha=group["weight_decay"])
+        root = math.sqrt(parameter.numel())
+        trust = (parameter.norm() / root).clamp(min=group["least_rms"])
+        size = update.norm() / root
+        # Without a gradient nothing moves, and nothing is divided by zero.
+        ratio = torch.where(size > 0, trust / size, torch.zeros_like(size))
+        parameter.sub_(update.mul_(ratio * group["lr"]))
+        momentum.lerp_(gradient, 1 - late)

@@ -1,0 +1,131 @@
+"""Optimizers that see a matrix as a matrix: Muon, Shampoo, SOAP. Embeddings, norms and biases go to AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import Field
+
+from harness.errors import InputError
+from harness.training.optim.base import OptimizerSettings, library, parameters_of
+from harness.training.optim.first_order import Beta, Betas, Epsilon
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+
+RMSPROP_GRAFTING = 4  # the library's number for it
+
+
+class MatrixOptimizer(OptimizerSettings):
+    """`others_lr` is AdamW's learning rate for all that is no matrix, `lr` where it is not given; nothing of it decays."""
+
+    weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+    others_lr: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    others_betas: Betas = (0.9, 0.95)
+
+    def scaled(self, factor: float) -> Self:
+        others = None if self.others_lr is None else self.others_lr * factor
+        return super().scaled(factor).model_copy(update={"others_lr": others})
+
+    def _with_adamw(self, model: nn.Module, build: Callable[[list[nn.Parameter]], Optimizer]) -> Optimizer:
+        from torch.optim import AdamW
+
+        from harness.training.optim.combined import CombinedOptimizer
+
+        found = parameters_of(model)
+        if not found.matrices:
+            raise InputError(f"{self.kind} is for matrices, and this model has none", hint="choose adamw")
+        matrices = build(found.matrices)
+        if not found.others:
+            return matrices
+        rate = self.lr if self.others_lr is None else self.others_lr
+        others = AdamW(found.others, lr=rate, betas=self.others_betas, weight_decay=0.0, fused=True)
+        return CombinedOptimizer([matrices, others])
+
+
+class Muon(MatrixOptimizer):
+    """Muon (Jordan et al. 2024), its steps as long as AdamW's (Liu et al. 2025, §2.2), so that both take one learning rate."""
+
+    kind: Literal["muon"] = "muon"
+    momentum: Beta = 0.95
+    nesterov: bool = True
+    iterations: int = Field(default=5, gt=0)
+
+    def build(self, model: nn.Module) -> Optimizer:
+        from torch.optim import Muon as Torch
+
+        return self._with_adamw(
+            model,
+            lambda matrices: Torch(
+                matrices,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                momentum=self.momentum,
+                nesterov=self.nesterov,
+                ns_steps=self.iterations,
+                adjust_lr_fn="match_rms_adamw",
+            ),
+        )
+
+
+class Shampoo(MatrixOptimizer):
+    """Shampoo (Gupta et al. 2018, algorithm 1) in blocks, its steps as long as RMSProp's (Anil et al. 2020, §4).
+
+    `every` is the number of updates between two computations of the inverse roots.
+    """
+
+    kind: Literal["shampoo"] = "shampoo"
+    betas: Betas = (0.9, 0.95)
+    start: int = Field(default=10, gt=0)
+    every: int = Field(default=10, gt=0)
+    block: int = Field(default=256, gt=0)
+    eps: Epsilon = 1e-6
+
+    def build(self, model: nn.Module) -> Optimizer:
+        def build(matrices: list[nn.Parameter]) -> Optimizer:
+            built: Optimizer = library().ScalableShampoo(
+                matrices,
+                lr=self.lr,
+                betas=self.betas,
+                weight_decay=self.weight_decay,
+                decoupled_weight_decay=True,
+                decoupled_learning_rate=False,
+                moving_average_for_momentum=True,
+                nesterov=False,
+                start_preconditioning_step=self.start,
+                preconditioning_compute_steps=self.every,
+                block_size=self.block,
+                graft_type=RMSPROP_GRAFTING,
+                matrix_eps=self.eps,
+            )
+            return built
+
+        return self._with_adamw(model, build)
+
+
+class SOAP(MatrixOptimizer):
+    """SOAP (Vyas et al. 2024, algorithm 3): Adam in the eigenbasis of Shampoo's preconditioner, renewed `every` updates."""
+
+    kind: Literal["soap"] = "soap"
+    betas: Betas = (0.95, 0.95)
+    every: int = Field(default=10, gt=0)
+    largest: int = Field(default=1024, gt=0)
+    eps: Epsilon = 1e-8
+
+    def build(self, model: nn.Module) -> Optimizer:
+        def build(matrices: list[nn.Parameter]) -> Optimizer:
+            built: Optimizer = library().SOAP(
+                matrices,
+                lr=self.lr,
+                betas=self.betas,
+                weight_decay=self.weight_decay,
+                precondition_frequency=self.every,
+                max_precondition_dim=self.largest,
+                eps=self.eps,
+            )
+            return built
+
+        return self._with_adamw(model, build)

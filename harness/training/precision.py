@@ -1,0 +1,100 @@
+"""In which precision a step is computed, and in which its weights are kept."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from harness.config import Config
+
+if TYPE_CHECKING:
+    import torch
+
+
+class _Precision(Config):
+    """`computed` is the type of the matrix products, `master_weights` that of the weights and of the optimizer's state."""
+
+    kind: str
+    computed: ClassVar[str] = "float32"
+    master_weights: ClassVar[str] = "float32"
+
+    @property
+    def weights_dtype(self) -> torch.dtype:
+        import torch
+
+        dtype: torch.dtype = getattr(torch, self.master_weights)
+        return dtype
+
+    @property
+    def products_dtype(self) -> torch.dtype:
+        import torch
+
+        dtype: torch.dtype = getattr(torch, self.computed)
+        return dtype
+
+    def autocast(self, device: str) -> AbstractContextManager[Any]:
+        """What the forward pass runs in."""
+        if self.computed == self.master_weights:
+            return nullcontext()
+        import torch
+
+        return torch.autocast(torch.device(device).type, dtype=self.products_dtype)
+
+    def scaler(self, device: str) -> torch.amp.GradScaler | None:  # noqa: ARG002  one of them has a scaler
+        return None
+
+
+class Float32(_Precision):
+    kind: Literal["fp32"] = "fp32"
+
+
+class BFloat16Autocast(_Precision):
+    """Products in bfloat16, whose range is float32's: no scaling (Kalamkar et al. 2019, §3)."""
+
+    kind: Literal["bf16-autocast"] = "bf16-autocast"
+    computed: ClassVar[str] = "bfloat16"
+
+
+class Float16Autocast(_Precision):
+    """Products in float16 without scaling: what is below 6e-8 becomes 0. For comparison."""
+
+    kind: Literal["fp16-autocast"] = "fp16-autocast"
+    computed: ClassVar[str] = "float16"
+
+
+class Float16Scaled(_Precision):
+    """Products in float16, the loss scaled, gradients unscaled before they are clipped (Micikevicius et al. 2018, §3.2).
+
+    An update whose gradients are not finite is skipped, and the scale halved; after `growth_interval` others it doubles.
+    """
+
+    kind: Literal["fp16-scaled"] = "fp16-scaled"
+    computed: ClassVar[str] = "float16"
+    initial_scale: float = Field(default=65536.0, gt=0.0, allow_inf_nan=False)
+    growth_interval: int = Field(default=2000, gt=0)
+
+    def scaler(self, device: str) -> torch.amp.GradScaler:
+        import torch
+
+        return torch.amp.GradScaler(
+            torch.device(device).type, init_scale=self.initial_scale, growth_interval=self.growth_interval
+        )
+
+
+class BFloat16(_Precision):
+    """Everything in bfloat16, the weights too: a step below 1/256 of a weight is lost."""
+
+    kind: Literal["bf16"] = "bf16"
+    computed: ClassVar[str] = "bfloat16"
+    master_weights: ClassVar[str] = "bfloat16"
+
+
+def _spelt_out(name: Any) -> Any:
+    return {"kind": name} if isinstance(name, str) else name
+
+
+Precision = Float32 | BFloat16Autocast | Float16Autocast | Float16Scaled | BFloat16
+PrecisionConfig = Annotated[Annotated[Precision, Field(discriminator="kind")], BeforeValidator(_spelt_out)]
+"""For a field of a config: a plain name stands for the precision's defaults."""

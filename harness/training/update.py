@@ -1,0 +1,96 @@
+"""One optimizer update: micro-batches forward and backward, unscale, clip, step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from harness.training.objective import Batch, Objective, counted
+from harness.training.precision import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an update gave. Loss, the mean over its counted targets, and norm, the gradient's before clipping, are on the device.
+
+    `zeros` is the share of exact zeros among the gradients of linear layers, where it was asked for.
+    """
+
+    loss: Tensor
+    norm: Tensor
+    tokens: int
+    applied: bool
+    zeros: float | None
+
+
+class Updater:
+    """Makes updates of a model. `attempted` counts all of them, `applied` those that a scaler did not skip."""
+
+    def __init__(
+        self, objective: Objective, optimizer: Optimizer, *, precision: Precision, clip: float | None
+    ) -> None:
+        self.objective, self.optimizer = objective, optimizer
+        self.precision, self.clip = precision, clip
+        self.scaler = precision.scaler(str(objective.device))
+        self.attempted = self.applied = 0
+        self._parameters = [p for p in objective.model.parameters() if p.requires_grad]
+        self._peaks = [float(group["lr"]) for group in optimizer.param_groups]
+
+    def set_rate(self, factor: float) -> float:
+        """Have every group learn at `factor` times its peak; returns that of the first."""
+        for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * factor
+        return self._peaks[0] * factor
+
+    def __call__(self, micro_batches: Sequence[Batch], *, count_zeros: bool = False) -> Update:
+        """One update from all of `micro_batches`, each target token weighing alike whichever it is in."""
+        tokens = [counted(batch) for batch in micro_batches]
+        loss = self.accumulate(micro_batches, tokens)
+        zeros = self._zeros() if count_zeros else None
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self._parameters, math.inf if self.clip is None else self.clip)
+        applied = self._step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.attempted += 1
+        self.applied += applied
+        return Update(loss=loss, norm=norm, tokens=sum(tokens), applied=applied, zeros=zeros)
+
+    def accumulate(self, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Tensor:
+        """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns that mean."""
+        total, device = max(1, sum(tokens)), str(self.objective.device)
+        mean: Tensor | None = None
+        for batch, count in zip(micro_batches, tokens, strict=True):
+            with self.precision.autocast(device):
+                loss = self.objective.mean_loss(self.objective.tensors(batch))
+            if len(micro_batches) > 1:
+                loss = loss * (count / total)
+            torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
+            mean = loss.detach() if mean is None else mean + loss.detach()
+        assert mean is not None
+        return mean
+
+    def _step(self) -> bool:
+        """False where the scaler found gradients that are not finite, and skipped the step."""
+        if self.scaler is None:
+            self.optimizer.step()
+            return True
+        before = self.scaler.get_scale()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return self.scaler.get_scale() >= before
+
+    def _zeros(self) -> float:
+        """Underflow in 16 bits shows here. Embeddings are left out: tokens that did not occur have no gradient."""
+        model = self.objective.model
+        weights = {id(m.weight): m.weight for m in model.modules() if isinstance(m, nn.Linear)}
+        gradients = [weight.grad for weight in weights.values() if weight.grad is not None]
+        values = sum(gradient.numel() for gradient in gradients)
+        if not values:
+            return math.nan
+        return 1.0 - sum(int(gradient.count_nonzero()) for gradient in gradients) / values
