@@ -49,9 +49,9 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
     first = found.rounds[0][0]
     assert first.title == "generate cache=static new_tokens=64 seed 0 round 1"
     assert (found.trainings[0].id, found.checks[0].id, first.id) == (
-        "208d53ac5fd1d55e",
-        "a900682d3c4a491d",
-        "2c4a896f74146130",
+        "29de68a11169b88e",
+        "e083d6bbb3829cc5",
+        "fafc62260ae17cd5",
     )
 
 
