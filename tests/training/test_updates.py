@@ -148,11 +148,10 @@ def test_clipping_sees_gradients_without_their_scale() -> None:
 
 def test_underflow_is_seen_and_a_scale_prevents_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loss weighed by 1e-5 has gradients that float16 rounds to zero."""
-    shares = []
+    mean_loss, shares = Objective.mean_loss, []
     for precision in (Float32(), Float16Autocast(), Float16Scaled(initial_scale=65536.0)):
         made = updater(small(), precision=precision)
         with monkeypatch.context() as patch:
-            mean_loss = Objective.mean_loss
             patch.setattr(Objective, "mean_loss", lambda *call: mean_loss(*call) * 1e-5)
             shares.append(made([batch(8, 5, 0)], count_zeros=True).zeros)
     assert shares[0] == 0.0
