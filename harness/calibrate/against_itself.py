@@ -15,7 +15,7 @@ STUDIES = (GENERATION,)
 
 def against_itself(study: Path, settings: Sequence[str] = ()) -> LoadedStudy:
     """The study with every arm set as its baseline; a study file cannot say this, as it would answer nothing."""
-    loaded = load_study(study, settings=settings)
+    (loaded,) = load_study(study, settings=settings)
     baseline = loaded.baseline.name
     same = {(arm, condition): loaded.tasks[baseline, condition] for arm, condition in loaded.tasks}
     return replace(loaded, tasks=same)

@@ -39,12 +39,14 @@ def real_false_alarms(studies: int, place: Place, *, device: str, watch: Watch) 
             f"design.order_seed={len(runs)}",
             f"across.new_tokens={lengths}",
         ]
-        experiment = Experiment(against_itself(GENERATION, settings), here, place=place, gpu=gpu, plant=None)
+        experiment = Experiment(
+            (against_itself(GENERATION, settings),), here, place=place, gpu=gpu, plant=None
+        )
         experiment.run(fresh=True, watch=watch)
-        with experiment.opened() as (_, run):
-            runs.append(run.id)
+        with experiment.opened() as (_, made):
+            runs += [run.id for run in made]
         found = experiment.analysis().contrasts
-        primary = [contrast for contrast in found if contrast.metric == experiment.loaded.study.primary]
+        primary = [contrast for contrast in found if contrast.metric == experiment.parts[0].study.primary]
         excluding += sum(not contrast.low <= 1.0 <= contrast.high for contrast in primary)
         equivalent += sum(contrast.verdict == "equivalent" for contrast in primary)
     return FalseAlarms(

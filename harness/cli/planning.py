@@ -11,21 +11,52 @@ from typing import Any
 from harness.cli.console import Output
 from harness.errors import HarnessError, InputError
 from harness.experiment import Experiment, Place
-from harness.experiment.estimate import estimate
+from harness.experiment.estimate import Estimate, estimate
 from harness.invariants.registry import find_invariant
 from harness.metrics import DEFAULT_MARGINS, format_seconds, metric
 from harness.statistics import largest_family, smallest_detectable
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy, load_study, scales
-from harness.study.plan import plan
+from harness.study.plan import Plan, plan
 
 
 def show_plan(experiment: Experiment, output: Output) -> None:
-    """Every trial in its order; what arms, conditions and time there are, and the smallest effect that the design can see."""
-    loaded = experiment.loaded
-    planned = plan(loaded)
-    needed = estimate(planned, loaded.study.study, experiment.place)
-    trials: list[dict[str, Any]] = [
+    """Every trial in its order; what arms, conditions and time there are, and the smallest effect that the design can see.
+
+    Of a study with parts, the same of each of them.
+    """
+    plans = [(part, plan(part)) for part in experiment.parts]
+    needed = [estimate(planned, part.study.study, experiment.place) for part, planned in plans]
+    if output.json:
+        told = [_told(part, planned, time) for (part, planned), time in zip(plans, needed, strict=True)]
+        whole = told[0] if len(told) == 1 else {"parts": told}
+        output.data({"study": experiment.name, "scale": experiment.parts[0].scale, **whole})
+        return
+    output.note(f"{experiment.name}: {experiment.parts[0].study.question}")
+    for (part, planned), time in zip(plans, needed, strict=True):
+        if part.part:
+            output.note(f"part {part.part}")
+        output.table(_trials(planned), ["position", "purpose", "round", "trial", "id"])
+        for line in _about(part):
+            output.note(line)
+        output.note(f"{len(planned.trials)} trials, about {_minutes(time.seconds)} ({time.source})")
+    if len(plans) > 1:
+        output.note(f"all parts: about {_minutes(sum(time.seconds for time in needed))}")
+
+
+def _told(part: LoadedStudy, planned: Plan, time: Estimate) -> dict[str, Any]:
+    return {
+        **({"part": part.part} if part.part else {}),
+        "digest": part.study.digest,
+        "arms": [{"arm": arm.name, "differs_in": differences(part, arm)} for arm in part.arms],
+        "conditions": [condition.names for condition in part.conditions],
+        "estimate": {"seconds": time.seconds, "source": time.source},
+        "trials": _trials(planned),
+    }
+
+
+def _trials(planned: Plan) -> list[dict[str, Any]]:
+    return [
         {
             "position": position,
             "purpose": spec.purpose,
@@ -35,24 +66,6 @@ def show_plan(experiment: Experiment, output: Output) -> None:
         }
         for position, spec in enumerate(planned.trials)
     ]
-    arms = [{"arm": arm.name, "differs_in": differences(loaded, arm)} for arm in loaded.arms]
-    if output.json:
-        output.data(
-            {
-                "study": loaded.study.study,
-                "scale": loaded.scale,
-                "digest": loaded.study.digest,
-                "arms": arms,
-                "conditions": [condition.names for condition in loaded.conditions],
-                "estimate": {"seconds": needed.seconds, "source": needed.source},
-                "trials": trials,
-            }
-        )
-        return
-    output.table(trials, ["position", "purpose", "round", "trial", "id"])
-    for line in _about(loaded):
-        output.note(line)
-    output.note(f"{len(trials)} trials, about {_minutes(needed.seconds)} ({needed.source})")
 
 
 def differences(loaded: LoadedStudy, arm: Combination) -> dict[str, list[Any]]:
@@ -81,7 +94,6 @@ def _about(loaded: LoadedStudy) -> Iterator[str]:
     study, rounds = loaded.study, loaded.study.design.rounds
     record = metric(study.primary)
     margin = study.margins.get(record.name, study.margins.get(record.family, DEFAULT_MARGINS[record.family]))
-    yield f"{study.study}: {study.question}"
     yield f"arms: {loaded.baseline.name} (baseline)"
     for arm in loaded.arms[1:]:
         changes = [f"{path} {base!r} → {own!r}" for path, (base, own) in differences(loaded, arm).items()]
@@ -126,7 +138,7 @@ def show_studies(folder: Path, place: Place, output: Output) -> None:
         }
         try:
             row["scales"] = list(scales(path))
-            row["question"] = load_study(path).study.question
+            row["question"] = load_study(path)[0].study.question
         except HarnessError as error:
             row["problem"] = str(error)
         rows.append(row)
@@ -141,7 +153,7 @@ def _newest_runs(place: Place) -> dict[str, str]:
         return {}
     with open_store(place.location) as store:
         runs = sorted(store.runs(), key=lambda run: run.created_at)
-    return {run.study: f"{run.created_at[:16]} {run.scale}" for run in runs}
+    return {run.study.partition("/")[0]: f"{run.created_at[:16]} {run.scale}" for run in runs}
 
 
 def new_study(name: str, folder: Path, output: Output) -> None:

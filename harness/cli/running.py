@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -33,41 +34,61 @@ def tell(experiment: Experiment, output: Output, *, report: bool) -> None:
     path = experiment.report(found) if report else None
     _print(found, path, output)
     see = f"see {path}" if path else None
-    for problems, kind in ((found.run.failed, TrialError), (_invalid(found), InvalidError)):
+    for problems, kind in ((_failed(found), TrialError), (_invalid(found), InvalidError)):
         if problems:
             count = f"{len(problems)} things do not count, first: " if len(problems) > 1 else ""
             raise kind(f"{count}{problems[0]}", hint=see)
 
 
-def _invalid(found: ReportInput) -> list[str]:
-    return [f"{arm}: {reason}" for arm, reason in found.analysis.invalid.items()]
+def _failed(found: Sequence[ReportInput]) -> list[str]:
+    return [f"{_named(part)}{line}" for part in found for line in part.run.failed]
 
 
-def _print(found: ReportInput, path: Path | None, output: Output) -> None:
-    claims: list[dict[str, Any]] = [asdict(claim) for claim in found.analysis.claims]
+def _invalid(found: Sequence[ReportInput]) -> list[str]:
+    return [
+        f"{_named(part)}{arm}: {reason}" for part in found for arm, reason in part.analysis.invalid.items()
+    ]
+
+
+def _named(part: ReportInput) -> str:
+    return f"{part.loaded.part}: " if part.loaded.part else ""
+
+
+def _print(found: Sequence[ReportInput], path: Path | None, output: Output) -> None:
+    first = found[0].loaded
     if output.json:
+        told = [_told(part) for part in found]
+        whole = told[0] if len(told) == 1 else {"parts": told}
         output.data(
             {
-                "study": found.loaded.study.study,
-                "scale": found.run.scale,
-                "run": found.run.id,
-                "answer": found.analysis.answer,
-                "claims": [claim.row() for claim in found.analysis.claims],
-                "invalid": found.analysis.invalid,
-                "failed": found.run.failed,
-                "finished": found.run.finished_trials,
-                "expected": found.run.expected_trials,
+                "study": first.name,
+                "scale": first.scale,
+                **whole,
                 "report": str(path) if path else None,
             }
         )
         return
     if not output.quiet:
-        output.line(found.loaded.study.question)
-        output.line(found.analysis.answer)
-        rows = [{"claim": claim["id"], **claim} for claim in claims]
+        output.line(first.study.question)
+        for part in found:
+            output.line(_named(part) + part.analysis.answer)
+        rows = [{"claim": claim.id, **asdict(claim)} for part in found for claim in part.analysis.claims]
         output.table(rows, ["claim", "verdict", "effect", "interval", "claimed", "n"])
     if path is not None:
         output.line(f"report: {path}")
+
+
+def _told(part: ReportInput) -> dict[str, Any]:
+    return {
+        **({"part": part.loaded.part} if part.loaded.part else {}),
+        "run": part.run.id,
+        "answer": part.analysis.answer,
+        "claims": [claim.row() for claim in part.analysis.claims],
+        "invalid": part.analysis.invalid,
+        "failed": part.run.failed,
+        "finished": part.run.finished_trials,
+        "expected": part.run.expected_trials,
+    }
 
 
 def export_study(experiment: Experiment, form: str, file: Path | None, output: Output) -> None:
@@ -82,7 +103,8 @@ def export_study(experiment: Experiment, form: str, file: Path | None, output: O
     if form == "csv":
         text = experiment.frame().to_csv(index=False)
     else:
-        text = (markdown_table if form == "markdown" else latex_table)(experiment.analysis())
+        table = markdown_table if form == "markdown" else latex_table
+        text = "\n".join(table(part.analysis) for part in experiment.findings())
     if file is None:
         output.line(text.rstrip("\n"))
         return

@@ -17,38 +17,49 @@ if TYPE_CHECKING:
 
     from harness.store.rows import Run, TrialRow
     from harness.store.store import Store
+    from harness.study.load import LoadedStudy
 
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def show_study(experiment: Experiment, output: Output) -> None:
-    """The newest run of a study: every planned trial with its state, and every claim. The JSON is a contract."""
-    with experiment.opened() as (store, run):
-        rows = store.trials(run, include_superseded=True)
+    """The newest run of a study: every planned trial with its state, and every claim. The JSON is a contract.
+
+    Of a study with parts, the same of each of them, as a list under `parts`.
+    """
+    with experiment.opened() as (store, runs):
+        rows = [store.trials(run, include_superseded=True) for run in runs]
         found = experiment.findings()
-    trials = _trials(experiment, rows, found.values)
-    claims = [claim.row() for claim in found.analysis.claims]
+    told: list[dict[str, Any]] = [
+        {
+            **({"part": part.loaded.part} if part.loaded.part else {}),
+            "run": run.id,
+            "trials": _trials(part.loaded, tries, part.values),
+            "claims": [claim.row() for claim in part.analysis.claims],
+        }
+        for part, run, tries in zip(found, runs, rows, strict=True)
+    ]
     if output.json:
-        study = experiment.loaded.study.study
-        output.data(
-            {
-                "study": study,
-                "scale": run.scale,
-                "run": run.id,
-                "trials": _finite(trials),
-                "claims": _finite(claims),
-            }
-        )
+        whole = told[0] if len(told) == 1 else {"parts": told}
+        output.data(_finite({"study": experiment.name, "scale": experiment.parts[0].scale, **whole}))
         return
-    primary = experiment.loaded.study.primary
-    for trial in trials:
+    for part, shown in zip(experiment.parts, told, strict=True):
+        if part.part:
+            output.line(f"part {part.part}")
+        _print_study(part, shown, output)
+
+
+def _print_study(part: LoadedStudy, shown: dict[str, Any], output: Output) -> None:
+    primary = part.study.primary
+    for trial in shown["trials"]:
         trial[primary] = trial["metrics"].get(primary)
         trial["condition"] = " ".join(f"{factor}={level}" for factor, level in trial["condition"].items())
-    output.table(trials, ["id", "purpose", "arm", "condition", "seed", "round", "state", "attempts", primary])
-    output.table(claims, ["id", "verdict", "effect", "low", "high", "n", "claimed"])
+    columns = ["id", "purpose", "arm", "condition", "seed", "round", "state", "attempts", primary]
+    output.table(shown["trials"], columns)
+    output.table(shown["claims"], ["id", "verdict", "effect", "low", "high", "n", "claimed"])
 
 
-def _trials(experiment: Experiment, rows: list[TrialRow], values: pd.DataFrame) -> list[dict[str, Any]]:
+def _trials(loaded: LoadedStudy, rows: list[TrialRow], values: pd.DataFrame) -> list[dict[str, Any]]:
     attempts: dict[str, list[TrialRow]] = defaultdict(list)
     for row in rows:
         attempts[row.spec_id].append(row)
@@ -56,7 +67,7 @@ def _trials(experiment: Experiment, rows: list[TrialRow], values: pd.DataFrame) 
     for trial, name, value in zip(values["trial"], values["metric"], values["value"], strict=True):
         metrics[int(trial)][str(name)] = float(value)
     shown = []
-    for spec in plan(experiment.loaded).trials:
+    for spec in plan(loaded).trials:
         tries = sorted(attempts.get(spec.id, []), key=lambda row: row.id)
         last = next(
             (row for row in reversed(tries) if row.state != "superseded"), tries[-1] if tries else None

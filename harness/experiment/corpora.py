@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from harness.data.registry import CorpusRef
 
 
-def corpora_of(loaded: LoadedStudy) -> list[CorpusRef]:
-    """Each once, in the order in which the arms name them."""
+def corpora_of(*parts: LoadedStudy) -> list[CorpusRef]:
+    """Each once, in the order in which the arms of the parts name them."""
     found: dict[str, CorpusRef] = {}
-    for task in loaded.tasks.values():
+    for task in (task for part in parts for task in part.tasks.values()):
         for reference in task.corpora():
             found.setdefault(reference.model_dump_json(), reference)
     return list(found.values())
@@ -28,7 +28,7 @@ def corpora_of_study(name: str) -> list[CorpusRef]:
     """Those of every scale of a study."""
     path = find_study(name)
     found = {
-        ref.model_dump_json(): ref for scale in scales(path) for ref in corpora_of(load_study(path, scale))
+        ref.model_dump_json(): ref for scale in scales(path) for ref in corpora_of(*load_study(path, scale))
     }
     return list(found.values())
 

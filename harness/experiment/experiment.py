@@ -18,7 +18,8 @@ from harness.run.identity import Setting, check_plant, newest_run
 from harness.run.runner import Driver, worker_threads
 from harness.store.engine import parse_location
 from harness.store.store import open_store
-from harness.study.load import BODY_SCALE, LoadedStudy, load_study, scales
+from harness.study.layers import BODY_SCALE
+from harness.study.load import LoadedStudy, load_study, scales
 from harness.telemetry.code import code_digest
 from harness.telemetry.environment import Environment, environment
 
@@ -107,114 +108,142 @@ def load(
     here, gpu = this_machine(device)
     if scale is None:
         scale = GPU_SCALE if gpu is not None and GPU_SCALE in scales(path) else BODY_SCALE
-    loaded = load_study(path, scale, settings)
+    parts = load_study(path, scale, settings)
     if plant is not None:
-        check_plant(loaded, plant)
-    return Experiment(loaded, here, place=place or Place(), gpu=gpu, plant=plant)
+        check_plant(parts, plant)
+    return Experiment(parts, here, place=place or Place(), gpu=gpu, plant=plant)
 
 
 class Experiment:
-    """A study at one scale, on one device, with its results in one place."""
+    """A study at one scale, on one device, with its results in one place. `parts` are the comparisons that it is made of."""
 
     def __init__(
-        self, loaded: LoadedStudy, here: Environment, *, place: Place, gpu: str | None, plant: str | None
+        self,
+        parts: tuple[LoadedStudy, ...],
+        here: Environment,
+        *,
+        place: Place,
+        gpu: str | None,
+        plant: str | None,
     ) -> None:
-        self.loaded, self.place = loaded, place
+        self.parts, self.place = parts, place
         self._here, self._gpu, self._plant = here, gpu, plant
-        self._run: Run | None = None
+        self._runs: dict[str, Run] = {}
+
+    @property
+    def name(self) -> str:
+        """The study's, whatever its parts are called."""
+        return self.parts[0].name
 
     def run(self, *, fresh: bool = False, watch: Watch | None = None) -> Self:
-        """Run what the study lacks; `fresh` starts another run though one is there. Safe to interrupt, and to call again."""
+        """Run what the study lacks, part by part; `fresh` starts other runs though some are there. Safe to interrupt, and to
+        call again.
+        """
         from harness.run.backends.local import LocalBackend
         from harness.telemetry.nvml import NvmlReader
 
         listener = watch or Watch()
         self.place.check_writable()
-        bring(corpora_of(self.loaded), listener.fetching)
+        bring(corpora_of(*self.parts), listener.fetching)
         setting = self._setting(fresh=fresh)
         with (
             open_store(self.place.location) as store,
             NvmlReader() as nvml,
             LocalBackend(nvml=nvml) as backend,
         ):
-            self._run = Driver(self.loaded, setting, store=store, backend=backend, listener=listener).run()
+            for part in self.parts:
+                driver = Driver(part, setting, store=store, backend=backend, listener=listener)
+                self._runs[part.part] = driver.run()
         return self
 
     def frame(self) -> pd.DataFrame:
-        """Every raw sample, one row each, with arm, condition, seed, round, metric, step, value and unit."""
+        """Every raw sample, one row each, with arm, condition, seed, round, metric, step, value and unit; of several parts, with
+        the part's name.
+        """
+        import pandas as pd
+
         from harness.analysis.frames import run_frames
 
-        with self.opened() as (store, run):
-            return run_frames(store, run).samples
+        with self.opened() as (store, runs):
+            frames = [run_frames(store, run).samples for run in runs]
+        if len(frames) == 1:
+            return frames[0]
+        for part, frame in zip(self.parts, frames, strict=True):
+            frame.insert(0, "part", part.part)
+        return pd.concat(frames, ignore_index=True)
 
-    def findings(self) -> ReportInput:
-        """Everything that a report shows; verdicts are computed anew from the stored samples."""
+    def findings(self) -> tuple[ReportInput, ...]:
+        """Everything that a report shows, part by part; verdicts are computed anew from the stored samples."""
         from harness.report.source import report_input
 
-        with self.opened() as (store, run):
-            return report_input(store, self.loaded, run)
+        with self.opened() as (store, runs):
+            return tuple(report_input(store, part, run) for part, run in zip(self.parts, runs, strict=True))
 
-    def judge(self) -> ReportInput:
+    def judge(self) -> tuple[ReportInput, ...]:
         """The findings, and every verdict on a claim kept in the store beside the samples that it was computed from."""
-        from harness.report.source import report_input
         from harness.store.rows import VerdictRow
 
-        with self.opened() as (store, run):
-            found = report_input(store, self.loaded, run)
-            claims = [(claim.row(), claim.basis) for claim in found.analysis.claims]
-            code = code_digest()
-            store.record_verdicts(
-                run,
-                [
+        found, code = self.findings(), code_digest()
+        with self.opened() as (store, runs):
+            for part, run in zip(found, runs, strict=True):
+                claims = [(claim.row(), claim.basis) for claim in part.analysis.claims]
+                rows = [
                     VerdictRow(claim=row.pop("id"), **row, basis=basis, code_digest=code)
                     for row, basis in claims
-                ],
-            )
+                ]
+                store.record_verdicts(run, rows)
         return found
 
-    def analysis(self) -> Analysis:
-        """Contrasts, claims, and what does not count."""
-        return self.findings().analysis
+    def analysis(self, part: str = "") -> Analysis:
+        """Contrasts, claims, and what does not count, of the part with this name; a study without parts has one, without a name."""
+        names = [known.part for known in self.parts]
+        if part not in names:
+            raise InputError(
+                f"{self.name} has no part {part!r}", hint=did_you_mean(part, filter(None, names))
+            )
+        return self.findings()[names.index(part)].analysis
 
     def verdicts(self) -> pd.DataFrame:
         """One row a claim: id, verdict, effect, low, high, n, claimed, and the sentence that says why."""
         import pandas as pd
 
-        claims = self.analysis().claims
         return pd.DataFrame(
-            [claim.row() for claim in claims],
+            [claim.row() for part in self.findings() for claim in part.analysis.claims],
             columns=["id", "verdict", "effect", "low", "high", "n", "claimed", "reason"],
         )
 
-    def report(self, found: ReportInput | None = None) -> Path:
+    def report(self, found: tuple[ReportInput, ...] | None = None) -> Path:
         """Write the HTML report, and say where it is."""
         from harness.report.build import write_report
         from harness.store.rows import Artifact
 
-        scale = "" if self.loaded.scale == BODY_SCALE else f".{self.loaded.scale}"
+        scale = "" if self.parts[0].scale == BODY_SCALE else f".{self.parts[0].scale}"
         planted = ".planted" if self._plant else ""
-        path = self.place.reports / f"{self.loaded.study.study}{scale}{planted}.html"
+        path = self.place.reports / f"{self.name}{scale}{planted}.html"
         self.place.reports.mkdir(parents=True, exist_ok=True)
         shown = found or self.findings()
         write_report(shown, path)
-        with self.opened() as (store, _):
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            place = str(path.resolve())
-            store.record_artifact(
-                Artifact(
-                    kind="report", content_id=shown.run.id, sha256=sha256, path=place, run_id=shown.run.id
+        sha256, place = hashlib.sha256(path.read_bytes()).hexdigest(), str(path.resolve())
+        with self.opened() as (store, runs):
+            for run in runs:
+                store.record_artifact(
+                    Artifact(kind="report", content_id=run.id, sha256=sha256, path=place, run_id=run.id)
                 )
-            )
         return path
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[Store, Run]]:
-        """The store, open, and the run: the one made here, or the newest of the study as it is written now."""
+    def opened(self) -> Iterator[tuple[Store, tuple[Run, ...]]]:
+        """The store, open, and the run of each part: the one made here, or the newest of the study as it is written now."""
+        first = self.parts[0]
         if not self.place.has_store():
-            again = f"harness run {self.loaded.path} --scale {self.loaded.scale}"
+            again = f"harness run {first.path} --scale {first.scale}"
             raise InputError(f"there are no results at {self.place.location}", hint=again)
         with open_store(self.place.location) as store:
-            yield store, self._run or newest_run(store, self.loaded, self._setting())
+            made = self._runs
+            if len(made) < len(self.parts):
+                setting = self._setting()
+                made = {part.part: newest_run(store, part, setting) for part in self.parts} | made
+            yield store, tuple(made[part.part] for part in self.parts)
 
     def _setting(self, *, fresh: bool = False) -> Setting:
         from harness.data.corpus import load_corpus
@@ -223,7 +252,7 @@ class Experiment:
             results=self.place.results,
             environment=self._here,
             code=code_digest(),
-            corpora=tuple(load_corpus(reference).digest for reference in corpora_of(self.loaded)),
+            corpora=tuple(load_corpus(reference).digest for reference in corpora_of(*self.parts)),
             gpu=self._gpu,
             plant=self._plant,
             fresh=fresh,

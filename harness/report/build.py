@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -27,8 +28,10 @@ SECTIONS = tuple(
 )
 
 
-def render(report: ReportInput) -> str:
-    """The whole page. It loads nothing from elsewhere, runs no script, and is the same for the same input."""
+def render(*parts: ReportInput) -> str:
+    """The whole page, of the parts of one study. It loads nothing from elsewhere, runs no script, and is the same for the same
+    input.
+    """
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -36,14 +39,17 @@ def render(report: ReportInput) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    views = [(section, section.view(report)) for section in SECTIONS]
-    page: str = templates.get_template("page.html.j2").render(headline=headline_view(report), views=views)
+    views = [
+        (part, [(section, part.anchor(section.id), section.view(part)) for section in SECTIONS])
+        for part in parts
+    ]
+    page: str = templates.get_template("page.html.j2").render(headline=headline_view(parts), parts=views)
     return page
 
 
-def write_report(report: ReportInput, path: Path) -> None:
-    """Render into `path`: the file there is whole or not there. Raises InputError where it cannot be written."""
-    page = render(report)
+def write_report(parts: Sequence[ReportInput], path: Path) -> None:
+    """Render a study's parts into `path`: the file there is whole or not there. Raises InputError where it cannot be written."""
+    page = render(*parts)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as file:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.frames import trial_values
+from harness.report.words import anchor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,10 @@ class ReportInput:
     provenance: Mapping[str, Any]
     nvml_reason: str | None
     command: str
+
+    def anchor(self, *parts: object) -> str:
+        """An id of this page, different in each part of a study."""
+        return anchor(*(("part", self.loaded.part) if self.loaded.part else ()), *parts)
 
     @cached_property
     def values(self) -> pd.DataFrame:

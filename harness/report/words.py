@@ -57,7 +57,7 @@ def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
     """
     labels: dict[str, str] = {}
     for arm in loaded.arms:
-        changed = {f: name for f, name in arm.names.items() if name != loaded.baseline.names[f]}
+        changed = {f: name for f, name in arm.names.items() if name != loaded.baseline.names.get(f)}
         label = ", ".join(f"{factor}={name}" for factor, name in changed.items()) or "baseline"
         if len(loaded.study.compare) == 1:
             label = next(iter(arm.names.values()))

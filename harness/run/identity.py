@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +50,13 @@ def _task_digests(loaded: LoadedStudy) -> list[str]:
     return [digest(task.plain()) for task in loaded.tasks.values()]
 
 
-def check_plant(loaded: LoadedStudy, plant: str) -> None:
+def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
     """Raises InputError unless `plant` names a mutant, `invariant/mutant`, of an invariant that the study checks."""
     invariant, _, name = plant.partition("/")
     mutants = {
         f"{known}/{mutant.name}"
-        for known in loaded.study.invariants
+        for part in parts
+        for known in part.study.invariants
         for mutant in find_invariant(known).mutants
     }
     if plant not in mutants:

@@ -166,8 +166,13 @@ def _check_arm(
 
 def _check_condition(study: Study, whole: Located, at: Mapping[str, Scalar], path: KeyPath) -> None:
     _check_levels(at, study.across, "varied across", whole, (*path, "at"))
+    asked = {factor: level_name(level) for factor, level in at.items()}
+    meant = [where for where in conditions(study) if asked.items() <= where.names.items()]
+    if not meant:
+        told = ", ".join(f"{factor}={level}" for factor, level in asked.items())
+        raise StudyError(f"no condition of {path[1]} has {told}", at=whole.place((*path, "at")))
     for factor, levels in study.across.items():
-        if len(levels) > 1 and factor not in at:
+        if len({where.names.get(factor) for where in meant}) > 1:
             names = ", ".join(level_name(level) for level in levels)
             raise StudyError(
                 f"{path[1]} does not say at which {factor} it holds",

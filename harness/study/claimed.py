@@ -14,9 +14,18 @@ if TYPE_CHECKING:
 
 
 def find_arm(arms: Sequence[Combination], levels: Mapping[str, Scalar]) -> Combination | None:
-    """The arm with these levels and the baseline's otherwise; None where the design has no such arm."""
-    wanted = {**arms[0].names, **{factor: level_name(level) for factor, level in levels.items()}}
-    return next((arm for arm in arms if arm.names == wanted), None)
+    """The arm with these levels, and elsewhere those of the baseline `arms[0]`; None where no arm or no single one is meant.
+
+    Factors that the baseline lacks are at their first level, unless they are named. Where no arm is like the baseline in all
+    other factors, the only one with these levels is meant.
+    """
+    wanted = {factor: level_name(level) for factor, level in levels.items()}
+    having = [arm for arm in arms if wanted.items() <= arm.names.items()]
+    rest = {factor: name for factor, name in arms[0].names.items() if factor not in wanted}
+    alike = [arm for arm in having if all(arm.names.get(f, name) == name for f, name in rest.items())]
+    if alike:
+        return alike[0]
+    return having[0] if len(having) == 1 else None
 
 
 def arm_of(loaded: LoadedStudy, levels: Mapping[str, Scalar]) -> Combination:
@@ -31,7 +40,7 @@ def condition_of(loaded: LoadedStudy, levels: Mapping[str, Scalar]) -> Combinati
     return next(
         condition
         for condition in loaded.conditions
-        if all(condition.names[factor] == level_name(level) for factor, level in levels.items())
+        if all(condition.names.get(factor) == level_name(level) for factor, level in levels.items())
     )
 
 

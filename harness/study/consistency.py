@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn
 
+from harness.config import canonical_json
 from harness.errors import InputError, StudyError
 from harness.invariants.registry import find_invariant
 from harness.metrics import DEFAULT_MARGINS, METRICS
 from harness.study.arms import Combination
+from harness.study.combining import check_combining
 from harness.study.document import Located
 from harness.study.known import check_known_key, check_metric
 from harness.study.schema import Level, Study, level_name
@@ -58,6 +60,7 @@ def _check_factors(study: Study, whole: Located) -> None:
                 if name in seen:
                     raise StudyError(f"level {name!r} of {factor} is written twice", at=at)
                 seen[name] = index
+    check_combining(study, whole)
 
 
 def check_tasks(
@@ -67,22 +70,36 @@ def check_tasks(
     tasks: Mapping[tuple[str, str], Task],
 ) -> None:
     """No level may stand for the same settings as another: comparing a thing with itself answers nothing."""
-    for later, arm in enumerate(arms):
-        for other in arms[:later]:
-            if all(tasks[arm.name, where.name] == tasks[other.name, where.name] for where in conditions):
-                against = "the baseline" if other is arms[0] else other.name
-                _changes_nothing(arm, arms[0], "compare", against, whole)
-    for later, condition in enumerate(conditions):
-        for other in conditions[:later]:
-            if any(tasks[arm.name, condition.name] == tasks[arm.name, other.name] for arm in arms):
-                _changes_nothing(condition, other, "across", other.name, whole)
+    texts = {cell: canonical_json(task.plain()) for cell, task in tasks.items()}
+    seen: dict[tuple[str, ...], Combination] = {}
+    for arm in arms:
+        same = seen.setdefault(tuple(texts[arm.name, where.name] for where in conditions), arm)
+        if same is not arm:
+            _changes_nothing(
+                arm, arms[0], "compare", same, "the baseline" if same is arms[0] else same.name, whole
+            )
+    for arm in arms:
+        found: dict[str, Combination] = {}
+        for condition in conditions:
+            other = found.setdefault(texts[arm.name, condition.name], condition)
+            if other is not condition:
+                _changes_nothing(condition, other, "across", other, other.name, whole)
 
 
 def _changes_nothing(
-    chosen: Combination, reference: Combination, section: str, against: str, whole: Located
+    chosen: Combination, reference: Combination, section: str, same: Combination, against: str, whole: Located
 ) -> NoReturn:
-    factor = next(factor for factor, index in chosen.levels.items() if index != reference.levels[factor])
+    """Points at a level that `chosen` has and `same` has not, one that departs from `reference` where there is one."""
+    own = [factor for factor, name in chosen.names.items() if same.names.get(factor) != name]
+    departs = [factor for factor in own if reference.names.get(factor) != chosen.names[factor]]
+    if not own:
+        raise StudyError(f"{chosen.name} is the same as {against}", at=whole.place((section,)))
+    factor = (departs or own)[0]
+    crossed = section == "compare" and len(chosen.names) > 1
     raise StudyError(
         f"level {chosen.names[factor]!r} of {factor} changes nothing against {against}",
         at=whole.place((section, factor, chosen.levels[factor])),
+        hint="say with `when` where it exists, or leave its arm out with `design.exclude`"
+        if crossed
+        else None,
     )

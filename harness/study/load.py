@@ -13,19 +13,21 @@ from harness.errors import InputError, Location, StudyError, did_you_mean
 from harness.study.arms import Combination, arms, conditions
 from harness.study.claim_rules import check_claims
 from harness.study.consistency import check_study, check_tasks
-from harness.study.document import Document, KeyPath, Located, read_document, read_text
-from harness.study.problems import shown, study_error
+from harness.study.document import Document, KeyPath, Located, read_document
+from harness.study.layers import BODY_SCALE, Layers, part_names, scale_names
+from harness.study.problems import study_error
 from harness.study.schema import Study, level_name, level_settings
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 
-BODY_SCALE = "cpu"
-"""The scale that a study's body is written for; the others are overlays under `scales`."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedStudy:
-    """A study at one scale. `tasks` holds the resolved config of each arm under each condition, by their names."""
+    """A study at one scale, or one of its parts: a comparison of its own, with its own arms, design and runs.
+
+    `tasks` holds the resolved config of each arm under each condition, by their names; `part` is empty in a study without
+    parts.
+    """
 
     path: Path
     source: str
@@ -37,75 +39,80 @@ class LoadedStudy:
     settings: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The study's, whatever its part is called."""
+        return self.study.study.partition("/")[0]
+
+    @property
+    def part(self) -> str:
+        return self.study.study.partition("/")[2]
+
+    @property
     def baseline(self) -> Combination:
         return self.arms[0]
 
 
-def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()) -> LoadedStudy:
-    """Read and check a study. All its scales are checked, so that none is found broken on the machine it was meant for.
+def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()) -> tuple[LoadedStudy, ...]:
+    """Read and check a study: its parts, or the one that it is. All its scales are checked, so that none is found broken on the
+    machine it was meant for.
 
-    `settings` are `path=value` with the value in YAML (`design.rounds=20`), laid on top of the scale that is asked for. Raises StudyError with file, line, column and a suggestion.
+    What a part says is laid on top of what the file says for all parts, then what the scale says for all parts, then what it
+    says for this one, then `settings`: `path=value` with the value in YAML (`design.rounds=20`, or `parts.cost.design.rounds=20`
+    for one part). Raises StudyError with file, line, column and a suggestion.
     """
     document = read_document(path)
-    names = _scales(document)
+    names = scale_names(document)
     if scale not in names:
         raise StudyError(
             f"no scale {scale!r} in this study",
             at=document.place(("scales",)),
             hint=did_you_mean(scale, names),
         )
-    loaded = {}
+    parts = part_names(document)
+    recipes = _Recipes(path.parent / "recipes")
+    loaded: dict[str, tuple[LoadedStudy, ...]] = {}
     for name in names:
-        try:
-            loaded[name] = _load_scale(document, path, name, settings if name == scale else ())
-        except StudyError as error:
-            told = (
-                f"{error.message} (at scale {name})" if loaded else error.message
-            )  # the body alone is sound
-            raise StudyError(told, at=error.at, hint=error.hint) from None
+        chosen = settings if name == scale else ()
+        laid = Layers(document, name, chosen)
+        found, claims = [], set[str]()
+        for part in parts:
+            notes = [f"in part {part}"] if part else []
+            notes += [f"at scale {name}"] if loaded else []  # the body alone is sound
+            try:
+                written = laid.part(part)
+                one = _load(written, recipes, path=path, document=document, scale=name, settings=chosen)
+                _check_claim_ids(one, claims, written)
+            except StudyError as error:
+                told = f"{error.message} ({', '.join(notes)})" if notes else error.message
+                raise StudyError(told, at=error.at, hint=error.hint) from None
+            found.append(one)
+        loaded[name] = tuple(found)
     return loaded[scale]
 
 
 def scales(path: Path) -> tuple[str, ...]:
     """The names of a study's scales, that of its body first."""
-    return _scales(read_document(path))
+    return scale_names(read_document(path))
 
 
-def _scales(document: Document) -> tuple[str, ...]:
-    overlays = document.data.get("scales", {})
-    if not isinstance(overlays, dict):
-        at = document.place(("scales",), of_value=True)
-        raise StudyError(f"scales: expected a mapping of names to settings, found {shown(overlays)}", at=at)
-    for name, overlay in overlays.items():
-        if not isinstance(overlay, dict):
-            at = document.place(("scales", name), of_value=True)
-            raise StudyError(f"scales.{name}: expected a mapping, found {shown(overlay)}", at=at)
-        if "study" in overlay:
-            raise StudyError("a scale cannot rename its study", at=document.place(("scales", name, "study")))
-    return (BODY_SCALE, *(name for name in overlays if name != BODY_SCALE))
+def _check_claim_ids(part: LoadedStudy, known: set[str], written: Located) -> None:
+    """A claim is settled once: what all parts share would be claimed of each."""
+    for claim in part.study.claims:
+        if claim in known:
+            at = written.place(("claims", claim))
+            raise StudyError(f"claim {claim!r} is made by two parts", at=at, hint="give it to one of them")
+        known.add(claim)
 
 
-def _with_setting(written: Located, setting: str) -> Located:
-    dotted, equals, value = setting.partition("=")
-    at = Location(f"--set {setting}")
-    keys = tuple(dotted.split("."))
-    if not equals or not all(keys) or keys[0] in ("study", "scales"):
-        raise StudyError("expected path=value, as in design.rounds=20", at=at)
-    part = read_text(f"value: {value}", file=at.file).under("value")
-    placed = Located(part.data, dict.fromkeys(part.places, at), dict.fromkeys(part.values, at))
-    try:
-        return written.replaced(keys, placed, key=at)
-    except (KeyError, TypeError):
-        raise StudyError(f"{dotted} leads through a setting that has no keys", at=at) from None
-
-
-def _load_scale(document: Document, path: Path, scale: str, settings: Sequence[str]) -> LoadedStudy:
-    written: Located = document.without("scales")
-    if scale in document.data.get("scales", {}):
-        written = written.merged(document.at("scales", scale))
-    for setting in settings:
-        written = _with_setting(written, setting)
-    recipes = _Recipes(path.parent / "recipes")
+def _load(
+    written: Located,
+    recipes: _Recipes,
+    *,
+    path: Path,
+    document: Document,
+    scale: str,
+    settings: Sequence[str],
+) -> LoadedStudy:
     whole = recipes.filled(written)
     try:
         study = Study.read(whole.data)
@@ -117,13 +124,18 @@ def _load_scale(document: Document, path: Path, scale: str, settings: Sequence[s
         raise StudyError(error.message, at=whole.place(("task",), of_value=True), hint=error.hint) from None
     check_study(study, whole, task_type)
     all_arms, all_conditions = arms(study), conditions(study)
-    tasks = {
-        (arm.name, condition.name): _task(
-            task_type, recipes.filled(_settings(study, written, (("across", condition), ("compare", arm))))
-        )
-        for arm in all_arms
-        for condition in all_conditions
-    }
+    tasks = {}
+    for arm in all_arms:
+        changed = sum(all_arms[0].names.get(factor) != name for factor, name in arm.names.items())
+        for condition in all_conditions:
+            chosen = _settings(study, written, (("across", condition), ("compare", arm)))
+            try:
+                tasks[arm.name, condition.name] = _task(task_type, recipes.filled(chosen))
+            except StudyError as error:
+                if changed < 2:  # else the place of the error does not tell which levels do not go together
+                    raise
+                hint = "; ".join(filter(None, (error.hint, "`design.exclude` leaves an arm out")))
+                raise StudyError(f"{error.message} (in arm {arm.name})", at=error.at, hint=hint) from None
     check_tasks(whole, all_arms, all_conditions, tasks)
     check_claims(study, whole, task_type)
     return LoadedStudy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -9,15 +10,27 @@ from pydantic import Field, StringConstraints
 from harness.config import Config, digest
 from harness.study.claim import Claim, Scalar
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+NAME = r"[a-z][a-z0-9_]*"
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}(/{NAME})?$", max_length=64)]
+"""Of a study, or of a part of one: `activation_checkpointing/cost`."""
+
 Level = Scalar | dict[str, dict[str, Any]]
 """A value of the setting that the factor names, or one name with the several settings that it stands for."""
 
+Where = Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1)]
+"""Factor → its level, or a list of levels of which it has one."""
+
 
 class Design(Config):
-    """How arms are formed and how often each is run. Every claim about speed needs at least 6 rounds, or `exploratory`."""
+    """How arms are formed and how often each is run. Every claim about speed needs at least 6 rounds, or `exploratory`.
 
-    arms: Literal["one-factor"] = "one-factor"
+    one-factor: all factors at their first levels, then each other level, one factor at a time. factorial: every combination.
+    leave-one-out: all factors at their last levels (on), then one factor at a time at its first (off). paired: the first levels
+    of all factors together, the second together, and so on. `exclude` leaves out the arms that have all of some levels.
+    """
+
+    arms: Literal["one-factor", "factorial", "leave-one-out", "paired"] = "one-factor"
+    exclude: tuple[Where, ...] = Field(default=(), exclude_if=operator.not_)
     seeds: int = Field(default=1, gt=0, le=1000)
     rounds: int = Field(default=1, gt=0, le=10_000)
     exploratory: bool = False
@@ -29,13 +42,21 @@ class Design(Config):
 
 
 class Parity(Config):
-    """Work that arms need not match in, by the names that tasks count it under (`updates`, `training_tokens` …)."""
+    """Work by the names that tasks count it under (`updates`, `training_tokens` …).
 
+    Arms must match in all that is counted, except what `differ` names. FLOPs and seconds are shown, and must match only where
+    `match` names them: seconds within the study's margin for time, on the medians of the trials.
+    """
+
+    match: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
     differ: tuple[str, ...] = ()
 
 
 class Study(Config):
-    """One scale of a study, every setting resolved. `base` and `level` settings are those of the task."""
+    """One scale of a study, or of one of its parts, every setting resolved. `base` and `level` settings are those of the task.
+
+    `when` says where a factor (`rule`) or a level of it (`rule=linear`) exists: only with certain levels of other factors.
+    """
 
     study: Name
     question: str = Field(min_length=1)
@@ -43,6 +64,7 @@ class Study(Config):
     base: dict[str, Any]
     compare: dict[str, Annotated[list[Level], Field(min_length=2)]] = Field(min_length=1)
     across: dict[str, Annotated[list[Level], Field(min_length=1)]] = Field(default_factory=dict)
+    when: dict[str, Where] = Field(default_factory=dict, exclude_if=operator.not_)
     design: Design = Design()
     primary: str
     invariants: tuple[str, ...] = ()

@@ -55,7 +55,7 @@ def test_the_plan_is_every_trial_in_order() -> None:
     from harness.study.plan import plan
 
     answer = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--scale", "smoke", "--json"]).stdout)
-    expected = plan(load_study(Path("studies/tiny.yaml"), "smoke")).trials
+    expected = plan(load_study(Path("studies/tiny.yaml"), "smoke")[0]).trials
     assert [row["id"] for row in answer["trials"]] == [spec.id for spec in expected]
     assert [row["position"] for row in answer["trials"]] == list(range(len(expected)))
 

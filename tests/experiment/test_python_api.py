@@ -74,7 +74,7 @@ def test_a_wrong_setting_is_named_as_it_was_written(setting: str, message: str) 
 
 def test_a_setting_is_part_of_what_the_digest_names() -> None:
     plain, other, same = (
-        harness.load("tiny", settings=settings).loaded.study
+        harness.load("tiny", settings=settings).parts[0].study
         for settings in ([], ["base.prompts.count=3"], ["base.prompts.count=3"])
     )
     assert other.base["prompts"]["count"] == 3
@@ -84,7 +84,7 @@ def test_a_setting_is_part_of_what_the_digest_names() -> None:
 def test_the_scale_follows_the_device(monkeypatch: pytest.MonkeyPatch, here: Workplace) -> None:
     study = here.folder / "studies" / "tiny.yaml"
     study.write_text(study.read_text() + "  gpu:\n    design: {rounds: 8}\n")
-    assert harness.load("tiny").loaded.scale == "cpu"
+    assert harness.load("tiny").parts[0].scale == "cpu"
     card = Gpu(uuid="GPU-1", name="card", memory_bytes=1 << 34, driver="1")
     found = harness.experiment.experiment._environment().model_copy(update={"gpus": (card,)})
 
@@ -92,9 +92,9 @@ def test_the_scale_follows_the_device(monkeypatch: pytest.MonkeyPatch, here: Wor
         return found
 
     monkeypatch.setattr("harness.experiment.experiment._environment", with_a_card)
-    assert harness.load("tiny").loaded.scale == "gpu"
-    assert harness.load("tiny", device="cpu").loaded.scale == "cpu"
-    assert harness.load("tiny", scale="smoke").loaded.scale == "smoke"
+    assert harness.load("tiny").parts[0].scale == "gpu"
+    assert harness.load("tiny", device="cpu").parts[0].scale == "cpu"
+    assert harness.load("tiny", scale="smoke").parts[0].scale == "smoke"
     with pytest.raises(InputError, match="no device 'GPU-2'; did you mean 'GPU-1'"):
         harness.load("tiny", device="GPU-2")
 

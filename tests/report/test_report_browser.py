@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "kv_cache.html"
     long = "a_very_long_name_of_a_level_that_nobody_would_choose_but_somebody_does"
-    write_report(synthetic_report(study(compare={"cache": ["none", "dynamic", long]})), path)
+    write_report([synthetic_report(study(compare={"cache": ["none", "dynamic", long]}))], path)
     return path
 
 

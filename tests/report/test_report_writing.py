@@ -14,7 +14,7 @@ def test_the_file_holds_the_page_and_nothing_else_is_left(tmp_path: Path) -> Non
     report = synthetic_report(SMALL, steps=1)
     target = tmp_path / "kv_cache.html"
     target.write_text("an older report")
-    write_report(report, target)
+    write_report([report], target)
     assert target.read_text(encoding="utf-8") == render(report)
     assert list(tmp_path.iterdir()) == [target]
 
@@ -22,7 +22,7 @@ def test_the_file_holds_the_page_and_nothing_else_is_left(tmp_path: Path) -> Non
 def test_a_missing_directory_is_the_callers_mistake(tmp_path: Path) -> None:
     target = tmp_path / "nowhere" / "kv_cache.html"
     with pytest.raises(InputError) as caught:
-        write_report(synthetic_report(SMALL, steps=1), target)
+        write_report([synthetic_report(SMALL, steps=1)], target)
     assert caught.value.exit_code == 2
     assert str(target) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -32,7 +32,7 @@ def test_a_target_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path: Pat
     target = tmp_path / "kv_cache.html"
     target.mkdir()
     with pytest.raises(InputError, match=r"cannot write the report .*kv_cache\.html"):
-        write_report(synthetic_report(SMALL, steps=1), target)
+        write_report([synthetic_report(SMALL, steps=1)], target)
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -44,6 +44,6 @@ def test_an_interrupted_write_keeps_the_old_report(tmp_path: Path, monkeypatch: 
     target.write_text("an older report")
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match="No space left on device"):
-        write_report(synthetic_report(SMALL, steps=1), target)
+        write_report([synthetic_report(SMALL, steps=1)], target)
     assert target.read_text() == "an older report"
     assert list(tmp_path.iterdir()) == [target]

@@ -114,7 +114,7 @@ def test_a_new_study_loads_and_is_never_overwritten(base_run: BaseRun, tmp_path:
     folder = tmp_path / "studies"
     made = base_run.place.harness("new", "mine", "--folder", str(folder))
     assert (made.returncode, made.stdout) == (0, f"{folder}/mine.yaml\n")
-    loaded = load_study(folder / "mine.yaml")
+    (loaded,) = load_study(folder / "mine.yaml")
     assert loaded.study.study == "mine"
     assert scales(folder / "mine.yaml") == ("cpu", "smoke")
     before = (folder / "mine.yaml").read_text()

@@ -92,7 +92,7 @@ def here() -> Environment:
 
 @pytest.fixture(scope="module")
 def loaded(new_workplace: Callable[[], Workplace]) -> LoadedStudy:
-    return load_study(new_workplace().study, "smoke")
+    return load_study(new_workplace().study, "smoke")[0]
 
 
 @pytest.fixture(autouse=True)
@@ -200,12 +200,12 @@ def test_a_model_that_is_not_as_it_was_made_is_trained_again_and_nothing_else_is
 
 
 def test_check_plant_names_the_nearest_bug(loaded: LoadedStudy) -> None:
-    check_plant(loaded, "cache-parity/top-left-mask")
+    check_plant([loaded], "cache-parity/top-left-mask")
     for wrong in ("cache-parity/top-left-msk", "cache-parity", "/", ""):
         with pytest.raises(InputError, match="to plant"):
-            check_plant(loaded, wrong)
+            check_plant([loaded], wrong)
     with pytest.raises(InputError, match="did you mean 'cache-parity/top-left-mask'"):
-        check_plant(loaded, "cache-parity/top-left-msk")
+        check_plant([loaded], "cache-parity/top-left-msk")
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -247,7 +247,7 @@ def test_whatever_breaks_in_between_every_round_is_whole_in_one_session_at_the_e
 def test_an_interrupted_study_of_many_seeds_runs_again_only_the_seed_that_was_broken_off(
     tmp_path: Path, new_workplace: Callable[[], Workplace], here: Environment
 ) -> None:
-    seeds = load_study(
+    (seeds,) = load_study(
         new_workplace().study, "least", ("design.seeds=4", "design.rounds=1", "invariants=[]", "claims={}")
     )
     scene = Scene(tmp_path, seeds, here)

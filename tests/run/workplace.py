@@ -140,7 +140,7 @@ class Workplace:
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def loaded(self, scale: str = "smoke") -> LoadedStudy:
-        return load_study(self.study, scale)
+        return load_study(self.study, scale)[0]
 
     def runs(self) -> list[Run]:
         with open_store(self.database) as store:

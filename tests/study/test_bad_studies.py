@@ -17,7 +17,7 @@ Spoilt = tuple[str, str, str, str]
 IN_STUDY: tuple[Spoilt, ...] = (
     ("a misspelt key", "primary:", "primry:", "14:1: unknown key 'primry'; did you mean 'primary' or 'parity'?"),
     ("an unknown key in a section", "rounds: 10}", "rounds: 10, sed: 3}", "13:32: unknown key 'sed' in design; did you mean 'seeds'?"),
-    ("a key like none", "primary:", "colour: red\nprimary:", "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, margins, parity, primary, question, study, task"),
+    ("a key like none", "primary:", "colour: red\nprimary:", "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, margins, parity, primary, question, study, task, when"),
     ("a duplicate key", "task: generate\n", "task: generate\ntask: train\n", "4:1: duplicate key 'task', first on line 3"),
     ("a missing key", "primary: decode_tokens_per_second\n", "", "1:1: missing key 'primary'"),
     ("a missing nested key", ", count: 2", "", "6:3: missing key 'count' in prompts"),
@@ -111,6 +111,22 @@ IN_STUDY: tuple[Spoilt, ...] = (
     ("a misspelt key in a scale", "exploratory: true", "exploratry: true", "28:25: unknown key 'exploratry' in design (at scale smoke); did you mean 'exploratory'?"),
     ("a scale that renames the study", "    across: {new_tokens: [8, 32]}", "    study: other", "29:5: a scale cannot rename its study"),
     ("a claim that a scale invents", "    across: {new_tokens: [8, 32]}", "    claims: {fst: {ratio: 3.0}}", "29:14: missing key 'source' in claims.fst (at scale smoke); and 1 more problem"),
+    ("a slash in a name", "study: tiny", "study: tiny/cost", "1:8: study: 'tiny/cost' does not match ^[a-z][a-z0-9_]*$"),
+    ("an unknown kind of design", "seeds: 1,", "arms: full,", "13:16: design.arms: 'full' is none of its values; known: factorial, leave-one-out, one-factor, paired"),
+    ("a condition on an unknown factor", "across:\n", "when: {cach: {units: 3}}\nacross:\n", "11:8: when: there is no factor 'cach'; did you mean 'cache'?"),
+    ("a condition on an unknown level", "across:\n", "when: {cache=statik: {units: 3}}\nacross:\n", "11:8: when: cache has no level 'statik'; did you mean 'static'?"),
+    ("a condition by itself", "across:\n", "when: {cache: {cache: none}}\nacross:\n", "11:16: no other factor is compared by the name 'cache'"),
+    ("a condition over sections", "across:\n", "when: {cache: {new_tokens: 8}}\nacross:\n", "11:16: no other factor is compared by the name 'new_tokens'"),
+    ("a condition by a list of nothing", "  cache: [none, dynamic, static]\n", "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: []}}\n", "12:16: no level of cache is named"),
+    ("a condition by an unknown level", "  cache: [none, dynamic, static]\n", "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: [dynamic, statik]}}\n", "12:16: cache has no level 'statik'; did you mean 'static'?"),
+    ("factors that need each other", "  cache: [none, dynamic, static]\n", "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: none}, cache: {units: 3}}\n", "12:1: factors exist only with each other: 'cache' on 'units' on 'cache'"),
+    ("a level that is never run", "  cache: [none, dynamic, static]\n", "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: dynamic}, units=5: {cache: none}}\n", "11:14: no arm has level '5' of units; see `when` and `design.exclude`"),
+    ("leave-one-out of three levels", "seeds: 1,", "arms: leave-one-out,", "10:3: leave-one-out needs two levels, off and on, cache has 3"),
+    ("an exclusion of nothing", "seeds: 1,", "exclude: [{cache: dynamik}],", "13:21: cache has no level 'dynamik'; did you mean 'dynamic'?"),
+    ("an exclusion of the baseline", "seeds: 1,", "exclude: [{cache: none}],", "13:20: the baseline cache=none cannot be left out"),
+    ("an exclusion of a level", "seeds: 1,", "exclude: [{cache: static}],", "10:26: no arm has level 'static' of cache; see `when` and `design.exclude`"),
+    ("an empty exclusion", "seeds: 1,", "exclude: [{}],", "13:20: design.exclude.0: needs at least 1 items, found 0"),
+    ("parts of a scale of a study without them", "    across: {new_tokens: [8, 32]}", "    parts: {cost: {}}", "29:5: the study has no parts"),
 )  # fmt: skip
 IN_RECIPE: tuple[Spoilt, ...] = (
     ("a misspelt key", "updates:", "update:", "6:1: unknown key 'update' in model.train; did you mean 'updates'?"),
@@ -143,7 +159,7 @@ def refusal(path: Path = FILE, scale: str = "cpu") -> str:
 
 def test_the_study_that_is_spoilt_below_is_sound() -> None:
     put(Path())
-    assert load_study(FILE).study.study == "tiny"
+    assert load_study(FILE)[0].study.study == "tiny"
     assert scales(FILE) == ("cpu", "smoke")
 
 
@@ -186,7 +202,7 @@ def test_a_level_may_name_a_recipe_which_is_then_used(tmp_path: Path) -> None:
     text = text[: text.index("claims:")] + "design: {rounds: 10}\n"
     file = put(tmp_path, spoilt(text, "design: {seeds: 1, rounds: 10}\n", ""))
     (file.parent / "recipes" / "wide.yaml").write_text(spoilt(RECIPE, "d_model: 16", "d_model: 32"))
-    loaded = load_study(file)
+    (loaded,) = load_study(file)
     widths = [
         loaded.tasks[arm.name, "new_tokens=8"].plain()["model"]["train"]["model"]["d_model"]
         for arm in loaded.arms
@@ -228,7 +244,7 @@ def test_files_that_are_too_large_are_not_parsed() -> None:
     put(Path(), b"#" * (MAX_BYTES + 1))
     assert refusal() == "studies/tiny.yaml: larger than 200,000 bytes; is this a study?"
     put(Path(), STUDY.encode() + b"#" * (MAX_BYTES - len(STUDY.encode())))
-    assert load_study(FILE).study.study == "tiny"
+    assert load_study(FILE)[0].study.study == "tiny"
 
 
 def test_a_directory_and_a_file_that_is_not_there() -> None:
@@ -239,4 +255,4 @@ def test_a_directory_and_a_file_that_is_not_there() -> None:
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_errors() -> None:
     put(Path(), b"\xef\xbb\xbf" + STUDY.replace("\n", "\r\n").encode())
-    assert load_study(FILE).study.study == "tiny"
+    assert load_study(FILE)[0].study.study == "tiny"

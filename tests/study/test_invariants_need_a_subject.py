@@ -31,7 +31,7 @@ primary: validation_loss
 def test_a_task_without_a_subject_takes_no_invariants(tmp_path: Path) -> None:
     study = tmp_path / "batches.yaml"
     study.write_text(STUDY)
-    assert [arm.name for arm in load_study(study).arms] == ["batch=4", "batch=8"]
+    assert [arm.name for arm in load_study(study)[0].arms] == ["batch=4", "batch=8"]
     study.write_text(STUDY + "invariants: [cache-parity]\n")
     with pytest.raises(StudyError) as error:
         load_study(study)

@@ -27,7 +27,7 @@ TWO_FACTORS = TWO_FACTORS[: TWO_FACTORS.index("scales:")]
 
 
 def ids(folder: Path, text: str, recipe: str = RECIPE) -> tuple[str, list[str]]:
-    study = load_study(put(folder, text, recipe=recipe))
+    (study,) = load_study(put(folder, text, recipe=recipe))
     return study.study.digest, [trial.id for trial in plan(study).trials]
 
 

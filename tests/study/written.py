@@ -69,4 +69,4 @@ def loaded(folder: Path, *patches: tuple[str, str], scale: str = "cpu", recipe: 
     text = STUDY
     for old, new in patches:
         text = spoilt(text, old, new)
-    return load_study(put(folder, text, recipe=recipe), scale)
+    return load_study(put(folder, text, recipe=recipe), scale)[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.analysis.results import SettledClaim
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
-from harness.report.words import Badge, anchor, badge
+from harness.report.words import Badge, badge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class ClaimView:
 
 def claims_view(report: ReportInput) -> tuple[ClaimView, ...]:
     return tuple(
-        ClaimView(anchor=anchor("claim", place, claim.id), badge=badge(claim.verdict), claim=claim)
+        ClaimView(anchor=report.anchor("claim", place, claim.id), badge=badge(claim.verdict), claim=claim)
         for place, claim in enumerate(report.analysis.claims, start=1)
     )
 

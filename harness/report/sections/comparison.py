@@ -11,7 +11,6 @@ from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
 from harness.report.words import (
     Badge,
-    anchor,
     badge,
     condition_key,
     condition_title,
@@ -109,7 +108,7 @@ def comparison_view(report: ReportInput) -> ComparisonView:
         ordered = sorted(contrasts, key=lambda c: names.index(c.metric) if c.metric in names else len(names))
         blocks.append(
             Block(
-                anchor=anchor("comparison", place),
+                anchor=report.anchor("comparison", place),
                 title=condition_title(condition.names),
                 rows=rows,
                 contrasts=tuple(_contrast_row(contrast) for contrast in ordered),

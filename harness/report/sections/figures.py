@@ -43,7 +43,7 @@ def figures_view(report: ReportInput) -> tuple[FigureView, ...]:
     found = [_effect(report), _spread(report), *_formulas(report), _drift(report)]
     links = condition_anchors(report)
     if len(links) > MOST_PANELS:
-        links = {"samples": "all conditions"}
+        links = {report.anchor("samples"): "all conditions"}
     return tuple(replace(figure, links=links) for figure in found if figure is not None)
 
 
@@ -60,13 +60,13 @@ def _effect(report: ReportInput) -> FigureView | None:
             else ""
         )
         return _figure(
-            "effect", f"{label} against the baseline, over {over}", intervals + claimed, plots,
+            report.anchor("figure-effect"), f"{label} against the baseline, over {over}", intervals + claimed, plots,
             lambda plot: (draw_ratios(plot, report.loaded), condition_title(plot.others) if plot.others else f"over {plot.factor}"),
             left_out=_not_finite(sum(plot.left_out for plot in plots), "ratio"),
         )  # fmt: skip
     rows = forests(report)
     return _figure(
-        "effect", f"{label} against the baseline", intervals, rows,
+        report.anchor("figure-effect"), f"{label} against the baseline", intervals, rows,
         lambda forest: (draw_forest(forest), condition_title(forest.condition)),
         left_out=_not_finite(sum(forest.left_out for forest in rows), "ratio"),
     )  # fmt: skip
@@ -75,7 +75,7 @@ def _effect(report: ReportInput) -> FigureView | None:
 def _spread(report: ReportInput) -> FigureView | None:
     found = spreads(report)
     return _figure(
-        "spread",
+        report.anchor("figure-spread"),
         f"{metric_of(report.loaded.study.primary).label}: every trial",
         "A dot is a trial, the line the median of the arm. Within a row the rounds run from top to bottom.",
         found,
@@ -92,7 +92,7 @@ def _formulas(report: ReportInput) -> list[FigureView | None]:
         measured = metric_of(chosen[0].metric).label
         views.append(
             _figure(
-                f"formula-{place}",
+                report.anchor("figure-formula", place),
                 f"{measured} against its formula ({claim})",
                 "Dots are measured values of all rounds, the line is the closed form; they should coincide exactly.",
                 chosen,
@@ -106,7 +106,7 @@ def _formulas(report: ReportInput) -> list[FigureView | None]:
 def _drift(report: ReportInput) -> FigureView | None:
     info = drift(report)
     return _figure(
-        "drift",
+        report.anchor("figure-drift"),
         f"{metric_of(report.loaded.study.primary).label} in the order of running",
         "Each trial divided by the median of its own arm, condition and seed. A machine that slows down or speeds up "
         "bends the line of round medians; pairing within rounds takes that out of the ratios.",
@@ -131,7 +131,7 @@ def _figure(
     for place, info in enumerate(infos[:MOST_PANELS], start=1):
         drawing, what = draw(info)
         panels.append(
-            inline_svg(drawing, name=f"figure-{name}-{place}", title=f"{title}: {what}", description=caption)
+            inline_svg(drawing, name=f"{name}-{place}", title=f"{title}: {what}", description=caption)
         )
     if len(infos) > MOST_PANELS:
         left_out = (
@@ -139,7 +139,7 @@ def _figure(
             f"The first {MOST_PANELS} of {len(infos)} panels are drawn; the tables have them all.",
         )
     return FigureView(
-        anchor=f"figure-{name}",
+        anchor=name,
         title=title,
         caption=caption,
         panels=tuple(panels),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from harness.report.inputs import ReportInput
@@ -17,19 +18,42 @@ class Banner:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadlineView:
-    """`facts` are joined into one line; `banners` are alarms, `warnings` are not."""
+class PartView:
+    """One part of the study, or the whole of one without parts. `facts` are joined into one line."""
 
-    study: str
-    question: str
+    name: str
+    anchor: str
     answer: str
     facts: tuple[str, ...]
-    banners: tuple[Banner, ...]
-    warnings: tuple[str, ...]
     claims: tuple[ClaimView, ...]
 
 
-def headline_view(report: ReportInput) -> HeadlineView:
+@dataclass(frozen=True, kw_only=True)
+class HeadlineView:
+    """`banners` are alarms, `warnings` are not; in a study of several parts each begins with its part's name."""
+
+    study: str
+    question: str
+    parts: tuple[PartView, ...]
+    banners: tuple[Banner, ...]
+    warnings: tuple[str, ...]
+
+
+def headline_view(parts: Sequence[ReportInput]) -> HeadlineView:
+    first = parts[0].loaded
+    named = [(f"{part.loaded.part}: " if part.loaded.part else "", part) for part in parts]
+    return HeadlineView(
+        study=first.name,
+        question=first.study.question,
+        parts=tuple(_part(part) for part in parts),
+        banners=tuple(
+            replace(banner, title=name + banner.title) for name, part in named for banner in _banners(part)
+        ),
+        warnings=tuple(name + warning for name, part in named for warning in part.analysis.warnings),
+    )
+
+
+def _part(report: ReportInput) -> PartView:
     study, run = report.loaded.study, report.run
     size = (
         (len(report.loaded.arms), "arm"),
@@ -46,13 +70,11 @@ def headline_view(report: ReportInput) -> HeadlineView:
         datetime.fromisoformat(run.created_at).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         f"run {run.id}",
     ]
-    return HeadlineView(
-        study=study.study,
-        question=study.question,
+    return PartView(
+        name=report.loaded.part,
+        anchor=report.anchor(),
         answer=report.analysis.answer,
         facts=tuple(facts),
-        banners=tuple(_banners(report)),
-        warnings=report.analysis.warnings,
         claims=claims_view(report),
     )
 

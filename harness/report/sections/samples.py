@@ -60,7 +60,7 @@ class SamplesView:
 def condition_anchors(report: ReportInput) -> dict[str, str]:
     """Where the samples of each condition stand: anchor → title."""
     return {
-        anchor("samples", place): condition_title(condition.names)
+        report.anchor("samples", place): condition_title(condition.names)
         for place, condition in enumerate(report.loaded.conditions, start=1)
     }
 
@@ -76,13 +76,13 @@ def samples_view(report: ReportInput) -> SamplesView:
             tables.append(SampleTable(anchor=anchor(name, place), title=what, metrics=labels, rows=texts))
             shown, total = shown + len(texts), total + len(rows)
         groups.append(Group(anchor=name, title=title, tables=tuple(tables)))
-    study = report.loaded.study.study
+    study = report.loaded.study.study.replace("/", "-")
     return SamplesView(
         groups=tuple(groups),
         shown=shown,
         total=total,
         csv=csv_link(report.frame, name=f"{study}-{report.run.scale}.csv"),
-        export=f"harness export {study} --scale {report.run.scale}",
+        export=f"harness export {report.loaded.name} --scale {report.run.scale}",
     )
 
 
@@ -116,7 +116,7 @@ def _groups(report: ReportInput) -> list[tuple[str, str, list[tuple[str, pd.Data
     for key, part in before:
         words = dict.fromkeys(str(word) for word in key)  # a training's purpose is also its task
         parts.append((" ".join(word for word in words if word not in ("", "{}")), part))
-    return [*groups, ("samples-before", "before the measurements", parts)] if parts else groups
+    return [*groups, (report.anchor("samples-before"), "before the measurements", parts)] if parts else groups
 
 
 def _wide(part: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
