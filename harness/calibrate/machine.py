@@ -52,7 +52,7 @@ def calibrate(place: Place, *, device: str, quick: bool, watch: Watch) -> Calibr
         for study in STUDIES
         for one in _scatter(
             Experiment(
-                against_itself(study, [f"design.rounds={effort.rounds}"]),
+                (against_itself(study, [f"design.rounds={effort.rounds}"]),),
                 here,
                 place=place,
                 gpu=gpu,
@@ -87,7 +87,7 @@ def measured_limits(gpu: str | None, seconds: float) -> Limits:
 def _scatter(experiment: Experiment, watch: Watch) -> Iterator[Scatter]:
     """Each metric of cost, as its arms that are the same differ within rounds."""
     experiment.run(fresh=True, watch=watch)
-    with experiment.opened() as (_, run):
+    with experiment.opened() as (_, (run,)):
         made_by = run.id
     for contrast in experiment.analysis().contrasts:
         record = METRICS[contrast.metric]
