@@ -95,6 +95,7 @@ _ALL = (
     Metric(name="compile_seconds", unit="s", better="lower", family="time", per_trial="median", summary="compiling the step, its first run included"),
     Metric(name="mfu", unit="", better="higher", family="time", per_trial="median", summary="share of the fastest matrix product's speed that training reaches, what is computed again not counted"),
     Metric(name="learning_rate", unit="", better="neither", family="count", per_trial="last", summary="learning rate of an update"),
+    Metric(name="update_seconds", unit="s", better="lower", family="time", per_trial="median", summary="seconds of an update, evaluation off the clock"),
     Metric(name="training_tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="training tokens a second, evaluation off the clock"),
     Metric(name="first_token_seconds", unit="s", better="lower", family="time", per_trial="median", summary="from the prompt to the first new token (prefill)"),
     Metric(name="prefill_tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="prompt tokens a second until the first new token"),

@@ -1,0 +1,212 @@
+"""Every form of claim through the analysis of a run whose truth is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.analysis.analyse import analyse
+from harness.analysis.basis import Basis
+from harness.analysis.results import SettledClaim
+from harness.study.load import LoadedStudy
+from tests.analysis.learned import Learned, training_study
+from tests.analysis.planted import CLAIMS, Planted, claim, flat, spoil_check, study
+
+
+def speeds(cache: str, _tokens: int) -> float:
+    return {"none": 1.0, "dynamic": 2.0, "static": 2.4}[cache]
+
+
+def claiming(**form: Any) -> LoadedStudy:
+    return study(claims={"it": {"source": "x", "says": "So.", "at": {"new_tokens": 256}} | form})
+
+
+def settled(loaded: LoadedStudy, **changes: Any) -> SettledClaim:
+    return claim(
+        Planted(loaded=loaded, ratio=speeds, noise=0.01).analysis()
+        if not changes
+        else Planted(loaded=loaded, **changes).analysis(),
+        "it",
+    )
+
+
+DYNAMIC: dict[str, Any] = {"level": {"cache": "dynamic"}}
+STATIC: dict[str, Any] = {"level": {"cache": "static"}}
+AGAINST: dict[str, Any] = {**STATIC, "against": {"cache": "dynamic"}}
+BOTH: dict[str, Any] = {"all_of": [{"cache": "dynamic"}, {"cache": "static"}]}
+EITHER: dict[str, Any] = {"any_of": [{"cache": "dynamic"}, {"cache": "static"}]}
+
+
+@pytest.mark.parametrize(
+    ("form", "verdict", "claimed", "told"),
+    [
+        ({**DYNAMIC, "at_least": 1.5}, "confirmed", "at least 1.5 ×", "at least the claimed 1.5 ×."),
+        ({**DYNAMIC, "at_least": 2.5}, "refuted", "at least 2.5 ×", "below the claimed 2.5 ×."),
+        ({**DYNAMIC, "at_least": 2.0}, "undecided", "at least 2 ×", "the interval includes the claimed 2 ×."),
+        ({**DYNAMIC, "at_most": 2.5}, "confirmed", "at most 2.5 ×", "at most the claimed 2.5 ×."),
+        ({**DYNAMIC, "at_most": 1.5}, "refuted", "at most 1.5 ×", "above the claimed 1.5 ×."),
+        ({**DYNAMIC, "direction": "better"}, "confirmed", "better", "better, as claimed."),
+        ({**DYNAMIC, "direction": "worse"}, "refuted", "worse", "better, the opposite of what is claimed."),
+        ({**DYNAMIC, "direction": "higher"}, "confirmed", "higher", "higher, as claimed."),
+        ({**DYNAMIC, "direction": "better", "metric": "first_token_seconds"}, "confirmed", "better", "better, as claimed."),
+        ({**DYNAMIC, "direction": "lower", "metric": "first_token_seconds"}, "confirmed", "lower", "lower, as claimed."),
+        ({**DYNAMIC, "no_difference": True}, "refuted", "no difference (margin 0.05)", "different by more than the margin of 0.05."),
+        ({**AGAINST, "ratio": 1.2}, "confirmed", "1.2 × (region 0.960 to 1.5 ×)", "that it is more than cache=dynamic's at all is confirmed."),
+        ({**AGAINST, "direction": "worse"}, "refuted", "worse", "better, the opposite of what is claimed."),
+        ({**BOTH, "at_least": 1.5}, "confirmed", "at least 1.5 ×", "Claimed of all of 2 arms: 2 confirmed."),
+        ({**BOTH, "at_least": 2.2}, "refuted", "at least 2.2 ×", "Claimed of all of 2 arms: 1 refuted, 1 confirmed."),
+        ({**EITHER, "at_least": 2.2}, "confirmed", "at least 2.2 ×", "Claimed of any of 2 arms: 1 refuted, 1 confirmed."),
+        ({**EITHER, "at_least": 2.7}, "refuted", "at least 2.7 ×", "Claimed of any of 2 arms: 2 refuted."),
+    ],
+)  # fmt: skip
+def test_a_claim_on_speed(form: dict[str, Any], verdict: str, claimed: str, told: str) -> None:
+    found = settled(claiming(**form))
+    assert (found.verdict, found.claimed, found.n) == (verdict, claimed, 10)
+    assert found.sentence.endswith(told)
+    assert found.sentence.startswith("At this scale, on this device, ")
+    assert found.basis is not None
+    assert Basis.read(found.basis).decide().verdict == verdict
+
+
+def test_no_difference_where_there_is_none() -> None:
+    found = settled(claiming(**DYNAMIC, no_difference=True), ratio=flat(1.0), noise=0.005)
+    assert (found.verdict, found.sentence.rsplit(": ", 1)[1]) == (
+        "confirmed", "the same within the margin of 0.05.",
+    )  # fmt: skip
+    vague = settled(claiming(**DYNAMIC, no_difference=True), ratio=flat(1.0), noise=0.3)
+    assert vague.verdict == "undecided"
+
+
+def test_against_another_arm_the_interval_is_that_of_their_own_pairs() -> None:
+    found = settled(claiming(**AGAINST, ratio=1.2))
+    assert found.numbers.effect == pytest.approx(1.2, rel=0.02)
+    assert "decode tokens per second of cache=static at new tokens 256 is 1.2" in found.sentence
+    assert "that of cache=dynamic (95 % interval" in found.sentence
+
+
+def test_counted_bytes_are_compared_exactly() -> None:
+    bytes_ = {"metric": "cache_bytes", **AGAINST}
+    same = settled(claiming(**bytes_, no_difference=True))
+    assert (same.verdict, same.interval, same.n) == ("confirmed", "counted exactly", 10)
+    assert same.sentence.endswith("(counted exactly, 10 trials): identical.")
+    assert settled(claiming(**bytes_, at_least=1.0)).verdict == "confirmed"
+    assert settled(claiming(**bytes_, at_most=0.9)).verdict == "refuted"
+
+
+def test_an_arm_that_does_not_count_makes_the_claim_invalid_on_either_side() -> None:
+    for broken in ("cache=dynamic", "cache=static"):
+        for form in (AGAINST, BOTH, EITHER):
+            loaded = claiming(**form, at_least=1.1)
+            frames = spoil_check(Planted(loaded=loaded, ratio=speeds).frames(), arm=broken, passed=False)
+            found = claim(analyse(loaded, frames), "it")
+            assert found.verdict == "invalid"
+            assert found.sentence.startswith(f"{broken} does not count: invariant cache-parity is broken")
+            assert found.basis is None
+
+
+@pytest.mark.parametrize("name", ["kv-same", "kv-speedup", "kv-growth", "kv-memory"])
+def test_what_is_declared_exploratory_shows_its_effect_and_stays_open(name: str) -> None:
+    declared = {name: {**CLAIMS[name], "exploratory": "one seed only"}}
+    found = claim(Planted(loaded=study(claims=declared)).analysis(), name)
+    assert found.verdict == "undecided"
+    assert found.sentence.endswith("exploratory (one seed only), so there is no verdict.")
+    assert found.effect == claim(Planted().analysis(), name).effect
+
+
+def test_a_broken_invariant_is_told_even_of_what_was_declared_exploratory() -> None:
+    loaded = study(claims={"it": {**CLAIMS["kv-same"], "exploratory": "why"}})
+    frames = spoil_check(Planted(loaded=loaded).frames(), arm="cache=static", passed=False)
+    assert claim(analyse(loaded, frames), "it").verdict == "invalid"
+
+
+def test_a_trend_of_several_arms_and_against_another() -> None:
+    def ratio(cache: str, tokens: int) -> float:
+        return {"none": 1.0, "dynamic": 1.0 + tokens / 256, "static": 1.0 + tokens / 64}[cache]
+
+    trend = {"source": "x", "says": "So.", "trend": "increasing", "over": "new_tokens"}
+    for form in (BOTH, AGAINST):
+        found = claim(Planted(loaded=study(claims={"it": {**trend, **form}}), ratio=ratio).analysis(), "it")
+        assert found.verdict == "confirmed"
+
+
+def learning(**form: Any) -> LoadedStudy:
+    return training_study(
+        claims={"it": {"source": "x", "says": "So.", "level": {"optimizer": "lion"}} | form}
+    )
+
+
+def learned(loaded: LoadedStudy, **changes: Any) -> SettledClaim:
+    return claim(Learned(loaded=loaded, **changes).analysis(), "it")
+
+
+def test_time_to_a_target() -> None:
+    found = learned(learning(reaches=5.0, smoothed=1))
+    assert (found.verdict, found.n, found.claimed) == ("confirmed", 8, "sooner at loss 5")
+    assert "it gets there on 8 of them, the other on 8): sooner, as claimed." in found.sentence
+    assert learned(learning(reaches=5.0, smoothed=1, when="later")).verdict == "refuted"
+    in_seconds = learned(learning(reaches=5.0, smoothed=1, counted_in="seconds"))
+    assert in_seconds.numbers.effect == pytest.approx(found.numbers.effect)
+
+
+def test_a_target_that_is_missed_ranks_last_and_two_misses_tie() -> None:
+    nobody = learned(learning(reaches=0.1, smoothed=1))
+    assert nobody.verdict == "refuted", "all pairs tie: as soon"
+    assert "it gets there on 0 of them, the other on 0" in nobody.sentence
+    lost = learned(
+        learning(reaches=5.0, smoothed=1), lost=lambda arm, seed: arm == "optimizer=lion" and seed < 2
+    )
+    assert lost.verdict == "undecided"
+    assert lost.n == 8, "a diverged seed is not dropped"
+
+
+def test_a_target_needs_its_curve() -> None:
+    loaded = learning(reaches=5.0, counted_in="seconds")
+    frames = Learned(loaded=loaded).frames()
+    bare = frames.samples[frames.samples["metric"] != "update_seconds"]
+    found = claim(analyse(loaded, frames.__class__(samples=bare, trials=frames.trials, checks=())), "it")
+    assert (found.verdict, found.sentence) == (
+        "invalid", "The data do not allow a comparison: a training of optimizer=lion has no loss over seconds.",
+    )  # fmt: skip
+
+
+def test_divergence_as_the_outcome() -> None:
+    def lost(arm: str, seed: int) -> bool:
+        return arm == "optimizer=adam" and seed < 7
+
+    found = learned(learning(diverges="less"), lost=lost)
+    assert (found.verdict, found.n, found.effect) == ("confirmed", 8, "0 against 7 of 8 seeds")
+    assert found.sentence == (
+        "At this scale, on this device, optimizer=lion diverges on 0 of 8 seeds, the baseline on 7 "
+        "(McNemar's exact p 0.016): less often, as claimed."
+    )
+    assert learned(learning(diverges="more"), lost=lost).verdict == "refuted"
+    assert learned(learning(diverges="less")).verdict == "undecided"
+
+
+def sensitivity(name: str) -> LoadedStudy:
+    factors = {"std": [0.02, 0.01, 0.04], "lr": [1e-3, 5e-4, 2e-3], "warmup": [100, 50, 200], "decay": [0.1, 0.05, 0.2],
+               "clip": [1.0, 0.5, 2.0]}  # fmt: skip
+    claims = {"it": {"source": "x", "says": "So.", "most_sensitive": name, "among": list(factors), "by": 2}}
+    return training_study(compare=factors, claims=claims, design={"seeds": 9})
+
+
+def steepness(names: dict[str, str]) -> float:
+    moved = {"std": 0.5, "lr": 0.4, "warmup": 0.1, "decay": 0.05, "clip": 0.02}
+    defaults = {"std": "0.02", "lr": "0.001", "warmup": "100", "decay": "0.1", "clip": "1.0"}
+    return 1.5 - sum(moved[factor] for factor, level in names.items() if level != defaults[factor])
+
+
+def test_among_the_most_sensitive() -> None:
+    found = learned(sensitivity("std"), speed=steepness)
+    assert (found.verdict, found.n, found.claimed) == ("confirmed", 9, "among the 2 most sensitive of 5")
+    assert "is std 1." in found.sentence
+    assert found.sentence.endswith(
+        "4 of 4 others are significantly less sensitive than std (3 are needed), 0 significantly more (2 refute)."
+    )
+    assert learned(sensitivity("clip"), speed=steepness).verdict == "refuted"
+
+
+def test_a_factor_that_diverges_is_the_most_sensitive() -> None:
+    found = learned(sensitivity("std"), speed=steepness, lost=lambda arm, _seed: "std=0.04" in arm)
+    assert found.verdict == "confirmed"

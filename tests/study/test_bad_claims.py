@@ -1,0 +1,113 @@
+"""Claims that name what is not there, or that the design could never decide: one line with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import StudyError
+from harness.study.claim_rules import check_claims
+from harness.study.document import read_text
+from harness.study.load import load_study
+from harness.study.schema import Study
+from harness.tasks.registry import task_class
+from tests.study.written import STUDY, loaded, put, spoilt
+
+TRAINING = """\
+study: learned
+question: Which learns better?
+task: train
+base: {}
+compare:
+  std: [0.02, 0.01, 0.04]
+  lr: [1e-3, 5e-4, 2e-3]
+  warmup: [100, 50, 200]
+  decay: [low: {optimizer.decay: 0.1}, half: {optimizer.decay: 0.05}, twice: {optimizer.decay: 0.2}]
+  clip: [1.0, 0.5, 2.0]
+design: {seeds: 12}
+primary: validation_loss
+claims:
+  it: {source: here, says: So., CLAIM}
+"""
+SENSITIVE = "most_sensitive: std, among: [std, lr, warmup, decay, clip], by: 2"
+FAST = "    level: {cache: dynamic}\n    at: {new_tokens: 32}\n    ratio: 2.0\n"
+
+
+def refusal_of_training(claim: str, old: str = "", new: str = "") -> str:
+    text = TRAINING.replace("CLAIM", claim)
+    document = read_text(spoilt(text, old, new) if old else text, file="t.yaml")
+    with pytest.raises(StudyError) as caught:
+        check_claims(Study.read(document.data), document, task_class("train"))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ("reaches: 3.0, level: {std: 0.01}, metric: gradient_norm", "14:75: neither more nor less of gradient_norm is better, so arms cannot be compared by it"),
+        ("reaches: 3.0, level: {std: 0.01}, metric: peak_rss_bytes", "14:75: it: a target is one of a loss, peak_rss_bytes is none"),
+        (SENSITIVE.replace("lr,", "lr, lr,"), "14:71: factor 'lr' is written twice"),
+        (SENSITIVE.replace("std,", "sdt,", 1), "14:49: among the factors there is no 'sdt'; did you mean 'std'?"),
+        (SENSITIVE.replace("clip]", "clip, tied]"), "14:92: no factor is compared by the name 'tied'; known: clip, decay, lr, std, warmup"),
+        (SENSITIVE.replace("by: 2", "by: 3"), "14:62: it needs std at its default, that divided by 3 and that times 3"),
+        (SENSITIVE + ", metric: update_seconds", None),
+    ],
+)  # fmt: skip
+def test_a_claim_on_trainings_that_cannot_be_decided(claim: str, message: str | None) -> None:
+    told = refusal_of_training(claim)
+    assert told.startswith("t.yaml:14:")
+    if message is not None:
+        assert told == f"t.yaml:{message}"
+
+
+def test_claims_on_trainings_that_can_be() -> None:
+    for claim in (
+        SENSITIVE, "reaches: 3.0, level: {std: 0.01}", "diverges: less, level: {std: 0.01}, against: {lr: 2e-3}",
+        "direction: better, any_of: [{std: 0.01}, {std: 0.04}]",
+    ):  # fmt: skip
+        for seeds in ("{seeds: 12}", "{seeds: 5, exploratory: true}"):
+            text = TRAINING.replace("CLAIM", claim).replace("{seeds: 12}", seeds)
+            document = read_text(text, file="t.yaml")
+            check_claims(Study.read(document.data), document, task_class("train"))
+
+
+def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
+    few = ("design: {seeds: 12}", "design: {seeds: 7}")
+    any_of = "exploratory: no, " + SENSITIVE
+    assert "can never decide 10 comparisons" in refusal_of_training(any_of, *few)
+    told = refusal_of_training(SENSITIVE, "design: {seeds: 12}", "design: {seeds: 6}")
+    assert told.startswith("t.yaml:11:17: 6 seeds can never decide it; use at least 8, or")
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ("    at: {new_tokens: 32}\n    ratio: 2.0\n", "19:5: claims.fast: a claim names its arm by exactly one of level, all_of, any_of; found none"),
+        (FAST + "    any_of: [{cache: dynamic}, {cache: static}]\n", "19:5: claims.fast: a claim names its arm by exactly one of level, all_of, any_of; found level and any_of"),
+        (FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}]"), "21:13: claims.fast.all_of: needs at least 2 items, found 1"),
+        (FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}, {cache: dynamic}]"), "21:32: fast names cache=dynamic twice"),
+        (FAST + "    against: {cache: dynamic}\n", "21:5: fast names cache=dynamic on both sides"),
+        (FAST + "    against: {cache: fixed}\n", "24:22: cache has no level 'fixed'; known: dynamic, none, static"),
+        (FAST.replace("ratio: 2.0", "at_least: 0"), "23:15: claims.fast.at_least: must be greater than 0, found 0"),
+        (FAST.replace("ratio: 2.0", "direction: faster"), "23:16: claims.fast.direction: 'faster' is none of its values; known: better, higher, lower, worse"),
+        (FAST.replace("ratio: 2.0", "no_difference: false"), "23:20: claims.fast.no_difference: false is none of its values"),
+        (FAST + "    exploratory: ''\n", "24:18: claims.fast.exploratory: must not be empty"),
+        (FAST.replace("ratio: 2.0", "diverges: less"), "19:5: nothing can diverge: task 'generate' produces no metric 'loss'"),
+    ],
+)  # fmt: skip
+def test_a_claim_on_arms_that_cannot_be_compared(
+    new: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError) as caught:
+        load_study(put(Path(), spoilt(STUDY, FAST, new)))
+    assert str(caught.value).startswith(f"studies/tiny.yaml:{message}")
+
+
+def test_ten_rounds_decide_any_of_two_and_six_only_what_is_exploratory(tmp_path: Path) -> None:
+    either = FAST.replace("level: {cache: dynamic}", "any_of: [{cache: dynamic}, {cache: static}]")
+    assert loaded(tmp_path, (FAST, either)).study.claims["fast"].source == "here"
+    few = (("rounds: 10", "rounds: 6"), ("[8, 16, 32]", "[32]"))
+    with pytest.raises(StudyError, match="6 rounds can never decide"):
+        loaded(tmp_path, (FAST, either), *few)
