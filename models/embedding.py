@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -72,13 +71,12 @@ class OutputProjection:
     bias: Tensor | None
     scale: float
     soft_cap: float | None
+    product: Callable[[Tensor], Tensor] | None = None
+    """Another way to compute h · weightᵀ + bias."""
 
     def logits(self, hidden: Tensor) -> Tensor:
-        return self.logits_by(partial(F.linear, weight=self.weight, bias=self.bias), hidden)
-
-    def logits_by(self, product: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
-        """The same with another way to compute h · weightᵀ + bias."""
-        logits = product(hidden if self.scale == 1.0 else hidden * self.scale)
+        scaled = hidden if self.scale == 1.0 else hidden * self.scale
+        logits = F.linear(scaled, self.weight, self.bias) if self.product is None else self.product(scaled)
         return logits if self.soft_cap is None else torch.tanh(logits / self.soft_cap) * self.soft_cap
 
 
@@ -92,6 +90,9 @@ class Output(nn.Module):
         tied = config.tie_embeddings
         self.unembedding = None if tied else nn.Linear(config.d_model, vocab_size, bias=False)
         self.output_bias = OutputBias(vocab_size) if config.output.bias else None
+        self.packed_output: nn.Module | None = (
+            None  # the same weights laid out for decoding, see `models.fast`
+        )
         self.output_settings: OutputConfig = config.output
         self.output_scale = config.d_model**-0.5 if config.output.scale == "inverse-sqrt-width" else 1.0
 
@@ -104,4 +105,5 @@ class Output(nn.Module):
             bias=None if self.output_bias is None else self.output_bias.bias,
             scale=self.output_scale,
             soft_cap=self.output_settings.soft_cap,
+            product=self.packed_output,
         )

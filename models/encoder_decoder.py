@@ -116,7 +116,9 @@ class BoundDecoder:
         sources = self.memory.states.shape[0]
         if batch % sources:
             raise ValueError(f"{batch} rows to decode, which is no multiple of the {sources} sources")
-        cache = make_cache(kind, decoder.cache_shape(self.model.config, batch=batch, capacity=capacity))
+        like = self.memory.states
+        shape = decoder.cache_shape(self.model.config, batch=batch, capacity=capacity, like=like)
+        cache = make_cache(kind, shape)
         if cache is not None:
             if self.memory.mask.tensor is not None:
                 # Beside the keys that it speaks of, so that it follows them when rows are dropped.

@@ -31,7 +31,8 @@ class FeedForward(nn.Module):
     def __init__(self, config: Architecture) -> None:
         super().__init__()
         bias = config.feedforward.bias
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation_name = config.activation
+        self.activation: Callable[[Tensor], Tensor] = ACTIVATIONS[config.activation]
         self.up = nn.Linear(config.d_model, config.d_ff, bias=bias)
         self.down = nn.Linear(config.d_ff, config.d_model, bias=bias)
 

@@ -90,9 +90,8 @@ class Stack(nn.Module):
         if positions > self.max_positions:
             raise ValueError(f"{positions} positions, but the model has max_positions {self.max_positions}")
 
-    def cache_shape(self, config: Architecture, *, batch: int, capacity: int) -> CacheShape:
-        """What a cache for these blocks must hold, in their precision and on their device."""
-        like = next(self.blocks.parameters())
+    def cache_shape(self, config: Architecture, *, batch: int, capacity: int, like: Tensor) -> CacheShape:
+        """What a cache for these blocks must hold, in the precision and on the device of a tensor of the model."""
         return CacheShape(
             layers=self.n_layers,
             batch=batch,
@@ -163,4 +162,5 @@ class Transformer(Stack, Output):
         self.check_positions(capacity)
         if self.training:
             raise ValueError("the model is in training mode; call model.eval() before decoding")
-        return make_cache(kind, self.cache_shape(self.config, batch=batch, capacity=capacity))
+        like = self.embedding.weight
+        return make_cache(kind, self.cache_shape(self.config, batch=batch, capacity=capacity, like=like))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from harness.config import Config, digest
 from harness.errors import InputError
@@ -57,6 +57,8 @@ class Task(Config, ABC):
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
     offers: ClassVar[type[Subject] | None] = None
+    products: ClassVar[Literal["large", "small"]] = "large"
+    """Whether its time goes into matrix products of many rows, as in training, or of few, as in decoding."""
 
     @abstractmethod
     def corpora(self) -> tuple[CorpusRef, ...]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -48,6 +49,7 @@ class Generate(Task):
     """Greedy decoding of `new_tokens` tokens for a batch of prompts with one kind of key-value cache."""
 
     name: ClassVar[str] = "generate"
+    products: ClassVar[Literal["large", "small"]] = "small"
     metrics: ClassVar[tuple[str, ...]] = (
         "first_token_seconds",
         "prefill_tokens_per_second",
@@ -111,8 +113,11 @@ class Generate(Task):
     def run(self, context: Context, report: Report) -> Result:
         from harness.telemetry.clock import Clock, time_units
         from harness.telemetry.memory import peak_rss_bytes, reset_peak_rss
+        from models.cost import parameter_count
+        from models.fast import prepare_for_decoding
 
         subject = self.subject(context)
+        subject = replace(subject, model=prepare_for_decoding(subject.model))
         clock = Clock(context.device)
         reset_peak_rss()
         units: list[_Unit] = []
@@ -133,7 +138,7 @@ class Generate(Task):
             spent={
                 "prompt_tokens": rows * self.prompts.tokens,
                 "new_tokens": rows * self.new_tokens,
-                "parameters": sum(parameter.numel() for parameter in subject.model.parameters()),
+                "parameters": parameter_count(self.model.train.model),
             },
             notes={"warm_up_units": len(timing.warm_up_seconds), "steady": timing.steady},
         )
@@ -168,7 +173,7 @@ class Generate(Task):
             batch=self.prompts.count,
             prompt=self.prompts.tokens,
             new_tokens=self.new_tokens,
-            bytes_per_value=next(subject.model.parameters()).element_size(),
+            bytes_per_value=subject.model.embedding.weight.element_size(),
         )
         report("cache_bytes_formula", formula)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
-from models.config import model_config
+from models.config import Activation, encoder_decoder_config, model_config
+from models.decoding.beam import beam_search
+from models.decoding.config import BeamSearch
 from models.decoding.greedy import greedy
-from models.fast import PreparedTransformer, prepare_for_decoding
+from models.encoder_decoder import EncoderDecoder
+from models.fast import PackedLinear, prepare_for_decoding
 from models.init import build_model
 from models.transformer import Transformer
 
@@ -19,6 +22,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fused": {"attention": {"projection": "fused"}},
     "capped": {"output": {"soft_cap": 5.0, "scale": "inverse-sqrt-width", "bias": True}},
     "no bias, gated": {"attention": {"qkv_bias": False, "out_bias": False}, "feedforward": {"kind": "gated"}},
+    "no parameters left": {
+        "norm": {"kind": "non-parametric"},
+        "attention": {"qkv_bias": False, "out_bias": False},
+        "feedforward": {"kind": "plain", "bias": False},
+    },
+    **{name: {"activation": name} for name in get_args(Activation)},
+    "gated silu": {"feedforward": {"kind": "gated", "bias": True}, "activation": "silu"},
 }
 
 
@@ -27,37 +37,80 @@ def _model(settings: dict[str, Any]) -> Transformer:
     return model.eval()
 
 
+def _translator(settings: dict[str, Any]) -> EncoderDecoder:
+    sizes = {"d_model": 32, "n_encoder_layers": 1, "n_decoder_layers": 2, "n_heads": 4, "d_ff": 64}
+    config = encoder_decoder_config(
+        {**sizes, "max_positions": 60, "init_std": 0.2, **settings}, vocab_size=301
+    )
+    return build_model(config, 0).eval()
+
+
 def _tokens(rows: int) -> torch.Tensor:
     return torch.randint(301, (rows, 7), generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 16])
+@pytest.mark.parametrize("rows", [1, 16])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_logits_are_the_plain_model_s_to_rounding(variant: str, rows: int) -> None:
     model = _model(VARIANTS[variant])
-    prepared = prepare_for_decoding(model, rows=rows)
-    assert isinstance(prepared, PreparedTransformer)
+    prepared = prepare_for_decoding(model)
+    assert any(isinstance(module, PackedLinear) for module in prepared.blocks.modules())
+    assert not any(isinstance(module, torch.nn.Linear) for module in prepared.modules())
     tokens = _tokens(rows)
     with torch.inference_mode():
         exact = model.double().next_logits(tokens)
-        got = prepared.next_logits(tokens, cache=None, valid=None)
+        cache = prepared.new_cache("static", batch=rows, capacity=7)
+        got = prepared.next_logits(tokens, cache=cache, valid=None)
     assert got.dtype == torch.float32
     assert (got - exact).abs().max() <= 1e-5 * exact.abs().max()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_logits_of_a_translator_are_the_plain_one_s_to_rounding(variant: str) -> None:
+    model = _translator(VARIANTS[variant])
+    source, target = _tokens(3), _tokens(3).flip(0)
+    with torch.inference_mode():
+        prepared = prepare_for_decoding(model)(source, target)
+        exact = model.double()(source, target)
+    assert (prepared - exact).abs().max() <= 1e-5 * exact.abs().max()
 
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_decodes_the_same_tokens(rows: int) -> None:
     model = _model({})
     plain = greedy(model, _tokens(rows), new_tokens=40, cache="static")
-    prepared = greedy(prepare_for_decoding(model, rows=rows), _tokens(rows), new_tokens=40, cache="static")
+    prepared = greedy(prepare_for_decoding(model), _tokens(rows), new_tokens=40, cache="static")
     assert torch.equal(prepared, plain)
+
+
+def test_beams_of_a_translator_are_the_same() -> None:
+    model = _translator({"position": {"kind": "sinusoidal"}})
+    start = torch.zeros((3, 1), dtype=torch.long)
+    found = [
+        beam_search(each.bind(_tokens(3)), start, BeamSearch(width=4), new_tokens=12, cache="static", end=1)
+        for each in (model, prepare_for_decoding(model))
+    ]
+    plain, prepared = ([row[0].tokens for row in rows] for rows in found)
+    assert prepared == plain
+
+
+def test_in_bfloat16_it_stays_bfloat16() -> None:
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("oneDNN has no bfloat16 on this processor")
+    model = _model({}).bfloat16()
+    with torch.inference_mode():
+        got = prepare_for_decoding(model).next_logits(_tokens(2))
+        plain = model.next_logits(_tokens(2))
+        exact = model.double().next_logits(_tokens(2))
+    assert got.dtype == torch.bfloat16
+    assert (got - exact).norm() <= 1.2 * (plain - exact).norm()
 
 
 def test_the_model_itself_stays_as_it_was() -> None:
     model = _model({})
     before = {name: (tensor.data_ptr(), tensor.stride()) for name, tensor in model.named_parameters()}
     logits = model(_tokens(2))
-    prepare_for_decoding(model, rows=2)
+    prepare_for_decoding(model)
     after = {name: (tensor.data_ptr(), tensor.stride()) for name, tensor in model.named_parameters()}
     assert after == before
     assert torch.equal(model(_tokens(2)), logits)
@@ -65,9 +118,9 @@ def test_the_model_itself_stays_as_it_was() -> None:
 
 def test_other_precisions_are_left_alone() -> None:
     model = _model({}).double()
-    assert prepare_for_decoding(model, rows=4) is model
+    assert prepare_for_decoding(model) is model
 
 
 def test_a_model_in_training_mode_is_refused() -> None:
     with pytest.raises(ValueError, match=r"training mode; call model\.eval\(\)"):
-        prepare_for_decoding(_model({}).train(), rows=1)
+        prepare_for_decoding(_model({}).train())

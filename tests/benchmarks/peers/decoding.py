@@ -36,7 +36,7 @@ def _positions(case: Case) -> int:
 
 
 def _ours(case: Case, prompt: Tensor) -> Callable[[], Tensor]:
-    model = prepare_for_decoding(ours(case.size, positions=_positions(case)).eval(), rows=case.batch)
+    model = prepare_for_decoding(ours(case.size, positions=_positions(case)).eval())
     return lambda: greedy(model, prompt, new_tokens=case.tokens, cache="static")
 
 
