@@ -59,10 +59,8 @@ def chrf_of_sums(sums: Floats) -> Floats:
 
 
 def ter_of_sums(sums: Floats) -> Floats:
-    """(…, 2) → (…): edits over reference words; 100 where a reference without words has edits, 0 where it has none."""
-    edits, words = sums[..., 0], sums[..., 1]
-    rate: Floats = np.where(words > 0, edits / np.where(words > 0, words, 1.0), np.sign(edits))
-    return 100 * rate
+    """(…, 2) → (…): edits over reference words, in percent."""
+    return 100 * ratio_of_sums(sums)
 
 
 def exp_of_mean(sums: Floats) -> Floats:

@@ -12,7 +12,8 @@ def enough(pairs: Pairs, width: float) -> bool:
 
     `width` is declared before the data, in the unit of the differences: ln(high / low) for log ratios. Adding a constant
     to every difference changes nothing, so the rule cannot see an effect (Chow & Robbins 1965). Asked after every round,
-    the 95 % interval excludes a true centre in 0.04 to 0.06 of studies; stopped at the first p ≤ 0.05, in 0.20 and more.
+    the 95 % interval excludes a true centre in 0.050 to 0.066 of 20,000 simulated studies (normal, t₃ and skewed); stopped
+    at the first p ≤ 0.05, in 0.20.
     An interval that an infinity leaves unbounded is never narrow enough.
 
     Raises ValueError on a width that is not positive, and on NaN.

@@ -28,8 +28,8 @@ def time_to_target(
         raise ValueError("the times of a curve must be positive, finite and rising")
     if window > at.size:
         return math.inf
-    values = np.asarray(losses, dtype=np.float64)
-    values = np.where(np.isnan(values), np.inf, values)
-    means = np.lib.stride_tricks.sliding_window_view(values, window).mean(axis=1)
-    reached = np.flatnonzero(means <= target)
+    means = np.lib.stride_tricks.sliding_window_view(np.asarray(losses, dtype=np.float64), window).mean(
+        axis=1
+    )
+    reached = np.flatnonzero(means <= target)  # NaN is not
     return float(at[reached[0] + window - 1]) if reached.size else math.inf

@@ -12,6 +12,7 @@ from harness.statistics import (
     bootstrap_over_seeds,
     paired_bootstrap,
     ratio_of_sums,
+    t_interval,
 )
 from harness.statistics.corpus import drawn_counts
 from harness.statistics.signed_rank import Floats
@@ -92,6 +93,17 @@ def test_methods_are_covered_whatever_varies(n: int, spread: tuple[float, float,
         arm = {seed: means(row) for seed, row in enumerate(differences)}
         missed += bootstrap_over_seeds(arm, zero, resamples=400, seed=study).interval.excludes(0)
     assert missed / 150 <= 0.12  # 0.05 and what 150 studies and few seeds allow
+
+
+@pytest.mark.parametrize("n", [8, 12])
+def test_where_only_seeds_vary_the_interval_is_students(n: int) -> None:
+    effects = dict(enumerate(np.random.default_rng(5).normal(0.2, 1, n)))
+    arm = {seed: means(np.full(9, effect)) for seed, effect in effects.items()}
+    result = bootstrap_over_seeds(arm, dict.fromkeys(range(n), means(np.zeros(9))), resamples=40_000)
+    expected = t_interval(effects, level=0.95)
+    half = (expected.high - expected.low) / 2
+    assert result.estimate == pytest.approx(np.mean([*effects.values()]))
+    assert (result.interval.high - result.interval.low) / 2 == pytest.approx(half, rel=0.03)
 
 
 def test_one_lucky_seed_is_not_a_method() -> None:
