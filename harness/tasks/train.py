@@ -16,12 +16,15 @@ from harness.training.schedule import CosineSchedule, ScheduleConfig
 from models.cost import flops_per_token
 
 if TYPE_CHECKING:
-    from harness.training.loop import Trained
+    from harness.training.loop import Trained, Training
     from models.transformer import Transformer
 
 
 class Train(TrainingTask):
-    """Train a decoder-only model on packed windows of `length` tokens, for `updates` updates tried."""
+    """Train a decoder-only model on packed windows of `length` tokens, for `updates` updates tried.
+
+    Where others wait for the model, the state is saved every `save_every` updates, and an interrupted training goes on.
+    """
 
     name: ClassVar[str] = "train"
     metrics: ClassVar[tuple[str, ...]] = (
@@ -49,6 +52,7 @@ class Train(TrainingTask):
     evaluate_every: int = Field(default=100, gt=0)
     evaluation_tokens: int = Field(default=16384, gt=0)
     divergence: Divergence | None = Divergence()
+    save_every: int | None = Field(default=None, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -122,6 +126,7 @@ class Train(TrainingTask):
                 accumulate=self.accumulate,
                 evaluate_every=self.evaluate_every,
                 divergence=self.divergence,
+                save_every=self.save_every,
             ),
             evaluation=lambda: evaluation_batches(held_out, length=length, batch=rows),
             report=report,
@@ -129,9 +134,26 @@ class Train(TrainingTask):
                 chance=math.log(self.model.vocab_size), flops_of=self.training_flops, peak_flops=peak
             ),
         )
-        trained = training.run()
+        trained = self._run_saved(training, context)
         report("peak_rss_bytes", peak_rss_bytes() or math.nan)
         return self._result(context, model, trained)
+
+    def _run_saved(self, training: Training, context: Context) -> Trained:
+        """Where others wait for the model, an interrupted attempt is gone on with."""
+        if self.save_every is None or not context.shares(self):
+            return training.run()
+        from functools import partial
+
+        from harness.training.state import resume, save_state
+
+        folder = context.checkpoint(self)
+        path = folder.with_name(f"{folder.name}.state")
+        recipe = {"train": self.plain(), "seed": context.seed}
+        if path.exists():
+            resume(path, training, recipe)
+        trained = training.run(partial(save_state, path, training, recipe))
+        path.unlink(missing_ok=True)
+        return trained
 
     def _result(self, context: Context, model: Transformer, trained: Trained) -> Result:
         from harness.training.checkpoint import parameters_digest, save_checkpoint

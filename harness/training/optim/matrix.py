@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-RMSPROP_GRAFTING = 4  # the library's number for it
+RMSPROP_GRAFTING = 3  # the library's number for it
 
 
 class MatrixOptimizer(OptimizerSettings):
