@@ -49,9 +49,9 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
     first = found.rounds[0][0]
     assert first.title == "generate cache=static new_tokens=64 seed 0 round 1"
     assert (found.trainings[0].id, found.checks[0].id, first.id) == (
-        "29de68a11169b88e",
-        "e083d6bbb3829cc5",
-        "fafc62260ae17cd5",
+        "60510e4732116071",
+        "897143739faf0e26",
+        "f71263368c9a8157",
     )
 
 
