@@ -218,6 +218,25 @@ def calibrate(
         calibrate_machine(place, shown, device=device, quick=quick)
 
 
+@app.command()
+@command
+def verify(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="The HTML file of a report.")],
+    *,
+    results: Results = RESULTS,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compute every number of a report again from the store, and fail on the first that differs."""
+    from harness.cli.verify import verify_report
+
+    place = _place(results, store)
+    place.check_there()
+    verify_report(report, place.location, Output(json=json, quiet=quiet, verbose=verbose))
+
+
 @app.command("list")
 @command
 def list_studies(

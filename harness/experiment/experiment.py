@@ -54,6 +54,11 @@ class Place:
         url = parse_location(self.location)
         return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
+    def check_there(self) -> None:
+        """Raises InputError where there is no database to open, StoreError for a bad URL."""
+        if not self.has_store():
+            raise InputError(f"there are no results at {self.location}", hint="name them with --store")
+
     def check_writable(self) -> None:
         """Raises InputError or StoreError where nothing could be written; nothing is made here."""
         parse_location(self.location)

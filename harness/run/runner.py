@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from harness.config import canonical_json
 from harness.run.backends.base import Backend, Finished
 from harness.run.checkpoints import Checkpoints
 from harness.run.identity import Setting, identity
@@ -81,13 +80,16 @@ class Driver:
     def _find_or_create(self) -> Run:
         who = identity(self._loaded, self._setting)
         found = None if self._setting.fresh else self._store.find_run(who)
-        return found or self._store.create_run(
-            who,
-            study=self._loaded.study.study,
-            study_json=canonical_json(self._loaded.study.plain()),
-            study_source=self._loaded.source,
-            environment=self._setting.environment.model_dump(mode="json"),
-            trials=plan(self._loaded).trials,
+        return (
+            found
+            or self._store.create_run(
+                who,
+                study=self._loaded.study.study,
+                study_json=self._loaded.study.model_dump_json(),  # claims stay in the order that they were written in
+                study_source=self._loaded.source,
+                environment=self._setting.environment.model_dump(mode="json"),
+                trials=plan(self._loaded).trials,
+            )
         )
 
     def _run_missing(self, progress: _Progress) -> None:

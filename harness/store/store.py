@@ -82,7 +82,7 @@ class Store(Recorder):
                 **asdict(identity),
                 study_json=study_json,
                 study_source=study_source,
-                environment=dict(environment),
+                environment=json.loads(json.dumps(environment, sort_keys=True)),  # as it will be read back
                 expected_trials=len(trials),
                 created_at=now(),
             )

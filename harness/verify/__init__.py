@@ -1,0 +1,1 @@
+"""A report against the store that it was made from."""

@@ -1,0 +1,169 @@
+"""An untouched report is what its store gives; whatever is changed, in the page or in the store, is found and named."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.app import app
+from harness.errors import InputError, StoreError
+from harness.verify.page import pieces
+from harness.verify.verify import Difference, Verification, verify
+from tests.verify.conftest import Reported
+
+
+def changed(filled: Reported, folder: Path, pattern: str, replacement: str) -> Verification:
+    """What is found when the first match in the page is replaced."""
+    copy = filled.copy(folder)
+    page = copy.report.read_text(encoding="utf-8")
+    forged, count = re.subn(pattern, replacement, page, count=1)
+    assert count == 1, f"nothing like {pattern} in the page"
+    assert forged != page
+    copy.report.write_text(forged, encoding="utf-8")
+    return verify(copy.report, str(copy.store))
+
+
+def difference(found: Verification) -> Difference:
+    assert found.difference is not None, "what was changed was not found"
+    return found.difference
+
+
+def test_an_untouched_report_passes(filled: Reported) -> None:
+    found = verify(filled.report, str(filled.store))
+    assert found.difference is None
+    assert found.runs == (filled.run,)
+    assert found.numbers > 500
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "place"),
+    [
+        (r"(At this scale, on this device,[^<]*?)1\.(\d)", r"\g<1>9.\2", "faster"),
+        (r"(<dt>measured</dt><dd>)(\d)", r"\g<1>9\2", "faster, measured"),
+        (r"(<dt>claimed</dt><dd>)1\.5", r"\g<1>1.6", "faster, claimed"),
+        (r"(</span> )(confirmed|undecided|refuted)", r"\1invalid", "Does a tiny cache change anything?"),
+        (r"(<b>)1(\.\d+ ×</b>)", r"\g<1>2\2", "row cache=dynamic, column ratio and 95 % interval"),
+        (r"(<text[^>]*>)1(\.?\d*)", r"\g<1>3\2", "the drawing"),
+        (r"(<td class=\"number\">)64(</td>)", r"\g<1>65\2", "row"),
+        (r"(<td>)(\d+\.\d{6})", r"\g<1>7\2", "column decode tokens per second"),
+        (r"e{16}|c{16}", "d" * 16, "How it was measured"),
+        (r"Example 9000", "Example 9001", "row cpu"),
+        (r"± 4 %", "± 5 %", "row decode tokens per second, column margin"),
+    ],
+)  # fmt: skip
+def test_a_number_or_verdict_changed_by_hand_is_found_and_named(
+    filled: Reported, tmp_path: Path, pattern: str, replacement: str, place: str
+) -> None:
+    wrong = difference(changed(filled, tmp_path, pattern, replacement))
+    assert place in wrong.place
+    assert wrong.reported != wrong.recomputed
+
+
+def test_every_single_digit_of_the_text_counts(filled: Reported, tmp_path: Path) -> None:
+    """Each piece of text that holds a number, one of its digits changed: the page says something else."""
+    page = filled.report.read_text(encoding="utf-8")
+    body = page.index("<body>")
+    digits = [match.start() for match in re.finditer(r"(?<=>)[^<]*?\d", page[body:])]
+    original = [(piece.kind, piece.said) for piece in pieces(page)]
+    for start in digits[:: max(1, len(digits) // 40)]:
+        place = body + start + re.search(r"\d", page[body + start :]).start()  # type: ignore[union-attr]
+        forged = f"{page[:place]}{(int(page[place]) + 1) % 10}{page[place + 1 :]}"
+        assert [(piece.kind, piece.said) for piece in pieces(forged)] != original
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r'(<path d="M ?)(\d)(?=[^"]*")',
+        r'(href="data:text/csv[^"]{200})(\w)(?=\w)',
+        r'(title="[^"]*?)(\d)(?=[^"]*")',
+    ],
+)
+def test_a_point_of_a_drawing_a_download_and_a_hint_count_too(
+    filled: Reported, tmp_path: Path, pattern: str
+) -> None:
+    found = changed(filled, tmp_path, pattern, r"\g<1>9")
+    assert difference(found).reported.startswith("<")
+
+
+def test_a_number_put_in_by_a_style_sheet_is_found(filled: Reported, tmp_path: Path) -> None:
+    assert difference(changed(filled, tmp_path, "</style>", "b::after { content: '9' }</style>"))
+
+
+def test_a_number_that_was_taken_out_is_found(filled: Reported, tmp_path: Path) -> None:
+    wrong = difference(changed(filled, tmp_path, r"(<dt>n</dt><dd>)\d+(</dd>)", r"\1\2"))
+    assert "n" in wrong.place
+
+
+def test_a_command_that_leads_to_another_study_is_found(filled: Reported, tmp_path: Path) -> None:
+    wrong = difference(changed(filled, tmp_path, r"--set design\.rounds=8", "--set design.rounds=9"))
+    assert wrong.place == "the command that repeats the run"
+
+
+def test_a_study_that_was_edited_since_changes_no_number_and_is_told(filled: Reported) -> None:
+    written = filled.study.read_text(encoding="utf-8")
+    try:
+        filled.study.write_text(written.replace("ratio: 1.5", "ratio: 9.5"), encoding="utf-8")
+        found = verify(filled.report, str(filled.store))
+    finally:
+        filled.study.write_text(written, encoding="utf-8")
+    assert found.difference is None
+    assert "is not here as it was" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE samples SET value = value * 1.001 WHERE metric = 'decode_tokens_per_second' AND attempt_id % 20 = 7",
+        "UPDATE checks SET deviation = 3e-15",
+        "UPDATE attempts SET spent = '{\"new_tokens\":17}' WHERE id = (SELECT max(id) FROM attempts)",
+        'UPDATE environments SET facts = \'{"cores":4,"cpu":"Example 9000"}\'',
+        "DELETE FROM samples WHERE attempt_id = (SELECT max(attempt_id) FROM samples)",
+    ],
+)
+def test_a_row_of_the_store_that_was_changed_is_found(
+    filled: Reported, tmp_path: Path, statement: str
+) -> None:
+    copy = filled.copy(tmp_path)
+    connection = sqlite3.connect(copy.store)
+    assert connection.execute(statement).rowcount >= 1
+    connection.commit()
+    connection.close()
+    assert difference(verify(copy.report, str(copy.store))).place
+
+
+def test_what_is_no_report_and_a_store_without_the_run_are_bad_input(
+    filled: Reported, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<p>12</p>")
+    with pytest.raises(InputError, match="no report of the harness"):
+        verify(page, str(filled.store))
+    page.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="not UTF-8"):
+        verify(page, str(filled.store))
+    with pytest.raises(InputError, match="cannot be read"):
+        verify(tmp_path / "none.html", str(filled.store))
+    with pytest.raises(StoreError, match=f"no run {filled.run} in this store"):
+        verify(filled.report, str(tmp_path / "other.db"))
+
+
+def test_the_command_says_so_in_one_line_and_by_its_exit_code(filled: Reported, tmp_path: Path) -> None:
+    whole = CliRunner().invoke(app, ["verify", str(filled.report), "--store", str(filled.store), "--json"])
+    assert (whole.exit_code, json.loads(whole.stdout)["verified"]) == (0, True)
+    copy = filled.copy(tmp_path)
+    page = copy.report.read_text(encoding="utf-8")
+    copy.report.write_text(
+        page.replace("<dt>claimed</dt><dd>1.5", "<dt>claimed</dt><dd>2.5"), encoding="utf-8"
+    )
+    forged = CliRunner().invoke(app, ["verify", str(copy.report), "--store", str(copy.store)])
+    assert forged.exit_code == 5
+    assert "faster, claimed: the report says '2.5 ×" in forged.stderr
+    lost = CliRunner().invoke(app, ["verify", str(copy.report), "--store", str(tmp_path / "none.db")])
+    assert (lost.exit_code, (tmp_path / "none.db").exists()) == (2, False)
