@@ -42,6 +42,16 @@ class _Table:
     column: int = -1
     in_head: bool = False
 
+    def enter(self, tag: str) -> None:
+        if tag == "thead":
+            self.in_head = True
+        elif tag == "tr":
+            self.row, self.column = "", -1
+        elif tag in ("th", "td"):
+            self.column += 1
+            if self.in_head:
+                self.columns.append("")
+
 
 class _Parser(HTMLParser):
     """Remembers the headings, the table, the row and the column that it is in."""
@@ -61,19 +71,14 @@ class _Parser(HTMLParser):
             self._open.append(tag)
         if tag == "table":
             self._table = _Table()
+        elif tag in ("h1", "h2"):
+            self._heading = self._part = ""
         elif tag in ("article", "figure", "section"):
             self._part = self._term = ""
         elif tag == "svg":
             self._drawing = "a drawing"
         elif self._table is not None:
-            if tag == "thead":
-                self._table.in_head = True
-            elif tag == "tr":
-                self._table.row, self._table.column = "", -1
-            elif tag in ("th", "td"):
-                self._table.column += 1
-                if self._table.in_head:
-                    self._table.columns.append("")
+            self._table.enter(tag)
         written = " ".join(f'{name}="{" ".join((value or "").split())}"' for name, value in attrs)
         self.found.append(Piece("markup", f"<{tag} {written}>" if written else f"<{tag}>", self._place()))
 
@@ -112,7 +117,7 @@ class _Parser(HTMLParser):
     def _remember(self, said: str) -> None:
         inside = set(self._open)
         if "h1" in inside or "h2" in inside:
-            self._heading, self._part = said, ""
+            self._heading = f"{self._heading} {said}".strip()
         elif {"h3", "caption", "summary"} & inside:
             self._part = (
                 said if self._open[-1] in ("h3", "caption", "summary") or not self._part else self._part

@@ -75,10 +75,11 @@ def verify(report: Path, location: str) -> Verification:
                 at=Location(location),
                 hint="name its store with --store",
             )
-        studies = [_restored(store, known[run], path, settings) for run in runs]
-        again = render(report_input(store, studies[0], known[runs[0]]))
+        parts = tuple(_restored(store, known[run], path, settings) for run in runs)
+        inputs = [report_input(store, part, known[run]) for part, run in zip(parts, runs, strict=True)]
+        again = render(*inputs)
     reported = pieces(page)
-    problem, notes = _command_problem(studies[0])
+    problem, notes = _command_problem(parts)
     return Verification(
         runs=runs,
         numbers=sum(piece.numbers for piece in reported),
@@ -134,27 +135,20 @@ def _restored(store: Store, run: Run, path: Path, settings: tuple[str, ...]) -> 
     )  # fmt: skip
 
 
-def _command_problem(restored: LoadedStudy) -> tuple[Difference | None, tuple[str, ...]]:
+def _command_problem(parts: tuple[LoadedStudy, ...]) -> tuple[Difference | None, tuple[str, ...]]:
     """Whether the command leads to the study that was run, which only the study's own file can tell, with its recipes."""
+    first, place = parts[0], "the command that repeats the run"
     try:
-        same_file = restored.path.read_text(encoding="utf-8") == restored.source
+        same_file = first.path.read_text(encoding="utf-8") == first.source
     except (OSError, UnicodeDecodeError):
         same_file = False
     if not same_file:
-        return None, (
-            f"{restored.path} is not here as it was, so the settings of the command were not checked",
-        )
+        return None, (f"{first.path} is not here as it was, so the settings of the command were not checked",)
+    told = " ".join(first.settings) or "no settings"
     try:
-        found = load_study(restored.path, restored.scale, restored.settings)
+        found = load_study(first.path, first.scale, first.settings)
     except HarnessError as error:
-        return Difference(
-            place="the command that repeats the run", reported="a study", recomputed=str(error)
-        ), ()
-    if found.study == restored.study:
+        return Difference(place=place, reported=told, recomputed=str(error)), ()
+    if [part.study for part in found] == [part.study for part in parts]:
         return None, ()
-    told = " ".join(restored.settings) or "no settings"
-    return Difference(
-        place="the command that repeats the run",
-        reported=told,
-        recomputed="another study than the one that was run",
-    ), ()
+    return Difference(place=place, reported=told, recomputed="another study than the one that was run"), ()

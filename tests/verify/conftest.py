@@ -44,7 +44,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     folder = tmp_path_factory.mktemp("filled")
     place = Workplace.make(folder, cache=folder, code=folder)
     settings = ("design.rounds=8", "margins.time=0.04")
-    loaded = load_study(place.study, "cpu", settings)
+    (loaded,) = load_study(place.study, "cpu", settings)
     report = folder / "tiny.html"
     with open_store(folder / "harness.db") as store:
         specs = plan(loaded).trials
@@ -58,7 +58,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Reported:
             attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
             store.finish_trial(attempt, _outcome(spec), seconds=1.25, nvml_reason="no driver")
         store.close_session(session)
-        write_report(report_input(store, loaded, run), report)
+        write_report([report_input(store, loaded, run)], report)
     return Reported(store=folder / "harness.db", report=report, study=place.study, run=run.id)
 
 
