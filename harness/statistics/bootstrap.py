@@ -45,7 +45,7 @@ def paired_bootstrap(
 ) -> Bootstrapped:
     """arm − baseline of one checkpoint, both scored on the same resampled sentences (Koehn 2004).
 
-    Raises ValueError where signatures differ.
+    Raises ValueError where signatures differ or a score is not finite.
     """
     check_comparable((arm, baseline))
     scores = _resampled([arm, baseline], resamples, np.random.default_rng(seed))

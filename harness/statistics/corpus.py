@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -53,8 +54,11 @@ def ratio_of_sums(sums: Floats) -> Floats:
 
 
 def check_comparable(systems: Iterable[SentenceStatistics]) -> None:
-    """ValueError, telling the difference, unless all are of one metric, one signature and the same sentences in number."""
+    """ValueError, telling why, unless all are of one metric, one signature, as many sentences, and score finitely."""
     first, *others = systems
+    for system in (first, *others):
+        if not math.isfinite(system.corpus_score):
+            raise ValueError(f"{first.metric} cannot be compared: a score is {system.corpus_score}")
     for other in others:
         for what in ("metric", "signature", "sentences"):
             here, there = getattr(first, what), getattr(other, what)

@@ -28,7 +28,8 @@ def approximate_randomisation(
 
     Riezler & Maxwell 2005, §4; p = (1 + count) / (1 + resamples), itself a valid test (Phipson & Smyth 2010). An exchange
     that gives the very difference seen counts, so that identical outputs have p = 1; sacrebleu counts larger ones only.
-    It concerns these two outputs, not the methods that made them. Raises ValueError where signatures differ.
+    It concerns these two outputs, not the methods that made them. Raises ValueError where signatures differ or a
+    score is not finite.
     """
     check_comparable((arm, baseline))
     exchanged = arm.values - baseline.values
@@ -36,6 +37,9 @@ def approximate_randomisation(
     difference = arm.corpus_score - baseline.corpus_score
     if not exchanged.any():
         return Randomisation(arm.sentences, 0.0, 1.0, identical=True)
+    rounding = 1e-11 * (
+        abs(arm.corpus_score) + abs(baseline.corpus_score)
+    )  # what is equal but for it counts as equal
     rng = np.random.default_rng(seed)
     extreme = 0
     for start in range(0, resamples, 1000):
@@ -43,5 +47,5 @@ def approximate_randomisation(
         heads = rng.integers(2, size=(rows, arm.sentences), dtype=np.int8).astype(np.float64)
         one = baseline.values.sum(axis=0) + heads @ exchanged  # (rows, k)
         differences = np.abs(arm.score(one) - arm.score(total - one))
-        extreme += int(np.count_nonzero(differences >= abs(difference) - 1e-9))  # equal but for rounding
+        extreme += int(np.count_nonzero(differences >= abs(difference) - rounding))
     return Randomisation(arm.sentences, difference, (1 + extreme) / (1 + resamples), identical=False)

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from harness.errors import InputError
-from harness.scoring import bleu, chrf, scored, ter
+from harness.scoring import SCORES, bleu, chrf, scored, ter
 from harness.statistics import SentenceStatistics
 from tests.scoring.synthetic import Texts
 
@@ -66,6 +68,16 @@ def test_resampled_corpora_score_as_sacrebleu_scores_them(texts: Texts, ours: Sc
 def test_corners_of_the_formulas(hypothesis: str, reference: str, ours: Scorer, theirs: Any) -> None:
     result = ours([hypothesis], [reference]).corpus_score
     assert result == pytest.approx(theirs.corpus_score([hypothesis], [[reference]]).score, abs=1e-12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 60), st.integers(1, 60), st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_bleu_of_any_sums_is_sacrebleus(length: int, reference: int, shares: list[float]) -> None:
+    ngrams = [max(0, length - order) for order in range(4)]
+    matches = [int(share * count) for share, count in zip(shares, ngrams, strict=True)]
+    expected = BLEU.compute_bleu(matches.copy(), ngrams.copy(), length, reference, smooth_method="exp").score
+    sums = np.array([length, reference, *matches, *ngrams], dtype=np.float64)
+    assert SCORES["bleu"](sums) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("ours", "_"), SCORERS)

@@ -12,7 +12,7 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest, Result
 
-from harness.scoring import bleu, chrf, rouge, ter
+from harness.scoring import bleu, chrf, perplexities, rouge, ter
 from harness.statistics import SentenceStatistics, approximate_randomisation, ratio_of_sums
 from harness.statistics.signed_rank import Floats
 from tests.scoring.synthetic import Texts, make_texts
@@ -82,6 +82,23 @@ def test_one_sentence_that_differs_proves_nothing(close: Texts) -> None:
     arm = bleu([close.poor[0], *close.references[1:]], close.references)
     result = approximate_randomisation(arm, baseline)
     assert (result.identical, result.p) == (False, 1.0)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_the_scale_of_a_score_does_not_matter(scale: float) -> None:
+    rng = np.random.default_rng(2)
+    arm, baseline = rng.normal(1.3, 1, 60), rng.normal(1, 1, 60)
+    result = approximate_randomisation(means(scale * arm), means(scale * baseline), resamples=500)
+    assert result.p == approximate_randomisation(means(arm), means(baseline), resamples=500).p
+    alone = np.where(np.arange(60) == 7, 2.0, baseline)  # either exchange gives the very difference seen
+    assert approximate_randomisation(means(scale * alone), means(scale * baseline)).p == 1.0
+
+
+def test_scores_that_are_not_finite_are_refused() -> None:
+    lost = perplexities([1e6], [1], ["a"], tokenizer="t")["token"]
+    found = perplexities([1.0], [1], ["a"], tokenizer="t")["token"]
+    with pytest.raises(ValueError, match="perplexity_per_token cannot be compared: a score is inf"):
+        approximate_randomisation(lost, found)
 
 
 def test_means_and_corpus_scores_find_the_difference_that_is_there(close: Texts) -> None:
