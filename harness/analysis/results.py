@@ -84,6 +84,11 @@ class SettledClaim:
             "reason": self.sentence,
         }
 
+    def kept(self) -> dict[str, Any]:
+        """What the store keeps beside the verdict: what it was computed from, and its figures as they were written."""
+        written = {"effect": self.effect, "interval": self.interval, "claimed": self.claimed}
+        return {**(self.basis or {}), "written": written}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSummary:

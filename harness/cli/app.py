@@ -237,6 +237,22 @@ def verify(
     verify_report(report, place.location, Output(json=json, quiet=quiet, verbose=verbose))
 
 
+@app.command()
+@command
+def claims(
+    *,
+    results: Results = RESULTS,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List every claim in the store, source by source: its figure, ours with its interval, the verdict."""
+    from harness.cli.ledger import show_ledger
+
+    show_ledger(_place(results, store), Output(json=json, quiet=quiet, verbose=verbose))
+
+
 @app.command("list")
 @command
 def list_studies(

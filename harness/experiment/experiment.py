@@ -191,7 +191,7 @@ class Experiment:
         found, code = self.findings(), code_digest()
         with self.opened() as (store, runs):
             for part, run in zip(found, runs, strict=True):
-                claims = [(claim.row(), claim.basis) for claim in part.analysis.claims]
+                claims = [(claim.row(), claim.kept()) for claim in part.analysis.claims]
                 rows = [
                     VerdictRow(claim=row.pop("id"), **row, basis=basis, code_digest=code)
                     for row, basis in claims

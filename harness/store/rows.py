@@ -216,7 +216,7 @@ class VerdictRow:
     """What became of a claim. `effect` and its interval, and the `claimed` figure, are in the claim's own unit or None.
 
     `code_digest` is the code's that judged, which may be newer than the run's. `basis` is what the verdict can be computed
-    from again (`harness.analysis.basis`), None in a store that was written before it was kept.
+    from again (`harness.analysis.basis`) and, under `written`, its figures in words; None in a store older than it.
     """
 
     claim: str

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from harness.config import canonical_json
 from harness.telemetry.nvml import Gpu, NvmlReader
 
 _PACKAGES = ("torch", "triton", "torchao", "numpy", "mkl", "intel-openmp", "safetensors", "sentencepiece")
@@ -54,8 +55,9 @@ class Environment(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hexadecimal over all that is comparable."""
-        return hashlib.sha256(self.model_dump_json(exclude={"nvml_reason"}).encode()).hexdigest()
+        """SHA-256 in hexadecimal over all that is comparable, in whatever order it was written."""
+        comparable = canonical_json(self.model_dump(mode="json", exclude={"nvml_reason"}))
+        return hashlib.sha256(comparable.encode()).hexdigest()
 
 
 class Provenance(BaseModel):
