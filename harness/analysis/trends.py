@@ -23,7 +23,9 @@ def settle_trend(claim: TrendClaim, evidence: Evidence) -> Finding:
     if invalid:
         return invalid
     loaded = evidence.loaded
-    levels = sorted({float(condition.names[claim.over]) for condition in loaded.conditions})
+    levels = sorted(
+        {float(where.names[claim.over]) for where in loaded.conditions if claim.over in where.names}
+    )
     if len(levels) < 2:
         sentence = f"One level of {words(claim.over)} shows no trend."
         return Finding(verdict="undecided", claimed=claim.trend, sentence=sentence)
@@ -79,6 +81,8 @@ def _log_ratios_by_level(
     arm, other = pair
     by_level: dict[float, list[dict[int, float]]] = {}
     for condition in evidence.loaded.conditions:
+        if claim.over not in condition.names:
+            continue
         level = float(condition.names[claim.over])
         found = evidence.cells.log_ratios(record, arm.name, other.name, condition)
         by_level.setdefault(level, []).append(found)
