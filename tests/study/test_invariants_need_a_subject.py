@@ -20,7 +20,7 @@ base:
   batch: 4
   length: 32
   updates: 10
-  optimizer: {lr: 1e-3}
+  optimizer: {kind: adamw, lr: 1e-3}
 compare:
   batch: [4, 8]
 design: {seeds: 2, exploratory: true}

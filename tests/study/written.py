@@ -44,8 +44,8 @@ model: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 32, max_positions: 64}
 batch: 4
 length: 32
 updates: 4
-optimizer: {lr: 1e-3}
-schedule: {warmup: 1}
+optimizer: {kind: adamw, lr: 1e-3}
+schedule: {kind: cosine, warmup: 1}
 """
 FILE = Path("studies/tiny.yaml")
 
