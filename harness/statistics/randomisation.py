@@ -39,7 +39,7 @@ def approximate_randomisation(
         return Randomisation(arm.sentences, 0.0, 1.0, identical=True)
     rounding = 1e-11 * (
         abs(arm.corpus_score) + abs(baseline.corpus_score)
-    )  # what is equal but for it counts as equal
+    )  # equal but for it counts as equal
     rng = np.random.default_rng(seed)
     extreme = 0
     for start in range(0, resamples, 1000):
