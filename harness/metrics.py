@@ -95,7 +95,6 @@ _ALL = (
     Metric(name="compile_seconds", unit="s", better="lower", family="time", per_trial="median", summary="compiling the step, its first run included"),
     Metric(name="mfu", unit="", better="higher", family="time", per_trial="median", summary="share of the fastest matrix product's speed that training reaches, what is computed again not counted"),
     Metric(name="learning_rate", unit="", better="neither", family="count", per_trial="last", summary="learning rate of an update"),
-    Metric(name="update_seconds", unit="s", better="lower", family="time", per_trial="median", summary="seconds of an update, evaluation off the clock"),
     Metric(name="training_tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="training tokens a second, evaluation off the clock"),
     Metric(name="first_token_seconds", unit="s", better="lower", family="time", per_trial="median", summary="from the prompt to the first new token (prefill)"),
     Metric(name="prefill_tokens_per_second", unit="tokens/s", better="higher", family="time", per_trial="median", summary="prompt tokens a second until the first new token"),
@@ -104,6 +103,15 @@ _ALL = (
     Metric(name="cache_bytes", unit="B", better="lower", family="bytes", per_trial="max", summary="bytes of the key-value tensors that exist at the end of a generation"),
     Metric(name="cache_bytes_formula", unit="B", better="neither", family="bytes", per_trial="max", summary="the closed form for the same quantity"),
     Metric(name="peak_tensor_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="most bytes of tensors alive at once during a generation, parameters excluded"),
+    Metric(name="peak_step_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="most bytes of tensors alive at once during an update, parameters and all"),
+    Metric(name="parameter_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="of the peak of an update: parameters"),
+    Metric(name="gradient_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="of the peak of an update: gradients of parameters"),
+    Metric(name="optimizer_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="of the peak of an update: the optimizer's state, and what its step makes"),
+    Metric(name="activation_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="of the peak of an update: what the forward pass made, or checkpointing made again"),
+    Metric(name="other_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="of the peak of an update: gradients of activations and what else a backward pass makes"),
+    Metric(name="static_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="bytes of tensors that stay from one update to the next: parameters and the optimizer's state"),
+    Metric(name="dynamic_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak of an update above what stays from one to the next"),
+    Metric(name="peak_device_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak of the accelerator's allocator during timed updates"),
     Metric(name="peak_rss_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak resident memory of the process (VmHWM)"),
 )  # fmt: skip
 

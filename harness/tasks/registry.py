@@ -7,9 +7,12 @@ from types import MappingProxyType
 from harness.errors import InputError, did_you_mean
 from harness.tasks.base import Task
 from harness.tasks.generate import Generate
+from harness.tasks.step import Step
 from harness.tasks.train import Train
 
-TASKS: MappingProxyType[str, type[Task]] = MappingProxyType({task.name: task for task in (Train, Generate)})
+TASKS: MappingProxyType[str, type[Task]] = MappingProxyType(
+    {task.name: task for task in (Train, Step, Generate)}
+)
 
 
 def task_class(name: str) -> type[Task]:

@@ -72,8 +72,12 @@ class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._see(tensor, from_before=True)
         for tensor in _tensors(result):
             self._see(tensor, from_before=False)
-        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        if self.live_bytes > self.peak_bytes:
+            self._new_peak()
         return result
+
+    def _new_peak(self) -> None:
+        self.peak_bytes = self.live_bytes
 
     def _see(self, tensor: torch.Tensor, *, from_before: bool) -> None:
         if tensor.layout != torch.strided:
@@ -85,12 +89,17 @@ class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._size_before[key] = storage.nbytes() if from_before else 0
             self._counted[key] = 0
         bytes_now = storage.nbytes() - self._size_before[key]
-        self.live_bytes += bytes_now - self._counted[key]
-        self._counted[key] = bytes_now
+        if bytes_now != self._counted[key]:
+            self._changed(key, bytes_now - self._counted[key])
+            self._counted[key] = bytes_now
+
+    def _changed(self, _key: int, by: int) -> None:
+        """A storage was born, grew or died."""
+        self.live_bytes += by
 
     def _died(self, key: int, _reference: weakref.ref[torch.UntypedStorage]) -> None:
         del self._alive[key], self._size_before[key]
-        self.live_bytes -= self._counted.pop(key)
+        self._changed(key, -self._counted.pop(key))
 
 
 def _tensors(value: object) -> Iterator[torch.Tensor]:

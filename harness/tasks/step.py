@@ -1,0 +1,143 @@
+"""Task `step`: timed training updates on fixed batches of random tokens, and the memory of one by category.
+
+One unit is one complete update, all its micro-batches, clip and optimizer included; a trial's value is the median.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from harness.data.registry import CorpusRef
+from harness.tasks.base import Context, Report, Result
+from harness.tasks.training import TrainingTask, with_preset
+from harness.telemetry.clock import WarmUp
+from models.cost import flops_per_token, parameter_count
+
+if TYPE_CHECKING:
+    from harness.training.objective import Batch
+    from harness.training.update import Updater
+
+
+class Step(TrainingTask):
+    """Updates at the peak learning rate. `model.vocab_size` is given here: no text is read.
+
+    Memory by category is that of an update as torch runs it step by step: with `compile` it is not reported.
+    """
+
+    name: ClassVar[str] = "step"
+    metrics: ClassVar[tuple[str, ...]] = (
+        "update_seconds",
+        "training_tokens_per_second",
+        "mfu",
+        "compile_seconds",
+        "peak_step_bytes",
+        "parameter_bytes",
+        "gradient_bytes",
+        "optimizer_bytes",
+        "activation_bytes",
+        "other_bytes",
+        "static_bytes",
+        "dynamic_bytes",
+        "peak_device_bytes",
+        "peak_rss_bytes",
+    )
+
+    units: int = Field(default=5, gt=0)
+    warm_up: WarmUp = WarmUp(at_most=6, window=3)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_model(cls, document: Any) -> Any:
+        if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
+            return document
+        return {**document, "model": with_preset(document["model"])}
+
+    def corpora(self) -> tuple[CorpusRef, ...]:
+        return ()
+
+    def flops(self) -> float:
+        tokens = 3 * self.batch * self.length * (self.units + self.warm_up.at_most + 2)
+        return tokens * flops_per_token(self.model, keys=self.length)
+
+    def run(self, context: Context, report: Report) -> Result:
+        import torch
+
+        from harness.telemetry.clock import Clock, time_units
+        from harness.telemetry.matmul_peak import matmul_peak
+        from harness.telemetry.memory import (
+            device_peak_bytes,
+            peak_rss_bytes,
+            reset_device_peak,
+            reset_peak_rss,
+        )
+        from models.init import build_model
+
+        model = build_model(self.model, context.seed, device=context.device)
+        updater = self.updater(model)
+        micro_batches = self._micro_batches(context.seed)
+        peak = matmul_peak(self.precision.products_dtype, context.device)
+        torch.manual_seed(context.seed)
+        model.train()
+        if self.compile:
+            report("compile_seconds", self.compiled(updater, micro_batches[0]))
+        else:
+            report_memory(updater, micro_batches, report)
+        reset_peak_rss()
+        reset_device_peak(context.device)
+        timing = time_units(
+            lambda: updater(micro_batches),
+            count=self.units,
+            clock=Clock(context.device),
+            warm_up=self.warm_up,
+        )
+        report("peak_rss_bytes", peak_rss_bytes() or math.nan)
+        on_device = device_peak_bytes(context.device)
+        if on_device is not None:
+            report("peak_device_bytes", on_device)
+        tokens = self.batch * self.length
+        flops = sum(map(self.training_flops, micro_batches))
+        for unit, seconds in enumerate(timing.seconds):
+            report("update_seconds", seconds, unit)
+            report("training_tokens_per_second", tokens / seconds, unit)
+            report("mfu", flops / seconds / peak, unit)
+        return Result(
+            spent={
+                "updates": self.units,
+                "training_tokens": self.units * tokens,
+                "parameters": parameter_count(self.model),
+            },
+            notes={
+                "warm_up_units": len(timing.warm_up_seconds),
+                "steady": timing.steady,
+                "skipped_updates": updater.attempted - updater.applied,
+                "master_weights": self.precision.master_weights,
+            },
+        )
+
+    def _micro_batches(self, seed: int) -> list[Batch]:
+        """Random tokens, the same for every arm of a seed however they are divided: (rows, length + 1)."""
+        import numpy as np
+
+        shape = (self.batch, self.length + 1)
+        tokens = np.random.default_rng(seed).integers(0, self.model.vocab_size, shape)
+        parts = np.split(tokens, self.accumulate)
+        return [(part[:, :-1].copy(), part[:, 1:].copy()) for part in parts]
+
+
+def report_memory(updater: Updater, micro_batches: list[Batch], report: Report) -> None:
+    """Of the second of two updates: the first one makes the optimizer's state."""
+    from harness.telemetry.memory_categories import MemoryByCategory
+
+    with MemoryByCategory(updater.objective.model, updater.optimizer) as memory:
+        updater(micro_batches)
+        static = memory.live_bytes
+        memory.start_peak()
+        updater(micro_batches)
+    report("peak_step_bytes", memory.peak_bytes)
+    for category, size in memory.at_peak.items():
+        report(f"{category}_bytes", size)
+    report("static_bytes", static)
+    report("dynamic_bytes", memory.peak_bytes - static)

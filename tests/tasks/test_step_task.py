@@ -1,0 +1,87 @@
+"""Timed updates: complete work, the same for every arm, and exact bytes."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from harness.tasks.base import Context, Result
+from harness.tasks.step import Step
+from models.cost import parameter_count
+
+SETTINGS: dict[str, Any] = {
+    "model": {"vocab_size": 50, "d_model": 16, "n_layers": 4, "n_heads": 2, "d_ff": 32, "max_positions": 64},
+    "batch": 8,
+    "length": 32,
+    "optimizer": {"kind": "adamw", "lr": 1e-3},
+    "units": 3,
+    "warm_up": {"at_most": 2, "window": 2},
+}
+MEMORY = ("parameter", "gradient", "optimizer", "activation", "other")
+Values = dict[str, list[float]]
+
+
+def run(model: dict[str, Any] | None = None, **changes: Any) -> tuple[Result, Values]:
+    task = Step.read({**SETTINGS, **changes, "model": {**SETTINGS["model"], **(model or {})}})
+    values: Values = {}
+    result = task.run(
+        Context(seed=0, device="cpu", checkpoints={}),
+        lambda metric, value, _step=0, /: values.setdefault(metric, []).append(value),
+    )
+    return result, values
+
+
+def test_every_unit_is_a_whole_update() -> None:
+    result, values = run()
+    assert set(values) == set(Step.metrics) - {"compile_seconds", "peak_device_bytes"}
+    assert len(values["update_seconds"]) == 3
+    speed = [8 * 32 / seconds for seconds in values["update_seconds"]]
+    assert values["training_tokens_per_second"] == pytest.approx(speed)
+    assert result.spent == {
+        "updates": 3,
+        "training_tokens": 3 * 8 * 32,
+        "parameters": parameter_count(Step.read(SETTINGS).model),
+    }
+
+
+def test_bytes_are_exact_and_add_up() -> None:
+    (_, first), (_, again) = run(), run()
+    parameters = 4 * parameter_count(Step.read(SETTINGS).model)
+    for name in (*MEMORY, "peak_step", "static", "dynamic"):
+        assert first[f"{name}_bytes"] == again[f"{name}_bytes"]
+    assert sum(first[f"{name}_bytes"][0] for name in MEMORY) == first["peak_step_bytes"][0]
+    assert first["parameter_bytes"] == [parameters]
+    # AdamW keeps two values a parameter, and the number of steps a tensor.
+    assert 2 * parameters < first["optimizer_bytes"][0] < 2 * parameters + 1000
+    assert first["static_bytes"][0] == first["parameter_bytes"][0] + first["optimizer_bytes"][0]
+    assert first["dynamic_bytes"][0] == first["peak_step_bytes"][0] - first["static_bytes"][0]
+
+
+def test_checkpointing_and_micro_batches_save_what_they_are_for() -> None:
+    _, plain = run()
+    _, checkpointed = run(model={"checkpointing": {"kind": "blocks"}})
+    _, accumulated = run(accumulate=4)
+    assert checkpointed["activation_bytes"][0] < 0.7 * plain["activation_bytes"][0]
+    assert accumulated["activation_bytes"][0] < 0.5 * plain["activation_bytes"][0]
+    for values in (checkpointed, accumulated):
+        assert values["static_bytes"] == plain["static_bytes"]
+
+
+def test_compiled_updates_tell_their_compilation_and_no_bytes_that_nobody_saw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    _, values = run(compile=True)
+    assert len(values["compile_seconds"]) == 1
+    assert "activation_bytes" not in values
+
+
+def test_a_preset_needs_a_vocabulary() -> None:
+    model = {"preset": "nano", "vocab_size": 2048}
+    assert Step.read({**SETTINGS, "model": model}).model.d_model == 128
+    with pytest.raises(ValidationError, match="vocab_size"):
+        Step.read({**SETTINGS, "model": {"preset": "nano"}})
