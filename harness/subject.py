@@ -10,8 +10,10 @@ from models.config import CacheKind, ModelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.optim import Optimizer
 
+    from harness.training.objective import Batch
+    from harness.training.schedule import Schedule
+    from harness.training.update import Updater
     from models.transformer import Transformer
 
 
@@ -33,14 +35,21 @@ class DecodingSubject(Subject):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSubject(Subject):
-    """An arm that trains: a model in its first state can be built again and again, and so can its optimizer.
+    """An arm that trains: its model in the first state, as often as it is built, and what makes updates of one.
 
-    `batches` are pairs of inputs and targets, each (B, T); `loss_of` is the arm's way to the mean loss a target token.
+    `micro_batches` are the first of the arm's own data, `accumulate` of them an update. `compiles` is whether it has
+    torch compile the step; updaters that are made here never do.
     """
 
     config: ModelConfig
     build: Callable[[ModelConfig], Transformer]
-    batches: Sequence[tuple[Tensor, Tensor]]
-    loss_of: Callable[[Transformer, Tensor, Tensor], Tensor]
-    optimizer: Callable[[Transformer], Optimizer]
-    clip: float | None
+    updater: Callable[[Transformer], Updater]
+    micro_batches: Sequence[Batch]
+    accumulate: int
+    schedule: Schedule
+    compiles: bool
+
+    def updates(self, count: int) -> list[Sequence[Batch]]:
+        """The micro-batches of the first updates: `count` of them, or as many as there are."""
+        starts = range(0, len(self.micro_batches) - self.accumulate + 1, self.accumulate)
+        return [self.micro_batches[start : start + self.accumulate] for start in starts][:count]

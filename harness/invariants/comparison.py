@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -77,11 +77,12 @@ def compare_named(
     reference: Mapping[str, Tensor],
     observed: Callable[[], Mapping[str, Tensor]],
     tolerances: Mapping[str, float] = TOLERANCES,
+    gradients: Collection[str] = (),
 ) -> Check:
     """Tensors by name (a loss, gradients, parameters), each against its own largest value; `compared` counts values.
 
-    A tensor below √tolerance of the largest one is measured by that one: the gradient of a bias on keys, say, is
-    nothing but rounding. The precision is that of the reference; NaN in both at the same place is a difference.
+    Of those that are named as `gradients`, one below √tolerance of the largest is measured by that: by a bias on keys,
+    say, a gradient is nothing but rounding. The precision is the reference's; NaN on both sides is a difference.
     """
     precision, tolerance = tolerance_of(next(iter(reference.values())).dtype, tolerances)
     problems: list[str] = []
@@ -96,7 +97,7 @@ def compare_named(
             problems.append(f"only one side has {', '.join(missing)}")
         else:
             compared = sum(tensor.numel() for tensor in reference.values())
-            deviations = _deviations(reference, found, tolerance)
+            deviations = _deviations(reference, found, _sizes(reference, gradients, tolerance))
             worst = max(deviations, key=lambda name: _rank(deviations[name]))
             deviation = deviations[worst]
             if not deviation <= tolerance:
@@ -116,13 +117,17 @@ def compare_named(
     )
 
 
+def _sizes(reference: Mapping[str, Tensor], gradients: Collection[str], tolerance: float) -> dict[str, float]:
+    """What a difference of each tensor is divided by."""
+    largest = {name: float(each.abs().max()) if each.numel() else 0.0 for name, each in reference.items()}
+    most = max((largest[name] for name in gradients), default=0.0)
+    small = {name for name in gradients if largest[name] < math.sqrt(tolerance) * most}
+    return {name: most if name in small else size for name, size in largest.items()}
+
+
 def _deviations(
-    reference: Mapping[str, Tensor], found: Mapping[str, Tensor], tolerance: float
+    reference: Mapping[str, Tensor], found: Mapping[str, Tensor], sizes: Mapping[str, float]
 ) -> dict[str, float]:
-    largest = {
-        name: float(tensor.abs().max()) if tensor.numel() else 0.0 for name, tensor in reference.items()
-    }
-    most = max(largest.values())
     deviations = {}
     for name, tensor in reference.items():
         other = found[name]
@@ -131,9 +136,8 @@ def _deviations(
         elif torch.equal(tensor, other):
             deviations[name] = 0.0
         else:
-            size = largest[name] if largest[name] >= math.sqrt(tolerance) * most else most
             difference = float((other.double() - tensor.double()).abs().max())
-            deviations[name] = difference / size if size else math.inf
+            deviations[name] = difference / sizes[name] if sizes[name] else math.inf
     return deviations
 
 

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from harness.errors import InputError, did_you_mean
+from harness.invariants.accumulation_parity import AccumulationParity
+from harness.invariants.amp_skips import AmpSkips
 from harness.invariants.base import Invariant
 from harness.invariants.beam_greedy import BeamGreedy
 from harness.invariants.cache_bytes import CacheBytes
@@ -15,6 +17,7 @@ from harness.invariants.causality import Causality
 from harness.invariants.checkpointing_parity import CheckpointingParity
 from harness.invariants.loss_closed_form import LossClosedForm
 from harness.invariants.padding_parity import PaddingParity
+from harness.invariants.schedule_per_update import SchedulePerUpdate
 from harness.invariants.speculative_target import SpeculativeTarget
 from harness.invariants.tied_embeddings import TiedEmbeddings
 
@@ -31,6 +34,9 @@ INVARIANTS: Mapping[str, Invariant[Any]] = MappingProxyType(
             LossClosedForm(),
             TiedEmbeddings(),
             CheckpointingParity(),
+            AccumulationParity(),
+            SchedulePerUpdate(),
+            AmpSkips(),
         )
     }
 )

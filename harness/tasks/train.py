@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from harness.data.registry import CorpusRef
 from harness.data.tokenizer import TokenizerConfig, tokenizer_config
+from harness.subject import TrainingSubject
 from harness.tasks.base import Context, Report, Result
 from harness.tasks.training import TrainingTask, with_preset
 from harness.training.recorder import Divergence
@@ -18,6 +19,9 @@ from models.cost import flops_per_token
 if TYPE_CHECKING:
     from harness.training.loop import Trained, Training
     from models.transformer import Transformer
+
+# Invariants compare so many of an arm's updates.
+UPDATES_TO_CHECK = 5
 
 
 class Train(TrainingTask):
@@ -179,3 +183,15 @@ class Train(TrainingTask):
                 "master_weights": self.precision.master_weights,
             },
         )
+
+    def subject(self, context: Context) -> TrainingSubject:
+        """With the micro-batches of the first updates."""
+        from harness.data.batches import PackedBatches, token_array
+        from harness.data.corpus import load_corpus
+        from harness.data.tokenizer import build_tokenizer
+
+        corpus = load_corpus(self.corpus)
+        tokens = token_array(corpus, "train", build_tokenizer(self.tokenizer, corpus))
+        data = PackedBatches(tokens, length=self.length, batch=self.micro_batch, seed=context.seed)
+        first = [next(data) for _ in range(UPDATES_TO_CHECK * self.accumulate)]
+        return self.training_subject(context, first, self.schedule)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from harness.errors import did_you_mean
-from harness.tasks.base import Task
+from harness.subject import Subject, TrainingSubject
+from harness.tasks.base import Context, Task
 from harness.training.optim import OptimizerConfig, OptimizerSettings
 from harness.training.precision import BFloat16, Float16Autocast, Float16Scaled, Float32, PrecisionConfig
 from harness.training.schedule import LearningRateScaling
@@ -15,10 +16,14 @@ from models.config import PRESETS, ChunkedLogits, LossConfig, ModelConfig
 from models.cost import flops_per_token
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from harness.training.objective import Batch
+    from harness.training.schedule import Schedule
     from harness.training.update import Updater
+    from models.transformer import Transformer
 
 # The logits of a batch are by far the largest tensors of a small model: so they never all exist.
 CHUNKED = LossConfig(logits=ChunkedLogits())
@@ -41,6 +46,8 @@ class TrainingTask(Task):
 
     `lr_scaling` adapts the optimizer's learning rate to the rows of an update. `compile` has torch compile the step.
     """
+
+    offers: ClassVar[type[Subject] | None] = TrainingSubject
 
     model: ModelConfig
     batch: int = Field(gt=0)
@@ -99,6 +106,30 @@ class TrainingTask(Task):
         objective = Objective(model.to(self.precision.weights_dtype), self.loss)
         return Updater(
             objective, self.scaled_optimizer.build(model), precision=self.precision, clip=self.clip
+        )
+
+    def training_subject(
+        self, context: Context, micro_batches: Sequence[Batch], schedule: Schedule
+    ) -> TrainingSubject:
+        """What invariants are checked on: the model in its first state, and the first micro-batches of the data."""
+        import torch
+
+        from models.init import build_model
+
+        def build(config: ModelConfig) -> Transformer:
+            model = build_model(config, context.seed, device=context.device)
+            return model.to(self.precision.weights_dtype)
+
+        return TrainingSubject(
+            model=build(self.model).eval(),
+            tokens=torch.from_numpy(micro_batches[0][0]).to(context.device),
+            config=self.model,
+            build=build,
+            updater=self.updater,
+            micro_batches=micro_batches,
+            accumulate=self.accumulate,
+            schedule=schedule,
+            compiles=self.compile,
         )
 
     def compiled(self, updater: Updater, batch: Batch) -> float:

@@ -1,0 +1,59 @@
+"""Checkpointing that changes the loss cannot be true: with a bug planted the claim is invalid, without it refuted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.app import app
+from tests.run.workplace import Workplace
+
+STUDY = """\
+study: recompute
+question: Does activation checkpointing change what is learned?
+task: train
+base:
+  corpus: python-docs
+  tokenizer: {kind: bytes}
+  model: {d_model: 16, n_layers: 2, n_heads: 2, d_ff: 32, max_positions: 32, dropout: 0.1}
+  batch: 4
+  length: 16
+  updates: 6
+  optimizer: {kind: adamw, lr: 1e-2}
+  evaluate_every: 6
+  evaluation_tokens: 256
+compare:
+  model.checkpointing.kind: [none, blocks]
+design: {seeds: 7}
+primary: validation_loss
+invariants: [checkpointing-parity]
+claims:
+  same: {source: test, says: It changes nothing., holds: checkpointing-parity}
+  worse: {source: test, says: It raises the loss., level: {model.checkpointing.kind: blocks}, ratio: 1.38}
+"""
+
+
+def run(place: Workplace, *options: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    (place.folder / "studies" / "recompute.yaml").write_text(STUDY)
+    done = CliRunner().invoke(app, ["run", "recompute", "--json", *options])
+    answer = json.loads(done.stdout)
+    return done.exit_code, answer, {claim["id"]: claim["verdict"] for claim in answer["claims"]}
+
+
+def test_without_a_bug_the_claimed_loss_is_refuted(in_process: Workplace) -> None:
+    code, _, verdicts = run(in_process)
+    assert code == 0
+    assert verdicts == {"same": "confirmed", "worse": "refuted"}
+
+
+@pytest.mark.parametrize("bug", ["rng-not-preserved", "other-inputs"])
+def test_with_a_bug_in_training_nothing_is_claimed(in_process: Workplace, bug: str) -> None:
+    code, answer, verdicts = run(in_process, "--plant", f"checkpointing-parity/{bug}")
+    assert code == 5
+    (reason,) = answer["invalid"].values()
+    assert reason.startswith("invariant checkpointing-parity is broken: ")
+    assert verdicts["worse"] == "invalid"
+    assert verdicts["same"] != "confirmed"

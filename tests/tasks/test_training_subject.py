@@ -1,0 +1,80 @@
+"""What a training arm offers to invariants, and that all that need it hold on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from harness.invariants.base import Invariant
+from harness.invariants.registry import INVARIANTS
+from harness.subject import TrainingSubject
+from harness.tasks.base import Context
+from harness.tasks.train import Train
+
+ARM = {
+    "corpus": "python-docs",
+    "tokenizer": {"kind": "bytes"},
+    "model": {"d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 24, "max_positions": 32, "dropout": 0.1},
+    "batch": 4,
+    "length": 16,
+    "updates": 9,
+    "optimizer": {"kind": "adamw", "lr": 1e-2},
+    "schedule": {"kind": "cosine", "warmup": 2},
+}
+CONTEXT = Context(seed=3, device="cpu", checkpoints={})
+FITTING = [
+    pytest.param(invariant, id=name)
+    for name, invariant in INVARIANTS.items()
+    if issubclass(TrainingSubject, invariant.needs)
+]
+ARMS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "accumulating": {"accumulate": 2},
+    "checkpointed": {"model": {**ARM["model"], "checkpointing": {"kind": "blocks"}}},  # type: ignore[dict-item]
+    "bfloat16 products": {"precision": "bf16-autocast"},
+    "bfloat16 weights": {"precision": "bf16"},
+    "float16 scaled": {"precision": "fp16-scaled", "loss": {"logits": {"kind": "whole"}}},
+}
+
+
+def subject(**changes: Any) -> TrainingSubject:
+    return Train.read({**ARM, **changes}).subject(CONTEXT)
+
+
+@pytest.mark.parametrize("invariant", FITTING)
+@pytest.mark.parametrize("arm", ARMS)
+def test_invariants_hold_on_every_kind_of_arm(invariant: Invariant[Any], arm: str) -> None:
+    chosen = subject(**ARMS[arm])
+    assert invariant.level_of(chosen) in invariant.levels
+    checks = list(invariant.check_subject(chosen))
+    assert [check for check in checks if not check.passed] == []
+    assert sum(check.compared for check in checks) > 0
+
+
+def test_it_is_the_arm_in_its_first_state() -> None:
+    first, second = (subject(accumulate=2) for _ in range(2))
+    assert not first.model.training
+    assert first.tokens.shape == (2, 16)
+    assert [len(update) for update in first.updates(2)] == [2, 2]
+    for one, other in zip(first.model.parameters(), second.build(second.config).parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "arm"),
+    [
+        ("checkpointing-parity/rng-not-preserved", "checkpointed"),
+        ("checkpointing-parity/other-inputs", "checkpointed"),
+        ("accumulation-parity/not-divided", "accumulating"),
+        ("schedule-per-update/per-micro-batch", "accumulating"),
+        ("amp-skips/moved-on-a-skip", "float16 scaled"),
+        ("amp-skips/double-unscale", "float16 scaled"),
+    ],
+)
+def test_a_planted_bug_is_found_on_the_arm_itself(name: str, arm: str) -> None:
+    invariant, _, bug = name.partition("/")
+    (mutant,) = (mutant for mutant in INVARIANTS[invariant].mutants if mutant.name == bug)
+    with mutant.plant():
+        assert not all(check.passed for check in INVARIANTS[invariant].check_subject(subject(**ARMS[arm])))
