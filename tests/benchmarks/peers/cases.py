@@ -28,6 +28,7 @@ class Size:
 SMALL = Size(d_model=256, n_layers=4, n_heads=4, d_ff=1024)
 LARGE = Size(d_model=512, n_layers=8, n_heads=8, d_ff=2048)
 PAIR = Size(d_model=256, n_layers=3, n_heads=4, d_ff=1024)  # three layers on either side
+LARGE_PAIR = Size(d_model=512, n_layers=6, n_heads=8, d_ff=2048)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +46,10 @@ class Peer:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """`tokens` are the target's in training, the new ones of a row in decoding; `prompt` is decoding's alone."""
+    """`tokens` are the target's in training, the new ones of a row in decoding; `prompt` is the prompt's or the source's."""
 
     name: str
-    task: Literal["train", "train-pair", "decode"]
+    task: Literal["train", "train-pair", "decode", "beam"]
     size: Size
     batch: int
     tokens: int
@@ -56,7 +57,7 @@ class Case:
     prompt: int = 0
     precision: Precision = "fp32"
     compiled: bool = False
-    repeats: int = 1
+    beams: int = 1
 
     @property
     def tokens_per_unit(self) -> int:
@@ -96,89 +97,86 @@ def _decoding(name: str, *, size: Size, batch: int, peers: tuple[Peer, ...]) -> 
     )
 
 
-_OTHERS = (Peer(name="nn.TransformerEncoder"), Peer(name="nanoGPT-like"))
-_OTHERS_TUNED = (
-    Peer(name="nn.TransformerEncoder", tuning="tuned"),
-    Peer(name="nanoGPT-like", tuning="tuned"),
-)
+def _beam(name: str, *, size: Size, peers: tuple[Peer, ...]) -> Case:
+    return Case(name=name, task="beam", size=size, batch=16, tokens=32, prompt=32, beams=5, peers=peers)
+
+
+def _stock_and_tuned(name: str, stock: float | None = None, tuned: float | None = None) -> tuple[Peer, Peer]:
+    return Peer(name=name, target=stock), Peer(name=name, tuning="tuned", target=tuned)
+
 
 CASES = (
     _training(
         "train decoder fp32",
         peers=(
-            Peer(name="HF GPT-2", target=2.2),
-            Peer(name="HF GPT-2", tuning="tuned", target=1.1),
-            *_OTHERS,
-            *_OTHERS_TUNED,
+            *_stock_and_tuned("HF GPT-2", 2.2, 1.1),
+            *_stock_and_tuned("nn.TransformerEncoder"),
+            *_stock_and_tuned("nanoGPT-like"),
         ),
     ),
     _training(
         "train decoder bf16",
         precision="bf16",
         peers=(
-            Peer(name="HF GPT-2", target=1.5),
-            Peer(name="HF GPT-2", tuning="tuned"),
-            *_OTHERS,
-            *_OTHERS_TUNED,
+            *_stock_and_tuned("HF GPT-2", 1.5),
+            *_stock_and_tuned("nn.TransformerEncoder"),
+            *_stock_and_tuned("nanoGPT-like"),
         ),
     ),
     _training(
         "train decoder fp32 compiled",
         compiled=True,
-        peers=(Peer(name="HF GPT-2", target=2.0), Peer(name="nanoGPT-like")),
+        peers=(*_stock_and_tuned("HF GPT-2", 2.0), *_stock_and_tuned("nanoGPT-like")),
     ),
     _training(
         "train decoder bf16 compiled",
         precision="bf16",
         compiled=True,
-        peers=(Peer(name="HF GPT-2", target=1.2), Peer(name="nanoGPT-like")),
+        peers=(*_stock_and_tuned("HF GPT-2", 1.2), *_stock_and_tuned("nanoGPT-like")),
     ),
     _training(
         "train encoder-decoder fp32",
         task="train-pair",
-        peers=(
-            Peer(name="HF Marian", target=2.0),
-            Peer(name="HF Marian", tuning="tuned"),
-            Peer(name="nn.Transformer", target=2.0),
-            Peer(name="nn.Transformer", tuning="tuned"),
-        ),
+        peers=(*_stock_and_tuned("HF Marian", 2.0), *_stock_and_tuned("nn.Transformer", 2.0)),
     ),
     _training(
         "train encoder-decoder bf16",
         task="train-pair",
         precision="bf16",
-        peers=(Peer(name="HF Marian", target=1.2), Peer(name="nn.Transformer", target=1.2)),
+        peers=(*_stock_and_tuned("HF Marian", 1.2), *_stock_and_tuned("nn.Transformer", 1.2)),
     ),
     _decoding(
         "decode S/1",
         size=SMALL,
         batch=1,
-        peers=(
-            Peer(name="HF GPT-2", target=3.0),
-            Peer(name="HF GPT-2", tuning="tuned"),
-            Peer(name="CTranslate2"),
-        ),
+        peers=(*_stock_and_tuned("HF GPT-2", 3.0), Peer(name="CTranslate2")),
     ),
     _decoding(
         "decode S/16",
         size=SMALL,
         batch=16,
-        peers=(
-            Peer(name="HF GPT-2"),
-            Peer(name="HF GPT-2", tuning="tuned"),
-            Peer(name="CTranslate2", target=1.3),
-        ),
+        peers=(*_stock_and_tuned("HF GPT-2"), *_stock_and_tuned("CTranslate2", 1.3)),
     ),
     _decoding(
         "decode L/1",
         size=LARGE,
         batch=1,
-        peers=(Peer(name="HF GPT-2", target=2.0), Peer(name="CTranslate2")),
+        peers=(*_stock_and_tuned("HF GPT-2", 2.0), Peer(name="CTranslate2")),
     ),
     _decoding(
         "decode L/16",
         size=LARGE,
         batch=16,
-        peers=(Peer(name="HF GPT-2"), Peer(name="CTranslate2", target=2.0)),
+        peers=(*_stock_and_tuned("HF GPT-2"), *_stock_and_tuned("CTranslate2", 2.0)),
+    ),
+    _beam(
+        "beam 5, 256/3+3",
+        size=PAIR,
+        peers=(*_stock_and_tuned("HF Marian", 2.5), *_stock_and_tuned("CTranslate2", 1.0)),
+    ),
+    _beam(
+        "beam 5, 512/6+6",
+        size=LARGE_PAIR,
+        peers=(*_stock_and_tuned("HF Marian", 2.5), *_stock_and_tuned("CTranslate2", 1.0)),
     ),
 )

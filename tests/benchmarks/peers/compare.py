@@ -22,6 +22,7 @@ from tests.benchmarks.peers.cases import ALLOCATOR, CASES, Case, Peer, Tuning
 from tests.benchmarks.peers.limits import utilisation
 
 RESULTS = Path("results/peers.json")
+NAMES = tuple(case.name for case in CASES)
 OURS = Peer(name="ours", tuning="tuned")
 
 
@@ -85,7 +86,7 @@ def compare(case: Case, arena: Arena, *, rounds: int, units: int) -> list[dict[s
     limits = arena.limits()
     for record in records:
         record.update(utilisation(case, record["tokens_per_second"], limits))
-    if case.task == "decode":
+    if case.task in ("decode", "beam"):
         for record in records:
             record["same_tokens"] = outputs[record["peer"]] == outputs[OURS.label]
     return records
@@ -109,43 +110,52 @@ def _record(case: Case, peer: Peer, speeds: dict[str, dict[int, float]]) -> dict
 
 def main() -> None:
     options = _options()
-    chosen = [case for case in CASES if options.only in case.name]
+    chosen = [case for case in CASES if any(text in case.name for text in options.only)]
     if not chosen:
-        sys.exit(
-            f"no case has {options.only!r} in its name; known: " + ", ".join(case.name for case in CASES)
-        )
+        sys.exit(f"no case has {options.only} in its name; known: " + ", ".join(NAMES))
     rounds, units = (6, 1) if options.quick else (12, 3)
-    records: list[dict[str, Any]] = []
     arena = Arena(threads=options.threads)
     try:
         for case in chosen:
             found = compare(case, arena, rounds=rounds, units=units)
-            records += found
+            _keep(options.results, case, found)
             for record in found:
                 print(_line(record), flush=True)  # noqa: T201
     finally:
         arena.close()
-    _write(options.results, records)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="6 rounds of one unit instead of 12 of three")
-    parser.add_argument("--only", default="", help="cases that have this in their name")
+    parser.add_argument(
+        "--only", action="append", help="cases that have this in their name; may be given again"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    return parser.parse_args()
+    parser.add_argument("--results", type=Path, default=RESULTS, help="cases in it that are not run stay")
+    options = parser.parse_args()
+    options.only = options.only or [""]
+    return options
 
 
 def _line(record: dict[str, Any]) -> str:
     target = "" if record["target"] is None else f"  target {record['target']:.1f}"
     missed = " MISSED" if record["target"] is not None and record["ratio"] < record["target"] else ""
+    other = "" if record.get("same_tokens", True) else "  OTHER TOKENS"
     used = "".join(f"  {name} {record[name]:.0%}" for name in ("mfu", "mbu") if name in record)
     return (
         f"{record['case']:28} {record['peer']:30} {record['ratio']:5.2f} "
         f"[{record['low']:.2f}, {record['high']:.2f}]  {record['tokens_per_second']:7.0f} against "
-        f"{record['peer_tokens_per_second']:7.0f} tokens/s{used}{target}{missed}"
+        f"{record['peer_tokens_per_second']:7.0f} tokens/s{used}{target}{missed}{other}"
     )
+
+
+def _keep(path: Path, case: Case, found: list[dict[str, Any]]) -> None:
+    """Replace the case's records in the file, in the order of `CASES`."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    by_case = {name: [record for record in known if record["case"] == name] for name in NAMES}
+    by_case[case.name] = found
+    _write(path, [record for records in by_case.values() for record in records])
 
 
 def _write(path: Path, records: list[dict[str, Any]]) -> None:

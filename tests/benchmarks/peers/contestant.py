@@ -17,10 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.telemetry.matmul import choose_matmul_route, onednn_settings
 from tests.benchmarks.peers.cases import CASES, Case, Tuning
 from tests.benchmarks.peers.decoding import decoding_unit
 from tests.benchmarks.peers.limits import measured_limits
 from tests.benchmarks.peers.training import training_unit
+from tests.benchmarks.peers.translation import beam_unit
 
 
 def main() -> None:
@@ -38,6 +40,7 @@ def main() -> None:
         if any(case != order["case"] for case, _ in contestants):
             contestants.clear()
         if key not in contestants:
+            _set_products(_case(order["case"]), tuning)
             contestants[key] = _unit(_case(order["case"]), order["contestant"], tuning)
         seconds, output = _timed(contestants[key], order["units"])
         print(json.dumps({"seconds": seconds, "output": output}), file=answers)
@@ -48,8 +51,20 @@ def _case(name: str) -> Case:
 
 
 def _unit(case: Case, contestant: str, tuning: Tuning) -> Callable[[], Any]:
-    make = decoding_unit if case.task == "decode" else training_unit
-    return make(case, contestant, tuning)
+    match case.task:
+        case "decode":
+            return decoding_unit(case, contestant, tuning)
+        case "beam":
+            return beam_unit(case, contestant)
+        case _:
+            return training_unit(case, contestant, tuning)
+
+
+def _set_products(case: Case, tuning: Tuning) -> None:
+    """As the worker does for its tasks: large products take the faster library where they stay float32."""
+    onednn_settings().fp32_precision = "none"
+    if tuning == "tuned" and case.task in ("train", "train-pair"):
+        choose_matmul_route()
 
 
 def _timed(unit: Callable[[], Any], units: int) -> tuple[list[float], str]:

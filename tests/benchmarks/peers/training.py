@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import MarianConfig, MarianMTModel
 
 from harness.tasks.training import CHUNKED
 from harness.training.optim import AdamW
@@ -18,6 +17,7 @@ from models.loss import cross_entropy, loss_of_hidden
 from tests.benchmarks.peers.cases import Case, Tuning
 from tests.benchmarks.peers.plain_gpt import PlainGPT, TorchEncoderGPT, TorchTranslator, random_tokens
 from tests.benchmarks.peers.same_weights import hugging_face, ours
+from tests.benchmarks.peers.translation import marian
 
 Loss = Callable[[], Tensor]
 
@@ -82,7 +82,7 @@ def _encoder_decoder(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Mo
     tokens = random_tokens(case.batch, length + 1, vocab_size=size.vocab_size, seed=1)
     target, labels = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
     if contestant == "HF Marian":
-        peer: nn.Module = _marian(case)
+        peer: nn.Module = marian(case.size, positions=2 * case.tokens)
         run = _maybe_compiled(peer, case)
         return (
             peer,
@@ -101,34 +101,6 @@ def _encoder_decoder(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Mo
             raise ValueError(f"nobody trains an encoder-decoder as {contestant!r}")
     forward = _maybe_compiled(model, case)
     return model, lambda: cross_entropy(forward(source, target), labels)
-
-
-def _marian(case: Case) -> nn.Module:
-    torch.manual_seed(0)
-    size = case.size
-    settings: Any = MarianConfig  # its own hints leave out what its base class takes
-    config = settings(
-        vocab_size=size.vocab_size,
-        d_model=size.d_model,
-        encoder_layers=size.n_layers,
-        decoder_layers=size.n_layers,
-        encoder_attention_heads=size.n_heads,
-        decoder_attention_heads=size.n_heads,
-        encoder_ffn_dim=size.d_ff,
-        decoder_ffn_dim=size.d_ff,
-        max_position_embeddings=2 * case.tokens,
-        activation_function="relu",
-        dropout=0.0,
-        attention_dropout=0.0,
-        activation_dropout=0.0,
-        scale_embedding=True,
-        pad_token_id=0,
-        eos_token_id=1,
-        decoder_start_token_id=2,
-        attn_implementation="sdpa",
-    )
-    model: nn.Module = MarianMTModel(config)
-    return model
 
 
 def _maybe_compiled(model: nn.Module, case: Case) -> Callable[..., Any]:
