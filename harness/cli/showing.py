@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import Output
 from harness.experiment import Experiment, Place
-from harness.study.plan import plan
+from harness.study.plan import Plan, plan
+from harness.study.resolve import deciding_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,15 +30,19 @@ def show_study(experiment: Experiment, output: Output) -> None:
     """
     with experiment.opened() as (store, runs):
         rows = [store.trials(run, include_superseded=True) for run in runs]
+        plans = [
+            plan(part, store.results(run, deciding_metrics(part.study)))
+            for part, run in zip(experiment.parts, runs, strict=True)
+        ]
         found = experiment.findings()
     told: list[dict[str, Any]] = [
         {
             **({"part": part.loaded.part} if part.loaded.part else {}),
             "run": run.id,
-            "trials": _trials(part.loaded, tries, part.values),
+            "trials": _trials(planned, tries, part.values),
             "claims": [claim.row() for claim in part.analysis.claims],
         }
-        for part, run, tries in zip(found, runs, rows, strict=True)
+        for part, run, planned, tries in zip(found, runs, plans, rows, strict=True)
     ]
     if output.json:
         whole = told[0] if len(told) == 1 else {"parts": told}
@@ -59,7 +64,7 @@ def _print_study(part: LoadedStudy, shown: dict[str, Any], output: Output) -> No
     output.table(shown["claims"], ["id", "verdict", "effect", "low", "high", "n", "claimed"])
 
 
-def _trials(loaded: LoadedStudy, rows: list[TrialRow], values: pd.DataFrame) -> list[dict[str, Any]]:
+def _trials(planned: Plan, rows: list[TrialRow], values: pd.DataFrame) -> list[dict[str, Any]]:
     attempts: dict[str, list[TrialRow]] = defaultdict(list)
     for row in rows:
         attempts[row.spec_id].append(row)
@@ -67,7 +72,7 @@ def _trials(loaded: LoadedStudy, rows: list[TrialRow], values: pd.DataFrame) -> 
     for trial, name, value in zip(values["trial"], values["metric"], values["value"], strict=True):
         metrics[int(trial)][str(name)] = float(value)
     shown = []
-    for spec in plan(loaded).trials:
+    for spec in planned.trials:
         tries = sorted(attempts.get(spec.id, []), key=lambda row: row.id)
         last = next(
             (row for row in reversed(tries) if row.state != "superseded"), tries[-1] if tries else None

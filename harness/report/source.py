@@ -11,7 +11,8 @@ import pandas as pd
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import run_frames
 from harness.report.inputs import ReportInput, RunInfo
-from harness.study.plan import plan
+from harness.study.plan import Plan, plan
+from harness.study.resolve import deciding_metrics, resolve
 
 if TYPE_CHECKING:
     from harness.store.rows import Run, TrialRow
@@ -30,6 +31,8 @@ TELEMETRY_COLUMNS = [
 
 def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
     """Everything that a report shows of a run. Verdicts are computed here and now, from the samples as they are stored."""
+    results = store.results(run, deciding_metrics(loaded.study))
+    planned, loaded = plan(loaded, results), resolve(loaded, results)
     frames = run_frames(store, run)
     sessions = store.sessions(run)
     telemetry = pd.DataFrame([asdict(row) for row in store.telemetry(run)], columns=TELEMETRY_COLUMNS)
@@ -38,7 +41,7 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
         analysis=analyse(loaded, frames),
         frame=frames.samples,
         telemetry=telemetry.rename(columns={"trial_id": "trial"}),
-        run=_info(store, loaded, run, frames.trials),
+        run=_info(store, planned, run, frames.trials),
         environment=run.environment,
         provenance=sessions[-1].provenance if sessions else {},
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
@@ -46,9 +49,8 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
     )
 
 
-def _info(store: Store, loaded: LoadedStudy, run: Run, trials: tuple[TrialRow, ...]) -> RunInfo:
+def _info(store: Store, planned: Plan, run: Run, trials: tuple[TrialRow, ...]) -> RunInfo:
     finished = {row.spec_id for row in trials if row.status == "finished"}
-    planned = plan(loaded)
     # A model that another study trained is not trained again: its training counts as done once anything was measured with it.
     measured = any(row.purpose != "train" and row.status == "finished" for row in trials)
     done = sum(spec.id in finished or (spec.purpose == "train" and measured) for spec in planned.trials)

@@ -17,6 +17,7 @@ from harness.store.rows import Run, Session
 from harness.store.store import Store
 from harness.study.load import LoadedStudy
 from harness.study.plan import Batch, plan, schedule
+from harness.study.resolve import deciding_metrics, is_open, resolve
 from harness.study.results import Results, in_one_session
 from harness.study.trial import TrialSpec
 from harness.telemetry.environment import available_cores, provenance
@@ -80,27 +81,27 @@ class Driver:
     def _find_or_create(self) -> Run:
         who = identity(self._loaded, self._setting)
         found = None if self._setting.fresh else self._store.find_run(who)
-        return (
-            found
-            or self._store.create_run(
-                who,
-                study=self._loaded.study.study,
-                study_json=self._loaded.study.model_dump_json(),  # claims stay in the order that they were written in
-                study_source=self._loaded.source,
-                environment=self._setting.environment.model_dump(mode="json"),
-                trials=plan(self._loaded).trials,
-            )
+        if found is not None:
+            return found
+        return self._store.create_run(
+            who,
+            study=self._loaded.study.study,
+            study_json=self._loaded.study.model_dump_json(),  # claims stay in the order that they were written in
+            study_source=self._loaded.source,
+            environment=self._setting.environment.model_dump(mode="json"),
+            trials=[spec for batch in plan(self._loaded).known for spec in batch.trials],
         )
 
     def _run_missing(self, progress: _Progress) -> None:
         run = progress.run
-        planned, results = plan(self._loaded, self._results(run)), self._results(run)
+        results = self._results(run)
+        planned = plan(self._loaded, results)
         todo = sum(len(self._missing(batch, results)) for batch in planned.batches)
         self._listener.begin(run, todo=todo, done=len(planned.trials) - todo)
         with contextlib.ExitStack() as lease:
             for batch in schedule(self._loaded, lambda: self._results(run)):
                 missing = self._missing(batch, self._results(run))
-                if missing and batch.purpose == "measure" and not progress.alone:
+                if missing and batch.purpose in ("tune", "measure") and not progress.alone:
                     lease.enter_context(machine_lease(self._listener.note))
                     progress.alone = True
                 self._run_batch(batch, missing, progress)
@@ -108,9 +109,11 @@ class Driver:
                 if lacking:
                     self._listener.note(f"{lacking[0].title} left no model, so nothing can be measured")
                     return
+        if is_open(resolve(self._loaded, self._results(run))):
+            self._listener.note("not every trial of the tuning has finished, so nothing can be measured")
 
     def _results(self, run: Run) -> Results:
-        return self._store.results(run)
+        return self._store.results(run, deciding_metrics(self._loaded.study))
 
     def _missing(self, batch: Batch, results: Results) -> tuple[TrialSpec, ...]:
         """What of a batch is to run: of a round that is not whole, or not of one session, everything."""

@@ -46,7 +46,9 @@ def _check_size(study: Study, whole: Located) -> None:
         alone_in_its_family(claim) and (getattr(claim, "metric", None) or study.primary) == study.primary
         for claim in study.claims.values()
     )
-    size = (len(arms(study)) - 1) * len(conditions(study)) - named
+    tune = study.design.tune
+    measured = tune.finalists if tune and tune.finalists else len(arms(study))
+    size = (measured - 1) * len(conditions(study)) - named
     unit = record.paired_over
     pairs = study.design.pairs(unit)
     if largest_family(pairs) < size:
@@ -60,7 +62,8 @@ def _check_size(study: Study, whole: Located) -> None:
 
 def _enough(study: Study, unit: Literal["rounds", "seeds"], family: int) -> int:
     """The fewest rounds, or seeds, whose pairs can reject in a family of that size."""
-    sizes = (study.design.model_copy(update={unit: number}).pairs(unit) for number in itertools.count(1))
+    fixed = study.design.model_copy(update={"until": None})
+    sizes = (fixed.model_copy(update={unit: number}).pairs(unit) for number in itertools.count(1))
     return next(number for number, pairs in enumerate(sizes, start=1) if largest_family(pairs) >= family)
 
 

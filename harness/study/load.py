@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -15,10 +15,14 @@ from harness.study.claim_rules import check_claims
 from harness.study.consistency import check_study, check_tasks
 from harness.study.document import Document, KeyPath, Located, read_document
 from harness.study.layers import BODY_SCALE, Layers, part_names, scale_names
+from harness.study.open_design import check_open_design
 from harness.study.problems import study_error
 from harness.study.schema import Study, level_name, level_settings
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
+
+if TYPE_CHECKING:
+    from harness.study.tuning import TunedArm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +30,7 @@ class LoadedStudy:
     """A study at one scale, or one of its parts: a comparison of its own, with its own arms, design and runs.
 
     `tasks` holds the resolved config of each arm under each condition, by their names; `part` is empty in a study without
-    parts.
+    parts. `tuned` tells how the settings of arms were found, once they have been (`harness.study.resolve`).
     """
 
     path: Path
@@ -37,6 +41,7 @@ class LoadedStudy:
     conditions: tuple[Combination, ...]
     tasks: dict[tuple[str, str], Task]
     settings: tuple[str, ...] = ()
+    tuned: tuple[TunedArm, ...] = ()
 
     @property
     def name(self) -> str:
@@ -138,7 +143,7 @@ def _load(
                 raise StudyError(f"{error.message} (in arm {arm.name})", at=error.at, hint=hint) from None
     check_tasks(whole, all_arms, all_conditions, tasks)
     check_claims(study, whole, task_type)
-    return LoadedStudy(
+    loaded = LoadedStudy(
         settings=tuple(settings),
         path=path,
         source=document.text,
@@ -148,6 +153,8 @@ def _load(
         conditions=all_conditions,
         tasks=tasks,
     )
+    check_open_design(loaded, whole, task_type)
+    return loaded
 
 
 def _task(task_type: type[Task], settings: Located) -> Task:

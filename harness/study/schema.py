@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from harness.config import Config, digest
+from harness.statistics import MINIMUM_ROUNDS
 from harness.study.claim import Claim, Scalar
 
 NAME = r"[a-z][a-z0-9_]*"
@@ -19,6 +20,38 @@ Level = Scalar | dict[str, dict[str, Any]]
 
 Where = Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1)]
 """Factor → its level, or a list of levels of which it has one."""
+
+
+class Until(Config):
+    """When rounds may end early: once every comparison with the baseline on the primary metric is known precisely enough.
+
+    `width` is that of the 95 % interval of a ratio, as a fraction: 0.05 where its upper end is 5 % above its lower one. What the
+    ratio is plays no part. `at_least` rounds are run in any case, or all where an exploratory scale has fewer.
+    """
+
+    width: float = Field(gt=0.0, lt=1.0)
+    at_least: int = Field(default=MINIMUM_ROUNDS, ge=MINIMUM_ROUNDS)
+
+
+class Around(Config):
+    """`count` values around each arm's own, which is the middle one; each is `factor` times the one before."""
+
+    factor: float = Field(gt=1.0, allow_inf_nan=False)
+    count: int = Field(ge=3, le=99)
+
+
+class Tune(Config):
+    """Each arm gets its own best settings under each condition before it is measured, by trials that decide nothing else.
+
+    `grid` names settings by their path, and the values that are tried: a list, or some around each arm's own. Every combination
+    is tried, so that every arm has the same budget. `by` is the metric whose best median over `seeds` is chosen.
+    With `finalists`, only the baseline, the arms that claims name and the best others go on to be measured: so many in all.
+    """
+
+    grid: dict[str, Annotated[list[Scalar], Field(min_length=2)] | Around] = Field(min_length=1)
+    seeds: int = Field(default=1, gt=0, le=1000)
+    by: str = "validation_loss"
+    finalists: int | None = Field(default=None, ge=2)
 
 
 class Design(Config):
@@ -35,10 +68,25 @@ class Design(Config):
     rounds: int = Field(default=1, gt=0, le=10_000)
     exploratory: bool = False
     order_seed: int = 0
+    until: Until | None = Field(default=None, exclude_if=operator.not_)
+    tune: Tune | None = Field(default=None, exclude_if=operator.not_)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.until is not None and self.until.at_least > self.rounds and not self.exploratory:
+            raise ValueError(
+                f"until.at_least {self.until.at_least} is more than the {self.rounds} rounds that there are at most"
+            )
+        return self
+
+    @property
+    def fewest_rounds(self) -> int:
+        """The rounds that are run in any case; `rounds` are the most."""
+        return self.rounds if self.until is None else min(self.rounds, self.until.at_least)
 
     def pairs(self, paired_over: Literal["rounds", "seeds"]) -> int:
-        """How many pairs a comparison has: a round of a seed is every arm once in one session, and so a pair of its own."""
-        return self.seeds if paired_over == "seeds" else self.rounds * self.seeds
+        """The fewest pairs that a comparison has. A round of a seed is every arm once in one session, and so a pair of its own."""
+        return self.seeds if paired_over == "seeds" else self.fewest_rounds * self.seeds
 
 
 class Parity(Config):

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from harness.config import Config, canonical_json, digest
 
-Purpose = Literal["train", "check", "measure"]
+Purpose = Literal["train", "tune", "check", "measure"]
 
 
 class TrialSpec(Config):
     """All that a worker needs to know. `task` names a task, or the invariant where `purpose` is `check`.
 
-    `condition` holds the level names of the factors that are varied but not compared. Trials that train a shared model or
-    check an invariant belong to no timing round: theirs is 0; rounds of measurements count from 1.
+    `condition` holds the level names of the factors that are varied but not compared. Trials that train a shared model,
+    tune a setting or check an invariant belong to no round: theirs is 0; rounds of measurements count from 1.
     """
 
     purpose: Purpose

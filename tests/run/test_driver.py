@@ -24,25 +24,11 @@ from harness.study.load import LoadedStudy, load_study
 from harness.study.outcome import Outcome
 from harness.study.plan import Plan, plan
 from harness.telemetry.environment import Environment, available_cores, environment
-from harness.training.checkpoint import WEIGHTS, weights_digest
-from tests.run.in_process import Notes, Scripted
+from harness.training.checkpoint import WEIGHTS
+from tests.run.in_process import Broken, Notes, Scripted, obedient
 from tests.run.workplace import Workplace
 
 Decide = Callable[[Job], Outcome]
-
-
-class Broken(BaseException):
-    """What a test breaks a driver off with."""
-
-
-def obedient(job: Job) -> Outcome:
-    """Everything works; a training leaves a file where a model would lie."""
-    if job.spec.purpose != "train":
-        return Outcome(status="finished", outputs={"tokens": "t"})
-    [folder] = [Path(folder) for folder in job.checkpoints.values()]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / WEIGHTS).write_bytes(b"weights")
-    return Outcome(status="finished", outputs={"weights": weights_digest(folder)})
 
 
 def failing(*, when: Callable[[Job], bool]) -> Decide:
