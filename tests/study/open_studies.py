@@ -21,8 +21,8 @@ base:
   batch: 4
   length: 32
   updates: 4
-  optimizer: {lr: 1e-3}
-  schedule: {warmup: 1}
+  optimizer: {kind: adamw, lr: 1e-3}
+  schedule: {kind: cosine, warmup: 1}
   evaluate_every: 2
   evaluation_tokens: 256
 compare:
