@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -118,8 +119,10 @@ def test_values_around_are_around_each_arms_own(tmp_path: Path) -> None:
     found = plan(tuned_study(tmp_path, patches, grid))
     assert sorted({spec.config["clip"] for spec in found.tuning}) == [0.5, 1.0, 2.0]
     task = next(iter(tuned_study(tmp_path).tasks.values()))
-    around = {"optimizer.lr": Around(factor=3.0, count=5), "evaluate_every": Around(factor=2.0, count=3)}
-    settings_of = [dict(one.settings) for one in tuning_grid(Tune(grid=around), task)]
+    around = Tune(
+        grid={"optimizer.lr": Around(factor=3.0, count=5), "evaluate_every": Around(factor=2.0, count=3)}
+    )
+    settings_of: list[dict[str, Any]] = [dict(one.settings) for one in tuning_grid(around, task)]
     assert sorted({found["optimizer.lr"] for found in settings_of}) == [0.000111111, 0.000333333, 1e-3, 3e-3, 9e-3]  # fmt: skip
     assert sorted({found["evaluate_every"] for found in settings_of}) == [1, 2, 4]
     assert len(settings_of) == 15
