@@ -45,6 +45,8 @@ def run_job(job: Job) -> None:
             writer.failed(message, traceback.format_exc())
             return
         notes = {**result.notes, **machine, "work_seconds": time.perf_counter() - started}
+        if result.sentences is not None:
+            writer.sentences(result.sentences)
         writer.finished(outputs=result.outputs, spent=result.spent, notes=notes)
 
 

@@ -13,7 +13,7 @@ from harness.errors import StoreError
 from harness.store.engine import place, reading, writing
 from harness.store.tables import VERSION_TABLE
 
-HEAD = 3  # the newest migration; revisions are whole numbers, written with four digits
+HEAD = 4  # the newest migration; revisions are whole numbers, written with four digits
 
 
 def migrate(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Engine, RowMapping, Select, Table, func, select
 from sqlalchemy.sql.elements import ColumnElement
@@ -25,12 +25,14 @@ from harness.store.rows import (
 )
 from harness.store.tables import (
     artifacts,
+    attempt_sentences,
     attempts,
     calibrations,
     checks,
     environments,
     runs,
     samples,
+    sentences,
     sessions,
     studies,
     telemetry,
@@ -38,6 +40,9 @@ from harness.store.tables import (
     verdicts,
 )
 from harness.study.results import Result, trial_values
+
+if TYPE_CHECKING:
+    from harness.scoring.sentences import Sentences
 
 _WHAT = [column for column in trials.columns if column.name not in ("id", "run_id")]
 _TRIED = [column for column in attempts.columns if column.name not in ("trial_id", "number")]
@@ -136,6 +141,16 @@ class Reader:
         """The comparisons of the run's invariants, in the order in which they were recorded."""
         query = _joined(checks, run, include_superseded)
         return [CheckRow(**row) for row in self._all(query.order_by(checks.c.id))]
+
+    def sentences(self, run: Run) -> dict[int, Sentences]:
+        """What the run's attempts wrote, by attempt; those that were set aside are left out. Equal ones are one object."""
+        from harness.scoring.sentences import Sentences  # numpy, which most questions do without
+
+        links = self._all(_joined(attempt_sentences, run, include_superseded=False))
+        wanted = {row["content_id"] for row in links}
+        query = select(sentences).where(sentences.c.content_id.in_(sorted(wanted)))
+        found = {row["content_id"]: Sentences.unpacked(row["body"]) for row in self._all(query)}
+        return {row["trial_id"]: found[row["content_id"]] for row in links}
 
     def telemetry(self, run: Run, *, include_superseded: bool = False) -> list[TelemetryRow]:
         """What was seen of the run's attempts from outside, in the order in which it was recorded."""

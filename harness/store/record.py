@@ -15,10 +15,21 @@ from harness.store.engine import writing
 from harness.store.migrate import take_turns
 from harness.store.read import Reader
 from harness.store.rows import Artifact, AttemptState, CalibrationRow, Run, Session, VerdictRow, now
-from harness.store.tables import artifacts, attempts, calibrations, checks, samples, trials, verdicts
+from harness.store.tables import (
+    artifacts,
+    attempt_sentences,
+    attempts,
+    calibrations,
+    checks,
+    samples,
+    sentences,
+    trials,
+    verdicts,
+)
 from harness.store.tables import telemetry as telemetry_table
 
 if TYPE_CHECKING:
+    from harness.scoring.sentences import Sentences
     from harness.study.outcome import Outcome, Sample
     from harness.study.trial import TrialSpec
     from harness.telemetry.host import TelemetrySample
@@ -96,6 +107,8 @@ class Recorder(Reader):
             if outcome.checks:
                 found = [{"attempt_id": attempt_id, **asdict(check)} for check in outcome.checks]
                 connection.execute(insert(checks), found)
+            if outcome.sentences is not None:
+                _add_sentences(connection, attempt_id, outcome.sentences)
             if telemetry:
                 connection.execute(insert(telemetry_table), [_seen(attempt_id, look) for look in telemetry])
 
@@ -152,6 +165,17 @@ class Recorder(Reader):
             raise HarnessError(
                 f"attempt {attempt_id} gave {times} values of {metric!r} at step {step}"
             ) from error
+
+
+def _add_sentences(connection: Connection, attempt_id: int, written: Sentences) -> None:
+    """Only what is not there yet is added."""
+    take_turns(connection)
+    there = select(sentences.c.content_id).where(sentences.c.content_id == written.content_id)
+    if connection.execute(there).scalar() is None:
+        body = {"content_id": written.content_id, "body": written.packed()}
+        connection.execute(insert(sentences).values(body))
+    link = {"attempt_id": attempt_id, "content_id": written.content_id}
+    connection.execute(insert(attempt_sentences).values(link))
 
 
 def _planned(connection: Connection, run: Run, spec: TrialSpec) -> int:

@@ -3,6 +3,7 @@
     studies ──────┐
     environments ─┴─ runs ─┬─ sessions ── one a driver invocation
                            ├─ trials ── attempts ─┬─ samples · checks · telemetry
+                           │                      ├─ attempt_sentences ── sentences
                            │                      └─ artifacts (checkpoints)
                            ├─ verdicts
                            └─ artifacts (reports)
@@ -21,6 +22,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -168,6 +170,22 @@ checks = Table(
     Column("compared", BigInteger, nullable=False),
     Column("skipped", BigInteger, nullable=False),
     Column("detail", Prose, nullable=False),
+)
+
+# What attempts wrote, sentence by sentence, with its scores: compressed, and kept once however often it was written again,
+# since every round of an arm that repeats itself writes the same.
+sentences = Table(
+    "sentences",
+    metadata,
+    Column("content_id", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+attempt_sentences = Table(
+    "attempt_sentences",
+    metadata,
+    Column("attempt_id", ForeignKey("attempts.id"), primary_key=True),
+    Column("content_id", ForeignKey("sentences.content_id"), nullable=False),
 )
 
 # What was seen from outside the measured process, a column a field of harness.telemetry.host.TelemetrySample; the GPU's

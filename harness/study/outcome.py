@@ -1,6 +1,7 @@
 """What a worker reports, line by line, and what the driver makes of it.
 
-A worker writes JSON lines: `started`, any number of `sample` and `check`, then `finished` or `failed`.
+A worker writes JSON lines: `started`, any number of `sample` and `check`, `sentences` at most once, then `finished` or
+`failed`.
 A file that ends without one of the last two belongs to a worker that died: its trial is lost.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple, TextIO
 
 from harness.invariants.base import Check
+from harness.scoring.sentences import Sentences
 
 Status = Literal["finished", "failed", "lost"]
 """`lost` is a worker that died without a word of its own."""
@@ -38,6 +40,7 @@ class Outcome:
     outputs: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    sentences: Sentences | None = None
     error: str | None = None
     traceback: str | None = None
 
@@ -61,6 +64,9 @@ class EventWriter:
     def check(self, check: Check) -> None:
         self._write({"event": "check", **asdict(check)})
 
+    def sentences(self, sentences: Sentences) -> None:
+        self._write({"event": "sentences", **sentences.plain()})
+
     def finished(self, *, outputs: dict[str, str], spent: dict[str, float], notes: dict[str, Any]) -> None:
         self._write({"event": "finished", "outputs": outputs, "spent": spent, "notes": notes})
 
@@ -79,6 +85,7 @@ def read_events(lines: Iterable[str], *, died: str) -> Outcome:
     """
     samples: list[Sample] = []
     checks: list[Check] = []
+    sentences: Sentences | None = None
     for line in lines:
         if not line.endswith("\n"):
             break
@@ -88,8 +95,12 @@ def read_events(lines: Iterable[str], *, died: str) -> Outcome:
             samples.append(Sample(event["metric"], event["step"], event["value"]))
         elif kind == "check":
             checks.append(Check(**event))
+        elif kind == "sentences":
+            sentences = Sentences.read(event)
         elif kind == "finished":
-            return Outcome(status="finished", samples=tuple(samples), checks=tuple(checks), **event)
+            return Outcome(
+                status="finished", samples=tuple(samples), checks=tuple(checks), sentences=sentences, **event
+            )
         elif kind == "failed":
             return Outcome(status="failed", samples=tuple(samples), checks=tuple(checks), **event)
     return Outcome(status="lost", samples=tuple(samples), checks=tuple(checks), error=died)

@@ -14,6 +14,7 @@ from harness.subject import Subject
 
 if TYPE_CHECKING:
     from harness.data.registry import CorpusRef
+    from harness.scoring.sentences import Sentences
 
 
 class Report(Protocol):
@@ -44,11 +45,15 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Hashes of outputs (arms with equal hashes did the same), and the work that was spent, for parity between arms."""
+    """Hashes of outputs (arms with equal hashes did the same), and the work that was spent, for parity between arms.
+
+    `sentences` are what a task wrote that writes any.
+    """
 
     outputs: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    sentences: Sentences | None = None
 
 
 class Task(Config, ABC):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.invariants.base import Check
+from harness.scoring.sentences import Kept, Sentences
 from harness.study.outcome import EventWriter, Outcome, Sample, read_events
 
 CHECK = Check(
@@ -54,6 +55,18 @@ def test_cut_off_anywhere_it_is_a_death_that_keeps_the_whole_lines(cut: int) -> 
     assert (outcome.status, outcome.error) == ("lost", "it died")
     assert len(outcome.samples) == max(0, min(whole, 3) - 1)
     assert len(outcome.checks) == (whole >= 4)
+
+
+def test_sentences_are_read_as_they_were_written() -> None:
+    sentences = Sentences(
+        sources=("a",), references=("b",), outputs=("\n é",), unseen=(1,),
+        scores={"rouge1": Kept(signature="s", values=((0.1, 1.0),))},
+    )  # fmt: skip
+    stream = io.StringIO()
+    writer = EventWriter(stream)
+    writer.sentences(sentences)
+    writer.finished(outputs={}, spent={}, notes={})
+    assert read(stream.getvalue()).sentences == sentences
 
 
 @given(st.floats(), st.integers(0, 10**9))
