@@ -9,8 +9,9 @@ from harness.analysis.claims import named_contrasts, settle_claims
 from harness.analysis.contrasts import contrasts, drift_warnings, summaries
 from harness.analysis.evidence import Evidence
 from harness.analysis.frames import RunFrames, trial_values, with_diverged
-from harness.analysis.results import Analysis, Contrast, ParityRow, SettledClaim
-from harness.analysis.validity import invalid_arms, parity_rows
+from harness.analysis.parity import parity_rows, unknown_quantities
+from harness.analysis.results import Analysis, Contrast, SettledClaim
+from harness.analysis.validity import invalid_arms
 from harness.analysis.wording import interval, times, where
 from harness.metrics import metric
 from harness.study.load import LoadedStudy
@@ -34,17 +35,7 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
         parity=parity,
         checks=frames.checks,
         invalid=invalid,
-        warnings=(*drift_warnings(cells, metric(loaded.study.primary)), *_unused(loaded, parity)),
-    )
-
-
-def _unused(loaded: LoadedStudy, parity: tuple[ParityRow, ...]) -> tuple[str, ...]:
-    """A misspelt quantity under `parity.differ` would excuse nothing, in silence."""
-    counted = sorted({row.quantity for row in parity})
-    return tuple(
-        f"parity.differ names {name!r}, which no trial counts (counted: {', '.join(counted) or 'nothing'})"
-        for name in loaded.study.parity.differ
-        if name not in counted
+        warnings=(*drift_warnings(cells, metric(loaded.study.primary)), *unknown_quantities(loaded, parity)),
     )
 
 

@@ -105,7 +105,10 @@ class ArmSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ParityRow:
-    """What an arm's trials spent of one quantity under one condition, against the baseline's."""
+    """What an arm's trials spent of one quantity under one condition, against the baseline's.
+
+    `enforced` quantities must match, unless the study declares that they differ.
+    """
 
     quantity: str
     arm: str
@@ -114,6 +117,12 @@ class ParityRow:
     spent: float
     declared: bool
     matches: bool
+    enforced: bool = True
+
+    @property
+    def confounds(self) -> bool:
+        """Whether the arm differs from the baseline in more than its levels."""
+        return self.enforced and not self.matches and not self.declared
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from harness.analysis.frames import RunFrames
+from harness.analysis.parity import confounds
 from harness.analysis.results import CheckRow, ParityRow
-from harness.analysis.wording import count, where, words
+from harness.analysis.wording import count
 from harness.config import canonical_json
 from harness.study.load import LoadedStudy
 
@@ -18,8 +18,8 @@ def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[Parity
     rows = tuple(parity)
     for arm in loaded.arms:
         missing = tuple(_missing(loaded, frames, arm.name))
-        confounds = () if missing else tuple(_confounds(arm.name, rows))
-        found = (*_broken(loaded, frames, arm.name), *missing, *confounds)
+        differing = () if missing else tuple(confounds(arm.name, rows))
+        found = (*_broken(loaded, frames, arm.name), *missing, *differing)
         if found:
             reasons[arm.name] = "; ".join(found)
     baseline = loaded.baseline.name
@@ -76,46 +76,3 @@ def describe(check: CheckRow) -> str:
         f"{check.case} in {check.precision}: deviation {check.deviation:.2g}, tolerance {check.tolerance:.2g}"
     )
     return f"{text}, {check.detail}" if check.detail else text
-
-
-def _confounds(arm: str, parity: Iterable[ParityRow]) -> Iterator[str]:
-    for row in parity:
-        if row.arm == arm and not row.matches and not row.declared:
-            name, place = words(row.quantity), where(row.condition)
-            if row.spent == row.baseline_spent:
-                yield f"confounded: {name}{place} differs between its own trials"
-            else:
-                yield f"confounded: {name}{place} is {row.spent:,.15g} against the baseline's {row.baseline_spent:,.15g}"
-            return
-
-
-def parity_rows(loaded: LoadedStudy, frames: RunFrames) -> tuple[ParityRow, ...]:
-    """What every arm spent, per condition, against the baseline: trials of a cell must agree among themselves too."""
-    spent: dict[tuple[str, str, str], set[float]] = defaultdict(set)
-    whole: set[tuple[str, str]] = set()
-    for trial in frames.trials:
-        # A training that diverged stopped early: that is its outcome, not a different budget.
-        if trial.purpose == "measure" and trial.status == "finished" and not trial.notes.get("diverged"):
-            whole.add((trial.arm, canonical_json(trial.condition)))
-            for quantity, amount in trial.spent.items():
-                spent[trial.arm, canonical_json(trial.condition), quantity].add(amount)
-    rows = []
-    for condition in loaded.conditions:
-        key = canonical_json(condition.names)
-        for quantity in sorted({name for _, place, name in spent if place == key}):
-            base = spent.get((loaded.baseline.name, key, quantity), set())
-            for arm in loaded.arms:
-                amounts = spent.get((arm.name, key, quantity), set())
-                rows.append(
-                    ParityRow(
-                        quantity=quantity,
-                        arm=arm.name,
-                        condition=condition.names,
-                        baseline_spent=max(base, default=0.0),
-                        spent=max(amounts, default=0.0),
-                        declared=quantity in loaded.study.parity.differ,
-                        matches=not whole >= {(arm.name, key), (loaded.baseline.name, key)}
-                        or (len(amounts) == 1 and amounts == base),
-                    )
-                )
-    return tuple(rows)

@@ -101,6 +101,8 @@ def _about(loaded: LoadedStudy) -> Iterator[str]:
     yield "conditions: " + (
         "; ".join(condition.name for condition in loaded.conditions if condition.name) or "one"
     )
+    if study.parity.match:
+        yield "arms must match in all that is counted, and in: " + ", ".join(study.parity.match)
     if study.parity.differ:
         yield "arms may differ in: " + ", ".join(study.parity.differ)
     for name in study.invariants:

@@ -138,6 +138,7 @@ class Shown(Watch):
         self._progress.advance(done)
 
     def begin(self, run: Run, *, todo: int, done: int) -> None:
+        self._done = 0
         if todo:
             self._progress.begin(f"run {run.id}: {todo} trials to go, {done} done", todo)
         else:

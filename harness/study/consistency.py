@@ -39,6 +39,10 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
             whole,
             ("margins", name),
         )
+    for index, name in enumerate(study.parity.match):
+        if name in study.parity.differ:
+            at = whole.place(("parity", "match", index))
+            raise StudyError(f"parity: {name} cannot both match and differ", at=at)
     _check_factors(study, whole)
 
 

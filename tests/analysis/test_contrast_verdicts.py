@@ -140,9 +140,11 @@ def test_a_seed_that_diverged_is_the_worst_and_stays() -> None:
 
 
 def test_a_quantity_that_nothing_counts_excuses_nothing() -> None:
-    found = Planted(loaded=study(parity={"differ": ["new_token"]})).analysis()
+    found = Planted(loaded=study(parity={"match": ["second"], "differ": ["new_token"]})).analysis()
+    counted = "which no trial counts (counted: new_tokens, parameters, seconds)"
     assert found.warnings == (
-        "parity.differ names 'new_token', which no trial counts (counted: new_tokens, parameters)",
+        f"parity.match names 'second', {counted}",
+        f"parity.differ names 'new_token', {counted}",
     )
 
 

@@ -83,8 +83,22 @@ def test_parity_tells_a_confound_from_a_declared_difference() -> None:
     page = Page(render(replace(report, analysis=replace(report.analysis, parity=rows))))
     text = page.by_id("parity").text
     assert "does not declare: 1. Each is a confound" in text
-    assert "50 ≠ differs, declared baseline 100" in text
-    assert "50 ≠ differs baseline 100" in text
+    assert "50 ≠ differs, declared 0.500 × of 100" in text
+    assert "50 ≠ differs 0.500 × of 100" in text
+
+
+def test_seconds_are_shown_beside_the_baselines_and_accuse_nobody() -> None:
+    report = synthetic_report()
+    row = ParityRow(
+        quantity="seconds", arm="cache=static", condition={"new_tokens": "16"}, baseline_spent=2.0, spent=3.0,
+        declared=False, matches=False, enforced=False,
+    )  # fmt: skip
+    text = (
+        Page(render(replace(report, analysis=replace(report.analysis, parity=(row,))))).by_id("parity").text
+    )
+    assert "3 s 1.500 ×" in text
+    assert "differs" not in text.replace("where it differs", "")
+    assert "flops and seconds are shown and need not match" in text
 
 
 def test_values_that_are_no_numbers_are_counted_and_printed() -> None:

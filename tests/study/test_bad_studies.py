@@ -111,6 +111,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
     ("a misspelt key in a scale", "exploratory: true", "exploratry: true", "28:25: unknown key 'exploratry' in design (at scale smoke); did you mean 'exploratory'?"),
     ("a scale that renames the study", "    across: {new_tokens: [8, 32]}", "    study: other", "29:5: a scale cannot rename its study"),
     ("a claim that a scale invents", "    across: {new_tokens: [8, 32]}", "    claims: {fst: {ratio: 3.0}}", "29:14: missing key 'source' in claims.fst (at scale smoke); and 1 more problem"),
+    ("work that both matches and differs", "primary:", "parity: {match: [updates], differ: [updates]}\nprimary:", "14:18: parity: updates cannot both match and differ"),
     ("a slash in a name", "study: tiny", "study: tiny/cost", "1:8: study: 'tiny/cost' does not match ^[a-z][a-z0-9_]*$"),
     ("an unknown kind of design", "seeds: 1,", "arms: full,", "13:16: design.arms: 'full' is none of its values; known: factorial, leave-one-out, one-factor, paired"),
     ("a condition on an unknown factor", "across:\n", "when: {cach: {units: 3}}\nacross:\n", "11:8: when: there is no factor 'cach'; did you mean 'cache'?"),

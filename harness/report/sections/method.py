@@ -99,6 +99,7 @@ def _design(report: ReportInput) -> Facts:
         ("rounds", f"{study.design.rounds}; every arm under every condition once a round, a fresh process a trial"),
         ("order", f"conditions shuffled within a round, arms within a condition; order seed {study.design.order_seed}"),
         ("estimate", "Hodges-Lehmann of the within-round log ratios, exact signed-rank interval and p"),
+        ("work that must match", ", ".join(("all that is counted", *study.parity.match))),
         ("work that may differ", differ),
     )  # fmt: skip
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.analysis.parity import FLOPS, MEASURED, SECONDS
 from harness.analysis.results import ParityRow
+from harness.metrics import format_seconds
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
-from harness.report.words import Badge, condition_key, condition_title, number_text
+from harness.report.words import Badge, condition_key, condition_title, number_text, ratio_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """`badge` is empty where the arm spent what the baseline did."""
+    """`ratio` to the baseline's is empty where the arm spent the same; `badge` says whether a difference counts."""
 
     text: str
     baseline: str
+    ratio: str
     badge: Badge | None
 
 
@@ -31,10 +35,12 @@ class ParityView:
     quantities: tuple[str, ...]
     arms: tuple[ParityArm, ...]
     differing: int
+    free: str
 
 
 _DECLARED = Badge(text="differs, declared", tone="same", mark="≠")
 _CONFOUND = Badge(text="differs", tone="bad", mark="≠")
+_WRITE: dict[str, Callable[[float], str]] = {SECONDS: format_seconds, FLOPS: "{:.3g}".format}
 
 
 def parity_view(report: ReportInput) -> ParityView:
@@ -47,15 +53,30 @@ def parity_view(report: ReportInput) -> ParityView:
             if any(row is not None for row in found):
                 spent = tuple(None if row is None else _spent(row) for row in found)
                 arms.append(ParityArm(condition=condition_title(condition.names), arm=arm.name, spent=spent))
-    differing = sum(not row.matches and not row.declared for row in report.analysis.parity)
+    differing = sum(row.confounds for row in report.analysis.parity)
     return ParityView(
-        quantities=tuple(name.replace("_", " ") for name in quantities), arms=tuple(arms), differing=differing
+        quantities=tuple(name.replace("_", " ") for name in quantities),
+        arms=tuple(arms),
+        differing=differing,
+        free=_free(report),
     )
 
 
+def _free(report: ReportInput) -> str:
+    """What is shown and need not match."""
+    free = [name for name in MEASURED if name not in report.loaded.study.parity.match]
+    return f"{' and '.join(free)} are shown and need not match" if free else "all of it must match"
+
+
 def _spent(row: ParityRow) -> Spent:
-    difference = None if row.matches else _DECLARED if row.declared else _CONFOUND
-    return Spent(text=number_text(row.spent), baseline=number_text(row.baseline_spent), badge=difference)
+    badge = None if row.matches or not row.enforced else _DECLARED if row.declared else _CONFOUND
+    same = row.spent == row.baseline_spent
+    return Spent(
+        text=_WRITE.get(row.quantity, number_text)(row.spent),
+        baseline=_WRITE.get(row.quantity, number_text)(row.baseline_spent),
+        ratio="" if same or not row.baseline_spent else ratio_text(row.spent / row.baseline_spent),
+        badge=badge,
+    )
 
 
 SECTION = Section(id="parity", title="What each arm spent", view=parity_view)

@@ -1,0 +1,95 @@
+"""Parity: what is counted must match in every condition; seconds and FLOPs only where the study says so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.analysis.analyse import analyse
+from harness.analysis.results import Analysis
+from harness.store.rows import TrialRow
+from tests.analysis.planted import Planted, claim, spoil_trials, study
+
+FRAMES = Planted().frames()
+
+
+def analysed(factor: float, *, parity: dict[str, Any] | None = None, **more: Any) -> Analysis:
+    """The study with the dynamic cache's trials `factor` times as long, by what they note of their own work."""
+    loaded = study(**({"parity": parity} if parity else {}), **more)
+
+    def dynamic(trial: TrialRow) -> bool:
+        return trial.arm == "cache=dynamic"
+
+    noted = spoil_trials(FRAMES, lambda _: True, notes={"work_seconds": 2.0})
+    return analyse(loaded, spoil_trials(noted, dynamic, notes={"work_seconds": 2.0 * factor}))
+
+
+def seconds(found: Analysis) -> set[tuple[str, float, bool, bool]]:
+    return {
+        (row.arm, row.spent, row.matches, row.enforced) for row in found.parity if row.quantity == "seconds"
+    }
+
+
+def test_seconds_are_told_of_every_arm_and_condition_and_enforced_of_none() -> None:
+    found = analysed(3.0)
+    assert found.invalid == {}
+    assert ("cache=dynamic", 6.0, False, False) in seconds(found)
+    assert ("cache=static", 2.0, True, False) in seconds(found)
+    rows = [row for row in found.parity if row.quantity == "seconds"]
+    assert len(rows) == len(Planted().loaded.arms) * len(Planted().loaded.conditions)
+
+
+@pytest.mark.parametrize(
+    ("factor", "margins", "verdict"),
+    [
+        (1.049, {}, "confirmed"),
+        (1 / 1.049, {}, "confirmed"),
+        (1.051, {}, "invalid"),
+        (1 / 1.051, {}, "invalid"),
+        (1.15, {"time": 0.2}, "confirmed"),
+    ],
+)
+def test_seconds_match_within_the_margin_for_time_where_the_study_asks_for_it(
+    factor: float, margins: dict[str, float], verdict: str
+) -> None:
+    found = analysed(factor, parity={"match": ["seconds"]}, margins=margins)
+    assert claim(found, "kv-speedup").verdict == verdict
+    why = found.invalid.get("cache=dynamic", "")
+    assert why.startswith("confounded: seconds at new tokens 16 is") == (verdict == "invalid")
+
+
+def test_what_a_study_says_must_match_may_not_be_said_to_differ_elsewhere() -> None:
+    assert analysed(1.0, parity={"match": ["new_tokens"]}).invalid == {}
+    less = spoil_trials(
+        FRAMES, lambda t: t.arm == "cache=static", spent={"new_tokens": 1.0, "parameters": 660_000.0}
+    )
+    found = analyse(study(parity={"match": ["new_tokens"]}), less)
+    assert set(found.invalid) == {"cache=static"}
+
+
+@pytest.mark.parametrize("tokens", [16, 64, 256])
+def test_a_difference_in_one_condition_is_told_with_that_condition(tokens: int) -> None:
+    frames = spoil_trials(
+        FRAMES,
+        lambda t: t.arm == "cache=static" and t.condition == {"new_tokens": str(tokens)},
+        spent={"new_tokens": 7.0, "parameters": 660_000.0},
+    )
+    found = analyse(study(), frames)
+    assert list(found.invalid) == ["cache=static"]
+    assert f"confounded: new tokens at new tokens {tokens} is 7 against" in found.invalid["cache=static"]
+    odd = [row for row in found.parity if row.confounds]
+    assert [json.dumps(row.condition) for row in odd] == [json.dumps({"new_tokens": str(tokens)})]
+
+
+def test_work_that_an_arm_does_not_count_is_no_match() -> None:
+    frames = spoil_trials(FRAMES, lambda t: t.arm == "cache=static", spent={"parameters": 660_000.0})
+    found = analyse(study(), frames)
+    assert "confounded: new tokens at new tokens 16 is 0 against" in found.invalid["cache=static"]
+
+
+def test_seconds_that_were_not_recorded_are_not_told() -> None:
+    frames = replace(FRAMES, trials=tuple(replace(t, seconds=None) for t in FRAMES.trials))
+    assert {row.quantity for row in analyse(study(), frames).parity} == {"new_tokens", "parameters"}
