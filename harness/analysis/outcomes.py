@@ -29,7 +29,7 @@ UPDATE_SECONDS = "update_seconds"
 
 def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
     """Time to a target: one a seed, a miss is infinite and ranks last, two misses tie. Raises IncomparableError."""
-    claimed = f"{claim.when} at {metric(claim.metric).label} {claim.reaches:g}"
+    claimed = f"{claim.when} at {metric(claim.metric).label} {claim.target:g}"
     invalid = refused(claim, evidence, claimed)
     if invalid:
         return invalid
@@ -40,7 +40,7 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
     for arm, other in sides(claim, evidence):
         first, second = (_times(claim, each, condition, evidence) for each in (arm, other))
         member = Member(
-            metric=f"{claim.counted_in} to {claim.metric} {claim.reaches:g}", arm=arm.name, against=other.name,
+            metric=f"{claim.counted_in} to {claim.metric} {claim.target:g}", arm=arm.name, against=other.name,
             condition=condition.names, pairs=tuple(sorted(log_ratios(first, second).items())),
         )  # fmt: skip
         found = member.estimate
@@ -48,7 +48,7 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
         there = [sum(math.isfinite(value) for value in times_.values()) for times_ in (first, second)]
         measured = (
             f"{arm.name}{where(condition)} takes {times(ratio)} {other_name(other, evidence)} {claim.counted_in} to a "
-            f"{metric(claim.metric).label} of {claim.reaches:g} (95 % interval {interval(low, high)}, "
+            f"{metric(claim.metric).label} of {claim.target:g} (95 % interval {interval(low, high)}, "
             f"{count(found.n, 'seed')}; it gets there on {there[0]} of them, the other on {there[1]})"
         )
         numbers = Numbers(effect=ratio, low=low, high=high)
@@ -97,7 +97,7 @@ def _times(
             )
         try:
             reached = time_to_target(
-                [updates[step] for step in steps], losses, claim.reaches, window=claim.smoothed
+                [updates[step] for step in steps], losses, claim.target, window=claim.smoothed
             )
         except ValueError as error:
             raise IncomparableError(f"a training of {arm.name}: {error}") from None

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -124,14 +125,20 @@ class TrendClaim(Comparing):
 class ReachesClaim(ComparingAt):
     """The arm gets to a loss of `reaches` sooner, counted in updates or in seconds of training; a miss takes for ever.
 
-    `smoothed` updates are averaged before they are compared with the target. Which target is declared before the data.
+    `smoothed` updates are averaged before they are compared with the target. Which target is declared before the data: `tuned` is
+    what the baseline came to in tuning, at its best settings.
     """
 
-    reaches: float = Field(gt=0.0, allow_inf_nan=False)
+    reaches: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | Literal["tuned"]
     when: Literal["sooner", "later"] = "sooner"
     counted_in: Literal["updates", "seconds"] = "updates"
     metric: str = "loss"
     smoothed: int = Field(default=10, gt=0)
+
+    @property
+    def target(self) -> float:
+        """The loss to reach; NaN while tuning has not found it."""
+        return math.nan if self.reaches == "tuned" else self.reaches
 
 
 class DivergesClaim(ComparingAt):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import InputError, StudyError, did_you_mean
 from harness.metrics import metric
+from harness.study.claim import ReachesClaim
 from harness.study.document import Located
 from harness.study.finalists import kept_arms
 from harness.study.schema import Tune
@@ -25,6 +26,15 @@ def check_open_design(loaded: LoadedStudy, whole: Located, task: type[Task]) -> 
             at=whole.place(("design", "until")),
             hint="use more seeds",
         )
+    for name, claim in loaded.study.claims.items():
+        by = design.tune.by if design.tune else None
+        if isinstance(claim, ReachesClaim) and claim.reaches == "tuned" and claim.metric != by:
+            went = f"goes by {by}" if by else "is not part of this design"
+            raise StudyError(
+                f"{name} takes its target of {claim.metric} from tuning, which {went}",
+                at=whole.place(("claims", name, "reaches"), of_value=True),
+                hint="`metric:` and `design.tune.by` must be the same",
+            )
     if design.tune is not None:
         _check_metric(design.tune, whole, task)
         _check_grid(loaded, design.tune, whole)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from harness.study.claim import ReachesClaim
+from harness.study.claimed import condition_of
 from harness.study.finalists import finalists
 from harness.study.sequential import rounds_wanted
 from harness.study.tuning import tuned_arms, tuning_grid
@@ -58,4 +61,21 @@ def _tuned(loaded: LoadedStudy, tune: Tune, results: Results) -> LoadedStudy:
             grid = tuning_grid(tune, tasks[place])
             tasks[place] = next(each.task for each in grid if each.settings == chosen.chosen.settings)
     tuned = tuple(replace(each, measured=each.arm in going_on) for each in found)
-    return replace(loaded, arms=arms, tasks=tasks, tuned=tuned)
+    return _with_targets(replace(loaded, arms=arms, tasks=tasks, tuned=tuned))
+
+
+def _with_targets(loaded: LoadedStudy) -> LoadedStudy:
+    """Targets that claims leave to tuning: the baseline's best median, unless it never came to one."""
+    found = {}
+    for name, claim in loaded.study.claims.items():
+        if isinstance(claim, ReachesClaim) and claim.reaches == "tuned":
+            where = condition_of(loaded, claim.at).names
+            best = [
+                each.chosen.median
+                for each in loaded.tuned
+                if each.arm == loaded.baseline.name and each.condition == where
+            ]
+            if best and math.isfinite(best[0]):
+                found[name] = claim.model_copy(update={"reaches": best[0]})
+    claims = {**loaded.study.claims, **found}
+    return replace(loaded, study=loaded.study.model_copy(update={"claims": claims}))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.config import canonical_json
 from harness.errors import StudyError
+from harness.study.claim import ReachesClaim
 from harness.study.plan import plan
 from harness.study.resolve import is_open, resolve
 from harness.study.results import Result
@@ -188,3 +189,38 @@ def test_a_family_counts_the_finalists_alone(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="6 seeds can never decide 2 comparisons"):
         tuned_study(tmp_path, ("1e-2]", "1e-2]\n    finalists: 3"), ("seeds: 7", "seeds: 6"))
     assert tuned_study(tmp_path, ("1e-2]", "1e-2]\n    finalists: 2"), ("seeds: 7", "seeds: 6"))
+
+
+TARGET = "claims:\n  c: {source: x, says: y., level: {clip: 0.5}, reaches: tuned, metric: validation_loss, smoothed: 1}\n"
+END = "primary: validation_loss\n"
+
+
+def test_a_target_is_what_the_baseline_came_to_in_tuning_and_no_measurement_moves_it(tmp_path: Path) -> None:
+    loaded = tuned_study(tmp_path, (END, END + TARGET))
+    tuning = results(plan(loaded).tuning, valley)
+    measured = [spec for trials in plan(loaded, tuning).rounds for spec in trials]
+    for factor in (0.1, 1.0, 50.0):
+        seen = {**tuning, **results(measured, lambda spec, factor=factor: factor * valley(spec))}  # type: ignore[misc]
+        claim = resolve(loaded, seen).study.claims["c"]
+        assert isinstance(claim, ReachesClaim)
+        assert claim.target == 2.0 + 0.001 * (FIRST_SEED % 7)
+    before = loaded.study.claims["c"]
+    assert isinstance(before, ReachesClaim)
+    assert math.isnan(before.target)
+    never = resolve(loaded, results(plan(loaded).tuning, lambda _: math.inf)).study.claims["c"]
+    assert never == before, "a baseline that diverged has no target to give"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("metric: validation_loss, smoothed", "smoothed", "c takes its target of loss from tuning, which goes by validation_loss"),
+        ("reaches: tuned", "reaches: tune", "claims.c.reaches"),
+    ],
+)  # fmt: skip
+def test_a_target_that_tuning_cannot_give_is_refused(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(StudyError) as caught:
+        tuned_study(tmp_path, (END, END + TARGET.replace(old, new)))
+    assert message in str(caught.value)
