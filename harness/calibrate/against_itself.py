@@ -8,8 +8,9 @@ from pathlib import Path
 
 from harness.study.load import LoadedStudy, load_study
 
-GENERATION = Path(__file__).with_name("studies") / "generation.yaml"
-STUDIES = (GENERATION,)
+_FOLDER = Path(__file__).with_name("studies")
+GENERATION = _FOLDER / "generation.yaml"
+STUDIES = (GENERATION, _FOLDER / "training.yaml")
 """Whose metrics are calibrated."""
 
 

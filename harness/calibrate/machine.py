@@ -85,19 +85,20 @@ def measured_limits(gpu: str | None, seconds: float) -> Limits:
 
 
 def _scatter(experiment: Experiment, watch: Watch) -> Iterator[Scatter]:
-    """Each metric of cost, as its arms that are the same differ within rounds."""
+    """Each metric of cost that has ratios, as its arms that are the same differ within rounds."""
     experiment.run(fresh=True, watch=watch)
-    with experiment.opened() as (_, (run,)):
-        made_by = run.id
+    with experiment.opened() as (_, runs):
+        made_by = runs[0].id
+    primary = experiment.parts[0].study.primary
     for contrast in experiment.analysis().contrasts:
         record = METRICS[contrast.metric]
-        if record.family not in ("time", "memory"):
-            continue
-        if contrast.verdict == "invalid":
+        if record.name == primary and contrast.verdict == "invalid":
             raise HarnessError(f"run {made_by} measured no scatter of {record.label}: {contrast.reason}")
-        yield Scatter(
-            metric=record.name, family=record.family, sigma=_sigma(contrast), rounds=contrast.n, run=made_by
-        )
+        if record.family in ("time", "memory") and contrast.verdict != "invalid":
+            yield Scatter(
+                metric=record.name, family=record.family, sigma=_sigma(contrast), rounds=contrast.n, run=made_by,
+                primary=record.name == primary,
+            )  # fmt: skip
 
 
 def _sigma(contrast: Contrast) -> float:

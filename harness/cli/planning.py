@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from harness.errors import HarnessError, InputError
 from harness.experiment import Experiment, Place
 from harness.experiment.estimate import Estimate, estimate
 from harness.invariants.registry import find_invariant
-from harness.metrics import DEFAULT_MARGINS, format_seconds, metric
-from harness.statistics import largest_family, smallest_detectable
+from harness.metrics import DEFAULT_MARGINS, Metric, format_seconds, metric
+from harness.statistics import largest_family, rounds_needed, smallest_detectable
+from harness.store.rows import CalibrationRow
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy, load_study, scales
 from harness.study.plan import Plan, plan
+from harness.study.schema import Study
+from harness.telemetry.calibration import Calibration, Scatter
 
 
 def show_plan(experiment: Experiment, output: Output) -> None:
@@ -27,8 +31,12 @@ def show_plan(experiment: Experiment, output: Output) -> None:
     """
     plans = [(part, plan(part)) for part in experiment.parts]
     needed = [estimate(planned, part.study.study, experiment.place) for part, planned in plans]
+    calibrated = experiment.calibration()
     if output.json:
-        told = [_told(part, planned, time) for (part, planned), time in zip(plans, needed, strict=True)]
+        told = [
+            _told(part, planned, time, recommended(part, calibrated))
+            for (part, planned), time in zip(plans, needed, strict=True)
+        ]
         whole = told[0] if len(told) == 1 else {"parts": told}
         output.data({"study": experiment.name, "scale": experiment.parts[0].scale, **whole})
         return
@@ -37,20 +45,21 @@ def show_plan(experiment: Experiment, output: Output) -> None:
         if part.part:
             output.note(f"part {part.part}")
         output.table(_trials(planned), ["position", "purpose", "round", "trial", "id"])
-        for line in _about(part):
+        for line in (*_about(part), *_recommendation(part, calibrated)):
             output.note(line)
         output.note(f"{len(planned.trials)} trials, about {_minutes(time.seconds)} ({time.source})")
     if len(plans) > 1:
         output.note(f"all parts: about {_minutes(sum(time.seconds for time in needed))}")
 
 
-def _told(part: LoadedStudy, planned: Plan, time: Estimate) -> dict[str, Any]:
+def _told(part: LoadedStudy, planned: Plan, time: Estimate, needed: Recommended | None) -> dict[str, Any]:
     return {
         **({"part": part.part} if part.part else {}),
         "digest": part.study.digest,
         "arms": [{"arm": arm.name, "differs_in": differences(part, arm)} for arm in part.arms],
         "conditions": [condition.names for condition in part.conditions],
         "estimate": {"seconds": time.seconds, "source": time.source},
+        "rounds": {"planned": part.study.design.rounds, "recommended": needed.rounds if needed else None},
         "trials": _trials(planned),
     }
 
@@ -93,7 +102,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _about(loaded: LoadedStudy) -> Iterator[str]:
     study, rounds = loaded.study, loaded.study.design.rounds
     record = metric(study.primary)
-    margin = study.margins.get(record.name, study.margins.get(record.family, DEFAULT_MARGINS[record.family]))
+    margin = _margin(study, record)
     yield f"arms: {loaded.baseline.name} (baseline)"
     for arm in loaded.arms[1:]:
         changes = [f"{path} {base!r} → {own!r}" for path, (base, own) in differences(loaded, arm).items()]
@@ -120,6 +129,42 @@ def _about(loaded: LoadedStudy) -> Iterator[str]:
             f"smallest change of {record.name} that is seen 4 times in 5 (margin {margin:.0%}): "
             + ", ".join(f"{effect:.1%} if rounds scatter by {spread:.0%}" for spread, effect in seen)
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommended:
+    """Rounds that the primary metric needs at the scatter that calibration found for it, or for the worst like it."""
+
+    rounds: int
+    scatter: Scatter
+    calibrated: str
+
+
+def recommended(loaded: LoadedStudy, row: CalibrationRow | None) -> Recommended | None:
+    """None for what is not paired over rounds or is counted exactly, and where this machine has not been calibrated."""
+    record = metric(loaded.study.primary)
+    if row is None or record.paired_over != "rounds" or record.family == "bytes":
+        return None
+    found = Calibration.read(row.facts).scatter_of(record.name, record.family)
+    if found is None:
+        return None
+    rounds = rounds_needed(found.sigma, _margin(loaded.study, record))
+    return Recommended(rounds=rounds, scatter=found, calibrated=row.made_at[:10])
+
+
+def _recommendation(loaded: LoadedStudy, row: CalibrationRow | None) -> Iterator[str]:
+    found, record = recommended(loaded, row), metric(loaded.study.primary)
+    if found is not None:
+        yield (
+            f"{found.rounds:,} rounds are recommended for a margin of {_margin(loaded.study, record):.0%}: on this machine "
+            f"{found.scatter.metric} scatters by {found.scatter.sigma:.1%} (calibrated {found.calibrated})"
+        )
+    elif row is None:
+        yield "this machine is not calibrated: `harness calibrate` tells how many rounds its scatter needs"
+
+
+def _margin(study: Study, record: Metric) -> float:
+    return study.margins.get(record.name, study.margins.get(record.family, DEFAULT_MARGINS[record.family]))
 
 
 def _minutes(seconds: float) -> str:

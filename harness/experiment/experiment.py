@@ -14,7 +14,7 @@ from harness.errors import InputError, did_you_mean
 from harness.experiment.corpora import bring, corpora_of
 from harness.experiment.studies import find_study
 from harness.run.backends.local import WORKER_VARIABLES
-from harness.run.identity import Setting, check_plant, newest_run
+from harness.run.identity import Setting, check_plant, environment_digest, newest_run
 from harness.run.runner import Driver, worker_threads
 from harness.store.engine import parse_location
 from harness.store.store import open_store
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.analysis.results import Analysis
     from harness.report.inputs import ReportInput
     from harness.run.backends.base import Finished
-    from harness.store.rows import Run
+    from harness.store.rows import CalibrationRow, Run
     from harness.store.store import Store
     from harness.study.trial import TrialSpec
 
@@ -235,6 +235,13 @@ class Experiment:
                     Artifact(kind="report", content_id=run.id, sha256=sha256, path=place, run_id=run.id)
                 )
         return path
+
+    def calibration(self) -> CalibrationRow | None:
+        """What this machine was last measured to be; None where it has not been calibrated."""
+        if not self.place.has_store():
+            return None
+        with open_store(self.place.location) as store:
+            return store.calibration(environment_digest(self._here, self._gpu))
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Store, tuple[Run, ...]]]:

@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.frames import trial_values
+from harness.report.machine import disturbances
 from harness.report.words import anchor
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.results import Analysis
+    from harness.store.rows import CalibrationRow
     from harness.study.load import LoadedStudy
 
 
@@ -38,8 +40,9 @@ class RunInfo:
 class ReportInput:
     """`frame` is the long table of raw samples (`harness.analysis.frames`), NaN and infinities included.
 
-    `telemetry` has the columns trial, t_seconds, rss_bytes, cpu_percent, gpu_memory_bytes, gpu_utilisation;
-    `nvml_reason` says why the last two are empty, None where they are not. `command` repeats the run.
+    `telemetry` has the column trial and those of `harness.telemetry.host.TelemetrySample`; `nvml_reason` says why those of the
+    GPU are empty, None where they are not. `calibration` is the machine's newest before the run, None where there was none.
+    `command` repeats the run.
     """
 
     loaded: LoadedStudy
@@ -51,10 +54,17 @@ class ReportInput:
     provenance: Mapping[str, Any]
     nvml_reason: str | None
     command: str
+    calibration: CalibrationRow | None
 
     def anchor(self, *parts: object) -> str:
         """An id of this page, different in each part of a study."""
         return anchor(*(("part", self.loaded.part) if self.loaded.part else ()), *parts)
+
+    @cached_property
+    def disturbances(self) -> tuple[str, ...]:
+        """What else went on at the machine while trials were measured."""
+        measured = self.frame.loc[self.frame["purpose"] == "measure", "trial"].unique()
+        return disturbances(self.telemetry[self.telemetry["trial"].isin(measured)])
 
     @cached_property
     def values(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import run_frames
 from harness.report.inputs import ReportInput, RunInfo
+from harness.store.rows import TelemetryRow
 from harness.study.plan import Plan, plan
 from harness.study.resolve import deciding_metrics, resolve
 
@@ -19,14 +20,7 @@ if TYPE_CHECKING:
     from harness.store.store import Store
     from harness.study.load import LoadedStudy
 
-TELEMETRY_COLUMNS = [
-    "trial_id",
-    "t_seconds",
-    "rss_bytes",
-    "cpu_percent",
-    "gpu_memory_bytes",
-    "gpu_utilisation",
-]
+TELEMETRY_COLUMNS = [column.name for column in fields(TelemetryRow)]
 
 
 def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
@@ -46,6 +40,9 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
         provenance=sessions[-1].provenance if sessions else {},
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
         command=shlex.join(_command(loaded, run)),
+        calibration=store.calibration(run.environment_digest, before=sessions[-1].started_at)
+        if sessions
+        else None,
     )
 
 

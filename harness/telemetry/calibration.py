@@ -6,13 +6,17 @@ from harness.config import Config
 
 
 class Scatter(Config):
-    """`sigma` is the SD of within-round log ratios of two equal arms over `rounds`; `run` holds the raw samples."""
+    """`sigma` is the SD of within-round log ratios of two equal arms over `rounds`; `run` holds the raw samples.
+
+    `primary` metrics are of whole, steady work; others may be of a part of it that is short and scatters more.
+    """
 
     metric: str
     family: str
     sigma: float
     rounds: int
     run: str
+    primary: bool
 
 
 class Limits(Config):
@@ -38,11 +42,8 @@ class Calibration(Config):
     scatter: tuple[Scatter, ...]
     quick: bool
 
-    def sigma(self, metric: str, family: str) -> Scatter | None:
-        """How much this metric scatters; for one that was not measured, the worst of its family; None for other families."""
-        for one in self.scatter:
-            if one.metric == metric:
-                return one
-        return max(
-            (one for one in self.scatter if one.family == family), key=lambda one: one.sigma, default=None
-        )
+    def scatter_of(self, metric: str, family: str) -> Scatter | None:
+        """How much this metric scatters; of one that was not measured, the worst primary metric of its family, or None."""
+        named = [one for one in self.scatter if one.metric == metric]
+        alike = [one for one in self.scatter if one.primary and one.family == family]
+        return max(named or alike, key=lambda one: one.sigma, default=None)

@@ -138,9 +138,16 @@ def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> Report
     loaded = load(declared or study())
     frame = samples(loaded, steps=steps)
     trials = sorted(set(frame["trial"]))
+    quiet = {
+        "load": 0.9, "threads": 3, "swap_in_bytes": 0, "swap_out_bytes": 0, "cpu_mhz": 2600.0, "gpu_memory_bytes": None,
+        "gpu_utilisation": None, "gpu_process_bytes": None, "gpu_throttling": None,
+    }  # fmt: skip
     telemetry = pd.DataFrame(
-        [(t, s / 10, 4.0e8 + t * 1e5, 96.0 + s, None, None) for t in trials for s in range(4)],
-        columns=["trial", "t_seconds", "rss_bytes", "cpu_percent", "gpu_memory_bytes", "gpu_utilisation"],
+        [
+            {"trial": t, "t_seconds": s / 10, "rss_bytes": 4.0e8 + t * 1e5, "cpu_percent": 96.0 + s, **quiet}
+            for t in trials
+            for s in range(4)
+        ]
     )
     empty = Analysis(
         answer="Yes: 2.68 × [2.64, 2.72] at 256 new tokens, and the tokens are the same.",
@@ -157,6 +164,7 @@ def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> Report
         provenance={"git_commit": "0123456789abcdef", "git_dirty": True},
         nvml_reason="no NVIDIA driver on this machine",
         command="harness run studies/kv_cache.yaml --scale cpu",
+        calibration=None,
     )  # fmt: skip
     return replace(report, analysis=_analysis(report, empty))
 

@@ -49,8 +49,13 @@ def headline_view(parts: Sequence[ReportInput]) -> HeadlineView:
         banners=tuple(
             replace(banner, title=name + banner.title) for name, part in named for banner in _banners(part)
         ),
-        warnings=tuple(name + warning for name, part in named for warning in part.analysis.warnings),
+        warnings=tuple(name + warning for name, part in named for warning in _warnings(part)),
     )
+
+
+def _warnings(report: ReportInput) -> tuple[str, ...]:
+    noise = (f"the machine was noisy: {disturbance}" for disturbance in report.disturbances)
+    return (*report.analysis.warnings, *noise)
 
 
 def _part(report: ReportInput) -> PartView:

@@ -11,6 +11,7 @@ import pandas as pd
 from harness.analysis.contrasts import margin_of
 from harness.metrics import METRICS, format_bytes
 from harness.report.inputs import ReportInput
+from harness.report.machine import calibrated
 from harness.report.sections.base import Section
 from harness.report.words import number_text
 
@@ -32,6 +33,8 @@ class MethodView:
     design: Facts
     margins: Facts
     environment: Facts
+    machine: Facts
+    disturbances: tuple[str, ...]
     provenance: Facts
     nvml: str
     telemetry: tuple[ArmTelemetry, ...]
@@ -46,6 +49,13 @@ def method_view(report: ReportInput) -> MethodView:
         design=_design(report),
         margins=_margins(report),
         environment=flat(report.environment),
+        machine=calibrated(
+            report.calibration,
+            METRICS[loaded.study.primary],
+            margin=margin_of(loaded, METRICS[loaded.study.primary]),
+            rounds=loaded.study.design.rounds,
+        ),
+        disturbances=report.disturbances,
         provenance=flat(
             {
                 "run": report.run.id,
