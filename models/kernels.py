@@ -113,18 +113,21 @@ class ScaledDotProduct(AttentionKernel):
 
 # Above so many logits a head and row, torch's kernel is faster in float32: it never holds them. Measured on a CPU.
 WRITTEN_OUT_LOGITS = 512 * 512
+# Heads of keys, of all rows, from which on products pay for one query.
+WRITTEN_OUT_ROWS = 64
 
 
 class ByShape(ScaledDotProduct):
     """Batched products and a softmax for short sequences on a CPU, torch's own kernel for all else.
 
-    On a CPU torch's backward pass takes 2 to 6 times as long at up to 256 tokens. One query, a decoding step, has no
-    backward pass and too little work for the products to pay.
+    On a CPU torch's backward pass takes 2 to 6 times as long at up to 256 tokens. One query of few heads, a decoding
+    step, is too little work for the products to pay.
     """
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, dropout: float) -> Tensor:
         queries, keys = q.shape[2], k.shape[2]
-        if q.device.type == "cpu" and queries > 1 and queries * keys <= WRITTEN_OUT_LOGITS:
+        many = queries > 1 or k.shape[0] * k.shape[1] >= WRITTEN_OUT_ROWS
+        if q.device.type == "cpu" and many and queries * keys <= WRITTEN_OUT_LOGITS:
             return self._written_out(q, k, v, mask, dropout)
         return super()._attend(q, k, v, mask, dropout)
 

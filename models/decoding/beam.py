@@ -17,6 +17,7 @@ from models.decoding.base import Decodable
 from models.decoding.checks import check_finite, check_prompt
 from models.decoding.config import BeamSearch
 from models.decoding.hypotheses import Ended, Hypothesis, repeated
+from models.decoding.largest import largest
 from models.decoding.rows import open_rows
 
 
@@ -166,10 +167,12 @@ def best_candidates(beams: Beams, logits: Tensor, settings: BeamSearch) -> Candi
     """
     batch, beam = beams.scores.shape
     steps = logits.log_softmax(dim=-1, dtype=beams.scores.dtype)  # (B · K, V)
-    check_finite("beam search", steps.amax(dim=-1))
     if settings.no_repeat_ngram is not None:
+        check_finite("beam search", steps.amax(dim=-1))
         steps[repeated(beams.tokens.flatten(0, 1), n=settings.no_repeat_ngram)] = -math.inf
-    own, tokens = steps.topk(min(settings.width + 1, steps.shape[-1]), dim=-1)  # (B · K, M)
+    own, tokens = largest(steps, min(settings.width + 1, steps.shape[-1]))  # (B · K, M)
+    if settings.no_repeat_ngram is None:
+        check_finite("beam search", own[:, 0])
     many = own.shape[1]
     totals = own.view(batch, beam, many) + beams.scores[:, :, None]
     wanted = 2 * settings.width

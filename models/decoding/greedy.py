@@ -10,6 +10,7 @@ from torch import Tensor
 from models.config import CacheKind
 from models.decoding.base import Decodable
 from models.decoding.checks import check_finite, check_prompt
+from models.decoding.largest import largest
 from models.decoding.steps import token_steps
 
 
@@ -56,13 +57,13 @@ def _steps(
     end: int | None,
     valid: Tensor | None,
 ) -> Iterator[Tensor]:
-    largest: list[Tensor] = []
+    values: list[Tensor] = []
 
     def best(logits: Tensor, _: Tensor) -> Tensor:
-        values, tokens = logits.max(dim=-1)
-        largest.append(values)
-        return tokens
+        value, token = largest(logits, 1)  # (R, 1)
+        values.append(value)
+        return token[:, 0]
 
     yield from token_steps(model, prompt, best, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
     # Asked once at the end: asking at every step would make a device wait for it.
-    check_finite("greedy", torch.cat(largest))
+    check_finite("greedy", torch.cat(values))

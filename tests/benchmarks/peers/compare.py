@@ -113,7 +113,7 @@ def main() -> None:
     chosen = [case for case in CASES if any(text in case.name for text in options.only)]
     if not chosen:
         sys.exit(f"no case has {options.only} in its name; known: " + ", ".join(NAMES))
-    rounds, units = (6, 1) if options.quick else (12, 3)
+    rounds, units = (8, 1) if options.quick else (12, 3)
     arena = Arena(threads=options.threads)
     try:
         for case in chosen:
@@ -127,7 +127,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="6 rounds of one unit instead of 12 of three")
+    parser.add_argument("--quick", action="store_true", help="8 rounds of one unit instead of 12 of three")
     parser.add_argument(
         "--only", action="append", help="cases that have this in their name; may be given again"
     )

@@ -1,0 +1,32 @@
+"""The few largest of many values: what every step of decoding asks of its logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+BLOCK = 64
+
+
+def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Like `values.topk(count)` over the last dimension: (R, V) to values and places, each (R, count), largest first.
+
+    Looks at the maxima of blocks first: the largest values are in the `count` blocks that have the largest maxima, so
+    all but these are read once, as fast as memory allows. Which of equal values come first is not said.
+    """
+    rows, width = values.shape
+    blocks = width // BLOCK
+    if blocks <= 2 * count:
+        found = values.topk(count)
+        return found.values, found.indices
+    split = values[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK))
+    best = split.amax(dim=-1).topk(count).indices[..., None]  # (R, count, 1)
+    inside = torch.arange(BLOCK, device=values.device)
+    candidates = split.gather(1, best.expand(-1, -1, BLOCK)).view(rows, -1)
+    places = (best * BLOCK + inside).view(rows, -1)
+    if blocks * BLOCK < width:  # the columns after the last whole block
+        rest = torch.arange(blocks * BLOCK, width, device=values.device)
+        candidates = torch.cat((candidates, values[:, blocks * BLOCK :]), dim=1)
+        places = torch.cat((places, rest.expand(rows, -1)), dim=1)
+    chosen = candidates.topk(count)
+    return chosen.values, places.gather(1, chosen.indices)

@@ -1,0 +1,42 @@
+"""The largest values by blocks are the largest of all."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.decoding.largest import BLOCK, largest
+
+
+@pytest.mark.parametrize("width", [3, BLOCK, 6 * BLOCK, 20 * BLOCK, 20 * BLOCK + 1, 21 * BLOCK - 1])
+@pytest.mark.parametrize("count", [1, 3])
+def test_they_are_those_of_topk(width: int, count: int) -> None:
+    drawn = torch.randn(50, width, generator=torch.Generator().manual_seed(width), dtype=torch.float64)
+    values, places = largest(drawn, count)
+    expected = drawn.topk(count)
+    assert torch.equal(values, expected.values)
+    assert torch.equal(places, expected.indices)
+
+
+@pytest.mark.parametrize("place", [0, 20 * BLOCK - 1, 20 * BLOCK, 20 * BLOCK + 6])
+def test_several_in_one_block_are_found_wherever_it_is(place: int) -> None:
+    values = torch.zeros(1, 20 * BLOCK + 7)
+    start = min(place, 20 * BLOCK + 4)
+    values[0, start : start + 3] = torch.tensor([1.0, 3.0, 2.0])
+    assert largest(values, 3)[1].tolist() == [[start + 1, start + 2, start]]
+
+
+def test_equal_values_are_taken_once_each() -> None:
+    values, places = largest(torch.zeros(2, 20 * BLOCK), 5)
+    assert not values.any()
+    assert all(len(set(row)) == 5 for row in places.tolist())
+
+
+def test_not_a_number_and_infinities_are_seen() -> None:
+    values = torch.full((2, 20 * BLOCK), -torch.inf)
+    values[0, 700] = torch.nan
+    values[1, 701] = torch.inf
+    found, places = largest(values, 1)
+    assert found[0].isnan().all()
+    assert found[1].isposinf().all()
+    assert places.tolist() == [[700], [701]]
