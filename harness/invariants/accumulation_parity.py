@@ -69,17 +69,17 @@ class AccumulationParity(Invariant[TrainingSubject]):
         Mutant(
             name="mean-of-means",
             summary="micro-batches weigh alike, however many tokens they hold (transformers#34191)",
-            plant=_mean_of_means,
+            bug=_mean_of_means,
         ),
         Mutant(
             name="not-divided",
             summary="the gradients of the micro-batches are summed and not averaged",
-            plant=_not_divided,
+            bug=_not_divided,
         ),
         Mutant(
             name="first-forgotten",
             summary="gradients are cleared between micro-batches",
-            plant=_first_forgotten,
+            bug=_first_forgotten,
         ),
     )
 

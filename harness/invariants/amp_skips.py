@@ -83,25 +83,25 @@ class AmpSkips(Invariant[TrainingSubject]):
             name="double-unscale",
             summary="gradients are divided by the scale twice (Lightning#15501)",
             levels=(SCALED,),
-            plant=_double_unscale,
+            bug=_double_unscale,
         ),
         Mutant(
             name="clipped-before-unscaling",
             summary="clipping sees gradients that are still scaled",
             levels=(SCALED,),
-            plant=_clipped_before_unscaling,
+            bug=_clipped_before_unscaling,
         ),
         Mutant(
             name="moved-on-a-skip",
             summary="the schedule is advanced by an update that was skipped",
             levels=(SCALED,),
-            plant=_moved_on_a_skip,
+            bug=_moved_on_a_skip,
         ),
         Mutant(
             name="skip-counted",
             summary="an update that was skipped is counted as applied",
             levels=(SCALED,),
-            plant=_skip_counted,
+            bug=_skip_counted,
         ),
     )
 

@@ -100,16 +100,16 @@ def _with_it(
 
     handle = parameter.register_hook(inject)  # type: ignore[no-untyped-call]
     try:
-        found = looped(updater, Repeated(batches), schedule=schedule, updates=UPDATES)
+        spent, found = looped(updater, Repeated(batches), schedule=schedule, updates=UPDATES)
     finally:
         handle.remove()
-    norms = [each for each in found.reported["gradient_norm"] if math.isfinite(each)]
+    norms = [each for each in found["gradient_norm"] if math.isfinite(each)]
     return _told(
         updater,
-        found.reported["learning_rate"],
+        found["learning_rate"],
         norms,
-        attempted=found.trained.updates,
-        applied=found.trained.applied_updates,
+        attempted=spent.updates,
+        applied=spent.applied_updates,
     )
 
 

@@ -51,12 +51,28 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """A bug that can be planted for the length of a `with`, and the levels whose checks must then fail."""
+    """A bug that can be planted for the length of a `with`, and the levels whose checks must then fail.
+
+    `bug` is a function of a module, so that processes that a check starts can plant it too.
+    """
 
     name: str
     summary: str
-    plant: Callable[[], AbstractContextManager[None]]
+    bug: Callable[[], AbstractContextManager[None]]
     levels: tuple[str, ...] = (ANY,)
+
+    @contextmanager
+    def plant(self) -> Iterator[None]:
+        with self.bug():
+            PLANTED.append(self)
+            try:
+                yield
+            finally:
+                PLANTED.pop()
+
+
+PLANTED: list[Mutant] = []
+"""The bugs that are planted in this process now."""
 
 
 S = TypeVar("S", bound=Subject)

@@ -73,19 +73,19 @@ class BeamGreedy(Invariant[DecodingSubject]):
             name="prompt-in-the-penalty",
             summary="the prompt is counted in the length penalty (transformers#26624)",
             levels=EVERY,
-            plant=_prompt_in_the_penalty,
+            bug=_prompt_in_the_penalty,
         ),
         Mutant(
             name="histories-of-the-place",
             summary="a beam's tokens are those of its place, not of the beam that it continues",
             levels=EVERY,
-            plant=_histories_of_the_place,
+            bug=_histories_of_the_place,
         ),
         Mutant(
             name="cache-not-reordered",
             summary="the cache stays as it is when beams change places",
             levels=CACHED,
-            plant=_cache_not_reordered,
+            bug=_cache_not_reordered,
         ),
     )
 

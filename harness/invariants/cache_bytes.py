@@ -71,13 +71,13 @@ class CacheBytes(Invariant[DecodingSubject]):
             name="keys-kept-twice",
             summary="the keys that are kept are a view into a buffer of twice their size",
             levels=("dynamic", "static", "doubling"),
-            plant=_keys_kept_twice,
+            bug=_keys_kept_twice,
         ),
         Mutant(
             name="capacity-doubled",
             summary="a static cache is preallocated to twice what it will hold",
             levels=("static",),
-            plant=_capacity_doubled,
+            bug=_capacity_doubled,
         ),
     )
 

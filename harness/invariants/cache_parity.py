@@ -117,37 +117,37 @@ class CacheParity(Invariant[DecodingSubject]):
             name="position-off-by-one",
             summary="a cached step takes the position of the token before it",
             levels=CACHED,
-            plant=_position_off_by_one,
+            bug=_position_off_by_one,
         ),
         Mutant(
             name="top-left-mask",
             summary="the causal mask is aligned at the top left when keys come from a cache (pytorch#108108)",
             levels=CACHED,
-            plant=_top_left_mask,
+            bug=_top_left_mask,
         ),
         Mutant(
             name="newest-key-lost",
             summary="a cached step sees the key before the newest one in the newest one's place",
             levels=CACHED,
-            plant=_newest_key_lost,
+            bug=_newest_key_lost,
         ),
         Mutant(
             name="oldest-half-lost",
             summary="a doubling cache forgets the oldest half of its positions when it grows",
             levels=("doubling",),
-            plant=_oldest_half_lost,
+            bug=_oldest_half_lost,
         ),
         Mutant(
             name="padding-ignored",
             summary="a cached step attends to the padding of its prompt",
             levels=CACHED,
-            plant=_padding_ignored,
+            bug=_padding_ignored,
         ),
         Mutant(
             name="dropout-left-on",
             summary="dropout stays on in evaluation mode",
             levels=("none", *CACHED),
-            plant=_dropout_left_on,
+            bug=_dropout_left_on,
         ),
     )
 

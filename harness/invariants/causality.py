@@ -67,17 +67,17 @@ class Causality(Invariant[Subject]):
         Mutant(
             name="next-token-seen",
             summary="the causal mask begins one position too late, so that every token sees the one to be predicted",
-            plant=_next_token_seen,
+            bug=_next_token_seen,
         ),
         Mutant(
             name="causal-flag-lost",
             summary="the fused kernel is not told that attention is causal",
-            plant=_flag_lost,
+            bug=_flag_lost,
         ),
         Mutant(
             name="window-both-ways",
             summary="layers with a window see as far ahead as back",
-            plant=_window_both_ways,
+            bug=_window_both_ways,
         ),
     )
 

@@ -58,13 +58,13 @@ class CheckpointingParity(Invariant[TrainingSubject]):
             name="rng-not-preserved",
             summary="the second computation draws dropout anew",
             levels=RECOMPUTED,
-            plant=_rng_not_preserved,
+            bug=_rng_not_preserved,
         ),
         Mutant(
             name="other-inputs",
             summary="the second computation is given another input than the first",
             levels=RECOMPUTED,
-            plant=_other_inputs,
+            bug=_other_inputs,
         ),
     )
 

@@ -19,6 +19,10 @@ class Repeated:
     def __init__(self, batches: Sequence[Batch]) -> None:
         self._batches, self._place = batches, 0
 
+    @property
+    def first(self) -> Batch:
+        return self._batches[0]
+
     def __next__(self) -> Batch:
         self._place += 1
         return self._batches[(self._place - 1) % len(self._batches)]
@@ -34,23 +38,43 @@ class Repeated:
 class Looped:
     """`reported` has the values of each metric, in order."""
 
-    trained: Trained
+    training: Training
     reported: Mapping[str, list[float]]
+
+
+def loop(
+    updater: Updater,
+    data: Repeated,
+    *,
+    schedule: Schedule,
+    updates: int,
+    accumulate: int = 1,
+    save_every: int | None = None,
+) -> Looped:
+    """A training that evaluates once, at the end, on the first micro-batch; still to be run."""
+    reported: dict[str, list[float]] = defaultdict(list)
+    recipe = Recipe(
+        updates=updates,
+        schedule=schedule,
+        accumulate=accumulate,
+        evaluate_every=updates,
+        save_every=save_every,
+        divergence=None,
+    )
+    training = Training(
+        updater,
+        data,
+        recipe,
+        evaluation=lambda: [data.first],
+        report=lambda metric, value, step, /: reported[metric].append(value),  # noqa: ARG005
+        costs=Costs(chance=1.0, flops_of=lambda batch: float(batch[0].size)),
+    )
+    return Looped(training=training, reported=reported)
 
 
 def looped(
     updater: Updater, data: Repeated, *, schedule: Schedule, updates: int, accumulate: int = 1
-) -> Looped:
-    """Train and evaluate once, at the end, on the first micro-batch."""
-    reported: dict[str, list[float]] = defaultdict(list)
-    training = Training(
-        updater,
-        data,
-        Recipe(
-            updates=updates, schedule=schedule, accumulate=accumulate, evaluate_every=updates, divergence=None
-        ),
-        evaluation=lambda: [data._batches[0]],
-        report=lambda metric, value, step, /: reported[metric].append(value),  # noqa: ARG005
-        costs=Costs(chance=1.0, flops_of=lambda batch: float(batch[0].size)),
-    )
-    return Looped(trained=training.run(), reported=reported)
+) -> tuple[Trained, Mapping[str, list[float]]]:
+    """Train to the end: what was spent, and the values of each metric."""
+    made = loop(updater, data, schedule=schedule, updates=updates, accumulate=accumulate)
+    return made.training.run(), made.reported

@@ -96,22 +96,22 @@ class LossClosedForm(Invariant[Subject]):
         Mutant(
             name="ignored-counted",
             summary="ignored targets are in the number that the sum is divided by",
-            plant=_ignored_counted,
+            bug=_ignored_counted,
         ),
         Mutant(
             name="ignored-in-the-z-loss",
             summary="positions whose targets are ignored still pay the z-loss",
-            plant=_ignored_in_the_z_loss,
+            bug=_ignored_in_the_z_loss,
         ),
         Mutant(
             name="smoothed-over-the-others",
             summary="the smoothed share falls on the other tokens alone",
-            plant=_smoothed_over_the_others,
+            bug=_smoothed_over_the_others,
         ),
         Mutant(
             name="z-loss-without-gradient",
             summary="the loss in chunks shows the z-loss and does not train on it",
-            plant=_z_loss_without_gradient,
+            bug=_z_loss_without_gradient,
         ),
     )
 

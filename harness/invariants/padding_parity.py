@@ -83,22 +83,22 @@ class PaddingParity(Invariant[Subject]):
         Mutant(
             name="padding-attended",
             summary="the attention mask leaves padding visible",
-            plant=_padding_attended,
+            bug=_padding_attended,
         ),
         Mutant(
             name="padding-counted",
             summary="padding on the left moves the positions of the tokens after it",
-            plant=_padding_counted,
+            bug=_padding_counted,
         ),
         Mutant(
             name="source-padding-attended",
             summary="cross-attention sees the padding of the source",
-            plant=_source_padding_attended,
+            bug=_source_padding_attended,
         ),
         Mutant(
             name="padding-in-the-loss",
             summary="padded targets are trained on as if they were the token 0",
-            plant=_padding_in_the_loss,
+            bug=_padding_in_the_loss,
         ),
     )
 

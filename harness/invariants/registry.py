@@ -15,8 +15,11 @@ from harness.invariants.cache_bytes import CacheBytes
 from harness.invariants.cache_parity import CacheParity
 from harness.invariants.causality import Causality
 from harness.invariants.checkpointing_parity import CheckpointingParity
+from harness.invariants.compiled_parity import CompiledParity
 from harness.invariants.loss_closed_form import LossClosedForm
+from harness.invariants.optimizer_parity import OptimizerParity
 from harness.invariants.padding_parity import PaddingParity
+from harness.invariants.resume_parity import ResumeParity
 from harness.invariants.schedule_per_update import SchedulePerUpdate
 from harness.invariants.speculative_target import SpeculativeTarget
 from harness.invariants.tied_embeddings import TiedEmbeddings
@@ -37,6 +40,9 @@ INVARIANTS: Mapping[str, Invariant[Any]] = MappingProxyType(
             AccumulationParity(),
             SchedulePerUpdate(),
             AmpSkips(),
+            OptimizerParity(),
+            CompiledParity(),
+            ResumeParity(),
         )
     }
 )

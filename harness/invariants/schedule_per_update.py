@@ -56,12 +56,12 @@ class SchedulePerUpdate(Invariant[TrainingSubject]):
         Mutant(
             name="per-micro-batch",
             summary="the schedule is advanced with every micro-batch",
-            plant=_per_micro_batch,
+            bug=_per_micro_batch,
         ),
         Mutant(
             name="one-behind",
             summary="the first rate of the schedule is used twice, and the last never",
-            plant=_one_behind,
+            bug=_one_behind,
         ),
     )
 

@@ -74,10 +74,12 @@ def _followed(
     wanted = [peak * schedule.factor(update, updates) for update in range(updates)]
 
     def observed() -> dict[str, Tensor]:
-        found = looped(updater, Repeated(batches), schedule=schedule, updates=updates, accumulate=accumulate)
+        spent, found = looped(
+            updater, Repeated(batches), schedule=schedule, updates=updates, accumulate=accumulate
+        )
         return {
-            "learning rates": torch.tensor(found.reported["learning_rate"], dtype=dtype),
-            "updates": torch.tensor([found.trained.updates], dtype=dtype),
+            "learning rates": torch.tensor(found["learning_rate"], dtype=dtype),
+            "updates": torch.tensor([spent.updates], dtype=dtype),
         }
 
     reference = {

@@ -58,19 +58,19 @@ class SpeculativeTarget(Invariant[DecodingSubject]):
             name="redrawn-from-all",
             summary="after a rejection the token is drawn from the target's whole distribution",
             levels=EVERY,
-            plant=_redrawn_from_all,
+            bug=_redrawn_from_all,
         ),
         Mutant(
             name="accepted-after-a-rejection",
             summary="proposed tokens are counted as accepted although one before them was rejected",
             levels=EVERY,
-            plant=_accepted_after_a_rejection,
+            bug=_accepted_after_a_rejection,
         ),
         Mutant(
             name="not-rolled-back",
             summary="rejected tokens stay where the next ones are fed after them",
             levels=EVERY,
-            plant=_not_rolled_back,
+            bug=_not_rolled_back,
         ),
     )
 

@@ -70,19 +70,19 @@ class TiedEmbeddings(Invariant[Subject]):
             name="output-copied",
             summary="the output projection keeps a copy of the vectors",
             levels=(TIED,),
-            plant=_output_copied,
+            bug=_output_copied,
         ),
         Mutant(
             name="output-detached",
             summary="the output's share of the gradient is lost",
             levels=(TIED,),
-            plant=_output_detached,
+            bug=_output_detached,
         ),
         Mutant(
             name="input-detached",
             summary="the input's share of the gradient is lost",
             levels=(TIED, UNTIED),
-            plant=_input_detached,
+            bug=_input_detached,
         ),
     )
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from harness.invariants.tiny import VOCABULARY
 from harness.training.objective import Batch, Objective, counted
-from harness.training.optim import AdamW
-from harness.training.precision import Float32, Precision
+from harness.training.optim import AdamW, OptimizerSettings
+from harness.training.precision import Float32
 from harness.training.update import Updater
 from models.config import LossConfig, ModelConfig
 from models.loss import IGNORED
@@ -23,10 +23,13 @@ Update = Sequence[Batch]
 """The micro-batches of one update."""
 
 
-def tiny_updater(model: nn.Module, *, precision: Precision | None = None, clip: float = 1.0) -> Updater:
-    """A model with AdamW, in training mode."""
+def tiny_updater(
+    model: nn.Module, *, optimizer: OptimizerSettings | None = None, clip: float = 1.0
+) -> Updater:
+    """A model in training mode, with AdamW unless told otherwise."""
     objective = Objective(model.train(), LossConfig(label_smoothing=0.1, z_loss=1e-3))
-    return Updater(objective, AdamW(lr=1e-2).build(model), precision=precision or Float32(), clip=clip)
+    built = (optimizer or AdamW(lr=1e-2)).build(model)
+    return Updater(objective, built, precision=Float32(), clip=clip)
 
 
 def random_batch(

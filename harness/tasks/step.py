@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, model_validator
 
 from harness.data.registry import CorpusRef
+from harness.subject import TrainingSubject
 from harness.tasks.base import Context, Report, Result
-from harness.tasks.training import TrainingTask, with_preset
+from harness.tasks.training import UPDATES_TO_CHECK, TrainingTask, with_preset
 from harness.telemetry.clock import WarmUp
+from harness.training.schedule import ConstantSchedule
 from models.cost import flops_per_token, parameter_count
 
 if TYPE_CHECKING:
@@ -116,6 +118,11 @@ class Step(TrainingTask):
                 "master_weights": self.precision.master_weights,
             },
         )
+
+    def subject(self, context: Context) -> TrainingSubject:
+        """With the fixed micro-batches, once an update."""
+        fixed = self._micro_batches(context.seed)
+        return self.training_subject(context, fixed * UPDATES_TO_CHECK, ConstantSchedule())
 
     def _micro_batches(self, seed: int) -> list[Batch]:
         """Random tokens, the same for every arm of a seed however they are divided: (rows, length + 1)."""

@@ -11,7 +11,7 @@ from harness.data.registry import CorpusRef
 from harness.data.tokenizer import TokenizerConfig, tokenizer_config
 from harness.subject import TrainingSubject
 from harness.tasks.base import Context, Report, Result
-from harness.tasks.training import TrainingTask, with_preset
+from harness.tasks.training import UPDATES_TO_CHECK, TrainingTask, with_preset
 from harness.training.recorder import Divergence
 from harness.training.schedule import CosineSchedule, ScheduleConfig
 from models.cost import flops_per_token
@@ -19,9 +19,6 @@ from models.cost import flops_per_token
 if TYPE_CHECKING:
     from harness.training.loop import Trained, Training
     from models.transformer import Transformer
-
-# Invariants compare so many of an arm's updates.
-UPDATES_TO_CHECK = 5
 
 
 class Train(TrainingTask):

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # The logits of a batch are by far the largest tensors of a small model: so they never all exist.
 CHUNKED = LossConfig(logits=ChunkedLogits())
 
+# Invariants compare so many of an arm's updates.
+UPDATES_TO_CHECK = 5
+
 
 def with_preset(settings: dict[str, Any]) -> dict[str, Any]:
     """`{preset: nano, n_layers: 4}` becomes the preset's settings, then what is said beside it. ValueError: no such preset."""

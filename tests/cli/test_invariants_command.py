@@ -56,7 +56,7 @@ def test_a_bug_that_no_check_finds_is_a_survivor() -> None:
 
     mutants = Causality.mutants
     try:
-        Causality.mutants = (type(mutants[0])(name="harmless", summary="does nothing", plant=nothing),)
+        Causality.mutants = (type(mutants[0])(name="harmless", summary="does nothing", bug=nothing),)
         kill = plant("causality", "harmless")
     finally:
         Causality.mutants = mutants

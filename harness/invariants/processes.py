@@ -1,0 +1,45 @@
+"""Checks that need other processes: one that is killed, several that train as one. Imported when checks run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+import torch
+
+from harness.invariants.base import PLANTED, Mutant
+
+PATIENCE_S = 120.0
+
+
+def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> list[int]:
+    """Call a function of a module in fresh processes, one for each tuple of arguments; returns their exit codes.
+
+    What is planted here is planted there, and each has one thread. An exit code below 0 is the signal that ended it;
+    one that has not ended after two minutes is killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    processes: list[SpawnProcess] = [
+        context.Process(target=_planted, args=(tuple(PLANTED), function, each)) for each in arguments
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(PATIENCE_S)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+    return [int(process.exitcode or 0) for process in processes]
+
+
+def _planted(mutants: tuple[Mutant, ...], function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    torch.set_num_threads(1)
+    with ExitStack() as stack:
+        for mutant in mutants:
+            stack.enter_context(mutant.plant())
+        function(*arguments)
