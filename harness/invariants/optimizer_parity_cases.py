@@ -82,4 +82,6 @@ def _implemented(updater: Updater, implementation: str) -> Updater:
         for name in ("fused", "foreach"):
             if name in group:
                 group[name] = name == implementation
+    if hasattr(updater.optimizer, "_step_supports_amp_scaling"):  # whether the scaler leaves unscaling to it
+        updater.optimizer._step_supports_amp_scaling = implementation == "fused"
     return updater
