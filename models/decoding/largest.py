@@ -19,7 +19,7 @@ def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     if blocks <= 2 * count:
         found = values.topk(count)
         return found.values, found.indices
-    split = values[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK))
+    split = values[:, : blocks * BLOCK].view(rows, blocks, BLOCK)
     best = split.amax(dim=-1).topk(count).indices[..., None]  # (R, count, 1)
     inside = torch.arange(BLOCK, device=values.device)
     candidates = split.gather(1, best.expand(-1, -1, BLOCK)).view(rows, -1)
