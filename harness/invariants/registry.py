@@ -19,6 +19,7 @@ from harness.invariants.compiled_parity import CompiledParity
 from harness.invariants.loss_closed_form import LossClosedForm
 from harness.invariants.optimizer_parity import OptimizerParity
 from harness.invariants.padding_parity import PaddingParity
+from harness.invariants.ranks_parity import RanksParity
 from harness.invariants.resume_parity import ResumeParity
 from harness.invariants.schedule_per_update import SchedulePerUpdate
 from harness.invariants.speculative_target import SpeculativeTarget
@@ -43,6 +44,7 @@ INVARIANTS: Mapping[str, Invariant[Any]] = MappingProxyType(
             OptimizerParity(),
             CompiledParity(),
             ResumeParity(),
+            RanksParity(),
         )
     }
 )

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from harness.training.objective import Batch, Objective, counted
 from harness.training.precision import Precision
+from harness.training.ranks import sum_over_ranks, tokens_of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +63,22 @@ class Updater:
         return Update(loss=loss, norm=norm, tokens=sum(tokens), applied=applied, zeros=zeros)
 
     def accumulate(self, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Tensor:
-        """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns that mean."""
-        total, device = max(1, sum(tokens)), str(self.objective.device)
+        """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns that mean.
+
+        All are those of every rank, where there are several.
+        """
+        device = str(self.objective.device)
+        total = max(1, tokens_of_all(sum(tokens), self.objective.device))
         mean: Tensor | None = None
         for batch, count in zip(micro_batches, tokens, strict=True):
             with self.precision.autocast(device):
                 loss = self.objective.mean_loss(self.objective.tensors(batch))
-            if len(micro_batches) > 1:
+            if count != total:
                 loss = loss * (count / total)
             torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
             mean = loss.detach() if mean is None else mean + loss.detach()
         assert mean is not None
-        return mean
+        return sum_over_ranks(self._parameters, mean)
 
     def _step(self) -> bool:
         """False where the scaler found gradients that are not finite, and skipped the step."""
