@@ -9,23 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness.config import canonical_json
-from harness.errors import HarnessError, InputError, Location, StoreError
+from harness.errors import InputError, Location, StoreError
 from harness.report.build import render
 from harness.report.source import report_input
 from harness.store.store import open_store
-from harness.study.arms import arms, conditions
-from harness.study.load import LoadedStudy, load_study
-from harness.study.schema import Study
-from harness.study.trial import TrialSpec
-from harness.tasks.registry import task_class
 from harness.verify.page import Kind, Piece, pieces
-
-if TYPE_CHECKING:
-    from harness.store.rows import Run
-    from harness.store.store import Store
+from harness.verify.studies import Studies, studies_of
 
 _RUN = re.compile(r'<th scope="row">run</th><td>([^<]*)</td>')
 _COMMAND = re.compile(r'<pre class="command"><code>([^<]*)</code>')
@@ -75,16 +65,17 @@ def verify(report: Path, location: str) -> Verification:
                 at=Location(location),
                 hint="name its store with --store",
             )
-        parts = tuple(_restored(store, known[run], path, settings) for run in runs)
-        inputs = [report_input(store, part, known[run]) for part, run in zip(parts, runs, strict=True)]
+        studies = studies_of(store, [known[run] for run in runs], path, settings)
+        inputs = [
+            report_input(store, part, known[run]) for part, run in zip(studies.parts, runs, strict=True)
+        ]
         again = render(*inputs)
     reported = pieces(page)
-    problem, notes = _command_problem(parts)
     return Verification(
         runs=runs,
         numbers=sum(piece.numbers for piece in reported),
-        difference=first_difference(reported, pieces(again)) or problem,
-        notes=notes,
+        difference=first_difference(reported, pieces(again)) or _misleading(studies, settings),
+        notes=studies.notes,
     )
 
 
@@ -120,35 +111,10 @@ def _written(command: str) -> tuple[Path, tuple[str, ...]]:
     return path, tuple(word for flag, word in pairwise(words) if flag == "--set")
 
 
-def _restored(store: Store, run: Run, path: Path, settings: tuple[str, ...]) -> LoadedStudy:
-    """The study as it was when the run was made, whatever its file says now: its tasks are those of the planned trials."""
-    study = Study.model_validate_json(run.study_json)
-    specs = [
-        TrialSpec.model_validate_json(row.spec_json) for row in store.planned(run) if row.purpose == "measure"
-    ]
-    both = arms(study), conditions(study)
-    names = {canonical_json(condition.names): condition.name for condition in both[1]}
-    tasks = {(spec.arm, names[spec.condition_key]): task_class(spec.task).read(spec.config) for spec in specs}
-    return LoadedStudy(
-        path=path, source=run.study_source, scale=run.scale, study=study, arms=both[0], conditions=both[1],
-        tasks=tasks, settings=settings,
-    )  # fmt: skip
-
-
-def _command_problem(parts: tuple[LoadedStudy, ...]) -> tuple[Difference | None, tuple[str, ...]]:
-    """Whether the command leads to the study that was run, which only the study's own file can tell, with its recipes."""
-    first, place = parts[0], "the command that repeats the run"
-    try:
-        same_file = first.path.read_text(encoding="utf-8") == first.source
-    except (OSError, UnicodeDecodeError):
-        same_file = False
-    if not same_file:
-        return None, (f"{first.path} is not here as it was, so the settings of the command were not checked",)
-    told = " ".join(first.settings) or "no settings"
-    try:
-        found = load_study(first.path, first.scale, first.settings)
-    except HarnessError as error:
-        return Difference(place=place, reported=told, recomputed=str(error)), ()
-    if [part.study for part in found] == [part.study for part in parts]:
-        return None, ()
-    return Difference(place=place, reported=told, recomputed="another study than the one that was run"), ()
+def _misleading(studies: Studies, settings: tuple[str, ...]) -> Difference | None:
+    if studies.command_leads_to is None:
+        return None
+    told = " ".join(settings) or "no settings"
+    return Difference(
+        place="the command that repeats the run", reported=told, recomputed=studies.command_leads_to
+    )

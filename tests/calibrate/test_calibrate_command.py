@@ -1,0 +1,120 @@
+"""The command as a person meets it: a calibration that plan and reports know of, experiments on the analysis, bad input."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+import harness.calibrate.machine
+from harness.calibrate.machine import Effort
+from harness.calibrate.probe import limits
+from harness.cli.app import app
+from harness.store.store import open_store
+from harness.telemetry.calibration import Calibration
+from tests.run.in_process import InProcess
+from tests.run.workplace import Workplace
+
+
+@pytest.fixture
+def place(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+    """Commands and their trials run in this process; ceilings are measured in a moment, and roughly."""
+    monkeypatch.chdir(workplace.folder)
+    monkeypatch.setenv("HARNESS_CACHE", str(workplace.cache))
+    monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
+    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(workplace.folder / "tmp"))
+    monkeypatch.setattr(
+        "harness.telemetry.environment.available_cores", lambda: 1
+    )  # no processes for simulations
+    monkeypatch.setattr(harness.calibrate.machine, "QUICK", Effort(seconds=0.3, rounds=6))
+    monkeypatch.setattr(
+        harness.calibrate.machine,
+        "measured_limits",
+        lambda _gpu, seconds: limits(threads=1, device="cpu", seconds=seconds),
+    )
+    return workplace
+
+
+def harness_(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def answer(*arguments: str) -> Any:
+    done = harness_(*arguments, "--json")
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_calibration_is_kept_shown_and_used_by_the_plan(place: Workplace) -> None:
+    before = answer("plan", "tiny")
+    assert before["rounds"] == {"planned": 7, "recommended": None}
+    assert "not calibrated" in harness_("plan", "tiny").stderr
+    told = answer("calibrate", "--quick")
+    found = Calibration.read(told["facts"])
+    assert found.quick
+    assert set(found.limits.matmul) == {"fp64", "fp32", "bf16", "fp16"}
+    assert (
+        min(found.limits.matmul["fp32"] or 0, found.limits.read_bandwidth, found.limits.copy_bandwidth) > 1e8
+    )
+    assert 0 < found.limits.timer_step_ns < 1e6
+    scatter = {one.metric: one for one in found.scatter}
+    assert {"decode_tokens_per_second", "training_tokens_per_second", "peak_tensor_bytes"} <= set(scatter)
+    assert scatter["peak_tensor_bytes"].sigma == 0.0
+    assert {one.rounds for one in found.scatter} == {6}
+    with open_store(place.database) as store:
+        runs = {run.id: run for run in store.runs()}
+        assert {one.run for one in found.scatter} == set(runs)
+        digest = next(iter(runs.values())).environment_digest
+        kept = store.calibration(digest)
+    assert kept is not None
+    assert kept.facts == told["facts"]
+    needed = told["rounds_needed"]["decode_tokens_per_second"]
+    assert answer("plan", "tiny")["rounds"] == {"planned": 7, "recommended": needed}
+    assert f"{needed:,} rounds are recommended for a margin of 5%" in harness_("plan", "tiny").stderr
+
+
+def test_real_comparisons_of_a_trial_with_itself(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "harness.calibrate.real.expected", lambda studies: (0, studies)
+    )  # chance may have its way
+    told = answer("calibrate", "--real", "2")
+    assert told["studies"] == 2
+    assert told["rounds"] == 10
+    assert 0 <= told["excluding_zero"] <= 2
+    with open_store(place.database) as store:
+        (run,) = store.runs()
+        assert run.id in told["source"]
+        assert len({(row.arm, row.condition["new_tokens"]) for row in store.trials(run) if row.arm}) == 4
+
+
+def test_the_experiments_on_the_analysis_answer_in_figures(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.cli.calibrate.POWER_STUDIES", 20)
+    monkeypatch.setattr("harness.cli.calibrate.PLANTED", 10)
+    told = answer("calibrate", "--aa", "40", "--power")
+    assert (told["studies"], told["planted"], told["at_margin"]) == (40, 10, 20)
+    assert told["found"] >= told["least_found"] == 7
+    assert not place.database.exists()
+
+
+def test_figures_out_of_bounds_end_with_5_after_they_are_printed(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.calibrate.honesty.expected", lambda _studies: (0, -1))
+    done = harness_("calibrate", "--aa", "5", "--json")
+    assert done.exit_code == 5
+    assert json.loads(done.stdout)["studies"] == 5
+    assert "of 5 intervals exclude zero, not 0 to -1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--aa", "0"), ("--aa", "-3"), ("--real", "0"), ("--aa", "10", "--real", "10"), ("--aa", "many")],
+)
+def test_bad_input_ends_with_2_and_nothing_written(place: Workplace, arguments: tuple[str, ...]) -> None:
+    assert harness_("calibrate", *arguments).exit_code == 2
+    assert not place.database.exists()
