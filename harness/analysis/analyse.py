@@ -21,7 +21,13 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
     """Verdicts for every contrast and claim. The same rows and study give the same analysis, whoever computes it."""
     values = trial_values(frames.samples[frames.samples["purpose"] == "measure"])
     losses = {loaded.study.primary, *values["metric"]}
-    cells = Cells(loaded=loaded, values=with_diverged(values, frames.trials, sorted(losses)))
+    cells = Cells(
+        loaded=loaded,
+        values=with_diverged(values, frames.trials, sorted(losses)),
+        signatures={
+            trial.id: trial.notes["signatures"] for trial in frames.trials if "signatures" in trial.notes
+        },
+    )
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)
     found = contrasts(cells, invalid, named_contrasts(loaded))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +28,8 @@ class _Row(NamedTuple):
     value: float
     samples: int
     session: int
+    position: int
+    trial: int
 
 
 class IncomparableError(Exception):
@@ -36,10 +38,14 @@ class IncomparableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """`values` is `frames.trial_values` of the study's measurements."""
+    """`values` is `frames.trial_values` of the study's measurements.
+
+    `signatures` tells of a trial how its metrics were computed (`{"bleu": "nrefs:1|case:mixed|…"}`), where that is a choice.
+    """
 
     loaded: LoadedStudy
     values: pd.DataFrame
+    signatures: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
     def trials(self, record: Metric, arm: str, condition: Combination) -> dict[Trial, float]:
         """(round, seed) → value. Raises IncomparableError unless every planned trial is there, once and whole."""
@@ -51,6 +57,10 @@ class Cells:
             if len(found) > len(set(found)):
                 raise IncomparableError(f"a trial of {arm} counts twice")
             lost = len(set(planned) - set(found))
+            if not lost:
+                raise IncomparableError(
+                    f"{arm} has trials that were not planned: nobody may choose among them"
+                )
             raise IncomparableError(f"{cell} is missing in {lost} of {count(len(planned), 'trial')}")
         unknown = sum(math.isnan(row.value) for row in rows)
         if unknown:
@@ -76,16 +86,44 @@ class Cells:
         sides = [self.pairs(record, name, condition) for name in (arm, other)]
         if min(min(side.values()) for side in sides) <= 0:
             raise IncomparableError(f"{record.label} of zero or less has no ratio")
+        self._check_signatures(record, arm, other, condition)
         if record.paired_over == "rounds":
-            sessions: dict[Trial, set[int]] = {}
-            for row in (*self._rows(record, arm, condition), *self._rows(record, other, condition)):
-                sessions.setdefault((row.round, row.seed), set()).add(row.session)
-            split = [trial for trial, seen in sessions.items() if len(seen) > 1]
-            if split:
-                number, seed = split[0]
+            self._check_rounds(record, arm, other, condition)
+        return log_ratios(*sides)
+
+    def _check_signatures(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
+        rows = (*self._rows(record, arm, condition), *self._rows(record, other, condition))
+        found = {self.signatures.get(row.trial, {}).get(record.name, "no signature") for row in rows}
+        if len(found) > 1:
+            raise IncomparableError(
+                f"{record.label} was scored in different ways: {' and '.join(sorted(found))}"
+            )
+
+    def _check_rounds(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
+        """Each round in one session, and the arms in no fixed order: what changes with time would pass for the arm's doing."""
+        rounds: dict[Trial, dict[str, _Row]] = {}
+        for name in (arm, other):
+            for row in self._rows(record, name, condition):
+                rounds.setdefault((row.round, row.seed), {})[name] = row
+        for (number, seed), rows in rounds.items():
+            if len({row.session for row in rows.values()}) > 1:
                 told = f" of seed {seed}" if self.loaded.study.design.seeds > 1 else ""
                 raise IncomparableError(f"round {number}{told} was not run in one session")
-        return log_ratios(*sides)
+        first = {rows[arm].position < rows[other].position for rows in rounds.values()}
+        if len(first) == 1 and self._never_by_chance(len(rounds)):
+            raise IncomparableError(
+                f"{arm} ran {'before' if first.pop() else 'after'} {other} in every round, so that what changes with time "
+                "cannot be told from what the arm does"
+            )
+
+    def _never_by_chance(self, rounds: int) -> bool:
+        """Whether a random order puts one arm always first so rarely that there was none.
+
+        The plan lets every arm begin in some round where there are as many rounds as arms, so then it never happens.
+        """
+        arms, comparisons = len(self.loaded.arms), (len(self.loaded.arms) - 1) * len(self.loaded.conditions)
+        planned = rounds >= 6 and rounds >= arms
+        return planned or comparisons * 2.0 ** (1 - rounds) <= 0.01
 
     def _place(self, number: int, seed: int) -> int:
         return (number - 1) * self.loaded.study.design.seeds + seed + 1

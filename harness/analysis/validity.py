@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.analysis.frames import RunFrames
 from harness.analysis.parity import confounds
+from harness.analysis.references import too_fast
 from harness.analysis.results import CheckRow, ParityRow
 from harness.analysis.wording import count
 from harness.config import canonical_json
@@ -19,7 +20,12 @@ def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[Parity
     for arm in loaded.arms:
         missing = tuple(_missing(loaded, frames, arm.name))
         differing = () if missing else tuple(confounds(arm.name, rows))
-        found = (*_broken(loaded, frames, arm.name), *missing, *differing)
+        found = (
+            *_broken(loaded, frames, arm.name),
+            *missing,
+            *differing,
+            *too_fast(loaded, frames, arm.name),
+        )
         if found:
             reasons[arm.name] = "; ".join(found)
     baseline = loaded.baseline.name

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -37,7 +38,7 @@ class _Claim(Config):
     says: str
     """The claim in a sentence of our own."""
 
-    exploratory: str | None = Field(default=None, min_length=1)
+    exploratory: str | None = Field(default=None, min_length=1, exclude_if=operator.not_)
     """Why this design cannot decide it, said before the data: the effect is shown, the verdict stays open."""
 
 
@@ -47,10 +48,10 @@ class Comparing(_Claim):
     Of several, `all_of` claims it of each; `any_of` of at least one, which takes Holm's correction.
     """
 
-    level: Levels | None = None
-    all_of: Several | None = None
-    any_of: Several | None = None
-    against: dict[str, Scalar] = Field(default_factory=dict)
+    level: Levels | None = Field(default=None, exclude_if=operator.not_)
+    all_of: Several | None = Field(default=None, exclude_if=operator.not_)
+    any_of: Several | None = Field(default=None, exclude_if=operator.not_)
+    against: dict[str, Scalar] = Field(default_factory=dict, exclude_if=operator.not_)
 
     @model_validator(mode="after")
     def _one_way_to_name_arms(self) -> Self:

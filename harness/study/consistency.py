@@ -12,7 +12,7 @@ from harness.metrics import DEFAULT_MARGINS, METRICS
 from harness.study.arms import Combination
 from harness.study.combining import check_combining
 from harness.study.document import Located
-from harness.study.known import check_known_key, check_metric
+from harness.study.known import check_known, check_known_key, check_metric
 from harness.study.schema import Level, Study, level_name
 from harness.tasks.base import Task
 
@@ -43,6 +43,14 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
         if name in study.parity.differ:
             at = whole.place(("parity", "match", index))
             raise StudyError(f"parity: {name} cannot both match and differ", at=at)
+    for index, reference in enumerate(study.references):
+        path = ("references", index, "metric")
+        check_known(reference.metric, METRICS, "there is no metric", whole, path)
+        if METRICS[reference.metric].family != "loss":
+            raise StudyError(
+                f"a reference is one of a loss, {reference.metric} is none",
+                at=whole.place(path, of_value=True),
+            )
     _check_factors(study, whole)
 
 

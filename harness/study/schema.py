@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from harness.config import Config, digest
 from harness.statistics import MINIMUM_ROUNDS
 from harness.study.claim import Claim, Scalar
+from harness.study.reference import Reference
 
 NAME = r"[a-z][a-z0-9_]*"
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}(/{NAME})?$", max_length=64)]
@@ -119,6 +120,7 @@ class Study(Config):
     claims: dict[str, Claim] = Field(default_factory=dict)
     parity: Parity = Parity()
     margins: dict[str, Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=dict)
+    references: tuple[Reference, ...] = Field(default=(), exclude_if=operator.not_)
 
     @property
     def digest(self) -> str:

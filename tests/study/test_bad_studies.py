@@ -17,7 +17,7 @@ Spoilt = tuple[str, str, str, str]
 IN_STUDY: tuple[Spoilt, ...] = (
     ("a misspelt key", "primary:", "primry:", "14:1: unknown key 'primry'; did you mean 'primary' or 'parity'?"),
     ("an unknown key in a section", "rounds: 10}", "rounds: 10, sed: 3}", "13:32: unknown key 'sed' in design; did you mean 'seeds'?"),
-    ("a key like none", "primary:", "colour: red\nprimary:", "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, margins, parity, primary, question, study, task, when"),
+    ("a key like none", "primary:", "colour: red\nprimary:", "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, margins, parity, primary, question, references, study, task, when"),
     ("a duplicate key", "task: generate\n", "task: generate\ntask: train\n", "4:1: duplicate key 'task', first on line 3"),
     ("a missing key", "primary: decode_tokens_per_second\n", "", "1:1: missing key 'primary'"),
     ("a missing nested key", ", count: 2", "", "6:3: missing key 'count' in prompts"),

@@ -44,7 +44,7 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
     """
     (loaded,) = load_study(FOLDER / "kv_cache.yaml", "cpu")
     found = plan(loaded)
-    assert loaded.study.digest == "018882953d105ed8"
+    assert loaded.study.digest == "e6ea54ce25479bbd"
     assert [len(found.trainings), len(found.checks), len(found.rounds), len(found.trials)] == [1, 8, 10, 129]
     first = found.rounds[0][0]
     assert first.title == "generate cache=static new_tokens=64 seed 0 round 1"
