@@ -15,6 +15,7 @@ from harness.analysis.validity import invalid_arms
 from harness.analysis.wording import interval, times, where
 from harness.metrics import metric
 from harness.study.load import LoadedStudy
+from harness.study.tuning import edge_warnings
 
 
 def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
@@ -41,7 +42,11 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
         parity=parity,
         checks=frames.checks,
         invalid=invalid,
-        warnings=(*drift_warnings(cells, metric(loaded.study.primary)), *unknown_quantities(loaded, parity)),
+        warnings=(
+            *drift_warnings(cells, metric(loaded.study.primary)),
+            *unknown_quantities(loaded, parity),
+            *edge_warnings(loaded.tuned),
+        ),
     )
 
 

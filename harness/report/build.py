@@ -18,13 +18,14 @@ from harness.report.sections import (
     method,
     parity,
     samples,
+    tuning,
 )
 from harness.report.sections.headline import headline_view
 
 __all__ = ["SECTIONS", "ReportInput", "RunInfo", "render", "write_report"]
 
 SECTIONS = tuple(
-    module.SECTION for module in (claims, comparison, figures, invariants, parity, samples, method)
+    module.SECTION for module in (claims, comparison, figures, tuning, invariants, parity, samples, method)
 )
 
 
@@ -40,7 +41,14 @@ def render(*parts: ReportInput) -> str:
         lstrip_blocks=True,
     )
     views = [
-        (part, [(section, part.anchor(section.id), section.view(part)) for section in SECTIONS])
+        (
+            part,
+            [
+                (section, part.anchor(section.id), view)
+                for section in SECTIONS
+                if (view := section.view(part)) is not None
+            ],
+        )
         for part in parts
     ]
     page: str = templates.get_template("page.html.j2").render(headline=headline_view(parts), parts=views)

@@ -193,3 +193,13 @@ def _edges(tried: Sequence[Tried], chosen: Tried) -> Iterator[str]:
         numbers = [number for number in values if isinstance(number, int | float)]
         if len(numbers) == len(values) and value in (min(numbers), max(numbers)):
             yield path
+
+
+def edge_warnings(tuned: Sequence[TunedArm]) -> tuple[str, ...]:
+    """What a reader must know before an arm is called worse: its best setting may lie outside of what was tried."""
+    return tuple(
+        f"{' '.join((found.arm, *(f'{factor}={level}' for factor, level in found.condition.items())))}: the best {path} that was "
+        f"tried, {found.chosen.settings[path]}, is at the edge of the grid; its optimum may lie outside"
+        for found in tuned
+        for path in found.edges
+    )

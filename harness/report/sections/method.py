@@ -14,6 +14,7 @@ from harness.report.inputs import ReportInput
 from harness.report.machine import calibrated
 from harness.report.sections.base import Section
 from harness.report.words import number_text
+from harness.study.schema import Design
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -106,12 +107,21 @@ def _design(report: ReportInput) -> Facts:
         ("arms", f"{len(loaded.arms)}, {study.design.arms}; the first is the baseline"),
         ("conditions", across),
         ("seeds", str(study.design.seeds)),
-        ("rounds", f"{study.design.rounds}; every arm under every condition once a round, a fresh process a trial"),
+        ("rounds", f"{study.design.rounds}{_until(study.design)}; every arm under every condition once a round of a seed, a fresh process a trial"),
         ("order", f"conditions shuffled within a round, arms within a condition; order seed {study.design.order_seed}"),
         ("estimate", "Hodges-Lehmann of the within-round log ratios, exact signed-rank interval and p"),
         ("work that must match", ", ".join(("all that is counted", *study.parity.match))),
         ("work that may differ", differ),
     )  # fmt: skip
+
+
+def _until(design: Design) -> str:
+    if design.until is None:
+        return ""
+    return (
+        f" (after {design.fewest_rounds}, one more while a 95 % interval was wider than {design.until.width * 100:g} %; "
+        "intervals alone decide that, never what they exclude)"
+    )
 
 
 def _margins(report: ReportInput) -> Facts:

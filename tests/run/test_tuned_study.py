@@ -1,0 +1,58 @@
+"""A study that tunes its arms, from the command to the report, with real trainings."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from typer.testing import CliRunner
+
+import harness
+from harness.cli.app import app
+from harness.report.build import render
+from harness.store.store import open_store
+from harness.study.tuning import FIRST_SEED
+from tests.run.workplace import Workplace
+from tests.study.open_studies import TUNED
+
+FEW = TUNED.replace("  seeds: 7\n", "  seeds: 2\n  exploratory: true\n").replace(
+    "[1e-4, 1e-3, 1e-2]", "[1e-9, 1e-2]"
+)
+
+
+def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(in_process: Workplace) -> None:  # fmt: skip
+    """A rate of 1e-9 learns nothing, so 1e-2 it is, which is the edge of what was tried."""
+    in_process.study.write_text(FEW)
+    done = CliRunner().invoke(app, ["run", "tiny", "--json"])
+    assert done.exit_code == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["finished"], answer["expected"], answer["invalid"]) == (16, 16, {})
+    with open_store(in_process.database) as store:
+        [run] = store.runs("tiny")
+        rows = store.trials(run)
+        kept = {row.metric for row in store.samples(run)}
+    tuning, measured = ([row for row in rows if row.purpose == purpose] for purpose in ("tune", "measure"))
+    assert (len(tuning), len(measured)) == (8, 8)
+    assert {row.seed for row in tuning} == {FIRST_SEED}
+    assert {json.loads(row.spec_json)["config"]["optimizer"]["lr"] for row in measured} == {1e-2}
+    assert "validation_loss" in kept
+    [found] = harness.load(in_process.study).findings()
+    assert {contrast.n for contrast in found.analysis.contrasts if contrast.metric == "validation_loss"} == {
+        2
+    }
+    assert sum("is at the edge of the grid" in warning for warning in found.analysis.warnings) == 4
+    page = render(found)
+    section = page[page.index('<section id="tuning">') :]
+    section = section[: section.index("</section>")]
+    assert f"lowest on seed {FIRST_SEED}, which nothing else uses" in section
+    assert re.findall(r'<th scope="col" class="number">([^<]*)</th>', section) == [
+        "optimizer.lr 1e-09",
+        "optimizer.lr 0.01",
+    ]
+    assert len(re.findall(r"<strong><span aria-label=\"chosen\">✓</span> \d", section)) == 4
+    assert section.count("optimizer.lr at the edge of what was tried") == 4
+    again = CliRunner().invoke(app, ["run", "tiny", "--json"])
+    assert json.loads(again.stdout)["finished"] == 16
+    shown = json.loads(CliRunner().invoke(app, ["show", "tiny", "--json"]).stdout)
+    assert [trial["purpose"] for trial in shown["trials"]] == ["tune"] * 8 + ["measure"] * 8
+    assert {trial["state"] for trial in shown["trials"]} == {"finished"}
