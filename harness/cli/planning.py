@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.console import Output
+from harness.cli.open_plan import open_lines, open_plan
 from harness.errors import HarnessError, InputError
 from harness.experiment import Experiment, Place
 from harness.experiment.estimate import Estimate, estimate
@@ -34,7 +35,7 @@ def show_plan(experiment: Experiment, output: Output) -> None:
     calibrated = experiment.calibration()
     if output.json:
         told = [
-            _told(part, planned, time, recommended(part, calibrated))
+            {**_told(part, planned, time, recommended(part, calibrated)), **open_plan(part, experiment.place)}
             for (part, planned), time in zip(plans, needed, strict=True)
         ]
         whole = told[0] if len(told) == 1 else {"parts": told}
@@ -48,6 +49,8 @@ def show_plan(experiment: Experiment, output: Output) -> None:
         for line in (*_about(part), *_recommendation(part, calibrated)):
             output.note(line)
         output.note(f"{len(planned.trials)} trials, about {_minutes(time.seconds)} ({time.source})")
+        for line in open_lines(part, experiment.place):
+            output.note(line)
     if len(plans) > 1:
         output.note(f"all parts: about {_minutes(sum(time.seconds for time in needed))}")
 
