@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from models.config import CacheKind, ModelConfig
+from models.config import CacheKind, EncoderDecoderConfig, ModelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,21 +14,42 @@ if TYPE_CHECKING:
     from harness.training.objective import Batch
     from harness.training.schedule import Schedule
     from harness.training.update import Updater
+    from models.encoder_decoder import EncoderDecoder
     from models.transformer import Transformer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """`model` is in evaluation mode; `tokens` (B, T) int64 are inputs of the arm, unpadded, on the model's device."""
+    """`model` is in evaluation mode; `tokens` (B, T) int64 are inputs of the arm, on the model's device.
 
-    model: Transformer
+    An encoder-decoder's are those of its decoder, and `sources` (B, S) what they translate, padded with id 0.
+    """
+
+    model: Transformer | EncoderDecoder
     tokens: Tensor
+    sources: Tensor | None = None
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """The states (B', T', C) of other tokens (B', T') after the first B' sources."""
+        model: Any = self.model
+        states: Tensor
+        if self.sources is None:
+            states = model.hidden(tokens)
+        else:
+            sources = self.sources[: len(tokens)]
+            states = model.hidden(sources, tokens, source_valid=sources != 0)
+        return states
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """(B', T', V)."""
+        return self.model.output.logits(self.hidden(tokens))
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingSubject(Subject):
-    """An arm that decodes: `tokens` are its prompts, which `new_tokens` follow."""
+    """An arm that decodes with a decoder: `tokens` are its prompts, unpadded, which `new_tokens` follow."""
 
+    model: Transformer
     new_tokens: int
     cache: CacheKind
 
@@ -41,9 +62,9 @@ class TrainingSubject(Subject):
     torch compile the step; updaters that are made here never do.
     """
 
-    config: ModelConfig
-    build: Callable[[ModelConfig], Transformer]
-    updater: Callable[[Transformer], Updater]
+    config: ModelConfig | EncoderDecoderConfig
+    build: Callable[[Any], Transformer | EncoderDecoder]
+    updater: Callable[[Any], Updater]
     micro_batches: Sequence[Batch]
     accumulate: int
     schedule: Schedule

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from harness.invariants.base import CURVES, TOLERANCES, Check
@@ -21,9 +22,10 @@ from harness.invariants.trained import (
     without_dropout,
 )
 from harness.subject import TrainingSubject
-from harness.training.objective import Batch
+from harness.training.objective import PAD_ID, Batch
 from harness.training.update import Updater
 from models.init import build_model
+from models.loss import IGNORED
 
 # Targets that count in the rows of each micro-batch: 3, 17 and 40 of them.
 COUNTS = ((1, 2, 0, 0), (12, 5, 0, 0), (12, 12, 12, 4))
@@ -84,7 +86,17 @@ def _compared(case: str, updater: Callable[[], Updater], updates: Sequence[Updat
 
 
 def _big(micro_batches: Sequence[Batch]) -> Batch:
-    return tuple(np.concatenate(arrays) for arrays in zip(*micro_batches, strict=True))
+    """All rows in one batch, padded on the right where micro-batches are of different lengths."""
+    *inputs, targets = zip(*micro_batches, strict=True)
+    return (*(_rows(arrays, fill=PAD_ID) for arrays in inputs), _rows(targets, fill=IGNORED))
+
+
+def _rows(arrays: Sequence[NDArray[np.int64]], *, fill: int) -> NDArray[np.int64]:
+    longest = max(array.shape[1] for array in arrays)
+    padded = [
+        np.pad(array, ((0, 0), (0, longest - array.shape[1])), constant_values=fill) for array in arrays
+    ]
+    return np.concatenate(padded)
 
 
 def _halves(batch: Batch) -> list[Batch]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 # Largest max|Δ| / max|reference| of a tensor that still counts as the same, by precision. In 16 bits it is 8 unit
-# roundoffs (2^-8 of bfloat16, 2^-11 of float16): torch.testing.assert_close allows a single operation 2 to 4 of them.
+# roundoffs (2^-8 of bfloat16, 2^-11 of float16): torch.testing.assert_close allows a single operation 2 to 4 of them,
+# and cached against whole decoding of random models came to 3 of bfloat16 and 5 of float16.
 TOLERANCES: Mapping[str, float] = {
     "float64": 1e-10,
     "float32": 1e-5,

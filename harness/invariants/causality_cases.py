@@ -40,7 +40,7 @@ def causality_of_subject(subject: Subject) -> Iterator[Check]:
     if last < 1:
         tokens, last = tokens.repeat(1, 2), 1  # a row of one token has no token after it
     for known in sorted({0, last // 2, last - 1}):
-        yield _unchanged(f"the study's tokens after position {known} changed", subject.model, tokens, known)
+        yield _unchanged(f"the study's tokens after position {known} changed", subject.logits, tokens, known)
 
 
 def _of_model(name: str, forward: Forward, entry: nn.Module, tokens: Tensor) -> Iterator[Check]:

@@ -48,7 +48,7 @@ def loss_of_subject(subject: Subject) -> Iterator[Check]:
     """The arm's own states and output weights, every third target ignored."""
     model, tokens = subject.model, subject.tokens[:ROWS]
     with torch.no_grad():
-        hidden = model.hidden(tokens).flatten(0, 1)
+        hidden = subject.hidden(tokens).flatten(0, 1)
         targets = tokens.roll(-1, dims=1).flatten().clone()
         targets[2::3] = loss.IGNORED
     settings = LossConfig(label_smoothing=0.1, z_loss=0.01)

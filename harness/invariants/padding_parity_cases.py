@@ -46,11 +46,22 @@ def padding_of_subject(subject: Subject) -> Iterator[Check]:
     """The arm's rows, cut to different lengths, alone and together."""
     rows, room = subject.tokens[:ROWS], subject.tokens.shape[1]
     cut = [row[None, : max(1, room - index * room // (2 * ROWS))] for index, row in enumerate(rows)]
+    if isinstance(subject.model, EncoderDecoder):
+        yield from _sources_of_subject(subject, subject.model, cut)
+        return
     shortest = [*cut, rows[:1, : max(1, room // 3)]]
     for side in SIDES:
         yield _batched(
             f"{len(shortest)} of the study's rows, padded on the {side}", subject.model, shortest, side=side
         )
+
+
+def _sources_of_subject(subject: Subject, model: EncoderDecoder, targets: list[Tensor]) -> Iterator[Check]:
+    """The arm's own sources, without the padding that they have there."""
+    assert subject.sources is not None
+    rows = [row[row != 0][None] for row in subject.sources[: len(targets)]]
+    for side in SIDES:
+        yield _translated(f"the study's sources, padded on the {side}", model, rows, targets, side=side)
 
 
 def _batched(case: str, model: Transformer, rows: list[Tensor], *, side: Side) -> Check:

@@ -43,7 +43,7 @@ def tied_of_subject(subject: Subject) -> Iterator[Check]:
     dtype = next(model.parameters()).dtype
     tied = model.config.tie_embeddings
     yield _storages("the study's model", lambda: model, tied=tied, dtype=dtype)
-    if model.embedding.projection is None and subject.tokens.shape[1] > 1:
+    if isinstance(model, Transformer) and model.embedding.projection is None and subject.tokens.shape[1] > 1:
         yield _both_uses("the study's model: gradient", model, subject.tokens[:ROWS])
 
 

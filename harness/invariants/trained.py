@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,10 +15,12 @@ from harness.training.objective import Batch, Objective, counted
 from harness.training.optim import AdamW, OptimizerSettings
 from harness.training.precision import Float32
 from harness.training.update import Updater
-from models.config import LossConfig, ModelConfig
+from models.config import Architecture, LossConfig
 from models.loss import IGNORED
 
 LENGTH = 12
+
+Config = TypeVar("Config", bound=Architecture)
 
 Update = Sequence[Batch]
 """The micro-batches of one update."""
@@ -95,7 +98,7 @@ def seeded(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def without_dropout(config: ModelConfig) -> ModelConfig:
+def without_dropout(config: Config) -> Config:
     """The same model, for comparisons in which no two layouts could draw alike."""
     attention = config.attention.model_copy(update={"dropout": None})
     return config.model_copy(update={"dropout": 0.0, "attention": attention})

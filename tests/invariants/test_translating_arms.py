@@ -1,0 +1,54 @@
+"""Invariants of the model on an arm that translates: its sources are padded, and it has a decoder's inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from harness.invariants.base import Invariant
+from harness.invariants.registry import INVARIANTS
+from harness.invariants.tiny import random_tokens, translator_config
+from harness.subject import Subject
+from models.init import build_model
+
+OF_EVERY_MODEL = [
+    pytest.param(invariant, id=name) for name, invariant in INVARIANTS.items() if invariant.needs is Subject
+]
+
+
+def arm() -> Subject:
+    sources = random_tokens(3, 9).clamp(min=1)
+    sources[1, 5:] = 0
+    model = build_model(translator_config({"position": {"kind": "learned"}}), 0).eval()
+    return Subject(model=model, tokens=random_tokens(3, 7, seed=1), sources=sources)
+
+
+@pytest.mark.parametrize("invariant", OF_EVERY_MODEL)
+def test_it_holds(invariant: Invariant[Any]) -> None:
+    subject = arm()
+    assert invariant.level_of(subject) in invariant.levels
+    checks = list(invariant.check_subject(subject))
+    assert checks
+    assert [check for check in checks if not check.passed] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["padding-parity/source-padding-attended", "causality/causal-flag-lost", "tied-embeddings/output-copied"],
+)
+def test_a_planted_bug_is_found(name: str) -> None:
+    invariant, _, bug = name.partition("/")
+    (mutant,) = (mutant for mutant in INVARIANTS[invariant].mutants if mutant.name == bug)
+    subject = arm()
+    with mutant.plant():
+        assert not all(check.passed for check in INVARIANTS[invariant].check_subject(subject))
+
+
+def test_a_source_s_padding_is_told_to_the_model() -> None:
+    subject = arm()
+    assert subject.sources is not None
+    alone = Subject(model=subject.model, tokens=subject.tokens[1:2], sources=subject.sources[1:2, :5])
+    with torch.inference_mode():
+        torch.testing.assert_close(subject.logits(subject.tokens)[1:2], alone.logits(alone.tokens))
