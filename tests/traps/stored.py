@@ -1,0 +1,68 @@
+"""Hand-made trials through a real store: what the analysis reads is what the database gives back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from harness.analysis.analyse import analyse
+from harness.analysis.frames import RunFrames, run_frames
+from harness.analysis.results import Analysis
+from harness.config import canonical_json
+from harness.invariants.base import Check
+from harness.store.rows import Identity, TrialRow
+from harness.store.store import Store, open_store
+from harness.study.load import LoadedStudy
+from harness.study.outcome import Outcome, Sample
+from harness.study.trial import TrialSpec
+
+
+def stored(folder: Path, loaded: LoadedStudy, frames: RunFrames, *, machine: str = "here") -> RunFrames:
+    """The frames of a run that recorded these trials, samples and checks, read back from its database."""
+    checks: dict[tuple[str, str], list[Check]] = defaultdict(list)
+    for row in frames.checks:
+        fields = {name: getattr(row, name) for name in Check.__dataclass_fields__}
+        checks[row.invariant, row.arm].append(Check(**fields))
+    samples: dict[int, list[Sample]] = defaultdict(list)
+    columns = (frames.samples[name].tolist() for name in ("trial", "metric", "step", "value"))
+    for trial, name, step, value in zip(*columns, strict=True):
+        samples[trial].append(Sample(name, step, value))
+    outcomes = [
+        (_spec(row), Outcome(
+            status="finished", samples=tuple(samples[row.id]), checks=(), outputs=row.outputs, spent=row.spent, notes=row.notes
+        ))
+        for row in sorted(frames.trials, key=lambda row: row.position)
+    ]  # fmt: skip
+    for (invariant, arm), made in checks.items():
+        spec = TrialSpec(purpose="check", task=invariant, arm=arm, condition={}, seed=0, round=0, config={})
+        outcomes.append((spec, Outcome(status="finished", samples=(), checks=tuple(made))))
+    with open_store(folder / "harness.db") as store:
+        return _recorded(store, loaded, outcomes, machine)
+
+
+def judged(folder: Path, loaded: LoadedStudy, frames: RunFrames) -> Analysis:
+    return analyse(loaded, stored(folder, loaded, frames))
+
+
+def _spec(row: TrialRow) -> TrialSpec:
+    return TrialSpec(
+        purpose="measure", task=row.task, arm=row.arm, condition=row.condition, seed=row.seed, round=row.round, config={}
+    )  # fmt: skip
+
+
+def _recorded(
+    store: Store, loaded: LoadedStudy, outcomes: list[tuple[TrialSpec, Outcome]], machine: str
+) -> RunFrames:
+    identity = Identity(
+        study_digest=loaded.study.digest, scale="cpu", code_digest="c0de", environment_digest=machine
+    )
+    run = store.create_run(
+        identity, study=loaded.study.study, study_json=canonical_json(loaded.study.plain()), study_source="",
+        environment={"cpu": machine}, trials=[spec for spec, _ in outcomes],
+    )  # fmt: skip
+    session = store.open_session(run, {})
+    for position, (spec, outcome) in enumerate(outcomes):
+        attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+        store.finish_trial(attempt, outcome, seconds=1.0)
+    store.close_session(session)
+    return run_frames(store, run)

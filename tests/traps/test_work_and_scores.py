@@ -1,0 +1,77 @@
+"""Who was fooled: source 001, whose k = 8 made an eighth of the updates; those who compared BLEU of two tokenizations; those
+who timed a kernel's launch for the kernel; and those whose run was faster than anybody's because it had seen the test."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.telemetry.clock import Clock, WarmUp, time_units
+from tests.analysis.learned import Learned, training_study
+from tests.analysis.planted import claim
+from tests.traps.stored import judged
+
+CLAIM = {"source": "x", "says": "Better.", "level": {"optimizer": "lion"}, "direction": "better"}
+
+
+def eighth(arm: str) -> dict[str, float]:
+    return {"updates": 240.0 if arm == "optimizer=adam" else 30.0, "training_tokens": 245_760.0}
+
+
+def test_accumulation_with_fewer_updates_declared_by_its_tokens_alone(tmp_path: Path) -> None:
+    for parity in ({}, {"match": ["training_tokens"]}):
+        folder = tmp_path / str(len(parity))
+        folder.mkdir()
+        loaded = training_study(claims={"it": CLAIM}, parity=parity)
+        found = claim(judged(folder, loaded, Learned(loaded=loaded, spent=eighth).frames()), "it")
+        assert (found.verdict, "confounded: updates is 30 against the baseline's 240" in found.sentence) == (
+            "invalid", True,
+        )  # fmt: skip
+
+
+def test_mixed_signatures(tmp_path: Path) -> None:
+    loaded = training_study(claims={"it": CLAIM})
+    frames = Learned(loaded=loaded).frames()
+
+    def signed(of: dict[str, str]) -> tuple[object, ...]:
+        return tuple(replace(t, notes={"signatures": {"validation_loss": of[t.arm]}}) for t in frames.trials)
+
+    for name, second in (("mixed", "tok:none"), ("equal", "tok:13a")):
+        (tmp_path / name).mkdir()
+        trials = signed({"optimizer=adam": "tok:13a", "optimizer=lion": second})
+        found = claim(judged(tmp_path / name, loaded, replace(frames, trials=trials)), "it")
+        assert found.verdict == ("invalid" if name == "mixed" else "confirmed")
+        assert ("scored in different ways: tok:13a and tok:none" in found.sentence) == (name == "mixed")
+
+
+def test_a_run_faster_than_its_reference(tmp_path: Path) -> None:
+    for at_least, verdict in ((2.5, "confirmed"), (6.0, "invalid")):
+        folder = tmp_path / verdict
+        folder.mkdir()
+        references = [{"source": "001 §2", "metric": "loss", "updates": 10, "at_least": at_least}]
+        loaded = training_study(claims={"it": CLAIM}, references=references)
+        found = judged(folder, loaded, Learned(loaded=loaded).frames())
+        assert claim(found, "it").verdict == verdict
+        if verdict == "invalid":
+            assert "faster than its reference: loss 5." in found.invalid["optimizer=lion"]
+            assert "where 001 §2 has at least 6 until update 10" in found.invalid["optimizer=lion"]
+
+
+def test_time_is_read_only_when_the_device_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launch returns at once; the work takes 5 seconds. Unsynchronised, every unit would take none."""
+    device = {"done_at": 0, "now": 0}
+
+    def launch() -> None:
+        device["done_at"] = device["now"] + 5_000_000_000
+
+    def synchronize(_device: object) -> None:
+        device["now"] = max(device["now"], device["done_at"])
+
+    monkeypatch.setattr(torch.accelerator, "synchronize", synchronize)
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: device["now"])
+    timing = time_units(launch, count=3, clock=Clock("cuda:0"), warm_up=WarmUp(at_least=0, at_most=0))
+    assert timing.seconds == (5.0, 5.0, 5.0)
