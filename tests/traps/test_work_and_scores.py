@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.store.rows import TrialRow
 from harness.telemetry.clock import Clock, WarmUp, time_units
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import claim
@@ -37,7 +38,7 @@ def test_mixed_signatures(tmp_path: Path) -> None:
     loaded = training_study(claims={"it": CLAIM})
     frames = Learned(loaded=loaded).frames()
 
-    def signed(of: dict[str, str]) -> tuple[object, ...]:
+    def signed(of: dict[str, str]) -> tuple[TrialRow, ...]:
         return tuple(replace(t, notes={"signatures": {"validation_loss": of[t.arm]}}) for t in frames.trials)
 
     for name, second in (("mixed", "tok:none"), ("equal", "tok:13a")):
