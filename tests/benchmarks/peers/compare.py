@@ -78,6 +78,8 @@ def compare(case: Case, arena: Arena, *, rounds: int, units: int) -> list[dict[s
     order = random.Random(case.name)
     speeds: dict[str, dict[int, float]] = {contestant.label: {} for contestant in contestants}
     outputs: dict[str, str] = {}
+    for contestant in contestants:
+        arena.turn(case, contestant, units=1)  # not counted: everyone is built and compiled before anyone is timed
     for number in range(rounds):
         for contestant in order.sample(contestants, len(contestants)):
             speed, output = arena.turn(case, contestant, units=units)
