@@ -79,7 +79,9 @@ def compare(case: Case, arena: Arena, *, rounds: int, units: int) -> list[dict[s
     speeds: dict[str, dict[int, float]] = {contestant.label: {} for contestant in contestants}
     outputs: dict[str, str] = {}
     for contestant in contestants:
-        arena.turn(case, contestant, units=1)  # not counted: everyone is built and compiled before anyone is timed
+        arena.turn(
+            case, contestant, units=1
+        )  # not counted: everyone is built and compiled before anyone is timed
     for number in range(rounds):
         for contestant in order.sample(contestants, len(contestants)):
             speed, output = arena.turn(case, contestant, units=units)
@@ -116,6 +118,7 @@ def main() -> None:
     if not chosen:
         sys.exit(f"no case has {options.only} in its name; known: " + ", ".join(NAMES))
     rounds, units = (8, 1) if options.quick else (12, 3)
+    rounds = options.rounds or rounds
     arena = Arena(threads=options.threads)
     try:
         for case in chosen:
@@ -133,6 +136,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", help="cases that have this in their name; may be given again"
     )
+    parser.add_argument("--rounds", type=int, help="so many instead; six are the least that give an interval")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--results", type=Path, default=RESULTS, help="cases in it that are not run stay")
     options = parser.parse_args()
