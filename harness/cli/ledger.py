@@ -6,8 +6,6 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import InputError
-
 if TYPE_CHECKING:
     from harness.cli.console import Output
     from harness.experiment import Place
@@ -35,8 +33,7 @@ def show_ledger(place: Place, output: Output) -> None:
     from harness.experiment.ledger import ledger
     from harness.store.store import open_store
 
-    if not place.has_store():
-        raise InputError(f"there are no results at {place.location}", hint="harness run STUDY")
+    place.check_there()
     with open_store(place.location) as store:
         found = ledger(store)
     rows = [{name: _told(value) for name, value in asdict(entry).items()} for entry in found.entries]

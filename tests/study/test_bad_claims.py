@@ -111,3 +111,13 @@ def test_ten_rounds_decide_any_of_two_and_six_only_what_is_exploratory(tmp_path:
     few = (("rounds: 10", "rounds: 6"), ("[8, 16, 32]", "[32]"))
     with pytest.raises(StudyError, match="6 rounds can never decide"):
         loaded(tmp_path, (FAST, either), *few)
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [("los", "there is no metric 'los'"), ("update_seconds", "a reference is one of a loss")],
+)
+def test_a_reference_that_is_none(metric: str, message: str, tmp_path: Path) -> None:
+    text = f"references: [{{source: here, metric: {metric}, updates: 10, at_least: 2.0}}]\nclaims:\n"
+    with pytest.raises(StudyError, match=message):
+        loaded(tmp_path, ("claims:\n", text))
