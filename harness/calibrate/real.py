@@ -11,7 +11,7 @@ from harness.experiment.experiment import this_machine
 from harness.statistics import MINIMUM_ROUNDS
 
 CONDITIONS = 20
-SECONDS_PER_ROUND, SECONDS_PER_TRIAL = 3.0, 0.3
+SECONDS_PER_ROUND, SECONDS_PER_TRIAL = 3.0, 0.13
 _FEWEST_TOKENS = 16
 
 
