@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from harness.invariants.base import PLANTED, Mutant
+from harness.telemetry.matmul import onednn_settings
 
 PATIENCE_S = 120.0
 
@@ -19,12 +20,13 @@ PATIENCE_S = 120.0
 def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> list[int]:
     """Call a function of a module in fresh processes, one for each tuple of arguments; returns their exit codes.
 
-    What is planted here is planted there, and each has one thread. An exit code below 0 is the signal that ended it;
-    one that has not ended after two minutes is killed.
+    What is planted here is planted there, float32 products go to the same library, and each has one thread. An exit
+    code below 0 is the signal that ended it; one that has not ended after two minutes is killed.
     """
     context = multiprocessing.get_context("spawn")
+    here = tuple(PLANTED), str(onednn_settings().fp32_precision)
     processes: list[SpawnProcess] = [
-        context.Process(target=_planted, args=(tuple(PLANTED), function, each)) for each in arguments
+        context.Process(target=_alike, args=(*here, function, each)) for each in arguments
     ]
     for process in processes:
         process.start()
@@ -36,9 +38,12 @@ def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, .
     return [int(process.exitcode or 0) for process in processes]
 
 
-def _planted(mutants: tuple[Mutant, ...], function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _alike(
+    mutants: tuple[Mutant, ...], products: str, function: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     torch.set_num_threads(1)
+    onednn_settings().fp32_precision = products
     with ExitStack() as stack:
         for mutant in mutants:
             stack.enter_context(mutant.plant())
