@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config import digest
 from harness.data.cache import TRAILER, cache_dir, read_checksummed, write_checksummed
+from harness.data.stream import Batch, BatchStream, Position
 from harness.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 IGNORE_INDEX = -100
 
 Ids = NDArray[Any]
-Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def token_array(corpus: Corpus, split: str, tokenizer: Tokenizer) -> Ids:
@@ -27,69 +27,58 @@ def token_array(corpus: Corpus, split: str, tokenizer: Tokenizer) -> Ids:
 
     Tokenised once, and cached by the content of the corpus and the tokenizer. CorpusError: as for `Corpus.text`.
     """
+    return cached_ids(corpus, split, tokenizer, lambda: corpus.text(split))
+
+
+def cached_ids(corpus: Corpus, part: str, tokenizer: Tokenizer, text: Callable[[], str]) -> Ids:
+    """The ids of `text`, which is the part called `part` of a corpus; tokenised where the cache does not have them."""
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
-    key = digest({"corpus": corpus.digest, "split": split, "tokenizer": tokenizer.digest})
+    key = digest({"corpus": corpus.digest, "split": part, "tokenizer": tokenizer.digest})
     path = cache_dir() / "tokens" / key
     if read_checksummed(path) is None:
-        write_checksummed(path, tokenizer.encode_array(corpus.text(split)).astype(dtype).tobytes())
+        write_checksummed(path, tokenizer.encode_array(text()).astype(dtype).tobytes())
     count = (path.stat().st_size - TRAILER) // dtype.itemsize
     return np.memmap(path, dtype=dtype, mode="r", shape=(count,))
 
 
-class PackedBatches:
-    """An endless stream of (inputs, targets): windows of `length` ids, in a new order each epoch; targets are one id ahead.
+class PackedBatches(BatchStream):
+    """(inputs, targets): windows of `length` ids, `batch` of them, in a new order each epoch; targets are one id ahead.
 
-    The order is a function of seed and epoch alone, so a position says everything: `restore(state())` goes on exactly there.
-    Windows do not overlap, and ids after the last whole window are left out. CorpusError: not even one window.
+    Windows do not overlap, and ids after the last whole window are left out. Which windows come, and when, depends on
+    the seed and not on `batch`. CorpusError: not even one batch.
     """
 
     def __init__(self, tokens: Ids, *, length: int, batch: int, seed: int) -> None:
+        super().__init__()
         self.windows = max(0, len(tokens) - 1) // length
-        if self.windows == 0:
-            raise CorpusError(f"{len(tokens)} tokens are too few for one window of {length} and its targets")
+        if self.windows < batch:
+            raise CorpusError(
+                f"{len(tokens):,} tokens are {self.windows} windows of {length} and their targets, fewer than one batch of {batch}",
+                hint="use a smaller batch, a shorter length or a larger corpus",
+            )
         self._tokens, self._length, self._batch, self._seed = tokens, length, batch, seed
-        self._position = 0  # windows given out so far, over all epochs
         self._order = (-1, np.empty(0, dtype=np.int64))
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Batch:
-        batch = self._at(self._position)
-        self._position += self._batch
-        return batch
-
-    def first(self) -> Batch:
-        """The batch at the beginning of the stream, which stays where it is."""
-        return self._at(0)
-
-    def _at(self, position: int) -> Batch:
-        windows = np.array(
-            [self._window(position + row) for row in range(self._batch)], dtype=np.int64
-        )  # (B,)
+    def make(self, position: Position) -> Batch:
+        """At (windows given out so far, 0)."""
+        places = range(position[0], position[0] + self._batch)
+        windows = np.array([self._window(place) for place in places], dtype=np.int64)  # (B,)
         chunk = self._tokens[windows[:, None] * self._length + np.arange(self._length + 1)]  # (B, T + 1)
         return chunk[:, :-1].astype(np.int64), chunk[:, 1:].astype(np.int64)
 
-    def state(self) -> dict[str, int]:
-        """Plain data for a checkpoint."""
-        return {
-            "position": self._position,
-            "windows": self.windows,
-            "length": self._length,
-            "seed": self._seed,
-        }
+    def following(self, position: Position) -> Position:
+        return (position[0] + self._batch, 0)
 
-    def restore(self, state: Mapping[str, int]) -> None:
-        """Go on where `state` was taken. ValueError: it was taken from other tokens, another length or seed."""
-        if {**state, "position": 0} != {**self.state(), "position": 0}:
-            raise ValueError(f"a position in another stream: {dict(state)}, and this one is {self.state()}")
-        self._position = state["position"]
+    def identity(self) -> dict[str, int]:
+        return {"windows": self.windows, "length": self._length, "seed": self._seed}
 
     def _window(self, place: int) -> int:
         epoch, index = divmod(place, self.windows)
-        if self._order[0] != epoch:
-            self._order = (epoch, np.random.default_rng([self._seed, epoch]).permutation(self.windows))
-        return int(self._order[1][index])
+        known = self._order
+        if known[0] != epoch:
+            order = np.random.default_rng([self._seed, epoch]).permutation(self.windows)
+            known = self._order = (epoch, order)
+        return int(known[1][index])
 
 
 def evaluation_batches(tokens: Ids, *, length: int, batch: int) -> Iterator[Batch]:

@@ -18,7 +18,7 @@ from harness.subject import DecodingSubject, Subject
 from harness.tasks.base import Context, Report, Result, Task
 from harness.tasks.train import Train
 from harness.telemetry.clock import WarmUp
-from models.config import CacheKind
+from models.config import CacheKind, ModelConfig
 from models.cost import flops_per_token
 
 if TYPE_CHECKING:
@@ -34,6 +34,17 @@ class Recipe(Config):
 
     recipe: str
     train: Train
+
+    @model_validator(mode="after")
+    def _continues_text(self) -> Self:
+        if self.train.model.kind != "decoder":
+            raise ValueError(f"recipe {self.recipe} trains a translator, which continues no text")
+        return self
+
+    @property
+    def decoder(self) -> ModelConfig:
+        assert isinstance(self.train.model, ModelConfig)
+        return self.train.model
 
 
 class Prompts(Config):
@@ -72,7 +83,7 @@ class Generate(Task):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        needed, most = self.prompts.tokens + self.new_tokens, self.model.train.model.max_positions
+        needed, most = self.prompts.tokens + self.new_tokens, self.model.decoder.max_positions
         if needed > most:
             raise ValueError(
                 f"prompts.tokens {self.prompts.tokens} + new_tokens {self.new_tokens} is beyond the model's max_positions {most}"
@@ -86,7 +97,7 @@ class Generate(Task):
         return (self.model.train,)
 
     def flops(self) -> float:
-        model, end = self.model.train.model, self.prompts.tokens + self.new_tokens
+        model, end = self.model.decoder, self.prompts.tokens + self.new_tokens
         lengths = range(self.prompts.tokens, end) if self.cache == "none" else (end,)
         generation = sum(length * flops_per_token(model, keys=length) for length in lengths)
         return self.prompts.count * generation * (self.warm_up.at_most + self.units + 1)
@@ -104,7 +115,7 @@ class Generate(Task):
         tokens = token_array(load_corpus(self.prompts.corpus), self.prompts.split, tokenizer)
         chosen = prompts(tokens, count=self.prompts.count, length=self.prompts.tokens, seed=context.seed)
         return DecodingSubject(
-            model=load_model(context.checkpoint(training), training.model).to(context.device),
+            model=load_model(context.checkpoint(training), self.model.decoder).to(context.device),
             tokens=torch.from_numpy(chosen).to(context.device),
             new_tokens=self.new_tokens,
             cache=self.cache,
@@ -138,7 +149,7 @@ class Generate(Task):
             spent={
                 "prompt_tokens": rows * self.prompts.tokens,
                 "new_tokens": rows * self.new_tokens,
-                "parameters": parameter_count(self.model.train.model),
+                "parameters": parameter_count(self.model.decoder),
             },
             notes={"warm_up_units": len(timing.warm_up_seconds), "steady": timing.steady},
         )
@@ -168,7 +179,7 @@ class Generate(Task):
         report("peak_tensor_bytes", peak.peak_bytes if before is None or after is None else after - before)
         report("cache_bytes", 0 if watched.cache is None else watched.cache.nbytes)
         formula = cache_bytes(
-            self.model.train.model,
+            self.model.decoder,
             self.cache,
             batch=self.prompts.count,
             prompt=self.prompts.tokens,

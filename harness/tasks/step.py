@@ -16,7 +16,8 @@ from harness.tasks.base import Context, Report, Result
 from harness.tasks.training import UPDATES_TO_CHECK, TrainingTask, with_preset
 from harness.telemetry.clock import WarmUp
 from harness.training.schedule import ConstantSchedule
-from models.cost import flops_per_token, parameter_count
+from models.config import ModelConfig
+from models.cost import parameter_count
 
 if TYPE_CHECKING:
     from harness.training.objective import Batch
@@ -61,8 +62,7 @@ class Step(TrainingTask):
         return ()
 
     def flops(self) -> float:
-        tokens = 3 * self.batch * self.length * (self.units + self.warm_up.at_most + 2)
-        return tokens * flops_per_token(self.model, keys=self.length)
+        return 3 * self.rows * self.row_flops() * (self.units + self.warm_up.at_most + 2)
 
     def run(self, context: Context, report: Report) -> Result:
         import torch
@@ -99,7 +99,7 @@ class Step(TrainingTask):
         on_device = device_peak_bytes(context.device)
         if on_device is not None:
             report("peak_device_bytes", on_device)
-        tokens = self.batch * self.length
+        tokens = sum(batch[-1].size for batch in micro_batches)
         flops = sum(map(self.training_flops, micro_batches))
         for unit, seconds in enumerate(timing.seconds):
             report("update_seconds", seconds, unit)
@@ -125,13 +125,18 @@ class Step(TrainingTask):
         return self.training_subject(context, fixed * UPDATES_TO_CHECK, ConstantSchedule())
 
     def _micro_batches(self, seed: int) -> list[Batch]:
-        """Random tokens, the same for every arm of a seed however they are divided: (rows, length + 1)."""
+        """Random tokens, none of them padding, the same for every arm of a seed however they are divided."""
         import numpy as np
 
-        shape = (self.batch, self.length + 1)
-        tokens = np.random.default_rng(seed).integers(0, self.model.vocab_size, shape)
-        parts = np.split(tokens, self.accumulate)
-        return [(part[:, :-1].copy(), part[:, 1:].copy()) for part in parts]
+        random = np.random.default_rng(seed)
+        rows = self.rows - self.rows % self.accumulate
+        tokens = random.integers(1, self.model.vocab_size, (rows, self.length + 1))
+        batch: Batch = (tokens[:, :-1], tokens[:, 1:])
+        if not isinstance(self.model, ModelConfig):
+            size = self.model.source_vocab_size or self.model.vocab_size
+            batch = (random.integers(1, size, (rows, self.length)), *batch)
+        parts = zip(*(np.split(array, self.accumulate) for array in batch), strict=True)
+        return [tuple(part) for part in parts]
 
 
 def report_memory(updater: Updater, micro_batches: list[Batch], report: Report) -> None:

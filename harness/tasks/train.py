@@ -14,15 +14,19 @@ from harness.tasks.base import Context, Report, Result
 from harness.tasks.training import UPDATES_TO_CHECK, TrainingTask, with_preset
 from harness.training.recorder import Divergence
 from harness.training.schedule import CosineSchedule, ScheduleConfig
-from models.cost import flops_per_token
+from models.config import EncoderDecoderConfig, ModelConfig
 
 if TYPE_CHECKING:
-    from harness.training.loop import Trained, Training
-    from models.transformer import Transformer
+    from torch import nn
+
+    from harness.tasks.training_text import TrainingText
+    from harness.training.loop import Batches, Trained, Training
 
 
 class Train(TrainingTask):
-    """Train a decoder-only model on packed windows of `length` tokens, for `updates` updates tried.
+    """Train for `updates` updates tried: a decoder on packed windows of `length` tokens, an encoder-decoder on translations.
+
+    Batches are made by `workers` threads, `prefetch` of them ahead, or where they are needed if there are none.
 
     Where others wait for the model, the state is saved every `save_every` updates, and an interrupted training goes on.
     """
@@ -53,6 +57,8 @@ class Train(TrainingTask):
     evaluate_every: int = Field(default=100, gt=0)
     evaluation_tokens: int = Field(default=16384, gt=0)
     divergence: Divergence | None = Divergence()
+    workers: int = Field(default=0, ge=0)
+    prefetch: int = Field(default=2, gt=0)
     save_every: int | None = Field(default=None, gt=0)
 
     @model_validator(mode="before")
@@ -72,6 +78,8 @@ class Train(TrainingTask):
             raise ValueError(
                 f"model.vocab_size is the tokenizer's, {self.tokenizer.vocab_size}; leave it out"
             )
+        if isinstance(self.model, EncoderDecoderConfig) and self.model.source_vocab_size is not None:
+            raise ValueError("one tokenizer serves both sides; leave model.source_vocab_size out")
         if self.schedule.least_updates > self.updates:
             raise ValueError(
                 f"schedule.{self._longest_part()} is longer than the run of {self.updates} updates"
@@ -91,33 +99,28 @@ class Train(TrainingTask):
 
     def flops(self) -> float:
         evaluations = -(-self.updates // self.evaluate_every)
-        tokens = 3 * self.updates * self.batch * self.length + evaluations * self.evaluation_tokens
-        return tokens * flops_per_token(self.model, keys=self.length)
+        rows = 3 * self.updates * self.rows + evaluations * self.evaluation_tokens / self.length
+        return rows * self.row_flops()
 
     def run(self, context: Context, report: Report) -> Result:
         import torch
 
-        from harness.data.batches import PackedBatches, evaluation_batches, token_array
-        from harness.data.corpus import load_corpus
-        from harness.data.tokenizer import build_tokenizer
+        from harness.data.stream import Prefetched
         from harness.telemetry.matmul_peak import matmul_peak
         from harness.telemetry.memory import peak_rss_bytes
         from harness.training.loop import Costs, Recipe, Training
         from models.init import build_model
 
-        corpus = load_corpus(self.corpus)
-        tokenizer = build_tokenizer(self.tokenizer, corpus)
-        rows, length = self.micro_batch, self.length
-        data = PackedBatches(
-            token_array(corpus, "train", tokenizer), length=length, batch=rows, seed=context.seed
-        )
-        held_out = token_array(corpus, "valid", tokenizer)[: self.evaluation_tokens + 1]
+        text = self._text(context.seed)
+        data: Batches = text.training
+        if self.workers:
+            data = Prefetched(text.training, workers=self.workers, ahead=self.prefetch)
         model = build_model(self.model, context.seed, device=context.device)
         updater = self.updater(model)
         peak = matmul_peak(self.precision.products_dtype, context.device)
         torch.manual_seed(context.seed)
         if self.compile:
-            report("compile_seconds", self.compiled(updater, data.first()))
+            report("compile_seconds", self.compiled(updater, text.training.first()))
         training = Training(
             updater,
             data,
@@ -129,15 +132,28 @@ class Train(TrainingTask):
                 divergence=self.divergence,
                 save_every=self.save_every,
             ),
-            evaluation=lambda: evaluation_batches(held_out, length=length, batch=rows),
+            evaluation=text.evaluation,
             report=report,
             costs=Costs(
                 chance=math.log(self.model.vocab_size), flops_of=self.training_flops, peak_flops=peak
             ),
         )
         trained = self._run_saved(training, context)
+        if isinstance(data, Prefetched):
+            data.close()
         report("peak_rss_bytes", peak_rss_bytes() or math.nan)
         return self._result(context, model, trained)
+
+    def _text(self, seed: int) -> TrainingText:
+        """The corpus in batches. CorpusError: it is shorter than one update."""
+        from harness.data.corpus import load_corpus
+        from harness.data.tokenizer import build_tokenizer
+        from harness.tasks.training_text import packed_text, paired_text
+
+        corpus = load_corpus(self.corpus)
+        tokenizer = build_tokenizer(self.tokenizer, corpus)
+        of = packed_text if isinstance(self.model, ModelConfig) else paired_text
+        return of(self, corpus, tokenizer, seed)
 
     def _run_saved(self, training: Training, context: Context) -> Trained:
         """Where others wait for the model, an interrupted attempt is gone on with."""
@@ -156,7 +172,7 @@ class Train(TrainingTask):
         path.unlink(missing_ok=True)
         return trained
 
-    def _result(self, context: Context, model: Transformer, trained: Trained) -> Result:
+    def _result(self, context: Context, model: nn.Module, trained: Trained) -> Result:
         from harness.training.checkpoint import parameters_digest, save_checkpoint
         from models.cost import parameter_count
 
@@ -183,12 +199,6 @@ class Train(TrainingTask):
 
     def subject(self, context: Context) -> TrainingSubject:
         """With the micro-batches of the first updates."""
-        from harness.data.batches import PackedBatches, token_array
-        from harness.data.corpus import load_corpus
-        from harness.data.tokenizer import build_tokenizer
-
-        corpus = load_corpus(self.corpus)
-        tokens = token_array(corpus, "train", build_tokenizer(self.tokenizer, corpus))
-        data = PackedBatches(tokens, length=self.length, batch=self.micro_batch, seed=context.seed)
+        data = self._text(context.seed).training
         first = [next(data) for _ in range(UPDATES_TO_CHECK * self.accumulate)]
         return self.training_subject(context, first, self.schedule)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from harness.errors import did_you_mean
+from harness.config import Config
+from harness.errors import InputError, did_you_mean
 from harness.subject import Subject, TrainingSubject
 from harness.tasks.base import Context, Task
 from harness.training.optim import OptimizerConfig, OptimizerSettings
 from harness.training.precision import BFloat16, Float16Autocast, Float16Scaled, Float32, PrecisionConfig
 from harness.training.schedule import LearningRateScaling
-from models.config import PRESETS, ChunkedLogits, LossConfig, ModelConfig
-from models.cost import flops_per_token
+from models.config import (
+    PRESETS,
+    TRANSLATION_PRESETS,
+    AnyModelConfig,
+    ChunkedLogits,
+    LossConfig,
+    ModelConfig,
+)
+from models.cost import decoder_flops_per_token, encoder_flops_per_token, flops_per_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,22 +46,31 @@ def with_preset(settings: dict[str, Any]) -> dict[str, Any]:
     if "preset" not in own:
         return own
     preset = own.pop("preset")
-    if not isinstance(preset, str) or preset not in PRESETS:
-        hint = did_you_mean(str(preset), PRESETS)
+    if preset in TRANSLATION_PRESETS:
+        return {"kind": "encoder-decoder", **TRANSLATION_PRESETS[preset], **own}
+    if preset not in PRESETS:
+        hint = did_you_mean(str(preset), [*PRESETS, *TRANSLATION_PRESETS])
         raise ValueError(f"model has no preset {preset!r}" + (f"; {hint}" if hint else ""))
     return {**PRESETS[preset], **own}
+
+
+class TokenBudget(Config):
+    """As many rows of like length as hold at most `tokens` tokens a side, padding included."""
+
+    tokens: int = Field(gt=0)
 
 
 class TrainingTask(Task):
     """An update takes `batch` rows of `length` tokens, as `accumulate` micro-batches of `batch / accumulate` rows.
 
+    An encoder-decoder may have a batch of `{tokens: n}` instead, of pairs of at most `length` tokens a side.
     `lr_scaling` adapts the optimizer's learning rate to the rows of an update. `compile` has torch compile the step.
     """
 
     offers: ClassVar[type[Subject] | None] = TrainingSubject
 
-    model: ModelConfig
-    batch: int = Field(gt=0)
+    model: AnyModelConfig
+    batch: Annotated[int, Field(gt=0)] | TokenBudget
     length: int = Field(gt=0)
     accumulate: int = Field(default=1, gt=0)
     optimizer: OptimizerConfig
@@ -64,16 +81,28 @@ class TrainingTask(Task):
     compile: bool = False
 
     @property
+    def batch_size(self) -> int:
+        """Rows of an update, or its tokens a side where those are given."""
+        return self.batch if isinstance(self.batch, int) else self.batch.tokens
+
+    @property
     def micro_batch(self) -> int:
-        """Rows of a micro-batch."""
-        return self.batch // self.accumulate
+        """Of a micro-batch, likewise."""
+        return self.batch_size // self.accumulate
+
+    @property
+    def rows(self) -> int:
+        """Rows of an update; of the longest, where tokens are given."""
+        return self.batch if isinstance(self.batch, int) else max(1, self.batch.tokens // self.length)
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:
-        if self.batch % self.accumulate:
+        if self.batch_size % self.accumulate:
             raise ValueError(
-                f"batch {self.batch} does not divide into accumulate {self.accumulate} micro-batches"
+                f"batch {self.batch_size} does not divide into accumulate {self.accumulate} micro-batches"
             )
+        if self.model.kind == "decoder" and not isinstance(self.batch, int):
+            raise ValueError("batch.tokens is for translation; a decoder's batch is a number of rows")
         if self.length > self.model.max_positions:
             raise ValueError(
                 f"length {self.length} is beyond the model's max_positions {self.model.max_positions}"
@@ -94,12 +123,28 @@ class TrainingTask(Task):
     @property
     def scaled_optimizer(self) -> OptimizerSettings:
         """The optimizer with the learning rate for this batch."""
-        return self.optimizer.scaled(self.lr_scaling.factor(self.batch))
+        return self.optimizer.scaled(self.lr_scaling.factor(self.batch_size))
 
     def training_flops(self, batch: Batch) -> float:
         """Of the products forward and backward, which cost twice as many; what checkpointing computes again is not counted."""
-        tokens, length = batch[0].size, batch[0].shape[1]
-        return 3.0 * tokens * flops_per_token(self.model, keys=length)
+        keys = batch[-1].shape[1]
+        if isinstance(self.model, ModelConfig):
+            return 3.0 * batch[-1].size * flops_per_token(self.model, keys=keys)
+        source = batch[0].shape[1]
+        encoder = batch[0].size * encoder_flops_per_token(self.model, source=source)
+        return 3.0 * (
+            encoder + batch[-1].size * decoder_flops_per_token(self.model, keys=keys, source=source)
+        )
+
+    def row_flops(self) -> float:
+        """Forward, of a row of `length` tokens, a side."""
+        length = self.length
+        if isinstance(self.model, ModelConfig):
+            return length * flops_per_token(self.model, keys=length)
+        return length * (
+            encoder_flops_per_token(self.model, source=length)
+            + decoder_flops_per_token(self.model, keys=length, source=length)
+        )
 
     def updater(self, model: nn.Module) -> Updater:
         """`model`, in the precision of its weights, with its optimizer."""
@@ -118,6 +163,11 @@ class TrainingTask(Task):
         import torch
 
         from models.init import build_model
+
+        if not isinstance(self.model, ModelConfig):
+            raise InputError(
+                "the invariants of training are checked on decoders, and this arm trains an encoder-decoder"
+            )
 
         def build(config: ModelConfig) -> Transformer:
             model = build_model(config, context.seed, device=context.device)

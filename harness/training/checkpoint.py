@@ -10,21 +10,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.config import ModelConfig
+    from models.config import EncoderDecoderConfig, ModelConfig
+    from models.encoder_decoder import EncoderDecoder
     from models.transformer import Transformer
 
 WEIGHTS = "model.safetensors"
 RECIPE = "recipe.json"
 
 
-def save_checkpoint(folder: Path, model: Transformer, recipe: dict[str, Any]) -> str:
+def save_checkpoint(folder: Path, model: nn.Module, recipe: dict[str, Any]) -> str:
     """Write `folder` in one rename and return the SHA-256 of its weights file.
 
     A folder that is already there was made by another process from the same recipe and is replaced.
@@ -108,14 +109,20 @@ def parameters_digest(model: nn.Module) -> str:
     return found.hexdigest()
 
 
-def load_model(folder: Path, config: ModelConfig) -> Transformer:
+@overload
+def load_model(folder: Path, config: ModelConfig) -> Transformer: ...
+@overload
+def load_model(folder: Path, config: EncoderDecoderConfig) -> EncoderDecoder: ...
+def load_model(folder: Path, config: ModelConfig | EncoderDecoderConfig) -> Transformer | EncoderDecoder:
     """The model of a checkpoint, in evaluation mode, on the CPU. HarnessError where the file is damaged or of another model."""
     from safetensors import SafetensorError
     from safetensors.torch import load_model as load_weights
 
+    from models.config import ModelConfig
+    from models.encoder_decoder import EncoderDecoder
     from models.transformer import Transformer
 
-    model = Transformer(config)
+    model = Transformer(config) if isinstance(config, ModelConfig) else EncoderDecoder(config)
     try:
         load_weights(model, str(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -70,9 +70,11 @@ def test_a_position_in_another_stream_is_refused(other: dict[str, int]) -> None:
 
 
 def test_too_short_to_train_or_evaluate_on() -> None:
-    assert starts(PackedBatches(TOKENS[:11], length=10, batch=2, seed=0), 2) == [1000, 1000]
-    with pytest.raises(CorpusError, match="10 tokens are too few for one window of 10"):
-        PackedBatches(TOKENS[:10], length=10, batch=2, seed=0)
+    assert starts(PackedBatches(TOKENS[:11], length=10, batch=1, seed=0), 2) == [1000, 1000]
+    with pytest.raises(
+        CorpusError, match="11 tokens are 1 windows of 10 and their targets, fewer than one batch of 2"
+    ):
+        PackedBatches(TOKENS[:11], length=10, batch=2, seed=0)
     with pytest.raises(CorpusError, match="1 tokens are too few"):
         evaluation_batches(TOKENS[:1], length=10, batch=2)
 

@@ -16,6 +16,7 @@ from harness.tasks.base import Context, Result
 from harness.tasks.registry import TASKS
 from harness.tasks.train import Train
 from harness.training.checkpoint import load_model, weights_digest
+from models.config import ModelConfig
 from models.cost import parameter_count
 from models.init import build_model
 
@@ -174,6 +175,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_runs(
 
 def test_a_preset_may_be_changed_in_part_and_takes_the_vocabulary_of_the_tokenizer() -> None:
     config = Train.read({**RECIPE, "model": {"preset": "nano", "n_layers": 5}}).model
+    assert isinstance(config, ModelConfig)
     assert (config.d_model, config.n_layers, config.vocab_size) == (128, 5, 259)
 
 

@@ -1,0 +1,234 @@
+"""Translation pairs as ids, and batches of them. B rows, S source tokens, T target tokens, padded on the right.
+
+A source ends in eos; a target is asked for from bos on and ends in eos. Padding of targets is IGNORE_INDEX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.batches import IGNORE_INDEX, Ids, cached_ids
+from harness.data.stream import Batch, BatchStream, Position
+from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from harness.errors import CorpusError
+
+if TYPE_CHECKING:
+    from harness.data.content import Corpus
+    from harness.data.tokenizer import Tokenizer
+
+POOL = 100
+"""Batches whose pairs are sorted by length together: in larger pools there is less padding, and less chance in what meets."""
+
+MULTIPLE = 8
+"""Batches by length are padded to a multiple of it, so that there are few shapes."""
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """The ids of many sentences behind one another, read-only; sentence i is ids[starts[i]:ends[i]]."""
+
+    ids: Ids
+    starts: Indices
+    ends: Indices
+
+    @property
+    def lengths(self) -> Indices:
+        return self.ends - self.starts
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def chosen(self, indices: Indices) -> Sentences:
+        return Sentences(self.ids, self.starts[indices], self.ends[indices])
+
+    def padded(self, rows: Indices, width: int) -> NDArray[np.int64]:
+        """(B, width) int64, PAD_ID after the end of each; `width` holds the longest."""
+        places = self.starts[rows][:, None] + np.arange(width)  # (B, width)
+        inside = np.arange(width) < self.lengths[rows][:, None]
+        found = self.ids[np.minimum(places, len(self.ids) - 1)].astype(np.int64)
+        return np.where(inside, found, PAD_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class PairTokens:
+    """Source and target i belong together."""
+
+    source: Sentences
+    target: Sentences
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def lengths(self) -> Indices:
+        """Tokens of the longer side of each pair, its eos included."""
+        return np.maximum(self.source.lengths, self.target.lengths) + 1
+
+    def at_most(self, length: int) -> PairTokens:
+        """The pairs of at most `length` tokens a side."""
+        kept = np.flatnonzero(self.lengths <= length)
+        return PairTokens(self.source.chosen(kept), self.target.chosen(kept))
+
+    def batch(self, rows: Indices, source_width: int, target_width: int) -> Batch:
+        """(source (B, S), decoder's inputs (B, T), targets (B, T)) of the pairs `rows`."""
+        source = self.source.padded(rows, source_width)
+        target = self.target.padded(rows, target_width)
+        places = np.arange(len(rows))
+        source[places, self.source.lengths[rows]] = EOS_ID
+        inputs = np.concatenate([np.full((len(rows), 1), BOS_ID), target[:, :-1]], axis=1)
+        counted = np.arange(target_width) <= self.target.lengths[rows][:, None]
+        target[places, self.target.lengths[rows]] = EOS_ID
+        return source, inputs, np.where(counted, target, IGNORE_INDEX)
+
+
+def pair_tokens(corpus: Corpus, split: str, tokenizer: Tokenizer) -> PairTokens:
+    """The pairs of a split, tokenised once and memory-mapped. CorpusError: as for `Corpus.pairs`."""
+    return PairTokens(_side(corpus, split, tokenizer, "source"), _side(corpus, split, tokenizer, "target"))
+
+
+def _side(corpus: Corpus, split: str, tokenizer: Tokenizer, side: str) -> Sentences:
+    """One sentence a line: no token holds a line end and anything else, so the lines can be found again among the ids."""
+
+    def lines() -> str:
+        return "".join(" ".join(getattr(pair, side).split("\n")) + "\n" for pair in corpus.pairs(split))
+
+    ids = cached_ids(corpus, f"{split}/{side}", tokenizer, lines)
+    (line_end,) = tokenizer.encode("\n")
+    ends = np.flatnonzero(ids == line_end)
+    return Sentences(ids, np.concatenate([[0], ends[:-1] + 1]), ends)
+
+
+class PairBatches(BatchStream):
+    """Every pair once an epoch, in a new order: `rows` pairs a batch, padded to `length`; the last, incomplete one is left out."""
+
+    def __init__(self, pairs: PairTokens, *, length: int, rows: int, seed: int) -> None:
+        super().__init__()
+        self._pairs, self._length, self._rows, self._seed = pairs.at_most(length), length, rows, seed
+        self.batches = len(self._pairs) // rows
+        if self.batches == 0:
+            raise CorpusError(
+                f"{len(self._pairs)} pairs of at most {length} tokens a side are fewer than one batch of {rows}",
+                hint="use a smaller batch, a greater length or a larger corpus",
+            )
+        self._order = (-1, np.empty(0, dtype=np.int64))
+
+    def make(self, position: Position) -> Batch:
+        epoch, index = position
+        known = self._order
+        if known[0] != epoch:
+            order = np.random.default_rng([self._seed, epoch]).permutation(len(self._pairs))
+            known = self._order = (epoch, order)
+        rows = known[1][index * self._rows : (index + 1) * self._rows]
+        return self._pairs.batch(rows, self._length, self._length)
+
+    def following(self, position: Position) -> Position:
+        epoch, index = position
+        return (epoch, index + 1) if index + 1 < self.batches else (epoch + 1, 0)
+
+    def identity(self) -> dict[str, int]:
+        return {
+            "pairs": len(self._pairs),
+            "length": self._length,
+            "rows": self._rows,
+            "seed": self._seed,
+        }
+
+
+class BucketedBatches(BatchStream):
+    """Every pair once an epoch, with others of like length: as many rows as keep both sides within `tokens`, padding included.
+
+    Pairs are shuffled, sorted within pools of about POOL batches, cut into batches, and these shuffled again.
+    """
+
+    def __init__(self, pairs: PairTokens, *, length: int, tokens: int, seed: int) -> None:
+        super().__init__()
+        self._pairs, self._length, self._tokens, self._seed = pairs.at_most(length), length, tokens, seed
+        if tokens < _widened(length):
+            raise CorpusError(
+                f"a batch of {tokens} tokens does not hold one pair of {_widened(length)} tokens a side",
+                hint="use a larger batch or a smaller length",
+            )
+        if int(self._pairs.lengths.sum()) < tokens:
+            raise CorpusError(
+                f"{len(self._pairs)} pairs of at most {length} tokens a side are fewer than one batch of {tokens} tokens",
+                hint="use a smaller batch, a greater length or a larger corpus",
+            )
+        self._plan: tuple[int, list[Indices]] = (-1, [])
+
+    def make(self, position: Position) -> Batch:
+        epoch, index = position
+        rows = self._epoch(epoch)[index]
+        source = int(self._pairs.source.lengths[rows].max()) + 1
+        target = int(self._pairs.target.lengths[rows].max()) + 1
+        return self._pairs.batch(rows, _widened(source), _widened(target))
+
+    def following(self, position: Position) -> Position:
+        epoch, index = position
+        return (epoch, index + 1) if index + 1 < len(self._epoch(epoch)) else (epoch + 1, 0)
+
+    def identity(self) -> dict[str, int]:
+        return {
+            "pairs": len(self._pairs),
+            "length": self._length,
+            "tokens": self._tokens,
+            "seed": self._seed,
+        }
+
+    def _epoch(self, epoch: int) -> list[Indices]:
+        """The rows of each batch, kept for one epoch; threads that ask for two of them make one again, and equal."""
+        known = self._plan
+        if known[0] != epoch:
+            known = self._plan = (epoch, list(self._batches_of(epoch)))
+        return known[1]
+
+    def _batches_of(self, epoch: int) -> Iterator[Indices]:
+        random = np.random.default_rng([self._seed, epoch])
+        order, lengths = random.permutation(len(self._pairs)), self._pairs.lengths
+        in_pool = max(1, POOL * self._tokens // max(1, int(lengths.mean())))
+        batches: list[Indices] = []
+        for start in range(0, len(order), in_pool):
+            pool = order[start : start + in_pool]
+            pool = pool[np.lexsort((self._pairs.source.lengths[pool], lengths[pool]))]
+            widths = lengths[pool] + (-lengths[pool]) % MULTIPLE
+            begin = 0
+            for end, width in enumerate(widths):
+                if (end + 1 - begin) * width > self._tokens:
+                    batches.append(pool[begin:end])
+                    begin = end
+            batches.append(pool[begin:])
+        for index in random.permutation(len(batches)):
+            yield batches[index]
+
+
+def _widened(length: int) -> int:
+    return length + (-length) % MULTIPLE
+
+
+def pair_evaluation_batches(
+    pairs: PairTokens, *, length: int, target_tokens: int, rows: int
+) -> Iterator[Batch]:
+    """The first pairs of at most `length` tokens a side that hold `target_tokens`, sorted by length, each target once.
+
+    CorpusError: there is none.
+    """
+    held = pairs.at_most(length)
+    if len(held) == 0:
+        raise CorpusError(f"no pair of at most {length} tokens a side to evaluate on")
+    taken = int(np.searchsorted(np.cumsum(held.target.lengths + 1), target_tokens)) + 1
+    order = np.argsort(held.lengths[:taken], kind="stable")
+    return _pairs_in_order(held, order, rows)
+
+
+def _pairs_in_order(pairs: PairTokens, order: Indices, rows: int) -> Iterator[Batch]:
+    for start in range(0, len(order), rows):
+        chosen = order[start : start + rows]
+        source = int(pairs.source.lengths[chosen].max()) + 1
+        target = int(pairs.target.lengths[chosen].max()) + 1
+        yield pairs.batch(chosen, _widened(source), _widened(target))
