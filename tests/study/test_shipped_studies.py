@@ -49,9 +49,9 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
     first = found.rounds[0][0]
     assert first.title == "generate cache=static new_tokens=64 seed 0 round 1"
     assert (found.trainings[0].id, found.checks[0].id, first.id) == (
-        "60510e4732116071",
-        "897143739faf0e26",
-        "f71263368c9a8157",
+        "76a073a628cf9322",
+        "ab586dacd0359b2f",
+        "50b8870392ba0a31",
     )
 
 
