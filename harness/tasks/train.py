@@ -12,7 +12,7 @@ from harness.data.tokenizer import TokenizerConfig, tokenizer_config
 from harness.subject import TrainingSubject
 from harness.tasks.base import Context, Report, Result
 from harness.tasks.training import UPDATES_TO_CHECK, TrainingTask, with_preset
-from harness.training.recorder import Divergence
+from harness.training.divergence import Divergence
 from harness.training.schedule import CosineSchedule, ScheduleConfig
 from models.config import EncoderDecoderConfig, ModelConfig
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.training.divergence import Divergence
 from harness.training.evaluation import evaluate
 from harness.training.objective import Batch
 from harness.training.optim import evaluated, trained_in
-from harness.training.recorder import Divergence, Pending, Recorder, Report, Stopwatch
+from harness.training.recorder import Pending, Recorder, Report, Stopwatch
 from harness.training.schedule import Schedule
 from harness.training.update import Updater
 

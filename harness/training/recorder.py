@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from harness.config import Config
+from harness.training.divergence import Divergence
 
 FLUSH_EVERY = 20
 
@@ -21,16 +20,6 @@ class Report(Protocol):
     """Where the loop's raw values go."""
 
     def __call__(self, metric: str, value: float, step: int, /) -> None: ...
-
-
-class Divergence(Config):
-    """A training has diverged at a loss that is not finite, or above `times_chance` times chance for `updates` updates.
-
-    Chance is the loss of a uniform guess, ln(vocabulary) nats.
-    """
-
-    times_chance: float = Field(default=3.0, gt=1.0, allow_inf_nan=False)
-    updates: int = Field(default=50, gt=0)
 
 
 class Stopwatch:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from harness.training.divergence import Divergence
 from harness.training.evaluation import evaluate
 from harness.training.objective import Objective
 from harness.training.optim import AdamW, ScheduleFreeAdamW
 from harness.training.precision import Float32
-from harness.training.recorder import Divergence
 from harness.training.schedule import ConstantSchedule, CosineSchedule
 from models.config import ChunkedLogits, LossConfig, model_config
 from models.init import build_model
