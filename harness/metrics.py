@@ -14,12 +14,13 @@ from typing import Literal
 
 from harness.errors import InputError, did_you_mean
 
-Family = Literal["time", "memory", "bytes", "loss", "count"]
+Family = Literal["time", "memory", "bytes", "loss", "score", "share", "count"]
 Better = Literal["higher", "lower", "neither"]
 
-# Largest difference that does not matter, as a fraction, unless a study declares another; `bytes` are compared exactly.
+# Largest difference that does not matter, unless a study declares another: a fraction of what is compared by ratios, points
+# of a score from 0 to 100, a hundredth of that of a share from 0 to 1. `bytes` are compared exactly.
 DEFAULT_MARGINS: MappingProxyType[Family, float] = MappingProxyType(
-    {"time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "count": 0.0}
+    {"time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "score": 0.5, "share": 0.005, "count": 0.0}
 )
 
 
@@ -47,8 +48,22 @@ class Metric:
         return max(samples) if self.per_trial == "max" else statistics.median(samples)
 
     @property
-    def paired_over(self) -> Literal["rounds", "seeds"]:
-        """What a replicate is: a round of a seed for costs, a seed for what was learned, which every round of it repeats."""
+    def compared_by(self) -> Literal["ratios", "differences"]:
+        """Scores of text have no zero to take ratios from, and are kept a sentence, so that tests can pair."""
+        return "differences" if self.family in ("score", "share") else "ratios"
+
+    @property
+    def neutral(self) -> float:
+        """The effect of what changes nothing."""
+        return 0.0 if self.compared_by == "differences" else 1.0
+
+    @property
+    def paired_over(self) -> Literal["rounds", "seeds", "sentences"]:
+        """What a replicate is: a round of a seed for costs, a seed for what was learned, which every round of it repeats, a
+        sentence for scores of text.
+        """
+        if self.compared_by == "differences":
+            return "sentences"
         return "seeds" if self.family == "loss" else "rounds"
 
     def format(self, value: float) -> str:
@@ -112,6 +127,28 @@ _ALL = (
     Metric(name="static_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="bytes of tensors that stay from one update to the next: parameters and the optimizer's state"),
     Metric(name="dynamic_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak of an update above what stays from one to the next"),
     Metric(name="peak_device_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak of the accelerator's allocator during timed updates"),
+    Metric(name="sentence_seconds", unit="s", better="lower", family="time", per_trial="median", summary="time a sentence: of all batches, over the sentences in them"),
+    Metric(name="sentences_per_second", unit="sentences/s", better="higher", family="time", per_trial="median", summary="sentences a second, all batches together"),
+    Metric(name="token_latency_p50_seconds", unit="s", better="lower", family="time", per_trial="median", summary="from a batch to its first new tokens, median over batches"),
+    Metric(name="token_latency_p95_seconds", unit="s", better="lower", family="time", per_trial="median", summary="the same, 95th percentile over batches"),
+    Metric(name="token_latency_p99_seconds", unit="s", better="lower", family="time", per_trial="median", summary="the same, 99th percentile over batches"),
+    Metric(name="acceptance_rate", unit="", better="neither", family="count", per_trial="median", summary="share of the drafted tokens that the target model accepted"),
+    Metric(name="new_tokens", unit="tokens", better="neither", family="count", per_trial="median", summary="tokens that were written"),
+    Metric(name="bleu", unit="", better="higher", family="score", per_trial="last", summary="BLEU of all sentences, 0 to 100 (sacrebleu's defaults)"),
+    Metric(name="chrf", unit="", better="higher", family="score", per_trial="last", summary="chrF2 of all sentences, 0 to 100"),
+    Metric(name="ter", unit="", better="lower", family="score", per_trial="last", summary="translation edit rate, in percent of the references' words"),
+    Metric(name="rouge1", unit="", better="higher", family="share", per_trial="last", summary="F of words in common with the reference, mean over sentences"),
+    Metric(name="rouge2", unit="", better="higher", family="share", per_trial="last", summary="F of pairs of words in common with the reference, mean over sentences"),
+    Metric(name="rougeL", unit="", better="higher", family="share", per_trial="last", summary="F of the longest common subsequence with the reference, mean over sentences"),
+    Metric(name="length_ratio", unit="", better="neither", family="share", per_trial="last", summary="length of what was written over that of the references"),
+    Metric(name="repetition", unit="", better="lower", family="share", per_trial="last", summary="share of 4-grams that occurred before in the same text, mean over texts"),
+    Metric(name="self_bleu", unit="", better="lower", family="score", per_trial="last", summary="BLEU of each text against all others, 0 to 100: high where texts are alike"),
+    Metric(name="distinct_1", unit="", better="neither", family="count", per_trial="last", summary="distinct words over all words that were written"),
+    Metric(name="distinct_2", unit="", better="neither", family="count", per_trial="last", summary="distinct pairs of words over all pairs that were written"),
+    Metric(name="model_score", unit="nats/token", better="higher", family="share", per_trial="last", summary="log-probability that the model gives what was written, a token, by teacher forcing"),
+    Metric(name="perplexity_per_token", unit="", better="neither", family="score", per_trial="last", summary="perplexity of the references to the model, a token"),
+    Metric(name="perplexity_per_word", unit="", better="neither", family="score", per_trial="last", summary="perplexity of the references to the model, a word"),
+    Metric(name="perplexity_per_byte", unit="", better="neither", family="score", per_trial="last", summary="perplexity of the references to the model, a byte"),
     Metric(name="peak_rss_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak resident memory of the process (VmHWM)"),
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.metrics import DEFAULT_MARGINS, METRICS, Metric, format_bytes, format_seconds, metric
+from harness.scoring import SCORES
 from harness.tasks.registry import TASKS
 
 
@@ -22,7 +23,9 @@ def test_a_record_agrees_with_itself(record: Metric) -> None:
         "_tokens_per_second"
     ) or record.name == "tokens_per_second"
     assert ("bytes" in record.name) == (record.unit == "B")
-    assert record.paired_over == ("seeds" if record.family == "loss" else "rounds")
+    unit = {"loss": "seeds", "score": "sentences", "share": "sentences"}.get(record.family, "rounds")
+    assert record.paired_over == unit
+    assert (record.compared_by == "differences") == (record.name in SCORES)
     if record.unit == "tokens/s":
         assert (record.better, record.family, record.per_trial) == ("higher", "time", "median")
 
@@ -33,7 +36,9 @@ def test_every_metric_of_a_task_has_a_record(task: type) -> None:
 
 
 def test_margins_are_those_of_the_design() -> None:
-    assert dict(DEFAULT_MARGINS) == {"time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "count": 0.0}
+    assert dict(DEFAULT_MARGINS) == {
+        "time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "score": 0.5, "share": 0.005, "count": 0.0,
+    }  # fmt: skip
 
 
 def test_an_unknown_metric_gets_a_suggestion() -> None:

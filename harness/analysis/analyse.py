@@ -12,8 +12,8 @@ from harness.analysis.frames import RunFrames, trial_values, with_diverged
 from harness.analysis.parity import parity_rows, unknown_quantities
 from harness.analysis.results import Analysis, Contrast, SettledClaim
 from harness.analysis.validity import invalid_arms
-from harness.analysis.wording import interval, times, where
-from harness.metrics import metric
+from harness.analysis.wording import effect_text, interval_text, where
+from harness.metrics import Metric, metric
 from harness.study.load import LoadedStudy
 from harness.study.tuning import edge_warnings
 
@@ -28,6 +28,7 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
         signatures={
             trial.id: trial.notes["signatures"] for trial in frames.trials if "signatures" in trial.notes
         },
+        sentences=frames.sentences,
     )
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)
@@ -68,14 +69,12 @@ def _comparisons(loaded: LoadedStudy, found: tuple[Contrast, ...]) -> list[str]:
     for verdict in ("better", "worse"):
         decided = [contrast for contrast in primary if contrast.verdict == verdict]
         if decided:
-            most = max(
-                decided, key=lambda contrast: abs(math.log(contrast.ratio)) if contrast.ratio else math.inf
-            )
+            most = max(decided, key=lambda contrast: _size(contrast, record))
             unit = record.paired_over if most.n > 1 else record.paired_over[:-1]
             sentences.append(
                 f"{len(decided)} {total} {'come' if len(decided) > 1 else 'comes'} out {verdict}"
-                f"{', most so' if len(decided) > 1 else ':'} {most.arm}{where(most.condition)}, {times(most.ratio)} the baseline's "
-                f"(95 % interval {interval(most.low, most.high)}, {most.n} {unit})."
+                f"{', most so' if len(decided) > 1 else ':'} {most.arm}{where(most.condition)}, {effect_text(record, most.effect)} the baseline's "
+                f"(95 % interval {interval_text(record, most.low, most.high)}, {most.n} {unit})."
             )
     for verdict, told in (("equivalent", "within the margin"), ("identical", "the same")):
         same = sum(contrast.verdict == verdict for contrast in primary)
@@ -89,6 +88,13 @@ def _comparisons(loaded: LoadedStudy, found: tuple[Contrast, ...]) -> list[str]:
         )
         sentences.append(f"{record.label[0].upper()}{record.label[1:]}: {why}.")
     return sentences
+
+
+def _size(contrast: Contrast, record: Metric) -> float:
+    """How far an effect is from none, on the metric's own scale."""
+    if record.compared_by == "differences":
+        return abs(contrast.effect)
+    return abs(math.log(contrast.effect)) if contrast.effect else math.inf
 
 
 def _counts(claims: tuple[SettledClaim, ...]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from harness.analysis.by_sentence import ScoredMember
 from harness.analysis.results import ClaimVerdict
 from harness.analysis.rules import ALPHA, RULES, AmongMostSensitive, Member, Rule, Tests, Values
 from harness.statistics import holm
@@ -63,7 +64,7 @@ class Basis:
         """As JSON keeps it, with the estimates, the p-values and the versions of what computed them."""
         decision = self.decide()
         return {
-            "procedure": self.rule.procedure,
+            "procedure": self.members[0].procedure or self.rule.procedure,
             "alpha": ALPHA,
             "rule": {"name": type(self.rule).__name__, **asdict(self.rule)},  # type: ignore[call-overload]
             "of": self.of,
@@ -75,7 +76,7 @@ class Basis:
                     **asdict(member),
                     "pairs": _lists(member.pairs),
                     "steps": [_lists(step) for step in member.steps],
-                    **(_numbers(member) if self.rule.estimates else {"n": len(member.pairs)}),
+                    **(member.numbers() if self.rule.estimates else {"n": member.n}),
                     "p_confirm": tests.confirm,
                     "p_refute": tests.refute,
                 }
@@ -89,30 +90,21 @@ class Basis:
         """The basis that `plain` made, from the store: deciding it anew must give the verdict beside it."""
         rule = dict(stored["rule"])
         kind = RULES[rule.pop("name")]
-        names = {field.name for field in fields(Member)}
         members = []
         for row in stored["members"]:
+            member = ScoredMember if "difference" in row else Member
+            names = {field.name for field in fields(member)}
             kept = {key: value for key, value in row.items() if key in names}
+            if "beyond" in kept:
+                kept["beyond"] = tuple((bound, p) for bound, p in kept["beyond"])
             kept["pairs"] = _tuples(row["pairs"])
             kept["steps"] = tuple(_tuples(step) for step in row["steps"])
-            members.append(Member(**kept))
+            members.append(member(**kept))
         return cls(rule=kind(**rule), members=tuple(members), of=stored["of"], open=stored["open"])
 
 
 def _holm(p_values: list[float]) -> list[float]:
     return list(holm({str(place): p for place, p in enumerate(p_values)}).values())
-
-
-def _numbers(member: Member) -> dict[str, float]:
-    found = member.estimate
-    numbers = {
-        "n": found.n, "estimate": found.estimate, "low": found.ci95.low, "high": found.ci95.high, "low90": found.ci90.low,
-        "high90": found.ci90.high, "t_low": found.t95.low, "t_high": found.t95.high, "p": found.p,
-    }  # fmt: skip
-    if member.counted:  # what repeats exactly has no interval
-        numbers |= dict.fromkeys(("low", "high", "low90", "high90", "t_low", "t_high"), found.estimate)
-        numbers["p"] = 0.0 if found.estimate else 1.0
-    return numbers
 
 
 def _lists(values: Values) -> list[list[float]]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from harness.analysis.wording import count, exp
 from harness.config import canonical_json
 from harness.metrics import Metric
@@ -18,11 +20,15 @@ from harness.study.load import LoadedStudy
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.scoring.sentences import Sentences
+    from harness.statistics import SentenceStatistics
+
 Trial = tuple[int, int]
 """(round, seed), the place of a trial in its cell."""
 
 
 class _Row(NamedTuple):
+    trial: int
     round: int
     seed: int
     value: float
@@ -38,7 +44,7 @@ class IncomparableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """`values` is `frames.trial_values` of the study's measurements.
+    """`values` is `frames.trial_values` of the study's measurements, `sentences` what its trials wrote, by trial.
 
     `signatures` tells of a trial how its metrics were computed (`{"bleu": "nrefs:1|case:mixed|…"}`), where that is a choice.
     """
@@ -46,6 +52,7 @@ class Cells:
     loaded: LoadedStudy
     values: pd.DataFrame
     signatures: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    sentences: Mapping[int, Sentences] = field(default_factory=dict)
 
     def trials(self, record: Metric, arm: str, condition: Combination) -> dict[Trial, float]:
         """(round, seed) → value. Raises IncomparableError unless every planned trial is there, once and whole."""
@@ -80,6 +87,20 @@ class Cells:
             replicate = seed if record.paired_over == "seeds" else self._place(number, seed)
             members.setdefault(replicate, []).append(value)
         return {replicate: _geometric_mean(values) for replicate, values in sorted(members.items())}
+
+    def scores(self, record: Metric, arm: str, condition: Combination) -> dict[int, SentenceStatistics]:
+        """Seed → the statistics of a score. Raises IncomparableError where a round of a seed did not repeat the others'."""
+        self.trials(record, arm, condition)
+        found: dict[int, SentenceStatistics] = {}
+        for row in self._rows(record, arm, condition):
+            written = self.sentences.get(row.trial)
+            if written is None or record.name not in written.scores:
+                raise IncomparableError(f"{record.label} of {arm} was kept without its sentences")
+            statistics = written.statistics(record.name)
+            first = found.setdefault(row.seed, statistics)
+            if first is not statistics and not np.array_equal(first.values, statistics.values):
+                raise IncomparableError(f"{record.label} of {arm} differs between rounds of seed {row.seed}")
+        return found
 
     def log_ratios(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
         """Replicate → ln(arm / other). Raises IncomparableError where a round was not run in one session."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from harness.analysis.by_sentence import scored_member
 from harness.analysis.cells import IncomparableError
 from harness.analysis.contrasts import COUNTED, estimated, margin_of
 from harness.analysis.evidence import Evidence, Finding
 from harness.analysis.results import ClaimVerdict, Contrast, Numbers
 from harness.analysis.rules import ALPHA, Bound, Direction, Member, Region, Rule, Same
 from harness.analysis.several import Told, other_name, refused, settle, sides, unit_of, why_open
-from harness.analysis.wording import interval, times, where
+from harness.analysis.wording import effect_alone, effect_text, interval, interval_text, where
 from harness.metrics import Metric, metric
 from harness.study.arms import Combination
 from harness.study.claim import (
@@ -43,10 +44,12 @@ def member_of(found: Contrast, other: str) -> Member:
     """The contrast as what a rule is applied to. Raises IncomparableError for one that does not count."""
     if found.verdict == "invalid":
         raise IncomparableError(found.reason)
+    if metric(found.metric).compared_by == "differences":
+        return scored_member(found, other)
     counted = found.reason == COUNTED
     pairs = found.log_ratios
     if counted:
-        value = -math.inf if found.ratio == 0 else math.log(found.ratio)
+        value = -math.inf if found.effect == 0 else math.log(found.effect)
         pairs = tuple((number, value) for number in range(1, found.n + 1))
     return Member(
         metric=found.metric,
@@ -67,13 +70,13 @@ def _told(
     member = member_of(found, other.name)
     # Kept short so that the sentence reads: who, what, against whom.
     bare = Told(
-        member=member, effect=times(found.ratio), measured="",
-        interval=COUNTED if member.counted else interval(found.low, found.high),
-        numbers=Numbers(effect=found.ratio, low=found.low, high=found.high, claimed=_figure(claim)),
+        member=member, effect=effect_alone(record, found.effect), measured="",
+        interval=COUNTED if member.counted else interval_text(record, found.low, found.high),
+        numbers=Numbers(effect=found.effect, low=found.low, high=found.high, claimed=_figure(claim, record)),
     )  # fmt: skip
     sure = COUNTED if member.counted else f"95 % interval {bare.interval}"
     measured = (
-        f"{record.label} of {arm.name}{where(condition)} is {bare.effect} {other_name(other, evidence)} "
+        f"{record.label} of {arm.name}{where(condition)} is {effect_text(record, found.effect)} {other_name(other, evidence)} "
         f"({sure}, {unit_of(bare, record.paired_over)})"
     )
     return Told(
@@ -81,14 +84,14 @@ def _told(
     )
 
 
-def _figure(claim: MetricClaim) -> float | None:
+def _figure(claim: MetricClaim, record: Metric) -> float | None:
     if isinstance(claim, RatioClaim):
         return claim.ratio
     if isinstance(claim, AtLeastClaim):
         return claim.at_least
     if isinstance(claim, AtMostClaim):
         return claim.at_most
-    return 1.0 if isinstance(claim, NoDifferenceClaim) else None
+    return record.neutral if isinstance(claim, NoDifferenceClaim) else None
 
 
 def _form(claim: MetricClaim, record: Metric, margin: float) -> tuple[Rule, str, Words]:
@@ -114,13 +117,18 @@ def _form(claim: MetricClaim, record: Metric, margin: float) -> tuple[Rule, str,
             f"at most {claim.at_most:g} ×",
             _of_bound("at most", "above", bound),
         )
-    log_margin = math.log1p(margin)
+    own = scale(record, margin)
     if isinstance(claim, DirectionClaim):
         side = 1 if claim.direction in ("higher", _meaning_more(record)) else -1
-        return Direction(side=side, margin=log_margin), claim.direction, _of_direction(claim, margin)
+        return Direction(side=side, margin=own), claim.direction, _of_direction(claim, record, margin)
     assert isinstance(claim, NoDifferenceClaim)
     claimed = f"no difference (margin {margin:.2g})" if margin else "no difference"
-    return Same(margin=log_margin), claimed, _of_same(margin)
+    return Same(margin=own), claimed, _of_same(margin)
+
+
+def scale(record: Metric, margin: float) -> float:
+    """A margin on the scale of a member's values: of ratios their logs, of scores points."""
+    return margin if record.compared_by == "differences" else math.log1p(margin)
 
 
 def _meaning_more(record: Metric) -> str:
@@ -162,16 +170,16 @@ def _of_bound(holds: str, misses: str, bound: str) -> Words:
     return lambda _told, verdict: words[verdict]
 
 
-def _of_direction(claim: DirectionClaim, margin: float) -> Words:
+def _of_direction(claim: DirectionClaim, record: Metric, margin: float) -> Words:
     opposite = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}[claim.direction]
 
     def words(told: Told, verdict: ClaimVerdict) -> str:
         if verdict == "confirmed":
             return f"{claim.direction}, as claimed"
         if verdict == "refuted":
-            same = told.member.same(math.log1p(margin)) <= ALPHA
+            same = told.member.same(scale(record, margin)) <= ALPHA
             return _alike(told, margin) if same else f"{opposite}, the opposite of what is claimed"
-        return "the interval includes no difference" if _includes_one(told) else "not significant"
+        return "the interval includes no difference" if _includes_none(told, record) else "not significant"
 
     return words
 
@@ -188,11 +196,11 @@ def _of_same(margin: float) -> Words:
 
 
 def _alike(told: Told, margin: float) -> str:
-    if all(value == 0.0 for _, value in told.member.pairs):
+    if told.member.same(0.0) == 0.0:
         return "identical"
     return f"the same within the margin of {margin:.2g}"
 
 
-def _includes_one(told: Told) -> bool:
+def _includes_none(told: Told, record: Metric) -> bool:
     low, high = told.numbers.low, told.numbers.high
-    return low is not None and high is not None and low <= 1.0 <= high
+    return low is not None and high is not None and low <= record.neutral <= high

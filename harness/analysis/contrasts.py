@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.analysis.by_sentence import score_contrast
 from harness.analysis.cells import Cells, IncomparableError, repeated
 from harness.analysis.results import ArmSummary, Contrast, Verdict
 from harness.analysis.wording import exp
@@ -59,7 +60,7 @@ def estimated(
     nan = math.nan
     arm, other = arms
     empty = Contrast(
-        metric=record.name, arm=arm.name, condition=condition.names, n=0, ratio=nan, low=nan, high=nan, low90=nan, high90=nan,
+        metric=record.name, arm=arm.name, condition=condition.names, n=0, effect=nan, low=nan, high=nan, low90=nan, high90=nan,
         t_low=nan, t_high=nan, p=1.0, p_adjusted=1.0, margin=margin_of(cells.loaded, record), baseline_value=nan, value=nan,
         log_ratios=(), verdict="invalid", relevant=False, reason=invalid,
     )  # fmt: skip
@@ -72,6 +73,8 @@ def estimated(
             verdict="invalid" if invalid else "undecided",
         )
         exploratory = cells.loaded.study.design.exploratory
+        if record.compared_by == "differences":
+            return score_contrast(cells, record, arms, condition, medians)
         if record.family == "bytes" or (record.family == "memory" and repeated(sides) and not exploratory):
             return _counted(medians, sides)
         pairs = cells.log_ratios(record, arm.name, other.name, condition)
@@ -81,7 +84,7 @@ def estimated(
     return replace(
         medians,
         n=estimate.n,
-        ratio=exp(estimate.estimate),
+        effect=exp(estimate.estimate),
         p=estimate.p,
         p_adjusted=estimate.p,
         low=exp(estimate.ci95.low),
@@ -101,7 +104,7 @@ def _counted(medians: Contrast, sides: tuple[Mapping[tuple[int, int], float], ..
     value, base = (next(iter(side.values())) for side in sides)
     ratio = 1.0 if value == base else value / base if base else math.inf
     return replace(
-        medians, n=len(sides[0]), ratio=ratio, low=ratio, high=ratio, low90=ratio, high90=ratio,
+        medians, n=len(sides[0]), effect=ratio, low=ratio, high=ratio, low90=ratio, high90=ratio,
         p=0.0 if ratio != 1.0 else 1.0, p_adjusted=0.0 if ratio != 1.0 else 1.0, reason=medians.reason or COUNTED,
     )  # fmt: skip
 
@@ -126,31 +129,45 @@ def _decide(contrast: Contrast, loaded: LoadedStudy) -> Contrast:
     if contrast.verdict != "undecided":
         return contrast
     record, counted = metric(contrast.metric), contrast.reason == COUNTED
-    differs = contrast.p_adjusted <= ALPHA and not contrast.low <= 1.0 <= contrast.high
-    if contrast.ratio == 1.0 and (counted or all(ratio == 0.0 for _, ratio in contrast.log_ratios)):
+    none = record.neutral
+    differs = contrast.p_adjusted <= ALPHA and not contrast.low <= none <= contrast.high
+    if contrast.effect == none and (counted or _all_alike(contrast)):
         return replace(contrast, verdict="identical")
     if loaded.study.design.exploratory and not counted:
         return replace(contrast, reason="exploratory: effects, no verdicts")
-    largest = 1.0 + contrast.margin
-    if 1.0 / largest < contrast.low90 and contrast.high90 < largest:
+    least, most = allowed(record, contrast.margin)
+    if least < contrast.low90 and contrast.high90 < most:
         return replace(
             contrast, verdict="equivalent", reason="real but negligible" if differs else contrast.reason
         )
     if not differs:
-        return replace(contrast, reason=_why_open(contrast))
-    relevant = contrast.low > largest or contrast.high < 1.0 / largest
+        return replace(contrast, reason=_why_open(contrast, none))
+    relevant = contrast.low > most or contrast.high < least
     reason = contrast.reason if relevant else "not shown to be relevant"
-    return replace(contrast, verdict=_direction(contrast.ratio, record), relevant=relevant, reason=reason)
+    return replace(contrast, verdict=_direction(contrast.effect, record), relevant=relevant, reason=reason)
 
 
-def _why_open(contrast: Contrast) -> str:
-    if contrast.low <= 1.0 <= contrast.high:
+def allowed(record: Metric, margin: float) -> tuple[float, float]:
+    """The effects between which a difference does not matter."""
+    if record.compared_by == "differences":
+        return -margin, margin
+    return 1.0 / (1.0 + margin), 1.0 + margin
+
+
+def _all_alike(contrast: Contrast) -> bool:
+    if metric(contrast.metric).compared_by == "differences":
+        return not contrast.beyond
+    return all(ratio == 0.0 for _, ratio in contrast.log_ratios)
+
+
+def _why_open(contrast: Contrast, none: float) -> str:
+    if contrast.low <= none <= contrast.high:
         return "the interval includes no difference"
     return "not significant among all comparisons of this metric (Holm)"
 
 
-def _direction(ratio: float, record: Metric) -> Verdict:
-    return "better" if (ratio > 1.0) == (record.better == "higher") else "worse"
+def _direction(effect: float, record: Metric) -> Verdict:
+    return "better" if (effect > record.neutral) == (record.better == "higher") else "worse"
 
 
 def summaries(cells: Cells) -> tuple[ArmSummary, ...]:

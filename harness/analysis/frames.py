@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,6 +14,7 @@ from harness.config import canonical_json
 from harness.metrics import metric
 
 if TYPE_CHECKING:
+    from harness.scoring.sentences import Sentences
     from harness.store.rows import Run, TrialRow
     from harness.store.store import Store
 
@@ -36,11 +37,15 @@ SAMPLE_COLUMNS = [
 
 @dataclass(frozen=True, kw_only=True)
 class RunFrames:
-    """What a run recorded. `samples` is long, with a column for each condition factor; `trials` are those not superseded."""
+    """What a run recorded. `samples` is long, with a column for each condition factor; `trials` are those not superseded.
+
+    `sentences` are what trials wrote, by the trial's id.
+    """
 
     samples: pd.DataFrame
     trials: tuple[TrialRow, ...]
     checks: tuple[CheckRow, ...]
+    sentences: Mapping[int, Sentences] = field(default_factory=dict)
 
 
 def run_frames(store: Store, run: Run) -> RunFrames:
@@ -63,7 +68,12 @@ def run_frames(store: Store, run: Run) -> RunFrames:
         for row in store.checks(run)
         if by_id[row.trial_id].status == "finished"
     )
-    return RunFrames(samples=sample_frame(trials, store.samples(run)), trials=trials, checks=checks)
+    return RunFrames(
+        samples=sample_frame(trials, store.samples(run)),
+        trials=trials,
+        checks=checks,
+        sentences=store.sentences(run),
+    )
 
 
 def sample_frame(trials: Iterable[TrialRow], samples: Iterable[tuple[int, str, int, float]]) -> pd.DataFrame:

@@ -13,8 +13,9 @@ ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
 class Contrast:
     """One arm against the baseline under one condition, on one metric.
 
-    `ratio` is arm over baseline, the exponential of the Hodges-Lehmann estimate over `n` paired rounds; `low` and `high` bound
-    its 95 % signed-rank interval, `low90` and `high90` the 90 % one, `t_low` and `t_high` the t interval (a diagnostic).
+    `effect` is arm over baseline, the exponential of the Hodges-Lehmann estimate over `n` paired rounds; `low` and `high` bound
+    its 95 % signed-rank interval, `low90` and `high90` the 90 % one, `t_low` and `t_high` the t interval (a diagnostic). Of
+    scores it is arm − baseline over `n` sentences, with bootstrapped intervals and `beyond`: the p of each bound that matters.
     `p` is exact and two-sided, `p_adjusted` by Holm over the contrasts of this metric that no claim names (else equal to `p`).
     `baseline_value` and `value` are medians over trials, in the metric's unit. `log_ratios` holds one (round, value) a pair.
     """
@@ -23,7 +24,7 @@ class Contrast:
     arm: str
     condition: dict[str, str]
     n: int
-    ratio: float
+    effect: float
     low: float
     high: float
     low90: float
@@ -36,6 +37,7 @@ class Contrast:
     baseline_value: float
     value: float
     log_ratios: tuple[tuple[int, float], ...]
+    beyond: tuple[tuple[float, float], ...] = ()
     verdict: Verdict
     relevant: bool
     reason: str
@@ -43,7 +45,10 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """A claim's effect with its 95 % interval and the claimed figure: ratios, or a factor a doubling; None where there is none."""
+    """A claim's effect with its 95 % interval and the claimed figure: ratios, a factor a doubling, or a difference of scores.
+
+    None where there is none.
+    """
 
     effect: float | None = None
     low: float | None = None

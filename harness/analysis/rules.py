@@ -29,6 +29,9 @@ class Member:
     one value is all there is to know. `steps` holds the changes between the adjacent levels of a trend.
     """
 
+    procedure: ClassVar[str] = ""
+    """How the member is tested, where not as its rule says."""
+
     metric: str
     arm: str
     against: str
@@ -38,8 +41,24 @@ class Member:
     steps: tuple[Values, ...] = ()
 
     @property
+    def n(self) -> int:
+        return len(self.pairs)
+
+    @property
     def estimate(self) -> PairedEstimate:
         return paired_estimate(dict(enumerate(value for _, value in self.pairs)))
+
+    def numbers(self) -> dict[str, float]:
+        """n, the estimate, its intervals and p, as they are kept."""
+        found = self.estimate
+        numbers = {
+            "n": found.n, "estimate": found.estimate, "low": found.ci95.low, "high": found.ci95.high, "low90": found.ci90.low,
+            "high90": found.ci90.high, "t_low": found.t95.low, "t_high": found.t95.high, "p": found.p,
+        }  # fmt: skip
+        if self.counted:  # what repeats exactly has no interval
+            numbers |= dict.fromkeys(("low", "high", "low90", "high90", "t_low", "t_high"), found.estimate)
+            numbers["p"] = 0.0 if found.estimate else 1.0
+        return numbers
 
     def above(self, bound: float, *, closed: bool = False) -> float:
         """Two-sided p of "the centre is `bound`" where the centre is above it, else 1."""

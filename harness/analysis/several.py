@@ -65,7 +65,7 @@ def other_name(other: Combination, evidence: Evidence) -> str:
 
 
 def unit_of(told: Told, paired_over: str) -> str:
-    return count(len(told.member.pairs), "trial" if told.member.counted else paired_over[:-1])
+    return count(told.member.n, "trial" if told.member.counted else paired_over[:-1])
 
 
 def settle(
@@ -87,7 +87,7 @@ def settle(
     tail = "" if len(told) == 1 else f". Claimed of {of} of {count(len(told), 'arm')}: {_counts(decision)}"
     return Finding(
         verdict=decision.verdict, effect=effects, interval=intervals, claimed=claimed,
-        n=min(len(each.member.pairs) for each in told), sentence=f"{HERE} {'; '.join(parts)}{tail}.",
+        n=min(each.member.n for each in told), sentence=f"{HERE} {'; '.join(parts)}{tail}.",
         numbers=chosen.numbers, basis=basis.plain(),
     )  # fmt: skip
 

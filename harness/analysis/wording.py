@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from harness.metrics import Metric
 from harness.study.arms import Combination
 
 
@@ -25,6 +26,34 @@ def interval(low: float, high: float) -> str:
     if low <= 0 and high == math.inf:
         return "unbounded"
     return f"{figure(low)} to {figure(high)} ×"
+
+
+def effect_text(record: Metric, effect: float) -> str:
+    """`2.33 ×` of what is compared by ratios, `0.62 above` or `0.62 below` of scores: it goes before "the baseline's"."""
+    if record.compared_by == "ratios":
+        return times(effect)
+    return (
+        f"{effect:.3g} above" if effect > 0 else f"{-effect:.3g} below" if effect < 0 else "no different from"
+    )
+
+
+def effect_alone(record: Metric, effect: float) -> str:
+    """The same in a table: `2.33 ×`, `+0.62`."""
+    return times(effect) if record.compared_by == "ratios" else signed(effect)
+
+
+def signed(difference: float) -> str:
+    """A difference of scores with its sign."""
+    if math.isinf(difference):
+        return figure(difference)
+    return f"{difference:+.3g}" if difference else "0"
+
+
+def interval_text(record: Metric, low: float, high: float) -> str:
+    """The interval of an effect."""
+    if record.compared_by == "ratios":
+        return interval(low, high)
+    return "unbounded" if math.isinf(low) and math.isinf(high) else f"{signed(low)} to {signed(high)}"
 
 
 def where(condition: Combination | dict[str, str]) -> str:

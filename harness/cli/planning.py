@@ -121,6 +121,14 @@ def _about(loaded: LoadedStudy) -> Iterator[str]:
         yield f"invariant {name}: {find_invariant(name).statement}"
     if study.design.exploratory:
         yield "exploratory: effects, no verdicts"
+    if record.compared_by == "differences":
+        pairs = (
+            "sentences of one checkpoint"
+            if study.design.seeds == 1
+            else f"{study.design.seeds} seeds × sentences"
+        )
+        yield f"{record.name} is compared by differences over {pairs}; less than {margin:g} does not matter"
+        return
     family = (len(loaded.arms) - 1) * len(loaded.conditions)
     yield (
         f"{rounds} rounds can reject in families of at most {largest_family(rounds)} contrasts; "

@@ -32,7 +32,7 @@ def latex_table(analysis: Analysis) -> str:
 
 def _cells(contrast: Contrast) -> list[str]:
     condition = ", ".join(f"{factor}={level}" for factor, level in contrast.condition.items()) or "–"
-    numbers = (contrast.baseline_value, contrast.value, contrast.ratio)
+    numbers = (contrast.baseline_value, contrast.value, contrast.effect)
     interval = f"{figure(contrast.low)} to {figure(contrast.high)}" if contrast.n else "–"
     shown = ["–" if math.isnan(number) else figure(number) for number in numbers]
     return [contrast.metric, condition, contrast.arm, *shown, interval, str(contrast.n), contrast.verdict]

@@ -90,6 +90,20 @@ def interval_text(low: float, high: float) -> str:
     return f"[{_digits(low)}, {_digits(high)}]"
 
 
+def effect_text(metric: Metric, effect: float) -> str:
+    """A ratio, or the signed difference of a score."""
+    if metric.compared_by == "ratios":
+        return ratio_text(effect)
+    return "–" if math.isnan(effect) else f"{'+' if effect > 0 else ''}{_digits(effect)}"
+
+
+def margin_text(metric: Metric, margin: float) -> str:
+    """± 5 %, or ± 0.5 of scores."""
+    if metric.compared_by == "differences":
+        return f"± {number_text(margin)}"
+    return f"± {number_text(margin * 100)} %"
+
+
 def number_text(value: float) -> str:
     """A plain number for a person: thousands apart, six significant digits."""
     if not math.isfinite(value):

@@ -79,6 +79,7 @@ SCORES: MappingProxyType[str, Callable[[Floats], Floats]] = MappingProxyType(
         "rouge2": ratio_of_sums,
         "rougeL": ratio_of_sums,
         "length_ratio": ratio_of_sums,
+        "model_score": ratio_of_sums,
         "repetition": ratio_of_sums,
         "self_bleu": ratio_of_sums,
         "perplexity_per_token": exp_of_mean,

@@ -24,6 +24,7 @@ from harness.statistics.paired import (
 )
 from harness.statistics.pareto import Pareto, pareto
 from harness.statistics.randomisation import Randomisation, approximate_randomisation
+from harness.statistics.scores import ScoreDifference, compare_scores
 from harness.statistics.sensitivity import Ranking, Rival, most_sensitive, worst_rise
 from harness.statistics.sequential import enough
 from harness.statistics.signed_rank import Interval, conditional_p, smallest_reachable_p
@@ -42,12 +43,14 @@ __all__ = [
     "Randomisation",
     "Ranking",
     "Rival",
+    "ScoreDifference",
     "SentenceStatistics",
     "Step",
     "Trend",
     "approximate_randomisation",
     "bootstrap",
     "bootstrap_over_seeds",
+    "compare_scores",
     "conditional_p",
     "differences",
     "drift",

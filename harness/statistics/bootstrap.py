@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.statistics.corpus import SentenceStatistics, check_comparable, drawn_counts
 from harness.statistics.paired import check_same_pairs
@@ -31,7 +33,7 @@ def bootstrap(
 ) -> Bootstrapped:
     """The score of one output, over resampled sentences (Efron & Tibshirani 1993, §13.3)."""
     scores = _resampled([system], resamples, np.random.default_rng(seed))[:, 0]
-    interval = _percentiles(scores, (1 - level) / 2, level)
+    interval = percentiles(scores, tail_of(level, 1), level)
     return Bootstrapped(1, system.sentences, system.corpus_score, interval)
 
 
@@ -49,7 +51,7 @@ def paired_bootstrap(
     """
     check_comparable((arm, baseline))
     scores = _resampled([arm, baseline], resamples, np.random.default_rng(seed))
-    interval = _percentiles(scores[:, 0] - scores[:, 1], (1 - level) / 2, level)
+    interval = percentiles(scores[:, 0] - scores[:, 1], tail_of(level, 1), level)
     return Bootstrapped(1, arm.sentences, arm.corpus_score - baseline.corpus_score, interval)
 
 
@@ -77,15 +79,35 @@ def bootstrap_over_seeds(
     estimate = sum(arm[key].corpus_score - baseline[key].corpus_score for key in arm) / n
     if n < FEWEST_SEEDS:
         return Bootstrapped(n, sentences, estimate, Interval(-math.inf, math.inf, level))
-    from scipy.special import ndtr, stdtrit  # half a second that most commands need not pay
-
     rng = np.random.default_rng(seed)
     scores = _resampled(systems, resamples, rng)
     differences = scores[:, :n] - scores[:, n:]  # (resamples, seeds)
     drawn = rng.integers(n, size=(resamples, n))
     means = np.take_along_axis(differences, drawn, axis=1).mean(axis=1)
-    tail = float(ndtr(-math.sqrt(n / (n - 1)) * float(stdtrit(n - 1, (1 + level) / 2))))
-    return Bootstrapped(n, sentences, estimate, _percentiles(means, tail, level))
+    return Bootstrapped(n, sentences, estimate, percentiles(means, tail_of(level, n), level))
+
+
+def tail_of(level: float, seeds: int) -> float:
+    """The share of resamples to leave on each side: of few seeds less, as Student's quantiles are to normal ones."""
+    if seeds == 1:
+        return (1 - level) / 2
+    from scipy.special import ndtr, stdtrit  # half a second that most commands need not pay
+
+    return float(ndtr(-math.sqrt(seeds / (seeds - 1)) * float(stdtrit(seeds - 1, (1 + level) / 2))))
+
+
+def resampled_scores(system: SentenceStatistics, resamples: int, seed: int) -> Floats:
+    """(resamples,): the corpus scores of one output. Equal seeds draw the same sentences, so that outputs can be paired."""
+    counts = _counts(system.sentences, resamples, seed)
+    chunks = [counts[start : start + 1000] @ system.values for start in range(0, resamples, 1000)]
+    return system.score(np.concatenate(chunks))
+
+
+@lru_cache(maxsize=2)
+def _counts(sentences: int, resamples: int, seed: int) -> NDArray[np.float32]:
+    """(resamples, sentences): kept, since every score of every arm is resampled alike."""
+    chunks = drawn_counts(sentences, resamples, np.random.default_rng(seed))
+    return np.concatenate([chunk.astype(np.float32) for chunk in chunks])
 
 
 def _resampled(systems: Sequence[SentenceStatistics], resamples: int, rng: np.random.Generator) -> Floats:
@@ -99,6 +121,7 @@ def _resampled(systems: Sequence[SentenceStatistics], resamples: int, rng: np.ra
     return np.concatenate(chunks)
 
 
-def _percentiles(values: Floats, tail: float, level: float) -> Interval:
+def percentiles(values: Floats, tail: float, level: float) -> Interval:
+    """The interval between two quantiles."""
     low, high = np.quantile(values, [tail, 1 - tail])
     return Interval(float(low), float(high), level)

@@ -13,10 +13,12 @@ from harness.study.arms import Combination, arms, conditions
 from harness.study.claim import (
     Comparing,
     ComparingAt,
+    DirectionClaim,
     DivergesClaim,
     FormulaClaim,
     HoldsClaim,
     MostSensitiveClaim,
+    NoDifferenceClaim,
     ReachesClaim,
     Scalar,
     TrendClaim,
@@ -49,8 +51,8 @@ def _check_size(study: Study, whole: Located) -> None:
     tune = study.design.tune
     measured = tune.finalists if tune and tune.finalists else len(arms(study))
     size = (measured - 1) * len(conditions(study)) - named
-    unit = record.paired_over
-    pairs = study.design.pairs(unit)
+    unit = record.paired_over if record.paired_over == "rounds" else "seeds"
+    pairs = study.design.pairs(record.paired_over)
     if largest_family(pairs) < size:
         enough = _enough(study, unit, size)
         raise StudyError(
@@ -109,7 +111,14 @@ def _check_comparison(
         _check_trend(study, whole, claim, path)
     elif isinstance(claim, ComparingAt):
         _check_condition(study, whole, claim.at, path)
-    _check_pairs(study, whole, claim, path, _outcome(study, whole, claim, path, task))
+    record = _outcome(study, whole, claim, path, task)
+    if record.compared_by == "differences" and not isinstance(claim, DirectionClaim | NoDifferenceClaim):
+        raise StudyError(
+            f"{path[1]}: {record.name} is compared by differences, which have no ratio",
+            at=whole.place(path),
+            hint="claim a `direction`, or `no_difference: true`",
+        )
+    _check_pairs(study, whole, claim, path, record)
 
 
 def _named_arms(claim: Comparing, path: KeyPath) -> list[tuple[KeyPath, dict[str, Scalar]]]:
@@ -138,8 +147,8 @@ def _outcome(study: Study, whole: Located, claim: Comparing, path: KeyPath, task
 def _check_pairs(study: Study, whole: Located, claim: Comparing, path: KeyPath, record: Metric) -> None:
     """Enough pairs to decide the claim, which is a family of as many as `any_of` names."""
     family = len(claim.any_of or (None,))
-    unit = record.paired_over
-    pairs = study.design.pairs(unit)
+    unit = record.paired_over if record.paired_over == "rounds" else "seeds"
+    pairs = study.design.pairs(record.paired_over)
     if largest_family(pairs) < family and not study.design.exploratory and claim.exploratory is None:
         enough = _enough(study, unit, family)
         raise StudyError(

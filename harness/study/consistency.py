@@ -30,7 +30,7 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
             raise StudyError(f"task {study.task!r} has nothing that {name} could be checked on", at=at)
         if name in study.invariants[:index]:
             raise StudyError(f"invariant {name!r} is written twice", at=at)
-    for name in study.margins:
+    for name, margin in study.margins.items():
         known = {*METRICS, *DEFAULT_MARGINS}
         check_known_key(
             name,
@@ -39,6 +39,9 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
             whole,
             ("margins", name),
         )
+        if margin >= 1 and not _in_points(name):
+            at = whole.place(("margins", name), of_value=True)
+            raise StudyError(f"margins.{name}: must be less than 1, found {margin:g}", at=at)
     for index, name in enumerate(study.parity.match):
         if name in study.parity.differ:
             at = whole.place(("parity", "match", index))
@@ -52,6 +55,11 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
                 at=whole.place(path, of_value=True),
             )
     _check_factors(study, whole)
+
+
+def _in_points(name: str) -> bool:
+    """Whether a metric or family has its margin in points."""
+    return name == "score" or (name in METRICS and METRICS[name].family == "score")
 
 
 def _check_factors(study: Study, whole: Located) -> None:

@@ -55,6 +55,10 @@ class Tune(Config):
     finalists: int | None = Field(default=None, ge=2)
 
 
+ENOUGH_SENTENCES = 100
+"""Pairs that can reject in any family of contrasts that a study has."""
+
+
 class Design(Config):
     """How arms are formed and how often each is run. Every claim about speed needs at least 6 rounds, or `exploratory`.
 
@@ -85,8 +89,15 @@ class Design(Config):
         """The rounds that are run in any case; `rounds` are the most."""
         return self.rounds if self.until is None else min(self.rounds, self.until.at_least)
 
-    def pairs(self, paired_over: Literal["rounds", "seeds"]) -> int:
-        """The fewest pairs that a comparison has. A round of a seed is every arm once in one session, and so a pair of its own."""
+    def pairs(self, paired_over: Literal["rounds", "seeds", "sentences"]) -> int:
+        """The fewest pairs that a comparison has. A round of a seed is every arm once in one session, and so a pair of its own.
+
+        Of one checkpoint's sentences there are always enough; several seeds decide on the method, and are what is counted.
+        """
+        if paired_over == "sentences" and self.seeds == 1:
+            return ENOUGH_SENTENCES
+        if paired_over == "sentences":
+            return self.seeds
         return self.seeds if paired_over == "seeds" else self.fewest_rounds * self.seeds
 
 
@@ -119,7 +130,7 @@ class Study(Config):
     invariants: tuple[str, ...] = ()
     claims: dict[str, Claim] = Field(default_factory=dict)
     parity: Parity = Parity()
-    margins: dict[str, Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=dict)
+    margins: dict[str, Annotated[float, Field(gt=0.0, lt=100.0)]] = Field(default_factory=dict)
     references: tuple[Reference, ...] = Field(default=(), exclude_if=operator.not_)
 
     @property

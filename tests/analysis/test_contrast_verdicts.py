@@ -45,7 +45,7 @@ MIRRORED = {"better": "worse", "worse": "better"}
 def test_a_verdict_on_speed(ratio: float, noise: float, verdict: str, relevant: bool, reason: str) -> None:  # noqa: FBT001
     found = contrast(Planted(ratio=flat(ratio), noise=noise).analysis())
     assert (found.verdict, found.relevant, found.reason) == (verdict, relevant, reason)
-    assert found.low <= found.low90 <= found.ratio <= found.high90 <= found.high
+    assert found.low <= found.low90 <= found.effect <= found.high90 <= found.high
     assert found.margin == 0.05
 
 
@@ -65,8 +65,8 @@ def test_swapping_the_arms_mirrors_every_verdict() -> None:
             )
             assert mirror.verdict == MIRRORED.get(forth.verdict, forth.verdict)
             assert mirror.relevant == forth.relevant
-            assert (mirror.ratio, mirror.low, mirror.high) == pytest.approx(
-                (1 / forth.ratio, 1 / forth.high, 1 / forth.low)
+            assert (mirror.effect, mirror.low, mirror.high) == pytest.approx(
+                (1 / forth.effect, 1 / forth.high, 1 / forth.low)
             )
             assert mirror.p == forth.p
 
@@ -78,8 +78,8 @@ def test_time_and_throughput_agree(ratio: float) -> None:
         speed, latency = (contrast(found, metric, tokens=tokens) for metric in (SPEED, LATENCY))
         assert latency.verdict == speed.verdict
         assert latency.relevant == speed.relevant
-        assert (latency.ratio, latency.low, latency.high) == pytest.approx(
-            (1 / speed.ratio, 1 / speed.high, 1 / speed.low)
+        assert (latency.effect, latency.low, latency.high) == pytest.approx(
+            (1 / speed.effect, 1 / speed.high, 1 / speed.low)
         )
 
 
@@ -205,7 +205,7 @@ def test_margins_and_claimed_regions_do_not_come_from_the_data() -> None:
 def test_drift_that_all_arms_share_is_a_warning_and_no_bias() -> None:
     steady = Planted(ratio=flat(2.0)).analysis()
     drifting = Planted(ratio=flat(2.0), drift=-0.2).analysis()
-    assert contrast(drifting).ratio == pytest.approx(contrast(steady).ratio, rel=1e-9)
+    assert contrast(drifting).effect == pytest.approx(contrast(steady).effect, rel=1e-9)
     assert verdicts(drifting) == verdicts(steady)
     assert steady.warnings == ()
     assert drifting.warnings[0] == (
@@ -233,7 +233,7 @@ def test_the_order_of_rows_means_nothing() -> None:
 
 def test_counted_bytes_need_no_interval() -> None:
     found = contrast(Planted().analysis(), "cache_bytes")
-    assert (found.verdict, found.ratio, found.relevant, found.reason) == (
+    assert (found.verdict, found.effect, found.relevant, found.reason) == (
         "worse",
         math.inf,
         True,
@@ -241,7 +241,7 @@ def test_counted_bytes_need_no_interval() -> None:
     )
     loaded = study(compare={"cache": ["dynamic", "static"]}, claims={})
     same = contrast(Planted(loaded=loaded).analysis(), "cache_bytes", arm="cache=static")
-    assert (same.verdict, same.ratio, same.relevant) == ("identical", 1.0, False)
+    assert (same.verdict, same.effect, same.relevant) == ("identical", 1.0, False)
 
 
 def test_counted_bytes_that_vary_between_rounds_are_invalid() -> None:
@@ -256,8 +256,13 @@ def test_counted_bytes_that_vary_between_rounds_are_invalid() -> None:
 def test_peaks_that_repeat_exactly_are_compared_exactly_against_the_margin() -> None:
     found = Planted().analysis()
     small, large = (contrast(found, "peak_tensor_bytes", tokens=tokens) for tokens in (16, 256))
-    assert small.ratio == 1.0 + 48 * 1024 / 1e6
-    assert (small.verdict, small.relevant, small.low, small.high) == ("worse", True, small.ratio, small.ratio)
+    assert small.effect == 1.0 + 48 * 1024 / 1e6
+    assert (small.verdict, small.relevant, small.low, small.high) == (
+        "worse",
+        True,
+        small.effect,
+        small.effect,
+    )
     assert large.value == 1_000_000 + 288 * 1024
     wide = contrast(Planted(loaded=study(margins={"memory": 0.1})).analysis(), "peak_tensor_bytes", tokens=16)
     assert (wide.verdict, wide.reason) == ("equivalent", "real but negligible")

@@ -110,7 +110,7 @@ def test_values_that_are_no_numbers_are_counted_and_printed() -> None:
     frame.loc[mine[:3], "value"] = math.nan
     frame.loc[mine[3:6], "value"] = math.inf
     contrasts = tuple(
-        replace(c, ratio=math.nan, low=math.nan, high=math.nan, verdict="invalid")
+        replace(c, effect=math.nan, low=math.nan, high=math.nan, verdict="invalid")
         if c.arm == "cache=dynamic"
         else c
         for c in report.analysis.contrasts
@@ -125,7 +125,7 @@ def test_values_that_are_no_numbers_are_counted_and_printed() -> None:
 def test_nothing_finite_is_a_report_without_those_figures() -> None:
     report = synthetic_report(study(design={"rounds": 1}))
     frame = report.frame.assign(value=math.nan)
-    contrasts = tuple(replace(c, ratio=math.nan) for c in report.analysis.contrasts)
+    contrasts = tuple(replace(c, effect=math.nan) for c in report.analysis.contrasts)
     page = Page(render(replace(report, frame=frame, analysis=replace(report.analysis, contrasts=contrasts))))
     assert page.all("figure") == []
     assert "Nothing was measured that could be drawn" in page.by_id("figures").text

@@ -80,7 +80,7 @@ def test_comparison_marks_the_baseline_and_prints_ratio_interval_and_verdict(pag
     assert all("cache=none baseline 1 " in row.text for row in page.by_class("baseline"))
     report = synthetic_report()
     for contrast in report.analysis.contrasts:
-        shown = f"{contrast.arm} {contrast.ratio:.3f} × [{contrast.low:.3f}, {contrast.high:.3f}] ▲ better"
+        shown = f"{contrast.arm} {contrast.effect:.3f} × [{contrast.low:.3f}, {contrast.high:.3f}] ▲ better"
         assert any(shown in row.text for row in page.all("tr", within="comparison"))
     assert "Printed intervals are unadjusted; the adjusted p decides" in page.by_id("comparison").text
 

@@ -23,7 +23,8 @@ def test_ratios_are_those_of_the_contrasts_and_the_claim_is_marked() -> None:
     (plot,) = ratio_plots(report)
     drawn = {(row.arm, row.x): (row.ratio, row.low, row.high) for row in plot.points.itertuples()}
     assert drawn == {
-        (c.arm, float(c.condition["new_tokens"])): (c.ratio, c.low, c.high) for c in report.analysis.contrasts
+        (c.arm, float(c.condition["new_tokens"])): (c.effect, c.low, c.high)
+        for c in report.analysis.contrasts
     }
     assert plot.levels == ((16.0, "16"), (64.0, "64"), (256.0, "256"))
     (claim,) = plot.claims
@@ -34,7 +35,7 @@ def test_ratios_are_those_of_the_contrasts_and_the_claim_is_marked() -> None:
 def test_an_interval_without_bounds_is_no_bar_and_a_ratio_without_value_no_point() -> None:
     report = synthetic_report(study(design={"rounds": 1, "exploratory": True}))
     first, *others = report.analysis.contrasts
-    contrasts = (replace(first, ratio=math.inf), *others)
+    contrasts = (replace(first, effect=math.inf), *others)
     (plot,) = ratio_plots(replace(report, analysis=replace(report.analysis, contrasts=contrasts)))
     assert plot.left_out == 1
     assert len(plot.points) == 8

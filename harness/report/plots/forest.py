@@ -1,4 +1,4 @@
-"""Every arm's ratio to the baseline under one condition, a row an arm: for many arms, and where no condition is a number."""
+"""Every arm's effect against the baseline under one condition, a row an arm: for many arms, and where no condition is a number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ForestRow:
     """`low` and `high` are NaN where the interval has no bounds, as all do below six pairs."""
 
     label: str
-    ratio: float
+    effect: float
     low: float
     high: float
     valid: bool
@@ -33,8 +33,9 @@ class Forest:
 
 
 def forests(report: ReportInput) -> list[Forest]:
-    """One forest a condition, for the primary metric, arms in the study's order; none where no ratio is finite."""
+    """One forest a condition, for the primary metric, arms in the study's order; none where no effect is finite."""
     labels, primary = arm_labels(report.loaded), report.loaded.study.primary
+    by_ratios = metric_of(primary).compared_by == "ratios"
     found = []
     for condition in report.loaded.conditions:
         here = [
@@ -42,13 +43,14 @@ def forests(report: ReportInput) -> list[Forest]:
         ]
         rows = []
         for contrast in here:
-            if not (math.isfinite(contrast.ratio) and contrast.ratio > 0):
+            least = 0.0 if by_ratios else -math.inf
+            if not (math.isfinite(contrast.effect) and contrast.effect > least):
                 continue
-            bounded = 0 < contrast.low <= contrast.high < math.inf
+            bounded = least < contrast.low <= contrast.high < math.inf
             rows.append(
                 ForestRow(
                     label=labels[contrast.arm],
-                    ratio=contrast.ratio,
+                    effect=contrast.effect,
                     low=contrast.low if bounded else math.nan,
                     high=contrast.high if bounded else math.nan,
                     valid=contrast.verdict != "invalid",
@@ -66,7 +68,8 @@ def draw_forest(forest: Forest) -> Figure:
     rows = forest.rows
     with look():
         figure, axes = panel(width=WIDE, height=0.9 + 0.21 * len(rows))
-        axes.axvline(1.0, color=INK, linewidth=1.0)
+        record = metric_of(forest.metric)
+        axes.axvline(record.neutral, color=INK, linewidth=1.0)
         for place, row in enumerate(rows):
             if not math.isnan(row.low):
                 axes.plot(
@@ -77,7 +80,7 @@ def draw_forest(forest: Forest) -> Figure:
                 )
         for valid, colour, marker in ((True, PALETTE[0], "o"), (False, MUTED, "X")):
             chosen = [place for place, row in enumerate(rows) if row.valid == valid]
-            ratios = [rows[place].ratio for place in chosen]
+            ratios = [rows[place].effect for place in chosen]
             sns.scatterplot(
                 x=ratios, y=chosen, color=colour, marker=marker, s=34, legend=False, zorder=3, ax=axes
             )
@@ -85,9 +88,12 @@ def draw_forest(forest: Forest) -> Figure:
         axes.set_yticks(range(len(rows)), labels=names)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         drawn = [
-            number for row in rows for number in (row.ratio, row.low, row.high) if not math.isnan(number)
+            number for row in rows for number in (row.effect, row.low, row.high) if not math.isnan(number)
         ]
-        ratio_axis(axes, drawn, along="x")
-        axes.set_xlabel(f"{metric_of(forest.metric).label}, × baseline")
+        if record.compared_by == "ratios":
+            ratio_axis(axes, drawn, along="x")
+            axes.set_xlabel(f"{record.label}, × baseline")
+        else:
+            axes.set_xlabel(f"{record.label}, arm − baseline")
         axes.set_title(condition_title(forest.condition))
         return fit(figure)

@@ -88,7 +88,9 @@ def ratio_plots(report: ReportInput) -> list[RatioPlot]:
     for factor, numbers in numeric_factors(loaded).items():
         for others in _other_levels(loaded, factor):
             chosen = [c for c in contrasts if {k: v for k, v in c.condition.items() if k != factor} == others]
-            finite = [contrast for contrast in chosen if math.isfinite(contrast.ratio) and contrast.ratio > 0]
+            finite = [
+                contrast for contrast in chosen if math.isfinite(contrast.effect) and contrast.effect > 0
+            ]
             rows = [_point(contrast, numbers[contrast.condition[factor]]) for contrast in finite]
             points = pd.DataFrame(rows, columns=["arm", "x", "ratio", "low", "high", "valid"])
             plots.append(
@@ -166,7 +168,7 @@ def _point(contrast: Contrast, x: float) -> dict[str, object]:
     return {
         "arm": contrast.arm,
         "x": x,
-        "ratio": contrast.ratio,
+        "ratio": contrast.effect,
         "low": contrast.low if bounded else math.nan,
         "high": contrast.high if bounded else math.nan,
         "valid": contrast.verdict != "invalid",

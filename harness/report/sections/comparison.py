@@ -14,10 +14,11 @@ from harness.report.words import (
     badge,
     condition_key,
     condition_title,
+    effect_text,
     interval_text,
+    margin_text,
     metric_of,
     number_text,
-    ratio_text,
 )
 
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
@@ -136,12 +137,18 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
     baseline = arm == report.loaded.baseline.name
     note = "" if contrast is None else contrast.reason
     if contrast is not None and contrast.verdict in ("better", "worse") and contrast.relevant:
-        note = note or f"beyond\u00a0±\u00a0{number_text(contrast.margin * 100)}\u00a0%"
+        note = note or f"beyond {margin_text(metric_of(contrast.metric), contrast.margin)}".replace(
+            " ", "\u00a0"
+        )
     return Row(
         arm=arm,
         baseline=baseline,
         invalid=report.analysis.invalid.get(arm, ""),
-        ratio="1" if baseline else "–" if contrast is None else ratio_text(contrast.ratio),
+        ratio=number_text(metric_of(report.loaded.study.primary).neutral)
+        if baseline
+        else "–"
+        if contrast is None
+        else effect_text(metric_of(contrast.metric), contrast.effect),
         interval="" if baseline or contrast is None else interval_text(contrast.low, contrast.high),
         verdict=None if contrast is None else badge(contrast.verdict),
         note=note,
@@ -150,17 +157,18 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
 
 
 def _contrast_row(contrast: Contrast) -> ContrastRow:
+    record = metric_of(contrast.metric)
     return ContrastRow(
-        metric=metric_of(contrast.metric).label,
+        metric=record.label,
         arm=contrast.arm,
         n=contrast.n,
-        ratio=ratio_text(contrast.ratio),
+        ratio=effect_text(record, contrast.effect),
         interval=interval_text(contrast.low, contrast.high),
         interval90=interval_text(contrast.low90, contrast.high90),
         t_interval=interval_text(contrast.t_low, contrast.t_high),
         p=f"{contrast.p:.3g}",
         p_adjusted=f"{contrast.p_adjusted:.3g}",
-        margin=f"± {number_text(contrast.margin * 100)} %",
+        margin=margin_text(record, contrast.margin),
         verdict=badge(contrast.verdict),
         relevant="yes" if contrast.relevant else "no",
         reason=contrast.reason,

@@ -49,9 +49,16 @@ def figures_view(report: ReportInput) -> tuple[FigureView, ...]:
 
 def _effect(report: ReportInput) -> FigureView | None:
     """Lines over a numeric condition; a row an arm where there is none, or too many arms to tell lines apart."""
-    label = metric_of(report.loaded.study.primary).label
-    intervals = "Points are Hodges-Lehmann estimates, bars 95 % signed-rank intervals, unadjusted; a point without a bar has none that is bounded."
-    if numeric_factors(report.loaded) and len(report.loaded.arms) <= MOST_LINES:
+    record = metric_of(report.loaded.study.primary)
+    label = record.label
+    by_ratios = record.compared_by == "ratios"
+    what = (
+        "Hodges-Lehmann estimates, bars 95 % signed-rank intervals"
+        if by_ratios
+        else "differences of the corpus scores, bars 95 % bootstrap intervals"
+    )
+    intervals = f"Points are {what}, unadjusted; a point without a bar has none that is bounded."
+    if by_ratios and numeric_factors(report.loaded) and len(report.loaded.arms) <= MOST_LINES:
         plots = [plot for plot in ratio_plots(report) if not plot.points.empty]
         over = ", ".join(dict.fromkeys(plot.factor for plot in plots))
         claimed = (

@@ -13,7 +13,7 @@ from harness.metrics import METRICS, format_bytes
 from harness.report.inputs import ReportInput
 from harness.report.machine import calibrated
 from harness.report.sections.base import Section
-from harness.report.words import number_text
+from harness.report.words import margin_text
 from harness.study.schema import Design
 
 Facts = tuple[tuple[str, str], ...]
@@ -132,11 +132,7 @@ def _margins(report: ReportInput) -> Facts:
         if name not in measured or metric.better == "neither":
             continue
         origin = "declared" if name in declared or metric.family in declared else "default"
-        size = (
-            "exact"
-            if metric.family == "bytes"
-            else f"± {number_text(margin_of(report.loaded, metric) * 100)} %"
-        )
+        size = "exact" if metric.family == "bytes" else margin_text(metric, margin_of(report.loaded, metric))
         rows.append((metric.label, f"{size} ({metric.family}, {origin})"))
     return tuple(rows)
 

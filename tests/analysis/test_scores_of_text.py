@@ -1,0 +1,126 @@
+"""Scores of text: verdicts on differences over sentences, of one checkpoint and of a method, and what forbids them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.analysis.analyse import analyse
+from harness.analysis.basis import Basis
+from harness.scoring.sentences import Kept
+from harness.statistics import approximate_randomisation, paired_bootstrap
+from tests.analysis.planted import claim
+from tests.analysis.written import Written, of_arm, with_sentences, written_study
+
+RIGHT = {"greedy": 0.6, "beam": 0.66, "wide": 0.6}
+
+
+def test_a_difference_is_the_one_of_the_corpus_scores_with_its_bootstrap_and_its_randomisation() -> None:
+    planted = Written(right=RIGHT)
+    found = of_arm(planted.analysis(), "beam")
+    arm, base = (planted.sentences(level, 0).statistics("bleu") for level in ("beam", "greedy"))
+    assert found.effect == pytest.approx(arm.corpus_score - base.corpus_score)
+    assert found.p == approximate_randomisation(arm, base).p
+    expected = paired_bootstrap(arm, base).interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-3)
+    assert (found.n, found.verdict, found.relevant, found.margin) == (300, "better", True, 0.5)
+
+
+def test_equal_outputs_are_identical_and_never_significant() -> None:
+    found = of_arm(Written(right=RIGHT).analysis(), "wide")
+    assert (found.verdict, found.effect, found.p, found.relevant) == ("identical", 0.0, 1.0, False)
+
+
+def test_the_margin_is_in_points() -> None:
+    close = Written(right={**RIGHT, "beam": 0.6005}, count=2000)
+    assert of_arm(close.analysis(), "beam").verdict in ("equivalent", "identical")
+    wide = Written(right=RIGHT, loaded=written_study(margins={"bleu": 20.0}))
+    assert of_arm(wide.analysis(), "beam").verdict == "equivalent"
+
+
+def test_swapping_the_arms_mirrors_the_verdict() -> None:
+    forth = of_arm(Written(right=RIGHT).analysis(), "beam")
+    back = of_arm(Written(right={**RIGHT, "greedy": 0.66, "beam": 0.6}).analysis(), "beam")
+    assert (forth.verdict, back.verdict) == ("better", "worse")
+    assert (back.effect, back.low, back.high) == pytest.approx((-forth.effect, -forth.high, -forth.low))
+
+
+def test_seeds_that_scatter_leave_a_method_undecided_where_each_checkpoint_is_decided() -> None:
+    loaded = written_study(design={"seeds": 6})
+    steady = of_arm(Written(right=RIGHT, loaded=loaded).analysis(), "beam")
+    scattered = of_arm(Written(right={**RIGHT, "beam": 0.605}, loaded=loaded, spread=0.05).analysis(), "beam")
+    assert (steady.verdict, scattered.verdict) == ("better", "undecided")
+    assert scattered.high - scattered.low > 2 * (steady.high - steady.low)
+
+
+def test_other_signatures_lost_sentences_and_rounds_that_differ_are_invalid() -> None:
+    planted = Written(right=RIGHT, loaded=written_study(design={"rounds": 2}))
+    frames = planted.frames()
+    kept = frames.sentences[2].scores["bleu"]
+    mixed = with_sentences(frames, 2, scores={"bleu": replace(kept, signature="other")})
+    mixed = with_sentences(mixed, 5, scores={"bleu": replace(kept, signature="other")})
+    cases = {
+        "signature": mixed,
+        "without its sentences": with_sentences(frames, 2, scores={}),
+        "differs between rounds of seed 0": with_sentences(
+            frames, 2, scores={"bleu": Kept(signature=kept.signature, values=kept.values[::-1])}
+        ),
+    }
+    for reason, spoilt in cases.items():
+        found = of_arm(analyse(planted.loaded, spoilt), "beam")
+        assert found.verdict == "invalid"
+        assert reason in found.reason
+
+
+def claiming(form: dict[str, Any]) -> Any:
+    base = {"source": "x", "says": "It is.", "level": {"decoding": "beam"}}
+    return written_study(claims={"it": base | form})
+
+
+@pytest.mark.parametrize(
+    ("form", "beam", "verdict", "words"),
+    [
+        ({"direction": "better"}, 0.66, "confirmed", "above the baseline's"),
+        ({"direction": "worse"}, 0.66, "refuted", "the opposite of what is claimed"),
+        ({"direction": "better"}, 0.6, "refuted", "identical"),
+        ({"no_difference": True}, 0.6, "confirmed", "identical"),
+        ({"no_difference": True}, 0.7, "refuted", "different by more than the margin of 0.5"),
+        ({"direction": "better", "against": {"decoding": "wide"}}, 0.66, "confirmed", "above that of decoding=wide"),
+        ({"direction": "better", "exploratory": "one checkpoint"}, 0.66, "undecided", "exploratory (one checkpoint)"),
+    ],
+)  # fmt: skip
+def test_claims_on_scores(form: dict[str, Any], beam: float, verdict: str, words: str) -> None:
+    found = claim(Written(right={**RIGHT, "beam": beam}, loaded=claiming(form)).analysis(), "it")
+    assert found.verdict == verdict
+    assert words in found.sentence
+    assert "300 sentences" in found.sentence
+    assert found.basis is not None
+    again = Basis.read(json.loads(json.dumps(found.basis))).decide()
+    assert again.verdict == verdict
+    assert (again.tests.confirm, again.tests.refute) == (found.basis["p_confirm"], found.basis["p_refute"])
+
+
+def test_a_claim_of_several_arms_hangs_on_the_weakest() -> None:
+    both = {
+        "source": "x", "says": "Both.", "all_of": [{"decoding": "beam"}, {"decoding": "wide"}], "direction": "better",
+    }  # fmt: skip
+    loaded = written_study(claims={"it": both})
+    assert claim(Written(right=RIGHT, loaded=loaded).analysis(), "it").verdict == "refuted"
+    better = Written(right={**RIGHT, "wide": 0.7}, loaded=loaded)
+    assert claim(better.analysis(), "it").verdict == "confirmed"
+
+
+def test_an_exploratory_study_shows_effects_alone() -> None:
+    loaded = written_study(design={"exploratory": True})
+    found = of_arm(Written(right=RIGHT, loaded=loaded).analysis(), "beam")
+    assert (found.verdict, found.reason) == ("undecided", "exploratory: effects, no verdicts")
+
+
+def test_the_answer_tells_points_not_ratios() -> None:
+    answer = Written(right=RIGHT).analysis().answer
+    assert "above the baseline's" in answer
+    assert "300 sentences" in answer
+    assert "×" not in answer

@@ -1,0 +1,93 @@
+"""Arms that wrote sentences of a known quality, built by hand: every word of the reference is right with a known chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.analysis.analyse import analyse
+from harness.analysis.frames import RunFrames, sample_frame
+from harness.analysis.results import Analysis, Contrast
+from harness.scoring import Sentences, bleu, kept
+from harness.store.rows import TrialRow
+from harness.study.arms import arms, conditions
+from harness.study.load import LoadedStudy
+from harness.study.schema import Study
+
+
+def written_study(**changes: Any) -> LoadedStudy:
+    document: dict[str, Any] = {
+        "study": "written", "question": "Which writes best?", "task": "translate", "base": {},
+        "compare": {"decoding": ["greedy", "beam", "wide"]}, "primary": "bleu",
+    }  # fmt: skip
+    declared = Study.read(document | changes)
+    return LoadedStudy(
+        path=Path("studies/written.yaml"), source="", scale="cpu", study=declared,
+        arms=arms(declared), conditions=conditions(declared), tasks={},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """`right[level]` is the chance that a word is the reference's; the same dice fall for every arm of a seed."""
+
+    right: Mapping[str, float]
+    loaded: LoadedStudy = field(default_factory=written_study)
+    count: int = 300
+    spread: float = 0.0
+
+    def sentences(self, level: str, seed: int) -> Sentences:
+        random = np.random.default_rng([seed, 7])
+        words, dice = random.integers(500, size=(self.count, 12)), random.random((self.count, 12))
+        luck = np.random.default_rng([seed, len(level)]).normal(0, self.spread)
+        wrong = dice > self.right[level] + luck
+        references = [" ".join(f"w{word}" for word in row) for row in words]
+        outputs = [
+            " ".join("x" if bad else f"w{word}" for word, bad in zip(row, miss, strict=True))
+            for row, miss in zip(words, wrong, strict=True)
+        ]
+        texts = tuple(references)
+        return Sentences(
+            sources=texts, references=texts, outputs=tuple(outputs), unseen=(0,) * self.count,
+            scores={"bleu": kept(bleu(outputs, references))},
+        )  # fmt: skip
+
+    def frames(self) -> RunFrames:
+        rows: list[TrialRow] = []
+        samples: list[tuple[int, str, int, float]] = []
+        found: dict[int, Sentences] = {}
+        design = self.loaded.study.design
+        for round_ in range(1, design.rounds + 1):
+            for seed in range(design.seeds):
+                for arm in self.loaded.arms:
+                    number = len(rows) + 1
+                    rows.append(_row(number, arm.name, seed, round_))
+                    found[number] = self.sentences(arm.names["decoding"], seed)
+                    samples.append((number, "bleu", 0, found[number].statistics("bleu").corpus_score))
+        return RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=(), sentences=found)
+
+    def analysis(self) -> Analysis:
+        return analyse(self.loaded, self.frames())
+
+
+def _row(number: int, arm: str, seed: int, round_: int) -> TrialRow:
+    return TrialRow(
+        id=number, run_id="r", session_id=1, spec_id=f"s{number}", purpose="measure", task="translate", arm=arm,
+        condition={}, seed=seed, round=round_, position=number, attempt=1, state="finished", superseded_state=None,
+        started_at="", seconds=1.0, spec_json="{}", outputs={}, spent={}, notes={}, error=None, traceback=None,
+        nvml_reason=None,
+    )  # fmt: skip
+
+
+def of_arm(analysis: Analysis, level: str) -> Contrast:
+    return next(found for found in analysis.contrasts if found.arm == f"decoding={level}")
+
+
+def with_sentences(frames: RunFrames, trial: int, **changes: Any) -> RunFrames:
+    """One trial's sentences changed."""
+    spoilt = replace(frames.sentences[trial], **changes)
+    return replace(frames, sentences={**frames.sentences, trial: spoilt})
