@@ -35,7 +35,6 @@ class _Row(NamedTuple):
     samples: int
     session: int
     position: int
-    trial: int
 
 
 class IncomparableError(Exception):

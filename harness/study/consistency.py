@@ -30,18 +30,7 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
             raise StudyError(f"task {study.task!r} has nothing that {name} could be checked on", at=at)
         if name in study.invariants[:index]:
             raise StudyError(f"invariant {name!r} is written twice", at=at)
-    for name, margin in study.margins.items():
-        known = {*METRICS, *DEFAULT_MARGINS}
-        check_known_key(
-            name,
-            known,
-            "margins are declared for a metric or a family of them, there is no",
-            whole,
-            ("margins", name),
-        )
-        if margin >= 1 and not _in_points(name):
-            at = whole.place(("margins", name), of_value=True)
-            raise StudyError(f"margins.{name}: must be less than 1, found {margin:g}", at=at)
+    _check_margins(study, whole)
     for index, name in enumerate(study.parity.match):
         if name in study.parity.differ:
             at = whole.place(("parity", "match", index))
@@ -55,6 +44,21 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
                 at=whole.place(path, of_value=True),
             )
     _check_factors(study, whole)
+
+
+def _check_margins(study: Study, whole: Located) -> None:
+    for name, margin in study.margins.items():
+        known = {*METRICS, *DEFAULT_MARGINS}
+        check_known_key(
+            name,
+            known,
+            "margins are declared for a metric or a family of them, there is no",
+            whole,
+            ("margins", name),
+        )
+        if margin >= 1 and not _in_points(name):
+            at = whole.place(("margins", name), of_value=True)
+            raise StudyError(f"margins.{name}: must be less than 1, found {margin:g}", at=at)
 
 
 def _in_points(name: str) -> bool:
