@@ -1,0 +1,60 @@
+"""What the training loop, its recording and its data path cost around the bare update. Run with `--benchmark-enable`.
+
+Target: 3 % of a nano update. Loop and bare updates take turns; asserted is a ceiling of five times that.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness.data.batches import PackedBatches
+from harness.study.outcome import EventWriter
+from harness.training.loop import Costs, Recipe, Training
+from harness.training.objective import Objective
+from harness.training.optim import AdamW
+from harness.training.precision import Float32
+from harness.training.schedule import CosineSchedule
+from harness.training.update import Updater
+from models.config import ChunkedLogits, LossConfig, model_config
+from models.init import build_model
+
+UPDATES, TURNS = 20, 5
+
+
+def test_the_loop_costs_little_beside_its_updates(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    model = build_model(model_config({"preset": "nano"}, vocab_size=2048), 0).train()
+    loss = LossConfig(logits=ChunkedLogits())
+    updater = Updater(Objective(model, loss), AdamW(lr=1e-4).build(model), precision=Float32(), clip=1.0)
+    tokens = np.random.default_rng(0).integers(0, 2048, 100_000).astype(np.uint16)
+    data = PackedBatches(tokens, length=64, batch=16, seed=0)
+    recipe = Recipe(updates=UPDATES, schedule=CosineSchedule(), evaluate_every=10**6)
+    costs = Costs(chance=math.log(2048), flops_of=lambda batch: 1.0 * batch[0].size, peak_flops=1e11)
+    ratios: list[float] = []
+
+    def turn() -> None:
+        with (tmp_path / "events.jsonl").open("w", encoding="utf-8") as stream:
+            report = EventWriter(stream).sample
+            updater.attempted = updater.applied = 0
+            training = Training(
+                updater, data, recipe, evaluation=lambda: [data.first()], report=report, costs=costs
+            )
+            looped = training.run().seconds  # from update to update, recording included, evaluation not
+        batch = data.first()
+        started = time.perf_counter()
+        for _ in range(UPDATES):
+            updater([batch]).loss.item()
+        ratios.append(looped / (time.perf_counter() - started))
+
+    turn()
+    ratios.clear()
+    benchmark.pedantic(turn, rounds=TURNS)  # type: ignore[no-untyped-call]
+    assert len(ratios) >= 1
+    if benchmark.stats:
+        benchmark.extra_info["overhead"] = statistics.median(ratios) - 1
+        assert statistics.median(ratios) <= 1.15
