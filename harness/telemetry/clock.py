@@ -11,7 +11,6 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from harness.config import Config
-from harness.statistics import steady
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,8 @@ class WarmUp(Config):
 
     def steady(self, seconds: list[float]) -> bool:
         """Whether the last units agree."""
+        from harness.statistics import steady  # numpy comes with it, which the driver need not load
+
         return steady(seconds, window=self.window, tolerance=self.tolerance)
 
 

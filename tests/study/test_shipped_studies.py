@@ -26,8 +26,9 @@ def test_a_shipped_study_loads_and_plans_at_each_of_its_scales(file: Path, scale
         assert part.name == file.stem
         assert plan(part) == plan(again)
         cells, design = len(part.arms) * len(part.conditions), part.study.design
-        assert [len(trials) for trials in plan(part).rounds] == [cells] * (design.rounds * design.seeds)
-        assert all(task.corpora() for task in part.tasks.values())
+        if design.tune is None:  # else the arms that go on are not known yet
+            assert [len(trials) for trials in plan(part).rounds] == [cells] * (design.rounds * design.seeds)
+        assert all(task.corpora() or task.name == "step" for task in part.tasks.values())
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
