@@ -265,7 +265,7 @@ def list_studies(
     verbose: Verbose = False,
 ) -> None:
     """List the studies, and the newest run of each."""
-    from harness.cli.planning import show_studies
+    from harness.cli.studies import show_studies
 
     show_studies(folder, _place(results, store), Output(json=json, quiet=quiet, verbose=verbose))
 
@@ -282,7 +282,7 @@ def new(
     verbose: Verbose = False,
 ) -> None:
     """Write a commented study to start from."""
-    from harness.cli.planning import new_study
+    from harness.cli.studies import new_study
 
     new_study(name, folder, Output(quiet=quiet, verbose=verbose))
 

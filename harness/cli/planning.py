@@ -1,28 +1,51 @@
-"""`harness plan`, `list` and `new`: what would run, what there is, and a study to start from."""
+"""`harness plan`: what would run, how long it takes, and what the design can see."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from harness.cli.console import Output
 from harness.cli.open_plan import open_lines, open_plan
-from harness.errors import HarnessError, InputError
 from harness.experiment import Experiment, Place
 from harness.experiment.estimate import Estimate, estimate
+from harness.experiment.power import Detectable, detectable
 from harness.invariants.registry import find_invariant
 from harness.metrics import DEFAULT_MARGINS, Metric, format_seconds, metric
-from harness.statistics import largest_family, rounds_needed, smallest_detectable
+from harness.statistics import largest_family, rounds_needed
 from harness.store.rows import CalibrationRow
 from harness.study.arms import Combination
-from harness.study.load import LoadedStudy, load_study, scales
+from harness.study.load import LoadedStudy
 from harness.study.plan import Plan, plan
 from harness.study.schema import Study
 from harness.telemetry.calibration import Calibration, Scatter
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planned:
+    """A part with everything that is told of its plan."""
+
+    part: LoadedStudy
+    plan: Plan
+    time: Estimate
+    seen: Detectable | None
+    needed: Recommended | None
+
+    def data(self) -> dict[str, Any]:
+        return {
+            **({"part": self.part.part} if self.part.part else {}),
+            "digest": self.part.study.digest,
+            "arms": [{"arm": arm.name, "differs_in": differences(self.part, arm)} for arm in self.part.arms],
+            "conditions": [condition.names for condition in self.part.conditions],
+            "estimate": {"seconds": self.time.seconds, "source": self.time.source},
+            "rounds": {
+                "planned": self.part.study.design.rounds,
+                "recommended": self.needed.rounds if self.needed else None,
+            },
+            "detectable": self.seen.data() if self.seen else None,
+            "trials": _trials(self.plan),
+        }
 
 
 def show_plan(experiment: Experiment, output: Output) -> None:
@@ -30,41 +53,38 @@ def show_plan(experiment: Experiment, output: Output) -> None:
 
     Of a study with parts, the same of each of them.
     """
-    plans = [(part, plan(part)) for part in experiment.parts]
-    needed = [estimate(planned, part.study.study, experiment.place) for part, planned in plans]
     calibrated = experiment.calibration()
+    whole = [_planned(part, experiment.place, calibrated) for part in experiment.parts]
     if output.json:
-        told = [
-            {**_told(part, planned, time, recommended(part, calibrated)), **open_plan(part, experiment.place)}
-            for (part, planned), time in zip(plans, needed, strict=True)
-        ]
-        whole = told[0] if len(told) == 1 else {"parts": told}
-        output.data({"study": experiment.name, "scale": experiment.parts[0].scale, **whole})
+        told = [{**each.data(), **open_plan(each.part, experiment.place)} for each in whole]
+        shown = told[0] if len(told) == 1 else {"parts": told}
+        output.data({"study": experiment.name, "scale": experiment.parts[0].scale, **shown})
         return
     output.note(f"{experiment.name}: {experiment.parts[0].study.question}")
-    for (part, planned), time in zip(plans, needed, strict=True):
-        if part.part:
-            output.note(f"part {part.part}")
-        output.table(_trials(planned), ["position", "purpose", "round", "trial", "id"])
-        for line in (*_about(part), *_recommendation(part, calibrated)):
+    for each in whole:
+        if each.part.part:
+            output.note(f"part {each.part.part}")
+        output.table(_trials(each.plan), ["position", "purpose", "round", "trial", "id"])
+        for line in (*_about(each.part, each.seen), *_recommendation(each.part, calibrated)):
             output.note(line)
-        output.note(f"{len(planned.trials)} trials, about {_minutes(time.seconds)} ({time.source})")
-        for line in open_lines(part, experiment.place):
+        output.note(
+            f"{len(each.plan.trials)} trials, about {_minutes(each.time.seconds)} ({each.time.source})"
+        )
+        for line in open_lines(each.part, experiment.place):
             output.note(line)
-    if len(plans) > 1:
-        output.note(f"all parts: about {_minutes(sum(time.seconds for time in needed))}")
+    if len(whole) > 1:
+        output.note(f"all parts: about {_minutes(sum(each.time.seconds for each in whole))}")
 
 
-def _told(part: LoadedStudy, planned: Plan, time: Estimate, needed: Recommended | None) -> dict[str, Any]:
-    return {
-        **({"part": part.part} if part.part else {}),
-        "digest": part.study.digest,
-        "arms": [{"arm": arm.name, "differs_in": differences(part, arm)} for arm in part.arms],
-        "conditions": [condition.names for condition in part.conditions],
-        "estimate": {"seconds": time.seconds, "source": time.source},
-        "rounds": {"planned": part.study.design.rounds, "recommended": needed.rounds if needed else None},
-        "trials": _trials(planned),
-    }
+def _planned(part: LoadedStudy, place: Place, calibrated: CalibrationRow | None) -> _Planned:
+    planned = plan(part)
+    return _Planned(
+        part=part,
+        plan=planned,
+        time=estimate(planned, part.study.study, place),
+        seen=detectable(part, place),
+        needed=recommended(part, calibrated),
+    )
 
 
 def _trials(planned: Plan) -> list[dict[str, Any]]:
@@ -102,8 +122,8 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _about(loaded: LoadedStudy) -> Iterator[str]:
-    study, rounds = loaded.study, loaded.study.design.rounds
+def _about(loaded: LoadedStudy, seen: Detectable | None) -> Iterator[str]:
+    study = loaded.study
     record = metric(study.primary)
     margin = _margin(study, record)
     yield f"arms: {loaded.baseline.name} (baseline)"
@@ -129,17 +149,22 @@ def _about(loaded: LoadedStudy) -> Iterator[str]:
         )
         yield f"{record.name} is compared by differences over {pairs}; less than {margin:g} does not matter"
         return
-    family = (len(loaded.arms) - 1) * len(loaded.conditions)
+    unit = record.paired_over
+    number = study.design.pairs(unit)
     yield (
-        f"{rounds} rounds can reject in families of at most {largest_family(rounds)} contrasts; "
-        f"{record.name} has {family}"
+        f"{number} {unit} can reject in families of at most {largest_family(number)} contrasts; "
+        f"{record.name} has {(len(loaded.arms) - 1) * len(loaded.conditions)}"
     )
-    if rounds >= 6:
-        seen = [(spread, smallest_detectable(rounds, spread)) for spread in (0.02, 0.05, 0.2)]
-        yield (
-            f"smallest change of {record.name} that is seen 4 times in 5 (margin {margin:.0%}): "
-            + ", ".join(f"{effect:.1%} if rounds scatter by {spread:.0%}" for spread, effect in seen)
-        )
+    if seen is not None:
+        yield f"smallest change of {record.name} that is seen 4 times in 5 (margin {margin:.0%}): {_effect(seen, unit)}"
+
+
+def _effect(seen: Detectable, unit: str) -> str:
+    if seen.scatter == 0.0:
+        return f"any, as nothing scatters ({seen.source})"
+    if seen.effect is None:
+        return f"none, {seen.pairs} {unit} are too few"
+    return f"{seen.effect:.1%}, if {unit} scatter by {seen.scatter:.1%} ({seen.source})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,61 +205,3 @@ def _margin(study: Study, record: Metric) -> float:
 
 def _minutes(seconds: float) -> str:
     return format_seconds(seconds) if seconds < 100 else f"{seconds / 60:.0f} minutes"
-
-
-def show_studies(folder: Path, place: Place, output: Output) -> None:
-    """One line a study: its question, scales, and newest run; a study that cannot be read says why."""
-    newest = _newest_runs(place)
-    rows = []
-    for path in sorted(folder.glob("*.yaml")):
-        row: dict[str, Any] = {
-            "study": path.stem,
-            "question": None,
-            "scales": None,
-            "newest_run": newest.get(path.stem),
-            "problem": None,
-        }
-        try:
-            row["scales"] = list(scales(path))
-            row["question"] = load_study(path)[0].study.question
-        except HarnessError as error:
-            row["problem"] = str(error)
-        rows.append(row)
-    problems = any(row["problem"] for row in rows)
-    output.table(rows, ["study", "question", "scales", "newest_run", *(["problem"] if problems else [])])
-
-
-def _newest_runs(place: Place) -> dict[str, str]:
-    from harness.store.store import open_store
-
-    if not place.has_store():
-        return {}
-    with open_store(place.location) as store:
-        runs = sorted(store.runs(), key=lambda run: run.created_at)
-    return {run.study.partition("/")[0]: f"{run.created_at[:16]} {run.scale}" for run in runs}
-
-
-def new_study(name: str, folder: Path, output: Output) -> None:
-    """Write `folder/NAME.yaml`, and the recipe that it uses where there is none. Nothing that is there is overwritten."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
-        raise InputError(
-            f"{name!r} is no name of a study", hint="small letters, digits and underscores, as in my_study"
-        )
-    source = files("harness.study") / "template"
-    wanted = {folder / f"{name}.yaml": "study.yaml", folder / "recipes" / "lm-tiny.yaml": "recipe.yaml"}
-    study = next(iter(wanted))
-    if study.exists():
-        raise InputError(f"{study} is there already", hint="choose another name")
-    for path, template in wanted.items():
-        if path.exists():
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(
-                (source / template).read_text(encoding="utf-8").replace("NAME", name), encoding="utf-8"
-            )
-        except OSError as error:
-            raise InputError(
-                f"cannot write {path}: {error.strerror}", hint="choose another folder"
-            ) from error
-    output.line(str(study))

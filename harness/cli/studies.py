@@ -1,0 +1,71 @@
+"""`harness list` and `new`: what studies there are, and one to start from."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from harness.cli.console import Output
+from harness.errors import HarnessError, InputError
+from harness.experiment import Place
+from harness.study.load import load_study, scales
+
+
+def show_studies(folder: Path, place: Place, output: Output) -> None:
+    """One line a study: its question, scales, and newest run; a study that cannot be read says why."""
+    newest = _newest_runs(place)
+    rows = []
+    for path in sorted(folder.glob("*.yaml")):
+        row: dict[str, Any] = {
+            "study": path.stem,
+            "question": None,
+            "scales": None,
+            "newest_run": newest.get(path.stem),
+            "problem": None,
+        }
+        try:
+            row["scales"] = list(scales(path))
+            row["question"] = load_study(path)[0].study.question
+        except HarnessError as error:
+            row["problem"] = str(error)
+        rows.append(row)
+    problems = any(row["problem"] for row in rows)
+    output.table(rows, ["study", "question", "scales", "newest_run", *(["problem"] if problems else [])])
+
+
+def _newest_runs(place: Place) -> dict[str, str]:
+    from harness.store.store import open_store
+
+    if not place.has_store():
+        return {}
+    with open_store(place.location) as store:
+        runs = sorted(store.runs(), key=lambda run: run.created_at)
+    return {run.study.partition("/")[0]: f"{run.created_at[:16]} {run.scale}" for run in runs}
+
+
+def new_study(name: str, folder: Path, output: Output) -> None:
+    """Write `folder/NAME.yaml`, and the recipe that it uses where there is none. Nothing that is there is overwritten."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
+        raise InputError(
+            f"{name!r} is no name of a study", hint="small letters, digits and underscores, as in my_study"
+        )
+    source = files("harness.study") / "template"
+    wanted = {folder / f"{name}.yaml": "study.yaml", folder / "recipes" / "lm-tiny.yaml": "recipe.yaml"}
+    study = next(iter(wanted))
+    if study.exists():
+        raise InputError(f"{study} is there already", hint="choose another name")
+    for path, template in wanted.items():
+        if path.exists():
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(
+                (source / template).read_text(encoding="utf-8").replace("NAME", name), encoding="utf-8"
+            )
+        except OSError as error:
+            raise InputError(
+                f"cannot write {path}: {error.strerror}", hint="choose another folder"
+            ) from error
+    output.line(str(study))
