@@ -1,0 +1,51 @@
+"""The report of a study of two parts: one page, a group of sections for each, no two places with one name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from harness.report.build import render
+from harness.report.inputs import ReportInput
+from tests.report.synthetic import CLAIMS, study, synthetic_report
+
+SMALL = {"compare": {"cache": ["none", "dynamic"]}, "design": {"rounds": 6}}
+
+
+@pytest.fixture(scope="module")
+def parts() -> tuple[ReportInput, ReportInput]:
+    speed = synthetic_report(study(**SMALL, study="cache/speed", claims={"kv-speedup": CLAIMS["kv-speedup"]}))
+    memory = synthetic_report(study(**SMALL, study="cache/memory", claims={"kv-memory": CLAIMS["kv-memory"]}))
+    doubt = replace(
+        memory.analysis, answer="It takes memory.", invalid={"cache=dynamic": "confounded: updates"}
+    )
+    return speed, replace(memory, analysis=doubt)
+
+
+def test_places_are_named_once_and_every_link_leads_to_one(parts: tuple[ReportInput, ReportInput]) -> None:
+    html = render(*parts)
+    ids = Counter(re.findall(r'\bid="([^"]+)"', html))
+    assert [name for name, count in ids.items() if count > 1] == []
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(ids)
+    assert {"part-speed", "part-memory", "part-speed-comparison", "part-memory-parity"} <= set(ids)
+
+
+def test_the_first_lines_answer_for_each_part(parts: tuple[ReportInput, ReportInput]) -> None:
+    html = render(*parts)
+    header = re.sub(r"<[^>]+>", "", html[html.index("<header>") : html.index("</header>")])
+    assert html.count("<h1>") == 1
+    assert "memory: It takes memory." in header
+    assert "speed: Yes: 2.68" in header
+    assert header.index("kv-speedup") < header.index("kv-memory")
+    assert "memory: Invalid: 1 arm" in header
+    assert "speed: cache=none new_tokens=256: decode tokens per second drifts" in header
+    assert "cache/" not in header
+
+
+def test_a_study_without_parts_names_none() -> None:
+    html = render(synthetic_report(study(**SMALL)))
+    assert 'id="part' not in html
+    assert 'id="comparison"' in html
