@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -130,6 +131,7 @@ def serve() -> None:
     print(json.dumps({"ready": os.getpid()}), file=answers)
     server = os.getpid()
     for line in sys.stdin:
+        _import_for(line)
         pid = os.fork()
         if not pid:
             _die_with_parent(server)
@@ -138,6 +140,14 @@ def serve() -> None:
         print(json.dumps({"pid": pid}), file=answers)
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), file=answers)
+
+
+def _import_for(line: str) -> None:
+    """What every trial of the job's task would import for itself, once here; arms then share it, in memory as in time."""
+    with contextlib.suppress(Exception):  # what is wrong with the job is told by the process that runs it
+        spec = Job.read(json.loads(line)).spec
+        for module in task_class(spec.config["task"] if spec.purpose == "check" else spec.task).imports:
+            importlib.import_module(module)
 
 
 def _exit_status(line: str) -> int:

@@ -65,6 +65,9 @@ class Task(Config, ABC):
     products: ClassVar[Literal["large", "small"]] = "large"
     """Whether its time goes into matrix products of many rows, as in training, or of few, as in decoding."""
 
+    imports: ClassVar[tuple[str, ...]] = ()
+    """Modules beyond torch that a trial loads, for a process that forks many trials to load once."""
+
     @abstractmethod
     def corpora(self) -> tuple[CorpusRef, ...]:
         """The corpora that must be in the cache before the trial starts."""

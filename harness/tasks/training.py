@@ -69,6 +69,8 @@ class TrainingTask(Task):
 
     offers: ClassVar[type[Subject] | None] = TrainingSubject
 
+    imports: ClassVar[tuple[str, ...]] = ("torch._dynamo",)  # by torch's optimizers, 2 seconds
+
     model: AnyModelConfig
     batch: Annotated[int, Field(gt=0)] | TokenBudget
     length: int = Field(gt=0)
