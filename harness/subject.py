@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.training.objective import Batch
     from harness.training.schedule import Schedule
     from harness.training.update import Updater
+    from models.decoding.base import Decodable
     from models.encoder_decoder import EncoderDecoder
     from models.transformer import Transformer
 
@@ -46,12 +47,24 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecodingSubject(Subject):
-    """An arm that decodes with a decoder: `tokens` are its prompts, unpadded, which `new_tokens` follow."""
+class WritingSubject(Subject):
+    """An arm that decodes: `tokens` are its prompts, unpadded, which `new_tokens` follow; a translator's are the first token."""
 
-    model: Transformer
     new_tokens: int
     cache: CacheKind
+
+    @property
+    def decodable(self) -> Decodable:
+        """The model with its sources, if it has any."""
+        model: Any = self.model
+        return model if self.sources is None else model.bind(self.sources, self.sources != 0)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingSubject(WritingSubject):
+    """The same with a decoder alone."""
+
+    model: Transformer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
-from harness.subject import DecodingSubject, Subject
+from harness.subject import Subject, WritingSubject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,14 +59,14 @@ def _cache_not_reordered() -> Iterator[None]:
         yield
 
 
-class BeamGreedy(Invariant[DecodingSubject]):
+class BeamGreedy(Invariant[WritingSubject]):
     """The level is the kind of cache that is decoded with. On a study's subject only the beam of one is checked."""
 
     name: ClassVar[str] = "beam-greedy"
     statement: ClassVar[str] = (
         "A beam of one gives the greedy tokens, and a beam without limit the best of all continuations."
     )
-    needs: ClassVar[type[Subject]] = DecodingSubject
+    needs: ClassVar[type[Subject]] = WritingSubject
     levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
@@ -89,7 +89,7 @@ class BeamGreedy(Invariant[DecodingSubject]):
         ),
     )
 
-    def level_of(self, subject: DecodingSubject) -> str:
+    def level_of(self, subject: WritingSubject) -> str:
         return subject.cache
 
     def check_generic(self, level: str) -> Iterator[Check]:
@@ -97,7 +97,7 @@ class BeamGreedy(Invariant[DecodingSubject]):
 
         yield from beam_cases(cache_kind(level))
 
-    def check_subject(self, subject: DecodingSubject) -> Iterator[Check]:
+    def check_subject(self, subject: WritingSubject) -> Iterator[Check]:
         from harness.invariants.beam_greedy_cases import beam_of_subject
 
         yield from beam_of_subject(subject)

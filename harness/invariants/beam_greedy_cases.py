@@ -13,8 +13,9 @@ from harness.invariants.base import Check
 from harness.invariants.beam_greedy import PROMPT
 from harness.invariants.comparison import compare
 from harness.invariants.decoded import compare_greedy, random_prompts, tiny_model
-from harness.subject import DecodingSubject
+from harness.subject import WritingSubject
 from models.config import CacheKind
+from models.decoding.base import Decodable
 from models.decoding.beam import beam_search
 from models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
 from models.transformer import Transformer
@@ -40,14 +41,23 @@ def beam_cases(kind: CacheKind) -> Iterator[Check]:
         )
 
 
-def beam_of_subject(subject: DecodingSubject) -> Iterator[Check]:
-    device = next(subject.model.parameters()).device
-    yield _beam_of_one(
+def beam_of_subject(subject: WritingSubject) -> Iterator[Check]:
+    parameter = next(subject.model.parameters())
+
+    def tokens() -> Tensor:
+        return _beam_tokens(
+            subject.decodable,
+            subject.tokens.to(parameter.device),
+            kind=subject.cache,
+            new_tokens=subject.new_tokens,
+        )
+
+    yield compare_greedy(
         "beam 1 on the study's prompts",
-        subject.model,
-        subject.tokens.to(device),
-        kind=subject.cache,
-        new_tokens=subject.new_tokens,
+        forced=subject.logits,
+        prompts=subject.tokens.to(parameter.device),
+        observed=tokens,
+        dtype=parameter.dtype,
     )
 
 
@@ -55,10 +65,16 @@ def _beam_of_one(
     case: str, model: Transformer, prompts: Tensor, *, kind: CacheKind, new_tokens: int
 ) -> Check:
     def tokens() -> Tensor:
-        found = beam_search(model, prompts, BeamSearch(width=1), new_tokens=new_tokens, cache=kind)
-        return torch.tensor([best.tokens for (best,) in found], device=prompts.device)
+        return _beam_tokens(model, prompts, kind=kind, new_tokens=new_tokens)
 
-    return compare_greedy(case, model=model, prompts=prompts, observed=tokens)
+    dtype = next(model.parameters()).dtype
+    return compare_greedy(case, forced=model, prompts=prompts, observed=tokens, dtype=dtype)
+
+
+def _beam_tokens(model: Decodable, prompts: Tensor, *, kind: CacheKind, new_tokens: int) -> Tensor:
+    """(B, new_tokens): what a beam of one says."""
+    found = beam_search(model, prompts, BeamSearch(width=1), new_tokens=new_tokens, cache=kind)
+    return torch.tensor([best.tokens for (best,) in found], device=prompts.device)
 
 
 def _exhaustive(

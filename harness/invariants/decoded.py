@@ -36,19 +36,26 @@ def random_prompts(rows: int, tokens: int, *, vocabulary: int) -> Tensor:
 
 
 def compare_greedy(
-    case: str, *, model: Transformer, prompts: Tensor, observed: Callable[[], Tensor]
+    case: str,
+    *,
+    forced: Callable[[Tensor], Tensor],
+    prompts: Tensor,
+    observed: Callable[[], Tensor],
+    dtype: torch.dtype,
 ) -> Check:
     """The tokens (B, N) that `observed` decodes are those that the model finds best under teacher forcing.
+
+    `forced` takes tokens (B, T) to their logits (B, T, V), without a cache, in `dtype`.
 
     Compared wherever the two best logits are a decisive gap apart; at most 1 % of positions may be undecided.
     `deviation` is how far the tokens' logits are below the best ones. Code that raises has failed.
     """
-    precision, tolerance = tolerance_of(next(model.parameters()).dtype)
+    precision, tolerance = tolerance_of(dtype)
     problems: list[str] = []
     deviation, compared, skipped = math.inf, 0, 0
     try:
         tokens = observed()
-        logits = _teacher_forced(model, prompts, tokens)  # (B, N, V)
+        logits = _teacher_forced(forced, prompts, tokens)  # (B, N, V)
     except BROKEN as error:
         problems.append(failed(error))
     else:
@@ -78,7 +85,7 @@ def compare_greedy(
 
 
 @torch.inference_mode()
-def _teacher_forced(model: Transformer, prompts: Tensor, tokens: Tensor) -> Tensor:
+def _teacher_forced(forced: Callable[[Tensor], Tensor], prompts: Tensor, tokens: Tensor) -> Tensor:
     """The logits (B, N, V) that each token was chosen by, in one pass without a cache."""
-    logits: Tensor = model(torch.cat((prompts, tokens[:, :-1]), dim=1))
+    logits = forced(torch.cat((prompts, tokens[:, :-1]), dim=1))
     return logits[:, prompts.shape[1] - 1 :]

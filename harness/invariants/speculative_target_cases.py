@@ -66,7 +66,8 @@ def _greedy(case: str, model: Transformer, prompts: Tensor, *, kind: CacheKind, 
         pair = Pair(target=model, draft=StumblingDraft(model))
         return speculative(pair, prompts, Speculative(), new_tokens=new_tokens, cache=kind).tokens
 
-    return compare_greedy(case, model=model, prompts=prompts, observed=tokens)
+    dtype = next(model.parameters()).dtype
+    return compare_greedy(case, forced=model, prompts=prompts, observed=tokens, dtype=dtype)
 
 
 def _sampled(model: Transformer, *, kind: CacheKind) -> Check:

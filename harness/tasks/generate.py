@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from harness.config import Config
 from harness.data.registry import CorpusRef
 from harness.subject import DecodingSubject, Subject
 from harness.tasks.base import Context, Report, Result, Task
-from harness.tasks.train import Train
+from harness.tasks.recipe import DecoderRecipe, Prompts
 from harness.telemetry.clock import WarmUp
-from models.config import CacheKind, ModelConfig
+from models.config import CacheKind
 from models.cost import flops_per_token
 
 if TYPE_CHECKING:
@@ -27,33 +26,6 @@ if TYPE_CHECKING:
     from harness.telemetry.clock import Clock
     from models.cache import Cache
     from models.decoding.base import Decodable
-
-
-class Recipe(Config):
-    """A trained model: the recipe's name, and the training that it stands for."""
-
-    recipe: str
-    train: Train
-
-    @model_validator(mode="after")
-    def _continues_text(self) -> Self:
-        if self.train.model.kind != "decoder":
-            raise ValueError(f"recipe {self.recipe} trains a translator, which continues no text")
-        return self
-
-    @property
-    def decoder(self) -> ModelConfig:
-        assert isinstance(self.train.model, ModelConfig)
-        return self.train.model
-
-
-class Prompts(Config):
-    """`count` windows of `tokens` tokens each from a split of a corpus, chosen by the seed, not overlapping."""
-
-    corpus: CorpusRef
-    split: str = "test"
-    count: int = Field(gt=0)
-    tokens: int = Field(gt=0)
 
 
 class Generate(Task):
@@ -74,7 +46,7 @@ class Generate(Task):
 
     offers: ClassVar[type[Subject] | None] = DecodingSubject
 
-    model: Recipe
+    model: DecoderRecipe
     prompts: Prompts
     new_tokens: int = Field(ge=2)
     cache: CacheKind = "none"

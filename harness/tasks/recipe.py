@@ -1,0 +1,43 @@
+"""What tasks are given that work with a trained model: the recipe it comes from, and prompts."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from harness.config import Config
+from harness.data.registry import CorpusRef
+from harness.tasks.train import Train
+from models.config import ModelConfig
+
+
+class Recipe(Config):
+    """A trained model: the recipe's name, and the training that it stands for."""
+
+    recipe: str
+    train: Train
+
+
+class DecoderRecipe(Recipe):
+    """One of a decoder, which continues text."""
+
+    @model_validator(mode="after")
+    def _continues_text(self) -> Self:
+        if self.train.model.kind != "decoder":
+            raise ValueError(f"recipe {self.recipe} trains a translator, which continues no text")
+        return self
+
+    @property
+    def decoder(self) -> ModelConfig:
+        assert isinstance(self.train.model, ModelConfig)
+        return self.train.model
+
+
+class Prompts(Config):
+    """`count` windows of `tokens` tokens each from a split of a corpus, chosen by the seed, not overlapping."""
+
+    corpus: CorpusRef
+    split: str = "test"
+    count: int = Field(gt=0)
+    tokens: int = Field(gt=0)
