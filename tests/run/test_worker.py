@@ -145,7 +145,9 @@ def test_a_fork_server_that_is_killed_fails_its_trial_and_is_replaced(
 def test_a_cancelled_trial_ends_and_a_closed_backend_leaves_no_process(
     place: Workplace, job: Job, backend: Callable[..., LocalBackend]
 ) -> None:
-    others = set(psutil.Process().children(recursive=True))  # a fork server of multiprocessing lives as long as the tests
+    others = set(
+        psutil.Process().children(recursive=True)
+    )  # a fork server of multiprocessing lives as long as the tests
     here = backend({**STEPS, "name": "cancel", "act": "hang", "times": 2})
     handle = here.submit(job)
     wait_until_met(place, "cancel", handle)
