@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from harness.tasks.score import Forced
 
 
+# What a plan's time is guessed from, before a sentence is read.
+SENTENCES, SENTENCE_TOKENS = 2000, 12
+
+
 class HeldOut(Config):
     """`count` sentences of a split, the same for every seed; all of them without. Of several translations the first counts."""
 
@@ -54,9 +58,9 @@ class Translate(Decode):
         return (*self.model.train.corpora(), self.sentences.corpus)
 
     def flops(self) -> float:
-        rows = self.sentences.count or 2000
-        width = getattr(self.decoding, "width", 1)
-        return rows * width * self.model.train.row_flops() * (self.units + self.warm_up.at_most)
+        rows = (self.sentences.count or SENTENCES) * getattr(self.decoding, "width", 1)
+        share = min(self.new_tokens, SENTENCE_TOKENS) / self.model.train.length
+        return rows * share * self.model.train.row_flops() * (self.units + self.warm_up.at_most)
 
     def texts(self) -> tuple[Texts, Tokenizer]:
         from harness.data.corpus import load_corpus
