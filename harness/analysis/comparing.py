@@ -101,7 +101,7 @@ def _form(claim: MetricClaim, record: Metric, margin: float) -> tuple[Rule, str,
         return (
             Region(low=low, high=high),
             f"{claim.ratio:g} × (region {interval(low, high)})",
-            lambda told, verdict: _of_ratio(claim, told, verdict),
+            lambda told, verdict: _of_ratio(claim, told, verdict, scale(record, margin)),
         )
     if isinstance(claim, AtLeastClaim):
         bound = f"the claimed {claim.at_least:g} ×"
@@ -136,7 +136,7 @@ def _meaning_more(record: Metric) -> str:
     return "better" if record.better == "higher" else "worse"
 
 
-def _of_ratio(claim: RatioClaim, told: Told, verdict: ClaimVerdict) -> str:
+def _of_ratio(claim: RatioClaim, told: Told, verdict: ClaimVerdict, margin: float) -> str:
     region = f"the region {interval(*claim.region)} of the claimed {claim.ratio:g} ×"
     numbers = told.numbers
     assert numbers.low is not None
@@ -146,19 +146,17 @@ def _of_ratio(claim: RatioClaim, told: Told, verdict: ClaimVerdict) -> str:
         place = f"{'above' if numbers.low > claim.region[1] else 'below'} {region}"
     else:
         place = f"the interval crosses the border of {region}"
-    return place + _sign(claim, told)
+    return place + _sign(claim, told, margin)
 
 
-def _sign(claim: RatioClaim, told: Told) -> str:
-    """The sub-claim of direction alone."""
-    low, high = told.numbers.low, told.numbers.high
-    if claim.ratio == 1.0 or low is None or high is None:
+def _sign(claim: RatioClaim, told: Told, margin: float) -> str:
+    """The sub-claim of direction alone, which what is the same within the margin refutes."""
+    if claim.ratio == 1.0:
         return ""
+    tests = Direction(side=1 if claim.ratio > 1 else -1, margin=margin).tests(told.member)
+    verdict = "confirmed" if tests.confirm <= ALPHA else "refuted" if tests.refute <= ALPHA else "undecided"
     direction = "more" if claim.ratio > 1 else "less"
-    than = f"that it is {direction} than {'the baseline' if not claim.against else told.member.against}'s at all is"
-    if low <= 1 <= high:
-        return f"; {than} undecided"
-    return f"; {than} {'confirmed' if (low > 1) == (claim.ratio > 1) else 'refuted'}"
+    return f"; that it is {direction} than {'the baseline' if not claim.against else told.member.against}'s at all is {verdict}"
 
 
 def _of_bound(holds: str, misses: str, bound: str) -> Words:

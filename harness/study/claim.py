@@ -81,10 +81,25 @@ class MetricClaim(ComparingAt):
 
 
 class RatioClaim(MetricClaim):
-    """`metric` of the arm over the other's equals `ratio`, within a factor `within` (a figure from another machine)."""
+    """`metric` of the arm over the other's equals `ratio`, within a factor `within` (a figure from another machine).
+
+    The region must lie on one side of 1, unless it is 1 that is claimed.
+    """
 
     ratio: float = Field(gt=0.0, allow_inf_nan=False)
     within: float = Field(default=1.25, gt=1.0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _claims_a_difference(self) -> Self:
+        """A claimed change must not be confirmed by no change at all."""
+        low, high = self.region
+        if self.ratio != 1.0 and low <= 1.0 <= high:
+            most = max(self.ratio, 1.0 / self.ratio)
+            raise ValueError(
+                f"the region {low:.3g} to {high:.3g} of a claimed {self.ratio:g} holds 1, so no difference would confirm it; "
+                f"give a `within` below {most:.3g}"
+            )
+        return self
 
     @property
     def region(self) -> tuple[float, float]:

@@ -52,7 +52,7 @@ EITHER: dict[str, Any] = {"any_of": [{"cache": "dynamic"}, {"cache": "static"}]}
         ({**DYNAMIC, "direction": "better", "metric": "first_token_seconds"}, "confirmed", "better", "better, as claimed."),
         ({**DYNAMIC, "direction": "lower", "metric": "first_token_seconds"}, "confirmed", "lower", "lower, as claimed."),
         ({**DYNAMIC, "no_difference": True}, "refuted", "no difference (margin 0.05)", "different by more than the margin of 0.05."),
-        ({**AGAINST, "ratio": 1.2}, "confirmed", "1.2 × (region 0.960 to 1.5 ×)", "that it is more than cache=dynamic's at all is confirmed."),
+        ({**AGAINST, "ratio": 1.2, "within": 1.1}, "confirmed", "1.2 × (region 1.091 to 1.32 ×)", "that it is more than cache=dynamic's at all is confirmed."),
         ({**AGAINST, "direction": "worse"}, "refuted", "worse", "better, the opposite of what is claimed."),
         ({**BOTH, "at_least": 1.5}, "confirmed", "at least 1.5 ×", "Claimed of all of 2 arms: 2 confirmed."),
         ({**BOTH, "at_least": 2.2}, "refuted", "at least 2.2 ×", "Claimed of all of 2 arms: 1 refuted, 1 confirmed."),
@@ -79,7 +79,7 @@ def test_no_difference_where_there_is_none() -> None:
 
 
 def test_against_another_arm_the_interval_is_that_of_their_own_pairs() -> None:
-    found = settled(claiming(**AGAINST, ratio=1.2))
+    found = settled(claiming(**AGAINST, ratio=1.2, within=1.1))
     assert found.numbers.effect == pytest.approx(1.2, rel=0.02)
     assert "decode tokens per second of cache=static at new tokens 256 is 1.2" in found.sentence
     assert "that of cache=dynamic (95 % interval" in found.sentence

@@ -16,7 +16,7 @@ from tests.analysis.planted import CLAIMS, Planted, claim, flat, growing, study,
     ("ratio", "verdict", "told"),
     [
         (2.33, "confirmed", "inside the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed."),
-        (1.0, "refuted", "below the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is undecided."),
+        (1.0, "refuted", "below the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is refuted."),
         (4.0, "refuted", "above the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed."),
         (0.5, "refuted", "below the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is refuted."),
         (2.33 * 1.25, "undecided", "the interval crosses the border of the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed."),

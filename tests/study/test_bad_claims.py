@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StudyError
+from harness.study.claim import RatioClaim
 from harness.study.claim_rules import check_claims
 from harness.study.document import read_text
 from harness.study.load import load_study
@@ -121,3 +122,15 @@ def test_a_reference_that_is_none(metric: str, message: str, tmp_path: Path) -> 
     text = f"references: [{{source: here, metric: {metric}, updates: 10, at_least: 2.0}}]\nclaims:\n"
     with pytest.raises(StudyError, match=message):
         loaded(tmp_path, ("claims:\n", text))
+
+
+def test_a_claimed_change_that_no_change_would_confirm_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"region 0\.931 to 1\.45 of a claimed 1\.164 holds 1.*`within` below 1\.16"
+    ):
+        RatioClaim(source="here", says="So.", level={"cache": "dynamic"}, ratio=1.164)
+    assert (
+        RatioClaim(source="here", says="So.", level={"cache": "dynamic"}, ratio=1.164, within=1.16).ratio
+        == 1.164
+    )
+    assert RatioClaim(source="here", says="So.", level={"cache": "dynamic"}, ratio=1.0).region == (0.8, 1.25)
