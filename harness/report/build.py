@@ -19,13 +19,16 @@ from harness.report.sections import (
     parity,
     samples,
     tuning,
+    written,
 )
 from harness.report.sections.headline import headline_view
+from harness.report.sections.tradeoff import tradeoff_view
 
 __all__ = ["SECTIONS", "ReportInput", "RunInfo", "render", "write_report"]
 
 SECTIONS = tuple(
-    module.SECTION for module in (claims, comparison, figures, tuning, invariants, parity, samples, method)
+    module.SECTION
+    for module in (claims, comparison, figures, written, tuning, invariants, parity, samples, method)
 )
 
 
@@ -51,7 +54,9 @@ def render(*parts: ReportInput) -> str:
         )
         for part in parts
     ]
-    page: str = templates.get_template("page.html.j2").render(headline=headline_view(parts), parts=views)
+    page: str = templates.get_template("page.html.j2").render(
+        headline=headline_view(parts), tradeoff=tradeoff_view(parts), parts=views
+    )
     return page
 
 

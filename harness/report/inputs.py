@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.results import Analysis
+    from harness.scoring.sentences import Sentences
     from harness.store.rows import CalibrationRow
     from harness.study.load import LoadedStudy
 
@@ -42,7 +43,7 @@ class ReportInput:
 
     `telemetry` has the column trial and those of `harness.telemetry.host.TelemetrySample`; `nvml_reason` says why those of the
     GPU are empty, None where they are not. `calibration` is the machine's newest before the run, None where there was none.
-    `command` repeats the run.
+    `command` repeats the run. `sentences` are what trials wrote, by trial.
     """
 
     loaded: LoadedStudy
@@ -55,6 +56,7 @@ class ReportInput:
     nvml_reason: str | None
     command: str
     calibration: CalibrationRow | None
+    sentences: Mapping[int, Sentences] = field(default_factory=dict)
 
     def anchor(self, *parts: object) -> str:
         """An id of this page, different in each part of a study."""

@@ -40,6 +40,7 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
         provenance=sessions[-1].provenance if sessions else {},
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
         command=shlex.join(_command(loaded, run)),
+        sentences=frames.sentences,
         calibration=store.calibration(run.environment_digest, before=sessions[-1].started_at)
         if sessions
         else None,

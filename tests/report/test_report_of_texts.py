@@ -1,0 +1,124 @@
+"""The report of a study whose arms write: scores by group, examples by a rule, quality against cost with what is dominated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.report.build import render
+from harness.report.examples import examples
+from harness.report.inputs import ReportInput
+from harness.report.plots.tradeoff import tradeoffs
+from harness.report.sections.tradeoff import tradeoff_view
+from harness.report.sections.written import written_view
+from harness.scoring import Sentences, bleu, kept
+from tests.analysis.written import Written, written_study
+from tests.report.synthetic import study, synthetic_report
+
+RIGHT = {"greedy": 0.6, "beam": 0.66, "wide": 0.6}
+
+
+@pytest.fixture(scope="module")
+def report() -> ReportInput:
+    loaded = written_study(study="written/quality")
+    planted = Written(right=RIGHT, loaded=loaded)
+    frames = planted.frames()
+    bare = synthetic_report(study(design={"rounds": 2}), steps=1)
+    return replace(
+        bare, loaded=loaded, analysis=planted.analysis(), frame=frames.samples, sentences=frames.sentences
+    )
+
+
+@pytest.fixture(scope="module")
+def cost(report: ReportInput) -> ReportInput:
+    """Its arms, timed: beam takes 3 times as long as greedy, wide 9 times."""
+    loaded = written_study(study="written/cost", primary="sentence_seconds")
+    found = report.analysis.contrasts[0]
+    timed = [
+        replace(
+            found, metric="sentence_seconds", arm=f"decoding={arm}", effect=ratio, low=0.9 * ratio, high=1.1 * ratio,
+            verdict="worse",
+        )
+        for arm, ratio in (("beam", 3.0), ("wide", 9.0))
+    ]  # fmt: skip
+    analysis = replace(report.analysis, contrasts=tuple(timed))
+    return replace(report, loaded=loaded, analysis=analysis)
+
+
+def sentences(*outputs: str) -> Sentences:
+    references = ("a b c d", "e f g h", "i j k l")
+    return Sentences(
+        sources=("one", "two words", "three of them"), references=references, outputs=outputs, unseen=(0, 1, 0),
+        scores={"bleu": kept(bleu(outputs, references))},
+    )  # fmt: skip
+
+
+def test_examples_are_chosen_by_their_rules() -> None:
+    arms = {"x": sentences("a b c d", "e f g h", "i j k l"), "y": sentences("a b c d", "q", "i j k z")}
+    found = examples(arms, "bleu", seed=0)
+    assert (found[0].place, found[0].rule) == (1, "largest disagreement by bleu")
+    assert {example.place for example in found} == {0, 1, 2}
+    assert found == examples(arms, "bleu", seed=0)
+
+
+def test_every_sentence_is_in_the_groups_it_belongs_to(report: ReportInput) -> None:
+    view = written_view(report)
+    assert view is not None
+    groups = dict(view.groups)
+    assert groups["all"] == 300
+    assert sum(count for name, count in groups.items() if name.endswith("words") and name[0].isdigit()) == 300
+    arms = [arm for arm, _ in view.rows]
+    assert arms == ["decoding=greedy", "decoding=beam", "decoding=wide"]
+    assert len({len(cells) for _, cells in view.rows}) == 1
+
+
+def test_equal_outputs_stand_side_by_side_once(report: ReportInput) -> None:
+    view = written_view(report)
+    assert view is not None
+    for shown in view.examples:
+        texts = [text for _, text in shown.outputs]
+        assert len(texts) == len(set(texts))
+        assert shown.source
+        assert shown.reference
+    assert any(
+        "decoding=greedy, decoding=wide" in arms for shown in view.examples for arms, _ in shown.outputs
+    )
+
+
+def test_a_slower_arm_that_is_no_better_is_dominated(report: ReportInput, cost: ReportInput) -> None:
+    [found] = tradeoffs((report, cost))
+    assert [point.label for point in found.points] == ["greedy", "beam", "wide"]
+    assert found.front.front == ("greedy", "beam")
+    assert set(found.front.dominated) == {"wide"}
+    view = tradeoff_view((report, cost))
+    assert view is not None
+    assert "dominated are wide" in view.left_out[0]
+
+
+def test_an_unbounded_interval_dominates_nothing_and_is_still_drawn(
+    report: ReportInput, cost: ReportInput
+) -> None:
+    wild = tuple(replace(c, low=0.0, high=float("inf")) for c in cost.analysis.contrasts)
+    view = tradeoff_view((report, replace(cost, analysis=replace(cost.analysis, contrasts=wild))))
+    assert view is not None
+    assert "no arm is dominated" in view.left_out[0]
+
+
+def test_what_arms_wrote_is_escaped_and_shown(report: ReportInput, cost: ReportInput) -> None:
+    spoilt: dict[int, Any] = {
+        trial: replace(each, references=tuple(f"<b>{text}" for text in each.references))
+        for trial, each in report.sentences.items()
+    }
+    html = render(replace(report, sentences=spoilt), cost)
+    assert "&lt;b&gt;w" in html
+    assert "<b>w" not in html
+    assert 'id="tradeoff"' in html
+    assert html == render(replace(report, sentences=spoilt), cost)
+
+
+def test_a_study_that_writes_nothing_has_no_such_section() -> None:
+    html = render(synthetic_report(study(design={"rounds": 2}), steps=1))
+    assert "What was written" not in html
+    assert 'id="tradeoff"' not in html
