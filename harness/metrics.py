@@ -18,7 +18,7 @@ Family = Literal["time", "memory", "bytes", "loss", "score", "share", "count"]
 Better = Literal["higher", "lower", "neither"]
 
 # Largest difference that does not matter, unless a study declares another: a fraction of what is compared by ratios, points
-# of a score from 0 to 100, a hundredth of that of a share from 0 to 1. `bytes` are compared exactly.
+# of a score from 0 to 100, a hundredth of that of a share from 0 to 1. `bytes` are compared exactly; of counts every one matters.
 DEFAULT_MARGINS: MappingProxyType[Family, float] = MappingProxyType(
     {"time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "score": 0.5, "share": 0.005, "count": 0.0}
 )
@@ -49,8 +49,8 @@ class Metric:
 
     @property
     def compared_by(self) -> Literal["ratios", "differences"]:
-        """Scores of text have no zero to take ratios from, and are kept a sentence, so that tests can pair."""
-        return "differences" if self.family in ("score", "share") else "ratios"
+        """Scores of text have no zero to take ratios from; counts and shares of a training may well be zero."""
+        return "differences" if self.family in ("score", "share", "count") else "ratios"
 
     @property
     def neutral(self) -> float:
@@ -59,17 +59,22 @@ class Metric:
 
     @property
     def paired_over(self) -> Literal["rounds", "seeds", "sentences"]:
-        """What a replicate is: a round of a seed for costs, a seed for what was learned, which every round of it repeats, a
-        sentence for scores of text.
+        """What a replicate is: a round of a seed for costs, a seed for what came of a training, which every round of it repeats,
+        a sentence for scores of text, which are kept a sentence.
         """
-        if self.compared_by == "differences":
+        if self.family in ("score", "share"):
             return "sentences"
-        return "seeds" if self.family == "loss" else "rounds"
+        return "seeds" if self.family in ("loss", "count") else "rounds"
+
+    @property
+    def lost_by_divergence(self) -> bool:
+        """Whether it is infinite for a training that diverged, which ranks last."""
+        return self.paired_over == "seeds" and self.better == "lower"
 
     def format(self, value: float) -> str:
         """The value with its unit, at a precision that a person can use."""
         if not math.isfinite(value):
-            return "diverged" if self.family == "loss" else str(value)
+            return "diverged" if self.lost_by_divergence else str(value)
         if self.unit == "B":
             return format_bytes(value)
         if self.unit == "s":

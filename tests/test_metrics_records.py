@@ -23,9 +23,12 @@ def test_a_record_agrees_with_itself(record: Metric) -> None:
         "_tokens_per_second"
     ) or record.name == "tokens_per_second"
     assert ("bytes" in record.name) == (record.unit == "B")
-    unit = {"loss": "seeds", "score": "sentences", "share": "sentences"}.get(record.family, "rounds")
+    unit = {"loss": "seeds", "count": "seeds", "score": "sentences", "share": "sentences"}.get(
+        record.family, "rounds"
+    )
     assert record.paired_over == unit
-    assert (record.compared_by == "differences") == (record.name in SCORES)
+    assert (record.paired_over == "sentences") == (record.name in SCORES)
+    assert (record.compared_by == "differences") == (record.family in ("score", "share", "count"))
     if record.unit == "tokens/s":
         assert (record.better, record.family, record.per_trial) == ("higher", "time", "median")
 

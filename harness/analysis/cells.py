@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from harness.analysis.wording import count, exp
 from harness.config import canonical_json
 from harness.metrics import Metric
-from harness.statistics import log_ratios
+from harness.statistics import differences, log_ratios
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
 
@@ -72,12 +73,12 @@ class Cells:
         if unknown:
             raise IncomparableError(f"{cell} is not a number in {count(unknown, 'trial')}")
         # A diverged training stops early; everything else is the same fixed work in each of its trials.
-        if record.family != "loss" and len({row.samples for row in rows}) > 1:
+        if record.paired_over != "seeds" and len({row.samples for row in rows}) > 1:
             raise IncomparableError(f"{cell} has fewer samples in some trials than in others")
         return {(row.round, row.seed): row.value for row in rows}
 
     def pairs(self, record: Metric, arm: str, condition: Combination) -> dict[int, float]:
-        """Replicate → value (`paired_over`): each round of each seed, or the geometric mean over the rounds of a seed.
+        """Replicate → value (`paired_over`): each round of each seed, or the mean over the rounds of a seed, geometric for ratios.
 
         Rounds of seeds are counted from 1, in the order in which they ran: with one seed, a replicate is the round's number.
         """
@@ -85,7 +86,8 @@ class Cells:
         for (number, seed), value in self.trials(record, arm, condition).items():
             replicate = seed if record.paired_over == "seeds" else self._place(number, seed)
             members.setdefault(replicate, []).append(value)
-        return {replicate: _geometric_mean(values) for replicate, values in sorted(members.items())}
+        mean = _geometric_mean if record.compared_by == "ratios" else fmean
+        return {replicate: mean(values) for replicate, values in sorted(members.items())}
 
     def scores(self, record: Metric, arm: str, condition: Combination) -> dict[int, SentenceStatistics]:
         """Seed → the statistics of a score. Raises IncomparableError where a round of a seed did not repeat the others'."""
@@ -110,6 +112,10 @@ class Cells:
         if record.paired_over == "rounds":
             self._check_rounds(record, arm, other, condition)
         return log_ratios(*sides)
+
+    def differences(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
+        """Seed → arm − other, of what may be zero; two that diverged tie."""
+        return differences(*(self.pairs(record, name, condition) for name in (arm, other)))
 
     def _check_signatures(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
         rows = (*self._rows(record, arm, condition), *self._rows(record, other, condition))

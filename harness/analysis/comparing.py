@@ -29,7 +29,7 @@ Words = Callable[[Told, ClaimVerdict], str]
 
 
 def settle_comparison(claim: MetricClaim, evidence: Evidence) -> Finding:
-    """The verdict on a claim about ratios. Raises IncomparableError where the data allow none."""
+    """The verdict on a claim about ratios or differences. Raises IncomparableError where the data allow none."""
     record = metric(claim.metric or evidence.loaded.study.primary)
     margin = margin_of(evidence.loaded, record)
     rule, claimed, position = _form(claim, record, margin)
@@ -44,10 +44,10 @@ def member_of(found: Contrast, other: str) -> Member:
     """The contrast as what a rule is applied to. Raises IncomparableError for one that does not count."""
     if found.verdict == "invalid":
         raise IncomparableError(found.reason)
-    if metric(found.metric).compared_by == "differences":
+    if metric(found.metric).paired_over == "sentences":
         return scored_member(found, other)
     counted = found.reason == COUNTED
-    pairs = found.log_ratios
+    pairs = found.pairs
     if counted:
         value = -math.inf if found.effect == 0 else math.log(found.effect)
         pairs = tuple((number, value) for number in range(1, found.n + 1))
@@ -127,7 +127,7 @@ def _form(claim: MetricClaim, record: Metric, margin: float) -> tuple[Rule, str,
 
 
 def scale(record: Metric, margin: float) -> float:
-    """A margin on the scale of a member's values: of ratios their logs, of scores points."""
+    """A margin on the scale of a member's values: of ratios their logs, of differences itself."""
     return margin if record.compared_by == "differences" else math.log1p(margin)
 
 

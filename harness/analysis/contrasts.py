@@ -62,7 +62,7 @@ def estimated(
     empty = Contrast(
         metric=record.name, arm=arm.name, condition=condition.names, n=0, effect=nan, low=nan, high=nan, low90=nan, high90=nan,
         t_low=nan, t_high=nan, p=1.0, p_adjusted=1.0, margin=margin_of(cells.loaded, record), baseline_value=nan, value=nan,
-        log_ratios=(), verdict="invalid", relevant=False, reason=invalid,
+        pairs=(), verdict="invalid", relevant=False, reason=invalid,
     )  # fmt: skip
     try:
         sides = tuple(cells.trials(record, each.name, condition) for each in arms)
@@ -73,27 +73,29 @@ def estimated(
             verdict="invalid" if invalid else "undecided",
         )
         exploratory = cells.loaded.study.design.exploratory
-        if record.compared_by == "differences":
+        if record.paired_over == "sentences":
             return score_contrast(cells, record, arms, condition, medians)
         if record.family == "bytes" or (record.family == "memory" and repeated(sides) and not exploratory):
             return _counted(medians, sides)
-        pairs = cells.log_ratios(record, arm.name, other.name, condition)
+        by_ratios = record.compared_by == "ratios"
+        paired = cells.log_ratios if by_ratios else cells.differences
+        pairs = paired(record, arm.name, other.name, condition)
     except IncomparableError as problem:
         return replace(empty, reason="; ".join(part for part in (invalid, str(problem)) if part))
-    estimate = paired_estimate(pairs)
+    estimate, told = paired_estimate(pairs), exp if by_ratios else float
     return replace(
         medians,
         n=estimate.n,
-        effect=exp(estimate.estimate),
+        effect=told(estimate.estimate),
         p=estimate.p,
         p_adjusted=estimate.p,
-        low=exp(estimate.ci95.low),
-        high=exp(estimate.ci95.high),
-        low90=exp(estimate.ci90.low),
-        high90=exp(estimate.ci90.high),
-        t_low=exp(estimate.t95.low),
-        t_high=exp(estimate.t95.high),
-        log_ratios=tuple(sorted(pairs.items())),
+        low=told(estimate.ci95.low),
+        high=told(estimate.ci95.high),
+        low90=told(estimate.ci90.low),
+        high90=told(estimate.ci90.high),
+        t_low=told(estimate.t95.low),
+        t_high=told(estimate.t95.high),
+        pairs=tuple(sorted(pairs.items())),
     )
 
 
@@ -155,9 +157,9 @@ def allowed(record: Metric, margin: float) -> tuple[float, float]:
 
 
 def _all_alike(contrast: Contrast) -> bool:
-    if metric(contrast.metric).compared_by == "differences":
+    if metric(contrast.metric).paired_over == "sentences":
         return not contrast.beyond
-    return all(ratio == 0.0 for _, ratio in contrast.log_ratios)
+    return all(value == 0.0 for _, value in contrast.pairs)
 
 
 def _why_open(contrast: Contrast, none: float) -> str:

@@ -123,9 +123,9 @@ def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_diverged(values: pd.DataFrame, trials: Iterable[TrialRow], metrics: Iterable[str]) -> pd.DataFrame:
-    """Trainings that diverged lost: each loss among `metrics` is infinite, whatever was last seen of it. Never dropped."""
+    """Trainings that diverged lost: each loss or count among `metrics` is infinite, whatever was last seen. Never dropped."""
     diverged = [trial for trial in trials if trial.status == "finished" and trial.notes.get("diverged")]
-    losses = [name for name in metrics if metric(name).family == "loss"]
+    losses = [name for name in metrics if metric(name).lost_by_divergence]
     if not diverged or not losses:
         return values
     ids = {trial.id for trial in diverged}

@@ -15,9 +15,10 @@ class Contrast:
 
     `effect` is arm over baseline, the exponential of the Hodges-Lehmann estimate over `n` paired rounds; `low` and `high` bound
     its 95 % signed-rank interval, `low90` and `high90` the 90 % one, `t_low` and `t_high` the t interval (a diagnostic). Of
-    scores it is arm − baseline over `n` sentences, with bootstrapped intervals and `beyond`: the p of each bound that matters.
+    counts it is the estimate of arm − baseline over `n` seeds. Of scores it is arm − baseline over `n` sentences, with
+    bootstrapped intervals and `beyond`: the p of each bound that matters.
     `p` is exact and two-sided, `p_adjusted` by Holm over the contrasts of this metric that no claim names (else equal to `p`).
-    `baseline_value` and `value` are medians over trials, in the metric's unit. `log_ratios` holds one (round, value) a pair.
+    `baseline_value` and `value` are medians over trials, in the metric's unit. `pairs` holds one (replicate, log ratio or difference) each.
     """
 
     metric: str
@@ -36,7 +37,7 @@ class Contrast:
     margin: float
     baseline_value: float
     value: float
-    log_ratios: tuple[tuple[int, float], ...]
+    pairs: tuple[tuple[int, float], ...]
     beyond: tuple[tuple[float, float], ...] = ()
     verdict: Verdict
     relevant: bool
@@ -45,7 +46,7 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """A claim's effect with its 95 % interval and the claimed figure: ratios, a factor a doubling, or a difference of scores.
+    """A claim's effect with its 95 % interval and the claimed figure: ratios, a factor a doubling, or a difference.
 
     None where there is none.
     """

@@ -25,7 +25,7 @@ Values = tuple[tuple[int, float], ...]
 class Member:
     """One arm against another, on one metric under one condition.
 
-    `pairs` holds log ratios, or slopes of them, or whatever the rule says. `counted` marks what repeats exactly, so that
+    `pairs` holds log ratios, or differences, or slopes, or whatever the rule says. `counted` marks what repeats exactly, so that
     one value is all there is to know. `steps` holds the changes between the adjacent levels of a trend.
     """
 
@@ -82,7 +82,7 @@ class Member:
         return min(self.below(low), self.above(high))
 
     def same(self, margin: float) -> float:
-        """p of "identical, or within ± margin on the log"."""
+        """p of "identical, or within ± margin", on the scale of the pairs."""
         if all(value == 0.0 for _, value in self.pairs):
             return 0.0
         return self.inside(-margin, margin) if margin > 0 else 1.0

@@ -103,5 +103,5 @@ def _scatter(experiment: Experiment, watch: Watch) -> Iterator[Scatter]:
 
 def _sigma(contrast: Contrast) -> float:
     """0 for what repeats exactly, which has no ratios."""
-    logs = [log for _, log in contrast.log_ratios]
+    logs = [log for _, log in contrast.pairs]
     return statistics.stdev(logs) if len(logs) > 1 else 0.0

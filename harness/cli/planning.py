@@ -141,7 +141,7 @@ def _about(loaded: LoadedStudy, seen: Detectable | None) -> Iterator[str]:
         yield f"invariant {name}: {find_invariant(name).statement}"
     if study.design.exploratory:
         yield "exploratory: effects, no verdicts"
-    if record.compared_by == "differences":
+    if record.paired_over == "sentences":
         pairs = (
             "sentences of one checkpoint"
             if study.design.seeds == 1

@@ -62,8 +62,8 @@ def _check_margins(study: Study, whole: Located) -> None:
 
 
 def _in_points(name: str) -> bool:
-    """Whether a metric or family has its margin in points."""
-    return name == "score" or (name in METRICS and METRICS[name].family == "score")
+    """Whether a metric or family has its margin in points, or in whole numbers."""
+    return (METRICS[name].family if name in METRICS else name) in ("score", "count")
 
 
 def _check_factors(study: Study, whole: Located) -> None:

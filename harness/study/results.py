@@ -38,7 +38,7 @@ def trial_values(
     NaN among the samples stays NaN; a diverged training lost, whatever was last seen of it.
     """
     found = {name: metric(name).of_trial(values) for name, values in samples.items() if name in metrics}
-    lost = {name: math.inf for name in metrics if diverged and metric(name).family == "loss"}
+    lost = {name: math.inf for name in metrics if diverged and metric(name).lost_by_divergence}
     return {**found, **lost}
 
 

@@ -35,11 +35,15 @@ def training_study(**changes: Any) -> LoadedStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """`speed(arm names)` is how fast the loss falls, from 8 by e^(−speed · update / 30); `lost(arm name, seed)` diverges."""
+    """`speed(arm names)` is how fast the loss falls, from 8 by e^(−speed · update / 30); `lost(arm name, seed)` diverges.
+
+    `zeros(arm name, seed)` is what is counted of an arm, in `zero_gradients`.
+    """
 
     loaded: LoadedStudy = field(default_factory=training_study)
     speed: Callable[[dict[str, str]], float] = lambda names: 1.0 if names["optimizer"] == "adam" else 1.3
     lost: Callable[[str, int], bool] = lambda _arm, _seed: False
+    zeros: Callable[[str, int], float] = lambda _arm, _seed: 0.0
     noise: float = 0.003
     updates: Callable[[str], int] = lambda _arm: UPDATES
     spent: Callable[[str], dict[str, float]] = lambda _arm: {"updates": 30.0, "training_tokens": 30_720.0}
@@ -58,7 +62,9 @@ class Learned:
                     loss = scale * math.exp(-self.speed(arm.names) * update / UPDATES)
                     samples += [(number, "loss", update, loss), (number, "update_seconds", update, 0.1)]
                 if not diverged:
-                    samples.append((number, "validation_loss", self.updates(arm.name) - 1, loss))
+                    last = self.updates(arm.name) - 1
+                    samples.append((number, "validation_loss", last, loss))
+                    samples.append((number, "zero_gradients", last, self.zeros(arm.name, seed)))
         return RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
 
     def analysis(self) -> Analysis:

@@ -135,7 +135,7 @@ def test_a_seed_that_diverged_is_the_worst_and_stays() -> None:
     assert (sound.verdict, alone.n, alone.verdict, alone.high) == ("better", 8, "undecided", math.inf)
     assert diverge(("cache=dynamic",), tuple(range(8))).verdict == "worse"
     tie = diverge(("cache=none", "cache=dynamic"), (2,))
-    assert dict(tie.log_ratios)[2] == 0.0
+    assert dict(tie.pairs)[2] == 0.0
     assert (tie.n, tie.verdict) == (8, "better")
 
 

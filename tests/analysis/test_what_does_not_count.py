@@ -132,7 +132,7 @@ def test_every_round_of_a_seed_is_a_pair_of_costs_and_each_needs_one_session() -
     frames = Planted(loaded=loaded).frames()
     frames.samples["session"] = frames.samples["seed"]
     found = contrast(analyse(loaded, frames))
-    assert (found.n, found.verdict, [place for place, _ in found.log_ratios]) == (8, "better", [*range(1, 9)])
+    assert (found.n, found.verdict, [place for place, _ in found.pairs]) == (8, "better", [*range(1, 9)])
     samples = frames.samples
     samples.loc[(samples["seed"] == 5) & (samples["arm"] == "cache=dynamic"), "session"] = 9
     assert contrast(analyse(loaded, frames)).reason == "round 1 of seed 5 was not run in one session"

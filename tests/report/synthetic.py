@@ -130,7 +130,7 @@ def contrast(loaded: LoadedStudy, report: ReportInput, arm: str, condition: dict
         metric=PRIMARY, arm=arm, condition=condition, n=e.n, effect=math.exp(e.estimate), low=exp[0], high=exp[1],
         low90=exp[2], high90=exp[3], t_low=exp[4], t_high=exp[5], p=e.p, p_adjusted=min(1.0, e.p * 3), margin=0.05,
         baseline_value=float(np.median(list(sides[1].values()))), value=float(np.median(list(sides[0].values()))),
-        log_ratios=tuple(sorted(pairs.items())), verdict=verdict, relevant=decided, reason="",
+        pairs=tuple(sorted(pairs.items())), verdict=verdict, relevant=decided, reason="",
     )  # fmt: skip
 
 

@@ -53,9 +53,9 @@ def _effect(report: ReportInput) -> FigureView | None:
     label = record.label
     by_ratios = record.compared_by == "ratios"
     what = (
-        "Hodges-Lehmann estimates, bars 95 % signed-rank intervals"
-        if by_ratios
-        else "differences of the corpus scores, bars 95 % bootstrap intervals"
+        "differences of the corpus scores, bars 95 % bootstrap intervals"
+        if record.paired_over == "sentences"
+        else "Hodges-Lehmann estimates, bars 95 % signed-rank intervals"
     )
     intervals = f"Points are {what}, unadjusted; a point without a bar has none that is bounded."
     if by_ratios and numeric_factors(report.loaded) and len(report.loaded.arms) <= MOST_LINES:
