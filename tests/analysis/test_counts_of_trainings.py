@@ -73,9 +73,11 @@ def test_a_training_that_diverged_ranks_last() -> None:
 
 
 def test_a_margin_is_a_number_of_them() -> None:
-    close = {"zeros": lambda arm, seed: 5.0 + seed % 2 + (arm == LION)}
-    assert counted(Learned(**close).analysis()).verdict == "worse"
-    within = Learned(**close, loaded=training_study(margins={"zero_gradients": 2.0}))
+    def one_more(arm: str, seed: int) -> float:
+        return 5.0 + seed % 2 + (arm == LION)
+
+    assert counted(Learned(zeros=one_more).analysis()).verdict == "worse"
+    within = Learned(zeros=one_more, loaded=training_study(margins={"zero_gradients": 2.0}))
     assert counted(within.analysis()).verdict == "equivalent"
 
 
