@@ -89,13 +89,18 @@ class Located:
             result = result.replaced((key,), part, key=over.places[(key,)])
         return result
 
-    def without(self, key: str) -> Located:
-        keep = {name: value for name, value in self.data.items() if name != key}
+    def without(self, *path: str) -> Located:
+        """Without what stands at `path`, if anything does. Raises KeyError where nothing holds it."""
+        data = copy.deepcopy(self.data)
+        node = data
+        for key in path[:-1]:
+            node = node[key]
+        node.pop(path[-1], None)
         places, values = (
-            {path: at for path, at in table.items() if path[:1] != (key,)}
+            {at: place for at, place in table.items() if at[: len(path)] != path}
             for table in (self.places, self.values)
         )
-        return Located(keep, places, values)
+        return Located(data, places, values)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.study.layers import OF_THE_FILE, PARTS
+from harness.study.layers import CAN_BE_LEFT_OUT, OF_THE_FILE, PARTS
 from harness.study.schema import NAME, Study
 from harness.tasks.registry import TASKS
 
@@ -19,6 +19,12 @@ def study_schema() -> dict[str, Any]:
     schema["properties"]["study"]["pattern"] = f"^{NAME}$"
     schema["properties"]["task"] = {"enum": sorted(TASKS), "type": "string"}
     of_a_part = {key: value for key, value in schema["properties"].items() if key not in OF_THE_FILE}
+    for section in CAN_BE_LEFT_OUT:
+        held = of_a_part[section]["additionalProperties"]
+        of_a_part[section] = {
+            **of_a_part[section],
+            "additionalProperties": {"anyOf": [held, {"type": "null"}]},
+        }
     whole = {"required": sorted(set(schema["required"]) - set(_OF_EVERY_STUDY))}
     schema["anyOf"] = [whole, {"required": [PARTS]}]
     schema["required"] = _OF_EVERY_STUDY
@@ -35,7 +41,7 @@ def study_schema() -> dict[str, Any]:
     }
     schema["properties"]["scales"] = {
         "type": "object",
-        "description": "Parts of the study that are different at another scale; mappings are merged, everything else is replaced.",
+        "description": "Parts of the study that are different at another scale; mappings are merged, everything else is replaced; a claim, factor or condition that is null is left out.",
         "additionalProperties": {
             "type": "object",
             "propertyNames": {"enum": sorted(set(schema["properties"]) - {"study"})},

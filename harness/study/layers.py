@@ -18,6 +18,9 @@ PARTS = "parts"
 OF_THE_FILE = ("study", "question", "scales", PARTS)
 """Keys that a part cannot have."""
 
+CAN_BE_LEFT_OUT = {"claims": "claim", "compare": "factor", "across": "condition"}
+"""Sections of which a part or a scale leaves something out by saying null, and what each holds."""
+
 
 def scale_names(document: Document) -> tuple[str, ...]:
     """That of the body first."""
@@ -89,7 +92,7 @@ class Layers:
         """The part as if it were a study of its own, recipes not filled in; the whole study for an empty name."""
         written, *overlays = [layer for whole in self._layers for layer in _of_part(whole, name)]
         for layer in overlays:
-            written = written.merged(layer)
+            written = _laid(written, layer)
         for setting in self._settings:
             meant, rest = self._meant(setting)
             if meant in (None, name):
@@ -115,6 +118,23 @@ def _of_part(layer: Located, name: str) -> Iterator[Located]:
     yield layer.without(PARTS)
     if name in layer.data.get(PARTS, {}):
         yield layer.at(PARTS, name)
+
+
+def _laid(written: Located, layer: Located) -> Located:
+    """`layer` on top of what is written; a claim, factor or condition that it says is null is left out."""
+    for section, called in CAN_BE_LEFT_OUT.items():
+        for name in [name for name, said in _mapping(layer, section).items() if said is None]:
+            known = _mapping(written, section)
+            if name not in known:
+                at, hint = layer.place((section, name)), did_you_mean(name, known)
+                raise StudyError(f"there is no {called} {name!r} to leave out", at=at, hint=hint)
+            written, layer = written.without(section, name), layer.without(section, name)
+    return written.merged(layer)
+
+
+def _mapping(layer: Located, section: str) -> dict[str, Any]:
+    found = layer.data.get(section)
+    return found if isinstance(found, dict) else {}  # validation says what is wrong with any other
 
 
 def _with_setting(written: Located, setting: str, as_given: str) -> Located:

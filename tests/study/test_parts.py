@@ -94,6 +94,44 @@ def test_a_setting_is_for_all_parts_or_for_one(tmp_path: Path) -> None:
     assert [part.study.base["prompts"]["count"] for part in found.values()] == [2, 1]
 
 
+def test_a_scale_leaves_a_claim_out_with_the_arms_that_it_needs(tmp_path: Path) -> None:
+    body = spoilt(PARTS, "cache: [none, dynamic]", "cache: [none, static, dynamic]")
+    smoke = "      speed: {across: {new_tokens: [8]}, compare: {cache: [none, static]}"
+    text = spoilt(body, "      speed: {across: {new_tokens: [8]}", f"{smoke}, claims: {{fast: null}}")
+    found = parts(tmp_path, text, "smoke")
+    assert (set(found["speed"].study.claims), set(found["memory"].study.claims)) == (set(), {"bytes"})
+    assert set(parts(tmp_path, text)["speed"].study.claims) == {"fast"}
+    kept = spoilt(text, ", claims: {fast: null}", "")
+    assert "cache has no level 'dynamic'" in refusal(tmp_path, kept)
+
+
+def test_a_claim_of_all_parts_is_left_to_one_by_the_others(tmp_path: Path) -> None:
+    claim = "claims: {all: {source: s, says: t, metric: cache_bytes, formula: cache_bytes_formula}}\nparts:\n"
+    text = spoilt(PARTS, "\nparts:\n", f"\n{claim}")
+    found = parts(tmp_path, spoilt(text, "      fast: {", "      all: null\n      fast: {"))
+    assert (set(found["speed"].study.claims), set(found["memory"].study.claims)) == (
+        {"fast"},
+        {"all", "bytes"},
+    )
+
+
+def test_a_scale_leaves_out_factors_and_conditions(tmp_path: Path) -> None:
+    body = spoilt(PARTS, "  cache: [none, dynamic]", "  cache: [none, dynamic]\n  prompts.tokens: [8, 4]")
+    found = parts(
+        tmp_path,
+        spoilt(
+            body,
+            "    base: {new_tokens: 4}",
+            "    base: {new_tokens: 4}\n    compare: {prompts.tokens: null}",
+        ),
+        "smoke",
+    )
+    assert [list(part.study.compare) for part in found.values()] == [["cache"], ["cache"]]
+    gone = "speed: {across: {new_tokens: null}, claims: {fast: null}"
+    speed = parts(tmp_path, spoilt(PARTS, "speed: {across: {new_tokens: [8]}", gone), "smoke")["speed"]
+    assert ([condition.name for condition in speed.conditions], speed.study.across) == ([""], {})
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -102,6 +140,11 @@ def test_a_setting_is_for_all_parts_or_for_one(tmp_path: Path) -> None:
         ("    primary: cache_bytes\n", "    primary: cache_byte\n", "19:14: task 'generate' produces no metric 'cache_byte' (in part memory); did you mean 'cache_bytes' or 'cache_bytes_formula'?"),
         ("      bytes:", "      fast:", "23:7: claim 'fast' is made by two parts (in part memory); give it to one of them"),
         ("      speed: {across", "      sped: {across", "29:7: there is no part 'sped'; did you mean 'speed'?"),
+        ("speed: {across", "speed: {claims: {fats: null}, across", "29:24: there is no claim 'fats' to leave out (in part speed, at scale smoke); did you mean 'fast'?"),
+        ("speed: {across", "speed: {compare: {cash: null}, across", "29:25: there is no factor 'cash' to leave out (in part speed, at scale smoke); did you mean 'cache'?"),
+        ("{new_tokens: [8]}}", "{batch: null}}", "29:24: there is no condition 'batch' to leave out (in part speed, at scale smoke); known: new_tokens"),
+        ("speed: {across", "speed: {claims: {bytes: null}, across", "29:24: there is no claim 'bytes' to leave out (in part speed, at scale smoke); known: fast"),
+        ("      fast: {", "      fast: null\n      slow: {", "17:7: there is no claim 'fast' to leave out (in part speed)"),
         ("rounds: 2, expl", "rounds: many, expl", "26:22: design.rounds: expected an integer, found 'many' (in part speed, at scale smoke)"),
         ("    design: {rounds: 10}\n", "    desing: {rounds: 10}\n", "15:5: unknown key 'desing' (in part speed); did you mean 'design'?"),
     ],
