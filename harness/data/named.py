@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
-from functools import partial
+from collections import defaultdict
+from functools import cache, partial
 
 from harness.config import digest
 from harness.data.cache import read_verified
@@ -40,14 +41,25 @@ def _wikitext(entry: Entry) -> Corpus:
 def _tatoeba(entry: Entry) -> Corpus:
     """Rows are sorted by length and one source has several translations: all pairs of a source stay in one split."""
 
-    def read(split: str) -> list[Pair]:
-        rows = (row.split("\t") for row in _file(entry, "spa.tsv").decode().split("\n") if row)
-        pairs = (Pair(source, target, attribution) for source, target, attribution in rows)
-        return [pair for pair in pairs if divide(pair.source) == split]
+    @cache
+    def divided() -> dict[str, list[Pair]]:
+        """Every split: who asks for one asks for another next, and each alone would cost a pass over the file."""
+        found: dict[str, list[Pair]] = defaultdict(list)
+        for row in _file(entry, "spa.tsv").decode().split("\n"):
+            if row:
+                source, target, attribution = row.split("\t")
+                found[divide(source)].append(Pair(source, target, attribution))
+        return found
 
     divide = partial(stable_split, salt=entry.name, fractions=TATOEBA_HELD_OUT)
     identity = digest({"files": _files_digest(entry), "held_out": TATOEBA_HELD_OUT.plain()})
-    return Corpus(name=entry.name, kind=entry.kind, digest=identity, splits=entry.splits, read=read)
+    return Corpus(
+        name=entry.name,
+        kind=entry.kind,
+        digest=identity,
+        splits=entry.splits,
+        read=lambda split: list(divided()[split]),
+    )
 
 
 def _glove(entry: Entry) -> Corpus:

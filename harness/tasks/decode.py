@@ -84,6 +84,7 @@ class Decode(Task):
         *SCORES,
     )
     offers: ClassVar[type[Subject] | None] = WritingSubject
+    imports: ClassVar[tuple[str, ...]] = ("sacrebleu", "rouge_score.rouge_scorer")  # by scores, a second
 
     model: Recipe
     draft: Recipe | None = None

@@ -70,7 +70,8 @@ class Translate(Decode):
         training = self.model.train
         learnt = load_corpus(training.corpus)
         tokenizer = build_tokenizer(training.tokenizer, learnt)
-        pairs = chosen(load_corpus(self.sentences.corpus).pairs(self.sentences.split), self.sentences.count)
+        held_out = learnt if self.sentences.corpus == training.corpus else load_corpus(self.sentences.corpus)
+        pairs = chosen(held_out.pairs(self.sentences.split), self.sentences.count)
         sources = tuple(pair.source for pair in pairs)
         ids = tuple((*tokenizer.encode(source), EOS_ID) for source in sources)
         check_sources(sources, ids, training.model.max_positions)
