@@ -110,6 +110,8 @@ _ALL = (
     Metric(name="clipped_gradient_norm", unit="", better="neither", family="count", per_trial="last", summary="global norm of the gradient after clipping"),
     Metric(name="zero_gradients", unit="", better="lower", family="count", per_trial="last", summary="share of exact zeros among the gradients of linear layers: underflow, in 16 bits"),
     Metric(name="skipped_updates", unit="", better="lower", family="count", per_trial="last", summary="updates that a gradient scaler skipped"),
+    Metric(name="gradient_spikes", unit="", better="lower", family="count", per_trial="last", summary="updates whose gradient norm before clipping is above 3 × the median of the 50 before it"),
+    Metric(name="late_loss_spread", unit="nats/token", better="lower", family="loss", per_trial="last", summary="SD of the training loss around its straight line, over the last quarter of the updates"),
     Metric(name="update_seconds", unit="s", better="lower", family="time", per_trial="median", summary="one optimizer update, waiting for its data included"),
     Metric(name="data_seconds", unit="s", better="lower", family="time", per_trial="median", summary="waiting for the data of an update"),
     Metric(name="compile_seconds", unit="s", better="lower", family="time", per_trial="median", summary="compiling the step, its first run included"),

@@ -41,6 +41,8 @@ class Train(TrainingTask):
         "clipped_gradient_norm",
         "zero_gradients",
         "skipped_updates",
+        "gradient_spikes",
+        "late_loss_spread",
         "learning_rate",
         "update_seconds",
         "data_seconds",

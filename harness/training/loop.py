@@ -110,6 +110,7 @@ class Training:
             if evaluates or saves:
                 watch.start()
         self._report("skipped_updates", updater.attempted - updater.applied, recipe.updates - 1)
+        recorder.steadiness(recipe.updates - 1)
         return self._trained(recipe.updates)
 
     def _update(self, watch: Stopwatch, *, count_zeros: bool) -> None:
@@ -172,6 +173,8 @@ class Training:
             "flops": self._flops,
             "seconds": self._recorder.seconds,
             "above": self._recorder.above,
+            "losses": list(self._recorder.losses),
+            "norms": list(self._recorder.norms),
             "data": dict(self.data.state()),
             "samples": list(self._samples),
         }
@@ -183,6 +186,7 @@ class Training:
         self._training_tokens, self._evaluation_tokens = state["training_tokens"], state["evaluation_tokens"]
         self._flops, self._recorder.seconds = state["flops"], state["seconds"]
         self._recorder.above = state["above"]
+        self._recorder.losses, self._recorder.norms = list(state["losses"]), list(state["norms"])
         for metric, value, step in state["samples"]:
             self._report(metric, value, step)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.training.divergence import Divergence
+from harness.training.steadiness import gradient_spikes, late_loss_spread
 
 FLUSH_EVERY = 20
 
@@ -63,7 +64,10 @@ class Pending:
 
 
 class Recorder:
-    """Reports updates, some at a time on an accelerator, and tells when training has diverged."""
+    """Reports updates, some at a time on an accelerator, and tells when training has diverged.
+
+    `losses` and `norms` are the curves so far.
+    """
 
     def __init__(
         self,
@@ -83,6 +87,8 @@ class Recorder:
         self.above = 0
         self.diverged_at: int | None = None
         self.seconds = 0.0
+        self.losses: list[float] = []
+        self.norms: list[float] = []
 
     def add(self, pending: Pending) -> None:
         self._pending.append(pending)
@@ -99,6 +105,13 @@ class Recorder:
                 self._write(each, loss=values[2 * index], norm=values[2 * index + 1])
         self._pending.clear()
 
+    def steadiness(self, update: int) -> None:
+        """Report what the whole curves tell, after the last update."""
+        self._report("gradient_spikes", gradient_spikes(self.norms), update)
+        spread = late_loss_spread(self.losses)
+        if spread is not None:
+            self._report("late_loss_spread", spread, update)
+
     def _write(self, each: Pending, *, loss: float, norm: float) -> None:
         report, update, seconds = self._report, each.update, each.seconds()
         report("loss", loss, update)
@@ -111,6 +124,8 @@ class Recorder:
         if self._peak is not None:
             report("mfu", each.flops / seconds / self._peak, update)
         self.seconds += seconds
+        self.losses.append(loss)
+        self.norms.append(norm)
         self.above = self.above + 1 if loss > self._bound else 0
         if not math.isfinite(loss) or self.above >= self._patience:
             self.diverged_at = update
