@@ -126,10 +126,12 @@ def _write_parquet(experiment: Experiment, file: Path | None) -> None:
 
 
 class Shown(Watch):
-    """Shows progress to a person."""
+    """Shows progress to a person, counted over all parts of a study."""
 
     def __init__(self, output: Output, progress: Progress) -> None:
-        self._output, self._progress, self._done, self._corpus = output, progress, 0, ""
+        self._output, self._progress, self._corpus = output, progress, ""
+        self._sizes: tuple[int, ...] = ()
+        self._begun = self._done = self._end = 0
 
     def fetching(self, corpus: str, done: int, total: int) -> None:
         if corpus != self._corpus:
@@ -137,10 +139,15 @@ class Shown(Watch):
             self._progress.begin(f"fetching {corpus}", total)
         self._progress.advance(done)
 
+    def parts(self, sizes: tuple[int, ...]) -> None:
+        self._sizes, self._begun = sizes, 0
+
     def begin(self, run: Run, *, todo: int, done: int) -> None:
-        self._done = 0
+        self._end = sum(self._sizes[: self._begun + 1])
+        self._done = max(self._end - todo, sum(self._sizes[: self._begun]))
+        self._begun += 1
         if todo:
-            self._progress.begin(f"run {run.id}: {todo} trials to go, {done} done", todo)
+            self._progress.begin(f"run {run.id}: {todo} trials to go, {done} done", sum(self._sizes))
         else:
             self._output.note(f"run {run.id}: all {done} trials are done")
 
@@ -150,7 +157,7 @@ class Shown(Watch):
     def finished(self, spec: TrialSpec, finished: Finished) -> None:
         outcome = finished.outcome
         if outcome.status == "finished":
-            self._done += 1
+            self._done = min(self._done + 1, self._end)  # rounds run anew count once
             self._output.detail(f"{spec.title}: {finished.seconds:.2f} s")
         else:
             self._output.note(f"failed: {spec.title}: {outcome.error}")

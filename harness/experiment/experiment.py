@@ -20,6 +20,7 @@ from harness.store.engine import parse_location
 from harness.store.store import open_store
 from harness.study.layers import BODY_SCALE
 from harness.study.load import LoadedStudy, load_study, scales
+from harness.study.plan import longest_plan
 from harness.telemetry.code import code_digest
 from harness.telemetry.environment import Environment, environment
 
@@ -81,8 +82,11 @@ class Watch:
     def fetching(self, corpus: str, done: int, total: int) -> None:
         """Bytes of a corpus that are here, of how many."""
 
+    def parts(self, sizes: tuple[int, ...]) -> None:
+        """How many trials each part of the study has at most; they begin in this order."""
+
     def begin(self, run: Run, *, todo: int, done: int) -> None:
-        """How many trials are to go, and how many are done."""
+        """A part begins: how many of its trials are to go, and how many are done."""
 
     def trial(self, spec: TrialSpec) -> None:
         """A trial starts."""
@@ -156,6 +160,7 @@ class Experiment:
             NvmlReader() as nvml,
             LocalBackend(nvml=nvml) as backend,
         ):
+            listener.parts(tuple(len(longest_plan(part).trials) for part in self.parts))
             for part in self.parts:
                 driver = Driver(part, setting, store=store, backend=backend, listener=listener)
                 self._runs[part.part] = driver.run()

@@ -11,6 +11,7 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.results import Analysis
 from harness.store.rows import TrialRow
+from tests.analysis.learned import Learned
 from tests.analysis.planted import Planted, claim, spoil_trials, study
 
 FRAMES = Planted().frames()
@@ -93,3 +94,37 @@ def test_work_that_an_arm_does_not_count_is_no_match() -> None:
 def test_seconds_that_were_not_recorded_are_not_told() -> None:
     frames = replace(FRAMES, trials=tuple(replace(t, seconds=None) for t in FRAMES.trials))
     assert {row.quantity for row in analyse(study(), frames).parity} == {"new_tokens", "parameters"}
+
+
+def of_translations(*, more: int = 0, seed: int = 5, diverged: int | None = None) -> Analysis:
+    """Batches of like length hold other numbers of tokens for each seed; of one seed the second arm gets `more`."""
+    learned = Learned(lost=lambda arm, each: arm == LION and each == diverged)
+    frames = learned.frames()
+    trials = []
+    for trial in frames.trials:
+        extra = more if (trial.arm, trial.seed) == (LION, seed) else 0
+        counted = {"updates": 30.0, "training_tokens": 30_000.0 + trial.seed + extra}
+        trials.append(trial if trial.notes.get("diverged") else replace(trial, spent=counted))
+    return analyse(learned.loaded, replace(frames, trials=tuple(trials)))
+
+
+LION = "optimizer=lion"
+
+
+def test_work_that_differs_from_seed_to_seed_matches_where_every_arm_has_the_same_for_a_seed() -> None:
+    found = of_translations()
+    assert found.invalid == {}
+    rows = [row for row in found.parity if row.quantity == "training_tokens"]
+    assert {(row.spent, row.baseline_spent, row.matches) for row in rows} == {(30_007.0, 30_007.0, True)}
+
+
+def test_one_seed_with_other_work_is_told_though_another_seed_has_as_much() -> None:
+    found = of_translations(more=1)
+    assert "training tokens is 30,006 against the baseline's 30,005" in found.invalid[LION]
+    (row,) = (row for row in found.parity if row.arm == LION and row.quantity == "training_tokens")
+    assert (row.spent, row.baseline_spent, row.matches) == (30_006.0, 30_005.0, False)
+
+
+def test_a_seed_that_diverged_in_one_arm_is_compared_in_none() -> None:
+    assert of_translations(diverged=7).invalid == {}
+    assert LION in of_translations(diverged=7, more=1).invalid
