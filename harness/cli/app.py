@@ -241,6 +241,12 @@ def verify(
 @command
 def claims(
     *,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write them as a Markdown table between the two markers of this file.", metavar="FILE"
+        ),
+    ] = None,
     results: Results = RESULTS,
     store: Store = None,
     json: Json = False,
@@ -249,8 +255,13 @@ def claims(
 ) -> None:
     """List every claim in the store, source by source: its figure, ours with its interval, the verdict."""
     from harness.cli.ledger import show_ledger
+    from harness.cli.results_table import write_table
 
-    show_ledger(_place(results, store), Output(json=json, quiet=quiet, verbose=verbose))
+    place, output = _place(results, store), Output(json=json, quiet=quiet, verbose=verbose)
+    if into is None:
+        show_ledger(place, output)
+    else:
+        write_table(place, into, output)
 
 
 @app.command("list")

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
+from harness.cli.results_table import BEGIN, END
 from harness.experiment.ledger import ledger
 from harness.run.identity import environment_digest
 from harness.store.rows import Identity, Run, VerdictRow
@@ -123,3 +124,72 @@ def test_without_results_it_says_so(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["claims", "--results", str(tmp_path / "none")])
     assert done.exit_code == 2
     assert "there are no results" in done.output
+
+
+PAGE = f"# A page\n\n{BEGIN}\nold\n{END}\n\nThe rest.\n"
+
+
+def written(place: Path, text: str) -> tuple[int, str, str]:
+    """Exit code, what is said, and the file after it."""
+    file = place / "page.md"
+    file.write_text(text)
+    done = CliRunner().invoke(app, ["claims", "--results", str(place), "--into", str(file)])
+    return done.exit_code, done.stderr, file.read_text()
+
+
+def test_the_table_goes_between_its_markers_and_nothing_else_changes(place: Path) -> None:
+    code, _, text = written(place, PAGE)
+    assert code == 0
+    assert text.startswith(f"# A page\n\n{BEGIN}\n| study | claim |")
+    assert text.endswith(f".\n{END}\n\nThe rest.\n")
+    assert "old" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[1] for row in rows[1:]] == ["amp-memory", "kv-speed", "kv-memory"]
+    assert "| 2.33 × (region 1.86 to 2.91 ×) | 2.5 × | 2.25 × or more | 10 | **confirmed** |" in rows[2]
+    assert f"amp at scale cpu on {HERE.cpu}, 20" in text
+
+
+def test_writing_the_table_again_changes_nothing(place: Path) -> None:
+    _, _, first = written(place, PAGE)
+    code, said, second = written(place, first)
+    assert (code, second) == (0, first)
+    assert "as they were" in said
+
+
+def test_smoke_is_in_the_table_only_where_a_study_has_nothing_else(place: Path) -> None:
+    with open_store(place / "harness.db") as store:
+        for study in ("amp", "small"):
+            smoke = make(store, study, {"tried": "003"}, scale="smoke")
+            store.record_verdicts(smoke, [judged("tried", "undecided", reason="a | b")])
+    _, _, text = written(place, PAGE)
+    assert text.count("| tried |") == 1
+    assert "small at scale smoke" in text
+
+
+def test_a_source_that_writes_bars_stays_one_cell(place: Path) -> None:
+    with open_store(place / "harness.db") as store:
+        store.record_verdicts(make(store, "odd", {"it": "001 | 2\n3"}), [judged("it")])
+    _, _, text = written(place, PAGE)
+    assert "| odd | it | 001 \\| 2 3 | it. |" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"],
+    ids=["none", "no end", "wrong order", "twice"],
+)
+def test_a_file_without_its_two_markers_is_refused_and_left_alone(place: Path, text: str) -> None:
+    code, said, after = written(place, text)
+    assert (code, after) == (2, text)
+    assert "does not have the two markers" in said
+
+
+def test_a_file_that_is_not_there_is_refused(place: Path) -> None:
+    done = CliRunner().invoke(app, ["claims", "--results", str(place), "--into", str(place / "none.md")])
+    assert done.exit_code == 2
+    assert "cannot read" in done.stderr
+
+
+def test_the_readme_has_its_markers() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    assert (text.count(BEGIN), text.count(END)) == (1, 1)
