@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from harness.config import Config
-from harness.errors import InputError, did_you_mean
+from harness.errors import did_you_mean
 from harness.subject import Subject, TrainingSubject
 from harness.tasks.base import Context, Task
 from harness.training.optim import OptimizerConfig, OptimizerSettings
@@ -26,12 +26,11 @@ from models.cost import decoder_flops_per_token, encoder_flops_per_token, flops_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from harness.training.objective import Batch
     from harness.training.schedule import Schedule
     from harness.training.update import Updater
-    from models.transformer import Transformer
 
 # The logits of a batch are by far the largest tensors of a small model: so they never all exist.
 CHUNKED = LossConfig(logits=ChunkedLogits())
@@ -161,23 +160,24 @@ class TrainingTask(Task):
     def training_subject(
         self, context: Context, micro_batches: Sequence[Batch], schedule: Schedule
     ) -> TrainingSubject:
-        """What invariants are checked on: the model in its first state, and the first micro-batches of the data."""
+        """What invariants are checked on: the model in its first state, and the first micro-batches of the data.
+
+        Of translations, a batch is sources, inputs of the decoder and targets.
+        """
         import torch
 
         from models.init import build_model
 
-        if not isinstance(self.model, ModelConfig):
-            raise InputError(
-                "the invariants of training are checked on decoders, and this arm trains an encoder-decoder"
-            )
+        def build(config: Any) -> Any:
+            return build_model(config, context.seed, device=context.device).to(self.precision.weights_dtype)
 
-        def build(config: ModelConfig) -> Transformer:
-            model = build_model(config, context.seed, device=context.device)
-            return model.to(self.precision.weights_dtype)
+        def tensor(place: int) -> Tensor:
+            return torch.from_numpy(micro_batches[0][place]).to(context.device, torch.int64)
 
         return TrainingSubject(
             model=build(self.model).eval(),
-            tokens=torch.from_numpy(micro_batches[0][0]).to(context.device),
+            tokens=tensor(-2),
+            sources=None if isinstance(self.model, ModelConfig) else tensor(0),
             config=self.model,
             build=build,
             updater=self.updater,

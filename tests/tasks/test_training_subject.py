@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -23,6 +24,10 @@ ARM = {
     "optimizer": {"kind": "adamw", "lr": 1e-2},
     "schedule": {"kind": "cosine", "warmup": 2},
 }
+TRANSLATOR = {
+    "kind": "encoder-decoder", "d_model": 16, "n_encoder_layers": 1, "n_decoder_layers": 1, "n_heads": 2, "d_ff": 24,
+    "max_positions": 32, "dropout": 0.1, "position": {"kind": "sinusoidal"},
+}  # fmt: skip
 CONTEXT = Context(seed=3, device="cpu", checkpoints={})
 FITTING = [
     pytest.param(invariant, id=name)
@@ -51,6 +56,36 @@ def test_invariants_hold_on_every_kind_of_arm(invariant: Invariant[Any], arm: st
     checks = list(invariant.check_subject(chosen))
     assert [check for check in checks if not check.passed] == []
     assert sum(check.compared for check in checks) > 0
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """300 words of 2 to 7 letters and their letters in capitals."""
+    draw = random.Random(0)
+    words = {"".join(draw.choices("abcdef", k=draw.randint(2, 7))) for _ in range(300)}
+    path = tmp_path_factory.mktemp("pairs") / "pairs.tsv"
+    path.write_text("".join(f"{word}\t{word.upper()}\n" for word in sorted(words)))
+    return {"corpus": {"kind": "files", "files": [str(path)], "source": 1, "target": 2}, "model": TRANSLATOR}
+
+
+@pytest.mark.parametrize("invariant", FITTING)
+def test_invariants_hold_on_an_arm_that_translates(invariant: Invariant[Any], pairs: dict[str, Any]) -> None:
+    chosen = subject(**pairs, batch=8, accumulate=2)
+    assert chosen.sources is not None
+    assert (chosen.sources == 0).any()  # padding
+    sources, inputs, _ = chosen.micro_batches[0]
+    assert (chosen.sources.tolist(), chosen.tokens.tolist()) == (sources.tolist(), inputs.tolist())
+    checks = list(invariant.check_subject(chosen))
+    assert [check for check in checks if not check.passed] == []
+    assert sum(check.compared for check in checks) > 0
+
+
+def test_a_planted_bug_is_found_on_an_arm_that_translates(pairs: dict[str, Any]) -> None:
+    parity = INVARIANTS["accumulation-parity"]
+    (mutant,) = (mutant for mutant in parity.mutants if mutant.name == "not-divided")
+    with mutant.plant():
+        checks = list(parity.check_subject(subject(**pairs, batch=8, accumulate=2)))
+    assert not all(check.passed for check in checks)
 
 
 def test_it_is_the_arm_in_its_first_state() -> None:
