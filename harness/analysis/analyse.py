@@ -73,7 +73,7 @@ def _comparisons(loaded: LoadedStudy, found: tuple[Contrast, ...]) -> list[str]:
             unit = record.paired_over if most.n > 1 else record.paired_over[:-1]
             sentences.append(
                 f"{len(decided)} {total} {'come' if len(decided) > 1 else 'comes'} out {verdict}"
-                f"{', most so' if len(decided) > 1 else ':'} {most.arm}{where(most.condition)}, {effect_text(record, most.effect)} the baseline's "
+                f"{', most so' if len(decided) > 1 else ':'} {loaded.label(most.arm)}{where(most.condition)}, {effect_text(record, most.effect)} the baseline's "
                 f"(95 % interval {interval_text(record, most.low, most.high)}, {most.n} {unit})."
             )
     for verdict, told in (("equivalent", "within the margin"), ("identical", "the same")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from harness.analysis.by_sentence import scored_member
 from harness.analysis.cells import IncomparableError
@@ -70,18 +71,16 @@ def _told(
     member = member_of(found, other.name)
     # Kept short so that the sentence reads: who, what, against whom.
     bare = Told(
-        member=member, effect=effect_alone(record, found.effect), measured="",
+        member=member, label=evidence.loaded.label(arm.name), effect=effect_alone(record, found.effect), measured="",
         interval=COUNTED if member.counted else interval_text(record, found.low, found.high),
         numbers=Numbers(effect=found.effect, low=found.low, high=found.high, claimed=_figure(claim, record)),
     )  # fmt: skip
     sure = COUNTED if member.counted else f"95 % interval {bare.interval}"
     measured = (
-        f"{record.label} of {arm.name}{where(condition)} is {effect_text(record, found.effect)} {other_name(other, evidence)} "
+        f"{record.label} of {evidence.loaded.label(arm.name)}{where(condition)} is {effect_text(record, found.effect)} {other_name(other, evidence)} "
         f"({sure}, {unit_of(bare, record.paired_over)})"
     )
-    return Told(
-        member=member, effect=bare.effect, interval=bare.interval, measured=measured, numbers=bare.numbers
-    )
+    return replace(bare, measured=measured)
 
 
 def _figure(claim: MetricClaim, record: Metric) -> float | None:

@@ -40,10 +40,12 @@ class Evidence:
         """Why not every arm counts, empty where each does; a broken baseline, and a reason that arms share, is told once."""
         baseline = self.loaded.baseline.name
         if baseline in self.invalid:
-            return f"the baseline {baseline} does not count: {self.invalid[baseline]}"
+            name = self.loaded.label(baseline)
+            told = "the baseline" if name == "baseline" else f"the baseline {name}"
+            return f"{told} does not count: {self.invalid[baseline]}"
         arms: dict[str, list[str]] = {}
         for arm, reason in self.invalid.items():
-            arms.setdefault(reason, []).append(arm)
+            arms.setdefault(reason, []).append(self.loaded.label(arm))
         return "; ".join(
             f"{', '.join(names)} {'does' if len(names) == 1 else 'do'} not count: {reason}"
             for reason, names in arms.items()

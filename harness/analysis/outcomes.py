@@ -47,7 +47,7 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
         ratio, low, high = (exp(value) for value in (found.estimate, found.ci95.low, found.ci95.high))
         there = [sum(math.isfinite(value) for value in times_.values()) for times_ in (first, second)]
         measured = (
-            f"{arm.name}{where(condition)} takes {times(ratio)} {other_name(other, evidence)} {claim.counted_in} to a "
+            f"{evidence.loaded.label(arm.name)}{where(condition)} takes {times(ratio)} {other_name(other, evidence)} {claim.counted_in} to a "
             f"{metric(claim.metric).label} of {claim.target:g} (95 % interval {interval(low, high)}, "
             f"{count(found.n, 'seed')}; it gets there on {there[0]} of them, the other on {there[1]})"
         )
@@ -55,6 +55,7 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
         told.append(
             Told(
                 member=member,
+                label=evidence.loaded.label(arm.name),
                 effect=times(ratio),
                 interval=interval(low, high),
                 measured=measured,
@@ -123,12 +124,13 @@ def settle_diverges(claim: DivergesClaim, evidence: Evidence) -> Finding:
         )  # fmt: skip
         p = min(Discordant(side=side).tests(member).confirm for side in (1, -1))
         measured = (
-            f"{arm.name}{where(condition)} diverges on {lost} of {count(n, 'seed')}, "
-            f"{'the baseline' if other is evidence.loaded.baseline else other.name} on {base} (McNemar's exact p {p:.2g})"
+            f"{evidence.loaded.label(arm.name)}{where(condition)} diverges on {lost} of {count(n, 'seed')}, "
+            f"{'the baseline' if other is evidence.loaded.baseline else evidence.loaded.label(other.name)} on {base} (McNemar's exact p {p:.2g})"
         )
         told.append(
             Told(
                 member=member,
+                label=evidence.loaded.label(arm.name),
                 effect=f"{lost} against {base} of {count(n, 'seed')}",
                 interval=f"p {p:.2g}",
                 measured=measured,

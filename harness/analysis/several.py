@@ -20,9 +20,10 @@ HERE = "At this scale, on this device,"
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """One arm of a claim in words: the effect and its interval, and what was measured, without the verdict."""
+    """One arm of a claim in words: the arm's label, the effect and its interval, and what was measured, without the verdict."""
 
     member: Member
+    label: str
     effect: str
     interval: str
     measured: str
@@ -44,7 +45,9 @@ def refused(claim: Comparing, evidence: Evidence, claimed: str) -> Finding | Non
     """The finding `invalid` where an arm of the claim does not count; None where each does."""
     names = dict.fromkeys(arm.name for pair in sides(claim, evidence) for arm in pair)
     reasons = [
-        f"{name} does not count: {evidence.invalid[name]}" for name in names if name in evidence.invalid
+        f"{evidence.loaded.label(name)} does not count: {evidence.invalid[name]}"
+        for name in names
+        if name in evidence.invalid
     ]
     if not reasons:
         return None
@@ -61,7 +64,11 @@ def why_open(claim: Comparing, evidence: Evidence, told: Sequence[Told] = ()) ->
 
 
 def other_name(other: Combination, evidence: Evidence) -> str:
-    return "the baseline's" if other is evidence.loaded.baseline else f"that of {other.name}"
+    return (
+        "the baseline's"
+        if other is evidence.loaded.baseline
+        else f"that of {evidence.loaded.label(other.name)}"
+    )
 
 
 def unit_of(told: Told, paired_over: str) -> str:
@@ -78,7 +85,7 @@ def settle(
     chosen = told[_deciding(decision, of)]
     effects, intervals = chosen.effect, chosen.interval
     if len(told) > 1:
-        effects = ", ".join(f"{each.effect} ({each.member.arm})" for each in told)
+        effects = ", ".join(f"{each.effect} ({each.label})" for each in told)
         intervals = ", ".join(each.interval for each in told)
     parts = [
         f"{each.measured}: {open_ or position(each, verdict)}"

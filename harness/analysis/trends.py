@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from harness.analysis.cells import IncomparableError
 from harness.analysis.contrasts import margin_of
@@ -59,19 +60,19 @@ def _told(
     low, high = exp(found.slope.ci95.low), exp(found.slope.ci95.high)
     growth = f"× {figure(exp(found.slope.estimate))} a doubling"
     bare = Told(
-        member=member, effect=growth, interval=interval(low, high), measured="",
+        member=member, label=evidence.loaded.label(arm.name), effect=growth, interval=interval(low, high), measured="",
         numbers=Numbers(effect=exp(found.slope.estimate), low=low, high=high),
     )  # fmt: skip
     steps = ", ".join(
         f"{times(exp(paired_estimate({key: cells[level] for key, cells in rounds.items()}).estimate))} at {level:g}"
         for level in levels
     )
-    against = "the baseline" if other is evidence.loaded.baseline else other.name
+    against = "the baseline" if other is evidence.loaded.baseline else evidence.loaded.label(other.name)
     measured = (
-        f"the ratio of {record.label}, {arm.name} to {against}, is {steps} {words(claim.over)}; it changes by {growth} "
+        f"the ratio of {record.label}, {bare.label} to {against}, is {steps} {words(claim.over)}; it changes by {growth} "
         f"(95 % interval {bare.interval}, {unit_of(bare, record.paired_over)})"
     )
-    return Told(member=member, effect=growth, interval=bare.interval, measured=measured, numbers=bare.numbers)
+    return replace(bare, measured=measured)
 
 
 def _log_ratios_by_level(

@@ -56,6 +56,17 @@ class LoadedStudy:
     def baseline(self) -> Combination:
         return self.arms[0]
 
+    def label(self, arm: str) -> str:
+        """The arm with this name, for people: of several factors those alone in which it differs from the baseline, which is
+        called so.
+        """
+        if len(self.study.compare) == 1:
+            return arm
+        default = self.baseline.names.items()
+        names = next(each.names for each in self.arms if each.name == arm)
+        changed = [f"{factor}={level}" for factor, level in names.items() if (factor, level) not in default]
+        return ", ".join(changed) or ("baseline" if arm == self.baseline.name else arm)
+
 
 def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()) -> tuple[LoadedStudy, ...]:
     """Read and check a study: its parts, or the one that it is. All its scales are checked, so that none is found broken on the

@@ -14,6 +14,7 @@ from harness.analysis.results import Analysis, Contrast
 from harness.statistics import holm
 from harness.store.rows import TrialRow
 from harness.study.load import LoadedStudy
+from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import (
     CLAIMS,
     LATENCY,
@@ -298,3 +299,21 @@ def test_a_claim_on_another_metric_is_a_family_there() -> None:
     found = Planted(loaded=loaded).analysis()
     assert claim(found, "latency").verdict == "confirmed"
     assert contrast(found, LATENCY).p_adjusted == contrast(found, LATENCY).p
+
+
+def test_arms_of_several_factors_are_told_by_what_they_change() -> None:
+    slower = {"source": "x", "says": "It is.", "level": {"optimizer": "lion"}, "direction": "better"}
+    loaded = training_study(
+        compare={"clip": [1.0, 2.0], "optimizer": ["adam", "lion"]},
+        claims={"it": slower},
+        design={"seeds": 6},
+    )
+    learned = Learned(loaded=loaded)
+    assert [loaded.label(arm.name) for arm in loaded.arms] == ["baseline", "clip=2.0", "optimizer=lion"]
+    found = learned.analysis()
+    assert {contrast.arm for contrast in found.contrasts} == {
+        "clip=2.0, optimizer=adam",
+        "clip=1.0, optimizer=lion",
+    }
+    assert "optimizer=lion" in found.claims[0].sentence
+    assert "clip" not in found.claims[0].sentence + found.answer

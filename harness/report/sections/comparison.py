@@ -112,7 +112,7 @@ def comparison_view(report: ReportInput) -> ComparisonView:
                 anchor=report.anchor("comparison", place),
                 title=condition_title(condition.names),
                 rows=rows,
-                contrasts=tuple(_contrast_row(contrast) for contrast in ordered),
+                contrasts=tuple(_contrast_row(report, contrast) for contrast in ordered),
             )
         )
     columns = tuple(Column(label=m.label, arrow=_ARROWS[m.better], hint=_hint(m)) for m in metrics)
@@ -141,7 +141,7 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
             " ", "\u00a0"
         )
     return Row(
-        arm=arm,
+        arm=_arm_name(report, arm),
         baseline=baseline,
         invalid=report.analysis.invalid.get(arm, ""),
         ratio=number_text(metric_of(report.loaded.study.primary).neutral)
@@ -156,11 +156,17 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
     )
 
 
-def _contrast_row(contrast: Contrast) -> ContrastRow:
+def _arm_name(report: ReportInput, arm: str) -> str:
+    """Of several factors the baseline tells all its levels, as the others tell only what they change."""
+    label = report.loaded.label(arm)
+    return f"baseline: {arm}" if label == "baseline" else label
+
+
+def _contrast_row(report: ReportInput, contrast: Contrast) -> ContrastRow:
     record = metric_of(contrast.metric)
     return ContrastRow(
         metric=record.label,
-        arm=contrast.arm,
+        arm=report.loaded.label(contrast.arm),
         n=contrast.n,
         ratio=effect_text(record, contrast.effect),
         interval=interval_text(contrast.low, contrast.high),

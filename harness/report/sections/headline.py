@@ -90,7 +90,9 @@ def _banners(report: ReportInput) -> list[Banner]:
         text = "The bug was put in on purpose, to see whether the checks find it; no number here describes the real code."
         found.append(Banner(title=f"A bug was planted: {run.plant}", lines=(text,)))
     if report.analysis.invalid:
-        reasons = tuple(f"{arm}: {reason}" for arm, reason in report.analysis.invalid.items())
+        reasons = tuple(
+            f"{report.loaded.label(arm)}: {reason}" for arm, reason in report.analysis.invalid.items()
+        )
         found.append(Banner(title=f"Invalid: {_count(len(reasons), 'arm')}", lines=reasons))
     if run.finished_trials < run.expected_trials or run.failed:
         missing = run.expected_trials - run.finished_trials

@@ -52,7 +52,13 @@ def parity_view(report: ReportInput) -> ParityView:
             found = [rows.get((quantity, arm.name, condition_key(condition))) for quantity in quantities]
             if any(row is not None for row in found):
                 spent = tuple(None if row is None else _spent(row) for row in found)
-                arms.append(ParityArm(condition=condition_title(condition.names), arm=arm.name, spent=spent))
+                arms.append(
+                    ParityArm(
+                        condition=condition_title(condition.names),
+                        arm=report.loaded.label(arm.name),
+                        spent=spent,
+                    )
+                )
     differing = sum(row.confounds for row in report.analysis.parity)
     return ParityView(
         quantities=tuple(name.replace("_", " ") for name in quantities),
