@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.run.workplace import Workplace, copy_code
+
+IN_MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
+
+
+def pytest_configure() -> None:
+    """Temporary folders in memory where there is room for them: every transaction of a store waits for its disk."""
+    if not IN_MEMORY.is_dir() or not os.access(IN_MEMORY, os.W_OK | os.X_OK):
+        return
+    executable = not os.statvfs(IN_MEMORY).f_flag & os.ST_NOEXEC  # for libraries that tests compile
+    if executable and shutil.disk_usage(IN_MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 @pytest.fixture(scope="session")
