@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 import torch
@@ -20,12 +20,13 @@ PATIENCE_S = 120.0
 def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> list[int]:
     """Call a function of a module in fresh processes, one for each tuple of arguments; returns their exit codes.
 
-    What is planted here is planted there, float32 products go to the same library, and each has one thread. An exit
+    They are forked by a server that has torch, and nothing else of this process: no threads, no bugs. What is planted here is planted there, float32 products go to the same library, and each has one thread. An exit
     code below 0 is the signal that ended it; one that has not ended after two minutes is killed.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     here = tuple(PLANTED), str(onednn_settings().fp32_precision)
-    processes: list[SpawnProcess] = [
+    processes: list[ForkServerProcess] = [
         context.Process(target=_alike, args=(*here, function, each)) for each in arguments
     ]
     for process in processes:
