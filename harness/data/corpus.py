@@ -6,11 +6,11 @@ from harness.data.catalogue import entry
 from harness.data.content import Corpus
 from harness.data.download import Progress
 from harness.data.fetch import fetch, is_cached
-from harness.data.registry import FilesCorpus, HfCorpus, NamedCorpus
+from harness.data.registry import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
 
 
 def load_corpus(
-    reference: str | NamedCorpus | FilesCorpus | HfCorpus, *, progress: Progress | None = None
+    reference: str | NamedCorpus | FilesCorpus | HfCorpus | VectorsFile, *, progress: Progress | None = None
 ) -> Corpus:
     """The corpus that `reference` names, fetched first where it is not here yet; `progress` as for `fetch`.
 
@@ -25,6 +25,10 @@ def load_corpus(
         from harness.data.hub import hub_corpus
 
         return hub_corpus(reference)
+    if isinstance(reference, VectorsFile):
+        from harness.data.vectors import vectors_corpus
+
+        return vectors_corpus(reference)
     from harness.data.named import named_corpus
 
     known = entry(reference if isinstance(reference, str) else reference.name)

@@ -26,7 +26,7 @@ def files_corpus(config: FilesCorpus) -> Corpus:
     given = {"train": config.files or config.train, "valid": config.valid, "test": config.test}
     for path in (path for paths in given.values() for path in paths):
         _check_format(Path(path), config)
-    sha256 = {path: _sha256(Path(path)) for paths in given.values() for path in paths}
+    sha256 = {path: file_digest(Path(path)) for paths in given.values() for path in paths}
     fractions = config.fractions
     shares = {"train": 1.0, "valid": fractions.valid, "test": fractions.test}
     splits = tuple(split for split in SPLITS if (shares[split] > 0.0 if config.files else given[split]))
@@ -34,7 +34,7 @@ def files_corpus(config: FilesCorpus) -> Corpus:
     def read(split: str) -> Content:
         paths = [Path(path) for path in (config.files or given[split])]
         if config.column is None and config.source is None:
-            texts = [_text(path, sha256[str(path)]) for path in paths]
+            texts = [file_text(path, sha256[str(path)]) for path in paths]
             return "".join(running_split(t, split, fractions=fractions) if config.files else t for t in texts)
         rows = [row for path in paths for row in _rows(path, sha256[str(path)], config)]
         chosen = held_out_rows(rows, split, fractions=fractions) if config.files else rows
@@ -73,7 +73,8 @@ def _check_format(path: Path, config: FilesCorpus) -> None:
         )
 
 
-def _sha256(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256. CorpusError: it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -84,7 +85,8 @@ def _sha256(path: Path) -> str:
         ) from error
 
 
-def _text(path: Path, sha256: str) -> str:
+def file_text(path: Path, sha256: str) -> str:
+    """What is in a .gz or plain file of UTF-8. CorpusError: it is not that, empty, or no longer the one of that digest."""
     content = read_verified(path, sha256, what="own text", hint="it changed while it was in use; start again")
     if path.name.endswith(".gz"):
         try:
@@ -105,7 +107,7 @@ def _text(path: Path, sha256: str) -> str:
 
 def _rows(path: Path, sha256: str, config: FilesCorpus) -> Iterator[Row]:
     columns = [column for column in (config.column, config.source, config.target) if column is not None]
-    text = _text(path, sha256)
+    text = file_text(path, sha256)
     # Lines end at \n alone: str.splitlines would also break at U+2028 and other characters that text may hold.
     lines = [
         (number, line.removesuffix("\r"))

@@ -104,6 +104,13 @@ class HfCorpus(_Columns):
         return self
 
 
+class VectorsFile(Config):
+    """Word vectors of one's own, a word a line: as GloVe writes them or fastText (.vec), plain or .gz."""
+
+    kind: Literal["vectors"] = "vectors"
+    file: str = Field(min_length=1)
+
+
 def _spelt_out(name: Any) -> Any:
     return {"name": name} if isinstance(name, str) else name
 
@@ -122,11 +129,12 @@ CorpusRef = Annotated[
     Annotated[_Name, Tag("name")]
     | Annotated[NamedCorpus, Tag("named")]
     | Annotated[FilesCorpus, Tag("files")]
-    | Annotated[HfCorpus, Tag("hf")],
+    | Annotated[HfCorpus, Tag("hf")]
+    | Annotated[VectorsFile, Tag("vectors")],
     Discriminator(
         _form,
         custom_error_type="corpus",
-        custom_error_message="a corpus is a name, or a mapping whose kind is named, files or hf",
+        custom_error_message="a corpus is a name, or a mapping whose kind is named, files, hf or vectors",
     ),
 ]
 """For a field of a config: a plain name becomes a NamedCorpus."""

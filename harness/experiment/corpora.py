@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.registry import FilesCorpus, HfCorpus, NamedCorpus
+from harness.data.registry import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
 from harness.experiment.studies import find_study
 from harness.study.load import LoadedStudy, load_study, scales
 
@@ -51,6 +51,8 @@ def bring(corpora: Iterable[CorpusRef], progress: Callable[[str, int, int], None
                     ),
                 }
             )
+        elif isinstance(reference, VectorsFile):
+            rows.append({"corpus": "vectors", "path": str(Path(reference.file).resolve())})
         elif isinstance(reference, HfCorpus):
             from harness.data.corpus import load_corpus
 

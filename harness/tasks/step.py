@@ -6,7 +6,7 @@ One unit is one complete update, all its micro-batches, clip and optimizer inclu
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -57,6 +57,14 @@ class Step(TrainingTask):
         if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
             return document
         return {**document, "model": with_preset(document["model"])}
+
+    @model_validator(mode="after")
+    def _tokens_are_no_words(self) -> Self:
+        if self.model.embedding.kind == "pretrained":
+            raise ValueError(
+                "a step is measured on random tokens, which no word vectors belong to; use model.embedding.kind learned"
+            )
+        return self
 
     def corpora(self) -> tuple[CorpusRef, ...]:
         return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -14,10 +15,10 @@ from harness.tasks.base import Context, Report, Result
 from harness.tasks.training import UPDATES_TO_CHECK, TrainingTask, with_preset
 from harness.training.divergence import Divergence
 from harness.training.schedule import CosineSchedule, ScheduleConfig
-from models.config import EncoderDecoderConfig, ModelConfig
+from models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from harness.tasks.training_text import TrainingText
     from harness.training.loop import Batches, Trained, Training
@@ -27,6 +28,8 @@ class Train(TrainingTask):
     """Train for `updates` updates tried: a decoder on packed windows of `length` tokens, an encoder-decoder on translations.
 
     Batches are made by `workers` threads, `prefetch` of them ahead, or where they are needed if there are none.
+
+    `vectors` are the tokens' first ones where model.embedding is pretrained (source 001 §1.1).
 
     Where others wait for the model, the state is saved every `save_every` updates, and an interrupted training goes on.
     """
@@ -62,6 +65,7 @@ class Train(TrainingTask):
     workers: int = Field(default=0, ge=0)
     prefetch: int = Field(default=2, gt=0)
     save_every: int | None = Field(default=None, gt=0)
+    vectors: CorpusRef | None = Field(default=None, exclude_if=operator.not_)
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +86,8 @@ class Train(TrainingTask):
             )
         if isinstance(self.model, EncoderDecoderConfig) and self.model.source_vocab_size is not None:
             raise ValueError("one tokenizer serves both sides; leave model.source_vocab_size out")
+        if isinstance(self.model.embedding, PretrainedEmbedding) != (self.vectors is not None):
+            raise ValueError("vectors and model.embedding.kind pretrained go together; give both or neither")
         if self.schedule.least_updates > self.updates:
             raise ValueError(
                 f"schedule.{self._longest_part()} is longer than the run of {self.updates} updates"
@@ -97,7 +103,7 @@ class Train(TrainingTask):
         return " + ".join(f"{name} {length}" for name, length in parts.items() if length)
 
     def corpora(self) -> tuple[CorpusRef, ...]:
-        return (self.corpus,)
+        return (self.corpus,) if self.vectors is None else (self.corpus, self.vectors)
 
     def flops(self) -> float:
         evaluations = -(-self.updates // self.evaluate_every)
@@ -117,7 +123,7 @@ class Train(TrainingTask):
         data: Batches = text.training
         if self.workers:
             data = Prefetched(text.training, workers=self.workers, ahead=self.prefetch)
-        model = build_model(self.model, context.seed, device=context.device)
+        model = build_model(self.model, context.seed, device=context.device, vectors=self.word_vectors())
         updater = self.updater(model)
         peak = matmul_peak(self.precision.products_dtype, context.device)
         torch.manual_seed(context.seed)
@@ -156,6 +162,20 @@ class Train(TrainingTask):
         tokenizer = build_tokenizer(self.tokenizer, corpus)
         of = packed_text if isinstance(self.model, ModelConfig) else paired_text
         return of(self, corpus, tokenizer, seed)
+
+    def word_vectors(self) -> Tensor | None:
+        """CorpusError: they do not fit the model, or there is none for any token."""
+        if self.vectors is None or not isinstance(self.model.embedding, PretrainedEmbedding):
+            return None
+        import torch
+
+        from harness.data.corpus import load_corpus
+        from harness.data.tokenizer import build_tokenizer
+        from harness.data.vectors import token_vectors
+
+        tokenizer = build_tokenizer(self.tokenizer, load_corpus(self.corpus))
+        found = token_vectors(load_corpus(self.vectors), tokenizer, width=self.model.embedding.width)
+        return torch.from_numpy(found)
 
     def _run_saved(self, training: Training, context: Context) -> Trained:
         """Where others wait for the model, an interrupted attempt is gone on with."""

@@ -157,6 +157,10 @@ class TrainingTask(Task):
             objective, self.scaled_optimizer.build(model), precision=self.precision, clip=self.clip
         )
 
+    def word_vectors(self) -> Tensor | None:
+        """What a pretrained embedding starts from (tokens, width); None for every other."""
+        return None
+
     def training_subject(
         self, context: Context, micro_batches: Sequence[Batch], schedule: Schedule
     ) -> TrainingSubject:
@@ -168,8 +172,11 @@ class TrainingTask(Task):
 
         from models.init import build_model
 
+        vectors = self.word_vectors()
+
         def build(config: Any) -> Any:
-            return build_model(config, context.seed, device=context.device).to(self.precision.weights_dtype)
+            model = build_model(config, context.seed, device=context.device, vectors=vectors)
+            return model.to(self.precision.weights_dtype)
 
         def tensor(place: int) -> Tensor:
             return torch.from_numpy(micro_batches[0][place]).to(context.device, torch.int64)

@@ -85,3 +85,10 @@ def test_a_preset_needs_a_vocabulary() -> None:
     assert Step.read({**SETTINGS, "model": model}).model.d_model == 128
     with pytest.raises(ValidationError, match="vocab_size"):
         Step.read({**SETTINGS, "model": {"preset": "nano"}})
+
+
+def test_word_vectors_have_no_place_in_a_step() -> None:
+    embedding = {"kind": "pretrained", "width": 3}
+    model = {**SETTINGS["model"], "embedding": embedding, "tie_embeddings": False}
+    with pytest.raises(ValidationError, match="a step is measured on random tokens"):
+        Step.read({**SETTINGS, "model": model})

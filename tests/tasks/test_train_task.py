@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from harness.config import digest
+from harness.errors import CorpusError
 from harness.tasks.base import Context, Result
 from harness.tasks.registry import TASKS
 from harness.tasks.train import Train
@@ -185,3 +186,39 @@ def test_every_metric_of_a_task_has_a_record(name: str) -> None:
 
     assert set(TASKS[name].metrics) <= set(METRICS)
     assert TASKS[name].name == name
+
+
+def _with_vectors(path: Path, *, width: int = 3) -> dict[str, Any]:
+    path.write_text("a 1 2 3\ne 4 5 6\n", encoding="utf-8")
+    embedding = {"kind": "pretrained", "width": width, "frozen": True}
+    model = {**RECIPE["model"], "embedding": embedding, "tie_embeddings": False}
+    return {"model": model, "vectors": {"kind": "vectors", "file": str(path)}}
+
+
+def test_word_vectors_are_what_training_starts_from(trained: Callable[..., Trained], tmp_path: Path) -> None:
+    changes = _with_vectors(tmp_path / "small.vec")
+    result, _, folder = trained(**changes)
+    task = Train.read({**RECIPE, **changes})
+    assert [reference.kind for reference in task.corpora()] == ["named", "vectors"]
+    assert isinstance(task.model, ModelConfig)
+    table = load_model(folder, task.model).embedding.weight.detach()
+    assert table[3 + ord("e")].tolist() == [4, 5, 6]  # frozen: as the file has it
+    assert table.count_nonzero() == 4 * 3  # a and e, and A and E by their lower case
+    assert result.spent["updates"] == RECIPE["updates"]
+
+
+def test_word_vectors_of_another_width_are_refused(trained: Callable[..., Trained], tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"have 3 values, and model\.embedding\.width is 4"):
+        trained(**_with_vectors(tmp_path / "small.vec", width=4))
+
+
+@pytest.mark.parametrize("left_out", ["model", "vectors"])
+def test_word_vectors_and_a_pretrained_embedding_go_together(tmp_path: Path, left_out: str) -> None:
+    changes = _with_vectors(tmp_path / "small.vec")
+    del changes[left_out]
+    with pytest.raises(ValidationError, match="give both or neither"):
+        Train.read({**RECIPE, **changes})
+
+
+def test_a_recipe_without_word_vectors_says_nothing_of_them() -> None:
+    assert "vectors" not in Train.read(RECIPE).plain()
