@@ -70,15 +70,19 @@ class Block(nn.Module):
         read = x if read is None else read
         match self.placement:
             case "pre":  # Xiong et al. 2020, §3
-                x = x + self.dropout(layer(norm(read), *context))
+                x = x + self._dropped(layer(norm(read), *context))
             case "post":  # Vaswani et al. 2017, §3.1
-                x = norm(x + self.dropout(layer(read, *context)))
+                x = norm(x + self._dropped(layer(read, *context)))
             case "output":  # OLMo 2
-                x = x + self.dropout(norm(layer(read, *context)))
+                x = x + self._dropped(norm(layer(read, *context)))
             case _:  # "both": Gemma 2
                 assert output_norm is not None
-                x = x + self.dropout(output_norm(layer(norm(read), *context)))
+                x = x + self._dropped(output_norm(layer(norm(read), *context)))
         return x
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        # A step of decoding is many small calls: one that does nothing is not made.
+        return self.dropout(x) if self.training else x
 
     def _recomputed_attention(self, x: Tensor, context: AttentionContext) -> Tensor:
         if torch.is_grad_enabled():

@@ -47,13 +47,13 @@ class CrossAttention(nn.Module):
         return projected
 
     def project_source(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Source states (B, S, C) to keys and values, each (B, K, S, D)."""
+        """Source states (B, S, C) to keys and values, each (B, K, S, D); contiguous, since every step reads them."""
         batch, length, _ = states.shape
         heads = (batch, length, self.n_kv_heads, self.head_width)
         k, v = self.k(states), self.v(states)
         if self.qk_norm is not None:
             k = self.qk_norm.keys(k)
-        return k.view(heads).transpose(1, 2), v.view(heads).transpose(1, 2)
+        return k.view(heads).transpose(1, 2).contiguous(), v.view(heads).transpose(1, 2).contiguous()
 
     def _source(self, context: AttentionContext, memory: Memory) -> tuple[Tensor, Tensor]:
         kept = None if context.cache is None else context.cache.cross(self.layer)

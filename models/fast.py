@@ -69,6 +69,8 @@ def prepare_for_decoding(model: Model) -> Model:
             for name, child in module.named_children():
                 if isinstance(child, nn.Linear):
                     setattr(module, name, PackedLinear(child.weight, child.bias))
+        for module in prepared.modules():
+            _find_at_once(module)
     return prepared
 
 
@@ -80,6 +82,14 @@ def _pack_with_activation(layer: FeedForward) -> None:
     linear = getattr(layer, name)
     setattr(layer, name, PackedLinear(linear.weight, linear.bias, after=after))
     layer.activation = nn.Identity()
+
+
+def _find_at_once(module: nn.Module) -> None:
+    """Let parameters and submodules be found as other attributes are, not after these were searched in vain.
+
+    A step of a small model looks up hundreds. Both are replaced by assignment, which forgets what stands here.
+    """
+    vars(module).update({**module._parameters, **module._modules})
 
 
 def _can_be_packed(weight: Tensor) -> bool:

@@ -63,7 +63,11 @@ class Learned(PositionEncoding):
         self.table = nn.Embedding(settings.offset + config.max_positions, config.d_model)
 
     def embed(self, x: Tensor, positions: Positions, *, scale: float) -> Tensor:
-        return torch.add(self.table.weight[self.offset :][positions], x, alpha=scale)
+        if isinstance(positions, slice):
+            rows: Positions = slice(positions.start + self.offset, positions.stop + self.offset)
+        else:
+            rows = positions + self.offset
+        return torch.add(self.table.weight[rows], x, alpha=scale)
 
 
 class Rotary(TabulatedPosition):

@@ -79,7 +79,8 @@ class Stack(nn.Module):
         x = self.position.embed(embedded, positions, scale=scale)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
-        x = self.dropout(x)
+        if self.training:
+            x = self.dropout(x)
         for block in self.blocks:
             x = block(x, context)
         normed: Tensor = self.final_norm(x)

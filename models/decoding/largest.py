@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 BLOCK = 64
+# So few values are searched sooner than they are divided.
+FEW = 16384
 
 
 def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -16,7 +18,7 @@ def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """
     rows, width = values.shape
     blocks = width // BLOCK
-    if blocks <= 2 * count:
+    if blocks <= 2 * count or values.numel() <= FEW:
         found = values.topk(count)
         return found.values, found.indices
     split = values[:, : blocks * BLOCK].view(rows, blocks, BLOCK)

@@ -124,3 +124,13 @@ def test_other_precisions_are_left_alone() -> None:
 def test_a_model_in_training_mode_is_refused() -> None:
     with pytest.raises(ValueError, match=r"training mode; call model\.eval\(\)"):
         prepare_for_decoding(_model({}).train())
+
+
+def test_what_is_replaced_later_is_found() -> None:
+    prepared = prepare_for_decoding(_model({}))
+    block = prepared.blocks[0]
+    assert vars(block)["attention_norm"] is block.attention_norm
+    norm = torch.nn.Identity()
+    block.attention_norm = norm
+    assert block.attention_norm is norm
+    assert "attention_norm" not in vars(block)
