@@ -24,7 +24,7 @@ def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, .
     code below 0 is the signal that ended it; one that has not ended after two minutes is killed.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, "torch._dynamo"])  # torch's optimizers load it, 2 seconds
     here = tuple(PLANTED), str(onednn_settings().fp32_precision)
     processes: list[ForkServerProcess] = [
         context.Process(target=_alike, args=(*here, function, each)) for each in arguments
