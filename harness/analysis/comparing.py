@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from harness.analysis.by_sentence import scored_member
 from harness.analysis.cells import IncomparableError
-from harness.analysis.contrasts import COUNTED, estimated, margin_of
+from harness.analysis.contrasts import COUNTED, estimated
 from harness.analysis.evidence import Evidence, Finding
 from harness.analysis.results import ClaimVerdict, Contrast, Numbers
 from harness.analysis.rules import ALPHA, Bound, Direction, Member, Region, Rule, Same
@@ -32,7 +32,7 @@ Words = Callable[[Told, ClaimVerdict], str]
 def settle_comparison(claim: MetricClaim, evidence: Evidence) -> Finding:
     """The verdict on a claim about ratios or differences. Raises IncomparableError where the data allow none."""
     record = metric(claim.metric or evidence.loaded.study.primary)
-    margin = margin_of(evidence.loaded, record)
+    margin = evidence.loaded.study.margin(record)
     rule, claimed, position = _form(claim, record, margin)
     invalid = refused(claim, evidence, claimed)
     if invalid:

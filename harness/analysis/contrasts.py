@@ -13,7 +13,7 @@ from harness.analysis.cells import Cells, IncomparableError, repeated
 from harness.analysis.results import ArmSummary, Contrast, Verdict
 from harness.analysis.wording import exp
 from harness.config import canonical_json
-from harness.metrics import DEFAULT_MARGINS, Metric, metric
+from harness.metrics import Metric, metric
 from harness.statistics import drift, holm, paired_estimate
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
@@ -23,12 +23,6 @@ COUNTED = "counted exactly"
 
 Named = tuple[str, str, str]
 """(metric, arm, condition as canonical JSON) of a contrast."""
-
-
-def margin_of(loaded: LoadedStudy, record: Metric) -> float:
-    """The largest difference that does not matter: by the study for the metric, for its family, or the default."""
-    margins = loaded.study.margins
-    return margins.get(record.name, margins.get(record.family, DEFAULT_MARGINS[record.family]))
 
 
 def contrasts(cells: Cells, invalid: Mapping[str, str], named: Iterable[Named]) -> tuple[Contrast, ...]:
@@ -61,7 +55,7 @@ def estimated(
     arm, other = arms
     empty = Contrast(
         metric=record.name, arm=arm.name, condition=condition.names, n=0, effect=nan, low=nan, high=nan, low90=nan, high90=nan,
-        t_low=nan, t_high=nan, p=1.0, p_adjusted=1.0, margin=margin_of(cells.loaded, record), baseline_value=nan, value=nan,
+        t_low=nan, t_high=nan, p=1.0, p_adjusted=1.0, margin=cells.loaded.study.margin(record), baseline_value=nan, value=nan,
         pairs=(), verdict="invalid", relevant=False, reason=invalid,
     )  # fmt: skip
     try:

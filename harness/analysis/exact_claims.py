@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from harness.analysis.cells import Cells
-from harness.analysis.contrasts import margin_of
 from harness.analysis.evidence import Evidence, Finding
 from harness.analysis.results import CheckRow, Numbers
 from harness.analysis.validity import describe
@@ -69,7 +68,7 @@ def settle_formula(claim: FormulaClaim, evidence: Evidence) -> Finding:
             claimed=formula.label,
             sentence=f"{_capital(record.label)} and {formula.label} are zero everywhere.",
         )
-    margin, worst = margin_of(evidence.loaded, record), max(pairs, key=lambda pair: _off(*pair))
+    margin, worst = evidence.loaded.study.margin(record), max(pairs, key=lambda pair: _off(*pair))
     good = sum(_off(*pair) <= margin for pair in pairs)
     sizes = [value for value, _ in pairs]
     relation = "equal to" if margin == 0 else f"within {margin:.2g} of"

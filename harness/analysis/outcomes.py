@@ -8,7 +8,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from harness.analysis.cells import IncomparableError
-from harness.analysis.contrasts import margin_of
 from harness.analysis.evidence import Evidence, Finding
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.rules import ALPHA, Direction, Discordant, Member
@@ -34,7 +33,7 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
     if invalid:
         return invalid
     condition = condition_of(evidence.loaded, claim.at)
-    margin = margin_of(evidence.loaded, metric(UPDATE_SECONDS))
+    margin = evidence.loaded.study.margin(metric(UPDATE_SECONDS))
     rule = Direction(side=-1 if claim.when == "sooner" else 1, margin=math.log1p(margin))
     told = []
     for arm, other in sides(claim, evidence):

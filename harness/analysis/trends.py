@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 from harness.analysis.cells import IncomparableError
-from harness.analysis.contrasts import margin_of
 from harness.analysis.evidence import Evidence, Finding
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.rules import Member, Slope
@@ -34,7 +33,7 @@ def settle_trend(claim: TrendClaim, evidence: Evidence) -> Finding:
     doublings = math.log2(levels[-1] / levels[0])
     rule = Slope(
         side=1 if claim.trend == "increasing" else -1,
-        margin=math.log1p(margin_of(loaded, record)) / doublings,
+        margin=math.log1p(loaded.study.margin(record)) / doublings,
     )
     told = [_told(claim, record, pair, evidence) for pair in sides(claim, evidence)]
 

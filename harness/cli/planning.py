@@ -11,15 +11,14 @@ from harness.cli.open_plan import open_lines, open_plan
 from harness.experiment import Experiment, Place
 from harness.experiment.estimate import Estimate, estimate
 from harness.experiment.power import Detectable, detectable
+from harness.experiment.rounds import Recommended, recommended
 from harness.invariants.registry import find_invariant
-from harness.metrics import DEFAULT_MARGINS, Metric, format_seconds, metric
-from harness.statistics import largest_family, rounds_needed
+from harness.metrics import format_seconds, metric
+from harness.statistics import largest_family
 from harness.store.rows import CalibrationRow
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
 from harness.study.plan import Plan, plan
-from harness.study.schema import Study
-from harness.telemetry.calibration import Calibration, Scatter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +124,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _about(loaded: LoadedStudy, seen: Detectable | None) -> Iterator[str]:
     study = loaded.study
     record = metric(study.primary)
-    margin = _margin(study, record)
+    margin = study.margin(record)
     yield f"arms: {loaded.baseline.name} (baseline)"
     for arm in loaded.arms[1:]:
         changes = [f"{path} {base!r} → {own!r}" for path, (base, own) in differences(loaded, arm).items()]
@@ -167,40 +166,15 @@ def _effect(seen: Detectable, unit: str) -> str:
     return f"{seen.effect:.1%}, if {unit} scatter by {seen.scatter:.1%} ({seen.source})"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recommended:
-    """Rounds that the primary metric needs at the scatter that calibration found for it, or for the worst like it."""
-
-    rounds: int
-    scatter: Scatter
-    calibrated: str
-
-
-def recommended(loaded: LoadedStudy, row: CalibrationRow | None) -> Recommended | None:
-    """None for what is not paired over rounds or is counted exactly, and where this machine has not been calibrated."""
-    record = metric(loaded.study.primary)
-    if row is None or record.paired_over != "rounds" or record.family == "bytes":
-        return None
-    found = Calibration.read(row.facts).scatter_of(record.name, record.family)
-    if found is None:
-        return None
-    rounds = rounds_needed(found.sigma, _margin(loaded.study, record))
-    return Recommended(rounds=rounds, scatter=found, calibrated=row.made_at[:10])
-
-
 def _recommendation(loaded: LoadedStudy, row: CalibrationRow | None) -> Iterator[str]:
     found, record = recommended(loaded, row), metric(loaded.study.primary)
     if found is not None:
         yield (
-            f"{found.rounds:,} rounds are recommended for a margin of {_margin(loaded.study, record):.0%}: on this machine "
+            f"{found.rounds:,} rounds are recommended for a margin of {loaded.study.margin(record):.0%}: on this machine "
             f"{found.scatter.metric} scatters by {found.scatter.sigma:.1%} (calibrated {found.calibrated})"
         )
     elif row is None:
         yield "this machine is not calibrated: `harness calibrate` tells how many rounds its scatter needs"
-
-
-def _margin(study: Study, record: Metric) -> float:
-    return study.margins.get(record.name, study.margins.get(record.family, DEFAULT_MARGINS[record.family]))
 
 
 def _minutes(seconds: float) -> str:

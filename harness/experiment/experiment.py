@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from harness.errors import InputError, did_you_mean
 from harness.experiment.corpora import bring, corpora_of
+from harness.experiment.rounds import asks_calibration, with_calibrated_rounds
 from harness.experiment.studies import find_study
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.identity import Setting, check_plant, environment_digest, newest_run
@@ -110,17 +111,23 @@ def load(
     """The study of a file, or of a name in `studies/`. Raises StudyError or InputError, one line that says what and where.
 
     `scale` follows the device unless it is given. `settings` are `path=value` (`design.rounds=20`), laid on the study before
-    anything else, so that they are part of what its digest names. `device` is auto, cpu or a GPU's UUID; `plant` a bug,
+    anything else, so that they are part of what its digest names; `design.rounds=calibrated` stands for as many rounds as
+    calibration found this machine to need. `device` is auto, cpu or a GPU's UUID; `plant` a bug,
     `invariant/mutant`, that is put into the workers on purpose.
     """
     path = find_study(str(study))
     here, gpu = this_machine(device)
     if scale is None:
         scale = GPU_SCALE if gpu is not None and GPU_SCALE in scales(path) else BODY_SCALE
-    parts = load_study(path, scale, settings)
+    written = [setting for setting in settings if not asks_calibration(setting)]
+    parts = load_study(path, scale, written)
     if plant is not None:
         check_plant(parts, plant)
-    return Experiment(parts, here, place=place or Place(), gpu=gpu, plant=plant)
+    experiment = Experiment(parts, here, place=place or Place(), gpu=gpu, plant=plant)
+    if len(written) < len(settings):
+        settings = with_calibrated_rounds(settings, parts, experiment.calibration())
+        experiment.parts = load_study(path, scale, settings)
+    return experiment
 
 
 class Experiment:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from harness.config import Config, digest
+from harness.metrics import DEFAULT_MARGINS, Metric
 from harness.statistics import MINIMUM_ROUNDS
 from harness.study.claim import Claim, Scalar
 from harness.study.reference import Reference
@@ -132,6 +133,10 @@ class Study(Config):
     parity: Parity = Parity()
     margins: dict[str, Annotated[float, Field(gt=0.0, lt=100.0)]] = Field(default_factory=dict)
     references: tuple[Reference, ...] = Field(default=(), exclude_if=operator.not_)
+
+    def margin(self, record: Metric) -> float:
+        """The largest difference that does not matter: by the study for the metric, for its family, or the default."""
+        return self.margins.get(record.name, self.margins.get(record.family, DEFAULT_MARGINS[record.family]))
 
     @property
     def digest(self) -> str:

@@ -48,6 +48,8 @@ def answer(*arguments: str) -> Any:
 
 
 def test_a_calibration_is_kept_shown_and_used_by_the_plan(place: Workplace) -> None:
+    refused = harness_("plan", "tiny", "--set", "design.rounds=calibrated")
+    assert (refused.exit_code, "has not been calibrated; harness calibrate" in refused.stderr) == (2, True)
     before = answer("plan", "tiny")
     assert before["rounds"] == {"planned": 7, "recommended": None}
     assert "not calibrated" in harness_("plan", "tiny").stderr
@@ -73,6 +75,7 @@ def test_a_calibration_is_kept_shown_and_used_by_the_plan(place: Workplace) -> N
     needed = told["rounds_needed"]["decode_tokens_per_second"]
     assert answer("plan", "tiny")["rounds"] == {"planned": 7, "recommended": needed}
     assert f"{needed:,} rounds are recommended for a margin of 5%" in harness_("plan", "tiny").stderr
+    assert answer("plan", "tiny", "--set", "design.rounds=calibrated")["rounds"]["planned"] == needed
 
 
 def test_real_comparisons_of_a_trial_with_itself(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:

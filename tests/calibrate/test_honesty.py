@@ -12,6 +12,7 @@ from harness.calibrate.honesty import MARGIN, FalseAlarms, expected, false_alarm
 from harness.calibrate.residuals import Residuals, shipped_residuals
 from harness.calibrate.simulate import Simulation, simulate
 from harness.statistics import Interval, PairedEstimate, Pairs, paired_estimate
+from harness.study.schema import Study
 
 
 @pytest.mark.parametrize(("studies", "bounds"), [(1000, (33, 69)), (200, (3, 19)), (1, (0, 1))])
@@ -57,7 +58,7 @@ def test_intervals_that_are_too_narrow_are_noticed(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_wider_margin_of_equivalence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness.analysis.contrasts, "margin_of", lambda *_: 2 * MARGIN)
+    monkeypatch.setattr(Study, "margin", lambda *_: 2 * MARGIN)
     assert not power(shipped_residuals(), at_margin=60, planted=2).within
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.contrasts import margin_of
 from harness.metrics import METRICS, format_bytes
 from harness.report.inputs import ReportInput
 from harness.report.machine import calibrated
@@ -53,7 +52,7 @@ def method_view(report: ReportInput) -> MethodView:
         machine=calibrated(
             report.calibration,
             METRICS[loaded.study.primary],
-            margin=margin_of(loaded, METRICS[loaded.study.primary]),
+            margin=loaded.study.margin(METRICS[loaded.study.primary]),
             rounds=loaded.study.design.rounds,
         ),
         disturbances=report.disturbances,
@@ -132,7 +131,9 @@ def _margins(report: ReportInput) -> Facts:
         if name not in measured or metric.better == "neither":
             continue
         origin = "declared" if name in declared or metric.family in declared else "default"
-        size = "exact" if metric.family == "bytes" else margin_text(metric, margin_of(report.loaded, metric))
+        size = (
+            "exact" if metric.family == "bytes" else margin_text(metric, report.loaded.study.margin(metric))
+        )
         rows.append((metric.label, f"{size} ({metric.family}, {origin})"))
     return tuple(rows)
 
