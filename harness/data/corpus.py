@@ -30,8 +30,11 @@ def load_corpus(
 
         return vectors_corpus(reference)
     from harness.data.named import named_corpus
+    from harness.data.share import shared
 
-    known = entry(reference if isinstance(reference, str) else reference.name)
+    named = NamedCorpus(name=entry(reference).name) if isinstance(reference, str) else reference
+    known = entry(named.name)
     if not is_cached(known):
         fetch(known.name, progress=progress)
-    return named_corpus(known)
+    corpus = named_corpus(known)
+    return corpus if named.share == 1.0 else shared(corpus, named.share)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import eq
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -24,10 +26,14 @@ Files = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], FROM_LIST]
 
 
 class NamedCorpus(Config):
-    """A corpus of the catalogue."""
+    """A corpus of the catalogue, or less of it: `share` of what there is to train on, all of what is held out.
+
+    A smaller share is part of a larger one. Of running text it is the beginning, of pairs a fixed draw of their sources.
+    """
 
     kind: Literal["named"] = "named"
     name: str
+    share: float = Field(default=1.0, gt=0.0, le=1.0, exclude_if=partial(eq, 1.0))
 
     @field_validator("name")
     @classmethod
@@ -36,6 +42,12 @@ class NamedCorpus(Config):
             hint = did_you_mean(name, CATALOGUE)
             raise ValueError(f"unknown corpus {name!r}" + (f"; {hint}" if hint else ""))
         return name
+
+    @model_validator(mode="after")
+    def _is_trained_on(self) -> Self:
+        if self.share < 1.0 and "train" not in CATALOGUE[self.name].splits:
+            raise ValueError(f"share is of text to train on, and {self.name} is none; leave it out")
+        return self
 
 
 class _Columns(Config):

@@ -27,13 +27,18 @@ class Fractions(Config):
         return self
 
 
+def stable_place(key: str, *, salt: str) -> float:
+    """A number in [0, 1) that belongs to `key`, uniform over keys, the same on every machine."""
+    leading = hashlib.sha256(f"{salt}\0{key}".encode()).digest()[:8]
+    return int.from_bytes(leading, "big") / 2**64
+
+
 def stable_split(key: str, *, salt: str, fractions: Fractions) -> str:
     """The split of the document known by `key`: the same on every machine, whatever other documents there are.
 
     Give every row that must not be parted from another the same key: a translation pair goes by its source sentence.
     """
-    leading = hashlib.sha256(f"{salt}\0{key}".encode()).digest()[:8]
-    place = int.from_bytes(leading, "big") / 2**64  # uniform in [0, 1)
+    place = stable_place(key, salt=salt)
     if place < fractions.test:
         return "test"
     return "valid" if place < fractions.test + fractions.valid else "train"
@@ -44,6 +49,11 @@ def running_split(text: str, split: str, *, fractions: Fractions) -> str:
     ends = [round(len(text) * share) for share in (1 - fractions.valid - fractions.test, 1 - fractions.test)]
     first, second = (_line_start(text, end) for end in ends)
     return {"train": text[:first], "valid": text[first:second], "test": text[second:]}[split]
+
+
+def running_share(text: str, share: float) -> str:
+    """The beginning of `text`: that share of its characters, less what begins a line that it does not end."""
+    return text[: _line_start(text, round(len(text) * share))]
 
 
 def _line_start(text: str, position: int) -> int:

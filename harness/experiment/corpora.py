@@ -40,6 +40,8 @@ def bring(corpora: Iterable[CorpusRef], progress: Callable[[str, int, int], None
     rows: list[dict[str, Any]] = []
     for reference in corpora:
         if isinstance(reference, NamedCorpus):
+            if any(row["corpus"] == reference.name for row in rows):
+                continue  # a share of it, which comes with the whole
             show = functools.partial(progress, reference.name)
             rows.append({"corpus": reference.name, "path": str(fetch(reference.name, progress=show))})
         elif isinstance(reference, FilesCorpus):

@@ -28,6 +28,7 @@ def test_a_plain_name_becomes_a_named_corpus_and_survives_the_round_trip() -> No
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
+        ({"kind": "named", "name": "wikitext-2", "share": 0.1}, NamedCorpus(name="wikitext-2", share=0.1)),
         ({"kind": "files", "files": ["a.txt"]}, FilesCorpus(files=("a.txt",))),
         (
             {"kind": "files", "train": ["a.tsv"], "test": ["b.tsv"], "source": 1, "target": 2},
@@ -51,6 +52,9 @@ def test_forms(document: dict[str, Any], expected: Any) -> None:
         ("wikitext2", "unknown corpus 'wikitext2'; did you mean 'wikitext-2'?"),
         ({"kind": "named", "name": "tatoeba"}, "did you mean 'tatoeba-en-es'?"),
         (7, "a corpus is a name, or a mapping"),
+        ({"kind": "named", "name": "wikitext-2", "share": 0}, "greater than 0"),
+        ({"kind": "named", "name": "wikitext-2", "share": 1.5}, "less than or equal to 1"),
+        ({"kind": "named", "name": "glove-6b-50d", "share": 0.5}, "share is of text to train on"),
         ({"kind": "web"}, "a corpus is a name, or a mapping"),
         ({"kind": "files"}, "give files .* or train"),
         ({"kind": "files", "files": ["a.txt"], "train": ["b.txt"]}, "not both"),

@@ -7,6 +7,7 @@ import pytest
 
 from harness.data.catalogue import CATALOGUE
 from harness.data.corpus import load_corpus
+from harness.data.registry import NamedCorpus
 from harness.data.splits import SPLITS
 from harness.errors import CorpusError
 
@@ -48,6 +49,36 @@ def test_pairs_of_one_source_stay_together_and_keep_their_attribution(wheel: Pat
     assert all(len(rows) == 2 * len(sources[split]) for split, rows in pairs.items())
     assert 140 < len(sources["test"]) < 260  # a sixtieth of 12,000 is 200, standard deviation 14
     assert all(pair.attribution == f"by #{pair.target.split()[1].rstrip('.')} (CM)" for pair in pairs["test"])
+
+
+def test_a_share_is_less_to_train_on_and_nothing_less_that_is_held_out(wheel: Path) -> None:
+    whole = load_corpus("wikitext-2")
+    shares = [load_corpus(NamedCorpus(name="wikitext-2", share=share)) for share in (0.1, 0.2)]
+    small, large = (corpus.text("train") for corpus in shares)
+    text = whole.text("train")
+    assert text.startswith(large)
+    assert large.startswith(small)
+    assert len(text) / 10 - 80 < len(small) <= len(text) / 10 < len(large)
+    assert small.endswith("\n")
+    assert all(corpus.text(split) == whole.text(split) for corpus in shares for split in ("valid", "test"))
+    assert len({whole.digest, *(corpus.digest for corpus in shares)}) == 3
+    assert load_corpus(NamedCorpus(name="wikitext-2", share=1.0)).digest == whole.digest
+    with pytest.raises(CorpusError, match=r"'train' of corpus 'wikitext-2 \(1e-06 of it\)' is empty"):
+        load_corpus(NamedCorpus(name="wikitext-2", share=1e-6)).text("train")
+
+
+def test_a_share_of_pairs_is_drawn_by_source_and_not_from_the_shortest(wheel: Path) -> None:
+    whole = load_corpus("tatoeba-en-es")
+    small, large = (load_corpus(NamedCorpus(name="tatoeba-en-es", share=share)) for share in (0.1, 0.2))
+    rows = whole.pairs("train")
+    found = small.pairs("train")
+    sources = {pair.source for pair in found}
+    assert [pair for pair in rows if pair.source in sources] == found
+    assert sources < {pair.source for pair in large.pairs("train")}
+    assert 0.09 < len(found) / len(rows) < 0.11
+    places = [place for place, pair in enumerate(rows) if pair.source in sources]
+    assert 0.45 < sum(places) / len(places) / len(rows) < 0.55
+    assert small.pairs("test") == whole.pairs("test")
 
 
 def test_the_split_of_a_sentence_is_the_same_for_ever(wheel: Path) -> None:
