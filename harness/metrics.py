@@ -139,7 +139,7 @@ _ALL = (
     Metric(name="first_token_p95_seconds", unit="s", better="lower", family="time", per_trial="median", summary="from a batch to its first new tokens, 95th percentile over batches"),
     Metric(name="first_token_p99_seconds", unit="s", better="lower", family="time", per_trial="median", summary="from a batch to its first new tokens, 99th percentile over batches"),
     Metric(name="acceptance_rate", unit="", better="neither", family="count", per_trial="median", summary="share of the drafted tokens that the target model accepted"),
-    Metric(name="new_tokens", unit="tokens", better="neither", family="count", per_trial="median", summary="tokens that were written"),
+    Metric(name="new_tokens", unit="tokens", better="neither", family="count", per_trial="median", summary="tokens that were written, those that end a text among them"),
     Metric(name="bleu", unit="", better="higher", family="score", per_trial="last", summary="BLEU of all sentences, 0 to 100 (sacrebleu's defaults)"),
     Metric(name="chrf", unit="", better="higher", family="score", per_trial="last", summary="chrF2 of all sentences, 0 to 100"),
     Metric(name="ter", unit="", better="lower", family="score", per_trial="last", summary="translation edit rate, in percent of the references' words"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.training.objective import Batch
     from harness.training.schedule import Schedule
     from harness.training.update import Updater
-    from models.decoding.base import Decodable
+    from models.decoding.base import Scorer
     from models.encoder_decoder import EncoderDecoder
     from models.transformer import Transformer
 
@@ -54,7 +54,7 @@ class WritingSubject(Subject):
     cache: CacheKind
 
     @property
-    def decodable(self) -> Decodable:
+    def decodable(self) -> Scorer:
         """The model with its sources, if it has any."""
         model: Any = self.model
         return model if self.sources is None else model.bind(self.sources, self.sources != 0)  # type: ignore[no-any-return]

@@ -25,9 +25,6 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
     cells = Cells(
         loaded=loaded,
         values=with_diverged(values, frames.trials, sorted(losses)),
-        signatures={
-            trial.id: trial.notes["signatures"] for trial in frames.trials if "signatures" in trial.notes
-        },
         sentences=frames.sentences,
     )
     parity = parity_rows(loaded, frames)

@@ -44,14 +44,10 @@ class IncomparableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """`values` is `frames.trial_values` of the study's measurements, `sentences` what its trials wrote, by trial.
-
-    `signatures` tells of a trial how its metrics were computed (`{"bleu": "nrefs:1|case:mixed|…"}`), where that is a choice.
-    """
+    """`values` is `frames.trial_values` of the study's measurements, `sentences` what its trials wrote, by trial."""
 
     loaded: LoadedStudy
     values: pd.DataFrame
-    signatures: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
 
     def trials(self, record: Metric, arm: str, condition: Combination) -> dict[Trial, float]:
@@ -108,7 +104,6 @@ class Cells:
         sides = [self.pairs(record, name, condition) for name in (arm, other)]
         if min(min(side.values()) for side in sides) <= 0:
             raise IncomparableError(f"{record.label} of zero or less has no ratio")
-        self._check_signatures(record, arm, other, condition)
         if record.paired_over == "rounds":
             self._check_rounds(record, arm, other, condition)
         return log_ratios(*sides)
@@ -116,14 +111,6 @@ class Cells:
     def differences(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
         """Seed → arm − other, of what may be zero; two that diverged tie."""
         return differences(*(self.pairs(record, name, condition) for name in (arm, other)))
-
-    def _check_signatures(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
-        rows = (*self._rows(record, arm, condition), *self._rows(record, other, condition))
-        found = {self.signatures.get(row.trial, {}).get(record.name, "no signature") for row in rows}
-        if len(found) > 1:
-            raise IncomparableError(
-                f"{record.label} was scored in different ways: {' and '.join(sorted(found))}"
-            )
 
     def _check_rounds(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
         """Each round in one session, and the arms in no fixed order: what changes with time would pass for the arm's doing."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
-from harness.subject import DecodingSubject, Subject
+from harness.subject import Subject, WritingSubject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,14 +44,14 @@ def _not_rolled_back() -> AbstractContextManager[None]:
     return patched(speculative, "_roll_back", stay)
 
 
-class SpeculativeTarget(Invariant[DecodingSubject]):
+class SpeculativeTarget(Invariant[WritingSubject]):
     """The level is the kind of cache of both models. On a study's subject only greedy tokens are checked."""
 
     name: ClassVar[str] = "speculative-target"
     statement: ClassVar[str] = (
         "Speculative decoding gives its target's greedy tokens, or samples from its target's distribution."
     )
-    needs: ClassVar[type[Subject]] = DecodingSubject
+    needs: ClassVar[type[Subject]] = WritingSubject
     levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
@@ -74,7 +74,7 @@ class SpeculativeTarget(Invariant[DecodingSubject]):
         ),
     )
 
-    def level_of(self, subject: DecodingSubject) -> str:
+    def level_of(self, subject: WritingSubject) -> str:
         return subject.cache
 
     def check_generic(self, level: str) -> Iterator[Check]:
@@ -82,7 +82,7 @@ class SpeculativeTarget(Invariant[DecodingSubject]):
 
         yield from speculative_cases(cache_kind(level))
 
-    def check_subject(self, subject: DecodingSubject) -> Iterator[Check]:
+    def check_subject(self, subject: WritingSubject) -> Iterator[Check]:
         from harness.invariants.speculative_target_cases import speculative_of_subject
 
         yield from speculative_of_subject(subject)

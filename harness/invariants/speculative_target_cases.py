@@ -13,9 +13,10 @@ from torch import Tensor
 from harness.invariants.base import Check, tolerance_of
 from harness.invariants.comparison import BROKEN, failed
 from harness.invariants.decoded import compare_greedy, random_prompts, tiny_model
-from harness.subject import DecodingSubject
+from harness.subject import WritingSubject
 from models.cache import Cache
 from models.config import CacheKind
+from models.decoding.base import Decodable
 from models.decoding.config import Sampling, Speculative, Temperature
 from models.decoding.speculative import Pair, speculative
 from models.transformer import Transformer
@@ -30,7 +31,7 @@ FLAT = Temperature(value=3.0)
 class StumblingDraft:
     """The target itself, but every second time it takes each token for its neighbour: often right, often wrong."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: Decodable) -> None:
         self._model = model
         self._calls = 0
 
@@ -49,25 +50,29 @@ class StumblingDraft:
 
 def speculative_cases(kind: CacheKind) -> Iterator[Check]:
     for dtype in (torch.float64, torch.float32):
-        model = tiny_model(vocabulary=23, dtype=dtype)
-        prompts = random_prompts(3, 5, vocabulary=23)
-        yield _greedy("greedy tokens", model, prompts, kind=kind, new_tokens=20)
+        model, prompts = tiny_model(vocabulary=23, dtype=dtype), random_prompts(3, 5, vocabulary=23)
+        yield _greedy("greedy tokens", WritingSubject(model=model, tokens=prompts, new_tokens=20, cache=kind))
         yield _sampled(tiny_model(vocabulary=VOCABULARY, dtype=dtype), kind=kind)
 
 
-def speculative_of_subject(subject: DecodingSubject) -> Iterator[Check]:
-    prompts = subject.tokens.to(next(subject.model.parameters()).device)
-    case = "greedy tokens on the study's prompts"
-    yield _greedy(case, subject.model, prompts, kind=subject.cache, new_tokens=subject.new_tokens)
+def speculative_of_subject(subject: WritingSubject) -> Iterator[Check]:
+    yield _greedy("greedy tokens on the study's prompts", subject)
 
 
-def _greedy(case: str, model: Transformer, prompts: Tensor, *, kind: CacheKind, new_tokens: int) -> Check:
+def _greedy(case: str, subject: WritingSubject) -> Check:
+    parameter = next(subject.model.parameters())
+    prompts = subject.tokens.to(parameter.device)
+
     def tokens() -> Tensor:
-        pair = Pair(target=model, draft=StumblingDraft(model))
-        return speculative(pair, prompts, Speculative(), new_tokens=new_tokens, cache=kind).tokens
+        target = subject.decodable
+        return speculative(
+            Pair(target=target, draft=StumblingDraft(target)), prompts, Speculative(),
+            new_tokens=subject.new_tokens, cache=subject.cache,
+        ).tokens  # fmt: skip
 
-    dtype = next(model.parameters()).dtype
-    return compare_greedy(case, forced=model, prompts=prompts, observed=tokens, dtype=dtype)
+    return compare_greedy(
+        case, forced=subject.logits, prompts=prompts, observed=tokens, dtype=parameter.dtype
+    )
 
 
 def _sampled(model: Transformer, *, kind: CacheKind) -> Check:

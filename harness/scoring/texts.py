@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from harness.errors import InputError
 
 
-def check_texts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """InputError unless there is one hypothesis for each reference, and no reference is missing or blank.
+def check_texts(texts: Sequence[str], references: Sequence[str], *, name: str = "hypotheses") -> None:
+    """InputError unless there is one text for each reference, and no reference is missing or blank.
 
     A hypothesis may be blank: a model that says nothing is scored for it.
     """
-    for name, texts in (("hypotheses", hypotheses), ("references", references)):
-        check_strings(name, texts)
-    if len(hypotheses) != len(references):
+    for what, given in ((name, texts), ("references", references)):
+        check_strings(what, given)
+    if len(texts) != len(references):
         raise InputError(
-            f"{len(hypotheses)} hypotheses for {len(references)} references",
-            hint="give one reference for each hypothesis, in the same order",
+            f"{len(texts)} {name} for {len(references)} references",
+            hint=f"give one reference for each of the {name}, in the same order",
         )
     for place, reference in enumerate(references, start=1):
         if not reference.strip():

@@ -33,8 +33,7 @@ class ContinueText(Decode):
 
     @model_validator(mode="after")
     def _is_a_decoder(self) -> Self:
-        config = self.model.decoder
-        needed, most = self.prompts.tokens + self.new_tokens, config.max_positions
+        needed, most = self.prompts.tokens + self.new_tokens, self.max_positions
         if needed > most:
             raise ValueError(
                 f"prompts.tokens {self.prompts.tokens} + new_tokens {self.new_tokens} is beyond the model's max_positions {most}"

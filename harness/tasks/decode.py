@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from harness.errors import InputError
 from harness.scoring.sentences import Sentences, kept
+from harness.scoring.texts import check_texts
 from harness.subject import Subject, WritingSubject
 from harness.tasks.base import Context, Report, Result, Task
 from harness.tasks.recipe import Recipe
 from harness.tasks.score import METRICS as SCORES
+from harness.tasks.train import Train
 from harness.telemetry.clock import WarmUp
 from models.config import CacheKind
 from models.decoding.config import Decoding, Greedy, Speculative
@@ -34,13 +37,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """N texts to write on: `unseen` words of each source, and the source's ids, by whose number batches are sorted."""
+    """N texts to write on: `unseen` words of each source, and the source's ids, by whose number batches are sorted.
+
+    InputError, before anything is decoded, where there are fewer than two, or a reference is lacking or empty.
+    """
 
     sources: tuple[str, ...]
     references: tuple[str, ...]
     unseen: tuple[int, ...]
     source_ids: tuple[tuple[int, ...], ...]
     reference_ids: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        check_texts(self.sources, self.references, name="sources")
+        if len(self.sources) < 2:
+            raise InputError("one text was found, and how varied texts are needs two")
 
     def batches(self, rows: int) -> list[list[int]]:
         """The places of texts of like length, `rows` at a time."""
@@ -99,9 +110,25 @@ class Decode(Task):
     def _has_a_draft(self) -> Self:
         if isinstance(self.decoding, Speculative) and self.draft is None:
             raise ValueError("decoding speculative needs a draft model: `draft: {recipe: …}`")
-        if self.draft is not None and self.draft.train.tokenizer != self.model.train.tokenizer:
-            raise ValueError("draft and model need the same tokenizer")
+        if self.draft is not None:
+            self._check_draft(self.draft.train, self.model.train)
         return self
+
+    def _check_draft(self, draft: Train, target: Train) -> None:
+        if draft.model.kind != target.model.kind:
+            raise ValueError(f"draft is of the kind {draft.model.kind}, and the model {target.model.kind}")
+        if draft.tokenizer != target.tokenizer:
+            raise ValueError("draft and model need the same tokenizer")
+        if draft.corpus != target.corpus:
+            raise ValueError("draft and model need the same corpus: it makes their tokenizer")
+
+    @property
+    def max_positions(self) -> int:
+        """Of the model, or of a draft that has fewer and is used."""
+        used = [self.model.train.model.max_positions]
+        if self.draft is not None and isinstance(self.decoding, Speculative):
+            used.append(self.draft.train.model.max_positions)
+        return min(used)
 
     def trainings(self) -> tuple[Task, ...]:
         """The draft's only where it is used: an arm that does not speculate does not wait for it."""
@@ -180,12 +207,7 @@ class Decode(Task):
         from harness.tasks.score import corpus_scores, distinct, model_score, score_texts
 
         found = score_texts(outputs, texts.references)
-        ended = [
-            row if prompter.end is None or len(row) == self.new_tokens else [*row, prompter.end]
-            for row in unit.rows
-        ]
-        own = prompter.forced(ended)
-        found["model_score"] = model_score(own)
+        found["model_score"] = model_score(prompter.forced(unit.ended_rows))
         known: Forced = prompter.forced(texts.reference_ids)
         nats = [-each for each in known.nats]
         for each in perplexities(nats, known.tokens, texts.references, tokenizer=tokenizer.digest).values():

@@ -40,8 +40,9 @@ class How:
 
 @dataclass(kw_only=True, slots=True)
 class Written:
-    """All batches decoded once. `rows` are in the order in which the texts came; seconds are of each batch."""
+    """All batches decoded once. `rows` are in the order in which the texts came, without their ends; seconds are of each batch."""
 
+    how: How
     rows: list[list[int]]
     seconds: list[float] = field(default_factory=list)
     first_token_seconds: list[float] = field(default_factory=list)
@@ -49,8 +50,14 @@ class Written:
     accepted: int = 0
 
     @property
+    def ended_rows(self) -> list[list[int]]:
+        """The rows with the token that ended them: a model that says nothing has still said that."""
+        end, most = self.how.end, self.how.new_tokens
+        return self.rows if end is None else [row if len(row) == most else [*row, end] for row in self.rows]
+
+    @property
     def new_tokens(self) -> int:
-        return sum(map(len, self.rows))
+        return sum(map(len, self.ended_rows))
 
     @property
     def acceptance_rate(self) -> float:
@@ -61,7 +68,7 @@ def write(
     batches: Sequence[Sequence[int]], prompted: Callable[[Sequence[int]], Prompted], how: How, clock: Clock
 ) -> Written:
     """Decode every batch of places; encoding its sources is part of its time, and of the time to its first token."""
-    found = Written(rows=[[] for batch in batches for _ in batch])
+    found = Written(how=how, rows=[[] for batch in batches for _ in batch])
     for places in batches:
         start = clock.now_ns()
         model, draft, prompt = prompted(places)

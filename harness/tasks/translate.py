@@ -45,12 +45,11 @@ class Translate(Decode):
 
     @model_validator(mode="after")
     def _is_a_translator(self) -> Self:
-        config = self.model.train.model
-        if not isinstance(config, EncoderDecoderConfig):
+        if not isinstance(self.model.train.model, EncoderDecoderConfig):
             raise ValueError("model must be an encoder-decoder; task continue_text is for a decoder")  # noqa: TRY004  pydantic reports these alone
-        if 1 + self.new_tokens > config.max_positions:
+        if 1 + self.new_tokens > self.max_positions:
             raise ValueError(
-                f"new_tokens {self.new_tokens} and the first token are beyond the model's max_positions {config.max_positions}"
+                f"new_tokens {self.new_tokens} and the first token are beyond the model's max_positions {self.max_positions}"
             )
         return self
 
@@ -74,7 +73,7 @@ class Translate(Decode):
         pairs = chosen(held_out.pairs(self.sentences.split), self.sentences.count)
         sources = tuple(pair.source for pair in pairs)
         ids = tuple((*tokenizer.encode(source), EOS_ID) for source in sources)
-        check_sources(sources, ids, training.model.max_positions)
+        check_sources(sources, ids, self.max_positions)
         return Texts(
             sources=sources,
             references=tuple(pair.target for pair in pairs),

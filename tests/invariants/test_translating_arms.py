@@ -10,19 +10,22 @@ import torch
 from harness.invariants.base import Invariant
 from harness.invariants.registry import INVARIANTS
 from harness.invariants.tiny import random_tokens, translator_config
-from harness.subject import Subject
+from harness.subject import Subject, WritingSubject
 from models.init import build_model
 
 OF_EVERY_MODEL = [
-    pytest.param(invariant, id=name) for name, invariant in INVARIANTS.items() if invariant.needs is Subject
+    pytest.param(invariant, id=name)
+    for name, invariant in INVARIANTS.items()
+    if invariant.needs in (Subject, WritingSubject)
 ]
 
 
-def arm() -> Subject:
+def arm() -> WritingSubject:
     sources = random_tokens(3, 9).clamp(min=1)
     sources[1, 5:] = 0
     model = build_model(translator_config({"position": {"kind": "learned"}}), 0).eval()
-    return Subject(model=model, tokens=random_tokens(3, 7, seed=1), sources=sources)
+    tokens = random_tokens(3, 7, seed=1)
+    return WritingSubject(model=model, tokens=tokens, sources=sources, new_tokens=6, cache="dynamic")
 
 
 @pytest.mark.parametrize("invariant", OF_EVERY_MODEL)
@@ -36,7 +39,13 @@ def test_it_holds(invariant: Invariant[Any]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["padding-parity/source-padding-attended", "causality/causal-flag-lost", "tied-embeddings/output-copied"],
+    [
+        "padding-parity/source-padding-attended",
+        "causality/causal-flag-lost",
+        "tied-embeddings/output-copied",
+        "speculative-target/not-rolled-back",
+        "speculative-target/accepted-after-a-rejection",
+    ],
 )
 def test_a_planted_bug_is_found(name: str) -> None:
     invariant, _, bug = name.partition("/")

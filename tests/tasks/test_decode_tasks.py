@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,20 @@ from pydantic import ValidationError
 
 from harness.config import digest
 from harness.data.content import Pair
+from harness.data.tokenizer import BOS_ID, EOS_ID
 from harness.errors import InputError
 from harness.invariants.registry import find_invariant
 from harness.scoring import bleu
 from harness.tasks.base import Context, Result
 from harness.tasks.continue_text import ContinueText
-from harness.tasks.decode import Decode
+from harness.tasks.decode import Decode, Texts
+from harness.tasks.decoded import How, Written
 from harness.tasks.score import distinct, unseen_words
 from harness.tasks.train import Train
 from harness.tasks.translate import Translate, check_sources, chosen
 from harness.training.checkpoint import save_checkpoint
+from models.decoding.config import Greedy
+from models.decoding.decode import decode
 from models.init import build_model
 from tests.tasks.test_train_task import RECIPE
 
@@ -68,18 +73,22 @@ def continuation(**changes: Any) -> dict[str, Any]:
     return {**settings, **changes}
 
 
-def run(task: Decode, folder: Path) -> tuple[Result, Values]:
-    """The task with models of random weights, large enough that what they say is no constant."""
+def surroundings(task: Decode, folder: Path) -> Context:
+    """With models of random weights, large enough that what they say is no constant."""
     checkpoints = {}
     for training in task.trainings():
         assert isinstance(training, Train)
         key = digest(training.plain())
         save_checkpoint(folder / key, build_model(training.model.model_copy(update={"init_std": 0.5}), 0), {})
         checkpoints[key] = str(folder / key)
+    return Context(seed=0, device="cpu", checkpoints=checkpoints)
+
+
+def run(task: Decode, folder: Path, *invariants: str) -> tuple[Result, Values]:
     values: Values = defaultdict(list)
-    context = Context(seed=0, device="cpu", checkpoints=checkpoints)
+    context = surroundings(task, folder)
     result = task.run(context, lambda metric, value, _step=0, /: values[metric].append(value))
-    for invariant in ("beam-greedy",):
+    for invariant in invariants or ("beam-greedy",):
         checks = list(find_invariant(invariant).check_subject(task.subject(context)))
         assert all(check.passed for check in checks), checks
     return result, dict(values)
@@ -122,7 +131,8 @@ def test_greedy_is_beam_1_and_a_draft_that_is_the_model_is_always_accepted(
     one, _ = run(Translate.read(translation(pairs, decoding={"kind": "beam", "width": 1})), tmp_path)
     assert one.outputs == greedy.outputs
     settings = translation(pairs, decoding={"kind": "speculative"})
-    drafted, found = run(Translate.read({**settings, "draft": settings["model"]}), tmp_path)
+    task = Translate.read({**settings, "draft": settings["model"]})
+    drafted, found = run(task, tmp_path, "beam-greedy", "speculative-target")
     assert drafted.outputs == greedy.outputs
     assert found["acceptance_rate"] == [1.0]
     assert "acceptance_rate" not in values
@@ -139,9 +149,7 @@ def test_the_model_prefers_its_own_greedy_words_to_random_ones(tmp_path: Path) -
 def test_teacher_forcing_gives_the_log_probability_of_each_step(tmp_path: Path) -> None:
     task = ContinueText.read(continuation())
     result, _ = run(task, tmp_path)
-    [folder] = list(tmp_path.iterdir())
-    training = task.model.train
-    context = Context(seed=0, device="cpu", checkpoints={digest(training.plain()): str(folder)})
+    context = surroundings(task, tmp_path)
     texts, tokenizer = task.texts()
     prompter = task.prompted(texts, context)
     rows = [list(range(10, 15)), [20], [7, 7], [9] * 12]
@@ -174,6 +182,57 @@ def test_sources_that_cannot_be_translated_are_told() -> None:
         check_sources(("a",), ((5,) * 9,), 8)
 
 
+def test_texts_without_a_reference_each_are_told_before_anything_is_decoded() -> None:
+    def texts(sources: tuple[str, ...], references: tuple[str, ...]) -> Texts:
+        ids = ((5, 2),) * len(sources)
+        return Texts(
+            sources=sources, references=references, unseen=(0,) * len(sources), source_ids=ids, reference_ids=ids
+        )  # fmt: skip
+
+    assert texts(("a", "b"), ("1", "2")).batches(1) == [[0], [1]]
+    for sources, references, problem in (
+        (("a", "b"), ("1",), "2 sources for 1 references"),
+        (("a", "b"), ("1", " "), "reference 2 is empty"),
+        (("a",), ("1",), "one text was found, and how varied texts are needs two"),
+        ((), (), "no sources to score"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            texts(sources, references)
+
+
+def test_an_end_is_a_token_that_was_written() -> None:
+    how = How(decoding=Greedy(), new_tokens=3, cache="none", end=2)
+    found = Written(how=how, rows=[[], [5], [5, 6], [5, 6, 7]])
+    assert found.ended_rows == [[2], [5, 2], [5, 6, 2], [5, 6, 7]]
+    assert found.new_tokens == 1 + 2 + 3 + 3
+    assert Written(how=replace(how, end=None), rows=[[5, 6, 7]]).new_tokens == 3
+
+
+def test_a_beam_wider_than_the_vocabulary_keeps_every_first_token(pairs: Path, tmp_path: Path) -> None:
+    few = {"corpus": translation(pairs)["sentences"]["corpus"], "count": 3}
+    means = []
+    for decoding in ({"kind": "beam", "width": 300}, {"kind": "greedy"}):
+        settings = translation(pairs, sentences=few, new_tokens=2, decoding=decoding)
+        result, _ = run(Translate.read(settings), tmp_path)
+        assert result.sentences is not None
+        nats, tokens = result.sentences.statistics("model_score").values.T
+        means.append(nats / tokens)
+    assert (means[0] >= means[1] - 1e-6).all()
+    assert (means[0] > means[1] + 1e-3).any()
+
+
+def test_a_prompt_of_special_tokens_alone_is_continued_as_any_other(tmp_path: Path) -> None:
+    task = ContinueText.read(continuation())
+    texts, _ = task.texts()
+    special = replace(texts, source_ids=((BOS_ID,), (EOS_ID, EOS_ID), (BOS_ID, EOS_ID)))
+    prompter = task.prompted(special, surroundings(task, tmp_path))
+    for place, length in ((0, 1), (1, 2), (2, 2)):
+        model, _, prompt = prompter.batch([place])
+        [row] = decode(model, prompt, Greedy(), new_tokens=12, cache="dynamic")
+        assert prompt.shape == (1, length)
+        assert len(row) == 12
+
+
 def test_unseen_words_and_distinct_words() -> None:
     assert unseen_words(("The cat sat.", "A DOG"), ("the CAT", "a dog")) == (1, 0)
     assert distinct(["a b a"], 1) == pytest.approx(2 / 3)
@@ -186,10 +245,12 @@ def test_unseen_words_and_distinct_words() -> None:
         ({"new_tokens": 256}, "new_tokens 256 and the first token are beyond the model's max_positions 256"),
         ({"decoding": {"kind": "speculative"}}, "needs a draft model"),
         ({"decoding": {"kind": "beam", "width": 2, "n_best": 3}}, "n_best 3 is more than the beam's width 2"),
-        ({"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": 0}]}}, "is no distribution"),
+        ({"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": 0}]}}, "temperature 0 is no distribution"),
+        ({"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": -1}]}}, "temperature -1 is no distribution"),
         ({"decoding": {"kind": "sampling", "filters": [{"kind": "top-p", "p": 0}]}}, "greater than 0"),
         ({"sentences": {"corpus": "tatoeba-en-es", "count": 1}}, "greater than or equal to 2"),
         ({"model": {"recipe": "tiny", "train": RECIPE}}, "model must be an encoder-decoder"),
+        ({"draft": {"recipe": "tiny", "train": RECIPE}}, "draft is of the kind decoder, and the model encoder-decoder"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_decoded_with_are_refused(
@@ -204,3 +265,24 @@ def test_a_continuation_has_room_and_a_decoder(pairs: Path) -> None:
         ContinueText.read(continuation(new_tokens=10_000))
     with pytest.raises(ValidationError, match="continues no text"):
         ContinueText.read(continuation(model=translation(pairs)["model"]))
+
+
+def test_a_draft_that_cannot_propose_to_the_model_is_refused(pairs: Path) -> None:
+    settings = translation(pairs, decoding={"kind": "speculative"})
+    train = settings["model"]["train"]
+
+    def drafted(**changes: Any) -> dict[str, Any]:
+        return {**settings, "draft": {"recipe": "small", "train": {**train, **changes}}}
+
+    assert Translate.read(drafted(updates=1)).max_positions == 256
+    with pytest.raises(ValidationError, match="draft and model need the same tokenizer"):
+        Translate.read(drafted(tokenizer={"kind": "bpe", "vocab_size": 300}))
+    with pytest.raises(ValidationError, match="draft and model need the same corpus"):
+        Translate.read(drafted(corpus="tatoeba-en-es"))
+    short = {**train["model"], "max_positions": 20}
+    with pytest.raises(ValidationError, match="new_tokens 20 and the first token are beyond"):
+        Translate.read(drafted(model=short, length=20))
+    assert (
+        Translate.read({**drafted(model=short, length=20), "decoding": {"kind": "greedy"}}).max_positions
+        == 256
+    )

@@ -29,7 +29,8 @@ def stored(folder: Path, loaded: LoadedStudy, frames: RunFrames, *, machine: str
         samples[trial].append(Sample(name, step, value))
     outcomes = [
         (_spec(row), Outcome(
-            status="finished", samples=tuple(samples[row.id]), checks=(), outputs=row.outputs, spent=row.spent, notes=row.notes
+            status="finished", samples=tuple(samples[row.id]), outputs=row.outputs, spent=row.spent, notes=row.notes,
+            sentences=frames.sentences.get(row.id),
         ))
         for row in sorted(frames.trials, key=lambda row: row.position)
     ]  # fmt: skip

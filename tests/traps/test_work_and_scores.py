@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.store.rows import TrialRow
 from harness.telemetry.clock import Clock, WarmUp, time_units
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import claim
+from tests.analysis.written import Written, with_sentences, written_study
 from tests.traps.stored import judged
 
 CLAIM = {"source": "x", "says": "Better.", "level": {"optimizer": "lion"}, "direction": "better"}
@@ -35,18 +35,19 @@ def test_accumulation_with_fewer_updates_declared_by_its_tokens_alone(tmp_path: 
 
 
 def test_mixed_signatures(tmp_path: Path) -> None:
-    loaded = training_study(claims={"it": CLAIM})
-    frames = Learned(loaded=loaded).frames()
-
-    def signed(of: dict[str, str]) -> tuple[TrialRow, ...]:
-        return tuple(replace(t, notes={"signatures": {"validation_loss": of[t.arm]}}) for t in frames.trials)
-
-    for name, second in (("mixed", "tok:none"), ("equal", "tok:13a")):
-        (tmp_path / name).mkdir()
-        trials = signed({"optimizer=adam": "tok:13a", "optimizer=lion": second})
-        found = claim(judged(tmp_path / name, loaded, replace(frames, trials=trials)), "it")
-        assert found.verdict == ("invalid" if name == "mixed" else "confirmed")
-        assert ("scored in different ways: tok:13a and tok:none" in found.sentence) == (name == "mixed")
+    better = {"source": "x", "says": "Better.", "level": {"decoding": "beam"}, "direction": "better"}
+    planted = Written(
+        right={"greedy": 0.6, "beam": 0.66, "wide": 0.6}, loaded=written_study(claims={"it": better})
+    )
+    frames = planted.frames()
+    scored = frames.sentences[2].scores["bleu"]
+    other = replace(scored, signature=scored.signature.replace("tok:13a", "tok:none"))
+    for verdict, signed in (("confirmed", scored), ("invalid", other)):
+        (tmp_path / verdict).mkdir()
+        written = with_sentences(frames, 2, scores={"bleu": signed})
+        found = claim(judged(tmp_path / verdict, planted.loaded, written), "it")
+        assert found.verdict == verdict
+        assert all(("tok:13a" in found.sentence, "tok:none" in found.sentence)) == (verdict == "invalid")
 
 
 def test_a_run_faster_than_its_reference(tmp_path: Path) -> None:
