@@ -9,7 +9,8 @@ from harness.study.trial import TrialSpec
 class Job(Config):
     """A trial and its surroundings. `events` is the file to write, `checkpoints` the folders of trained models by their key.
 
-    `gpu` is the UUID of the GPU to run on, None for the CPU; `plant` names a bug to plant, `invariant/mutant`.
+    `gpu` is the UUID of the GPU to run on, None for the CPU; `plant` names a bug to plant, `invariant/mutant`. In `shared`
+    trials leave what is found alike in each of them (`harness.run.tiny_checks`); a trial without it finds all by itself.
     """
 
     spec: TrialSpec
@@ -18,6 +19,7 @@ class Job(Config):
     threads: int
     gpu: str | None = None
     plant: str | None = None
+    shared: str | None = None
 
     @property
     def device(self) -> str:

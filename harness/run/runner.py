@@ -73,6 +73,7 @@ class Driver:
             )
             for row in rows:
                 progress.attempts[row.spec_id] = max(progress.attempts.get(row.spec_id, 0), row.attempt)
+            self._backend.begin_part()
             self._run_missing(progress)
         finally:
             self._store.close_session(session)

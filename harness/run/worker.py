@@ -23,6 +23,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.invariants.registry import find_invariant
 from harness.run.job import Job
+from harness.run.tiny_checks import tiny_checks
 from harness.study.outcome import EventWriter
 from harness.tasks.base import Context, Result
 from harness.tasks.registry import task_class
@@ -66,7 +67,7 @@ def _check(job: Job, writer: EventWriter) -> Result:
         level = invariant.level_of(subject)
         if level not in levels:
             levels.add(level)
-            for check in invariant.check(level):
+            for check in tiny_checks(invariant, level, job):
                 writer.check(check)
         for check in invariant.check_subject(subject):
             writer.check(check)

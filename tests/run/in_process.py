@@ -66,6 +66,9 @@ class Scripted:
     decide: Callable[[Job], Outcome]
     asked: list[Job | None] = field(default_factory=list)
 
+    def begin_part(self) -> None:
+        """It has no processes."""
+
     def begin_round(self) -> None:
         self.asked.append(None)
 

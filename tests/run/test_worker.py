@@ -128,6 +128,27 @@ def test_noise_and_crashes_of_one_trial_are_not_those_of_the_next(
     assert fine.status == "finished"
 
 
+def test_each_round_of_a_part_has_a_fork_server_of_its_own_and_parts_share_one(
+    job: Job, backend: Callable[..., LocalBackend]
+) -> None:
+    others = {child.pid for child in psutil.Process().children()}
+    here = backend()
+
+    def server(*begin: Callable[[], None]) -> int:
+        for call in begin:
+            call()
+        assert here.submit(job).future.result(timeout=60).outcome.status == "finished"
+        [pid] = {child.pid for child in psutil.Process().children()} - others
+        return pid
+
+    checks = server(here.begin_part)
+    first, second = server(here.begin_round), server(here.begin_round)
+    next_part = server(here.begin_part, here.begin_round)
+    assert checks == first
+    assert first != second
+    assert second == next_part
+
+
 def test_a_fork_server_that_is_killed_fails_its_trial_and_is_replaced(
     place: Workplace, job: Job, backend: Callable[..., LocalBackend]
 ) -> None:

@@ -34,6 +34,9 @@ class Backend(Protocol):
 
     def submit(self, job: Job) -> Handle: ...
 
+    def begin_part(self) -> None:
+        """Rounds of another comparison follow: the first of them may share processes with what ran before."""
+
     def begin_round(self) -> None:
         """Start from fresh processes: what a round's trials share (memory layout) is sampled anew."""
 

@@ -53,8 +53,11 @@ class LocalBackend:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def begin_part(self) -> None:
+        self._in_round = False
+
     def begin_round(self) -> None:
-        """The first round finds the fork server that trainings and checks started: it has timed nothing yet."""
+        """The first round of a part finds the fork server that other trials started: none of its own was timed in it."""
         if self._in_round:
             self._stop_server()
         self._in_round = True
@@ -67,7 +70,7 @@ class LocalBackend:
     def submit(self, job: Job) -> LocalHandle:
         handle = LocalHandle()
         events = Path(self._folder.name) / f"{job.spec.id}.jsonl"
-        placed = job.model_copy(update={"events": str(events)})
+        placed = job.model_copy(update={"events": str(events), "shared": self._folder.name})
         handle.future = self._pool.submit(self._run, placed, handle)
         self._newest = handle
         return handle
