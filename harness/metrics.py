@@ -104,6 +104,8 @@ def format_seconds(value: float) -> str:
 _ALL = (
     Metric(name="loss", unit="nats/token", better="lower", family="loss", per_trial="last", summary="training loss of an update"),
     Metric(name="validation_loss", unit="nats/token", better="lower", family="loss", per_trial="last", summary="loss on held-out text, averaged over tokens"),
+    Metric(name="training_text_loss", unit="nats/token", better="lower", family="loss", per_trial="last", summary="loss of a trained model on text that it was trained on, dropout off"),
+    Metric(name="bits_per_byte", unit="bits/byte", better="lower", family="loss", per_trial="last", summary="loss on held-out text, a byte of it"),
     Metric(name="gradient_norm", unit="", better="neither", family="count", per_trial="last", summary="global norm of the gradient before clipping"),
     Metric(name="validation_perplexity", unit="", better="lower", family="loss", per_trial="last", summary="exponential of the validation loss"),
     Metric(name="log_z", unit="nats", better="neither", family="count", per_trial="last", summary="log of the softmax's denominator on held-out text, averaged over tokens"),
@@ -152,7 +154,7 @@ _ALL = (
     Metric(name="distinct_1", unit="", better="neither", family="count", per_trial="last", summary="distinct words over all words that were written"),
     Metric(name="distinct_2", unit="", better="neither", family="count", per_trial="last", summary="distinct pairs of words over all pairs that were written"),
     Metric(name="model_score", unit="nats/token", better="higher", family="share", per_trial="last", summary="log-probability that the model gives what was written, a token, by teacher forcing"),
-    Metric(name="perplexity_per_token", unit="", better="neither", family="score", per_trial="last", summary="perplexity of the references to the model, a token"),
+    Metric(name="perplexity_per_token", unit="", better="lower", family="score", per_trial="last", summary="perplexity of the references to the model, a token"),
     Metric(name="perplexity_per_word", unit="", better="neither", family="score", per_trial="last", summary="perplexity of the references to the model, a word"),
     Metric(name="perplexity_per_byte", unit="", better="neither", family="score", per_trial="last", summary="perplexity of the references to the model, a byte"),
     Metric(name="peak_rss_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak resident memory of the process (VmHWM)"),

@@ -81,10 +81,14 @@ class _Continuing(Prompter):
         from models.fast import prepare_for_decoding
 
         self.end, self._texts, self._device, self._rows = None, texts, context.device, task.batch
-        self._plain = load_model(context.checkpoint(task.model.train), task.model.decoder).to(context.device)
+        self._plain = load_model(
+            context.checkpoint(task.model.train), task.model.decoder, after=task.model.kept
+        ).to(context.device)
         self._fast, self._draft = prepare_for_decoding(self._plain), None
         if len(task.trainings()) > 1 and task.draft is not None:
-            loaded = load_model(context.checkpoint(task.draft.train), task.draft.decoder).to(context.device)
+            loaded = load_model(
+                context.checkpoint(task.draft.train), task.draft.decoder, after=task.draft.kept
+            ).to(context.device)
             self._draft = prepare_for_decoding(loaded)
 
     def batch(self, places: Sequence[int]) -> Prompted:

@@ -170,7 +170,11 @@ class Decode(Task):
         sentences = self._scored(texts, outputs, units[-1], prompter, tokenizer, report)
         return Result(
             outputs={"tokens": ",".join(sorted({_digest(unit.rows) for unit in units}))},
-            spent={"sentences": len(texts.sources), "parameters": parameter_count(self.model.train.model)},
+            spent={
+                "updates": self.model.updates,
+                "sentences": len(texts.sources),
+                "parameters": parameter_count(self.model.train.model),
+            },
             notes=_notes(timing),
             sentences=sentences,
         )

@@ -87,7 +87,9 @@ class Generate(Task):
         tokens = token_array(load_corpus(self.prompts.corpus), self.prompts.split, tokenizer)
         chosen = prompts(tokens, count=self.prompts.count, length=self.prompts.tokens, seed=context.seed)
         return DecodingSubject(
-            model=load_model(context.checkpoint(training), self.model.decoder).to(context.device),
+            model=load_model(context.checkpoint(training), self.model.decoder, after=self.model.kept).to(
+                context.device
+            ),
             tokens=torch.from_numpy(chosen).to(context.device),
             new_tokens=self.new_tokens,
             cache=self.cache,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -13,10 +14,33 @@ from models.config import ModelConfig
 
 
 class Recipe(Config):
-    """A trained model: the recipe's name, and the training that it stands for."""
+    """A trained model: the recipe's name, and the training that it stands for.
+
+    `after` so many updates of it, one of those in `train.keep`; at its end without.
+    """
 
     recipe: str
     train: Train
+    after: int | None = Field(default=None, exclude_if=operator.not_)
+
+    @model_validator(mode="after")
+    def _was_kept(self) -> Self:
+        known = (*self.train.keep, self.train.updates)
+        if self.after is not None and self.after not in known:
+            raise ValueError(
+                f"recipe {self.recipe} keeps no model after {self.after} updates, but after {', '.join(map(str, known))}"
+            )
+        return self
+
+    @property
+    def kept(self) -> int | None:
+        """Where on the way the model was kept; None at the end."""
+        return None if self.after == self.train.updates else self.after
+
+    @property
+    def updates(self) -> int:
+        """Those that made the model."""
+        return self.train.updates if self.after is None else self.after
 
 
 class DecoderRecipe(Recipe):

@@ -7,13 +7,14 @@ from types import MappingProxyType
 from harness.errors import InputError, did_you_mean
 from harness.tasks.base import Task
 from harness.tasks.continue_text import ContinueText
+from harness.tasks.evaluate import Evaluate
 from harness.tasks.generate import Generate
 from harness.tasks.step import Step
 from harness.tasks.train import Train
 from harness.tasks.translate import Translate
 
 TASKS: MappingProxyType[str, type[Task]] = MappingProxyType(
-    {task.name: task for task in (Train, Step, Generate, Translate, ContinueText)}
+    {task.name: task for task in (Train, Evaluate, Step, Generate, Translate, ContinueText)}
 )
 
 

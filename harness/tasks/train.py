@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from harness.config import FROM_LIST
 from harness.data.registry import CorpusRef
 from harness.data.tokenizer import TokenizerConfig, tokenizer_config
 from harness.subject import TrainingSubject
@@ -31,7 +33,8 @@ class Train(TrainingTask):
 
     `vectors` are the tokens' first ones where model.embedding is pretrained (source 001 §1.1).
 
-    Where others wait for the model, the state is saved every `save_every` updates, and an interrupted training goes on.
+    Where others wait for the model, the state is saved every `save_every` updates, and an interrupted training goes on; or
+    the model is kept after each number of updates in `keep` as well, for those who compare it with itself.
     """
 
     name: ClassVar[str] = "train"
@@ -65,6 +68,9 @@ class Train(TrainingTask):
     workers: int = Field(default=0, ge=0)
     prefetch: int = Field(default=2, gt=0)
     save_every: int | None = Field(default=None, gt=0)
+    keep: Annotated[tuple[Annotated[int, Field(gt=0)], ...], FROM_LIST] = Field(
+        default=(), exclude_if=operator.not_
+    )
     vectors: CorpusRef | None = Field(default=None, exclude_if=operator.not_)
 
     @model_validator(mode="before")
@@ -91,6 +97,12 @@ class Train(TrainingTask):
         if self.schedule.least_updates > self.updates:
             raise ValueError(
                 f"schedule.{self._longest_part()} is longer than the run of {self.updates} updates"
+            )
+        if any(later <= earlier for earlier, later in pairwise((0, *self.keep, self.updates))):
+            raise ValueError(f"keep must rise and stay below the {self.updates} updates, whose model is kept")
+        if self.keep and self.save_every is not None:
+            raise ValueError(
+                "keep and save_every do not go together: a resumed training has lost what it kept"
             )
         if self.optimizer.kind == "schedule-free-adamw" and self.schedule.kind != "constant":
             raise ValueError(
@@ -139,6 +151,7 @@ class Train(TrainingTask):
                 evaluate_every=self.evaluate_every,
                 divergence=self.divergence,
                 save_every=self.save_every,
+                keep=self.keep if context.shares(self) else (),
             ),
             evaluation=text.evaluation,
             report=report,
@@ -150,7 +163,7 @@ class Train(TrainingTask):
         if isinstance(data, Prefetched):
             data.close()
         report("peak_rss_bytes", peak_rss_bytes() or math.nan)
-        return self._result(context, model, trained)
+        return self._result(context, model, training, trained)
 
     def _text(self, seed: int) -> TrainingText:
         """The corpus in batches. CorpusError: it is shorter than one update."""
@@ -194,7 +207,7 @@ class Train(TrainingTask):
         path.unlink(missing_ok=True)
         return trained
 
-    def _result(self, context: Context, model: nn.Module, trained: Trained) -> Result:
+    def _result(self, context: Context, model: nn.Module, training: Training, trained: Trained) -> Result:
         from harness.training.checkpoint import parameters_digest, save_checkpoint
         from models.cost import parameter_count
 
@@ -202,7 +215,7 @@ class Train(TrainingTask):
             return Result(notes={"diverged": True}, spent={"updates": trained.updates})
         if context.shares(self):
             recipe = {"train": self.plain(), "seed": context.seed}
-            weights = save_checkpoint(context.checkpoint(self), model, recipe)
+            weights = save_checkpoint(context.checkpoint(self), model, recipe, kept=training.kept)
         else:
             weights = parameters_digest(model)
         return Result(

@@ -123,12 +123,16 @@ class _Translator(Prompter):
         self._rows = task.batch
         config = task.model.train.model
         assert isinstance(config, EncoderDecoderConfig)
-        self._plain = load_model(context.checkpoint(task.model.train), config).to(context.device)
+        self._plain = load_model(context.checkpoint(task.model.train), config, after=task.model.kept).to(
+            context.device
+        )
         self._fast, self._draft = prepare_for_decoding(self._plain), None
         if len(task.trainings()) > 1 and task.draft is not None:
             small = task.draft.train
             assert isinstance(small.model, EncoderDecoderConfig)
-            loaded = load_model(context.checkpoint(small), small.model).to(context.device)
+            loaded = load_model(context.checkpoint(small), small.model, after=task.draft.kept).to(
+                context.device
+            )
             self._draft = prepare_for_decoding(loaded)
 
     def batch(self, places: Sequence[int]) -> Prompted:

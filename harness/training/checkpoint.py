@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
 from harness.errors import HarnessError
@@ -25,8 +26,19 @@ WEIGHTS = "model.safetensors"
 RECIPE = "recipe.json"
 
 
-def save_checkpoint(folder: Path, model: nn.Module, recipe: dict[str, Any]) -> str:
-    """Write `folder` in one rename and return the SHA-256 of its weights file.
+def weights_file(after: int | None = None) -> str:
+    """The name of the weights at the end of training, or of those that were kept `after` so many updates."""
+    return WEIGHTS if after is None else f"after-{after}.safetensors"
+
+
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    recipe: dict[str, Any],
+    *,
+    kept: Mapping[int, nn.Module] = MappingProxyType({}),
+) -> str:
+    """Write `folder` in one rename and return the digest of its weights. `kept` are earlier states, by their updates.
 
     A folder that is already there was made by another process from the same recipe and is replaced.
     """
@@ -36,8 +48,10 @@ def save_checkpoint(folder: Path, model: nn.Module, recipe: dict[str, Any]) -> s
         made = scratch / "made"
         made.mkdir()
         save_model(model, str(made / WEIGHTS))
+        for after, state in kept.items():
+            save_model(state, str(made / weights_file(after)))
         (made / RECIPE).write_text(json.dumps(recipe, indent=1, sort_keys=True))
-        for path in (made / WEIGHTS, made / RECIPE, made):
+        for path in (*made.iterdir(), made):
             _sync(path)
         sha256 = weights_digest(made)
         if folder.exists():
@@ -93,8 +107,14 @@ def _sync(path: Path) -> None:
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 of the weights file; FileNotFoundError where there is none."""
-    with (folder / WEIGHTS).open("rb") as file:
+    """SHA-256 of the weights file, or of those of all weights where states were kept; FileNotFoundError where there is none."""
+    kept = sorted(folder.glob("after-*.safetensors"))
+    found = [_file_digest(path) for path in (folder / WEIGHTS, *kept)]
+    return hashlib.sha256("".join(found).encode()).hexdigest() if kept else found[0]
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -110,11 +130,16 @@ def parameters_digest(model: nn.Module) -> str:
 
 
 @overload
-def load_model(folder: Path, config: ModelConfig) -> Transformer: ...
+def load_model(folder: Path, config: ModelConfig, *, after: int | None = None) -> Transformer: ...
 @overload
-def load_model(folder: Path, config: EncoderDecoderConfig) -> EncoderDecoder: ...
-def load_model(folder: Path, config: ModelConfig | EncoderDecoderConfig) -> Transformer | EncoderDecoder:
-    """The model of a checkpoint, in evaluation mode, on the CPU. HarnessError where the file is damaged or of another model."""
+def load_model(folder: Path, config: EncoderDecoderConfig, *, after: int | None = None) -> EncoderDecoder: ...
+def load_model(
+    folder: Path, config: ModelConfig | EncoderDecoderConfig, *, after: int | None = None
+) -> Transformer | EncoderDecoder:
+    """The model of a checkpoint, in evaluation mode, on the CPU: at the end, or as it was kept `after` so many updates.
+
+    HarnessError where the file is damaged or of another model.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_model as load_weights
 
@@ -124,7 +149,7 @@ def load_model(folder: Path, config: ModelConfig | EncoderDecoderConfig) -> Tran
 
     model = Transformer(config) if isinstance(config, ModelConfig) else EncoderDecoder(config)
     try:
-        load_weights(model, str(folder / WEIGHTS))
+        load_weights(model, str(folder / weights_file(after)))
     except (OSError, SafetensorError, RuntimeError) as error:
         said = " ".join(str(error).split())
         raise HarnessError(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.training.divergence import Divergence
 from harness.training.evaluation import evaluate
@@ -15,6 +16,9 @@ from harness.training.optim import evaluated, trained_in
 from harness.training.recorder import Pending, Recorder, Report, Stopwatch
 from harness.training.schedule import Schedule
 from harness.training.update import Updater
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Batches(Protocol):
@@ -27,13 +31,17 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How long and how. An update takes `accumulate` micro-batches; `save_every` updates the state is saved, None for never."""
+    """How long and how. An update takes `accumulate` micro-batches; `save_every` updates the state is saved, None for never.
+
+    A copy of the model is kept after each number of updates in `keep`.
+    """
 
     updates: int
     schedule: Schedule
     evaluate_every: int
     accumulate: int = 1
     save_every: int | None = None
+    keep: tuple[int, ...] = ()
     divergence: Divergence | None = None
 
 
@@ -60,7 +68,7 @@ class Trained:
 
 
 class Training:
-    """A training from its first update, or from a saved state, to its end."""
+    """A training from its first update, or from a saved state, to its end. `kept` are copies of the model on the way."""
 
     def __init__(
         self,
@@ -86,6 +94,7 @@ class Training:
         )
         self._training_tokens = self._evaluation_tokens = 0
         self._flops = 0.0
+        self.kept: dict[int, nn.Module] = {}
 
     def run(self, save: Callable[[dict[str, Any]], None] | None = None) -> Trained:
         """Train to the end or until the loss diverges. `save` takes the state every `save_every` updates."""
@@ -98,16 +107,19 @@ class Training:
             update = updater.attempted
             evaluates = (update + 1) % recipe.evaluate_every == 0 or update + 1 == recipe.updates
             saves = save is not None and recipe.save_every and (update + 1) % recipe.save_every == 0
+            pauses = evaluates or saves or update + 1 in recipe.keep
             self._update(watch, count_zeros=evaluates)
-            if evaluates or saves:
+            if pauses:
                 recorder.flush()
             if recorder.diverged_at is not None:
                 return self._trained(recorder.diverged_at + 1)
             if evaluates:
                 self._evaluate(update)
+            if update + 1 in recipe.keep:
+                self._keep(update + 1)
             if save is not None and saves:
                 save(self.state())
-            if evaluates or saves:
+            if pauses:
                 watch.start()
         self._report("skipped_updates", updater.attempted - updater.applied, recipe.updates - 1)
         recorder.steadiness(recipe.updates - 1)
@@ -146,6 +158,10 @@ class Training:
         self._report("validation_loss", found.loss, update)
         self._report("validation_perplexity", _exp(found.loss), update)
         self._report("log_z", found.log_z, update)
+
+    def _keep(self, updates: int) -> None:
+        with evaluated(self.updater.optimizer):
+            self.kept[updates] = copy.deepcopy(self.updater.objective.model).cpu()
 
     def _report(self, metric: str, value: float, step: int, /) -> None:
         if self.recipe.save_every:
