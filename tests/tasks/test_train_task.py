@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,31 @@ def test_compiled_training_is_the_eager_one_and_its_compilation_is_told_apart(
     (_, eager, _), (_, compiled, _) = trained(), trained(compile=True)
     assert [step for step, _ in compiled["compile_seconds"]] == [0]
     assert [v for _, v in compiled["loss"]] == pytest.approx([v for _, v in eager["loss"]], rel=1e-4)
+
+
+def test_keeping_the_model_on_the_way_changes_no_update(trained: Callable[..., Trained]) -> None:
+    (plain, values, _), (keeping, kept_values, folder) = trained(), trained(keep=[1, 6])
+    assert values["loss"] == kept_values["loss"]
+    assert values["validation_loss"] == kept_values["validation_loss"]
+    config = Train.read(RECIPE).model
+    states = [load_model(folder, config, after=after).state_dict() for after in (1, 6, None)]
+    assert all(not torch.equal(a[name], b[name]) for a, b in pairwise(states) for name in a)
+    assert keeping.outputs != plain.outputs
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"keep": [8]}, "keep must rise and stay below the 8 updates"),
+        ({"keep": [4, 2]}, "keep must rise"),
+        ({"keep": [2, 2]}, "keep must rise"),
+        ({"keep": [0, 2]}, "greater than 0"),
+        ({"keep": [2], "save_every": 4}, "keep and save_every do not go together"),
+    ],
+)
+def test_models_that_cannot_be_kept(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Train.read({**RECIPE, **changes})
 
 
 def test_the_checkpoint_is_the_model_at_the_end(trained: Callable[..., Trained]) -> None:
