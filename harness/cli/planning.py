@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ class _Planned:
                 "recommended": self.needed.rounds if self.needed else None,
             },
             "detectable": self.seen.data() if self.seen else None,
-            "trials": _trials(self.plan),
+            "trials": _trials(self.plan, str),
         }
 
 
@@ -63,7 +63,7 @@ def show_plan(experiment: Experiment, output: Output) -> None:
     for each in whole:
         if each.part.part:
             output.note(f"part {each.part.part}")
-        output.table(_trials(each.plan), ["position", "purpose", "round", "trial", "id"])
+        output.table(_trials(each.plan, each.part.label), ["position", "purpose", "round", "trial", "id"])
         for line in (*_about(each.part, each.seen), *_recommendation(each.part, calibrated)):
             output.note(line)
         output.note(
@@ -86,13 +86,13 @@ def _planned(part: LoadedStudy, place: Place, calibrated: CalibrationRow | None)
     )
 
 
-def _trials(planned: Plan) -> list[dict[str, Any]]:
+def _trials(planned: Plan, arm_name: Callable[[str], str]) -> list[dict[str, Any]]:
     return [
         {
             "position": position,
             "purpose": spec.purpose,
             "round": spec.round or None,
-            "trial": spec.title,
+            "trial": spec.titled(arm_name(spec.arm)),
             "id": spec.id,
         }
         for position, spec in enumerate(planned.trials)
@@ -128,7 +128,7 @@ def _about(loaded: LoadedStudy, seen: Detectable | None) -> Iterator[str]:
     yield f"arms: {loaded.baseline.name} (baseline)"
     for arm in loaded.arms[1:]:
         changes = [f"{path} {base!r} → {own!r}" for path, (base, own) in differences(loaded, arm).items()]
-        yield f"arms: {arm.name}: " + ", ".join(changes)
+        yield f"arms: {loaded.label(arm.name)}: " + ", ".join(changes)
     yield "conditions: " + (
         "; ".join(condition.name for condition in loaded.conditions if condition.name) or "one"
     )
@@ -151,7 +151,7 @@ def _about(loaded: LoadedStudy, seen: Detectable | None) -> Iterator[str]:
     unit = record.paired_over
     number = study.design.pairs(unit)
     yield (
-        f"{number} {unit} can reject in families of at most {largest_family(number)} contrasts; "
+        f"{number} {unit if number > 1 else record.paired_over[:-1]} can reject in families of at most {largest_family(number)} contrasts; "
         f"{record.name} has {(len(loaded.arms) - 1) * len(loaded.conditions)}"
     )
     if seen is not None:
@@ -162,7 +162,7 @@ def _effect(seen: Detectable, unit: str) -> str:
     if seen.scatter == 0.0:
         return f"any, as nothing scatters ({seen.source})"
     if seen.effect is None:
-        return f"none, {seen.pairs} {unit} are too few"
+        return "none, 1 pair is too few" if seen.pairs == 1 else f"none, {seen.pairs} {unit} are too few"
     return f"{seen.effect:.1%}, if {unit} scatter by {seen.scatter:.1%} ({seen.source})"
 
 

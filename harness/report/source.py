@@ -35,7 +35,7 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
         analysis=analyse(loaded, frames),
         frame=frames.samples,
         telemetry=telemetry.rename(columns={"trial_id": "trial"}),
-        run=_info(store, planned, run, frames.trials),
+        run=_info(store, (loaded, planned), run, frames.trials),
         environment=run.environment,
         provenance=sessions[-1].provenance if sessions else {},
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
@@ -47,7 +47,8 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
     )
 
 
-def _info(store: Store, planned: Plan, run: Run, trials: tuple[TrialRow, ...]) -> RunInfo:
+def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, trials: tuple[TrialRow, ...]) -> RunInfo:
+    loaded, planned = study
     finished = {row.spec_id for row in trials if row.status == "finished"}
     # A model that another study trained is not trained again: its training counts as done once anything was measured with it.
     measured = any(row.purpose != "train" and row.status == "finished" for row in trials)
@@ -57,7 +58,7 @@ def _info(store: Store, planned: Plan, run: Run, trials: tuple[TrialRow, ...]) -
         id=run.id, scale=run.scale, study_digest=run.study_digest, code_digest=run.code_digest, created_at=run.created_at,
         sessions=len(store.sessions(run)), plant=run.plant, expected_trials=len(planned.trials), finished_trials=done,
         superseded_trials=sum(row.status == "superseded" for row in store.trials(run, include_superseded=True)),
-        failed=[*(f"{_title(row)}: {row.error}" for row in failed.values()), *_diverged(trials)],
+        failed=[*(f"{_title(loaded, row)}: {row.error}" for row in failed.values()), *_diverged(trials)],
     )  # fmt: skip
 
 
@@ -70,9 +71,13 @@ def _diverged(trials: tuple[TrialRow, ...]) -> list[str]:
     ]
 
 
-def _title(row: TrialRow) -> str:
+def _title(loaded: LoadedStudy, row: TrialRow) -> str:
     where = " ".join(f"{factor}={level}" for factor, level in row.condition.items())
-    return " ".join(part for part in (row.task, row.arm, where, f"seed {row.seed} round {row.round}") if part)
+    return " ".join(
+        part
+        for part in (row.task, loaded.label(row.arm), where, f"seed {row.seed} round {row.round}")
+        if part
+    )
 
 
 def _command(loaded: LoadedStudy, run: Run) -> list[str]:

@@ -22,6 +22,14 @@ class Badge:
     mark: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class ArmName:
+    """An arm in a table: `text`, and its whole name for the pointer where the text leaves some of it out."""
+
+    text: str
+    title: str = ""
+
+
 MOST_LETTERS = 22
 """Of an arm's name in a figure."""
 
@@ -65,6 +73,12 @@ def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
             label = f"{label[: MOST_LETTERS // 2]}…{label[-MOST_LETTERS // 2 + 1 :]}"
         labels[arm.name] = label if label not in labels.values() else f"{label} ({len(labels) + 1})"
     return labels
+
+
+def arm_name(loaded: LoadedStudy, arm: str) -> ArmName:
+    """As every table and sentence calls it."""
+    label = loaded.label(arm)
+    return ArmName(text=label, title="" if label == arm else arm)
 
 
 def condition_title(names: Mapping[str, str]) -> str:

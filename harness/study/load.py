@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from harness.errors import InputError, Location, StudyError, did_you_mean
-from harness.study.arms import Combination, arms, conditions
+from harness.study.arms import Combination, all_arms, arms, conditions
 from harness.study.claim_rules import check_claims
 from harness.study.consistency import check_study, check_tasks
 from harness.study.document import Document, KeyPath, Located, read_document
@@ -60,12 +61,21 @@ class LoadedStudy:
         """The arm with this name, for people: of several factors those alone in which it differs from the baseline, which is
         called so.
         """
+        return self._labels.get(arm, arm)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        """Of arms that tuning left behind, too."""
         if len(self.study.compare) == 1:
-            return arm
+            return {}
         default = self.baseline.names.items()
-        names = next(each.names for each in self.arms if each.name == arm)
-        changed = [f"{factor}={level}" for factor, level in names.items() if (factor, level) not in default]
-        return ", ".join(changed) or ("baseline" if arm == self.baseline.name else arm)
+        found = {}
+        for arm in all_arms(self.study):
+            changed = [
+                f"{factor}={level}" for factor, level in arm.names.items() if (factor, level) not in default
+            ]
+            found[arm.name] = ", ".join(changed) or arm.name
+        return {**found, self.baseline.name: "baseline"}
 
 
 def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()) -> tuple[LoadedStudy, ...]:

@@ -35,8 +35,12 @@ class TrialSpec(Config):
 
     @property
     def title(self) -> str:
-        """For people: `generate cache=dynamic new_tokens=64 seed 0 round 3`."""
-        parts = [self.task, self.arm, *(f"{factor}={level}" for factor, level in self.condition.items())]
+        """`generate cache=dynamic new_tokens=64 seed 0 round 3`."""
+        return self.titled(self.arm)
+
+    def titled(self, arm: str) -> str:
+        """The title with another name for the arm, such as a shorter one."""
+        parts = [self.task, arm, *(f"{factor}={level}" for factor, level in self.condition.items())]
         parts.append(f"seed {self.seed}")
         if self.round:
             parts.append(f"round {self.round}")

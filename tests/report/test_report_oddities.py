@@ -200,3 +200,22 @@ def test_trainings_are_listed_after_the_measurements_and_never_drawn_among_them(
     assert row.text == "1 0 0 2.5"
     assert page.by_id("samples-before-0").text.startswith("train 1 rows")
     assert page.by_id("figure-spread").text == Page(render(report)).by_id("figure-spread").text
+
+
+def test_arms_of_several_factors_are_told_by_what_they_change_and_the_rest_is_a_tooltip() -> None:
+    compare = {"cache": ["none", "dynamic"], "model.init.embedding_std": [0.02, 0.005]}
+    declared = study(compare=compare, across={}, claims={}, design={"rounds": 2})
+    report = synthetic_report(declared, steps=1)
+    checks = [replace(check, arm=report.loaded.arms[2].name) for check in synthetic_report().analysis.checks]
+    report = replace(report, analysis=replace(report.analysis, checks=tuple(checks)))
+    page = Page(render(report))
+    whole = "cache=none, model.init.embedding_std=0.005"
+    short = "model.init.embedding_std=0.005"
+    assert [arm.name for arm in report.loaded.arms][2] == whole
+    assert "The baseline is cache=none, model.init.embedding_std=0.02." in page.by_id("comparison").text
+    for section in ("comparison", "invariants", "samples", "method"):
+        cells = [e for e in page.all("span", within=section) if e.attributes.get("title") == whole]
+        assert cells, section
+        assert {cell.text for cell in cells} == {short}
+    told = " ".join(page.by_id(section).text for section in ("comparison", "invariants", "method"))
+    assert whole not in told

@@ -11,10 +11,12 @@ from harness.report.build import render
 from harness.report.examples import examples
 from harness.report.inputs import ReportInput
 from harness.report.plots.tradeoff import tradeoffs
+from harness.report.sections.method import method_view
 from harness.report.sections.tradeoff import tradeoff_view
 from harness.report.sections.written import written_view
 from harness.scoring import Sentences, bleu, kept
 from tests.analysis.written import Written, written_study
+from tests.report.parsed import Page
 from tests.report.synthetic import study, synthetic_report
 
 RIGHT = {"greedy": 0.6, "beam": 0.66, "wide": 0.6}
@@ -69,7 +71,7 @@ def test_every_sentence_is_in_the_groups_it_belongs_to(report: ReportInput) -> N
     groups = dict(view.groups)
     assert groups["all"] == 300
     assert sum(count for name, count in groups.items() if name.endswith("words") and name[0].isdigit()) == 300
-    arms = [arm for arm, _ in view.rows]
+    arms = [arm.text for arm, _ in view.rows]
     assert arms == ["decoding=greedy", "decoding=beam", "decoding=wide"]
     assert len({len(cells) for _, cells in view.rows}) == 1
 
@@ -122,3 +124,20 @@ def test_a_study_that_writes_nothing_has_no_such_section() -> None:
     html = render(synthetic_report(study(design={"rounds": 2}), steps=1))
     assert "What was written" not in html
     assert 'id="tradeoff"' not in html
+
+
+def test_effects_are_called_what_they_are(report: ReportInput, cost: ReportInput) -> None:
+    """Scores are compared by differences over sentences, seconds by ratios over rounds."""
+    for one, heading, told in (
+        (report, "difference and 95 % interval", "Differences are arm less baseline in bleu, with the 95 % bootstrap"),
+        (cost, "ratio and 95 % interval", "Ratios are arm over baseline in sentence seconds, with the 95 % signed-rank"),
+    ):  # fmt: skip
+        view = replace(
+            one, loaded=replace(one.loaded, study=one.loaded.study.model_copy(update={"study": "w"}))
+        )
+        page = Page(render(view))
+        assert heading in {head.text.replace("\u00a0", " ") for head in page.all("th", within="comparison")}
+        assert told in page.by_id("comparison").text
+    estimates = [dict(method_view(one).design)["estimate"] for one in (report, cost)]
+    assert estimates[0].startswith("difference of the corpus scores")
+    assert estimates[1].startswith("Hodges-Lehmann of the log ratios within rounds")

@@ -43,7 +43,7 @@ def test_tables_keep_every_digit_and_repeated_samples() -> None:
     twice = report.frame[report.frame["arm"] == "cache=static"].assign(value=0.1 + 0.2)
     view = samples_view(replace(report, frame=pd.concat([report.frame, twice], ignore_index=True)))
     static = view.groups[0].tables[2]
-    assert static.title == "cache=static"
+    assert static.title.text == "cache=static"
     assert [row[:3] for row in static.rows] == [("1", "0", "0"), ("1", "0", "0")]
     assert set(static.rows[1][3:]) == {"0.30000000000000004"}
 

@@ -1,4 +1,4 @@
-"""The comparison: a table a condition, a row an arm, the primary metric's ratio and verdict beside the medians."""
+"""The comparison: a table a condition, a row an arm, the primary metric's effect and verdict beside the medians."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from harness.metrics import METRICS, Metric
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
 from harness.report.words import (
+    ArmName,
     Badge,
+    arm_name,
     badge,
     condition_key,
     condition_title,
@@ -41,10 +43,10 @@ class Cell:
 class Row:
     """`invalid` is the arm's reason, empty where it counts."""
 
-    arm: str
+    arm: ArmName
     baseline: bool
     invalid: str
-    ratio: str
+    effect: str
     interval: str
     verdict: Badge | None
     note: str
@@ -54,9 +56,9 @@ class Row:
 @dataclass(frozen=True, kw_only=True)
 class ContrastRow:
     metric: str
-    arm: str
+    arm: ArmName
     n: int
-    ratio: str
+    effect: str
     interval: str
     interval90: str
     t_interval: str
@@ -78,7 +80,12 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonView:
+    """`effect` is what arms are compared by, ratio or difference; `baseline` is its whole name where rows do not tell it."""
+
     primary: str
+    effect: str
+    paired: str
+    baseline: str
     columns: tuple[Column, ...]
     blocks: tuple[Block, ...]
 
@@ -116,7 +123,15 @@ def comparison_view(report: ReportInput) -> ComparisonView:
             )
         )
     columns = tuple(Column(label=m.label, arrow=_ARROWS[m.better], hint=_hint(m)) for m in metrics)
-    return ComparisonView(primary=metric_of(primary).label, columns=columns, blocks=tuple(blocks))
+    record = metric_of(primary)
+    return ComparisonView(
+        primary=record.label,
+        effect="ratio" if record.compared_by == "ratios" else "difference",
+        paired="bootstrap" if record.paired_over == "sentences" else "signed-rank",
+        baseline=arm_name(report.loaded, report.loaded.baseline.name).title,
+        columns=columns,
+        blocks=tuple(blocks),
+    )
 
 
 def _hint(metric: Metric) -> str:
@@ -141,10 +156,10 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
             " ", "\u00a0"
         )
     return Row(
-        arm=_arm_name(report, arm),
+        arm=arm_name(report.loaded, arm),
         baseline=baseline,
         invalid=report.analysis.invalid.get(arm, ""),
-        ratio=number_text(metric_of(report.loaded.study.primary).neutral)
+        effect=number_text(metric_of(report.loaded.study.primary).neutral)
         if baseline
         else "–"
         if contrast is None
@@ -156,19 +171,13 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
     )
 
 
-def _arm_name(report: ReportInput, arm: str) -> str:
-    """Of several factors the baseline tells all its levels, as the others tell only what they change."""
-    label = report.loaded.label(arm)
-    return f"baseline: {arm}" if label == "baseline" else label
-
-
 def _contrast_row(report: ReportInput, contrast: Contrast) -> ContrastRow:
     record = metric_of(contrast.metric)
     return ContrastRow(
         metric=record.label,
-        arm=report.loaded.label(contrast.arm),
+        arm=arm_name(report.loaded, contrast.arm),
         n=contrast.n,
-        ratio=effect_text(record, contrast.effect),
+        effect=effect_text(record, contrast.effect),
         interval=interval_text(contrast.low, contrast.high),
         interval90=interval_text(contrast.low90, contrast.high90),
         t_interval=interval_text(contrast.t_low, contrast.t_high),

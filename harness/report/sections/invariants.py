@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.analysis.results import CheckRow
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
-from harness.report.words import Badge, badge
+from harness.report.words import ArmName, Badge, arm_name, badge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Group:
     """The checks of one invariant on one arm. `worst` is the check nearest to, or furthest beyond, its tolerance."""
 
     invariant: str
-    arm: str
+    arm: ArmName
     badge: Badge
     worst: CheckView
     cases: int
@@ -53,7 +53,10 @@ def invariants_view(report: ReportInput) -> InvariantsView:
     checked = {invariant for invariant, _ in grouped}
     return InvariantsView(
         declared=declared,
-        groups=tuple(_group(invariant, arm, grouped[invariant, arm]) for invariant, arm in order),
+        groups=tuple(
+            _group(invariant, arm_name(report.loaded, arm), grouped[invariant, arm])
+            for invariant, arm in order
+        ),
         unchecked=tuple(invariant for invariant in declared if invariant not in checked),
     )
 
@@ -67,7 +70,7 @@ def severity(check: CheckRow) -> tuple[bool, float]:
     return not check.passed, check.deviation / check.tolerance
 
 
-def _group(invariant: str, arm: str, checks: list[CheckRow]) -> Group:
+def _group(invariant: str, arm: ArmName, checks: list[CheckRow]) -> Group:
     failed = sum(not check.passed for check in checks)
     return Group(
         invariant=invariant,

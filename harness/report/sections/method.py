@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness.metrics import METRICS, format_bytes
+from harness.metrics import METRICS, Metric, format_bytes
 from harness.report.inputs import ReportInput
 from harness.report.machine import calibrated
 from harness.report.sections.base import Section
-from harness.report.words import margin_text
+from harness.report.words import ArmName, arm_name, margin_text
 from harness.study.schema import Design
 
 Facts = tuple[tuple[str, str], ...]
@@ -20,7 +20,7 @@ Facts = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class ArmTelemetry:
-    arm: str
+    arm: ArmName
     trials: int
     rss: str
     cpu: str
@@ -103,15 +103,24 @@ def _design(report: ReportInput) -> Facts:
     return (
         ("task", study.task),
         ("primary metric", METRICS[study.primary].summary),
-        ("arms", f"{len(loaded.arms)}, {study.design.arms}; the first is the baseline"),
+        ("arms", f"{len(loaded.arms)}, {study.design.arms}"),
+        ("baseline", loaded.baseline.name),
         ("conditions", across),
         ("seeds", str(study.design.seeds)),
         ("rounds", f"{study.design.rounds}{_until(study.design)}; every arm under every condition once a round of a seed, a fresh process a trial"),
         ("order", f"conditions shuffled within a round, arms within a condition; order seed {study.design.order_seed}"),
-        ("estimate", "Hodges-Lehmann of the within-round log ratios, exact signed-rank interval and p"),
+        ("estimate", _estimate(METRICS[study.primary])),
         ("work that must match", ", ".join(("all that is counted", *study.parity.match))),
         ("work that may differ", differ),
     )  # fmt: skip
+
+
+def _estimate(primary: Metric) -> str:
+    """How the primary metric's effects are found."""
+    if primary.paired_over == "sentences":
+        return "difference of the corpus scores, bootstrap interval, p by approximate randomisation over paired sentences"
+    effects = "log ratios" if primary.compared_by == "ratios" else "differences"
+    return f"Hodges-Lehmann of the {effects} within {primary.paired_over}, exact signed-rank interval and p"
 
 
 def _until(design: Design) -> str:
@@ -139,16 +148,17 @@ def _margins(report: ReportInput) -> Facts:
 
 
 def _telemetry(report: ReportInput) -> list[ArmTelemetry]:
+    loaded = report.loaded
     arms = report.frame.loc[report.frame["purpose"] == "measure", ["trial", "arm"]].drop_duplicates()
     seen = report.telemetry.merge(arms, on="trial", how="inner")
     rows = []
-    for arm in report.loaded.arms:
+    for arm in loaded.arms:
         part = seen[seen["arm"] == arm.name]
         if part.empty:
             continue
         rows.append(
             ArmTelemetry(
-                arm=arm.name,
+                arm=arm_name(loaded, arm.name),
                 trials=part["trial"].nunique(),
                 rss=_median_and_max(part["rss_bytes"], format_bytes),
                 cpu=_median_and_max(part["cpu_percent"], _percent),

@@ -10,7 +10,15 @@ from harness.analysis.results import ParityRow
 from harness.metrics import format_seconds
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
-from harness.report.words import Badge, condition_key, condition_title, number_text, ratio_text
+from harness.report.words import (
+    ArmName,
+    Badge,
+    arm_name,
+    condition_key,
+    condition_title,
+    number_text,
+    ratio_text,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +34,7 @@ class Spent:
 @dataclass(frozen=True, kw_only=True)
 class ParityArm:
     condition: str
-    arm: str
+    arm: ArmName
     spent: tuple[Spent | None, ...]
 
 
@@ -55,7 +63,7 @@ def parity_view(report: ReportInput) -> ParityView:
                 arms.append(
                     ParityArm(
                         condition=condition_title(condition.names),
-                        arm=report.loaded.label(arm.name),
+                        arm=arm_name(report.loaded, arm.name),
                         spent=spent,
                     )
                 )

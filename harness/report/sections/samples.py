@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
-from harness.report.words import anchor, condition_key, condition_title
+from harness.report.words import ArmName, anchor, arm_name, condition_key, condition_title
 
 MOST_CSV_BYTES = 5_000_000
 MOST_ROWS = 20_000
@@ -22,7 +22,7 @@ class SampleTable:
     """`rows` hold round, seed, step, then a value a metric, as text that reads back to the same number."""
 
     anchor: str
-    title: str
+    title: ArmName
     metrics: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
@@ -100,7 +100,7 @@ def csv_link(frame: pd.DataFrame, *, name: str) -> Csv:
     return Csv(href=href, name=name, rows=max(taken - 1, 0), total=len(frame))
 
 
-def _groups(report: ReportInput) -> list[tuple[str, str, list[tuple[str, pd.DataFrame]]]]:
+def _groups(report: ReportInput) -> list[tuple[str, str, list[tuple[ArmName, pd.DataFrame]]]]:
     """Anchor, title and (table title, samples): measurements by condition and arm, then what ran before them."""
     frame = report.frame
     measured = frame[frame["purpose"] == "measure"]
@@ -110,13 +110,25 @@ def _groups(report: ReportInput) -> list[tuple[str, str, list[tuple[str, pd.Data
         report.loaded.conditions, condition_anchors(report).items(), strict=True
     ):
         keys = [(arm.name, (condition_key(condition), arm.name)) for arm in report.loaded.arms]
-        groups.append((name, title, [(arm, cells[key]) for arm, key in keys if key in cells]))
+        groups.append(
+            (name, title, [(arm_name(report.loaded, arm), cells[key]) for arm, key in keys if key in cells])
+        )
     before = frame[frame["purpose"] != "measure"].groupby(["purpose", "task", "arm", "condition"], sort=True)
     parts = []
     for key, part in before:
-        words = dict.fromkeys(str(word) for word in key)  # a training's purpose is also its task
-        parts.append((" ".join(word for word in words if word not in ("", "{}")), part))
+        parts.append((_before(report, *map(str, key)), part))
     return [*groups, (report.anchor("samples-before"), "before the measurements", parts)] if parts else groups
+
+
+def _before(report: ReportInput, purpose: str, task: str, arm: str, condition: str) -> ArmName:
+    """What ran, once where a training's purpose is also its task."""
+
+    def told(name: str) -> str:
+        words = dict.fromkeys((purpose, task, name, condition))
+        return " ".join(word for word in words if word not in ("", "{}"))
+
+    short = told(report.loaded.label(arm))
+    return ArmName(text=short, title="" if short == told(arm) else arm)
 
 
 def _wide(part: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.metrics import METRICS
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
-from harness.report.words import condition_title
+from harness.report.words import ArmName, arm_name, condition_title
 from harness.study.schema import Tune
 from harness.study.tuning import FIRST_SEED, Tried, TunedArm
 
@@ -26,7 +26,7 @@ class ArmView:
     """`note` says what a reader should know of the choice, empty where it is nothing."""
 
     condition: str
-    arm: str
+    arm: ArmName
     tried: tuple[TriedView, ...]
     note: str
 
@@ -45,7 +45,7 @@ def tuning_view(report: ReportInput) -> TuningView | None:
     tune, tuned = report.loaded.study.design.tune, report.loaded.tuned
     if tune is None:
         return None
-    arms = tuple(_arm(found, tune) for found in tuned)
+    arms = tuple(_arm(found, tune, arm_name(report.loaded, found.arm)) for found in tuned)
     names = {tuple(tried.settings for tried in arm.tried) for arm in arms}
     return TuningView(rule=_rule(tune, len(tuned)), columns=names.pop() if len(names) == 1 else (), arms=arms)
 
@@ -64,13 +64,13 @@ def _rule(tune: Tune, arms: int) -> str:
     )
 
 
-def _arm(found: TunedArm, tune: Tune) -> ArmView:
+def _arm(found: TunedArm, tune: Tune, name: ArmName) -> ArmView:
     notes = [f"{path} at the edge of what was tried" for path in found.edges]
     if not found.measured:
         notes.append("not among the finalists")
     return ArmView(
         condition=condition_title(found.condition),
-        arm=found.arm,
+        arm=name,
         tried=tuple(_tried(one, found, tune) for one in found.tried),
         note="; ".join(notes),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from harness.report.examples import examples
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
-from harness.report.words import metric_of, number_text
+from harness.report.words import ArmName, arm_name, metric_of, number_text
 from harness.scoring import by_source_length
 from harness.scoring.sentences import Sentences
 from harness.statistics import SentenceStatistics, bootstrap
@@ -39,7 +39,7 @@ class WrittenView:
 
     score: str
     groups: tuple[tuple[str, int], ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    rows: tuple[tuple[ArmName, tuple[str, ...]], ...]
     examples: tuple[Shown, ...]
 
 
@@ -58,7 +58,7 @@ def written_view(report: ReportInput) -> WrittenView | None:
         score=metric_of(score).label,
         groups=tuple((name, first[name].sentences) for name in names),
         rows=tuple(
-            (arm, tuple(_text(found[name]) for name in names if name in found))
+            (arm_name(report.loaded, arm), tuple(_text(found[name]) for name in names if name in found))
             for arm, found in groups.items()
         ),
         examples=_shown(report, written, score),
@@ -101,7 +101,7 @@ def _shown(report: ReportInput, written: dict[str, Sentences], score: str) -> tu
     for chosen in examples(written, score, seed=report.loaded.study.design.order_seed):
         arms: dict[str, list[str]] = {}
         for arm, each in written.items():
-            arms.setdefault(each.outputs[chosen.place], []).append(arm)
+            arms.setdefault(each.outputs[chosen.place], []).append(report.loaded.label(arm))
         shown.append(
             Shown(
                 rule=chosen.rule,
