@@ -124,6 +124,26 @@ def test_the_size_of_batches_changes_nothing_that_is_written(pairs: Path, tmp_pa
         assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize("make", [translation, continuation])
+def test_a_model_kept_on_the_way_is_the_one_that_writes(make: Any, pairs: Path, tmp_path: Path) -> None:
+    settings = make(pairs) if make is translation else make()
+    task_of = Translate if make is translation else ContinueText
+    updates = settings["model"]["train"]["updates"]
+    train = {**settings["model"]["train"], "keep": [1]}
+    found = {}
+    for after in (1, updates):
+        task = task_of.read({**settings, "model": {"recipe": "tiny", "train": train, "after": after}})
+        config = task.model.train.model.model_copy(update={"init_std": 0.5})
+        folder = tmp_path / "model"
+        save_checkpoint(folder, build_model(config, 0), {}, kept={1: build_model(config, 1)})
+        context = Context(seed=0, device="cpu", checkpoints={digest(task.model.train.plain()): str(folder)})
+        result = task.run(context, lambda *_sample: None)
+        assert result.spent["updates"] == after
+        found[after] = result.outputs
+    whole, _ = run(task_of.read(settings), tmp_path)
+    assert found[updates] == whole.outputs != found[1]
+
+
 def test_greedy_is_beam_1_and_a_draft_that_is_the_model_is_always_accepted(
     pairs: Path, tmp_path: Path
 ) -> None:
