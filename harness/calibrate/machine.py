@@ -75,7 +75,7 @@ def measured_limits(gpu: str | None, seconds: float) -> Limits:
     variables = {**WORKER_VARIABLES, **os.environ, **({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {})}
     device = "cuda:0" if gpu else "cpu"
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "harness.calibrate.probe", str(worker_threads()), device, str(seconds)],
+        [sys.executable, "-P", "-m", "harness.calibrate.probe", str(worker_threads("measure")), device, str(seconds)],
         env=variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:

@@ -69,4 +69,4 @@ def _guess(spec: TrialSpec) -> float:
     if spec.purpose == "check":
         return SECONDS_PER_CHECK
     flops = task_class(spec.task).read(spec.config).flops()
-    return SECONDS_PER_TRIAL + flops / (FLOPS_PER_CORE * worker_threads())
+    return SECONDS_PER_TRIAL + flops / (FLOPS_PER_CORE * worker_threads(spec.purpose))

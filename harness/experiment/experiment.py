@@ -292,7 +292,7 @@ def this_machine(device: str) -> tuple[Environment, str | None]:
 def _environment() -> Environment:
     """That of the workers: with the allocator's settings that they get, and the threads that they compute with."""
     found = environment()
-    variables = {**WORKER_VARIABLES, **found.variables, "worker threads": str(worker_threads())}
+    variables = {**WORKER_VARIABLES, **found.variables, "worker threads": str(worker_threads("measure"))}
     return found.model_copy(update={"variables": variables})
 
 

@@ -19,7 +19,7 @@ from harness.study.load import LoadedStudy
 from harness.study.plan import Batch, plan, schedule
 from harness.study.resolve import deciding_metrics, is_open, resolve
 from harness.study.results import Results, in_one_session
-from harness.study.trial import TrialSpec
+from harness.study.trial import Purpose, TrialSpec
 from harness.telemetry.environment import available_cores, provenance
 
 ATTEMPTS = 2
@@ -35,9 +35,12 @@ class Listener(Protocol):
     def note(self, message: str) -> None: ...
 
 
-def worker_threads() -> int:
-    """All cores but one: threads that wait for a core that another process has make every operation up to 18 times slower."""
-    return max(1, available_cores() - 1)
+def worker_threads(purpose: Purpose) -> int:
+    """All cores for the training of a shared model, which is not timed, and all but one for every other trial.
+
+    Threads that wait for a core that another process has make every operation up to 18 times slower.
+    """
+    return available_cores() if purpose == "train" else max(1, available_cores() - 1)
 
 
 @dataclass(kw_only=True)
@@ -102,7 +105,7 @@ class Driver:
         with contextlib.ExitStack() as lease:
             for batch in schedule(self._loaded, lambda: self._results(run)):
                 missing = self._missing(batch, self._results(run))
-                if missing and batch.purpose in ("tune", "measure") and not progress.alone:
+                if missing and batch.purpose != "check" and not progress.alone:
                     lease.enter_context(machine_lease(self._listener.note))
                     progress.alone = True
                 self._run_batch(batch, missing, progress)
@@ -172,7 +175,7 @@ class Driver:
             checkpoints=self._checkpoints.folders(
                 training for training in trainings if training.seed == spec.seed
             ),
-            threads=worker_threads(),
+            threads=worker_threads(spec.purpose),
             gpu=self._setting.gpu,
             plant=self._setting.plant,
         )

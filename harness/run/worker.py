@@ -89,12 +89,13 @@ def _prepare(job: Job) -> dict[str, Any]:
             "this torch cannot use the GPU", hint="install a CUDA build of torch, or run with --device cpu"
         )
     torch.set_num_threads(job.threads)
+    noted: dict[str, Any] = {"threads": job.threads}
     named = job.spec.config["task"] if job.spec.purpose == "check" else job.spec.task
     if (
         task_class(named).products == "small"
     ):  # a product of few rows takes longer to hand over than to compute
-        return {}
-    return {"matmul": choose_matmul_route().plain()}
+        return noted
+    return {**noted, "matmul": choose_matmul_route().plain()}
 
 
 @contextlib.contextmanager

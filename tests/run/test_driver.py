@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -106,7 +107,22 @@ def test_order_is_that_of_the_plan_and_every_round_starts_from_fresh_processes(s
 def test_a_timed_trial_leaves_a_core_to_the_driver_and_training_takes_all(scene: Scene) -> None:
     _, backend, _ = scene.drive()
     cores = available_cores()
-    assert {job.threads for job in backend.jobs} == {max(1, cores - 1)}
+    assert {job.threads for job in backend.jobs if job.spec.purpose == "train"} == {cores}
+    assert {job.threads for job in backend.jobs if job.spec.purpose != "train"} == {max(1, cores - 1)}
+
+
+def test_the_machine_is_held_from_the_first_training_on(scene: Scene, tmp_path: Path) -> None:
+    held: Counter[str] = Counter()
+
+    def look(job: Job) -> Outcome:
+        (lock,) = tmp_path.glob("transformer-harness-*.lock")
+        with lock.open() as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held[job.spec.purpose] += 1
+        return obedient(job)
+
+    scene.drive(look)
+    assert held == {"train": 1, "check": 4, "measure": 8}
 
 
 def test_every_job_is_told_where_its_model_lies_and_what_is_planted(scene: Scene) -> None:
@@ -262,6 +278,9 @@ def test_the_lease_is_waited_for_with_a_note_and_let_go_afterwards(tmp_path: Pat
         )
         assert second.stdout
         note = second.stdout.readline()
-        assert note == f"process {os.getpid()} is measuring on this machine; waiting until it is done\n"
+        assert (
+            note
+            == f"process {os.getpid()} is training or measuring on this machine; waiting until it is done\n"
+        )
         assert second.poll() is None
     assert second.communicate(timeout=30)[0] == "measuring\n"

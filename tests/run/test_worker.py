@@ -107,6 +107,7 @@ def test_one_shot_and_forked_tell_the_same(
     forked = backend().submit(job).future.result(timeout=60)
     assert alone.status == "finished"
     assert told(alone) == told(forked.outcome)
+    assert alone.notes["threads"] == job.threads
     assert alone.notes.keys() == forked.outcome.notes.keys() >= {"work_seconds", "steady"}
     assert forked.telemetry[0].rss_bytes > 0
 
