@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 POOL = 100
 """Batches whose pairs are sorted by length together: in larger pools there is less padding, and less chance in what meets."""
 
-MULTIPLE = 8
-"""Batches by length are padded to a multiple of it, so that there are few shapes."""
-
 Indices = NDArray[np.int64]
 
 
@@ -87,6 +84,12 @@ class PairTokens:
         target[places, self.target.lengths[rows]] = EOS_ID
         return source, inputs, np.where(counted, target, IGNORE_INDEX)
 
+    def narrowest(self, rows: Indices) -> Batch:
+        """The same, each side as wide as its longest sentence."""
+        return self.batch(
+            rows, int(self.source.lengths[rows].max()) + 1, int(self.target.lengths[rows].max()) + 1
+        )
+
 
 def pair_tokens(corpus: Corpus, split: str, tokenizer: Tokenizer) -> PairTokens:
     """The pairs of a split, tokenised once and memory-mapped. CorpusError: as for `Corpus.pairs`."""
@@ -144,15 +147,17 @@ class PairBatches(BatchStream):
 class BucketedBatches(BatchStream):
     """Every pair once an epoch, with others of like length: as many rows as keep both sides within `tokens`, padding included.
 
-    Pairs are shuffled, sorted within pools of about POOL batches, cut into batches, and these shuffled again.
+    Pairs are shuffled, sorted within pools of about POOL batches by the longer side, the source and the target, cut into
+    batches, and these shuffled again. Widths are those of a batch's longest sentences: rounding them up to few shapes
+    would make a third of the tokens padding where sentences are short.
     """
 
     def __init__(self, pairs: PairTokens, *, length: int, tokens: int, seed: int) -> None:
         super().__init__()
         self._pairs, self._length, self._tokens, self._seed = pairs.at_most(length), length, tokens, seed
-        if tokens < _widened(length):
+        if tokens < length:
             raise CorpusError(
-                f"a batch of {tokens} tokens does not hold one pair of {_widened(length)} tokens a side",
+                f"a batch of {tokens} tokens does not hold one pair of {length} tokens a side",
                 hint="use a larger batch or a smaller length",
             )
         if int(self._pairs.lengths.sum()) < tokens:
@@ -164,10 +169,7 @@ class BucketedBatches(BatchStream):
 
     def make(self, position: Position) -> Batch:
         epoch, index = position
-        rows = self._epoch(epoch)[index]
-        source = int(self._pairs.source.lengths[rows].max()) + 1
-        target = int(self._pairs.target.lengths[rows].max()) + 1
-        return self._pairs.batch(rows, _widened(source), _widened(target))
+        return self._pairs.narrowest(self._epoch(epoch)[index])
 
     def following(self, position: Position) -> Position:
         epoch, index = position
@@ -191,24 +193,20 @@ class BucketedBatches(BatchStream):
     def _batches_of(self, epoch: int) -> Iterator[Indices]:
         random = np.random.default_rng([self._seed, epoch])
         order, lengths = random.permutation(len(self._pairs)), self._pairs.lengths
+        by_length = (self._pairs.target.lengths, self._pairs.source.lengths, lengths)  # the last one first
         in_pool = max(1, POOL * self._tokens // max(1, int(lengths.mean())))
         batches: list[Indices] = []
         for start in range(0, len(order), in_pool):
             pool = order[start : start + in_pool]
-            pool = pool[np.lexsort((self._pairs.source.lengths[pool], lengths[pool]))]
-            widths = lengths[pool] + (-lengths[pool]) % MULTIPLE
+            pool = pool[np.lexsort([key[pool] for key in by_length])]
             begin = 0
-            for end, width in enumerate(widths):
+            for end, width in enumerate(lengths[pool]):
                 if (end + 1 - begin) * width > self._tokens:
                     batches.append(pool[begin:end])
                     begin = end
             batches.append(pool[begin:])
         for index in random.permutation(len(batches)):
             yield batches[index]
-
-
-def _widened(length: int) -> int:
-    return length + (-length) % MULTIPLE
 
 
 def pair_evaluation_batches(
@@ -228,7 +226,4 @@ def pair_evaluation_batches(
 
 def _pairs_in_order(pairs: PairTokens, order: Indices, rows: int) -> Iterator[Batch]:
     for start in range(0, len(order), rows):
-        chosen = order[start : start + rows]
-        source = int(pairs.source.lengths[chosen].max()) + 1
-        target = int(pairs.target.lengths[chosen].max()) + 1
-        yield pairs.batch(chosen, _widened(source), _widened(target))
+        yield pairs.narrowest(order[start : start + rows])
