@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from models.attention import AttentionContext, build_attention
 from models.config import Architecture, AttentionCheckpointing, BlockCheckpointing
 from models.cross_attention import CrossAttention
+from models.dropout import Dropout
 from models.feedforward import build_feedforward
 from models.norm import build_norm
 
@@ -32,7 +33,7 @@ class Block(nn.Module):
         how = config.checkpointing
         self.recomputes_itself = isinstance(how, BlockCheckpointing) and layer % how.every == 0
         self.recomputes_attention = isinstance(how, AttentionCheckpointing)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.attention = build_attention(config, layer=layer)
         self.attention_norm, self.attention_output_norm = self._norms(config)
         self.cross_attention: CrossAttention | None = None

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.config import Architecture, ByShapeKernel, MaterialisedKernel, SDPAKernel
+from models.dropout import dropout as dropped
 
 BACKENDS = {
     "math": SDPBackend.MATH,
@@ -143,7 +144,8 @@ class ByShape(ScaledDotProduct):
             added = _additive(mask, queries, keys, like=logits)
             logits = logits.view(batch, heads, queries, keys).add_(added).view_as(logits)
         weights = logits.softmax(dim=-1, dtype=logits.dtype)  # (B · K, G · T, S)
-        weights = F.dropout(weights, dropout, training=dropout > 0.0)
+        if dropout > 0.0:
+            weights = dropped(weights, dropout)
         return torch.bmm(weights, v).view(batch, heads, queries, width)
 
 

@@ -20,6 +20,7 @@ from models.attention import (
 from models.block import Block
 from models.cache import Cache, CacheShape, make_cache
 from models.config import Architecture, CacheKind, ModelConfig
+from models.dropout import Dropout
 from models.embedding import Output, TokenEmbedding
 from models.kernels import EVERYTHING, AttentionMask
 from models.norm import build_norm
@@ -39,7 +40,7 @@ class Stack(nn.Module):
         self.embedding_norm = (
             None if config.embedding_norm is None else build_norm(config.embedding_norm, config.d_model)
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             Block(config, layer=layer, attends_to_source=self.attends_to_source) for layer in range(n_layers)
         )
