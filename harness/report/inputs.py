@@ -72,3 +72,17 @@ class ReportInput:
     def values(self) -> pd.DataFrame:
         """One value for each measured trial and metric, as the analysis reduces them."""
         return trial_values(self.frame[self.frame["purpose"] == "measure"])
+
+    @cached_property
+    def written(self) -> dict[str, Sentences]:
+        """What each arm wrote: the lowest seed's first round under the first condition. Empty where arms had different sources."""
+        found: dict[str, Sentences] = {}
+        rows = self.frame.loc[
+            self.frame["purpose"] == "measure", ["trial", "arm", "seed", "round", "position"]
+        ].drop_duplicates()
+        rows = rows.sort_values(["seed", "round", "position"], kind="stable")
+        for trial, arm in zip(rows["trial"].tolist(), rows["arm"].tolist(), strict=True):
+            if trial in self.sentences:
+                found.setdefault(arm, self.sentences[trial])
+        ordered = {arm.name: found[arm.name] for arm in self.loaded.arms if arm.name in found}
+        return ordered if len({each.sources for each in ordered.values()}) == 1 else {}

@@ -100,10 +100,10 @@ class _Continuing(Prompter):
         from harness.tasks.score import teacher_forced
 
         def logits(tokens: torch.Tensor, _places: Sequence[int]) -> torch.Tensor:
-            found: torch.Tensor = self._plain(tokens.to(self._device))
+            found: torch.Tensor = self._fast(tokens.to(self._device), cache=None, valid=None)
             return found
 
-        return teacher_forced(logits, self._texts.source_ids, rows, batch=self._rows)
+        return teacher_forced(logits, self._texts.source_ids, rows, self._texts.batches(self._rows, rows))
 
     def subject(self, task: Decode, places: Sequence[int]) -> WritingSubject:
         return DecodingSubject(

@@ -53,10 +53,14 @@ class Texts:
         if len(self.sources) < 2:
             raise InputError("one text was found, and how varied texts are needs two")
 
-    def batches(self, rows: int) -> list[list[int]]:
-        """The places of texts of like length, `rows` at a time."""
-        order = sorted(range(len(self.sources)), key=lambda place: len(self.source_ids[place]))
-        return [order[start : start + rows] for start in range(0, len(order), rows)]
+    def batches(self, size: int, written: Sequence[Sequence[int]] = ()) -> list[list[int]]:
+        """The places of texts of like length, `size` at a time; what was `written` on them counts first, where it is given."""
+
+        def length(place: int) -> tuple[int, int]:
+            return len(written[place]) if written else 0, len(self.source_ids[place])
+
+        order = sorted(range(len(self.sources)), key=length)
+        return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 class Prompter(ABC):

@@ -82,19 +82,17 @@ def teacher_forced(
     logits: Callable[[Tensor, Sequence[int]], Tensor],
     prompts: Sequence[Sequence[int]],
     rows: Sequence[Sequence[int]],
-    *,
-    batch: int,
+    batches: Iterable[Sequence[int]],
 ) -> Forced:
     """log P of each row after its prompt. `logits` takes tokens (B, T), padded with 0, and the places of their texts.
 
-    The model reads prompt and row in one pass, so it owes nothing to the decoder that wrote the row.
+    `batches` has every place once, those of like length together. The model reads prompt and row in one pass, so it owes
+    nothing to the decoder that wrote the row.
     """
     import torch
 
     nats, counts = [0.0] * len(rows), [0] * len(rows)
-    order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
-    for start in range(0, len(order), batch):
-        places = order[start : start + batch]
+    for places in batches:
         whole = [[*prompts[place], *rows[place]] for place in places]
         width = max(map(len, whole))
         tokens = torch.tensor([ids + [0] * (width - len(ids)) for ids in whole])

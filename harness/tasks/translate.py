@@ -149,10 +149,10 @@ class _Translator(Prompter):
 
         def logits(tokens: torch.Tensor, places: Sequence[int]) -> torch.Tensor:
             sources = self._sources(places)
-            found: torch.Tensor = self._plain(sources, tokens.to(self._device), source_valid=sources != 0)
-            return found
+            bound = self._fast.bind(sources, sources != 0)
+            return bound(tokens.to(self._device), cache=None, valid=None)
 
-        return teacher_forced(logits, [[BOS_ID]] * len(rows), rows, batch=self._rows)
+        return teacher_forced(logits, [[BOS_ID]] * len(rows), rows, self._texts.batches(self._rows, rows))
 
     def subject(self, task: Decode, places: Sequence[int]) -> WritingSubject:
         return WritingSubject(

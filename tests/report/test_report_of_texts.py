@@ -11,13 +11,16 @@ from harness.report.build import render
 from harness.report.examples import examples
 from harness.report.inputs import ReportInput
 from harness.report.plots.tradeoff import tradeoffs
+from harness.report.plots.width import width_plots
 from harness.report.sections.method import method_view
 from harness.report.sections.tradeoff import tradeoff_view
 from harness.report.sections.written import written_view
-from harness.scoring import Sentences, bleu, kept
+from harness.scoring import Sentences, bleu, kept, length_ratio, scored
+from harness.tasks.continue_text import ContinueText
 from tests.analysis.written import Written, written_study
 from tests.report.parsed import Page
 from tests.report.synthetic import study, synthetic_report
+from tests.tasks.test_train_task import RECIPE
 
 RIGHT = {"greedy": 0.6, "beam": 0.66, "wide": 0.6}
 
@@ -40,10 +43,10 @@ def cost(report: ReportInput) -> ReportInput:
     found = report.analysis.contrasts[0]
     timed = [
         replace(
-            found, metric="sentence_seconds", arm=f"decoding={arm}", effect=ratio, low=0.9 * ratio, high=1.1 * ratio,
-            verdict="worse",
+            found, metric=metric, arm=f"decoding={arm}", effect=ratio, low=low * ratio, high=ratio / low, verdict="worse"
         )
         for arm, ratio in (("beam", 3.0), ("wide", 9.0))
+        for metric, low in (("sentence_seconds", 0.9), ("peak_tensor_bytes", 1.0))
     ]  # fmt: skip
     analysis = replace(report.analysis, contrasts=tuple(timed))
     return replace(report, loaded=loaded, analysis=analysis)
@@ -89,14 +92,39 @@ def test_equal_outputs_stand_side_by_side_once(report: ReportInput) -> None:
     )
 
 
-def test_a_slower_arm_that_is_no_better_is_dominated(report: ReportInput, cost: ReportInput) -> None:
+def test_a_slower_arm_that_is_no_better_is_dominated_and_named(
+    report: ReportInput, cost: ReportInput
+) -> None:
     [found] = tradeoffs((report, cost))
+    assert found.costs == ("sentence_seconds", "peak_tensor_bytes")
     assert [point.label for point in found.points] == ["greedy", "beam", "wide"]
     assert found.front.front == ("greedy", "beam")
-    assert set(found.front.dominated) == {"wide"}
+    assert found.front.dominated == {"wide": ("greedy", "beam")}
     view = tradeoff_view((report, cost))
     assert view is not None
-    assert "dominated are wide" in view.left_out[0]
+    assert len(view.panels) == 2
+    assert view.columns == ("bleu", "sentence seconds", "peak tensor bytes")
+    [block] = view.blocks
+    assert block.summary == "all trials: dominated is wide"
+    assert [row.dominated_by for row in block.rows] == ["", "", "greedy, beam"]
+    assert block.rows[0].effects == (("0", ""), ("1.000 ×", ""), ("1.000 ×", ""))
+    assert block.rows[2].effects[1:] == (("9.000 ×", "[8.100, 10.0]"), ("9.000 ×", ""))
+
+
+def test_less_memory_is_worth_having(report: ReportInput, cost: ReportInput) -> None:
+    """Slower and no better, but smaller: nothing beats it at all three. Where one arm's memory is not known it counts for none."""
+    small = tuple(
+        replace(c, effect=0.5, low=0.5, high=0.5)
+        if (c.metric, c.arm) == ("peak_tensor_bytes", "decoding=wide")
+        else c
+        for c in cost.analysis.contrasts
+    )
+    [found] = tradeoffs((report, replace(cost, analysis=replace(cost.analysis, contrasts=small))))
+    assert found.front.dominated == {}
+    lost = tuple(replace(c, verdict="invalid") if c.metric == "peak_tensor_bytes" else c for c in small)
+    [found] = tradeoffs((report, replace(cost, analysis=replace(cost.analysis, contrasts=lost))))
+    assert found.costs == ("sentence_seconds",)
+    assert found.front.dominated == {"wide": ("greedy", "beam")}
 
 
 def test_an_unbounded_interval_dominates_nothing_and_is_still_drawn(
@@ -105,7 +133,7 @@ def test_an_unbounded_interval_dominates_nothing_and_is_still_drawn(
     wild = tuple(replace(c, low=0.0, high=float("inf")) for c in cost.analysis.contrasts)
     view = tradeoff_view((report, replace(cost, analysis=replace(cost.analysis, contrasts=wild))))
     assert view is not None
-    assert "no arm is dominated" in view.left_out[0]
+    assert view.blocks[0].summary == "all trials: no arm is dominated"
 
 
 def test_what_arms_wrote_is_escaped_and_shown(report: ReportInput, cost: ReportInput) -> None:
@@ -141,3 +169,69 @@ def test_effects_are_called_what_they_are(report: ReportInput, cost: ReportInput
     estimates = [dict(method_view(one).design)["estimate"] for one in (report, cost)]
     assert estimates[0].startswith("difference of the corpus scores")
     assert estimates[1].startswith("Hodges-Lehmann of the log ratios within rounds")
+
+
+@pytest.fixture(scope="module")
+def searched() -> ReportInput:
+    """Greedy, beams of 2 and 4 with and without division by the length; wider without it says less."""
+    levels = {
+        "greedy": ({"kind": "greedy"}, 12),
+        "mean-2": ({"kind": "beam", "width": 2}, 12),
+        "sum-2": ({"kind": "beam", "width": 2, "length_penalty": {"kind": "gnmt", "alpha": 0.0}}, 9),
+        "sum-4": ({"kind": "beam", "width": 4, "length_penalty": {"kind": "gnmt", "alpha": 0.0}}, 6),
+    }
+    loaded = written_study(study="written/width", compare={"decoding": list(levels)})
+    tasks = {
+        (arm.name, ""): ContinueText.read(
+            {
+                "model": {"recipe": "tiny", "train": RECIPE},
+                "prompts": {"corpus": "python-docs", "split": "test", "count": 2, "tokens": 8},
+                "new_tokens": 12,
+                "decoding": levels[arm.names["decoding"]][0],
+            }
+        )
+        for arm in loaded.arms
+    }
+    planted = Written(right=dict.fromkeys(levels, 0.8), loaded=loaded, count=60)
+    frames = planted.frames()
+    found = {}
+    for trial, arm in zip(sorted(frames.sentences), loaded.arms, strict=True):
+        whole, words = frames.sentences[trial], levels[arm.names["decoding"]][1]
+        outputs = tuple(" ".join(text.split()[:words]) for text in whole.outputs)
+        scores = bleu(outputs, whole.references)
+        own = scored("model_score", "x", [(-0.5 * words, words)] * 60)
+        found[trial] = replace(
+            whole, outputs=outputs,
+            scores={"bleu": kept(scores), "length_ratio": kept(length_ratio(scores)), "model_score": kept(own)},
+        )  # fmt: skip
+    bare = synthetic_report(study(design={"rounds": 2}), steps=1)
+    return replace(
+        bare,
+        loaded=replace(loaded, tasks=tasks),
+        analysis=planted.analysis(),
+        frame=frames.samples,
+        sentences=found,
+    )
+
+
+def test_what_a_wider_beam_finds_shows_by_score_by_the_models_own_and_by_length(
+    searched: ReportInput,
+) -> None:
+    plots = {plot.title: {line.label: line.points for line in plot.lines} for plot in width_plots(searched)}
+    assert list(plots) == ["bleu", "model score a token", "model score a sentence", "length ratio"]
+    for lines in plots.values():
+        assert {label: [width for width, _, _ in points] for label, points in lines.items()} == {
+            "by log P / length": [1, 2], "by log P": [1, 2, 4],
+        }  # fmt: skip
+        for points in lines.values():
+            assert all(ends.low <= value <= ends.high for _, value, ends in points)
+    assert [value for _, value, _ in plots["length ratio"]["by log P"]] == [1.0, 0.75, 0.5]
+    assert [value for _, value, _ in plots["model score a sentence"]["by log P"]] == [-6.0, -4.5, -3.0]
+    assert {value for _, value, _ in plots["model score a token"]["by log P"]} == {-0.5}
+    worse = [value for _, value, _ in plots["bleu"]["by log P"]]
+    assert worse == sorted(worse, reverse=True)
+    assert "What a wider beam finds" in render(searched)
+
+
+def test_arms_that_search_at_one_width_have_no_such_figure(report: ReportInput) -> None:
+    assert width_plots(report) == []

@@ -1,9 +1,9 @@
-"""Quality against cost: every arm with its intervals in both directions, and which arms another one beats at both."""
+"""Quality against time and memory: every arm with its intervals in both directions, and which arms another one beats at all."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
@@ -11,28 +11,36 @@ from matplotlib.figure import Figure
 from harness.analysis.results import Contrast
 from harness.metrics import Metric, metric
 from harness.report.inputs import ReportInput
-from harness.report.plots.style import INK, MUTED, PALETTE, WIDE, fit, look, panel, ratio_axis
+from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, fit, look, panel, ratio_axis
 from harness.report.words import arm_labels, condition_title
 from harness.statistics import Interval, Pareto, pareto
+
+MEMORY = "peak_tensor_bytes"
+"""Counts where the part on time measured it of every arm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """Against the baseline, with its 95 % interval: a difference of scores, or a ratio of costs."""
+
+    value: float
+    ends: Interval
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """Effects against the baseline with their 95 % intervals: a difference of scores, and a ratio of costs."""
+    """An arm's effects by metric."""
 
     label: str
-    quality: float
-    quality_ends: Interval
-    cost: float
-    cost_ends: Interval
+    effects: Mapping[str, Effect]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tradeoff:
-    """`points` hold the baseline too, which is exactly none of both."""
+    """`costs` are one or more metrics; `points` hold the baseline too, which is exactly none of all; `front` is over all metrics."""
 
     quality: str
-    cost: str
+    costs: tuple[str, ...]
     condition: dict[str, str]
     points: tuple[Point, ...]
     front: Pareto
@@ -56,67 +64,69 @@ def _primary(part: ReportInput) -> Metric:
 
 
 def _tradeoff(quality: ReportInput, cost: ReportInput, condition: dict[str, str]) -> Tradeoff | None:
-    scores, times = _contrasts(quality, None), _contrasts(cost, condition)
+    score, time = _primary(quality), _primary(cost)
+    measured = {score.name: _contrasts(quality, score, quality.loaded.conditions[0].names)}
+    measured |= {record.name: _contrasts(cost, record, condition) for record in (time, metric(MEMORY))}
     baseline = quality.loaded.baseline.name
-    common = [arm.name for arm in quality.loaded.arms if arm.name in scores and arm.name in times]
+    common = [
+        arm.name
+        for arm in quality.loaded.arms
+        if arm.name in measured[score.name] and arm.name in measured[time.name]
+    ]
     if not common or cost.loaded.baseline.name != baseline:
         return None
+    if not set(common) <= set(measured[MEMORY]):
+        del measured[MEMORY]
     labels = arm_labels(quality.loaded)
-    none = Interval(0.0, 0.0, 0.95), Interval(1.0, 1.0, 0.95)
-    points = [Point(label=labels[baseline], quality=0.0, quality_ends=none[0], cost=1.0, cost_ends=none[1])]
+    neutral = {name: metric(name).neutral for name in measured}
+    none = {name: Effect(value=value, ends=Interval(value, value, 0.95)) for name, value in neutral.items()}
+    points = [Point(label=labels[baseline], effects=none)]
     points += [
-        Point(
-            label=labels[name],
-            quality=scores[name].effect,
-            quality_ends=Interval(scores[name].low, scores[name].high, 0.95),
-            cost=times[name].effect,
-            cost_ends=Interval(times[name].low, times[name].high, 0.95),
-        )
-        for name in common
+        Point(label=labels[arm], effects={name: _effect(found[arm]) for name, found in measured.items()})
+        for arm in common
     ]
-    names = _primary(quality), _primary(cost)
-    better = {record.name: record.better for record in names}
     front = pareto(
-        {p.label: {names[0].name: p.quality_ends, names[1].name: p.cost_ends} for p in points},
-        better,  # type: ignore[arg-type]
+        {point.label: {name: effect.ends for name, effect in point.effects.items()} for point in points},
+        {name: metric(name).better for name in measured},  # type: ignore[misc]
     )
-    return Tradeoff(
-        quality=names[0].name, cost=names[1].name, condition=condition, points=tuple(points), front=front
-    )
+    costs = tuple(name for name in measured if name != score.name)
+    return Tradeoff(quality=score.name, costs=costs, condition=condition, points=tuple(points), front=front)
 
 
-def _contrasts(part: ReportInput, condition: dict[str, str] | None) -> dict[str, Contrast]:
-    """Of the primary metric, those that count: with numbers, under the condition or the only one."""
-    primary = part.loaded.study.primary
-    wanted = part.loaded.conditions[0].names if condition is None else condition
+def _contrasts(part: ReportInput, record: Metric, condition: dict[str, str]) -> dict[str, Contrast]:
+    """Of a metric, those that count: with numbers, under the condition."""
     return {
         found.arm: found
         for found in part.analysis.contrasts
-        if found.metric == primary
-        and found.condition == wanted
+        if found.metric == record.name
+        and found.condition == condition
         and found.verdict != "invalid"
         and math.isfinite(found.effect)
     }
 
 
-def draw_tradeoff(info: Tradeoff) -> Figure:
-    quality, cost = metric(info.quality), metric(info.cost)
+def _effect(found: Contrast) -> Effect:
+    return Effect(value=found.effect, ends=Interval(found.low, found.high, 0.95))
+
+
+def draw_tradeoff(info: Tradeoff, cost: str) -> Figure:
+    """Quality against one of its costs; an arm is grey where it is dominated over all of them."""
     with look():
-        figure, axes = panel(width=WIDE, height=3.2)
+        figure, axes = panel(width=NARROW, height=3.0)
         for point in info.points:
             beaten = point.label in info.front.dominated
             colour = MUTED if beaten else PALETTE[0]
-            ends, cost_ends = point.quality_ends, point.cost_ends
-            if math.isfinite(ends.low) and math.isfinite(ends.high):
-                axes.plot([point.cost] * 2, [ends.low, ends.high], color=colour, linewidth=1.4)
-            if 0 < cost_ends.low <= cost_ends.high < math.inf:
-                axes.plot([cost_ends.low, cost_ends.high], [point.quality] * 2, color=colour, linewidth=1.4)
-            axes.plot([point.cost], [point.quality], "X" if beaten else "o", color=colour, markersize=6)
+            up, along = point.effects[info.quality], point.effects[cost]
+            if math.isfinite(up.ends.low) and math.isfinite(up.ends.high):
+                axes.plot([along.value] * 2, [up.ends.low, up.ends.high], color=colour, linewidth=1.4)
+            if 0 < along.ends.low <= along.ends.high < math.inf:
+                axes.plot([along.ends.low, along.ends.high], [up.value] * 2, color=colour, linewidth=1.4)
+            axes.plot([along.value], [up.value], "X" if beaten else "o", color=colour, markersize=6)
             axes.annotate(
-                point.label, (point.cost, point.quality), xytext=(4, 4), textcoords="offset points", color=INK
+                point.label, (along.value, up.value), xytext=(4, 4), textcoords="offset points", color=INK
             )
-        ratio_axis(axes, [point.cost for point in info.points], along="x")
-        axes.set_xlabel(f"{cost.label}, × baseline")
-        axes.set_ylabel(f"{quality.label}, arm − baseline")
+        ratio_axis(axes, [point.effects[cost].value for point in info.points], along="x")
+        axes.set_xlabel(f"{metric(cost).label}, × baseline")
+        axes.set_ylabel(f"{metric(info.quality).label}, arm − baseline")
         axes.set_title(condition_title(info.condition))
         return fit(figure)

@@ -17,6 +17,7 @@ from harness.report.plots.ratio import draw_ratios, numeric_factors, ratio_plots
 from harness.report.plots.spread import draw_spread, spreads
 from harness.report.plots.style import MOST_LINES
 from harness.report.plots.svg import inline_svg
+from harness.report.plots.width import draw_widths, width_plots
 from harness.report.sections.base import Section
 from harness.report.sections.samples import condition_anchors
 from harness.report.words import condition_title, metric_of
@@ -40,7 +41,7 @@ class FigureView:
 
 
 def figures_view(report: ReportInput) -> tuple[FigureView, ...]:
-    found = [_effect(report), _spread(report), *_formulas(report), _drift(report)]
+    found = [_effect(report), _widths(report), _spread(report), *_formulas(report), _drift(report)]
     links = condition_anchors(report)
     if len(links) > MOST_PANELS:
         links = {report.anchor("samples"): "all conditions"}
@@ -77,6 +78,19 @@ def _effect(report: ReportInput) -> FigureView | None:
         lambda forest: (draw_forest(forest), condition_title(forest.condition)),
         left_out=_not_finite(sum(forest.left_out for forest in rows), "ratio"),
     )  # fmt: skip
+
+
+def _widths(report: ReportInput) -> FigureView | None:
+    return _figure(
+        report.anchor("figure-width"),
+        "What a wider beam finds",
+        "Greedy decoding is a beam of one; bars are 95 % intervals over resampled sentences of each arm alone. Where the model's "
+        "score rises with the width and BLEU falls, the search is not at fault: it finds what the model prefers. Where the "
+        "length ratio falls as well, what it prefers is shorter.",
+        width_plots(report),
+        lambda plot: (draw_widths(plot), plot.title),
+        left_out=(),
+    )
 
 
 def _spread(report: ReportInput) -> FigureView | None:

@@ -3,42 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from harness.metrics import metric
 from harness.report.inputs import ReportInput
 from harness.report.plots.svg import inline_svg
-from harness.report.plots.tradeoff import Tradeoff, draw_tradeoff, tradeoffs
-from harness.report.sections.figures import FigureView
-from harness.report.words import condition_title
+from harness.report.plots.tradeoff import Effect, Tradeoff, draw_tradeoff, tradeoffs
+from harness.report.words import condition_title, effect_text, interval_text
 
 ANCHOR = "tradeoff"
 
 
-def tradeoff_view(parts: Sequence[ReportInput]) -> FigureView | None:
-    """The figure, which says in words which arms are dominated; None where no two parts share their arms."""
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """`effects` are (effect, its interval) by metric, `dominated_by` other arms, empty on the front."""
+
+    arm: str
+    effects: tuple[tuple[str, str], ...]
+    dominated_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """The arms under one condition; `summary` names those that are dominated."""
+
+    summary: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradeoffView:
+    """`panels` are SVG elements: of each condition one for each cost. `columns` are the metrics of the blocks' rows."""
+
+    anchor: str
+    title: str
+    caption: str
+    panels: tuple[Markup, ...]
+    columns: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+
+def tradeoff_view(parts: Sequence[ReportInput]) -> TradeoffView | None:
+    """The picture and its numbers; None where no two parts share their arms."""
     found = tradeoffs(parts)
     if not found:
         return None
-    quality, cost = metric(found[0].quality).label, metric(found[0].cost).label
-    title = f"{quality} against {cost}"
+    names = [found[0].quality, *dict.fromkeys(cost for info in found for cost in info.costs)]
+    labels = [metric(name).label for name in names]
+    title = f"{labels[0]} against {' and '.join(labels[1:])}"
     caption = (
-        "Both are effects against the baseline, with 95 % intervals in both directions; up and left is better. A grey cross is "
-        "dominated: another arm is better or equal at both whatever the values are within their intervals."
+        "All are effects against the baseline, with 95 % intervals in both directions; up and left is better. A grey cross is "
+        f"dominated: another arm is better or equal at {', '.join(labels)} whatever the values are within their intervals."
     )
-    panels = tuple(
-        inline_svg(
-            draw_tradeoff(info), name=f"{ANCHOR}-{place}", title=f"{title}: {condition_title(info.condition)}",
-            description=caption,
+    return TradeoffView(
+        anchor=ANCHOR,
+        title=title,
+        caption=caption,
+        panels=tuple(
+            inline_svg(
+                draw_tradeoff(info, cost), name=f"{ANCHOR}-{place}-{which}",
+                title=f"{labels[0]} against {metric(cost).label}: {condition_title(info.condition)}", description=caption,
+            )
+            for place, info in enumerate(found, start=1)
+            for which, cost in enumerate(info.costs, start=1)
+        ),
+        columns=tuple(labels),
+        blocks=tuple(Block(summary=_summary(info), rows=tuple(_rows(info, names))) for info in found),
+    )  # fmt: skip
+
+
+def _rows(info: Tradeoff, names: Sequence[str]) -> list[Row]:
+    return [
+        Row(
+            arm=point.label,
+            effects=tuple(_texts(name, point.effects.get(name)) for name in names),
+            dominated_by=", ".join(info.front.dominated.get(point.label, ())),
         )
-        for place, info in enumerate(found, start=1)
-    )  # fmt: skip
-    return FigureView(
-        anchor=ANCHOR, title=title, caption=caption, panels=panels,
-        left_out=tuple(_dominated(info) for info in found), links={},
-    )  # fmt: skip
+        for point in info.points
+    ]
 
 
-def _dominated(info: Tradeoff) -> str:
+def _texts(name: str, effect: Effect | None) -> tuple[str, str]:
+    if effect is None:
+        return "–", ""
+    exact = effect.ends.low == effect.ends.high
+    interval = "" if exact else interval_text(effect.ends.low, effect.ends.high)
+    return effect_text(metric(name), effect.value), interval
+
+
+def _summary(info: Tradeoff) -> str:
     where = condition_title(info.condition)
-    beaten = [f"{arm} (by {', '.join(by)})" for arm, by in info.front.dominated.items()]
-    return f"{where}: dominated are {'; '.join(beaten)}." if beaten else f"{where}: no arm is dominated."
+    beaten = ", ".join(info.front.dominated)
+    return (
+        f"{where}: dominated {'is' if len(info.front.dominated) == 1 else 'are'} {beaten}"
+        if beaten
+        else f"{where}: no arm is dominated"
+    )

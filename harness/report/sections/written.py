@@ -45,7 +45,7 @@ class WrittenView:
 
 def written_view(report: ReportInput) -> WrittenView | None:
     """Of the first seed's sentences; None where nothing was written."""
-    written = _first_of_each_arm(report)
+    written = report.written
     if not written:
         return None
     score = report.loaded.study.primary
@@ -63,20 +63,6 @@ def written_view(report: ReportInput) -> WrittenView | None:
         ),
         examples=_shown(report, written, score),
     )
-
-
-def _first_of_each_arm(report: ReportInput) -> dict[str, Sentences]:
-    """Those of the lowest seed's first round, under the first condition."""
-    found: dict[str, Sentences] = {}
-    frame = report.frame[report.frame["purpose"] == "measure"]
-    rows = frame[["trial", "arm", "seed", "round", "position"]].drop_duplicates()
-    rows = rows.sort_values(["seed", "round", "position"], kind="stable")
-    for trial, arm in zip(rows["trial"].tolist(), rows["arm"].tolist(), strict=True):
-        if trial in report.sentences:
-            found.setdefault(arm, report.sentences[trial])
-    ordered = {arm.name: found[arm.name] for arm in report.loaded.arms if arm.name in found}
-    sources = {each.sources for each in ordered.values()}
-    return ordered if len(sources) == 1 else {}
 
 
 def _groups(written: Sentences, score: str) -> Iterator[tuple[str, SentenceStatistics]]:

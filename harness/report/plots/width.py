@@ -1,0 +1,139 @@
+"""What a wider beam finds: the score, the model's own score and the length, so that the cause of a worse text shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from harness.config import canonical_json
+from harness.report.inputs import ReportInput
+from harness.report.plots.style import MARKERS, NARROW, PALETTE, fit, legend_above, level_axis, look, panel
+from harness.report.words import metric_of
+from harness.statistics import Interval, SentenceStatistics, bootstrap
+from models.decoding.config import BeamSearch, Greedy, LengthPenalty, MeanPenalty
+
+RESAMPLES = 1000
+SHOWN = ("bleu", "model_score", "length_ratio")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidthLine:
+    """One search at several widths; `points` are (width, value, its 95 % interval)."""
+
+    label: str
+    points: tuple[tuple[int, float, Interval], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidthPlot:
+    """`title` names what is drawn over the width."""
+
+    title: str
+    lines: tuple[WidthLine, ...]
+
+
+def width_plots(report: ReportInput) -> list[WidthPlot]:
+    """A plot a score, a line a way to rank hypotheses; none where no search has two widths. Greedy decoding is a beam of one."""
+    searches = [search for search in _searches(report) if len(search.arms) > 1]
+    if not searches:
+        return []
+    plots = []
+    for name in SHOWN:
+        whole = {arm: each.statistics(name) for arm, each in report.written.items() if name in each.scores}
+        plots.append(_plot(metric_of(name).label, searches, whole))
+        if name == "model_score":
+            plots[-1] = replace(plots[-1], title="model score a token")
+            of_sentences = {arm: _a_sentence(found) for arm, found in whole.items()}
+            plots.append(_plot("model score a sentence", searches, of_sentences))
+    return [plot for plot in plots if plot.lines]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """`arms` are those of a length penalty, by their width."""
+
+    label: str
+    arms: dict[int, str]
+
+
+def _searches(report: ReportInput) -> list[_Search]:
+    """Arms whose tasks differ in the width alone; a greedy one belongs to each search of otherwise the same task."""
+    condition = report.loaded.conditions[0].name
+    greedy: dict[str, str] = {}
+    beams: dict[tuple[str, str], dict[int, str]] = {}
+    penalties: dict[tuple[str, str], str] = {}
+    for arm in report.written:
+        task = report.loaded.tasks.get((arm, condition))
+        decoding = getattr(task, "decoding", None)
+        if task is None or not isinstance(decoding, Greedy | BeamSearch):
+            continue
+        rest = canonical_json({name: value for name, value in task.plain().items() if name != "decoding"})
+        if isinstance(decoding, Greedy):
+            greedy[rest] = arm
+        else:
+            search = rest, decoding.model_copy(update={"width": 1, "n_best": 1}).model_dump_json()
+            beams.setdefault(search, {})[decoding.width] = arm
+            penalties[search] = _ranked_by(decoding.length_penalty)
+    twice = Counter(penalties.values())
+    return [
+        _Search(
+            label=penalties[search] + (f" ({place})" if twice[penalties[search]] > 1 else ""),
+            arms=dict(sorted({**({1: greedy[search[0]]} if search[0] in greedy else {}), **arms}.items())),
+        )
+        for place, (search, arms) in enumerate(beams.items(), start=1)
+    ]
+
+
+def _ranked_by(penalty: LengthPenalty) -> str:
+    if isinstance(penalty, MeanPenalty):
+        return "by log P / length"
+    return f"by log P / lp({penalty.alpha:g})" if penalty.alpha else "by log P"
+
+
+def _a_sentence(found: SentenceStatistics) -> SentenceStatistics:
+    """The sum over a sentence's tokens instead of the mean: what a search ranks by that does not divide by the length."""
+    return replace(found, values=np.column_stack([found.values[:, 0], np.ones(found.sentences)]))
+
+
+def _plot(title: str, searches: list[_Search], found: dict[str, SentenceStatistics]) -> WidthPlot:
+    intervals = {
+        arm: bootstrap(found[arm], resamples=RESAMPLES).interval
+        for search in searches
+        for arm in search.arms.values()
+        if arm in found
+    }
+    lines = [
+        WidthLine(
+            label=search.label,
+            points=tuple(
+                (width, found[arm].corpus_score, intervals[arm])
+                for width, arm in search.arms.items()
+                if arm in found
+            ),
+        )
+        for search in searches
+    ]
+    return WidthPlot(title=title, lines=tuple(line for line in lines if line.points))
+
+
+def draw_widths(plot: WidthPlot) -> Figure:
+    with look():
+        figure, axes = panel(width=NARROW, height=2.8)
+        for place, line in enumerate(plot.lines):
+            colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
+            # Beside each other, so that intervals at one width can be told apart.
+            widths = [width * 1.05 ** (place - (len(plot.lines) - 1) / 2) for width, _, _ in line.points]
+            values = [value for _, value, _ in line.points]
+            axes.plot(
+                widths, values, color=colour, marker=marker, markersize=5, linewidth=1.4, label=line.label
+            )
+            for width, (_, _, ends) in zip(widths, line.points, strict=True):
+                axes.plot([width] * 2, [ends.low, ends.high], color=colour, linewidth=1.2)
+        levels = sorted({width for line in plot.lines for width, _, _ in line.points})
+        level_axis(axes, [(float(width), str(width)) for width in levels], "width of the beam")
+        axes.set_ylabel(plot.title)
+        legend_above(axes)
+        return fit(figure)
