@@ -16,6 +16,7 @@ from harness.report.sections.method import method_view
 from harness.report.sections.tradeoff import tradeoff_view
 from harness.report.sections.written import written_view
 from harness.scoring import Sentences, bleu, kept, length_ratio, scored
+from harness.tasks.base import Task
 from harness.tasks.continue_text import ContinueText
 from tests.analysis.written import Written, written_study
 from tests.report.parsed import Page
@@ -181,7 +182,7 @@ def searched() -> ReportInput:
         "sum-4": ({"kind": "beam", "width": 4, "length_penalty": {"kind": "gnmt", "alpha": 0.0}}, 6),
     }
     loaded = written_study(study="written/width", compare={"decoding": list(levels)})
-    tasks = {
+    tasks: dict[tuple[str, str], Task] = {
         (arm.name, ""): ContinueText.read(
             {
                 "model": {"recipe": "tiny", "train": RECIPE},
