@@ -12,9 +12,33 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.errors import InputError, StoreError
+from harness.report.build import write_report
+from harness.report.source import report_input
+from harness.store.rows import Identity
+from harness.store.store import open_store
+from harness.study.load import load_study
+from harness.study.outcome import Outcome, Sample
+from harness.study.plan import plan
 from harness.verify.page import pieces
 from harness.verify.verify import Difference, Verification, verify
+from tests.analysis.written import Written
+from tests.run.workplace import Workplace
 from tests.verify.conftest import Reported
+
+WRITING = """\
+study: writing
+question: Which way of decoding writes best?
+task: continue_text
+base:
+  model: {recipe: lm-tiny}
+  prompts: {corpus: python-docs, split: test, count: 40, tokens: 8}
+  new_tokens: 12
+compare:
+  decoding:
+    - greedy: {decoding: {kind: greedy}}
+    - beam: {decoding: {kind: beam, width: 2}}
+primary: bleu
+"""
 
 
 def changed(filled: Reported, folder: Path, pattern: str, replacement: str) -> Verification:
@@ -167,3 +191,42 @@ def test_the_command_says_so_in_one_line_and_by_its_exit_code(filled: Reported, 
     assert "faster, claimed: the report says '2.5 ×" in forged.stderr
     lost = CliRunner().invoke(app, ["verify", str(copy.report), "--store", str(tmp_path / "none.db")])
     assert (lost.exit_code, (tmp_path / "none.db").exists()) == (2, False)
+
+
+def test_a_score_and_a_text_of_an_arm_that_writes_count_too(tmp_path: Path) -> None:
+    """Scores by group of sentences, examples and figures come from the kept sentences: what they say is checked against them."""
+    levels = {"greedy": 0.6, "beam": 0.66}
+    place = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
+    place.study.write_text(WRITING)
+    (loaded,) = load_study(place.study, "cpu")
+    planted, report = Written(right=levels, count=40), tmp_path / "writing.html"
+    with open_store(tmp_path / "harness.db") as store:
+        specs = plan(loaded).trials
+        run = store.create_run(
+            Identity(study_digest="5" * 16, scale="cpu", code_digest="c" * 16, environment_digest="e" * 16),
+            study="writing", study_json=loaded.study.model_dump_json(), study_source=loaded.source, environment={},
+            trials=specs,
+        )  # fmt: skip
+        session = store.open_session(run, {})
+        for position, spec in enumerate(specs):
+            attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+            outcome = Outcome(status="finished")
+            if spec.purpose == "measure":
+                written = planted.sentences(spec.arm.removeprefix("decoding="), 0)
+                value = written.statistics("bleu").corpus_score
+                outcome = Outcome(status="finished", samples=(Sample("bleu", 0, value),), sentences=written)
+            store.finish_trial(attempt, outcome, seconds=1.0)
+        store.close_session(session)
+        write_report([report_input(store, loaded, run)], report)
+    assert verify(report, str(tmp_path / "harness.db")).difference is None
+    page = report.read_text(encoding="utf-8")
+    for pattern, place_of in (
+        (r'(<caption>bleu by group.*?<td class="number">)(\d)', "bleu by group of sentences"),
+        (r'(<th scope="row">reference</th><td>w)(\d)', "row reference"),
+    ):
+        forged, count = re.subn(
+            pattern, lambda found: f"{found[1]}{(int(found[2]) + 1) % 10}", page, count=1, flags=re.DOTALL
+        )
+        assert count == 1
+        report.write_text(forged, encoding="utf-8")
+        assert place_of in difference(verify(report, str(tmp_path / "harness.db"))).place
