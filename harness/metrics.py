@@ -24,6 +24,10 @@ DEFAULT_MARGINS: MappingProxyType[Family, float] = MappingProxyType(
 )
 
 
+LARGEST_WRITTEN_OUT = 1e12
+"""From here on numbers have an exponent, such as the perplexity of a training that went wrong."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
     """`per_trial` tells how the samples of one trial become its one value."""
@@ -79,7 +83,8 @@ class Metric:
             return format_bytes(value)
         if self.unit == "s":
             return format_seconds(value)
-        digits = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        readable = 1000 <= abs(value) < LARGEST_WRITTEN_OUT
+        digits = f"{value:,.0f}" if readable else f"{value:.4g}"
         return f"{digits} {self.unit}".rstrip()
 
 

@@ -78,6 +78,7 @@ def test_seconds_are_written_in_a_unit_that_fits(value: float, text: str) -> Non
         ("validation_loss", math.inf, "diverged"),
         ("validation_loss", math.nan, "diverged"),
         ("gradient_norm", 0.5, "0.5"),
+        ("validation_perplexity", 1.3268e54, "1.327e+54"),
         ("cache_bytes", 49152.0, "48 KiB"),
         ("first_token_seconds", 0.0061, "6.1 ms"),
         ("first_token_seconds", math.nan, "nan"),

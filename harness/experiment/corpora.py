@@ -33,6 +33,17 @@ def corpora_of_study(name: str) -> list[CorpusRef]:
     return list(found.values())
 
 
+def check_texts(*parts: LoadedStudy) -> None:
+    """Raises CorpusError where a corpus is too short for an arm of the parts, or for the training of a model that it loads."""
+    asked = set()
+    for task in (task for part in parts for task in part.tasks.values()):
+        for each in (task, *task.trainings()):
+            settings = each.model_dump_json(include=set(each.text_settings))
+            if (each.name, settings) not in asked:
+                asked.add((each.name, settings))
+                each.check_text()
+
+
 def bring(corpora: Iterable[CorpusRef], progress: Callable[[str, int, int], None]) -> list[dict[str, Any]]:
     """Fetch what is not here yet, and name the folder or files of each. `progress` gets a corpus, bytes done, bytes in all."""
     from harness.data.fetch import fetch

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import InputError, did_you_mean
-from harness.experiment.corpora import bring, corpora_of
+from harness.experiment.corpora import bring, check_texts, corpora_of
 from harness.experiment.rounds import asks_calibration, with_calibrated_rounds
 from harness.experiment.studies import find_study
 from harness.run.backends.local import WORKER_VARIABLES
@@ -161,6 +161,7 @@ class Experiment:
         listener = watch or Watch()
         self.place.check_writable()
         bring(corpora_of(*self.parts), listener.fetching)
+        check_texts(*self.parts)
         setting = self._setting(fresh=fresh)
         with (
             open_store(self.place.location) as store,
@@ -168,9 +169,14 @@ class Experiment:
             LocalBackend(nvml=nvml) as backend,
         ):
             listener.parts(tuple(len(longest_plan(part).trials) for part in self.parts))
-            for part in self.parts:
-                driver = Driver(part, setting, store=store, backend=backend, listener=listener)
-                self._runs[part.part] = driver.run()
+            drivers = {
+                part.part: Driver(part, setting, store=store, backend=backend, listener=listener)
+                for part in self.parts
+            }
+            for driver in drivers.values():
+                driver.check()
+            for part, driver in drivers.items():
+                self._runs[part] = driver.run()
         return self
 
     def frame(self) -> pd.DataFrame:

@@ -99,6 +99,8 @@ def ratio_text(ratio: float) -> str:
 
 
 def interval_text(low: float, high: float) -> str:
+    if low in (0.0, -math.inf) and high == math.inf:
+        return "unbounded"
     if math.isnan(low) or math.isnan(high):
         return "–"
     return f"[{_digits(low)}, {_digits(high)}]"

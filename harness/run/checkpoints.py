@@ -12,6 +12,7 @@ from harness.store.store import Store
 from harness.study.outcome import Outcome
 from harness.study.trial import TrialSpec
 from harness.training.checkpoint import weights_digest
+from harness.training.state_file import read_state_file, state_path
 
 
 class Checkpoints:
@@ -47,6 +48,12 @@ class Checkpoints:
         if folder not in self._told:
             self._told.add(folder)
             self._note(f"the checkpoint {folder} {problem}; training it again")
+
+    def check_state(self, training: TrialSpec) -> None:
+        """Raises InputError where a training would go on from a state that is damaged, or of another recipe."""
+        path = state_path(self.folder(training))
+        if path.exists() and not self.has(training):
+            read_state_file(path, {"train": training.config, "seed": training.seed})
 
     def record(self, training: TrialSpec, outcome: Outcome, attempt_id: int) -> None:
         """Keep what a training left, if it left a model."""

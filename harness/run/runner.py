@@ -65,6 +65,11 @@ class Driver:
         self._store, self._backend, self._listener = store, backend, listener
         self._checkpoints = Checkpoints(setting, store, listener.note)
 
+    def check(self) -> None:
+        """Raises InputError where a training could not go on from what it left; nothing is written."""
+        for training in plan(self._loaded).trainings:
+            self._checkpoints.check_state(training)
+
     def run(self) -> Run:
         """Find or create the run, and run every trial that it lacks. Safe to interrupt at any moment and to call again."""
         run = self._find_or_create()

@@ -76,6 +76,12 @@ class Task(Config, ABC):
         """The trainings whose checkpoints the trial loads."""
         return ()
 
+    text_settings: ClassVar[tuple[str, ...]] = ()
+    """The settings that decide whether there is text enough; tasks with equal ones need not be asked twice."""
+
+    def check_text(self) -> None:
+        """Raises CorpusError where the corpora, which are in the cache by now, hold less than the trial takes."""
+
     @abstractmethod
     def flops(self) -> float:
         """Floating-point operations of a trial, roughly: what a plan's time is guessed from."""

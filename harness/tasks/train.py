@@ -58,6 +58,16 @@ class Train(TrainingTask):
         "peak_rss_bytes",
     )
 
+    text_settings: ClassVar[tuple[str, ...]] = (
+        "corpus",
+        "tokenizer",
+        "model",
+        "batch",
+        "accumulate",
+        "length",
+        "evaluation_tokens",
+    )
+
     corpus: CorpusRef
     tokenizer: TokenizerConfig
     updates: int = Field(gt=0)
@@ -116,6 +126,9 @@ class Train(TrainingTask):
 
     def corpora(self) -> tuple[CorpusRef, ...]:
         return (self.corpus,) if self.vectors is None else (self.corpus, self.vectors)
+
+    def check_text(self) -> None:
+        self._text(seed=0)
 
     def flops(self) -> float:
         evaluations = -(-self.updates // self.evaluate_every)
@@ -197,9 +210,9 @@ class Train(TrainingTask):
         from functools import partial
 
         from harness.training.state import resume, save_state
+        from harness.training.state_file import state_path
 
-        folder = context.checkpoint(self)
-        path = folder.with_name(f"{folder.name}.state")
+        path = state_path(context.checkpoint(self))
         recipe = {"train": self.plain(), "seed": context.seed}
         if path.exists():
             resume(path, training, recipe)

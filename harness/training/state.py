@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 import pickle
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +13,10 @@ import numpy as np
 import torch
 
 from harness.errors import HarnessError
+from harness.training.state_file import FROM_THE_BEGINNING, read_state_file, write_state_file
 
 if TYPE_CHECKING:
     from harness.training.loop import Training
-
-CHECKSUM = hashlib.sha256().digest_size
 
 
 def save_state(
@@ -29,7 +26,6 @@ def save_state(
     updater = training.updater
     content = io.BytesIO()
     state = {
-        "recipe": dict(recipe),
         "model": updater.objective.model.state_dict(),
         "optimizer": updater.optimizer.state_dict(),
         "scaler": None if updater.scaler is None else updater.scaler.state_dict(),
@@ -37,20 +33,7 @@ def save_state(
         "generators": _generators(updater.objective.device),
     }
     torch.save(state, content)
-    payload = content.getvalue()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    with unfinished.open("wb") as file:
-        file.write(payload)
-        file.write(hashlib.sha256(payload).digest())
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_state_file(path, recipe, content.getvalue())
 
 
 def resume(path: Path, training: Training, recipe: Mapping[str, Any]) -> None:
@@ -58,19 +41,13 @@ def resume(path: Path, training: Training, recipe: Mapping[str, Any]) -> None:
 
     Nothing is changed before all of that is known.
     """
-    state = _read(path)
-    difference = next(_differences(state["recipe"], dict(recipe)), None)
-    if difference is not None:
-        raise HarnessError(
-            f"the training state {path} is of another recipe: {difference}",
-            hint="resume with the recipe that it was saved by, or delete it to train from the beginning",
-        )
+    state = _read(path, recipe)
     try:
         training.restore(state["training"])
     except ValueError as error:
         raise HarnessError(
             f"the training state {path} does not fit the data: {error}",
-            hint="delete it to train from the beginning",
+            hint=FROM_THE_BEGINNING,
         ) from error
     updater = training.updater
     updater.objective.model.load_state_dict(state["model"])
@@ -80,20 +57,15 @@ def resume(path: Path, training: Training, recipe: Mapping[str, Any]) -> None:
     _set_generators(state["generators"], updater.objective.device)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
-    payload, checksum = content[:-CHECKSUM], content[-CHECKSUM:]
-    hint = "delete it to train from the beginning"
-    if hashlib.sha256(payload).digest() != checksum:
-        raise HarnessError(
-            f"the training state {path} is damaged: its {len(content):,} bytes have another checksum than they say",
-            hint=hint,
-        )
+def _read(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    content = io.BytesIO(read_state_file(path, recipe))
     try:
         with torch.serialization.safe_globals(_library_types()):
-            state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise HarnessError(f"the training state {path} cannot be read: {error}", hint=hint) from error
+        raise HarnessError(
+            f"the training state {path} cannot be read: {error}", hint=FROM_THE_BEGINNING
+        ) from error
     return state
 
 
@@ -106,14 +78,6 @@ def _library_types() -> list[Any]:
     own = "pytorch_optimizer."
     named = [value for module in (graft, preconditioner) for value in vars(module).values()]
     return [value for value in named if isinstance(value, type) and value.__module__.startswith(own)]
-
-
-def _differences(saved: Any, own: Any, place: str = "") -> Iterator[str]:
-    if isinstance(saved, dict) and isinstance(own, dict):
-        for key in sorted({*saved, *own}):
-            yield from _differences(saved.get(key), own.get(key), f"{place}.{key}" if place else str(key))
-    elif saved != own:
-        yield f"{place} was {saved!r} there and is {own!r} here"
 
 
 def _generators(device: torch.device) -> dict[str, Any]:

@@ -15,28 +15,33 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.data.batches import PackedBatches
 from harness.study.outcome import EventWriter
+from harness.tasks.train import Train
 from harness.telemetry.matmul import choose_matmul_route
 from harness.training.loop import Costs, Recipe, Training
-from harness.training.objective import Objective
-from harness.training.optim import AdamW
-from harness.training.precision import Float32
 from harness.training.schedule import CosineSchedule
-from harness.training.update import Updater
-from models.config import ChunkedLogits, LossConfig, model_config
 from models.init import build_model
 
-UPDATES, TURNS = 20, 5
+LM_NANO = Train.read(
+    {
+        "corpus": "python-docs",
+        "tokenizer": {"kind": "bpe", "vocab_size": 2048},
+        "model": {"preset": "nano"},
+        "batch": 8,
+        "length": 128,
+        "updates": 250,
+        "optimizer": {"kind": "adamw", "lr": 1e-4},
+    }
+)
+UPDATES, TURNS = 10, 15
 
 
 def test_the_loop_costs_little_beside_its_updates(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     choose_matmul_route()
-    model = build_model(model_config({"preset": "nano"}, vocab_size=2048), 0).train()
-    loss = LossConfig(logits=ChunkedLogits())
-    updater = Updater(Objective(model, loss), AdamW(lr=1e-4).build(model), precision=Float32(), clip=1.0)
+    updater = LM_NANO.updater(build_model(LM_NANO.model, 0).train())
     tokens = np.random.default_rng(0).integers(0, 2048, 100_000).astype(np.uint16)
-    data = PackedBatches(tokens, length=128, batch=8, seed=0)
+    data = PackedBatches(tokens, length=LM_NANO.length, batch=LM_NANO.rows, seed=0)
     recipe = Recipe(updates=UPDATES, schedule=CosineSchedule(), evaluate_every=10**6)
-    costs = Costs(chance=math.log(2048), flops_of=lambda batch: 1.0 * batch[0].size, peak_flops=1e11)
+    costs = Costs(chance=math.log(2048), flops_of=LM_NANO.training_flops, peak_flops=1e11)
     ratios: list[float] = []
 
     def turn() -> None:

@@ -171,3 +171,52 @@ def test_a_folder_that_may_not_be_written(here: Workplace, open_folder: Path, op
     ), done.stderr
     assert sorted(path.name for path in open_folder.iterdir()) == ["mine", "studies"]
     assert list(mine.iterdir()) == []
+
+
+TRAINED = """\
+study: trained
+question: Does it train?
+task: train
+base:
+  corpus: {kind: files, files: [notes.txt]}
+  tokenizer: {kind: bytes}
+  model: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 32, max_positions: 64}
+  batch: 4
+  length: 32
+  updates: 6
+  optimizer: {kind: adamw, lr: 1e-2}
+  schedule: {kind: cosine, warmup: 2}
+  evaluation_tokens: 64
+compare:
+  clip: [1.0, 2.0]
+design: {seeds: 1, exploratory: true}
+primary: validation_loss
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["base.optimizer.beta3=0.9"], "unknown key 'beta3' in optimizer; did you mean 'betas'?"),
+        (["base.schedule.warmup=20"], "schedule.warmup 20 is longer than the run of 6 updates"),
+        (["base.batch=5", "base.accumulate=2"], "batch 5 does not divide into accumulate 2 micro-batches"),
+        (
+            ["base.batch=500"],
+            "fewer than one batch of 500; use a smaller batch, a shorter length or a larger",
+        ),
+        (["base.batch=124", "base.accumulate=2"], "windows of 32 tokens, and an update takes 124"),
+    ],
+    ids=["an option", "a schedule", "a batch", "a short corpus", "a corpus shorter than an update"],
+)
+def test_what_cannot_be_trained(here: Workplace, settings: list[str], said: str) -> None:
+    """Before anything is trained, in `run`, which reads the corpus, too."""
+    (here.folder / "studies" / "trained.yaml").write_text(TRAINED)
+    (here.folder / "notes.txt").write_text("\n\n".join(f"Line {n} of some notes." for n in range(160)))
+    words = [word for setting in settings for word in ("--set", setting)]
+    assert said in refused(here, "run", "trained", "--quiet", *words)
+
+
+def test_a_training_would_be_of_a_model_that_others_load(here: Workplace) -> None:
+    for recipe in here.folder.rglob("lm-tiny.yaml"):
+        recipe.write_text(recipe.read_text().replace("batch: 4", "batch: 400000"))
+    assert "fewer than one batch of 400000" in refused(here, *RUN, "--quiet")

@@ -49,3 +49,12 @@ def test_a_study_without_parts_names_none() -> None:
     html = render(synthetic_report(study(**SMALL)))
     assert 'id="part' not in html
     assert 'id="comparison"' in html
+
+
+def test_what_is_said_of_several_parts_is_said_once(parts: tuple[ReportInput, ReportInput]) -> None:
+    few = {"design": {"rounds": 1, "exploratory": True}}
+    alike = [synthetic_report(study(**SMALL | few, study=f"cache/{name}", claims={})) for name in ("a", "b")]
+    html = render(*alike, parts[1])
+    assert html.count("<strong>a, b: Exploratory</strong>") == 1
+    assert html.count("Exploratory</strong>") == 1
+    assert "<strong>memory: Invalid: 1 arm</strong>" in html

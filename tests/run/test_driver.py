@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
+from harness.run.checkpoints import Checkpoints
 from harness.run.identity import Setting, check_plant
 from harness.run.job import Job
 from harness.run.lease import machine_lease
@@ -26,6 +27,7 @@ from harness.study.outcome import Outcome
 from harness.study.plan import Plan, plan
 from harness.telemetry.environment import Environment, available_cores, environment
 from harness.training.checkpoint import WEIGHTS
+from harness.training.state_file import state_path, write_state_file
 from tests.run.in_process import Broken, Notes, Scripted, obedient
 from tests.run.workplace import Workplace
 
@@ -64,9 +66,16 @@ class Scene:
 
     def drive(self, decide: Decide = obedient, **changes: object) -> tuple[Run, Scripted, Notes]:
         backend, notes = Scripted(decide), Notes()
-        setting = Setting(results=self.folder, environment=self._here, code="c0de", corpora=("c",), **changes)  # type: ignore[arg-type]
+        setting = self.setting(**changes)
         run = Driver(self.loaded, setting, store=self.store, backend=backend, listener=notes).run()
         return run, backend, notes
+
+    def setting(self, **changes: object) -> Setting:
+        return Setting(results=self.folder, environment=self._here, code="c0de", corpora=("c",), **changes)  # type: ignore[arg-type]
+
+    def driver(self) -> Driver:
+        backend = Scripted(obedient)
+        return Driver(self.loaded, self.setting(), store=self.store, backend=backend, listener=Notes())
 
     def rows(self, *, superseded: bool = False) -> list[TrialRow]:
         return self.store.trials(self.store.runs()[-1], include_superseded=superseded)
@@ -132,6 +141,31 @@ def test_every_job_is_told_where_its_model_lies_and_what_is_planted(scene: Scene
     assert {(job.plant, job.gpu, job.device) for job in backend.jobs} == {
         ("cache-parity/top-left-mask", "GPU-1", "cuda:0")
     }
+
+
+@pytest.mark.parametrize(
+    ("seed", "cut", "said"),
+    [(0, 0, ""), (1, 0, "is of another recipe: seed was 1 there and is 0 here"), (0, 1, "is damaged")],
+    ids=["its own", "of another seed", "truncated"],
+)
+def test_a_state_that_no_training_can_go_on_from_is_refused(
+    scene: Scene, seed: int, cut: int, said: str
+) -> None:
+    """And a state is of no interest once the model is there."""
+    [training] = scene.plan.trainings
+    driver, checkpoints = scene.driver(), Checkpoints(scene.setting(), scene.store, Notes().note)
+    path = state_path(checkpoints.folder(training))
+    write_state_file(path, {"train": training.config, "seed": seed}, b"state")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size - cut])
+    if said:
+        with pytest.raises(InputError, match=said) as caught:
+            driver.check()
+        assert str(path) in str(caught.value)
+        assert scene.store.runs() == []
+    else:
+        driver.check()
+    scene.drive()
+    scene.driver().check()
 
 
 def test_a_trial_that_crashes_once_is_tried_once_more(scene: Scene) -> None:

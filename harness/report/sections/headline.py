@@ -46,10 +46,20 @@ def headline_view(parts: Sequence[ReportInput]) -> HeadlineView:
         study=first.name,
         question=first.study.question,
         parts=tuple(_part(part) for part in parts),
-        banners=tuple(
-            replace(banner, title=name + banner.title) for name, part in named for banner in _banners(part)
-        ),
+        banners=_told_once(parts),
         warnings=tuple(name + warning for name, part in named for warning in _warnings(part)),
+    )
+
+
+def _told_once(parts: Sequence[ReportInput]) -> tuple[Banner, ...]:
+    """Every banner with the parts that it is about; what is said of several is said once."""
+    about: dict[Banner, list[str]] = {}
+    for part in parts:
+        for banner in _banners(part):
+            about.setdefault(banner, []).append(part.loaded.part)
+    return tuple(
+        replace(banner, title=f"{', '.join(names)}: {banner.title}") if any(names) else banner
+        for banner, names in about.items()
     )
 
 
