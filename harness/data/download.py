@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -67,12 +68,12 @@ def _follow(
 
 
 def _largest_file(folder: Path) -> int:
+    """Bytes; 0 where there is none. pip moves files and removes folders meanwhile: os.walk passes over what is gone."""
     sizes = [0]
-    for path in folder.rglob("*"):
-        try:
-            sizes.append(path.stat().st_size)
-        except OSError:  # pip has just moved it
-            continue
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append((Path(parent) / name).stat().st_size)
     return max(sizes)
 
 
