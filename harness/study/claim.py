@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import operator
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -142,14 +143,21 @@ class ReachesClaim(ComparingAt):
     """The arm gets to a loss of `reaches` sooner, counted in updates or in seconds of training; a miss takes for ever.
 
     `smoothed` updates are averaged before they are compared with the target. Which target is declared before the data: `tuned` is
-    what the baseline came to in tuning, at its best settings.
+    `target_factor` times what the baseline came to in tuning, at its best settings.
     """
 
     reaches: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | Literal["tuned"]
+    target_factor: float = Field(default=1.0, gt=0.0, allow_inf_nan=False, exclude_if=partial(operator.eq, 1.0))
     when: Literal["sooner", "later"] = "sooner"
     counted_in: Literal["updates", "seconds"] = "updates"
     metric: str = "loss"
     smoothed: int = Field(default=10, gt=0)
+
+    @model_validator(mode="after")
+    def _factor_of_what_is_tuned(self) -> Self:
+        if self.target_factor != 1.0 and self.reaches != "tuned":
+            raise ValueError("target_factor goes with `reaches: tuned`; a target that is given is given whole")
+        return self
 
     @property
     def target(self) -> float:

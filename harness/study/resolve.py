@@ -65,7 +65,7 @@ def _tuned(loaded: LoadedStudy, tune: Tune, results: Results) -> LoadedStudy:
 
 
 def _with_targets(loaded: LoadedStudy) -> LoadedStudy:
-    """Targets that claims leave to tuning: the baseline's best median, unless it never came to one."""
+    """Targets that claims leave to tuning: the baseline's best median times the claim's factor, unless it never came to one."""
     found = {}
     for name, claim in loaded.study.claims.items():
         if isinstance(claim, ReachesClaim) and claim.reaches == "tuned":
@@ -76,6 +76,7 @@ def _with_targets(loaded: LoadedStudy) -> LoadedStudy:
                 if each.arm == loaded.baseline.name and each.condition == where
             ]
             if best and math.isfinite(best[0]):
-                found[name] = claim.model_copy(update={"reaches": best[0]})
+                target = best[0] * claim.target_factor
+                found[name] = claim.model_copy(update={"reaches": target, "target_factor": 1.0})
     claims = {**loaded.study.claims, **found}
     return replace(loaded, study=loaded.study.model_copy(update={"claims": claims}))
