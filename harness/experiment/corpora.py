@@ -33,6 +33,13 @@ def corpora_of_study(name: str) -> list[CorpusRef]:
     return list(found.values())
 
 
+def check_installed(*parts: LoadedStudy) -> None:
+    """Raises InputError where an arm of the parts, or the training of a model that it loads, needs what is not installed."""
+    for task in (task for part in parts for task in part.tasks.values()):
+        for each in (task, *task.trainings()):
+            each.check_installed()
+
+
 def check_texts(*parts: LoadedStudy) -> None:
     """Raises CorpusError where a corpus is too short for an arm of the parts, or for the training of a model that it loads."""
     asked = set()

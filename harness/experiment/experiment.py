@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import InputError, did_you_mean
-from harness.experiment.corpora import bring, check_texts, corpora_of
+from harness.experiment.corpora import bring, check_installed, check_texts, corpora_of
 from harness.experiment.rounds import asks_calibration, with_calibrated_rounds
 from harness.experiment.studies import find_study
 from harness.run.backends.local import WORKER_VARIABLES
@@ -160,6 +160,7 @@ class Experiment:
 
         listener = watch or Watch()
         self.place.check_writable()
+        check_installed(*self.parts)
         bring(corpora_of(*self.parts), listener.fetching)
         check_texts(*self.parts)
         setting = self._setting(fresh=fresh)

@@ -147,7 +147,9 @@ class ReachesClaim(ComparingAt):
     """
 
     reaches: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | Literal["tuned"]
-    target_factor: float = Field(default=1.0, gt=0.0, allow_inf_nan=False, exclude_if=partial(operator.eq, 1.0))
+    target_factor: float = Field(
+        default=1.0, gt=0.0, allow_inf_nan=False, exclude_if=partial(operator.eq, 1.0)
+    )
     when: Literal["sooner", "later"] = "sooner"
     counted_in: Literal["updates", "seconds"] = "updates"
     metric: str = "loss"
@@ -156,7 +158,9 @@ class ReachesClaim(ComparingAt):
     @model_validator(mode="after")
     def _factor_of_what_is_tuned(self) -> Self:
         if self.target_factor != 1.0 and self.reaches != "tuned":
-            raise ValueError("target_factor goes with `reaches: tuned`; a target that is given is given whole")
+            raise ValueError(
+                "target_factor goes with `reaches: tuned`; a target that is given is given whole"
+            )
         return self
 
     @property

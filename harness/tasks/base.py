@@ -82,6 +82,9 @@ class Task(Config, ABC):
     def check_text(self) -> None:
         """Raises CorpusError where the corpora, which are in the cache by now, hold less than the trial takes."""
 
+    def check_installed(self) -> None:
+        """Raises InputError where the trial needs a package that is not installed."""
+
     @abstractmethod
     def flops(self) -> float:
         """Floating-point operations of a trial, roughly: what a plan's time is guessed from."""

@@ -73,7 +73,7 @@ class Evaluate(Task):
     def run(self, context: Context, report: Report) -> Result:
         from harness.data.batches import evaluation_batches
         from harness.training.checkpoint import load_model
-        from harness.training.evaluation import Evaluated, evaluate
+        from harness.training.evaluation import Evaluated, evaluate, perplexity
         from harness.training.objective import Objective
         from models.cost import parameter_count
 
@@ -90,7 +90,7 @@ class Evaluate(Task):
         size = len(tokenizer.decode(held_out[1:].tolist()).encode())
         report("training_text_loss", of_training.loss)
         report("validation_loss", found.loss)
-        report("validation_perplexity", math.exp(found.loss))
+        report("validation_perplexity", perplexity(found.loss))
         report("bits_per_byte", found.loss * found.tokens / size / math.log(2.0))
         report("log_z", found.log_z)
         return Result(

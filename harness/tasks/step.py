@@ -59,6 +59,15 @@ class Step(TrainingTask):
         return {**document, "model": with_preset(document["model"])}
 
     @model_validator(mode="after")
+    def _micro_batches_are_alike(self) -> Self:
+        if self.rows % self.accumulate:
+            raise ValueError(
+                f"batch.tokens holds {self.rows} rows of length {self.length}, which do not divide into accumulate "
+                f"{self.accumulate} micro-batches"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tokens_are_no_words(self) -> Self:
         if self.model.embedding.kind == "pretrained":
             raise ValueError(
@@ -137,12 +146,11 @@ class Step(TrainingTask):
         import numpy as np
 
         random = np.random.default_rng(seed)
-        rows = self.rows - self.rows % self.accumulate
-        tokens = random.integers(1, self.model.vocab_size, (rows, self.length + 1))
+        tokens = random.integers(1, self.model.vocab_size, (self.rows, self.length + 1))
         batch: Batch = (tokens[:, :-1], tokens[:, 1:])
         if not isinstance(self.model, ModelConfig):
             size = self.model.source_vocab_size or self.model.vocab_size
-            batch = (random.integers(1, size, (rows, self.length)), *batch)
+            batch = (random.integers(1, size, (self.rows, self.length)), *batch)
         parts = zip(*(np.split(array, self.accumulate) for array in batch), strict=True)
         return [tuple(part) for part in parts]
 

@@ -222,15 +222,17 @@ class Train(TrainingTask):
 
     def _result(self, context: Context, model: nn.Module, training: Training, trained: Trained) -> Result:
         from harness.training.checkpoint import parameters_digest, save_checkpoint
+        from harness.training.optim import evaluated
         from models.cost import parameter_count
 
         if trained.diverged:
             return Result(notes={"diverged": True}, spent={"updates": trained.updates})
-        if context.shares(self):
-            recipe = {"train": self.plain(), "seed": context.seed}
-            weights = save_checkpoint(context.checkpoint(self), model, recipe, kept=training.kept)
-        else:
-            weights = parameters_digest(model)
+        with evaluated(training.updater.optimizer):
+            if context.shares(self):
+                recipe = {"train": self.plain(), "seed": context.seed}
+                weights = save_checkpoint(context.checkpoint(self), model, recipe, kept=training.kept)
+            else:
+                weights = parameters_digest(model)
         return Result(
             outputs={"weights": weights},
             spent={

@@ -81,6 +81,9 @@ class TrainingTask(Task):
     clip: float | None = Field(default=1.0, gt=0.0)
     compile: bool = False
 
+    def check_installed(self) -> None:
+        self.optimizer.check_installed()
+
     @property
     def batch_size(self) -> int:
         """Rows of an update, or its tokens a side where those are given."""
@@ -107,6 +110,10 @@ class TrainingTask(Task):
         if self.length > self.model.max_positions:
             raise ValueError(
                 f"length {self.length} is beyond the model's max_positions {self.model.max_positions}"
+            )
+        if self.compile and not isinstance(self.batch, int):
+            raise ValueError(
+                "compile takes batches of one shape; of {tokens: n} each width would be compiled anew inside updates that are timed"
             )
         half = isinstance(self.precision, Float16Autocast | Float16Scaled)
         if half and isinstance(self.loss.logits, ChunkedLogits):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -33,3 +34,8 @@ def evaluate(objective: Objective, batches: Iterable[Batch], precision: Precisio
     if not tokens:
         raise ValueError("no target token to evaluate on")
     return Evaluated(loss=loss / tokens, log_z=log_z / tokens, tokens=tokens)
+
+
+def perplexity(loss: float) -> float:
+    """Of a loss in nats a token; infinite rather than an error beyond what a float holds."""
+    return math.exp(loss) if loss < 700 else math.inf

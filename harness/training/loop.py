@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.training.divergence import Divergence
-from harness.training.evaluation import evaluate
+from harness.training.evaluation import evaluate, perplexity
 from harness.training.objective import Batch
 from harness.training.optim import evaluated, trained_in
 from harness.training.recorder import Pending, Recorder, Report, Stopwatch
@@ -111,10 +111,10 @@ class Training:
             self._update(watch, count_zeros=evaluates)
             if pauses:
                 recorder.flush()
+            if evaluates and recorder.diverged_at is None:
+                self._evaluate(update)
             if recorder.diverged_at is not None:
                 return self._trained(recorder.diverged_at + 1)
-            if evaluates:
-                self._evaluate(update)
             if update + 1 in recipe.keep:
                 self._keep(update + 1)
             if save is not None and saves:
@@ -152,11 +152,15 @@ class Training:
         )
 
     def _evaluate(self, update: int) -> None:
+        """A loss that is not finite is a divergence: of the last update no loss of training tells."""
         with evaluated(self.updater.optimizer):
             found = evaluate(self.updater.objective, self._evaluation(), self.updater.precision)
         self._evaluation_tokens += found.tokens
+        if not math.isfinite(found.loss):
+            self._recorder.diverged_at = update
+            return
         self._report("validation_loss", found.loss, update)
-        self._report("validation_perplexity", _exp(found.loss), update)
+        self._report("validation_perplexity", perplexity(found.loss), update)
         self._report("log_z", found.log_z, update)
 
     def _keep(self, updates: int) -> None:
@@ -205,8 +209,3 @@ class Training:
         self._recorder.losses, self._recorder.norms = list(state["losses"]), list(state["norms"])
         for metric, value, step in state["samples"]:
             self._report(metric, value, step)
-
-
-def _exp(loss: float) -> float:
-    """Perplexity; infinite rather than an error beyond what a float holds."""
-    return math.exp(loss) if loss < 700 else math.inf

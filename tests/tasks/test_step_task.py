@@ -48,6 +48,26 @@ def test_every_unit_is_a_whole_update() -> None:
     }
 
 
+def test_rows_that_do_not_divide_into_micro_batches_are_refused() -> None:
+    sizes = {
+        "d_model": 16,
+        "n_encoder_layers": 1,
+        "n_decoder_layers": 1,
+        "n_heads": 2,
+        "d_ff": 32,
+        "max_positions": 64,
+    }
+    translator = {"kind": "encoder-decoder", "vocab_size": 50, **sizes}
+    settings = {**SETTINGS, "model": translator, "length": 64, "batch": {"tokens": 64}}
+    assert Step.read(settings).rows == 1
+    with pytest.raises(
+        ValidationError, match="holds 1 rows of length 64, which do not divide into accumulate 2"
+    ):
+        Step.read({**settings, "accumulate": 2})
+    with pytest.raises(ValidationError, match="compile takes batches of one shape"):
+        Step.read({**settings, "compile": True})
+
+
 def test_bytes_are_exact_and_add_up() -> None:
     (_, first), (_, again) = run(), run()
     parameters = 4 * parameter_count(Step.read(SETTINGS).model)

@@ -7,18 +7,21 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from pydantic import ValidationError
 
 from harness.config import digest
-from harness.errors import CorpusError
+from harness.errors import CorpusError, InputError
 from harness.tasks.base import Context, Result
 from harness.tasks.registry import TASKS
 from harness.tasks.train import Train
 from harness.training.checkpoint import load_model, weights_digest
+from harness.training.evaluation import evaluate
+from harness.training.objective import Objective
+from harness.training.optim import OptimizerConfig
 from models.config import ModelConfig
 from models.cost import parameter_count
 from models.init import build_model
@@ -35,6 +38,7 @@ RECIPE: dict[str, Any] = {
     "evaluate_every": 4,
     "evaluation_tokens": 256,
 }
+OPTIMIZERS = [kind.model_fields["kind"].default for kind in get_args(get_args(OptimizerConfig)[0])]
 Trained = tuple[Result, dict[str, list[tuple[int, float]]], Path]
 
 
@@ -158,6 +162,35 @@ def test_the_checkpoint_is_the_model_at_the_end(trained: Callable[..., Trained])
     start, end = build_model(config, 0), load_model(folder, config)
     moved = [not torch.equal(a, b) for a, b in zip(start.parameters(), end.parameters(), strict=True)]
     assert all(moved)
+
+
+def test_a_schedule_free_model_is_kept_as_it_was_evaluated(trained: Callable[..., Trained]) -> None:
+    """Its averages, not the weights that it trains on."""
+    changes: dict[str, Any] = {
+        "optimizer": {"kind": "schedule-free-adamw", "lr": 1e-2},
+        "schedule": {"kind": "constant"},
+    }
+    _, values, folder = trained(**changes)
+    task = Train.read({**RECIPE, **changes})
+    objective = Objective(load_model(folder, task.model), task.loss)
+    found = evaluate(objective, task._text(0).evaluation(), task.precision)
+    assert found.loss == pytest.approx(values["validation_loss"][-1][1], rel=1e-6)
+
+
+def test_an_optimizer_of_a_package_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    refused = {}
+    for kind in OPTIMIZERS:
+        schedule = {"schedule": {"kind": "constant"}} if kind == "schedule-free-adamw" else {}
+        task = Train.read({**RECIPE, **schedule, "optimizer": {"kind": kind, "lr": 1e-3}})
+        try:
+            task.check_installed()
+        except InputError as error:
+            refused[kind] = str(error)
+    assert set(refused) == {"adan", "lion", "shampoo", "soap", "schedule-free-adamw"}
+    assert refused["lion"].startswith(
+        "optimizer lion is from pytorch-optimizer, which is not installed; pip install"
+    )
 
 
 def test_a_divergence_is_data_and_leaves_no_model(trained: Callable[..., Trained]) -> None:

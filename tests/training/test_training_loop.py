@@ -17,7 +17,7 @@ from harness.training.precision import Float32
 from harness.training.schedule import ConstantSchedule, CosineSchedule
 from models.config import ChunkedLogits, LossConfig, model_config
 from models.init import build_model
-from tests.training.bigram import VOCABULARY, Bigram, batch, run, updater, values
+from tests.training.bigram import VOCABULARY, Bigram, Stream, batch, run, updater, values
 
 EVERY_UPDATE = (
     "loss",
@@ -77,6 +77,28 @@ def test_every_update_is_reported_and_evaluation_comes_when_asked_for_and_last()
     assert values(reported, "validation_perplexity") == pytest.approx([math.exp(loss) for loss in held_out])
 
 
+def test_evaluation_is_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that only batches of the data advance by 1 s, and evaluation by 1000."""
+    now = 0.0
+    monkeypatch.setattr("time.perf_counter_ns", lambda: int(now * 1e9))
+
+    def passes(seconds: float, original: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            nonlocal now
+            now += seconds
+            return original(*arguments)
+
+        return call
+
+    made = updater(Bigram())
+    monkeypatch.setattr(made.objective, "summed", passes(1000.0, made.objective.summed))
+    monkeypatch.setattr(Stream, "__next__", passes(1.0, Stream.__next__))
+    trained, reported = run(made, updates=7, evaluate_every=3)
+    assert values(reported, "update_seconds") == [1.0] * 7
+    assert trained.seconds == 7.0
+    assert now > 3000
+
+
 def test_rates_follow_from_seconds() -> None:
     _, reported = run(updater(Bigram()), accumulate=3)
     seconds = values(reported, "update_seconds")
@@ -130,6 +152,22 @@ def test_a_loss_that_is_not_finite_ends_training_and_is_kept() -> None:
     assert trained.updates < 4
     last = [(name, step) for name, value, step in reported if name == "loss" and not math.isfinite(value)]
     assert last == [("loss", trained.updates - 1)]
+    assert not values(reported, "validation_loss")
+
+
+def test_a_last_update_after_which_no_loss_is_finite_is_a_divergence() -> None:
+    """Its own loss is from before the step; what shows it is the evaluation that follows."""
+    model = Bigram()
+    made = updater(model)
+
+    def break_down(*_: Any) -> None:
+        if made.attempted == 3:
+            model.table.data.fill_(math.nan)
+
+    made.optimizer.register_step_post_hook(break_down)
+    trained, reported = run(made, updates=4, evaluate_every=4)
+    assert all(map(math.isfinite, values(reported, "loss")))
+    assert (trained.diverged, trained.updates) == (True, 4)
     assert not values(reported, "validation_loss")
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field
 
 from harness.config import Config
-from harness.errors import HarnessError, InputError
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 class OptimizerSettings(Config, ABC):
     """`lr` is the peak learning rate. `weight_decay` falls on matrices alone: never on norms, biases, embeddings."""
 
+    of_library: ClassVar[bool] = False
+    """Whether it is pytorch-optimizer's, of the extra `optimizers`."""
+
     kind: str
     lr: float = Field(gt=0.0, allow_inf_nan=False)
     weight_decay: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
@@ -30,6 +34,14 @@ class OptimizerSettings(Config, ABC):
     def scaled(self, factor: float) -> Self:
         """The same with every learning rate `factor` times as high."""
         return self.model_copy(update={"lr": self.lr * factor})
+
+    def check_installed(self) -> None:
+        """InputError where the optimizer is of a package that is not installed. Loads nothing."""
+        if self.of_library and importlib.util.find_spec("pytorch_optimizer") is None:
+            raise InputError(
+                f"optimizer {self.kind} is from pytorch-optimizer, which is not installed",
+                hint="pip install -e '.[optimizers]'",
+            )
 
     @abstractmethod
     def build(self, model: nn.Module) -> Optimizer:
@@ -71,14 +83,9 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def library() -> ModuleType:
-    """pytorch-optimizer; HarnessError where it is not installed."""
-    try:
-        import pytorch_optimizer
-    except ImportError as error:
-        raise HarnessError(
-            "this optimizer is from pytorch-optimizer, which is not installed",
-            hint="pip install 'transformer-harness[optimizers]'",
-        ) from error
+    """pytorch-optimizer, where `check_installed` has found it."""
+    import pytorch_optimizer
+
     return pytorch_optimizer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -84,6 +84,8 @@ class RAdam(OptimizerSettings):
 class Adan(OptimizerSettings):
     """Adan (Xie et al. 2022, algorithm 1) with decoupled decay."""
 
+    of_library: ClassVar[bool] = True
+
     kind: Literal["adan"] = "adan"
     betas: Annotated[tuple[Beta, Beta, Beta], FROM_LIST] = (0.98, 0.92, 0.99)
     eps: Epsilon = 1e-8
@@ -99,6 +101,8 @@ class Adan(OptimizerSettings):
 
 class Lion(OptimizerSettings):
     """Lion (Chen et al. 2023, algorithm 2)."""
+
+    of_library: ClassVar[bool] = True
 
     kind: Literal["lion"] = "lion"
     betas: Betas = (0.9, 0.99)
@@ -130,6 +134,8 @@ class LionTrustRatio(OptimizerSettings):
 
 class ScheduleFreeAdamW(OptimizerSettings):
     """Schedule-free AdamW (Defazio et al. 2024, algorithm 1): averages take the place of a falling learning rate."""
+
+    of_library: ClassVar[bool] = True
 
     kind: Literal["schedule-free-adamw"] = "schedule-free-adamw"
     betas: Betas = (0.9, 0.95)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -77,6 +77,8 @@ class Shampoo(MatrixOptimizer):
     `every` is the number of updates between two computations of the inverse roots.
     """
 
+    of_library: ClassVar[bool] = True
+
     kind: Literal["shampoo"] = "shampoo"
     betas: Betas = (0.9, 0.95)
     start: int = Field(default=10, gt=0)
@@ -108,6 +110,8 @@ class Shampoo(MatrixOptimizer):
 
 class SOAP(MatrixOptimizer):
     """SOAP (Vyas et al. 2024, algorithm 3): Adam in the eigenbasis of Shampoo's preconditioner, renewed `every` updates."""
+
+    of_library: ClassVar[bool] = True
 
     kind: Literal["soap"] = "soap"
     betas: Betas = (0.95, 0.95)
