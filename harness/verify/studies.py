@@ -14,6 +14,7 @@ from harness.study.load import LoadedStudy, load_study
 from harness.study.schema import Study
 from harness.study.trial import TrialSpec
 from harness.tasks.registry import task_class
+from harness.verify.untuned import untuned_task
 
 if TYPE_CHECKING:
     from harness.store.rows import Run
@@ -49,16 +50,25 @@ def studies_of(store: Store, runs: Sequence[Run], path: Path, settings: tuple[st
 
 
 def _restored(store: Store, run: Run, path: Path, settings: tuple[str, ...]) -> LoadedStudy:
-    """Tasks are those of the planned measurements: for arms that were tuned, as they came out of it."""
+    """As it was loaded for the run: arms that were tuned are as they were before that, those that went no further among them."""
     study = Study.model_validate_json(run.study_json)
-    planned = (
-        TrialSpec.model_validate_json(row.spec_json) for row in store.planned(run) if row.purpose == "measure"
-    )
-    both = arms(study), conditions(study)
+    both, tune = (arms(study), conditions(study)), study.design.tune
     names = {canonical_json(condition.names): condition.name for condition in both[1]}
-    tasks = {
-        (spec.arm, names[spec.condition_key]): task_class(spec.task).read(spec.config) for spec in planned
-    }
+    planned: dict[tuple[str, str], list[TrialSpec]] = {}
+    for row in store.planned(run):
+        if row.purpose == ("measure" if tune is None else "tune"):
+            spec = TrialSpec.model_validate_json(row.spec_json)
+            planned.setdefault((spec.arm, names[spec.condition_key]), []).append(spec)
+    if tune is None:
+        tasks = {place: task_class(specs[0].task).read(specs[0].config) for place, specs in planned.items()}
+    else:
+        tasks = {
+            (arm.name, condition.name): untuned_task(
+                study, tune, (arm, condition), planned[arm.name, condition.name]
+            )
+            for arm in both[0]
+            for condition in both[1]
+        }
     return LoadedStudy(
         path=path, source=run.study_source, scale=run.scale, study=study, arms=both[0], conditions=both[1],
         tasks=tasks, settings=settings,

@@ -1,0 +1,113 @@
+"""A report of a study that was tuned is what its store gives, whatever became of the study's file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.report.build import write_report
+from harness.report.source import report_input
+from harness.store.rows import Identity
+from harness.store.store import open_store
+from harness.study.load import LoadedStudy, load_study
+from harness.study.outcome import Outcome, Sample
+from harness.study.plan import schedule
+from harness.study.resolve import deciding_metrics
+from harness.study.trial import TrialSpec
+from harness.verify.verify import verify
+from tests.run.workplace import Workplace
+from tests.study.open_studies import LOSS, TUNED
+from tests.study.written import spoilt
+
+FINALISTS = spoilt(TUNED, "[1e-4, 1e-3, 1e-2]", "{factor: 3, count: 3}\n    finalists: 2")
+EVEN = spoilt(FINALISTS, "count: 3", "count: 4")
+OF_DEFAULTS = spoilt(FINALISTS, "optimizer.lr: {factor: 3, count: 3}", "optimizer.eps: {factor: 3, count: 4}")  # fmt: skip
+LEVELS = spoilt(
+    FINALISTS,
+    "  clip: [1.0, 0.5, 0.25, 2.0]",
+    "  optimizer:\n    - adam: {optimizer: {kind: adamw, lr: 2.5e-3}}\n    - lion: {optimizer: {kind: lion, lr: 7.123456789e-4}}\n"
+    "    - sgd: {optimizer: {kind: sgd, lr: 0.1}}",
+)
+RECIPES = """\
+study: tiny
+question: Which model writes best, with its best beams?
+task: continue_text
+base:
+  model: {recipe: lm-tiny}
+  prompts: {corpus: python-docs, split: test, count: 40, tokens: 8}
+  new_tokens: 12
+  decoding: {kind: beam, width: 4}
+compare:
+  model:
+    - small: {model.recipe: lm-tiny}
+    - wide: {model.recipe: lm-wide}
+    - flat: {model.recipe: lm-wide, decoding.width: 6}
+design:
+  tune: {grid: {decoding.width: {factor: 1.5, count: 3}}, by: sentence_seconds, finalists: 2}
+  rounds: 2
+  exploratory: true
+primary: sentence_seconds
+"""
+
+
+def reported(place: Workplace, text: str) -> tuple[Path, Path]:
+    """The report of a run of this study, and its store."""
+    place.study.write_text(text)
+    recipe = place.study.parent / "recipes" / "lm-tiny.yaml"
+    (recipe.parent / "lm-wide.yaml").write_text(spoilt(recipe.read_text(), "d_ff: 32", "d_ff: 64"))
+    (loaded,) = load_study(place.study)
+    report, location = place.folder / "tuned.html", place.folder / "harness.db"
+    with open_store(location) as store:
+        run = store.create_run(
+            Identity(study_digest="5" * 16, scale="cpu", code_digest="c" * 16, environment_digest="e" * 16),
+            study="tiny", study_json=loaded.study.model_dump_json(), study_source=loaded.source, environment={}, trials=[],
+        )  # fmt: skip
+        session, position = store.open_session(run, {}), 0
+        for batch in schedule(loaded, lambda: store.results(run, deciding_metrics(loaded.study))):
+            store.extend_plan(run, batch.trials)
+            for spec in batch.trials:
+                attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+                store.finish_trial(attempt, _outcome(loaded, spec), seconds=1.0)
+                position += 1
+        store.close_session(session)
+        assert store.results(run)
+        write_report([report_input(store, loaded, run)], report)
+    return report, location
+
+
+def _outcome(loaded: LoadedStudy, spec: TrialSpec) -> Outcome:
+    name = loaded.study.primary
+    number = int(spec.id[:6], 16) / 16**6
+    value = 5.0 + number if name == LOSS else round(20 + 20 * number)
+    return Outcome(status="finished", samples=(Sample(name, 3, value),), spent={"updates": 4.0})
+
+
+@pytest.mark.parametrize("text", [FINALISTS, EVEN, OF_DEFAULTS, LEVELS, RECIPES])
+def test_a_tuned_study_passes_though_its_file_was_edited_or_is_gone(tmp_path: Path, text: str) -> None:
+    place = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
+    report, store = reported(place, text)
+    assert verify(report, str(store)).difference is None
+    place.study.write_text(spoilt(text, "factor: ", "factor: 9"))
+    for recipe in (place.study.parent / "recipes").iterdir():
+        recipe.unlink()
+    found = verify(report, str(store))
+    assert (found.difference, len(found.notes)) == (None, 1)
+    place.study.unlink()
+    assert verify(report, str(store)).difference is None
+
+
+@pytest.mark.parametrize("section", ["tuning", "comparison"])
+def test_a_changed_number_is_still_found(tmp_path: Path, section: str) -> None:
+    place = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
+    report, store = reported(place, FINALISTS)
+    place.study.unlink()
+    page = report.read_text(encoding="utf-8")
+    start = page.index(f'<section id="{section}"')
+    end = page.index("</section>", start)
+    digit = re.search(r">[^<]*\d\.(\d)", page[start:end])
+    assert digit is not None
+    at = start + digit.start(1)
+    report.write_text(f"{page[:at]}{(int(page[at]) + 1) % 10}{page[at + 1 :]}", encoding="utf-8")
+    assert verify(report, str(store)).difference is not None
