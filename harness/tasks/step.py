@@ -127,6 +127,7 @@ class Step(TrainingTask):
                 "updates": self.units,
                 "training_tokens": self.units * tokens,
                 "parameters": parameter_count(self.model),
+                "flops": self.units * flops,
             },
             notes={
                 "warm_up_units": len(timing.warm_up_seconds),

@@ -240,6 +240,7 @@ class Train(TrainingTask):
                 "training_tokens": trained.training_tokens,
                 "evaluation_tokens": trained.evaluation_tokens,
                 "parameters": parameter_count(self.model),
+                "flops": trained.flops,
             },
             notes={
                 "applied_updates": trained.applied_updates,

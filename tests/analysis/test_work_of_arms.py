@@ -11,7 +11,7 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.results import Analysis
 from harness.store.rows import TrialRow
-from tests.analysis.learned import Learned
+from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import Planted, claim, spoil_trials, study
 
 FRAMES = Planted().frames()
@@ -94,6 +94,18 @@ def test_work_that_an_arm_does_not_count_is_no_match() -> None:
 def test_seconds_that_were_not_recorded_are_not_told() -> None:
     frames = replace(FRAMES, trials=tuple(replace(t, seconds=None) for t in FRAMES.trials))
     assert {row.quantity for row in analyse(study(), frames).parity} == {"new_tokens", "parameters"}
+
+
+def test_flops_that_trials_count_are_told_and_match_where_the_study_asks_for_it() -> None:
+    def spent(arm: str) -> dict[str, float]:
+        return {"updates": 30.0, "flops": 1.5e9 if arm == LION else 1e9}
+
+    for parity, invalid in ({}, set()), ({"match": ["flops"]}, {LION}):
+        learned = Learned(loaded=training_study(parity=parity), spent=spent)
+        found = learned.analysis()
+        rows = [row for row in found.parity if row.quantity == "flops"]
+        assert [(row.spent, row.matches) for row in rows] == [(1e9, True), (1.5e9, False)]
+        assert set(found.invalid) == invalid
 
 
 def of_translations(*, more: int = 0, seed: int = 5, diverged: int | None = None) -> Analysis:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from harness.tasks.base import Context, Result
 from harness.tasks.step import Step
-from models.cost import parameter_count
+from models.cost import flops_per_token, parameter_count
 
 SETTINGS: dict[str, Any] = {
     "model": {"vocab_size": 50, "d_model": 16, "n_layers": 4, "n_heads": 2, "d_ff": 32, "max_positions": 64},
@@ -45,6 +45,7 @@ def test_every_unit_is_a_whole_update() -> None:
         "updates": 3,
         "training_tokens": 3 * 8 * 32,
         "parameters": parameter_count(Step.read(SETTINGS).model),
+        "flops": 3 * 3 * 8 * 32 * flops_per_token(Step.read(SETTINGS).model, keys=32),
     }
 
 

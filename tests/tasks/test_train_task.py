@@ -23,7 +23,7 @@ from harness.training.evaluation import evaluate
 from harness.training.objective import Objective
 from harness.training.optim import OptimizerConfig
 from models.config import ModelConfig
-from models.cost import parameter_count
+from models.cost import flops_per_token, parameter_count
 from models.init import build_model
 
 RECIPE: dict[str, Any] = {
@@ -92,6 +92,7 @@ def test_it_reports_all_its_metrics_and_what_it_spent(trained: Callable[..., Tra
         "training_tokens": 8 * 4 * 32,
         "evaluation_tokens": 2 * 256,
         "parameters": parameter_count(Train.read(RECIPE).model),
+        "flops": 3 * 8 * 4 * 32 * flops_per_token(Train.read(RECIPE).model, keys=32),
     }
 
 
