@@ -6,7 +6,6 @@ are the same whether projected apart or together.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from typing import overload
@@ -29,6 +28,7 @@ from models.config import (
 )
 from models.embedding import OutputBias, TokenEmbedding
 from models.encoder_decoder import EncoderDecoder
+from models.keyed import keyed_generator
 from models.transformer import Stack, Transformer
 
 RESIDUAL = ("attention.out", "cross_attention.out", "feedforward.down")
@@ -154,20 +154,15 @@ def _fill(tensor: Tensor, config: Architecture, *, std: float, key: str) -> None
             _draw_normal(tensor, std=std, key=key)
 
 
-def _generator(key: str) -> torch.Generator:
-    digest = hashlib.sha256(key.encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-
-
 @torch.no_grad()
 def _draw_normal(tensor: Tensor, *, std: float, key: str) -> None:
-    tensor.copy_(torch.randn(tensor.shape, generator=_generator(key), dtype=torch.float32) * std)
+    tensor.copy_(torch.randn(tensor.shape, generator=keyed_generator(key), dtype=torch.float32) * std)
 
 
 @torch.no_grad()
 def _draw_uniform(tensor: Tensor, *, std: float, key: str) -> None:
     """Between ± sqrt(3) · std, whose standard deviation is std."""
-    drawn = torch.rand(tensor.shape, generator=_generator(key), dtype=torch.float32)
+    drawn = torch.rand(tensor.shape, generator=keyed_generator(key), dtype=torch.float32)
     tensor.copy_((2 * drawn - 1) * (math.sqrt(3) * std))
 
 
@@ -175,6 +170,6 @@ def _draw_uniform(tensor: Tensor, *, std: float, key: str) -> None:
 def _draw_truncated(tensor: Tensor, *, std: float, cut: float, key: str) -> None:
     """N(0, std²) given that it is within ± cut · std, by the inverse of its distribution."""
     inside = math.erf(cut / math.sqrt(2))
-    drawn = torch.rand(tensor.shape, generator=_generator(key), dtype=torch.float64)
+    drawn = torch.rand(tensor.shape, generator=keyed_generator(key), dtype=torch.float64)
     quantile = torch.erfinv((2 * drawn - 1) * inside) * math.sqrt(2)
     tensor.copy_(quantile.clamp(-cut, cut) * std)

@@ -159,7 +159,9 @@ class Decode(Task):
 
         texts, tokenizer = self.texts()
         prompter = self.prompted(texts, context)
-        how = How(decoding=self.decoding, new_tokens=self.new_tokens, cache=self.cache, end=prompter.end)
+        how = How(
+            decoding=self.decoding, seed=context.seed, new_tokens=self.new_tokens, cache=self.cache, end=prompter.end
+        )  # fmt: skip
         clock, batches, units = Clock(context.device), texts.batches(self.batch), list[Written]()
         reset_peak_rss()
         timing = time_units(
@@ -175,7 +177,7 @@ class Decode(Task):
         return Result(
             outputs={"tokens": ",".join(sorted({_digest(unit.rows) for unit in units}))},
             spent={
-                "updates": self.model.updates,
+                **self.model.spent,
                 "sentences": len(texts.sources),
                 "parameters": parameter_count(self.model.train.model),
             },

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.decoding.base import BoundToSources, Scorer
-from models.decoding.config import Decoding, Speculative
+from models.decoding.config import Decoding, Sampling, Speculative
 from models.decoding.decode import decode
 from models.decoding.speculative import Pair, Speculated, speculative
 
@@ -30,12 +30,23 @@ class Prompted(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class How:
-    """`end` is the token that ends a row, None where rows are as long as they may be."""
+    """`end` is the token that ends a row, None where rows are as long as they may be; `seed` the trial's."""
 
     decoding: Decoding
+    seed: int
     new_tokens: int
     cache: CacheKind
     end: int | None
+
+    def decoding_of(self, places: Sequence[int]) -> Decoding:
+        """With random numbers for each text of its own, whichever batch it is in, and others for another seed."""
+        streams = {"streams": tuple(f"{self.seed}/{place}" for place in places)}
+        match self.decoding:
+            case Sampling() as sampling:
+                return sampling.model_copy(update=streams)
+            case Speculative(choose=Sampling() as sampling) as drafted:
+                return drafted.model_copy(update={"choose": sampling.model_copy(update=streams)})
+        return self.decoding
 
 
 @dataclass(kw_only=True, slots=True)
@@ -73,7 +84,7 @@ def write(
         start = clock.now_ns()
         model, draft, prompt = prompted(places)
         watch = _watched(model, clock)
-        rows = _decode(watch, draft, prompt, how, found)
+        rows = _decode(watch, draft, prompt, how.decoding_of(places), found)
         end = clock.now_ns()
         found.seconds.append((end - start) / 1e9)
         found.first_token_seconds.append((watch.first_ns - start) / 1e9)
@@ -82,12 +93,15 @@ def write(
     return found
 
 
-def _decode(model: _Watch, draft: Scorer | None, prompt: Tensor, how: How, found: Written) -> list[list[int]]:
+def _decode(
+    model: _Watch, draft: Scorer | None, prompt: Tensor, decoding: Decoding, found: Written
+) -> list[list[int]]:
+    how = found.how
     settings = {"new_tokens": how.new_tokens, "cache": how.cache, "end": how.end}
-    if not isinstance(how.decoding, Speculative):
-        return decode(model, prompt, how.decoding, **settings)  # type: ignore[arg-type]
+    if not isinstance(decoding, Speculative):
+        return decode(model, prompt, decoding, **settings)  # type: ignore[arg-type]
     assert draft is not None
-    made: Speculated = speculative(Pair(model, draft), prompt, how.decoding, **settings)  # type: ignore[arg-type]
+    made: Speculated = speculative(Pair(model, draft), prompt, decoding, **settings)  # type: ignore[arg-type]
     found.drafted += made.drafted
     found.accepted += made.accepted
     rows = made.tokens.tolist()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from models.config import Count, Frozen
 
@@ -53,11 +55,15 @@ class Greedy(Frozen):
 
 
 class Sampling(Frozen):
-    """Filters act in the order in which they are listed; none samples the model's own distribution."""
+    """Filters act in the order in which they are listed; none samples the model's own distribution.
+
+    `streams` name the random numbers that each row takes, by default its place in the batch: equal names draw alike.
+    """
 
     kind: Literal["sampling"] = "sampling"
     filters: tuple[Filter, ...] = ()
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 0
+    streams: SkipJsonSchema[tuple[str, ...]] = Field(default=(), exclude_if=operator.not_)
 
 
 class GNMTPenalty(Frozen):

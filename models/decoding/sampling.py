@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from models.decoding.checks import check_finite, check_prompt
 from models.decoding.config import Filter, Sampling
 from models.decoding.filters import filtered
 from models.decoding.steps import token_steps
+from models.keyed import keyed_generator
 
 
 def sample(
@@ -25,12 +28,12 @@ def sample(
 ) -> Tensor:
     """The continuation (B, N) of prompts (B, P), rows and ends as in `greedy_steps`.
 
-    A row's random numbers are its own: they depend neither on the cache, nor on the device, nor on when other rows
-    end. Raises ValueError, before anything runs, for a continuation beyond max_positions, and where logits are not
-    finite.
+    A row's random numbers are its own: they depend neither on the cache, nor on the device, nor on what stands beside
+    it. Raises ValueError, before anything runs, for a continuation beyond max_positions or another number of streams
+    than of rows, and where logits are not finite.
     """
     check_prompt("sampling", model, prompt, new_tokens=new_tokens, valid=valid)
-    numbers = uniforms(seeded(settings.seed), len(prompt), new_tokens, device=prompt.device)
+    numbers = uniforms(generators(settings, len(prompt)), new_tokens, device=prompt.device)
     step = iter(range(new_tokens))
 
     def draw_each(logits: Tensor, live: Tensor) -> Tensor:
@@ -53,11 +56,15 @@ def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
     return torch.searchsorted(reached, wanted, right=True).squeeze(-1)
 
 
-def seeded(seed: int) -> torch.Generator:
-    """On the CPU, so that every device draws alike."""
-    return torch.Generator().manual_seed(seed)
+def generators(settings: Sampling, rows: int) -> list[torch.Generator]:
+    """One for each row. ValueError: another number of streams is named."""
+    streams = settings.streams or tuple(map(str, range(rows)))
+    if len(streams) != rows:
+        raise ValueError(f"sampling: {len(streams)} streams are named for {rows} rows")
+    return [keyed_generator(f"{settings.seed}/{stream}") for stream in streams]
 
 
-def uniforms(generator: torch.Generator, *size: int, device: torch.device) -> Tensor:
-    """Random numbers in [0, 1), float64."""
-    return torch.rand(size, generator=generator, dtype=torch.float64).to(device)
+def uniforms(rows: Sequence[torch.Generator], count: int, *, device: torch.device) -> Tensor:
+    """Random numbers (rows, count) in [0, 1), float64."""
+    numbers = [torch.rand(count, generator=generator, dtype=torch.float64) for generator in rows]
+    return torch.stack(numbers).to(device)

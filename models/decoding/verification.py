@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models.decoding.checks import check_finite
 from models.decoding.config import Greedy, Sampling, Speculative
-from models.decoding.sampling import distribution, draw, seeded, uniforms
+from models.decoding.sampling import distribution, draw, generators, uniforms
 
 
 class Judge(ABC):
@@ -59,14 +59,13 @@ class SamplingJudge(Judge):
 
     def __init__(self, settings: Sampling, *, batch: int, draft_tokens: int, device: torch.device) -> None:
         self._filters = settings.filters
-        self._generator = seeded(settings.seed)
-        self._batch, self._draft_tokens, self._device = batch, draft_tokens, device
+        self._generators = generators(settings, batch)
+        self._draft_tokens, self._device = draft_tokens, device
 
     def start(self, live: Tensor) -> None:
-        # As many for every row and round, whether they are needed or not.
-        numbers = uniforms(self._generator, self._batch, 2 * self._draft_tokens + 1, device=self._device)[
-            live
-        ]
+        # As many in every round, whether they are needed or not.
+        rows = [self._generators[row] for row in live.tolist()]
+        numbers = uniforms(rows, 2 * self._draft_tokens + 1, device=self._device)
         self._drawn, self._judged = numbers[:, 1:].chunk(2, dim=1)  # each (R, draft_tokens)
         self._last = numbers[:, 0]
         self._q: list[Tensor] = []

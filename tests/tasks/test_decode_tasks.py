@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from harness.scoring import bleu
 from harness.tasks.base import Context, Result
 from harness.tasks.continue_text import ContinueText
 from harness.tasks.decode import Decode, Texts
-from harness.tasks.decoded import How, Written
+from harness.tasks.decoded import How, Prompted, Written, write
 from harness.tasks.score import distinct, unseen_words
 from harness.tasks.train import Train
 from harness.tasks.translate import Translate, check_sources, chosen
+from harness.telemetry.clock import Clock
 from harness.training.checkpoint import save_checkpoint
-from models.decoding.config import Greedy
+from models.decoding.config import Greedy, Sampling, Speculative
 from models.decoding.decode import decode
 from models.init import build_model
 from tests.tasks.test_train_task import RECIPE
@@ -116,12 +118,32 @@ def test_every_metric_is_reported_and_scores_are_those_of_the_sentences(
 
 
 def test_the_size_of_batches_changes_nothing_that_is_written(pairs: Path, tmp_path: Path) -> None:
-    for decoding in ({"kind": "greedy"}, BEAM):
+    for decoding in ({"kind": "greedy"}, BEAM, {"kind": "sampling"}):
         texts = [
             run(Translate.read(translation(pairs, batch=batch, decoding=decoding)), tmp_path)[0].outputs
             for batch in (1, 7)
         ]
         assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("decoding", [Sampling(), Speculative(choose=Sampling())])
+def test_every_text_of_every_batch_and_seed_has_random_numbers_of_its_own(
+    decoding: Sampling | Speculative,
+) -> None:
+    """The same prompt eight times, in batches of two, by a model of flat distributions."""
+    model = build_model(Train.read(RECIPE).model, 0).eval()
+
+    def prompted(places: Sequence[int]) -> Prompted:
+        return Prompted(model, model, torch.ones((len(places), 1), dtype=torch.long))
+
+    def texts(seed: int) -> set[tuple[int, ...]]:
+        how = How(decoding=decoding, seed=seed, new_tokens=8, cache="dynamic", end=None)
+        found = write([[0, 1], [2, 3], [4, 5], [6, 7]], prompted, how, Clock("cpu"))
+        return set(map(tuple, found.rows))
+
+    assert len(texts(0)) == 8
+    assert texts(0) == texts(0)
+    assert not texts(0) & texts(1)
 
 
 @pytest.mark.parametrize("make", [translation, continuation])
@@ -139,6 +161,7 @@ def test_a_model_kept_on_the_way_is_the_one_that_writes(make: Any, pairs: Path, 
         context = Context(seed=0, device="cpu", checkpoints={digest(task.model.train.plain()): str(folder)})
         result = task.run(context, lambda *_sample: None)
         assert result.spent["updates"] == after
+        assert result.spent["training_tokens"] == after * train["batch"] * train["length"]
         found[after] = result.outputs
     whole, _ = run(task_of.read(settings), tmp_path)
     assert found[updates] == whole.outputs != found[1]
@@ -221,7 +244,7 @@ def test_texts_without_a_reference_each_are_told_before_anything_is_decoded() ->
 
 
 def test_an_end_is_a_token_that_was_written() -> None:
-    how = How(decoding=Greedy(), new_tokens=3, cache="none", end=2)
+    how = How(decoding=Greedy(), seed=0, new_tokens=3, cache="none", end=2)
     found = Written(how=how, rows=[[], [5], [5, 6], [5, 6, 7]])
     assert found.ended_rows == [[2], [5, 2], [5, 6, 2], [5, 6, 7]]
     assert found.new_tokens == 1 + 2 + 3 + 3

@@ -172,3 +172,9 @@ def test_logits_that_are_not_finite_are_said_after_the_last_step() -> None:
     ):
         greedy(model, torch.tensor([[0]]), new_tokens=3, cache="none")
     assert greedy(model, torch.tensor([[0]]), new_tokens=1, cache="none").tolist() == [[1]]
+
+
+def test_streams_are_one_a_row(model: Transformer) -> None:
+    prompt = torch.tensor([[3], [2], [1]])
+    with pytest.raises(ValueError, match=r"^sampling: 2 streams are named for 3 rows"):
+        sample(model, prompt, Sampling(streams=("a", "b")), new_tokens=2, cache="none")
