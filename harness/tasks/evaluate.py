@@ -96,7 +96,7 @@ class Evaluate(Task):
         return Result(
             outputs={"losses": digest([found.loss, of_training.loss])},
             spent={
-                "updates": self.model.updates,
+                **self.model.spent,
                 "evaluation_tokens": found.tokens + of_training.tokens,
                 "parameters": parameter_count(training.model),
             },

@@ -121,6 +121,7 @@ class Generate(Task):
         return Result(
             outputs={"tokens": ",".join(digests)},
             spent={
+                **self.model.spent,
                 "prompt_tokens": rows * self.prompts.tokens,
                 "new_tokens": rows * self.new_tokens,
                 "parameters": parameter_count(self.model.decoder),

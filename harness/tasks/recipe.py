@@ -42,6 +42,11 @@ class Recipe(Config):
         """Those that made the model."""
         return self.train.updates if self.after is None else self.after
 
+    @property
+    def spent(self) -> dict[str, float]:
+        """What made the model, for parity between arms: its updates, and its training tokens by the recipe."""
+        return {"updates": self.updates, "training_tokens": self.updates * self.train.update_tokens}
+
 
 class DecoderRecipe(Recipe):
     """One of a decoder, which continues text."""

@@ -99,6 +99,11 @@ class TrainingTask(Task):
         """Rows of an update; of the longest, where tokens are given."""
         return self.batch if isinstance(self.batch, int) else max(1, self.batch.tokens // self.length)
 
+    @property
+    def update_tokens(self) -> int:
+        """Target tokens of an update; of translations, whose lengths differ, the most that it holds."""
+        return self.batch * self.length if isinstance(self.batch, int) else self.batch.tokens
+
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:
         if self.batch_size % self.accumulate:

@@ -77,6 +77,7 @@ def test_losses_are_the_means_over_tokens_of_the_model_that_was_meant(
         values["validation_loss"] / math.log(2)
     )  # a token is a byte
     assert result.spent["updates"] == (after or 8)
+    assert result.spent["training_tokens"] == (after or 8) * RECIPE["batch"] * RECIPE["length"]
     assert result.spent["evaluation_tokens"] == 2 * TOKENS
 
 

@@ -84,6 +84,9 @@ def test_units_differ_in_time_alone(checkpoint: Path) -> None:
     assert "," not in result.outputs["tokens"]  # one digest: every unit gave the same tokens
     assert result.spent["new_tokens"] == 2 * 12
     assert result.spent["prompt_tokens"] == 2 * 8
+    train = Generate.read(SETTINGS).model.train
+    assert result.spent["updates"] == train.updates
+    assert result.spent["training_tokens"] == train.updates * train.update_tokens
 
 
 def test_speeds_are_counts_over_the_same_times(checkpoint: Path) -> None:

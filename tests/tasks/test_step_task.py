@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.tasks.base import Context, Result
 from harness.tasks.step import Step
+from models.config import ModelConfig
 from models.cost import flops_per_token, parameter_count
 
 SETTINGS: dict[str, Any] = {
@@ -41,11 +42,13 @@ def test_every_unit_is_a_whole_update() -> None:
     assert len(values["update_seconds"]) == 3
     speed = [8 * 32 / seconds for seconds in values["update_seconds"]]
     assert values["training_tokens_per_second"] == pytest.approx(speed)
+    model = Step.read(SETTINGS).model
+    assert isinstance(model, ModelConfig)
     assert result.spent == {
         "updates": 3,
         "training_tokens": 3 * 8 * 32,
-        "parameters": parameter_count(Step.read(SETTINGS).model),
-        "flops": 3 * 3 * 8 * 32 * flops_per_token(Step.read(SETTINGS).model, keys=32),
+        "parameters": parameter_count(model),
+        "flops": 3 * 3 * 8 * 32 * flops_per_token(model, keys=32),
     }
 
 

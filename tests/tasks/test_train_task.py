@@ -87,12 +87,14 @@ def test_it_reports_all_its_metrics_and_what_it_spent(trained: Callable[..., Tra
     result, values, folder = trained()
     assert set(values) == set(Train.metrics) - {"compile_seconds"}
     assert result.outputs == {"weights": weights_digest(folder)}
+    model = Train.read(RECIPE).model
+    assert isinstance(model, ModelConfig)
     assert result.spent == {
         "updates": 8,
         "training_tokens": 8 * 4 * 32,
         "evaluation_tokens": 2 * 256,
-        "parameters": parameter_count(Train.read(RECIPE).model),
-        "flops": 3 * 8 * 4 * 32 * flops_per_token(Train.read(RECIPE).model, keys=32),
+        "parameters": parameter_count(model),
+        "flops": 3 * 8 * 4 * 32 * flops_per_token(model, keys=32),
     }
 
 
