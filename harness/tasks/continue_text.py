@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
@@ -26,6 +26,8 @@ class ContinueText(Decode):
 
     name: ClassVar[str] = "continue_text"
     offers: ClassVar[type[Subject] | None] = DecodingSubject
+
+    text_settings: ClassVar[tuple[str, ...]] = (*Decode.text_settings, "prompts")
 
     model: DecoderRecipe
     draft: DecoderRecipe | None = None
@@ -55,7 +57,6 @@ class ContinueText(Decode):
         from harness.data.batches import prompts, token_array
         from harness.data.corpus import load_corpus
         from harness.data.tokenizer import build_tokenizer
-        from harness.tasks.score import unseen_words
 
         learnt = load_corpus(self.model.train.corpus)
         tokenizer = build_tokenizer(self.model.train.tokenizer, learnt)
@@ -66,10 +67,14 @@ class ContinueText(Decode):
         return Texts(
             sources=sources,
             references=tuple(tokenizer.decode(row[length:]) for row in windows),
-            unseen=unseen_words(sources, [learnt.text("train")]),
             source_ids=tuple(tuple(row[:length]) for row in windows),
             reference_ids=tuple(tuple(row[length:]) for row in windows),
         ), tokenizer
+
+    def learnt(self) -> Iterable[str]:
+        from harness.data.corpus import load_corpus
+
+        return [load_corpus(self.model.train.corpus).text("train")]
 
     def prompted(self, texts: Texts, context: Context) -> Prompter:
         return _Continuing(self, texts, context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -37,14 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """N texts to write on: `unseen` words of each source, and the source's ids, by whose number batches are sorted.
+    """N texts to write on, and the ids of each source, by whose number batches are sorted.
 
     InputError, before anything is decoded, where there are fewer than two, or a reference is lacking or empty.
     """
 
     sources: tuple[str, ...]
     references: tuple[str, ...]
-    unseen: tuple[int, ...]
     source_ids: tuple[tuple[int, ...], ...]
     reference_ids: tuple[tuple[int, ...], ...]
 
@@ -139,9 +138,18 @@ class Decode(Task):
         drafts = (self.draft.train,) if self.draft and isinstance(self.decoding, Speculative) else ()
         return (self.model.train, *drafts)
 
+    text_settings: ClassVar[tuple[str, ...]] = ("model", "draft", "decoding", "new_tokens")
+
+    def check_text(self) -> None:
+        self.texts()
+
     @abstractmethod
     def texts(self) -> tuple[Texts, Tokenizer]:
         """What is written on. CorpusError or InputError: there are fewer, or one is empty or longer than the model reads."""
+
+    @abstractmethod
+    def learnt(self) -> Iterable[str]:
+        """The text, on the side of the sources, that the model was trained on."""
 
     @abstractmethod
     def prompted(self, texts: Texts, context: Context) -> Prompter:
@@ -214,7 +222,7 @@ class Decode(Task):
         self, texts: Texts, outputs: list[str], unit: Written, prompter: Prompter, tokenizer: Tokenizer, report: Report
     ) -> Sentences:  # fmt: skip
         from harness.scoring import perplexities
-        from harness.tasks.score import corpus_scores, distinct, model_score, score_texts
+        from harness.tasks.score import corpus_scores, distinct, model_score, score_texts, unseen_words
 
         found = score_texts(outputs, texts.references)
         found["model_score"] = model_score(prompter.forced(unit.ended_rows))
@@ -227,7 +235,8 @@ class Decode(Task):
         for n in (1, 2):
             report(f"distinct_{n}", distinct(outputs, n))
         return Sentences(
-            sources=texts.sources, references=texts.references, outputs=tuple(outputs), unseen=texts.unseen,
+            sources=texts.sources, references=texts.references, outputs=tuple(outputs),
+            unseen=unseen_words(texts.sources, self.learnt()),
             scores={name: kept(each) for name, each in found.items()},
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -41,6 +41,8 @@ class Translate(Decode):
 
     name: ClassVar[str] = "translate"
 
+    text_settings: ClassVar[tuple[str, ...]] = (*Decode.text_settings, "sentences")
+
     sentences: HeldOut
 
     @model_validator(mode="after")
@@ -64,7 +66,6 @@ class Translate(Decode):
     def texts(self) -> tuple[Texts, Tokenizer]:
         from harness.data.corpus import load_corpus
         from harness.data.tokenizer import EOS_ID, build_tokenizer
-        from harness.tasks.score import unseen_words
 
         training = self.model.train
         learnt = load_corpus(training.corpus)
@@ -73,14 +74,18 @@ class Translate(Decode):
         pairs = chosen(held_out.pairs(self.sentences.split), self.sentences.count)
         sources = tuple(pair.source for pair in pairs)
         ids = tuple((*tokenizer.encode(source), EOS_ID) for source in sources)
-        check_sources(sources, ids, self.max_positions)
+        references = tuple(pair.target for pair in pairs)
+        reference_ids = tuple((*tokenizer.encode(reference), EOS_ID) for reference in references)
+        check_lengths("source", sources, ids, self.max_positions)
+        check_lengths("reference", references, reference_ids, self.model.train.model.max_positions)
         return Texts(
-            sources=sources,
-            references=tuple(pair.target for pair in pairs),
-            unseen=unseen_words(sources, (pair.source for pair in learnt.pairs("train"))),
-            source_ids=ids,
-            reference_ids=tuple((*tokenizer.encode(pair.target), EOS_ID) for pair in pairs),
+            sources=sources, references=references, source_ids=ids, reference_ids=reference_ids
         ), tokenizer
+
+    def learnt(self) -> Iterable[str]:
+        from harness.data.corpus import load_corpus
+
+        return (pair.source for pair in load_corpus(self.model.train.corpus).pairs("train"))
 
     def prompted(self, texts: Texts, context: Context) -> Prompter:
         return _Translator(self, texts, context)
@@ -101,14 +106,14 @@ def chosen(pairs: Sequence[Pair], count: int | None) -> list[Pair]:
     return [found[place] for place in sorted(np.random.default_rng(0).permutation(len(found))[:count])]
 
 
-def check_sources(sources: Sequence[str], ids: Sequence[Sequence[int]], positions: int) -> None:
-    """InputError at the first source that is empty or longer than the model's positions, its end included."""
-    for place, (source, row) in enumerate(zip(sources, ids, strict=True), start=1):
-        if not source.strip():
-            raise InputError(f"source {place} is empty", hint="leave such sentences out of the test set")
+def check_lengths(what: str, texts: Sequence[str], ids: Sequence[Sequence[int]], positions: int) -> None:
+    """InputError at the first text that is empty or longer than the model's positions, its end included."""
+    for place, (text, row) in enumerate(zip(texts, ids, strict=True), start=1):
+        if not text.strip():
+            raise InputError(f"{what} {place} is empty", hint="leave such sentences out of the test set")
         if len(row) > positions:
             raise InputError(
-                f"source {place} has {len(row)} tokens, and the model reads {positions}",
+                f"{what} {place} ({text[:40]!r} …) has {len(row)} tokens, and the model reads {positions}",
                 hint="leave it out, or train a model with more max_positions",
             )
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from harness.config import digest
 from harness.data.content import Pair
 from harness.data.tokenizer import BOS_ID, EOS_ID
-from harness.errors import InputError
+from harness.errors import CorpusError, InputError
 from harness.invariants.registry import find_invariant
 from harness.scoring import bleu
 from harness.tasks.base import Context, Result
@@ -24,7 +24,7 @@ from harness.tasks.decode import Decode, Texts
 from harness.tasks.decoded import How, Prompted, Written, write
 from harness.tasks.score import distinct, unseen_words
 from harness.tasks.train import Train
-from harness.tasks.translate import Translate, check_sources, chosen
+from harness.tasks.translate import Translate, check_lengths, chosen
 from harness.telemetry.clock import Clock
 from harness.training.checkpoint import save_checkpoint
 from models.decoding.config import Greedy, Sampling, Speculative
@@ -220,16 +220,43 @@ def test_one_pair_a_source_and_the_same_draw_for_everybody() -> None:
 
 def test_sources_that_cannot_be_translated_are_told() -> None:
     with pytest.raises(InputError, match="source 2 is empty"):
-        check_sources(("a", " "), ((5, 2), (2,)), 8)
-    with pytest.raises(InputError, match="source 1 has 9 tokens, and the model reads 8"):
-        check_sources(("a",), ((5,) * 9,), 8)
+        check_lengths("source", ("a", " "), ((5, 2), (2,)), 8)
+    with pytest.raises(InputError, match=r"source 1 \('a' …\) has 9 tokens, and the model reads 8"):
+        check_lengths("source", ("a",), ((5,) * 9,), 8)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "problem"),
+    [
+        ("word " * 30, "short", "source 5 .* has 151 tokens, and the model reads 64"),
+        ("short", "word " * 30, "reference 5 .* has 151 tokens, and the model reads 64"),
+        ("word", " ", "reference 5 is empty|has no target"),
+    ],
+)
+def test_texts_that_a_model_cannot_read_are_told_before_anything_runs(
+    tmp_path: Path, source: str, target: str, problem: str
+) -> None:
+    train, test = tmp_path / "train.tsv", tmp_path / "test.tsv"
+    rows = "".join(f"a {noun}\tun {noun}\n" for noun in (*NOUNS, *VERBS))
+    train.write_text(rows)
+    test.write_text("".join(f"{noun} b\tb {noun}\n" for noun in NOUNS[:4]) + f"{source}\t{target}\n")
+    files = {"kind": "files", "train": [str(train)], "valid": [str(train)], "test": [str(test)]}
+    corpus = {**files, "source": 1, "target": 2}
+    settings = translation(train)
+    model = {**settings["model"]["train"]["model"], "max_positions": 64}
+    recipe = {**settings["model"]["train"], "corpus": corpus, "model": model}
+    task = Translate.read(
+        {**settings, "model": {"recipe": "tiny", "train": recipe}, "sentences": {"corpus": corpus}}
+    )
+    with pytest.raises((InputError, CorpusError), match=problem):
+        task.check_text()
 
 
 def test_texts_without_a_reference_each_are_told_before_anything_is_decoded() -> None:
     def texts(sources: tuple[str, ...], references: tuple[str, ...]) -> Texts:
         ids = ((5, 2),) * len(sources)
         return Texts(
-            sources=sources, references=references, unseen=(0,) * len(sources), source_ids=ids, reference_ids=ids
+            sources=sources, references=references, source_ids=ids, reference_ids=ids
         )  # fmt: skip
 
     assert texts(("a", "b"), ("1", "2")).batches(1) == [[0], [1]]
