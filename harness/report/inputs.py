@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import trial_values
+from harness.analysis.frames import trial_values, with_diverged
 from harness.report.machine import disturbances
 from harness.report.words import anchor
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.analysis.results import Analysis
     from harness.scoring.sentences import Sentences
-    from harness.store.rows import CalibrationRow
+    from harness.store.rows import CalibrationRow, TrialRow
     from harness.study.load import LoadedStudy
 
 
@@ -43,12 +43,13 @@ class ReportInput:
 
     `telemetry` has the column trial and those of `harness.telemetry.host.TelemetrySample`; `nvml_reason` says why those of the
     GPU are empty, None where they are not. `calibration` is the machine's newest before the run, None where there was none.
-    `command` repeats the run. `sentences` are what trials wrote, by trial.
+    `command` repeats the run. `sentences` are what trials wrote, by trial; `trials` tell which diverged.
     """
 
     loaded: LoadedStudy
     analysis: Analysis
     frame: pd.DataFrame
+    trials: tuple[TrialRow, ...]
     telemetry: pd.DataFrame
     run: RunInfo
     environment: Mapping[str, Any]
@@ -70,8 +71,9 @@ class ReportInput:
 
     @cached_property
     def values(self) -> pd.DataFrame:
-        """One value for each measured trial and metric, as the analysis reduces them."""
-        return trial_values(self.frame[self.frame["purpose"] == "measure"])
+        """One value for each measured trial and metric, as the analysis reduces them: infinite losses where one diverged."""
+        values = trial_values(self.frame[self.frame["purpose"] == "measure"])
+        return with_diverged(values, self.trials, sorted({self.loaded.study.primary, *values["metric"]}))
 
     @cached_property
     def written(self) -> dict[str, Sentences]:

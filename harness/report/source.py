@@ -34,6 +34,7 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
         loaded=loaded,
         analysis=analyse(loaded, frames),
         frame=frames.samples,
+        trials=frames.trials,
         telemetry=telemetry.rename(columns={"trial_id": "trial"}),
         run=_info(store, (loaded, planned), run, frames.trials),
         environment=run.environment,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.config import canonical_json
@@ -63,16 +63,22 @@ def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
 
     Names that would leave no room for the figure are shortened in the middle; no two arms have the same.
     """
-    labels: dict[str, str] = {}
+    labels = []
     for arm in loaded.arms:
         changed = {f: name for f, name in arm.names.items() if name != loaded.baseline.names.get(f)}
         label = ", ".join(f"{factor}={name}" for factor, name in changed.items()) or "baseline"
-        if len(loaded.study.compare) == 1:
-            label = next(iter(arm.names.values()))
+        labels.append(next(iter(arm.names.values())) if len(loaded.study.compare) == 1 else label)
+    return dict(zip((arm.name for arm in loaded.arms), short_labels(labels), strict=True))
+
+
+def short_labels(labels: Sequence[str]) -> list[str]:
+    """The labels as a figure has room for them: the long ones shortened in the middle, no two the same."""
+    found: list[str] = []
+    for label in labels:
         if len(label) > MOST_LETTERS:
             label = f"{label[: MOST_LETTERS // 2]}…{label[-MOST_LETTERS // 2 + 1 :]}"
-        labels[arm.name] = label if label not in labels.values() else f"{label} ({len(labels) + 1})"
-    return labels
+        found.append(label if label not in found else f"{label} ({len(found) + 1})")
+    return found
 
 
 def arm_name(loaded: LoadedStudy, arm: str) -> ArmName:

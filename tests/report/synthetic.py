@@ -159,7 +159,7 @@ def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> Report
         finished_trials=len(trials), superseded_trials=0,
     )  # fmt: skip
     report = ReportInput(
-        loaded=loaded, analysis=empty, frame=frame, telemetry=telemetry, run=run,
+        loaded=loaded, analysis=empty, frame=frame, trials=(), telemetry=telemetry, run=run,
         environment={"cpu": "Example CPU 9000, 2 cores", "threads": 1, "packages": {"torch": "2.13.0", "numpy": "2.4.1"}},
         provenance={"git_commit": "0123456789abcdef", "git_dirty": True},
         nvml_reason="no NVIDIA driver on this machine",

@@ -120,10 +120,10 @@ def legend_above(axes: Axes) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, columnspacing=1.4)
 
 
-def level_axis(axes: Axes, levels: Sequence[tuple[float, str]], label: str) -> None:
-    """An x-axis with a tick at each level of a condition, log2 where all levels are positive."""
+def level_axis(axes: Axes, levels: Sequence[tuple[float, str]], label: str, *, log: bool = True) -> None:
+    """An x-axis with a tick at each level of a condition; with `log` it is log2 where all levels are positive."""
     places = [place for place, _ in levels]
-    if min(places) > 0:
+    if log and min(places) > 0:
         axes.set_xscale("log", base=2)
         axes.set_xlim(min(places) / 2**0.35, max(places) * 2**0.35)
     axes.xaxis.set_major_locator(FixedLocator(places))
@@ -153,8 +153,13 @@ def ratio_ticks(low: float, high: float) -> list[float]:
 
 
 def ratio_axis(axes: Axes, drawn: Sequence[float], *, along: str) -> None:
-    """A log axis for the ratios `drawn` and for 1, labelled in plain numbers. `along` is `x` or `y`."""
-    low, high = min(*drawn, 1.0), max(*drawn, 1.0)
+    """A log axis for the ratios `drawn` and for 1. `along` is `x` or `y`."""
+    log_axis(axes, [*drawn, 1.0], along=along)
+
+
+def log_axis(axes: Axes, drawn: Sequence[float], *, along: str) -> None:
+    """A log axis for what is `drawn`, all of it positive, labelled in plain numbers. `along` is `x` or `y`."""
+    low, high = min(drawn), max(drawn)
     room = max((high / low) ** 0.08, 1.01)
     low, high = low / room, high * room
     ticks = ratio_ticks(low, high)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
 from harness.report.inputs import ReportInput
+from harness.report.plots.curve import CurvePlot, draw_curves, level_curves, tuning_curves
 from harness.report.plots.drift import draw_drift, drift
 from harness.report.plots.forest import draw_forest, forests
 from harness.report.plots.formula import draw_formula, formula_plots
@@ -41,7 +42,14 @@ class FigureView:
 
 
 def figures_view(report: ReportInput) -> tuple[FigureView, ...]:
-    found = [_effect(report), _widths(report), _spread(report), *_formulas(report), _drift(report)]
+    found = [
+        _effect(report),
+        _widths(report),
+        *_curves(report),
+        _spread(report),
+        *_formulas(report),
+        _drift(report),
+    ]
     links = condition_anchors(report)
     if len(links) > MOST_PANELS:
         links = {report.anchor("samples"): "all conditions"}
@@ -90,6 +98,42 @@ def _widths(report: ReportInput) -> FigureView | None:
         width_plots(report),
         lambda plot: (draw_widths(plot), plot.title),
         left_out=(),
+    )
+
+
+def _curves(report: ReportInput) -> list[FigureView | None]:
+    dots = (
+        "faint dots its trials. A line has a gap where the median is not finite: too many trainings diverged."
+    )
+    tried, levels = tuning_curves(report), level_curves(report)
+    return [
+        _curve(
+            report.anchor("figure-curve", "tuning"),
+            "as tuning tried it",
+            "A point is the median over the seeds of tuning with one value (the best, where others were tuned with it), "
+            f"{dots} A ring is what was chosen for the arm.",
+            tried,
+        ),
+        _curve(
+            report.anchor("figure-curve", "levels"),
+            "as it was compared",
+            f"A point is the median over all trials of one arm, {dots} Along a line the other factors keep their levels.",
+            levels,
+        ),
+    ]
+
+
+def _curve(name: str, how: str, caption: str, plots: Sequence[CurvePlot]) -> FigureView | None:
+    if not plots:
+        return None
+    settings = ", ".join(dict.fromkeys(plot.setting for plot in plots))
+    return _figure(
+        name,
+        f"{metric_of(plots[0].metric).label} over {settings}, {how}",
+        caption,
+        plots,
+        lambda plot: (draw_curves(plot), plot.title),
+        left_out=_not_finite(sum(plot.left_out for plot in plots), "trial"),
     )
 
 

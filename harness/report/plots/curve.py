@@ -1,0 +1,278 @@
+"""How much a setting matters: the metric over the values that were tried in tuning, or over the numeric levels of a factor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.report.inputs import ReportInput
+from harness.report.plots.style import (
+    MOST_LINES,
+    NARROW,
+    PALETTE,
+    WIDE,
+    arm_colours,
+    arm_markers,
+    fit,
+    legend_above,
+    level_axis,
+    log_axis,
+    look,
+    panel,
+    scale_of,
+)
+from harness.report.words import arm_labels, condition_key, condition_title, metric_of, short_labels
+from harness.study.arms import arms
+from harness.study.load import LoadedStudy
+from harness.study.schema import level_name
+from harness.study.tuning import TunedArm, best
+
+LEAST_LEVELS = 3
+"""Of a compared factor; two make a comparison, no curve."""
+WIDE_SPAN = 10.0
+"""Times the smallest, beyond which the largest needs a log axis."""
+
+Points = tuple[tuple[float, float], ...]
+"""(value of the setting, metric in its unit)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveLine:
+    """`points` are the medians, sorted, NaN where the line has a gap; `trials` the finite values that they are of.
+
+    `chosen` is the value that tuning chose, None where nothing was tuned.
+    """
+
+    label: str
+    points: Points
+    trials: Points
+    chosen: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePlot:
+    """`levels` are (x, name), sorted; `log` is whether x has a log axis.
+
+    `left_out` counts trials without a finite value, each in the first plot that would draw it.
+    """
+
+    metric: str
+    setting: str
+    condition: dict[str, str]
+    levels: tuple[tuple[float, str], ...]
+    log: bool
+    lines: tuple[CurveLine, ...]
+    left_out: int
+
+    @property
+    def title(self) -> str:
+        at = f", {condition_title(self.condition)}" if self.condition else ""
+        return f"{self.setting}{at}"
+
+
+def tuning_curves(report: ReportInput) -> list[CurvePlot]:
+    """A plot a condition, a line an arm, those left behind too; none unless tuning ended and one setting of its grid is numeric.
+
+    Of the other settings of the grid, a point has the best.
+    """
+    loaded = report.loaded
+    tune, numeric = loaded.study.design.tune, _numeric_settings(loaded.tuned)
+    if tune is None or len(numeric) != 1:
+        return []
+    [path] = numeric
+    labels = arm_labels(replace(loaded, arms=arms(loaded.study)))
+    plots = []
+    for condition in loaded.conditions:
+        found = [each for each in loaded.tuned if each.condition == condition.names]
+        lines = [_tuned_line(each, path, tune.by, labels[each.arm]) for each in found]
+        tried = sorted({x for line in lines for x, _ in line.points})
+        values = [value for each in found for one in each.tried for value in one.values]
+        plot = CurvePlot(
+            metric=tune.by,
+            setting=path,
+            condition=condition.names,
+            levels=tuple((x, f"{x:.3g}") for x in tried),
+            log=_spans_widely(tried),
+            lines=tuple(lines),
+            left_out=_not_finite(values),
+        )
+        plots += _panels(plot)
+    return plots
+
+
+def level_curves(report: ReportInput) -> list[CurvePlot]:
+    """A plot for each numeric factor and condition, a line for each combination of the other factors' levels."""
+    primary, values = report.loaded.study.primary, report.values
+    plots: list[CurvePlot] = []
+    told: set[tuple[str, str]] = set()
+    for factor, numbers in compared_numbers(report.loaded).items():
+        lines = _lines(report.loaded, factor, numbers)
+        levels = sorted({x for by_level in lines.values() for x in by_level})
+        if len(levels) < LEAST_LEVELS:
+            continue
+        names = {x: name for name, x in numbers.items()}
+        for condition in report.loaded.conditions:
+            key = condition_key(condition)
+            here = values[(values["metric"] == primary) & (values["condition"] == key)]
+            cells = {(key, arm) for by_level in lines.values() for arm in by_level.values()}
+            untold = here["arm"].isin([arm for _, arm in cells - told])
+            plot = CurvePlot(
+                metric=primary,
+                setting=factor,
+                condition=condition.names,
+                levels=tuple((x, names[x]) for x in levels),
+                log=levels[0] > 0,
+                lines=tuple(_level_line(label, by_level, here) for label, by_level in lines.items()),
+                left_out=_not_finite(here.loc[untold, "value"].tolist()),
+            )
+            if panels := _panels(plot):
+                plots += panels
+                told |= cells
+    return plots
+
+
+def compared_numbers(loaded: LoadedStudy) -> dict[str, dict[str, float]]:
+    """The compared factors with three levels or more whose names are all numbers: factor → level name → number."""
+    found = {}
+    for factor, levels in loaded.study.compare.items():
+        numbers = {level_name(level): _number(level_name(level)) for level in levels}
+        distinct = {number for number in numbers.values() if math.isfinite(number)}
+        if len(distinct) == len(levels) >= LEAST_LEVELS:
+            found[factor] = numbers
+    return found
+
+
+def _number(name: str) -> float:
+    try:
+        return float(name)
+    except ValueError:
+        return math.nan
+
+
+def _numeric_settings(tuned: Sequence[TunedArm]) -> list[str]:
+    tried = [one.settings for each in tuned for one in each.tried]
+    return [
+        path
+        for path in (tried[0] if tried else ())
+        if all(isinstance(one[path], int | float) and not isinstance(one[path], bool) for one in tried)
+    ]
+
+
+def _tuned_line(found: TunedArm, path: str, by: str, label: str) -> CurveLine:
+    values = sorted({float(one.settings[path]) for one in found.tried})  # type: ignore[arg-type]
+    at = {x: best([one for one in found.tried if one.settings[path] == x], by) for x in values}
+    return CurveLine(
+        label=label,
+        points=tuple((x, _finite(one.median)) for x, one in at.items()),
+        trials=tuple((x, value) for x, one in at.items() for value in one.values if math.isfinite(value)),
+        chosen=float(found.chosen.settings[path]),  # type: ignore[arg-type]
+    )
+
+
+def _lines(loaded: LoadedStudy, factor: str, numbers: dict[str, float]) -> dict[str, dict[float, str]]:
+    """Label → number → arm; an arm that differs from all others in more than the factor is on no line."""
+    others = [other for other in loaded.study.compare if other != factor]
+    found: dict[tuple[str, ...], dict[float, str]] = {}
+    for arm in loaded.arms:
+        if factor in arm.names:
+            fixed = tuple(arm.names.get(other, "") for other in others)
+            found.setdefault(fixed, {})[numbers[arm.names[factor]]] = arm.name
+    found = {fixed: by_level for fixed, by_level in found.items() if len(by_level) > 1}
+    labels = short_labels([_label(others, fixed) for fixed in found])
+    return dict(zip(labels, found.values(), strict=True))
+
+
+def _label(others: Sequence[str], fixed: Sequence[str]) -> str:
+    """`rule=sqrt, tying=tied`, of one other factor the level alone; a factor that does not exist there is none."""
+    bare = len(others) == 1
+    named = zip(others, fixed, strict=True)
+    return ", ".join(
+        (level if bare else f"{other}={level}") if level else f"no {other}" for other, level in named
+    )
+
+
+def _level_line(label: str, by_level: dict[float, str], values: pd.DataFrame) -> CurveLine:
+    at = {x: values.loc[values["arm"] == arm, "value"].astype(float) for x, arm in sorted(by_level.items())}
+    return CurveLine(
+        label=label,
+        points=tuple((x, _finite(float(part.median(skipna=False)))) for x, part in at.items()),
+        trials=tuple((x, value) for x, part in at.items() for value in part.tolist() if math.isfinite(value)),
+    )
+
+
+def _panels(plot: CurvePlot) -> list[CurvePlot]:
+    """The plot, in several where it has too many lines to tell apart, the first line in each; none without a point."""
+    first, *rest = plot.lines
+    most = MOST_LINES - 1
+    groups = [(first, *rest[start : start + most]) for start in range(0, max(len(rest), 1), most)]
+    drawn = [lines for lines in groups if any(line.trials for line in lines)]
+    return [
+        replace(plot, lines=lines, left_out=0 if place else plot.left_out)
+        for place, lines in enumerate(drawn)
+    ]
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
+
+
+def _not_finite(values: Sequence[float]) -> int:
+    return sum(not math.isfinite(value) for value in values)
+
+
+def _spans_widely(values: Sequence[float]) -> bool:
+    return min(values) > 0 and max(values) / min(values) > WIDE_SPAN
+
+
+def draw_curves(plot: CurvePlot) -> Figure:
+    record, labels = metric_of(plot.metric), [line.label for line in plot.lines]
+    several = len(labels) > 1
+    scale = scale_of(record, [y for line in plot.lines for _, y in (*line.points, *line.trials)])
+    drawn = [y / scale.factor for line in plot.lines for _, y in line.trials]
+    colours = arm_colours(labels) if several else dict.fromkeys(labels, PALETTE[0])
+    markers = arm_markers(labels)
+    with look():
+        rows = math.ceil(len(labels) / 2) if several else 0
+        figure, axes = panel(width=WIDE if several else NARROW, height=2.7 + 0.17 * rows)
+        for line in plot.lines:
+            _draw_line(axes, line, scale.factor, colours[line.label], markers[line.label])
+        level_axis(axes, _readable(plot), plot.title, log=plot.log)
+        if _spans_widely(drawn):
+            log_axis(axes, drawn, along="y")
+        axes.set_ylabel(scale.axis_label(record))
+        if several:
+            legend_above(axes)
+        return fit(figure)
+
+
+def _draw_line(axes: Axes, line: CurveLine, factor: float, colour: str, marker: str) -> None:
+    axes.plot(
+        [x for x, _ in line.trials], [y / factor for _, y in line.trials],
+        "o", color=colour, markersize=3, markeredgewidth=0, alpha=0.3,
+    )  # fmt: skip
+    axes.plot(
+        [x for x, _ in line.points], [y / factor for _, y in line.points],
+        color=colour, marker=marker, markersize=5, linewidth=1.4, label=line.label,
+    )  # fmt: skip
+    chosen = [(x, y / factor) for x, y in line.points if x == line.chosen]
+    axes.plot(
+        [x for x, _ in chosen], [y for _, y in chosen],
+        "o", color=colour, markersize=12, markerfacecolor="none", markeredgewidth=1.4,
+    )  # fmt: skip
+
+
+def _readable(plot: CurvePlot) -> list[tuple[float, str]]:
+    """The levels, nameless those whose names would run into the one before."""
+    places = [math.log(x) if plot.log else x for x, _ in plot.levels]
+    span, last, found = places[-1] - places[0], -math.inf, list[tuple[float, str]]()
+    for place, (x, name) in zip(places, plot.levels, strict=True):
+        # A letter takes a fortieth of the narrower panel.
+        room = span * (0.015 + len(name) / 40)
+        found.append((x, name if place - last >= room else ""))
+        last = place if found[-1][1] else last
+    return found
