@@ -22,7 +22,7 @@ from harness.report.sections import (
     written,
 )
 from harness.report.sections.headline import headline_view
-from harness.report.sections.tradeoff import tradeoff_view
+from harness.report.sections.tradeoff import tradeoff_views
 
 __all__ = ["SECTIONS", "ReportInput", "RunInfo", "render", "write_report"]
 
@@ -55,7 +55,7 @@ def render(*parts: ReportInput) -> str:
         for part in parts
     ]
     page: str = templates.get_template("page.html.j2").render(
-        headline=headline_view(parts), tradeoff=tradeoff_view(parts), parts=views
+        headline=headline_view(parts), tradeoffs=tradeoff_views(parts), parts=views
     )
     return page
 

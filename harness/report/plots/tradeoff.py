@@ -14,6 +14,9 @@ from harness.report.inputs import ReportInput
 from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, fit, look, panel, ratio_axis
 from harness.report.words import arm_labels, condition_title
 from harness.statistics import Interval, Pareto, pareto
+from harness.study.arms import Combination
+from harness.tasks.base import Task
+from harness.tasks.decode import Decode
 
 MEMORY = "peak_tensor_bytes"
 """Counts where the part on time measured it of every arm."""
@@ -37,8 +40,12 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Tradeoff:
-    """`costs` are one or more metrics; `points` hold the baseline too, which is exactly none of all; `front` is over all metrics."""
+    """`costs` are one or more metrics; `points` hold the baseline too, which is exactly none of all; `front` is over all metrics.
 
+    `parts` are the study's that quality and costs were measured in.
+    """
+
+    parts: tuple[str, str]
     quality: str
     costs: tuple[str, ...]
     condition: dict[str, str]
@@ -47,15 +54,17 @@ class Tradeoff:
 
 
 def tradeoffs(parts: Sequence[ReportInput]) -> list[Tradeoff]:
-    """One a condition under which cost was measured, of the arms that a part on a score and a part on time have in common."""
-    of_score = [part for part in parts if _primary(part).compared_by == "differences"]
+    """One a condition under which cost was measured, of the arms that a part on a score and a part on time have in common: by
+    name, task, trained model and decoding.
+    """
+    of_score = [part for part in parts if _is_quality(_primary(part))]
     of_time = [part for part in parts if _primary(part).family == "time"]
     return [
         found
         for quality in of_score
         for cost in of_time
         for condition in cost.loaded.conditions
-        if (found := _tradeoff(quality, cost, condition.names)) is not None
+        if (found := _tradeoff(quality, cost, condition)) is not None
     ]
 
 
@@ -63,17 +72,29 @@ def _primary(part: ReportInput) -> Metric:
     return metric(part.loaded.study.primary)
 
 
-def _tradeoff(quality: ReportInput, cost: ReportInput, condition: dict[str, str]) -> Tradeoff | None:
-    score, time = _primary(quality), _primary(cost)
-    measured = {score.name: _contrasts(quality, score, quality.loaded.conditions[0].names)}
-    measured |= {record.name: _contrasts(cost, record, condition) for record in (time, metric(MEMORY))}
+def _is_quality(record: Metric) -> bool:
+    return record.compared_by == "differences" and record.better != "neither"
+
+
+def _tradeoff(quality: ReportInput, cost: ReportInput, condition: Combination) -> Tradeoff | None:
+    score, time, scored = _primary(quality), _primary(cost), quality.loaded.conditions[0]
+    measured = {score.name: _contrasts(quality, score, scored.names)}
+    measured |= {record.name: _contrasts(cost, record, condition.names) for record in (time, metric(MEMORY))}
     baseline = quality.loaded.baseline.name
+    same = {
+        arm.name
+        for arm in quality.loaded.arms
+        if _same_writer(
+            quality.loaded.tasks.get((arm.name, scored.name)),
+            cost.loaded.tasks.get((arm.name, condition.name)),
+        )
+    }
     common = [
         arm.name
         for arm in quality.loaded.arms
-        if arm.name in measured[score.name] and arm.name in measured[time.name]
+        if arm.name in same and arm.name in measured[score.name] and arm.name in measured[time.name]
     ]
-    if not common or cost.loaded.baseline.name != baseline:
+    if not common or baseline not in same or cost.loaded.baseline.name != baseline:
         return None
     if not set(common) <= set(measured[MEMORY]):
         del measured[MEMORY]
@@ -90,7 +111,17 @@ def _tradeoff(quality: ReportInput, cost: ReportInput, condition: dict[str, str]
         {name: metric(name).better for name in measured},  # type: ignore[misc]
     )
     costs = tuple(name for name in measured if name != score.name)
-    return Tradeoff(quality=score.name, costs=costs, condition=condition, points=tuple(points), front=front)
+    return Tradeoff(
+        parts=(quality.loaded.part, cost.loaded.part), quality=score.name, costs=costs, condition=condition.names,
+        points=tuple(points), front=front,
+    )  # fmt: skip
+
+
+def _same_writer(one: Task | None, other: Task | None) -> bool:
+    """Whether both write with the same trained model in the same way; on how many texts, and in which batches, does not matter."""
+    if not isinstance(one, Decode) or not isinstance(other, Decode):
+        return False
+    return (one.name, one.model, one.decoding) == (other.name, other.model, other.decoding)
 
 
 def _contrasts(part: ReportInput, record: Metric, condition: dict[str, str]) -> dict[str, Contrast]:
@@ -107,6 +138,12 @@ def _contrasts(part: ReportInput, record: Metric, condition: dict[str, str]) -> 
 
 def _effect(found: Contrast) -> Effect:
     return Effect(value=found.effect, ends=Interval(found.low, found.high, 0.95))
+
+
+def better_side(info: Tradeoff, cost: str) -> str:
+    """Where in the picture the better arms are: `up and left` for a score that should be high at a cost that should be low."""
+    up = "up" if metric(info.quality).better == "higher" else "down"
+    return f"{up} and {'right' if metric(cost).better == 'higher' else 'left'}"
 
 
 def draw_tradeoff(info: Tradeoff, cost: str) -> Figure:
@@ -128,5 +165,5 @@ def draw_tradeoff(info: Tradeoff, cost: str) -> Figure:
         ratio_axis(axes, [point.effects[cost].value for point in info.points], along="x")
         axes.set_xlabel(f"{metric(cost).label}, × baseline")
         axes.set_ylabel(f"{metric(info.quality).label}, arm − baseline")
-        axes.set_title(condition_title(info.condition))
+        axes.set_title(f"{condition_title(info.condition)}\n{better_side(info, cost)} is better")
         return fit(figure)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from harness.metrics import metric
 from harness.report.inputs import ReportInput
 from harness.report.plots.svg import inline_svg
-from harness.report.plots.tradeoff import Effect, Tradeoff, draw_tradeoff, tradeoffs
+from harness.report.plots.tradeoff import Effect, Tradeoff, better_side, draw_tradeoff, tradeoffs
 from harness.report.words import condition_title, effect_text, interval_text
 
 ANCHOR = "tradeoff"
@@ -35,7 +35,9 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class TradeoffView:
-    """`panels` are SVG elements: of each condition one for each cost. `columns` are the metrics of the blocks' rows."""
+    """One score against what it cost. `panels` are SVG elements: of each condition one for each cost. `columns` are the metrics of
+    the blocks' rows.
+    """
 
     anchor: str
     title: str
@@ -45,26 +47,34 @@ class TradeoffView:
     blocks: tuple[Block, ...]
 
 
-def tradeoff_view(parts: Sequence[ReportInput]) -> TradeoffView | None:
-    """The picture and its numbers; None where no two parts share their arms."""
-    found = tradeoffs(parts)
-    if not found:
-        return None
+def tradeoff_views(parts: Sequence[ReportInput]) -> tuple[TradeoffView, ...]:
+    """The pictures and their numbers, one for each two parts that share their arms."""
+    pairs: dict[tuple[str, str], list[Tradeoff]] = {}
+    for info in tradeoffs(parts):
+        pairs.setdefault(info.parts, []).append(info)
+    return tuple(
+        _view(found, ANCHOR if place == 1 else f"{ANCHOR}-{place}")
+        for place, found in enumerate(pairs.values(), start=1)
+    )
+
+
+def _view(found: Sequence[Tradeoff], anchor: str) -> TradeoffView:
+    """Of one pair of parts, under every condition of its costs."""
     names = [found[0].quality, *dict.fromkeys(cost for info in found for cost in info.costs)]
     labels = [metric(name).label for name in names]
-    title = f"{labels[0]} against {' and '.join(labels[1:])}"
     caption = (
-        "All are effects against the baseline, with 95 % intervals in both directions; up and left is better. A grey cross is "
+        f"All are effects against the baseline, with 95 % intervals in both directions; {_better(names)}. A grey cross is "
         f"dominated: another arm is better or equal at {', '.join(labels)} whatever the values are within their intervals."
     )
     return TradeoffView(
-        anchor=ANCHOR,
-        title=title,
+        anchor=anchor,
+        title=f"{labels[0]} against {' and '.join(labels[1:])}",
         caption=caption,
         panels=tuple(
             inline_svg(
-                draw_tradeoff(info, cost), name=f"{ANCHOR}-{place}-{which}",
-                title=f"{labels[0]} against {metric(cost).label}: {condition_title(info.condition)}", description=caption,
+                draw_tradeoff(info, cost), name=f"{anchor}-{place}-{which}",
+                title=f"{labels[0]} against {metric(cost).label}: {condition_title(info.condition)}, {better_side(info, cost)} is better",
+                description=caption,
             )
             for place, info in enumerate(found, start=1)
             for which, cost in enumerate(info.costs, start=1)
@@ -72,6 +82,11 @@ def tradeoff_view(parts: Sequence[ReportInput]) -> TradeoffView | None:
         columns=tuple(labels),
         blocks=tuple(Block(summary=_summary(info), rows=tuple(_rows(info, names))) for info in found),
     )  # fmt: skip
+
+
+def _better(names: Sequence[str]) -> str:
+    """`higher bleu, lower sentence seconds are better`."""
+    return f"{', '.join(f'{metric(name).better} {metric(name).label}' for name in names)} are better"
 
 
 def _rows(info: Tradeoff, names: Sequence[str]) -> list[Row]:
