@@ -21,7 +21,7 @@ from models.cost import parameter_count
 
 if TYPE_CHECKING:
     from harness.training.objective import Batch
-    from harness.training.update import Updater
+    from harness.training.update import Update, Updater
 
 
 class Step(TrainingTask):
@@ -106,8 +106,9 @@ class Step(TrainingTask):
             report_memory(updater, micro_batches, report)
         reset_peak_rss()
         reset_device_peak(context.device)
+        made: list[Update] = []
         timing = time_units(
-            lambda: updater(micro_batches),
+            lambda: made.append(updater(micro_batches)),
             count=self.units,
             clock=Clock(context.device),
             warm_up=self.warm_up,
@@ -124,7 +125,7 @@ class Step(TrainingTask):
             report("mfu", flops / seconds / peak, unit)
         return Result(
             spent={
-                "updates": self.units,
+                "updates": sum(update.applied for update in made[-self.units :]),
                 "training_tokens": self.units * tokens,
                 "parameters": parameter_count(self.model),
                 "flops": self.units * flops,

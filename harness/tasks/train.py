@@ -236,14 +236,14 @@ class Train(TrainingTask):
         return Result(
             outputs={"weights": weights},
             spent={
-                "updates": trained.updates,
+                "updates": trained.applied_updates,
                 "training_tokens": trained.training_tokens,
                 "evaluation_tokens": trained.evaluation_tokens,
                 "parameters": parameter_count(self.model),
                 "flops": trained.flops,
             },
             notes={
-                "applied_updates": trained.applied_updates,
+                "skipped_updates": trained.updates - trained.applied_updates,
                 "master_weights": self.precision.master_weights,
             },
         )

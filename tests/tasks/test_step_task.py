@@ -52,6 +52,12 @@ def test_every_unit_is_a_whole_update() -> None:
     }
 
 
+def test_an_update_that_the_scaler_skipped_is_none_that_was_spent() -> None:
+    precision = {"kind": "fp16-scaled", "initial_scale": 2.0**80}
+    result, _ = run(precision=precision, loss={"logits": {"kind": "whole"}})
+    assert result.spent["updates"] == 0
+
+
 def test_rows_that_do_not_divide_into_micro_batches_are_refused() -> None:
     sizes = {
         "d_model": 16,

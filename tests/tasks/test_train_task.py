@@ -98,6 +98,16 @@ def test_it_reports_all_its_metrics_and_what_it_spent(trained: Callable[..., Tra
     }
 
 
+def test_an_update_that_the_scaler_skipped_is_none_that_was_spent(trained: Callable[..., Trained]) -> None:
+    precision = {"kind": "fp16-scaled", "initial_scale": 2.0**20}
+    result, values, _ = trained(precision=precision, loss={"logits": {"kind": "whole"}})
+    [(_, skipped)] = values["skipped_updates"]
+    assert 0 < skipped < 8
+    assert result.spent["updates"] == 8 - skipped
+    assert result.spent["training_tokens"] == 8 * 4 * 32  # they were read all the same
+    assert result.notes["skipped_updates"] == skipped
+
+
 def test_a_training_that_nobody_shares_leaves_no_model_but_its_hash(trained: Callable[..., Trained]) -> None:
     hashes = []
     for seed in (0, 0, 1):
