@@ -1,4 +1,4 @@
-"""Checkpointing that changes the loss cannot be true: with a bug planted the claim is invalid, without it refuted."""
+"""Checkpointing that changes the loss, and saves time, cannot be true: with a bug planted the claim is invalid, without it refuted."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ invariants: [checkpointing-parity]
 claims:
   same: {source: test, says: It changes nothing., holds: checkpointing-parity}
   worse: {source: test, says: It raises the loss., level: {model.checkpointing.kind: blocks}, ratio: 1.38}
+  faster: {source: test, says: It is faster., level: {model.checkpointing.kind: blocks}, metric: update_seconds, ratio: 0.93, within: 1.06}
 """
 
 
@@ -46,6 +47,7 @@ def run(place: Workplace, *options: str) -> tuple[int, dict[str, Any], dict[str,
 def test_without_a_bug_the_claimed_loss_is_refuted(in_process: Workplace) -> None:
     code, _, verdicts = run(in_process)
     assert code == 0
+    assert verdicts.pop("faster") in ("refuted", "undecided")  # seven trainings of six updates on a busy machine
     assert verdicts == {"same": "confirmed", "worse": "refuted"}
 
 
@@ -55,5 +57,5 @@ def test_with_a_bug_in_training_nothing_is_claimed(in_process: Workplace, bug: s
     assert code == 5
     (reason,) = answer["invalid"].values()
     assert reason.startswith("invariant checkpointing-parity is broken: ")
-    assert verdicts["worse"] == "invalid"
+    assert (verdicts["worse"], verdicts["faster"]) == ("invalid", "invalid")
     assert verdicts["same"] != "confirmed"
