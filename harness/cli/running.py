@@ -104,7 +104,7 @@ def export_study(experiment: Experiment, form: str, file: Path | None, output: O
         text = experiment.frame().to_csv(index=False)
     else:
         table = markdown_table if form == "markdown" else latex_table
-        text = "\n".join(table(part.analysis) for part in experiment.findings())
+        text = "\n".join(table(part.analysis, part.sentences.values()) for part in experiment.findings())
     if file is None:
         output.line(text.rstrip("\n"))
         return

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from harness.analysis.results import Analysis, Contrast
 from harness.analysis.wording import figure
+from harness.scoring.sentences import Sentences, signatures
 
 _LATEX = {**{character: f"\\{character}" for character in "&%$#_{}"}, "\\": r"\textbackslash{}", "–": "--"}
 COLUMNS = ("metric", "condition", "arm", "baseline", "value", "ratio", "95 % interval", "n", "verdict")
 
 
-def markdown_table(analysis: Analysis) -> str:
-    """Contrasts as a Markdown table."""
+def markdown_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str:
+    """Contrasts as a Markdown table, and below it the signature of each score of what was written."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += [
         "| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(c)) + " |" for c in analysis.contrasts
     ]
+    lines += [f"\n{name}: `{signature}`" for name, signature in _signatures(written)]
     return "\n".join(lines) + "\n"
 
 
-def latex_table(analysis: Analysis) -> str:
-    """Contrasts as a LaTeX tabular (booktabs)."""
+def latex_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str:
+    """Contrasts as a LaTeX tabular (booktabs), and below it the signature of each score of what was written."""
     rows = [
         " & ".join(_escaped(cell) for cell in _cells(contrast)) + r" \\" for contrast in analysis.contrasts
     ]
     head = " & ".join(_escaped(column) for column in COLUMNS) + r" \\"
     body = "\n".join([r"\toprule", head, r"\midrule", *rows, r"\bottomrule"])
-    return f"\\begin{{tabular}}{{lllrrrrrl}}\n{body}\n\\end{{tabular}}\n"
+    below = "".join(
+        f"\n{_escaped(name)}: \\texttt{{{_escaped(signature)}}}\n" for name, signature in _signatures(written)
+    )
+    return f"\\begin{{tabular}}{{lllrrrrrl}}\n{body}\n\\end{{tabular}}\n{below}"
+
+
+def _signatures(written: Iterable[Sentences]) -> list[tuple[str, str]]:
+    return [(name, signature) for name, known in signatures(written).items() for signature in known]
 
 
 def _cells(contrast: Contrast) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -89,6 +89,16 @@ class Sentences:
     @cached_property
     def _json(self) -> bytes:
         return json.dumps(self.plain(), sort_keys=True, separators=(",", ":")).encode()
+
+
+def signatures(written: Iterable[Sentences]) -> dict[str, tuple[str, ...]]:
+    """Score → its signature; several where not all that was written was scored alike, none of a score without one."""
+    found: dict[str, dict[str, None]] = {}
+    for each in written:
+        for name, score in each.scores.items():
+            if score.signature:
+                found.setdefault(name, {})[score.signature] = None
+    return {name: tuple(known) for name, known in found.items()}
 
 
 def kept(statistics: SentenceStatistics) -> Kept:

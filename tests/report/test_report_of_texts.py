@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.cli.tables import latex_table, markdown_table
 from harness.report.build import render
 from harness.report.examples import examples
 from harness.report.inputs import ReportInput
@@ -18,6 +20,7 @@ from harness.report.sections.method import method_view
 from harness.report.sections.tradeoff import tradeoff_views
 from harness.report.sections.written import written_view
 from harness.scoring import Sentences, bleu, kept, length_ratio, scored
+from harness.scoring.sentences import Kept
 from harness.study.load import LoadedStudy, load_study
 from harness.tasks.base import Task
 from harness.tasks.continue_text import ContinueText
@@ -104,6 +107,37 @@ def test_every_sentence_is_in_the_groups_it_belongs_to(report: ReportInput) -> N
     arms = [arm.text for arm, _ in view.rows]
     assert arms == ["decoding=greedy", "decoding=beam", "decoding=wide"]
     assert len({len(cells) for _, cells in view.rows}) == 1
+
+
+def test_the_signature_of_every_score_is_printed_once(report: ReportInput) -> None:
+    [written] = {each.scores["bleu"].signature for each in report.sentences.values()}
+    assert written.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
+    by_trial = {
+        trial: replace(each, scores={**each.scores, "perplexity_per_token": Kept(signature=f"t{trial % 2}", values=((1.0, 1.0),) * 300)})
+        for trial, each in report.sentences.items()
+    }  # fmt: skip
+    shown = replace(report, sentences=by_trial)
+    view = written_view(shown)
+    assert view is not None
+    assert view.signatures == (
+        ("bleu", written),
+        ("perplexity per token", "t1"),
+        ("perplexity per token", "t0"),
+    )
+    assert Page(render(shown)).by_id("part-quality-written").text.count(written) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "told"), [(markdown_table, "\nbleu: `{}`\n"), (latex_table, "\nbleu: \\texttt{{{}}}\n")]
+)
+def test_a_table_of_scores_is_exported_with_their_signatures(
+    report: ReportInput, table: Callable[..., str], told: str
+) -> None:
+    """Nothing else is below it, and nothing where arms wrote nothing."""
+    written = report.sentences.values()
+    signature = next(iter(written)).scores["bleu"].signature
+    alone = table(report.analysis)
+    assert table(report.analysis, written) == alone + told.format(signature)
 
 
 def test_equal_outputs_stand_side_by_side_once(report: ReportInput) -> None:

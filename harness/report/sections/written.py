@@ -12,7 +12,7 @@ from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
 from harness.report.words import ArmName, arm_name, metric_of, number_text
 from harness.scoring import by_source_length
-from harness.scoring.sentences import Sentences
+from harness.scoring.sentences import Sentences, signatures
 from harness.statistics import SentenceStatistics, bootstrap
 
 EDGES = (4, 7, 10, 15)
@@ -35,12 +35,13 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenView:
-    """`groups` are (name, sentences), `rows` an arm's score in each with its 95 % interval."""
+    """`groups` are (name, sentences), `rows` an arm's score in each with its 95 % interval; `signatures` are (score, its own)."""
 
     score: str
     groups: tuple[tuple[str, int], ...]
     rows: tuple[tuple[ArmName, tuple[str, ...]], ...]
     examples: tuple[Shown, ...]
+    signatures: tuple[tuple[str, str], ...]
 
 
 def written_view(report: ReportInput) -> WrittenView | None:
@@ -62,6 +63,11 @@ def written_view(report: ReportInput) -> WrittenView | None:
             for arm, found in groups.items()
         ),
         examples=_shown(report, written, score),
+        signatures=tuple(
+            (metric_of(name).label, signature)
+            for name, known in signatures(report.sentences.values()).items()
+            for signature in known
+        ),
     )
 
 
