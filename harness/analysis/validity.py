@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.analysis.frames import RunFrames
+from harness.analysis.impossible import impossibly_fast
 from harness.analysis.parity import confounds
 from harness.analysis.references import too_fast
 from harness.analysis.results import CheckRow, ParityRow
@@ -25,6 +26,7 @@ def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[Parity
             *missing,
             *differing,
             *too_fast(loaded, frames, arm.name),
+            *impossibly_fast(frames, arm.name),
         )
         if found:
             reasons[arm.name] = "; ".join(found)

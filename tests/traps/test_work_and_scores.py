@@ -3,13 +3,18 @@ who timed a kernel's launch for the kernel; and those whose run was faster than 
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from harness.analysis.frames import RunFrames, sample_frame
+from harness.store.rows import TrialRow
+from harness.study.load import LoadedStudy
 from harness.telemetry.clock import Clock, WarmUp, time_units
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import claim
@@ -77,3 +82,40 @@ def test_time_is_read_only_when_the_device_is_done(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(time, "perf_counter_ns", lambda: device["now"])
     timing = time_units(launch, count=3, clock=Clock("cuda:0"), warm_up=WarmUp(at_least=0, at_most=0))
     assert timing.seconds == (5.0, 5.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("share", "arms", "verdict"),
+    [(0.4, "both", "confirmed"), (1.04, "both", "confirmed"), (1.06, "lion", "invalid"), (40.0, "adam", "invalid")],
+)  # fmt: skip
+def test_a_launch_that_was_timed_for_its_kernel(
+    tmp_path: Path, share: float, arms: str, verdict: str
+) -> None:
+    """One trial of an arm, unsynchronised: the work that it counts is more than the machine could have done by then."""
+    loaded = training_study(
+        primary="update_seconds", design={"rounds": 8}, claims={"it": {**CLAIM, "metric": "update_seconds"}}
+    )
+    found = claim(judged(tmp_path, loaded, _timed(loaded, share, arms)), "it")
+    assert found.verdict == verdict
+    reason = "faster than the machine can multiply: work was not finished when the clock stopped"
+    assert (reason in found.sentence) == (verdict == "invalid")
+
+
+def _timed(loaded: LoadedStudy, share: float, arms: str) -> RunFrames:
+    """Lion's updates take a third less time; in round 3 of `arms`, the median unit reaches a `share` of the peak."""
+    random = np.random.default_rng(2)
+    rows: list[TrialRow] = []
+    samples: list[tuple[int, str, int, float]] = []
+    [like, *_] = Learned().frames().trials
+    for round_ in range(1, 9):
+        order = loaded.arms if round_ % 2 else loaded.arms[::-1]
+        for arm in order:
+            number = len(rows) + 1
+            rows.append(
+                replace(like, id=number, spec_id=f"s{number}", arm=arm.name, round=round_, position=number)
+            )
+            seconds = (0.2 if arm.names["optimizer"] == "lion" else 0.3) * math.exp(random.normal(0, 0.01))
+            odd = round_ == 3 and arms in ("both", arm.names["optimizer"])
+            for unit, each in enumerate((0.1, share if odd else 0.4, 99.0)):
+                samples += [(number, "update_seconds", unit, seconds), (number, "mfu", unit, each)]
+    return RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
