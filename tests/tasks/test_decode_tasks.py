@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,12 @@ from harness.tasks.train import Train
 from harness.tasks.translate import Translate, check_lengths, chosen
 from harness.telemetry.clock import Clock
 from harness.training.checkpoint import save_checkpoint
+from models.cache import Cache
+from models.config import CacheKind
 from models.decoding.config import Greedy, Sampling, Speculative
 from models.decoding.decode import decode
 from models.init import build_model
+from models.transformer import Transformer
 from tests.tasks.test_train_task import RECIPE
 
 NOUNS = ("cat", "dog", "house", "tree", "book")
@@ -132,6 +135,7 @@ def test_every_text_of_every_batch_and_seed_has_random_numbers_of_its_own(
 ) -> None:
     """The same prompt eight times, in batches of two, by a model of flat distributions."""
     model = build_model(Train.read(RECIPE).model, 0).eval()
+    assert isinstance(model, Transformer)
 
     def prompted(places: Sequence[int]) -> Prompted:
         return Prompted(model, model, torch.ones((len(places), 1), dtype=torch.long))
@@ -268,6 +272,70 @@ def test_texts_without_a_reference_each_are_told_before_anything_is_decoded() ->
     ):
         with pytest.raises(InputError, match=problem):
             texts(sources, references)
+
+
+@dataclass(frozen=True)
+class Ticking(Clock):
+    """A clock that goes on by what passes alone."""
+
+    passed: list[float] = field(default_factory=list)
+
+    def now_ns(self) -> int:
+        return round(sum(self.passed) * 1e9)
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A model whose first logits take so many seconds, and every later ones half a second."""
+
+    clock: Ticking
+    first: float
+    max_positions: int = 64
+
+    def new_cache(self, _kind: CacheKind, *, batch: int, capacity: int) -> None:
+        assert (batch, capacity) == (2, 3)
+
+    def next_logits(
+        self, tokens: torch.Tensor, *, cache: Cache | None, valid: torch.Tensor | None
+    ) -> torch.Tensor:
+        assert (cache, valid) == (None, None)
+        self.clock.passed.append(self.first if tokens.shape[1] == 1 else 0.5)
+        return torch.eye(8)[tokens[:, -1]]
+
+    def __call__(
+        self, tokens: torch.Tensor, *, cache: Cache | None, valid: torch.Tensor | None
+    ) -> torch.Tensor:
+        raise NotImplementedError
+
+
+def test_speed_is_what_the_clock_says() -> None:
+    """Twenty batches of two texts of three tokens, whose first come after 0.1 to 2 s, 0.02 of them to read the sources."""
+    clock = Ticking()
+    slow = {7 * place % 20: 0.1 * (place + 1) for place in range(20)}
+
+    def prompted(places: Sequence[int]) -> Prompted:
+        clock.passed.append(0.02)
+        model = Slow(clock, slow[places[0] // 2] - 0.02)
+        return Prompted(model, None, torch.ones((2, 1), dtype=torch.long))
+
+    how = How(decoding=Greedy(), seed=0, new_tokens=3, cache="none", end=None)
+    unit = write([[2 * batch, 2 * batch + 1] for batch in range(20)], prompted, how, clock)
+    found: dict[tuple[str, int], float] = {}
+    task = ContinueText.read(continuation())
+    task._report_speed(unit, lambda metric, value, step=0, /: found.update({(metric, step): value}), 4)
+    seconds = 0.1 * 210 + 20 * 2 * 0.5
+    assert found == pytest.approx(
+        {
+            ("sentence_seconds", 4): seconds / 40,
+            ("sentences_per_second", 4): 40 / seconds,
+            ("tokens_per_second", 4): 120 / seconds,
+            ("new_tokens", 4): 120,
+            ("first_token_seconds", 4): 1.05,
+            ("first_token_p95_seconds", 4): 1.905,
+            ("first_token_p99_seconds", 4): 1.981,
+        },
+        rel=1e-6,
+    )
 
 
 def test_an_end_is_a_token_that_was_written() -> None:
