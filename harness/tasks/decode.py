@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from harness.errors import InputError
 from harness.scoring.sentences import Sentences, kept
@@ -26,7 +26,7 @@ from harness.tasks.score import METRICS as SCORES
 from harness.tasks.train import Train
 from harness.telemetry.clock import WarmUp
 from models.config import CacheKind
-from models.decoding.config import Decoding, Greedy, Speculative
+from models.decoding.config import BeamSearch, Decoding, Greedy, Speculative
 
 if TYPE_CHECKING:
     from harness.data.tokenizer import Tokenizer
@@ -108,6 +108,15 @@ class Decode(Task):
     batch: int = Field(default=64, gt=0)
     units: int = Field(default=1, gt=0)
     warm_up: WarmUp = WarmUp(at_least=0, at_most=0)
+
+    @field_validator("decoding")
+    @classmethod
+    def _writes_one_text(cls, decoding: Decoding) -> Decoding:
+        if isinstance(decoding, BeamSearch) and decoding.n_best > 1:
+            raise ValueError(
+                f"n_best is {decoding.n_best}, but a study writes one text a sentence: leave it out"
+            )
+        return decoding
 
     @model_validator(mode="after")
     def _has_a_draft(self) -> Self:

@@ -383,6 +383,7 @@ def test_unseen_words_and_distinct_words() -> None:
         ({"new_tokens": 256}, "new_tokens 256 and the first token are beyond the model's max_positions 256"),
         ({"decoding": {"kind": "speculative"}}, "needs a draft model"),
         ({"decoding": {"kind": "beam", "width": 2, "n_best": 3}}, "n_best 3 is more than the beam's width 2"),
+        ({"decoding": {"kind": "beam", "width": 2, "n_best": 2}}, "decoding\n.*n_best is 2, but a study writes one text a sentence"),
         ({"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": 0}]}}, "temperature 0 is no distribution"),
         ({"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": -1}]}}, "temperature -1 is no distribution"),
         ({"decoding": {"kind": "sampling", "filters": [{"kind": "top-p", "p": 0}]}}, "greater than 0"),
