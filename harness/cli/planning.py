@@ -28,7 +28,7 @@ class _Planned:
     part: LoadedStudy
     plan: Plan
     time: Estimate
-    seen: Detectable | None
+    seen: Detectable
     needed: Recommended | None
 
     def data(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class _Planned:
                 "planned": self.part.study.design.rounds,
                 "recommended": self.needed.rounds if self.needed else None,
             },
-            "detectable": self.seen.data() if self.seen else None,
+            "detectable": self.seen.data(),
             "trials": _trials(self.plan, str),
         }
 
@@ -121,10 +121,8 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _about(loaded: LoadedStudy, seen: Detectable | None) -> Iterator[str]:
+def _about(loaded: LoadedStudy, seen: Detectable) -> Iterator[str]:
     study = loaded.study
-    record = metric(study.primary)
-    margin = study.margin(record)
     yield f"arms: {loaded.baseline.name} (baseline)"
     for arm in loaded.arms[1:]:
         changes = [f"{path} {base!r} → {own!r}" for path, (base, own) in differences(loaded, arm).items()]
@@ -140,29 +138,44 @@ def _about(loaded: LoadedStudy, seen: Detectable | None) -> Iterator[str]:
         yield f"invariant {name}: {find_invariant(name).statement}"
     if study.design.exploratory:
         yield "exploratory: effects, no verdicts"
-    if record.paired_over == "sentences":
-        pairs = (
-            "sentences of one checkpoint"
-            if study.design.seeds == 1
-            else f"{study.design.seeds} seeds × sentences"
-        )
+    yield from _decides(loaded, seen)
+
+
+def _decides(loaded: LoadedStudy, seen: Detectable) -> Iterator[str]:
+    """What the comparisons of the primary metric rest on, and how small a difference they show."""
+    study, record = loaded.study, metric(loaded.study.primary)
+    margin, unit = study.margin(record), record.paired_over
+    if unit == "sentences":
+        one = study.design.seeds == 1
+        pairs = "sentences of one checkpoint" if one else f"{study.design.seeds} seeds × sentences"
         yield f"{record.name} is compared by differences over {pairs}; less than {margin:g} does not matter"
+        decides = "number of sentences decides" if one else "numbers of seeds and of sentences decide"
+        yield f"the {decides} how small a difference is seen: {_width(seen)}"
         return
-    unit = record.paired_over
     number = study.design.pairs(unit)
     yield (
-        f"{number} {unit if number > 1 else record.paired_over[:-1]} can reject in families of at most {largest_family(number)} contrasts; "
+        f"{number} {unit if number > 1 else unit[:-1]} can reject in families of at most {largest_family(number)} contrasts; "
         f"{record.name} has {(len(loaded.arms) - 1) * len(loaded.conditions)}"
     )
-    if seen is not None:
-        yield f"smallest change of {record.name} that is seen 4 times in 5 (margin {margin:.0%}): {_effect(seen, unit)}"
+    allowed = f"{margin:.0%}" if record.compared_by == "ratios" else f"{margin:g}"
+    yield f"smallest change of {record.name} that is seen 4 times in 5 (margin {allowed}): {_effect(seen, unit)}"
+
+
+def _width(seen: Detectable) -> str:
+    if seen.half_width is None:
+        return seen.source
+    return f"95 % intervals are at most ± {seen.half_width:.2g} over {seen.pairs:,} sentences ({seen.source})"
 
 
 def _effect(seen: Detectable, unit: str) -> str:
+    if seen.scatter is None:
+        return f"{seen.source}, which tells how much {unit} scatter"
     if seen.scatter == 0.0:
         return f"any, as nothing scatters ({seen.source})"
     if seen.effect is None:
         return "none, 1 pair is too few" if seen.pairs == 1 else f"none, {seen.pairs} {unit} are too few"
+    if metric(seen.metric).compared_by == "differences":
+        return f"{seen.effect:.3g}, if {unit} scatter by {seen.scatter:.3g} ({seen.source})"
     return f"{seen.effect:.1%}, if {unit} scatter by {seen.scatter:.1%} ({seen.source})"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.metrics import metric
 from harness.statistics import smallest_detectable
@@ -21,74 +22,120 @@ if TYPE_CHECKING:
 ASSUMED = 0.05
 """The scatter that is reckoned with while no run says how much there is: that of timings on a machine that is not idle."""
 
+UNKNOWN = "not known before a first run"
+
 Cell = tuple[str, str]
 Pair = tuple[int, int]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Detectable:
-    """`effect`, relative, comes out with probability about 0.8, where pairs scatter by `scatter`, the SD of their log ratios.
+    """`effect` comes out with probability about 0.8, where pairs scatter by `scatter`.
 
-    It is None for designs too small to decide anything, and 0 for what is counted exactly.
+    Of what is compared by ratios it is relative and the scatter the SD of log ratios; of what is compared by differences both
+    are in the metric's own unit, and None before a run has told how much pairs scatter. The effect is None for designs too
+    small to decide anything, too, and 0 for what is counted exactly. Scores of text have none: `half_width` is that of the
+    widest 95 % interval that a run had, over `pairs` sentences.
     """
 
     metric: str
     effect: float | None
-    scatter: float
+    scatter: float | None
     pairs: int
     source: str
+    half_width: float | None = None
 
     def data(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def detectable(loaded: LoadedStudy, place: Place) -> Detectable | None:
-    """Of the primary metric, None where it is not compared by ratios. The scatter is that of the newest honest run of this study
-    at this scale.
-    """
+def detectable(loaded: LoadedStudy, place: Place) -> Detectable:
+    """Of the primary metric. What scatters is taken from the newest honest run of this study at this scale."""
     record = metric(loaded.study.primary)
-    if record.compared_by != "ratios":
-        return None
     pairs = loaded.study.design.pairs(record.paired_over)
     if record.family == "bytes":
         return Detectable(metric=record.name, effect=0.0, scatter=0.0, pairs=pairs, source="counted exactly")
-    found = _earlier(loaded, place)
+    if record.paired_over == "sentences":
+        return _of_sentences(loaded, place, pairs)
+    found = _earlier(loaded, place, _scatter)
+    if found is None and record.compared_by == "differences":
+        return Detectable(metric=record.name, effect=None, scatter=None, pairs=pairs, source=UNKNOWN)
     scatter, source = found or (ASSUMED, "no earlier run says how much; assumed")
     shift = smallest_detectable(pairs, scatter)
-    effect = math.expm1(shift) if math.isfinite(shift) else None
+    effect = None
+    if math.isfinite(shift):
+        effect = math.expm1(shift) if record.compared_by == "ratios" else shift
     return Detectable(metric=record.name, effect=effect, scatter=scatter, pairs=pairs, source=source)
 
 
-def _earlier(loaded: LoadedStudy, place: Place) -> tuple[float, str] | None:
+def _of_sentences(loaded: LoadedStudy, place: Place, pairs: int) -> Detectable:
+    found = _earlier(loaded, place, _interval)
+    (half_width, number), source = found or ((None, pairs), UNKNOWN)
+    return Detectable(
+        metric=loaded.study.primary, effect=None, scatter=None, pairs=number, source=source, half_width=half_width
+    )  # fmt: skip
+
+
+def _earlier(
+    loaded: LoadedStudy, place: Place, told: Callable[[Store, Run, LoadedStudy], Found | None]
+) -> tuple[Found, str] | None:
+    """What the newest run that tells anything tells, and which it is."""
     if not place.has_store():
         return None
     with open_store(place.location) as store:
-        runs = store.runs(loaded.study.study)
-        for run in reversed(runs):
+        for run in reversed(store.runs(loaded.study.study)):
             if run.scale == loaded.scale and run.plant is None:
-                scatter = _scatter(store, run, loaded)
-                if scatter is not None:
-                    return scatter, f"as in run {run.id}"
+                found = told(store, run, loaded)
+                if found is not None:
+                    return found, f"as in run {run.id}"
     return None
 
 
 def _scatter(store: Store, run: Run, loaded: LoadedStudy) -> float | None:
-    """The SD within arms and conditions of ln(arm / baseline), pooled; None where no arm has two pairs that are numbers."""
+    """The SD within arms and conditions of ln(arm / baseline), or of arm − baseline where differences are compared, pooled.
+
+    None where no arm has two pairs that are numbers.
+    """
     from harness.analysis.frames import run_frames, trial_values
 
     samples = run_frames(store, run).samples
     record = metric(loaded.study.primary)
     values = trial_values(samples[(samples["purpose"] == "measure") & (samples["metric"] == record.name)])
-    logs: dict[Cell, dict[Pair, float]] = defaultdict(dict)
+    by_ratios = record.compared_by == "ratios"
+    cells: dict[Cell, dict[Pair, float]] = defaultdict(dict)
     columns = (values[name].tolist() for name in ("arm", "condition", "round", "seed", "value"))
     for arm, condition, number, seed, value in zip(*columns, strict=True):
-        if value > 0 and math.isfinite(value):
-            logs[arm, condition][number if record.paired_over == "rounds" else 1, seed] = math.log(value)
+        if math.isfinite(value) and (value > 0 or not by_ratios):
+            told = math.log(value) if by_ratios else value
+            cells[arm, condition][number if record.paired_over == "rounds" else 1, seed] = told
     variances = []
-    for (arm, condition), own in logs.items():
-        baseline = logs.get((loaded.baseline.name, condition), {})
-        ratios = [own[pair] - baseline[pair] for pair in own.keys() & baseline.keys()]
-        if arm != loaded.baseline.name and len(ratios) > 1:
-            variances.append((statistics.variance(ratios), len(ratios) - 1))
+    for (arm, condition), own in cells.items():
+        baseline = cells.get((loaded.baseline.name, condition), {})
+        pairs = [own[pair] - baseline[pair] for pair in own.keys() & baseline.keys()]
+        if arm != loaded.baseline.name and len(pairs) > 1:
+            variances.append((statistics.variance(pairs), len(pairs) - 1))
     freedom = sum(weight for _, weight in variances)
     return math.sqrt(sum(variance * weight for variance, weight in variances) / freedom) if freedom else None
+
+
+def _interval(store: Store, run: Run, loaded: LoadedStudy) -> tuple[float, int] | None:
+    """Half of the widest 95 % interval that an arm's difference from the baseline had, and the sentences that it is over.
+
+    None where no arm can be compared, as where the run has not finished.
+    """
+    from harness.analysis.cells import Cells
+    from harness.analysis.contrasts import estimated
+    from harness.analysis.frames import run_frames, trial_values
+
+    frames, record = run_frames(store, run), metric(loaded.study.primary)
+    samples = frames.samples
+    values = trial_values(samples[(samples["purpose"] == "measure") & (samples["metric"] == record.name)])
+    cells = Cells(loaded=loaded, values=values, sentences=frames.sentences)
+    found = [
+        estimated(cells, record, (arm, loaded.baseline), condition)
+        for condition in loaded.conditions
+        for arm in loaded.arms[1:]
+    ]
+    widths = [((each.high - each.low) / 2, each.n) for each in found if math.isfinite(each.high - each.low)]
+    return max(widths, default=None)

@@ -1,0 +1,93 @@
+"""What a plan says that a design can see, of what is compared by differences: seeds of counts, and sentences of scores."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.app import app
+from harness.experiment import Place
+from harness.experiment.power import detectable
+from harness.statistics import smallest_detectable
+from harness.study.load import load_study
+from tests.analysis.learned import Learned, training_study
+from tests.analysis.written import Written, of_arm
+from tests.study.open_studies import TUNED
+from tests.study.written import put
+from tests.traps.stored import stored
+
+COUNTING = TUNED[: TUNED.index("design:")] + "design: {seeds: 7}\nprimary: gradient_spikes\n"
+WRITING = """\
+study: writing
+question: Which way of decoding writes best?
+task: continue_text
+base:
+  model: {recipe: small}
+  prompts: {corpus: python-docs, split: test, count: 300, tokens: 8}
+  new_tokens: 12
+compare:
+  decoding:
+    - greedy: {decoding: {kind: greedy}}
+    - beam: {decoding: {kind: beam, width: 2}}
+primary: bleu
+"""
+
+
+def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[dict[str, Any], str]:
+    """What `harness plan` says as data, and to a person."""
+    monkeypatch.chdir(folder)
+    data = CliRunner().invoke(app, ["plan", name, "--json"])
+    said = CliRunner().invoke(app, ["plan", name])
+    assert (data.exit_code, said.exit_code) == (0, 0), data.stderr
+    found: dict[str, Any] = json.loads(data.stdout)["detectable"]
+    return found, " ".join(said.stderr.split())
+
+
+def test_counts_over_seeds_scatter_as_in_the_newest_run(tmp_path: Path) -> None:
+    loaded = training_study(primary="zero_gradients")
+    place = Place(store=str(tmp_path / "harness.db"))
+    before = detectable(loaded, place)
+    assert (before.effect, before.scatter, before.source) == (None, None, "not known before a first run")
+
+    def zeros(arm: str, seed: int) -> float:
+        return 2.0 + 0.5 * seed**2 if arm == "optimizer=lion" else 0.5 * seed
+
+    stored(tmp_path, loaded, Learned(loaded=loaded, zeros=zeros).frames())
+    scatter = statistics.stdev(2.0 + 0.5 * seed**2 - 0.5 * seed for seed in range(8))
+    found = detectable(loaded, place)
+    assert found.scatter == pytest.approx(scatter)
+    assert found.effect == pytest.approx(smallest_detectable(8, scatter))
+    assert found.source.startswith("as in run ")
+
+
+def test_a_plan_of_counts_says_that_a_first_run_must_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, COUNTING)
+    found, said = planned(tmp_path, monkeypatch, "tiny")
+    assert (found["effect"], found["pairs"]) == (None, 7)
+    assert "smallest change of gradient_spikes that is seen 4 times in 5 (margin 0): not known before a first run" in said  # fmt: skip
+
+
+def test_a_plan_of_scores_says_what_decides_and_how_wide_an_interval_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (loaded,) = load_study(put(tmp_path, WRITING, name="writing.yaml"), "cpu")
+    found, said = planned(tmp_path, monkeypatch, "writing")
+    assert (found["half_width"], found["effect"]) == (None, None)
+    assert (
+        "the number of sentences decides how small a difference is seen: not known before a first run" in said
+    )
+    (tmp_path / "results").mkdir()
+    planted = Written(loaded=loaded, right={"greedy": 0.6, "beam": 0.66})
+    stored(tmp_path / "results", loaded, planted.frames())
+    found, said = planned(tmp_path, monkeypatch, "writing")
+    contrast = of_arm(planted.analysis(), "beam")
+    assert found["half_width"] == pytest.approx((contrast.high - contrast.low) / 2)
+    assert found["pairs"] == 300
+    assert f"95 % intervals are at most ± {found['half_width']:.2g} over 300 sentences (as in run" in said
