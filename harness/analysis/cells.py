@@ -112,6 +112,10 @@ class Cells:
         """Seed → arm − other, of what may be zero; two that diverged tie."""
         return differences(*(self.pairs(record, name, condition) for name in (arm, other)))
 
+    def lost(self, record: Metric, arms: tuple[str, str], condition: Combination) -> bool:
+        """Whether both arms diverged in every pair: then all pairs tie, and nothing is known of either."""
+        return all(math.isinf(value) for arm in arms for value in self.pairs(record, arm, condition).values())
+
     def _check_rounds(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
         """Each round in one session, and the arms in no fixed order: what changes with time would pass for the arm's doing."""
         rounds: dict[Trial, dict[str, _Row]] = {}

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from harness.analysis.by_sentence import scored_member
 from harness.analysis.cells import IncomparableError
-from harness.analysis.contrasts import COUNTED, estimated
+from harness.analysis.contrasts import COUNTED, LOST, estimated
 from harness.analysis.evidence import Evidence, Finding
 from harness.analysis.results import ClaimVerdict, Contrast, Numbers
 from harness.analysis.rules import ALPHA, Bound, Direction, Member, Region, Rule, Same
@@ -59,6 +59,7 @@ def member_of(found: Contrast, other: str) -> Member:
         condition=found.condition,
         pairs=pairs,
         counted=counted,
+        lost=found.reason == LOST,
     )
 
 
@@ -74,6 +75,7 @@ def _told(
         member=member, label=evidence.loaded.label(arm.name), effect=effect_alone(record, found.effect), measured="",
         interval=COUNTED if member.counted else interval_text(record, found.low, found.high),
         numbers=Numbers(effect=found.effect, low=found.low, high=found.high, claimed=_figure(claim, record)),
+        lost=LOST if member.lost else "",
     )  # fmt: skip
     sure = COUNTED if member.counted else f"95 % interval {bare.interval}"
     measured = (

@@ -20,6 +20,7 @@ from harness.study.load import LoadedStudy
 
 ALPHA = 0.05
 COUNTED = "counted exactly"
+LOST = "both diverged on every seed"
 
 Named = tuple[str, str, str]
 """(metric, arm, condition as canonical JSON) of a contrast."""
@@ -77,8 +78,10 @@ def estimated(
     except IncomparableError as problem:
         return replace(empty, reason="; ".join(part for part in (invalid, str(problem)) if part))
     estimate, told = paired_estimate(pairs), exp if by_ratios else float
+    lost = record.lost_by_divergence and cells.lost(record, (arm.name, other.name), condition)
     return replace(
         medians,
+        reason=medians.reason or (LOST if lost else ""),
         n=estimate.n,
         effect=told(estimate.estimate),
         p=estimate.p,
@@ -122,7 +125,7 @@ def _adjust(raw: list[Contrast], named: set[Named]) -> list[Contrast]:
 
 
 def _decide(contrast: Contrast, loaded: LoadedStudy) -> Contrast:
-    if contrast.verdict != "undecided":
+    if contrast.verdict != "undecided" or contrast.reason == LOST:
         return contrast
     record, counted = metric(contrast.metric), contrast.reason == COUNTED
     none = record.neutral

@@ -27,7 +27,7 @@ UPDATE_SECONDS = "update_seconds"
 
 
 def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
-    """Time to a target: one a seed, a miss is infinite and ranks last, two misses tie. Raises IncomparableError."""
+    """Time to a target: one a seed, a miss is infinite and ranks last, two misses tie. Where nobody gets there at all, undecided. Raises IncomparableError."""
     claimed = f"{claim.when} at {metric(claim.metric).label} {claim.target:g}"
     invalid = refused(claim, evidence, claimed)
     if invalid:
@@ -38,13 +38,14 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
     told = []
     for arm, other in sides(claim, evidence):
         first, second = (_times(claim, each, condition, evidence) for each in (arm, other))
+        there = [sum(math.isfinite(value) for value in times_.values()) for times_ in (first, second)]
         member = Member(
             metric=f"{claim.counted_in} to {claim.metric} {claim.target:g}", arm=arm.name, against=other.name,
             condition=condition.names, pairs=tuple(sorted(log_ratios(first, second).items())),
+            lost=not any(there),
         )  # fmt: skip
         found = member.estimate
         ratio, low, high = (exp(value) for value in (found.estimate, found.ci95.low, found.ci95.high))
-        there = [sum(math.isfinite(value) for value in times_.values()) for times_ in (first, second)]
         measured = (
             f"{evidence.loaded.label(arm.name)}{where(condition)} takes {times(ratio)} {other_name(other, evidence)} {claim.counted_in} to a "
             f"{metric(claim.metric).label} of {claim.target:g} (95 % interval {interval(low, high)}, "
@@ -59,6 +60,7 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
                 interval=interval(low, high),
                 measured=measured,
                 numbers=numbers,
+                lost="neither gets there on any seed" if member.lost else "",
             )
         )
 

@@ -26,7 +26,8 @@ class Member:
     """One arm against another, on one metric under one condition.
 
     `pairs` holds log ratios, or differences, or slopes, or whatever the rule says. `counted` marks what repeats exactly, so that
-    one value is all there is to know. `steps` holds the changes between the adjacent levels of a trend.
+    one value is all there is to know. `steps` holds the changes between the adjacent levels of a trend. `lost`: both sides are
+    infinite in every pair, and such ties say nothing of either.
     """
 
     procedure: ClassVar[str] = ""
@@ -39,6 +40,7 @@ class Member:
     pairs: Values
     counted: bool = False
     steps: tuple[Values, ...] = ()
+    lost: bool = False
 
     @property
     def n(self) -> int:
@@ -68,6 +70,8 @@ class Member:
         return self._beyond(bound, -1.0, closed=closed)
 
     def _beyond(self, bound: float, sign: float, *, closed: bool) -> float:
+        if self.lost:
+            return 1.0
         if self.counted:
             value = sign * (self.pairs[0][1] - bound)
             return 0.0 if value > 0 or (closed and value == 0) else 1.0
@@ -84,7 +88,7 @@ class Member:
     def same(self, margin: float) -> float:
         """p of "identical, or within ± margin", on the scale of the pairs."""
         if all(value == 0.0 for _, value in self.pairs):
-            return 0.0
+            return 1.0 if self.lost else 0.0
         return self.inside(-margin, margin) if margin > 0 else 1.0
 
 

@@ -20,7 +20,10 @@ HERE = "At this scale, on this device,"
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """One arm of a claim in words: the arm's label, the effect and its interval, and what was measured, without the verdict."""
+    """One arm of a claim in words: the arm's label, the effect and its interval, and what was measured, without the verdict.
+
+    `lost` says why the pairs of a lost member say nothing.
+    """
 
     member: Member
     label: str
@@ -28,6 +31,7 @@ class Told:
     interval: str
     measured: str
     numbers: Numbers
+    lost: str = ""
 
 
 Position = Callable[[Told, ClaimVerdict], str]
@@ -88,7 +92,7 @@ def settle(
         effects = ", ".join(f"{each.effect} ({each.label})" for each in told)
         intervals = ", ".join(each.interval for each in told)
     parts = [
-        f"{each.measured}: {open_ or position(each, verdict)}"
+        f"{each.measured}: {open_ or each.lost or position(each, verdict)}"
         for each, (verdict, _) in zip(told, decision.members, strict=True)
     ]
     tail = "" if len(told) == 1 else f". Claimed of {of} of {count(len(told), 'arm')}: {_counts(decision)}"

@@ -151,13 +151,33 @@ def test_time_to_a_target() -> None:
 
 def test_a_target_that_is_missed_ranks_last_and_two_misses_tie() -> None:
     nobody = learned(learning(reaches=0.1, smoothed=1))
-    assert nobody.verdict == "refuted", "all pairs tie: as soon"
-    assert "it gets there on 0 of them, the other on 0" in nobody.sentence
+    assert nobody.verdict == "undecided", "all pairs tie, and nothing is known of either"
+    assert nobody.sentence.endswith(
+        "it gets there on 0 of them, the other on 0): neither gets there on any seed."
+    )
+    assert nobody.basis is not None
+    assert Basis.read(nobody.basis).decide().verdict == "undecided"
     lost = learned(
         learning(reaches=5.0, smoothed=1), lost=lambda arm, seed: arm == "optimizer=lion" and seed < 2
     )
     assert lost.verdict == "undecided"
     assert lost.n == 8, "a diverged seed is not dropped"
+
+
+def test_one_pair_of_two_misses_is_a_tie() -> None:
+    found = learned(learning(reaches=5.0, smoothed=1), lost=lambda _arm, seed: seed == 0)
+    assert (found.verdict, found.n) == ("confirmed", 8)
+
+
+@pytest.mark.parametrize(
+    "form", [{"no_difference": True}, {"direction": "better"}, {"at_least": 1.0}, {"ratio": 1.0}]
+)
+def test_what_diverges_on_both_sides_on_every_seed_is_not_the_same(form: dict[str, Any]) -> None:
+    found = learned(learning(**form), lost=lambda _arm, _seed: True)
+    assert (found.verdict, found.n) == ("undecided", 8)
+    assert found.sentence.endswith("8 seeds): both diverged on every seed.")
+    assert found.basis is not None
+    assert Basis.read(found.basis).decide().verdict == "undecided"
 
 
 def test_a_target_needs_its_curve() -> None:

@@ -11,6 +11,7 @@ from harness.analysis.analyse import analyse
 from harness.analysis.claims import named_contrasts
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import Analysis, Contrast
+from harness.metrics import metric
 from harness.statistics import holm
 from harness.store.rows import TrialRow
 from harness.study.load import LoadedStudy
@@ -214,6 +215,17 @@ def test_drift_that_all_arms_share_is_a_warning_and_no_bias() -> None:
         "pairing within rounds removes most of it"
     )
     assert len(drifting.warnings) == 9
+
+
+def test_what_diverges_on_both_sides_on_every_seed_is_undecided() -> None:
+    """For losses and counts alike; one seed on which one of them got through is enough for a comparison."""
+    both = Learned(lost=lambda _arm, _seed: True).analysis()
+    assert {
+        (c.metric, c.verdict, c.reason) for c in both.contrasts if metric(c.metric).lost_by_divergence
+    } == {(name, "undecided", "both diverged on every seed") for name in ("loss", "validation_loss")}
+    assert "the same" not in both.answer
+    one = Learned(lost=lambda arm, seed: seed > 0 or arm == "optimizer=lion").analysis()
+    assert "both diverged on every seed" not in {c.reason for c in one.contrasts}
 
 
 def test_the_order_of_rows_means_nothing() -> None:
