@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import assert_never
 
@@ -17,7 +18,10 @@ def filtered(logits: Tensor, filters: Iterable[Filter]) -> Tensor:
     for each in filters:
         match each:
             case Temperature():
-                logits = logits / each.value
+                # Less the largest first, which a softmax does not see: a tiny temperature would make it infinite. GPUs
+                # multiply by the reciprocal, which has to be finite as well.
+                below = logits - logits.amax(dim=-1, keepdim=True)
+                logits = below / max(each.value, sys.float_info.min)
             case TopK():
                 logits = top_k(logits, each.k)
             case TopP():

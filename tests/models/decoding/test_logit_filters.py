@@ -13,7 +13,8 @@ from torch import Tensor
 from models.decoding import filters, sampling
 from models.decoding.config import Filter, MinP, Sampling, Temperature, TopK, TopP
 from models.decoding.filters import filtered, min_p, top_k, top_p
-from models.decoding.sampling import draw, sample
+from models.decoding.greedy import greedy
+from models.decoding.sampling import distribution, draw, sample
 from tests.models.decoding.small import Markov, p_value
 
 LOGITS = st.lists(st.floats(-8, 8), min_size=1, max_size=9)
@@ -100,6 +101,21 @@ def agreement(name: str) -> float:
 @pytest.mark.parametrize("name", RECIPES)
 def test_tokens_are_drawn_as_often_as_the_filtered_distribution_says(name: str) -> None:
     assert agreement(name) > 1e-3
+
+
+@pytest.mark.parametrize("value", [1e-12, 1e-307, 5e-324])
+@pytest.mark.parametrize("offset", [-20.0, 0.0, 20.0])
+@pytest.mark.parametrize("others", [(), (TopK(k=3),), (TopP(p=0.6), MinP(p=0.2))])
+def test_a_temperature_near_zero_gives_the_greedy_tokens(
+    value: float, offset: float, others: tuple[Filter, ...]
+) -> None:
+    model, prompt = Markov(TABLE + offset), torch.arange(7)[:, None]
+    wanted = greedy(model, prompt, new_tokens=6, cache="none")
+    cold = Temperature(value=value)
+    for recipe in ((cold, *others), (*others, cold)):
+        drawn = sample(model, prompt, Sampling(filters=recipe), new_tokens=6, cache="none")
+        assert torch.equal(drawn, wanted)
+        assert distribution("sampling", model.logits, recipe).isfinite().all()
 
 
 def one_too_many(logits: Tensor, k: int) -> Tensor:
