@@ -66,6 +66,7 @@ def _broken(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
         trials = [t for t in frames.trials if t.purpose == "check" and t.task == invariant and t.arm == arm]
         checks = [check for check in frames.checks if check.invariant == invariant and check.arm == arm]
         failed = [check for check in checks if not check.passed]
+        made = sum(trial.notes.get("checks", 0) for trial in trials if trial.status == "finished")
         if failed:
             yield f"invariant {invariant} is broken: {describe(failed[0])}" + (
                 f" ({len(failed)} of {len(checks)} checks fail)" if len(failed) > 1 else ""
@@ -74,6 +75,8 @@ def _broken(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
             t.status == "finished" for t in trials
         ):
             yield f"invariant {invariant} could not be checked: {next(t.error for t in trials if t.status == 'failed')}"
+        elif len(checks) < made:
+            yield f"invariant {invariant} lacks {made - len(checks)} of the {count(made, 'check')} that were made"
         elif not sum(check.compared for check in checks):
             yield f"invariant {invariant} has compared nothing"
 

@@ -16,11 +16,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.invariants.base import Check
 from harness.invariants.registry import find_invariant
 from harness.run.job import Job
 from harness.run.tiny_checks import tiny_checks
@@ -58,20 +59,30 @@ def _run(job: Job, writer: EventWriter) -> Result:
 
 
 def _check(job: Job, writer: EventWriter) -> Result:
-    """The invariant on tiny models for each level it meets, then on the study's own subject under each condition."""
+    """The invariant on tiny models for each level it meets, then on the study's own subject under each condition.
+
+    Notes how many checks it made, so that one that is lost afterwards is missed.
+    """
     invariant = find_invariant(job.spec.task)
     task_type = task_class(job.spec.config["task"])
-    levels = set()
+    levels, made = set(), 0
     for config in job.spec.config["configs"]:
         subject = task_type.read(config).subject(_context(job))
         level = invariant.level_of(subject)
         if level not in levels:
             levels.add(level)
-            for check in tiny_checks(invariant, level, job):
-                writer.check(check)
-        for check in invariant.check_subject(subject):
-            writer.check(check)
-    return Result()
+            made += _write(tiny_checks(invariant, level, job), writer)
+        made += _write(invariant.check_subject(subject), writer)
+    return Result(notes={"checks": made})
+
+
+def _write(checks: Iterable[Check], writer: EventWriter) -> int:
+    """How many there were."""
+    made = 0
+    for check in checks:
+        writer.check(check)
+        made += 1
+    return made
 
 
 def _context(job: Job) -> Context:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -81,6 +82,30 @@ def test_an_invariant_that_crashed() -> None:
     kept = tuple(c for c in FRAMES.checks if (c.arm, c.invariant) != ("cache=dynamic", "cache-parity"))
     found = spoilt(replace(FRAMES, trials=(*FRAMES.trials, row), checks=kept))
     assert found.invalid == {"cache=dynamic": "invariant cache-parity could not be checked: out of memory"}
+
+
+def with_check_trials(frames: RunFrames) -> RunFrames:
+    """The frames with the trials that made the checks, which noted how many they made."""
+    made = Counter((check.invariant, check.arm) for check in frames.checks)
+    rows = [
+        replace(
+            frames.trials[0], id=10_000 + number, purpose="check", task=invariant, arm=arm, condition={}, round=0,
+            outputs={}, spent={}, notes={"checks": checks},
+        )
+        for number, ((invariant, arm), checks) in enumerate(made.items())
+    ]  # fmt: skip
+    return replace(frames, trials=(*frames.trials, *rows))
+
+
+def test_a_check_that_is_lost_is_missed() -> None:
+    """It may have been the one that failed. Trials of older code noted nothing, and are taken as they are."""
+    broken = (replace(FRAMES.checks[0], **BROKEN), *FRAMES.checks[1:])
+    frames = with_check_trials(replace(FRAMES, checks=broken))
+    arm = FRAMES.checks[0].arm
+    found = spoilt(replace(frames, checks=broken[1:]))
+    assert found.invalid[arm] == "invariant cache-parity lacks 1 of the 2 checks that were made"
+    assert verdicts(found) == verdicts(spoilt(frames)) == ALL_INVALID
+    assert spoilt(with_check_trials(FRAMES)).invalid == spoilt(FRAMES).invalid == {}
 
 
 def less_work(frames: RunFrames, arm: str = "cache=dynamic") -> RunFrames:
@@ -191,15 +216,17 @@ def test_no_measurement_at_all_is_invalid_and_no_crash() -> None:
 
 
 WEAKER = {"invalid": 0, "undecided": 1}
-SCENES = {
+STORED = {
     "sound": FRAMES,
     "borderline": Planted(ratio=flat(2.33 * 1.24), noise=0.01, seed=11).frames(),
     "faint": Planted(ratio=flat(1.015), noise=0.02, seed=5).frames(),
     "one broken": spoil_check(FRAMES, arm="cache=static", **BROKEN),
+    "one check broken": replace(FRAMES, checks=(*FRAMES.checks[:-1], replace(FRAMES.checks[-1], **BROKEN))),
     "one confounded": spoil_trials(
         FRAMES, lambda t: t.id == 89, spent={"new_tokens": 1.0, "parameters": 660_000.0}
     ),
 }
+SCENES = {name: with_check_trials(frames) for name, frames in STORED.items()}
 BEFORE = {name: spoilt(frames) for name, frames in SCENES.items()}
 
 
@@ -230,7 +257,17 @@ def test_losing_a_trial_strengthens_nothing(scene: str, place: int) -> None:
     assert_not_stronger(BEFORE[scene], spoilt(replace(frames, trials=kept, samples=samples)))
 
 
+@settings(max_examples=25, deadline=None)
+@given(scene=st.sampled_from(sorted(SCENES)), place=st.integers(0, 10**6))
+def test_losing_a_check_strengthens_nothing(scene: str, place: int) -> None:
+    frames = SCENES[scene]
+    lost = frames.checks[place % len(frames.checks)]
+    kept = tuple(check for check in frames.checks if check is not lost)
+    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, checks=kept)))
+
+
 def test_the_scenes_are_what_they_are_called() -> None:
     assert verdicts(BEFORE["sound"])["kv-speedup"] == "confirmed"
     assert BEFORE["one confounded"].invalid
+    assert "(2 of 2" not in BEFORE["one check broken"].invalid["cache=static"]
     assert growing("dynamic", 256) == pytest.approx(2.33)

@@ -75,6 +75,15 @@ def one_shot(
     )  # fmt: skip
 
 
+def test_a_check_trial_notes_how_many_checks_it_made(place: Workplace, job: Job, tmp_path: Path) -> None:
+    events = tmp_path / "events"
+    spec = next(spec for spec in plan(place.loaded()).checks if spec.arm == "cache=dynamic")
+    done = one_shot(place, job.model_copy(update={"spec": spec, "events": str(events)}), tmp_path)
+    assert done.returncode == 0, done.stderr
+    outcome = read_events(events.read_text().splitlines(keepends=True), died="")
+    assert outcome.notes["checks"] == len(outcome.checks) > 0
+
+
 def wait_until_met(place: Workplace, name: str, handle: LocalHandle, *, times: int = 1) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while place.met(name) < times:
