@@ -42,7 +42,7 @@ class ReportInput:
     """`frame` is the long table of raw samples (`harness.analysis.frames`), NaN and infinities included.
 
     `telemetry` has the column trial and those of `harness.telemetry.host.TelemetrySample`; `nvml_reason` says why those of the
-    GPU are empty, None where they are not. `calibration` is the machine's newest before the run, None where there was none.
+    GPU are empty, None where they are not. `calibration` is the machine's newest before anything was measured, None where there was none.
     `command` repeats the run. `sentences` are what trials wrote, by trial; `trials` tell which diverged.
     """
 

@@ -16,7 +16,7 @@ from harness.study.plan import Plan, plan
 from harness.study.resolve import deciding_metrics, resolve
 
 if TYPE_CHECKING:
-    from harness.store.rows import Run, TrialRow
+    from harness.store.rows import Run, Session, TrialRow
     from harness.store.store import Store
     from harness.study.load import LoadedStudy
 
@@ -28,7 +28,7 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
     results = store.results(run, deciding_metrics(loaded.study))
     planned, loaded = plan(loaded, results), resolve(loaded, results)
     frames = run_frames(store, run)
-    sessions = store.sessions(run)
+    sessions = _sessions(store, run, frames.trials)
     telemetry = pd.DataFrame([asdict(row) for row in store.telemetry(run)], columns=TELEMETRY_COLUMNS)
     return ReportInput(
         loaded=loaded,
@@ -42,10 +42,17 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
         command=shlex.join(_command(loaded, run)),
         sentences=frames.sentences,
-        calibration=store.calibration(run.environment_digest, before=sessions[-1].started_at)
+        calibration=store.calibration(run.environment_digest, before=sessions[0].started_at)
         if sessions
         else None,
     )
+
+
+def _sessions(store: Store, run: Run, trials: tuple[TrialRow, ...]) -> list[Session]:
+    """Those in which what counts was measured, oldest first: one that ran nothing tells nothing. All, where nothing was measured."""
+    measured = {row.session_id for row in trials if row.purpose == "measure" and row.status == "finished"}
+    sessions = store.sessions(run)
+    return [session for session in sessions if session.id in measured] or list(sessions)
 
 
 def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, trials: tuple[TrialRow, ...]) -> RunInfo:

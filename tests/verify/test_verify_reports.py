@@ -14,7 +14,7 @@ from harness.cli.app import app
 from harness.errors import InputError, StoreError
 from harness.report.build import write_report
 from harness.report.source import report_input
-from harness.store.rows import Identity
+from harness.store.rows import CalibrationRow, Identity
 from harness.store.store import open_store
 from harness.study.load import load_study
 from harness.study.outcome import Outcome, Sample
@@ -176,6 +176,21 @@ def test_what_is_no_report_and_a_store_without_the_run_are_bad_input(
         verify(tmp_path / "none.html", str(filled.store))
     with pytest.raises(StoreError, match=f"no run {filled.run} in this store"):
         verify(filled.report, str(tmp_path / "other.db"))
+
+
+def test_a_later_session_that_ran_nothing_changes_nothing(filled: Reported, tmp_path: Path) -> None:
+    """Neither where the numbers come from, nor that the machine was not calibrated when they were measured."""
+    copy = filled.copy(tmp_path)
+    (loaded,) = load_study(copy.study, "cpu", ("design.rounds=8", "margins.time=0.04"))
+    with open_store(copy.store) as store:
+        [run] = store.runs("tiny")
+        store.record_calibration(
+            CalibrationRow(environment_digest=run.environment_digest, facts={}, code_digest="c")
+        )
+        store.close_session(store.open_session(run, {"argv": ["harness", "report"], "load": [9.0, 9.0, 9.0]}))
+        found = report_input(store, loaded, run)
+    assert (found.calibration, found.provenance["load"]) == (None, [0.25, 0.5, 0.75])
+    assert found.run.sessions == 2
 
 
 def test_the_command_says_so_in_one_line_and_by_its_exit_code(filled: Reported, tmp_path: Path) -> None:
