@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.cli.tables import latex_table, markdown_table
@@ -96,6 +98,93 @@ def test_examples_are_chosen_by_their_rules() -> None:
     assert (found[0].place, found[0].rule) == (1, "largest disagreement by bleu")
     assert {example.place for example in found} == {0, 1, 2}
     assert found == examples(arms, "bleu", seed=0)
+
+
+# A row a sentence, a column an arm. The widest is sentence 2: not by the first arm nor by the deviation, which is sentence 3; the
+# middle one of the means is sentence 5: of the first arm it would be sentence 2, of the best 8, of the worst 6.
+NINE = (
+    (0.10, 0.10, 0.10), (0.57, 0.80, 0.35), (0.90, 0.50, 0.50), (0.20, 0.20, 0.20), (0.30, 0.45, 0.45),
+    (0.45, 0.30, 0.30), (0.70, 0.70, 0.70), (0.60, 0.25, 0.25), (0.95, 0.95, 0.95),
+)  # fmt: skip
+
+
+def arms_of(rows: Sequence[Sequence[float]]) -> dict[str, Sentences]:
+    """What arms wrote whose sentences have these scores."""
+    texts = tuple(map(str, range(len(rows))))
+    return {
+        f"arm {place}": Sentences(
+            sources=texts, references=texts, outputs=texts, unseen=(0,) * len(rows),
+            scores={"model_score": kept(scored("model_score", "x", [(value, 1.0) for value in column]))},
+        )
+        for place, column in enumerate(zip(*rows, strict=True))
+    }  # fmt: skip
+
+
+def test_the_widest_and_the_middle_sentence_are_shown_first() -> None:
+    for rows, widest, middle in (
+        (NINE, 1, 4),
+        (NINE[::-1], 7, 4),
+        ((*NINE, (2.0, 2.0, 2.0)), 1, 1),  # the sixth of ten is the middle, and shown already
+        ((NINE[0], NINE[1], *NINE), 1, 6),  # of equal ones the first
+        ((*NINE[:8], (0.95, 0.95, -0.95)), 8, 7),
+    ):
+        found = examples(arms_of(rows), "model_score", seed=0)
+        assert (found[0].place, found[0].rule) == (widest, "largest disagreement by model_score")
+        if middle != widest:
+            assert (found[1].place, found[1].rule) == (middle, "median by model_score")
+        places = [example.place for example in found]
+        assert len(places) == len(set(places))
+
+
+def test_three_more_are_drawn_by_the_seed_from_all_sentences() -> None:
+    arms = arms_of(NINE)
+    drawn: Counter[int] = Counter()
+    for seed in range(400):
+        found = examples(arms, "model_score", seed=seed)
+        assert [example.place for example in found[:2]] == [1, 4]
+        assert {example.rule for example in found[2:]} == {f"random, seed {seed}"}
+        wanted = np.random.default_rng(seed).permutation(9)[:3].tolist()
+        assert [example.place for example in found[2:]] == [place for place in wanted if place not in (1, 4)]
+        drawn.update(example.place for example in found[2:])
+    assert set(drawn) == {0, 2, 3, 5, 6, 7, 8}
+    assert all(100 < count < 167 for count in drawn.values())  # each in a third of the draws
+
+
+def test_examples_of_a_report_are_those_of_its_primary_metric_and_its_order_seed(report: ReportInput) -> None:
+    for seed in (0, 5):
+        study = report.loaded.study
+        again = study.model_copy(update={"design": study.design.model_copy(update={"order_seed": seed})})
+        view = written_view(replace(report, loaded=replace(report.loaded, study=again)))
+        assert view is not None
+        wanted = examples(report.written, "bleu", seed=seed)
+        assert [(shown.number, shown.rule) for shown in view.examples] == [
+            (example.place + 1, example.rule) for example in wanted
+        ]
+        first = next(iter(report.written.values()))
+        assert [shown.source for shown in view.examples] == [first.sources[e.place] for e in wanted]
+
+
+def test_sentences_with_words_that_training_never_saw_are_scored_apart(report: ReportInput) -> None:
+    unseen = tuple(
+        place % 5 // 3 * (1 + place % 2) for place in range(300)
+    )  # two of five, one or two words each
+    found = {trial: replace(each, unseen=unseen) for trial, each in report.sentences.items()}
+    view = written_view(replace(report, sentences=found))
+    assert view is not None
+    assert view.groups[:3] == (("all", 300), ("all words seen in training", 180), ("with unseen words", 120))
+    for (_, cells), each in zip(view.rows, report.written.values(), strict=True):
+        for cell, wanted in zip(cells[1:3], (False, True), strict=True):
+            chosen = [place for place in range(300) if (place % 5 >= 3) is wanted]
+            outputs, references = ([texts[i] for i in chosen] for texts in (each.outputs, each.references))
+            assert float(cell.split()[0]) == pytest.approx(bleu(outputs, references).corpus_score, abs=1e-3)
+        assert len({cell.split()[0] for cell in cells[:3]}) == 3
+    for count, group in ((0, "all words seen in training"), (1, "with unseen words")):
+        every = {trial: replace(each, unseen=(count,) * 300) for trial, each in report.sentences.items()}
+        view = written_view(replace(report, sentences=every))
+        assert view is not None
+        assert [known for known in view.groups if "training" in known[0] or "unseen" in known[0]] == [
+            (group, 300)
+        ]
 
 
 def test_every_sentence_is_in_the_groups_it_belongs_to(report: ReportInput) -> None:
