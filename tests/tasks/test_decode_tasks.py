@@ -29,8 +29,10 @@ from harness.telemetry.clock import Clock
 from harness.training.checkpoint import save_checkpoint
 from models.cache import Cache
 from models.config import CacheKind
-from models.decoding.config import Greedy, Sampling, Speculative
+from models.decoding.beam import beam_search
+from models.decoding.config import BeamSearch, Greedy, Sampling, Speculative
 from models.decoding.decode import decode
+from models.decoding.hypotheses import Hypothesis
 from models.init import build_model
 from models.transformer import Transformer
 from tests.tasks.test_train_task import RECIPE
@@ -212,6 +214,35 @@ def test_teacher_forcing_gives_the_log_probability_of_each_step(tmp_path: Path) 
     assert forced.tokens == [5, 1, 2, 12]
     assert result.sentences is not None
     assert result.sentences.sources == tuple(tokenizer.decode(ids) for ids in texts.source_ids)
+
+
+@pytest.mark.parametrize("make", [translation, continuation])
+def test_a_hypothesis_is_as_probable_to_its_beam_as_to_teacher_forcing(
+    make: Any, pairs: Path, tmp_path: Path
+) -> None:
+    """What the model scores of what was written is what the search added up, with the end of a text in it."""
+    settings = {**(make(pairs) if make is translation else make()), "decoding": BEAM}
+    task = (Translate if make is translation else ContinueText).read(settings)
+    result, _ = run(task, tmp_path)
+    texts, _ = task.texts()
+    prompter = task.prompted(texts, surroundings(task, tmp_path))
+    found = [Hypothesis(tokens=(), log_probability=0.0, score=0.0)] * len(texts.sources)
+    for places in texts.batches(task.batch):
+        model, _, prompt = prompter.batch(places)
+        rows = beam_search(
+            model, prompt, BeamSearch(width=3), new_tokens=task.new_tokens, cache="dynamic", end=prompter.end
+        )
+        for place, (best,) in zip(places, rows, strict=True):
+            found[place] = best
+    forced = prompter.forced([best.tokens for best in found])
+    nats, tokens = [best.log_probability for best in found], [len(best.tokens) for best in found]
+    assert forced.nats == pytest.approx(nats, rel=1e-5)
+    assert forced.tokens == tokens
+    assert result.sentences is not None
+    stored = result.sentences.statistics("model_score").values
+    assert stored[:, 0] == pytest.approx(nats, rel=1e-5)
+    assert stored[:, 1].tolist() == tokens
+    assert len({round(each, 3) for each in nats}) > 3
 
 
 def test_one_pair_a_source_and_the_same_draw_for_everybody() -> None:
