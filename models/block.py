@@ -55,12 +55,13 @@ class Block(nn.Module):
         return self._run(x, context)
 
     def _run(self, x: Tensor, context: AttentionContext) -> Tensor:
-        attend = self._recomputed_attention if self.recomputes_attention else self.attention
         shared = x if self.parallel else None  # in parallel every layer reads the block's input
+        attend = self._attending(self.attention)
         x = self._add(x, shared, attend, (self.attention_norm, self.attention_output_norm), context)
         if self.cross_attention is not None:
+            attend = self._attending(self.cross_attention)
             norms = (self.cross_attention_norm, self.cross_attention_output_norm)
-            x = self._add(x, shared, self.cross_attention, norms, context)
+            x = self._add(x, shared, attend, norms, context)
         return self._add(x, shared, self.feedforward, (self.feedforward_norm, self.feedforward_output_norm))
 
     def _add(
@@ -85,9 +86,8 @@ class Block(nn.Module):
         # A step of decoding is many small calls: one that does nothing is not made.
         return self.dropout(x) if self.training else x
 
-    def _recomputed_attention(self, x: Tensor, context: AttentionContext) -> Tensor:
-        if torch.is_grad_enabled():
-            again: Tensor = recomputed(self.attention, x, context)
-            return again
-        attended: Tensor = self.attention(x, context)
-        return attended
+    def _attending(self, attention: nn.Module) -> Layer:
+        """The layer itself, or the layer with only its inputs kept."""
+        if self.recomputes_attention and torch.is_grad_enabled():
+            return partial(recomputed, attention)
+        return attention

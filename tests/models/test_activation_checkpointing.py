@@ -16,17 +16,18 @@ HOW: list[dict[str, Any]] = [{"kind": "blocks"}, {"kind": "blocks", "every": 2},
 TOKENS = torch.randint(13, (3, 11), generator=torch.Generator().manual_seed(1))
 
 
-def kept_and_found(model: torch.nn.Module, *inputs: torch.Tensor) -> tuple[int, list[torch.Tensor]]:
-    """Values that the forward pass keeps, then loss, gradients and the generator's next draw."""
-    kept = 0
+def kept_and_found(
+    model: torch.nn.Module, *inputs: torch.Tensor
+) -> tuple[list[torch.Size], list[torch.Tensor]]:
+    """Shapes that the forward pass keeps, then loss, gradients and the generator's next draw."""
+    kept = []
 
-    def count(tensor: torch.Tensor) -> torch.Tensor:
-        nonlocal kept
-        kept += tensor.numel()
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.shape)
         return tensor
 
     torch.manual_seed(7)
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         loss = cross_entropy(model(*inputs), inputs[-1])
     torch.autograd.backward(loss)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -43,12 +44,25 @@ def test_loss_and_gradients_are_bitwise_the_same(how: dict[str, Any], *, transla
             config = EncoderDecoderConfig.model_validate(
                 {**settings, "n_encoder_layers": 2, "n_decoder_layers": 2}
             )
-            count, values = kept_and_found(build_model(config, 0), TOKENS, TOKENS)
+            shapes, values = kept_and_found(build_model(config, 0), TOKENS, TOKENS)
         else:
             decoder = ModelConfig.model_validate({**settings, "n_layers": 3})
-            count, values = kept_and_found(build_model(decoder, 0), TOKENS)
+            shapes, values = kept_and_found(build_model(decoder, 0), TOKENS)
         found.append(values)
-        kept.append(count)
+        kept.append(sum(shape.numel() for shape in shapes))
     assert len(found[0]) == len(found[1])
     assert all(torch.equal(plain, again) for plain, again in zip(*found, strict=True))
     assert kept[1] < kept[0]
+
+
+def test_no_attention_of_a_translator_keeps_its_weights() -> None:
+    weights = {(7, 7), (7, 11), (11, 11)}  # queries and keys of decoder, cross-attention and encoder
+    found, kept = [], []
+    for how in ("none", "attention"):
+        settings = {**SIZES, "checkpointing": {"kind": how}, "n_encoder_layers": 1, "n_decoder_layers": 1}
+        model = build_model(EncoderDecoderConfig.model_validate(settings), 0)
+        shapes, values = kept_and_found(model, TOKENS, TOKENS[:, :7])
+        found.append(values)
+        kept.append(weights & {tuple(shape[-2:]) for shape in shapes})
+    assert kept == [weights, set()]
+    assert all(torch.equal(plain, again) for plain, again in zip(*found, strict=True))
