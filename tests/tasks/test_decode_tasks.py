@@ -13,6 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from harness.config import digest
+from harness.data import tokenizer as tokenizers
 from harness.data.content import Pair
 from harness.data.tokenizer import BOS_ID, EOS_ID
 from harness.errors import CorpusError, InputError
@@ -218,9 +219,13 @@ def test_teacher_forcing_gives_the_log_probability_of_each_step(tmp_path: Path) 
 
 @pytest.mark.parametrize("make", [translation, continuation])
 def test_a_hypothesis_is_as_probable_to_its_beam_as_to_teacher_forcing(
-    make: Any, pairs: Path, tmp_path: Path
+    make: Any, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the model scores of what was written is what the search added up, with the end of a text in it."""
+    """What the model scores of what was written is what the search added up, with the end of a text in it.
+
+    Texts end in a token that this model of random weights likes, so that some do.
+    """
+    monkeypatch.setattr(tokenizers, "EOS_ID", 112)
     settings = {**(make(pairs) if make is translation else make()), "decoding": BEAM}
     task = (Translate if make is translation else ContinueText).read(settings)
     result, _ = run(task, tmp_path)
@@ -242,7 +247,9 @@ def test_a_hypothesis_is_as_probable_to_its_beam_as_to_teacher_forcing(
     stored = result.sentences.statistics("model_score").values
     assert stored[:, 0] == pytest.approx(nats, rel=1e-5)
     assert stored[:, 1].tolist() == tokens
-    assert len({round(each, 3) for each in nats}) > 3
+    if make is translation:
+        assert sum(best.tokens[-1] == prompter.end for best in found) > 4
+        assert len(set(tokens)) > 3
 
 
 def test_one_pair_a_source_and_the_same_draw_for_everybody() -> None:
