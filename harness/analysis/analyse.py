@@ -11,6 +11,7 @@ from harness.analysis.evidence import Evidence
 from harness.analysis.frames import RunFrames, trial_values, with_diverged
 from harness.analysis.parity import parity_rows, unknown_quantities
 from harness.analysis.results import Analysis, Contrast, SettledClaim
+from harness.analysis.unsteady import unsteady_warnings
 from harness.analysis.validity import invalid_arms
 from harness.analysis.wording import effect_text, interval_text, where
 from harness.metrics import Metric, metric
@@ -44,6 +45,7 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
             *drift_warnings(cells, metric(loaded.study.primary)),
             *unknown_quantities(loaded, parity),
             *edge_warnings(loaded.tuned),
+            *unsteady_warnings(metric(loaded.study.primary), frames.trials),
         ),
     )
 

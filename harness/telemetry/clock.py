@@ -55,7 +55,10 @@ class WarmUp(Config):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of each unit that counts, in order, and of each that was thrown away before them."""
+    """Seconds of each unit that counts, in order, and of each that was thrown away before them.
+
+    `steady` is whether the last of those agreed, or did so with the units that count.
+    """
 
     seconds: tuple[float, ...]
     warm_up_seconds: tuple[float, ...]
@@ -83,7 +86,8 @@ def time_units(
         thrown_away.append(_seconds(unit, clock))
         settled = rule.steady(thrown_away)
     counted = tuple(_seconds(unit, clock) for _ in range(count))
-    return Timing(seconds=counted, warm_up_seconds=tuple(thrown_away), steady=settled)
+    agreed = settled or (bool(thrown_away) and rule.steady([*thrown_away, *counted]))
+    return Timing(seconds=counted, warm_up_seconds=tuple(thrown_away), steady=agreed)
 
 
 def _seconds(unit: Callable[[], object], clock: Clock) -> float:

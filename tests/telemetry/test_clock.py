@@ -45,6 +45,15 @@ def test_warm_up_runs_at_least_what_was_asked(monkeypatch: pytest.MonkeyPatch) -
     assert (len(timing.warm_up_seconds), timing.steady) == (6, True)
 
 
+@pytest.mark.parametrize(("second", "steady"), [(1.02, True), (1.2, False)])
+def test_a_warm_up_too_short_to_tell_is_judged_with_the_units_that_count(
+    second: float, steady: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(monkeypatch, [1.0, 1.01, second])
+    timing = time_units(script.unit, count=2, clock=Clock(), warm_up=WarmUp(at_most=1, window=3))
+    assert (len(timing.warm_up_seconds), timing.steady) == (1, steady)
+
+
 def test_no_warm_up_is_never_called_steady(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Script(monkeypatch, [1.0, 1.0])
     timing = time_units(script.unit, count=2, clock=Clock(), warm_up=WarmUp(at_least=0, at_most=0))
