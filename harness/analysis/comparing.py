@@ -60,6 +60,7 @@ def member_of(found: Contrast, other: str) -> Member:
         pairs=pairs,
         counted=counted,
         lost=found.reason == LOST,
+        p_sign_flip=found.p_sign_flip,
     )
 
 

@@ -14,7 +14,7 @@ from harness.analysis.results import ArmSummary, Contrast, Verdict
 from harness.analysis.wording import exp
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
-from harness.statistics import drift, holm, paired_estimate
+from harness.statistics import drift, holm, paired_estimate, sign_flip_p
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
 
@@ -86,6 +86,7 @@ def estimated(
         effect=told(estimate.estimate),
         p=estimate.p,
         p_adjusted=estimate.p,
+        p_sign_flip=sign_flip_p(pairs) if record.paired_over == "seeds" else None,
         low=told(estimate.ci95.low),
         high=told(estimate.ci95.high),
         low90=told(estimate.ci90.low),

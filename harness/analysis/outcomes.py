@@ -15,7 +15,7 @@ from harness.analysis.several import Told, other_name, refused, settle, sides, w
 from harness.analysis.wording import count, exp, interval, times, where
 from harness.config import canonical_json
 from harness.metrics import metric
-from harness.statistics import log_ratios, time_to_target
+from harness.statistics import log_ratios, sign_flip_p, time_to_target
 from harness.study.arms import Combination
 from harness.study.claim import DivergesClaim, ReachesClaim
 from harness.study.claimed import condition_of
@@ -39,10 +39,11 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
     for arm, other in sides(claim, evidence):
         first, second = (_times(claim, each, condition, evidence) for each in (arm, other))
         there = [sum(math.isfinite(value) for value in times_.values()) for times_ in (first, second)]
+        ratios = log_ratios(first, second)
         member = Member(
             metric=f"{claim.counted_in} to {claim.metric} {claim.target:g}", arm=arm.name, against=other.name,
-            condition=condition.names, pairs=tuple(sorted(log_ratios(first, second).items())),
-            lost=not any(there),
+            condition=condition.names, pairs=tuple(sorted(ratios.items())),
+            lost=not any(there), p_sign_flip=sign_flip_p(ratios),
         )  # fmt: skip
         found = member.estimate
         ratio, low, high = (exp(value) for value in (found.estimate, found.ci95.low, found.ci95.high))

@@ -17,7 +17,7 @@ class Contrast:
     its 95 % signed-rank interval, `low90` and `high90` the 90 % one, `t_low` and `t_high` the t interval (a diagnostic). Of
     counts it is the estimate of arm − baseline over `n` seeds. Of scores it is arm − baseline over `n` sentences, with
     bootstrapped intervals and `beyond`: the p of each bound that matters.
-    `p` is exact and two-sided, `p_adjusted` by Holm over the contrasts of this metric that no claim names (else equal to `p`).
+    `p` is exact and two-sided, `p_sign_flip` that of the sign flips beside it, a diagnostic of what is paired over seeds, `p_adjusted` by Holm over the contrasts of this metric that no claim names (else equal to `p`).
     `baseline_value` and `value` are medians over trials, in the metric's unit. `pairs` holds one (replicate, log ratio or difference) each.
     """
 
@@ -34,6 +34,7 @@ class Contrast:
     t_high: float
     p: float
     p_adjusted: float
+    p_sign_flip: float | None = None
     margin: float
     baseline_value: float
     value: float

@@ -27,7 +27,7 @@ class Member:
 
     `pairs` holds log ratios, or differences, or slopes, or whatever the rule says. `counted` marks what repeats exactly, so that
     one value is all there is to know. `steps` holds the changes between the adjacent levels of a trend. `lost`: both sides are
-    infinite in every pair, and such ties say nothing of either.
+    infinite in every pair, and such ties say nothing of either. `p_sign_flip` is a diagnostic of what is paired over seeds.
     """
 
     procedure: ClassVar[str] = ""
@@ -41,6 +41,7 @@ class Member:
     counted: bool = False
     steps: tuple[Values, ...] = ()
     lost: bool = False
+    p_sign_flip: float | None = None
 
     @property
     def n(self) -> int:

@@ -12,7 +12,7 @@ from harness.analysis.rules import Member, Slope
 from harness.analysis.several import Told, refused, settle, sides, unit_of, why_open
 from harness.analysis.wording import exp, figure, interval, times, words
 from harness.metrics import Metric, metric
-from harness.statistics import paired_estimate, trend
+from harness.statistics import paired_estimate, sign_flip_p, trend
 from harness.study.arms import Combination
 from harness.study.claim import TrendClaim
 
@@ -55,6 +55,7 @@ def _told(
     member = Member(
         metric=record.name, arm=arm.name, against=other.name, condition={}, pairs=tuple(sorted(found.slopes.items())),
         steps=tuple(tuple(sorted(step.values.items())) for step in found.steps),
+        p_sign_flip=sign_flip_p(found.slopes) if record.paired_over == "seeds" else None,
     )  # fmt: skip
     low, high = exp(found.slope.ci95.low), exp(found.slope.ci95.high)
     growth = f"× {figure(exp(found.slope.estimate))} a doubling"

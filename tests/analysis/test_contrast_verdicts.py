@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.analyse import analyse
+from harness.analysis.basis import Basis
 from harness.analysis.claims import named_contrasts
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import Analysis, Contrast
 from harness.metrics import metric
-from harness.statistics import holm
+from harness.statistics import holm, sign_flip_p
 from harness.store.rows import TrialRow
 from harness.study.load import LoadedStudy
 from tests.analysis.learned import Learned, training_study
@@ -117,6 +118,19 @@ def test_rounds_of_one_seed_are_no_replicates_of_what_was_learned() -> None:
     one, six = (contrast(analyse(*learning(*size)), "validation_loss") for size in ((1, 10), (6, 2)))
     assert (one.n, one.verdict, one.low, one.high) == (1, "undecided", 0.0, math.inf)
     assert (six.n, six.verdict, six.relevant) == (6, "better", True)
+
+
+def test_the_sign_flip_stands_beside_the_signed_rank_where_seeds_are_paired() -> None:
+    form = {"source": "x", "says": "So.", "level": {"optimizer": "lion"}}
+    loaded = training_study(claims={"it": {**form, "direction": "better"}, "soon": {**form, "reaches": 5.0}})
+    found = Learned(loaded=loaded, noise=0.2).analysis()
+    [loss] = [c for c in found.contrasts if c.metric == "validation_loss"]
+    assert loss.p_sign_flip == sign_flip_p(dict(loss.pairs)) != loss.p
+    assert {c.p_sign_flip for c in found.contrasts if c.metric == "update_seconds"} == {None}
+    bases = {name: claim(found, name).basis for name in ("it", "soon")}
+    members = {name: Basis.read(basis or {}).members[0] for name, basis in bases.items()}
+    assert members["it"].p_sign_flip == loss.p_sign_flip
+    assert members["soon"].p_sign_flip == sign_flip_p(dict(members["soon"].pairs))
 
 
 def test_a_seed_that_diverged_is_the_worst_and_stays() -> None:

@@ -85,6 +85,16 @@ def test_comparison_marks_the_baseline_and_prints_ratio_interval_and_verdict(pag
     assert "Printed intervals are unadjusted; the adjusted p decides" in page.by_id("comparison").text
 
 
+def test_the_sign_flip_is_told_where_there_is_one() -> None:
+    report = synthetic_report()
+    first, *others = report.analysis.contrasts
+    contrasts = (replace(first, p=0.0156, p_sign_flip=0.0078), *others)
+    page = Page(render(replace(report, analysis=replace(report.analysis, contrasts=contrasts))))
+    rows = [row.text for row in page.all("tr", within="comparison")]
+    assert sum(" 0.0156 0.0078 " in row for row in rows) == 1
+    assert sum(" sign-flip p " in row for row in rows) == 3
+
+
 def test_values_carry_their_units(page: Page) -> None:
     cells = {cell.text for cell in page.all("td", within="comparison")}
     assert {"96 KiB", "192 KiB", "576 KiB", "0 B"} <= cells

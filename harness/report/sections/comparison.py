@@ -63,6 +63,7 @@ class ContrastRow:
     interval90: str
     t_interval: str
     p: str
+    p_sign_flip: str
     p_adjusted: str
     margin: str
     verdict: Badge
@@ -182,6 +183,7 @@ def _contrast_row(report: ReportInput, contrast: Contrast) -> ContrastRow:
         interval90=interval_text(contrast.low90, contrast.high90),
         t_interval=interval_text(contrast.t_low, contrast.t_high),
         p=f"{contrast.p:.3g}",
+        p_sign_flip="–" if contrast.p_sign_flip is None else f"{contrast.p_sign_flip:.3g}",
         p_adjusted=f"{contrast.p_adjusted:.3g}",
         margin=margin_text(record, contrast.margin),
         verdict=badge(contrast.verdict),
