@@ -134,6 +134,15 @@ class EncoderDecoderConfig(Architecture):
     n_encoder_layers: Count
     n_decoder_layers: Count
 
+    @model_validator(mode="after")
+    def _word_vectors_have_one_table(self) -> Self:
+        if self.source_vocab_size is not None and isinstance(self.embedding, PretrainedEmbedding):
+            raise ValueError(
+                f"word vectors fill one table, and a source_vocab_size {self.source_vocab_size} asks for a second; "
+                "leave source_vocab_size out or set embedding: {kind: learned}"
+            )
+        return self
+
 
 def _kind(document: Any) -> str:
     """Decoder-only where nothing is said."""

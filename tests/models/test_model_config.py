@@ -91,6 +91,13 @@ def test_what_cannot_be_built_is_refused_in_one_line(settings: dict[str, Any], m
     assert "\n" not in str(refusal.value)
 
 
+def test_word_vectors_are_refused_where_the_source_has_a_vocabulary_of_its_own() -> None:
+    settings = {"preset": "000-mt", "embedding": {"kind": "pretrained", "width": 5}, "tie_embeddings": False}
+    assert encoder_decoder_config(settings, vocab_size=10).embedding_width == 5
+    with pytest.raises(ValueError, match="word vectors fill one table, and a source_vocab_size 7 asks for"):
+        encoder_decoder_config(settings, vocab_size=10, source_vocab_size=7)
+
+
 def test_it_is_frozen() -> None:
     config = model_config(SIZES, vocab_size=10)
     with pytest.raises(ValidationError, match="frozen"):
