@@ -47,7 +47,7 @@ def test_warm_up_runs_at_least_what_was_asked(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(("second", "steady"), [(1.02, True), (1.2, False)])
 def test_a_warm_up_too_short_to_tell_is_judged_with_the_units_that_count(
-    second: float, steady: bool, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, second: float, *, steady: bool
 ) -> None:
     script = Script(monkeypatch, [1.0, 1.01, second])
     timing = time_units(script.unit, count=2, clock=Clock(), warm_up=WarmUp(at_most=1, window=3))
