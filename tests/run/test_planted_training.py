@@ -47,7 +47,10 @@ def run(place: Workplace, *options: str) -> tuple[int, dict[str, Any], dict[str,
 def test_without_a_bug_the_claimed_loss_is_refuted(in_process: Workplace) -> None:
     code, _, verdicts = run(in_process)
     assert code == 0
-    assert verdicts.pop("faster") in ("refuted", "undecided")  # seven trainings of six updates on a busy machine
+    assert verdicts.pop("faster") in (
+        "refuted",
+        "undecided",
+    )  # seven trainings of six updates on a busy machine
     assert verdicts == {"same": "confirmed", "worse": "refuted"}
 
 
