@@ -60,6 +60,15 @@ def test_it_opens_from_disk_and_fits(browser: Browser, report: Path, width: int)
     page.close()
 
 
+def test_intervals_of_a_claim_on_several_arms_stay_in_its_card(browser: Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 844})
+    page.goto(report.as_uri())
+    page.locator(".claim .interval").first.evaluate("e => e.textContent = '1.008 to 1.018 ×, '.repeat(8)")
+    card = page.locator(".claim").first
+    assert card.evaluate("e => e.scrollWidth <= e.clientWidth")
+    page.close()
+
+
 def test_the_csv_can_be_saved_and_a_figure_leads_to_its_samples(browser: Browser, report: Path) -> None:
     page = browser.new_page(accept_downloads=True)
     page.goto(report.as_uri())
