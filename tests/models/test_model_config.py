@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,11 +12,22 @@ from pydantic import ValidationError
 from models.config import (
     PRESETS,
     TRANSLATION_PRESETS,
+    AttentionConfig,
+    GatedFeedForward,
+    LayerNorm,
     LearnedPosition,
+    MaterialisedKernel,
     ModelConfig,
+    OutputConfig,
+    PlainFeedForward,
+    PretrainedEmbedding,
+    RMSNorm,
+    RotaryPosition,
+    SinusoidalPosition,
     encoder_decoder_config,
     model_config,
 )
+from models.cost import parameter_count
 
 SIZES = {"d_model": 8, "n_layers": 1, "n_heads": 2, "d_ff": 16, "max_positions": 32}
 
@@ -28,25 +38,139 @@ def test_settings_override_the_preset() -> None:
     assert config.position == LearnedPosition()
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_is_complete(preset: str) -> None:
-    resolved = model_config({"preset": preset}, vocab_size=10).model_dump(mode="json")
-    assert_holds(resolved, PRESETS[preset])
+@pytest.mark.parametrize(
+    ("preset", "vocab_size", "parameters"),
+    [
+        ("gpt2-small", 50_257, 124_439_808),  # Radford et al.'s released weights, without the attention masks
+        ("003-12x1024", 50_257, 252_839_936),  # V·d + 12 (4 d² + 3 d·d_ff + 4 d) + d
+        (
+            "transformer-base",
+            37_000,
+            63_082_496,
+        ),  # Vaswani et al. 2017, table 3: 65 million, §5.1: 37,000 tokens
+    ],
+)
+def test_presets_have_the_parameters_of_what_they_are_named_after(
+    preset: str, vocab_size: int, parameters: int
+) -> None:
+    read = encoder_decoder_config if preset in TRANSLATION_PRESETS else model_config
+    assert parameter_count(read({"preset": preset}, vocab_size=vocab_size)) == parameters
 
 
-@pytest.mark.parametrize("preset", TRANSLATION_PRESETS)
-def test_every_translation_preset_is_complete(preset: str) -> None:
-    resolved = encoder_decoder_config({"preset": preset}, vocab_size=10).model_dump(mode="json")
-    assert_holds(resolved, TRANSLATION_PRESETS[preset])
+@pytest.mark.parametrize(
+    ("preset", "said"),
+    [
+        (  # 001 §1.1: 300 values a word, scaled, projected; sines; ReLU; Post-LN and a norm at the end. No sizes.
+            "001-lm",
+            {
+                "embedding": PretrainedEmbedding(width=300),
+                "position": SinusoidalPosition(),
+                "activation": "relu",
+                "feedforward": PlainFeedForward(),
+                "norm": LayerNorm(),
+                "norm_placement": "post",
+                "ends_in_norm": True,
+                "head_width": 64,
+            },
+        ),
+        (  # 003, Training Setup: 12 layers, 16 heads, d_model 1024, context 256, RMSNorm on both sides of a block.
+            "003-12x1024",
+            {
+                "n_layers": 12,
+                "n_heads": 16,
+                "d_model": 1024,
+                "head_width": 64,
+                "max_positions": 256,
+                "norm": RMSNorm(),
+                "norm_placement": "both",
+                # Logits are cut off at 80 before they are divided by the root of 64.
+                "attention": AttentionConfig(
+                    qkv_bias=False, out_bias=False, kernel=MaterialisedKernel(), clamp=80 / 8
+                ),
+            },
+        ),
+        (  # Radford et al. 2019, table 2 and §2.3.
+            "gpt2-small",
+            {
+                "n_layers": 12,
+                "n_heads": 12,
+                "d_model": 768,
+                "d_ff": 3072,
+                "max_positions": 1024,
+                "position": LearnedPosition(),
+                "norm_placement": "pre",
+                "ends_in_norm": True,
+                "tie_embeddings": True,
+            },
+        ),
+        ("nano", {"n_layers": 2, "n_heads": 4, "d_model": 128, "d_ff": 512, "max_positions": 512}),
+        ("tiny", {"n_layers": 4, "n_heads": 4, "d_model": 256, "d_ff": 1024, "max_positions": 1024}),
+        ("small", {"n_layers": 8, "n_heads": 8, "d_model": 512, "d_ff": 2048, "max_positions": 2048}),
+        (  # Touvron et al. 2023, §2.2.
+            "llama-like",
+            {
+                "norm": RMSNorm(),
+                "norm_placement": "pre",
+                "position": RotaryPosition(),
+                "feedforward": GatedFeedForward(),
+                "activation": "silu",
+                "n_kv_heads": 4,
+                "tie_embeddings": False,
+            },
+        ),
+        (  # Gemma Team 2024, §2.
+            "gemma2-like",
+            {
+                "norm": RMSNorm(gain="one-plus-weight"),
+                "norm_placement": "both",
+                "embedding_scale": "sqrt-width",
+                "feedforward": GatedFeedForward(),
+                "activation": "gelu-tanh",
+                "output": OutputConfig(soft_cap=30.0),
+                "n_kv_heads": 4,
+            },
+        ),
+        (  # 000 is the original architecture; it gives no sizes.
+            "000-mt",
+            {
+                "n_encoder_layers": 3,
+                "n_decoder_layers": 3,
+                "d_model": 256,
+                "position": SinusoidalPosition(),
+                "activation": "relu",
+                "norm_placement": "post",
+                "ends_in_norm": False,
+                "dropout": 0.1,
+            },
+        ),
+        (  # Vaswani et al. 2017, table 3, base; §3.4 and §3.5.
+            "transformer-base",
+            {
+                "n_encoder_layers": 6,
+                "n_decoder_layers": 6,
+                "d_model": 512,
+                "d_ff": 2048,
+                "n_heads": 8,
+                "head_width": 64,
+                "dropout": 0.1,
+                "position": SinusoidalPosition(),
+                "activation": "relu",
+                "norm_placement": "post",
+                "ends_in_norm": False,
+                "tie_embeddings": True,
+            },
+        ),
+    ],
+)
+def test_presets_are_what_their_sources_say(preset: str, said: dict[str, Any]) -> None:
+    read = encoder_decoder_config if preset in TRANSLATION_PRESETS else model_config
+    config = read({"preset": preset}, vocab_size=10)
+    assert {name: getattr(config, name) for name in said} == said
 
 
-def assert_holds(resolved: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Everything that was set, as it was set."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            assert_holds(resolved[name], value)
-        else:
-            assert resolved[name] == value, name
+def test_no_preset_is_left_unchecked() -> None:
+    marks = test_presets_are_what_their_sources_say.pytestmark
+    assert {preset for preset, _ in marks[0].args[1]} == {*PRESETS, *TRANSLATION_PRESETS}
 
 
 def test_resolved_settings_read_back_as_themselves() -> None:
