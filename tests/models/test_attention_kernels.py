@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from models.config import ModelConfig
-from models.kernels import EVERYTHING, WRITTEN_OUT_LOGITS, AttentionKernel, AttentionMask, build_kernel
+from models.kernels import (
+    EVERYTHING,
+    WRITTEN_OUT_LOGITS,
+    WRITTEN_OUT_ROWS,
+    AttentionKernel,
+    AttentionMask,
+    ByShape,
+    build_kernel,
+)
 
 SIZES = {"vocab_size": 2, "n_layers": 1, "d_model": 32, "n_heads": 4, "d_ff": 1, "max_positions": 9}
 GENERATOR = torch.Generator().manual_seed(0)
@@ -88,3 +96,36 @@ def test_long_sequences_and_single_queries_are_left_to_torch(queries: int, keys:
     q, k = torch.randn(1, 4, queries, 8), torch.randn(1, 4, keys, 8)
     results = [kernel(kind)(q, k, k, EVERYTHING, dropout=0.0) for kind in ("sdpa", "by-shape")]
     assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("hides", ["nothing", "padding", "by a bias"])
+@pytest.mark.parametrize("heads", [4, 2, 1])
+def test_one_query_of_many_rows_is_written_out(
+    heads: int, hides: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = WRITTEN_OUT_ROWS // heads
+    generator = torch.Generator().manual_seed(2)
+    shapes = ((rows, 4, 1, 8), (rows, heads, 7, 8), (rows, heads, 7, 8))
+    q, k, v = (torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes)
+    masks = {
+        "nothing": None,
+        "padding": (torch.arange(7) >= torch.arange(rows)[:, None] % 7)[:, None, None, :],  # (B, 1, 1, S)
+        "by a bias": torch.randn(1, 4, 1, 7, generator=generator, dtype=torch.float64),  # (1, H, 1, S)
+    }
+    mask = AttentionMask(tensor=masks[hides])
+    expected = kernel("materialised", n_kv_heads=heads)(q, k, v, mask, dropout=0.0)
+    queries: list[int] = []
+    original = ByShape._written_out
+
+    def noted(self: ByShape, q: Tensor, *others: Any) -> Tensor:
+        queries.append(q.shape[2])
+        return original(self, q, *others)
+
+    monkeypatch.setattr(ByShape, "_written_out", noted)
+    found = kernel("by-shape", n_kv_heads=heads)(q, k, v, mask, dropout=0.0)
+    assert queries == [1]
+    assert (found - expected).abs().max() <= 1e-12 * expected.abs().max()
+    fewer = AttentionMask(tensor=None if mask.tensor is None else mask.tensor[-rows + 1 :])
+    found = kernel("by-shape", n_kv_heads=heads)(q[1:], k[1:], v[1:], fewer, dropout=0.0)
+    assert queries == [1]  # a row less is left to torch
+    assert (found - expected[1:]).abs().max() <= 1e-12 * expected.abs().max()
