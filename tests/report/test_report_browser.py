@@ -63,8 +63,8 @@ def test_it_opens_from_disk_and_fits(browser: Browser, report: Path, width: int)
 def test_intervals_of_a_claim_on_several_arms_stay_in_its_card(browser: Browser, report: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 844})
     page.goto(report.as_uri())
-    page.locator(".claim .interval").first.evaluate("e => e.textContent = '1.008 to 1.018 ×, '.repeat(8)")
-    card = page.locator(".claim").first
+    card = page.locator(".claim", has=page.locator(".interval")).first
+    card.locator(".interval").evaluate("e => e.textContent = '1.008 to 1.018 ×, '.repeat(8)")
     assert card.evaluate("e => e.scrollWidth <= e.clientWidth")
     page.close()
 
