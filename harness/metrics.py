@@ -14,13 +14,22 @@ from typing import Literal
 
 from harness.errors import InputError, did_you_mean
 
-Family = Literal["time", "memory", "bytes", "loss", "score", "share", "count"]
+Family = Literal["time", "memory", "bytes", "loss", "score", "share", "perplexity", "count"]
 Better = Literal["higher", "lower", "neither"]
 
 # Largest difference that does not matter, unless a study declares another: a fraction of what is compared by ratios, points
 # of a score from 0 to 100, a hundredth of that of a share from 0 to 1. `bytes` are compared exactly; of counts every one matters.
 DEFAULT_MARGINS: MappingProxyType[Family, float] = MappingProxyType(
-    {"time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "score": 0.5, "share": 0.005, "count": 0.0}
+    {
+        "time": 0.05,
+        "memory": 0.02,
+        "bytes": 0.0,
+        "loss": 0.01,
+        "score": 0.5,
+        "share": 0.005,
+        "perplexity": 0.01,
+        "count": 0.0,
+    }
 )
 
 
@@ -53,7 +62,7 @@ class Metric:
 
     @property
     def compared_by(self) -> Literal["ratios", "differences"]:
-        """Scores of text have no zero to take ratios from; counts and shares of a training may well be zero."""
+        """Scores of text have no zero to take ratios from, except perplexities, which are exponentials; counts and shares of a training may well be zero."""
         return "differences" if self.family in ("score", "share", "count") else "ratios"
 
     @property
@@ -66,7 +75,7 @@ class Metric:
         """What a replicate is: a round of a seed for costs, a seed for what came of a training, which every round of it repeats,
         a sentence for scores of text, which are kept a sentence.
         """
-        if self.family in ("score", "share"):
+        if self.family in ("score", "share", "perplexity"):
             return "sentences"
         return "seeds" if self.family in ("loss", "count") else "rounds"
 
@@ -159,9 +168,9 @@ _ALL = (
     Metric(name="distinct_1", unit="", better="neither", family="count", per_trial="last", summary="distinct words over all words that were written"),
     Metric(name="distinct_2", unit="", better="neither", family="count", per_trial="last", summary="distinct pairs of words over all pairs that were written"),
     Metric(name="model_score", unit="nats/token", better="higher", family="share", per_trial="last", summary="log-probability that the model gives what was written, a token, by teacher forcing"),
-    Metric(name="perplexity_per_token", unit="", better="lower", family="score", per_trial="last", summary="perplexity of the references to the model, a token"),
-    Metric(name="perplexity_per_word", unit="", better="neither", family="score", per_trial="last", summary="perplexity of the references to the model, a word"),
-    Metric(name="perplexity_per_byte", unit="", better="neither", family="score", per_trial="last", summary="perplexity of the references to the model, a byte"),
+    Metric(name="perplexity_per_token", unit="", better="lower", family="perplexity", per_trial="last", summary="perplexity of the references to the model, a token"),
+    Metric(name="perplexity_per_word", unit="", better="neither", family="perplexity", per_trial="last", summary="perplexity of the references to the model, a word"),
+    Metric(name="perplexity_per_byte", unit="", better="neither", family="perplexity", per_trial="last", summary="perplexity of the references to the model, a byte"),
     Metric(name="peak_rss_bytes", unit="B", better="lower", family="memory", per_trial="max", summary="peak resident memory of the process (VmHWM)"),
 )  # fmt: skip
 

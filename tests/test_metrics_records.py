@@ -23,9 +23,9 @@ def test_a_record_agrees_with_itself(record: Metric) -> None:
         "_tokens_per_second"
     ) or record.name == "tokens_per_second"
     assert ("bytes" in record.name) == (record.unit == "B")
-    unit = {"loss": "seeds", "count": "seeds", "score": "sentences", "share": "sentences"}.get(
+    unit = {"loss": "seeds", "count": "seeds", "score": "sentences", "share": "sentences", "perplexity": "sentences"}.get(
         record.family, "rounds"
-    )
+    )  # fmt: skip
     assert record.paired_over == unit
     assert (record.paired_over == "sentences") == (record.name in SCORES)
     assert (record.compared_by == "differences") == (record.family in ("score", "share", "count"))
@@ -40,7 +40,7 @@ def test_every_metric_of_a_task_has_a_record(task: type) -> None:
 
 def test_margins_are_those_of_the_design() -> None:
     assert dict(DEFAULT_MARGINS) == {
-        "time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "score": 0.5, "share": 0.005, "count": 0.0,
+        "time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "score": 0.5, "share": 0.005, "perplexity": 0.01, "count": 0.0,
     }  # fmt: skip
 
 

@@ -1,15 +1,23 @@
-"""Scores of text: two arms by the differences of their corpus scores over the same sentences (validity.md, third question)."""
+"""Scores of text: two arms by the differences of their corpus scores, of perplexities by their ratio, over the same sentences
+(validity.md, third question).
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
+
+import numpy as np
 
 from harness.analysis.cells import Cells, IncomparableError
 from harness.analysis.results import Contrast
 from harness.analysis.rules import Member
-from harness.metrics import Metric
-from harness.statistics import compare_scores
+from harness.analysis.wording import exp
+from harness.metrics import Metric, metric
+from harness.statistics import SentenceStatistics, compare_scores
+from harness.statistics.signed_rank import Floats
 from harness.study.arms import Combination
 
 
@@ -20,27 +28,54 @@ def score_contrast(
     condition: Combination,
     empty: Contrast,
 ) -> Contrast:
-    """`empty` with the difference of the scores. `beyond` is empty where no sentence differs.
+    """`empty` with the difference of the scores, or their ratio. `beyond` is empty where no sentence differs.
+
+    Ratios are differences of logs, on which the bounds of `beyond` are.
 
     Raises IncomparableError where sentences are lacking, signatures differ, or a score is not finite.
     """
-    arm, other = (cells.scores(record, each.name, condition) for each in arms)
+    arm, other = (_on_scale(record, cells.scores(record, each.name, condition)) for each in arms)
+    told = exp if record.compared_by == "ratios" else float
     try:
         found = compare_scores(arm, other)
     except ValueError as problem:
         raise IncomparableError(str(problem)) from None
-    ci95, ci90, margin = found.interval(0.95), found.interval(0.90), empty.margin
+    ci95, ci90, margin = found.interval(0.95), found.interval(0.90), scale(record, empty.margin)
     bounds = () if found.identical else (-margin, 0.0, margin)
     beyond = {bound: found.p if bound == 0.0 else found.beyond(bound) for bound in bounds}
     return replace(
-        empty, n=found.sentences, effect=found.estimate, low=ci95.low, high=ci95.high, low90=ci90.low, high90=ci90.high,
-        p=found.p, p_adjusted=found.p, beyond=tuple(sorted(beyond.items())),
+        empty, n=found.sentences, effect=told(found.estimate), low=told(ci95.low), high=told(ci95.high), low90=told(ci90.low),
+        high90=told(ci90.high), p=found.p, p_adjusted=found.p, beyond=tuple(sorted(beyond.items())),
     )  # fmt: skip
+
+
+def scale(record: Metric, margin: float) -> float:
+    """A margin on the scale of a member's values: of ratios their logs, of differences itself."""
+    return margin if record.compared_by == "differences" else math.log1p(margin)
+
+
+def _on_scale(record: Metric, scores: Mapping[int, SentenceStatistics]) -> dict[int, SentenceStatistics]:
+    if record.compared_by == "differences":
+        return dict(scores)
+    return {seed: replace(each, score=_Log(score=each.score)) for seed, each in scores.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Log:
+    """The log of a score."""
+
+    score: Callable[[Floats], Floats]
+
+    def __call__(self, sums: Floats) -> Floats:
+        logs: Floats = np.log(self.score(sums))
+        return logs
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredMember(Member):
     """One arm against another by a score: `difference`, its intervals, and the two-sided p of each bound that matters.
+
+    Of what is compared by ratios these are logs.
 
     What was resampled is not kept beside it: it lies in the store, with the `sentences`. `pairs` are none.
     """
@@ -76,7 +111,13 @@ class ScoredMember(Member):
 
 def scored_member(found: Contrast, other: str) -> ScoredMember:
     """The contrast of a score as what a rule is applied to."""
+    read = float if metric(found.metric).compared_by == "differences" else _log
     return ScoredMember(
         metric=found.metric, arm=found.arm, against=other, condition=found.condition, pairs=(), sentences=found.n,
-        difference=found.effect, low=found.low, high=found.high, low90=found.low90, high90=found.high90, beyond=found.beyond,
+        difference=read(found.effect), low=read(found.low), high=read(found.high), low90=read(found.low90),
+        high90=read(found.high90), beyond=found.beyond,
     )  # fmt: skip
+
+
+def _log(ratio: float) -> float:
+    return math.log(ratio) if ratio else -math.inf

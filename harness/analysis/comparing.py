@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.analysis.by_sentence import scored_member
+from harness.analysis.by_sentence import scale, scored_member
 from harness.analysis.cells import IncomparableError
 from harness.analysis.contrasts import COUNTED, LOST, estimated
 from harness.analysis.evidence import Evidence, Finding
@@ -126,11 +126,6 @@ def _form(claim: MetricClaim, record: Metric, margin: float) -> tuple[Rule, str,
     assert isinstance(claim, NoDifferenceClaim)
     claimed = f"no difference (margin {margin:.2g})" if margin else "no difference"
     return Same(margin=own), claimed, _of_same(margin)
-
-
-def scale(record: Metric, margin: float) -> float:
-    """A margin on the scale of a member's values: of ratios their logs, of differences itself."""
-    return margin if record.compared_by == "differences" else math.log1p(margin)
 
 
 def _meaning_more(record: Metric) -> str:

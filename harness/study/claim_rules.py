@@ -112,9 +112,12 @@ def _check_comparison(
     elif isinstance(claim, ComparingAt):
         _check_condition(study, whole, claim.at, path)
     record = _outcome(study, whole, claim, path, task)
-    if record.compared_by == "differences" and not isinstance(claim, DirectionClaim | NoDifferenceClaim):
+    only = "differences, which have no ratio" if record.compared_by == "differences" else ""
+    if not only and record.paired_over == "sentences":
+        only = "resampled sentences, which decide no claim on a ratio"
+    if only and not isinstance(claim, DirectionClaim | NoDifferenceClaim):
         raise StudyError(
-            f"{path[1]}: {record.name} is compared by differences, which have no ratio",
+            f"{path[1]}: {record.name} is compared by {only}",
             at=whole.place(path),
             hint="claim a `direction`, or `no_difference: true`",
         )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.analysis.analyse import analyse
 from harness.analysis.basis import Basis
+from harness.analysis.results import Analysis
 from harness.scoring.sentences import Kept
 from harness.statistics import approximate_randomisation, paired_bootstrap
 from tests.analysis.planted import claim
@@ -124,3 +127,40 @@ def test_the_answer_tells_points_not_ratios() -> None:
     assert "above the baseline's" in answer
     assert "300 sentences" in answer
     assert "×" not in answer
+
+
+def perplexities(times: float, form: dict[str, Any]) -> Analysis:
+    """Of the beam, `times` what the others have; about 400 a token."""
+    stated = {"source": "x", "says": "So.", "level": {"decoding": "beam"}, **form}
+    loaded = written_study(primary="perplexity_per_token", claims={"it": stated})
+    frames = Written(right=RIGHT, loaded=loaded).frames()
+    random = np.random.default_rng(4)
+    nats, noise = random.normal(6.0, 0.5, 300), random.normal(0, 0.01, 300)
+    found = {}
+    for row in frames.trials:
+        own = nats + (math.log(times) + noise if row.arm == "decoding=beam" else 0)
+        scores = {"perplexity_per_token": Kept(signature="t", values=tuple((each, 1.0) for each in own))}
+        found[row.id] = replace(frames.sentences[row.id], scores=scores)
+    samples = frames.samples.assign(metric="perplexity_per_token")
+    return analyse(loaded, replace(frames, samples=samples, sentences=found))
+
+
+@pytest.mark.parametrize(
+    ("times", "contrast", "better", "same"),
+    [(0.996, "equivalent", "refuted", "confirmed"), (0.97, "better", "confirmed", "refuted"), (1.1, "worse", "refuted", "refuted")],
+)  # fmt: skip
+def test_perplexities_are_compared_by_their_ratio(
+    times: float, contrast: str, better: str, same: str
+) -> None:
+    """A margin of 1 %, of 400 as of 4: half a point would be an eighth of a percent of the one, and an eighth of the other."""
+    for form, verdict in (({"direction": "better"}, better), ({"no_difference": True}, same)):
+        found = perplexities(times, form)
+        beam = of_arm(found, "beam")
+        assert (beam.verdict, beam.margin) == (contrast, 0.01)
+        assert beam.effect == pytest.approx(times, rel=0.003)
+        assert beam.low < beam.effect < beam.high
+        assert of_arm(found, "wide").verdict == "identical"
+        settled = claim(found, "it")
+        assert settled.verdict == verdict
+        assert settled.basis is not None
+        assert Basis.read(json.loads(json.dumps(settled.basis))).decide().verdict == verdict

@@ -134,3 +134,32 @@ def test_a_claimed_change_that_no_change_would_confirm_is_refused() -> None:
         == 1.164
     )
     assert RatioClaim(source="here", says="So.", level={"cache": "dynamic"}, ratio=1.0).region == (0.8, 1.25)
+
+
+WRITING = """\
+study: written
+question: Which writes best?
+task: translate
+base: {}
+compare:
+  decoding: [greedy, beam]
+primary: bleu
+claims:
+  it: {source: here, says: So., level: {decoding: beam}, metric: perplexity_per_token, CLAIM}
+"""
+
+
+def test_of_perplexities_a_direction_is_claimed_and_no_ratio() -> None:
+    """Resampling bounds a difference at the margin alone, of the logs of perplexities as of scores."""
+    for claim in ("direction: better", "no_difference: true"):
+        check_writing(claim)
+    with pytest.raises(StudyError) as caught:
+        check_writing("ratio: 0.5")
+    assert str(caught.value).startswith(
+        "t.yaml:9:3: it: perplexity_per_token is compared by resampled sentences, which decide no claim on a ratio"
+    )
+
+
+def check_writing(claim: str) -> None:
+    document = read_text(WRITING.replace("CLAIM", claim), file="t.yaml")
+    check_claims(Study.read(document.data), document, task_class("translate"))

@@ -118,7 +118,8 @@ def _design(report: ReportInput) -> Facts:
 def _estimate(primary: Metric) -> str:
     """How the primary metric's effects are found."""
     if primary.paired_over == "sentences":
-        return "difference of the corpus scores, bootstrap interval, p by approximate randomisation over paired sentences"
+        what = "ratio" if primary.compared_by == "ratios" else "difference"
+        return f"{what} of the corpus scores, bootstrap interval, p by approximate randomisation over paired sentences"
     effects = "log ratios" if primary.compared_by == "ratios" else "differences"
     return f"Hodges-Lehmann of the {effects} within {primary.paired_over}, exact signed-rank interval and p"
 
