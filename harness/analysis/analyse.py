@@ -9,6 +9,7 @@ from harness.analysis.claims import named_contrasts, settle_claims
 from harness.analysis.contrasts import contrasts, drift_warnings, summaries
 from harness.analysis.evidence import Evidence
 from harness.analysis.frames import RunFrames, trial_values, with_diverged
+from harness.analysis.idle import idle_warnings
 from harness.analysis.parity import parity_rows, unknown_quantities
 from harness.analysis.results import Analysis, Contrast, SettledClaim
 from harness.analysis.unsteady import unsteady_warnings
@@ -27,6 +28,7 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
         loaded=loaded,
         values=with_diverged(values, frames.trials, sorted(losses)),
         sentences=frames.sentences,
+        outputs={trial.id: trial.outputs for trial in frames.trials},
     )
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)
@@ -45,6 +47,7 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
             *drift_warnings(cells, metric(loaded.study.primary)),
             *unknown_quantities(loaded, parity),
             *edge_warnings(loaded.tuned),
+            *idle_warnings(loaded, frames.trials),
             *unsteady_warnings(metric(loaded.study.primary), frames.trials),
         ),
     )

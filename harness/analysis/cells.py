@@ -44,11 +44,15 @@ class IncomparableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """`values` is `frames.trial_values` of the study's measurements, `sentences` what its trials wrote, by trial."""
+    """`values` is `frames.trial_values` of the study's measurements, `sentences` what its trials wrote, by trial.
+
+    `outputs` are hashes of what trials gave, by trial; of a trial without any nothing is known.
+    """
 
     loaded: LoadedStudy
     values: pd.DataFrame
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
+    outputs: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
     def trials(self, record: Metric, arm: str, condition: Combination) -> dict[Trial, float]:
         """(round, seed) → value. Raises IncomparableError unless every planned trial is there, once and whole."""
@@ -111,6 +115,14 @@ class Cells:
     def differences(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
         """Seed → arm − other, of what may be zero; two that diverged tie."""
         return differences(*(self.pairs(record, name, condition) for name in (arm, other)))
+
+    def same_outputs(self, record: Metric, arms: tuple[str, str], condition: Combination) -> bool:
+        """Whether every trial of the one arm gave what the other's gave, as far as they kept hashes."""
+        first, second = (
+            {(row.round, row.seed): self.outputs.get(row.trial) for row in self._rows(record, arm, condition)}
+            for arm in arms
+        )
+        return all(first[place] == second.get(place) for place in first if first[place] and second.get(place))
 
     def lost(self, record: Metric, arms: tuple[str, str], condition: Combination) -> bool:
         """Whether both arms diverged in every pair: then all pairs tie, and nothing is known of either."""

@@ -16,7 +16,6 @@ from harness.config import canonical_json
 from harness.metrics import Metric, metric
 from harness.statistics import drift, holm, paired_estimate, sign_flip_p
 from harness.study.arms import Combination
-from harness.study.load import LoadedStudy
 
 ALPHA = 0.05
 COUNTED = "counted exactly"
@@ -41,7 +40,7 @@ def contrasts(cells: Cells, invalid: Mapping[str, str], named: Iterable[Named]) 
         for condition in loaded.conditions
         for arm in loaded.arms[1:]
     ]
-    return tuple(_decide(contrast, loaded) for contrast in _adjust(raw, claimed))
+    return tuple(_decide(contrast, cells) for contrast in _adjust(raw, claimed))
 
 
 def estimated(
@@ -125,18 +124,19 @@ def _adjust(raw: list[Contrast], named: set[Named]) -> list[Contrast]:
     return adjusted
 
 
-def _decide(contrast: Contrast, loaded: LoadedStudy) -> Contrast:
+def _decide(contrast: Contrast, cells: Cells) -> Contrast:
     if contrast.verdict != "undecided" or contrast.reason == LOST:
         return contrast
     record, counted = metric(contrast.metric), contrast.reason == COUNTED
     none = record.neutral
     differs = contrast.p_adjusted <= ALPHA and not contrast.low <= none <= contrast.high
-    if contrast.effect == none and (counted or _all_alike(contrast)):
+    alike = contrast.effect == none and _all_alike(contrast)
+    if (counted and contrast.effect == none) or (alike and _same_outputs(contrast, cells)):
         return replace(contrast, verdict="identical")
-    if loaded.study.design.exploratory and not counted:
+    if cells.loaded.study.design.exploratory and not counted:
         return replace(contrast, reason="exploratory: effects, no verdicts")
     least, most = allowed(record, contrast.margin)
-    if least < contrast.low90 and contrast.high90 < most:
+    if alike or (least < contrast.low90 and contrast.high90 < most):
         return replace(
             contrast, verdict="equivalent", reason="real but negligible" if differs else contrast.reason
         )
@@ -158,6 +158,12 @@ def _all_alike(contrast: Contrast) -> bool:
     if metric(contrast.metric).paired_over == "sentences":
         return not contrast.beyond
     return all(value == 0.0 for _, value in contrast.pairs)
+
+
+def _same_outputs(contrast: Contrast, cells: Cells) -> bool:
+    condition = next(each for each in cells.loaded.conditions if each.names == contrast.condition)
+    arms = (contrast.arm, cells.loaded.baseline.name)
+    return cells.same_outputs(metric(contrast.metric), arms, condition)
 
 
 def _why_open(contrast: Contrast, none: float) -> str:

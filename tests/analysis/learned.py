@@ -37,12 +37,13 @@ def training_study(**changes: Any) -> LoadedStudy:
 class Learned:
     """`speed(arm names)` is how fast the loss falls, from 8 by e^(−speed · update / 30); `lost(arm name, seed)` diverges.
 
-    `zeros(arm name, seed)` is what is counted of an arm, in `zero_gradients`.
+    `weights(arm name, seed)` is the hash of what was learned, empty where none was kept; `zeros(arm name, seed)` is what is counted of an arm, in `zero_gradients`.
     """
 
     loaded: LoadedStudy = field(default_factory=training_study)
     speed: Callable[[dict[str, str]], float] = lambda names: 1.0 if names["optimizer"] == "adam" else 1.3
     lost: Callable[[str, int], bool] = lambda _arm, _seed: False
+    weights: Callable[[str, int], str] = lambda _arm, _seed: ""
     zeros: Callable[[str, int], float] = lambda _arm, _seed: 0.0
     noise: float = 0.003
     updates: Callable[[str], int] = lambda _arm: UPDATES
@@ -71,10 +72,11 @@ class Learned:
         return analyse(self.loaded, self.frames())
 
     def _row(self, number: int, arm: str, seed: int, *, diverged: bool) -> TrialRow:
+        kept = self.weights(arm, seed)
         return TrialRow(
             id=number, run_id="r", session_id=1, spec_id=f"s{number}", purpose="measure", task="train", arm=arm,
             condition={}, seed=seed, round=1, position=number, attempt=1, state="diverged" if diverged else "finished",
-            superseded_state=None, started_at="", seconds=1.0, spec_json="{}", outputs={},
+            superseded_state=None, started_at="", seconds=1.0, spec_json="{}", outputs={"weights": kept} if kept else {},
             spent={"updates": 3.0} if diverged else self.spent(arm), notes={"diverged": True} if diverged else {},
             error=None, traceback=None, nvml_reason=None,
         )  # fmt: skip
