@@ -109,7 +109,7 @@ class Cells:
         if min(min(side.values()) for side in sides) <= 0:
             raise IncomparableError(f"{record.label} of zero or less has no ratio")
         if record.paired_over == "rounds":
-            self._check_rounds(record, arm, other, condition)
+            self.check_rounds(record, arm, other, condition)
         return log_ratios(*sides)
 
     def differences(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
@@ -128,8 +128,11 @@ class Cells:
         """Whether both arms diverged in every pair: then all pairs tie, and nothing is known of either."""
         return all(math.isinf(value) for arm in arms for value in self.pairs(record, arm, condition).values())
 
-    def _check_rounds(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
-        """Each round in one session, and the arms in no fixed order: what changes with time would pass for the arm's doing."""
+    def check_rounds(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
+        """Each round in one session, and the arms in no fixed order: what changes with time would pass for the arm's doing.
+
+        Raises IncomparableError where it is not so. A round in which one arm has no value of the metric tells no order.
+        """
         rounds: dict[Trial, dict[str, _Row]] = {}
         for name in (arm, other):
             for row in self._rows(record, name, condition):
@@ -138,10 +141,10 @@ class Cells:
             if len({row.session for row in rows.values()}) > 1:
                 told = f" of seed {seed}" if self.loaded.study.design.seeds > 1 else ""
                 raise IncomparableError(f"round {number}{told} was not run in one session")
-        first = {rows[arm].position < rows[other].position for rows in rounds.values()}
-        if len(first) == 1 and self._never_by_chance(len(rounds)):
+        first = [rows[arm].position < rows[other].position for rows in rounds.values() if len(rows) == 2]
+        if len(set(first)) == 1 and self._never_by_chance(len(first)):
             raise IncomparableError(
-                f"{arm} ran {'before' if first.pop() else 'after'} {other} in every round, so that what changes with time "
+                f"{arm} ran {'before' if first[0] else 'after'} {other} in every round, so that what changes with time "
                 "cannot be told from what the arm does"
             )
 

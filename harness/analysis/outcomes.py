@@ -27,17 +27,24 @@ UPDATE_SECONDS = "update_seconds"
 
 
 def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
-    """Time to a target: one a seed, a miss is infinite and ranks last, two misses tie. Where nobody gets there at all, undecided. Raises IncomparableError."""
+    """Time to a target: one a seed, a miss is infinite and ranks last, two misses tie; undecided where nobody gets there.
+
+    Seconds are timings: each round must be of one session, and the margin is that for time. Updates are counted, and of
+    counts every one matters. Raises IncomparableError.
+    """
     claimed = f"{claim.when} at {metric(claim.metric).label} {claim.target:g}"
     invalid = refused(claim, evidence, claimed)
     if invalid:
         return invalid
     condition = condition_of(evidence.loaded, claim.at)
-    margin = evidence.loaded.study.margin(metric(UPDATE_SECONDS))
+    seconds = metric(UPDATE_SECONDS) if claim.counted_in == "seconds" else None
+    margin = evidence.loaded.study.margin(seconds) if seconds else 0.0
     rule = Direction(side=-1 if claim.when == "sooner" else 1, margin=math.log1p(margin))
     told = []
     for arm, other in sides(claim, evidence):
         first, second = (_times(claim, each, condition, evidence) for each in (arm, other))
+        if seconds:
+            evidence.cells.check_rounds(seconds, arm.name, other.name, condition)
         there = [sum(math.isfinite(value) for value in times_.values()) for times_ in (first, second)]
         ratios = log_ratios(first, second)
         member = Member(
@@ -70,7 +77,7 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
             return f"{claim.when}, as claimed"
         if verdict == "refuted":
             if each.member.same(rule.margin) <= ALPHA:
-                return f"as soon, within the margin of {margin:.2g}"
+                return f"as soon, within the margin of {margin:.2g}" if margin else "as soon"
             return f"{'later' if claim.when == 'sooner' else 'sooner'}, the opposite of what is claimed"
         return "the interval includes no difference"
 

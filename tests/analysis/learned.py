@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,13 @@ class Learned:
         rows: list[TrialRow] = []
         samples: list[tuple[int, str, int, float]] = []
         for seed in range(self.loaded.study.design.seeds):
+            begun = len(rows)
             for arm in self.loaded.arms:
                 diverged = self.lost(arm.name, seed)
                 number = len(rows) + 1
-                rows.append(self._row(number, arm.name, seed, diverged=diverged))
+                row = self._row(number, arm.name, seed, diverged=diverged)
+                turned = 2 * begun + len(self.loaded.arms) + 1 - number
+                rows.append(replace(row, position=turned if seed % 2 else number))
                 scale = 8.0 * math.exp(random.normal(0, self.noise) + 0.05 * seed)
                 for update in range(3 if diverged else self.updates(arm.name)):
                     loss = scale * math.exp(-self.speed(arm.names) * update / UPDATES)

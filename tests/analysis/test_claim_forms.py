@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -130,9 +131,9 @@ def test_a_trend_of_several_arms_and_against_another() -> None:
         assert found.verdict == "confirmed"
 
 
-def learning(**form: Any) -> LoadedStudy:
+def learning(changes: dict[str, Any] | None = None, /, **form: Any) -> LoadedStudy:
     return training_study(
-        claims={"it": {"source": "x", "says": "So.", "level": {"optimizer": "lion"}} | form}
+        claims={"it": {"source": "x", "says": "So.", "level": {"optimizer": "lion"}} | form}, **changes or {}
     )
 
 
@@ -147,6 +148,28 @@ def test_time_to_a_target() -> None:
     assert learned(learning(reaches=5.0, smoothed=1, when="later")).verdict == "refuted"
     in_seconds = learned(learning(reaches=5.0, smoothed=1, counted_in="seconds"))
     assert in_seconds.numbers.effect == pytest.approx(found.numbers.effect)
+
+
+def test_seconds_to_a_target_are_timings_and_updates_are_not() -> None:
+    """A round over two sessions, or arms always in the same order, spoils the one; the margin for time is the one's too."""
+    for counted_in, verdict in (("seconds", "invalid"), ("updates", "confirmed")):
+        loaded = learning(reaches=5.0, smoothed=1, counted_in=counted_in)
+        frames = Learned(loaded=loaded).frames()
+        split, ordered = frames.samples.copy(), frames.samples.copy()
+        split.loc[(split["seed"] == 4) & (split["arm"] == "optimizer=lion"), "session"] = 2
+        ordered["position"] = ordered["trial"]
+        for samples, why in (
+            (split, "round 1 of seed 4 was not run in one session"),
+            (ordered, "in every round"),
+        ):
+            found = claim(analyse(loaded, replace(frames, samples=samples)), "it")
+            assert found.verdict == verdict
+            assert (why in found.sentence) == (verdict == "invalid")
+    wide = {"margins": {"time": 0.9}}
+    for counted_in, verdict in (("seconds", "refuted"), ("updates", "confirmed")):
+        assert learned(learning(wide, reaches=5.0, smoothed=1, counted_in=counted_in)).verdict == verdict
+    alike = learned(learning(reaches=5.0, smoothed=1), speed=lambda _names: 1.0, noise=0.0)
+    assert (alike.verdict, alike.sentence.endswith(": as soon.")) == ("refuted", True)
 
 
 def test_a_target_that_is_missed_ranks_last_and_two_misses_tie() -> None:
