@@ -10,13 +10,8 @@ from models.config import (
     CacheKind,
     EncoderDecoderConfig,
     GatedFeedForward,
-    LayerNorm,
-    LearnedPosition,
     ModelConfig,
-    NonParametricNorm,
-    Norm,
     PretrainedEmbedding,
-    RelativePosition,
 )
 
 
@@ -105,12 +100,14 @@ def _stack(config: Architecture, *, layers: int, attentions: int) -> int:
     """Parameters of positions, blocks and norms; a block of a decoder with a source has two attentions."""
     norms = (attentions + 1) * (2 if config.norm_placement == "both" else 1)
     block = (
-        attentions * _attention(config) + _feedforward(config) + norms * _norm(config.norm, config.d_model)
+        attentions * _attention(config)
+        + _feedforward(config)
+        + norms * config.norm.parameters(config.d_model)
     )
-    ends = _norm(config.norm, config.d_model) if config.ends_in_norm else 0
+    ends = config.norm.parameters(config.d_model) if config.ends_in_norm else 0
     if config.embedding_norm is not None:
-        ends += _norm(config.embedding_norm, config.d_model)
-    return layers * block + ends + _positions(config)
+        ends += config.embedding_norm.parameters(config.d_model)
+    return layers * block + ends + config.position.parameters(config)
 
 
 def _attention(config: Architecture) -> int:
@@ -122,29 +119,13 @@ def _attention(config: Architecture) -> int:
         return weights + biases
     norm, width = settings.qk_norm.norm, config.head_width
     widths = (width, width) if settings.qk_norm.over == "head" else (queries, others)
-    return weights + biases + sum(_norm(norm, each) for each in widths)
+    return weights + biases + sum(norm.parameters(each) for each in widths)
 
 
 def _feedforward(config: Architecture) -> int:
     d, ff = config.d_model, config.d_ff
     wide = 2 if isinstance(config.feedforward, GatedFeedForward) else 1
     return (wide + 1) * d * ff + (wide * ff + d if config.feedforward.bias else 0)
-
-
-def _norm(norm: Norm, width: int) -> int:
-    if isinstance(norm, NonParametricNorm):
-        return 0
-    return 2 * width if isinstance(norm, LayerNorm) else width
-
-
-def _positions(config: Architecture) -> int:
-    match config.position:
-        case LearnedPosition(offset=offset):
-            return (offset + config.max_positions) * config.d_model
-        case RelativePosition(buckets=buckets):
-            return buckets * config.n_heads
-        case _:
-            return 0
 
 
 def _input_products(config: Architecture) -> int:

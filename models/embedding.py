@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.config import Architecture, OutputConfig, PretrainedEmbedding, SinusoidalPosition
+from models.at_rest import AtRest
+from models.config import Architecture, OutputConfig, PretrainedEmbedding
 
 
 class TokenEmbedding(nn.Embedding):
@@ -25,7 +26,7 @@ class TokenEmbedding(nn.Embedding):
     def __init__(self, config: Architecture, vocab_size: int) -> None:
         super().__init__(vocab_size, config.embedding_width)
         by_root = config.embedding_scale == "sqrt-width" or (
-            config.embedding_scale == "by-position" and isinstance(config.position, SinusoidalPosition)
+            config.embedding_scale == "by-position" and config.position.scales_embedding
         )
         scale = math.sqrt(config.embedding_width) if by_root else 1.0
         self.projection: nn.Linear | None = None
@@ -55,12 +56,15 @@ class TokenEmbedding(nn.Embedding):
             self.weight.copy_(vectors)
 
 
-class OutputBias(nn.Module):
+class OutputBias(AtRest):
     """One trained value a token, added to its logit."""
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(vocab_size))
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.bias)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

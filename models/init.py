@@ -13,6 +13,7 @@ from typing import overload
 import torch
 from torch import Tensor, nn
 
+from models.at_rest import AtRest
 from models.attention import FusedAttention
 from models.config import (
     Architecture,
@@ -26,7 +27,7 @@ from models.config import (
     TruncatedNormalInit,
     XavierInit,
 )
-from models.embedding import OutputBias, TokenEmbedding
+from models.embedding import TokenEmbedding
 from models.encoder_decoder import EncoderDecoder
 from models.keyed import keyed_generator
 from models.transformer import Stack, Transformer
@@ -96,10 +97,8 @@ def initialise(model: Transformer | EncoderDecoder, seed: int) -> None:
             own = config.init.embedding_std if isinstance(module, TokenEmbedding) else None
             std = config.init_std if own is None else own
             _draw_normal(module.weight, std=std, key=f"{seed}:{name}.weight")
-        elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        elif isinstance(module, AtRest | nn.LayerNorm | nn.RMSNorm):
             module.reset_parameters()
-        elif isinstance(module, OutputBias):
-            nn.init.zeros_(module.bias)
         else:
             # Memory is not cleared before: a module forgotten here would start from garbage.
             assert not list(module.parameters(recurse=False)), f"{name} has parameters, but no initialisation"

@@ -1,11 +1,11 @@
-"""Normalisation of the last dimension."""
+"""Normalisation of the last dimension. One with parameters is a torch norm or a `models.at_rest.AtRest`."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.config import LayerNorm, NonParametricNorm, Norm, RMSNorm
+from models.config.norm import LayerNorm, NonParametricNorm, Norm, RMSNorm
 
 
 class OffsetRMSNorm(nn.RMSNorm):
@@ -20,7 +20,7 @@ class OffsetRMSNorm(nn.RMSNorm):
         nn.init.zeros_(self.weight)
 
 
-def build_norm(norm: Norm, width: int) -> nn.LayerNorm | nn.RMSNorm:
+def build_norm(norm: Norm, width: int) -> nn.Module:
     """(..., width) -> (..., width)."""
     match norm:
         case LayerNorm():

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.config import (
+from models.config import Architecture
+from models.config.position import (
     AlibiPosition,
-    Architecture,
     LearnedPosition,
     NoPosition,
     RelativePosition,

@@ -22,7 +22,7 @@ from models.config.embedding import (
 from models.config.feedforward import Activation, FeedForwardConfig, PlainFeedForward
 from models.config.initialisation import Init, NormalInit
 from models.config.norm import FinalNorm, LayerNorm, Norm, NormPlacement
-from models.config.position import Position, RotaryPosition, SinusoidalPosition
+from models.config.position import Position, RotaryPosition
 
 
 class Architecture(Frozen):
@@ -83,20 +83,7 @@ class Architecture(Frozen):
 
     @model_validator(mode="after")
     def _positions_can_be_built(self) -> Self:
-        if isinstance(self.position, RotaryPosition):
-            turned = self.position.width(self.head_width)
-            whole = "d_model / n_heads" if self.attention.head_width is None else "attention.head_width"
-            if self.position.fraction == 1.0 and turned % 2:
-                raise ValueError(
-                    f"rotary positions turn pairs, but a head is {whole} = {turned} wide; choose sizes that make it even"
-                )
-            if turned < 2 or turned % 2:
-                raise ValueError(
-                    f"rotary positions turn pairs, but position.fraction {self.position.fraction:g} of a head of "
-                    f"{self.head_width} is {turned}; choose a fraction that makes it even and more than 0"
-                )
-        if isinstance(self.position, SinusoidalPosition) and self.d_model % 2:
-            raise ValueError(f"sinusoidal positions need an even d_model, not {self.d_model}")
+        self.position.check(self)
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Normalisation, and where it stands."""
+"""Normalisation, and where it stands. Each norm says how many `parameters` it has over so many values."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ class LayerNorm(Frozen):
     kind: Literal["layernorm"] = "layernorm"
     eps: PositiveFloat = 1e-5
 
+    def parameters(self, width: int) -> int:
+        return 2 * width
+
 
 class RMSNorm(Frozen):
     """Zhang & Sennrich 2019, §4. The gain is the weight, or 1 + weight with weights that start at 0 (Gemma)."""
@@ -23,12 +26,18 @@ class RMSNorm(Frozen):
     eps: PositiveFloat = 1e-6
     gain: Literal["weight", "one-plus-weight"] = "weight"
 
+    def parameters(self, width: int) -> int:
+        return width
+
 
 class NonParametricNorm(Frozen):
     """LayerNorm without gain and bias (OLMo: Groeneveld et al. 2024, §2.1)."""
 
     kind: Literal["non-parametric"] = "non-parametric"
     eps: PositiveFloat = 1e-5
+
+    def parameters(self, width: int) -> int:  # noqa: ARG002
+        return 0
 
 
 Norm = Annotated[LayerNorm | RMSNorm | NonParametricNorm, Field(discriminator="kind")]
