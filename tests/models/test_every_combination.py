@@ -11,7 +11,7 @@ from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -140,7 +140,19 @@ def test_it_is_refused_or_trains_decodes_and_round_trips(tmp_path: Path) -> None
             ran.update(held(config))
 
     try_it()
-    assert ran == set(members(AnyModelConfig))
+    for member in set(members(AnyModelConfig)) - ran:
+        it_trains_decodes_and_round_trips(one_with(member), 0, cache="static", folder=tmp_path / "checkpoint")
+
+
+def one_with(member: type[BaseModel]) -> AnyModelConfig:
+    """A config that holds what chance left out; hypothesis's NoSuchExample where every one is refused."""
+    config = find(
+        drawn(AnyModelConfig).map(read_or_refused),
+        lambda config: config is not None and member in held(config),
+        settings=settings(max_examples=1000, phases=[Phase.generate], derandomize=True, database=None),
+    )
+    assert config is not None
+    return config
 
 
 def read_or_refused(document: dict[str, Any]) -> AnyModelConfig | None:
