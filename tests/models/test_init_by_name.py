@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import pytest
 import torch
 from torch import nn
 
-from models.config import ModelConfig, model_config
+from models.config import EncoderDecoderConfig, ModelConfig, model_config
 from models.init import build_model, initialise
 
 CONFIG = model_config(
@@ -82,6 +83,8 @@ def test_a_module_without_an_initialisation_is_refused() -> None:
         ({"kind": "xavier", "distribution": "uniform"}, math.sqrt(2 / 192), math.sqrt(6 / 192)),
         ({"kind": "squared-xavier"}, 2 / 192, math.inf),
         ({"kind": "kaiming"}, math.sqrt(2 / 64), math.inf),
+        ({"kind": "kaiming", "distribution": "uniform"}, math.sqrt(2 / 64), math.sqrt(6 / 64)),
+        ({"kind": "lecun"}, math.sqrt(1 / 64), math.inf),
         ({"kind": "lecun", "distribution": "uniform"}, math.sqrt(1 / 64), math.sqrt(3 / 64)),
     ],
     ids=str,
@@ -91,7 +94,9 @@ def test_each_kind_has_its_spread(init: dict[str, object], std: float, widest: f
     model = build_model(ModelConfig.model_validate(settings), 1)
     up = model.get_parameter("blocks.0.feedforward.up.weight")  # from 64 to 128
     assert up.std().item() == pytest.approx(std, rel=0.03)
+    # A normal draw of 8192 goes beyond what a uniform one could reach.
     assert up.abs().max().item() <= widest * (1 + 1e-6)
+    assert widest < math.inf or up.abs().max().item() > 3 * std
     assert model.embedding.weight.std().item() == pytest.approx(0.7, rel=0.05)
 
 
@@ -101,6 +106,20 @@ def test_residual_projections_may_keep_their_spread() -> None:
         "blocks.0.feedforward.down.weight"
     )
     assert down.std().item() == pytest.approx(0.1, rel=0.03)
+
+
+def test_residual_projections_of_an_encoder_decoder_are_scaled_by_their_number_in_each_stack() -> None:
+    settings = CONFIG.model_dump(exclude={"kind", "n_layers"})
+    config = EncoderDecoderConfig.model_validate({**settings, "n_encoder_layers": 2, "n_decoder_layers": 3})
+    weights = {name: t for name, t in build_model(config, 1).named_parameters() if t.dim() == 2}
+    expected = dict.fromkeys(weights, 0.1)
+    for layer, part in product(range(2), ("attention.out", "feedforward.down")):
+        expected[f"encoder.blocks.{layer}.{part}.weight"] = 0.1 / math.sqrt(4)
+    for layer, part in product(range(3), ("attention.out", "cross_attention.out", "feedforward.down")):
+        expected[f"decoder.blocks.{layer}.{part}.weight"] = 0.1 / math.sqrt(9)
+    assert {name: tensor.std().item() for name, tensor in weights.items()} == pytest.approx(
+        expected, rel=0.06
+    )
 
 
 @pytest.mark.parametrize("kind", ["normal", "xavier"])
