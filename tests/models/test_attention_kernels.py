@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.attention import AttentionContext, Memory, build_attention
 from models.config import ModelConfig
+from models.cross_attention import CrossAttention
 from models.kernels import (
     EVERYTHING,
     WRITTEN_OUT_LOGITS,
@@ -32,6 +34,7 @@ MASKS = {
         tensor=torch.full((7, 7), -torch.inf, dtype=torch.float64).triu(2)[None, None]
     ),
 }
+MEMORY = Memory(states=torch.randn(2, 5, 32, generator=GENERATOR), mask=EVERYTHING)
 
 
 def kernel(kind: str, **attention: Any) -> AttentionKernel:
@@ -79,6 +82,39 @@ def test_dropout_drops_weights_and_keeps_their_mean() -> None:
         runs = torch.stack([kernel("by-shape")(q, k, ones, EVERYTHING, dropout=0.5) for _ in range(200)])
     assert (runs[0] - ones).abs().max() > 0.1
     assert runs.mean().item() == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["materialised", "sdpa", "by-shape"])
+def test_dropout_zeroes_weights_and_scales_the_others(kind: str) -> None:
+    q, k, _ = inputs(4)
+    values = torch.eye(7, 8, dtype=torch.float64).expand(
+        2, 4, 7, 8
+    )  # what comes out are the weights themselves
+    with torch.no_grad():
+        weights = kernel(kind)(q, k, values, EVERYTHING, dropout=0.0)[..., :7]
+        torch.manual_seed(0)
+        found = kernel(kind)(q, k, values, EVERYTHING, dropout=0.25)[..., :7]
+    dropped = found == 0
+    assert dropped.double().mean().item() == pytest.approx(0.25, abs=0.1)  # of 392: 4.6 standard deviations
+    torch.testing.assert_close(found[~dropped], weights[~dropped] / 0.75)
+
+
+@pytest.mark.parametrize("kind", ["materialised", "sdpa", "by-shape"])
+@pytest.mark.parametrize(
+    ("everywhere", "own", "drops"), [(0.5, 0.0, False), (0.0, 0.5, True), (0.5, None, True)]
+)
+def test_attention_s_own_dropout_replaces_the_model_s(
+    kind: str, everywhere: float, own: float | None, *, drops: bool
+) -> None:
+    settings = {**SIZES, "dropout": everywhere, "attention": {"kernel": {"kind": kind}, "dropout": own}}
+    config = ModelConfig.model_validate(settings)
+    context = AttentionContext(masks={None: EVERYTHING}, rotation=None, cache=None, memory=MEMORY)
+    x = torch.randn(2, 7, 32, generator=torch.Generator().manual_seed(3))
+    for layer in (build_attention(config, layer=0), CrossAttention(config, layer=0)):
+        evaluated = layer.eval()(x, context)
+        torch.manual_seed(0)
+        trained = layer.train()(x, context)
+        assert torch.equal(trained, evaluated) is not drops
 
 
 def test_in_bfloat16_it_is_as_exact_as_torch_s_kernel() -> None:
