@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -94,10 +95,17 @@ def drift(values: Pairs) -> Drift:
     return Drift(n=n, tau=tau, p=p)
 
 
+@lru_cache(maxsize=64)
 def _inversions_cdf(n: int) -> Floats:
-    """P(inversions ≤ k) of a random permutation of n, k = 0 … n(n−1)/2."""
+    """P(inversions ≤ k) of a random permutation of n, k = 0 … n(n−1)/2, in about n³ operations.
+
+    The element in place `size` adds 0 … size − 1 of them, each as likely: a moving mean of what the others have.
+    """
     probability = np.ones(1)
     for size in range(2, n + 1):
-        probability = np.convolve(probability, np.full(size, 1 / size))
+        sums = np.cumsum(np.concatenate([probability, np.zeros(size - 1)]))
+        sums[size:] -= sums[:-size].copy()
+        probability = sums / size
     cdf: Floats = np.cumsum(probability)
+    cdf.setflags(write=False)  # cached, hence shared
     return cdf

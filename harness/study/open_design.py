@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 def check_open_design(loaded: LoadedStudy, whole: Located, task: type[Task]) -> None:
     """Raises StudyError at the first thing that could not work, before anything is run."""
     design, primary = loaded.study.design, loaded.study.primary
-    if design.until is not None and metric(primary).paired_over == "seeds":
+    paired_over = metric(primary).paired_over
+    if design.until is not None and paired_over != "rounds":
         raise StudyError(
             f"every round of a seed repeats its {primary}, so more rounds make no interval narrower",
             at=whole.place(("design", "until")),
-            hint="use more seeds",
+            hint=f"use more {paired_over}",
         )
     for name, claim in loaded.study.claims.items():
         by = design.tune.by if design.tune else None

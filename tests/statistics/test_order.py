@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, norm
 
 from harness.statistics import drift, trend
+from harness.statistics.order import _inversions_cdf
 
 
 def test_trend_of_an_exact_line_is_its_slope_per_doubling() -> None:
@@ -74,6 +75,19 @@ def test_drift_agrees_with_scipy() -> None:
     expected = kendalltau(np.arange(20), values, method="exact")
     result = drift(dict(enumerate(values)))
     assert (result.tau, result.p) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+def test_inversions_are_counted_as_all_permutations_have_them_and_of_many_as_their_law_says() -> None:
+    counts = [
+        sum(a > b for a, b in itertools.combinations(order, 2)) for order in itertools.permutations(range(6))
+    ]
+    exact = np.cumsum(np.bincount(counts)) / math.factorial(6)
+    assert _inversions_cdf(6) == pytest.approx(exact, rel=1e-12)
+    many = _inversions_cdf(300)
+    spread = math.sqrt(300 * 299 * 605 / 72)  # Kendall 1938, §4
+    for deviations in (-2.0, 0.0, 1.5):
+        place = round(300 * 299 / 4 + deviations * spread)
+        assert many[place] == pytest.approx(norm.cdf(deviations), abs=2e-3)
 
 
 def test_drift_follows_the_order_of_the_keys_and_mirrors() -> None:

@@ -11,13 +11,17 @@ import pytest
 
 from harness.errors import StudyError
 from harness.statistics.signed_rank import signed_rank_interval
+from harness.study.document import read_text
 from harness.study.load import LoadedStudy
+from harness.study.open_design import check_open_design
 from harness.study.plan import longest_plan, plan
 from harness.study.resolve import resolve
 from harness.study.results import Result
 from harness.study.schema import Until
 from harness.study.sequential import last_round, rounds_wanted
 from harness.study.trial import TrialSpec
+from harness.tasks.registry import task_class
+from tests.analysis.written import written_study
 from tests.study.open_studies import SPEED, results, tuned_study
 from tests.study.written import loaded
 
@@ -140,6 +144,13 @@ def test_a_rule_that_is_none_is_refused(tmp_path: Path, until: str, message: str
     with pytest.raises(StudyError) as caught:
         open_rounds(tmp_path, until=until)
     assert message in str(caught.value)
+
+
+def test_rounds_repeat_what_was_written_so_none_is_worth_adding() -> None:
+    document = read_text("design:\n  rounds: 20\n  until: {width: 0.1}\n", file="s.yaml")
+    written = written_study(design={"rounds": 20, "until": {"width": 0.1}})
+    with pytest.raises(StudyError, match=r"repeats its bleu, so more rounds .*; use more sentences"):
+        check_open_design(written, document, task_class("translate"))
 
 
 def test_rounds_repeat_what_was_learned_so_none_is_worth_adding(tmp_path: Path) -> None:

@@ -109,16 +109,18 @@ def _design(report: ReportInput) -> Facts:
         ("seeds", str(study.design.seeds)),
         ("rounds", f"{study.design.rounds}{_until(study.design)}; every arm under every condition once a round of a seed, a fresh process a trial"),
         ("order", f"conditions shuffled within a round, arms within a condition; order seed {study.design.order_seed}"),
-        ("estimate", _estimate(METRICS[study.primary])),
+        ("estimate", _estimate(METRICS[study.primary], seeds=study.design.seeds)),
         ("work that must match", ", ".join(("all that is counted", *study.parity.match))),
         ("work that may differ", differ),
     )  # fmt: skip
 
 
-def _estimate(primary: Metric) -> str:
+def _estimate(primary: Metric, *, seeds: int) -> str:
     """How the primary metric's effects are found."""
     if primary.paired_over == "sentences":
         what = "ratio" if primary.compared_by == "ratios" else "difference"
+        if seeds > 1:
+            return f"{what} of the corpus scores, interval and p by the bootstrap over seeds and paired sentences"
         return f"{what} of the corpus scores, bootstrap interval, p by approximate randomisation over paired sentences"
     effects = "log ratios" if primary.compared_by == "ratios" else "differences"
     return f"Hodges-Lehmann of the {effects} within {primary.paired_over}, exact signed-rank interval and p"
