@@ -1,0 +1,79 @@
+"""The figure of what a wider beam finds: BLEU, the model's own score, the length."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.report.build import render
+from harness.report.inputs import ReportInput
+from harness.report.plots.width import width_plots
+from harness.scoring import bleu, kept, length_ratio, scored
+from harness.tasks.base import Task
+from harness.tasks.continue_text import ContinueText
+from tests.analysis.written import Written, written_study
+from tests.report.synthetic import study, synthetic_report
+from tests.tasks.test_train_task import RECIPE
+
+
+@pytest.fixture(scope="module")
+def searched() -> ReportInput:
+    """Greedy, beams of 2 and 4 with and without division by the length; wider without it says less."""
+    levels = {
+        "greedy": ({"kind": "greedy"}, 12),
+        "mean-2": ({"kind": "beam", "width": 2}, 12),
+        "sum-2": ({"kind": "beam", "width": 2, "length_penalty": {"kind": "gnmt", "alpha": 0.0}}, 9),
+        "sum-4": ({"kind": "beam", "width": 4, "length_penalty": {"kind": "gnmt", "alpha": 0.0}}, 6),
+    }
+    loaded = written_study(study="written/width", compare={"decoding": list(levels)})
+    tasks: dict[tuple[str, str], Task] = {
+        (arm.name, ""): ContinueText.read(
+            {
+                "model": {"recipe": "tiny", "train": RECIPE},
+                "prompts": {"corpus": "python-docs", "split": "test", "count": 2, "tokens": 8},
+                "new_tokens": 12,
+                "decoding": levels[arm.names["decoding"]][0],
+            }
+        )
+        for arm in loaded.arms
+    }
+    planted = Written(right=dict.fromkeys(levels, 0.8), loaded=loaded, count=60)
+    frames = planted.frames()
+    found = {}
+    for trial, arm in zip(sorted(frames.sentences), loaded.arms, strict=True):
+        whole, words = frames.sentences[trial], levels[arm.names["decoding"]][1]
+        outputs = tuple(" ".join(text.split()[:words]) for text in whole.outputs)
+        scores = bleu(outputs, whole.references)
+        own = scored("model_score", "x", [(-0.5 * words, words)] * 60)
+        found[trial] = replace(
+            whole, outputs=outputs,
+            scores={"bleu": kept(scores), "length_ratio": kept(length_ratio(scores)), "model_score": kept(own)},
+        )  # fmt: skip
+    bare = synthetic_report(study(design={"rounds": 2}), steps=1)
+    return replace(
+        bare,
+        loaded=replace(loaded, tasks=tasks),
+        analysis=planted.analysis(),
+        frame=frames.samples,
+        sentences=found,
+    )
+
+
+def test_what_a_wider_beam_finds_shows_by_score_by_the_models_own_and_by_length(
+    searched: ReportInput,
+) -> None:
+    plots = {plot.title: {line.label: line.points for line in plot.lines} for plot in width_plots(searched)}
+    assert list(plots) == ["bleu", "model score a token", "model score a sentence", "length ratio"]
+    for lines in plots.values():
+        assert {label: [width for width, _, _ in points] for label, points in lines.items()} == {
+            "by log P / length": [1, 2], "by log P": [1, 2, 4],
+        }  # fmt: skip
+        for points in lines.values():
+            assert all(ends.low <= value <= ends.high for _, value, ends in points)
+    assert [value for _, value, _ in plots["length ratio"]["by log P"]] == [1.0, 0.75, 0.5]
+    assert [value for _, value, _ in plots["model score a sentence"]["by log P"]] == [-6.0, -4.5, -3.0]
+    assert {value for _, value, _ in plots["model score a token"]["by log P"]} == {-0.5}
+    worse = [value for _, value, _ in plots["bleu"]["by log P"]]
+    assert worse == sorted(worse, reverse=True)
+    assert "What a wider beam finds" in render(searched)
