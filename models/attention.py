@@ -120,7 +120,7 @@ class Attention(nn.Module, ABC):
 
     @abstractmethod
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T, C) to queries (B, T, H · D), keys and values (B, T, K · D)."""
+        """(B, T, C) to queries (B, T, H, D), keys and values (B, T, K, D)."""
 
     def forward(self, x: Tensor, context: AttentionContext) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
@@ -128,9 +128,7 @@ class Attention(nn.Module, ABC):
         q, k, v = self._project(x)
         if self.qk_norm is not None:
             q, k = self.qk_norm.queries(q), self.qk_norm.keys(k)
-        q = q.view(batch, tokens, self.n_heads, self.head_width).transpose(1, 2)  # (B, H, T, D)
-        k = k.view(batch, tokens, self.n_kv_heads, self.head_width).transpose(1, 2)  # (B, K, T, D)
-        v = v.view(batch, tokens, self.n_kv_heads, self.head_width).transpose(1, 2)  # (B, K, T, D)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H or K, T, D)
         if context.rotation is not None:
             q, k = context.rotation.turn(q), context.rotation.turn(k)
         if context.cache is not None:
@@ -152,19 +150,34 @@ class SeparateAttention(Attention):
         self.v = nn.Linear(config.d_model, others, bias=bias)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self.q(x), self.k(x), self.v(x)
+        queries = (*x.shape[:-1], self.n_heads, self.head_width)
+        others = (*x.shape[:-1], self.n_kv_heads, self.head_width)
+        return self.q(x).view(queries), self.k(x).view(others), self.v(x).view(others)
+
+    def fused(self, config: Architecture) -> FusedAttention:
+        """The same layer of a model with that config with one product in place of three."""
+        made = FusedAttention(config, layer=self.layer)
+        products = (self.q, self.k, self.v)
+        with torch.no_grad():
+            made.qkv.weight = nn.Parameter(torch.cat([product.weight for product in products]))
+            if config.attention.qkv_bias:
+                made.qkv.bias = nn.Parameter(torch.cat([product.bias for product in products]))
+        made.out, made.qk_norm = self.out, self.qk_norm
+        return made.train(self.training)
 
 
 class FusedAttention(Attention):
     """One product; queries, keys and values are views of its result. Rows of the weight: all q, all k, all v."""
 
     def _add_projections(self, config: Architecture) -> None:
-        others = config.n_kv_heads * config.head_width
-        self.parts = (config.n_heads * config.head_width, others, others)
-        self.qkv = nn.Linear(config.d_model, sum(self.parts), bias=config.attention.qkv_bias)
+        self.parts = (config.n_heads, config.n_kv_heads, config.n_kv_heads)
+        self.heads = sum(self.parts)
+        rows = self.heads * config.head_width
+        self.qkv = nn.Linear(config.d_model, rows, bias=config.attention.qkv_bias)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = self.qkv(x).split(self.parts, dim=-1)
+        heads = self.qkv(x).view(*x.shape[:-1], self.heads, self.head_width)
+        q, k, v = heads.split(self.parts, dim=-2)
         return q, k, v
 
 
@@ -177,11 +190,11 @@ class FusedCopiedAttention(FusedAttention):
 
 
 class QueryKeyNorm(nn.Module):
-    """Normalises queries (B, T, H · D) and keys (B, T, K · D), each with a gain of its own (Dehghani et al. 2023, §2)."""
+    """Normalises queries (B, T, H, D) and keys (B, T, K, D), each with a gain of its own (Dehghani et al. 2023, §2)."""
 
     def __init__(self, settings: QKNorm, config: Architecture) -> None:
         super().__init__()
-        self.head_width = config.head_width if settings.over == "head" else None
+        self.over_heads = settings.over == "head"
         heads = (1, 1) if settings.over == "head" else (config.n_heads, config.n_kv_heads)
         self.q, self.k = (build_norm(settings.norm, count * config.head_width) for count in heads)
 
@@ -192,10 +205,7 @@ class QueryKeyNorm(nn.Module):
         return self._normed(self.k, k)
 
     def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:
-        if self.head_width is None:
-            normed: Tensor = norm(x)
-        else:
-            normed = norm(x.view(*x.shape[:-1], -1, self.head_width)).flatten(-2)
+        normed: Tensor = norm(x) if self.over_heads else norm(x.flatten(-2)).view_as(x)
         return normed
 
 

@@ -34,10 +34,9 @@ class CrossAttention(nn.Module):
         assert context.memory is not None
         batch, tokens, _ = x.shape
         k, v = self._source(context, context.memory)  # (B', K, S, D)
-        q = self.q(x)
+        q = self.q(x).view(batch, tokens, self.n_heads, self.head_width)
         if self.qk_norm is not None:
             q = self.qk_norm.queries(q)
-        q = q.view(batch, tokens, self.n_heads, self.head_width)
         rows = k.shape[0]
         # Beams of one source are more queries of it: its keys and values need not be copied for each.
         q = q.view(rows, batch // rows * tokens, self.n_heads, self.head_width).transpose(1, 2)
@@ -50,10 +49,10 @@ class CrossAttention(nn.Module):
         """Source states (B, S, C) to keys and values, each (B, K, S, D); contiguous, since every step reads them."""
         batch, length, _ = states.shape
         heads = (batch, length, self.n_kv_heads, self.head_width)
-        k, v = self.k(states), self.v(states)
+        k, v = self.k(states).view(heads), self.v(states).view(heads)
         if self.qk_norm is not None:
             k = self.qk_norm.keys(k)
-        return k.view(heads).transpose(1, 2).contiguous(), v.view(heads).transpose(1, 2).contiguous()
+        return k.transpose(1, 2).contiguous(), v.transpose(1, 2).contiguous()
 
     def _source(self, context: AttentionContext, memory: Memory) -> tuple[Tensor, Tensor]:
         kept = None if context.cache is None else context.cache.cross(self.layer)

@@ -15,6 +15,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from models.attention import Attention, SeparateAttention
+from models.block import Block
 from models.config import Activation
 from models.encoder_decoder import EncoderDecoder
 from models.feedforward import FeedForward, GatedLayer
@@ -47,6 +49,10 @@ class PackedLinear(nn.Module):
         return out
 
 
+# Nothing is asked of these but their output.
+CALLED = (PackedLinear, nn.LayerNorm, nn.RMSNorm, Attention, FeedForward)
+
+
 def prepare_for_decoding(model: Model) -> Model:
     """The model with its weights laid out anew, to be decoded and no more.
 
@@ -64,8 +70,11 @@ def prepare_for_decoding(model: Model) -> Model:
         prepared.packed_output = PackedLinear(top.weight, top.bias)
         prepared.unembedding = None
         for module in list(prepared.modules()):
+            if isinstance(module, Block) and isinstance(module.attention, SeparateAttention):
+                module.attention = module.attention.fused(prepared.config)
             if isinstance(module, FeedForward):
                 _pack_with_activation(module)
+        for module in list(prepared.modules()):
             for name, child in module.named_children():
                 if isinstance(child, nn.Linear):
                     setattr(module, name, PackedLinear(child.weight, child.bias))
@@ -87,9 +96,13 @@ def _pack_with_activation(layer: FeedForward) -> None:
 def _find_at_once(module: nn.Module) -> None:
     """Let parameters and submodules be found as other attributes are, not after these were searched in vain.
 
-    A step of a small model looks up hundreds. Both are replaced by assignment, which forgets what stands here.
+    A step of a small model looks up hundreds. Both are replaced by assignment, which forgets what stands here. Of a layer
+    that is only ever called there is no more than its `forward`: hooks that are set on it later do not run.
     """
-    vars(module).update({**module._parameters, **module._modules})
+    layers = {
+        name: child.forward if isinstance(child, CALLED) else child for name, child in module._modules.items()
+    }
+    vars(module).update({**module._parameters, **layers})
 
 
 def _can_be_packed(weight: Tensor) -> bool:

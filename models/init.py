@@ -119,7 +119,11 @@ def _parts(model: nn.Module, name: str, linear: nn.Linear) -> Iterator[tuple[str
     owner_name, _, own_name = name.rpartition(".")
     owner = model.get_submodule(owner_name)
     if isinstance(owner, FusedAttention) and own_name == "qkv":
-        named = zip("qkv", torch.split(linear.weight, list(owner.parts)), strict=True)
+        named = zip(
+            "qkv",
+            torch.split(linear.weight, [heads * owner.head_width for heads in owner.parts]),
+            strict=True,
+        )
         yield from ((f"{owner_name}.{letter}", rows) for letter, rows in named)
     else:
         yield name, linear.weight

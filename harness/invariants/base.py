@@ -83,7 +83,8 @@ class Invariant(ABC, Generic[S]):
     """Names and sentences are plain data, so that they can be listed without torch.
 
     `needs` is what a study's arm must offer for the invariant to be checked on it. Where arms of one kind must be
-    checked in another way than others, each kind is a level: "dynamic", "static" for kinds of cache.
+    checked in another way than others, each kind is a level: "dynamic", "static" for kinds of cache. `alike` is True of
+    one that wants arms to do the same to the last bit.
     """
 
     name: ClassVar[str]
@@ -91,6 +92,7 @@ class Invariant(ABC, Generic[S]):
     mutants: ClassVar[tuple[Mutant, ...]]
     needs: ClassVar[type[Subject]] = Subject
     levels: ClassVar[tuple[str, ...]] = (ANY,)
+    alike: ClassVar[bool] = False
 
     def level_of(self, subject: S) -> str:  # noqa: ARG002  those with several levels read it
         """The level of a study's arm."""

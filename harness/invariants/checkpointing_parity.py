@@ -53,6 +53,7 @@ class CheckpointingParity(Invariant[TrainingSubject]):
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = ("none", *RECOMPUTED)
+    alike: ClassVar[bool] = True
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="rng-not-preserved",

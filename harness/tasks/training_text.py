@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.data.batches import PackedBatches, evaluation_batches, token_array
@@ -30,7 +31,7 @@ class TrainingText:
 
 
 def packed_text(task: Train, corpus: Corpus, tokenizer: Tokenizer, seed: int) -> TrainingText:
-    """Running text for a decoder. CorpusError: it is shorter than one update."""
+    """Running text for a decoder. CorpusError: it is shorter than one update, or there is none to evaluate on."""
     rows, length = task.micro_batch, task.length
     tokens = token_array(corpus, "train", tokenizer)
     training = PackedBatches(tokens, length=length, batch=rows, seed=seed)
@@ -40,24 +41,27 @@ def packed_text(task: Train, corpus: Corpus, tokenizer: Tokenizer, seed: int) ->
             hint="use a smaller batch, a shorter length or a larger corpus",
         )
     held_out = token_array(corpus, "valid", tokenizer)[: task.evaluation_tokens + 1]
-    return TrainingText(
-        training=training, evaluation=lambda: evaluation_batches(held_out, length=length, batch=rows)
-    )
+    evaluation = partial(evaluation_batches, held_out, length=length, batch=rows)
+    evaluation()  # refuses a text that is too short now, not after so many updates
+    return TrainingText(training=training, evaluation=evaluation)
 
 
 def paired_text(task: Train, corpus: Corpus, tokenizer: Tokenizer, seed: int) -> TrainingText:
-    """Translations for an encoder-decoder. CorpusError: they are fewer than one update takes."""
+    """Translations for an encoder-decoder. CorpusError: they are fewer than one update takes, or none to evaluate on."""
     pairs = pair_tokens(corpus, "train", tokenizer)
     held_out = pair_tokens(corpus, "valid", tokenizer)
     training = _pair_batches(task, pairs, task.batch_size, seed)  # refuses a corpus that is too small
     if task.accumulate > 1:
         training = _pair_batches(task, pairs, task.micro_batch, seed)
-    return TrainingText(
-        training=training,
-        evaluation=lambda: pair_evaluation_batches(
-            held_out, length=task.length, target_tokens=task.evaluation_tokens, rows=EVALUATION_ROWS
-        ),
+    evaluation = partial(
+        pair_evaluation_batches,
+        held_out,
+        length=task.length,
+        target_tokens=task.evaluation_tokens,
+        rows=EVALUATION_ROWS,
     )
+    evaluation()  # refuses a split without a pair now, not after so many updates
+    return TrainingText(training=training, evaluation=evaluation)
 
 
 def _pair_batches(task: Train, pairs: PairTokens, size: int, seed: int) -> BatchStream:

@@ -57,7 +57,8 @@ def beam_search(
                 rows.expand(torch.arange(len(kept), device=prompt.device), width=settings.width)
             else:
                 # Not the prompt's length: sentences that leave may take padding before it with them.
-                rows.reorder(moved.parents, shared=rows.length - beams.tokens.shape[2])
+                prompted = rows.length - beams.tokens.shape[2]
+                rows.reorder(moved.parents, shared=prompted + moved.unchanged)
             beams = moved.beams
             logits = rows.feed(beams.tokens[:, :, -1].reshape(-1, 1))  # (B · K, V)
 
@@ -95,11 +96,15 @@ class Candidates(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """After a step: the sentences that are not done, their beams, and the row (B · K,) that each beam continues."""
+    """After a step: the sentences that are not done, their beams, and the row (B · K,) that each beam continues.
+
+    The first `unchanged` tokens of every row are those of the row that it continues.
+    """
 
     sentences: list[int]
     beams: Beams
     parents: Tensor
+    unchanged: int
 
 
 class _Search:
@@ -126,9 +131,12 @@ class _Search:
         chosen = Candidates(*(tensor[kept] for tensor in chosen))
         if beams.width == width:
             chosen = chosen.pick(settled(chosen.parents))
-        tokens = torch.cat((continued(beams.tokens[kept], chosen.parents), chosen.tokens[..., None]), dim=2)
+        before = beams.tokens[kept]
+        after = continued(before, chosen.parents)
+        tokens = torch.cat((after, chosen.tokens[..., None]), dim=2)
         first_rows = torch.arange(len(undone), device=logits.device)[:, None] * width
-        return Moved(undone, Beams(chosen.scores, tokens), (chosen.parents + first_rows).flatten())
+        parents = (chosen.parents + first_rows).flatten()
+        return Moved(undone, Beams(chosen.scores, tokens), parents, common_prefix(before, after))
 
     def _collect(self, beams: Beams, candidates: Candidates, ending: Tensor) -> None:
         """Hypotheses that end, if they are among the `width` best of their sentence."""
@@ -179,6 +187,8 @@ def best_candidates(beams: Beams, logits: Tensor, settings: BeamSearch) -> Candi
     scores, places = totals.flatten(1).topk(min(wanted, beam * many), dim=1)
     found = Candidates(scores, places // many, tokens.view(batch, -1).gather(1, places))
     missing = (0, wanted - scores.shape[1])
+    if missing == (0, 0):
+        return found
     return Candidates(
         F.pad(found.scores, missing, value=-math.inf),
         F.pad(found.parents, missing),
@@ -189,6 +199,12 @@ def best_candidates(beams: Beams, logits: Tensor, settings: BeamSearch) -> Candi
 def continued(tokens: Tensor, parents: Tensor) -> Tensor:
     """The tokens (B, K, t) of the beams that `parents` (B, K') names, (B, K', t)."""
     return tokens.gather(1, parents[:, :, None].expand(-1, -1, tokens.shape[2]))
+
+
+def common_prefix(before: Tensor, after: Tensor) -> int:
+    """How many leading tokens are alike in all rows of both (B, K or 1, t) and (B, K, t)."""
+    alike = (before == after).flatten(0, 1).all(dim=0)  # (t,)
+    return int(alike.cumprod(dim=0).sum())
 
 
 def settled(parents: Tensor) -> Tensor:

@@ -17,6 +17,9 @@ def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     all but these are read once, as fast as memory allows. Which of equal values come first is not said.
     """
     rows, width = values.shape
+    if count == 1:
+        found = values.max(dim=-1, keepdim=True)
+        return found.values, found.indices
     blocks = width // BLOCK
     if blocks <= 2 * count or values.numel() <= FEW:
         found = values.topk(count)

@@ -8,6 +8,7 @@ import pytest
 
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames
+from harness.analysis.idle import idle_warnings
 from harness.analysis.results import Analysis
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import Planted, spoil_trials
@@ -73,3 +74,12 @@ def test_a_trial_that_is_lost_is_not_taken_for_the_same() -> None:
 
 def test_a_study_of_costs_wants_arms_that_do_the_same() -> None:
     assert not any("may do nothing" in warning for warning in Planted().analysis().warnings)
+
+
+def test_arms_that_an_invariant_wants_alike_are_no_surprise() -> None:
+    learned = Learned(weights=shared)
+    trials = learned.frames().trials
+    study = learned.loaded.study
+    checked = study.model_copy(update={"invariants": (*study.invariants, "checkpointing-parity")})
+    assert list(idle_warnings(learned.loaded, trials)) == [SAME]
+    assert list(idle_warnings(replace(learned.loaded, study=checked), trials)) == []

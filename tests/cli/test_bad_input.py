@@ -216,6 +216,14 @@ def test_what_cannot_be_trained(here: Workplace, settings: list[str], said: str)
     assert said in refused(here, "run", "trained", "--quiet", *words)
 
 
+def test_what_cannot_be_evaluated_is_not_trained(here: Workplace) -> None:
+    held_out = TRAINED.replace("files: [notes.txt]", "train: [notes.txt], valid: [one.txt]")
+    (here.folder / "studies" / "trained.yaml").write_text(held_out)
+    (here.folder / "notes.txt").write_text("\n\n".join(f"Line {n} of some notes." for n in range(160)))
+    (here.folder / "one.txt").write_text("a")
+    assert "1 tokens are too few to evaluate on" in refused(here, "run", "trained", "--quiet")
+
+
 def test_a_training_would_be_of_a_model_that_others_load(here: Workplace) -> None:
     for recipe in here.folder.rglob("lm-tiny.yaml"):
         recipe.write_text(recipe.read_text().replace("batch: 4", "batch: 400000"))

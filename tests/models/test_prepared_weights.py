@@ -20,6 +20,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tied": {},
     "untied": {"tie_embeddings": False},
     "fused": {"attention": {"projection": "fused"}},
+    "grouped, norms a head": {"attention": {"n_kv_heads": 2, "qk_norm": {"norm": {"kind": "rmsnorm"}}}},
+    "norms over all heads": {"attention": {"qk_norm": {"over": "all-heads"}}, "norm": {"kind": "rmsnorm"}},
     "capped": {"output": {"soft_cap": 5.0, "scale": "inverse-sqrt-width", "bias": True}},
     "no bias, gated": {"attention": {"qkv_bias": False, "out_bias": False}, "feedforward": {"kind": "gated"}},
     "no parameters left": {
@@ -54,7 +56,8 @@ def _tokens(rows: int) -> torch.Tensor:
 def test_logits_are_the_plain_model_s_to_rounding(variant: str, rows: int) -> None:
     model = _model(VARIANTS[variant])
     prepared = prepare_for_decoding(model)
-    assert any(isinstance(module, PackedLinear) for module in prepared.blocks.modules())
+    attention = prepared.blocks[0].get_submodule("attention")
+    assert [name for name, child in attention.named_children() if isinstance(child, PackedLinear)] == ["qkv", "out"]
     assert not any(isinstance(module, torch.nn.Linear) for module in prepared.modules())
     tokens = _tokens(rows)
     with torch.inference_mode():

@@ -1,7 +1,6 @@
 """A process that runs units of work when it is told to: one line of JSON in, one out.
 
-Two of them live through a comparison, one with the machine's settings as they come and one with ours; a turn goes to one
-contestant of one of them, while the other waits.
+Every contestant has one, with the machine's settings as they come or with ours; a turn goes to one, while the others wait.
 """
 
 from __future__ import annotations
@@ -30,19 +29,18 @@ def main() -> None:
     torch.set_num_threads(int(sys.argv[1]))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints is no answer
-    contestants: dict[tuple[str, str], Callable[[], Any]] = {}
+    known, unit = "", None
     for line in sys.stdin:
         order = json.loads(line)
         if order.get("limits"):
             print(json.dumps(measured_limits()), file=answers)
             continue
-        key = (order["case"], order["contestant"])
-        if any(case != order["case"] for case, _ in contestants):
-            contestants.clear()
-        if key not in contestants:
-            _set_products(_case(order["case"]), tuning)
-            contestants[key] = _unit(_case(order["case"]), order["contestant"], tuning)
-        seconds, output = _timed(contestants[key], order["units"])
+        if order["case"] != known:
+            case = _case(order["case"])
+            _set_products(case, tuning)
+            known, unit = case.name, _unit(case, order["contestant"], tuning)
+        assert unit is not None
+        seconds, output = _timed(unit, order["units"])
         print(json.dumps({"seconds": seconds, "output": output}), file=answers)
 
 

@@ -227,18 +227,23 @@ def test_one_child_of_each_parent_stays_in_its_place() -> None:
 
 
 def test_only_rows_whose_beam_died_out_are_copied(many: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each parent that lives on in a child keeps its own row."""
+    """Each parent that lives on in a child keeps its own row, and of the others what beams have in common is not copied."""
     seen: list[Tensor] = []
+    alike: list[int] = []
     original = StaticCache.reorder
 
     def reorder(self: StaticCache, rows: Tensor, *, shared: int = 0) -> None:
         seen.append(rows.clone())
-        assert shared == 5
+        alike.append(shared)
+        for tensor in (*self._keys, *self._values):
+            prefix = tensor[:, :, :shared]
+            torch.testing.assert_close(prefix[rows], prefix)
         original(self, rows, shared=shared)
 
     monkeypatch.setattr(StaticCache, "reorder", reorder)
     beam_search(many, prompts(3, 5, vocabulary=23), BeamSearch(width=4), new_tokens=12, cache="static")
     assert len(seen) == 10
+    assert min(alike) == 5 < max(alike)
     for rows in seen:
         alive = torch.tensor(sorted(set(rows.tolist())))
         assert torch.equal(rows[alive], alive)
