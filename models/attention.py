@@ -120,15 +120,15 @@ class Attention(nn.Module, ABC):
 
     @abstractmethod
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T, C) to queries (B, T, H, D), keys and values (B, T, K, D)."""
+        """(B, T, C) to queries (B, H, T, D), keys and values (B, K, T, D)."""
 
     def forward(self, x: Tensor, context: AttentionContext) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         batch, tokens, _ = x.shape
         q, k, v = self._project(x)
         if self.qk_norm is not None:
-            q, k = self.qk_norm.queries(q), self.qk_norm.keys(k)
-        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H or K, T, D)
+            q = self.qk_norm.queries(q.transpose(1, 2)).transpose(1, 2)
+            k = self.qk_norm.keys(k.transpose(1, 2)).transpose(1, 2)
         if context.rotation is not None:
             q, k = context.rotation.turn(q), context.rotation.turn(k)
         if context.cache is not None:
@@ -152,7 +152,8 @@ class SeparateAttention(Attention):
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         queries = (*x.shape[:-1], self.n_heads, self.head_width)
         others = (*x.shape[:-1], self.n_kv_heads, self.head_width)
-        return self.q(x).view(queries), self.k(x).view(others), self.v(x).view(others)
+        q, k, v = self.q(x).view(queries), self.k(x).view(others), self.v(x).view(others)
+        return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
 
     def fused(self, config: Architecture) -> FusedAttention:
         """The same layer of a model with that config with one product in place of three."""
@@ -176,13 +177,14 @@ class FusedAttention(Attention):
         self.qkv = nn.Linear(config.d_model, rows, bias=config.attention.qkv_bias)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        heads = self.qkv(x).view(*x.shape[:-1], self.heads, self.head_width)
-        q, k, v = heads.split(self.parts, dim=-2)
+        batch, tokens, _ = x.shape
+        heads = self.qkv(x).view(batch, tokens, self.heads, self.head_width).transpose(1, 2)
+        q, k, v = heads.split_with_sizes(self.parts, 1)
         return q, k, v
 
 
 class FusedCopiedAttention(FusedAttention):
-    """One product; each part is copied, so that the kernel reads memory without gaps."""
+    """One product; each part is copied, so that the kernel reads a head's memory without gaps."""
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = super()._project(x)

@@ -21,7 +21,6 @@ recomputed = partial(checkpoint, use_reentrant=False)
 
 
 Layer = Callable[..., Tensor]
-Norms = tuple[nn.Module, nn.Module | None]
 
 
 class Block(nn.Module):
@@ -56,38 +55,41 @@ class Block(nn.Module):
 
     def _run(self, x: Tensor, context: AttentionContext) -> Tensor:
         shared = x if self.parallel else None  # in parallel every layer reads the block's input
-        attend = self._attending(self.attention)
-        x = self._add(x, shared, attend, (self.attention_norm, self.attention_output_norm), context)
-        if self.cross_attention is not None:
-            attend = self._attending(self.cross_attention)
-            norms = (self.cross_attention_norm, self.cross_attention_output_norm)
-            x = self._add(x, shared, attend, norms, context)
-        return self._add(x, shared, self.feedforward, (self.feedforward_norm, self.feedforward_output_norm))
+        attend: Layer = self.attention
+        attend_to_source: Layer | None = self.cross_attention
+        if self.recomputes_attention and torch.is_grad_enabled():  # only what goes into it is kept
+            attend = partial(recomputed, attend)
+            attend_to_source = None if attend_to_source is None else partial(recomputed, attend_to_source)
+        x = self._add(x, shared, attend, self.attention_norm, self.attention_output_norm, context)
+        if attend_to_source is not None:
+            norms = self.cross_attention_norm, self.cross_attention_output_norm
+            x = self._add(x, shared, attend_to_source, *norms, context)
+        return self._add(x, shared, self.feedforward, self.feedforward_norm, self.feedforward_output_norm)
 
     def _add(
-        self, x: Tensor, read: Tensor | None, layer: Layer, norms: Norms, *context: AttentionContext
+        self,
+        x: Tensor,
+        read: Tensor | None,
+        layer: Layer,
+        norm: Layer,
+        output_norm: Layer | None,
+        *context: AttentionContext,
     ) -> Tensor:
         """The residual stream x with what a layer makes of `read`, or of x itself."""
-        norm, output_norm = norms
         read = x if read is None else read
         match self.placement:
             case "pre":  # Xiong et al. 2020, §3
-                x = x + self._dropped(layer(norm(read), *context))
+                made = layer(norm(read), *context)
             case "post":  # Vaswani et al. 2017, §3.1
-                x = norm(x + self._dropped(layer(read, *context)))
+                made = layer(read, *context)
             case "output":  # OLMo 2
-                x = x + self._dropped(norm(layer(read, *context)))
+                made = norm(layer(read, *context))
             case _:  # "both": Gemma 2
                 assert output_norm is not None
-                x = x + self._dropped(output_norm(layer(norm(read), *context)))
-        return x
+                made = output_norm(layer(norm(read), *context))
+        x = x + self._dropped(made)
+        return norm(x) if self.placement == "post" else x
 
     def _dropped(self, x: Tensor) -> Tensor:
         # A step of decoding is many small calls: one that does nothing is not made.
         return self.dropout(x) if self.training else x
-
-    def _attending(self, attention: nn.Module) -> Layer:
-        """The layer itself, or the layer with only its inputs kept."""
-        if self.recomputes_attention and torch.is_grad_enabled():
-            return partial(recomputed, attention)
-        return attention

@@ -8,11 +8,13 @@ there. Exact but for the order of the sums.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import Attention, SeparateAttention
@@ -31,6 +33,7 @@ AFTER: Mapping[Activation, tuple[str, str]] = MappingProxyType(
 NOTHING = ("none", "")
 # The layout for so many rows was the fastest for 1 to 80 of them; any number is computed.
 ROWS = 64
+FEW = 2**16
 
 
 class PackedLinear(nn.Module):
@@ -41,9 +44,14 @@ class PackedLinear(nn.Module):
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), ROWS)
         self.bias, self.after = bias, after
         self.product = torch.ops.mkldnn._linear_pointwise.default
+        # One row by so few weights is sooner multiplied than oneDNN has begun.
+        few = weight.numel() <= FEW and weight.dtype == torch.float32 and after == NOTHING
+        self.plain, self.width = weight.detach() if few else None, weight.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
+        if self.plain is not None and x.numel() == self.width:
+            return F.linear(x, self.plain, self.bias)
         name, variant = self.after
         out: Tensor = self.product(x, self.packed, self.bias, name, [], variant)
         return out
@@ -99,10 +107,17 @@ def _find_at_once(module: nn.Module) -> None:
     A step of a small model looks up hundreds. Both are replaced by assignment, which forgets what stands here. Of a layer
     that is only ever called there is no more than its `forward`: hooks that are set on it later do not run.
     """
-    layers = {
-        name: child.forward if isinstance(child, CALLED) else child for name, child in module._modules.items()
-    }
+    layers = {name: _called(child) for name, child in module._modules.items()}
     vars(module).update({**module._parameters, **layers})
+
+
+def _called(layer: nn.Module | None) -> Callable[..., Tensor] | nn.Module | None:
+    if type(layer) is nn.LayerNorm:
+        shape, eps = layer.normalized_shape, layer.eps
+        return partial(
+            torch.layer_norm, normalized_shape=shape, weight=layer.weight, bias=layer.bias, eps=eps
+        )
+    return layer.forward if isinstance(layer, CALLED) else layer
 
 
 def _can_be_packed(weight: Tensor) -> bool:

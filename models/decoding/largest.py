@@ -18,8 +18,7 @@ def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """
     rows, width = values.shape
     if count == 1:
-        found = values.max(dim=-1, keepdim=True)
-        return found.values, found.indices
+        return values.max(dim=-1, keepdim=True)
     blocks = width // BLOCK
     if blocks <= 2 * count or values.numel() <= FEW:
         found = values.topk(count)

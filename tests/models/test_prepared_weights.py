@@ -56,8 +56,11 @@ def _tokens(rows: int) -> torch.Tensor:
 def test_logits_are_the_plain_model_s_to_rounding(variant: str, rows: int) -> None:
     model = _model(VARIANTS[variant])
     prepared = prepare_for_decoding(model)
-    attention = prepared.blocks[0].get_submodule("attention")
-    assert [name for name, child in attention.named_children() if isinstance(child, PackedLinear)] == ["qkv", "out"]
+    attention = dict(prepared.blocks[0].named_children())["attention"]
+    assert [name for name, child in attention.named_children() if isinstance(child, PackedLinear)] == [
+        "qkv",
+        "out",
+    ]
     assert not any(isinstance(module, torch.nn.Linear) for module in prepared.modules())
     tokens = _tokens(rows)
     with torch.inference_mode():

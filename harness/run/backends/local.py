@@ -23,9 +23,11 @@ from harness.study.outcome import Outcome, read_events
 from harness.telemetry.host import ProcessSampler
 from harness.telemetry.nvml import NvmlReader
 
-# glibc would return large blocks to the system after every step and fault them in again: 50,000 page faults a step.
+# glibc would return large blocks to the system after every step and fault them in again: 50,000 page faults a step. In
+# huge pages (2 MiB instead of 4 KiB, where the kernel lets a program ask for them) training is up to a quarter faster.
 WORKER_VARIABLES = MappingProxyType(
     {
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
         "MALLOC_MMAP_THRESHOLD_": "4294967296",
         "MALLOC_TRIM_THRESHOLD_": "4294967296",
         "MALLOC_TOP_PAD_": "67108864",

@@ -8,13 +8,6 @@ from typing import Literal
 Precision = Literal["fp32", "bf16"]
 Tuning = Literal["stock", "tuned"]
 
-# Tuned: glibc keeps what is freed, instead of giving it back to the system and faulting it in again at every step.
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296",
-    "MALLOC_TOP_PAD_": "67108864",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Size:

@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.run.backends.local import WORKER_VARIABLES
 from harness.statistics import log_ratios, paired_estimate
-from tests.benchmarks.peers.cases import ALLOCATOR, CASES, Case, Peer, Tuning
+from tests.benchmarks.peers.cases import CASES, Case, Peer, Tuning
 from tests.benchmarks.peers.limits import utilisation
 
 RESULTS = Path("results/peers.json")
@@ -66,8 +67,8 @@ class Arena:
         return json.loads(line)
 
     def _start(self, contestant: Peer) -> subprocess.Popen[str]:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-        settings: dict[Tuning, dict[str, str]] = {"stock": plain, "tuned": {**plain, **ALLOCATOR}}
+        plain = {name: value for name, value in os.environ.items() if name not in WORKER_VARIABLES}
+        settings: dict[Tuning, dict[str, str]] = {"stock": plain, "tuned": {**plain, **WORKER_VARIABLES}}
         return subprocess.Popen(
             [
                 sys.executable,
