@@ -73,8 +73,8 @@ class Cache(ABC):
         """Add (B, H, T, D) to a layer and return all of its keys and values, each (B, H, S, D)."""
 
     @abstractmethod
-    def _take(self, tensor: Tensor, rows: Tensor, first: int) -> Tensor:
-        """A layer's tensor of those rows alone, without the positions before the first."""
+    def _take(self, rows: Tensor, first: int) -> None:
+        """Let every layer hold those rows alone, without the positions before the first."""
 
     @abstractmethod
     def _shorten(self, length: int) -> None:
@@ -113,13 +113,15 @@ class Cache(ABC):
         moved = (rows != torch.arange(len(rows), device=rows.device)).nonzero().flatten()
         if not len(moved):
             return
-        sources = rows[moved]
-        count = self.length - shared
-        for tensor in (*self._keys, *self._values):
-            part = tensor.narrow(2, shared, count)
-            part.index_copy_(0, moved, part.index_select(0, sources))
+        self._copy(rows[moved], moved, first=shared, count=self.length - shared)
         if self._valid is not None:
             self._valid = self._valid[rows]
+
+    def _copy(self, sources: Tensor, targets: Tensor, *, first: int, count: int) -> None:
+        """Copy rows onto others, in every layer the `count` positions from the first on."""
+        for tensor in (*self._keys, *self._values):
+            part = tensor.narrow(2, first, count)
+            part.index_copy_(0, targets, part.index_select(0, sources))
 
     def keep_rows(self, rows: Tensor) -> None:
         """Keep those rows (B',), in that order, and free the others; a row that is named n times becomes n rows.
@@ -133,8 +135,7 @@ class Cache(ABC):
             self._valid = unless_all_real(self._valid[:, first:])
         self._keep_sources(rows)
         length = self.length - first
-        self._keys = [self._take(tensor, rows, first) for tensor in self._keys]
-        self._values = [self._take(tensor, rows, first) for tensor in self._values]
+        self._take(rows, first)
         self._shorten(length)
 
     def truncate(self, lengths: int | Tensor) -> None:
@@ -183,8 +184,9 @@ class DynamicCache(Cache):
         self._keys[layer], self._values[layer] = k, v
         return k, v
 
-    def _take(self, tensor: Tensor, rows: Tensor, first: int) -> Tensor:
-        return tensor[:, :, first:].index_select(0, rows)
+    def _take(self, rows: Tensor, first: int) -> None:
+        self._keys = [tensor[:, :, first:].index_select(0, rows) for tensor in self._keys]
+        self._values = [tensor[:, :, first:].index_select(0, rows) for tensor in self._values]
 
     def _shorten(self, length: int) -> None:
         self._keys = [tensor.narrow(2, 0, length) for tensor in self._keys]
@@ -217,22 +219,31 @@ class _BufferedCache(Cache):
         self._filled[layer] = end
         return keys.narrow(2, 0, end), values.narrow(2, 0, end)
 
-    def _take(self, tensor: Tensor, rows: Tensor, first: int) -> Tensor:
-        _, heads, capacity, width = tensor.shape
-        taken = tensor.new_empty((len(rows), heads, capacity, width))
-        count = self.length - first
-        taken.narrow(2, 0, count).copy_(tensor.narrow(2, first, count).index_select(0, rows))
-        return taken
-
     def _shorten(self, length: int) -> None:
         self._filled = [length] * len(self._filled)
 
 
 class StaticCache(_BufferedCache):
-    """Preallocated to its capacity: no copy of the past, and the same memory from the first token on."""
+    """Preallocated to its capacity: no copy of the past, and the same memory from the first token on.
+
+    One buffer for all layers, so that rows are moved by one call, and not by two a layer.
+    """
 
     def __init__(self, shape: CacheShape) -> None:
-        super().__init__(shape, room=shape.capacity)
+        super().__init__(shape, room=0)
+        size = (2, shape.layers, shape.batch, shape.heads, shape.capacity, shape.width)
+        self._hold(torch.empty(size, dtype=shape.dtype, device=shape.device))
+
+    def _hold(self, buffer: Tensor) -> None:
+        self._buffer = buffer
+        self._keys, self._values = list(buffer[0].unbind()), list(buffer[1].unbind())
+
+    def _copy(self, sources: Tensor, targets: Tensor, *, first: int, count: int) -> None:
+        part = self._buffer.narrow(4, first, count)
+        part.index_copy_(2, targets, part.index_select(2, sources))
+
+    def _take(self, rows: Tensor, first: int) -> None:
+        self._hold(_rows_of(self._buffer, rows, axis=2, first=first, count=self.length - first))
 
     def _make_room(self, layer: int, positions: int) -> None:
         raise ValueError(f"static cache: {positions} positions, but made for {self._keys[layer].shape[2]}")
@@ -244,6 +255,13 @@ class DoublingCache(_BufferedCache):
     def __init__(self, shape: CacheShape) -> None:
         super().__init__(shape, room=DOUBLING_FIRST_CAPACITY)
 
+    def _take(self, rows: Tensor, first: int) -> None:
+        count = self.length - first
+        self._keys, self._values = (
+            [_rows_of(tensor, rows, axis=0, first=first, count=count) for tensor in tensors]
+            for tensors in (self._keys, self._values)
+        )
+
     def _make_room(self, layer: int, positions: int) -> None:
         capacity = self._keys[layer].shape[2]
         while capacity < positions:
@@ -251,6 +269,15 @@ class DoublingCache(_BufferedCache):
         filled = self._filled[layer]
         self._keys[layer] = grown(self._keys[layer], filled=filled, capacity=capacity)
         self._values[layer] = grown(self._values[layer], filled=filled, capacity=capacity)
+
+
+def _rows_of(buffer: Tensor, rows: Tensor, *, axis: int, first: int, count: int) -> Tensor:
+    """A buffer (…, B, H, capacity, D), B at that axis, with those rows alone: of each, `count` positions from the first on."""
+    size = list(buffer.shape)
+    size[axis] = len(rows)
+    taken = buffer.new_empty(size)
+    taken.narrow(-2, 0, count).copy_(buffer.narrow(-2, first, count).index_select(axis, rows))
+    return taken
 
 
 def grown(old: Tensor, *, filled: int, capacity: int) -> Tensor:

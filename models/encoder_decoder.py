@@ -131,7 +131,7 @@ class BoundDecoder:
 
     def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
         """Tokens (B, T) to the logits (B, V) after the last; see `Transformer.forward` for `valid`."""
-        return self.model.output.logits(self._hidden(tokens, cache, valid)[:, -1])
+        return self.model.output.logits(self._hidden(tokens, cache, valid).select(1, -1))
 
     def __call__(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
         """Like `next_logits`, but the logits (B, T, V) after every token."""

@@ -63,11 +63,12 @@ class Learned(PositionEncoding):
         self.table = nn.Embedding(settings.offset + config.max_positions, config.d_model)
 
     def embed(self, x: Tensor, positions: Positions, *, scale: float) -> Tensor:
+        table = self.table.weight
         if isinstance(positions, slice):
-            rows: Positions = slice(positions.start + self.offset, positions.stop + self.offset)
+            rows = table.narrow(0, positions.start + self.offset, positions.stop - positions.start)
         else:
-            rows = positions + self.offset
-        return torch.add(self.table.weight[rows], x, alpha=scale)
+            rows = table[positions + self.offset]
+        return torch.add(rows, x, alpha=scale)
 
 
 class Rotary(TabulatedPosition):

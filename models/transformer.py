@@ -150,7 +150,7 @@ class Transformer(Stack, Output):
         self, tokens: Tensor, *, cache: Cache | None = None, valid: Tensor | None = None
     ) -> Tensor:
         """Like `forward`, but only the logits (B, V) after the last token."""
-        return self.output.logits(self.hidden(tokens, cache=cache, valid=valid)[:, -1])
+        return self.output.logits(self.hidden(tokens, cache=cache, valid=valid).select(1, -1))
 
     def hidden(self, tokens: Tensor, *, cache: Cache | None = None, valid: Tensor | None = None) -> Tensor:
         """Tokens (B, T) to the states (B, T, C) that `output` turns into logits."""
