@@ -6,6 +6,7 @@ import math
 
 from harness.analysis.cells import Cells
 from harness.analysis.evidence import Evidence, Finding
+from harness.analysis.idle import wanted_alike
 from harness.analysis.results import CheckRow, Numbers
 from harness.analysis.validity import describe
 from harness.analysis.wording import count
@@ -26,7 +27,7 @@ def settle_holds(claim: HoldsClaim, evidence: Evidence) -> Finding:
         verdict="confirmed", effect=f"max deviation {worst.deviation:.2g}", interval=f"tolerance {worst.tolerance:g}",
         claimed="no difference", n=len(checks),
         sentence=f"{claim.holds} holds in {_all(len(checks), 'check')} ({count(compared, 'comparison')}, "
-        f"the closest to its limit: {describe(worst)}){_same_outputs(evidence)}.",
+        f"the closest to its limit: {describe(worst)}){_same_outputs(claim, evidence)}.",
         numbers=Numbers(effect=worst.deviation, claimed=0.0),
     )  # fmt: skip
 
@@ -39,15 +40,17 @@ def _all(number: int, noun: str) -> str:
     return f"the one {noun}" if number == 1 else f"all {count(number, noun)}"
 
 
-def _same_outputs(evidence: Evidence) -> str:
-    """Of the trials of arms other than the baseline, how many gave bit for bit what the baseline gave."""
+def _same_outputs(claim: HoldsClaim, evidence: Evidence) -> str:
+    """Of the trials of arms that are to give what the baseline gives, how many gave it bit for bit."""
+    arms = (arm.name for arm in evidence.loaded.arms[1:])
+    alike = {arm for arm in arms if wanted_alike(evidence.loaded, arm, claim.holds)}
     baseline, same, total = evidence.loaded.baseline.name, 0, 0
     measured = [t for t in evidence.frames.trials if t.purpose == "measure" and t.status == "finished"]
     reference = {
         (canonical_json(t.condition), t.seed, t.round): t.outputs for t in measured if t.arm == baseline
     }
     for trial in measured:
-        if trial.arm != baseline and trial.outputs:
+        if trial.arm in alike and trial.outputs:
             total += 1
             same += trial.outputs == reference.get((canonical_json(trial.condition), trial.seed, trial.round))
     if not total:

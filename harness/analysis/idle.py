@@ -12,10 +12,8 @@ from harness.study.load import LoadedStudy
 
 
 def idle_warnings(loaded: LoadedStudy, trials: Iterable[TrialRow]) -> Iterator[str]:
-    """For a study of what comes out. One of costs wants arms that do the same, and so does one whose invariant says it."""
+    """For a study of what comes out. One of costs wants arms that do the same, and of other arms an invariant may."""
     if metric(loaded.study.primary).paired_over == "rounds":
-        return
-    if any(find_invariant(name).alike for name in loaded.study.invariants):
         return
     outputs: dict[str, dict[tuple[str, int, int], dict[str, str]]] = {}
     for trial in trials:
@@ -26,8 +24,15 @@ def idle_warnings(loaded: LoadedStudy, trials: Iterable[TrialRow]) -> Iterator[s
     if not baseline or not all(baseline.values()):
         return
     for arm in loaded.arms[1:]:
-        if outputs.get(arm.name) == baseline:
+        wanted = (wanted_alike(loaded, arm.name, invariant) for invariant in loaded.study.invariants)
+        if outputs.get(arm.name) == baseline and not any(wanted):
             yield (
                 f"arm {loaded.label(arm.name)} did exactly what the baseline did on every seed: "
                 "its level may do nothing"
             )
+
+
+def wanted_alike(loaded: LoadedStudy, arm: str, invariant: str) -> bool:
+    """Whether the invariant wants the arm to give exactly what the baseline gives, under every condition."""
+    wants = find_invariant(invariant).wants_alike
+    return all(wants(task.model_dump()) for (name, _), task in loaded.tasks.items() if name == arm)

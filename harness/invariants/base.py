@@ -83,8 +83,7 @@ class Invariant(ABC, Generic[S]):
     """Names and sentences are plain data, so that they can be listed without torch.
 
     `needs` is what a study's arm must offer for the invariant to be checked on it. Where arms of one kind must be
-    checked in another way than others, each kind is a level: "dynamic", "static" for kinds of cache. `alike` is True of
-    one that wants arms to do the same to the last bit.
+    checked in another way than others, each kind is a level: "dynamic", "static" for kinds of cache.
     """
 
     name: ClassVar[str]
@@ -92,11 +91,14 @@ class Invariant(ABC, Generic[S]):
     mutants: ClassVar[tuple[Mutant, ...]]
     needs: ClassVar[type[Subject]] = Subject
     levels: ClassVar[tuple[str, ...]] = (ANY,)
-    alike: ClassVar[bool] = False
 
     def level_of(self, subject: S) -> str:  # noqa: ARG002  those with several levels read it
         """The level of a study's arm."""
         return self.levels[0]
+
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  most want no arm's outputs alike
+        """Whether an arm of a task with these settings is to give exactly what the baseline gives."""
+        return False
 
     def check(self, level: str = ANY) -> Iterator[Check]:
         """On tiny random models, in float64, where rounding cannot hide a bug, and in float32; InputError for no level."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
 from harness.subject import Subject, WritingSubject
@@ -88,6 +88,9 @@ class BeamGreedy(Invariant[WritingSubject]):
             bug=_cache_not_reordered,
         ),
     )
+
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:
+        return bool(settings["decoding"].get("width") == 1)
 
     def level_of(self, subject: WritingSubject) -> str:
         return subject.cache

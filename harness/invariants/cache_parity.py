@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
 from harness.subject import DecodingSubject, Subject
@@ -151,6 +151,9 @@ class CacheParity(Invariant[DecodingSubject]):
             bug=_dropout_left_on,
         ),
     )
+
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        return True
 
     def level_of(self, subject: DecodingSubject) -> str:
         return subject.cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -53,7 +53,6 @@ class CheckpointingParity(Invariant[TrainingSubject]):
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = ("none", *RECOMPUTED)
-    alike: ClassVar[bool] = True
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="rng-not-preserved",
@@ -68,6 +67,9 @@ class CheckpointingParity(Invariant[TrainingSubject]):
             bug=_other_inputs,
         ),
     )
+
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        return True
 
     def level_of(self, subject: TrainingSubject) -> str:
         return subject.config.checkpointing.kind

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
 from harness.subject import Subject, WritingSubject
@@ -73,6 +73,10 @@ class SpeculativeTarget(Invariant[WritingSubject]):
             bug=_not_rolled_back,
         ),
     )
+
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:
+        decoding = settings["decoding"]
+        return bool(decoding["kind"] == "speculative" and decoding["choose"]["kind"] == "greedy")
 
     def level_of(self, subject: WritingSubject) -> str:
         return subject.cache

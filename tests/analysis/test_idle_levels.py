@@ -10,6 +10,7 @@ from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames
 from harness.analysis.idle import idle_warnings
 from harness.analysis.results import Analysis
+from harness.invariants.registry import find_invariant
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import Planted, spoil_trials
 
@@ -83,3 +84,22 @@ def test_arms_that_an_invariant_wants_alike_are_no_surprise() -> None:
     checked = study.model_copy(update={"invariants": (*study.invariants, "checkpointing-parity")})
     assert list(idle_warnings(learned.loaded, trials)) == [SAME]
     assert list(idle_warnings(replace(learned.loaded, study=checked), trials)) == []
+
+
+@pytest.mark.parametrize(
+    ("invariant", "decoding", "alike"),
+    [
+        ("beam-greedy", {"kind": "beam", "width": 1}, True),
+        ("beam-greedy", {"kind": "beam", "width": 2}, False),
+        ("beam-greedy", {"kind": "greedy"}, False),
+        ("speculative-target", {"kind": "speculative", "choose": {"kind": "greedy"}}, True),
+        ("speculative-target", {"kind": "speculative", "choose": {"kind": "sampling"}}, False),
+        ("speculative-target", {"kind": "greedy"}, False),
+    ],
+)
+def test_which_texts_an_invariant_wants_alike(
+    invariant: str,
+    decoding: dict[str, object],
+    alike: bool,  # noqa: FBT001
+) -> None:
+    assert find_invariant(invariant).wants_alike({"decoding": decoding}) == alike
