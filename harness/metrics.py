@@ -123,6 +123,7 @@ _ALL = (
     Metric(name="gradient_norm", unit="", better="neither", family="count", per_trial="last", summary="global norm of the gradient before clipping"),
     Metric(name="validation_perplexity", unit="", better="lower", family="loss", per_trial="last", summary="exponential of the validation loss"),
     Metric(name="log_z", unit="nats", better="neither", family="count", per_trial="last", summary="log of the softmax's denominator on held-out text, averaged over tokens"),
+    Metric(name="training_log_z", unit="nats", better="neither", family="count", per_trial="last", summary="log of the softmax's denominator in an update, averaged over its targets"),
     Metric(name="clipped_gradient_norm", unit="", better="neither", family="count", per_trial="last", summary="global norm of the gradient after clipping"),
     Metric(name="zero_gradients", unit="", better="lower", family="count", per_trial="last", summary="share of exact zeros among the gradients of linear layers: underflow, in 16 bits"),
     Metric(name="skipped_updates", unit="", better="lower", family="count", per_trial="last", summary="updates that a gradient scaler skipped"),

@@ -39,9 +39,10 @@ def chunked_cross_entropy(
     settings: LossConfig,
     positions: int,
     ignore_index: int,
-) -> Tensor:
-    """The mean of `models.loss.cross_entropy`, from states (..., C) and targets (...); differentiable once.
+) -> tuple[Tensor, Tensor]:
+    """The mean of `models.loss.cross_entropy`, from states (..., C) and targets (...), and log Z, averaged alike.
 
+    The loss is differentiable once, log Z, the logarithm of the softmax's denominator, is not.
     Summed in float32 at least. No more than `positions` rows of logits exist at a time.
     """
     flat = targets.reshape(-1)
@@ -60,28 +61,28 @@ def chunked_cross_entropy(
         gradients=torch.is_grad_enabled(),  # inside the function it never is
     )
     with torch.autocast(rows.device.type, enabled=False):
-        loss: Tensor = _ChunkedCrossEntropy.apply(rows, output.weight, output.bias, flat, terms)  # type: ignore[no-untyped-call]
-    return loss
+        loss, log_z = _ChunkedCrossEntropy.apply(rows, output.weight, output.bias, flat, terms)  # type: ignore[no-untyped-call]
+    return loss, log_z.detach()
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, terms: _Terms
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         wanted = terms.gradients and any(ctx.needs_input_grad)
         by_hidden = torch.empty_like(hidden) if wanted and ctx.needs_input_grad[0] else None
         by_weight = torch.zeros_like(weight) if wanted and ctx.needs_input_grad[1] else None
         by_bias = torch.zeros_like(bias) if wanted and bias is not None and ctx.needs_input_grad[2] else None
         wide = torch.promote_types(hidden.dtype, torch.float32)
-        total = torch.zeros((), dtype=wide, device=hidden.device)
+        total, total_z = torch.zeros(2, dtype=wide, device=hidden.device).unbind()
         used = weight.to(hidden.dtype)
         added = None if bias is None else bias.to(hidden.dtype)
         for start in range(0, len(hidden), terms.positions):
             chunk = slice(start, start + terms.positions)
             logits = F.linear(hidden[chunk], used, added).to(wide)  # (n, V)
-            loss, by_logits = _loss_and_gradient(logits, targets[chunk], terms, gradient=wanted)
-            total += loss
+            loss, log_z, by_logits = _loss_and_gradient(logits, targets[chunk], terms, gradient=wanted)
+            total, total_z = total + loss, total_z + log_z
             if by_logits is None:
                 continue
             by_logits = by_logits.to(hidden.dtype)
@@ -92,19 +93,19 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             if by_bias is not None:
                 by_bias += by_logits.sum(dim=0)
         ctx.save_for_backward(by_hidden, by_weight, by_bias)
-        return total / terms.count
+        return total / terms.count, total_z / terms.count
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         gradients = (None if kept is None else kept * grad.to(kept.dtype) for kept in ctx.saved_tensors)
         return (*gradients, None, None)
 
 
 def _loss_and_gradient(
     logits: Tensor, targets: Tensor, terms: _Terms, *, gradient: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Summed loss of logits (n, V), which are overwritten, and the gradient of the mean by what the projection gave."""
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Summed loss and log Z of logits (n, V), which are overwritten, and the gradient of the mean loss by what the projection gave."""
     counted = targets != terms.ignore_index  # (n,)
     chosen = torch.where(counted, targets, 0)[:, None]  # (n, 1)
     squeezed = None
@@ -122,9 +123,9 @@ def _loss_and_gradient(
         loss = loss - terms.smoothing * mean
     if terms.z_loss:
         loss = loss + terms.z_loss * log_z.square()
-    total = (loss * counted).sum()
+    total, total_z = (loss * counted).sum(), (log_z * counted).sum()
     if not gradient:
-        return total, None
+        return total, total_z, None
     weight = counted.to(logits.dtype) / terms.count  # (n,)
     by_logits = exponentials.mul_((weight * (1 + 2 * terms.z_loss * log_z) / denominator)[:, None])
     if terms.smoothing:
@@ -132,7 +133,7 @@ def _loss_and_gradient(
     by_logits.scatter_add_(1, chosen, ((terms.smoothing - 1) * weight)[:, None].to(by_logits.dtype))
     if squeezed is not None:
         by_logits *= 1 - squeezed.square()
-    return total, by_logits
+    return total, total_z, by_logits
 
 
 def _add_product(total: Tensor, by_logits: Tensor, hidden: Tensor) -> None:

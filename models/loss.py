@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,6 +17,16 @@ from models.embedding import OutputProjection
 
 IGNORED = -100
 PLAIN = LossConfig()
+
+
+class Loss(NamedTuple):
+    """A mean over counted targets, and log Z, the logarithm of the softmax's denominator, over the same; both are scalars.
+
+    Only the loss is differentiable.
+    """
+
+    mean: Tensor
+    log_z: Tensor
 
 
 def cross_entropy(
@@ -41,10 +53,30 @@ def loss_of_hidden(
     hidden: Tensor, output: OutputProjection, targets: Tensor, settings: LossConfig = PLAIN
 ) -> Tensor:
     """The same from the states (..., C) before the output projection: `loss_of_hidden(m.hidden(x), m.output, y)`."""
+    return loss_and_log_z(hidden, output, targets, settings).mean
+
+
+def loss_and_log_z(
+    hidden: Tensor, output: OutputProjection, targets: Tensor, settings: LossConfig = PLAIN
+) -> Loss:
     match settings.logits:
         case WholeLogits():
-            return cross_entropy(output.logits(hidden), targets, settings=settings)
+            logits = output.logits(hidden)
+            mean = cross_entropy(logits, targets, settings=settings)
+            return Loss(mean, _mean_log_z(logits.detach(), targets, mean.detach(), settings))
         case ChunkedLogits(positions=positions):
-            return chunked_cross_entropy(
+            found = chunked_cross_entropy(
                 hidden, output, targets, settings=settings, positions=positions, ignore_index=IGNORED
             )
+            return Loss(*found)
+
+
+def _mean_log_z(logits: Tensor, targets: Tensor, loss: Tensor, settings: LossConfig) -> Tensor:
+    """Of logits (..., V) whose mean loss is known: where it is plain, log Z is the loss and the target's logit."""
+    flat = targets.reshape(-1)
+    rows, counted = logits.reshape(flat.numel(), -1), flat != IGNORED
+    count = counted.sum().clamp(min=1)
+    if settings.label_smoothing or settings.z_loss:
+        return torch.where(counted, rows.to(loss.dtype).logsumexp(dim=-1), 0).sum() / count
+    picked = rows.gather(1, torch.where(counted, flat, 0)[:, None])[:, 0].to(loss.dtype)
+    return loss + torch.where(counted, picked, 0).sum() / count

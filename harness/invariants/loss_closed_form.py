@@ -77,10 +77,10 @@ def _z_loss_without_gradient() -> AbstractContextManager[None]:
 
     def constant(
         logits: Tensor, targets: Tensor, terms: _Terms, *, gradient: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        right, _ = original(logits.clone(), targets, terms, gradient=False)
-        _, wrong = original(logits, targets, replace(terms, z_loss=0.0), gradient=gradient)
-        return right, wrong
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        right, log_z, _ = original(logits.clone(), targets, terms, gradient=False)
+        *_, wrong = original(logits, targets, replace(terms, z_loss=0.0), gradient=gradient)
+        return right, log_z, wrong
 
     return replaced(original, constant)
 

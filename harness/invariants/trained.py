@@ -52,7 +52,7 @@ def gradients(updater: Updater, micro_batches: Update) -> dict[str, Tensor]:
     """The gradient of every parameter and the loss, of one update that is not made."""
     model = updater.objective.model
     with seeded(model):
-        loss = updater.accumulate(micro_batches, [counted(batch) for batch in micro_batches])
+        loss = updater.accumulate(micro_batches, [counted(batch) for batch in micro_batches]).mean
     found = {f"gradient of {name}": grad for name, grad in _gradients(model)}
     updater.optimizer.zero_grad(set_to_none=True)
     return {**found, "loss": loss.to(next(model.parameters()).dtype)}

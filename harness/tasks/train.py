@@ -43,6 +43,7 @@ class Train(TrainingTask):
         "validation_loss",
         "validation_perplexity",
         "log_z",
+        "training_log_z",
         "gradient_norm",
         "clipped_gradient_norm",
         "zero_gradients",

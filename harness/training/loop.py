@@ -142,6 +142,7 @@ class Training:
             Pending(
                 update=update,
                 loss=done.loss,
+                log_z=done.log_z,
                 norm=done.norm,
                 learning_rate=rate,
                 tokens=done.tokens,

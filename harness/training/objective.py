@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.config import LossConfig
 from models.embedding import OutputProjection
 from models.encoder_decoder import EncoderDecoder
-from models.loss import IGNORED, loss_of_hidden
+from models.loss import IGNORED, Loss, loss_and_log_z
 
 Batch = tuple[NDArray[np.int64], ...]
 PAD_ID = 0
@@ -70,10 +70,10 @@ class Objective:
             return tuple(arrays)
         return tuple(array.pin_memory().to(self.device, non_blocking=True) for array in arrays)
 
-    def mean_loss(self, batch: Sequence[Tensor]) -> Tensor:
-        """The mean over counted targets, a scalar; 0 where there are none."""
+    def mean_loss(self, batch: Sequence[Tensor]) -> Loss:
+        """Means over counted targets; 0 where there are none."""
         *inputs, targets = batch
-        return loss_of_hidden(self._hidden(inputs), self._trainable.output, targets, self._settings)
+        return loss_and_log_z(self._hidden(inputs), self._trainable.output, targets, self._settings)
 
     def _hidden(self, inputs: Sequence[Tensor]) -> Tensor:
         if self._with_source:

@@ -24,14 +24,14 @@ def tokens_of_all(tokens: int, device: torch.device) -> int:
     return int(total)
 
 
-def sum_over_ranks(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
-    """Make every rank's gradients the sum of all, those of parameters that a rank did not use included; returns that of the loss."""
+def sum_over_ranks(parameters: Iterable[nn.Parameter], losses: Tensor) -> Tensor:
+    """Make every rank's gradients the sum of all, those of parameters that a rank did not use included; returns that of the losses."""
     if not several_ranks():
-        return loss
+        return losses
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         distributed.all_reduce(parameter.grad)
-    total = loss.clone()
+    total = losses.clone()
     distributed.all_reduce(total)
     return total

@@ -51,10 +51,11 @@ class Stopwatch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pending:
-    """An update whose loss and gradient norm are still on the device. `data_seconds` were spent waiting for its batches."""
+    """An update whose loss, log Z and gradient norm are still on the device. `data_seconds` were spent waiting for its batches."""
 
     update: int
     loss: Tensor
+    log_z: Tensor
     norm: Tensor
     learning_rate: float
     tokens: int
@@ -99,10 +100,12 @@ class Recorder:
         """Bring over and report what is pending, up to the update at which training diverged."""
         if not self._pending:
             return
-        values = torch.stack([value for each in self._pending for value in (each.loss, each.norm)]).tolist()
-        for index, each in enumerate(self._pending):
+        values = torch.stack(
+            [value for each in self._pending for value in (each.loss, each.log_z, each.norm)]
+        )
+        for each, (loss, log_z, norm) in zip(self._pending, values.view(-1, 3).tolist(), strict=True):
             if self.diverged_at is None:
-                self._write(each, loss=values[2 * index], norm=values[2 * index + 1])
+                self._write(each, loss=loss, log_z=log_z, norm=norm)
         self._pending.clear()
 
     def steadiness(self, update: int) -> None:
@@ -112,9 +115,10 @@ class Recorder:
         if spread is not None:
             self._report("late_loss_spread", spread, update)
 
-    def _write(self, each: Pending, *, loss: float, norm: float) -> None:
+    def _write(self, each: Pending, *, loss: float, log_z: float, norm: float) -> None:
         report, update, seconds = self._report, each.update, each.seconds()
         report("loss", loss, update)
+        report("training_log_z", log_z, update)
         report("gradient_norm", norm, update)
         report("clipped_gradient_norm", norm if self._clip is None else min(norm, self._clip), update)
         report("learning_rate", each.learning_rate, update)

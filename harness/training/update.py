@@ -13,16 +13,18 @@ from torch.optim import Optimizer
 from harness.training.objective import Batch, Objective, counted
 from harness.training.precision import Precision
 from harness.training.ranks import sum_over_ranks, tokens_of_all
+from models.loss import Loss
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What an update gave. Loss, the mean over its counted targets, and norm, the gradient's before clipping, are on the device.
+    """What an update gave. Loss and log Z, means over its counted targets, and norm, the gradient's before clipping, are on the device.
 
     `zeros` is the share of exact zeros among the gradients of linear layers, where it was asked for.
     """
 
     loss: Tensor
+    log_z: Tensor
     norm: Tensor
     tokens: int
     applied: bool
@@ -51,7 +53,7 @@ class Updater:
     def __call__(self, micro_batches: Sequence[Batch], *, count_zeros: bool = False) -> Update:
         """One update from all of `micro_batches`, each target token weighing alike whichever it is in."""
         tokens = [counted(batch) for batch in micro_batches]
-        loss = self.accumulate(micro_batches, tokens)
+        loss, log_z = self.accumulate(micro_batches, tokens)
         zeros = self._zeros() if count_zeros else None
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
@@ -60,25 +62,26 @@ class Updater:
         self.optimizer.zero_grad(set_to_none=True)
         self.attempted += 1
         self.applied += applied
-        return Update(loss=loss, norm=norm, tokens=sum(tokens), applied=applied, zeros=zeros)
+        return Update(loss=loss, log_z=log_z, norm=norm, tokens=sum(tokens), applied=applied, zeros=zeros)
 
-    def accumulate(self, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Tensor:
-        """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns that mean.
+    def accumulate(self, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
+        """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns the means.
 
         All are those of every rank, where there are several.
         """
         device = str(self.objective.device)
         total = max(1, tokens_of_all(sum(tokens), self.objective.device))
-        mean: Tensor | None = None
+        means: Tensor | None = None  # loss and log Z
         for batch, count in zip(micro_batches, tokens, strict=True):
             with self.precision.autocast(device):
-                loss = self.objective.mean_loss(self.objective.tensors(batch))
+                loss, log_z = self.objective.mean_loss(self.objective.tensors(batch))
             if count != total:
-                loss = loss * (count / total)
+                loss, log_z = loss * (count / total), log_z * (count / total)
             torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
-            mean = loss.detach() if mean is None else mean + loss.detach()
-        assert mean is not None
-        return sum_over_ranks(self._parameters, mean)
+            both = torch.stack((loss.detach(), log_z))
+            means = both if means is None else means + both
+        assert means is not None
+        return Loss(*sum_over_ranks(self._parameters, means))
 
     def _step(self) -> bool:
         """False where the scaler found gradients that are not finite, and skipped the step."""

@@ -50,11 +50,11 @@ def beam_search(
             moved = search.step(beams, logits)
             if not moved.sentences:
                 return [ended.best for ended in search.ended]
-            kept = torch.tensor(moved.sentences, device=prompt.device)
-            if len(kept) < len(beams.scores):
-                rows.keep(kept, width=beams.width)
+            if len(moved.sentences) < len(beams.scores):
+                rows.keep(torch.tensor(moved.sentences, device=prompt.device), width=beams.width)
             if beams.width < settings.width:
-                rows.expand(torch.arange(len(kept), device=prompt.device), width=settings.width)
+                left = torch.arange(len(moved.sentences), device=prompt.device)
+                rows.expand(left, width=settings.width)
             else:
                 # Not the prompt's length: sentences that leave may take padding before it with them.
                 prompted = rows.length - beams.tokens.shape[2]
@@ -126,12 +126,13 @@ class _Search:
         scores, places = candidates.scores.masked_fill(ending, -math.inf).topk(width, dim=1)  # (B, K)
         chosen = candidates.pick(places)._replace(scores=scores)
         undone = self._undone(beams, scores[:, 0].tolist())
-        self._open = [self._open[sentence] for sentence in undone]
-        kept = torch.tensor(undone, dtype=torch.long, device=logits.device)
-        chosen = Candidates(*(tensor[kept] for tensor in chosen))
+        before = beams.tokens
+        if len(undone) < len(self._open):
+            self._open = [self._open[sentence] for sentence in undone]
+            kept = torch.tensor(undone, dtype=torch.long, device=logits.device)
+            chosen, before = Candidates(*(tensor[kept] for tensor in chosen)), before[kept]
         if beams.width == width:
             chosen = chosen.pick(settled(chosen.parents))
-        before = beams.tokens[kept]
         after = continued(before, chosen.parents)
         tokens = torch.cat((after, chosen.tokens[..., None]), dim=2)
         first_rows = torch.arange(len(undone), device=logits.device)[:, None] * width

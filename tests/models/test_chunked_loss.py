@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.config import ChunkedLogits, LossConfig, WholeLogits
 from models.embedding import OutputProjection
-from models.loss import cross_entropy, loss_of_hidden
+from models.loss import cross_entropy, loss_and_log_z, loss_of_hidden
 
 OUTPUTS = {"plain": (1.0, None), "scaled": (0.3, None), "capped": (0.3, 2.0)}
 
@@ -41,9 +41,12 @@ def test_chunks_give_the_loss_and_the_gradients_of_the_whole(
         hidden, weight, shift, targets = inputs(bias=bias)
         projection = OutputProjection(weight=weight, bias=shift, scale=scale, soft_cap=soft_cap)
         settings = LossConfig(label_smoothing=smoothing, z_loss=z_loss, logits=logits)
-        loss = loss_of_hidden(hidden, projection, targets, settings)
+        loss, log_z = loss_and_log_z(hidden, projection, targets, settings)
         torch.autograd.backward(3 * loss)
-        results.append([loss.detach(), *(t.grad for t in (hidden, weight, shift) if t is not None)])
+        assert not log_z.requires_grad
+        results.append([loss.detach(), log_z, *(t.grad for t in (hidden, weight, shift) if t is not None)])
+    exact = projection.logits(hidden.detach()).logsumexp(dim=-1)[targets != -100].mean().detach()
+    torch.testing.assert_close(results[0][1], exact)
     for whole, chunked in zip(*results, strict=True):
         assert whole is not None
         assert chunked is not None

@@ -115,7 +115,7 @@ def test_padding_has_no_part_in_the_loss_or_its_gradient() -> None:
         model = build_model(config, 0, dtype=torch.float64)
         objective, loss = Objective(model, LossConfig()), 0.0
         for batch in batches:
-            share = objective.mean_loss(objective.tensors(batch)) * (batch[-1] != -100).sum() / 10
+            share = objective.mean_loss(objective.tensors(batch)).mean * (batch[-1] != -100).sum() / 10
             torch.autograd.backward(share)
             loss += share.item()
         losses.append(loss)

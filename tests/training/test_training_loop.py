@@ -21,6 +21,7 @@ from tests.training.bigram import VOCABULARY, Bigram, Stream, batch, run, update
 
 EVERY_UPDATE = (
     "loss",
+    "training_log_z",
     "gradient_norm",
     "clipped_gradient_norm",
     "learning_rate",

@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import nn
 
+from harness.training.evaluation import evaluate
 from harness.training.objective import Batch, Objective
 from harness.training.optim import SGD, AdamW
 from harness.training.precision import BFloat16, BFloat16Autocast, Float16Autocast, Float16Scaled, Float32
 from harness.training.schedule import CosineSchedule
 from models.config import ChunkedLogits, LossConfig, model_config
 from models.init import build_model
+from models.loss import Loss
 from models.transformer import Transformer
 from tests.training.bigram import VOCABULARY, batch, run, updater, values
 
@@ -40,7 +42,7 @@ def gradients(
 ) -> tuple[float, list[torch.Tensor]]:
     made = updater(model, SGD(lr=1.0), **settings)
     tokens = [int((targets != -100).sum()) for _, targets in micro_batches]
-    loss = made.accumulate(micro_batches, tokens).item()
+    loss = made.accumulate(micro_batches, tokens).mean.item()
     found = [parameter.grad for parameter in model.parameters()]
     assert all(gradient is not None for gradient in found)
     return loss, [gradient for gradient in found if gradient is not None]
@@ -60,6 +62,20 @@ def test_micro_batches_are_one_big_batch_token_by_token(loss: LossConfig) -> Non
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12 * float(other.abs().max()))
     means = np.mean([gradients(small(torch.float64), [part], loss=loss)[0] for part in parts])
     assert means != pytest.approx(big_loss, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        LossConfig(),
+        LossConfig(label_smoothing=0.1, z_loss=1e-2),
+        LossConfig(logits=ChunkedLogits(positions=7)),
+    ],
+)
+def test_log_z_of_an_update_is_the_mean_over_its_targets(loss: LossConfig) -> None:
+    model, parts = small(torch.float64), uneven()
+    expected = evaluate(Objective(model, LossConfig()), parts, Float32()).log_z
+    assert updater(model, SGD(lr=1.0), loss=loss)(parts).log_z.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_micro_batch_in_which_nothing_counts_changes_nothing() -> None:
@@ -152,7 +168,9 @@ def test_underflow_is_seen_and_a_scale_prevents_it(monkeypatch: pytest.MonkeyPat
     for precision in (Float32(), Float16Autocast(), Float16Scaled(initial_scale=65536.0)):
         made = updater(small(), precision=precision)
         with monkeypatch.context() as patch:
-            patch.setattr(Objective, "mean_loss", lambda *call: mean_loss(*call) * 1e-5)
+            patch.setattr(
+                Objective, "mean_loss", lambda *call: Loss(mean_loss(*call).mean * 1e-5, torch.zeros(()))
+            )
             shares.append(made([batch(8, 5, 0)], count_zeros=True).zeros)
     assert shares[0] == 0.0
     assert shares[1] is not None
