@@ -24,7 +24,7 @@ class Decodable(Protocol):
         """
 
     def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
-        """Logits (B, V) after the last of `tokens` (B, T), which the cache's past precedes."""
+        """Logits (B, V) after the last of `tokens` (B, T), which the cache's past precedes; beam search overwrites them."""
 
 
 class Scorer(Decodable, Protocol):

@@ -172,10 +172,13 @@ class _Search:
 def best_candidates(beams: Beams, logits: Tensor, settings: BeamSearch) -> Candidates:
     """The 2K best continuations, so that K are left if K end; those that do not exist have the score -inf.
 
-    Each beam's own best come first: K + 1 of them are enough, since only one token ends.
+    Each beam's own best come first: K + 1 of them are enough, since only one token ends. The logits are overwritten.
     """
     batch, beam = beams.scores.shape
-    steps = logits.log_softmax(dim=-1, dtype=beams.scores.dtype)  # (B · K, V)
+    if logits.dtype == beams.scores.dtype:
+        steps = torch.log_softmax(logits, dim=-1, out=logits)  # (B · K, V)
+    else:
+        steps = logits.log_softmax(dim=-1, dtype=beams.scores.dtype)
     if settings.no_repeat_ngram is not None:
         check_finite("beam search", steps.amax(dim=-1))
         steps[repeated(beams.tokens.flatten(0, 1), n=settings.no_repeat_ngram)] = -math.inf
