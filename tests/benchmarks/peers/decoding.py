@@ -17,7 +17,7 @@ from tests.benchmarks.peers.plain_gpt import random_tokens
 from tests.benchmarks.peers.same_weights import ctranslate, hugging_face, ours
 
 
-def decoding_unit(case: Case, contestant: str, tuning: Tuning) -> Callable[[], Tensor]:
+def decoding_unit(case: Case, contestant: str, tuning: Tuning, threads: int) -> Callable[[], Tensor]:
     """A function that returns the new tokens (B, tokens); everyone has the same weights and must return the same."""
     prompt = random_tokens(case.batch, case.prompt, vocab_size=case.size.vocab_size, seed=0)
     match contestant:
@@ -26,7 +26,7 @@ def decoding_unit(case: Case, contestant: str, tuning: Tuning) -> Callable[[], T
         case "HF GPT-2":
             return _hugging_face(case, prompt, tuning)
         case "CTranslate2":
-            return _ctranslate(case, prompt)
+            return _ctranslate(case, prompt, threads)
         case _:
             raise ValueError(f"nobody decodes as {contestant!r}")
 
@@ -60,13 +60,13 @@ def _hugging_face(case: Case, prompt: Tensor, tuning: Tuning) -> Callable[[], Te
     return generate
 
 
-def _ctranslate(case: Case, prompt: Tensor) -> Callable[[], Tensor]:
+def _ctranslate(case: Case, prompt: Tensor, threads: int) -> Callable[[], Tensor]:
     folder = tempfile.TemporaryDirectory(prefix="peers-")
     engine = ctranslate(
         case.size,
         Path(folder.name) / "model",
         positions=_positions(case),
-        threads=torch.get_num_threads(),
+        threads=threads,
     )
     folder.cleanup()
     rows = [[str(token) for token in row] for row in prompt.tolist()]

@@ -27,7 +27,7 @@ from tests.models.references.reference import copy_weights
 NEVER = -1e9
 
 
-def beam_unit(case: Case, contestant: str) -> Callable[[], Tensor]:
+def beam_unit(case: Case, contestant: str, threads: int) -> Callable[[], Tensor]:
     """A function that returns the best hypothesis of each source (B, tokens); everyone must return the same."""
     source = random_tokens(case.batch, case.prompt, vocab_size=case.size.vocab_size - 1, seed=0)
     match contestant:
@@ -36,7 +36,7 @@ def beam_unit(case: Case, contestant: str) -> Callable[[], Tensor]:
         case "HF Marian":
             return _hugging_face(case, source)
         case "CTranslate2":
-            return _ctranslate(case, source)
+            return _ctranslate(case, source, threads)
         case _:
             raise ValueError(f"nobody translates as {contestant!r}")
 
@@ -136,7 +136,7 @@ def _hugging_face(case: Case, source: Tensor) -> Callable[[], Tensor]:
     return translate
 
 
-def _ctranslate(case: Case, source: Tensor) -> Callable[[], Tensor]:
+def _ctranslate(case: Case, source: Tensor, threads: int) -> Callable[[], Tensor]:
     spec = MarianMTLoader().get_model_spec(_decided(case))
     words = [str(token) for token in range(case.size.vocab_size - 1)]
     spec.register_source_vocabulary(words)
@@ -152,7 +152,7 @@ def _ctranslate(case: Case, source: Tensor) -> Callable[[], Tensor]:
             device="cpu",
             compute_type="float32",
             inter_threads=1,
-            intra_threads=torch.get_num_threads(),
+            intra_threads=threads,
         )
     rows = [[str(token) for token in row] for row in source.tolist()]
 
