@@ -60,9 +60,18 @@ def markdown(entries: Sequence[Entry]) -> str:
             f"**{e.verdict}**",
         )
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    runs = dict.fromkeys((e.study, e.scale, e.device, e.date[:10]) for e in entries)
-    told = "; ".join(f"{study} at scale {scale} on {device}, {date}" for study, scale, device, date in runs)
-    return "\n".join((*lines, "", f"Newest runs: {told}.", ""))
+    return "\n".join((*lines, "", f"Newest runs: {_runs(entries)}.", ""))
+
+
+def _runs(entries: Sequence[Entry]) -> str:
+    """Studies, parts aside, by where and when they ran."""
+    together: dict[tuple[str, str, str], dict[str, None]] = {}
+    for e in entries:
+        together.setdefault((e.scale, e.device, e.date[:10]), {})[e.study.partition("/")[0]] = None
+    return "; ".join(
+        f"{', '.join(studies)} at scale {scale} on {device}, {date}"
+        for (scale, device, date), studies in together.items()
+    )
 
 
 def _shown(entries: Iterable[Entry]) -> list[Entry]:

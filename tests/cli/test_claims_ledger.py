@@ -146,7 +146,7 @@ def test_the_table_goes_between_its_markers_and_nothing_else_changes(place: Path
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[1] for row in rows[1:]] == ["amp-memory", "kv-speed", "kv-memory"]
     assert "| 2.33 × (region 1.86 to 2.91 ×) | 2.5 × | 2.25 × or more | 10 | **confirmed** |" in rows[2]
-    assert f"amp at scale cpu on {HERE.cpu}, 20" in text
+    assert f"\nNewest runs: amp, kv_cache at scale cpu on {HERE.cpu}, 20" in text
 
 
 def test_writing_the_table_again_changes_nothing(place: Path) -> None:
