@@ -155,17 +155,6 @@ class SeparateAttention(Attention):
         q, k, v = self.q(x).view(queries), self.k(x).view(others), self.v(x).view(others)
         return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
 
-    def fused(self, config: Architecture) -> FusedAttention:
-        """The same layer of a model with that config with one product in place of three."""
-        made = FusedAttention(config, layer=self.layer)
-        products = (self.q, self.k, self.v)
-        with torch.no_grad():
-            made.qkv.weight = nn.Parameter(torch.cat([product.weight for product in products]))
-            if config.attention.qkv_bias:
-                made.qkv.bias = nn.Parameter(torch.cat([product.bias for product in products]))
-        made.out, made.qk_norm = self.out, self.qk_norm
-        return made.train(self.training)
-
 
 class FusedAttention(Attention):
     """One product; queries, keys and values are views of its result. Rows of the weight: all q, all k, all v."""

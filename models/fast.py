@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import Attention, SeparateAttention
-from models.block import Block
+from models.attention import Attention
 from models.config import Activation
 from models.encoder_decoder import EncoderDecoder
 from models.feedforward import FeedForward, GatedLayer
@@ -33,6 +32,7 @@ AFTER: Mapping[Activation, tuple[str, str]] = MappingProxyType(
 NOTHING = ("none", "")
 # The layout for so many rows was the fastest for 1 to 80 of them; any number is computed.
 ROWS = 64
+# Weights so few that a single row is multiplied by them before oneDNN would have begun.
 FEW = 2**16
 
 
@@ -44,7 +44,6 @@ class PackedLinear(nn.Module):
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), ROWS)
         self.bias, self.after = bias, after
         self.product = torch.ops.mkldnn._linear_pointwise.default
-        # One row by so few weights is sooner multiplied than oneDNN has begun.
         few = weight.numel() <= FEW and weight.dtype == torch.float32 and after == NOTHING
         self.plain, self.width = weight.detach() if few else None, weight.shape[1]
 
@@ -64,7 +63,8 @@ CALLED = (PackedLinear, nn.LayerNorm, nn.RMSNorm, Attention, FeedForward)
 def prepare_for_decoding(model: Model) -> Model:
     """The model with its weights laid out anew, to be decoded and no more.
 
-    A copy: what is done to the model later does not reach it. Where the layout is not to be had (no oneDNN, another
+    A copy: what is done to the model later does not reach it. Products stay as many as its config says, so that models
+    which differ in that differ here too. Where the layout is not to be had (no oneDNN, another
     device or precision than float32 and bfloat16 on a CPU) the model comes back as it is. Raises ValueError in
     training mode.
     """
@@ -78,11 +78,8 @@ def prepare_for_decoding(model: Model) -> Model:
         prepared.packed_output = PackedLinear(top.weight, top.bias)
         prepared.unembedding = None
         for module in list(prepared.modules()):
-            if isinstance(module, Block) and isinstance(module.attention, SeparateAttention):
-                module.attention = module.attention.fused(prepared.config)
             if isinstance(module, FeedForward):
                 _pack_with_activation(module)
-        for module in list(prepared.modules()):
             for name, child in module.named_children():
                 if isinstance(child, nn.Linear):
                     setattr(module, name, PackedLinear(child.weight, child.bias))

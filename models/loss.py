@@ -59,6 +59,7 @@ def loss_of_hidden(
 def loss_and_log_z(
     hidden: Tensor, output: OutputProjection, targets: Tensor, settings: LossConfig = PLAIN
 ) -> Loss:
+    """Both from the states (..., C) and targets (...), in float32 at least; 0 where nothing but ignored targets is."""
     match settings.logits:
         case WholeLogits():
             logits = output.logits(hidden)

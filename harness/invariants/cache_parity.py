@@ -152,7 +152,7 @@ class CacheParity(Invariant[DecodingSubject]):
         ),
     )
 
-    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  whatever is decoded
         return True
 
     def level_of(self, subject: DecodingSubject) -> str:

@@ -68,7 +68,7 @@ class CheckpointingParity(Invariant[TrainingSubject]):
         ),
     )
 
-    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  whatever is trained
         return True
 
     def level_of(self, subject: TrainingSubject) -> str:
