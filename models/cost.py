@@ -9,9 +9,7 @@ from models.config import (
     Architecture,
     CacheKind,
     EncoderDecoderConfig,
-    GatedFeedForward,
     ModelConfig,
-    PretrainedEmbedding,
 )
 
 
@@ -19,11 +17,11 @@ def parameter_count(config: ModelConfig | EncoderDecoderConfig) -> int:
     """Values of all parameters, frozen ones included; tied embeddings count once."""
     output = 0 if config.tie_embeddings else config.vocab_size * config.d_model
     output += config.vocab_size if config.output.bias else 0
-    embedding = _embedding(config, config.vocab_size)
+    embedding = config.embedding.parameters(config, config.vocab_size)
     if isinstance(config, ModelConfig):
         return output + embedding + _stack(config, layers=config.n_layers, attentions=1)
     if config.source_vocab_size is not None:
-        embedding += _embedding(config, config.source_vocab_size)
+        embedding += config.embedding.parameters(config, config.source_vocab_size)
     encoder = _stack(config, layers=config.n_encoder_layers, attentions=1)
     return output + embedding + encoder + _stack(config, layers=config.n_decoder_layers, attentions=2)
 
@@ -34,24 +32,26 @@ def flops_per_token(config: ModelConfig, *, keys: int) -> int:
     A multiplication and an addition count as two. A pass over T tokens without a cache computes the whole T × T
     attention, masked half and what lies outside a window included: T · flops_per_token(keys=T) a row.
     """
-    per_layer = _self_attention_products(config, keys=keys) + _feedforward_products(config)
-    return 2 * (_input_products(config) + config.n_layers * per_layer + config.vocab_size * config.d_model)
+    per_layer = _self_attention_products(config, keys=keys) + config.feedforward.products(config)
+    return 2 * (
+        config.embedding.products(config) + config.n_layers * per_layer + config.vocab_size * config.d_model
+    )
 
 
 def encoder_flops_per_token(config: EncoderDecoderConfig, *, source: int) -> int:
     """The same for one source token among `source`, keys and values for the decoder's layers included."""
-    per_layer = _self_attention_products(config, keys=source) + _feedforward_products(config)
+    per_layer = _self_attention_products(config, keys=source) + config.feedforward.products(config)
     for_decoder = config.n_decoder_layers * 2 * config.d_model * _kv_width(config)
-    return 2 * (_input_products(config) + config.n_encoder_layers * per_layer + for_decoder)
+    return 2 * (config.embedding.products(config) + config.n_encoder_layers * per_layer + for_decoder)
 
 
 def decoder_flops_per_token(config: EncoderDecoderConfig, *, keys: int, source: int) -> int:
     """The same for one target token that attends over `keys` target positions and `source` source tokens."""
     queries = config.n_heads * config.head_width
     cross = 2 * config.d_model * queries + 2 * source * queries
-    per_layer = _self_attention_products(config, keys=keys) + cross + _feedforward_products(config)
+    per_layer = _self_attention_products(config, keys=keys) + cross + config.feedforward.products(config)
     output = config.vocab_size * config.d_model
-    return 2 * (_input_products(config) + config.n_decoder_layers * per_layer + output)
+    return 2 * (config.embedding.products(config) + config.n_decoder_layers * per_layer + output)
 
 
 def cache_bytes(
@@ -89,19 +89,12 @@ def _kv_width(config: Architecture) -> int:
     return config.n_kv_heads * config.head_width
 
 
-def _embedding(config: Architecture, vocab_size: int) -> int:
-    if isinstance(config.embedding, PretrainedEmbedding):
-        width = config.embedding.width
-        return vocab_size * width + width * config.d_model + config.d_model
-    return vocab_size * config.d_model
-
-
 def _stack(config: Architecture, *, layers: int, attentions: int) -> int:
     """Parameters of positions, blocks and norms; a block of a decoder with a source has two attentions."""
     norms = (attentions + 1) * (2 if config.norm_placement == "both" else 1)
     block = (
         attentions * _attention(config)
-        + _feedforward(config)
+        + config.feedforward.parameters(config)
         + norms * config.norm.parameters(config.d_model)
     )
     ends = config.norm.parameters(config.d_model) if config.ends_in_norm else 0
@@ -122,24 +115,9 @@ def _attention(config: Architecture) -> int:
     return weights + biases + sum(norm.parameters(each) for each in widths)
 
 
-def _feedforward(config: Architecture) -> int:
-    d, ff = config.d_model, config.d_ff
-    wide = 2 if isinstance(config.feedforward, GatedFeedForward) else 1
-    return (wide + 1) * d * ff + (wide * ff + d if config.feedforward.bias else 0)
-
-
-def _input_products(config: Architecture) -> int:
-    """Multiplications for one token before the first block."""
-    return config.embedding_width * config.d_model if isinstance(config.embedding, PretrainedEmbedding) else 0
-
-
 def _self_attention_products(config: Architecture, *, keys: int) -> int:
     queries = config.n_heads * config.head_width
     return 2 * config.d_model * (queries + _kv_width(config)) + 2 * keys * queries
-
-
-def _feedforward_products(config: Architecture) -> int:
-    return (3 if isinstance(config.feedforward, GatedFeedForward) else 2) * config.d_model * config.d_ff
 
 
 def _held_positions(kind: CacheKind, cached: int) -> int:

@@ -1,18 +1,34 @@
-"""Tokens to vectors at the bottom of the model, vectors to logits at its top."""
+"""Tokens to vectors at the bottom of the model, vectors to logits at its top.
+
+Each embedding says how wide its vectors are, how many `parameters` a vocabulary takes, and how many multiplications, its
+`products`, a token costs.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from models.config.base import Count, Frozen, PositiveFloat
+
+if TYPE_CHECKING:
+    from models.config.model import Architecture
 
 
 class LearnedEmbedding(Frozen):
     """One trained vector of d_model values a token."""
 
     kind: Literal["learned"] = "learned"
+
+    def vector_width(self, model: Architecture) -> int:
+        return model.d_model
+
+    def parameters(self, model: Architecture, vocab_size: int) -> int:
+        return vocab_size * model.d_model
+
+    def products(self, model: Architecture) -> int:  # noqa: ARG002
+        return 0
 
 
 class PretrainedEmbedding(Frozen):
@@ -21,6 +37,15 @@ class PretrainedEmbedding(Frozen):
     kind: Literal["pretrained"] = "pretrained"
     width: Count
     frozen: bool = False
+
+    def vector_width(self, model: Architecture) -> int:  # noqa: ARG002
+        return self.width
+
+    def parameters(self, model: Architecture, vocab_size: int) -> int:
+        return vocab_size * self.width + self.products(model) + model.d_model
+
+    def products(self, model: Architecture) -> int:
+        return self.width * model.d_model
 
 
 Embedding = Annotated[LearnedEmbedding | PretrainedEmbedding, Field(discriminator="kind")]

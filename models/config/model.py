@@ -64,7 +64,7 @@ class Architecture(Frozen):
     @property
     def embedding_width(self) -> int:
         """Values of a token's vector before any projection."""
-        return self.embedding.width if isinstance(self.embedding, PretrainedEmbedding) else self.d_model
+        return self.embedding.vector_width(self)
 
     @property
     def ends_in_norm(self) -> bool:

@@ -42,12 +42,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "tie_embeddings": False,
         },
         # Source 003: 12 layers, 16 heads, d_model 1024, RMSNorm before and after each block; logits of attention cut
-        # off at 80 before they are divided by sqrt(64). The width of the feed-forward layer is not given.
+        # off at 80 before they are divided by sqrt(64). The width of its feed-forward layer is not given;
+        # of gated ones it says 8/3 of d_model, here the next multiple of 32.
         "003-12x1024": {
             "d_model": 1024,
             "n_layers": 12,
             "n_heads": 16,
-            "d_ff": 4096,
+            "d_ff": 2752,
             "max_positions": 256,
             "norm": {"kind": "rmsnorm"},
             "norm_placement": "both",

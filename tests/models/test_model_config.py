@@ -42,7 +42,7 @@ def test_settings_override_the_preset() -> None:
     ("preset", "vocab_size", "parameters"),
     [
         ("gpt2-small", 50_257, 124_439_808),  # Radford et al.'s released weights, without the attention masks
-        ("003-12x1024", 50_257, 252_839_936),  # V·d + 12 (4 d² + 3 d·d_ff + 4 d) + d
+        ("003-12x1024", 50_257, 203_294_720),  # V·d + 12 (4 d² + 3 d·d_ff + 4 d) + d
         (
             "transformer-base",
             37_000,
