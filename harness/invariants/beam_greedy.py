@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,8 +10,7 @@ from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache
 from harness.subject import Subject, WritingSubject
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from models.decoding.beams import Beam, Continuation
     from models.decoding.config import LengthPenalty
 
 CACHED = ("dynamic", "static", "doubling")
@@ -33,24 +32,22 @@ def _prompt_in_the_penalty() -> AbstractContextManager[None]:
 
 
 def _histories_of_the_place() -> AbstractContextManager[None]:
-    from models.decoding import beam
+    from models.decoding import beams
 
-    original = beam.continued
+    original = beams.continued
 
-    def stale(tokens: Tensor, parents: Tensor) -> Tensor:
-        import torch
+    def stale(before: Sequence[Beam], placed: Sequence[Continuation]) -> list[Beam]:
+        in_place = [each._replace(parent=place) for place, each in enumerate(placed)]
+        return original(before, in_place)
 
-        places = torch.arange(parents.shape[1]).clamp(max=tokens.shape[1] - 1)
-        return original(tokens, places.expand_as(parents))
-
-    return patched(beam, "continued", stale)
+    return patched(beams, "continued", stale)
 
 
 @contextmanager
 def _cache_not_reordered() -> Iterator[None]:
     from models import cache
 
-    def stay(self: cache.Cache, rows: Tensor, *, shared: int = 0) -> None:
+    def stay(self: cache.Cache, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
         """Every beam keeps the keys of its place."""
 
     with ExitStack() as stack:

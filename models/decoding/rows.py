@@ -43,8 +43,8 @@ class Rows(ABC):
         """Tokens (R, T) to the logits (R, T, V) after each; the model must be a Scorer."""
 
     @abstractmethod
-    def reorder(self, rows: Tensor, *, shared: int) -> None:
-        """Row i goes on as `rows[i]` (R,) of the same sentence; the first `shared` positions are known to be alike."""
+    def reorder(self, rows: list[int], *, shared: list[int]) -> None:
+        """Row i goes on as `rows[i]` of the same sentence; their first `shared[i]` positions are known to be alike."""
 
     @abstractmethod
     def truncate(self, lengths: Tensor) -> None:
@@ -81,7 +81,7 @@ class CachedRows(Rows):
     def score(self, tokens: Tensor) -> Tensor:
         return cast(Scorer, self._model)(tokens, cache=self._cache, valid=None)
 
-    def reorder(self, rows: Tensor, *, shared: int) -> None:
+    def reorder(self, rows: list[int], *, shared: list[int]) -> None:
         self._cache.reorder(rows, shared=shared)
 
     def truncate(self, lengths: Tensor) -> None:
@@ -112,8 +112,8 @@ class UncachedRows(Rows):
         logits = cast(Scorer, self._model)(self._tokens, cache=None, valid=self._valid)
         return logits[:, -tokens.shape[1] :]
 
-    def reorder(self, rows: Tensor, *, shared: int) -> None:  # noqa: ARG002  tokens are few: all are copied
-        self._select(rows)
+    def reorder(self, rows: list[int], *, shared: list[int]) -> None:  # noqa: ARG002  tokens are few: all are copied
+        self._select(torch.tensor(rows, device=self._tokens.device))
 
     def truncate(self, lengths: Tensor) -> None:
         valid = self._all_real(self._tokens) if self._valid is None else self._valid

@@ -69,7 +69,7 @@ def test_reordered_rows_go_on_as_the_rows_they_were_told_to_be(
     cache: Cache, plain: Plain, rows: list[int]
 ) -> None:
     plain.feed(17)
-    cache.reorder(torch.tensor(rows))
+    cache.reorder(rows)
     plain.take(rows)
     plain.feed(1)
     plain.feed(3)
@@ -79,7 +79,7 @@ def test_reordering_leaves_the_shared_prefix_where_it_is(cache: Cache, plain: Pl
     """Here the prefixes differ, so that it shows that they were not copied."""
     plain.feed(6)
     plain.feed(2)
-    cache.reorder(torch.tensor([1, 1, 0, 3]), shared=6)
+    cache.reorder([1, 1, 0, 3], shared=[6] * BATCH)
     old = plain.rows
     plain.rows = [old[row][:6] + old[origin][6:] for row, origin in enumerate([1, 1, 0, 3])]
     plain.feed(1)
@@ -89,10 +89,10 @@ def test_reordering_moves_nothing_where_nothing_changes(cache: Cache, plain: Pla
     plain.feed(5)
     buffers = [tensor.data_ptr() for tensor in cache._keys]
     versions = [tensor._version for tensor in cache._keys]
-    cache.reorder(torch.arange(BATCH))
+    cache.reorder(range(BATCH))
     assert [tensor.data_ptr() for tensor in cache._keys] == buffers
     assert [tensor._version for tensor in cache._keys] == versions
-    cache.reorder(torch.tensor([1, 0, 2, 3]))
+    cache.reorder([1, 0, 2, 3])
     assert [tensor.data_ptr() for tensor in cache._keys] == buffers
 
 
@@ -199,7 +199,7 @@ def test_sources_follow_the_rows_that_share_them(cache: Cache) -> None:
     cache.keep_rows(torch.arange(4).repeat_interleave(3))
     held = cache.cross(0)
     assert held is not None
-    cache.reorder(torch.tensor([2, 1, 1, 3, 4, 5, 6, 6, 6, 9, 9, 9]))
+    cache.reorder([2, 1, 1, 3, 4, 5, 6, 6, 6, 9, 9, 9])
     still = cache.cross(0)
     assert still is not None
     assert still[0].data_ptr() == held[0].data_ptr() == k.data_ptr()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import get_args
 
 import pytest
@@ -12,7 +13,8 @@ from torch import Tensor
 from models.cache import DoublingCache, DynamicCache, StaticCache
 from models.config import CacheKind
 from models.decoding import hypotheses
-from models.decoding.beam import beam_search, settled
+from models.decoding.beam import beam_search
+from models.decoding.beams import Continuation, settled
 from models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
 from models.decoding.greedy import greedy
 from models.decoding.hypotheses import Hypothesis, penalised, repeated
@@ -218,35 +220,48 @@ def test_which_tokens_would_repeat() -> None:
     assert repeated(tokens, n=6)[0].tolist() == []
 
 
-def test_one_child_of_each_parent_stays_in_its_place() -> None:
-    parents = torch.tensor([[2, 2, 0, 2], [0, 1, 2, 3], [3, 3, 3, 3], [1, 0, 1, 0]])
-    order = settled(parents)
-    assert order.sort(dim=1).values.tolist() == [[0, 1, 2, 3]] * 4
-    placed = parents.gather(1, order)
-    assert placed.tolist() == [[0, 2, 2, 2], [0, 1, 2, 3], [3, 3, 3, 3], [0, 1, 1, 0]]
+@pytest.mark.parametrize(
+    ("parents", "placed"),
+    [
+        ([2, 2, 0, 2], [(0, 2), (2, 1), (2, 0), (2, 3)]),
+        ([0, 1, 2, 3], [(0, 0), (1, 1), (2, 2), (3, 3)]),
+        ([3, 3, 3, 3], [(3, 1), (3, 2), (3, 3), (3, 0)]),
+        ([1, 0, 1, 0], [(0, 1), (1, 0), (1, 2), (0, 3)]),
+        ([3, 3], [(3, 1), (1, None), (2, None), (3, 0)]),
+    ],
+)
+def test_one_child_of_each_parent_stays_in_its_place(
+    parents: list[int], placed: list[tuple[int, int | None]]
+) -> None:
+    """The best child; the others take the places that are free, best first, and the rest is left to nobody."""
+    children = [Continuation(-1.0 - rank, parent, rank) for rank, parent in enumerate(parents)]
+    found = settled(children, 4)
+    assert [(each.parent, each.token if each.score > -math.inf else None) for each in found] == placed
 
 
 def test_only_rows_whose_beam_died_out_are_copied(many: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each parent that lives on in a child keeps its own row, and of the others what beams have in common is not copied."""
-    seen: list[Tensor] = []
-    alike: list[int] = []
+    seen: list[Sequence[int]] = []
+    copied: list[int] = []
     original = StaticCache.reorder
 
-    def reorder(self: StaticCache, rows: Tensor, *, shared: int = 0) -> None:
-        seen.append(rows.clone())
-        alike.append(shared)
-        for tensor in (*self._keys, *self._values):
-            prefix = tensor[:, :, :shared]
-            torch.testing.assert_close(prefix[rows], prefix)
+    def reorder(self: StaticCache, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
+        assert shared is not None
+        seen.append(rows)
+        for row, (source, alike) in enumerate(zip(rows, shared, strict=True)):
+            copied.append(self.length - alike if source != row else 0)
+            for tensor in (*self._keys, *self._values):
+                assert torch.equal(tensor[row, :, :alike], tensor[source, :, :alike])
+                if source != row:
+                    assert not torch.equal(tensor[row, :, alike], tensor[source, :, alike])
         original(self, rows, shared=shared)
 
     monkeypatch.setattr(StaticCache, "reorder", reorder)
     beam_search(many, prompts(3, 5, vocabulary=23), BeamSearch(width=4), new_tokens=12, cache="static")
     assert len(seen) == 10
-    assert min(alike) == 5 < max(alike)
+    assert max(copied) > 1
     for rows in seen:
-        alive = torch.tensor(sorted(set(rows.tolist())))
-        assert torch.equal(rows[alive], alive)
+        assert all(rows[alive] == alive for alive in set(rows))
 
 
 def ends_when_asked(stop: str, second: float) -> tuple[float, int]:
