@@ -10,7 +10,7 @@ from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache
 from harness.subject import Subject, WritingSubject
 
 if TYPE_CHECKING:
-    from models.decoding.beams import Beam, Continuation
+    from models.decoding.beams import Continuation, Tokens
     from models.decoding.config import LengthPenalty
 
 CACHED = ("dynamic", "static", "doubling")
@@ -36,9 +36,8 @@ def _histories_of_the_place() -> AbstractContextManager[None]:
 
     original = beams.continued
 
-    def stale(before: Sequence[Beam], placed: Sequence[Continuation]) -> list[Beam]:
-        in_place = [each._replace(parent=place) for place, each in enumerate(placed)]
-        return original(before, in_place)
+    def stale(before: Sequence[Tokens], placed: Sequence[Continuation]) -> list[Tokens]:
+        return original(before, [(score, place, token) for place, (score, _, token) in enumerate(placed)])
 
     return patched(beams, "continued", stale)
 

@@ -46,8 +46,10 @@ def beam_search(
         logits = rows.feed(prompt, valid=valid)  # (B, V)
         while True:
             before, width = len(search.sentences), search.width
-            scores, places = best_candidates(search, logits)
-            moved = search.step(scores.tolist(), places.tolist(), vocabulary=logits.shape[1])
+            scores, places = (found.tolist() for found in best_candidates(search, logits))
+            if settings.no_repeat_ngram is None:
+                check_finite("beam search", (best[0] for best in scores))
+            moved = search.step(scores, places, vocabulary=logits.shape[1])
             if not search.sentences:
                 return [ended.best for ended in search.ended]
             if len(search.sentences) < before:
@@ -58,8 +60,8 @@ def beam_search(
                 # Not the prompt's length: sentences that leave may take padding before it with them.
                 prompted = rows.length - (search.length - 1)
                 rows.reorder(moved.parents, shared=[prompted + tokens for tokens in moved.unchanged])
-            newest = torch.tensor([[beam.tokens[-1]] for beam in search.beams], device=device)
-            logits = rows.feed(newest)  # (B · K, V)
+            newest = torch.tensor([tokens[-1] for tokens in search.tokens], device=device)
+            logits = rows.feed(newest[:, None])  # (B · K, V)
 
 
 def best_candidates(search: Search, logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,20 +70,18 @@ def best_candidates(search: Search, logits: Tensor) -> tuple[Tensor, Tensor]:
     From the logits (B · K, V), which are overwritten, to log-probabilities, largest first, and places among the K · V of
     a sentence, each (B, 2K). Those that do not exist have -inf. Summed in float32 at least.
     """
-    settings, beams = search.settings, search.beams
+    settings = search.settings
     precision = torch.promote_types(logits.dtype, torch.float32)
     if logits.dtype == precision:
         totals = torch.log_softmax(logits, dim=-1, out=logits)  # (B · K, V)
     else:
         totals = logits.log_softmax(dim=-1, dtype=precision)
-    so_far = torch.tensor([[beam.score] for beam in beams], dtype=precision, device=logits.device)
-    totals += so_far
+    so_far = torch.tensor(search.scores, dtype=precision, device=logits.device)
+    totals += so_far[:, None]
     if settings.no_repeat_ngram is not None:
-        check_finite("beam search", totals[so_far[:, 0] > -torch.inf].amax(dim=-1))
-        tokens = torch.tensor([beam.tokens for beam in beams], dtype=torch.long)
+        check_finite("beam search", totals[so_far > -torch.inf].amax(dim=-1))
+        tokens = torch.tensor(search.tokens, dtype=torch.long)
         totals[repeated(tokens, n=settings.no_repeat_ngram)] = -torch.inf
     by_sentence = totals.view(len(search.sentences), -1)  # (B, K · V)
     scores, places = largest(by_sentence, min(2 * settings.width, by_sentence.shape[1]))
-    if settings.no_repeat_ngram is None:
-        check_finite("beam search", scores[:, 0])
     return scores, places

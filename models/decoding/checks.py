@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 from torch import Tensor
 
 from models.decoding.base import Decodable
@@ -27,9 +30,13 @@ def check_prompt(
         raise ValueError(f"{name}: a prompt ends in padding; pad on the left")
 
 
-def check_finite(name: str, summary: Tensor) -> None:
+def check_finite(name: str, summary: Tensor | Iterable[float]) -> None:
     """`summary` has a number from each row of logits: its maximum, or its log-sum-exp."""
-    if not bool(summary.isfinite().all()):
+    if isinstance(summary, Tensor):
+        finite = bool(summary.isfinite().all())
+    else:
+        finite = all(math.isfinite(value) for value in summary)
+    if not finite:
         raise ValueError(
             f"{name}: the model gave no finite logit to choose by; look for a parameter that is not finite"
         )

@@ -26,6 +26,20 @@ from tests.models.references.reference import copy_weights
 
 NEVER = -1e9
 
+# Self-attention's queries, keys and values as one product, which is how CTranslate2 has them.
+PARTS = ("q_proj", "k_proj", "v_proj")
+FUSED = {
+    **{
+        ours: theirs
+        for ours, theirs in BART.items()
+        if not ours.endswith(tuple(f".attention.{p}" for p in "qkv"))
+    },
+    **{
+        f"{stack}.blocks.*.attention.qkv": f"model.{stack}.layers.*.self_attn.qkv"
+        for stack in ("encoder", "decoder")
+    },
+}
+
 
 def beam_unit(case: Case, contestant: str, threads: int) -> Callable[[], Tensor]:
     """A function that returns the best hypothesis of each source (B, tokens); everyone must return the same."""
@@ -110,11 +124,16 @@ def _with_weights_of(peer: MarianMTModel, case: Case) -> EncoderDecoder:
             "norm_placement": "post",
             "activation": "relu",
             "output": {"bias": True},
+            "attention": {"projection": "fused"},
         }
     )
     model = build_model(config, 0).eval()
     state = {name: tensor for name, tensor in peer.state_dict().items() if "embed_positions" not in name}
-    copy_weights(model, {**state, "output_bias.bias": state["final_logits_bias"][0]}, BART)
+    state["output_bias.bias"] = state["final_logits_bias"][0]
+    for name in [name for name in state if ".self_attn.q_proj." in name]:
+        parts = [state.pop(name.replace("q_proj", part)) for part in PARTS]
+        state[name.replace("q_proj", "qkv")] = torch.cat(parts)
+    copy_weights(model, state, FUSED)
     return model
 
 

@@ -14,7 +14,7 @@ from models.cache import DoublingCache, DynamicCache, StaticCache
 from models.config import CacheKind
 from models.decoding import hypotheses
 from models.decoding.beam import beam_search
-from models.decoding.beams import Continuation, settled
+from models.decoding.beams import settled
 from models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
 from models.decoding.greedy import greedy
 from models.decoding.hypotheses import Hypothesis, penalised, repeated
@@ -234,9 +234,9 @@ def test_one_child_of_each_parent_stays_in_its_place(
     parents: list[int], placed: list[tuple[int, int | None]]
 ) -> None:
     """The best child; the others take the places that are free, best first, and the rest is left to nobody."""
-    children = [Continuation(-1.0 - rank, parent, rank) for rank, parent in enumerate(parents)]
+    children = [(-1.0 - rank, parent, rank) for rank, parent in enumerate(parents)]
     found = settled(children, 4)
-    assert [(each.parent, each.token if each.score > -math.inf else None) for each in found] == placed
+    assert [(parent, token if score > -math.inf else None) for score, parent, token in found] == placed
 
 
 def test_only_rows_whose_beam_died_out_are_copied(many: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
