@@ -9,8 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,12 +43,8 @@ class CacheShape:
     device: torch.device
 
 
-class Move(NamedTuple):
-    """Row `target` goes on as row `source`, whose first `shared` positions are its own."""
-
-    source: int
-    target: int
-    shared: int
+# A row that goes on as another: that other, the row itself, and how many positions they share.
+Move = tuple[int, int, int]
 
 
 class Cache(ABC):
@@ -123,10 +119,11 @@ class Cache(ABC):
         which the caller knows to be alike: what several beams have in common.
         """
         known = [0] * len(rows) if shared is None else shared
+        length = self.length
         moves = [
-            Move(source, row, known[row])
+            (source, row, known[row])
             for row, source in enumerate(rows)
-            if source != row and known[row] < self.length
+            if source != row and known[row] < length
         ]
         if moves:
             self._copy(moves)
@@ -135,8 +132,9 @@ class Cache(ABC):
 
     def _copy(self, moves: Sequence[Move]) -> None:
         """Copy rows onto others, in every layer, from the first position on that any of them does not share."""
-        first = min(move.shared for move in moves)
-        sources, targets = self._indices((move.source, move.target) for move in moves)
+        first = min(shared for _, _, shared in moves)
+        sources = self._indices([source for source, _, _ in moves])
+        targets = self._indices([target for _, target, _ in moves])
         for tensor in self._tensors():
             part = tensor.narrow(-2, first, self.length - first)
             part.index_copy_(-4, targets, part.index_select(-4, sources))
@@ -145,9 +143,9 @@ class Cache(ABC):
         """All keys and values, each (…, B, H, at least `length`, D)."""
         return [*self._keys, *self._values]
 
-    def _indices(self, pairs: Iterable[tuple[int, int]]) -> Tensor:
-        """Pairs to their firsts and seconds, (2, n)."""
-        return torch.tensor(list(zip(*pairs, strict=True)), device=self._keys[0].device)
+    def _indices(self, numbers: list[int]) -> Tensor:
+        # By way of numpy, which reads a list three times as fast.
+        return torch.from_numpy(np.array(numbers)).to(self._keys[0].device)
 
     def keep_rows(self, rows: Tensor) -> None:
         """Keep those rows (B',), in that order, and free the others; a row that is named n times becomes n rows.
@@ -254,10 +252,12 @@ class _BufferedCache(Cache):
             super()._copy(moves)
             return
         length, batch = self.length, self.batch
-        sources, targets = self._indices(
-            (position * batch + move.source, position * batch + move.target)
-            for move in moves
-            for position in range(move.shared, length)
+        end = length * batch
+        sources = self._indices(
+            [place for source, _, shared in moves for place in range(shared * batch + source, end, batch)]
+        )
+        targets = self._indices(
+            [place for _, target, shared in moves for place in range(shared * batch + target, end, batch)]
         )
         for tensor in self._tensors():
             stored = tensor.movedim(-2, -4).flatten(-4, -3)  # (…, capacity · B, H, D)

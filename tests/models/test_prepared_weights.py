@@ -12,7 +12,7 @@ from models.decoding.beam import beam_search
 from models.decoding.config import BeamSearch
 from models.decoding.greedy import greedy
 from models.encoder_decoder import EncoderDecoder
-from models.fast import PackedLinear, prepare_for_decoding
+from models.fast import PackedLinear, filled_up, prepare_for_decoding
 from models.init import build_model
 from models.transformer import Transformer
 
@@ -67,6 +67,37 @@ def test_logits_are_the_plain_model_s_to_rounding(variant: str, rows: int) -> No
         got = prepared.next_logits(tokens, cache=cache, valid=None)
     assert got.dtype == torch.float32
     assert (got - exact).abs().max() <= 1e-5 * exact.abs().max()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 16, 17, 24, 100])
+@pytest.mark.parametrize("after", [("none", ""), ("relu", "")])
+def test_rows_are_filled_up_and_cut_off_again(after: tuple[str, str], rows: int) -> None:
+    generator = torch.Generator().manual_seed(rows)
+    weight, bias = torch.randn(24, 40, generator=generator), torch.randn(24, generator=generator)
+    x = torch.randn(rows, 1, 40, generator=generator)
+    layer = PackedLinear(weight, bias, after=after)
+    computed: list[int] = []
+
+    def product(x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        computed.append(x.numel() // 40)
+        out: torch.Tensor = torch.ops.mkldnn._linear_pointwise.default(x, *rest)
+        return out
+
+    layer.product = product  # type: ignore[assignment]
+    with torch.inference_mode():
+        got = layer(x)
+        exact = torch.nn.functional.linear(x.double(), weight.double(), bias.double())
+    exact = exact.relu() if after[0] == "relu" else exact
+    assert got.shape == (rows, 1, 24)
+    assert (got - exact).abs().max() <= 1e-6 * exact.abs().max()
+    assert computed == ([] if rows == 1 and after[0] == "none" else [filled_up(rows) if rows > 16 else rows])
+
+
+def test_thousands_of_lengths_need_few_kernels_and_little_more_work() -> None:
+    rooms = {rows: filled_up(rows) for rows in range(17, 4097)}
+    assert all(rows <= room < rows + max(8, rows / 16 + 1) for rows, room in rooms.items())
+    assert len(set(rooms.values())) < 100
+    assert [rooms[rows] for rows in (17, 80, 127, 300, 2048)] == [24, 80, 128, 304, 2048]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
