@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
-from torch import Tensor
 
 from models.cache import StaticCache
 from models.config import CacheKind, model_config
@@ -64,9 +63,9 @@ def test_beam_5_beside_5_times_greedy(
         assert tokens.shape == (len(rows), WORDS)
 
 
-def copy_all(self: StaticCache, rows: Tensor, *, shared: int = 0) -> None:
+def copy_all(self: StaticCache, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
     """Every row whole, as if nothing were known of what stays: the prefix that is alike too."""
-    self.keep_rows(rows)
+    self.keep_rows(torch.tensor(rows))
 
 
 @pytest.mark.parametrize("way", ["greedy", "speculative 4"])
