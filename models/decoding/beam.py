@@ -82,6 +82,6 @@ def best_candidates(search: Search, logits: Tensor) -> tuple[Tensor, Tensor]:
         check_finite("beam search", totals[so_far > -torch.inf].amax(dim=-1))
         tokens = torch.tensor(search.tokens, dtype=torch.long)
         totals[repeated(tokens, n=settings.no_repeat_ngram)] = -torch.inf
-    by_sentence = totals.view(len(search.sentences), -1)  # (B, K · V)
+    by_sentence = totals.reshape(len(search.sentences), -1)  # (B, K · V)
     scores, places = largest(by_sentence, min(2 * settings.width, by_sentence.shape[1]))
     return scores, places

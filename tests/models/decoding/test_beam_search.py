@@ -325,6 +325,19 @@ def test_beams_are_searched_in_one_pass_a_step() -> None:
     assert rows == [4, 12, 12, 12]
 
 
+def test_logits_may_be_a_part_of_something_larger() -> None:
+    """A model of one's own may cut them out of a wider tensor, which no view can join again."""
+    table = torch.randn(9, 9, generator=torch.Generator().manual_seed(5))
+
+    class Cutting(Markov):
+        def next_logits(self, tokens: Tensor, **rest: object) -> Tensor:
+            return torch.cat((table, table), dim=1)[tokens[:, -1]][:, :9]
+
+    prompt, settings = prompts(3, 2, vocabulary=9), BeamSearch(width=3, n_best=3)
+    found = beam_search(Cutting(table), prompt, settings, new_tokens=6, cache="none", end=1)
+    assert found == beam_search(Markov(table), prompt, settings, new_tokens=6, cache="none", end=1)
+
+
 def test_scores_of_a_model_in_low_precision_are_summed_in_float32() -> None:
     table = torch.randn(9, 9, generator=torch.Generator().manual_seed(3)).bfloat16()
     steps = table.double().log_softmax(-1)
