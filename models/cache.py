@@ -260,9 +260,8 @@ class _BufferedCache(Cache):
             [place for _, target, shared in moves for place in range(shared * batch + target, end, batch)]
         )
         for tensor in self._tensors():
-            stored = tensor.movedim(
-                -2, -4
-            )  # as it lies in memory; a view, or else a copy would be written to
+            # As it lies in memory. A view, since what is written to a copy is lost.
+            stored = tensor.movedim(-2, -4)
             stored = stored.view(*stored.shape[:-4], -1, *stored.shape[-2:])  # (…, capacity · B, H, D)
             stored.index_copy_(-3, targets, stored.index_select(-3, sources))
 

@@ -8,21 +8,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.cache import Cache, CacheShape, make_cache
+from models.cache import FEW_POSITIONS, Cache, CacheShape, make_cache
 from models.config import CacheKind
 
 KINDS = [kind for kind in get_args(CacheKind) if kind != "none"]
-LAYERS, BATCH, HEADS, WIDTH, CAPACITY = 2, 4, 3, 5, 40
+LAYERS, BATCH, HEADS, WIDTH = 2, 4, 3, 5
+
+
+@pytest.fixture(params=[40, FEW_POSITIONS + 1], ids=["by position", "by row"])
+def capacity(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
 
 
 @pytest.fixture(params=KINDS)
-def cache(request: pytest.FixtureRequest) -> Cache:
+def cache(request: pytest.FixtureRequest, capacity: int) -> Cache:
     shape = CacheShape(
         layers=LAYERS,
         batch=BATCH,
         heads=HEADS,
         width=WIDTH,
-        capacity=CAPACITY,
+        capacity=capacity,
         dtype=torch.float64,
         device=torch.device("cpu"),
     )
@@ -82,6 +87,17 @@ def test_reordering_leaves_the_shared_prefix_where_it_is(cache: Cache, plain: Pl
     cache.reorder([1, 1, 0, 3], shared=[6] * BATCH)
     old = plain.rows
     plain.rows = [old[row][:6] + old[origin][6:] for row, origin in enumerate([1, 1, 0, 3])]
+    plain.feed(1)
+
+
+def test_each_row_may_share_another_number_of_positions(cache: Cache, plain: Plain) -> None:
+    plain.feed(4)
+    for rows, tokens in (([0, 0, 2, 3], 2), ([0, 1, 2, 2], 3)):
+        cache.reorder(rows)
+        plain.take(rows)
+        plain.feed(tokens)
+    cache.reorder([1, 1, 3, 3], shared=[4, 0, 6, 0])
+    plain.take([1, 1, 3, 3])
     plain.feed(1)
 
 
