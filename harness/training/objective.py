@@ -6,7 +6,7 @@ B rows, T target tokens, S source tokens. A decoder takes (tokens (B, T), target
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -57,11 +57,14 @@ class Objective:
         self._settings = settings
         self._with_source = isinstance(model, EncoderDecoder)
         self._trainable = cast(Trainable, model)
-        self._run = self._trainable.hidden
+        self._run, self._loss = self._trainable.hidden, self._loss_of
 
     def compile(self) -> None:
-        """Have torch compile the model; that happens at the next call, and again for another shape. The loss stays outside."""
-        self._run = torch.compile(self._trainable.hidden)
+        """Have torch compile the model, for training together with its loss; that happens at the next call, and again for another shape.
+
+        Every chunk of logits is a part of what is compiled: of very many, that takes long.
+        """
+        self._run, self._loss = torch.compile(self._trainable.hidden), torch.compile(self._loss_of)
 
     def tensors(self, batch: Batch) -> tuple[Tensor, ...]:
         """The batch on the model's device, without waiting for it."""
@@ -72,19 +75,23 @@ class Objective:
 
     def mean_loss(self, batch: Sequence[Tensor]) -> Loss:
         """Means over counted targets; 0 where there are none."""
-        *inputs, targets = batch
-        return loss_and_log_z(self._hidden(inputs), self._trainable.output, targets, self._settings)
+        return self._loss(*batch)
 
-    def _hidden(self, inputs: Sequence[Tensor]) -> Tensor:
+    def _loss_of(self, *batch: Tensor) -> Loss:
+        *inputs, targets = batch
+        hidden = self._hidden(self._trainable.hidden, inputs)
+        return loss_and_log_z(hidden, self._trainable.output, targets, self._settings)
+
+    def _hidden(self, run: Callable[..., Tensor], inputs: Sequence[Tensor]) -> Tensor:
         if self._with_source:
-            return self._run(*inputs, source_valid=inputs[0] != PAD_ID)
-        return self._run(*inputs)
+            return run(*inputs, source_valid=inputs[0] != PAD_ID)
+        return run(*inputs)
 
     @torch.no_grad()
     def summed(self, batch: Sequence[Tensor]) -> Summed:
         """Without smoothing or z-loss, in float32 at least, from logits of a chunk of positions at a time."""
         *inputs, targets = batch
-        hidden = self._hidden(inputs)
+        hidden = self._hidden(self._run, inputs)
         rows, flat = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
         loss = log_z = torch.zeros((), device=hidden.device)
         for start in range(0, len(flat), CHUNK):

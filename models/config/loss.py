@@ -16,7 +16,10 @@ class WholeLogits(Frozen):
 
 
 class ChunkedLogits(Frozen):
-    """Logits of so many positions at a time, their gradients taken on the spot: a long batch's never all exist."""
+    """Logits of so many positions at a time, their gradients taken on the spot: a long batch's never all exist.
+
+    512 suit the caches of a CPU. A GPU has work for more: an H200 trains the preset "small" 1.5 times as fast with 2048.
+    """
 
     kind: Literal["chunked"] = "chunked"
     positions: Count = 512

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -177,3 +179,22 @@ def test_underflow_is_seen_and_a_scale_prevents_it(monkeypatch: pytest.MonkeyPat
     assert shares[1] > 0.3
     assert shares[2] is not None
     assert shares[2] < 0.05
+
+
+def test_a_compiled_model_is_one_graph_with_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs: list[torch.fx.GraphModule] = []
+
+    def keep(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=keep))
+    objective = Objective(small(), LossConfig(logits=ChunkedLogits(positions=7)))
+    tensors = objective.tensors(uneven()[1])
+    expected = objective.mean_loss(tensors)
+    objective.compile()
+    torch.testing.assert_close(tuple(objective.mean_loss(tensors)), tuple(expected))
+    (graph,) = graphs
+    (results,) = graph.graph.output_node().args
+    assert isinstance(results, tuple)
+    assert [result.meta["example_value"].shape for result in results] == [(), ()]  # type: ignore[union-attr]

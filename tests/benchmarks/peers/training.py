@@ -68,10 +68,11 @@ def _decoder_only(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Modul
 
 
 def _ours(case: Case, inputs: Tensor, targets: Tensor) -> tuple[nn.Module, Loss]:
-    """As the task `train` does it; compiled, the loss stays outside of what is compiled."""
+    """As the task `train` does it."""
     model = ours(case.size, positions=case.tokens)
-    hidden = torch.compile(model.hidden) if case.compiled else model.hidden
-    return model, lambda: loss_of_hidden(hidden(inputs), model.output, targets, CHUNKED)
+    return model, _maybe_compiled(
+        lambda: loss_of_hidden(model.hidden(inputs), model.output, targets, CHUNKED), case
+    )
 
 
 def _encoder_decoder(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Module, Loss]:
@@ -93,8 +94,9 @@ def _encoder_decoder(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Mo
         case "ours":
             settings = {"preset": "000-mt", "dropout": 0.0, "attention": {"projection": "fused"}}
             mine = build_model(encoder_decoder_config(settings, vocab_size=size.vocab_size), 0)
-            hidden = torch.compile(mine.hidden) if case.compiled else mine.hidden
-            return mine, lambda: loss_of_hidden(hidden(source, target), mine.output, labels, CHUNKED)
+            return mine, _maybe_compiled(
+                lambda: loss_of_hidden(mine.hidden(source, target), mine.output, labels, CHUNKED), case
+            )
         case "nn.Transformer":
             model = TorchTranslator(size, positions=length)
         case _:
@@ -103,6 +105,6 @@ def _encoder_decoder(case: Case, contestant: str, tuning: Tuning) -> tuple[nn.Mo
     return model, lambda: cross_entropy(forward(source, target), labels)
 
 
-def _maybe_compiled(model: nn.Module, case: Case) -> Callable[..., Any]:
-    compiled: Callable[..., Any] = torch.compile(model) if case.compiled else model
+def _maybe_compiled(run: Callable[..., Any], case: Case) -> Callable[..., Any]:
+    compiled: Callable[..., Any] = torch.compile(run) if case.compiled else run
     return compiled
