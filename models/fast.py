@@ -2,7 +2,8 @@
 
 A step of decoding multiplies a few rows by every weight, so its time is the time to read them. oneDNN's blocked layout,
 made once instead of at every product, is read along memory by every core; the activation after a product costs nothing
-there. Exact but for the order of the sums.
+there. One row alone is multiplied before oneDNN has begun: by as many parts of the weight as there are threads, as a batch.
+Exact but for the order of the sums.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from models.attention import Attention
 from models.config import Activation
 from models.encoder_decoder import EncoderDecoder
-from models.feedforward import FeedForward, GatedLayer
+from models.feedforward import ACTIVATIONS, FeedForward, GatedLayer
 from models.transformer import Transformer
 
 Model = TypeVar("Model", Transformer, EncoderDecoder)
@@ -35,35 +36,69 @@ ROWS = 64
 # oneDNN makes a kernel for every number of rows: a third of a millisecond and 0.7 MB each, and it keeps 1,024 of them.
 # Texts of many lengths would make thousands: beyond so many rows they are filled up to a number that comes again.
 EXACT_ROWS = 16
-# Weights so few that a single row is multiplied by them before oneDNN would have begun.
-FEW = 2**16
+# Weights of no more values are kept a second time, in parts, for one row; larger ones are read as fast by oneDNN.
+FEW = 2**18
+# A thread's part has so many values at least.
+LEAST_PART = 2**14
 
 
 class PackedLinear(nn.Module):
-    """A linear layer whose weight is in oneDNN's own layout, and the activation `after` it."""
+    """A linear layer whose weight is in oneDNN's own layout, and the activation after it, if there is one.
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, *, after: tuple[str, str] = NOTHING) -> None:
+    A small weight is kept a second time, in parts, for one row.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, activation: Activation | None = None) -> None:
         super().__init__()
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), ROWS)
-        self.bias, self.after = bias, after
+        self.bias, self.width = bias, weight.shape[1]
+        self.after = NOTHING if activation is None else AFTER[activation]
+        self.activation = None if activation is None else ACTIVATIONS[activation]
         self.product = torch.ops.mkldnn._linear_pointwise.default
-        few = weight.numel() <= FEW and weight.dtype == torch.float32 and after == NOTHING
-        self.plain, self.width = weight.detach() if few else None, weight.shape[1]
+        few = weight.dtype == torch.float32 and weight.numel() <= FEW
+        in_parts = few and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+        self.parts = WeightInParts(weight, bias) if in_parts else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         rows = x.numel() // self.width
-        if rows == 1 and self.plain is not None:
-            return F.linear(x, self.plain, self.bias)
+        if rows == 1 and self.parts is not None:
+            made = self.parts.product(x)
+            return made if self.activation is None else self.activation(made)
+        name, variant = self.after
         if rows > EXACT_ROWS and (room := filled_up(rows)) > rows:
             many = F.pad(x.reshape(rows, self.width), (0, 0, 0, room - rows))
-            return self._product(many).narrow(0, 0, rows).view(*x.shape[:-1], -1)
-        return self._product(x)
-
-    def _product(self, x: Tensor) -> Tensor:
-        name, variant = self.after
+            padded: Tensor = self.product(many, self.packed, self.bias, name, [], variant)
+            return padded.narrow(0, 0, rows).view(*x.shape[:-1], -1)
         out: Tensor = self.product(x, self.packed, self.bias, name, [], variant)
         return out
+
+
+class WeightInParts:
+    """The outputs of a linear layer divided among the threads, (parts, in, out / parts): a batched product has each compute its own.
+
+    For one row MKL computes a plain product in one thread, and oneDNN takes 10 µs until it begins.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.outputs, self.width = weight.shape
+        self.count = max(1, min(torch.get_num_threads(), weight.numel() // LEAST_PART))
+        part = -(-self.outputs // self.count)
+        room = (0, part * self.count - self.outputs)
+        columns = F.pad(weight.detach().t(), room).view(self.width, self.count, part)
+        self.weight = columns.transpose(0, 1).contiguous()
+        self.bias = None if bias is None else F.pad(bias.detach(), room).view(self.count, 1, part)
+        self.whole = not room[1]
+
+    def product(self, x: Tensor) -> Tensor:
+        """One row (..., in) of no more than three dimensions -> (..., out)."""
+        rows = x.expand(self.count, 1, self.width)
+        if self.bias is None:
+            made = torch.bmm(rows, self.weight)
+        else:
+            made = torch.baddbmm(self.bias, rows, self.weight)  # (parts, 1, out / parts)
+        made = made.view(*x.shape[:-1], -1)
+        return made if self.whole else made.narrow(-1, 0, self.outputs)
 
 
 def filled_up(rows: int) -> int:
@@ -105,12 +140,11 @@ def prepare_for_decoding(model: Model) -> Model:
 
 
 def _pack_with_activation(layer: FeedForward) -> None:
-    after = AFTER.get(layer.activation_name)
-    if after is None:
+    if layer.activation_name not in AFTER:
         return
     name = "gate" if isinstance(layer, GatedLayer) else "up"
     linear = getattr(layer, name)
-    setattr(layer, name, PackedLinear(linear.weight, linear.bias, after=after))
+    setattr(layer, name, PackedLinear(linear.weight, linear.bias, activation=layer.activation_name))
     layer.activation = nn.Identity()
 
 

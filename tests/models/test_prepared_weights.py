@@ -13,6 +13,7 @@ from models.decoding.config import BeamSearch
 from models.decoding.greedy import greedy
 from models.encoder_decoder import EncoderDecoder
 from models.fast import PackedLinear, filled_up, prepare_for_decoding
+from models.feedforward import ACTIVATIONS
 from models.init import build_model
 from models.transformer import Transformer
 
@@ -70,12 +71,12 @@ def test_logits_are_the_plain_model_s_to_rounding(variant: str, rows: int) -> No
 
 
 @pytest.mark.parametrize("rows", [1, 2, 16, 17, 24, 100])
-@pytest.mark.parametrize("after", [("none", ""), ("relu", "")])
-def test_rows_are_filled_up_and_cut_off_again(after: tuple[str, str], rows: int) -> None:
+@pytest.mark.parametrize("activation", [None, "relu", "gelu-tanh"])
+def test_rows_are_filled_up_and_cut_off_again(activation: Activation | None, rows: int) -> None:
     generator = torch.Generator().manual_seed(rows)
     weight, bias = torch.randn(24, 40, generator=generator), torch.randn(24, generator=generator)
     x = torch.randn(rows, 1, 40, generator=generator)
-    layer = PackedLinear(weight, bias, after=after)
+    layer = PackedLinear(weight, bias, activation=activation)
     computed: list[int] = []
 
     def product(x: torch.Tensor, *rest: Any) -> torch.Tensor:
@@ -87,10 +88,35 @@ def test_rows_are_filled_up_and_cut_off_again(after: tuple[str, str], rows: int)
     with torch.inference_mode():
         got = layer(x)
         exact = torch.nn.functional.linear(x.double(), weight.double(), bias.double())
-    exact = exact.relu() if after[0] == "relu" else exact
+        exact = exact if activation is None else ACTIVATIONS[activation](exact)
     assert got.shape == (rows, 1, 24)
     assert (got - exact).abs().max() <= 1e-6 * exact.abs().max()
-    assert computed == ([] if rows == 1 and after[0] == "none" else [filled_up(rows) if rows > 16 else rows])
+    assert computed == ([] if rows == 1 and layer.parts else [filled_up(rows) if rows > 16 else rows])
+
+
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="only MKL's products are computed in parts")  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("outputs", [1, 130, 129, 4000])
+@pytest.mark.parametrize("biased", [False, True])
+def test_one_row_is_multiplied_by_parts_of_a_small_weight(
+    threads: int, outputs: int, monkeypatch: pytest.MonkeyPatch, *, biased: bool
+) -> None:
+    generator = torch.Generator().manual_seed(outputs)
+    weight, bias = torch.randn(outputs, 384, generator=generator), torch.randn(outputs, generator=generator)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    layer = PackedLinear(weight, bias if biased else None)
+    if outputs == 4000:  # too large
+        assert layer.parts is None
+        return
+    assert layer.parts is not None
+    assert layer.parts.count == (1 if outputs == 1 else threads)
+    for shape in ((384,), (1, 384), (1, 1, 384)):
+        x = torch.randn(shape, generator=generator)
+        with torch.inference_mode():
+            got = layer(x)
+        exact = x.double() @ weight.double().t() + (bias.double() if biased else 0.0)
+        assert got.shape == (*shape[:-1], outputs)
+        assert (got - exact).abs().max() <= 1e-5 * exact.abs().max()
 
 
 def test_thousands_of_lengths_need_few_kernels_and_little_more_work() -> None:

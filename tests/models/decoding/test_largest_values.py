@@ -18,6 +18,14 @@ def test_they_are_those_of_topk(width: int, count: int) -> None:
     assert torch.equal(places, expected.indices)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_largest_of_a_row_in_every_precision(dtype: torch.dtype) -> None:
+    drawn = torch.randn(50, 700, generator=torch.Generator().manual_seed(0)).to(dtype)
+    values, places = largest(drawn, 1)
+    assert torch.equal(values, drawn.amax(dim=-1, keepdim=True))
+    assert torch.equal(drawn.gather(1, places), values)
+
+
 @pytest.mark.parametrize("place", [0, 20 * BLOCK - 1, 20 * BLOCK, 20 * BLOCK + 6])
 def test_several_in_one_block_are_found_wherever_it_is(place: int) -> None:
     values = torch.zeros(1, 20 * BLOCK + 7)
