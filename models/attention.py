@@ -135,9 +135,7 @@ class Attention(nn.Module, ABC):
             k, v = context.cache.append(self.layer, k, v)  # (B, K, S, D)
         dropout = self.dropout if self.training else 0.0
         attended = self.kernel(q, k, v, context.masks[self.window], dropout=dropout)  # (B, H, T, D)
-        if tokens > 1:
-            attended = attended.transpose(1, 2)
-        projected: Tensor = self.out(attended.reshape(batch, tokens, -1))
+        projected: Tensor = self.out(attended.transpose(1, 2).reshape(batch, tokens, -1))
         return projected
 
 
@@ -169,11 +167,7 @@ class FusedAttention(Attention):
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         batch, tokens, _ = x.shape
-        heads = self.qkv(x)
-        if tokens == 1:  # nothing to transpose
-            heads = heads.view(batch, self.heads, 1, self.head_width)
-        else:
-            heads = heads.view(batch, tokens, self.heads, self.head_width).transpose(1, 2)
+        heads = self.qkv(x).view(batch, tokens, self.heads, self.head_width).transpose(1, 2)
         q, k, v = heads.split_with_sizes(self.parts, 1)
         return q, k, v
 
