@@ -1,4 +1,6 @@
-"""The base of every config that is read from a file (frozen, strict, unknown keys refused), and the id of its content."""
+"""The base of every config that is read from a file (frozen, strict, unknown keys refused), and the id of its
+content.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Strict
 
 FROM_LIST = Strict(strict=False)
-"""For a field that is a tuple: YAML has lists alone, and a `mode="before"` validator would have them refused."""
+"""For a field that is a tuple: YAML has lists alone, and a `mode="before"` validator would have them refused.
+"""
 
 
 class Config(BaseModel):
@@ -17,7 +20,8 @@ class Config(BaseModel):
 
     @classmethod
     def read(cls, document: Any) -> Self:
-        """Validate plain data (mappings, lists, scalars) by JSON's rules: `3` is no string, `"3"` no number, a list may be a tuple.
+        """Validate plain data (mappings, lists, scalars) by JSON's rules: `3` is no string, `"3"` no number,
+        a list may be a tuple.
 
         Raises pydantic.ValidationError, whose locations are paths into the document.
         """

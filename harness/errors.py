@@ -6,8 +6,10 @@
     │   ├── CorpusError               2  a corpus: unknown, unavailable, damaged
     │   └── StoreError                2  a results database: unreadable, of another kind, of a newer version
     ├── TrialError                    3  some trials failed; the rest is there, and the reasons are told
-    └── InvalidError                  5  finished, but something does not count: a broken invariant, an undeclared difference,
-                                         a report that the store does not give, a figure of calibration out of bounds
+    └── InvalidError                  5  finished, but something does not count: a broken invariant, an
+    undeclared difference,
+                                         a report that the store does not give, a figure of calibration out of
+                                         bounds
 
 0 is success, 130 an interruption from the keyboard.
 """

@@ -1,6 +1,7 @@
 """Multi-head self-attention (Vaswani et al. 2017, §3.2), and the masks that its layers share.
 
-B batch, T queries, S keys (T plus what a cache holds), C = d_model, H heads, K heads of keys and values, D head width.
+B batch, T queries, S keys (T plus what a cache holds), C = d_model, H heads, K heads of keys and values, D
+head width.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.cache import Cache
-from models.config import Architecture, QKNorm
-from models.kernels import AttentionMask, build_kernel
-from models.norm import build_norm
-from models.position_base import Rotation
+from harness.models.attention_kernels import AttentionMask, build_kernel
+from harness.models.cache import Cache
+from harness.models.config import Architecture, QKNorm
+from harness.models.norm import build_norm
+from harness.models.position.base import Rotation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
-    """What cross-attention attends to. States (B, S, C), None where a cache holds their keys and values already."""
+    """What cross-attention attends to.
+
+    States (B, S, C), None where a cache holds their keys and values already.
+    """
 
     states: Tensor | None
     mask: AttentionMask
@@ -41,7 +45,8 @@ class AttentionContext:
 def causal_mask(queries: int, keys: int, *, device: torch.device) -> Tensor:
     """(T, S), aligned at the bottom right: the last query sees every key.
 
-    `is_causal=True` aligns at the top left, which is wrong as soon as keys come from a cache (pytorch#108108).
+    `is_causal=True` aligns at the top left, which is wrong as soon as keys come from a cache
+    (pytorch#108108).
     """
     return torch.ones((queries, keys), dtype=torch.bool, device=device).tril(keys - queries)
 
@@ -87,7 +92,9 @@ class MaskScope:
 def layer_mask(
     scope: MaskScope, seen: Tensor | None, *, window: int | None, bias: Tensor | None
 ) -> AttentionMask:
-    """The mask of the layers with that window: what is `seen` (see `attention_mask`), cut off, with the bias added."""
+    """The mask of the layers with that window: what is `seen` (see `attention_mask`), cut off, with the bias
+    added.
+    """
     narrows = window is not None and window < scope.keys
     if seen is None and scope.causal and scope.queries > 1:
         if scope.knows_causal and not narrows and bias is None:
@@ -157,7 +164,10 @@ class SeparateAttention(Attention):
 
 
 class FusedAttention(Attention):
-    """One product; queries, keys and values are views of its result. Rows of the weight: all q, all k, all v."""
+    """One product; queries, keys and values are views of its result.
+
+    Rows of the weight: all q, all k, all v.
+    """
 
     def _add_projections(self, config: Architecture) -> None:
         self.parts = (config.n_heads, config.n_kv_heads, config.n_kv_heads)
@@ -181,7 +191,10 @@ class FusedCopiedAttention(FusedAttention):
 
 
 class QueryKeyNorm(nn.Module):
-    """Normalises queries (B, T, H, D) and keys (B, T, K, D), each with a gain of its own (Dehghani et al. 2023, §2)."""
+    """Normalises queries (B, T, H, D) and keys (B, T, K, D), each with a gain of its own (Dehghani et al.
+
+    2023, §2).
+    """
 
     def __init__(self, settings: QKNorm, config: Architecture) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""One layer: attention and feed-forward, each with a residual and a norm; between them attention to a source, if any."""
+"""One layer: attention and feed-forward, each with a residual and a norm; between them attention to a source,
+if any.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from models.attention import AttentionContext, build_attention
-from models.config import Architecture, AttentionCheckpointing, BlockCheckpointing
-from models.cross_attention import CrossAttention
-from models.dropout import Dropout
-from models.feedforward import build_feedforward
-from models.norm import build_norm
+from harness.models.attention import AttentionContext, build_attention
+from harness.models.config import Architecture, AttentionCheckpointing, BlockCheckpointing
+from harness.models.cross_attention import CrossAttention
+from harness.models.dropout import Dropout
+from harness.models.feedforward import build_feedforward
+from harness.models.norm import build_norm
 
 # Nothing is kept of these inside but their inputs; the generator's state is, so that dropout repeats itself.
 recomputed = partial(checkpoint, use_reentrant=False)

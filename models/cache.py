@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.config import DOUBLING_FIRST_CAPACITY, CacheKind
-from models.ragged import (
+from harness.models.config import DOUBLING_FIRST_CAPACITY, CacheKind
+from harness.models.padding import (
     align_right,
     aligned_mask,
     all_real,
@@ -24,9 +24,9 @@ from models.ragged import (
     unless_all_real,
 )
 
-# Up to so many positions a buffer is laid out position by position. What is filled is then one piece of memory, and
-# with many rows is read up to twice as fast: row by row, a processor fetches ahead what is not filled yet. Beyond that
-# the positions of a row are too far apart. Measured on a CPU.
+# Up to so many positions a buffer is laid out position by position. What is filled is then one piece of
+# memory, and with many rows is read up to twice as fast: row by row, a processor fetches ahead what is not
+# filled yet. Beyond that the positions of a row are too far apart. Measured on a CPU.
 FEW_POSITIONS = 64
 
 
@@ -50,8 +50,9 @@ Move = tuple[int, int, int]
 class Cache(ABC):
     """What every kind offers. The key-padding mask is kept beside the keys that it speaks of.
 
-    Every row holds the same number of positions. A row that is shorter than another has padding before it, which
-    `append_valid` marks: so rows may be rolled back to different lengths, and the newest key is always the last.
+    Every row holds the same number of positions. A row that is shorter than another has padding before it,
+    which `append_valid` marks: so rows may be rolled back to different lengths, and the newest key is always
+    the last.
     """
 
     def __init__(self, shape: CacheShape, *, room: int) -> None:
@@ -72,7 +73,9 @@ class Cache(ABC):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the real tensors of keys and values, capacity that is not used yet and the source's included."""
+        """Bytes of the real tensors of keys and values, capacity that is not used yet and the source's
+        included.
+        """
         source = (tensor for pair in self._cross.values() for tensor in pair)
         return _bytes_of((*self._keys, *self._values, *source))
 
@@ -106,17 +109,17 @@ class Cache(ABC):
     def cross(self, layer: int) -> tuple[Tensor, Tensor] | None:
         """What `keep_cross` was given for the rows of now, or None.
 
-        Rows that `keep_rows` multiplied (beams) share one source: then it is (B / n, H, S, D), each of its rows
-        belonging to n neighbours. Cross-attention need not expand it: it has no causal mask, so the n neighbours
-        are as good as n queries.
+        Rows that `keep_rows` multiplied (beams) share one source: then it is (B / n, H, S, D), each of its
+        rows belonging to n neighbours. Cross-attention need not expand it: it has no causal mask, so the n
+        neighbours are as good as n queries.
         """
         return self._cross.get(layer)
 
     def reorder(self, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
         """Let row i go on as what is now row `rows[i]`, a row of the same source.
 
-        Only rows that move are copied, in place, and of each only what follows its first `shared[i]` positions,
-        which the caller knows to be alike: what several beams have in common.
+        Only rows that move are copied, in place, and of each only what follows its first `shared[i]`
+        positions, which the caller knows to be alike: what several beams have in common.
         """
         known = [0] * len(rows) if shared is None else shared
         length = self.length
@@ -148,7 +151,8 @@ class Cache(ABC):
         return torch.from_numpy(np.array(numbers)).to(self._keys[0].device)
 
     def keep_rows(self, rows: Tensor) -> None:
-        """Keep those rows (B',), in that order, and free the others; a row that is named n times becomes n rows.
+        """Keep those rows (B',), in that order, and free the others; a row that is named n times becomes n
+        rows.
 
         Positions that are padding in all of them are dropped.
         """
@@ -165,8 +169,8 @@ class Cache(ABC):
     def truncate(self, lengths: int | Tensor) -> None:
         """Roll back to the first `lengths` positions, one number for all rows or one a row (B,).
 
-        Costs nothing where all rows agree. Otherwise rows are moved to end together, behind padding, in as few
-        positions as the longest of them needs.
+        Costs nothing where all rows agree. Otherwise rows are moved to end together, behind padding, in as
+        few positions as the longest of them needs.
         """
         longest = lengths if isinstance(lengths, int) else int(lengths.max())
         if longest > self.length:
@@ -313,7 +317,9 @@ class DoublingCache(_BufferedCache):
 
 
 def _rows_of(buffer: Tensor, rows: Tensor, *, axis: int, first: int, count: int) -> Tensor:
-    """A buffer (…, B, H, capacity, D), B at that axis, with those rows alone: of each, `count` positions from the first on."""
+    """A buffer (…, B, H, capacity, D), B at that axis, with those rows alone: of each, `count` positions from
+    the first on.
+    """
     size = list(buffer.shape)
     size[axis] = len(rows)
     taken = _empty(size, like=buffer)

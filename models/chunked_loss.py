@@ -1,7 +1,8 @@
 """Cross-entropy fused with the output projection, a chunk of positions at a time.
 
-A chunk's logits give its loss and, at once, its share of the gradients; then they are gone. N positions, C = d_model,
-V tokens. (The idea: Wijmans et al. 2024, §4; gradients taken in the forward pass as by Hsu et al. 2024, §3.)
+A chunk's logits give its loss and, at once, its share of the gradients; then they are gone. N positions, C =
+d_model, V tokens. (The idea: Wijmans et al. 2024, §4; gradients taken in the forward pass as by Hsu et al.
+2024, §3.)
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from models.config import LossConfig
-from models.embedding import OutputProjection
+from harness.models.config import LossConfig
+from harness.models.embedding import OutputProjection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +41,8 @@ def chunked_cross_entropy(
     positions: int,
     ignore_index: int,
 ) -> tuple[Tensor, Tensor]:
-    """The mean of `models.loss.cross_entropy`, from states (..., C) and targets (...), and log Z, averaged alike.
+    """The mean of `harness.models.loss.cross_entropy`, from states (..., C) and targets (...), and log Z,
+    averaged alike.
 
     The loss is differentiable once, log Z, the logarithm of the softmax's denominator, is not.
     Summed in float32 at least. No more than `positions` rows of logits exist at a time.
@@ -105,7 +107,9 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 def _loss_and_gradient(
     logits: Tensor, targets: Tensor, terms: _Terms, *, gradient: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Summed loss and log Z of logits (n, V), which are overwritten, and the gradient of the mean loss by what the projection gave."""
+    """Summed loss and log Z of logits (n, V), which are overwritten, and the gradient of the mean loss by
+    what the projection gave.
+    """
     counted = targets != terms.ignore_index  # (n,)
     chosen = torch.where(counted, targets, 0)[:, None]  # (n, 1)
     squeezed = None

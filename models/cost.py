@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from models.config import (
+from harness.models.config import (
     DOUBLING_FIRST_CAPACITY,
     Architecture,
     CacheKind,
@@ -27,10 +27,11 @@ def parameter_count(config: ModelConfig | EncoderDecoderConfig) -> int:
 
 
 def flops_per_token(config: ModelConfig, *, keys: int) -> int:
-    """Floating-point operations of the matrix products for one token that attends over `keys` positions, forward.
+    """Floating-point operations of the matrix products for one token that attends over `keys` positions,
+    forward.
 
-    A multiplication and an addition count as two. A pass over T tokens without a cache computes the whole T × T
-    attention, masked half and what lies outside a window included: T · flops_per_token(keys=T) a row.
+    A multiplication and an addition count as two. A pass over T tokens without a cache computes the whole T ×
+    T attention, masked half and what lies outside a window included: T · flops_per_token(keys=T) a row.
     """
     per_layer = _self_attention_products(config, keys=keys) + config.feedforward.products(config)
     return 2 * (
@@ -63,7 +64,8 @@ def cache_bytes(
     new_tokens: int,
     bytes_per_value: int,
 ) -> int:
-    """Bytes of keys and values of the decoder's own tokens when `new_tokens` have been decoded after a prompt.
+    """Bytes of keys and values of the decoder's own tokens when `new_tokens` have been decoded after a
+    prompt.
 
     The last new token is never fed, so prompt + new_tokens - 1 positions are cached. Those of a source are in
     `cross_cache_bytes`.

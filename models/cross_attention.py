@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.attention import AttentionContext, Memory, QueryKeyNorm
-from models.config import Architecture
-from models.kernels import build_kernel
+from harness.models.attention import AttentionContext, Memory, QueryKeyNorm
+from harness.models.attention_kernels import build_kernel
+from harness.models.config import Architecture
 
 
 class CrossAttention(nn.Module):
@@ -30,7 +30,10 @@ class CrossAttention(nn.Module):
         self.qk_norm = None if settings.qk_norm is None else QueryKeyNorm(settings.qk_norm, config)
 
     def forward(self, x: Tensor, context: AttentionContext) -> Tensor:
-        """(B, T, C) -> (B, T, C). B may be a multiple of the source's rows: then each of those serves its neighbours."""
+        """(B, T, C) -> (B, T, C).
+
+        B may be a multiple of the source's rows: then each of those serves its neighbours.
+        """
         assert context.memory is not None
         batch, tokens, _ = x.shape
         k, v = self._source(context, context.memory)  # (B', K, S, D)
@@ -46,7 +49,9 @@ class CrossAttention(nn.Module):
         return projected
 
     def project_source(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Source states (B, S, C) to keys and values, each (B, K, S, D); contiguous, since every step reads them."""
+        """Source states (B, S, C) to keys and values, each (B, K, S, D); contiguous, since every step reads
+        them.
+        """
         batch, length, _ = states.shape
         heads = (batch, length, self.n_kv_heads, self.head_width)
         k, v = self.k(states).view(heads), self.v(states).view(heads)

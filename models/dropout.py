@@ -1,7 +1,7 @@
 """Dropout (Srivastava et al. 2014, §4), with masks that are cheap to draw on a CPU.
 
-torch draws one number a value there, one after another, which takes longer than the product that dropout follows.
-Here 64 random bits serve four values, and values are dropped by a bitwise and.
+torch draws one number a value there, one after another, which takes longer than the product that dropout
+follows. Here 64 random bits serve four values, and values are dropped by a bitwise and.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ INTEGERS: Mapping[torch.dtype, torch.dtype] = MappingProxyType(
 def dropout(x: Tensor, p: float) -> Tensor:
     """Each value of x 0 with probability p, else 1 / (1 - p) times as large; any shape.
 
-    Drawn from torch's generator of the device. On a CPU p is rounded to a multiple of 2⁻¹⁵, and the values that stay are
-    scaled accordingly; the result is differentiable once. Raises ValueError unless p is between 0 and 1.
+    Drawn from torch's generator of the device. On a CPU p is rounded to a multiple of 2⁻¹⁵, and the values
+    that stay are scaled accordingly; the result is differentiable once. Raises ValueError unless p is between
+    0 and 1.
     """
     dropped = round(p * LEVELS)
     if not 0 < dropped < LEVELS or x.device.type != "cpu" or torch.compiler.is_compiling():

@@ -13,14 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.at_rest import AtRest
-from models.config import Architecture, OutputConfig, PretrainedEmbedding
+from harness.models.config import Architecture, OutputConfig, PretrainedEmbedding
+from harness.models.self_initialised import AtRest
 
 
 class TokenEmbedding(nn.Embedding):
     """Vectors of d_model values, or of a width of their own and projected (source 001 §1.1).
 
-    `scale` is what remains to be multiplied by: positions do it while they are added. Projected vectors are scaled before.
+    `scale` is what remains to be multiplied by: positions do it while they are added. Projected vectors are
+    scaled before.
     """
 
     def __init__(self, config: Architecture, vocab_size: int) -> None:
@@ -45,7 +46,10 @@ class TokenEmbedding(nn.Embedding):
         return projected
 
     def take(self, vectors: Tensor) -> None:
-        """Replace the vectors by given ones (V, W). Raises ValueError for another shape and for values that are not finite."""
+        """Replace the vectors by given ones (V, W).
+
+        Raises ValueError for another shape and for values that are not finite.
+        """
         if vectors.shape != self.weight.shape:
             raise ValueError(
                 f"word vectors are {tuple(vectors.shape)}, but the model has {tuple(self.weight.shape)} (tokens, width)"
@@ -95,7 +99,7 @@ class Output(nn.Module):
         self.unembedding = None if tied else nn.Linear(config.d_model, vocab_size, bias=False)
         self.output_bias = OutputBias(vocab_size) if config.output.bias else None
         self.packed_output: nn.Module | None = (
-            None  # the same weights laid out for decoding, see `models.fast`
+            None  # the same weights laid out for decoding, see `harness.models.cpu_decoding`
         )
         self.output_settings: OutputConfig = config.output
         self.output_scale = config.d_model**-0.5 if config.output.scale == "inverse-sqrt-width" else 1.0

@@ -10,20 +10,22 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from models.attention import Memory
-from models.block import Block
-from models.cache import Cache, make_cache
-from models.config import CacheKind, EncoderDecoderConfig
-from models.embedding import Output, TokenEmbedding
-from models.kernels import EVERYTHING, AttentionMask
-from models.transformer import Stack
+from harness.models.attention import Memory
+from harness.models.attention_kernels import EVERYTHING, AttentionMask
+from harness.models.block import Block
+from harness.models.cache import Cache, make_cache
+from harness.models.config import CacheKind, EncoderDecoderConfig
+from harness.models.embedding import Output, TokenEmbedding
+from harness.models.transformer import Stack
 
 # Where a cache keeps the mask of the sources, among the layers' keys and values.
 SOURCE_MASK = -1
 
 
 class EncoderDecoder(Output):
-    """Made by `models.init.build_model`; the bare constructor leaves the parameters to torch's defaults."""
+    """Made by `harness.models.init.build_model`; the bare constructor leaves the parameters to torch's
+    defaults.
+    """
 
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
@@ -76,9 +78,10 @@ class EncoderDecoder(Output):
         return self.decoder.run(embedded, scale=self.embedding.scale, cache=cache, valid=valid, memory=memory)
 
     def bind(self, source: Tensor, source_valid: Tensor | None = None) -> BoundDecoder:
-        """The decoder for these sources (B, S), encoded once, as `models.decoding.base.Decodable`.
+        """The decoder for these sources (B, S), encoded once, as `harness.models.decoding.base.Decodable`.
 
-        Raises ValueError in training mode, where dropout would be decoded with, and for a source of nothing but padding.
+        Raises ValueError in training mode, where dropout would be decoded with, and for a source of nothing
+        but padding.
         """
         if self.training:
             raise ValueError("the model is in training mode; call model.eval() before decoding")
@@ -96,7 +99,10 @@ def source_mask(valid: Tensor | None) -> AttentionMask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BoundDecoder:
-    """A decoder with its sources. Rows of tokens may be a multiple of the sources': neighbours share one (beams)."""
+    """A decoder with its sources.
+
+    Rows of tokens may be a multiple of the sources': neighbours share one (beams).
+    """
 
     model: EncoderDecoder
     memory: Memory
@@ -138,7 +144,7 @@ class BoundDecoder:
         return self.model.output.logits(self._hidden(tokens, cache, valid))
 
     def keep_sources(self, rows: Tensor) -> BoundDecoder:
-        """The same decoder for those of its sources (B',), as `models.decoding.base.BoundToSources`."""
+        """The same decoder for those of its sources (B',), as `harness.models.decoding.base.BoundToSources`."""
         states, mask = self.memory.states, self.memory.mask.tensor
         assert states is not None
         kept = EVERYTHING if mask is None else AttentionMask(tensor=mask[rows])

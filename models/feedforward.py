@@ -8,7 +8,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.config import Activation, Architecture, GatedFeedForward, PlainFeedForward
+from harness.models.config import Activation, Architecture, GatedFeedForward, PlainFeedForward
 
 
 def squared_relu(x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Initial parameters, each drawn from a generator keyed by (seed, parameter name).
 
-One seed therefore means the same tensors in every arm: adding a module changes no other, and queries, keys and values
-are the same whether projected apart or together.
+One seed therefore means the same tensors in every arm: adding a module changes no other, and queries, keys
+and values are the same whether projected apart or together.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import overload
 import torch
 from torch import Tensor, nn
 
-from models.at_rest import AtRest
-from models.attention import FusedAttention
-from models.config import (
+from harness.models.attention import FusedAttention
+from harness.models.config import (
     Architecture,
     EncoderDecoderConfig,
     KaimingInit,
@@ -27,10 +26,11 @@ from models.config import (
     TruncatedNormalInit,
     XavierInit,
 )
-from models.embedding import TokenEmbedding
-from models.encoder_decoder import EncoderDecoder
-from models.keyed import keyed_generator
-from models.transformer import Stack, Transformer
+from harness.models.embedding import TokenEmbedding
+from harness.models.encoder_decoder import EncoderDecoder
+from harness.models.named_rng import keyed_generator
+from harness.models.self_initialised import AtRest
+from harness.models.transformer import Stack, Transformer
 
 RESIDUAL = ("attention.out", "cross_attention.out", "feedforward.down")
 
@@ -63,8 +63,9 @@ def build_model(
 ) -> Transformer | EncoderDecoder:
     """A model in training mode. The values do not depend on the device, nor, but for rounding, on dtype.
 
-    `vectors` (tokens, width) are the pretrained embedding's, and only its; ValueError where they lack or do not fit.
-    The global generators stay where they were, so that dropout does not depend on how many modules were built.
+    `vectors` (tokens, width) are the pretrained embedding's, and only its; ValueError where they lack or do
+    not fit. The global generators stay where they were, so that dropout does not depend on how many modules
+    were built.
     """
     if isinstance(config.embedding, PretrainedEmbedding) != (vectors is not None):
         raise ValueError(
@@ -81,8 +82,8 @@ def build_model(
 def initialise(model: Transformer | EncoderDecoder, seed: int) -> None:
     """Matrices as `config.init` says, embeddings and tables normal, biases 0, norms as they are at rest.
 
-    Projections into the residual stream are scaled by 1 / sqrt(their number in the stack), so that its variance does
-    not grow with depth (Radford et al. 2019, §2.3), unless `init.residual` is "one".
+    Projections into the residual stream are scaled by 1 / sqrt(their number in the stack), so that its
+    variance does not grow with depth (Radford et al. 2019, §2.3), unless `init.residual` is "one".
     """
     config = model.config
     scales = dict(_residual_scales(model)) if config.init.residual == "depth" else {}

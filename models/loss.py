@@ -1,6 +1,6 @@
 """Cross-entropy of the next token, with label smoothing and z-loss, over logits that exist.
 
-`models.chunked_loss` has the same over logits that never all do.
+`harness.models.chunked_loss` has the same over logits that never all do.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.chunked_loss import chunked_cross_entropy
-from models.config import ChunkedLogits, LossConfig, WholeLogits
-from models.embedding import OutputProjection
+from harness.models.chunked_loss import chunked_cross_entropy
+from harness.models.config import ChunkedLogits, LossConfig, WholeLogits
+from harness.models.embedding import OutputProjection
 
 IGNORED = -100
 PLAIN = LossConfig()
 
 
 class Loss(NamedTuple):
-    """A mean over counted targets, and log Z, the logarithm of the softmax's denominator, over the same; both are scalars.
+    """A mean over counted targets, and log Z, the logarithm of the softmax's denominator, over the same; both
+    are scalars.
 
     Only the loss is differentiable.
     """
@@ -52,14 +53,18 @@ def cross_entropy(
 def loss_of_hidden(
     hidden: Tensor, output: OutputProjection, targets: Tensor, settings: LossConfig = PLAIN
 ) -> Tensor:
-    """The same from the states (..., C) before the output projection: `loss_of_hidden(m.hidden(x), m.output, y)`."""
+    """The same from the states (..., C) before the output projection: `loss_of_hidden(m.hidden(x), m.output,
+    y)`.
+    """
     return loss_and_log_z(hidden, output, targets, settings).mean
 
 
 def loss_and_log_z(
     hidden: Tensor, output: OutputProjection, targets: Tensor, settings: LossConfig = PLAIN
 ) -> Loss:
-    """Both from the states (..., C) and targets (...), in float32 at least; 0 where nothing but ignored targets is."""
+    """Both from the states (..., C) and targets (...), in float32 at least; 0 where nothing but ignored
+    targets is.
+    """
     match settings.logits:
         case WholeLogits():
             logits = output.logits(hidden)
@@ -73,7 +78,9 @@ def loss_and_log_z(
 
 
 def _mean_log_z(logits: Tensor, targets: Tensor, loss: Tensor, settings: LossConfig) -> Tensor:
-    """Of logits (..., V) whose mean loss is known: where it is plain, log Z is the loss and the target's logit."""
+    """Of logits (..., V) whose mean loss is known: where it is plain, log Z is the loss and the target's
+    logit.
+    """
     flat = targets.reshape(-1)
     rows, counted = logits.reshape(flat.numel(), -1), flat != IGNORED
     count = counted.sum().clamp(min=1)

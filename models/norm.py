@@ -1,11 +1,14 @@
-"""Normalisation of the last dimension. One with parameters is a torch norm or a `models.at_rest.AtRest`."""
+"""Normalisation of the last dimension.
+
+One with parameters is a torch norm or a `harness.models.self_initialised.AtRest`.
+"""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.config.norm import LayerNorm, NonParametricNorm, Norm, RMSNorm
+from harness.models.config.norm import LayerNorm, NonParametricNorm, Norm, RMSNorm
 
 
 class OffsetRMSNorm(nn.RMSNorm):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from models.attention import (
+from harness.models.attention import (
     AttentionContext,
     MaskScope,
     Memory,
@@ -17,20 +17,23 @@ from models.attention import (
     layer_mask,
     padding_mask,
 )
-from models.block import Block
-from models.cache import Cache, CacheShape, make_cache
-from models.config import Architecture, CacheKind, ModelConfig
-from models.dropout import Dropout
-from models.embedding import Output, TokenEmbedding
-from models.kernels import EVERYTHING, AttentionMask
-from models.norm import build_norm
-from models.position import Positions, build_position, positions_of
+from harness.models.attention_kernels import EVERYTHING, AttentionMask
+from harness.models.block import Block
+from harness.models.cache import Cache, CacheShape, make_cache
+from harness.models.config import Architecture, CacheKind, ModelConfig
+from harness.models.dropout import Dropout
+from harness.models.embedding import Output, TokenEmbedding
+from harness.models.norm import build_norm
+from harness.models.position.absolute import Positions, build_position, positions_of
 
 Role = Literal["encoder", "decoder", "decoder with a source"]
 
 
 class Stack(nn.Module):
-    """Positions, blocks and norms: embedded tokens in, hidden states out. An encoder's tokens look both ways."""
+    """Positions, blocks and norms: embedded tokens in, hidden states out.
+
+    An encoder's tokens look both ways.
+    """
 
     def __init__(self, config: Architecture, *, n_layers: int, role: Role) -> None:
         super().__init__()
@@ -60,7 +63,8 @@ class Stack(nn.Module):
         valid: Tensor | None = None,
         memory: Memory | None = None,
     ) -> Tensor:
-        """Embedded tokens (B, T, C), still to be scaled, to hidden states (B, T, C); the cache, if any, grows by T.
+        """Embedded tokens (B, T, C), still to be scaled, to hidden states (B, T, C); the cache, if any, grows
+        by T.
 
         Raises ValueError beyond max_positions.
         """
@@ -93,7 +97,9 @@ class Stack(nn.Module):
             raise ValueError(f"{positions} positions, but the model has max_positions {self.max_positions}")
 
     def cache_shape(self, config: Architecture, *, batch: int, capacity: int, like: Tensor) -> CacheShape:
-        """What a cache for these blocks must hold, in the precision and on the device of a tensor of the model."""
+        """What a cache for these blocks must hold, in the precision and on the device of a tensor of the
+        model.
+        """
         return CacheShape(
             layers=self.n_layers,
             batch=batch,
@@ -129,7 +135,9 @@ class Stack(nn.Module):
 
 
 class Transformer(Stack, Output):
-    """Made by `models.init.build_model`; the bare constructor leaves the parameters to torch's defaults."""
+    """Made by `harness.models.init.build_model`; the bare constructor leaves the parameters to torch's
+    defaults.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config, n_layers=config.n_layers, role="decoder")

@@ -15,7 +15,9 @@ IN_MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
 
 def pytest_configure() -> None:
-    """Temporary folders in memory where there is room for them: every transaction of a store waits for its disk."""
+    """Temporary folders in memory where there is room for them: every transaction of a store waits for its
+    disk.
+    """
     if not IN_MEMORY.is_dir() or not os.access(IN_MEMORY, os.W_OK | os.X_OK):
         return
     executable = not os.statvfs(IN_MEMORY).f_flag & os.ST_NOEXEC  # for libraries that tests compile

@@ -23,9 +23,13 @@ def test_a_record_agrees_with_itself(record: Metric) -> None:
         "_tokens_per_second"
     ) or record.name == "tokens_per_second"
     assert ("bytes" in record.name) == (record.unit == "B")
-    unit = {"loss": "seeds", "count": "seeds", "score": "sentences", "share": "sentences", "perplexity": "sentences"}.get(
-        record.family, "rounds"
-    )  # fmt: skip
+    unit = {
+        "loss": "seeds",
+        "count": "seeds",
+        "score": "sentences",
+        "share": "sentences",
+        "perplexity": "sentences",
+    }.get(record.family, "rounds")
     assert record.paired_over == unit
     assert (record.paired_over == "sentences") == (record.name in SCORES)
     assert (record.compared_by == "differences") == (record.family in ("score", "share", "count"))
@@ -40,8 +44,15 @@ def test_every_metric_of_a_task_has_a_record(task: type) -> None:
 
 def test_margins_are_those_of_the_design() -> None:
     assert dict(DEFAULT_MARGINS) == {
-        "time": 0.05, "memory": 0.02, "bytes": 0.0, "loss": 0.01, "score": 0.5, "share": 0.005, "perplexity": 0.01, "count": 0.0,
-    }  # fmt: skip
+        "time": 0.05,
+        "memory": 0.02,
+        "bytes": 0.0,
+        "loss": 0.01,
+        "score": 0.5,
+        "share": 0.005,
+        "perplexity": 0.01,
+        "count": 0.0,
+    }
 
 
 def test_an_unknown_metric_gets_a_suggestion() -> None:
@@ -55,16 +66,37 @@ def test_an_unknown_metric_gets_a_suggestion() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0 B"), (1, "1 B"), (1023, "1,023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (-2048, "-2 KiB"), (3 * 2**20, "3 MiB"), (2**40, "1,024 GiB"), (2**44, "16,384 GiB")],
-)  # fmt: skip
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (1023, "1,023 B"),
+        (1024, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (-2048, "-2 KiB"),
+        (3 * 2**20, "3 MiB"),
+        (2**40, "1,024 GiB"),
+        (2**44, "16,384 GiB"),
+    ],
+)
 def test_bytes_are_written_in_binary_units(value: float, text: str) -> None:
     assert format_bytes(value) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(12.34, "12.3 s"), (1.0, "1 s"), (0.5, "500 ms"), (0.0123, "12.3 ms"), (4.2e-5, "42 µs"), (1e-9, "0.001 µs"), (0.0, "0 µs"), (-2.0, "-2 s"), (7200.0, "7,200 s"), (999.7, "1,000 s")],
-)  # fmt: skip
+    [
+        (12.34, "12.3 s"),
+        (1.0, "1 s"),
+        (0.5, "500 ms"),
+        (0.0123, "12.3 ms"),
+        (4.2e-5, "42 µs"),
+        (1e-9, "0.001 µs"),
+        (0.0, "0 µs"),
+        (-2.0, "-2 s"),
+        (7200.0, "7,200 s"),
+        (999.7, "1,000 s"),
+    ],
+)
 def test_seconds_are_written_in_a_unit_that_fits(value: float, text: str) -> None:
     assert format_seconds(value) == text
 

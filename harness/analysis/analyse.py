@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 
-from harness.analysis.cells import Cells
-from harness.analysis.claims import named_contrasts, settle_claims
+from harness.analysis.claims.evidence import Evidence
+from harness.analysis.claims.settle_claims import named_contrasts, settle_claims
 from harness.analysis.contrasts import contrasts, drift_warnings, summaries
-from harness.analysis.evidence import Evidence
 from harness.analysis.frames import RunFrames, trial_values, with_diverged
-from harness.analysis.idle import idle_warnings
-from harness.analysis.parity import parity_rows, unknown_quantities
 from harness.analysis.results import Analysis, Contrast, SettledClaim
-from harness.analysis.unsteady import unsteady_warnings
-from harness.analysis.validity import invalid_arms
+from harness.analysis.trial_table import Cells
+from harness.analysis.validity.idle import idle_warnings
+from harness.analysis.validity.invalid_arms import invalid_arms
+from harness.analysis.validity.unsteady import unsteady_warnings
+from harness.analysis.validity.work import parity_rows, unknown_quantities
 from harness.analysis.wording import effect_text, interval_text, where
 from harness.metrics import Metric, metric
 from harness.study.load import LoadedStudy
-from harness.study.tuning import edge_warnings
+from harness.study.planning.tuning import edge_warnings
 
 
 def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
-    """Verdicts for every contrast and claim. The same rows and study give the same analysis, whoever computes it."""
+    """Verdicts for every contrast and claim.
+
+    The same rows and study give the same analysis, whoever computes it.
+    """
     values = trial_values(frames.samples[frames.samples["purpose"] == "measure"])
     losses = {loaded.study.primary, *values["metric"]}
     cells = Cells(

@@ -1,4 +1,6 @@
-"""Arms against the baseline, metric by metric: paired estimates and verdicts (validity.md, "Verdicts, in this order")."""
+"""Arms against the baseline, metric by metric: paired estimates and verdicts (validity.md, "Verdicts, in this
+order").
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.analysis.by_sentence import score_contrast
-from harness.analysis.cells import Cells, IncomparableError, repeated
 from harness.analysis.results import ArmSummary, Contrast, Verdict
+from harness.analysis.score_contrasts import score_contrast
+from harness.analysis.trial_table import Cells, IncomparableError, repeated
 from harness.analysis.wording import exp
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
@@ -28,8 +30,9 @@ Named = tuple[str, str, str]
 def contrasts(cells: Cells, invalid: Mapping[str, str], named: Iterable[Named]) -> tuple[Contrast, ...]:
     """Every arm but the baseline, under every condition, on every metric that has a better direction.
 
-    `named` lists the contrasts of claims: they are families of their own, all others share Holm's correction. Metrics that
-    the study is about are there even where nothing was measured: a contrast that is lost is `invalid`, never absent.
+    `named` lists the contrasts of claims: they are families of their own, all others share Holm's correction.
+    Metrics that the study is about are there even where nothing was measured: a contrast that is lost is
+    `invalid`, never absent.
     """
     loaded, claimed = cells.loaded, set(named)
     names = {loaded.study.primary, *cells.values["metric"], *(name for name, _, _ in claimed)}
@@ -54,10 +57,27 @@ def estimated(
     nan = math.nan
     arm, other = arms
     empty = Contrast(
-        metric=record.name, arm=arm.name, condition=condition.names, n=0, effect=nan, low=nan, high=nan, low90=nan, high90=nan,
-        t_low=nan, t_high=nan, p=1.0, p_adjusted=1.0, margin=cells.loaded.study.margin(record), baseline_value=nan, value=nan,
-        pairs=(), verdict="invalid", relevant=False, reason=invalid,
-    )  # fmt: skip
+        metric=record.name,
+        arm=arm.name,
+        condition=condition.names,
+        n=0,
+        effect=nan,
+        low=nan,
+        high=nan,
+        low90=nan,
+        high90=nan,
+        t_low=nan,
+        t_high=nan,
+        p=1.0,
+        p_adjusted=1.0,
+        margin=cells.loaded.study.margin(record),
+        baseline_value=nan,
+        value=nan,
+        pairs=(),
+        verdict="invalid",
+        relevant=False,
+        reason=invalid,
+    )
     try:
         sides = tuple(cells.trials(record, each.name, condition) for each in arms)
         medians = replace(
@@ -103,13 +123,24 @@ def _counted(medians: Contrast, sides: tuple[Mapping[tuple[int, int], float], ..
     value, base = (next(iter(side.values())) for side in sides)
     ratio = 1.0 if value == base else value / base if base else math.inf
     return replace(
-        medians, n=len(sides[0]), effect=ratio, low=ratio, high=ratio, low90=ratio, high90=ratio,
-        p=0.0 if ratio != 1.0 else 1.0, p_adjusted=0.0 if ratio != 1.0 else 1.0, reason=medians.reason or COUNTED,
-    )  # fmt: skip
+        medians,
+        n=len(sides[0]),
+        effect=ratio,
+        low=ratio,
+        high=ratio,
+        low90=ratio,
+        high90=ratio,
+        p=0.0 if ratio != 1.0 else 1.0,
+        p_adjusted=0.0 if ratio != 1.0 else 1.0,
+        reason=medians.reason or COUNTED,
+    )
 
 
 def _adjust(raw: list[Contrast], named: set[Named]) -> list[Contrast]:
-    """Holm over the contrasts of a metric that no claim names. Lost ones stay in the family: losing a row makes it no smaller."""
+    """Holm over the contrasts of a metric that no claim names.
+
+    Lost ones stay in the family: losing a row makes it no smaller.
+    """
     adjusted = list(raw)
     for name in {contrast.metric for contrast in raw}:
         family = {
@@ -181,11 +212,16 @@ def summaries(cells: Cells) -> tuple[ArmSummary, ...]:
     conditions = {canonical_json(condition.names): condition.names for condition in cells.loaded.conditions}
     return tuple(
         ArmSummary(
-            metric=str(name), arm=str(arm), condition=conditions[str(key)], trials=len(part),
-            median=float(part.median(skipna=False)), lowest=float(part.min(skipna=False)), highest=float(part.max(skipna=False)),
+            metric=str(name),
+            arm=str(arm),
+            condition=conditions[str(key)],
+            trials=len(part),
+            median=float(part.median(skipna=False)),
+            lowest=float(part.min(skipna=False)),
+            highest=float(part.max(skipna=False)),
         )
         for (name, arm, key), part in cells.values.groupby(["metric", "arm", "condition"])["value"]
-    )  # fmt: skip
+    )
 
 
 def drift_warnings(cells: Cells, record: Metric) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ SAMPLE_COLUMNS = [
 
 @dataclass(frozen=True, kw_only=True)
 class RunFrames:
-    """What a run recorded. `samples` is long, with a column for each condition factor; `trials` are those not superseded.
+    """What a run recorded. `samples` is long, with a column for each condition factor; `trials` are those not
+    superseded.
 
     `sentences` are what trials wrote, by the trial's id.
     """
@@ -105,7 +106,9 @@ def sample_frame(trials: Iterable[TrialRow], samples: Iterable[tuple[int, str, i
 
 
 def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
-    """One value a trial and metric: the median, last or largest of its samples, as the metric's record says, and their number."""
+    """One value a trial and metric: the median, last or largest of its samples, as the metric's record says,
+    and their number.
+    """
     keys = ["trial", "purpose", "arm", "condition", "seed", "round", "position", "session", "metric"]
     parts = []
     for name, part in samples.sort_values("step", kind="stable").groupby("metric", sort=True):
@@ -123,7 +126,10 @@ def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_diverged(values: pd.DataFrame, trials: Iterable[TrialRow], metrics: Iterable[str]) -> pd.DataFrame:
-    """Trainings that diverged lost: each loss or count among `metrics` is infinite, whatever was last seen. Never dropped."""
+    """Trainings that diverged lost: each loss or count among `metrics` is infinite, whatever was last seen.
+
+    Never dropped.
+    """
     diverged = [trial for trial in trials if trial.status == "finished" and trial.notes.get("diverged")]
     losses = [name for name in metrics if metric(name).lost_by_divergence]
     if not diverged or not losses:
@@ -132,14 +138,22 @@ def with_diverged(values: pd.DataFrame, trials: Iterable[TrialRow], metrics: Ite
     lost = pd.DataFrame(
         [
             {
-                "trial": trial.id, "purpose": trial.purpose, "arm": trial.arm, "condition": canonical_json(trial.condition),
-                "seed": trial.seed, "round": trial.round, "position": trial.position, "session": trial.session_id,
-                "metric": name, "value": math.inf, "samples": 0,
+                "trial": trial.id,
+                "purpose": trial.purpose,
+                "arm": trial.arm,
+                "condition": canonical_json(trial.condition),
+                "seed": trial.seed,
+                "round": trial.round,
+                "position": trial.position,
+                "session": trial.session_id,
+                "metric": name,
+                "value": math.inf,
+                "samples": 0,
             }
             for trial in diverged
             if trial.purpose == "measure"
             for name in losses
         ]
-    )  # fmt: skip
+    )
     kept = values[~(values["trial"].isin(ids) & values["metric"].isin(losses))]
     return pd.concat([kept, lost], ignore_index=True)

@@ -13,12 +13,14 @@ ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
 class Contrast:
     """One arm against the baseline under one condition, on one metric.
 
-    `effect` is arm over baseline, the exponential of the Hodges-Lehmann estimate over `n` paired rounds; `low` and `high` bound
-    its 95 % signed-rank interval, `low90` and `high90` the 90 % one, `t_low` and `t_high` the t interval (a diagnostic). Of
-    counts it is the estimate of arm − baseline over `n` seeds. Of scores it is arm − baseline over `n` sentences, with
-    bootstrapped intervals and `beyond`: the p of each bound that matters.
-    `p` is exact and two-sided, `p_sign_flip` that of the sign flips beside it, a diagnostic of what is paired over seeds, `p_adjusted` by Holm over the contrasts of this metric that no claim names (else equal to `p`).
-    `baseline_value` and `value` are medians over trials, in the metric's unit. `pairs` holds one (replicate, log ratio or difference) each.
+    `effect` is arm over baseline, the exponential of the Hodges-Lehmann estimate over `n` paired rounds;
+    `low` and `high` bound its 95 % signed-rank interval, `low90` and `high90` the 90 % one, `t_low` and
+    `t_high` the t interval (a diagnostic). Of counts it is the estimate of arm − baseline over `n` seeds. Of
+    scores it is arm − baseline over `n` sentences, with bootstrapped intervals and `beyond`: the p of each
+    bound that matters. `p` is exact and two-sided, `p_sign_flip` that of the sign flips beside it, a
+    diagnostic of what is paired over seeds, `p_adjusted` by Holm over the contrasts of this metric that no
+    claim names (else equal to `p`). `baseline_value` and `value` are medians over trials, in the metric's
+    unit. `pairs` holds one (replicate, log ratio or difference) each.
     """
 
     metric: str
@@ -47,7 +49,8 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """A claim's effect with its 95 % interval and the claimed figure: ratios, a factor a doubling, or a difference.
+    """A claim's effect with its 95 % interval and the claimed figure: ratios, a factor a doubling, or a
+    difference.
 
     None where there is none.
     """
@@ -60,10 +63,11 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class SettledClaim:
-    """A claim and what became of it. `effect`, `interval` and `claimed` are written for people; `sentence` says it in words.
+    """A claim and what became of it. `effect`, `interval` and `claimed` are written for people; `sentence`
+    says it in words.
 
-    `basis` is what the verdict was computed from (`harness.analysis.basis`), None where nothing was: the claim is invalid,
-    or exact.
+    `basis` is what the verdict was computed from (`harness.analysis.claims.decision`), None where nothing
+    was: the claim is invalid, or exact.
     """
 
     id: str
@@ -92,14 +96,19 @@ class SettledClaim:
         }
 
     def kept(self) -> dict[str, Any]:
-        """What the store keeps beside the verdict: what it was computed from, and its figures as they were written."""
+        """What the store keeps beside the verdict: what it was computed from, and its figures as they were
+        written.
+        """
         written = {"effect": self.effect, "interval": self.interval, "claimed": self.claimed}
         return {**(self.basis or {}), "written": written}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSummary:
-    """One arm under one condition: the median over its trials and their range, for one metric. `trials` counts them."""
+    """One arm under one condition: the median over its trials and their range, for one metric.
+
+    `trials` counts them.
+    """
 
     metric: str
     arm: str

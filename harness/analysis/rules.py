@@ -1,8 +1,9 @@
 """Rules by which pairs decide claims.
 
-Every rule says how sure the pairs are of the claim and of its opposite, as two-sided exact p of the signed-rank test
-(which is at most α exactly where the interval of level 1 − α lies on that side of the bound). That they are p-values lets
-claims on several arms take Holm's correction: `any` of them for what confirms, `all` of them for what refutes.
+Every rule says how sure the pairs are of the claim and of its opposite, as two-sided exact p of the
+signed-rank test (which is at most α exactly where the interval of level 1 − α lies on that side of the
+bound). That they are p-values lets claims on several arms take Holm's correction: `any` of them for what
+confirms, `all` of them for what refutes.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ Values = tuple[tuple[int, float], ...]
 class Member:
     """One arm against another, on one metric under one condition.
 
-    `pairs` holds log ratios, or differences, or slopes, or whatever the rule says. `counted` marks what repeats exactly, so that
-    one value is all there is to know. `steps` holds the changes between the adjacent levels of a trend. `lost`: both sides are
-    infinite in every pair, and such ties say nothing of either. `p_sign_flip` is a diagnostic of what is paired over seeds.
+    `pairs` holds log ratios, or differences, or slopes, or whatever the rule says. `counted` marks what
+    repeats exactly, so that one value is all there is to know. `steps` holds the changes between the adjacent
+    levels of a trend. `lost`: both sides are infinite in every pair, and such ties say nothing of either.
+    `p_sign_flip` is a diagnostic of what is paired over seeds.
     """
 
     procedure: ClassVar[str] = ""
@@ -55,9 +57,16 @@ class Member:
         """n, the estimate, its intervals and p, as they are kept."""
         found = self.estimate
         numbers = {
-            "n": found.n, "estimate": found.estimate, "low": found.ci95.low, "high": found.ci95.high, "low90": found.ci90.low,
-            "high90": found.ci90.high, "t_low": found.t95.low, "t_high": found.t95.high, "p": found.p,
-        }  # fmt: skip
+            "n": found.n,
+            "estimate": found.estimate,
+            "low": found.ci95.low,
+            "high": found.ci95.high,
+            "low90": found.ci90.low,
+            "high90": found.ci90.high,
+            "t_low": found.t95.low,
+            "t_high": found.t95.high,
+            "p": found.p,
+        }
         if self.counted:  # what repeats exactly has no interval
             numbers |= dict.fromkeys(("low", "high", "low90", "high90", "t_low", "t_high"), found.estimate)
             numbers["p"] = 0.0 if found.estimate else 1.0
@@ -80,7 +89,9 @@ class Member:
         return found.p if found.estimate > 0 else 1.0
 
     def inside(self, low: float, high: float) -> float:
-        """p of two one-sided tests (Schuirmann 1987): at most 0.05 where the 90 % interval lies between the bounds."""
+        """p of two one-sided tests (Schuirmann 1987): at most 0.05 where the 90 % interval lies between the
+        bounds.
+        """
         return max(self.above(low), self.below(high)) / 2
 
     def outside(self, low: float, high: float) -> float:
@@ -125,7 +136,10 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """The ratio is at least (`side` 1) or at most (−1) `ratio`: its 95 % interval is. Refuted: wholly beyond it."""
+    """The ratio is at least (`side` 1) or at most (−1) `ratio`: its 95 % interval is.
+
+    Refuted: wholly beyond it.
+    """
 
     procedure: ClassVar[str] = SIGNED_RANK
     estimates: ClassVar[bool] = True
@@ -141,7 +155,10 @@ class Bound:
 
 @dataclass(frozen=True, kw_only=True)
 class Direction:
-    """The log ratio is positive (`side` 1) or negative (−1). What is the same within the margin has no direction."""
+    """The log ratio is positive (`side` 1) or negative (−1).
+
+    What is the same within the margin has no direction.
+    """
 
     procedure: ClassVar[str] = SIGNED_RANK
     estimates: ClassVar[bool] = True
@@ -191,7 +208,9 @@ class Slope:
 
 @dataclass(frozen=True, kw_only=True)
 class Discordant:
-    """Of pairs in which one side alone diverged (1 the arm, −1 the other), more are the arm's (`side` 1) or the other's (−1)."""
+    """Of pairs in which one side alone diverged (1 the arm, −1 the other), more are the arm's (`side` 1) or
+    the other's (−1).
+    """
 
     procedure: ClassVar[str] = "McNemar, exact"
     estimates: ClassVar[bool] = False
@@ -208,9 +227,11 @@ class Discordant:
 
 @dataclass(frozen=True, kw_only=True)
 class AmongMostSensitive:
-    """Of K factors, each a member, at least K − ⌈K / 3⌉ are significantly below `factor`, Holm over all others.
+    """Of K factors, each a member, at least K − ⌈K / 3⌉ are significantly below `factor`, Holm over all
+    others.
 
-    Refuted: at least ⌈K / 3⌉ are significantly above it. A factor's pairs are its worst log rises (`statistics.sensitivity`).
+    Refuted: at least ⌈K / 3⌉ are significantly above it. A factor's pairs are its worst log rises
+    (`statistics.sensitivity`).
     """
 
     procedure: ClassVar[str] = "exact signed rank, Holm over the other factors"

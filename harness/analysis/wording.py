@@ -29,7 +29,9 @@ def interval(low: float, high: float) -> str:
 
 
 def effect_text(record: Metric, effect: float) -> str:
-    """`2.33 ×` of what is compared by ratios, `0.62 above` or `0.62 below` of scores: it goes before "the baseline's"."""
+    """`2.33 ×` of what is compared by ratios, `0.62 above` or `0.62 below` of scores: it goes before "the
+    baseline's".
+    """
     if record.compared_by == "ratios":
         return times(effect)
     return (

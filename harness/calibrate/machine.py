@@ -1,4 +1,6 @@
-"""Calibrating the machine: its ceilings from a process of its own, and how far apart equal trials are, from real runs."""
+"""Calibrating the machine: its ceilings from a process of its own, and how far apart equal trials are, from
+real runs.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +13,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.analysis.results import Contrast
-from harness.calibrate.against_itself import STUDIES, against_itself
+from harness.calibrate.aa_study import STUDIES, against_itself
 from harness.errors import HarnessError
 from harness.experiment import Experiment, Place, Watch
 from harness.experiment.experiment import this_machine
+from harness.machine.calibration import Calibration, Limits, Scatter
+from harness.machine.code_digest import code_digest
 from harness.metrics import METRICS
 from harness.run.backends.local import WORKER_VARIABLES
+from harness.run.driver import worker_threads
 from harness.run.identity import environment_digest
 from harness.run.lease import machine_lease
-from harness.run.runner import worker_threads
 from harness.store.rows import CalibrationRow
 from harness.store.store import open_store
-from harness.telemetry.calibration import Calibration, Limits, Scatter
-from harness.telemetry.code import code_digest
 
 LEAST_ROUNDS = 6
 
@@ -40,7 +42,9 @@ FULL, QUICK = Effort(seconds=12, rounds=10), Effort(seconds=3, rounds=LEAST_ROUN
 
 
 def calibrate(place: Place, *, device: str, quick: bool, watch: Watch) -> CalibrationRow:
-    """Measure this machine and keep what was found in the store; the runs that measured its scatter are there too."""
+    """Measure this machine and keep what was found in the store; the runs that measured its scatter are there
+    too.
+    """
     here, gpu = this_machine(device)
     effort = QUICK if quick else FULL
     place.check_writable()
@@ -75,9 +79,20 @@ def measured_limits(gpu: str | None, seconds: float) -> Limits:
     variables = {**WORKER_VARIABLES, **os.environ, **({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {})}
     device = "cuda:0" if gpu else "cpu"
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "harness.calibrate.probe", str(worker_threads("measure")), device, str(seconds)],
-        env=variables, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "harness.calibrate.ceilings",
+            str(worker_threads("measure")),
+            device,
+            str(seconds),
+        ],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         raise HarnessError(f"the machine's ceilings cannot be measured: {last}")
@@ -96,9 +111,13 @@ def _scatter(experiment: Experiment, watch: Watch) -> Iterator[Scatter]:
             raise HarnessError(f"run {made_by} measured no scatter of {record.label}: {contrast.reason}")
         if record.family in ("time", "memory") and contrast.verdict != "invalid":
             yield Scatter(
-                metric=record.name, family=record.family, sigma=_sigma(contrast), rounds=contrast.n, run=made_by,
+                metric=record.name,
+                family=record.family,
+                sigma=_sigma(contrast),
+                rounds=contrast.n,
+                run=made_by,
                 primary=record.name == primary,
-            )  # fmt: skip
+            )
 
 
 def _sigma(contrast: Contrast) -> float:

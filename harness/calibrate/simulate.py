@@ -1,4 +1,6 @@
-"""Studies on resampled noise whose true effect is known, taken through the analysis that every study goes through."""
+"""Studies on resampled noise whose true effect is known, taken through the analysis that every study goes
+through.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,12 @@ import numpy as np
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames, sample_frame
 from harness.analysis.results import Contrast
-from harness.calibrate.against_itself import GENERATION, against_itself
-from harness.calibrate.residuals import Residuals
+from harness.calibrate.aa_study import GENERATION, against_itself
+from harness.calibrate.noise import Residuals
 from harness.store.rows import TrialRow
 from harness.study.load import LoadedStudy
-from harness.study.plan import plan
-from harness.study.trial import TrialSpec
+from harness.study.planning.plan import plan
+from harness.trial.spec import TrialSpec
 
 LARGEST_DRIFT = 0.25
 """Of the machine's speed, from the first trial of a study to its last, up or down."""
@@ -45,10 +47,12 @@ class Simulation:
     seed: int = 0
 
     def study(self, number: int) -> Found:
-        """Study `number`: each round is a real one, and its two trials are two of that round's, drawn without replacement.
+        """Study `number`: each round is a real one, and its two trials are two of that round's, drawn without
+        replacement.
 
-        So slow rounds stay slow for both arms and outliers stay what they were, but which arm has them is chance. On top
-        the machine drifts in a straight line over the order of the trials, which is that of a plan.
+        So slow rounds stay slow for both arms and outliers stay what they were, but which arm has them is
+        chance. On top the machine drifts in a straight line over the order of the trials, which is that of a
+        plan.
         """
         chance = random.Random(f"{self.seed}/{number}")
         loaded = _reordered(_study(self.rounds), number)
@@ -102,11 +106,30 @@ def _reordered(loaded: LoadedStudy, number: int) -> LoadedStudy:
 
 def _row(number: int, spec: TrialSpec) -> TrialRow:
     return TrialRow(
-        id=number, run_id="", session_id=1, spec_id=str(number), purpose=spec.purpose, task=spec.task, arm=spec.arm,
-        condition=spec.condition, seed=spec.seed, round=spec.round, position=number - 1, attempt=1, state="finished",
-        superseded_state=None, started_at="", seconds=1.0, spec_json="", outputs={}, spent={}, notes={}, error=None,
-        traceback=None, nvml_reason=None,
-    )  # fmt: skip
+        id=number,
+        run_id="",
+        session_id=1,
+        spec_id=str(number),
+        purpose=spec.purpose,
+        task=spec.task,
+        arm=spec.arm,
+        condition=spec.condition,
+        seed=spec.seed,
+        round=spec.round,
+        position=number - 1,
+        attempt=1,
+        state="finished",
+        superseded_state=None,
+        started_at="",
+        seconds=1.0,
+        spec_json="",
+        outputs={},
+        spent={},
+        notes={},
+        error=None,
+        traceback=None,
+        nvml_reason=None,
+    )
 
 
 def _found(contrast: Contrast, effect: float) -> Found:

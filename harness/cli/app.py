@@ -1,7 +1,7 @@
 """The commands.
 
-Exit codes: 0 finished; 2 bad input, nothing written; 3 some trials failed; 5 finished, but something made verdicts invalid;
-70 a fault of the harness; 130 interrupted.
+Exit codes: 0 finished; 2 bad input, nothing written; 3 some trials failed; 5 finished, but something made
+verdicts invalid; 70 a fault of the harness; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def claims(
     verbose: Verbose = False,
 ) -> None:
     """List every claim in the store, source by source: its figure, ours with its interval, the verdict."""
-    from harness.cli.ledger import show_ledger
+    from harness.cli.claims import show_ledger
     from harness.cli.results_table import write_table
 
     place, output = _place(results, store), Output(json=json, quiet=quiet, verbose=verbose)
@@ -322,7 +322,7 @@ def invariants(
 @command
 def schema() -> None:
     """Print the JSON schema of studies, for editors that complete and check YAML."""
-    from harness.study.json_schema import study_schema
+    from harness.study.reading.json_schema import study_schema
 
     Output().data(study_schema())
 

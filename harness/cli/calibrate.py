@@ -1,4 +1,6 @@
-"""`harness calibrate`: what this machine can do, and how often the analysis is wrong on noise like this machine's."""
+"""`harness calibrate`: what this machine can do, and how often the analysis is wrong on noise like this
+machine's.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from harness.metrics import DEFAULT_MARGINS, METRICS, format_seconds
 from harness.statistics import rounds_needed
 
 if TYPE_CHECKING:
-    from harness.calibrate.honesty import FalseAlarms, Power
-    from harness.calibrate.residuals import Residuals
+    from harness.calibrate.error_rates import FalseAlarms, Power
+    from harness.calibrate.noise import Residuals
     from harness.experiment import Place
     from harness.store.rows import CalibrationRow
 
@@ -52,7 +54,7 @@ def calibrate_machine(place: Place, output: Output, *, device: str, quick: bool)
 
 
 def _show(row: CalibrationRow, output: Output) -> None:
-    from harness.telemetry.calibration import Calibration
+    from harness.machine.calibration import Calibration
 
     found = Calibration.read(row.facts)
     limits = found.limits
@@ -92,15 +94,18 @@ def _show(row: CalibrationRow, output: Output) -> None:
 
 
 def examine_harness(asked: Experiments, place: Place, output: Output, *, device: str) -> None:
-    """Run the experiments asked for. Raises InvalidError, after all is printed, where a figure is out of its bounds."""
+    """Run the experiments asked for.
+
+    Raises InvalidError, after all is printed, where a figure is out of its bounds.
+    """
     asked.check()
     figures: dict[str, Any] = {}
     wrong: list[str] = []
     if asked.real is not None:
         _false_alarms(_real(asked.real, place, output, device), figures, wrong)
     if asked.aa is not None or asked.power:
-        from harness.calibrate.honesty import false_alarms, power
-        from harness.telemetry.environment import available_cores
+        from harness.calibrate.error_rates import false_alarms, power
+        from harness.machine.environment import available_cores
 
         residuals = _residuals(place)
         if asked.aa is not None:
@@ -120,7 +125,7 @@ def examine_harness(asked: Experiments, place: Place, output: Output, *, device:
 
 
 def _residuals(place: Place) -> Residuals:
-    from harness.calibrate.residuals import shipped_residuals, stored_residuals
+    from harness.calibrate.noise import shipped_residuals, stored_residuals
     from harness.experiment.experiment import this_machine
     from harness.store.store import open_store
 
@@ -132,7 +137,7 @@ def _residuals(place: Place) -> Residuals:
 
 
 def _real(studies: int, place: Place, output: Output, device: str) -> FalseAlarms:
-    from harness.calibrate.real import real_false_alarms, seconds_needed
+    from harness.calibrate.real_aa_runs import real_false_alarms, seconds_needed
 
     output.note(
         f"{studies} comparisons in real runs: about {seconds_needed(studies) / 60:.0f} minutes on two cores"

@@ -1,4 +1,6 @@
-"""What commands print: colours and bars in a terminal, plain lines in a pipe, JSON on request; errors on standard error."""
+"""What commands print: colours and bars in a terminal, plain lines in a pipe, JSON on request; errors on
+standard error.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ SOFTWARE, INTERRUPTED = 70, 130
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:
-    """Errors that a person can act on become one line and their exit code; faults of the harness say how to learn more."""
+    """Errors that a person can act on become one line and their exit code; faults of the harness say how to
+    learn more.
+    """
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -60,7 +64,10 @@ def complain(message: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Where a command's results go. Notes are for people: they go to standard error, and nowhere when quiet or in JSON."""
+    """Where a command's results go.
+
+    Notes are for people: they go to standard error, and nowhere when quiet or in JSON.
+    """
 
     json: bool = False
     quiet: bool = False

@@ -48,9 +48,11 @@ def fetch(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Bring a corpus, or all that a study needs, into the cache: for machines whose compute nodes have no network."""
+    """Bring a corpus, or all that a study needs, into the cache: for machines whose compute nodes have no
+    network.
+    """
     from harness.cli.running import Shown
-    from harness.data.registry import NamedCorpus
+    from harness.data.reference import NamedCorpus
     from harness.errors import InputError
     from harness.experiment.corpora import bring, corpora_of_study
 

@@ -10,16 +10,17 @@ from harness.cli.console import Output
 from harness.errors import InvalidError
 
 if TYPE_CHECKING:
-    from harness.invariants.matrix import Kill, Matrix
+    from harness.invariants.support.kill_matrix import Kill, Matrix
 
 
 def show_invariants(names: list[str] | None, output: Output, *, mutants: bool) -> None:
-    """Check all invariants, or those named, and with `mutants` plant every bug of theirs. The JSON is a contract.
+    """Check all invariants, or those named, and with `mutants` plant every bug of theirs. The JSON is a
+    contract.
 
     Raises InvalidError where an invariant fails or a bug survives, after everything has been printed.
     """
-    from harness.invariants.matrix import kill_matrix
     from harness.invariants.registry import INVARIANTS
+    from harness.invariants.support.kill_matrix import kill_matrix
 
     with output.progress() as progress:
         begun = False

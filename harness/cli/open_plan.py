@@ -9,11 +9,13 @@ from harness.experiment import Place
 from harness.experiment.estimate import estimate
 from harness.metrics import format_seconds, metric
 from harness.study.load import LoadedStudy
-from harness.study.plan import longest_plan, plan
+from harness.study.planning.plan import longest_plan, plan
 
 
 def open_plan(loaded: LoadedStudy, place: Place) -> dict[str, Any]:
-    """The most trials and seconds, where rounds may end early, and the number of trials of tuning, where there are some."""
+    """The most trials and seconds, where rounds may end early, and the number of trials of tuning, where
+    there are some.
+    """
     found: dict[str, Any] = {}
     design = loaded.study.design
     if design.until is not None:
@@ -21,7 +23,11 @@ def open_plan(loaded: LoadedStudy, place: Place) -> dict[str, Any]:
         seconds = estimate(longest, loaded.study.study, place).seconds
         found["at_most"] = {"rounds": design.rounds, "trials": len(longest.trials), "seconds": seconds}
     if design.tune is not None:
-        found["tuning"] = {"trials": len(plan(loaded).tuning), "by": design.tune.by, "finalists": design.tune.finalists}  # fmt: skip
+        found["tuning"] = {
+            "trials": len(plan(loaded).tuning),
+            "by": design.tune.by,
+            "finalists": design.tune.finalists,
+        }
     return found
 
 

@@ -9,16 +9,16 @@ from typing import Any
 from harness.cli.console import Output
 from harness.cli.open_plan import open_lines, open_plan
 from harness.experiment import Experiment, Place
+from harness.experiment.calibrated_rounds import Recommended, recommended
+from harness.experiment.detectable_effect import Detectable, detectable
 from harness.experiment.estimate import Estimate, estimate
-from harness.experiment.power import Detectable, detectable
-from harness.experiment.rounds import Recommended, recommended
 from harness.invariants.registry import find_invariant
 from harness.metrics import format_seconds, metric
 from harness.statistics import largest_family
 from harness.store.rows import CalibrationRow
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
-from harness.study.plan import Plan, plan
+from harness.study.planning.plan import Plan, plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,8 @@ class _Planned:
 
 
 def show_plan(experiment: Experiment, output: Output) -> None:
-    """Every trial in its order; what arms, conditions and time there are, and the smallest effect that the design can see.
+    """Every trial in its order; what arms, conditions and time there are, and the smallest effect that the
+    design can see.
 
     Of a study with parts, the same of each of them.
     """
@@ -100,7 +101,9 @@ def _trials(planned: Plan, arm_name: Callable[[str], str]) -> list[dict[str, Any
 
 
 def differences(loaded: LoadedStudy, arm: Combination) -> dict[str, list[Any]]:
-    """What an arm is set to do differently from the baseline: path → [baseline's value, its own], over all conditions."""
+    """What an arm is set to do differently from the baseline: path → [baseline's value, its own], over all
+    conditions.
+    """
     found: dict[str, list[Any]] = {}
     for condition in loaded.conditions:
         base, own = (

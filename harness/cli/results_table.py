@@ -11,18 +11,19 @@ from harness.errors import InputError
 if TYPE_CHECKING:
     from harness.cli.console import Output
     from harness.experiment import Place
-    from harness.experiment.ledger import Entry
+    from harness.experiment.claims_ledger import Entry
 
 BEGIN, END = "<!-- claims: written by `harness claims --into` -->", "<!-- end of claims -->"
 _HEADS = ("study", "claim", "source", "what it says", "claimed", "here", "95 % interval", "n", "verdict")
 
 
 def write_table(place: Place, file: Path, output: Output) -> None:
-    """Put the table where the file has its markers. Raises InputError, nothing written, where it does not have them once each.
+    """Put the table where the file has its markers. Raises InputError, nothing written, where it does not
+    have them once each.
 
     Of a study that ran at another scale as well, `smoke` is left out. The same store gives the same file.
     """
-    from harness.experiment.ledger import ledger
+    from harness.experiment.claims_ledger import ledger
     from harness.store.store import open_store
 
     place.check_there()

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from harness.report.inputs import ReportInput
     from harness.run.backends.base import Finished
     from harness.store.rows import Run
-    from harness.study.trial import TrialSpec
+    from harness.trial.spec import TrialSpec
 
 FORMATS = ("csv", "parquet", "markdown", "latex")
 
 
 def run_study(experiment: Experiment, output: Output, *, fresh: bool, report: bool) -> None:
-    """Run what is missing and write the report. Raises TrialError or InvalidError, after that, where something does not count."""
+    """Run what is missing and write the report.
+
+    Raises TrialError or InvalidError, after that, where something does not count.
+    """
     with output.progress() as progress:
         experiment.run(fresh=fresh, watch=Shown(output, progress))
     tell(experiment, output, report=report)
@@ -92,7 +95,9 @@ def _told(part: ReportInput) -> dict[str, Any]:
 
 
 def export_study(experiment: Experiment, form: str, file: Path | None, output: Output) -> None:
-    """Raw samples as CSV or Parquet, or the comparison table as Markdown or LaTeX; to a file, or to standard output."""
+    """Raw samples as CSV or Parquet, or the comparison table as Markdown or LaTeX; to a file, or to standard
+    output.
+    """
     from harness.cli.tables import latex_table, markdown_table
 
     if form not in FORMATS:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import Output
 from harness.experiment import Experiment, Place
-from harness.study.plan import Plan, plan
-from harness.study.resolve import deciding_metrics
+from harness.study.planning.plan import Plan, plan
+from harness.study.planning.resolved import deciding_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +94,9 @@ def _trials(planned: Plan, rows: list[TrialRow], values: pd.DataFrame) -> list[d
 
 
 def show_trial(what: str, place: Place, output: Output) -> bool:
-    """Everything that is stored about the trial with this id; False where it is no trial's id, or there is none."""
+    """Everything that is stored about the trial with this id; False where it is no trial's id, or there is
+    none.
+    """
     from harness.store.store import open_store
 
     if not TRIAL_ID.fullmatch(what) or not place.has_store():

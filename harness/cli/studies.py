@@ -46,7 +46,10 @@ def _newest_runs(place: Place) -> dict[str, str]:
 
 
 def new_study(name: str, folder: Path, output: Output) -> None:
-    """Write `folder/NAME.yaml`, and the recipe that it uses where there is none. Nothing that is there is overwritten."""
+    """Write `folder/NAME.yaml`, and the recipe that it uses where there is none.
+
+    Nothing that is there is overwritten.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
         raise InputError(
             f"{name!r} is no name of a study", hint="small letters, digits and underscores, as in my_study"

@@ -13,7 +13,9 @@ _MOST_LETTERS = 120
 
 
 def verify_report(report: Path, location: str, output: Output) -> None:
-    """Tell that every number is what the store gives, or raise InvalidError with the first that is not, and where."""
+    """Tell that every number is what the store gives, or raise InvalidError with the first that is not, and
+    where.
+    """
     found = verify(report, location)
     if output.json:
         output.data({"report": str(report), "verified": found.difference is None, **asdict(found)})

@@ -1,4 +1,7 @@
-"""From the ids of a split to what a step takes. All arrays of a batch are int64 of shape (B, T): B rows, T positions."""
+"""From the ids of a split to what a step takes.
+
+All arrays of a batch are int64 of shape (B, T): B rows, T positions.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,16 @@ Ids = NDArray[Any]
 def token_array(corpus: Corpus, split: str, tokenizer: Tokenizer) -> Ids:
     """The ids of a split of running text, memory-mapped and read-only, of shape (tokens,), uint16 or uint32.
 
-    Tokenised once, and cached by the content of the corpus and the tokenizer. CorpusError: as for `Corpus.text`.
+    Tokenised once, and cached by the content of the corpus and the tokenizer. CorpusError: as for
+    `Corpus.text`.
     """
     return cached_ids(corpus, split, tokenizer, lambda: corpus.text(split))
 
 
 def cached_ids(corpus: Corpus, part: str, tokenizer: Tokenizer, text: Callable[[], str]) -> Ids:
-    """The ids of `text`, which is the part called `part` of a corpus; tokenised where the cache does not have them."""
+    """The ids of `text`, which is the part called `part` of a corpus; tokenised where the cache does not have
+    them.
+    """
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
     key = digest({"corpus": corpus.digest, "split": part, "tokenizer": tokenizer.digest})
     path = cache_dir() / "tokens" / key
@@ -42,10 +48,11 @@ def cached_ids(corpus: Corpus, part: str, tokenizer: Tokenizer, text: Callable[[
 
 
 class PackedBatches(BatchStream):
-    """(inputs, targets): windows of `length` ids, `batch` of them, in a new order each epoch; targets are one id ahead.
+    """(inputs, targets): windows of `length` ids, `batch` of them, in a new order each epoch; targets are one
+    id ahead.
 
-    Windows do not overlap, and ids after the last whole window are left out. Which windows come, and when, depends on
-    the seed and not on `batch`. CorpusError: not even one batch.
+    Windows do not overlap, and ids after the last whole window are left out. Which windows come, and when,
+    depends on the seed and not on `batch`. CorpusError: not even one batch.
     """
 
     def __init__(self, tokens: Ids, *, length: int, batch: int, seed: int) -> None:
@@ -82,7 +89,8 @@ class PackedBatches(BatchStream):
 
 
 def evaluation_batches(tokens: Ids, *, length: int, batch: int) -> Iterator[Batch]:
-    """Batches in order, in which every id but the first is a target exactly once; the rest of the last one is IGNORE_INDEX.
+    """Batches in order, in which every id but the first is a target exactly once; the rest of the last one is
+    IGNORE_INDEX.
 
     All batches have the same shape. CorpusError: fewer than two ids.
     """

@@ -1,9 +1,10 @@
 """Byte-pair encoding through sentencepiece, made exact.
 
-sentencepiece alone does not give every text back: it writes a space as U+2581 and so reads that character as a space, its
-trainer takes a line end for the end of a sentence, and its special tokens have names that text may hold. Here U+2581 is
-encoded as its three bytes, a line end is always the byte token of its own (no learnt piece holds one, so lines can be encoded
-apart), special tokens have names with a line end in them, and decoding joins the bytes that each id stands for.
+sentencepiece alone does not give every text back: it writes a space as U+2581 and so reads that character as
+a space, its trainer takes a line end for the end of a sentence, and its special tokens have names that text
+may hold. Here U+2581 is encoded as its three bytes, a line end is always the byte token of its own (no learnt
+piece holds one, so lines can be encoded apart), special tokens have names with a line end in them, and
+decoding joins the bytes that each id stands for.
 """
 
 from __future__ import annotations
@@ -80,7 +81,10 @@ def bpe_tokenizer(config: BpeConfig, corpus: Corpus) -> BpeTokenizer:
 
 
 def train(lines: Sequence[str], *, vocab_size: int, what: str) -> bytes:
-    """A sentencepiece model; the same bytes for the same lines. CorpusError, naming `what`: unfit for `vocab_size`."""
+    """A sentencepiece model; the same bytes for the same lines.
+
+    CorpusError, naming `what`: unfit for `vocab_size`.
+    """
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(

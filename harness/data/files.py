@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.config import digest
 from harness.data.cache import read_verified
 from harness.data.content import Content, Corpus
-from harness.data.registry import Column, FilesCorpus
+from harness.data.reference import Column, FilesCorpus
 from harness.data.rows import Row, as_content, held_out_rows
 from harness.data.splits import SPLITS, running_split
 from harness.errors import CorpusError, Location, did_you_mean
@@ -22,7 +22,10 @@ TABLES = (".tsv", ".jsonl")
 
 
 def files_corpus(config: FilesCorpus) -> Corpus:
-    """The corpus in `config`'s files. CorpusError: as `load_corpus` says, naming the file and the place in it."""
+    """The corpus in `config`'s files.
+
+    CorpusError: as `load_corpus` says, naming the file and the place in it.
+    """
     given = {"train": config.files or config.train, "valid": config.valid, "test": config.test}
     for path in (path for paths in given.values() for path in paths):
         _check_format(Path(path), config)
@@ -86,7 +89,10 @@ def file_digest(path: Path) -> str:
 
 
 def file_text(path: Path, sha256: str) -> str:
-    """What is in a .gz or plain file of UTF-8. CorpusError: it is not that, empty, or no longer the one of that digest."""
+    """What is in a .gz or plain file of UTF-8.
+
+    CorpusError: it is not that, empty, or no longer the one of that digest.
+    """
     content = read_verified(path, sha256, what="own text", hint="it changed while it was in use; start again")
     if path.name.endswith(".gz"):
         try:
@@ -108,7 +114,8 @@ def file_text(path: Path, sha256: str) -> str:
 def _rows(path: Path, sha256: str, config: FilesCorpus) -> Iterator[Row]:
     columns = [column for column in (config.column, config.source, config.target) if column is not None]
     text = file_text(path, sha256)
-    # Lines end at \n alone: str.splitlines would also break at U+2028 and other characters that text may hold.
+    # Lines end at \n alone: str.splitlines would also break at U+2028 and other characters that text may
+    # hold.
     lines = [
         (number, line.removesuffix("\r"))
         for number, line in enumerate(text.split("\n"), start=1)

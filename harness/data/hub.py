@@ -1,4 +1,6 @@
-"""Hugging Face data sets: streamed once into the cache, by name, configuration, split and column (extra `data`)."""
+"""Hugging Face data sets: streamed once into the cache, by name, configuration, split and column (extra
+`data`).
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,15 @@ from typing import Any
 from harness.config import digest
 from harness.data.cache import cache_dir, read_checksummed, write_checksummed
 from harness.data.content import Content, Corpus
-from harness.data.registry import Column, HfCorpus
+from harness.data.reference import Column, HfCorpus
 from harness.data.rows import Row, as_content
 from harness.data.splits import SPLITS
 from harness.errors import CorpusError, did_you_mean
 
 
 def hub_corpus(config: HfCorpus) -> Corpus:
-    """The data set of `config`. What was streamed once is read from the cache; a local folder that changed is read anew.
+    """The data set of `config`. What was streamed once is read from the cache; a local folder that changed is
+    read anew.
 
     CorpusError: the extra is not installed; no such data set, split or column; no network.
     """

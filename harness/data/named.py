@@ -19,7 +19,10 @@ PYTHON_DOCS_HELD_OUT = Fractions(valid=0.1, test=0.1)
 
 
 def named_corpus(entry: Entry) -> Corpus:
-    """The corpus of `entry`, which must have been fetched. Reading it raises CorpusError on a damaged file."""
+    """The corpus of `entry`, which must have been fetched.
+
+    Reading it raises CorpusError on a damaged file.
+    """
     make = {
         "wikitext-2": _wikitext,
         "tatoeba-en-es": _tatoeba,
@@ -39,11 +42,15 @@ def _wikitext(entry: Entry) -> Corpus:
 
 
 def _tatoeba(entry: Entry) -> Corpus:
-    """Rows are sorted by length and one source has several translations: all pairs of a source stay in one split."""
+    """Rows are sorted by length and one source has several translations: all pairs of a source stay in one
+    split.
+    """
 
     @cache
     def divided() -> dict[str, list[Pair]]:
-        """Every split: who asks for one asks for another next, and each alone would cost a pass over the file."""
+        """Every split: who asks for one asks for another next, and each alone would cost a pass over the
+        file.
+        """
         found: dict[str, list[Pair]] = defaultdict(list)
         for row in _file(entry, "spa.tsv").decode().split("\n"):
             if row:

@@ -1,4 +1,5 @@
-"""Translation pairs as ids, and batches of them. B rows, S source tokens, T target tokens, padded on the right.
+"""Translation pairs as ids, and batches of them. B rows, S source tokens, T target tokens, padded on the
+right.
 
 A source ends in eos; a target is asked for from bos on and ends in eos. Padding of targets is IGNORE_INDEX.
 """
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from harness.data.tokenizer import Tokenizer
 
 POOL = 100
-"""Batches whose pairs are sorted by length together: in larger pools there is less padding, and less chance in what meets."""
+"""Batches whose pairs are sorted by length together: in larger pools there is less padding, and less chance
+in what meets.
+"""
 
 Indices = NDArray[np.int64]
 
@@ -97,7 +100,9 @@ def pair_tokens(corpus: Corpus, split: str, tokenizer: Tokenizer) -> PairTokens:
 
 
 def _side(corpus: Corpus, split: str, tokenizer: Tokenizer, side: str) -> Sentences:
-    """One sentence a line: no token holds a line end and anything else, so the lines can be found again among the ids."""
+    """One sentence a line: no token holds a line end and anything else, so the lines can be found again among
+    the ids.
+    """
 
     def lines() -> str:
         return "".join(" ".join(getattr(pair, side).split("\n")) + "\n" for pair in corpus.pairs(split))
@@ -109,7 +114,9 @@ def _side(corpus: Corpus, split: str, tokenizer: Tokenizer, side: str) -> Senten
 
 
 class PairBatches(BatchStream):
-    """Every pair once an epoch, in a new order: `rows` pairs a batch, padded to `length`; the last, incomplete one is left out."""
+    """Every pair once an epoch, in a new order: `rows` pairs a batch, padded to `length`; the last,
+    incomplete one is left out.
+    """
 
     def __init__(self, pairs: PairTokens, *, length: int, rows: int, seed: int) -> None:
         super().__init__()
@@ -145,11 +152,12 @@ class PairBatches(BatchStream):
 
 
 class BucketedBatches(BatchStream):
-    """Every pair once an epoch, with others of like length: as many rows as keep both sides within `tokens`, padding included.
+    """Every pair once an epoch, with others of like length: as many rows as keep both sides within `tokens`,
+    padding included.
 
-    Pairs are shuffled, sorted within pools of about POOL batches by the longer side, the source and the target, cut into
-    batches, and these shuffled again. Widths are those of a batch's longest sentences: rounding them up to few shapes
-    would make a third of the tokens padding where sentences are short.
+    Pairs are shuffled, sorted within pools of about POOL batches by the longer side, the source and the
+    target, cut into batches, and these shuffled again. Widths are those of a batch's longest sentences:
+    rounding them up to few shapes would make a third of the tokens padding where sentences are short.
     """
 
     def __init__(self, pairs: PairTokens, *, length: int, tokens: int, seed: int) -> None:
@@ -184,7 +192,9 @@ class BucketedBatches(BatchStream):
         }
 
     def _epoch(self, epoch: int) -> list[Indices]:
-        """The rows of each batch, kept for one epoch; threads that ask for two of them make one again, and equal."""
+        """The rows of each batch, kept for one epoch; threads that ask for two of them make one again, and
+        equal.
+        """
         known = self._plan
         if known[0] != epoch:
             known = self._plan = (epoch, list(self._batches_of(epoch)))
@@ -212,7 +222,8 @@ class BucketedBatches(BatchStream):
 def pair_evaluation_batches(
     pairs: PairTokens, *, length: int, target_tokens: int, rows: int
 ) -> Iterator[Batch]:
-    """The first pairs of at most `length` tokens a side that hold `target_tokens`, sorted by length, each target once.
+    """The first pairs of at most `length` tokens a side that hold `target_tokens`, sorted by length, each
+    target once.
 
     CorpusError: there is none.
     """

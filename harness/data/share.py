@@ -8,11 +8,12 @@ from harness.data.splits import running_share, stable_place
 
 
 def shared(corpus: Corpus, share: float) -> Corpus:
-    """`corpus` with about `share` of its training split, 0 < share < 1; a smaller share is part of a larger one.
+    """`corpus` with about `share` of its training split, 0 < share < 1; a smaller share is part of a larger
+    one.
 
-    Running text keeps its beginning, which is where its documents run on. Pairs may lie in any order, of length for one, so
-    theirs is drawn by source: all translations of a source are in the share, or none. Reading one that holds nothing raises
-    CorpusError.
+    Running text keeps its beginning, which is where its documents run on. Pairs may lie in any order, of
+    length for one, so theirs is drawn by source: all translations of a source are in the share, or none.
+    Reading one that holds nothing raises CorpusError.
     """
 
     def read(split: str) -> Content:

@@ -1,4 +1,6 @@
-"""Which split a document belongs to: by a stable hash where documents stand apart, by position where text runs on."""
+"""Which split a document belongs to: by a stable hash where documents stand apart, by position where text
+runs on.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,11 @@ def stable_place(key: str, *, salt: str) -> float:
 
 
 def stable_split(key: str, *, salt: str, fractions: Fractions) -> str:
-    """The split of the document known by `key`: the same on every machine, whatever other documents there are.
+    """The split of the document known by `key`: the same on every machine, whatever other documents there
+    are.
 
-    Give every row that must not be parted from another the same key: a translation pair goes by its source sentence.
+    Give every row that must not be parted from another the same key: a translation pair goes by its source
+    sentence.
     """
     place = stable_place(key, salt=salt)
     if place < fractions.test:

@@ -1,4 +1,6 @@
-"""Endless streams of batches whose order is a function of their settings alone, made ahead by any number of workers."""
+"""Endless streams of batches whose order is a function of their settings alone, made ahead by any number of
+workers.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ Position = tuple[int, int]
 
 
 class BatchStream(ABC):
-    """A position says everything: `restore(state())` goes on exactly there. Batches are made by threads too, so `make` shares nothing."""
+    """A position says everything: `restore(state())` goes on exactly there.
+
+    Batches are made by threads too, so `make` shares nothing.
+    """
 
     def __init__(self) -> None:
         self.position: Position = (0, 0)
@@ -49,7 +54,10 @@ class BatchStream(ABC):
         return {"position": list(self.position), **self.identity()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken. ValueError: it was taken from other tokens, another length or seed."""
+        """Go on where `state` was taken.
+
+        ValueError: it was taken from other tokens, another length or seed.
+        """
         if {**state, "position": None} != {**self.state(), "position": None}:
             raise ValueError(f"a position in another stream: {dict(state)}, and this one is {self.state()}")
         first, second = state["position"]
@@ -57,7 +65,9 @@ class BatchStream(ABC):
 
 
 class Prefetched:
-    """The batches of `stream` in its own order, `ahead` of them made before they are asked for, by `workers` threads."""
+    """The batches of `stream` in its own order, `ahead` of them made before they are asked for, by `workers`
+    threads.
+    """
 
     def __init__(self, stream: BatchStream, *, workers: int, ahead: int) -> None:
         self._stream, self._ahead = stream, max(workers, ahead)

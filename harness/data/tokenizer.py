@@ -24,7 +24,9 @@ BYTES_VOCAB_SIZE = FIRST_BYTE_ID + 256
 
 
 class BpeConfig(Config):
-    """Byte-pair encoding (Sennrich et al., 2016, §3.2) by sentencepiece, with bytes for characters it does not know."""
+    """Byte-pair encoding (Sennrich et al., 2016, §3.2) by sentencepiece, with bytes for characters it does
+    not know.
+    """
 
     kind: Literal["bpe"] = "bpe"
     vocab_size: int = Field(ge=300, le=1_000_000)

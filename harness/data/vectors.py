@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.data.registry import VectorsFile
+    from harness.data.reference import VectorsFile
     from harness.data.tokenizer import Tokenizer
 
 
 def vectors_corpus(config: VectorsFile) -> Corpus:
-    """The vectors in a file of one's own. CorpusError: it cannot be read, and when they are asked for, a line that is no vector."""
+    """The vectors in a file of one's own.
+
+    CorpusError: it cannot be read, and when they are asked for, a line that is no vector.
+    """
     path = Path(config.file)
     sha256 = file_digest(path)
 
@@ -35,7 +38,8 @@ def vectors_corpus(config: VectorsFile) -> Corpus:
 
 
 def parse_vectors(text: str, *, path: str) -> Vectors:
-    """One word a line and its values after it, as GloVe writes them; fastText's first line, "words width", is checked.
+    """One word a line and its values after it, as GloVe writes them; fastText's first line, "words width", is
+    checked.
 
     CorpusError names the line whose width differs from those before it, or where a value is no finite number.
     """
@@ -75,8 +79,8 @@ def parse_vectors(text: str, *, path: str) -> Vectors:
 def token_vectors(corpus: Corpus, tokenizer: Tokenizer, *, width: int) -> NDArray[np.float32]:
     """The vector (V, D) of each token that is a word as it stands or in lower case.
 
-    Others get zeros, as do padding, beginning and end. CorpusError: vectors of another width than the model's,
-    or none for any token.
+    Others get zeros, as do padding, beginning and end. CorpusError: vectors of another width than the
+    model's, or none for any token.
     """
     import numpy as np
 

@@ -1,4 +1,6 @@
-"""A study, where its results go, and what can be asked of it: the same for the command line, Python and notebooks."""
+"""A study, where its results go, and what can be asked of it: the same for the command line, Python and
+notebooks.
+"""
 
 from harness.experiment.experiment import Experiment, Place, Watch, load
 

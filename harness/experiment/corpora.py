@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.registry import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
+from harness.data.reference import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
 from harness.experiment.studies import find_study
 from harness.study.load import LoadedStudy, load_study, scales
 
 if TYPE_CHECKING:
-    from harness.data.registry import CorpusRef
+    from harness.data.reference import CorpusRef
 
 
 def corpora_of(*parts: LoadedStudy) -> list[CorpusRef]:
@@ -34,14 +34,18 @@ def corpora_of_study(name: str) -> list[CorpusRef]:
 
 
 def check_installed(*parts: LoadedStudy) -> None:
-    """Raises InputError where an arm of the parts, or the training of a model that it loads, needs what is not installed."""
+    """Raises InputError where an arm of the parts, or the training of a model that it loads, needs what is
+    not installed.
+    """
     for task in (task for part in parts for task in part.tasks.values()):
         for each in (task, *task.trainings()):
             each.check_installed()
 
 
 def check_texts(*parts: LoadedStudy) -> None:
-    """Raises CorpusError where a corpus is too short for an arm of the parts, or for the training of a model that it loads."""
+    """Raises CorpusError where a corpus is too short for an arm of the parts, or for the training of a model
+    that it loads.
+    """
     asked = set()
     for task in (task for part in parts for task in part.tasks.values()):
         for each in (task, *task.trainings()):
@@ -52,7 +56,10 @@ def check_texts(*parts: LoadedStudy) -> None:
 
 
 def bring(corpora: Iterable[CorpusRef], progress: Callable[[str, int, int], None]) -> list[dict[str, Any]]:
-    """Fetch what is not here yet, and name the folder or files of each. `progress` gets a corpus, bytes done, bytes in all."""
+    """Fetch what is not here yet, and name the folder or files of each.
+
+    `progress` gets a corpus, bytes done, bytes in all.
+    """
     from harness.data.fetch import fetch
 
     rows: list[dict[str, Any]] = []

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.config import canonical_json
-from harness.run.runner import worker_threads
+from harness.run.driver import worker_threads
 from harness.store.store import open_store
-from harness.study.plan import Plan
+from harness.study.planning.plan import Plan
 from harness.tasks.registry import task_class
 
 if TYPE_CHECKING:
     from harness.experiment.experiment import Place
-    from harness.study.trial import TrialSpec
+    from harness.trial.spec import TrialSpec
 
 FLOPS_PER_CORE = 2e10
 """What small models reach on one core of a CPU of today: a guess within a factor of three."""
@@ -52,7 +52,7 @@ def _key(spec: TrialSpec) -> tuple[str, str, str, str, str]:
 
 def _earlier(study: str, place: Place) -> dict[tuple[str, str, str, str, str], float]:
     """Median seconds of finished trials like these, whatever run they belong to."""
-    from harness.study.trial import TrialSpec
+    from harness.trial.spec import TrialSpec
 
     if not place.has_store():
         return {}

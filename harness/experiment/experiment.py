@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import InputError, did_you_mean
+from harness.experiment.calibrated_rounds import asks_calibration, with_calibrated_rounds
 from harness.experiment.corpora import bring, check_installed, check_texts, corpora_of
-from harness.experiment.rounds import asks_calibration, with_calibrated_rounds
 from harness.experiment.studies import find_study
+from harness.machine.code_digest import code_digest
+from harness.machine.environment import Environment, environment
 from harness.run.backends.local import WORKER_VARIABLES
+from harness.run.driver import Driver, worker_threads
 from harness.run.identity import Setting, check_plant, environment_digest, newest_run
-from harness.run.runner import Driver, worker_threads
 from harness.store.engine import parse_location
 from harness.store.store import open_store
-from harness.study.layers import BODY_SCALE
 from harness.study.load import LoadedStudy, load_study, scales
-from harness.study.plan import longest_plan
-from harness.telemetry.code import code_digest
-from harness.telemetry.environment import Environment, environment
+from harness.study.planning.plan import longest_plan
+from harness.study.reading.overlays import BODY_SCALE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from harness.run.backends.base import Finished
     from harness.store.rows import CalibrationRow, Run
     from harness.store.store import Store
-    from harness.study.trial import TrialSpec
+    from harness.trial.spec import TrialSpec
 
 GPU_SCALE = "gpu"
 DATABASE = "harness.db"
@@ -41,7 +41,10 @@ DATABASE = "harness.db"
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where results, checkpoints and reports are. `store` is a file or a URL, by default `harness.db` among the results."""
+    """Where results, checkpoints and reports are.
+
+    `store` is a file or a URL, by default `harness.db` among the results.
+    """
 
     results: Path = Path("results")
     reports: Path = Path("reports")
@@ -52,7 +55,10 @@ class Place:
         return self.store or str(self.results / DATABASE)
 
     def has_store(self) -> bool:
-        """Whether there is a database to open; of one on a server only the server knows. Raises StoreError for a bad URL."""
+        """Whether there is a database to open; of one on a server only the server knows.
+
+        Raises StoreError for a bad URL.
+        """
         url = parse_location(self.location)
         return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
@@ -78,7 +84,10 @@ class Place:
 
 
 class Watch:
-    """What an experiment tells while it runs. This one listens to nothing; the command line shows it to a person."""
+    """What an experiment tells while it runs.
+
+    This one listens to nothing; the command line shows it to a person.
+    """
 
     def fetching(self, corpus: str, done: int, total: int) -> None:
         """Bytes of a corpus that are here, of how many."""
@@ -108,12 +117,13 @@ def load(
     place: Place | None = None,
     plant: str | None = None,
 ) -> Experiment:
-    """The study of a file, or of a name in `studies/`. Raises StudyError or InputError, one line that says what and where.
+    """The study of a file, or of a name in `studies/`. Raises StudyError or InputError, one line that says
+    what and where.
 
-    `scale` follows the device unless it is given. `settings` are `path=value` (`design.rounds=20`), laid on the study before
-    anything else, so that they are part of what its digest names; `design.rounds=calibrated` stands for as many rounds as
-    calibration found this machine to need. `device` is auto, cpu or a GPU's UUID; `plant` a bug,
-    `invariant/mutant`, that is put into the workers on purpose.
+    `scale` follows the device unless it is given. `settings` are `path=value` (`design.rounds=20`), laid on
+    the study before anything else, so that they are part of what its digest names; `design.rounds=calibrated`
+    stands for as many rounds as calibration found this machine to need. `device` is auto, cpu or a GPU's
+    UUID; `plant` a bug, `invariant/mutant`, that is put into the workers on purpose.
     """
     path = find_study(str(study))
     here, gpu = this_machine(device)
@@ -131,7 +141,10 @@ def load(
 
 
 class Experiment:
-    """A study at one scale, on one device, with its results in one place. `parts` are the comparisons that it is made of."""
+    """A study at one scale, on one device, with its results in one place.
+
+    `parts` are the comparisons that it is made of.
+    """
 
     def __init__(
         self,
@@ -152,8 +165,8 @@ class Experiment:
         return self.parts[0].name
 
     def run(self, *, fresh: bool = False, watch: Watch | None = None) -> Self:
-        """Run what the study lacks, part by part; `fresh` starts other runs though some are there. Safe to interrupt, and to
-        call again.
+        """Run what the study lacks, part by part; `fresh` starts other runs though some are there. Safe to
+        interrupt, and to call again.
         """
         from harness.run.backends.local import LocalBackend
         from harness.telemetry.nvml import NvmlReader
@@ -181,8 +194,8 @@ class Experiment:
         return self
 
     def frame(self) -> pd.DataFrame:
-        """Every raw sample, one row each, with arm, condition, seed, round, metric, step, value and unit; of several parts, with
-        the part's name.
+        """Every raw sample, one row each, with arm, condition, seed, round, metric, step, value and unit; of
+        several parts, with the part's name.
         """
         import pandas as pd
 
@@ -204,7 +217,9 @@ class Experiment:
             return tuple(report_input(store, part, run) for part, run in zip(self.parts, runs, strict=True))
 
     def judge(self) -> tuple[ReportInput, ...]:
-        """The findings, and every verdict on a claim kept in the store beside the samples that it was computed from."""
+        """The findings, and every verdict on a claim kept in the store beside the samples that it was
+        computed from.
+        """
         from harness.store.rows import VerdictRow
 
         found, code = self.findings(), code_digest()
@@ -219,7 +234,9 @@ class Experiment:
         return found
 
     def analysis(self, part: str = "") -> Analysis:
-        """Contrasts, claims, and what does not count, of the part with this name; a study without parts has one, without a name."""
+        """Contrasts, claims, and what does not count, of the part with this name; a study without parts has
+        one, without a name.
+        """
         names = [known.part for known in self.parts]
         if part not in names:
             raise InputError(
@@ -264,7 +281,9 @@ class Experiment:
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Store, tuple[Run, ...]]]:
-        """The store, open, and the run of each part: the one made here, or the newest of the study as it is written now."""
+        """The store, open, and the run of each part: the one made here, or the newest of the study as it is
+        written now.
+        """
         first = self.parts[0]
         if not self.place.has_store():
             again = f"harness run {first.path} --scale {first.scale}"
@@ -291,13 +310,18 @@ class Experiment:
 
 
 def this_machine(device: str) -> tuple[Environment, str | None]:
-    """The environment, and the UUID of the GPU that `device` (auto, cpu or a UUID) stands for. Raises InputError."""
+    """The environment, and the UUID of the GPU that `device` (auto, cpu or a UUID) stands for.
+
+    Raises InputError.
+    """
     here = _environment()
     return here, _gpu(device, here)
 
 
 def _environment() -> Environment:
-    """That of the workers: with the allocator's settings that they get, and the threads that they compute with."""
+    """That of the workers: with the allocator's settings that they get, and the threads that they compute
+    with.
+    """
     found = environment()
     variables = {**WORKER_VARIABLES, **found.variables, "worker threads": str(worker_threads("measure"))}
     return found.model_copy(update={"variables": variables})

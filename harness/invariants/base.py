@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
 from harness.errors import InputError, did_you_mean
-from harness.subject import Subject
-from models.config import CacheKind
+from harness.invariants.subjects import Subject
+from harness.models.config import CacheKind
 
 if TYPE_CHECKING:
     import torch
 
-# Largest max|Δ| / max|reference| of a tensor that still counts as the same, by precision. In 16 bits it is 8 unit
-# roundoffs (2^-8 of bfloat16, 2^-11 of float16): torch.testing.assert_close allows a single operation 2 to 4 of them,
-# and cached against whole decoding of random models came to 3 of bfloat16 and 5 of float16.
+# Largest max|Δ| / max|reference| of a tensor that still counts as the same, by precision. In 16 bits it is 8
+# unit roundoffs (2^-8 of bfloat16, 2^-11 of float16): torch.testing.assert_close allows a single operation 2
+# to 4 of them, and cached against whole decoding of random models came to 3 of bfloat16 and 5 of float16.
 TOLERANCES: Mapping[str, float] = {
     "float64": 1e-10,
     "float32": 1e-5,
@@ -82,8 +82,8 @@ S = TypeVar("S", bound=Subject)
 class Invariant(ABC, Generic[S]):
     """Names and sentences are plain data, so that they can be listed without torch.
 
-    `needs` is what a study's arm must offer for the invariant to be checked on it. Where arms of one kind must be
-    checked in another way than others, each kind is a level: "dynamic", "static" for kinds of cache.
+    `needs` is what a study's arm must offer for the invariant to be checked on it. Where arms of one kind
+    must be checked in another way than others, each kind is a level: "dynamic", "static" for kinds of cache.
     """
 
     name: ClassVar[str]
@@ -101,7 +101,9 @@ class Invariant(ABC, Generic[S]):
         return False
 
     def check(self, level: str = ANY) -> Iterator[Check]:
-        """On tiny random models, in float64, where rounding cannot hide a bug, and in float32; InputError for no level."""
+        """On tiny random models, in float64, where rounding cannot hide a bug, and in float32; InputError for
+        no level.
+        """
         if level not in self.levels:
             raise InputError(f"{self.name} has no level {level!r}", hint=did_you_mean(level, self.levels))
         return self.check_generic(level)

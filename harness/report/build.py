@@ -33,8 +33,8 @@ SECTIONS = tuple(
 
 
 def render(*parts: ReportInput) -> str:
-    """The whole page, of the parts of one study. It loads nothing from elsewhere, runs no script, and is the same for the same
-    input.
+    """The whole page, of the parts of one study. It loads nothing from elsewhere, runs no script, and is the
+    same for the same input.
     """
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -61,7 +61,10 @@ def render(*parts: ReportInput) -> str:
 
 
 def write_report(parts: Sequence[ReportInput], path: Path) -> None:
-    """Render a study's parts into `path`: the file there is whole or not there. Raises InputError where it cannot be written."""
+    """Render a study's parts into `path`: the file there is whole or not there.
+
+    Raises InputError where it cannot be written.
+    """
     page = render(*parts)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

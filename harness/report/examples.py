@@ -21,10 +21,11 @@ class Example:
 
 
 def examples(written: Mapping[str, Sentences], score: str, *, seed: int) -> tuple[Example, ...]:
-    """Arm → its sentences, all of the same sources: where the arms disagree most by `score`, the median, some by chance.
+    """Arm → its sentences, all of the same sources: where the arms disagree most by `score`, the median, some
+    by chance.
 
-    Disagreement is the largest less the smallest sentence score over the arms, the median that of the mean over arms; of
-    equal ones the first is taken, and none twice.
+    Disagreement is the largest less the smallest sentence score over the arms, the median that of the mean
+    over arms; of equal ones the first is taken, and none twice.
     """
     scores = np.stack(
         [each.statistics(score).sentence_scores for each in written.values()]

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """One run of a study. `created_at` is ISO 8601 in UTC, `plant` the bug planted on purpose, `failed` one line a trial."""
+    """One run of a study.
+
+    `created_at` is ISO 8601 in UTC, `plant` the bug planted on purpose, `failed` one line a trial.
+    """
 
     id: str
     scale: str
@@ -41,9 +44,10 @@ class RunInfo:
 class ReportInput:
     """`frame` is the long table of raw samples (`harness.analysis.frames`), NaN and infinities included.
 
-    `telemetry` has the column trial and those of `harness.telemetry.host.TelemetrySample`; `nvml_reason` says why those of the
-    GPU are empty, None where they are not. `calibration` is the machine's newest before anything was measured, None where there was none.
-    `command` repeats the run. `sentences` are what trials wrote, by trial; `trials` tell which diverged.
+    `telemetry` has the column trial and those of `harness.telemetry.process_sampler.TelemetrySample`;
+    `nvml_reason` says why those of the GPU are empty, None where they are not. `calibration` is the machine's
+    newest before anything was measured, None where there was none. `command` repeats the run. `sentences` are
+    what trials wrote, by trial; `trials` tell which diverged.
     """
 
     loaded: LoadedStudy
@@ -71,13 +75,18 @@ class ReportInput:
 
     @cached_property
     def values(self) -> pd.DataFrame:
-        """One value for each measured trial and metric, as the analysis reduces them: infinite losses where one diverged."""
+        """One value for each measured trial and metric, as the analysis reduces them: infinite losses where
+        one diverged.
+        """
         values = trial_values(self.frame[self.frame["purpose"] == "measure"])
         return with_diverged(values, self.trials, sorted({self.loaded.study.primary, *values["metric"]}))
 
     @cached_property
     def written(self) -> dict[str, Sentences]:
-        """What each arm wrote: the lowest seed's first round under the first condition. Empty where arms had different sources."""
+        """What each arm wrote: the lowest seed's first round under the first condition.
+
+        Empty where arms had different sources.
+        """
         found: dict[str, Sentences] = {}
         rows = self.frame.loc[
             self.frame["purpose"] == "measure", ["trial", "arm", "seed", "round", "position"]

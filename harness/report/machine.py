@@ -1,4 +1,6 @@
-"""What is known of the machine that a run was measured on: its calibration, and what else went on while trials were timed."""
+"""What is known of the machine that a run was measured on: its calibration, and what else went on while
+trials were timed.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from harness.machine.calibration import Calibration
 from harness.metrics import Metric, format_bytes, format_seconds
 from harness.statistics import rounds_needed
 from harness.store.rows import CalibrationRow
-from harness.telemetry.calibration import Calibration
 
 OTHER_CORES = 0.5
 """Load beyond the trial's own from which a trial counts as disturbed. A load is the mean of a minute."""
@@ -30,7 +32,9 @@ NOT_CALIBRATED = (
 def calibrated(
     row: CalibrationRow | None, record: Metric, *, margin: float, rounds: int
 ) -> tuple[tuple[str, str], ...]:
-    """(name, text) of each thing that calibration found; the rounds that the metric needs for the margin at its scatter."""
+    """(name, text) of each thing that calibration found; the rounds that the metric needs for the margin at
+    its scatter.
+    """
     if row is None:
         return (("calibration", NOT_CALIBRATED),)
     found = Calibration.read(row.facts)
@@ -69,15 +73,23 @@ def calibrated(
 
 
 def disturbances(telemetry: pd.DataFrame) -> tuple[str, ...]:
-    """One sentence for each kind of noise seen; `telemetry` holds the looks at measured trials, a row each, as they are stored."""
+    """One sentence for each kind of noise seen; `telemetry` holds the looks at measured trials, a row each,
+    as they are stored.
+    """
     if telemetry.empty:
         return ()
     trials = telemetry.groupby("trial", sort=True)
     return tuple(
         note
-        for found in (_load(trials), _frequency(trials), _swapping(trials), _throttling(trials), _gpu_memory(trials))
+        for found in (
+            _load(trials),
+            _frequency(trials),
+            _swapping(trials),
+            _throttling(trials),
+            _gpu_memory(trials),
+        )
         for note in found
-    )  # fmt: skip
+    )
 
 
 def _load(trials: Any) -> Iterator[str]:

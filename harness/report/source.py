@@ -12,8 +12,8 @@ from harness.analysis.analyse import analyse
 from harness.analysis.frames import run_frames
 from harness.report.inputs import ReportInput, RunInfo
 from harness.store.rows import TelemetryRow
-from harness.study.plan import Plan, plan
-from harness.study.resolve import deciding_metrics, resolve
+from harness.study.planning.plan import Plan, plan
+from harness.study.planning.resolved import deciding_metrics, resolve
 
 if TYPE_CHECKING:
     from harness.store.rows import Run, Session, TrialRow
@@ -24,7 +24,10 @@ TELEMETRY_COLUMNS = [column.name for column in fields(TelemetryRow)]
 
 
 def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
-    """Everything that a report shows of a run. Verdicts are computed here and now, from the samples as they are stored."""
+    """Everything that a report shows of a run.
+
+    Verdicts are computed here and now, from the samples as they are stored.
+    """
     results = store.results(run, deciding_metrics(loaded.study))
     planned, loaded = plan(loaded, results), resolve(loaded, results)
     frames = run_frames(store, run)
@@ -49,7 +52,10 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
 
 
 def _sessions(store: Store, run: Run, trials: tuple[TrialRow, ...]) -> list[Session]:
-    """Those in which what counts was measured, oldest first: one that ran nothing tells nothing. All, where nothing was measured."""
+    """Those in which what counts was measured, oldest first: one that ran nothing tells nothing.
+
+    All, where nothing was measured.
+    """
     measured = {row.session_id for row in trials if row.purpose == "measure" and row.status == "finished"}
     sessions = store.sessions(run)
     return [session for session in sessions if session.id in measured] or list(sessions)
@@ -58,16 +64,26 @@ def _sessions(store: Store, run: Run, trials: tuple[TrialRow, ...]) -> list[Sess
 def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, trials: tuple[TrialRow, ...]) -> RunInfo:
     loaded, planned = study
     finished = {row.spec_id for row in trials if row.status == "finished"}
-    # A model that another study trained is not trained again: its training counts as done once anything was measured with it.
+    # A model that another study trained is not trained again: its training counts as done once anything was
+    # measured with it.
     measured = any(row.purpose != "train" and row.status == "finished" for row in trials)
     done = sum(spec.id in finished or (spec.purpose == "train" and measured) for spec in planned.trials)
     failed = {row.spec_id: row for row in trials if row.status == "failed" and row.spec_id not in finished}
     return RunInfo(
-        id=run.id, scale=run.scale, study_digest=run.study_digest, code_digest=run.code_digest, created_at=run.created_at,
-        sessions=len(store.sessions(run)), plant=run.plant, expected_trials=len(planned.trials), finished_trials=done,
-        superseded_trials=sum(row.status == "superseded" for row in store.trials(run, include_superseded=True)),
+        id=run.id,
+        scale=run.scale,
+        study_digest=run.study_digest,
+        code_digest=run.code_digest,
+        created_at=run.created_at,
+        sessions=len(store.sessions(run)),
+        plant=run.plant,
+        expected_trials=len(planned.trials),
+        finished_trials=done,
+        superseded_trials=sum(
+            row.status == "superseded" for row in store.trials(run, include_superseded=True)
+        ),
         failed=[*(f"{_title(loaded, row)}: {row.error}" for row in failed.values()), *_diverged(trials)],
-    )  # fmt: skip
+    )
 
 
 def _diverged(trials: tuple[TrialRow, ...]) -> list[str]:

@@ -59,7 +59,8 @@ def metric_of(name: str) -> Metric:
 
 
 def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
-    """Arm → its name in figures: the levels in which it differs from the baseline, bare where one factor is compared.
+    """Arm → its name in figures: the levels in which it differs from the baseline, bare where one factor is
+    compared.
 
     Names that would leave no room for the figure are shortened in the middle; no two arms have the same.
     """

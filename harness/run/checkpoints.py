@@ -9,14 +9,17 @@ from harness.config import digest
 from harness.run.identity import Setting
 from harness.store.rows import Artifact
 from harness.store.store import Store
-from harness.study.outcome import Outcome
-from harness.study.trial import TrialSpec
 from harness.training.checkpoint import weights_digest
 from harness.training.state_file import read_state_file, state_path
+from harness.trial.outcome import Outcome
+from harness.trial.spec import TrialSpec
 
 
 class Checkpoints:
-    """The models that trainings leave, shared by every study of the same code. `note` is told why one is made again."""
+    """The models that trainings leave, shared by every study of the same code.
+
+    `note` is told why one is made again.
+    """
 
     def __init__(self, setting: Setting, store: Store, note: Callable[[str], None]) -> None:
         self._setting, self._store, self._note = setting, store, note
@@ -69,7 +72,9 @@ class Checkpoints:
             )
 
     def _content_id(self, training: TrialSpec) -> str:
-        """The recipe's content, its text's content, the seed and the code: a model made from equal ones is shared."""
+        """The recipe's content, its text's content, the seed and the code: a model made from equal ones is
+        shared.
+        """
         return digest(
             {
                 "train": training.config,

@@ -9,15 +9,18 @@ from pathlib import Path
 from harness.config import digest
 from harness.errors import InputError, StoreError, did_you_mean
 from harness.invariants.registry import find_invariant
+from harness.machine.environment import Environment
 from harness.store.rows import Identity, Run
 from harness.store.store import Store
 from harness.study.load import LoadedStudy
-from harness.telemetry.environment import Environment
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Where and on what a study runs. `corpora` holds the content digest of each corpus it reads; `gpu` is a UUID or None."""
+    """Where and on what a study runs.
+
+    `corpora` holds the content digest of each corpus it reads; `gpu` is a UUID or None.
+    """
 
     results: Path
     environment: Environment
@@ -29,7 +32,9 @@ class Setting:
 
 
 def identity(loaded: LoadedStudy, setting: Setting) -> Identity:
-    """What makes two invocations one run: the study's content and text, scale, code, environment and planted bug."""
+    """What makes two invocations one run: the study's content and text, scale, code, environment and planted
+    bug.
+    """
     return Identity(
         study_digest=digest(
             {"study": loaded.study.plain(), "tasks": _task_digests(loaded), "corpora": list(setting.corpora)}
@@ -51,7 +56,9 @@ def _task_digests(loaded: LoadedStudy) -> list[str]:
 
 
 def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
-    """Raises InputError unless `plant` names a mutant, `invariant/mutant`, of an invariant that the study checks."""
+    """Raises InputError unless `plant` names a mutant, `invariant/mutant`, of an invariant that the study
+    checks.
+    """
     invariant, _, name = plant.partition("/")
     mutants = {
         f"{known}/{mutant.name}"
@@ -64,7 +71,10 @@ def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
 
 
 def newest_run(store: Store, loaded: LoadedStudy, setting: Setting) -> Run:
-    """The newest run of the study as it is written now, whatever code and machine made it. StoreError where there is none."""
+    """The newest run of the study as it is written now, whatever code and machine made it.
+
+    StoreError where there is none.
+    """
     study, digest_now = loaded.study.study, identity(loaded, setting).study_digest
     runs = [run for run in store.runs(study) if run.scale == loaded.scale and run.plant == setting.plant]
     current = [run for run in runs if run.study_digest == digest_now]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from harness.config import Config
-from harness.study.trial import TrialSpec
+from harness.trial.spec import TrialSpec
 
 
 class Job(Config):
-    """A trial and its surroundings. `events` is the file to write, `checkpoints` the folders of trained models by their key.
+    """A trial and its surroundings. `events` is the file to write, `checkpoints` the folders of trained
+    models by their key.
 
-    `gpu` is the UUID of the GPU to run on, None for the CPU; `plant` names a bug to plant, `invariant/mutant`. In `shared`
-    trials leave what is found alike in each of them (`harness.run.tiny_checks`); a trial without it finds all by itself.
+    `gpu` is the UUID of the GPU to run on, None for the CPU; `plant` names a bug to plant,
+    `invariant/mutant`. In `shared` trials leave what is found alike in each of them
+    (`harness.run.tiny_checks`); a trial without it finds all by itself.
     """
 
     spec: TrialSpec

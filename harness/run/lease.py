@@ -1,4 +1,6 @@
-"""One driver at a time trains or measures on a machine: two at once would slow each other down, and what is timed would be wrong."""
+"""One driver at a time trains or measures on a machine: two at once would slow each other down, and what is
+timed would be wrong.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def machine_lease(waiting: Callable[[str], None]) -> Iterator[None]:
-    """Hold this machine for trials that take all of it or are timed; `waiting` is told once if another driver holds it. Ends with the process, too."""
+    """Hold this machine for trials that take all of it or are timed; `waiting` is told once if another driver
+    holds it. Ends with the process, too.
+    """
     path = Path(tempfile.gettempdir()) / f"transformer-harness-{os.getuid()}.lock"
     with path.open("a+", encoding="ascii") as file:
         try:

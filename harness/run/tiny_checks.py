@@ -1,4 +1,6 @@
-"""Checks on tiny models, which know nothing of a study: made once, and told of every arm and part that they concern."""
+"""Checks on tiny models, which know nothing of a study: made once, and told of every arm and part that they
+concern.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from harness.tasks.registry import task_class
 
 
 def tiny_checks(invariant: Invariant[Any], level: str, job: Job) -> Iterator[Check]:
-    """The checks of a level as `invariant.check` gives them; as an earlier trial left them where one shares the job's folder.
+    """The checks of a level as `invariant.check` gives them; as an earlier trial left them where one shares
+    the job's folder.
 
     Only checks that came to their end are left for others, passed or not.
     """
@@ -38,7 +41,9 @@ def tiny_checks(invariant: Invariant[Any], level: str, job: Job) -> Iterator[Che
 
 
 def _kept(invariant: Invariant[Any], level: str, job: Job) -> Path | None:
-    """One file for all that is checked alike: by the same code with the same bug, threads and library for products."""
+    """One file for all that is checked alike: by the same code with the same bug, threads and library for
+    products.
+    """
     if not job.shared:
         return None
     products = task_class(job.spec.config["task"]).products

@@ -1,8 +1,10 @@
-"""The process that runs trials. `python -P -m harness.run.worker JOB.json` runs one; `--serve` is a fork server for many.
+"""The process that runs trials. `python -P -m harness.run.worker JOB.json` runs one; `--serve` is a fork
+server for many.
 
-A fork server imports torch once and forks a fresh process for each job that comes as a line on its standard input; it answers
-with a line for the process's id and one for its exit status. It never touches CUDA and starts no thread pool: a forked child
-could use neither. Whatever a trial prints goes to the worker's standard error.
+A fork server imports torch once and forks a fresh process for each job that comes as a line on its standard
+input; it answers with a line for the process's id and one for its exit status. It never touches CUDA and
+starts no thread pool: a forked child could use neither. Whatever a trial prints goes to the worker's standard
+error.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.invariants.base import Check
 from harness.invariants.registry import find_invariant
+from harness.machine.matmul_route import choose_matmul_route
 from harness.run.job import Job
 from harness.run.tiny_checks import tiny_checks
-from harness.study.outcome import EventWriter
 from harness.tasks.base import Context, Result
 from harness.tasks.registry import task_class
-from harness.telemetry.matmul import choose_matmul_route
+from harness.trial.outcome import EventWriter
 
 _PR_SET_PDEATHSIG = 1
 
@@ -59,7 +61,8 @@ def _run(job: Job, writer: EventWriter) -> Result:
 
 
 def _check(job: Job, writer: EventWriter) -> Result:
-    """The invariant on tiny models for each level it meets, then on the study's own subject under each condition.
+    """The invariant on tiny models for each level it meets, then on the study's own subject under each
+    condition.
 
     Notes how many checks it made, so that one that is lost afterwards is missed.
     """
@@ -121,7 +124,9 @@ def _planted(plant: str | None) -> Iterator[None]:
 
 
 def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends, so that a killed driver leaves nothing running (Linux)."""
+    """Ask the kernel to kill this process when its parent ends, so that a killed driver leaves nothing
+    running (Linux).
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before it could be asked about
@@ -136,8 +141,8 @@ def serve() -> None:
     import safetensors.torch  # noqa: F401  imported once here, shared by every fork
     import torch  # noqa: F401
 
-    import models.decoding.greedy
-    import models.transformer  # noqa: F401
+    import harness.models.decoding.greedy
+    import harness.models.transformer  # noqa: F401
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -156,7 +161,9 @@ def serve() -> None:
 
 
 def _import_for(line: str) -> None:
-    """What every trial of the job's task would import for itself, once here; arms then share it, in memory as in time."""
+    """What every trial of the job's task would import for itself, once here; arms then share it, in memory as
+    in time.
+    """
     with contextlib.suppress(Exception):  # what is wrong with the job is told by the process that runs it
         spec = Job.read(json.loads(line)).spec
         for module in task_class(spec.config["task"] if spec.purpose == "check" else spec.task).imports:

@@ -1,4 +1,6 @@
-"""Scores of generated text, kept a sentence so that tests can pair: BLEU, chrF, TER, ROUGE, perplexity, diversity."""
+"""Scores of generated text, kept a sentence so that tests can pair: BLEU, chrF, TER, ROUGE, perplexity,
+diversity.
+"""
 
 from harness.scoring.diversity import distinct_n, repetition, self_bleu, words
 from harness.scoring.formulas import SCORES, scored

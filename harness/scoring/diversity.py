@@ -37,7 +37,8 @@ def distinct_n(sequences: Sequence[Tokens], n: int) -> float:
 
 
 def repetition(sequences: Sequence[Tokens], n: int = 4) -> SentenceStatistics:
-    """The share of n-grams that occurred before in the same text, averaged over texts (seq-rep-n, Welleck et al. 2020, §3).
+    """The share of n-grams that occurred before in the same text, averaged over texts (seq-rep-n, Welleck et
+    al. 2020, §3).
 
     A text of fewer than n tokens repeats nothing: 0.
     """
@@ -50,10 +51,12 @@ def repetition(sequences: Sequence[Tokens], n: int = 4) -> SentenceStatistics:
 
 
 def self_bleu(sequences: Sequence[Tokens]) -> SentenceStatistics:
-    """BLEU of each text with all the others as its references, 0 to 100, averaged; high means alike (Zhu et al. 2018, §3.2).
+    """BLEU of each text with all the others as its references, 0 to 100, averaged; high means alike (Zhu et
+    al. 2018, §3.2).
 
-    Smoothed sentence BLEU of orders 1 to 4. One pass: the most often that the others have an n-gram is the largest count
-    of all, or the second largest where the text itself holds the largest. InputError with fewer than two texts.
+    Smoothed sentence BLEU of orders 1 to 4. One pass: the most often that the others have an n-gram is the
+    largest count of all, or the second largest where the text itself holds the largest. InputError with fewer
+    than two texts.
     """
     _check(sequences, 1)
     if len(sequences) < 2:

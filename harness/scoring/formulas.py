@@ -19,7 +19,9 @@ _ORDER = 4
 
 
 def scored(metric: str, signature: str, values: ArrayLike) -> SentenceStatistics:
-    """The statistics (sentences, k) of a metric of `SCORES`, new or read back; InputError where its name is unknown."""
+    """The statistics (sentences, k) of a metric of `SCORES`, new or read back; InputError where its name is
+    unknown.
+    """
     try:
         score = SCORES[metric]
     except KeyError:
@@ -33,7 +35,9 @@ def averaged(metric: str, signature: str, values: Sequence[float]) -> SentenceSt
 
 
 def bleu_of_sums(sums: Floats) -> Floats:
-    """(…, 10) → (…): BLEU where an order without matches counts as half, a quarter, … of a match (NIST's smoothing)."""
+    """(…, 10) → (…): BLEU where an order without matches counts as half, a quarter, … of a match (NIST's
+    smoothing).
+    """
     length, reference = sums[..., 0], sums[..., 1]
     matches, ngrams = sums[..., 2 : 2 + _ORDER], sums[..., 2 + _ORDER :]
     missed = np.cumsum(matches == 0, axis=-1)

@@ -38,8 +38,9 @@ def by_source_length(
 ) -> dict[Bucket, SentenceStatistics]:
     """The same metric over the sentences whose source has so many words (separated by white space).
 
-    `edges` divide the buckets: 10 begins the second. Buckets come in order; one that no source falls into is absent, and
-    every sentence is in exactly one. InputError where there is another number of sources, or edges do not rise.
+    `edges` divide the buckets: 10 begins the second. Buckets come in order; one that no source falls into is
+    absent, and every sentence is in exactly one. InputError where there is another number of sources, or
+    edges do not rise.
     """
     check_strings("sources", sources)
     if len(sources) != statistics.sentences:

@@ -19,10 +19,10 @@ def perplexities(
 ) -> dict[Unit, SentenceStatistics]:
     """exp(nats / units) over all texts, given the nats and the number of predicted tokens of each.
 
-    Per token it compares models of one tokenizer only, hence `tokenizer` (its name or digest) is in that signature; per
-    word (separated by white space) and per UTF-8 byte any two models of the same texts. InputError where numbers of
-    texts differ, nats are negative or NaN, or a text has no tokens or no words. An infinite loss is refused as well: the
-    perplexity of a diverged model is not measured.
+    Per token it compares models of one tokenizer only, hence `tokenizer` (its name or digest) is in that
+    signature; per word (separated by white space) and per UTF-8 byte any two models of the same texts.
+    InputError where numbers of texts differ, nats are negative or NaN, or a text has no tokens or no words.
+    An infinite loss is refused as well: the perplexity of a diverged model is not measured.
     """
     check_strings("texts", texts)
     if not len(nats) == len(tokens) == len(texts):

@@ -17,9 +17,9 @@ KINDS: tuple[Kind, ...] = ("rouge1", "rouge2", "rougeL")
 def rouge(hypotheses: Sequence[str], references: Sequence[str]) -> dict[Kind, SentenceStatistics]:
     """The F-measure of each kind, 0 to 1, averaged over sentences (Lin 2004); no stemming.
 
-    rouge-score's own tokenizer keeps a-z and 0-9 alone, in lower case: an accented letter divides a word, and text in
-    another script has no tokens and scores 0. Its program prints the median of resampled means, which differs from this
-    mean by resampling alone. InputError as told in `check_texts`.
+    rouge-score's own tokenizer keeps a-z and 0-9 alone, in lower case: an accented letter divides a word, and
+    text in another script has no tokens and scores 0. Its program prints the median of resampled means, which
+    differs from this mean by resampling alone. InputError as told in `check_texts`.
     """
     from rouge_score.rouge_scorer import RougeScorer  # most of a second, by way of nltk and scipy
 

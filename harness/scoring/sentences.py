@@ -1,4 +1,6 @@
-"""What an arm wrote for each sentence, with what each score needs of it: as a trial leaves it and the store keeps it."""
+"""What an arm wrote for each sentence, with what each score needs of it: as a trial leaves it and the store
+keeps it.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,11 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Sentences:
-    """`sources`, `references` and `outputs` hold one text a sentence; a continuation's reference is the text that followed.
+    """`sources`, `references` and `outputs` hold one text a sentence; a continuation's reference is the text
+    that followed.
 
-    `unseen` counts the words of each source that training never saw. `scores` maps a metric of `SCORES` to its statistics.
-    InputError where their numbers differ, there is no sentence, or a statistic is not finite.
+    `unseen` counts the words of each source that training never saw. `scores` maps a metric of `SCORES` to
+    its statistics. InputError where their numbers differ, there is no sentence, or a statistic is not finite.
     """
 
     sources: tuple[str, ...]
@@ -92,7 +95,9 @@ class Sentences:
 
 
 def signatures(written: Iterable[Sentences]) -> dict[str, tuple[str, ...]]:
-    """Score → its signature; several where not all that was written was scored alike, none of a score without one."""
+    """Score → its signature; several where not all that was written was scored alike, none of a score without
+    one.
+    """
     found: dict[str, dict[str, None]] = {}
     for each in written:
         for name, score in each.scores.items():

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> SentenceStatistics:
-    """BLEU, 0 to 100 (Papineni et al. 2002; Post 2018): 13a tokens, mixed case, exponential smoothing, detokenised text in.
+    """BLEU, 0 to 100 (Papineni et al. 2002; Post 2018): 13a tokens, mixed case, exponential smoothing,
+    detokenised text in.
 
-    Statistics a sentence: length, reference length, matches of order 1 to 4, n-grams of order 1 to 4. InputError as told
-    in `check_texts`.
+    Statistics a sentence: length, reference length, matches of order 1 to 4, n-grams of order 1 to 4.
+    InputError as told in `check_texts`.
     """
     from sacrebleu.metrics.bleu import BLEU
 
@@ -35,7 +36,8 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> SentenceStatis
 
 
 def ter(hypotheses: Sequence[str], references: Sequence[str]) -> SentenceStatistics:
-    """Translation edit rate in percent (Snover et al. 2006), lower is better; statistics: edits, reference length.
+    """Translation edit rate in percent (Snover et al. 2006), lower is better; statistics: edits, reference
+    length.
 
     Of sentences, not of documents: a reference of 250 words takes seconds.
     """

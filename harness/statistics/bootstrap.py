@@ -1,4 +1,6 @@
-"""Intervals of corpus scores by resampling sentences, and seeds where a method is meant and not one checkpoint."""
+"""Intervals of corpus scores by resampling sentences, and seeds where a method is meant and not one
+checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -65,10 +67,11 @@ def bootstrap_over_seeds(
 ) -> Bootstrapped:
     """arm − baseline of two methods: the mean over training seeds of the difference in corpus score.
 
-    Seeds and sentences are crossed, every seed being scored on every sentence, so each resample draws both, the two arms
-    of a seed together (Owen 2007, "The pigeonhole bootstrap"). Few seeds make a plain percentile interval too short (0.86
-    for 5 seeds where seeds are all that varies), so its quantiles are widened as Student's are to normal ones
-    (Hesterberg 2015, §3.3). Unbounded below 6 seeds. Raises ValueError where a seed lacks an arm or signatures differ.
+    Seeds and sentences are crossed, every seed being scored on every sentence, so each resample draws both,
+    the two arms of a seed together (Owen 2007, "The pigeonhole bootstrap"). Few seeds make a plain percentile
+    interval too short (0.86 for 5 seeds where seeds are all that varies), so its quantiles are widened as
+    Student's are to normal ones (Hesterberg 2015, §3.3). Unbounded below 6 seeds. Raises ValueError where a
+    seed lacks an arm or signatures differ.
     """
     check_same_pairs(arm, baseline)
     if not arm:
@@ -88,7 +91,9 @@ def bootstrap_over_seeds(
 
 
 def tail_of(level: float, seeds: int) -> float:
-    """The share of resamples to leave on each side: of few seeds less, as Student's quantiles are to normal ones."""
+    """The share of resamples to leave on each side: of few seeds less, as Student's quantiles are to normal
+    ones.
+    """
     if seeds == 1:
         return (1 - level) / 2
     from scipy.special import ndtr, stdtrit  # half a second that most commands need not pay
@@ -97,7 +102,10 @@ def tail_of(level: float, seeds: int) -> float:
 
 
 def resampled_scores(system: SentenceStatistics, resamples: int, seed: int) -> Floats:
-    """(resamples,): the corpus scores of one output. Equal seeds draw the same sentences, so that outputs can be paired."""
+    """(resamples,): the corpus scores of one output.
+
+    Equal seeds draw the same sentences, so that outputs can be paired.
+    """
     counts = _counts(system.sentences, resamples, seed)
     chunks = [counts[start : start + 1000] @ system.values for start in range(0, resamples, 1000)]
     return system.score(np.concatenate(chunks))

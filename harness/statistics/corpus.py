@@ -13,11 +13,13 @@ from harness.statistics.signed_rank import Floats
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SentenceStatistics:
-    """Sufficient statistics of a corpus metric: the score of a corpus is `score` of the sums over its sentences.
+    """Sufficient statistics of a corpus metric: the score of a corpus is `score` of the sums over its
+    sentences.
 
-    `values` is (sentences, k); `score` takes sums (…, k) to scores (…), so that thousands of resamples are one call.
-    A mean over sentences is the case k = 2: the value and 1. `signature` tells everything that the score depends on but
-    the text: settings, tokenizer, version. Raises ValueError where `values` is no table, empty, or not finite.
+    `values` is (sentences, k); `score` takes sums (…, k) to scores (…), so that thousands of resamples are
+    one call. A mean over sentences is the case k = 2: the value and 1. `signature` tells everything that the
+    score depends on but the text: settings, tokenizer, version. Raises ValueError where `values` is no table,
+    empty, or not finite.
     """
 
     metric: str
@@ -54,7 +56,9 @@ def ratio_of_sums(sums: Floats) -> Floats:
 
 
 def check_comparable(systems: Iterable[SentenceStatistics]) -> None:
-    """ValueError, telling why, unless all are of one metric, one signature, as many sentences, and score finitely."""
+    """ValueError, telling why, unless all are of one metric, one signature, as many sentences, and score
+    finitely.
+    """
     first, *others = systems
     for system in (first, *others):
         if not math.isfinite(system.corpus_score):

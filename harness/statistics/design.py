@@ -29,8 +29,8 @@ def largest_family(n: int, *, alpha: float = 0.05) -> int:
 def rounds_needed(sigma: float, margin: float) -> int:
     """Rounds after which two equal arms come out equivalent within ± margin with probability about 0.8.
 
-    `sigma` is the SD of within-round log ratios, `margin` relative (0.05 for 5 %). n = max(10, ⌈9 σ² / ln²(1+m)⌉):
-    (z₀.₉₅ + z₀.₉)² = 8.57, divided by the efficiency 0.955 of the signed-rank test.
+    `sigma` is the SD of within-round log ratios, `margin` relative (0.05 for 5 %). n = max(10, ⌈9 σ² /
+    ln²(1+m)⌉): (z₀.₉₅ + z₀.₉)² = 8.57, divided by the efficiency 0.955 of the signed-rank test.
     """
     if sigma < 0 or margin <= 0:
         raise ValueError(f"needs sigma ≥ 0 and margin > 0, not {sigma} and {margin}")
@@ -38,11 +38,12 @@ def rounds_needed(sigma: float, margin: float) -> int:
 
 
 def smallest_detectable(n: int, sigma: float) -> float:
-    """The shift that the 95 % interval of n normal pairs of SD `sigma` excludes from 0 with probability about 0.8.
+    """The shift that the 95 % interval of n normal pairs of SD `sigma` excludes from 0 with probability about
+    0.8.
 
-    σ (t₁₋ₐ + t₀.₈) / √(0.955 n), n − 1 degrees of freedom, where a is half the size that the discrete test attains
-    (0.031 for 6 pairs, 0.049 for 10). Simulated, the power is 0.79 to 0.81 from 7 pairs on and 0.73 for 6; below 6
-    nothing can be seen: inf.
+    σ (t₁₋ₐ + t₀.₈) / √(0.955 n), n − 1 degrees of freedom, where a is half the size that the discrete test
+    attains (0.031 for 6 pairs, 0.049 for 10). Simulated, the power is 0.79 to 0.81 from 7 pairs on and 0.73
+    for 6; below 6 nothing can be seen: inf.
     """
     attainable = 2 * null_cdf(n)
     reached = attainable[attainable <= 0.05]

@@ -24,8 +24,8 @@ class McNemar:
 def mcnemar(arm: Mapping[int, bool], baseline: Mapping[int, bool]) -> McNemar:
     """McNemar's test with its exact binomial p (McNemar 1947; Agresti 2013, §11.1) on one outcome a seed.
 
-    Only pairs in which the arms differ tell anything: given their number d, the arm's share is Binomial(d, ½). Raises
-    ValueError on no pairs, and where a pair lacks one side.
+    Only pairs in which the arms differ tell anything: given their number d, the arm's share is Binomial(d,
+    ½). Raises ValueError on no pairs, and where a pair lacks one side.
     """
     check_same_pairs(arm, baseline)
     if not arm:

@@ -29,7 +29,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How an effect grows with a condition: the slope per doubling, of each round too, and each step between adjacent levels."""
+    """How an effect grows with a condition: the slope per doubling, of each round too, and each step between
+    adjacent levels.
+    """
 
     slope: PairedEstimate
     slopes: dict[int, float]
@@ -46,7 +48,8 @@ class Drift:
 
 
 def trend(rounds: Mapping[int, Mapping[Level, float]]) -> Trend:
-    """The trend of `rounds[round][condition]` over log₂(condition): one least-squares slope a round, then their estimate.
+    """The trend of `rounds[round][condition]` over log₂(condition): one least-squares slope a round, then
+    their estimate.
 
     Raises ValueError unless every round has the same two or more positive levels, each with a finite value.
     """
@@ -81,7 +84,8 @@ def _slope(values: Mapping[Level, float], levels: list[Level]) -> float:
 def drift(values: Pairs) -> Drift:
     """Whether the values, keyed by their place in the order of execution, rise or fall along it.
 
-    Kendall's tau with its exact null distribution (Mann 1945; Kendall 1938, §4). A tie counts against both directions.
+    Kendall's tau with its exact null distribution (Mann 1945; Kendall 1938, §4). A tie counts against both
+    directions.
     """
     ordered = as_values(dict(sorted(values.items())))
     n = ordered.size
@@ -99,7 +103,8 @@ def drift(values: Pairs) -> Drift:
 def _inversions_cdf(n: int) -> Floats:
     """P(inversions ≤ k) of a random permutation of n, k = 0 … n(n−1)/2, in about n³ operations.
 
-    The element in place `size` adds 0 … size − 1 of them, each as likely: a moving mean of what the others have.
+    The element in place `size` adds 0 … size − 1 of them, each as likely: a moving mean of what the others
+    have.
     """
     probability = np.ones(1)
     for size in range(2, n + 1):

@@ -1,7 +1,7 @@
 """Paired comparison of an arm with its baseline: one value a pair, a pair being a timing round or a seed.
 
-The pairs come as a mapping from the round or seed to its one value, so that repeated measurements inside a round cannot
-be taken for replicates: summarise them first (validity.md, "The likely bugs").
+The pairs come as a mapping from the round or seed to its one value, so that repeated measurements inside a
+round cannot be taken for replicates: summarise them first (validity.md, "The likely bugs").
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _SAMPLED_FLIPS = 99_999
 
 @dataclass(frozen=True, slots=True)
 class PairedEstimate:
-    """What n pairs say about the centre of their differences; decided by `ci95`, `ci90` and `p`, never by `t95`."""
+    """What n pairs say about the centre of their differences; decided by `ci95`, `ci90` and `p`, never by
+    `t95`.
+    """
 
     n: int
     estimate: float
@@ -61,7 +63,8 @@ def log_ratios(arm: Pairs, baseline: Pairs) -> dict[int, float]:
 def paired_estimate(pairs: Pairs) -> PairedEstimate:
     """Hodges-Lehmann estimate of paired differences with exact signed-rank intervals and p.
 
-    Swapping the arms (negating every difference) mirrors the result exactly. Raises ValueError on no pairs or NaN.
+    Swapping the arms (negating every difference) mirrors the result exactly. Raises ValueError on no pairs or
+    NaN.
     """
     values = as_values(pairs)
     return PairedEstimate(
@@ -111,8 +114,8 @@ def t_interval(pairs: Pairs, *, level: float) -> Interval:
 def sign_flip_p(pairs: Pairs, *, seed: int = 0) -> float:
     """Two-sided p of the mean difference among all 2ⁿ choices of signs (Fisher 1935, §21).
 
-    Exact up to 40 pairs (sums of two halves, matched by sorting); beyond, the Monte Carlo p of 99,999 seeded flips,
-    itself a valid test. Infinities weigh more than all finite values together.
+    Exact up to 40 pairs (sums of two halves, matched by sorting); beyond, the Monte Carlo p of 99,999 seeded
+    flips, itself a valid test. Infinities weigh more than all finite values together.
     """
     values = _tame_infinities(as_values(pairs))
     observed = abs(float(np.sum(values)))

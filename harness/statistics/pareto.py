@@ -24,9 +24,9 @@ class Pareto:
 def pareto(points: Mapping[str, Mapping[str, Interval]], objectives: Objectives) -> Pareto:
     """The Pareto front of `points[name][objective]`; an exact value is an interval whose ends are equal.
 
-    A point is dominated where another is better or equal at every objective and better at one, whatever the values are
-    within their intervals: overlapping intervals never dominate. Raises ValueError where there is nothing to compare,
-    a point has other objectives, or an interval is NaN or reversed.
+    A point is dominated where another is better or equal at every objective and better at one, whatever the
+    values are within their intervals: overlapping intervals never dominate. Raises ValueError where there is
+    nothing to compare, a point has other objectives, or an interval is NaN or reversed.
     """
     if not points or not objectives:
         raise ValueError("a Pareto front needs points and objectives")

@@ -24,12 +24,13 @@ class Randomisation:
 def approximate_randomisation(
     arm: SentenceStatistics, baseline: SentenceStatistics, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Randomisation:
-    """Exchange the two outputs of each sentence by a fair coin, and count differences as large as the one seen.
+    """Exchange the two outputs of each sentence by a fair coin, and count differences as large as the one
+    seen.
 
-    Riezler & Maxwell 2005, §4; p = (1 + count) / (1 + resamples), itself a valid test (Phipson & Smyth 2010). An exchange
-    that gives the very difference seen counts, so that identical outputs have p = 1; sacrebleu counts larger ones only.
-    It concerns these two outputs, not the methods that made them. Raises ValueError where signatures differ or a
-    score is not finite.
+    Riezler & Maxwell 2005, §4; p = (1 + count) / (1 + resamples), itself a valid test (Phipson & Smyth 2010).
+    An exchange that gives the very difference seen counts, so that identical outputs have p = 1; sacrebleu
+    counts larger ones only. It concerns these two outputs, not the methods that made them. Raises ValueError
+    where signatures differ or a score is not finite.
     """
     check_comparable((arm, baseline))
     exchanged = arm.values - baseline.values

@@ -36,7 +36,9 @@ class ScoreDifference:
         return percentiles(self.draws, tail_of(level, self.seeds), level)
 
     def beyond(self, bound: float) -> float:
-        """Two-sided p of "the difference is `bound`": at most α where the interval of level 1 − α excludes the bound."""
+        """Two-sided p of "the difference is `bound`": at most α where the interval of level 1 − α excludes
+        the bound.
+        """
         if self.identical:
             return 1.0 if bound == 0.0 else 0.0
         if not self._bounded:
@@ -58,10 +60,12 @@ def compare_scores(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> ScoreDifference:
-    """Training seed → what was scored, on both sides. Of one seed the verdict is on that checkpoint, of several on the method.
+    """Training seed → what was scored, on both sides. Of one seed the verdict is on that checkpoint, of
+    several on the method.
 
-    One: p by paired approximate randomisation, bounds by the paired bootstrap over sentences. Several: both by the bootstrap
-    over seeds × sentences. Raises ValueError where signatures differ, a seed lacks a side or a score is not finite.
+    One: p by paired approximate randomisation, bounds by the paired bootstrap over sentences. Several: both
+    by the bootstrap over seeds × sentences. Raises ValueError where signatures differ, a seed lacks a side or
+    a score is not finite.
     """
     check_same_pairs(arm, baseline)
     if not arm:
@@ -80,9 +84,13 @@ def compare_scores(
         drawn = np.random.default_rng([seed, 1]).integers(n, size=differences.shape)
         differences = np.take_along_axis(differences, drawn, axis=1)
     found = ScoreDifference(
-        seeds=n, sentences=systems[0].sentences, estimate=sum(per_seed) / n, p=1.0, identical=identical,
+        seeds=n,
+        sentences=systems[0].sentences,
+        estimate=sum(per_seed) / n,
+        p=1.0,
+        identical=identical,
         draws=np.sort(differences.mean(axis=1)),
-    )  # fmt: skip
+    )
     if identical:
         return found
     if n == 1:

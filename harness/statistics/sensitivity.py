@@ -44,7 +44,9 @@ class Ranking:
 
     @property
     def verdict(self) -> Literal["confirmed", "refuted", "undecided"]:
-        """Confirmed where at least K − top rivals are significantly smaller, refuted where at least `top` are larger."""
+        """Confirmed where at least K − top rivals are significantly smaller, refuted where at least `top` are
+        larger.
+        """
         factors = len(self.rivals) + 1
         if len(self.smaller) >= factors - self.top:
             return "confirmed"
@@ -52,19 +54,22 @@ class Ranking:
 
 
 def worst_rise(lower: Pairs, higher: Pairs, default: Pairs) -> dict[int, float]:
-    """S of a factor: for each seed, the larger rise of log loss of its two levels, ÷ r and × r, over the default.
+    """S of a factor: for each seed, the larger rise of log loss of its two levels, ÷ r and × r, over the
+    default.
 
-    A diverged run is inf, and so is its rise; where the default diverged too, the rise is 0. Raises ValueError where a
-    seed lacks a level or a loss is not positive.
+    A diverged run is inf, and so is its rise; where the default diverged too, the rise is 0. Raises
+    ValueError where a seed lacks a level or a loss is not positive.
     """
     down, up = log_ratios(lower, default), log_ratios(higher, default)
     return {seed: max(down[seed], up[seed]) for seed in default}
 
 
 def most_sensitive(rises: Mapping[str, Pairs], factor: str) -> Ranking:
-    """`rises[name][seed]` of `worst_rise`, the `factor` against each of the others by the paired signed-rank test.
+    """`rises[name][seed]` of `worst_rise`, the `factor` against each of the others by the paired signed-rank
+    test.
 
-    Raises ValueError with fewer than 5 factors, an unknown factor, or factors that were run on different seeds.
+    Raises ValueError with fewer than 5 factors, an unknown factor, or factors that were run on different
+    seeds.
     """
     if len(rises) < FEWEST_FACTORS:
         raise ValueError(f"a ranking needs at least {FEWEST_FACTORS} factors, not {len(rises)}")

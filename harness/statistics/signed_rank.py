@@ -1,15 +1,16 @@
 """The Wilcoxon signed-rank test and the Hodges-Lehmann interval that inverts it, exactly.
 
-Everything is read off the Walsh averages (x_i + x_j) / 2, i ≤ j: the estimate is their median, the interval lies between
-two of their order statistics, and the test counts how many of them are on either side of 0.
+Everything is read off the Walsh averages (x_i + x_j) / 2, i ≤ j: the estimate is their median, the interval
+lies between two of their order statistics, and the test counts how many of them are on either side of 0.
 
-Ties and zeros. Without them a Walsh average is never exactly 0 and the counts are the classical rank sums. With them,
-an average of exactly 0 counts against both sides. That is the test which the closed interval inverts: the interval
-covers at least its level for every symmetric distribution, discrete ones too (Noether 1967), and it excludes 0 exactly
-when p ≤ 1 − level. `conditional_p` is the other exact answer, given the ties that were seen.
+Ties and zeros. Without them a Walsh average is never exactly 0 and the counts are the classical rank sums.
+With them, an average of exactly 0 counts against both sides. That is the test which the closed interval
+inverts: the interval covers at least its level for every symmetric distribution, discrete ones too (Noether
+1967), and it excludes 0 exactly when p ≤ 1 − level. `conditional_p` is the other exact answer, given the ties
+that were seen.
 
-Infinities. +inf is a value above all others; the average of +inf and −inf could be anything, so it counts against
-both sides as well, and not at all for the median.
+Infinities. +inf is a value above all others; the average of +inf and −inf could be anything, so it counts
+against both sides as well, and not at all for the median.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def signed_rank_interval(values: Floats, *, level: float) -> Interval:
 
 
 def signed_rank_p(values: Floats) -> float:
-    """Two-sided exact p of "symmetric about 0": at most α exactly when the interval of level 1 − α excludes 0."""
+    """Two-sided exact p of "symmetric about 0": at most α exactly when the interval of level 1 − α excludes
+    0.
+    """
     averages = walsh_averages(values)
     not_above = averages.size - np.count_nonzero(averages > 0)
     not_below = averages.size - np.count_nonzero(averages < 0)
@@ -110,10 +113,11 @@ def signed_rank_p_above(values: Floats, bound: float) -> float:
 
 
 def conditional_p(values: Floats) -> float:
-    """Two-sided exact p given the ties and zeros that were seen: mid-ranks, zeros ranked and then left out (Pratt 1959).
+    """Two-sided exact p given the ties and zeros that were seen: mid-ranks, zeros ranked and then left out
+    (Pratt 1959).
 
-    It equals `signed_rank_p` where there are none. With many zeros it can be far smaller, while the closed interval
-    still ends at 0; a diagnostic, therefore, not what a verdict rests on.
+    It equals `signed_rank_p` where there are none. With many zeros it can be far smaller, while the closed
+    interval still ends at 0; a diagnostic, therefore, not what a verdict rests on.
     """
     size = np.abs(values)
     below = np.sum(size[None, :] < size[:, None], axis=1)

@@ -11,11 +11,13 @@ import numpy as np
 def time_to_target(
     times: Sequence[float], losses: Sequence[float], target: float, *, window: int = 1
 ) -> float:
-    """The first of `times` (updates or seconds, rising, positive) at which the mean of the last `window` losses ≤ target.
+    """The first of `times` (updates or seconds, rising, positive) at which the mean of the last `window`
+    losses ≤ target.
 
-    inf where the run ends before: censored at its length, whose ratios rank above all others in `log_ratios`, a tie where
-    both arms miss. The mean looks back only, so that nothing after the time counts, and a loss that is NaN or inf is a
-    miss as long as it is in the window. Raises ValueError on curves that are empty, unequal or out of order.
+    inf where the run ends before: censored at its length, whose ratios rank above all others in `log_ratios`,
+    a tie where both arms miss. The mean looks back only, so that nothing after the time counts, and a loss
+    that is NaN or inf is a miss as long as it is in the window. Raises ValueError on curves that are empty,
+    unequal or out of order.
     """
     if len(times) != len(losses) or not times:
         raise ValueError(f"a curve needs one loss a time, not {len(losses)} losses for {len(times)} times")

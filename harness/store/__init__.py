@@ -1,1 +1,4 @@
-"""Where results live: the only SQL of the harness. Torch-free and pandas-free; Alembic is imported only to migrate."""
+"""Where results live: the only SQL of the harness.
+
+Torch-free and pandas-free; Alembic is imported only to migrate.
+"""

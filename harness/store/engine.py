@@ -1,7 +1,7 @@
 """From a path or URL to an engine whose transactions do what they say, with errors for people.
 
-SQLite 3.7.0 to 3.51.2 can corrupt a database in WAL mode (fixed in 3.51.3, and in 3.50.7 and 3.44.6 of the older lines):
-WAL is used on fixed versions only, a rollback journal elsewhere, `synchronous=FULL` in both.
+SQLite 3.7.0 to 3.51.2 can corrupt a database in WAL mode (fixed in 3.51.3, and in 3.50.7 and 3.44.6 of the
+older lines): WAL is used on fixed versions only, a rollback journal elsewhere, `synchronous=FULL` in both.
 """
 
 from __future__ import annotations
@@ -31,22 +31,36 @@ _DRIVERS = {
 _MEANINGS = (
     ("file is not a database", "not a SQLite database", "name another file with --store"),
     ("malformed", "the database is damaged", "restore it from a copy, or name another file with --store"),
-    ("database is locked", f"another program kept the database locked for {BUSY_SECONDS:.0f} seconds",
-     "close what is writing to it and try again"),
-    ("readonly database", "the database cannot be written", "check the permissions of the file and its folder"),
-    ("unable to open database file", "the database cannot be opened",
-     "check that the folder exists and that both can be written"),
+    (
+        "database is locked",
+        f"another program kept the database locked for {BUSY_SECONDS:.0f} seconds",
+        "close what is writing to it and try again",
+    ),
+    (
+        "readonly database",
+        "the database cannot be written",
+        "check the permissions of the file and its folder",
+    ),
+    (
+        "unable to open database file",
+        "the database cannot be opened",
+        "check that the folder exists and that both can be written",
+    ),
     ("disk is full", "the disk is full; nothing of this step was recorded", "make room and run again"),
-    ("disk i/o error", "the disk could not be read or written; nothing of this step was recorded",
-     "check its free space and its health"),
+    (
+        "disk i/o error",
+        "the disk could not be read or written; nothing of this step was recorded",
+        "check its free space and its health",
+    ),
     ("permission denied", "the database user may not do this", "grant it the right, or name another user"),
-)  # fmt: skip
+)
 
 
 def parse_location(location: str | Path) -> URL:
     """A URL with the driver filled in. Anything without `://` is the path of a SQLite file.
 
-    Raises StoreError for a URL that cannot be read, another kind of database, a directory, or a database in memory.
+    Raises StoreError for a URL that cannot be read, another kind of database, a directory, or a database in
+    memory.
     """
     if isinstance(location, Path) or "://" not in location:
         return _sqlite_url(Path(location))
@@ -129,8 +143,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that is wholly kept, or leaves no trace when anything is raised within.
 
-    On SQLite it takes the write lock at once: one that began by reading would fail without waiting when it comes to
-    write beside another writer.
+    On SQLite it takes the write lock at once: one that began by reading would fail without waiting when it
+    comes to write beside another writer.
     """
     with translated(engine.url), engine.connect() as connection:
         connection = connection.execution_options(harness_writes=True)

@@ -1,7 +1,8 @@
 """One driver a run: a lock that ends with the process that holds it, however that process ends.
 
-Both kinds are kept by something that notices a death: the kernel (a locked file beside the SQLite database) or the
-PostgreSQL server (an advisory lock of a connection). A row with a host and a process id would have to guess.
+Both kinds are kept by something that notices a death: the kernel (a locked file beside the SQLite database)
+or the PostgreSQL server (an advisory lock of a connection). A row with a host and a process id would have to
+guess.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ class RunLock(Protocol):
 
 
 def try_lock(engine: Engine, run_id: str) -> RunLock | None:
-    """The lock of a run, or None while another driver holds it. Raises StoreError where no lock file can be made."""
+    """The lock of a run, or None while another driver holds it.
+
+    Raises StoreError where no lock file can be made.
+    """
     if engine.dialect.name == "sqlite":
         database = Path(str(engine.url.database))
         return _FileLock.take(database.with_name(f"{database.name}.{run_id}.lock"), engine)
@@ -33,7 +37,9 @@ def try_lock(engine: Engine, run_id: str) -> RunLock | None:
 
 
 class _FileLock:
-    """Processes started by exec do not inherit the descriptor, so a worker that outlives its driver holds nothing."""
+    """Processes started by exec do not inherit the descriptor, so a worker that outlives its driver holds
+    nothing.
+    """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path

@@ -1,4 +1,7 @@
-"""Questions to the store. None of them writes, so a viewer never disturbs a driver for longer than one query."""
+"""Questions to the store.
+
+None of them writes, so a viewer never disturbs a driver for longer than one query.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ from harness.store.tables import (
     trials,
     verdicts,
 )
-from harness.study.results import Result, trial_values
+from harness.study.planning.results import Result, trial_values
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
@@ -49,7 +52,11 @@ _TRIED = [column for column in attempts.columns if column.name not in ("trial_id
 _JUDGED = [column for column in verdicts.columns if column.name not in ("run_id", "place")]
 _RUN = (
     select(
-        *(column for column in runs.columns if column.name not in ("identity_digest", "study_row", "environment_row")),
+        *(
+            column
+            for column in runs.columns
+            if column.name not in ("identity_digest", "study_row", "environment_row")
+        ),
         studies.c.name.label("study"),
         studies.c.source.label("study_source"),
         studies.c.resolved.label("study_json"),
@@ -58,7 +65,7 @@ _RUN = (
     )
     .join(studies, studies.c.digest == runs.c.study_row)
     .join(environments, environments.c.digest == runs.c.environment_row)
-)  # fmt: skip
+)
 
 
 class Reader:
@@ -73,7 +80,9 @@ class Reader:
         return self._newest_run(query.order_by(runs.c.ordinal.desc()))
 
     def latest_run(self, study: str, *, plant: str | None = None) -> Run | None:
-        """The newest run of a study, of any scale, code and environment: an honest one, unless `plant` names a bug."""
+        """The newest run of a study, of any scale, code and environment: an honest one, unless `plant` names
+        a bug.
+        """
         planted = runs.c.plant.is_(None) if plant is None else runs.c.plant == plant
         query = _RUN.where(studies.c.name == study, planted)
         return self._newest_run(query.order_by(runs.c.created_at.desc(), runs.c.ordinal.desc()))
@@ -109,7 +118,9 @@ class Reader:
         return [TrialRow(**row) for row in self._all(query)]
 
     def results(self, run: Run, metrics: Collection[str] = ()) -> dict[str, Result]:
-        """What came out of each trial that has finished, by its content id: the value of each of the metrics that it has."""
+        """What came out of each trial that has finished, by its content id: the value of each of the metrics
+        that it has.
+        """
         rows = [row for row in self.trials(run) if row.state in COUNTED]
         values: dict[int, dict[str, list[float]]] = {row.id: {} for row in rows}
         if metrics:
@@ -143,7 +154,10 @@ class Reader:
         return [CheckRow(**row) for row in self._all(query.order_by(checks.c.id))]
 
     def sentences(self, run: Run) -> dict[int, Sentences]:
-        """What the run's attempts wrote, by attempt; those that were set aside are left out. Equal ones are one object."""
+        """What the run's attempts wrote, by attempt; those that were set aside are left out.
+
+        Equal ones are one object.
+        """
         from harness.scoring.sentences import Sentences  # numpy, which most questions do without
 
         links = self._all(_joined(attempt_sentences, run, include_superseded=False))
@@ -164,7 +178,9 @@ class Reader:
         return Artifact(**rows[0]) if rows else None
 
     def verdicts(self, run: Run) -> list[VerdictRow]:
-        """The last judgement of the run's claims, in the order in which it was recorded; empty before the first."""
+        """The last judgement of the run's claims, in the order in which it was recorded; empty before the
+        first.
+        """
         query = select(*_JUDGED).where(verdicts.c.run_id == run.id).order_by(verdicts.c.place)
         return [VerdictRow(**row) for row in self._all(query)]
 

@@ -1,4 +1,6 @@
-"""What trials leave in the store, each step one transaction: attempts and what they measured, files, verdicts."""
+"""What trials leave in the store, each step one transaction: attempts and what they measured, files,
+verdicts.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +32,18 @@ from harness.store.tables import telemetry as telemetry_table
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
-    from harness.study.outcome import Outcome, Sample
-    from harness.study.trial import TrialSpec
-    from harness.telemetry.host import TelemetrySample
+    from harness.telemetry.process_sampler import TelemetrySample
+    from harness.trial.outcome import Outcome, Sample
+    from harness.trial.spec import TrialSpec
 
 SAMPLE_COLUMNS = [column.name for column in samples.columns]
 
 
 class Recorder(Reader):
-    """The half of the store that writes results. Every method may raise StoreError; none leaves half of its work."""
+    """The half of the store that writes results.
+
+    Every method may raise StoreError; none leaves half of its work.
+    """
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -85,8 +90,8 @@ class Recorder(Reader):
     ) -> None:
         """Records an attempt's end and all that it measured: everything, or (whatever happens) nothing.
 
-        `nvml_reason` says why the GPU's columns of the telemetry are empty. Raises HarnessError for an attempt that is not
-        running, or that gave one metric two values at one step.
+        `nvml_reason` says why the GPU's columns of the telemetry are empty. Raises HarnessError for an
+        attempt that is not running, or that gave one metric two values at one step.
         """
         ending = {
             "state": _state(outcome),
@@ -131,7 +136,10 @@ class Recorder(Reader):
                 connection.execute(set_aside.where(attempts.c.id == attempt_id))
 
     def record_artifact(self, artifact: Artifact) -> None:
-        """Says where a file lies. One made anew from the same content takes the place of the earlier record."""
+        """Says where a file lies.
+
+        One made anew from the same content takes the place of the earlier record.
+        """
         same = (artifacts.c.kind == artifact.kind) & (artifacts.c.content_id == artifact.content_id)
         with writing(self._engine) as connection:
             take_turns(connection)
@@ -144,7 +152,10 @@ class Recorder(Reader):
             connection.execute(insert(calibrations).values(asdict(row)))
 
     def record_verdicts(self, run: Run, rows: Iterable[VerdictRow]) -> None:
-        """Replaces all verdicts of the run by these. Raises HarnessError, and leaves the old ones, if a claim comes twice."""
+        """Replaces all verdicts of the run by these.
+
+        Raises HarnessError, and leaves the old ones, if a claim comes twice.
+        """
         judged = [{"run_id": run.id, "place": place, **asdict(row)} for place, row in enumerate(rows)]
         claim, times = Counter(row["claim"] for row in judged).most_common(1)[0] if judged else ("", 0)
         if times > 1:
@@ -156,7 +167,9 @@ class Recorder(Reader):
                 connection.execute(insert(verdicts), judged)
 
     def _add_samples(self, connection: Connection, attempt_id: int, measured: Sequence[Sample]) -> None:
-        """Straight to the database's own driver: three times the speed of rows that SQLAlchemy looks at one by one."""
+        """Straight to the database's own driver: three times the speed of rows that SQLAlchemy looks at one
+        by one.
+        """
         rows = [(attempt_id, metric, step, float(value)) for metric, step, value in measured]
         try:
             connection.exec_driver_sql(self._insert_samples, rows)

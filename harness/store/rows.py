@@ -1,7 +1,7 @@
 """What the store gives back: small frozen records, a field a column.
 
-Columns that hold a document of another room (`study_json`, `spec_json`) stay text, for that room to parse; plain
-mappings (environment, provenance, condition, outputs, spent, notes) are decoded.
+Columns that hold a document of another room (`study_json`, `spec_json`) stay text, for that room to parse;
+plain mappings (environment, provenance, condition, outputs, spent, notes) are decoded.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any, Literal, NamedTuple
 
 TrialStatus = Literal["running", "finished", "failed", "superseded"]
 AttemptState = Literal["running", "finished", "diverged", "failed", "lost", "interrupted", "superseded"]
-"""`diverged` finished, with a loss that left the numbers: data, not a failure. Of the failures, `failed` gave a reason,
-`lost` is a worker that died without a word, `interrupted` a driver that did. `superseded` was set aside, whatever it was."""
+"""`diverged` finished, with a loss that left the numbers: data, not a failure. Of the failures, `failed` gave
+a reason, `lost` is a worker that died without a word, `interrupted` a driver that did. `superseded` was set
+aside, whatever it was."""
 
 COUNTED: tuple[AttemptState, ...] = ("finished", "diverged")
 """Attempts that stand: their trials need not run again."""
@@ -28,7 +29,10 @@ def now() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What makes two runs comparable as one. `plant` names a bug planted on purpose: such runs stay apart from honest ones."""
+    """What makes two runs comparable as one.
+
+    `plant` names a bug planted on purpose: such runs stay apart from honest ones.
+    """
 
     study_digest: str
     scale: str
@@ -47,7 +51,8 @@ class Identity:
 class Run:
     """A study at a scale, by one code, in one environment. The id is the identity's digest and an ordinal.
 
-    `study_source` and `environment` are what was read and seen when the run was made; `expected_trials` counts its plan.
+    `study_source` and `environment` are what was read and seen when the run was made; `expected_trials`
+    counts its plan.
     """
 
     id: str
@@ -90,7 +95,9 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTrial:
-    """A trial of the plan and where it stands: the state of its newest attempt, `planned` while there is none."""
+    """A trial of the plan and where it stands: the state of its newest attempt, `planned` while there is
+    none.
+    """
 
     spec_id: str
     purpose: str
@@ -106,10 +113,11 @@ class PlannedTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRow:
-    """One attempt at a trial, with what was tried; `id` is the attempt's, `attempt` its number among the trial's.
+    """One attempt at a trial, with what was tried; `id` is the attempt's, `attempt` its number among the
+    trial's.
 
-    `position` is the order in which it ran, `seconds` the wall time of its process, `superseded_state` what it was before
-    it was set aside.
+    `position` is the order in which it ran, `seconds` the wall time of its process, `superseded_state` what
+    it was before it was set aside.
     """
 
     id: int
@@ -147,7 +155,9 @@ class TrialRow:
 
 
 class SampleRow(NamedTuple):
-    """One raw value; `trial_id` is the id of the TrialRow that measured it, an attempt, here and in the rows below."""
+    """One raw value; `trial_id` is the id of the TrialRow that measured it, an attempt, here and in the rows
+    below.
+    """
 
     trial_id: int
     metric: str
@@ -172,7 +182,8 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryRow:
-    """One look at a trial from outside; the fields are those of `harness.telemetry.host.TelemetrySample`.
+    """One look at a trial from outside; the fields are those of
+    `harness.telemetry.process_sampler.TelemetrySample`.
 
     `source` names what was asked: `psutil`, or `psutil+nvml` where the GPU was read too.
     """
@@ -199,7 +210,8 @@ class TelemetryRow:
 class Artifact:
     """A file that results made, addressed by what it was made from; `sha256` is the file's own.
 
-    A checkpoint's content id is that of its recipe, and an attempt made it; a report is of a run. One of the two is None.
+    A checkpoint's content id is that of its recipe, and an attempt made it; a report is of a run. One of the
+    two is None.
     """
 
     kind: Literal["checkpoint", "report"]
@@ -213,10 +225,12 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictRow:
-    """What became of a claim. `effect` and its interval, and the `claimed` figure, are in the claim's own unit or None.
+    """What became of a claim. `effect` and its interval, and the `claimed` figure, are in the claim's own
+    unit or None.
 
-    `code_digest` is the code's that judged, which may be newer than the run's. `basis` is what the verdict can be computed
-    from again (`harness.analysis.basis`) and, under `written`, its figures in words; None in a store older than it.
+    `code_digest` is the code's that judged, which may be newer than the run's. `basis` is what the verdict
+    can be computed from again (`harness.analysis.claims.decision`) and, under `written`, its figures in
+    words; None in a store older than it.
     """
 
     claim: str
@@ -234,7 +248,9 @@ class VerdictRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationRow:
-    """What an environment was measured to be; `facts` is a harness.telemetry.calibration.Calibration as plain data."""
+    """What an environment was measured to be; `facts` is a harness.machine.calibration.Calibration as plain
+    data.
+    """
 
     environment_digest: str
     facts: dict[str, Any]

@@ -22,14 +22,15 @@ from harness.store.rows import Identity, Run, Session, now
 from harness.store.tables import attempts, environments, runs, sessions, studies, trials
 
 if TYPE_CHECKING:
-    from harness.study.trial import TrialSpec
+    from harness.trial.spec import TrialSpec
 
 
 def open_store(location: str | Path) -> Store:
-    """The store in a SQLite file (a path or `sqlite:///path`) or in PostgreSQL (`postgresql://user@host/database`).
+    """The store in a SQLite file (a path or `sqlite:///path`) or in PostgreSQL
+    (`postgresql://user@host/database`).
 
-    Creates what is missing and upgrades what is older. Raises StoreError, with nothing written, where that cannot be done
-    or the database is not the harness's.
+    Creates what is missing and upgrades what is older. Raises StoreError, with nothing written, where that
+    cannot be done or the database is not the harness's.
     """
     engine = make_engine(parse_location(location))
     try:
@@ -42,7 +43,10 @@ def open_store(location: str | Path) -> Store:
 
 
 class Store(Recorder):
-    """Runs, sessions, trials and what they measured. Every method may raise StoreError; none leaves half of its work."""
+    """Runs, sessions, trials and what they measured.
+
+    Every method may raise StoreError; none leaves half of its work.
+    """
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -70,7 +74,9 @@ class Store(Recorder):
         environment: Mapping[str, Any],
         trials: Sequence[TrialSpec],
     ) -> Run:
-        """Another run of that identity, its ordinal one above the last, with all the trials of its plan, in their order."""
+        """Another run of that identity, its ordinal one above the last, with all the trials of its plan, in
+        their order.
+        """
         with writing(self._engine) as connection:
             take_turns(connection)
             last = select(func.max(runs.c.ordinal)).where(runs.c.identity_digest == identity.digest)
@@ -96,7 +102,9 @@ class Store(Recorder):
         return made
 
     def extend_plan(self, run: Run, specs: Sequence[TrialSpec]) -> None:
-        """Adds what the run does not plan yet, after all that it does: a plan may grow with what has come out."""
+        """Adds what the run does not plan yet, after all that it does: a plan may grow with what has come
+        out.
+        """
         with writing(self._engine) as connection:
             known = set(
                 connection.execute(select(trials.c.spec_id).where(trials.c.run_id == run.id)).scalars()
@@ -136,7 +144,10 @@ class Store(Recorder):
         return Session(id=session_id, **values)
 
     def close_session(self, session: Session) -> None:
-        """Ends the session and frees its run. An attempt still marked as running was broken off: it becomes interrupted."""
+        """Ends the session and frees its run.
+
+        An attempt still marked as running was broken off: it becomes interrupted.
+        """
         with writing(self._engine) as connection:
             _abandon(connection, session.run_id)
             connection.execute(update(sessions).where(sessions.c.id == session.id).values(ended_at=now()))
@@ -173,7 +184,9 @@ def _plan(connection: Connection, run: Run, specs: Sequence[TrialSpec]) -> None:
 
 
 def _abandon(connection: Connection, run_id: str) -> None:
-    """Whoever calls this holds the run's lock, so the process that was to finish these trials is gone, or gives up."""
+    """Whoever calls this holds the run's lock, so the process that was to finish these trials is gone, or
+    gives up.
+    """
     of_run = select(trials.c.id).where(trials.c.run_id == run_id)
     broken_off = update(attempts).where(attempts.c.state == "running", attempts.c.trial_id.in_(of_run))
     connection.execute(

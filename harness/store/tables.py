@@ -61,9 +61,10 @@ environments = Table(
     Column("facts", Json, nullable=False),
 )
 
-# One identity may have several runs, told apart by their ordinal: `--fresh` starts another one. The identity's digests
-# say what is comparable: study_digest knows no comments but the corpora, environment_digest the GPU that was chosen. So
-# the rows of what was written and seen have addresses of their own.
+# One identity may have several runs, told apart by their ordinal: `--fresh` starts another one. The
+# identity's digests say what is comparable: study_digest knows no comments but the corpora,
+# environment_digest the GPU that was chosen. So the rows of what was written and seen have addresses of their
+# own.
 runs = Table(
     "runs",
     metadata,
@@ -94,7 +95,8 @@ sessions = Table(
     Column("provenance", Json, nullable=False),
 )
 
-# Every trial that a run plans, in the order of the plan, written with the run: one without an attempt is missing.
+# Every trial that a run plans, in the order of the plan, written with the run: one without an attempt is
+# missing.
 trials = Table(
     "trials",
     metadata,
@@ -112,9 +114,9 @@ trials = Table(
 )
 
 # superseded_state keeps what an attempt was before it was set aside.
-# The database itself holds that no trial of a run counts twice, whatever a driver does: the index's expression is NULL
-# for attempts that do not count, and NULLs never collide. (A partial index would say the same, but naming a dialect's
-# option here loads that dialect on every start.)
+# The database itself holds that no trial of a run counts twice, whatever a driver does: the index's
+# expression is NULL for attempts that do not count, and NULLs never collide. (A partial index would say the
+# same, but naming a dialect's option here loads that dialect on every start.)
 attempts = Table(
     "attempts",
     metadata,
@@ -172,8 +174,8 @@ checks = Table(
     Column("detail", Prose, nullable=False),
 )
 
-# What attempts wrote, sentence by sentence, with its scores: compressed, and kept once however often it was written again,
-# since every round of an arm that repeats itself writes the same.
+# What attempts wrote, sentence by sentence, with its scores: compressed, and kept once however often it was
+# written again, since every round of an arm that repeats itself writes the same.
 sentences = Table(
     "sentences",
     metadata,
@@ -188,8 +190,9 @@ attempt_sentences = Table(
     Column("content_id", ForeignKey("sentences.content_id"), nullable=False),
 )
 
-# What was seen from outside the measured process, a column a field of harness.telemetry.host.TelemetrySample; the GPU's
-# are NULL where the attempt's nvml_reason says why.
+# What was seen from outside the measured process, a column a field of
+# harness.telemetry.process_sampler.TelemetrySample; the GPU's are NULL where the attempt's nvml_reason says
+# why.
 telemetry = Table(
     "telemetry",
     metadata,
@@ -238,8 +241,9 @@ artifacts = Table(
     CheckConstraint("(attempt_id IS NULL) <> (run_id IS NULL)", name="maker"),
 )
 
-# The last judgement of a run's claims. Written anew as a whole: the samples stay, the code that judges them changes.
-# `basis` is all that the verdict can be computed from again (harness.analysis.basis); NULL in rows older than it.
+# The last judgement of a run's claims. Written anew as a whole: the samples stay, the code that judges them
+# changes. `basis` is all that the verdict can be computed from again (harness.analysis.claims.decision); NULL
+# in rows older than it.
 verdicts = Table(
     "verdicts",
     metadata,

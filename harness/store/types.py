@@ -22,9 +22,10 @@ class _Untyped(UserDefinedType[float]):
 class Float64(TypeDecorator[float]):
     """Any IEEE 754 double, bit for bit except for the payload of a NaN.
 
-    SQLite cannot store a NaN and writes NULL instead, so in such a column NULL means NaN and nothing else, and reads as
-    NaN. PostgreSQL keeps NaN itself. A SQLite column declared REAL would lose the sign of −0.0 (it packs whole numbers as
-    integers), so there the column has no declared type; values must be bound as `float`.
+    SQLite cannot store a NaN and writes NULL instead, so in such a column NULL means NaN and nothing else,
+    and reads as NaN. PostgreSQL keeps NaN itself. A SQLite column declared REAL would lose the sign of −0.0
+    (it packs whole numbers as integers), so there the column has no declared type; values must be bound as
+    `float`.
     """
 
     impl = Double
@@ -51,7 +52,10 @@ class Figure(TypeDecorator[float]):
 
 
 class Json(TypeDecorator[Any]):
-    """JSON as text: sorted keys, no white space, all ASCII. NaN and infinities as Python's json writes them."""
+    """JSON as text: sorted keys, no white space, all ASCII.
+
+    NaN and infinities as Python's json writes them.
+    """
 
     impl = Text
     cache_ok = True
@@ -66,8 +70,8 @@ class Json(TypeDecorator[Any]):
 class Prose(TypeDecorator[str]):
     """Text from anywhere, such as the traceback of a dying process.
 
-    NUL (PostgreSQL refuses it) and lone surrogates (no UTF-8 has them) are written as escapes: what a worker said last
-    must never be the reason that its trial cannot be recorded.
+    NUL (PostgreSQL refuses it) and lone surrogates (no UTF-8 has them) are written as escapes: what a worker
+    said last must never be the reason that its trial cannot be recorded.
     """
 
     impl = Text

@@ -1,7 +1,7 @@
 """Arms and conditions: the combinations of levels that a study runs.
 
-Factors go by the alphabet, as the order of keys in a file means nothing, but a factor that `when` ties to others comes after
-them; levels go as written.
+Factors go by the alphabet, as the order of keys in a file means nothing, but a factor that `when` ties to
+others comes after them; levels go as written.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ def arms(study: Study) -> tuple[Combination, ...]:
 def all_arms(study: Study) -> tuple[Combination, ...]:
     """The arms that the design makes, the baseline first, at most `MOST` + 1 of them.
 
-    one-factor: every factor at its first level, then each other level, one factor at a time. leave-one-out: every factor at its
-    last level, then one factor at a time back at its first. A level that only such an arm makes possible (`when`) is changed
-    in that arm. factorial: every combination. paired: the first levels together, the second together, and so on.
+    one-factor: every factor at its first level, then each other level, one factor at a time. leave-one-out:
+    every factor at its last level, then one factor at a time back at its first. A level that only such an arm
+    makes possible (`when`) is changed in that arm. factorial: every combination. paired: the first levels
+    together, the second together, and so on.
     """
     factors = _Factors(study.compare, study.when)
     match study.design.arms:
@@ -103,7 +104,9 @@ class _Factors:
         return self._extended({}, self.order)
 
     def changed_one_by_one(self, default: int) -> Iterator[Chosen]:
-        """The default of every factor, then each other level alone; `default` indexes the levels that a factor can have."""
+        """The default of every factor, then each other level alone; `default` indexes the levels that a
+        factor can have.
+        """
         return self._departures({}, default, frozenset())
 
     def _extended(self, chosen: Chosen, rest: tuple[str, ...]) -> Iterator[Chosen]:
@@ -116,7 +119,9 @@ class _Factors:
             yield from self._extended({**chosen, **added}, rest[1:])
 
     def _departures(self, asked: Chosen, default: int, known: frozenset[tuple[str, int]]) -> Iterator[Chosen]:
-        """This combination, and those that change one factor of it to a level that was not possible before it."""
+        """This combination, and those that change one factor of it to a level that was not possible before
+        it.
+        """
         chosen = self._settled(asked, default)
         yield chosen
         possible = frozenset((factor, index) for factor in chosen for index in self._possible(factor, chosen))

@@ -1,4 +1,5 @@
-"""Claims: what a source says, in a form that can come out wrong. The key that states it tells the forms apart.
+"""Claims: what a source says, in a form that can come out wrong. The key that states it tells the forms
+apart.
 
 | key | the claim | harness.analysis |
 |---|---|---|
@@ -82,7 +83,8 @@ class MetricClaim(ComparingAt):
 
 
 class RatioClaim(MetricClaim):
-    """`metric` of the arm over the other's equals `ratio`, within a factor `within` (a figure from another machine).
+    """`metric` of the arm over the other's equals `ratio`, within a factor `within` (a figure from another
+    machine).
 
     The region must lie on one side of 1, unless it is 1 that is claimed.
     """
@@ -132,7 +134,9 @@ class NoDifferenceClaim(MetricClaim):
 
 
 class TrendClaim(Comparing):
-    """The arm's ratio grows (or falls) with log2 of the condition `over`, which has at least 3 numeric levels."""
+    """The arm's ratio grows (or falls) with log2 of the condition `over`, which has at least 3 numeric
+    levels.
+    """
 
     trend: Literal["increasing", "decreasing"]
     over: str
@@ -140,10 +144,11 @@ class TrendClaim(Comparing):
 
 
 class ReachesClaim(ComparingAt):
-    """The arm gets to a loss of `reaches` sooner, counted in updates or in seconds of training; a miss takes for ever.
+    """The arm gets to a loss of `reaches` sooner, counted in updates or in seconds of training; a miss takes
+    for ever.
 
-    `smoothed` updates are averaged before they are compared with the target. Which target is declared before the data: `tuned` is
-    `target_factor` times what the baseline came to in tuning, at its best settings.
+    `smoothed` updates are averaged before they are compared with the target. Which target is declared before
+    the data: `tuned` is `target_factor` times what the baseline came to in tuning, at its best settings.
     """
 
     reaches: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | Literal["tuned"]
@@ -170,15 +175,19 @@ class ReachesClaim(ComparingAt):
 
 
 class DivergesClaim(ComparingAt):
-    """Divergence itself is the outcome: the arm diverges on fewer (or more) seeds, pairs of seeds by McNemar's exact test."""
+    """Divergence itself is the outcome: the arm diverges on fewer (or more) seeds, pairs of seeds by
+    McNemar's exact test.
+    """
 
     diverges: Literal["less", "more"]
 
 
 class MostSensitiveClaim(_Claim):
-    """The factor is among the ⌈K / 3⌉ most sensitive of K ≥ 5, each at its default, that divided by `by`, and that times `by`.
+    """The factor is among the ⌈K / 3⌉ most sensitive of K ≥ 5, each at its default, that divided by `by`, and
+    that times `by`.
 
-    A factor's sensitivity is, a seed, the worst rise of the log of `metric` over the baseline's at its two other levels.
+    A factor's sensitivity is, a seed, the worst rise of the log of `metric` over the baseline's at its two
+    other levels.
     """
 
     most_sensitive: str
@@ -195,7 +204,9 @@ class HoldsClaim(_Claim):
 
 
 class FormulaClaim(_Claim):
-    """`metric` equals the closed form `formula`, another metric of the same trials, under every condition and for every arm."""
+    """`metric` equals the closed form `formula`, another metric of the same trials, under every condition and
+    for every arm.
+    """
 
     formula: str
     metric: str
@@ -204,9 +215,18 @@ class FormulaClaim(_Claim):
 
 
 FORMS = (
-    "ratio", "at_least", "at_most", "direction", "no_difference", "trend", "reaches", "diverges", "most_sensitive", "holds",
+    "ratio",
+    "at_least",
+    "at_most",
+    "direction",
+    "no_difference",
+    "trend",
+    "reaches",
+    "diverges",
+    "most_sensitive",
+    "holds",
     "formula",
-)  # fmt: skip
+)
 
 
 def _form(document: Any) -> str | None:

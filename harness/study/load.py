@@ -1,4 +1,6 @@
-"""From a YAML file to a study at one scale: overlays laid on, recipes read, every arm's task config resolved and checked."""
+"""From a YAML file to a study at one scale: overlays laid on, recipes read, every arm's task config resolved
+and checked.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +14,27 @@ from pydantic import ValidationError
 
 from harness.errors import InputError, Location, StudyError, did_you_mean
 from harness.study.arms import Combination, all_arms, arms, conditions
-from harness.study.claim_rules import check_claims
-from harness.study.consistency import check_study, check_tasks
-from harness.study.document import Document, KeyPath, Located, read_document
-from harness.study.layers import BODY_SCALE, Layers, part_names, scale_names
-from harness.study.open_design import check_open_design
-from harness.study.problems import study_error
+from harness.study.checks.adaptive_design import check_open_design
+from harness.study.checks.claims import check_claims
+from harness.study.checks.study import check_study, check_tasks
+from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
+from harness.study.reading.validation_errors import study_error
+from harness.study.reading.yaml_document import Document, KeyPath, Located, read_document
 from harness.study.schema import Study, level_name, level_settings
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 
 if TYPE_CHECKING:
-    from harness.study.tuning import TunedArm
+    from harness.study.planning.tuning import TunedArm
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedStudy:
     """A study at one scale, or one of its parts: a comparison of its own, with its own arms, design and runs.
 
-    `tasks` holds the resolved config of each arm under each condition, by their names; `part` is empty in a study without
-    parts. `tuned` tells how the settings of arms were found, once they have been (`harness.study.resolve`).
+    `tasks` holds the resolved config of each arm under each condition, by their names; `part` is empty in a
+    study without parts. `tuned` tells how the settings of arms were found, once they have been
+    (`harness.study.planning.resolved`).
     """
 
     path: Path
@@ -58,8 +61,8 @@ class LoadedStudy:
         return self.arms[0]
 
     def label(self, arm: str) -> str:
-        """The arm with this name, for people: of several factors those alone in which it differs from the baseline, which is
-        called so.
+        """The arm with this name, for people: of several factors those alone in which it differs from the
+        baseline, which is called so.
         """
         return self._labels.get(arm, arm)
 
@@ -79,12 +82,13 @@ class LoadedStudy:
 
 
 def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()) -> tuple[LoadedStudy, ...]:
-    """Read and check a study: its parts, or the one that it is. All its scales are checked, so that none is found broken on the
-    machine it was meant for.
+    """Read and check a study: its parts, or the one that it is. All its scales are checked, so that none is
+    found broken on the machine it was meant for.
 
-    What a part says is laid on top of what the file says for all parts, then what the scale says for all parts, then what it
-    says for this one, then `settings`: `path=value` with the value in YAML (`design.rounds=20`, or `parts.cost.design.rounds=20`
-    for one part). Raises StudyError with file, line, column and a suggestion.
+    What a part says is laid on top of what the file says for all parts, then what the scale says for all
+    parts, then what it says for this one, then `settings`: `path=value` with the value in YAML
+    (`design.rounds=20`, or `parts.cost.design.rounds=20` for one part). Raises StudyError with file, line,
+    column and a suggestion.
     """
     document = read_document(path)
     names = scale_names(document)
@@ -186,7 +190,9 @@ def _task(task_type: type[Task], settings: Located) -> Task:
 
 
 def _settings(study: Study, written: Located, chosen: tuple[tuple[str, Combination], ...]) -> Located:
-    """The base settings with those of the chosen levels laid on; recipes are filled in afterwards, as a level may name one."""
+    """The base settings with those of the chosen levels laid on; recipes are filled in afterwards, as a level
+    may name one.
+    """
     settings = written.under("base")
     for section, combination in chosen:
         for factor, index in combination.levels.items():
@@ -205,7 +211,9 @@ def _settings(study: Study, written: Located, chosen: tuple[tuple[str, Combinati
 
 
 class _Recipes:
-    """`{recipe: NAME, train: …}` stands for the training in `recipes/NAME.yaml`, with what `train` says itself on top."""
+    """`{recipe: NAME, train: …}` stands for the training in `recipes/NAME.yaml`, with what `train` says
+    itself on top.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -10,7 +10,8 @@ from harness.config import Config
 class Reference(Config):
     """By `updates` updates nobody's `metric` was below `at_least`. A training that is makes its arm invalid.
 
-    Text of the test in the training, labels that leak through a mask, a loss averaged over padding: each learns too fast.
+    Text of the test in the training, labels that leak through a mask, a loss averaged over padding: each
+    learns too fast.
     """
 
     source: str

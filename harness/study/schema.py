@@ -1,4 +1,6 @@
-"""What a study is: a question, a task with its base settings, factors with a baseline level, conditions, a design, claims."""
+"""What a study is: a question, a task with its base settings, factors with a baseline level, conditions, a
+design, claims.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ Where = Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1)]
 
 
 class Until(Config):
-    """When rounds may end early: once every comparison with the baseline on the primary metric is known precisely enough.
+    """When rounds may end early: once every comparison with the baseline on the primary metric is known
+    precisely enough.
 
-    `width` is that of the 95 % interval of a ratio, as a fraction: 0.05 where its upper end is 5 % above its lower one. What the
-    ratio is plays no part. `at_least` rounds are run in any case, or all where an exploratory scale has fewer.
+    `width` is that of the 95 % interval of a ratio, as a fraction: 0.05 where its upper end is 5 % above its
+    lower one. What the ratio is plays no part. `at_least` rounds are run in any case, or all where an
+    exploratory scale has fewer.
     """
 
     width: float = Field(gt=0.0, lt=1.0)
@@ -43,11 +47,13 @@ class Around(Config):
 
 
 class Tune(Config):
-    """Each arm gets its own best settings under each condition before it is measured, by trials that decide nothing else.
+    """Each arm gets its own best settings under each condition before it is measured, by trials that decide
+    nothing else.
 
-    `grid` names settings by their path, and the values that are tried: a list, or some around each arm's own. Every combination
-    is tried, so that every arm has the same budget. `by` is the metric whose best median over `seeds` is chosen.
-    With `finalists`, only the baseline, the arms that claims name and the best others go on to be measured: so many in all.
+    `grid` names settings by their path, and the values that are tried: a list, or some around each arm's own.
+    Every combination is tried, so that every arm has the same budget. `by` is the metric whose best median
+    over `seeds` is chosen. With `finalists`, only the baseline, the arms that claims name and the best others
+    go on to be measured: so many in all.
     """
 
     grid: dict[str, Annotated[list[Scalar], Field(min_length=2)] | Around] = Field(min_length=1)
@@ -61,11 +67,13 @@ ENOUGH_SENTENCES = 100
 
 
 class Design(Config):
-    """How arms are formed and how often each is run. Every claim about speed needs at least 6 rounds, or `exploratory`.
+    """How arms are formed and how often each is run. Every claim about speed needs at least 6 rounds, or
+    `exploratory`.
 
-    one-factor: all factors at their first levels, then each other level, one factor at a time. factorial: every combination.
-    leave-one-out: all factors at their last levels (on), then one factor at a time at its first (off). paired: the first levels
-    of all factors together, the second together, and so on. `exclude` leaves out the arms that have all of some levels.
+    one-factor: all factors at their first levels, then each other level, one factor at a time. factorial:
+    every combination. leave-one-out: all factors at their last levels (on), then one factor at a time at its
+    first (off). paired: the first levels of all factors together, the second together, and so on. `exclude`
+    leaves out the arms that have all of some levels.
     """
 
     arms: Literal["one-factor", "factorial", "leave-one-out", "paired"] = "one-factor"
@@ -91,9 +99,11 @@ class Design(Config):
         return self.rounds if self.until is None else min(self.rounds, self.until.at_least)
 
     def pairs(self, paired_over: Literal["rounds", "seeds", "sentences"]) -> int:
-        """The fewest pairs that a comparison has. A round of a seed is every arm once in one session, and so a pair of its own.
+        """The fewest pairs that a comparison has. A round of a seed is every arm once in one session, and so
+        a pair of its own.
 
-        Of one checkpoint's sentences there are always enough; several seeds decide on the method, and are what is counted.
+        Of one checkpoint's sentences there are always enough; several seeds decide on the method, and are
+        what is counted.
         """
         if paired_over == "sentences" and self.seeds == 1:
             return ENOUGH_SENTENCES
@@ -105,8 +115,9 @@ class Design(Config):
 class Parity(Config):
     """Work by the names that tasks count it under (`updates`, `training_tokens` …).
 
-    Arms must match in all that is counted, except what `differ` names. FLOPs and seconds are shown, and must match only where
-    `match` names them: seconds within the study's margin for time, on the medians of the trials.
+    Arms must match in all that is counted, except what `differ` names. FLOPs and seconds are shown, and must
+    match only where `match` names them: seconds within the study's margin for time, on the medians of the
+    trials.
     """
 
     match: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
@@ -114,9 +125,11 @@ class Parity(Config):
 
 
 class Study(Config):
-    """One scale of a study, or of one of its parts, every setting resolved. `base` and `level` settings are those of the task.
+    """One scale of a study, or of one of its parts, every setting resolved. `base` and `level` settings are
+    those of the task.
 
-    `when` says where a factor (`rule`) or a level of it (`rule=linear`) exists: only with certain levels of other factors.
+    `when` says where a factor (`rule`) or a level of it (`rule=linear`) exists: only with certain levels of
+    other factors.
     """
 
     study: Name
@@ -135,12 +148,16 @@ class Study(Config):
     references: tuple[Reference, ...] = Field(default=(), exclude_if=operator.not_)
 
     def margin(self, record: Metric) -> float:
-        """The largest difference that does not matter: by the study for the metric, for its family, or the default."""
+        """The largest difference that does not matter: by the study for the metric, for its family, or the
+        default.
+        """
         return self.margins.get(record.name, self.margins.get(record.family, DEFAULT_MARGINS[record.family]))
 
     @property
     def digest(self) -> str:
-        """The id of the study's content: claims, margins and design are part of it, so none can change after the data."""
+        """The id of the study's content: claims, margins and design are part of it, so none can change after
+        the data.
+        """
         return digest(self.plain())
 
 

@@ -1,4 +1,6 @@
-"""What a task is: a config, the metrics it produces, what it needs first, and a `run` that reports raw samples."""
+"""What a task is: a config, the metrics it produces, what it needs first, and a `run` that reports raw
+samples.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from harness.config import Config, digest
 from harness.errors import InputError
-from harness.subject import Subject
+from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
-    from harness.data.registry import CorpusRef
+    from harness.data.reference import CorpusRef
     from harness.scoring.sentences import Sentences
 
 
@@ -25,7 +27,8 @@ class Report(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a trial may know of its surroundings: its seed, its device ("cpu", "cuda:0"), and where trained models lie.
+    """What a trial may know of its surroundings: its seed, its device ("cpu", "cuda:0"), and where trained
+    models lie.
 
     `checkpoints` maps the digest of a training's config to the folder that it writes, or that others read.
     """
@@ -45,7 +48,8 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Hashes of outputs (arms with equal hashes did the same), and the work that was spent, for parity between arms.
+    """Hashes of outputs (arms with equal hashes did the same), and the work that was spent, for parity
+    between arms.
 
     `sentences` are what a task wrote that writes any.
     """
@@ -77,10 +81,13 @@ class Task(Config, ABC):
         return ()
 
     text_settings: ClassVar[tuple[str, ...]] = ()
-    """The settings that decide whether there is text enough; tasks with equal ones need not be asked twice."""
+    """The settings that decide whether there is text enough; tasks with equal ones need not be asked twice.
+    """
 
     def check_text(self) -> None:
-        """Raises CorpusError where the corpora, which are in the cache by now, hold less than the trial takes."""
+        """Raises CorpusError where the corpora, which are in the cache by now, hold less than the trial
+        takes.
+        """
 
     def check_installed(self) -> None:
         """Raises InputError where the trial needs a package that is not installed."""

@@ -1,4 +1,6 @@
-"""Task `continue_text`: windows of a held-out split, continued by a decoder; the reference is the text that really followed."""
+"""Task `continue_text`: windows of a held-out split, continued by a decoder; the reference is the text that
+really followed.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +9,25 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
 
-from harness.data.registry import CorpusRef
-from harness.subject import DecodingSubject, Subject, WritingSubject
+from harness.data.reference import CorpusRef
+from harness.invariants.subjects import DecodingSubject, Subject, WritingSubject
 from harness.tasks.base import Context
-from harness.tasks.decode import Decode, Prompter, Texts
-from harness.tasks.recipe import DecoderRecipe, Prompts
+from harness.tasks.trained_model import DecoderRecipe, Prompts
+from harness.tasks.writing_task import Decode, Prompter, Texts
 
 if TYPE_CHECKING:
     import torch
 
     from harness.data.tokenizer import Tokenizer
-    from harness.tasks.decoded import Prompted
     from harness.tasks.score import Forced
+    from harness.tasks.timed_decoding import Prompted
 
 
 class ContinueText(Decode):
-    """Every continuation has `new_tokens` tokens: running text has no end. The windows are the same for every seed."""
+    """Every continuation has `new_tokens` tokens: running text has no end.
+
+    The windows are the same for every seed.
+    """
 
     name: ClassVar[str] = "continue_text"
     offers: ClassVar[type[Subject] | None] = DecodingSubject
@@ -82,8 +87,8 @@ class ContinueText(Decode):
 
 class _Continuing(Prompter):
     def __init__(self, task: ContinueText, texts: Texts, context: Context) -> None:
+        from harness.models.cpu_decoding import prepare_for_decoding
         from harness.training.checkpoint import load_model
-        from models.fast import prepare_for_decoding
 
         self.end, self._texts, self._device, self._rows = None, texts, context.device, task.batch
         self._plain = load_model(
@@ -97,7 +102,7 @@ class _Continuing(Prompter):
             self._draft = prepare_for_decoding(loaded)
 
     def batch(self, places: Sequence[int]) -> Prompted:
-        from harness.tasks.decoded import Prompted
+        from harness.tasks.timed_decoding import Prompted
 
         return Prompted(self._fast, self._draft, self._prompts(places))
 

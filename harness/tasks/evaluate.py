@@ -1,4 +1,6 @@
-"""Task `evaluate`: the loss of a trained language model on held-out text, and on the text that it was trained on."""
+"""Task `evaluate`: the loss of a trained language model on held-out text, and on the text that it was trained
+on.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from harness.config import Config, digest
-from harness.data.registry import CorpusRef
-from harness.subject import Subject
+from harness.data.reference import CorpusRef
+from harness.invariants.subjects import Subject
 from harness.tasks.base import Context, Report, Result, Task
-from harness.tasks.recipe import DecoderRecipe
+from harness.tasks.trained_model import DecoderRecipe
 
 if TYPE_CHECKING:
     from harness.data.batches import Ids
@@ -26,10 +28,12 @@ class HeldOutText(Config):
 
 
 class Evaluate(Task):
-    """The first `evaluation_tokens` of `text` and of the model's training text, in rows of the training's length.
+    """The first `evaluation_tokens` of `text` and of the model's training text, in rows of the training's
+    length.
 
-    Dropout is off and every token weighs alike, in the precision of the training. Losses a token compare texts of one kind
-    only: of another, a tokenizer needs more tokens for the same text, so `bits_per_byte` are there as well.
+    Dropout is off and every token weighs alike, in the precision of the training. Losses a token compare
+    texts of one kind only: of another, a tokenizer needs more tokens for the same text, so `bits_per_byte`
+    are there as well.
     """
 
     name: ClassVar[str] = "evaluate"
@@ -72,10 +76,10 @@ class Evaluate(Task):
 
     def run(self, context: Context, report: Report) -> Result:
         from harness.data.batches import evaluation_batches
+        from harness.models.cost import parameter_count
         from harness.training.checkpoint import load_model
         from harness.training.evaluation import Evaluated, evaluate, perplexity
         from harness.training.objective import Objective
-        from models.cost import parameter_count
 
         held_out, known, tokenizer = self._texts()
         training = self.model.train

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from harness.data.registry import CorpusRef
-from harness.subject import DecodingSubject, Subject
+from harness.data.reference import CorpusRef
+from harness.invariants.subjects import DecodingSubject, Subject
+from harness.models.config import CacheKind
+from harness.models.cost import flops_per_token
 from harness.tasks.base import Context, Report, Result, Task
-from harness.tasks.recipe import DecoderRecipe, Prompts
+from harness.tasks.trained_model import DecoderRecipe, Prompts
 from harness.telemetry.clock import WarmUp
-from models.config import CacheKind
-from models.cost import flops_per_token
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from harness.models.cache import Cache
+    from harness.models.decoding.base import Decodable
     from harness.telemetry.clock import Clock
-    from models.cache import Cache
-    from models.decoding.base import Decodable
 
 
 class Generate(Task):
@@ -96,10 +96,10 @@ class Generate(Task):
         )
 
     def run(self, context: Context, report: Report) -> Result:
+        from harness.models.cost import parameter_count
+        from harness.models.cpu_decoding import prepare_for_decoding
         from harness.telemetry.clock import Clock, time_units
         from harness.telemetry.memory import peak_rss_bytes, reset_peak_rss
-        from models.cost import parameter_count
-        from models.fast import prepare_for_decoding
 
         subject = self.subject(context)
         subject = replace(subject, model=prepare_for_decoding(subject.model))
@@ -140,10 +140,10 @@ class Generate(Task):
 
     def _report_memory(self, subject: DecodingSubject, context: Context, report: Report) -> None:
         """From one more generation, off the clock: watching every tensor costs time."""
+        from harness.models.cost import cache_bytes
         from harness.telemetry.clock import Clock
         from harness.telemetry.memory import device_peak_bytes, reset_device_peak
         from harness.telemetry.tensor_memory import TensorPeak
-        from models.cost import cache_bytes
 
         watched = _CacheWatch(subject.model)
         reset_device_peak(context.device)
@@ -174,7 +174,7 @@ def _generate(model: Decodable, subject: DecodingSubject, clock: Clock) -> _Unit
     """One generation; its tokens are brought to the host and hashed off the clock."""
     import torch
 
-    from models.decoding.greedy import greedy_steps
+    from harness.models.decoding.greedy import greedy_steps
 
     start = clock.now_ns()
     steps = greedy_steps(model, subject.tokens, new_tokens=subject.new_tokens, cache=subject.cache)

@@ -1,4 +1,5 @@
-"""Every score of what an arm wrote, sentence by sentence; and what the model itself thinks of texts, by teacher forcing.
+"""Every score of what an arm wrote, sentence by sentence; and what the model itself thinks of texts, by
+teacher forcing.
 
 N texts; a row of ids each.
 """
@@ -30,9 +31,22 @@ if TYPE_CHECKING:
     from harness.statistics import SentenceStatistics
 
 METRICS = (
-    "bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "length_ratio", "repetition", "self_bleu", "distinct_1",
-    "distinct_2", "model_score", "perplexity_per_token", "perplexity_per_word", "perplexity_per_byte",
-)  # fmt: skip
+    "bleu",
+    "chrf",
+    "ter",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "length_ratio",
+    "repetition",
+    "self_bleu",
+    "distinct_1",
+    "distinct_2",
+    "model_score",
+    "perplexity_per_token",
+    "perplexity_per_word",
+    "perplexity_per_byte",
+)
 
 _WORD = re.compile(r"\w+")
 
@@ -45,7 +59,10 @@ class Forced(NamedTuple):
 
 
 def score_texts(outputs: Sequence[str], references: Sequence[str]) -> dict[str, SentenceStatistics]:
-    """The statistics of every score that takes texts alone. InputError: as in `check_texts`, or fewer than two texts."""
+    """The statistics of every score that takes texts alone.
+
+    InputError: as in `check_texts`, or fewer than two texts.
+    """
     of_bleu = bleu(outputs, references)
     tokens = words(outputs)
     found = [
@@ -84,10 +101,11 @@ def teacher_forced(
     rows: Sequence[Sequence[int]],
     batches: Iterable[Sequence[int]],
 ) -> Forced:
-    """log P of each row after its prompt. `logits` takes tokens (B, T), padded with 0, and the places of their texts.
+    """log P of each row after its prompt. `logits` takes tokens (B, T), padded with 0, and the places of
+    their texts.
 
-    `batches` has every place once, those of like length together. The model reads prompt and row in one pass, so it owes
-    nothing to the decoder that wrote the row.
+    `batches` has every place once, those of like length together. The model reads prompt and row in one pass,
+    so it owes nothing to the decoder that wrote the row.
     """
     import torch
 

@@ -1,6 +1,7 @@
 """Task `step`: timed training updates on fixed batches of random tokens, and the memory of one by category.
 
-One unit is one complete update, all its micro-batches, clip and optimizer included; a trial's value is the median.
+One unit is one complete update, all its micro-batches, clip and optimizer included; a trial's value is the
+median.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from harness.data.registry import CorpusRef
-from harness.subject import TrainingSubject
+from harness.data.reference import CorpusRef
+from harness.invariants.subjects import TrainingSubject
+from harness.models.config import ModelConfig
+from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Report, Result
-from harness.tasks.training import UPDATES_TO_CHECK, TrainingTask, with_preset
+from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask, with_preset
 from harness.telemetry.clock import WarmUp
 from harness.training.schedule import ConstantSchedule
-from models.config import ModelConfig
-from models.cost import parameter_count
 
 if TYPE_CHECKING:
     from harness.training.objective import Batch
@@ -84,15 +85,15 @@ class Step(TrainingTask):
     def run(self, context: Context, report: Report) -> Result:
         import torch
 
+        from harness.machine.matmul_peak import matmul_peak
+        from harness.models.init import build_model
         from harness.telemetry.clock import Clock, time_units
-        from harness.telemetry.matmul_peak import matmul_peak
         from harness.telemetry.memory import (
             device_peak_bytes,
             peak_rss_bytes,
             reset_device_peak,
             reset_peak_rss,
         )
-        from models.init import build_model
 
         model = build_model(self.model, context.seed, device=context.device)
         updater = self.updater(model)

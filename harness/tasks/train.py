@@ -10,31 +10,34 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from harness.config import FROM_LIST
-from harness.data.registry import CorpusRef
+from harness.data.reference import CorpusRef
 from harness.data.tokenizer import TokenizerConfig, tokenizer_config
-from harness.subject import TrainingSubject
+from harness.invariants.subjects import TrainingSubject
+from harness.models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
 from harness.tasks.base import Context, Report, Result
-from harness.tasks.training import UPDATES_TO_CHECK, TrainingTask, with_preset
+from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask, with_preset
 from harness.training.divergence import Divergence
 from harness.training.schedule import CosineSchedule, ScheduleConfig
-from models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from harness.tasks.training_text import TrainingText
+    from harness.tasks.training_batches import TrainingText
     from harness.training.loop import Batches, Trained, Training
 
 
 class Train(TrainingTask):
-    """Train for `updates` updates tried: a decoder on packed windows of `length` tokens, an encoder-decoder on translations.
+    """Train for `updates` updates tried: a decoder on packed windows of `length` tokens, an encoder-decoder
+    on translations.
 
-    Batches are made by `workers` threads, `prefetch` of them ahead, or where they are needed if there are none.
+    Batches are made by `workers` threads, `prefetch` of them ahead, or where they are needed if there are
+    none.
 
     `vectors` are the tokens' first ones where model.embedding is pretrained (source 001 §1.1).
 
-    Where others wait for the model, the state is saved every `save_every` updates, and an interrupted training goes on; or
-    the model is kept after each number of updates in `keep` as well, for those who compare it with itself.
+    Where others wait for the model, the state is saved every `save_every` updates, and an interrupted
+    training goes on; or the model is kept after each number of updates in `keep` as well, for those who
+    compare it with itself.
     """
 
     name: ClassVar[str] = "train"
@@ -140,10 +143,10 @@ class Train(TrainingTask):
         import torch
 
         from harness.data.stream import Prefetched
-        from harness.telemetry.matmul_peak import matmul_peak
+        from harness.machine.matmul_peak import matmul_peak
+        from harness.models.init import build_model
         from harness.telemetry.memory import peak_rss_bytes
         from harness.training.loop import Costs, Recipe, Training
-        from models.init import build_model
 
         text = self._text(context.seed)
         data: Batches = text.training
@@ -183,7 +186,7 @@ class Train(TrainingTask):
         """The corpus in batches. CorpusError: it is shorter than one update."""
         from harness.data.corpus import load_corpus
         from harness.data.tokenizer import build_tokenizer
-        from harness.tasks.training_text import packed_text, paired_text
+        from harness.tasks.training_batches import packed_text, paired_text
 
         corpus = load_corpus(self.corpus)
         tokenizer = build_tokenizer(self.tokenizer, corpus)
@@ -222,9 +225,9 @@ class Train(TrainingTask):
         return trained
 
     def _result(self, context: Context, model: nn.Module, training: Training, trained: Trained) -> Result:
+        from harness.models.cost import parameter_count
         from harness.training.checkpoint import parameters_digest, save_checkpoint
         from harness.training.optim import evaluated
-        from models.cost import parameter_count
 
         if trained.diverged:
             return Result(notes={"diverged": True}, spent={"updates": trained.updates})

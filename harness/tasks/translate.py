@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field, model_validator
 
 from harness.config import Config
-from harness.data.registry import CorpusRef
+from harness.data.reference import CorpusRef
 from harness.errors import InputError
-from harness.subject import WritingSubject
+from harness.invariants.subjects import WritingSubject
+from harness.models.config import EncoderDecoderConfig
 from harness.tasks.base import Context
-from harness.tasks.decode import Decode, Prompter, Texts
-from models.config import EncoderDecoderConfig
+from harness.tasks.writing_task import Decode, Prompter, Texts
 
 if TYPE_CHECKING:
     import torch
 
     from harness.data.content import Pair
     from harness.data.tokenizer import Tokenizer
-    from harness.tasks.decoded import Prompted
     from harness.tasks.score import Forced
+    from harness.tasks.timed_decoding import Prompted
 
 
 # What a plan's time is guessed from, before a sentence is read.
@@ -29,7 +29,10 @@ SENTENCES, SENTENCE_TOKENS = 2000, 12
 
 
 class HeldOut(Config):
-    """`count` sentences of a split, the same for every seed; all of them without. Of several translations the first counts."""
+    """`count` sentences of a split, the same for every seed; all of them without.
+
+    Of several translations the first counts.
+    """
 
     corpus: CorpusRef
     split: str = "test"
@@ -121,8 +124,8 @@ def check_lengths(what: str, texts: Sequence[str], ids: Sequence[Sequence[int]],
 class _Translator(Prompter):
     def __init__(self, task: Translate, texts: Texts, context: Context) -> None:
         from harness.data.tokenizer import EOS_ID
+        from harness.models.cpu_decoding import prepare_for_decoding
         from harness.training.checkpoint import load_model
-        from models.fast import prepare_for_decoding
 
         self.end, self._texts, self._device = EOS_ID, texts, context.device
         self._rows = task.batch
@@ -141,7 +144,7 @@ class _Translator(Prompter):
             self._draft = prepare_for_decoding(loaded)
 
     def batch(self, places: Sequence[int]) -> Prompted:
-        from harness.tasks.decoded import Prompted
+        from harness.tasks.timed_decoding import Prompted
 
         sources = self._sources(places)
         prompt = self._first(len(places))
@@ -161,9 +164,12 @@ class _Translator(Prompter):
 
     def subject(self, task: Decode, places: Sequence[int]) -> WritingSubject:
         return WritingSubject(
-            model=self._plain, tokens=self._first(len(places)), sources=self._sources(places),
-            new_tokens=task.new_tokens, cache=task.cache,
-        )  # fmt: skip
+            model=self._plain,
+            tokens=self._first(len(places)),
+            sources=self._sources(places),
+            new_tokens=task.new_tokens,
+            cache=task.cache,
+        )
 
     def _first(self, rows: int) -> torch.Tensor:
         import torch

@@ -1,1 +1,4 @@
-"""Clocks, memory, GPUs, the host and its fingerprint. Nothing here imports torch before it is asked about tensors."""
+"""Clocks, memory, GPUs, the host and its fingerprint.
+
+Nothing here imports torch before it is asked about tensors.
+"""

@@ -31,8 +31,9 @@ class Clock:
 class WarmUp(Config):
     """When a repeated unit of work counts as steady.
 
-    Units run, and are thrown away, until the last `window` of them differ by at most `tolerance` (slowest over fastest,
-    less 1); at least `at_least` and at most `at_most` run. Reaching `at_most` is recorded, not repaired.
+    Units run, and are thrown away, until the last `window` of them differ by at most `tolerance` (slowest
+    over fastest, less 1); at least `at_least` and at most `at_most` run. Reaching `at_most` is recorded, not
+    repaired.
     """
 
     at_least: int = Field(default=1, ge=0)

@@ -1,7 +1,7 @@
 """Peaks of memory: the resident set of a process, and the allocator of an accelerator.
 
-The peak of a process is VmHWM of /proc/PID/status. `ru_maxrss` is not used: a process inherits its parent's across fork
-and exec, so a small trial of a large driver would report the driver's.
+The peak of a process is VmHWM of /proc/PID/status. `ru_maxrss` is not used: a process inherits its parent's
+across fork and exec, so a small trial of a large driver would report the driver's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ _KIB = 1024
 
 
 def peak_rss_bytes(pid: int | None = None) -> int | None:
-    """The largest resident set so far of a process, this one by default; None where it has gone or there is no /proc."""
+    """The largest resident set so far of a process, this one by default; None where it has gone or there is
+    no /proc.
+    """
     try:
         status = Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -33,7 +35,8 @@ def reset_peak_rss() -> bool:
 
 
 def device_peak_bytes(device: str) -> int | None:
-    """The largest allocation of tensors on an accelerator since `reset_device_peak`; None for the CPU, which has none.
+    """The largest allocation of tensors on an accelerator since `reset_device_peak`; None for the CPU, which
+    has none.
 
     It repeats exactly, so it is compared exactly. What the allocator holds in reserve is not counted.
     """

@@ -1,7 +1,8 @@
 """The exact peak of a training step's tensors, by what they are for; alike on a CPU and on an accelerator.
 
-What a storage is for is told by where it is born: in a module's forward pass (again where checkpointing repeats it), in
-the backward pass, in an optimizer's step. Gradients are known once autograd leaves them at a parameter.
+What a storage is for is told by where it is born: in a module's forward pass (again where checkpointing
+repeats it), in the backward pass, in an optimizer's step. Gradients are known once autograd leaves them at a
+parameter.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 class MemoryByCategory(TensorPeak):  # type: ignore[no-untyped-call]
     """Context manager around updates of `model` by `optimizer`, whose state is made inside it.
 
-    `live` has the bytes alive of each category, `at_peak` those at the highest sum since `start_peak`. What compiled code
-    takes for itself is not seen.
+    `live` has the bytes alive of each category, `at_peak` those at the highest sum since `start_peak`. What
+    compiled code takes for itself is not seen.
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:

@@ -1,6 +1,8 @@
-"""What NVIDIA's management library says about the GPUs: a reader that answers None with a reason, and never raises.
+"""What NVIDIA's management library says about the GPUs: a reader that answers None with a reason, and never
+raises.
 
-NVML numbers the GPUs of the machine and ignores CUDA_VISIBLE_DEVICES, so nothing here goes by number: a GPU is its UUID.
+NVML numbers the GPUs of the machine and ignores CUDA_VISIBLE_DEVICES, so nothing here goes by number: a GPU
+is its UUID.
 """
 
 from __future__ import annotations
@@ -151,11 +153,13 @@ _READINGS = (
 
 
 def visible_gpus(reader: NvmlReader, environ: Mapping[str, str]) -> tuple[Gpu, ...]:
-    """The GPUs that CUDA would show a process with this environment, in the order in which it would number them.
+    """The GPUs that CUDA would show a process with this environment, in the order in which it would number
+    them.
 
-    As in the CUDA programming guide (§ CUDA Environment Variables): UUIDs by any prefix that is unique, numbers in the
-    order of the PCI bus, the first entry that fits nothing ends the list, a repeated one empties it. CUDA's own
-    default order puts the fastest GPU first; where the GPUs differ, set CUDA_DEVICE_ORDER=PCI_BUS_ID or name UUIDs.
+    As in the CUDA programming guide (§ CUDA Environment Variables): UUIDs by any prefix that is unique,
+    numbers in the order of the PCI bus, the first entry that fits nothing ends the list, a repeated one
+    empties it. CUDA's own default order puts the fastest GPU first; where the GPUs differ, set
+    CUDA_DEVICE_ORDER=PCI_BUS_ID or name UUIDs.
     """
     gpus = reader.gpus()
     listed = environ.get("CUDA_VISIBLE_DEVICES")

@@ -1,8 +1,9 @@
-"""Exact peak bytes of tensors in a region of code, counted by their storages. The one file of the room that imports torch.
+"""Exact peak bytes of tensors in a region of code, counted by their storages. The one file of the room that
+imports torch.
 
-Every operation that reaches the dispatcher shows its results; a storage not seen before counts from then until it dies
-(its weak reference says when), a view or an in-place result adds nothing, a storage that grows adds its growth. Not
-seen: the workspace that a kernel takes and frees within one operation.
+Every operation that reaches the dispatcher shows its results; a storage not seen before counts from then
+until it dies (its weak reference says when), a view or an in-place result adds nothing, a storage that grows
+adds its growth. Not seen: the workspace that a kernel takes and frees within one operation.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Context manager that tracks `live_bytes` and `peak_bytes` of the tensors made inside it.
 
-    `held` (parameters, optimizer state …) counts from the start, and until it dies; other tensors from before are left
-    out. Bytes are those of storages, on any device, before the allocator rounds them. Sparse tensors count by the dense
-    parts that they are made of. Backward passes on the CPU and nested modes are seen; other threads are not.
+    `held` (parameters, optimizer state …) counts from the start, and until it dies; other tensors from before
+    are left out. Bytes are those of storages, on any device, before the allocator rounds them. Sparse tensors
+    count by the dense parts that they are made of. Backward passes on the CPU and nested modes are seen;
+    other threads are not.
     """
 
     def __init__(self, *, held: Iterable[torch.Tensor] = ()) -> None:
@@ -44,7 +46,9 @@ class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """No wrapping for the compiler: it would be imported at the first operation, two seconds in every process."""
+        """No wrapping for the compiler: it would be imported at the first operation, two seconds in every
+        process.
+        """
         return False
 
     def __exit__(

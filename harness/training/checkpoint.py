@@ -18,9 +18,9 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.config import EncoderDecoderConfig, ModelConfig
-    from models.encoder_decoder import EncoderDecoder
-    from models.transformer import Transformer
+    from harness.models.config import EncoderDecoderConfig, ModelConfig
+    from harness.models.encoder_decoder import EncoderDecoder
+    from harness.models.transformer import Transformer
 
 WEIGHTS = "model.safetensors"
 RECIPE = "recipe.json"
@@ -38,7 +38,8 @@ def save_checkpoint(
     *,
     kept: Mapping[int, nn.Module] = MappingProxyType({}),
 ) -> str:
-    """Write `folder` in one rename and return the digest of its weights. `kept` are earlier states, by their updates.
+    """Write `folder` in one rename and return the digest of its weights. `kept` are earlier states, by their
+    updates.
 
     A folder that is already there was made by another process from the same recipe and is replaced.
     """
@@ -65,7 +66,8 @@ def save_checkpoint(
 def _scratch(folder: Path) -> Iterator[Path]:
     """A folder beside `folder` for this process, gone when the block ends.
 
-    A killed process cannot clean up, but it loses its lock: scratch of others that nobody holds is removed here.
+    A killed process cannot clean up, but it loses its lock: scratch of others that nobody holds is removed
+    here.
     """
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +109,9 @@ def _sync(path: Path) -> None:
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 of the weights file, or of those of all weights where states were kept; FileNotFoundError where there is none."""
+    """SHA-256 of the weights file, or of those of all weights where states were kept; FileNotFoundError where
+    there is none.
+    """
     kept = sorted(folder.glob("after-*.safetensors"))
     found = [_file_digest(path) for path in (folder / WEIGHTS, *kept)]
     return hashlib.sha256("".join(found).encode()).hexdigest() if kept else found[0]
@@ -136,16 +140,17 @@ def load_model(folder: Path, config: EncoderDecoderConfig, *, after: int | None 
 def load_model(
     folder: Path, config: ModelConfig | EncoderDecoderConfig, *, after: int | None = None
 ) -> Transformer | EncoderDecoder:
-    """The model of a checkpoint, in evaluation mode, on the CPU: at the end, or as it was kept `after` so many updates.
+    """The model of a checkpoint, in evaluation mode, on the CPU: at the end, or as it was kept `after` so
+    many updates.
 
     HarnessError where the file is damaged or of another model.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_model as load_weights
 
-    from models.config import ModelConfig
-    from models.encoder_decoder import EncoderDecoder
-    from models.transformer import Transformer
+    from harness.models.config import ModelConfig
+    from harness.models.encoder_decoder import EncoderDecoder
+    from harness.models.transformer import Transformer
 
     model = Transformer(config) if isinstance(config, ModelConfig) else EncoderDecoder(config)
     try:

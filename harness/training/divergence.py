@@ -8,7 +8,8 @@ from harness.config import Config
 
 
 class Divergence(Config):
-    """A training has diverged at a loss that is not finite, or above `times_chance` times chance for `updates` updates.
+    """A training has diverged at a loss that is not finite, or above `times_chance` times chance for
+    `updates` updates.
 
     Chance is the loss of a uniform guess, ln(vocabulary) nats.
     """

@@ -12,7 +12,9 @@ from harness.training.precision import Precision
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Means over the counted targets of all batches: loss in nats, log of the softmax's denominator; and their number."""
+    """Means over the counted targets of all batches: loss in nats, log of the softmax's denominator; and
+    their number.
+    """
 
     loss: float
     log_z: float

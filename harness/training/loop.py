@@ -1,4 +1,6 @@
-"""The training loop: updates, their recording, evaluation off the clock, and a state that it goes on from bit for bit."""
+"""The training loop: updates, their recording, evaluation off the clock, and a state that it goes on from bit
+for bit.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How long and how. An update takes `accumulate` micro-batches; `save_every` updates the state is saved, None for never.
+    """How long and how. An update takes `accumulate` micro-batches; `save_every` updates the state is saved,
+    None for never.
 
     A copy of the model is kept after each number of updates in `keep`.
     """
@@ -47,7 +50,9 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What turns updates into rates: chance loss in nats, FLOPs of training on a batch, and the device's peak, if known."""
+    """What turns updates into rates: chance loss in nats, FLOPs of training on a batch, and the device's
+    peak, if known.
+    """
 
     chance: float
     flops_of: Callable[[Batch], float]
@@ -56,7 +61,9 @@ class Costs:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What training spent: updates tried and applied, target tokens, FLOPs of the products, seconds without evaluation."""
+    """What training spent: updates tried and applied, target tokens, FLOPs of the products, seconds without
+    evaluation.
+    """
 
     updates: int
     applied_updates: int
@@ -68,7 +75,10 @@ class Trained:
 
 
 class Training:
-    """A training from its first update, or from a saved state, to its end. `kept` are copies of the model on the way."""
+    """A training from its first update, or from a saved state, to its end.
+
+    `kept` are copies of the model on the way.
+    """
 
     def __init__(
         self,
@@ -185,7 +195,9 @@ class Training:
         )
 
     def state(self) -> dict[str, Any]:
-        """Where training stands, samples included, beside the states of model, optimizer, scaler and generators."""
+        """Where training stands, samples included, beside the states of model, optimizer, scaler and
+        generators.
+        """
         return {
             "attempted": self.updater.attempted,
             "applied": self.updater.applied,
@@ -201,7 +213,10 @@ class Training:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken; its samples are reported again. ValueError: the data is of another stream."""
+        """Go on where `state` was taken; its samples are reported again.
+
+        ValueError: the data is of another stream.
+        """
         self.data.restore(state["data"])
         self.updater.attempted, self.updater.applied = state["attempted"], state["applied"]
         self._training_tokens, self._evaluation_tokens = state["training_tokens"], state["evaluation_tokens"]

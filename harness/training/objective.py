@@ -1,4 +1,5 @@
-"""What is trained: the loss of a model on a batch. A batch is its inputs, then its targets, of which −100 is not counted.
+"""What is trained: the loss of a model on a batch. A batch is its inputs, then its targets, of which −100 is
+not counted.
 
 B rows, T target tokens, S source tokens. A decoder takes (tokens (B, T), targets (B, T)), an encoder-decoder
 (source (B, S), decoder's inputs (B, T), targets (B, T)), its sources padded with id 0.
@@ -15,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.config import LossConfig
-from models.embedding import OutputProjection
-from models.encoder_decoder import EncoderDecoder
-from models.loss import IGNORED, Loss, loss_and_log_z
+from harness.models.config import LossConfig
+from harness.models.embedding import OutputProjection
+from harness.models.encoder_decoder import EncoderDecoder
+from harness.models.loss import IGNORED, Loss, loss_and_log_z
 
 Batch = tuple[NDArray[np.int64], ...]
 PAD_ID = 0
@@ -26,7 +27,7 @@ CHUNK = 512
 
 
 class Trainable(Protocol):
-    """A model with states before its output projection: `models.transformer.Transformer`, for one."""
+    """A model with states before its output projection: `harness.models.transformer.Transformer`, for one."""
 
     @property
     def output(self) -> OutputProjection: ...
@@ -36,7 +37,9 @@ class Trainable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """Sums over counted targets: their negative log-likelihood in nats, the log of the softmax's denominator, their number."""
+    """Sums over counted targets: their negative log-likelihood in nats, the log of the softmax's denominator,
+    their number.
+    """
 
     loss: float
     log_z: float
@@ -60,7 +63,8 @@ class Objective:
         self._run, self._loss = self._trainable.hidden, self._loss_of
 
     def compile(self) -> None:
-        """Have torch compile the model, for training together with its loss; that happens at the next call, and again for another shape.
+        """Have torch compile the model, for training together with its loss; that happens at the next call,
+        and again for another shape.
 
         Every chunk of logits is a part of what is compiled: of very many, that takes long.
         """

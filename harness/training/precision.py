@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class _Precision(Config):
-    """`computed` is the type of the matrix products, `master_weights` that of the weights and of the optimizer's state."""
+    """`computed` is the type of the matrix products, `master_weights` that of the weights and of the
+    optimizer's state.
+    """
 
     kind: str
     computed: ClassVar[str] = "float32"
@@ -65,9 +67,11 @@ class Float16Autocast(_Precision):
 
 
 class Float16Scaled(_Precision):
-    """Products in float16, the loss scaled, gradients unscaled before they are clipped (Micikevicius et al. 2018, §3.2).
+    """Products in float16, the loss scaled, gradients unscaled before they are clipped (Micikevicius et al.
+    2018, §3.2).
 
-    An update whose gradients are not finite is skipped, and the scale halved; after `growth_interval` others it doubles.
+    An update whose gradients are not finite is skipped, and the scale halved; after `growth_interval` others
+    it doubles.
     """
 
     kind: Literal["fp16-scaled"] = "fp16-scaled"

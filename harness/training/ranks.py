@@ -1,6 +1,8 @@
-"""Several processes train one model, each on micro-batches of its own, all of them with the gradient of the whole.
+"""Several processes train one model, each on micro-batches of its own, all of them with the gradient of the
+whole.
 
-They are ranks of torch's process group, which whoever starts them sets up; without one there is a single rank.
+They are ranks of torch's process group, which whoever starts them sets up; without one there is a single
+rank.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ def tokens_of_all(tokens: int, device: torch.device) -> int:
 
 
 def sum_over_ranks(parameters: Iterable[nn.Parameter], losses: Tensor) -> Tensor:
-    """Make every rank's gradients the sum of all, those of parameters that a rank did not use included; returns that of the losses."""
+    """Make every rank's gradients the sum of all, those of parameters that a rank did not use included;
+    returns that of the losses.
+    """
     if not several_ranks():
         return losses
     for parameter in parameters:

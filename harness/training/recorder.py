@@ -1,4 +1,6 @@
-"""Recording of updates without waiting for the device: values are kept there and brought over a few updates at a time."""
+"""Recording of updates without waiting for the device: values are kept there and brought over a few updates
+at a time.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Stopwatch:
         self._start = self._now()
 
     def lap(self) -> Callable[[], float]:
-        """Ends an update and begins the next; the seconds of the ended one, to be asked for once the device is done."""
+        """Ends an update and begins the next; the seconds of the ended one, to be asked for once the device
+        is done.
+        """
         start, end = self._start, self._now()
         self._start = end
         if self._device.type == "cuda":
@@ -51,7 +55,10 @@ class Stopwatch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pending:
-    """An update whose loss, log Z and gradient norm are still on the device. `data_seconds` were spent waiting for its batches."""
+    """An update whose loss, log Z and gradient norm are still on the device.
+
+    `data_seconds` were spent waiting for its batches.
+    """
 
     update: int
     loss: Tensor

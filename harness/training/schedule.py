@@ -14,7 +14,10 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Schedule(Config, ABC):
-    """A linear warm-up over `warmup` updates, then what a subclass says. Positions count applied updates from 0."""
+    """A linear warm-up over `warmup` updates, then what a subclass says.
+
+    Positions count applied updates from 0.
+    """
 
     kind: str
     warmup: int = Field(default=0, ge=0)
@@ -49,7 +52,8 @@ class ConstantSchedule(Schedule):
 
 
 class CosineSchedule(Schedule):
-    """The peak for `flat` updates, then a half cosine down to `floor` (Loshchilov & Hutter 2017, eq. 5, without restarts).
+    """The peak for `flat` updates, then a half cosine down to `floor` (Loshchilov & Hutter 2017, eq. 5,
+    without restarts).
 
     As in source 003's code: its printed formula adds the floor to the whole peak and so jumps above it.
     """
@@ -81,7 +85,10 @@ class LinearSchedule(Schedule):
 
 
 class InverseSquareRootSchedule(Schedule):
-    """Falls with one over the root of the updates made (Vaswani et al. 2017, eq. 3, with the peak as a setting)."""
+    """Falls with one over the root of the updates made (Vaswani et al.
+
+    2017, eq. 3, with the peak as a setting).
+    """
 
     kind: Literal["inverse-sqrt"] = "inverse-sqrt"
     warmup: int = Field(default=1, ge=1)
@@ -91,7 +98,10 @@ class InverseSquareRootSchedule(Schedule):
 
 
 class WarmupStableDecaySchedule(Schedule):
-    """The peak until the last `decay` updates, then a straight line or 1 − √progress to `floor` (Hu et al. 2024, §4; Hägele et al. 2024, §3)."""
+    """The peak until the last `decay` updates, then a straight line or 1 − √progress to `floor` (Hu et al.
+
+    2024, §4; Hägele et al. 2024, §3).
+    """
 
     kind: Literal["warmup-stable-decay"] = "warmup-stable-decay"
     decay: int = Field(gt=0)
@@ -122,7 +132,8 @@ ScheduleConfig = Annotated[
 
 
 class LearningRateScaling(Config):
-    """How the peak learning rate follows the rows of an update: by their ratio to `batch` rows, its root, or not.
+    """How the peak learning rate follows the rows of an update: by their ratio to `batch` rows, its root, or
+    not.
 
     Linear: Goyal et al. 2017, §2.1; square root: Krizhevsky 2014, §5.
     """

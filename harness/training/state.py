@@ -1,4 +1,6 @@
-"""The whole state of an unfinished training, in one file that is complete or absent, and going on from it bit for bit."""
+"""The whole state of an unfinished training, in one file that is complete or absent, and going on from it bit
+for bit.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 def save_state(
     path: Path, training: Training, recipe: Mapping[str, Any], position: Mapping[str, Any]
 ) -> None:
-    """Model, optimizer, scaler, every generator and the training's own `position`, with the recipe, and a SHA-256."""
+    """Model, optimizer, scaler, every generator and the training's own `position`, with the recipe, and a
+    SHA-256.
+    """
     updater = training.updater
     content = io.BytesIO()
     state = {
@@ -37,7 +41,8 @@ def save_state(
 
 
 def resume(path: Path, training: Training, recipe: Mapping[str, Any]) -> None:
-    """Have `training` go on where the file was saved. HarnessError: it is damaged, or of another recipe or other data.
+    """Have `training` go on where the file was saved. HarnessError: it is damaged, or of another recipe or
+    other data.
 
     Nothing is changed before all of that is known.
     """

@@ -1,6 +1,8 @@
-"""The file of an unfinished training: its recipe, then its state, then a checksum of both. Read without torch.
+"""The file of an unfinished training: its recipe, then its state, then a checksum of both. Read without
+torch.
 
-It is complete or absent: one line of JSON, the state as torch wrote it, and a SHA-256 of all that is before it.
+It is complete or absent: one line of JSON, the state as torch wrote it, and a SHA-256 of all that is before
+it.
 """
 
 from __future__ import annotations

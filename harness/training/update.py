@@ -10,15 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from harness.models.loss import Loss
 from harness.training.objective import Batch, Objective, counted
 from harness.training.precision import Precision
 from harness.training.ranks import sum_over_ranks, tokens_of_all
-from models.loss import Loss
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What an update gave. Loss and log Z, means over its counted targets, and norm, the gradient's before clipping, are on the device.
+    """What an update gave. Loss and log Z, means over its counted targets, and norm, the gradient's before
+    clipping, are on the device.
 
     `zeros` is the share of exact zeros among the gradients of linear layers, where it was asked for.
     """
@@ -32,7 +33,10 @@ class Update:
 
 
 class Updater:
-    """Makes updates of a model. `attempted` counts all of them, `applied` those that a scaler did not skip."""
+    """Makes updates of a model.
+
+    `attempted` counts all of them, `applied` those that a scaler did not skip.
+    """
 
     def __init__(
         self, objective: Objective, optimizer: Optimizer, *, precision: Precision, clip: float | None
@@ -65,7 +69,8 @@ class Updater:
         return Update(loss=loss, log_z=log_z, norm=norm, tokens=sum(tokens), applied=applied, zeros=zeros)
 
     def accumulate(self, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
-        """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns the means.
+        """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns the
+        means.
 
         All are those of every rank, where there are several.
         """
@@ -94,7 +99,10 @@ class Updater:
         return self.scaler.get_scale() >= before
 
     def _zeros(self) -> float:
-        """Underflow in 16 bits shows here. Embeddings are left out: tokens that did not occur have no gradient."""
+        """Underflow in 16 bits shows here.
+
+        Embeddings are left out: tokens that did not occur have no gradient.
+        """
         model = self.objective.model
         weights = {id(m.weight): m.weight for m in model.modules() if isinstance(m, nn.Linear)}
         gradients = [weight.grad for weight in weights.values() if weight.grad is not None]

@@ -14,8 +14,8 @@ from harness.errors import InputError, Location, StoreError
 from harness.report.build import render
 from harness.report.source import report_input
 from harness.store.store import open_store
-from harness.verify.page import Kind, Piece, pieces
-from harness.verify.studies import Studies, studies_of
+from harness.verify.html_pieces import Kind, Piece, pieces
+from harness.verify.restore_study import Studies, studies_of
 
 _RUN = re.compile(r'<th scope="row">run</th><td>([^<]*)</td>')
 _COMMAND = re.compile(r'<pre class="command"><code>([^<]*)</code>')
@@ -24,7 +24,9 @@ _ORDER: tuple[Kind, ...] = ("text", "markup", "style")
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """`reported` is what the page says at `place`, `recomputed` what the store gives; empty where one of them says nothing."""
+    """`reported` is what the page says at `place`, `recomputed` what the store gives; empty where one of them
+    says nothing.
+    """
 
     place: str
     reported: str
@@ -44,9 +46,9 @@ class Verification:
 def verify(report: Path, location: str) -> Verification:
     """Render the report's runs again from the store at `location`, and compare all that the two pages say.
 
-    Text comes first, whatever it is in (a sentence, a cell, a badge, a drawing's label), then attributes, among them every
-    coordinate and the samples to download, then the style sheet. Raises InputError where the file is no report, StoreError
-    where the store lacks its run.
+    Text comes first, whatever it is in (a sentence, a cell, a badge, a drawing's label), then attributes,
+    among them every coordinate and the samples to download, then the style sheet. Raises InputError where the
+    file is no report, StoreError where the store lacks its run.
     """
     page = _read(report)
     runs = tuple(dict.fromkeys(_RUN.findall(page)))
@@ -87,8 +89,10 @@ def first_difference(reported: Sequence[Piece], recomputed: Sequence[Piece]) -> 
             if said is None or given is None or said.said != given.said:
                 there = given or said
                 return Difference(
-                    place=there.place if there else "", reported=said.said if said else "", recomputed=given.said if given else ""
-                )  # fmt: skip
+                    place=there.place if there else "",
+                    reported=said.said if said else "",
+                    recomputed=given.said if given else "",
+                )
     return None
 
 

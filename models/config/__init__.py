@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.config.attention import (
+from harness.models.config.attention import (
     AttentionConfig,
     ByShapeKernel,
     Kernel,
@@ -10,7 +10,7 @@ from models.config.attention import (
     QKVProjection,
     SDPAKernel,
 )
-from models.config.base import (
+from harness.models.config.base import (
     DOUBLING_FIRST_CAPACITY,
     CacheKind,
     Count,
@@ -18,26 +18,26 @@ from models.config.base import (
     PositiveFloat,
     Probability,
 )
-from models.config.checkpointing import (
+from harness.models.config.checkpointing import (
     AttentionCheckpointing,
     BlockCheckpointing,
     Checkpointing,
     NoCheckpointing,
 )
-from models.config.embedding import (
+from harness.models.config.embedding import (
     Embedding,
     EmbeddingScale,
     LearnedEmbedding,
     OutputConfig,
     PretrainedEmbedding,
 )
-from models.config.feedforward import (
+from harness.models.config.feedforward import (
     Activation,
     FeedForwardConfig,
     GatedFeedForward,
     PlainFeedForward,
 )
-from models.config.initialisation import (
+from harness.models.config.initialisation import (
     Init,
     KaimingInit,
     LeCunInit,
@@ -46,18 +46,18 @@ from models.config.initialisation import (
     TruncatedNormalInit,
     XavierInit,
 )
-from models.config.loss import (
+from harness.models.config.loss import (
     ChunkedLogits,
     LossConfig,
     WholeLogits,
 )
-from models.config.model import (
+from harness.models.config.model import (
     AnyModelConfig,
     Architecture,
     EncoderDecoderConfig,
     ModelConfig,
 )
-from models.config.norm import (
+from harness.models.config.norm import (
     FinalNorm,
     LayerNorm,
     NonParametricNorm,
@@ -66,7 +66,7 @@ from models.config.norm import (
     QKNorm,
     RMSNorm,
 )
-from models.config.position import (
+from harness.models.config.position import (
     AlibiPosition,
     LearnedPosition,
     NoPosition,
@@ -75,7 +75,7 @@ from models.config.position import (
     RotaryPosition,
     SinusoidalPosition,
 )
-from models.config.presets import (
+from harness.models.config.presets import (
     PRESETS,
     TRANSLATION_PRESETS,
     encoder_decoder_config,

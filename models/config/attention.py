@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.config.base import Count, Frozen, PositiveFloat, Probability
-from models.config.norm import QKNorm
+from harness.models.config.base import Count, Frozen, PositiveFloat, Probability
+from harness.models.config.norm import QKNorm
 
 
 class MaterialisedKernel(Frozen):
@@ -17,7 +17,9 @@ class MaterialisedKernel(Frozen):
 
 
 class SDPAKernel(Frozen):
-    """`torch.nn.functional.scaled_dot_product_attention`, by one of the backends named; none named: torch's choice."""
+    """`torch.nn.functional.scaled_dot_product_attention`, by one of the backends named; none named: torch's
+    choice.
+    """
 
     kind: Literal["sdpa"] = "sdpa"
     backends: tuple[Literal["math", "flash", "efficient", "cudnn"], ...] = ()
@@ -38,9 +40,9 @@ QKVProjection = Literal["separate", "fused", "fused-copied"]
 class AttentionConfig(Frozen):
     """Settings of all attention layers.
 
-    `n_kv_heads` below the model's n_heads is grouped-query attention, 1 multi-query (Ainslie et al. 2023, §2.2).
-    `scale` multiplies q·k in place of 1 / sqrt(head width) (T5: 1). `clamp` cuts the scaled logits off at ±clamp,
-    `soft_cap` squeezes them by cap · tanh(logits / cap) (Gemma 2). Layer l sees the newest
+    `n_kv_heads` below the model's n_heads is grouped-query attention, 1 multi-query (Ainslie et al. 2023,
+    §2.2). `scale` multiplies q·k in place of 1 / sqrt(head width) (T5: 1). `clamp` cuts the scaled logits off
+    at ±clamp, `soft_cap` squeezes them by cap · tanh(logits / cap) (Gemma 2). Layer l sees the newest
     `windows[l % len(windows)]` keys, itself included; None sees all of them. Cross-attention has no window.
     """
 

@@ -1,4 +1,7 @@
-"""Activation checkpointing: what is computed again in the backward pass instead of being kept (Chen et al. 2016, §3)."""
+"""Activation checkpointing: what is computed again in the backward pass instead of being kept (Chen et al.
+
+2016, §3).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.config.base import Count, Frozen
+from harness.models.config.base import Count, Frozen
 
 
 class NoCheckpointing(Frozen):

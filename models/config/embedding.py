@@ -1,7 +1,7 @@
 """Tokens to vectors at the bottom of the model, vectors to logits at its top.
 
-Each embedding says how wide its vectors are, how many `parameters` a vocabulary takes, and how many multiplications, its
-`products`, a token costs.
+Each embedding says how wide its vectors are, how many `parameters` a vocabulary takes, and how many
+multiplications, its `products`, a token costs.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from models.config.base import Count, Frozen, PositiveFloat
+from harness.models.config.base import Count, Frozen, PositiveFloat
 
 if TYPE_CHECKING:
-    from models.config.model import Architecture
+    from harness.models.config.model import Architecture
 
 
 class LearnedEmbedding(Frozen):
@@ -32,7 +32,9 @@ class LearnedEmbedding(Frozen):
 
 
 class PretrainedEmbedding(Frozen):
-    """Word vectors of their own width, given when the model is built, and a trained projection to d_model (source 001 §1.1)."""
+    """Word vectors of their own width, given when the model is built, and a trained projection to d_model
+    (source 001 §1.1).
+    """
 
     kind: Literal["pretrained"] = "pretrained"
     width: Count
@@ -50,12 +52,15 @@ class PretrainedEmbedding(Frozen):
 
 Embedding = Annotated[LearnedEmbedding | PretrainedEmbedding, Field(discriminator="kind")]
 
-# What vectors are multiplied by, before any projection. By position: sqrt-width with sinusoidal positions, else one.
+# What vectors are multiplied by, before any projection. By position: sqrt-width with sinusoidal positions,
+# else one.
 EmbeddingScale = Literal["by-position", "one", "sqrt-width"]
 
 
 class OutputConfig(Frozen):
-    """Hidden states to logits: scaled by 1 / sqrt(d_model) (T5, source 003), a bias a token (Marian), a soft cap (Gemma 2)."""
+    """Hidden states to logits: scaled by 1 / sqrt(d_model) (T5, source 003), a bias a token (Marian), a soft
+    cap (Gemma 2).
+    """
 
     scale: Literal["one", "inverse-sqrt-width"] = "one"
     bias: bool = False

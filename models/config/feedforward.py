@@ -1,6 +1,7 @@
 """The layer between attentions. A mixture of experts is to be one more member of the union.
 
-Each member says how many `parameters` a layer has, and how many multiplications, its `products`, a token costs.
+Each member says how many `parameters` a layer has, and how many multiplications, its `products`, a token
+costs.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from models.config.base import Frozen
+from harness.models.config.base import Frozen
 
 if TYPE_CHECKING:
-    from models.config.model import Architecture
+    from harness.models.config.model import Architecture
 
-# leaky-relu has slope 0.01 below zero; gelu is exact, gelu-tanh its approximation (Hendrycks & Gimpel 2016, §2);
-# squared-relu is relu(x)² (So et al. 2021, §4).
+# leaky-relu has slope 0.01 below zero; gelu is exact, gelu-tanh its approximation (Hendrycks & Gimpel 2016,
+# §2); squared-relu is relu(x)² (So et al. 2021, §4).
 Activation = Literal["relu", "leaky-relu", "gelu", "gelu-tanh", "silu", "squared-relu"]
 
 

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.config.base import Frozen, PositiveFloat
+from harness.models.config.base import Frozen, PositiveFloat
 
 
 class _Init(Frozen):
     """`embedding_std` replaces the model's init_std for tokens' vectors.
 
-    `residual: depth` divides projections into the residual stream by the root of their number in the stack, so that
-    its variance does not grow with depth (Radford et al. 2019, §2.3).
+    `residual: depth` divides projections into the residual stream by the root of their number in the stack,
+    so that its variance does not grow with depth (Radford et al. 2019, §2.3).
     """
 
     embedding_std: PositiveFloat | None = None

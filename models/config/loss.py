@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.config.base import Count, Frozen, Probability
+from harness.models.config.base import Count, Frozen, Probability
 
 
 class WholeLogits(Frozen):
@@ -16,9 +16,11 @@ class WholeLogits(Frozen):
 
 
 class ChunkedLogits(Frozen):
-    """Logits of so many positions at a time, their gradients taken on the spot: a long batch's never all exist.
+    """Logits of so many positions at a time, their gradients taken on the spot: a long batch's never all
+    exist.
 
-    512 suit the caches of a CPU. A GPU has work for more: an H200 trains the preset "small" 1.5 times as fast with 2048.
+    512 suit the caches of a CPU. A GPU has work for more: an H200 trains the preset "small" 1.5 times as fast
+    with 2048.
     """
 
     kind: Literal["chunked"] = "chunked"

@@ -9,20 +9,20 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Tag, model_validator
 
-from models.config.attention import AttentionConfig
-from models.config.base import Count, Frozen, PositiveFloat, Probability
-from models.config.checkpointing import Checkpointing, NoCheckpointing
-from models.config.embedding import (
+from harness.models.config.attention import AttentionConfig
+from harness.models.config.base import Count, Frozen, PositiveFloat, Probability
+from harness.models.config.checkpointing import Checkpointing, NoCheckpointing
+from harness.models.config.embedding import (
     Embedding,
     EmbeddingScale,
     LearnedEmbedding,
     OutputConfig,
     PretrainedEmbedding,
 )
-from models.config.feedforward import Activation, FeedForwardConfig, PlainFeedForward
-from models.config.initialisation import Init, NormalInit
-from models.config.norm import FinalNorm, LayerNorm, Norm, NormPlacement
-from models.config.position import Position, RotaryPosition
+from harness.models.config.feedforward import Activation, FeedForwardConfig, PlainFeedForward
+from harness.models.config.initialisation import Init, NormalInit
+from harness.models.config.norm import FinalNorm, LayerNorm, Norm, NormPlacement
+from harness.models.config.position import Position, RotaryPosition
 
 
 class Architecture(Frozen):
@@ -101,7 +101,10 @@ class Architecture(Frozen):
 
 
 class ModelConfig(Architecture):
-    """A decoder-only language model. Raises pydantic's ValidationError (a ValueError) for what cannot be built."""
+    """A decoder-only language model.
+
+    Raises pydantic's ValidationError (a ValueError) for what cannot be built.
+    """
 
     kind: Literal["decoder"] = "decoder"
     vocab_size: Count
@@ -111,8 +114,9 @@ class ModelConfig(Architecture):
 class EncoderDecoderConfig(Architecture):
     """A sequence-to-sequence model (Vaswani et al. 2017, §3.1).
 
-    `vocab_size` is the target's. Without a `source_vocab_size` both sides share one vocabulary and one table of
-    vectors. Tied output reads the target's vectors. Raises pydantic's ValidationError for what cannot be built.
+    `vocab_size` is the target's. Without a `source_vocab_size` both sides share one vocabulary and one table
+    of vectors. Tied output reads the target's vectors. Raises pydantic's ValidationError for what cannot be
+    built.
     """
 
     kind: Literal["encoder-decoder"] = "encoder-decoder"

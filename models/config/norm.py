@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.config.base import Frozen, PositiveFloat
+from harness.models.config.base import Frozen, PositiveFloat
 
 
 class LayerNorm(Frozen):
@@ -20,7 +20,10 @@ class LayerNorm(Frozen):
 
 
 class RMSNorm(Frozen):
-    """Zhang & Sennrich 2019, §4. The gain is the weight, or 1 + weight with weights that start at 0 (Gemma)."""
+    """Zhang & Sennrich 2019, §4.
+
+    The gain is the weight, or 1 + weight with weights that start at 0 (Gemma).
+    """
 
     kind: Literal["rmsnorm"] = "rmsnorm"
     eps: PositiveFloat = 1e-6
@@ -42,7 +45,8 @@ class NonParametricNorm(Frozen):
 
 Norm = Annotated[LayerNorm | RMSNorm | NonParametricNorm, Field(discriminator="kind")]
 
-# pre: x + f(norm(x)); post: norm(x + f(x)); both: x + norm(f(norm(x))) (Gemma 2); output: x + norm(f(x)) (OLMo 2).
+# pre: x + f(norm(x)); post: norm(x + f(x)); both: x + norm(f(norm(x))) (Gemma 2); output: x + norm(f(x))
+# (OLMo 2).
 NormPlacement = Literal["pre", "post", "both", "output"]
 
 # By placement: a norm after the last block wherever that does not end in one, so everywhere but for "post".
@@ -50,7 +54,9 @@ FinalNorm = Literal["by-placement", "always", "never"]
 
 
 class QKNorm(Frozen):
-    """Queries and keys normalised before they are turned: each head (Qwen3), or all heads as one vector (OLMo 2)."""
+    """Queries and keys normalised before they are turned: each head (Qwen3), or all heads as one vector (OLMo
+    2).
+    """
 
     norm: Norm = RMSNorm()
     over: Literal["head", "all-heads"] = "head"

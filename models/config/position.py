@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.config.base import Count, Frozen, PositiveFloat
+from harness.models.config.base import Count, Frozen, PositiveFloat
 
 if TYPE_CHECKING:
-    from models.config.model import Architecture
+    from harness.models.config.model import Architecture
 
 
 class _Position(Frozen):
@@ -49,7 +49,10 @@ class SinusoidalPosition(_Position):
 
 
 class LearnedPosition(_Position):
-    """One trained vector a position (Gehring et al. 2017, §3.1); BART and OPT leave the first two rows unused."""
+    """One trained vector a position (Gehring et al.
+
+    2017, §3.1); BART and OPT leave the first two rows unused.
+    """
 
     kind: Literal["learned"] = "learned"
     offset: Annotated[int, Field(strict=True, ge=0)] = 0
@@ -61,7 +64,8 @@ class LearnedPosition(_Position):
 class RotaryPosition(_Position):
     """Queries and keys are rotated by their position (Su et al. 2021, §3.4).
 
-    `fraction` of a head's width is turned, from its start (GPT-J, GPT-NeoX). A pair is (i, i + half) or (2i, 2i + 1).
+    `fraction` of a head's width is turned, from its start (GPT-J, GPT-NeoX). A pair is (i, i + half) or (2i,
+    2i + 1).
     """
 
     kind: Literal["rotary"] = "rotary"

@@ -1,7 +1,7 @@
 """Named settings, and how settings that a person wrote become a config.
 
-Sizes in `PRESETS` are for decoder-only models, those in `TRANSLATION_PRESETS` for encoder-decoders. The vocabulary is
-always the tokenizer's.
+Sizes in `PRESETS` are for decoder-only models, those in `TRANSLATION_PRESETS` for encoder-decoders. The
+vocabulary is always the tokenizer's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from models.config.model import Architecture, EncoderDecoderConfig, ModelConfig
+from harness.models.config.model import Architecture, EncoderDecoderConfig, ModelConfig
 
 _NO_BIAS = {"qkv_bias": False, "out_bias": False}
 _ORIGINAL = {
@@ -28,8 +28,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "nano": {"d_model": 128, "n_layers": 2, "n_heads": 4, "d_ff": 512, "max_positions": 512},
         "tiny": {"d_model": 256, "n_layers": 4, "n_heads": 4, "d_ff": 1024, "max_positions": 1024},
         "small": {"d_model": 512, "n_layers": 8, "n_heads": 8, "d_ff": 2048, "max_positions": 2048},
-        # Source 001 §1.1: fastText's 300 dimensions scaled and projected, post-norm and one more norm at the end.
-        # The source gives no sizes; these are those of "tiny".
+        # Source 001 §1.1: fastText's 300 dimensions scaled and projected, post-norm and one more norm at the
+        # end. The source gives no sizes; these are those of "tiny".
         "001-lm": {
             **_ORIGINAL,
             "d_model": 256,
@@ -41,9 +41,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "final_norm": "always",
             "tie_embeddings": False,
         },
-        # Source 003: 12 layers, 16 heads, d_model 1024, RMSNorm before and after each block; logits of attention cut
-        # off at 80 before they are divided by sqrt(64). The width of its feed-forward layer is not given;
-        # of gated ones it says 8/3 of d_model, here the next multiple of 32.
+        # Source 003: 12 layers, 16 heads, d_model 1024, RMSNorm before and after each block; logits of
+        # attention cut off at 80 before they are divided by sqrt(64). The width of its feed-forward layer is
+        # not given; of gated ones it says 8/3 of d_model, here the next multiple of 32.
         "003-12x1024": {
             "d_model": 1024,
             "n_layers": 12,

@@ -1,1 +1,1 @@
-"""Decoding: pure functions over the small protocol of `models.decoding.base`."""
+"""Decoding: pure functions over the small protocol of `harness.models.decoding.base`."""

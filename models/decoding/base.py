@@ -6,8 +6,8 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from models.cache import Cache
-from models.config import CacheKind
+from harness.models.cache import Cache
+from harness.models.config import CacheKind
 
 
 class Decodable(Protocol):
@@ -24,7 +24,9 @@ class Decodable(Protocol):
         """
 
     def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
-        """Logits (B, V) after the last of `tokens` (B, T), which the cache's past precedes; beam search overwrites them."""
+        """Logits (B, V) after the last of `tokens` (B, T), which the cache's past precedes; beam search
+        overwrites them.
+        """
 
 
 class Scorer(Decodable, Protocol):

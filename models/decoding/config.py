@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from models.config import Count, Frozen
+from harness.models.config import Count, Frozen
 
 
 class Temperature(Frozen):
@@ -57,7 +57,8 @@ class Greedy(Frozen):
 class Sampling(Frozen):
     """Filters act in the order in which they are listed; none samples the model's own distribution.
 
-    `streams` name the random numbers that each row takes, by default its place in the batch: equal names draw alike.
+    `streams` name the random numbers that each row takes, by default its place in the batch: equal names draw
+    alike.
     """
 
     kind: Literal["sampling"] = "sampling"
@@ -87,7 +88,8 @@ class BeamSearch(Frozen):
 
     A row is done when `width` hypotheses have ended ("enough"), or when no live beam can still come among the
     `n_best` ("bound"), which is exact for penalties that grow with length.
-    Trigrams that may not occur twice: `no_repeat_ngram: 3` (Paulus et al. 2017, §2.5), in the continuation alone.
+    Trigrams that may not occur twice: `no_repeat_ngram: 3` (Paulus et al. 2017, §2.5), in the continuation
+    alone.
     """
 
     kind: Literal["beam"] = "beam"

@@ -6,13 +6,13 @@ from typing import assert_never
 
 from torch import Tensor
 
-from models.config import CacheKind
-from models.decoding.base import Decodable
-from models.decoding.beam import beam_search
-from models.decoding.config import BeamSearch, Decoding, Greedy, Sampling, Speculative
-from models.decoding.greedy import greedy
-from models.decoding.sampling import sample
-from models.decoding.speculative import Pair, speculative
+from harness.models.config import CacheKind
+from harness.models.decoding.base import Decodable
+from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Sampling, Speculative
+from harness.models.decoding.greedy import greedy
+from harness.models.decoding.sampling import sample
+from harness.models.decoding.speculative import Pair, speculative
 
 
 def decode(

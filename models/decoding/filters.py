@@ -10,7 +10,7 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
-from models.decoding.config import Filter, MinP, Temperature, TopK, TopP
+from harness.models.decoding.config import Filter, MinP, Temperature, TopK, TopP
 
 
 def filtered(logits: Tensor, filters: Iterable[Filter]) -> Tensor:
@@ -18,8 +18,8 @@ def filtered(logits: Tensor, filters: Iterable[Filter]) -> Tensor:
     for each in filters:
         match each:
             case Temperature():
-                # Less the largest first, which a softmax does not see: a tiny temperature would make it infinite. GPUs
-                # multiply by the reciprocal, which has to be finite as well.
+                # Less the largest first, which a softmax does not see: a tiny temperature would make it
+                # infinite. GPUs multiply by the reciprocal, which has to be finite as well.
                 below = logits - logits.amax(dim=-1, keepdim=True)
                 logits = below / max(each.value, sys.float_info.min)
             case TopK():

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from models.config import CacheKind
-from models.decoding.base import Decodable
-from models.decoding.checks import check_finite, check_prompt
-from models.decoding.largest import largest
-from models.decoding.steps import token_steps
+from harness.models.config import CacheKind
+from harness.models.decoding.base import Decodable
+from harness.models.decoding.refusals import check_finite, check_prompt
+from harness.models.decoding.steps import token_steps
+from harness.models.decoding.topk import largest
 
 
 def greedy_steps(
@@ -25,10 +25,10 @@ def greedy_steps(
 ) -> Iterator[Tensor]:
     """Yield the tokens (B,) one step at a time; the first step is the prefill, cache allocation included.
 
-    Prompt (B, P), padded on the left where `valid` (B, P) is False. Cache "none" runs the whole prefix again at
-    every step. A row that gave `end` leaves the batch and is filled up with it; when all have, there are no more
-    steps. Raises ValueError, before anything runs, for a continuation beyond max_positions, and after the last
-    step where logits were not finite.
+    Prompt (B, P), padded on the left where `valid` (B, P) is False. Cache "none" runs the whole prefix again
+    at every step. A row that gave `end` leaves the batch and is filled up with it; when all have, there are
+    no more steps. Raises ValueError, before anything runs, for a continuation beyond max_positions, and after
+    the last step where logits were not finite.
     """
     check_prompt("greedy", model, prompt, new_tokens=new_tokens, valid=valid)
     return _steps(model, prompt, new_tokens=new_tokens, cache=cache, end=end, valid=valid)

@@ -9,7 +9,7 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
-from models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
+from harness.models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +50,8 @@ class Ended:
     def is_final(self, best_live: float, *, longest: int) -> bool:
         """Whether the row is done, its best live beam having that log-probability.
 
-        No hypothesis grows more probable, and the penalty is mildest for the longest: a live beam can reach its
-        present log-probability at `longest` tokens, and no more.
+        No hypothesis grows more probable, and the penalty is mildest for the longest: a live beam can reach
+        its present log-probability at `longest` tokens, and no more.
         """
         if best_live == -math.inf:
             return True
@@ -62,7 +62,9 @@ class Ended:
 
 
 def repeated(tokens: Tensor, *, n: int) -> tuple[Tensor, Tensor]:
-    """Which next tokens would complete an n-gram that is in its row (R, L) already: rows and tokens, one a case."""
+    """Which next tokens would complete an n-gram that is in its row (R, L) already: rows and tokens, one a
+    case.
+    """
     length = tokens.shape[1]
     if length < n:
         nothing = torch.empty(0, dtype=torch.long, device=tokens.device)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from models.config import CacheKind
-from models.decoding.base import Decodable
-from models.decoding.checks import check_finite, check_prompt
-from models.decoding.config import Filter, Sampling
-from models.decoding.filters import filtered
-from models.decoding.steps import token_steps
-from models.keyed import keyed_generator
+from harness.models.config import CacheKind
+from harness.models.decoding.base import Decodable
+from harness.models.decoding.config import Filter, Sampling
+from harness.models.decoding.filters import filtered
+from harness.models.decoding.refusals import check_finite, check_prompt
+from harness.models.decoding.steps import token_steps
+from harness.models.named_rng import keyed_generator
 
 
 def sample(
@@ -28,9 +28,9 @@ def sample(
 ) -> Tensor:
     """The continuation (B, N) of prompts (B, P), rows and ends as in `greedy_steps`.
 
-    A row's random numbers are its own: they depend neither on the cache, nor on the device, nor on what stands beside
-    it. Raises ValueError, before anything runs, for a continuation beyond max_positions or another number of streams
-    than of rows, and where logits are not finite.
+    A row's random numbers are its own: they depend neither on the cache, nor on the device, nor on what
+    stands beside it. Raises ValueError, before anything runs, for a continuation beyond max_positions or
+    another number of streams than of rows, and where logits are not finite.
     """
     check_prompt("sampling", model, prompt, new_tokens=new_tokens, valid=valid)
     numbers = uniforms(generators(settings, len(prompt)), new_tokens, device=prompt.device)
@@ -50,7 +50,9 @@ def distribution(name: str, logits: Tensor, filters: tuple[Filter, ...]) -> Tens
 
 
 def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
-    """Tokens (...) where the cumulative (..., V) first exceeds numbers (...) in [0, 1); never one of probability 0."""
+    """Tokens (...) where the cumulative (..., V) first exceeds numbers (...) in [0, 1); never one of
+    probability 0.
+    """
     reached = probabilities.cumsum(dim=-1)
     wanted = numbers[..., None] * reached[..., -1:]
     return torch.searchsorted(reached, wanted, right=True).squeeze(-1)

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.config import CacheKind
-from models.decoding.base import Decodable, Scorer
-from models.decoding.checks import check_prompt
-from models.decoding.config import Speculative
-from models.decoding.rows import Rows, open_rows
-from models.decoding.verification import Judge, build_judge
+from harness.models.config import CacheKind
+from harness.models.decoding.base import Decodable, Scorer
+from harness.models.decoding.config import Speculative
+from harness.models.decoding.decoding_state import Rows, open_rows
+from harness.models.decoding.refusals import check_prompt
+from harness.models.decoding.verification import Judge, build_judge
 
 
 class Pair(NamedTuple):
@@ -31,7 +31,9 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speculated:
-    """`tokens` (B, N), rows filled up with the end token; `rounds` is how often the target ran after the prompt."""
+    """`tokens` (B, N), rows filled up with the end token; `rounds` is how often the target ran after the
+    prompt.
+    """
 
     tokens: Tensor
     drafted: int
@@ -54,7 +56,8 @@ def speculative(
     end: int | None = None,
     valid: Tensor | None = None,
 ) -> Speculated:
-    """Continue prompts (B, P): with `choose` greedy, the target's greedy tokens; sampled, its exact distribution.
+    """Continue prompts (B, P): with `choose` greedy, the target's greedy tokens; sampled, its exact
+    distribution.
 
     Both models use that kind of cache. Rows accept at their own pace and leave the batch when they end.
     Raises ValueError, before anything runs, for a continuation beyond either model's max_positions, and where

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from models.config import CacheKind
-from models.decoding.base import Decodable
-from models.decoding.rows import open_rows
+from harness.models.config import CacheKind
+from harness.models.decoding.base import Decodable
+from harness.models.decoding.decoding_state import open_rows
 
-# Logits (R, V) of the rows that go on, and which rows of the prompt these are (R,), to their next tokens (R,).
+# Logits (R, V) of the rows that go on, and which rows of the prompt these are (R,), to their next tokens
+# (R,).
 Choose = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -25,7 +26,10 @@ def token_steps(
     end: int | None,
     valid: Tensor | None,
 ) -> Iterator[Tensor]:
-    """Yield the tokens (B,) of each step. A row that has ended leaves the batch, and is filled up with `end`."""
+    """Yield the tokens (B,) of each step.
+
+    A row that has ended leaves the batch, and is filled up with `end`.
+    """
     batch, length = prompt.shape
     # Inference mode is entered anew for each step: a generator would leak it into its caller.
     with torch.inference_mode():

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.decoding.checks import check_finite
-from models.decoding.config import Greedy, Sampling, Speculative
-from models.decoding.sampling import distribution, draw, generators, uniforms
+from harness.models.decoding.config import Greedy, Sampling, Speculative
+from harness.models.decoding.refusals import check_finite
+from harness.models.decoding.sampling import distribution, draw, generators, uniforms
 
 
 class Judge(ABC):
@@ -52,7 +52,8 @@ class GreedyJudge(Judge):
 
 
 class SamplingJudge(Judge):
-    """Accepts x with probability min(1, p(x) / q(x)), else draws from max(0, p - q): the result has p exactly.
+    """Accepts x with probability min(1, p(x) / q(x)), else draws from max(0, p - q): the result has p
+    exactly.
 
     p is the target's and q the draft's distribution, both filtered. A row's random numbers are its own.
     """

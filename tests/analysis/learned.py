@@ -23,21 +23,33 @@ UPDATES = 30
 
 def training_study(**changes: Any) -> LoadedStudy:
     document: dict[str, Any] = {
-        "study": "learned", "question": "Does it learn better?", "task": "train", "base": {},
-        "compare": {"optimizer": ["adam", "lion"]}, "design": {"seeds": 8}, "primary": "validation_loss",
-    }  # fmt: skip
+        "study": "learned",
+        "question": "Does it learn better?",
+        "task": "train",
+        "base": {},
+        "compare": {"optimizer": ["adam", "lion"]},
+        "design": {"seeds": 8},
+        "primary": "validation_loss",
+    }
     declared = Study.read(document | changes)
     return LoadedStudy(
-        path=Path("studies/learned.yaml"), source="", scale="cpu", study=declared,
-        arms=arms(declared), conditions=conditions(declared), tasks={},
-    )  # fmt: skip
+        path=Path("studies/learned.yaml"),
+        source="",
+        scale="cpu",
+        study=declared,
+        arms=arms(declared),
+        conditions=conditions(declared),
+        tasks={},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """`speed(arm names)` is how fast the loss falls, from 8 by e^(−speed · update / 30); `lost(arm name, seed)` diverges.
+    """`speed(arm names)` is how fast the loss falls, from 8 by e^(−speed · update / 30); `lost(arm name,
+    seed)` diverges.
 
-    `weights(arm name, seed)` is the hash of what was learned, empty where none was kept; `zeros(arm name, seed)` is what is counted of an arm, in `zero_gradients`.
+    `weights(arm name, seed)` is the hash of what was learned, empty where none was kept; `zeros(arm name,
+    seed)` is what is counted of an arm, in `zero_gradients`.
     """
 
     loaded: LoadedStudy = field(default_factory=training_study)
@@ -77,9 +89,27 @@ class Learned:
     def _row(self, number: int, arm: str, seed: int, *, diverged: bool) -> TrialRow:
         kept = self.weights(arm, seed)
         return TrialRow(
-            id=number, run_id="r", session_id=1, spec_id=f"s{number}", purpose="measure", task="train", arm=arm,
-            condition={}, seed=seed, round=1, position=number, attempt=1, state="diverged" if diverged else "finished",
-            superseded_state=None, started_at="", seconds=1.0, spec_json="{}", outputs={"weights": kept} if kept else {},
-            spent={"updates": 3.0} if diverged else self.spent(arm), notes={"diverged": True} if diverged else {},
-            error=None, traceback=None, nvml_reason=None,
-        )  # fmt: skip
+            id=number,
+            run_id="r",
+            session_id=1,
+            spec_id=f"s{number}",
+            purpose="measure",
+            task="train",
+            arm=arm,
+            condition={},
+            seed=seed,
+            round=1,
+            position=number,
+            attempt=1,
+            state="diverged" if diverged else "finished",
+            superseded_state=None,
+            started_at="",
+            seconds=1.0,
+            spec_json="{}",
+            outputs={"weights": kept} if kept else {},
+            spent={"updates": 3.0} if diverged else self.spent(arm),
+            notes={"diverged": True} if diverged else {},
+            error=None,
+            traceback=None,
+            nvml_reason=None,
+        )

@@ -22,28 +22,52 @@ SPEED, LATENCY = "decode_tokens_per_second", "first_token_seconds"
 CLAIMS: dict[str, Any] = {
     "kv-same": {"source": "x", "says": "No change.", "holds": "cache-parity"},
     "kv-speedup": {
-        "source": "x", "says": "2.33 times as fast.", "level": {"cache": "dynamic"}, "at": {"new_tokens": 256}, "ratio": 2.33,
+        "source": "x",
+        "says": "2.33 times as fast.",
+        "level": {"cache": "dynamic"},
+        "at": {"new_tokens": 256},
+        "ratio": 2.33,
     },
     "kv-growth": {
-        "source": "x", "says": "It grows.", "level": {"cache": "dynamic"}, "trend": "increasing", "over": "new_tokens",
+        "source": "x",
+        "says": "It grows.",
+        "level": {"cache": "dynamic"},
+        "trend": "increasing",
+        "over": "new_tokens",
     },
     "kv-memory": {
-        "source": "x", "says": "Bytes.", "metric": "cache_bytes", "formula": "cache_bytes_formula", "also_holds": "cache-bytes",
+        "source": "x",
+        "says": "Bytes.",
+        "metric": "cache_bytes",
+        "formula": "cache_bytes_formula",
+        "also_holds": "cache-bytes",
     },
-}  # fmt: skip
+}
 
 
 def study(**changes: Any) -> LoadedStudy:
     document: dict[str, Any] = {
-        "study": "planted", "question": "Faster?", "task": "generate", "base": {},
-        "compare": {"cache": ["none", "dynamic", "static"]}, "across": {"new_tokens": [16, 64, 256]},
-        "design": {"rounds": 10}, "primary": SPEED, "invariants": ["cache-parity", "cache-bytes"], "claims": CLAIMS,
-    }  # fmt: skip
+        "study": "planted",
+        "question": "Faster?",
+        "task": "generate",
+        "base": {},
+        "compare": {"cache": ["none", "dynamic", "static"]},
+        "across": {"new_tokens": [16, 64, 256]},
+        "design": {"rounds": 10},
+        "primary": SPEED,
+        "invariants": ["cache-parity", "cache-bytes"],
+        "claims": CLAIMS,
+    }
     declared = Study.read(document | changes)
     return LoadedStudy(
-        path=Path("studies/planted.yaml"), source="", scale="cpu", study=declared,
-        arms=arms(declared), conditions=conditions(declared), tasks={},
-    )  # fmt: skip
+        path=Path("studies/planted.yaml"),
+        source="",
+        scale="cpu",
+        study=declared,
+        arms=arms(declared),
+        conditions=conditions(declared),
+        tasks={},
+    )
 
 
 def flat(ratio: float) -> Callable[[str, int], float]:
@@ -57,7 +81,9 @@ def growing(cache: str, tokens: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Planted:
-    """`ratio(cache, new_tokens)` is the true speed over the baseline's; `noise` the SD of its logarithm from trial to trial."""
+    """`ratio(cache, new_tokens)` is the true speed over the baseline's; `noise` the SD of its logarithm from
+    trial to trial.
+    """
 
     loaded: LoadedStudy = field(default_factory=study)
     ratio: Callable[[str, int], float] = growing
@@ -110,11 +136,30 @@ def _order(arms: int, turn: int) -> list[int]:
 
 def _row(number: int, arm: str, condition: dict[str, str], seed: int, round_: int, tokens: int) -> TrialRow:
     return TrialRow(
-        id=number, run_id="r", session_id=1, spec_id=f"s{number}", purpose="measure", task="generate", arm=arm,
-        condition=dict(condition), seed=seed, round=round_, position=number, attempt=1, state="finished", superseded_state=None, started_at="",
-        seconds=1.0, spec_json="{}", outputs={"tokens": f"{tokens}/{seed}"},
-        spent={"new_tokens": 2.0 * tokens, "parameters": 660_000.0}, notes={}, error=None, traceback=None, nvml_reason=None,
-    )  # fmt: skip
+        id=number,
+        run_id="r",
+        session_id=1,
+        spec_id=f"s{number}",
+        purpose="measure",
+        task="generate",
+        arm=arm,
+        condition=dict(condition),
+        seed=seed,
+        round=round_,
+        position=number,
+        attempt=1,
+        state="finished",
+        superseded_state=None,
+        started_at="",
+        seconds=1.0,
+        spec_json="{}",
+        outputs={"tokens": f"{tokens}/{seed}"},
+        spent={"new_tokens": 2.0 * tokens, "parameters": 660_000.0},
+        notes={},
+        error=None,
+        traceback=None,
+        nvml_reason=None,
+    )
 
 
 def _checks(loaded: LoadedStudy) -> Iterable[CheckRow]:
@@ -122,9 +167,17 @@ def _checks(loaded: LoadedStudy) -> Iterable[CheckRow]:
         for arm in loaded.arms:
             for precision, tolerance in (("float64", 1e-10), ("float32", 1e-5)):
                 yield CheckRow(
-                    invariant=invariant, arm=arm.name, case="one query", precision=precision, passed=True,
-                    deviation=tolerance / 50, tolerance=tolerance, compared=64, skipped=0, detail="",
-                )  # fmt: skip
+                    invariant=invariant,
+                    arm=arm.name,
+                    case="one query",
+                    precision=precision,
+                    passed=True,
+                    deviation=tolerance / 50,
+                    tolerance=tolerance,
+                    compared=64,
+                    skipped=0,
+                    detail="",
+                )
 
 
 def spoil_check(frames: RunFrames, *, arm: str, invariant: str = "cache-parity", **changes: Any) -> RunFrames:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.basis import Basis
+from harness.analysis.claims.decision import Basis
 from harness.analysis.results import SettledClaim
 from harness.study.load import LoadedStudy
 from tests.analysis.learned import Learned, training_study
@@ -50,17 +50,47 @@ EITHER: dict[str, Any] = {"any_of": [{"cache": "dynamic"}, {"cache": "static"}]}
         ({**DYNAMIC, "direction": "better"}, "confirmed", "better", "better, as claimed."),
         ({**DYNAMIC, "direction": "worse"}, "refuted", "worse", "better, the opposite of what is claimed."),
         ({**DYNAMIC, "direction": "higher"}, "confirmed", "higher", "higher, as claimed."),
-        ({**DYNAMIC, "direction": "better", "metric": "first_token_seconds"}, "confirmed", "better", "better, as claimed."),
-        ({**DYNAMIC, "direction": "lower", "metric": "first_token_seconds"}, "confirmed", "lower", "lower, as claimed."),
-        ({**DYNAMIC, "no_difference": True}, "refuted", "no difference (margin 0.05)", "different by more than the margin of 0.05."),
-        ({**AGAINST, "ratio": 1.2, "within": 1.1}, "confirmed", "1.2 × (region 1.091 to 1.32 ×)", "that it is more than cache=dynamic's at all is confirmed."),
+        (
+            {**DYNAMIC, "direction": "better", "metric": "first_token_seconds"},
+            "confirmed",
+            "better",
+            "better, as claimed.",
+        ),
+        (
+            {**DYNAMIC, "direction": "lower", "metric": "first_token_seconds"},
+            "confirmed",
+            "lower",
+            "lower, as claimed.",
+        ),
+        (
+            {**DYNAMIC, "no_difference": True},
+            "refuted",
+            "no difference (margin 0.05)",
+            "different by more than the margin of 0.05.",
+        ),
+        (
+            {**AGAINST, "ratio": 1.2, "within": 1.1},
+            "confirmed",
+            "1.2 × (region 1.091 to 1.32 ×)",
+            "that it is more than cache=dynamic's at all is confirmed.",
+        ),
         ({**AGAINST, "direction": "worse"}, "refuted", "worse", "better, the opposite of what is claimed."),
         ({**BOTH, "at_least": 1.5}, "confirmed", "at least 1.5 ×", "Claimed of all of 2 arms: 2 confirmed."),
-        ({**BOTH, "at_least": 2.2}, "refuted", "at least 2.2 ×", "Claimed of all of 2 arms: 1 refuted, 1 confirmed."),
-        ({**EITHER, "at_least": 2.2}, "confirmed", "at least 2.2 ×", "Claimed of any of 2 arms: 1 refuted, 1 confirmed."),
+        (
+            {**BOTH, "at_least": 2.2},
+            "refuted",
+            "at least 2.2 ×",
+            "Claimed of all of 2 arms: 1 refuted, 1 confirmed.",
+        ),
+        (
+            {**EITHER, "at_least": 2.2},
+            "confirmed",
+            "at least 2.2 ×",
+            "Claimed of any of 2 arms: 1 refuted, 1 confirmed.",
+        ),
         ({**EITHER, "at_least": 2.7}, "refuted", "at least 2.7 ×", "Claimed of any of 2 arms: 2 refuted."),
     ],
-)  # fmt: skip
+)
 def test_a_claim_on_speed(form: dict[str, Any], verdict: str, claimed: str, told: str) -> None:
     found = settled(claiming(**form))
     assert (found.verdict, found.claimed, found.n) == (verdict, claimed, 10)
@@ -73,8 +103,9 @@ def test_a_claim_on_speed(form: dict[str, Any], verdict: str, claimed: str, told
 def test_no_difference_where_there_is_none() -> None:
     found = settled(claiming(**DYNAMIC, no_difference=True), ratio=flat(1.0), noise=0.005)
     assert (found.verdict, found.sentence.rsplit(": ", 1)[1]) == (
-        "confirmed", "the same within the margin of 0.05.",
-    )  # fmt: skip
+        "confirmed",
+        "the same within the margin of 0.05.",
+    )
     vague = settled(claiming(**DYNAMIC, no_difference=True), ratio=flat(1.0), noise=0.3)
     assert vague.verdict == "undecided"
 
@@ -151,7 +182,9 @@ def test_time_to_a_target() -> None:
 
 
 def test_seconds_to_a_target_are_timings_and_updates_are_not() -> None:
-    """A round over two sessions, or arms always in the same order, spoils the one; the margin for time is the one's too."""
+    """A round over two sessions, or arms always in the same order, spoils the one; the margin for time is the
+    one's too.
+    """
     for counted_in, verdict in (("seconds", "invalid"), ("updates", "confirmed")):
         loaded = learning(reaches=5.0, smoothed=1, counted_in=counted_in)
         frames = Learned(loaded=loaded).frames()
@@ -209,8 +242,9 @@ def test_a_target_needs_its_curve() -> None:
     bare = frames.samples[frames.samples["metric"] != "update_seconds"]
     found = claim(analyse(loaded, frames.__class__(samples=bare, trials=frames.trials, checks=())), "it")
     assert (found.verdict, found.sentence) == (
-        "invalid", "The data do not allow a comparison: a training of optimizer=lion has no loss over seconds.",
-    )  # fmt: skip
+        "invalid",
+        "The data do not allow a comparison: a training of optimizer=lion has no loss over seconds.",
+    )
 
 
 def test_divergence_as_the_outcome() -> None:
@@ -228,8 +262,13 @@ def test_divergence_as_the_outcome() -> None:
 
 
 def sensitivity(name: str) -> LoadedStudy:
-    factors = {"std": [0.02, 0.01, 0.04], "lr": [1e-3, 5e-4, 2e-3], "warmup": [100, 50, 200], "decay": [0.1, 0.05, 0.2],
-               "clip": [1.0, 0.5, 2.0]}  # fmt: skip
+    factors = {
+        "std": [0.02, 0.01, 0.04],
+        "lr": [1e-3, 5e-4, 2e-3],
+        "warmup": [100, 50, 200],
+        "decay": [0.1, 0.05, 0.2],
+        "clip": [1.0, 0.5, 2.0],
+    }
     claims = {"it": {"source": "x", "says": "So.", "most_sensitive": name, "among": list(factors), "by": 2}}
     return training_study(compare=factors, claims=claims, design={"seeds": 9})
 

@@ -15,13 +15,33 @@ from tests.analysis.planted import CLAIMS, Planted, claim, flat, growing, study,
 @pytest.mark.parametrize(
     ("ratio", "verdict", "told"),
     [
-        (2.33, "confirmed", "inside the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed."),
-        (1.0, "refuted", "below the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is refuted."),
-        (4.0, "refuted", "above the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed."),
-        (0.5, "refuted", "below the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is refuted."),
-        (2.33 * 1.25, "undecided", "the interval crosses the border of the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed."),
+        (
+            2.33,
+            "confirmed",
+            "inside the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed.",
+        ),
+        (
+            1.0,
+            "refuted",
+            "below the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is refuted.",
+        ),
+        (
+            4.0,
+            "refuted",
+            "above the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed.",
+        ),
+        (
+            0.5,
+            "refuted",
+            "below the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is refuted.",
+        ),
+        (
+            2.33 * 1.25,
+            "undecided",
+            "the interval crosses the border of the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_claimed_ratio(ratio: float, verdict: str, told: str) -> None:
     settled = claim(Planted(ratio=flat(ratio)).analysis(), "kv-speedup")
     assert settled.verdict == verdict
@@ -141,8 +161,11 @@ def test_bytes_that_are_zero_everywhere_show_no_formula() -> None:
 def test_an_invariant_that_holds() -> None:
     settled = claim(Planted().analysis(), "kv-same")
     assert (settled.verdict, settled.n, settled.effect, settled.interval) == (
-        "confirmed", 6, "max deviation 2e-12", "tolerance 1e-10",
-    )  # fmt: skip
+        "confirmed",
+        6,
+        "max deviation 2e-12",
+        "tolerance 1e-10",
+    )
     assert settled.sentence == (
         "cache-parity holds in all 6 checks (384 comparisons, the closest to its limit: "
         "one query in float64: deviation 2e-12, tolerance 1e-10); outputs are identical to the baseline's in 60 of 60 trials."
@@ -153,8 +176,11 @@ def test_two_exploratory_rounds_confirm_what_is_exact_and_nothing_else() -> None
     loaded = study(design={"rounds": 2, "exploratory": True})
     found = Planted(loaded=loaded, noise=0.001).analysis()
     assert verdicts(found) == {
-        "kv-same": "confirmed", "kv-speedup": "undecided", "kv-growth": "undecided", "kv-memory": "confirmed",
-    }  # fmt: skip
+        "kv-same": "confirmed",
+        "kv-speedup": "undecided",
+        "kv-growth": "undecided",
+        "kv-memory": "confirmed",
+    }
     speedup = claim(found, "kv-speedup")
     assert speedup.interval == "unbounded"
     assert speedup.sentence.endswith(

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.basis import Basis
-from harness.analysis.claims import named_contrasts
+from harness.analysis.claims.decision import Basis
+from harness.analysis.claims.settle_claims import named_contrasts
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import Analysis, Contrast
 from harness.metrics import metric
@@ -100,9 +100,13 @@ def test_more_steps_inside_a_trial_are_no_replicates() -> None:
 def learning(seeds: int, rounds: int) -> tuple[LoadedStudy, RunFrames]:
     """Ten per cent less loss with a cache, exactly repeated by every round of a seed."""
     loaded = study(
-        design={"seeds": seeds, "rounds": rounds}, primary="validation_loss", invariants=[], across={}, claims={},
+        design={"seeds": seeds, "rounds": rounds},
+        primary="validation_loss",
+        invariants=[],
+        across={},
+        claims={},
         compare={"cache": ["none", "dynamic"]},
-    )  # fmt: skip
+    )
     frames = Planted(loaded=loaded).frames()
     samples = frames.samples[frames.samples["metric"] == "cache_bytes"].copy()
     samples["metric"] = "validation_loss"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.basis import Basis
+from harness.analysis.claims.decision import Basis
 from harness.analysis.results import Analysis, Contrast
 from harness.statistics import paired_estimate
 from tests.analysis.learned import Learned, training_study
@@ -102,9 +102,17 @@ def test_claims_on_counts(form: dict[str, Any], verdict: str, words: str) -> Non
 
 def test_one_seed_shows_an_effect_alone() -> None:
     loaded = training_study(
-        claims={"it": {"source": "x", "says": "It is.", "level": {"optimizer": "lion"}, "metric": "zero_gradients", "direction": "lower"}},
+        claims={
+            "it": {
+                "source": "x",
+                "says": "It is.",
+                "level": {"optimizer": "lion"},
+                "metric": "zero_gradients",
+                "direction": "lower",
+            }
+        },
         design={"seeds": 1, "exploratory": True},
-    )  # fmt: skip
+    )
     found = claim(Learned(loaded=loaded, zeros=fewer).analysis(), "it")
     assert (found.verdict, found.effect) == ("undecided", "-3")
     assert "exploratory, so there is no verdict" in found.sentence

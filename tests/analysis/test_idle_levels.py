@@ -8,8 +8,8 @@ import pytest
 
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames
-from harness.analysis.idle import idle_warnings
 from harness.analysis.results import Analysis
+from harness.analysis.validity.idle import idle_warnings
 from harness.invariants.registry import find_invariant
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import Planted, spoil_trials
@@ -46,8 +46,13 @@ def equal(learned: Learned) -> RunFrames:
 
 @pytest.mark.parametrize(
     ("weights", "told", "same"),
-    [(shared, True, "identical"), (own, False, "equivalent"), (but_one, False, "equivalent"), (lambda _arm, _seed: "", False, "identical")],
-)  # fmt: skip
+    [
+        (shared, True, "identical"),
+        (own, False, "equivalent"),
+        (but_one, False, "equivalent"),
+        (lambda _arm, _seed: "", False, "identical"),
+    ],
+)
 def test_an_arm_that_did_what_the_baseline_did(weights: object, told: bool, same: str) -> None:  # noqa: FBT001
     learned = Learned(weights=weights)  # type: ignore[arg-type]
     found = analyse(learned.loaded, equal(learned))

@@ -1,4 +1,6 @@
-"""Rules decide by intervals, never by an estimate alone; a verdict can be computed again from what is kept beside it."""
+"""Rules decide by intervals, never by an estimate alone; a verdict can be computed again from what is kept
+beside it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.basis import Basis
+from harness.analysis.claims.decision import Basis
 from harness.analysis.rules import (
     AmongMostSensitive,
     Bound,
@@ -47,7 +49,9 @@ pairs_of_ten = st.lists(st.floats(-1.0, 1.0, width=32), min_size=10, max_size=10
 @settings(max_examples=200, deadline=None)
 @given(values=pairs_of_ten, low=st.floats(-1.0, 0.9), width=st.floats(0.05, 1.0))
 def test_the_intervals_decide(values: list[float], low: float, width: float) -> None:
-    """Confirmed where the 90 % interval lies inside the region, refuted where the 95 % one lies outside, else open."""
+    """Confirmed where the 90 % interval lies inside the region, refuted where the 95 % one lies outside, else
+    open.
+    """
     rule = Region(low=math.exp(low), high=math.exp(low + width))
     found = paired_estimate(dict(enumerate(values)))
     borders = [math.log(rule.low), math.log(rule.high)]

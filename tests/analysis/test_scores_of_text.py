@@ -1,4 +1,6 @@
-"""Scores of text: verdicts on differences over sentences, of one checkpoint and of a method, and what forbids them."""
+"""Scores of text: verdicts on differences over sentences, of one checkpoint and of a method, and what forbids
+them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.basis import Basis
+from harness.analysis.claims.decision import Basis
 from harness.analysis.results import Analysis
 from harness.scoring.sentences import Kept
 from harness.statistics import approximate_randomisation, paired_bootstrap
@@ -91,10 +93,20 @@ def claiming(form: dict[str, Any]) -> Any:
         ({"direction": "better"}, 0.6, "refuted", "identical"),
         ({"no_difference": True}, 0.6, "confirmed", "identical"),
         ({"no_difference": True}, 0.7, "refuted", "different by more than the margin of 0.5"),
-        ({"direction": "better", "against": {"decoding": "wide"}}, 0.66, "confirmed", "above that of decoding=wide"),
-        ({"direction": "better", "exploratory": "one checkpoint"}, 0.66, "undecided", "exploratory (one checkpoint)"),
+        (
+            {"direction": "better", "against": {"decoding": "wide"}},
+            0.66,
+            "confirmed",
+            "above that of decoding=wide",
+        ),
+        (
+            {"direction": "better", "exploratory": "one checkpoint"},
+            0.66,
+            "undecided",
+            "exploratory (one checkpoint)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_claims_on_scores(form: dict[str, Any], beam: float, verdict: str, words: str) -> None:
     found = claim(Written(right={**RIGHT, "beam": beam}, loaded=claiming(form)).analysis(), "it")
     assert found.verdict == verdict
@@ -108,8 +120,11 @@ def test_claims_on_scores(form: dict[str, Any], beam: float, verdict: str, words
 
 def test_a_claim_of_several_arms_hangs_on_the_weakest() -> None:
     both = {
-        "source": "x", "says": "Both.", "all_of": [{"decoding": "beam"}, {"decoding": "wide"}], "direction": "better",
-    }  # fmt: skip
+        "source": "x",
+        "says": "Both.",
+        "all_of": [{"decoding": "beam"}, {"decoding": "wide"}],
+        "direction": "better",
+    }
     loaded = written_study(claims={"it": both})
     assert claim(Written(right=RIGHT, loaded=loaded).analysis(), "it").verdict == "refuted"
     better = Written(right={**RIGHT, "wide": 0.7}, loaded=loaded)
@@ -147,12 +162,18 @@ def perplexities(times: float, form: dict[str, Any]) -> Analysis:
 
 @pytest.mark.parametrize(
     ("times", "contrast", "better", "same"),
-    [(0.996, "equivalent", "refuted", "confirmed"), (0.97, "better", "confirmed", "refuted"), (1.1, "worse", "refuted", "refuted")],
-)  # fmt: skip
+    [
+        (0.996, "equivalent", "refuted", "confirmed"),
+        (0.97, "better", "confirmed", "refuted"),
+        (1.1, "worse", "refuted", "refuted"),
+    ],
+)
 def test_perplexities_are_compared_by_their_ratio(
     times: float, contrast: str, better: str, same: str
 ) -> None:
-    """A margin of 1 %, of 400 as of 4: half a point would be an eighth of a percent of the one, and an eighth of the other."""
+    """A margin of 1 %, of 400 as of 4: half a point would be an eighth of a percent of the one, and an eighth
+    of the other.
+    """
     for form, verdict in (({"direction": "better"}, better), ({"no_difference": True}, same)):
         found = perplexities(times, form)
         beam = of_arm(found, "beam")

@@ -1,4 +1,6 @@
-"""What makes verdicts invalid: broken invariants, confounds, lost rows, split rounds, values that are no numbers."""
+"""What makes verdicts invalid: broken invariants, confounds, lost rows, split rounds, values that are no
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,11 @@ def test_a_broken_invariant_makes_its_arm_invalid_and_says_why() -> None:
 def test_a_broken_arm_leaves_claims_on_other_arms_alone() -> None:
     found = spoilt(spoil_check(FRAMES, arm="cache=static", **BROKEN))
     assert verdicts(found) == {
-        "kv-same": "invalid", "kv-speedup": "confirmed", "kv-growth": "confirmed", "kv-memory": "invalid",
-    }  # fmt: skip
+        "kv-same": "invalid",
+        "kv-speedup": "confirmed",
+        "kv-growth": "confirmed",
+        "kv-memory": "invalid",
+    }
 
 
 def test_a_broken_baseline_makes_everything_invalid_and_is_told_once() -> None:
@@ -76,9 +81,15 @@ def test_checks_that_compared_nothing_are_a_failure() -> None:
 
 def test_an_invariant_that_crashed() -> None:
     row = replace(
-        FRAMES.trials[0], purpose="check", task="cache-parity", arm="cache=dynamic", condition={}, round=0, state="failed",
+        FRAMES.trials[0],
+        purpose="check",
+        task="cache-parity",
+        arm="cache=dynamic",
+        condition={},
+        round=0,
+        state="failed",
         error="out of memory",
-    )  # fmt: skip
+    )
     kept = tuple(c for c in FRAMES.checks if (c.arm, c.invariant) != ("cache=dynamic", "cache-parity"))
     found = spoilt(replace(FRAMES, trials=(*FRAMES.trials, row), checks=kept))
     assert found.invalid == {"cache=dynamic": "invariant cache-parity could not be checked: out of memory"}
@@ -89,11 +100,19 @@ def with_check_trials(frames: RunFrames) -> RunFrames:
     made = Counter((check.invariant, check.arm) for check in frames.checks)
     rows = [
         replace(
-            frames.trials[0], id=10_000 + number, purpose="check", task=invariant, arm=arm, condition={}, round=0,
-            outputs={}, spent={}, notes={"checks": checks},
+            frames.trials[0],
+            id=10_000 + number,
+            purpose="check",
+            task=invariant,
+            arm=arm,
+            condition={},
+            round=0,
+            outputs={},
+            spent={},
+            notes={"checks": checks},
         )
         for number, ((invariant, arm), checks) in enumerate(made.items())
-    ]  # fmt: skip
+    ]
     return replace(frames, trials=(*frames.trials, *rows))
 
 

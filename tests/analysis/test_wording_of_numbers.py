@@ -11,16 +11,29 @@ from harness.analysis.wording import count, exp, figure, interval, where
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(2.3333, "2.33"), (1.0041, "1.004"), (0.9979, "0.998"), (0.012345, "0.0123"), (12345.6, "12,346"), (123.4, "123"), (math.inf, "infinity")],
-)  # fmt: skip
+    [
+        (2.3333, "2.33"),
+        (1.0041, "1.004"),
+        (0.9979, "0.998"),
+        (0.012345, "0.0123"),
+        (12345.6, "12,346"),
+        (123.4, "123"),
+        (math.inf, "infinity"),
+    ],
+)
 def test_a_figure(value: float, text: str) -> None:
     assert figure(value) == text
 
 
 @pytest.mark.parametrize(
     ("low", "high", "text"),
-    [(2.1, 2.5, "2.1 to 2.5 ×"), (0.0, math.inf, "unbounded"), (0.995, 1.012, "0.995 to 1.012 ×"), (1.2, math.inf, "1.2 to infinity ×")],
-)  # fmt: skip
+    [
+        (2.1, 2.5, "2.1 to 2.5 ×"),
+        (0.0, math.inf, "unbounded"),
+        (0.995, 1.012, "0.995 to 1.012 ×"),
+        (1.2, math.inf, "1.2 to infinity ×"),
+    ],
+)
 def test_an_interval(low: float, high: float, text: str) -> None:
     assert interval(low, high) == text
 

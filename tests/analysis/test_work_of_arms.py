@@ -109,7 +109,9 @@ def test_flops_that_trials_count_are_told_and_match_where_the_study_asks_for_it(
 
 
 def of_translations(*, more: int = 0, seed: int = 5, diverged: int | None = None) -> Analysis:
-    """Batches of like length hold other numbers of tokens for each seed; of one seed the second arm gets `more`."""
+    """Batches of like length hold other numbers of tokens for each seed; of one seed the second arm gets
+    `more`.
+    """
     learned = Learned(lost=lambda arm, each: arm == LION and each == diverged)
     frames = learned.frames()
     trials = []

@@ -1,4 +1,6 @@
-"""Arms that wrote sentences of a known quality, built by hand: every word of the reference is right with a known chance."""
+"""Arms that wrote sentences of a known quality, built by hand: every word of the reference is right with a
+known chance.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +23,30 @@ from harness.study.schema import Study
 
 def written_study(**changes: Any) -> LoadedStudy:
     document: dict[str, Any] = {
-        "study": "written", "question": "Which writes best?", "task": "translate", "base": {},
-        "compare": {"decoding": ["greedy", "beam", "wide"]}, "primary": "bleu",
-    }  # fmt: skip
+        "study": "written",
+        "question": "Which writes best?",
+        "task": "translate",
+        "base": {},
+        "compare": {"decoding": ["greedy", "beam", "wide"]},
+        "primary": "bleu",
+    }
     declared = Study.read(document | changes)
     return LoadedStudy(
-        path=Path("studies/written.yaml"), source="", scale="cpu", study=declared,
-        arms=arms(declared), conditions=conditions(declared), tasks={},
-    )  # fmt: skip
+        path=Path("studies/written.yaml"),
+        source="",
+        scale="cpu",
+        study=declared,
+        arms=arms(declared),
+        conditions=conditions(declared),
+        tasks={},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """`right[level]` is the chance that a word is the reference's; the same dice fall for every arm of a seed."""
+    """`right[level]` is the chance that a word is the reference's; the same dice fall for every arm of a
+    seed.
+    """
 
     right: Mapping[str, float]
     loaded: LoadedStudy = field(default_factory=written_study)
@@ -52,9 +65,12 @@ class Written:
         ]
         texts = tuple(references)
         return Sentences(
-            sources=texts, references=texts, outputs=tuple(outputs), unseen=(0,) * self.count,
+            sources=texts,
+            references=texts,
+            outputs=tuple(outputs),
+            unseen=(0,) * self.count,
             scores={"bleu": kept(bleu(outputs, references))},
-        )  # fmt: skip
+        )
 
     def frames(self) -> RunFrames:
         rows: list[TrialRow] = []
@@ -76,11 +92,30 @@ class Written:
 
 def _row(number: int, arm: str, seed: int, round_: int) -> TrialRow:
     return TrialRow(
-        id=number, run_id="r", session_id=1, spec_id=f"s{number}", purpose="measure", task="translate", arm=arm,
-        condition={}, seed=seed, round=round_, position=number, attempt=1, state="finished", superseded_state=None,
-        started_at="", seconds=1.0, spec_json="{}", outputs={}, spent={}, notes={}, error=None, traceback=None,
+        id=number,
+        run_id="r",
+        session_id=1,
+        spec_id=f"s{number}",
+        purpose="measure",
+        task="translate",
+        arm=arm,
+        condition={},
+        seed=seed,
+        round=round_,
+        position=number,
+        attempt=1,
+        state="finished",
+        superseded_state=None,
+        started_at="",
+        seconds=1.0,
+        spec_json="{}",
+        outputs={},
+        spent={},
+        notes={},
+        error=None,
+        traceback=None,
         nvml_reason=None,
-    )  # fmt: skip
+    )
 
 
 def of_arm(analysis: Analysis, level: str) -> Contrast:

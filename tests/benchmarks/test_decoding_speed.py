@@ -9,13 +9,13 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from models.cache import StaticCache
-from models.config import CacheKind, model_config
-from models.decoding.beam import beam_search
-from models.decoding.config import BeamSearch, Speculative
-from models.decoding.greedy import greedy
-from models.decoding.speculative import Pair, speculative
-from models.init import build_model
+from harness.models.cache import StaticCache
+from harness.models.config import CacheKind, model_config
+from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding.config import BeamSearch, Speculative
+from harness.models.decoding.greedy import greedy
+from harness.models.decoding.speculative import Pair, speculative
+from harness.models.init import build_model
 
 PROMPT, NEW_TOKENS = 32, 64
 
@@ -46,7 +46,9 @@ SENTENCES, BEAMS, WORDS = 16, 5, 32
 def test_beam_5_beside_5_times_greedy(
     benchmark: BenchmarkFixture, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many forward passes over as many rows: what is above 1 is the price of choosing and of moving the cache."""
+    """As many forward passes over as many rows: what is above 1 is the price of choosing and of moving the
+    cache.
+    """
     benchmark.group = f"tiny: {SENTENCES} sentences, {PROMPT} + {WORDS} tokens, static cache"
     model = build_model(model_config({"preset": "tiny", "init_std": 0.05}, vocab_size=8000), 0).eval()
     prompt = torch.randint(8000, (SENTENCES, PROMPT), generator=torch.Generator().manual_seed(0))

@@ -1,7 +1,8 @@
 """What the harness itself costs. Run with `--benchmark-enable`; without it, only that it works.
 
-Targets: 100,000 samples a second from a worker, flushed line by line; at most 0.2 s a trial outside the trial's work; at most
-0.2 s for `harness --help`. Asserted are ceilings of five times that, for a machine that is busy with something else.
+Targets: 100,000 samples a second from a worker, flushed line by line; at most 0.2 s a trial outside the
+trial's work; at most 0.2 s for `harness --help`. Asserted are ceilings of five times that, for a machine that
+is busy with something else.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from harness.config import digest
 from harness.run.backends.local import LocalBackend
 from harness.run.job import Job
-from harness.study.outcome import EventWriter
-from harness.study.plan import plan
+from harness.study.planning.plan import plan
 from harness.tasks.generate import Generate
 from harness.telemetry.nvml import NvmlReader
+from harness.trial.outcome import EventWriter
 from tests.run.workplace import COMMAND, Workplace
 
 SAMPLES = 100_000
@@ -44,9 +45,11 @@ def test_a_worker_emits_100_000_samples_a_second(benchmark: BenchmarkFixture, tm
 
 @pytest.fixture
 def trial(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], float]]:
-    """Runs the tiny study's measurement in a process of its own; seconds of it that were not the trial's work."""
+    """Runs the tiny study's measurement in a process of its own; seconds of it that were not the trial's
+    work.
+    """
+    from harness.models.init import build_model
     from harness.training.checkpoint import save_checkpoint
-    from models.init import build_model
 
     for name, value in workplace.environment().items():
         monkeypatch.setenv(name, value)

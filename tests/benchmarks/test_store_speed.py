@@ -1,4 +1,7 @@
-"""How fast the store takes and gives raw samples. Run with `--benchmark-enable`; without it, only that it works."""
+"""How fast the store takes and gives raw samples.
+
+Run with `--benchmark-enable`; without it, only that it works.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.store.rows import Identity, Run, Session
 from harness.store.store import Store, open_store
-from harness.study.outcome import Outcome, Sample
-from harness.study.trial import TrialSpec
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 
 SAMPLES = 100_000
 TRIALS = 1_000
@@ -79,7 +82,9 @@ def test_samples_come_out(benchmark: BenchmarkFixture, scene: Scene) -> None:
 
 
 def test_a_small_trial_costs_the_driver_little(benchmark: BenchmarkFixture, scene: Scene) -> None:
-    """Beginning and finishing a trial of ten samples: a small part of the 0.2 s that the harness may take for a trial."""
+    """Beginning and finishing a trial of ten samples: a small part of the 0.2 s that the harness may take for
+    a trial.
+    """
     store, run, _ = scene
     seeds = itertools.count()
     measured = outcome(10)

@@ -5,10 +5,10 @@ import os
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from harness.machine.code_digest import code_digest
+from harness.machine.environment import environment
 from harness.statistics import paired_estimate
-from harness.telemetry.code import code_digest
-from harness.telemetry.environment import environment
-from harness.telemetry.host import _GpuWatch, _ProcessLook
+from harness.telemetry.process_sampler import _GpuWatch, _ProcessLook
 
 
 def ceiling(benchmark: BenchmarkFixture, seconds: float) -> None:

@@ -1,7 +1,8 @@
-"""What the training loop, its recording and its data path cost around the bare update. Run with `--benchmark-enable`.
+"""What the training loop, its recording and its data path cost around the bare update. Run with
+`--benchmark-enable`.
 
-Target: 3 % of an update at the smallest that the studies' `cpu` scales train (nano, 8 × 64 tokens), with float32 products as workers compute
-them. Loop and bare updates take turns.
+Target: 3 % of an update at the smallest that the studies' `cpu` scales train (nano, 8 × 64 tokens), with
+float32 products as workers compute them. Loop and bare updates take turns.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.data.batches import PackedBatches
-from harness.study.outcome import EventWriter
+from harness.machine.matmul_route import choose_matmul_route
+from harness.models.init import build_model
 from harness.tasks.train import Train
-from harness.telemetry.matmul import choose_matmul_route
 from harness.training.loop import Costs, Recipe, Training
 from harness.training.schedule import CosineSchedule
-from models.init import build_model
+from harness.trial.outcome import EventWriter
 
 LM_NANO = Train.read(
     {

@@ -1,4 +1,6 @@
-"""The command as a person meets it: a calibration that plan and reports know of, experiments on the analysis, bad input."""
+"""The command as a person meets it: a calibration that plan and reports know of, experiments on the analysis,
+bad input.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import harness.calibrate.machine
+from harness.calibrate.ceilings import limits
 from harness.calibrate.machine import Effort
-from harness.calibrate.probe import limits
 from harness.cli.app import app
+from harness.machine.calibration import Calibration
 from harness.store.store import open_store
-from harness.telemetry.calibration import Calibration
 from tests.run.in_process import InProcess
 from tests.run.workplace import Workplace
 
@@ -26,7 +28,7 @@ def place(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
     monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(workplace.folder / "tmp"))
     monkeypatch.setattr(
-        "harness.telemetry.environment.available_cores", lambda: 1
+        "harness.machine.environment.available_cores", lambda: 1
     )  # no processes for simulations
     monkeypatch.setattr(harness.calibrate.machine, "QUICK", Effort(seconds=0.3, rounds=6))
     monkeypatch.setattr(
@@ -80,7 +82,7 @@ def test_a_calibration_is_kept_shown_and_used_by_the_plan(place: Workplace) -> N
 
 def test_real_comparisons_of_a_trial_with_itself(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "harness.calibrate.real.expected", lambda studies: (0, studies)
+        "harness.calibrate.real_aa_runs.expected", lambda studies: (0, studies)
     )  # chance may have its way
     told = answer("calibrate", "--real", "2")
     assert told["studies"] == 2
@@ -106,7 +108,7 @@ def test_the_experiments_on_the_analysis_answer_in_figures(
 def test_figures_out_of_bounds_end_with_5_after_they_are_printed(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.calibrate.honesty.expected", lambda _studies: (0, -1))
+    monkeypatch.setattr("harness.calibrate.error_rates.expected", lambda _studies: (0, -1))
     done = harness_("calibrate", "--aa", "5", "--json")
     assert done.exit_code == 5
     assert json.loads(done.stdout)["studies"] == 5

@@ -1,4 +1,6 @@
-"""False alarms, false equivalences and power of the whole analysis, and that the experiments would notice a wrong one."""
+"""False alarms, false equivalences and power of the whole analysis, and that the experiments would notice a
+wrong one.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 import harness.analysis.contrasts
-from harness.calibrate.honesty import MARGIN, FalseAlarms, expected, false_alarms, power
-from harness.calibrate.residuals import Residuals, shipped_residuals
+from harness.calibrate.error_rates import MARGIN, FalseAlarms, expected, false_alarms, power
+from harness.calibrate.noise import Residuals, shipped_residuals
 from harness.calibrate.simulate import Simulation, simulate
 from harness.statistics import Interval, PairedEstimate, Pairs, paired_estimate
 from harness.study.schema import Study

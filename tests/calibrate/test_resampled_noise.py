@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.calibrate.residuals import Residuals, shipped_residuals, stored_residuals
+from harness.calibrate.noise import Residuals, shipped_residuals, stored_residuals
 from harness.config import canonical_json
 from harness.store.rows import Identity
 from harness.store.store import Store, open_store
-from harness.study.outcome import Outcome, Sample
-from harness.study.trial import TrialSpec
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 
 MACHINE = "this one"
 Speed = Callable[[str, int], float]
@@ -31,9 +31,12 @@ def recorded(
     ]
     run = store.create_run(
         Identity(study_digest="s", scale="cpu", code_digest="c", environment_digest="e", plant=plant),
-        study="s", study_json=canonical_json({"primary": "decode_tokens_per_second"}), study_source="",
-        environment={"machine": machine}, trials=specs,
-    )  # fmt: skip
+        study="s",
+        study_json=canonical_json({"primary": "decode_tokens_per_second"}),
+        study_source="",
+        environment={"machine": machine},
+        trials=specs,
+    )
     session = store.open_session(run, {})
     for position, spec in enumerate(specs):
         attempt = store.begin_trial(run, session, spec, position=position, attempt=1)

@@ -12,29 +12,41 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.cli.results_table import BEGIN, END
-from harness.experiment.ledger import ledger
+from harness.experiment.claims_ledger import ledger
+from harness.machine.environment import Environment, environment
 from harness.run.identity import environment_digest
 from harness.store.rows import Identity, Run, VerdictRow
 from harness.store.store import Store, open_store
-from harness.telemetry.environment import Environment, environment
 from harness.telemetry.nvml import Gpu
 
 HERE = environment()
 
 
 def make(
-    store: Store, study: str, claims: dict[str, str], *, scale: str = "cpu", plant: str | None = None,
-    here: Environment = HERE, gpu: str | None = None,
-) -> Run:  # fmt: skip
+    store: Store,
+    study: str,
+    claims: dict[str, str],
+    *,
+    scale: str = "cpu",
+    plant: str | None = None,
+    here: Environment = HERE,
+    gpu: str | None = None,
+) -> Run:
     stated = {name: {"source": source, "says": f"{name}."} for name, source in claims.items()}
     return store.create_run(
         Identity(
-            study_digest=study, scale=scale, code_digest="c0de", environment_digest=environment_digest(here, gpu),
+            study_digest=study,
+            scale=scale,
+            code_digest="c0de",
+            environment_digest=environment_digest(here, gpu),
             plant=plant,
         ),
-        study=study, study_json=json.dumps({"study": study, "claims": stated}), study_source="",
-        environment=here.model_dump(mode="json"), trials=[],
-    )  # fmt: skip
+        study=study,
+        study_json=json.dumps({"study": study, "claims": stated}),
+        study_source="",
+        environment=here.model_dump(mode="json"),
+        trials=[],
+    )
 
 
 def judged(claim: str, verdict: str = "confirmed", **changes: Any) -> VerdictRow:
@@ -82,8 +94,12 @@ def test_the_ledger_goes_by_source(place: Path) -> None:
         ["001 §5, 004", "kv-memory", "kv_cache"],
     ]
     assert lines[1].split("\t")[3:8] == [
-        "2.33 × (region 1.86 to 2.91 ×)", "2.5 ×", "2.25 × or more", "10", "confirmed",
-    ]  # fmt: skip
+        "2.33 × (region 1.86 to 2.91 ×)",
+        "2.5 ×",
+        "2.25 × or more",
+        "10",
+        "confirmed",
+    ]
     assert HERE.cpu in lines[1]
 
 
@@ -92,14 +108,40 @@ def test_the_json_is_a_contract(place: Path) -> None:
     assert set(found) == {"claims", "unjudged"}
     assert found["unjudged"] == ["empty"]
     speed = found["claims"][1]
-    assert {key: speed[key] for key in ("effect", "low", "high", "claimed_figure", "n", "verdict", "ordinal", "scale")} == {
-        "effect": 2.5, "low": 2.25, "high": "inf", "claimed_figure": 2.33, "n": 10, "verdict": "confirmed", "ordinal": 1,
+    assert {
+        key: speed[key]
+        for key in ("effect", "low", "high", "claimed_figure", "n", "verdict", "ordinal", "scale")
+    } == {
+        "effect": 2.5,
+        "low": 2.25,
+        "high": "inf",
+        "claimed_figure": 2.33,
+        "n": 10,
+        "verdict": "confirmed",
+        "ordinal": 1,
         "scale": "cpu",
-    }  # fmt: skip
+    }
     assert set(speed) == {
-        "source", "claim", "says", "study", "verdict", "claimed", "ours", "interval", "n", "effect", "low", "high",
-        "claimed_figure", "scale", "device", "date", "run", "ordinal", "reason",
-    }  # fmt: skip
+        "source",
+        "claim",
+        "says",
+        "study",
+        "verdict",
+        "claimed",
+        "ours",
+        "interval",
+        "n",
+        "effect",
+        "low",
+        "high",
+        "claimed_figure",
+        "scale",
+        "device",
+        "date",
+        "run",
+        "ordinal",
+        "reason",
+    }
 
 
 def test_the_newest_honest_run_of_each_scale_and_device(place: Path) -> None:
@@ -116,8 +158,10 @@ def test_the_newest_honest_run_of_each_scale_and_device(place: Path) -> None:
         store.record_verdicts(faster, [judged("amp-memory", "refuted")])
         entries = [entry for entry in ledger(store).entries if entry.study == "amp"]
         assert [(entry.verdict, entry.scale, entry.ordinal, entry.device) for entry in entries] == [
-            ("confirmed", "cpu", 2, HERE.cpu), ("undecided", "smoke", 1, HERE.cpu), ("refuted", "cpu", 1, "H200"),
-        ]  # fmt: skip
+            ("confirmed", "cpu", 2, HERE.cpu),
+            ("undecided", "smoke", 1, HERE.cpu),
+            ("refuted", "cpu", 1, "H200"),
+        ]
 
 
 def test_without_results_it_says_so(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_quiet_leaves_the_notes_out_and_the_table_in() -> None:
 
 def test_the_plan_is_every_trial_in_order() -> None:
     from harness.study.load import load_study
-    from harness.study.plan import plan
+    from harness.study.planning.plan import plan
 
     answer = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--scale", "smoke", "--json"]).stdout)
     expected = plan(load_study(Path("studies/tiny.yaml"), "smoke")[0]).trials
@@ -89,7 +89,9 @@ def test_a_fault_of_the_harness_is_one_line_and_exit_70(monkeypatch: pytest.Monk
 
 
 def test_a_reader_that_goes_away_early_is_no_error(here: Workplace) -> None:
-    """The plan is longer than a pipe holds only in its 7 rounds of JSON; the reader is gone before it is written."""
+    """The plan is longer than a pipe holds only in its 7 rounds of JSON; the reader is gone before it is
+    written.
+    """
     with here.start("plan", "tiny", "--json") as process:
         assert process.stdout
         assert process.stderr

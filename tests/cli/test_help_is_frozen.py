@@ -1,6 +1,7 @@
 """Options are a promise: the help of every command, word for word.
 
-After a change that is meant, write the file again with `python tests/cli/test_help_is_frozen.py`, and read the difference.
+After a change that is meant, write the file again with `python tests/cli/test_help_is_frozen.py`, and read
+the difference.
 """
 
 from __future__ import annotations

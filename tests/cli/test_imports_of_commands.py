@@ -31,8 +31,12 @@ def imports(new_workplace: Callable[[], Workplace]) -> Callable[..., set[str]]:
 
         done = subprocess.run(
             [sys.executable, "-P", "-c", PROGRAM, *arguments],
-            check=False, cwd=place.folder, env=place.environment(), capture_output=True, text=True,
-        )  # fmt: skip
+            check=False,
+            cwd=place.folder,
+            env=place.environment(),
+            capture_output=True,
+            text=True,
+        )
         code, modules = json.loads(done.stdout.splitlines()[-1])
         assert code in (0, None), done.stderr
         return set(modules)

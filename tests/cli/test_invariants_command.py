@@ -15,7 +15,7 @@ from harness.cli.invariants import show_invariants
 from harness.errors import InvalidError
 from harness.invariants.base import Check
 from harness.invariants.causality import Causality
-from harness.invariants.matrix import Examined, Kill, Matrix, plant
+from harness.invariants.support.kill_matrix import Examined, Kill, Matrix, plant
 
 ONLY = ("invariants", "--only", "causality", "--only", "loss-closed-form")
 
@@ -90,7 +90,9 @@ def test_what_fails_and_what_survives_is_named() -> None:
 
 def test_a_failure_ends_in_five(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     names = {"causal-flag-lost": False}
-    monkeypatch.setattr("harness.invariants.matrix.kill_matrix", lambda *_, **__: broken(**names))
+    monkeypatch.setattr(
+        "harness.invariants.support.kill_matrix.kill_matrix", lambda *_, **__: broken(**names)
+    )
     with pytest.raises(
         InvalidError, match="1 of 1 invariants fail: causality; 1 of 1 planted bugs survive: causality/causal"
     ):

@@ -8,15 +8,26 @@ from harness.cli.console import Output
 from harness.cli.running import Shown
 from harness.run.backends.base import Finished
 from harness.store.rows import Run
-from harness.study.outcome import Outcome
-from harness.study.trial import TrialSpec
+from harness.trial.outcome import Outcome
+from harness.trial.spec import TrialSpec
 
 
 def run(number: int) -> Run:
     return Run(
-        id=f"r{number}", study="s", study_digest="d", scale="smoke", code_digest="c", environment_digest="e", ordinal=1, plant=None,
-        created_at="", expected_trials=9, study_json="{}", study_source="", environment={},
-    )  # fmt: skip
+        id=f"r{number}",
+        study="s",
+        study_digest="d",
+        scale="smoke",
+        code_digest="c",
+        environment_digest="e",
+        ordinal=1,
+        plant=None,
+        created_at="",
+        expected_trials=9,
+        study_json="{}",
+        study_source="",
+        environment={},
+    )
 
 
 def spec(number: int) -> TrialSpec:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.invariants.base import Invariant
 from harness.invariants.registry import INVARIANTS
-from harness.subject import TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 from harness.tasks.base import Context
 from harness.tasks.train import Train
 from tests.tasks.test_training_subject import ARM, ARMS

@@ -1,4 +1,6 @@
-"""Time and memory of a GPU: the clock waits for it, the peaks are its allocator's, NVML is asked for the same GPU."""
+"""Time and memory of a GPU: the clock waits for it, the peaks are its allocator's, NVML is asked for the same
+GPU.
+"""
 
 from __future__ import annotations
 

@@ -9,19 +9,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.config import CacheKind, EncoderDecoderConfig, ModelConfig
-from models.decoding.config import decoding_config
-from models.decoding.decode import decode
-from models.decoding.speculative import Pair
-from models.encoder_decoder import EncoderDecoder
-from models.init import build_model
-from models.kernels import BACKENDS
-from models.loss import cross_entropy
-from models.transformer import Transformer
+from harness.models.attention_kernels import BACKENDS
+from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig
+from harness.models.decoding.config import decoding_config
+from harness.models.decoding.decode import decode
+from harness.models.decoding.speculative import Pair
+from harness.models.encoder_decoder import EncoderDecoder
+from harness.models.init import build_model
+from harness.models.loss import cross_entropy
+from harness.models.transformer import Transformer
 
 SIZES: dict[str, Any] = {
-    "vocab_size": 29, "d_model": 32, "n_layers": 2, "n_heads": 4, "d_ff": 48, "max_positions": 64
-}  # fmt: skip
+    "vocab_size": 29,
+    "d_model": 32,
+    "n_layers": 2,
+    "n_heads": 4,
+    "d_ff": 48,
+    "max_positions": 64,
+}
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "sinusoidal, post-norm": {"position": {"kind": "sinusoidal"}, "norm_placement": "post"},
@@ -64,7 +69,8 @@ def test_logits_and_gradients(
         torch.autograd.backward(cross_entropy(logits, tokens[:, 1:].to(place)))
         sides.append([logits.detach(), *(p.grad for p in side.parameters() if p.grad is not None)])
     assert len(sides[0]) == len(sides[1]) > 2
-    # A key's bias moves all logits of a query alike, so its gradient is 0, and what is found is nothing but rounding.
+    # A key's bias moves all logits of a query alike, so its gradient is 0, and what is found is nothing but
+    # rounding.
     least = 1e-3 * max(gradient.abs().max().item() for gradient in sides[0][1:])
     for expected, found in zip(*sides, strict=True):
         assert found.device == device
@@ -115,7 +121,11 @@ def test_decoding_gives_the_tokens_of_the_cpu(
     assert found == expected
 
 
-@pytest.mark.parametrize("filters", [[], [{"kind": "top-k", "k": 5}], [{"kind": "top-p", "p": 0.8}], [{"kind": "min-p", "p": 0.1}]], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "filters",
+    [[], [{"kind": "top-k", "k": 5}], [{"kind": "top-p", "p": 0.8}], [{"kind": "min-p", "p": 0.1}]],
+    ids=str,
+)
 def test_sampling_draws_the_tokens_of_the_cpu(filters: list[dict[str, Any]], device: torch.device) -> None:
     """Random numbers are drawn on the CPU, so a seed means the same everywhere."""
     model = decoder(init_std=0.3).eval()

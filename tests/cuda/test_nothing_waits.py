@@ -11,17 +11,22 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from harness.models.config import CacheKind, ChunkedLogits, LossConfig, ModelConfig, WholeLogits
+from harness.models.decoding.greedy import greedy, greedy_steps
+from harness.models.init import build_model
 from harness.training.objective import Objective
 from harness.training.optim import AdamW
 from harness.training.precision import PrecisionConfig
 from harness.training.update import Updater
-from models.config import CacheKind, ChunkedLogits, LossConfig, ModelConfig, WholeLogits
-from models.decoding.greedy import greedy, greedy_steps
-from models.init import build_model
 
 SIZES: dict[str, Any] = {
-    "vocab_size": 61, "d_model": 32, "n_layers": 2, "n_heads": 4, "d_ff": 48, "max_positions": 64
-}  # fmt: skip
+    "vocab_size": 61,
+    "d_model": 32,
+    "n_layers": 2,
+    "n_heads": 4,
+    "d_ff": 48,
+    "max_positions": 64,
+}
 CACHES: tuple[CacheKind, ...] = get_args(CacheKind)
 
 

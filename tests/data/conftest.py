@@ -1,4 +1,6 @@
-"""A cache of its own for every test, and a package index of one small wheel that has the layout of the real one."""
+"""A cache of its own for every test, and a package index of one small wheel that has the layout of the real
+one.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.config import Config
 from harness.data.corpus import load_corpus
-from harness.data.registry import CorpusRef, FilesCorpus, HfCorpus, NamedCorpus
+from harness.data.reference import CorpusRef, FilesCorpus, HfCorpus, NamedCorpus
 from harness.errors import CorpusError
 
 
@@ -87,7 +87,7 @@ def test_the_schema_offers_the_names() -> None:
 
 def test_naming_a_corpus_imports_nothing_heavy() -> None:
     code = (
-        "import sys, harness.data.registry, harness.data.tokenizer, harness.data.fetch, harness.data.corpus;"
+        "import sys, harness.data.reference, harness.data.tokenizer, harness.data.fetch, harness.data.corpus;"
         "print([name for name in ('torch', 'numpy', 'pandas', 'datasets', 'sentencepiece') if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

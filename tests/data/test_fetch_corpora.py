@@ -134,7 +134,9 @@ def test_no_room_is_told_before_the_download(
 def test_disk_full_in_the_download_and_while_unpacking(
     wheel: Path, cache: Path, forked: Callable[..., Any], share: float
 ) -> None:
-    """A limit on the size of files ends the write just as a full disk does: in pip, or in the larger unpacked file."""
+    """A limit on the size of files ends the write just as a full disk does: in pip, or in the larger unpacked
+    file.
+    """
 
     def with_little_room() -> None:
         limit = int(wheel.stat().st_size * share)

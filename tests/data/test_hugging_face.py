@@ -8,7 +8,7 @@ import pytest
 
 from harness.data.content import Pair
 from harness.data.corpus import load_corpus
-from harness.data.registry import HfCorpus
+from harness.data.reference import HfCorpus
 from harness.errors import CorpusError
 
 pytest.importorskip("datasets", reason="the extra `data`")

@@ -7,7 +7,7 @@ import pytest
 
 from harness.data.catalogue import CATALOGUE
 from harness.data.corpus import load_corpus
-from harness.data.registry import NamedCorpus
+from harness.data.reference import NamedCorpus
 from harness.data.splits import SPLITS
 from harness.errors import CorpusError
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.data.content import Pair
 from harness.data.corpus import load_corpus
-from harness.data.registry import FilesCorpus
+from harness.data.reference import FilesCorpus
 from harness.data.splits import SPLITS, Fractions
 from harness.errors import CorpusError
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from harness.data import bpe
 from harness.data.corpus import load_corpus
-from harness.data.registry import FilesCorpus
+from harness.data.reference import FilesCorpus
 from harness.data.tokenizer import (
     BOS_ID,
     EOS_ID,

@@ -1,4 +1,6 @@
-"""Translation pairs in batches: every pair once an epoch, padding that nobody counts, the same order however it is made."""
+"""Translation pairs in batches: every pair once an epoch, padding that nobody counts, the same order however
+it is made.
+"""
 
 from __future__ import annotations
 

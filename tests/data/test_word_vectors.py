@@ -11,7 +11,7 @@ import pytest
 
 from harness.data.content import Corpus
 from harness.data.corpus import load_corpus
-from harness.data.registry import VectorsFile
+from harness.data.reference import VectorsFile
 from harness.data.tokenizer import ByteTokenizer
 from harness.data.vectors import token_vectors
 from harness.errors import CorpusError

@@ -1,4 +1,6 @@
-"""`design.rounds=calibrated`: the number comes from how much equal trials scatter, for the parts that are paired over rounds."""
+"""`design.rounds=calibrated`: the number comes from how much equal trials scatter, for the parts that are
+paired over rounds.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.experiment.rounds import asks_calibration, recommended, with_calibrated_rounds
+from harness.experiment.calibrated_rounds import asks_calibration, recommended, with_calibrated_rounds
+from harness.machine.calibration import Calibration, Limits, Scatter
 from harness.store.rows import CalibrationRow
-from harness.telemetry.calibration import Calibration, Limits, Scatter
 from tests.study.written import loaded
 
 

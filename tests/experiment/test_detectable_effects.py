@@ -1,4 +1,6 @@
-"""What a plan says that a design can see, of what is compared by differences: seeds of counts, and sentences of scores."""
+"""What a plan says that a design can see, of what is compared by differences: seeds of counts, and sentences
+of scores.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.experiment import Place
-from harness.experiment.power import detectable
+from harness.experiment.detectable_effect import detectable
 from harness.statistics import smallest_detectable
 from harness.study.load import load_study
 from tests.analysis.learned import Learned, training_study
@@ -71,7 +73,10 @@ def test_a_plan_of_counts_says_that_a_first_run_must_tell(
     put(tmp_path, COUNTING)
     found, said = planned(tmp_path, monkeypatch, "tiny")
     assert (found["effect"], found["pairs"]) == (None, 7)
-    assert "smallest change of gradient_spikes that is seen 4 times in 5 (margin 0): not known before a first run" in said  # fmt: skip
+    assert (
+        "smallest change of gradient_spikes that is seen 4 times in 5 (margin 0): not known before a first run"
+        in said
+    )
 
 
 def test_a_plan_of_scores_says_what_decides_and_how_wide_an_interval_was(

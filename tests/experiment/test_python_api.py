@@ -11,7 +11,7 @@ import pytest
 
 import harness
 from harness.errors import InputError, StudyError
-from harness.telemetry.environment import Environment
+from harness.machine.environment import Environment
 from harness.telemetry.nvml import Gpu
 from tests.run.workplace import Workplace
 
@@ -37,8 +37,12 @@ assert again.frame().equals(experiment.frame())
     place = new_workplace()
     done = subprocess.run(
         [sys.executable, "-P", "-c", program],
-        check=False, cwd=place.folder, env=place.environment(), capture_output=True, text=True,
-    )  # fmt: skip
+        check=False,
+        cwd=place.folder,
+        env=place.environment(),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     first, report = done.stdout.splitlines()
     one_row = 2 * 15 * 16 * 4  # keys and values, 8 + 8 - 1 positions, d_model 16, 4 bytes

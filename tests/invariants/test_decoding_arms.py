@@ -1,4 +1,6 @@
-"""Invariants on an arm that decodes: they hold, and bugs in single steps are found on its own model and prompts."""
+"""Invariants on an arm that decodes: they hold, and bugs in single steps are found on its own model and
+prompts.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from torch import Tensor
 from harness.invariants.base import Invariant, patched
 from harness.invariants.cache_bytes import CacheBytes
 from harness.invariants.registry import INVARIANTS
-from harness.subject import DecodingSubject
-from models import cache, transformer
-from models.config import CacheKind, model_config
-from models.init import build_model
+from harness.invariants.subjects import DecodingSubject
+from harness.models import cache, transformer
+from harness.models.config import CacheKind, model_config
+from harness.models.init import build_model
 
 LEVELS = get_args(CacheKind)
 OF_DECODING = [

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.invariants.base import BITWISE, TOLERANCES, Check
-from harness.invariants.comparison import compare
+from harness.invariants.support.compare import compare
 
 REFERENCE = torch.tensor([[[1.0, 2.0, 4.0], [3.0, 1.0, 0.0]]], dtype=torch.float64)
 

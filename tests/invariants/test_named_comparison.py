@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.invariants.base import BITWISE, TOLERANCES, Check
-from harness.invariants.comparison import compare_named
+from harness.invariants.support.compare import compare_named
 
 LARGE, SMALL = torch.tensor([1.0, -8.0], dtype=torch.float64), torch.tensor([1e-9], dtype=torch.float64)
 

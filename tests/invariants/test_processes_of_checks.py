@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from harness.invariants.base import PLANTED
-from harness.invariants.processes import in_processes
 from harness.invariants.registry import INVARIANTS
-from harness.telemetry.matmul import onednn_settings
+from harness.invariants.support.subprocesses import in_processes
+from harness.machine.matmul_route import onednn_settings
 
 
 def report_state(products: str, bugs: int) -> None:

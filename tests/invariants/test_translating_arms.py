@@ -9,9 +9,9 @@ import torch
 
 from harness.invariants.base import Invariant
 from harness.invariants.registry import INVARIANTS
-from harness.invariants.tiny import random_tokens, translator_config
-from harness.subject import Subject, WritingSubject
-from models.init import build_model
+from harness.invariants.subjects import Subject, WritingSubject
+from harness.invariants.support.tiny_models import random_tokens, translator_config
+from harness.models.init import build_model
 
 OF_EVERY_MODEL = [
     pytest.param(invariant, id=name)

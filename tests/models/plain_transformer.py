@@ -1,6 +1,7 @@
 """The transformer written once more, plainly: float64, loops over heads, queries and keys.
 
-It shares nothing with `models/` but the config and the parameters by name. One row at a time, without padding.
+It shares nothing with `models/` but the config and the parameters by name. One row at a time, without
+padding.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.config import Architecture, EncoderDecoderConfig, ModelConfig, Norm
+from harness.models.config import Architecture, EncoderDecoderConfig, ModelConfig, Norm
 
 Weights = dict[str, Tensor]
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from models.config import EncoderDecoderConfig, ModelConfig
-from models.init import build_model
-from models.loss import cross_entropy
+from harness.models.config import EncoderDecoderConfig, ModelConfig
+from harness.models.init import build_model
+from harness.models.loss import cross_entropy
 
 SIZES = {"vocab_size": 13, "d_model": 16, "n_heads": 2, "d_ff": 24, "max_positions": 16, "dropout": 0.1}
 HOW: list[dict[str, Any]] = [{"kind": "blocks"}, {"kind": "blocks", "every": 2}, {"kind": "attention"}]

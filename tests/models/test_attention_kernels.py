@@ -8,10 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.attention import AttentionContext, Memory, build_attention
-from models.config import ModelConfig
-from models.cross_attention import CrossAttention
-from models.kernels import (
+from harness.models.attention import AttentionContext, Memory, build_attention
+from harness.models.attention_kernels import (
     EVERYTHING,
     WRITTEN_OUT_LOGITS,
     WRITTEN_OUT_ROWS,
@@ -20,6 +18,8 @@ from models.kernels import (
     ByShape,
     build_kernel,
 )
+from harness.models.config import ModelConfig
+from harness.models.cross_attention import CrossAttention
 
 SIZES = {"vocab_size": 2, "n_layers": 1, "d_model": 32, "n_heads": 4, "d_ff": 1, "max_positions": 9}
 GENERATOR = torch.Generator().manual_seed(0)

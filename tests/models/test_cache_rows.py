@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.cache import FEW_POSITIONS, Cache, CacheShape, make_cache
-from models.config import CacheKind
+from harness.models.cache import FEW_POSITIONS, Cache, CacheShape, make_cache
+from harness.models.config import CacheKind
 
 KINDS = [kind for kind in get_args(CacheKind) if kind != "none"]
 LAYERS, BATCH, HEADS, WIDTH = 2, 4, 3, 5

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.config import ChunkedLogits, LossConfig, WholeLogits
-from models.embedding import OutputProjection
-from models.loss import cross_entropy, loss_and_log_z, loss_of_hidden
+from harness.models.config import ChunkedLogits, LossConfig, WholeLogits
+from harness.models.embedding import OutputProjection
+from harness.models.loss import cross_entropy, loss_and_log_z, loss_of_hidden
 
 OUTPUTS = {"plain": (1.0, None), "scaled": (0.3, None), "capped": (0.3, 2.0)}
 
@@ -21,8 +21,10 @@ def inputs(
     *, dtype: torch.dtype = torch.float64, bias: bool = True
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    hidden, weight, shift = (torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
-                             for shape in ((3, 7, 5), (19, 5), (19,)))  # fmt: skip
+    hidden, weight, shift = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
+        for shape in ((3, 7, 5), (19, 5), (19,))
+    )
     targets = torch.randint(19, (3, 7), generator=generator)
     targets[1, 2:] = -100
     return hidden, weight, shift if bias else None, targets

@@ -13,9 +13,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.cache import Cache
-from models.config import CacheKind, EncoderDecoderConfig, ModelConfig, model_config
-from models.cost import (
+from harness.models.cache import Cache
+from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig, model_config
+from harness.models.cost import (
     cache_bytes,
     cross_cache_bytes,
     decoder_flops_per_token,
@@ -23,10 +23,10 @@ from models.cost import (
     flops_per_token,
     parameter_count,
 )
-from models.decoding.greedy import greedy
-from models.encoder_decoder import EncoderDecoder
-from models.init import build_model
-from models.transformer import Transformer
+from harness.models.decoding.greedy import greedy
+from harness.models.encoder_decoder import EncoderDecoder
+from harness.models.init import build_model
+from harness.models.transformer import Transformer
 
 CONFIG = model_config(
     {"d_model": 16, "n_layers": 3, "n_heads": 2, "d_ff": 40, "max_positions": 64}, vocab_size=31

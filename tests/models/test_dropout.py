@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.dropout import Dropout, dropout
+from harness.models.dropout import Dropout, dropout
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 

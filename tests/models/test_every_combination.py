@@ -15,19 +15,20 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from harness.models.config import AnyModelConfig, CacheKind, ModelConfig
+from harness.models.cost import parameter_count
+from harness.models.decoding.greedy import greedy
+from harness.models.encoder_decoder import EncoderDecoder
+from harness.models.init import build_model
+from harness.models.loss import cross_entropy
+from harness.models.transformer import Transformer
 from harness.training.checkpoint import load_model, save_checkpoint
 from harness.training.optim.first_order import SGD
-from models.config import AnyModelConfig, CacheKind, ModelConfig
-from models.cost import parameter_count
-from models.decoding.greedy import greedy
-from models.encoder_decoder import EncoderDecoder
-from models.init import build_model
-from models.loss import cross_entropy
-from models.transformer import Transformer
 
 TOKENS, SOURCE_TOKENS, WIDTH = 11, 7, 5
 READ: TypeAdapter[AnyModelConfig] = TypeAdapter(AnyModelConfig)
-# Values of what is no choice: by class and field, or by field. Where there are none the default is taken, else 2.
+# Values of what is no choice: by class and field, or by field. Where there are none the default is taken,
+# else 2.
 VALUES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
         "vocab_size": (TOKENS,),

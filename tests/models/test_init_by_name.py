@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.config import EncoderDecoderConfig, ModelConfig, model_config
-from models.init import build_model, initialise
+from harness.models.config import EncoderDecoderConfig, ModelConfig, model_config
+from harness.models.init import build_model, initialise
 
 CONFIG = model_config(
     {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_ff": 128, "max_positions": 32, "init_std": 0.1},

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.cache import Cache, CacheShape, make_cache
-from models.config import CacheKind
+from harness.models.cache import Cache, CacheShape, make_cache
+from harness.models.config import CacheKind
 
 KINDS = [kind for kind in get_args(CacheKind) if kind != "none"]
 LAYERS, BATCH, HEADS, WIDTH, CAPACITY = 3, 2, 4, 5, 40
@@ -52,9 +52,13 @@ def test_a_layer_gets_back_all_that_was_appended_to_it(kind: CacheKind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "held"), [("dynamic", {0: 0, 16: 16, 17: 17, 33: 33}), ("static", {0: 40, 33: 40}),
-                       ("doubling", {0: 16, 16: 16, 17: 32, 33: 64})]
-)  # fmt: skip
+    ("kind", "held"),
+    [
+        ("dynamic", {0: 0, 16: 16, 17: 17, 33: 33}),
+        ("static", {0: 40, 33: 40}),
+        ("doubling", {0: 16, 16: 16, 17: 32, 33: 64}),
+    ],
+)
 def test_bytes_are_those_of_the_positions_that_there_is_room_for(
     kind: CacheKind, held: dict[int, int]
 ) -> None:

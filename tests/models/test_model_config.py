@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.config import (
+from harness.models.config import (
     PRESETS,
     TRANSLATION_PRESETS,
     AttentionConfig,
@@ -27,7 +27,7 @@ from models.config import (
     encoder_decoder_config,
     model_config,
 )
-from models.cost import parameter_count
+from harness.models.cost import parameter_count
 
 SIZES = {"d_model": 8, "n_layers": 1, "n_heads": 2, "d_ff": 16, "max_positions": 32}
 
@@ -60,7 +60,9 @@ def test_presets_have_the_parameters_of_what_they_are_named_after(
 @pytest.mark.parametrize(
     ("preset", "said"),
     [
-        (  # 001 §1.1: 300 values a word, scaled, projected; sines; ReLU; Post-LN and a norm at the end. No sizes.
+        # 001 §1.1: 300 values a word, scaled, projected; sines; ReLU; Post-LN and a norm at the end. No
+        # sizes.
+        (
             "001-lm",
             {
                 "embedding": PretrainedEmbedding(width=300),
@@ -73,7 +75,9 @@ def test_presets_have_the_parameters_of_what_they_are_named_after(
                 "head_width": 64,
             },
         ),
-        (  # 003, Training Setup: 12 layers, 16 heads, d_model 1024, context 256, RMSNorm on both sides of a block.
+        # 003, Training Setup: 12 layers, 16 heads, d_model 1024, context 256, RMSNorm on both sides of a
+        # block.
+        (
             "003-12x1024",
             {
                 "n_layers": 12,
@@ -229,5 +233,5 @@ def test_it_is_frozen() -> None:
 
 
 def test_config_and_cost_do_without_torch() -> None:
-    code = "import sys, models.config, models.cost; sys.exit('torch' in sys.modules)"
+    code = "import sys, harness.models.config, harness.models.cost; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.config import AnyModelConfig, EncoderDecoderConfig, ModelConfig
-from models.init import build_model
+from harness.models.config import AnyModelConfig, EncoderDecoderConfig, ModelConfig
+from harness.models.init import build_model
 from tests.models.plain_transformer import plain_logits, plain_translation_logits
 
 SIZES = {"vocab_size": 11, "d_model": 16, "n_heads": 4, "d_ff": 10, "max_positions": 12, "init_std": 0.4}
@@ -19,7 +19,10 @@ NO_BIAS = {"qkv_bias": False, "out_bias": False}
 PARTS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "sinusoidal": {"position": {"kind": "sinusoidal"}},
-    "sines before cosines": {"position": {"kind": "sinusoidal", "layout": "halves"}, "embedding_scale": "one"},
+    "sines before cosines": {
+        "position": {"kind": "sinusoidal", "layout": "halves"},
+        "embedding_scale": "one",
+    },
     "learned": {"position": {"kind": "learned"}},
     "learned from 2 on": {"position": {"kind": "learned", "offset": 2}},
     "rotary in pairs": {"position": {"kind": "rotary", "layout": "interleaved", "base": 100.0}},
@@ -56,23 +59,49 @@ PARTS: dict[str, dict[str, Any]] = {
     "clamped": {"attention": {"kernel": MATERIALISED, "clamp": 0.3}},
     "sdpa": {"attention": {"kernel": {"kind": "sdpa"}, "n_kv_heads": 2}},
     "math": {"attention": {"kernel": {"kind": "sdpa", "backends": ["math"]}}},
-    "untied, biased, scaled": {"tie_embeddings": False, "output": {"bias": True, "scale": "inverse-sqrt-width"}},
-    "word vectors": {"embedding": {"kind": "pretrained", "width": 5}, "tie_embeddings": False,
-                     "embedding_scale": "sqrt-width"},
-}  # fmt: skip
+    "untied, biased, scaled": {
+        "tie_embeddings": False,
+        "output": {"bias": True, "scale": "inverse-sqrt-width"},
+    },
+    "word vectors": {
+        "embedding": {"kind": "pretrained", "width": 5},
+        "tie_embeddings": False,
+        "embedding_scale": "sqrt-width",
+    },
+}
 MIXTURES: dict[str, dict[str, Any]] = {
-    "gemma-2": {**PARTS["norms on both sides"], **PARTS["gated with biases"], "embedding_scale": "sqrt-width",
-                "output": {"soft_cap": 2.0},
-                "attention": {**NO_BIAS, "n_kv_heads": 2, "head_width": 6, "scale": 0.3, "soft_cap": 1.0,
-                              "windows": [3, None], "kernel": MATERIALISED}},
-    "t5": {**PARTS["relative"], "norm": {"kind": "rmsnorm"}, "activation": "relu",
-           "feedforward": {"kind": "plain", "bias": False}, "output": {"scale": "inverse-sqrt-width"},
-           "attention": {**NO_BIAS, "scale": 1.0, "head_width": 3}},
-    "bart": {**PARTS["learned from 2 on"], **PARTS["post-norm"], **PARTS["norm on the embedding"],
-             "output": {"bias": True}},
+    "gemma-2": {
+        **PARTS["norms on both sides"],
+        **PARTS["gated with biases"],
+        "embedding_scale": "sqrt-width",
+        "output": {"soft_cap": 2.0},
+        "attention": {
+            **NO_BIAS,
+            "n_kv_heads": 2,
+            "head_width": 6,
+            "scale": 0.3,
+            "soft_cap": 1.0,
+            "windows": [3, None],
+            "kernel": MATERIALISED,
+        },
+    },
+    "t5": {
+        **PARTS["relative"],
+        "norm": {"kind": "rmsnorm"},
+        "activation": "relu",
+        "feedforward": {"kind": "plain", "bias": False},
+        "output": {"scale": "inverse-sqrt-width"},
+        "attention": {**NO_BIAS, "scale": 1.0, "head_width": 3},
+    },
+    "bart": {
+        **PARTS["learned from 2 on"],
+        **PARTS["post-norm"],
+        **PARTS["norm on the embedding"],
+        "output": {"bias": True},
+    },
     "alibi with windows": {**PARTS["alibi"], **PARTS["windows"]},
     "qwen": {**PARTS["normed heads"], **PARTS["gated"], "tie_embeddings": False},
-}  # fmt: skip
+}
 CASES = {**PARTS, **MIXTURES}
 
 

@@ -7,15 +7,15 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from models.config import Activation, encoder_decoder_config, model_config
-from models.decoding.beam import beam_search
-from models.decoding.config import BeamSearch
-from models.decoding.greedy import greedy
-from models.encoder_decoder import EncoderDecoder
-from models.fast import FEW, PackedLinear, filled_up, prepare_for_decoding
-from models.feedforward import ACTIVATIONS
-from models.init import build_model
-from models.transformer import Transformer
+from harness.models.config import Activation, encoder_decoder_config, model_config
+from harness.models.cpu_decoding import FEW, PackedLinear, filled_up, prepare_for_decoding
+from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding.config import BeamSearch
+from harness.models.decoding.greedy import greedy
+from harness.models.encoder_decoder import EncoderDecoder
+from harness.models.feedforward import ACTIVATIONS
+from harness.models.init import build_model
+from harness.models.transformer import Transformer
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "tied": {},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from models.config import RelativePosition
-from models.position_bias import bucket
+from harness.models.config import RelativePosition
+from harness.models.position.bias import bucket
 
 
 @pytest.mark.parametrize(("buckets", "max_distance"), [(32, 16), (64, 20)])

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from models.loss import cross_entropy
+from harness.models.loss import cross_entropy
 
 
 def test_the_mean_is_over_the_targets_that_count() -> None:

@@ -7,11 +7,11 @@ import copy
 import pytest
 import torch
 
-from models.attention import attention_mask
-from models.config import ModelConfig, model_config
-from models.init import build_model
-from models.position import Rotary, Sinusoidal
-from models.transformer import Transformer
+from harness.models.attention import attention_mask
+from harness.models.config import ModelConfig, model_config
+from harness.models.init import build_model
+from harness.models.position.absolute import Rotary, Sinusoidal
+from harness.models.transformer import Transformer
 
 SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 32, "max_positions": 24, "init_std": 0.3}
 POSITIONS = ["sinusoidal", "learned", "rotary"]

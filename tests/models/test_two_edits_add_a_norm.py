@@ -26,8 +26,8 @@ Norm = Annotated[PowerNorm | '''
 MODULE = """
 import torch
 
-from models.at_rest import AtRest
-from models.config.norm import PowerNorm
+from harness.models.self_initialised import AtRest
+from harness.models.config.norm import PowerNorm
 
 
 class Power(AtRest):
@@ -50,7 +50,7 @@ CASE = """    match norm:
 TRIED = """
 import importlib.util, pathlib, sys
 from hypothesis import HealthCheck, Phase, given, settings
-import models.config
+import harness.models.config
 
 file, folder = map(pathlib.Path, sys.argv[1:])
 assert pathlib.Path(models.__file__).is_relative_to(folder)

@@ -1,4 +1,6 @@
-"""A made-up study and everything a report is made of, without a store: numbers known beforehand, oddities on request."""
+"""A made-up study and everything a report is made of, without a store: numbers known beforehand, oddities on
+request.
+"""
 
 from __future__ import annotations
 
@@ -33,18 +35,26 @@ QUESTION = "Does a key-value cache make generation faster without changing what 
 CLAIMS: dict[str, Any] = {
     "kv-same": {"source": "001 §5", "says": "No loss of quality.", "holds": "cache-parity"},
     "kv-speedup": {
-        "source": "001 §5", "says": "Generation becomes 2.33 times as fast.",
-        "level": {"cache": "dynamic"}, "at": {"new_tokens": 256}, "ratio": 2.33,
+        "source": "001 §5",
+        "says": "Generation becomes 2.33 times as fast.",
+        "level": {"cache": "dynamic"},
+        "at": {"new_tokens": 256},
+        "ratio": 2.33,
     },
     "kv-growth": {
-        "source": "001 §5", "says": "The gain grows with the sequence.",
-        "level": {"cache": "dynamic"}, "trend": "increasing", "over": "new_tokens",
+        "source": "001 §5",
+        "says": "The gain grows with the sequence.",
+        "level": {"cache": "dynamic"},
+        "trend": "increasing",
+        "over": "new_tokens",
     },
     "kv-memory": {
-        "source": "001 §5", "says": "Memory grows with batch, length and layers.",
-        "metric": "cache_bytes", "formula": "cache_bytes_formula",
+        "source": "001 §5",
+        "says": "Memory grows with batch, length and layers.",
+        "metric": "cache_bytes",
+        "formula": "cache_bytes_formula",
     },
-}  # fmt: skip
+}
 SPEEDS = {"none": 0.0, "dynamic": 0.21, "static": 0.25, "doubling": 0.24}
 
 
@@ -67,13 +77,20 @@ def study(**changes: Any) -> Study:
 def load(declared: Study) -> LoadedStudy:
     source = f"study: {declared.study}\nquestion: {declared.question}\nnote: '<b>&amp;</b>'\n"
     return LoadedStudy(
-        path=Path("studies/kv_cache.yaml"), source=source, scale="cpu", study=declared,
-        arms=arms(declared), conditions=conditions(declared), tasks={},
-    )  # fmt: skip
+        path=Path("studies/kv_cache.yaml"),
+        source=source,
+        scale="cpu",
+        study=declared,
+        arms=arms(declared),
+        conditions=conditions(declared),
+        tasks={},
+    )
 
 
 def samples(loaded: LoadedStudy, *, steps: int = 3) -> pd.DataFrame:
-    """Eight metrics; tokens a second fall by 4 % over the rounds, and the ratio to the baseline grows with new_tokens."""
+    """Eight metrics; tokens a second fall by 4 % over the rounds, and the ratio to the baseline grows with
+    new_tokens.
+    """
     random = np.random.default_rng(7)
     rows, trial = [], 0
     for round_ in range(1, loaded.study.design.rounds + 1):
@@ -127,11 +144,27 @@ def contrast(loaded: LoadedStudy, report: ReportInput, arm: str, condition: dict
         math.inf if x == math.inf else math.exp(x) for i in (e.ci95, e.ci90, e.t95) for x in (i.low, i.high)
     ]
     return Contrast(
-        metric=PRIMARY, arm=arm, condition=condition, n=e.n, effect=math.exp(e.estimate), low=exp[0], high=exp[1],
-        low90=exp[2], high90=exp[3], t_low=exp[4], t_high=exp[5], p=e.p, p_adjusted=min(1.0, e.p * 3), margin=0.05,
-        baseline_value=float(np.median(list(sides[1].values()))), value=float(np.median(list(sides[0].values()))),
-        pairs=tuple(sorted(pairs.items())), verdict=verdict, relevant=decided, reason="",
-    )  # fmt: skip
+        metric=PRIMARY,
+        arm=arm,
+        condition=condition,
+        n=e.n,
+        effect=math.exp(e.estimate),
+        low=exp[0],
+        high=exp[1],
+        low90=exp[2],
+        high90=exp[3],
+        t_low=exp[4],
+        t_high=exp[5],
+        p=e.p,
+        p_adjusted=min(1.0, e.p * 3),
+        margin=0.05,
+        baseline_value=float(np.median(list(sides[1].values()))),
+        value=float(np.median(list(sides[0].values()))),
+        pairs=tuple(sorted(pairs.items())),
+        verdict=verdict,
+        relevant=decided,
+        reason="",
+    )
 
 
 def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> ReportInput:
@@ -139,9 +172,16 @@ def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> Report
     frame = samples(loaded, steps=steps)
     trials = sorted(set(frame["trial"]))
     quiet = {
-        "load": 0.9, "threads": 3, "swap_in_bytes": 0, "swap_out_bytes": 0, "cpu_mhz": 2600.0, "gpu_memory_bytes": None,
-        "gpu_utilisation": None, "gpu_process_bytes": None, "gpu_throttling": None,
-    }  # fmt: skip
+        "load": 0.9,
+        "threads": 3,
+        "swap_in_bytes": 0,
+        "swap_out_bytes": 0,
+        "cpu_mhz": 2600.0,
+        "gpu_memory_bytes": None,
+        "gpu_utilisation": None,
+        "gpu_process_bytes": None,
+        "gpu_throttling": None,
+    }
     telemetry = pd.DataFrame(
         [
             {"trial": t, "t_seconds": s / 10, "rss_bytes": 4.0e8 + t * 1e5, "cpu_percent": 96.0 + s, **quiet}
@@ -151,21 +191,43 @@ def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> Report
     )
     empty = Analysis(
         answer="Yes: 2.68 × [2.64, 2.72] at 256 new tokens, and the tokens are the same.",
-        claims=(), contrasts=(), summaries=(), parity=(), checks=(), invalid={}, warnings=(),
-    )  # fmt: skip
+        claims=(),
+        contrasts=(),
+        summaries=(),
+        parity=(),
+        checks=(),
+        invalid={},
+        warnings=(),
+    )
     run = RunInfo(
-        id="5f0c2e9a77b1d3e4", scale="cpu", study_digest=loaded.study.digest, code_digest="9a" * 32,
-        created_at="2031-05-06T07:08:09Z", sessions=1, plant=None, expected_trials=len(trials),
-        finished_trials=len(trials), superseded_trials=0,
-    )  # fmt: skip
+        id="5f0c2e9a77b1d3e4",
+        scale="cpu",
+        study_digest=loaded.study.digest,
+        code_digest="9a" * 32,
+        created_at="2031-05-06T07:08:09Z",
+        sessions=1,
+        plant=None,
+        expected_trials=len(trials),
+        finished_trials=len(trials),
+        superseded_trials=0,
+    )
     report = ReportInput(
-        loaded=loaded, analysis=empty, frame=frame, trials=(), telemetry=telemetry, run=run,
-        environment={"cpu": "Example CPU 9000, 2 cores", "threads": 1, "packages": {"torch": "2.13.0", "numpy": "2.4.1"}},
+        loaded=loaded,
+        analysis=empty,
+        frame=frame,
+        trials=(),
+        telemetry=telemetry,
+        run=run,
+        environment={
+            "cpu": "Example CPU 9000, 2 cores",
+            "threads": 1,
+            "packages": {"torch": "2.13.0", "numpy": "2.4.1"},
+        },
         provenance={"git_commit": "0123456789abcdef", "git_dirty": True},
         nvml_reason="no NVIDIA driver on this machine",
         command="harness run studies/kv_cache.yaml --scale cpu",
         calibration=None,
-    )  # fmt: skip
+    )
     return replace(report, analysis=_analysis(report, empty))
 
 
@@ -189,11 +251,43 @@ def _analysis(report: ReportInput, empty: Analysis) -> Analysis:
         for (name, arm, key), part in values.groupby(["metric", "arm", "condition"])["value"]
     )
     claims = [
-        ("kv-same", "confirmed", "largest deviation 2.1e-14", "", "identical tokens", 44, "All 44 comparisons hold for every cache."),
-        ("kv-speedup", "undecided", "2.68 ×", "[2.64, 2.72]", "2.33 ×", 10, "Inside the region that counts as equal on one side only."),
-        ("kv-growth", "confirmed", "+0.21 a doubling", "[0.19, 0.23]", "increasing", 10, "The ratio grows with every doubling of new tokens."),
-        ("kv-memory", "refuted", "largest difference 12 B", "", "equal to the formula", 90, "Measured bytes are not those of the formula."),
-    ]  # fmt: skip
+        (
+            "kv-same",
+            "confirmed",
+            "largest deviation 2.1e-14",
+            "",
+            "identical tokens",
+            44,
+            "All 44 comparisons hold for every cache.",
+        ),
+        (
+            "kv-speedup",
+            "undecided",
+            "2.68 ×",
+            "[2.64, 2.72]",
+            "2.33 ×",
+            10,
+            "Inside the region that counts as equal on one side only.",
+        ),
+        (
+            "kv-growth",
+            "confirmed",
+            "+0.21 a doubling",
+            "[0.19, 0.23]",
+            "increasing",
+            10,
+            "The ratio grows with every doubling of new tokens.",
+        ),
+        (
+            "kv-memory",
+            "refuted",
+            "largest difference 12 B",
+            "",
+            "equal to the formula",
+            90,
+            "Measured bytes are not those of the formula.",
+        ),
+    ]
     settled = tuple(
         SettledClaim(
             id=name,
@@ -243,6 +337,11 @@ def _analysis(report: ReportInput, empty: Analysis) -> Analysis:
         )
     )
     return replace(
-        empty, contrasts=contrasts, summaries=summaries, claims=settled, parity=parity, checks=checks,
+        empty,
+        contrasts=contrasts,
+        summaries=summaries,
+        claims=settled,
+        parity=parity,
+        checks=checks,
         warnings=("cache=none new_tokens=256: decode tokens per second drifts over the rounds (tau -0.51)",),
-    )  # fmt: skip
+    )

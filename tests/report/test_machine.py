@@ -1,4 +1,6 @@
-"""Noise of the machine is told where it was seen and nowhere else; a calibration is shown, and its absence too."""
+"""Noise of the machine is told where it was seen and nowhere else; a calibration is shown, and its absence
+too.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +10,24 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness.machine.calibration import Calibration, Limits, Scatter
 from harness.metrics import METRICS
 from harness.report.build import render
 from harness.report.machine import NOT_CALIBRATED, calibrated, disturbances
 from harness.store.rows import CalibrationRow
-from harness.telemetry.calibration import Calibration, Limits, Scatter
 from tests.report.parsed import Page
 from tests.report.synthetic import synthetic_report
 
 QUIET: dict[str, Any] = {
-    "cpu_percent": 99.0, "load": 1.0, "swap_in_bytes": 0, "swap_out_bytes": 0, "cpu_mhz": 2600.0,
-    "gpu_memory_bytes": None, "gpu_process_bytes": None, "gpu_throttling": None,
-}  # fmt: skip
+    "cpu_percent": 99.0,
+    "load": 1.0,
+    "swap_in_bytes": 0,
+    "swap_out_bytes": 0,
+    "cpu_mhz": 2600.0,
+    "gpu_memory_bytes": None,
+    "gpu_process_bytes": None,
+    "gpu_throttling": None,
+}
 
 
 def looks(trials: int = 20, disturbed: int = 0, **noise: Any) -> pd.DataFrame:
@@ -44,10 +52,18 @@ def test_a_quiet_machine_has_no_notes() -> None:
         (3, {"load": 2.6}, "other programs kept 1.6 cores busy during 3 of 20 measured trials"),
         (5, {"cpu_mhz": 1300.0}, "the CPU's frequency changed between trials, 1,300 to 2,600 MHz"),
         (1, {"swap_in_bytes": 3 << 20, "swap_out_bytes": 1 << 20}, "the system swapped 4 MiB during 1 of 20"),
-        (2, {"gpu_throttling": ["power cap", "hardware thermal"]}, "held down (hardware thermal, power cap) during 2 of 20"),
-        (1, {"gpu_memory_bytes": 9 << 30, "gpu_process_bytes": 4 << 30}, "other processes held 5 GiB of the GPU's memory"),
+        (
+            2,
+            {"gpu_throttling": ["power cap", "hardware thermal"]},
+            "held down (hardware thermal, power cap) during 2 of 20",
+        ),
+        (
+            1,
+            {"gpu_memory_bytes": 9 << 30, "gpu_process_bytes": 4 << 30},
+            "other processes held 5 GiB of the GPU's memory",
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_noise_is_told(disturbed: int, noise: dict[str, Any], told: str) -> None:
     (note,) = disturbances(looks(disturbed=disturbed, **noise))
     assert told in note
@@ -76,9 +92,14 @@ def test_first_looks_that_have_no_processor_time_count_as_one_core() -> None:
 
 def calibration(sigma: float = 0.05) -> CalibrationRow:
     limits = Limits(
-        device="cpu", threads=1, matmul={"fp32": 1.1e11, "fp16": None}, copy_bandwidth=4e10, read_bandwidth=4.2e10,
-        timer_step_ns=40.0, timer_call_ns=70.0,
-    )  # fmt: skip
+        device="cpu",
+        threads=1,
+        matmul={"fp32": 1.1e11, "fp16": None},
+        copy_bandwidth=4e10,
+        read_bandwidth=4.2e10,
+        timer_step_ns=40.0,
+        timer_call_ns=70.0,
+    )
     scatter = Scatter(
         metric="tokens_per_second", family="time", sigma=sigma, rounds=10, run="r-1", primary=True
     )

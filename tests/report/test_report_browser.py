@@ -1,4 +1,6 @@
-"""The report in a real Chromium: nothing loaded, no complaint, nothing sticking out, on a desk and on a phone."""
+"""The report in a real Chromium: nothing loaded, no complaint, nothing sticking out, on a desk and on a
+phone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How much a setting matters: medians over what tuning tried, and over the numeric levels of what is compared."""
+"""How much a setting matters: medians over what tuning tried, and over the numeric levels of what is
+compared.
+"""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from harness.report.plots.curve import CurvePlot, draw_curves, level_curves, tun
 from harness.report.plots.svg import inline_svg
 from harness.store.rows import TrialRow
 from harness.study.arms import conditions
-from harness.study.tuning import Tried, TunedArm, best
+from harness.study.planning.tuning import Tried, TunedArm, best
 from tests.report.parsed import Page
 from tests.report.synthetic import PRIMARY, study, synthetic_report
 
@@ -49,11 +51,15 @@ def tuned_report(
         ]
         found += [
             TunedArm(
-                arm=f"optimizer={name}", condition=condition.names, tried=tuple(tried), chosen=best(tried, LOSS), edges=(),
+                arm=f"optimizer={name}",
+                condition=condition.names,
+                tried=tuple(tried),
+                chosen=best(tried, LOSS),
+                edges=(),
                 measured=place < len(losses) - 1,
             )
             for condition in conditions(declared)
-        ]  # fmt: skip
+        ]
     loaded = replace(report.loaded, arms=report.loaded.arms[:-1], tuned=tuple(found))
     contrasts = tuple(each for each in report.analysis.contrasts if each.arm != found[-1].arm)
     return replace(report, loaded=loaded, analysis=replace(report.analysis, contrasts=contrasts))
@@ -62,10 +68,30 @@ def tuned_report(
 def diverged(report: ReportInput, trial: int) -> TrialRow:
     row = report.frame[report.frame["trial"] == trial].iloc[0]
     return TrialRow(
-        id=trial, run_id="", session_id=1, spec_id="", purpose="measure", task="train", arm=row["arm"], condition={},
-        seed=0, round=int(row["round"]), position=0, attempt=1, state="diverged", superseded_state=None, started_at="",
-        seconds=1.0, spec_json="", outputs={}, spent={}, notes={"diverged": True}, error=None, traceback=None, nvml_reason=None,
-    )  # fmt: skip
+        id=trial,
+        run_id="",
+        session_id=1,
+        spec_id="",
+        purpose="measure",
+        task="train",
+        arm=row["arm"],
+        condition={},
+        seed=0,
+        round=int(row["round"]),
+        position=0,
+        attempt=1,
+        state="diverged",
+        superseded_state=None,
+        started_at="",
+        seconds=1.0,
+        spec_json="",
+        outputs={},
+        spent={},
+        notes={"diverged": True},
+        error=None,
+        traceback=None,
+        nvml_reason=None,
+    )
 
 
 def of_losses(report: ReportInput) -> ReportInput:
@@ -174,10 +200,14 @@ def test_of_the_other_settings_of_a_grid_a_point_has_the_best() -> None:
     assert plot.lines[0].points == ((1e-3, 3.0), (1e-2, 2.0))
     both = tuple(
         replace(
-            arm, tried=tuple(replace(one, settings={**one.settings, "kind": 1 + place}) for place, one in enumerate(arm.tried))
+            arm,
+            tried=tuple(
+                replace(one, settings={**one.settings, "kind": 1 + place})
+                for place, one in enumerate(arm.tried)
+            ),
         )
         for arm in tuned
-    )  # fmt: skip
+    )
     assert tuning_curves(replace(report, loaded=replace(report.loaded, tuned=both))) == []
 
 
@@ -282,9 +312,12 @@ def test_levels_that_never_differ_alone_make_no_figure() -> None:
 def test_a_factor_that_does_not_exist_at_some_levels_is_named_so() -> None:
     compare = {"k": [1, 2, 4, 8], "rule": ["none", "sqrt"]}
     declared = study(
-        compare=compare, when={"rule": {"k": [4, 8]}}, claims={}, across={},
+        compare=compare,
+        when={"rule": {"k": [4, 8]}},
+        claims={},
+        across={},
         design={"arms": "factorial", "rounds": 2, "exploratory": True},
-    )  # fmt: skip
+    )
     [plot] = level_curves(synthetic_report(declared, steps=1))
     assert [(line.label, [x for x, _ in line.points]) for line in plot.lines] == [
         ("no rule", [1.0, 2.0]),

@@ -75,11 +75,16 @@ def test_parity_tells_a_confound_from_a_declared_difference() -> None:
     report = synthetic_report()
     rows = tuple(
         ParityRow(
-            quantity=quantity, arm="cache=static", condition={"new_tokens": "16"}, baseline_spent=100.0, spent=50.0,
-            declared=declared, matches=False,
+            quantity=quantity,
+            arm="cache=static",
+            condition={"new_tokens": "16"},
+            baseline_spent=100.0,
+            spent=50.0,
+            declared=declared,
+            matches=False,
         )
         for quantity, declared in (("updates", True), ("tokens", False))
-    )  # fmt: skip
+    )
     page = Page(render(replace(report, analysis=replace(report.analysis, parity=rows))))
     text = page.by_id("parity").text
     assert "does not declare: 1. Each is a confound" in text
@@ -90,9 +95,15 @@ def test_parity_tells_a_confound_from_a_declared_difference() -> None:
 def test_seconds_are_shown_beside_the_baselines_and_accuse_nobody() -> None:
     report = synthetic_report()
     row = ParityRow(
-        quantity="seconds", arm="cache=static", condition={"new_tokens": "16"}, baseline_spent=2.0, spent=3.0,
-        declared=False, matches=False, enforced=False,
-    )  # fmt: skip
+        quantity="seconds",
+        arm="cache=static",
+        condition={"new_tokens": "16"},
+        baseline_spent=2.0,
+        spent=3.0,
+        declared=False,
+        matches=False,
+        enforced=False,
+    )
     text = (
         Page(render(replace(report, analysis=replace(report.analysis, parity=(row,))))).by_id("parity").text
     )

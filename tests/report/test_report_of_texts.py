@@ -1,4 +1,6 @@
-"""The report of a study whose arms write: scores by group, examples by a rule, quality against cost with what is dominated."""
+"""The report of a study whose arms write: scores by group, examples by a rule, quality against cost with what
+is dominated.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from harness.cli.tables import latex_table, markdown_table
+from harness.models.decoding.config import BeamSearch
 from harness.report.build import render
 from harness.report.examples import examples
 from harness.report.inputs import ReportInput
@@ -26,7 +29,6 @@ from harness.scoring.sentences import Kept
 from harness.study.load import LoadedStudy, load_study
 from harness.tasks.base import Task
 from harness.tasks.translate import Translate
-from models.decoding.config import BeamSearch
 from tests.analysis.written import Written, written_study
 from tests.report.parsed import Page
 from tests.report.synthetic import study, synthetic_report
@@ -38,9 +40,14 @@ RIGHT = {"greedy": 0.6, "beam": 0.66, "wide": 0.6}
 def translators(loaded: LoadedStudy) -> LoadedStudy:
     """With the task of each arm: one translator, sampled at several temperatures."""
     train = {
-        "corpus": "tatoeba-en-es", "tokenizer": {"kind": "bytes"}, "batch": 4, "length": 64, "updates": 2,
-        "model": {"preset": "000-mt"}, "optimizer": {"kind": "adamw", "lr": 1e-3},
-    }  # fmt: skip
+        "corpus": "tatoeba-en-es",
+        "tokenizer": {"kind": "bytes"},
+        "batch": 4,
+        "length": 64,
+        "updates": 2,
+        "model": {"preset": "000-mt"},
+        "optimizer": {"kind": "adamw", "lr": 1e-3},
+    }
     tasks: dict[tuple[str, str], Task] = {
         (arm.name, ""): Translate.read(
             {
@@ -73,11 +80,17 @@ def cost(report: ReportInput) -> ReportInput:
     found = report.analysis.contrasts[0]
     timed = [
         replace(
-            found, metric=metric, arm=f"decoding={arm}", effect=ratio, low=low * ratio, high=ratio / low, verdict="worse"
+            found,
+            metric=metric,
+            arm=f"decoding={arm}",
+            effect=ratio,
+            low=low * ratio,
+            high=ratio / low,
+            verdict="worse",
         )
         for arm, ratio in (("beam", 3.0), ("wide", 9.0))
         for metric, low in (("sentence_seconds", 0.9), ("peak_tensor_bytes", 1.0))
-    ]  # fmt: skip
+    ]
     analysis = replace(report.analysis, contrasts=tuple(timed))
     return replace(report, loaded=loaded, analysis=analysis)
 
@@ -85,9 +98,12 @@ def cost(report: ReportInput) -> ReportInput:
 def sentences(*outputs: str) -> Sentences:
     references = ("a b c d", "e f g h", "i j k l")
     return Sentences(
-        sources=("one", "two words", "three of them"), references=references, outputs=outputs, unseen=(0, 1, 0),
+        sources=("one", "two words", "three of them"),
+        references=references,
+        outputs=outputs,
+        unseen=(0, 1, 0),
         scores={"bleu": kept(bleu(outputs, references))},
-    )  # fmt: skip
+    )
 
 
 def test_examples_are_chosen_by_their_rules() -> None:
@@ -98,12 +114,20 @@ def test_examples_are_chosen_by_their_rules() -> None:
     assert found == examples(arms, "bleu", seed=0)
 
 
-# A row a sentence, a column an arm. The widest is sentence 2: not by the first arm nor by the deviation, which is sentence 3; the
-# middle one of the means is sentence 5: of the first arm it would be sentence 2, of the best 8, of the worst 6.
+# A row a sentence, a column an arm. The widest is sentence 2: not by the first arm nor by the deviation,
+# which is sentence 3; the middle one of the means is sentence 5: of the first arm it would be sentence 2, of
+# the best 8, of the worst 6.
 NINE = (
-    (0.10, 0.10, 0.10), (0.57, 0.80, 0.35), (0.90, 0.50, 0.50), (0.20, 0.20, 0.20), (0.30, 0.45, 0.45),
-    (0.45, 0.30, 0.30), (0.70, 0.70, 0.70), (0.60, 0.25, 0.25), (0.95, 0.95, 0.95),
-)  # fmt: skip
+    (0.10, 0.10, 0.10),
+    (0.57, 0.80, 0.35),
+    (0.90, 0.50, 0.50),
+    (0.20, 0.20, 0.20),
+    (0.30, 0.45, 0.45),
+    (0.45, 0.30, 0.30),
+    (0.70, 0.70, 0.70),
+    (0.60, 0.25, 0.25),
+    (0.95, 0.95, 0.95),
+)
 
 
 def arms_of(rows: Sequence[Sequence[float]]) -> dict[str, Sentences]:
@@ -111,11 +135,14 @@ def arms_of(rows: Sequence[Sequence[float]]) -> dict[str, Sentences]:
     texts = tuple(map(str, range(len(rows))))
     return {
         f"arm {place}": Sentences(
-            sources=texts, references=texts, outputs=texts, unseen=(0,) * len(rows),
+            sources=texts,
+            references=texts,
+            outputs=texts,
+            unseen=(0,) * len(rows),
             scores={"model_score": kept(scored("model_score", "x", [(value, 1.0) for value in column]))},
         )
         for place, column in enumerate(zip(*rows, strict=True))
-    }  # fmt: skip
+    }
 
 
 def test_the_widest_and_the_middle_sentence_are_shown_first() -> None:
@@ -200,9 +227,15 @@ def test_the_signature_of_every_score_is_printed_once(report: ReportInput) -> No
     [written] = {each.scores["bleu"].signature for each in report.sentences.values()}
     assert written.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
     by_trial = {
-        trial: replace(each, scores={**each.scores, "perplexity_per_token": Kept(signature=f"t{trial % 2}", values=((1.0, 1.0),) * 300)})
+        trial: replace(
+            each,
+            scores={
+                **each.scores,
+                "perplexity_per_token": Kept(signature=f"t{trial % 2}", values=((1.0, 1.0),) * 300),
+            },
+        )
         for trial, each in report.sentences.items()
-    }  # fmt: skip
+    }
     shown = replace(report, sentences=by_trial)
     view = written_view(shown)
     assert view is not None
@@ -259,16 +292,27 @@ def test_a_slower_arm_that_is_no_better_is_dominated_and_named(
 
 
 def measured(bare: ReportInput, loaded: LoadedStudy, primary: str = "") -> ReportInput:
-    """A part of a study whose arms all came out a little above the baseline, in its primary metric and in memory."""
+    """A part of a study whose arms all came out a little above the baseline, in its primary metric and in
+    memory.
+    """
     if primary:
         loaded = replace(loaded, study=loaded.study.model_copy(update={"primary": primary}))
     found = bare.analysis.contrasts[0]
     contrasts = tuple(
-        replace(found, metric=metric, arm=arm.name, condition=condition.names, effect=2.0, low=1.5, high=2.5, verdict="worse")
+        replace(
+            found,
+            metric=metric,
+            arm=arm.name,
+            condition=condition.names,
+            effect=2.0,
+            low=1.5,
+            high=2.5,
+            verdict="worse",
+        )
         for arm in loaded.arms[1:]
         for condition in loaded.conditions
         for metric in (loaded.study.primary, "peak_tensor_bytes")
-    )  # fmt: skip
+    )
     return replace(bare, loaded=loaded, analysis=replace(bare.analysis, contrasts=contrasts))
 
 
@@ -281,7 +325,9 @@ def shipped(report: ReportInput) -> dict[str, ReportInput]:
 def test_a_score_stands_against_the_cost_of_the_same_arms_of_the_same_model(
     shipped: dict[str, ReportInput],
 ) -> None:
-    """Of the four parts, two are of the translator: how varied a language model's texts are costs nothing of it."""
+    """Of the four parts, two are of the translator: how varied a language model's texts are costs nothing of
+    it.
+    """
     assert list(shipped) == ["quality", "cost", "continuation", "speculation"]
     found = tradeoffs(tuple(shipped.values()))
     assert [(info.parts, info.quality, info.condition) for info in found] == [
@@ -324,20 +370,25 @@ def test_every_picture_says_its_own_metrics_and_which_way_is_better(shipped: dic
     assert (
         "; lower self bleu, higher tokens per second, lower peak tensor bytes are better." in second.caption
     )
-    assert [re.findall("<title[^>]*>(.*?)</title>", panel)[0] for panel in (*first.panels, *second.panels)] == [
+    assert [
+        re.findall("<title[^>]*>(.*?)</title>", panel)[0] for panel in (*first.panels, *second.panels)
+    ] == [
         "bleu against sentence seconds: batch = 1, up and left is better",
         "bleu against peak tensor bytes: batch = 1, up and left is better",
         "bleu against sentence seconds: batch = 32, up and left is better",
         "bleu against peak tensor bytes: batch = 32, up and left is better",
         "self bleu against tokens per second: all trials, down and right is better",
         "self bleu against peak tensor bytes: all trials, down and left is better",
-    ]  # fmt: skip
+    ]
     assert [len(view.blocks) for view in (first, second)] == [2, 1]
     assert [row.arm for row in second.blocks[0].rows][:2] == ["greedy", "beam-5"]
 
 
 def test_less_memory_is_worth_having(report: ReportInput, cost: ReportInput) -> None:
-    """Slower and no better, but smaller: nothing beats it at all three. Where one arm's memory is not known it counts for none."""
+    """Slower and no better, but smaller: nothing beats it at all three.
+
+    Where one arm's memory is not known it counts for none.
+    """
     small = tuple(
         replace(c, effect=0.5, low=0.5, high=0.5)
         if (c.metric, c.arm) == ("peak_tensor_bytes", "decoding=wide")
@@ -381,9 +432,17 @@ def test_a_study_that_writes_nothing_has_no_such_section() -> None:
 def test_effects_are_called_what_they_are(report: ReportInput, cost: ReportInput) -> None:
     """Scores are compared by differences over sentences, seconds by ratios over rounds."""
     for one, heading, told in (
-        (report, "difference and 95 % interval", "Differences are arm less baseline in bleu, with the 95 % bootstrap"),
-        (cost, "ratio and 95 % interval", "Ratios are arm over baseline in sentence seconds, with the 95 % signed-rank"),
-    ):  # fmt: skip
+        (
+            report,
+            "difference and 95 % interval",
+            "Differences are arm less baseline in bleu, with the 95 % bootstrap",
+        ),
+        (
+            cost,
+            "ratio and 95 % interval",
+            "Ratios are arm over baseline in sentence seconds, with the 95 % signed-rank",
+        ),
+    ):
         view = replace(
             one, loaded=replace(one.loaded, study=one.loaded.study.model_copy(update={"study": "w"}))
         )

@@ -47,9 +47,14 @@ def searched() -> ReportInput:
         scores = bleu(outputs, whole.references)
         own = scored("model_score", "x", [(-0.5 * words, words)] * 60)
         found[trial] = replace(
-            whole, outputs=outputs,
-            scores={"bleu": kept(scores), "length_ratio": kept(length_ratio(scores)), "model_score": kept(own)},
-        )  # fmt: skip
+            whole,
+            outputs=outputs,
+            scores={
+                "bleu": kept(scores),
+                "length_ratio": kept(length_ratio(scores)),
+                "model_score": kept(own),
+            },
+        )
     bare = synthetic_report(study(design={"rounds": 2}), steps=1)
     return replace(
         bare,
@@ -67,8 +72,9 @@ def test_what_a_wider_beam_finds_shows_by_score_by_the_models_own_and_by_length(
     assert list(plots) == ["bleu", "model score a token", "model score a sentence", "length ratio"]
     for lines in plots.values():
         assert {label: [width for width, _, _ in points] for label, points in lines.items()} == {
-            "by log P / length": [1, 2], "by log P": [1, 2, 4],
-        }  # fmt: skip
+            "by log P / length": [1, 2],
+            "by log P": [1, 2, 4],
+        }
         for points in lines.values():
             assert all(ends.low <= value <= ends.high for _, value, ends in points)
     assert [value for _, value, _ in plots["length ratio"]["by log P"]] == [1.0, 0.75, 0.5]

@@ -44,9 +44,12 @@ def test_an_interval_without_bounds_is_no_bar_and_a_ratio_without_value_no_point
 
 def test_each_combination_of_the_other_conditions_has_a_plot_of_its_own() -> None:
     claim = {
-        "source": "here", "says": "twice", "level": {"cache": "static"},
-        "at": {"new_tokens": 64, "text": "b"}, "ratio": 2,
-    }  # fmt: skip
+        "source": "here",
+        "says": "twice",
+        "level": {"cache": "static"},
+        "at": {"new_tokens": 64, "text": "b"},
+        "ratio": 2,
+    }
     across = {"new_tokens": [16, 64], "text": ["a", "b"]}
     report = synthetic_report(study(across=across, claims={"twice": claim}, design={"rounds": 2}), steps=1)
     plots = ratio_plots(report)
@@ -78,9 +81,10 @@ def test_a_spread_holds_one_point_a_trial_in_the_rows_of_the_arms() -> None:
     assert [len(spread.points) for spread in found] == [40, 40, 40]
     static = found[2].points[found[2].points["arm"] == 2]
     summary = next(
-        s for s in report.analysis.summaries
+        s
+        for s in report.analysis.summaries
         if (s.metric, s.arm, s.condition) == (PRIMARY, "cache=static", {"new_tokens": "256"})
-    )  # fmt: skip
+    )
     assert static["value"].median() == summary.median
     assert list(static["round"]) == list(range(1, 11))
 

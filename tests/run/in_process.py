@@ -16,9 +16,9 @@ from harness.run.backends.local import LocalBackend
 from harness.run.job import Job
 from harness.run.worker import run_job
 from harness.store.rows import Run
-from harness.study.outcome import Outcome, read_events
-from harness.study.trial import TrialSpec
 from harness.training.checkpoint import WEIGHTS, weights_digest
+from harness.trial.outcome import Outcome, read_events
+from harness.trial.spec import TrialSpec
 
 
 class Done:
@@ -61,7 +61,10 @@ class InProcess(LocalBackend):
 
 @dataclass
 class Scripted:
-    """Does nothing; `decide` says how each job ends. Keeps what it was asked, in order; None is the start of a round."""
+    """Does nothing; `decide` says how each job ends.
+
+    Keeps what it was asked, in order; None is the start of a round.
+    """
 
     decide: Callable[[Job], Outcome]
     asked: list[Job | None] = field(default_factory=list)

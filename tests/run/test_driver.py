@@ -1,4 +1,6 @@
-"""What the driver asks of a backend: order, threads, attempts, and what it asks for again after an interruption."""
+"""What the driver asks of a backend: order, threads, attempts, and what it asks for again after an
+interruption.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +17,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
+from harness.machine.environment import Environment, available_cores, environment
 from harness.run.checkpoints import Checkpoints
+from harness.run.driver import Driver
 from harness.run.identity import Setting, check_plant
 from harness.run.job import Job
 from harness.run.lease import machine_lease
-from harness.run.runner import Driver
 from harness.store.rows import Run, TrialRow
 from harness.store.store import Store, open_store
 from harness.study.load import LoadedStudy, load_study
-from harness.study.outcome import Outcome
-from harness.study.plan import Plan, plan
-from harness.telemetry.environment import Environment, available_cores, environment
+from harness.study.planning.plan import Plan, plan
 from harness.training.checkpoint import WEIGHTS
 from harness.training.state_file import state_path, write_state_file
+from harness.trial.outcome import Outcome
 from tests.run.in_process import Broken, Notes, Scripted, obedient
 from tests.run.workplace import Workplace
 

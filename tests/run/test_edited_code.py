@@ -1,4 +1,6 @@
-"""A bug that nobody planted for us: one number in a cache is edited, and the study must say so instead of a speed-up."""
+"""A bug that nobody planted for us: one number in a cache is edited, and the study must say so instead of a
+speed-up.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.invariants.base import Check
 from harness.scoring.sentences import Kept, Sentences
-from harness.study.outcome import EventWriter, Outcome, Sample, read_events
+from harness.trial.outcome import EventWriter, Outcome, Sample, read_events
 
 CHECK = Check(
     case="c", precision="float64", passed=False, deviation=math.inf, tolerance=1e-10, compared=3, skipped=1
@@ -59,9 +59,12 @@ def test_cut_off_anywhere_it_is_a_death_that_keeps_the_whole_lines(cut: int) -> 
 
 def test_sentences_are_read_as_they_were_written() -> None:
     sentences = Sentences(
-        sources=("a",), references=("b",), outputs=("\n é",), unseen=(1,),
+        sources=("a",),
+        references=("b",),
+        outputs=("\n é",),
+        unseen=(1,),
         scores={"rouge1": Kept(signature="s", values=((0.1, 1.0),))},
-    )  # fmt: skip
+    )
     stream = io.StringIO()
     writer = EventWriter(stream)
     writer.sentences(sentences)

@@ -1,4 +1,6 @@
-"""Studies that leave something open: the driver asks on until nothing is left, and an interruption changes no decision."""
+"""Studies that leave something open: the driver asks on until nothing is left, and an interruption changes no
+decision.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.machine.environment import environment
+from harness.run.driver import Driver
 from harness.run.identity import Setting
 from harness.run.job import Job
-from harness.run.runner import Driver
 from harness.store.rows import Run
 from harness.store.store import Store, open_store
 from harness.study.load import LoadedStudy
-from harness.study.outcome import Outcome, Sample
-from harness.study.plan import longest_plan, plan
-from harness.study.resolve import deciding_metrics, resolve
-from harness.study.trial import TrialSpec
-from harness.telemetry.environment import environment
+from harness.study.planning.plan import longest_plan, plan
+from harness.study.planning.resolved import deciding_metrics, resolve
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 from tests.run.in_process import Broken, Notes, Scripted, obedient
 from tests.study.open_studies import LOSS, SPEED, lr, tuned_study
 from tests.study.written import loaded
@@ -117,7 +119,9 @@ def test_a_tuning_that_is_not_whole_ends_the_run_with_a_reason_and_goes_on_later
 
 
 def test_rounds_go_on_until_every_interval_is_narrow(tmp_path: Path) -> None:
-    """Alternating rounds of ± 20 % never get there: the most that are allowed; of ± 1 % the fewest are enough."""
+    """Alternating rounds of ± 20 % never get there: the most that are allowed; of ± 1 % the fewest are
+    enough.
+    """
     study = sequential(tmp_path)
 
     def calm(job: Job) -> Outcome:
@@ -156,7 +160,14 @@ def test_however_often_it_is_broken_off_the_same_is_decided(
         with open_store(place / "harness.db") as store:
             run = store.runs()[-1]
             found = closed(store, study)
-            stories.append((found.tuned, found.study.design, [row.spec_id for row in store.planned(run)], set(store.results(run))))  # fmt: skip
+            stories.append(
+                (
+                    found.tuned,
+                    found.study.design,
+                    [row.spec_id for row in store.planned(run)],
+                    set(store.results(run)),
+                )
+            )
             sessions = {(row.round, row.seed): set[int]() for row in store.trials(run) if row.round}
             for row in store.trials(run):
                 if row.round and row.status == "finished":

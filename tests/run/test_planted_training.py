@@ -1,4 +1,6 @@
-"""Checkpointing that changes the loss, and saves time, cannot be true: with a bug planted the claim is invalid, without it refuted."""
+"""Checkpointing that changes the loss, and saves time, cannot be true: with a bug planted the claim is
+invalid, without it refuted.
+"""
 
 from __future__ import annotations
 

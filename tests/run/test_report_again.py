@@ -25,8 +25,12 @@ def test_a_report_is_written_again_from_the_store_without_torch(base_run: BaseRu
     page.unlink()
     done = subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM, "report", "tiny", "--scale", "smoke", "--json"],
-        check=False, cwd=place.folder, env=place.environment(), capture_output=True, text=True,
-    )  # fmt: skip
+        check=False,
+        cwd=place.folder,
+        env=place.environment(),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["run"] == place.runs()[-1].id

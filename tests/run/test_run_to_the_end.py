@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.study.plan import plan
+from harness.study.planning.plan import plan
 from tests.run.conftest import BaseRun
 from tests.run.workplace import RUN, Exact, Workplace
 

@@ -10,14 +10,16 @@ from typing import Any, ClassVar
 import pytest
 
 from harness.invariants.base import Check, Invariant, Mutant
+from harness.invariants.subjects import Subject
 from harness.run.job import Job
 from harness.run.tiny_checks import tiny_checks
-from harness.study.trial import TrialSpec
-from harness.subject import Subject
+from harness.trial.spec import TrialSpec
 
 
 class Counting(Invariant[Subject]):
-    """Two checks a level, the second without a number; counts how often they are made, and breaks where it is told to."""
+    """Two checks a level, the second without a number; counts how often they are made, and breaks where it is
+    told to.
+    """
 
     name: ClassVar[str] = "counting"
     statement: ClassVar[str] = "What is counted is counted."
@@ -34,9 +36,14 @@ class Counting(Invariant[Subject]):
             if self.breaks and math.isnan(deviation):
                 raise RuntimeError("broken off")
             yield Check(
-                case=case, precision="float64", passed=deviation == 0, deviation=deviation, tolerance=1e-10,
-                compared=3, skipped=0,
-            )  # fmt: skip
+                case=case,
+                precision="float64",
+                passed=deviation == 0,
+                deviation=deviation,
+                tolerance=1e-10,
+                compared=3,
+                skipped=0,
+            )
 
     def check_subject(self, subject: Subject) -> Iterator[Check]:
         yield from ()
@@ -44,9 +51,14 @@ class Counting(Invariant[Subject]):
 
 def job(shared: Path | None, *, arm: str = "a", task: str = "train", **others: Any) -> Job:
     spec = TrialSpec(
-        purpose="check", task="counting", arm=arm, condition={}, seed=0, round=0,
+        purpose="check",
+        task="counting",
+        arm=arm,
+        condition={},
+        seed=0,
+        round=0,
         config={"task": task, "configs": []},
-    )  # fmt: skip
+    )
     folder = str(shared) if shared else None
     return Job(spec=spec, events="", checkpoints={}, shared=folder, **{"threads": 1, **others})
 

@@ -11,7 +11,7 @@ import harness
 from harness.cli.app import app
 from harness.report.build import render
 from harness.store.store import open_store
-from harness.study.tuning import FIRST_SEED
+from harness.study.planning.tuning import FIRST_SEED
 from tests.run.workplace import Workplace
 from tests.study.open_studies import TUNED
 
@@ -20,7 +20,9 @@ FEW = TUNED.replace("  seeds: 7\n", "  seeds: 2\n  exploratory: true\n").replace
 )
 
 
-def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(in_process: Workplace) -> None:  # fmt: skip
+def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
+    in_process: Workplace,
+) -> None:
     """A rate of 1e-9 learns nothing, so 1e-2 it is, which is the edge of what was tried."""
     in_process.study.write_text(FEW)
     done = CliRunner().invoke(app, ["run", "tiny", "--json"])

@@ -16,15 +16,15 @@ import psutil
 import pytest
 
 from harness.config import digest
+from harness.models.init import build_model
 from harness.run.backends.base import Finished
 from harness.run.backends.local import LocalBackend, LocalHandle
 from harness.run.job import Job
-from harness.study.outcome import Outcome, read_events
-from harness.study.plan import plan
+from harness.study.planning.plan import plan
 from harness.tasks.generate import Generate
 from harness.telemetry.nvml import NvmlReader
 from harness.training.checkpoint import save_checkpoint
-from models.init import build_model
+from harness.trial.outcome import Outcome, read_events
 from tests.run.workplace import DEADLINE_S, Workplace, still_there
 
 STEPS = {"name": "worker", "task": "generate", "metric": "cache_bytes"}
@@ -71,8 +71,12 @@ def one_shot(
     variables["PYTHONPATH"] += os.pathsep + str(folder)
     return subprocess.run(
         [sys.executable, "-P", "-m", "harness.run.worker", str(file)],
-        check=False, cwd=place.folder, env=variables, capture_output=True, text=True,
-    )  # fmt: skip
+        check=False,
+        cwd=place.folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_a_check_trial_notes_how_many_checks_it_made(place: Workplace, job: Job, tmp_path: Path) -> None:
@@ -106,7 +110,9 @@ def told(outcome: Outcome) -> dict[str, Any]:
 def test_one_shot_and_forked_tell_the_same(
     place: Workplace, job: Job, backend: Callable[..., LocalBackend], tmp_path: Path
 ) -> None:
-    """In a folder with another `models` and `harness`; the one-shot worker prints on its standard output meanwhile."""
+    """In a folder with another `models` and `harness`; the one-shot worker prints on its standard output
+    meanwhile.
+    """
     events = tmp_path / "events.jsonl"
     noisy = "import atexit; print('noise before', flush=True); atexit.register(print, 'noise after')"
     done = one_shot(place, job.model_copy(update={"events": str(events)}), tmp_path, noise=noisy)

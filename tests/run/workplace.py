@@ -77,7 +77,9 @@ Exact = dict[str, tuple[dict[str, str], dict[str, float], float | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
-    """Everything that a test's commands read and write lies in `folder`, but for the corpus cache, which tests share."""
+    """Everything that a test's commands read and write lies in `folder`, but for the corpus cache, which
+    tests share.
+    """
 
     folder: Path
     cache: Path
@@ -85,7 +87,10 @@ class Workplace:
 
     @classmethod
     def make(cls, folder: Path, *, cache: Path, code: Path) -> Workplace:
-        """With packages in it that have our packages' names, and break whoever imports them. `code` holds ours."""
+        """With packages in it that have our packages' names, and break whoever imports them.
+
+        `code` holds ours.
+        """
         (folder / "studies" / "recipes").mkdir(parents=True)
         (folder / "studies" / "tiny.yaml").write_text(STUDY)
         (folder / "studies" / "recipes" / "lm-tiny.yaml").write_text(RECIPE)
@@ -123,10 +128,13 @@ class Workplace:
     def start(self, *arguments: str, fault: dict[str, Any] | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(COMMAND), *arguments],
-            cwd=self.folder, env=self.environment(fault), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env=self.environment(fault),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             preexec_fn=_hear_interrupts,  # noqa: PLW1509  it takes no lock
-        )  # fmt: skip
+        )
 
     def harness(
         self, *arguments: str, fault: dict[str, Any] | None = None
@@ -165,7 +173,9 @@ class Workplace:
 
 
 def copy_code(folder: Path) -> Path:
-    """Our packages as they are now, for tests that last longer than somebody needs to edit a file, or that edit one."""
+    """Our packages as they are now, for tests that last longer than somebody needs to edit a file, or that
+    edit one.
+    """
     for name in ("harness", "models"):
         source = Path(str(importlib.util.find_spec(name).origin)).parent  # type: ignore[union-attr]
         shutil.copytree(source, folder / name)

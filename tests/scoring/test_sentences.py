@@ -49,14 +49,20 @@ def test_another_output_is_another_content() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"sources": (), "references": (), "outputs": (), "unseen": (), "scores": {}}, "no sentences were written"),
+        (
+            {"sources": (), "references": (), "outputs": (), "unseen": (), "scores": {}},
+            "no sentences were written",
+        ),
         ({"references": REFERENCES[:2]}, "2 references for 3 sources"),
         ({"unseen": ()}, "0 unseen for 3 sources"),
         ({"scores": {"bleu": Kept(signature="s", values=((1.0,) * 10,))}}, "1 bleu for 3 sources"),
-        ({"scores": {"ter": Kept(signature="s", values=((1.0, math.nan),) * 3)}}, "ter: the statistics of sentence 1 are not finite"),
+        (
+            {"scores": {"ter": Kept(signature="s", values=((1.0, math.nan),) * 3)}},
+            "ter: the statistics of sentence 1 are not finite",
+        ),
         ({"scores": {"blue": Kept(signature="s", values=((1.0,),) * 3)}}, "unknown score 'blue'"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError, match=problem):
         written(**changes)

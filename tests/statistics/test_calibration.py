@@ -1,4 +1,5 @@
-"""How often the procedures err, on timings that are worse than normal: heavy tails, drift, effects of the order.
+"""How often the procedures err, on timings that are worse than normal: heavy tails, drift, effects of the
+order.
 
 The bounds are those of 1,000 studies at 5 %, give or take what chance allows.
 """
@@ -29,7 +30,9 @@ Decision = Literal["equivalent", "better", "worse", "undecided"]
 def timed_rounds(
     rounds: int, effect: float, rng: np.random.Generator, *, noise: float = 0.03
 ) -> tuple[dict[int, float], dict[int, float]]:
-    """Seconds of two arms, round by round: the machine drifts, the second arm to run is slower, one launch in twenty is bad."""
+    """Seconds of two arms, round by round: the machine drifts, the second arm to run is slower, one launch in
+    twenty is bad.
+    """
     drift = np.cumsum(rng.normal(0, 0.05, rounds)) + 0.02 * np.arange(rounds)
     second = rng.permutation(rounds) % 2  # each arm goes first in half the rounds
     sides = []

@@ -15,7 +15,7 @@ import pytest
 
 from harness.store.rows import Identity, Run, Session
 from harness.store.store import Store, open_store
-from harness.study.trial import TrialSpec
+from harness.trial.spec import TrialSpec
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
-"""Drivers that die, and drivers that run at once: the store is whole before and after, and nothing counts twice."""
+"""Drivers that die, and drivers that run at once: the store is whole before and after, and nothing counts
+twice.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,16 @@ import pytest
 from harness.errors import StoreError
 from harness.store.rows import Run, SampleRow
 from harness.store.store import open_store
-from harness.study.outcome import Outcome, Sample
-from harness.study.trial import TrialSpec
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 
 DRIVER = """
 import os, signal, sys
 from sqlalchemy import Engine, event
 from harness.invariants.base import Check
 from harness.store.store import open_store
-from harness.study.outcome import Outcome, Sample
-from harness.study.trial import TrialSpec
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 
 location, run_id, samples, die_at = sys.argv[1:]
 
@@ -64,7 +66,9 @@ sys.stdin.read()
 
 
 def drive(location: str, run: Run, *, samples: int = 10, die_at: str = "") -> subprocess.Popen[bytes]:
-    """A driver of the whole run, in a process of its own; it kills itself right after a statement that starts with `die_at`."""
+    """A driver of the whole run, in a process of its own; it kills itself right after a statement that starts
+    with `die_at`.
+    """
     arguments = [location, run.id, str(samples), die_at]
     return subprocess.Popen([sys.executable, "-c", DRIVER, *arguments])
 
@@ -76,7 +80,8 @@ def test_a_driver_killed_while_it_records_leaves_all_or_nothing(
     tmp_path: Path, new_run: Callable[..., Run], die_at: str
 ) -> None:
     path = tmp_path / "harness.db"
-    count = 100_000  # more than SQLite keeps in memory: part of it has reached the file before the transaction ends
+    # more than SQLite keeps in memory: part of it has reached the file before the transaction ends
+    count = 100_000
     with open_store(path) as store:
         run = new_run(store, seeds=[0])
     before = path.stat().st_size

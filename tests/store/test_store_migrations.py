@@ -18,7 +18,7 @@ from harness.store.migrate import HEAD
 from harness.store.rows import Artifact, VerdictRow
 from harness.store.store import open_store
 from harness.store.tables import VERSION_TABLE, metadata
-from harness.study.trial import TrialSpec
+from harness.trial.spec import TrialSpec
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")
 MIGRATIONS = Path(harness.store.migrate.__file__).with_name("migrations")
@@ -55,7 +55,8 @@ def test_on_postgresql_they_make_the_same(postgres_url: str) -> None:
     open_store(postgres_url).close()
     engine = create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.connect() as connection:
-        # The server rewrites an index's expression, so that one cannot be compared; what it does is tested with the trials.
+        # The server rewrites an index's expression, so that one cannot be compared; what it does is tested
+        # with the trials.
         options = {
             "version_table": VERSION_TABLE,
             "include_object": lambda _object, name, *_: name != "ux_attempts_counted_once",
@@ -130,7 +131,15 @@ def test_a_database_of_version_1_still_opens(tmp_path: Path) -> None:
         assert (report.path, report.run_id, report.attempt_id) == ("kv_cache.html", run.id, None)
         speed, same = store.verdicts(run)
         assert speed == VerdictRow(
-            claim="kv-speedup", verdict="confirmed", effect=2.5, low=2.25, high=2.75, n=10, claimed=2.33,
-            reason="Inside.", code_digest="c0de", computed_at="2026-11-22T10:00:09.000000+00:00",
-        )  # fmt: skip
+            claim="kv-speedup",
+            verdict="confirmed",
+            effect=2.5,
+            low=2.25,
+            high=2.75,
+            n=10,
+            claimed=2.33,
+            reason="Inside.",
+            code_digest="c0de",
+            computed_at="2026-11-22T10:00:09.000000+00:00",
+        )
         assert (same.verdict, same.effect, same.claimed) == ("undecided", None, None)

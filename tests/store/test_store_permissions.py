@@ -1,4 +1,7 @@
-"""Files and folders that may not be written. Root may write anywhere, so the store is used by a process of nobody's."""
+"""Files and folders that may not be written.
+
+Root may write anywhere, so the store is used by a process of nobody's.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Runs and sessions, on both databases: what they are kept with, who holds them, and what became of their claims."""
+"""Runs and sessions, on both databases: what they are kept with, who holds them, and what became of their
+claims.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from harness.errors import HarnessError, StoreError
 from harness.store.rows import Artifact, CalibrationRow, Run, Session, VerdictRow
 from harness.store.store import Store, open_store
 from harness.store.tables import environments, runs, studies
-from harness.study.trial import TrialSpec
+from harness.trial.spec import TrialSpec
 
 NewRun = Callable[..., Run]
 NewSpec = Callable[[int], TrialSpec]
@@ -56,7 +58,9 @@ def test_a_session_says_who_drove_and_when_it_ended(store: Store, run: Run) -> N
 
 
 def test_runs_share_one_row_for_one_study_and_environment(store: Store, location: str, run: Run) -> None:
-    """What was written and seen is kept exactly: another comment, another row, though the identity is the same."""
+    """What was written and seen is kept exactly: another comment, another row, though the identity is the
+    same.
+    """
 
     def again(source: str, environment: dict[str, object]) -> Run:
         return store.create_run(
@@ -139,9 +143,16 @@ def test_a_file_has_one_maker(store: Store, run: Run) -> None:
 
 def verdict(claim: str, **changes: object) -> VerdictRow:
     plain = VerdictRow(
-        claim=claim, verdict="confirmed", effect=2.68, low=2.64, high=2.72, n=10, claimed=2.33,
-        reason="Inside.", code_digest="c0de",
-    )  # fmt: skip
+        claim=claim,
+        verdict="confirmed",
+        effect=2.68,
+        low=2.64,
+        high=2.72,
+        n=10,
+        claimed=2.33,
+        reason="Inside.",
+        code_digest="c0de",
+    )
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
 
 

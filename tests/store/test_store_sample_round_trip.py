@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from harness.store.rows import Run
 from harness.store.store import Store
-from harness.study.outcome import Outcome, Sample
-from harness.study.trial import TrialSpec
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 
 NewTrial = Callable[[list[float]], int]
 EXTREMES = [

@@ -11,8 +11,8 @@ from harness.store.engine import reading
 from harness.store.rows import Run, Session
 from harness.store.store import Store
 from harness.store.tables import sentences as sentences_table
-from harness.study.outcome import Outcome
-from harness.study.trial import TrialSpec
+from harness.trial.outcome import Outcome
+from harness.trial.spec import TrialSpec
 
 
 def written(*outputs: str) -> Sentences:

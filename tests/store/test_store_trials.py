@@ -13,9 +13,9 @@ from harness.invariants.base import Check
 from harness.store.rows import AttemptState, CheckRow, Run, SampleRow, Session, TelemetryRow
 from harness.store.store import Store
 from harness.store.tables import checks, telemetry
-from harness.study.outcome import Outcome, Sample
-from harness.study.trial import TrialSpec
-from harness.telemetry.host import TelemetrySample
+from harness.telemetry.process_sampler import TelemetrySample
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 
 NewRun = Callable[..., Run]
 NewSpec = Callable[[int], TrialSpec]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.study.load import LoadedStudy, load_study
-from harness.study.results import Result
-from harness.study.trial import TrialSpec
+from harness.study.planning.results import Result
+from harness.trial.spec import TrialSpec
 from tests.study.written import put, spoilt
 
 TUNED = """\
@@ -44,7 +44,9 @@ def tuned_study(folder: Path, *patches: tuple[str, str], settings: Iterable[str]
     return load_study(put(folder, text), settings=list(settings))[0]
 
 
-def results(trials: Iterable[TrialSpec], value: Callable[[TrialSpec], float], name: str = LOSS) -> dict[str, Result]:  # fmt: skip
+def results(
+    trials: Iterable[TrialSpec], value: Callable[[TrialSpec], float], name: str = LOSS
+) -> dict[str, Result]:
     """Everything has finished, in one session."""
     return {
         spec.id: Result(spec_id=spec.id, session=1, diverged=False, values={name: value(spec)})

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StudyError
+from harness.study.checks.claims import check_claims
 from harness.study.claim import RatioClaim
-from harness.study.claim_rules import check_claims
-from harness.study.document import read_text
 from harness.study.load import load_study
+from harness.study.reading.yaml_document import read_text
 from harness.study.schema import Study
 from harness.tasks.registry import task_class
 from tests.study.written import STUDY, loaded, put, spoilt
@@ -46,15 +46,30 @@ def refusal_of_training(claim: str, old: str = "", new: str = "") -> str:
 @pytest.mark.parametrize(
     ("claim", "message"),
     [
-        ("reaches: 3.0, level: {std: 0.01}, metric: gradient_norm", "14:75: neither more nor less of gradient_norm is better, so arms cannot be compared by it"),
-        ("reaches: 3.0, level: {std: 0.01}, metric: peak_rss_bytes", "14:75: it: a target is one of a loss, peak_rss_bytes is none"),
+        (
+            "reaches: 3.0, level: {std: 0.01}, metric: gradient_norm",
+            "14:75: neither more nor less of gradient_norm is better, so arms cannot be compared by it",
+        ),
+        (
+            "reaches: 3.0, level: {std: 0.01}, metric: peak_rss_bytes",
+            "14:75: it: a target is one of a loss, peak_rss_bytes is none",
+        ),
         (SENSITIVE.replace("lr,", "lr, lr,"), "14:71: factor 'lr' is written twice"),
-        (SENSITIVE.replace("std,", "sdt,", 1), "14:49: among the factors there is no 'sdt'; did you mean 'std'?"),
-        (SENSITIVE.replace("clip]", "clip, tied]"), "14:92: no factor is compared by the name 'tied'; known: clip, decay, lr, std, warmup"),
-        (SENSITIVE.replace("by: 2", "by: 3"), "14:62: it needs std at its default, that divided by 3 and that times 3"),
+        (
+            SENSITIVE.replace("std,", "sdt,", 1),
+            "14:49: among the factors there is no 'sdt'; did you mean 'std'?",
+        ),
+        (
+            SENSITIVE.replace("clip]", "clip, tied]"),
+            "14:92: no factor is compared by the name 'tied'; known: clip, decay, lr, std, warmup",
+        ),
+        (
+            SENSITIVE.replace("by: 2", "by: 3"),
+            "14:62: it needs std at its default, that divided by 3 and that times 3",
+        ),
         (SENSITIVE + ", metric: update_seconds", None),
     ],
-)  # fmt: skip
+)
 def test_a_claim_on_trainings_that_cannot_be_decided(claim: str, message: str | None) -> None:
     told = refusal_of_training(claim)
     assert told.startswith("t.yaml:14:")
@@ -64,9 +79,11 @@ def test_a_claim_on_trainings_that_cannot_be_decided(claim: str, message: str | 
 
 def test_claims_on_trainings_that_can_be() -> None:
     for claim in (
-        SENSITIVE, "reaches: 3.0, level: {std: 0.01}", "diverges: less, level: {std: 0.01}, against: {lr: 2e-3}",
+        SENSITIVE,
+        "reaches: 3.0, level: {std: 0.01}",
+        "diverges: less, level: {std: 0.01}, against: {lr: 2e-3}",
         "direction: better, any_of: [{std: 0.01}, {std: 0.04}]",
-    ):  # fmt: skip
+    ):
         for seeds in ("{seeds: 12}", "{seeds: 5, exploratory: true}"):
             text = TRAINING.replace("CLAIM", claim).replace("{seeds: 12}", seeds)
             document = read_text(text, file="t.yaml")
@@ -84,19 +101,46 @@ def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
 @pytest.mark.parametrize(
     ("new", "message"),
     [
-        ("    at: {new_tokens: 32}\n    ratio: 2.0\n", "19:5: claims.fast: a claim names its arm by exactly one of level, all_of, any_of; found none"),
-        (FAST + "    any_of: [{cache: dynamic}, {cache: static}]\n", "19:5: claims.fast: a claim names its arm by exactly one of level, all_of, any_of; found level and any_of"),
-        (FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}]"), "21:13: claims.fast.all_of: needs at least 2 items, found 1"),
-        (FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}, {cache: dynamic}]"), "21:32: fast names cache=dynamic twice"),
+        (
+            "    at: {new_tokens: 32}\n    ratio: 2.0\n",
+            "19:5: claims.fast: a claim names its arm by exactly one of level, all_of, any_of; found none",
+        ),
+        (
+            FAST + "    any_of: [{cache: dynamic}, {cache: static}]\n",
+            "19:5: claims.fast: a claim names its arm by exactly one of level, all_of, any_of; found level and any_of",
+        ),
+        (
+            FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}]"),
+            "21:13: claims.fast.all_of: needs at least 2 items, found 1",
+        ),
+        (
+            FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}, {cache: dynamic}]"),
+            "21:32: fast names cache=dynamic twice",
+        ),
         (FAST + "    against: {cache: dynamic}\n", "21:5: fast names cache=dynamic on both sides"),
-        (FAST + "    against: {cache: fixed}\n", "24:22: cache has no level 'fixed'; known: dynamic, none, static"),
-        (FAST.replace("ratio: 2.0", "at_least: 0"), "23:15: claims.fast.at_least: must be greater than 0, found 0"),
-        (FAST.replace("ratio: 2.0", "direction: faster"), "23:16: claims.fast.direction: 'faster' is none of its values; known: better, higher, lower, worse"),
-        (FAST.replace("ratio: 2.0", "no_difference: false"), "23:20: claims.fast.no_difference: false is none of its values"),
+        (
+            FAST + "    against: {cache: fixed}\n",
+            "24:22: cache has no level 'fixed'; known: dynamic, none, static",
+        ),
+        (
+            FAST.replace("ratio: 2.0", "at_least: 0"),
+            "23:15: claims.fast.at_least: must be greater than 0, found 0",
+        ),
+        (
+            FAST.replace("ratio: 2.0", "direction: faster"),
+            "23:16: claims.fast.direction: 'faster' is none of its values; known: better, higher, lower, worse",
+        ),
+        (
+            FAST.replace("ratio: 2.0", "no_difference: false"),
+            "23:20: claims.fast.no_difference: false is none of its values",
+        ),
         (FAST + "    exploratory: ''\n", "24:18: claims.fast.exploratory: must not be empty"),
-        (FAST.replace("ratio: 2.0", "diverges: less"), "19:5: nothing can diverge: task 'generate' produces no metric 'loss'"),
+        (
+            FAST.replace("ratio: 2.0", "diverges: less"),
+            "19:5: nothing can diverge: task 'generate' produces no metric 'loss'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_claim_on_arms_that_cannot_be_compared(
     new: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,6 @@
-"""Which arms and conditions a study has: designs, factors that exist only with others, arms that are left out."""
+"""Which arms and conditions a study has: designs, factors that exist only with others, arms that are left
+out.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.study.arms import arms, conditions
-from harness.study.claimed import find_arm
+from harness.study.claim_targets import find_arm
 from harness.study.schema import Study
 
 RULES: dict[str, Any] = {"k": [1, 2, 8], "rule": ["none", "sqrt", "linear"]}
@@ -62,7 +64,12 @@ def test_a_level_exists_only_where_its_condition_holds() -> None:
 def test_conditions_nest_to_any_depth() -> None:
     factors = {"norm": ["none", "rms"], "place": ["pre", "post"], "eps": [1e-5, 1e-6]}
     when = {"place": {"norm": "rms"}, "eps": {"place": "post"}}
-    wanted = ["norm=none", "norm=rms, place=pre", "eps=1e-05, norm=rms, place=post", "eps=1e-06, norm=rms, place=post"]  # fmt: skip
+    wanted = [
+        "norm=none",
+        "norm=rms, place=pre",
+        "eps=1e-05, norm=rms, place=post",
+        "eps=1e-06, norm=rms, place=post",
+    ]
     assert names(factors, when=when, design={"arms": "factorial"}) == wanted
     assert names(factors, when=when) == wanted
     across = conditions(declared({"a": [0, 1]}, across=factors, when=when))
@@ -73,8 +80,13 @@ def test_excluded_arms_are_not_run() -> None:
     left_out = [{"k": [1, 2], "rule": "linear"}, {"k": 1, "rule": "sqrt"}]
     found = names(RULES, design={"arms": "factorial", "exclude": left_out})
     assert found == [
-        "k=1, rule=none", "k=2, rule=none", "k=2, rule=sqrt", "k=8, rule=none", "k=8, rule=sqrt", "k=8, rule=linear",
-    ]  # fmt: skip
+        "k=1, rule=none",
+        "k=2, rule=none",
+        "k=2, rule=sqrt",
+        "k=8, rule=none",
+        "k=8, rule=sqrt",
+        "k=8, rule=linear",
+    ]
 
 
 factors = st.dictionaries(

@@ -1,4 +1,6 @@
-"""A study of several parts: what they share, what each says itself, what a scale and the command line say of them."""
+"""A study of several parts: what they share, what each says itself, what a scale and the command line say of
+them.
+"""
 
 from __future__ import annotations
 
@@ -135,20 +137,68 @@ def test_a_scale_leaves_out_factors_and_conditions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  memory:\n", "  Memory:\n", "18:3: 'Memory' is no name of a part; small letters, digits and underscores"),
-        ("    primary: cache_bytes\n", "    question: Why?\n", "19:5: 'question' belongs to the study, not to a part of it"),
-        ("    primary: cache_bytes\n", "    primary: cache_byte\n", "19:14: task 'generate' produces no metric 'cache_byte' (in part memory); did you mean 'cache_bytes' or 'cache_bytes_formula'?"),
-        ("      bytes:", "      fast:", "23:7: claim 'fast' is made by two parts (in part memory); give it to one of them"),
-        ("      speed: {across", "      sped: {across", "29:7: there is no part 'sped'; did you mean 'speed'?"),
-        ("speed: {across", "speed: {claims: {fats: null}, across", "29:24: there is no claim 'fats' to leave out (in part speed, at scale smoke); did you mean 'fast'?"),
-        ("speed: {across", "speed: {compare: {cash: null}, across", "29:25: there is no factor 'cash' to leave out (in part speed, at scale smoke); did you mean 'cache'?"),
-        ("{new_tokens: [8]}}", "{batch: null}}", "29:24: there is no condition 'batch' to leave out (in part speed, at scale smoke); known: new_tokens"),
-        ("speed: {across", "speed: {claims: {bytes: null}, across", "29:24: there is no claim 'bytes' to leave out (in part speed, at scale smoke); known: fast"),
-        ("      fast: {", "      fast: null\n      slow: {", "17:7: there is no claim 'fast' to leave out (in part speed)"),
-        ("rounds: 2, expl", "rounds: many, expl", "26:22: design.rounds: expected an integer, found 'many' (in part speed, at scale smoke)"),
-        ("    design: {rounds: 10}\n", "    desing: {rounds: 10}\n", "15:5: unknown key 'desing' (in part speed); did you mean 'design'?"),
+        (
+            "  memory:\n",
+            "  Memory:\n",
+            "18:3: 'Memory' is no name of a part; small letters, digits and underscores",
+        ),
+        (
+            "    primary: cache_bytes\n",
+            "    question: Why?\n",
+            "19:5: 'question' belongs to the study, not to a part of it",
+        ),
+        (
+            "    primary: cache_bytes\n",
+            "    primary: cache_byte\n",
+            "19:14: task 'generate' produces no metric 'cache_byte' (in part memory); did you mean 'cache_bytes' or 'cache_bytes_formula'?",
+        ),
+        (
+            "      bytes:",
+            "      fast:",
+            "23:7: claim 'fast' is made by two parts (in part memory); give it to one of them",
+        ),
+        (
+            "      speed: {across",
+            "      sped: {across",
+            "29:7: there is no part 'sped'; did you mean 'speed'?",
+        ),
+        (
+            "speed: {across",
+            "speed: {claims: {fats: null}, across",
+            "29:24: there is no claim 'fats' to leave out (in part speed, at scale smoke); did you mean 'fast'?",
+        ),
+        (
+            "speed: {across",
+            "speed: {compare: {cash: null}, across",
+            "29:25: there is no factor 'cash' to leave out (in part speed, at scale smoke); did you mean 'cache'?",
+        ),
+        (
+            "{new_tokens: [8]}}",
+            "{batch: null}}",
+            "29:24: there is no condition 'batch' to leave out (in part speed, at scale smoke); known: new_tokens",
+        ),
+        (
+            "speed: {across",
+            "speed: {claims: {bytes: null}, across",
+            "29:24: there is no claim 'bytes' to leave out (in part speed, at scale smoke); known: fast",
+        ),
+        (
+            "      fast: {",
+            "      fast: null\n      slow: {",
+            "17:7: there is no claim 'fast' to leave out (in part speed)",
+        ),
+        (
+            "rounds: 2, expl",
+            "rounds: many, expl",
+            "26:22: design.rounds: expected an integer, found 'many' (in part speed, at scale smoke)",
+        ),
+        (
+            "    design: {rounds: 10}\n",
+            "    desing: {rounds: 10}\n",
+            "15:5: unknown key 'desing' (in part speed); did you mean 'design'?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_told_with_its_part(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert refusal(tmp_path, spoilt(PARTS, old, new)) == message
 
@@ -191,8 +241,10 @@ def test_an_arm_whose_levels_do_not_go_together_is_named(tmp_path: Path) -> None
     kept = spoilt(crossed, "rounds: 10", "rounds: 10, exclude: [{new_tokens: 32, prompts.tokens: 40}]")
     (study,) = load_study(put(tmp_path, kept, recipe=RECIPE))
     assert [arm.name for arm in study.arms] == [
-        "new_tokens=8, prompts.tokens=8", "new_tokens=8, prompts.tokens=40", "new_tokens=32, prompts.tokens=8",
-    ]  # fmt: skip
+        "new_tokens=8, prompts.tokens=8",
+        "new_tokens=8, prompts.tokens=40",
+        "new_tokens=32, prompts.tokens=8",
+    ]
 
 
 def test_paired_factors_need_equally_many_levels(tmp_path: Path) -> None:

@@ -11,16 +11,16 @@ import pytest
 
 from harness.errors import StudyError
 from harness.statistics.signed_rank import signed_rank_interval
-from harness.study.document import read_text
+from harness.study.checks.adaptive_design import check_open_design
 from harness.study.load import LoadedStudy
-from harness.study.open_design import check_open_design
-from harness.study.plan import longest_plan, plan
-from harness.study.resolve import resolve
-from harness.study.results import Result
+from harness.study.planning.plan import longest_plan, plan
+from harness.study.planning.resolved import resolve
+from harness.study.planning.results import Result
+from harness.study.planning.stopping import last_round, rounds_wanted
+from harness.study.reading.yaml_document import read_text
 from harness.study.schema import Until
-from harness.study.sequential import last_round, rounds_wanted
-from harness.study.trial import TrialSpec
 from harness.tasks.registry import task_class
+from harness.trial.spec import TrialSpec
 from tests.analysis.written import written_study
 from tests.study.open_studies import SPEED, results, tuned_study
 from tests.study.written import loaded
@@ -63,7 +63,9 @@ def test_ten_rounds_are_run_in_any_case_and_then_as_many_as_the_widest_interval_
 def test_more_results_only_lengthen_a_plan(tmp_path: Path) -> None:
     study = open_rounds(tmp_path)
     plans = [plan(study, finished(study, 0.3, rounds=rounds)).known for rounds in range(15)]
-    assert [len(known) for known in plans] == [len(plans[0])] * 10 + [len(plans[0]) + n for n in (1, 2, 3, 4, 4)]  # fmt: skip
+    assert [len(known) for known in plans] == [len(plans[0])] * 10 + [
+        len(plans[0]) + n for n in (1, 2, 3, 4, 4)
+    ]
     assert all(later[: len(earlier)] == earlier for earlier, later in pairwise(plans))
 
 
@@ -110,7 +112,9 @@ def test_the_rule_is_blind_to_the_effect() -> None:
 
 @pytest.mark.parametrize("sigma", [0.04, 0.06])
 def test_of_equal_arms_hardly_more_than_one_in_twenty_studies_finds_a_difference(sigma: float) -> None:
-    """A/A: the 95 % interval at the end excludes no difference in at most 69 of 1,000 studies; 0.06 is about the worst spread."""
+    """A/A: the 95 % interval at the end excludes no difference in at most 69 of 1,000 studies; 0.06 is about
+    the worst spread.
+    """
     random, until = np.random.default_rng(11), Until(width=0.05)
     excluding, ends = 0, []
     for noise in random.normal(0, sigma, (STUDIES, MOST)):

@@ -1,4 +1,6 @@
-"""Every study that ships is a test: it loads at each of its scales, and what it asks stays the same until somebody means it."""
+"""Every study that ships is a test: it loads at each of its scales, and what it asks stays the same until
+somebody means it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from harness.study.json_schema import study_schema
 from harness.study.load import load_study, scales
-from harness.study.plan import plan
+from harness.study.planning.plan import plan
+from harness.study.reading.json_schema import study_schema
 
 FOLDER = Path(__file__).parents[2] / "studies"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -39,7 +41,8 @@ def test_a_shipped_study_has_the_scales_and_the_modeline_that_all_have(file: Pat
 
 
 def test_kv_cache_at_its_own_scale_is_frozen() -> None:
-    """Update these only when kv_cache.yaml, its recipe, the settings of a task or the hashing changed on purpose.
+    """Update these only when kv_cache.yaml, its recipe, the settings of a task or the hashing changed on
+    purpose.
 
     Whoever has results loses them with the ids: every run begins anew.
     """

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 
 from harness.config import canonical_json, digest
 from harness.study.load import load_study
-from harness.study.plan import plan
-from harness.study.trial import TrialSpec
+from harness.study.planning.plan import plan
+from harness.trial.spec import TrialSpec
 from tests.study.written import RECIPE, STUDY, loaded, put, spoilt
 
 TWO_FACTORS = spoilt(
@@ -101,8 +101,14 @@ def test_the_digest_of_plain_data_is_frozen() -> None:
     assert canonical_json({"b": [1, 2.5, None], "a": "é"}) == '{"a":"é","b":[1,2.5,null]}'
     assert digest({"b": [1, 2.5, None], "a": "é"}) == "d764fee2563da33e"
     spec = TrialSpec(
-        purpose="measure", task="generate", arm="cache=none", condition={"new_tokens": "8"}, seed=0, round=1, config={"x": 1}
-    )  # fmt: skip
+        purpose="measure",
+        task="generate",
+        arm="cache=none",
+        condition={"new_tokens": "8"},
+        seed=0,
+        round=1,
+        config={"x": 1},
+    )
     assert spec.id == "d039da4f889e6062"
     assert spec.title == "generate cache=none new_tokens=8 seed 0 round 1"
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.study.load import LoadedStudy
-from harness.study.plan import Plan, plan
+from harness.study.planning.plan import Plan, plan
 from tests.study.written import loaded
 
 ALL_ROUNDS = "design: {seeds: 1, rounds: 10}"
@@ -82,7 +82,9 @@ def test_of_two_arms_each_goes_first_in_half_of_the_rounds(tmp_path: Path) -> No
 
 
 def test_eight_seeds_in_one_round_are_eight_rounds_of_a_seed_in_turn(tmp_path: Path) -> None:
-    """Each whole in itself, so that an interruption costs one seed; of two arms each goes first for half of the seeds."""
+    """Each whole in itself, so that an interruption costs one seed; of two arms each goes first for half of
+    the seeds.
+    """
     found = plan(loaded(tmp_path, TWO_ARMS, design("{seeds: 8, rounds: 1}")))
     assert [{(t.seed, t.round) for t in trials} for trials in found.rounds] == [{(n, 1)} for n in range(8)]
     for where in ("8", "16", "32"):

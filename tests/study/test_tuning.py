@@ -1,4 +1,6 @@
-"""Tuning: the same budget for each arm, on seeds of its own, and nothing that is measured has a say in what is chosen."""
+"""Tuning: the same budget for each arm, on seeds of its own, and nothing that is measured has a say in what
+is chosen.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,12 @@ from hypothesis import strategies as st
 from harness.config import canonical_json
 from harness.errors import StudyError
 from harness.study.claim import ReachesClaim
-from harness.study.plan import plan
-from harness.study.resolve import is_open, resolve
-from harness.study.results import Result
+from harness.study.planning.plan import plan
+from harness.study.planning.resolved import is_open, resolve
+from harness.study.planning.results import Result
+from harness.study.planning.tuning import FIRST_SEED, Tried, best, tuned_arms, tuning_grid
 from harness.study.schema import Around, Tune
-from harness.study.trial import TrialSpec
-from harness.study.tuning import FIRST_SEED, Tried, best, tuned_arms, tuning_grid
+from harness.trial.spec import TrialSpec
 from tests.study.open_studies import LOSS, lr, results, tuned_study
 
 OPTIMA = {"clip=1.0": 1e-3, "clip=0.5": 1e-2, "clip=0.25": 1e-4, "clip=2.0": 1e-3}
@@ -72,7 +74,9 @@ def test_only_tuning_is_known_before_it_has_ended_and_then_each_arm_has_its_own_
 def test_what_is_chosen_does_not_depend_on_what_is_measured(
     tmp_path: Path, order: list[int], factor: float
 ) -> None:
-    """Rates and targets never come from the data that decides: permuting it leaves them byte for byte as they are."""
+    """Rates and targets never come from the data that decides: permuting it leaves them byte for byte as they
+    are.
+    """
     loaded = tuned_study(tmp_path)
     tuning = results(plan(loaded).tuning, valley)
     measured = [spec for trials in plan(loaded, tuning).rounds for spec in trials]
@@ -124,7 +128,13 @@ def test_values_around_are_around_each_arms_own(tmp_path: Path) -> None:
         grid={"optimizer.lr": Around(factor=3.0, count=5), "evaluate_every": Around(factor=2.0, count=3)}
     )
     settings_of: list[dict[str, Any]] = [dict(one.settings) for one in tuning_grid(around, task)]
-    assert sorted({found["optimizer.lr"] for found in settings_of}) == [0.000111111, 0.000333333, 1e-3, 3e-3, 9e-3]  # fmt: skip
+    assert sorted({found["optimizer.lr"] for found in settings_of}) == [
+        0.000111111,
+        0.000333333,
+        1e-3,
+        3e-3,
+        9e-3,
+    ]
     assert sorted({found["evaluate_every"] for found in settings_of}) == [1, 2, 4]
     assert len(settings_of) == 15
 
@@ -169,7 +179,9 @@ def test_finalists_are_the_baseline_and_the_best_others(tmp_path: Path) -> None:
     assert [arm.name for arm in closed.arms] == ["clip=1.0", "clip=0.25", "clip=2.0"]
     assert closed.baseline is loaded.baseline
     assert {(arm.arm, arm.measured) for arm in closed.tuned} == {(arm, arm != "clip=0.5") for arm in worth}
-    assert {spec.arm for trials in plan(loaded, outcome).rounds for spec in trials} == set(worth) - {"clip=0.5"}  # fmt: skip
+    assert {spec.arm for trials in plan(loaded, outcome).rounds for spec in trials} == set(worth) - {
+        "clip=0.5"
+    }
     assert [len(trials) for trials in plan(loaded).rounds] == [3] * 7, "as many go on, whoever they are"
 
 
@@ -214,10 +226,14 @@ def test_a_target_is_what_the_baseline_came_to_in_tuning_and_no_measurement_move
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("metric: validation_loss, smoothed", "smoothed", "c takes its target of loss from tuning, which goes by validation_loss"),
+        (
+            "metric: validation_loss, smoothed",
+            "smoothed",
+            "c takes its target of loss from tuning, which goes by validation_loss",
+        ),
         ("reaches: tuned", "reaches: tune", "claims.c.reaches"),
     ],
-)  # fmt: skip
+)
 def test_a_target_that_tuning_cannot_give_is_refused(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:

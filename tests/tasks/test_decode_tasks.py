@@ -1,4 +1,6 @@
-"""Tasks that write text: what comes out is the decoder's, scores are those of the texts, and bad input is told."""
+"""Tasks that write text: what comes out is the decoder's, scores are those of the texts, and bad input is
+told.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +18,24 @@ from harness.config import digest
 from harness.data import tokenizer as tokenizers
 from harness.data.tokenizer import BOS_ID, EOS_ID
 from harness.invariants.registry import find_invariant
+from harness.models.cache import Cache
+from harness.models.config import CacheKind
+from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding.config import BeamSearch, Greedy, Sampling, Speculative
+from harness.models.decoding.decode import decode
+from harness.models.decoding.hypotheses import Hypothesis
+from harness.models.init import build_model
+from harness.models.transformer import Transformer
 from harness.scoring import bleu
 from harness.tasks.base import Context, Result
 from harness.tasks.continue_text import ContinueText
-from harness.tasks.decode import Decode
-from harness.tasks.decoded import How, Prompted, Written, write
 from harness.tasks.score import distinct, unseen_words
+from harness.tasks.timed_decoding import How, Prompted, Written, write
 from harness.tasks.train import Train
 from harness.tasks.translate import Translate
+from harness.tasks.writing_task import Decode
 from harness.telemetry.clock import Clock
 from harness.training.checkpoint import save_checkpoint
-from models.cache import Cache
-from models.config import CacheKind
-from models.decoding.beam import beam_search
-from models.decoding.config import BeamSearch, Greedy, Sampling, Speculative
-from models.decoding.decode import decode
-from models.decoding.hypotheses import Hypothesis
-from models.init import build_model
-from models.transformer import Transformer
 from tests.tasks.test_train_task import RECIPE
 
 NOUNS = ("cat", "dog", "house", "tree", "book")
@@ -59,13 +61,27 @@ def translation(pairs: Path, **changes: Any) -> dict[str, Any]:
         "target": 2,
     }
     train = {
-        "corpus": corpus, "tokenizer": {"kind": "bytes"}, "batch": 4, "length": 64, "updates": 2,
-        "model": {"preset": "000-mt", "d_model": 32, "n_heads": 2, "d_ff": 64, "n_encoder_layers": 1, "n_decoder_layers": 1},
+        "corpus": corpus,
+        "tokenizer": {"kind": "bytes"},
+        "batch": 4,
+        "length": 64,
+        "updates": 2,
+        "model": {
+            "preset": "000-mt",
+            "d_model": 32,
+            "n_heads": 2,
+            "d_ff": 64,
+            "n_encoder_layers": 1,
+            "n_decoder_layers": 1,
+        },
         "optimizer": {"kind": "adamw", "lr": 1e-3},
-    }  # fmt: skip
+    }
     settings = {
-        "model": {"recipe": "tiny", "train": train}, "sentences": {"corpus": corpus}, "new_tokens": 20, "batch": 8,
-    }  # fmt: skip
+        "model": {"recipe": "tiny", "train": train},
+        "sentences": {"corpus": corpus},
+        "new_tokens": 20,
+        "batch": 8,
+    }
     return {**settings, **changes}
 
 
@@ -285,7 +301,9 @@ class Slow:
 
 
 def test_speed_is_what_the_clock_says() -> None:
-    """Twenty batches of two texts of three tokens, whose first come after 0.1 to 2 s, 0.02 of them to read the sources."""
+    """Twenty batches of two texts of three tokens, whose first come after 0.1 to 2 s, 0.02 of them to read
+    the sources.
+    """
     clock = Ticking()
     slow = {7 * place % 20: 0.1 * (place + 1) for place in range(20)}
 
@@ -359,15 +377,27 @@ def test_unseen_words_and_distinct_words() -> None:
         ({"new_tokens": 256}, "new_tokens 256 and the first token are beyond the model's max_positions 256"),
         ({"decoding": {"kind": "speculative"}}, "needs a draft model"),
         ({"decoding": {"kind": "beam", "width": 2, "n_best": 3}}, "n_best 3 is more than the beam's width 2"),
-        ({"decoding": {"kind": "beam", "width": 2, "n_best": 2}}, "decoding\n.*n_best is 2, but a study writes one text a sentence"),
-        ({"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": 0}]}}, "temperature 0 is no distribution"),
-        ({"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": -1}]}}, "temperature -1 is no distribution"),
+        (
+            {"decoding": {"kind": "beam", "width": 2, "n_best": 2}},
+            "decoding\n.*n_best is 2, but a study writes one text a sentence",
+        ),
+        (
+            {"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": 0}]}},
+            "temperature 0 is no distribution",
+        ),
+        (
+            {"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": -1}]}},
+            "temperature -1 is no distribution",
+        ),
         ({"decoding": {"kind": "sampling", "filters": [{"kind": "top-p", "p": 0}]}}, "greater than 0"),
         ({"sentences": {"corpus": "tatoeba-en-es", "count": 1}}, "greater than or equal to 2"),
         ({"model": {"recipe": "tiny", "train": RECIPE}}, "model must be an encoder-decoder"),
-        ({"draft": {"recipe": "tiny", "train": RECIPE}}, "draft is of the kind decoder, and the model encoder-decoder"),
+        (
+            {"draft": {"recipe": "tiny", "train": RECIPE}},
+            "draft is of the kind decoder, and the model encoder-decoder",
+        ),
     ],
-)  # fmt: skip
+)
 def test_settings_that_cannot_be_decoded_with_are_refused(
     pairs: Path, changes: dict[str, Any], problem: str
 ) -> None:

@@ -1,4 +1,6 @@
-"""A trained language model on held-out text: what is reported is the plain mean over tokens, of the model that was meant."""
+"""A trained language model on held-out text: what is reported is the plain mean over tokens, of the model
+that was meant.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from harness.config import digest
 from harness.data.corpus import load_corpus
 from harness.errors import CorpusError
 from harness.invariants.registry import find_invariant
+from harness.models.config import ModelConfig
 from harness.tasks.base import Context, Result
 from harness.tasks.evaluate import Evaluate
 from harness.training.checkpoint import load_model
-from models.config import ModelConfig
 from tests.tasks.test_train_task import RECIPE
 
 TOKENS = 100

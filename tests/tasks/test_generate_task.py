@@ -1,4 +1,6 @@
-"""Generation: the tokens are greedy decoding's, bytes follow the formula, and only times differ between units."""
+"""Generation: the tokens are greedy decoding's, bytes follow the formula, and only times differ between
+units.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ import torch
 from pydantic import ValidationError
 
 from harness.config import digest
+from harness.models.cost import cache_bytes
+from harness.models.decoding.greedy import greedy
+from harness.models.init import build_model
 from harness.tasks.base import Context, Result
 from harness.tasks.generate import Generate
 from harness.training.checkpoint import save_checkpoint
-from models.cost import cache_bytes
-from models.decoding.greedy import greedy
-from models.init import build_model
 from tests.tasks.test_train_task import RECIPE
 
 SETTINGS: dict[str, Any] = {

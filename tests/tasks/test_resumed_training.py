@@ -1,4 +1,6 @@
-"""A training that is killed goes on bit for bit; a state that does not belong to it is refused before anything is trained."""
+"""A training that is killed goes on bit for bit; a state that does not belong to it is refused before
+anything is trained.
+"""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from harness.models.config import ModelConfig
+from harness.models.cost import flops_per_token, parameter_count
 from harness.tasks.base import Context, Result
 from harness.tasks.step import Step
-from models.config import ModelConfig
-from models.cost import flops_per_token, parameter_count
 
 SETTINGS: dict[str, Any] = {
     "model": {"vocab_size": 50, "d_model": 16, "n_layers": 4, "n_heads": 2, "d_ff": 32, "max_positions": 64},

@@ -8,8 +8,8 @@ import pytest
 
 from harness.data.content import Pair
 from harness.errors import CorpusError, InputError
-from harness.tasks.decode import Texts
 from harness.tasks.translate import Translate, check_lengths, chosen
+from harness.tasks.writing_task import Texts
 from tests.tasks.test_decode_tasks import NOUNS, VERBS, translation
 
 
@@ -58,9 +58,7 @@ def test_texts_that_a_model_cannot_read_are_told_before_anything_runs(
 def test_texts_without_a_reference_each_are_told_before_anything_is_decoded() -> None:
     def texts(sources: tuple[str, ...], references: tuple[str, ...]) -> Texts:
         ids = ((5, 2),) * len(sources)
-        return Texts(
-            sources=sources, references=references, source_ids=ids, reference_ids=ids
-        )  # fmt: skip
+        return Texts(sources=sources, references=references, source_ids=ids, reference_ids=ids)
 
     assert texts(("a", "b"), ("1", "2")).batches(1) == [[0], [1]]
     for sources, references, problem in (

@@ -15,6 +15,9 @@ from pydantic import ValidationError
 
 from harness.config import digest
 from harness.errors import CorpusError, InputError
+from harness.models.config import ModelConfig
+from harness.models.cost import flops_per_token, parameter_count
+from harness.models.init import build_model
 from harness.tasks.base import Context, Result
 from harness.tasks.registry import TASKS
 from harness.tasks.train import Train
@@ -22,9 +25,6 @@ from harness.training.checkpoint import load_model, weights_digest
 from harness.training.evaluation import evaluate
 from harness.training.objective import Objective
 from harness.training.optim import OptimizerConfig
-from models.config import ModelConfig
-from models.cost import flops_per_token, parameter_count
-from models.init import build_model
 
 RECIPE: dict[str, Any] = {
     "corpus": "python-docs",
@@ -63,7 +63,9 @@ def trained(tmp_path: Path) -> Callable[..., Trained]:
 
 
 def test_it_learns_real_text(trained: Callable[..., Trained]) -> None:
-    """From what chance gives, ln 259 = 5.6 nats a byte, to below what letter frequencies alone give, about 3.3."""
+    """From what chance gives, ln 259 = 5.6 nats a byte, to below what letter frequencies alone give, about
+    3.3.
+    """
     _, values, _ = trained(updates=150, batch=16, evaluate_every=75)
     losses = [value for _, value in values["loss"]]
     held_out = [value for _, value in values["validation_loss"]]

@@ -10,7 +10,7 @@ import torch
 
 from harness.invariants.base import Invariant
 from harness.invariants.registry import INVARIANTS
-from harness.subject import TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 from harness.tasks.base import Context
 from harness.tasks.train import Train
 
@@ -25,9 +25,16 @@ ARM = {
     "schedule": {"kind": "cosine", "warmup": 2},
 }
 TRANSLATOR = {
-    "kind": "encoder-decoder", "d_model": 16, "n_encoder_layers": 1, "n_decoder_layers": 1, "n_heads": 2, "d_ff": 24,
-    "max_positions": 32, "dropout": 0.1, "position": {"kind": "sinusoidal"},
-}  # fmt: skip
+    "kind": "encoder-decoder",
+    "d_model": 16,
+    "n_encoder_layers": 1,
+    "n_decoder_layers": 1,
+    "n_heads": 2,
+    "d_ff": 24,
+    "max_positions": 32,
+    "dropout": 0.1,
+    "position": {"kind": "sinusoidal"},
+}
 CONTEXT = Context(seed=3, device="cpu", checkpoints={})
 FITTING = [
     pytest.param(invariant, id=name)

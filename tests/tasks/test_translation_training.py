@@ -14,14 +14,14 @@ from pydantic import ValidationError
 
 from harness.config import digest
 from harness.errors import CorpusError
+from harness.models.config import EncoderDecoderConfig, LossConfig, encoder_decoder_config
+from harness.models.encoder_decoder import EncoderDecoder
+from harness.models.init import build_model
 from harness.tasks.base import Context, Result
 from harness.tasks.step import Step
 from harness.tasks.train import Train
 from harness.training.checkpoint import load_model
 from harness.training.objective import Objective
-from models.config import EncoderDecoderConfig, LossConfig, encoder_decoder_config
-from models.encoder_decoder import EncoderDecoder
-from models.init import build_model
 
 MODEL: dict[str, Any] = {
     "kind": "encoder-decoder",
@@ -150,9 +150,15 @@ def test_a_corpus_shorter_than_one_update_is_refused_before_training(file: str, 
 def test_a_step_of_translation_is_timed_too() -> None:
     settings = {"model": {"preset": "000-mt", "vocab_size": 50, "d_model": 32, "n_heads": 2}, "length": 8}
     task = Step.read(
-        {**settings, "batch": {"tokens": 64}, "accumulate": 2, "units": 1, "warm_up": {"at_most": 1},
-         "optimizer": {"kind": "adamw", "lr": 1e-3}}
-    )  # fmt: skip
+        {
+            **settings,
+            "batch": {"tokens": 64},
+            "accumulate": 2,
+            "units": 1,
+            "warm_up": {"at_most": 1},
+            "optimizer": {"kind": "adamw", "lr": 1e-3},
+        }
+    )
     values: Values = {}
     result = task.run(
         Context(seed=0, device="cpu", checkpoints={}),

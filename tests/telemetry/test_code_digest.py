@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.telemetry.code import code_digest
+from harness.machine.code_digest import code_digest
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_copy_elsewhere_has_the_same_digest(
 
 def test_the_order_of_the_packages_does_not_matter_and_a_module_is_a_package_too() -> None:
     assert code_digest(("models", "harness")) == code_digest()
-    assert code_digest(("harness.errors",)) != code_digest(("harness.telemetry.code",))
+    assert code_digest(("harness.errors",)) != code_digest(("harness.machine.code_digest",))
 
 
 @pytest.mark.parametrize("name", ["no_such_package", "no_such.package"])

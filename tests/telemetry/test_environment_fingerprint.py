@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.telemetry import environment as module
-from harness.telemetry.environment import Environment, environment, provenance
+from harness.machine import environment as module
+from harness.machine.environment import Environment, environment, provenance
 from harness.telemetry.nvml import Gpu
 
 
@@ -24,9 +24,19 @@ def test_digest_repeats_and_survives_json() -> None:
 def test_every_comparable_part_moves_the_digest() -> None:
     here = environment()
     changes: dict[str, object] = {
-        "machine": "x", "cpu": "x", "cores": 999, "cpu_quota": 0.5, "memory_mib": 1, "os": "x", "kernel": "x", "libc": "x",
-        "python": "x", "packages": {"torch": "0"}, "gpus": (Gpu("GPU-1", "x", 1, "1"),), "variables": {"MALLOC_X": "1"},
-    }  # fmt: skip
+        "machine": "x",
+        "cpu": "x",
+        "cores": 999,
+        "cpu_quota": 0.5,
+        "memory_mib": 1,
+        "os": "x",
+        "kernel": "x",
+        "libc": "x",
+        "python": "x",
+        "packages": {"torch": "0"},
+        "gpus": (Gpu("GPU-1", "x", 1, "1"),),
+        "variables": {"MALLOC_X": "1"},
+    }
     digests = {here.model_copy(update={name: value}).digest for name, value in changes.items()} | {
         here.digest
     }
@@ -58,7 +68,7 @@ def test_cores_are_those_that_the_process_may_use() -> None:
     if sys.platform != "linux":
         pytest.skip("affinity is Linux's")
     one = min(os.sched_getaffinity(0))
-    program = "import os; os.sched_setaffinity(0, {%d}); from harness.telemetry.environment import *; print(environment().cores)"
+    program = "import os; os.sched_setaffinity(0, {%d}); from harness.machine.environment import *; print(environment().cores)"
     assert int(subprocess.check_output([sys.executable, "-c", program % one])) == 1
 
 

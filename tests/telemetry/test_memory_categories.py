@@ -1,4 +1,7 @@
-"""Bytes of a step by what they are for, against counts made by hand. A 100 × 100 float32 matrix is 40,000 bytes."""
+"""Bytes of a step by what they are for, against counts made by hand.
+
+A 100 × 100 float32 matrix is 40,000 bytes.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,9 @@ def test_activations_are_those_that_the_backward_pass_needs() -> None:
 
 
 def test_what_checkpointing_computes_again_is_activation_too() -> None:
-    """Kept are the inputs of three layers (the first's is from before), and each layer's product while it runs."""
+    """Kept are the inputs of three layers (the first's is from before), and each layer's product while it
+    runs.
+    """
     model, x = Model(checkpointed=True), torch.ones(10, 100)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     seen: list[int] = []

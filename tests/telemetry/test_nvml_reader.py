@@ -27,7 +27,7 @@ print(json.dumps({
 
 SAMPLE = """
 import dataclasses, json, os
-from harness.telemetry.host import ProcessSampler
+from harness.telemetry.process_sampler import ProcessSampler
 from harness.telemetry.nvml import NvmlReader
 sampler = ProcessSampler(nvml=NvmlReader(), gpus=UUIDS)
 os.environ["STUB_PID"] = str(os.getpid())

@@ -10,7 +10,7 @@ from itertools import pairwise
 import psutil
 import pytest
 
-from harness.telemetry.host import ProcessSampler, _usage
+from harness.telemetry.process_sampler import ProcessSampler, _usage
 
 FAST = 0.02
 

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.models.config import LossConfig
+from harness.models.embedding import OutputProjection
 from harness.training.loop import Costs, Recipe, Trained, Training
 from harness.training.objective import Batch, Objective
 from harness.training.optim import AdamW, OptimizerSettings
 from harness.training.precision import Float32, Precision
 from harness.training.schedule import CosineSchedule
 from harness.training.update import Updater
-from models.config import LossConfig
-from models.embedding import OutputProjection
 
 VOCABULARY = 7
 Reported = list[tuple[str, float, int]]

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from harness.errors import HarnessError
+from harness.models.config import ModelConfig
+from harness.models.init import build_model
 from harness.training.checkpoint import RECIPE, WEIGHTS, load_model, save_checkpoint, weights_digest
-from models.config import ModelConfig
-from models.init import build_model
 
 CONFIG = ModelConfig(vocab_size=11, d_model=8, n_layers=1, n_heads=2, d_ff=16, max_positions=8)
 

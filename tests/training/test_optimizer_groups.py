@@ -9,14 +9,19 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from harness.models.config import ModelConfig
+from harness.models.init import build_model
+from harness.models.transformer import Transformer
 from harness.training.optim import AdamW
-from models.config import ModelConfig
-from models.init import build_model
-from models.transformer import Transformer
 
 SIZES: dict[str, Any] = {
-    "vocab_size": 11, "d_model": 8, "n_layers": 2, "n_heads": 2, "d_ff": 16, "max_positions": 8,
-}  # fmt: skip
+    "vocab_size": 11,
+    "d_model": 8,
+    "n_layers": 2,
+    "n_heads": 2,
+    "d_ff": 16,
+    "max_positions": 8,
+}
 
 
 def model(**settings: object) -> Transformer:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from harness.models.config import ChunkedLogits, LossConfig, model_config
+from harness.models.init import build_model
 from harness.training.divergence import Divergence
 from harness.training.evaluation import evaluate
 from harness.training.objective import Objective
 from harness.training.optim import AdamW, ScheduleFreeAdamW
 from harness.training.precision import Float32
 from harness.training.schedule import ConstantSchedule, CosineSchedule
-from models.config import ChunkedLogits, LossConfig, model_config
-from models.init import build_model
 from tests.training.bigram import VOCABULARY, Bigram, Stream, batch, run, updater, values
 
 EVERY_UPDATE = (
@@ -37,7 +37,9 @@ def objective(model: Bigram) -> Objective:
 
 
 def test_evaluation_weighs_every_token_alike_and_skips_what_is_ignored() -> None:
-    """Batches of 10, 3 and 0 counted tokens; the reference is float64, token by token, without smoothing or z-loss."""
+    """Batches of 10, 3 and 0 counted tokens; the reference is float64, token by token, without smoothing or
+    z-loss.
+    """
     model = Bigram()
     batches = [batch(2, 5, seed) for seed in range(3)]
     batches[1][1].flat[3:] = -100

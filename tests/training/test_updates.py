@@ -12,15 +12,15 @@ import pytest
 import torch
 from torch import nn
 
+from harness.models.config import ChunkedLogits, LossConfig, model_config
+from harness.models.init import build_model
+from harness.models.loss import Loss
+from harness.models.transformer import Transformer
 from harness.training.evaluation import evaluate
 from harness.training.objective import Batch, Objective
 from harness.training.optim import SGD, AdamW
 from harness.training.precision import BFloat16, BFloat16Autocast, Float16Autocast, Float16Scaled, Float32
 from harness.training.schedule import CosineSchedule
-from models.config import ChunkedLogits, LossConfig, model_config
-from models.init import build_model
-from models.loss import Loss
-from models.transformer import Transformer
 from tests.training.bigram import VOCABULARY, batch, run, updater, values
 
 SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 32, "max_positions": 8}
@@ -124,7 +124,9 @@ def test_products_are_in_the_precision_that_is_asked_for(precision: Any) -> None
 
 
 def test_gradients_that_are_not_finite_are_skipped_and_the_schedule_waits() -> None:
-    """Infinity in the gradients of the fourth update: it is tried, not applied, and the fifth learns at its rate."""
+    """Infinity in the gradients of the fourth update: it is tried, not applied, and the fifth learns at its
+    rate.
+    """
     model = small()
     made = updater(model, AdamW(lr=1e-2), precision=Float16Scaled(initial_scale=8.0))
     weight = next(model.parameters())

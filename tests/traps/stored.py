@@ -13,8 +13,8 @@ from harness.invariants.base import Check
 from harness.store.rows import Identity, TrialRow
 from harness.store.store import Store, open_store
 from harness.study.load import LoadedStudy
-from harness.study.outcome import Outcome, Sample
-from harness.study.trial import TrialSpec
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 
 
 def stored(folder: Path, loaded: LoadedStudy, frames: RunFrames, *, machine: str = "here") -> RunFrames:
@@ -28,12 +28,19 @@ def stored(folder: Path, loaded: LoadedStudy, frames: RunFrames, *, machine: str
     for trial, name, step, value in zip(*columns, strict=True):
         samples[trial].append(Sample(name, step, value))
     outcomes = [
-        (_spec(row), Outcome(
-            status="finished", samples=tuple(samples[row.id]), outputs=row.outputs, spent=row.spent, notes=row.notes,
-            sentences=frames.sentences.get(row.id),
-        ))
+        (
+            _spec(row),
+            Outcome(
+                status="finished",
+                samples=tuple(samples[row.id]),
+                outputs=row.outputs,
+                spent=row.spent,
+                notes=row.notes,
+                sentences=frames.sentences.get(row.id),
+            ),
+        )
         for row in sorted(frames.trials, key=lambda row: row.position)
-    ]  # fmt: skip
+    ]
     for (invariant, arm), made in checks.items():
         spec = TrialSpec(purpose="check", task=invariant, arm=arm, condition={}, seed=0, round=0, config={})
         outcomes.append((spec, Outcome(status="finished", samples=(), checks=tuple(made))))
@@ -47,8 +54,14 @@ def judged(folder: Path, loaded: LoadedStudy, frames: RunFrames) -> Analysis:
 
 def _spec(row: TrialRow) -> TrialSpec:
     return TrialSpec(
-        purpose="measure", task=row.task, arm=row.arm, condition=row.condition, seed=row.seed, round=row.round, config={}
-    )  # fmt: skip
+        purpose="measure",
+        task=row.task,
+        arm=row.arm,
+        condition=row.condition,
+        seed=row.seed,
+        round=row.round,
+        config={},
+    )
 
 
 def _recorded(
@@ -58,9 +71,13 @@ def _recorded(
         study_digest=loaded.study.digest, scale="cpu", code_digest="c0de", environment_digest=machine
     )
     run = store.create_run(
-        identity, study=loaded.study.study, study_json=canonical_json(loaded.study.plain()), study_source="",
-        environment={"cpu": machine}, trials=[spec for spec, _ in outcomes],
-    )  # fmt: skip
+        identity,
+        study=loaded.study.study,
+        study_json=canonical_json(loaded.study.plain()),
+        study_source="",
+        environment={"cpu": machine},
+        trials=[spec for spec, _ in outcomes],
+    )
     session = store.open_session(run, {})
     for position, (spec, outcome) in enumerate(outcomes):
         attempt = store.begin_trial(run, session, spec, position=position, attempt=1)

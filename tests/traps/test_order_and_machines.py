@@ -1,5 +1,5 @@
-"""Who was fooled: those who ran all of one arm and then all of the other on a machine that grew warm, and those who set
-today's arm beside the baseline that another machine had left in the table."""
+"""Who was fooled: those who ran all of one arm and then all of the other on a machine that grew warm, and
+those who set today's arm beside the baseline that another machine had left in the table."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from tests.analysis.planted import SPEED, Planted, claim, contrast, flat, study
 from tests.traps.stored import judged, stored
 
 LOADED = study(
-    compare={"cache": ["none", "dynamic"]}, across={"new_tokens": [256]}, invariants=[],
+    compare={"cache": ["none", "dynamic"]},
+    across={"new_tokens": [256]},
+    invariants=[],
     claims={"it": {"source": "x", "says": "Faster.", "level": {"cache": "dynamic"}, "direction": "better"}},
-)  # fmt: skip
+)
 
 
 def test_rows_that_drift_run_in_a_fixed_order(tmp_path: Path) -> None:
-    """Nothing differs but the place in each round, and the machine gets 10 % faster from one trial to the next."""
+    """Nothing differs but the place in each round, and the machine gets 10 % faster from one trial to the
+    next.
+    """
     frames = Planted(loaded=LOADED, ratio=flat(1.0), noise=0.01).frames()
     fixed = tuple(replace(trial, position=trial.id) for trial in frames.trials)
     samples = frames.samples.copy()
@@ -35,7 +39,9 @@ def test_drift_in_a_random_order_fools_nobody(tmp_path: Path) -> None:
 
 
 def test_a_baseline_of_another_machine(tmp_path: Path) -> None:
-    """Two machines are two runs, whatever is in the store; trials that claim to be one run were not in one session."""
+    """Two machines are two runs, whatever is in the store; trials that claim to be one run were not in one
+    session.
+    """
     frames = Planted(loaded=LOADED, ratio=flat(2.0)).frames()
     here = stored(tmp_path, LOADED, frames)
     there = stored(tmp_path, LOADED, frames, machine="elsewhere")

@@ -1,4 +1,6 @@
-"""Who was fooled: those whose NaN run fell out of the mean, and those who ran twenty seeds and told of the best eight."""
+"""Who was fooled: those whose NaN run fell out of the mean, and those who ran twenty seeds and told of the
+best eight.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_a_diverged_seed_ranks_last(tmp_path: Path) -> None:
 
 
 def test_the_best_of_many_seeds(tmp_path: Path) -> None:
-    """Seed 11 in the place of a bad seed 3; or the bad one kept, and a ninth beside the eight that were planned."""
+    """Seed 11 in the place of a bad seed 3; or the bad one kept, and a ninth beside the eight that were
+    planned.
+    """
     swapped = replace(
         FRAMES,
         trials=tuple(replace(t, seed=11) if t.seed == 3 else t for t in FRAMES.trials),

@@ -1,5 +1,6 @@
-"""Who was fooled: source 001, whose k = 8 made an eighth of the updates; those who compared BLEU of two tokenizations; those
-who timed a kernel's launch for the kernel; and those whose run was faster than anybody's because it had seen the test."""
+"""Who was fooled: source 001, whose k = 8 made an eighth of the updates; those who compared BLEU of two
+tokenizations; those who timed a kernel's launch for the kernel; and those whose run was faster than anybody's
+because it had seen the test."""
 
 from __future__ import annotations
 
@@ -35,8 +36,9 @@ def test_accumulation_with_fewer_updates_declared_by_its_tokens_alone(tmp_path: 
         loaded = training_study(claims={"it": CLAIM}, parity=parity)
         found = claim(judged(folder, loaded, Learned(loaded=loaded, spent=eighth).frames()), "it")
         assert (found.verdict, "confounded: updates is 30 against the baseline's 240" in found.sentence) == (
-            "invalid", True,
-        )  # fmt: skip
+            "invalid",
+            True,
+        )
 
 
 def test_mixed_signatures(tmp_path: Path) -> None:
@@ -86,12 +88,19 @@ def test_time_is_read_only_when_the_device_is_done(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("share", "arms", "verdict"),
-    [(0.4, "both", "confirmed"), (1.04, "both", "confirmed"), (1.06, "lion", "invalid"), (40.0, "adam", "invalid")],
-)  # fmt: skip
+    [
+        (0.4, "both", "confirmed"),
+        (1.04, "both", "confirmed"),
+        (1.06, "lion", "invalid"),
+        (40.0, "adam", "invalid"),
+    ],
+)
 def test_a_launch_that_was_timed_for_its_kernel(
     tmp_path: Path, share: float, arms: str, verdict: str
 ) -> None:
-    """One trial of an arm, unsynchronised: the work that it counts is more than the machine could have done by then."""
+    """One trial of an arm, unsynchronised: the work that it counts is more than the machine could have done
+    by then.
+    """
     loaded = training_study(
         primary="update_seconds", design={"rounds": 8}, claims={"it": {**CLAIM, "metric": "update_seconds"}}
     )
@@ -102,7 +111,9 @@ def test_a_launch_that_was_timed_for_its_kernel(
 
 
 def _timed(loaded: LoadedStudy, share: float, arms: str) -> RunFrames:
-    """Lion's updates take a third less time; in round 3 of `arms`, the median unit reaches a `share` of the peak."""
+    """Lion's updates take a third less time; in round 3 of `arms`, the median unit reaches a `share` of the
+    peak.
+    """
     random = np.random.default_rng(2)
     rows: list[TrialRow] = []
     samples: list[tuple[int, str, int, float]] = []

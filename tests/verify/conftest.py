@@ -16,9 +16,9 @@ from harness.report.source import report_input
 from harness.store.rows import Identity
 from harness.store.store import open_store
 from harness.study.load import load_study
-from harness.study.outcome import Outcome, Sample
-from harness.study.plan import plan
-from harness.study.trial import TrialSpec
+from harness.study.planning.plan import plan
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 from tests.run.workplace import Workplace
 
 
@@ -50,9 +50,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Reported:
         specs = plan(loaded).trials
         run = store.create_run(
             Identity(study_digest="5" * 16, scale="cpu", code_digest="c" * 16, environment_digest="e" * 16),
-            study="tiny", study_json=loaded.study.model_dump_json(), study_source=loaded.source,
-            environment={"cpu": "Example 9000", "cores": 2}, trials=specs,
-        )  # fmt: skip
+            study="tiny",
+            study_json=loaded.study.model_dump_json(),
+            study_source=loaded.source,
+            environment={"cpu": "Example 9000", "cores": 2},
+            trials=specs,
+        )
         session = store.open_session(run, {"argv": ["harness", "run", "tiny"], "load": [0.25, 0.5, 0.75]})
         for position, spec in enumerate(specs):
             attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
@@ -79,8 +82,11 @@ def _outcome(spec: TrialSpec) -> Outcome:
     speed = 700 * (1 + cached * math.log2(tokens) / 8) * math.exp(chance.gauss(0, 0.02))
     held = float(cached * 1024 * (tokens + 8))
     values = {
-        "decode_tokens_per_second": speed, "first_token_seconds": 4 / speed, "cache_bytes": held,
-        "cache_bytes_formula": held, "peak_tensor_bytes": 2e6 + held,
-    }  # fmt: skip
+        "decode_tokens_per_second": speed,
+        "first_token_seconds": 4 / speed,
+        "cache_bytes": held,
+        "cache_bytes_formula": held,
+        "peak_tensor_bytes": 2e6 + held,
+    }
     samples = tuple(Sample(name, 0, value) for name, value in values.items())
     return Outcome(status="finished", samples=samples, spent={"new_tokens": 2.0 * tokens})

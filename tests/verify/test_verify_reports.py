@@ -1,4 +1,6 @@
-"""An untouched report is what its store gives; whatever is changed, in the page or in the store, is found and named."""
+"""An untouched report is what its store gives; whatever is changed, in the page or in the store, is found and
+named.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from harness.report.source import report_input
 from harness.store.rows import CalibrationRow, Identity
 from harness.store.store import open_store
 from harness.study.load import load_study
-from harness.study.outcome import Outcome, Sample
-from harness.study.plan import plan
-from harness.verify.page import pieces
+from harness.study.planning.plan import plan
+from harness.trial.outcome import Outcome, Sample
+from harness.verify.html_pieces import pieces
 from harness.verify.verify import Difference, Verification, verify
 from tests.analysis.written import Written
 from tests.run.workplace import Workplace
@@ -80,7 +82,7 @@ def test_an_untouched_report_passes(filled: Reported) -> None:
         (r"Example 9000", "Example 9001", "row cpu"),
         (r"± 4 %", "± 5 %", "row decode tokens per second, column margin"),
     ],
-)  # fmt: skip
+)
 def test_a_number_or_verdict_changed_by_hand_is_found_and_named(
     filled: Reported, tmp_path: Path, pattern: str, replacement: str, place: str
 ) -> None:
@@ -209,7 +211,9 @@ def test_the_command_says_so_in_one_line_and_by_its_exit_code(filled: Reported, 
 
 
 def test_a_score_and_a_text_of_an_arm_that_writes_count_too(tmp_path: Path) -> None:
-    """Scores by group of sentences, examples and figures come from the kept sentences: what they say is checked against them."""
+    """Scores by group of sentences, examples and figures come from the kept sentences: what they say is
+    checked against them.
+    """
     levels = {"greedy": 0.6, "beam": 0.66}
     place = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
     place.study.write_text(WRITING)
@@ -219,9 +223,12 @@ def test_a_score_and_a_text_of_an_arm_that_writes_count_too(tmp_path: Path) -> N
         specs = plan(loaded).trials
         run = store.create_run(
             Identity(study_digest="5" * 16, scale="cpu", code_digest="c" * 16, environment_digest="e" * 16),
-            study="writing", study_json=loaded.study.model_dump_json(), study_source=loaded.source, environment={},
+            study="writing",
+            study_json=loaded.study.model_dump_json(),
+            study_source=loaded.source,
+            environment={},
             trials=specs,
-        )  # fmt: skip
+        )
         session = store.open_session(run, {})
         for position, spec in enumerate(specs):
             attempt = store.begin_trial(run, session, spec, position=position, attempt=1)

@@ -12,10 +12,10 @@ from harness.report.source import report_input
 from harness.store.rows import Identity
 from harness.store.store import open_store
 from harness.study.load import LoadedStudy, load_study
-from harness.study.outcome import Outcome, Sample
-from harness.study.plan import schedule
-from harness.study.resolve import deciding_metrics
-from harness.study.trial import TrialSpec
+from harness.study.planning.plan import schedule
+from harness.study.planning.resolved import deciding_metrics
+from harness.trial.outcome import Outcome, Sample
+from harness.trial.spec import TrialSpec
 from harness.verify.verify import verify
 from tests.run.workplace import Workplace
 from tests.study.open_studies import LOSS, TUNED
@@ -23,7 +23,7 @@ from tests.study.written import spoilt
 
 FINALISTS = spoilt(TUNED, "[1e-4, 1e-3, 1e-2]", "{factor: 3, count: 3}\n    finalists: 2")
 EVEN = spoilt(FINALISTS, "count: 3", "count: 4")
-OF_DEFAULTS = spoilt(FINALISTS, "optimizer.lr: {factor: 3, count: 3}", "optimizer.eps: {factor: 3, count: 4}")  # fmt: skip
+OF_DEFAULTS = spoilt(FINALISTS, "optimizer.lr: {factor: 3, count: 3}", "optimizer.eps: {factor: 3, count: 4}")
 LEVELS = spoilt(
     FINALISTS,
     "  clip: [1.0, 0.5, 0.25, 2.0]",
@@ -62,8 +62,12 @@ def reported(place: Workplace, text: str) -> tuple[Path, Path]:
     with open_store(location) as store:
         run = store.create_run(
             Identity(study_digest="5" * 16, scale="cpu", code_digest="c" * 16, environment_digest="e" * 16),
-            study="tiny", study_json=loaded.study.model_dump_json(), study_source=loaded.source, environment={}, trials=[],
-        )  # fmt: skip
+            study="tiny",
+            study_json=loaded.study.model_dump_json(),
+            study_source=loaded.source,
+            environment={},
+            trials=[],
+        )
         session, position = store.open_session(run, {}), 0
         for batch in schedule(loaded, lambda: store.results(run, deciding_metrics(loaded.study))):
             store.extend_plan(run, batch.trials)

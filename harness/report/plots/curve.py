@@ -1,4 +1,6 @@
-"""How much a setting matters: the metric over the values that were tried in tuning, or over the numeric levels of a factor."""
+"""How much a setting matters: the metric over the values that were tried in tuning, or over the numeric
+levels of a factor.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,8 @@ from harness.report.plots.style import (
 from harness.report.words import arm_labels, condition_key, condition_title, metric_of, short_labels
 from harness.study.arms import arms
 from harness.study.load import LoadedStudy
+from harness.study.planning.tuning import TunedArm, best
 from harness.study.schema import level_name
-from harness.study.tuning import TunedArm, best
 
 LEAST_LEVELS = 3
 """Of a compared factor; two make a comparison, no curve."""
@@ -43,7 +45,8 @@ Points = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class CurveLine:
-    """`points` are the medians, sorted, NaN where the line has a gap; `trials` the finite values that they are of.
+    """`points` are the medians, sorted, NaN where the line has a gap; `trials` the finite values that they
+    are of.
 
     `chosen` is the value that tuning chose, None where nothing was tuned.
     """
@@ -76,7 +79,8 @@ class CurvePlot:
 
 
 def tuning_curves(report: ReportInput) -> list[CurvePlot]:
-    """A plot a condition, a line an arm, those left behind too; none unless tuning ended and one setting of its grid is numeric.
+    """A plot a condition, a line an arm, those left behind too; none unless tuning ended and one setting of
+    its grid is numeric.
 
     Of the other settings of the grid, a point has the best.
     """
@@ -137,7 +141,9 @@ def level_curves(report: ReportInput) -> list[CurvePlot]:
 
 
 def compared_numbers(loaded: LoadedStudy) -> dict[str, dict[str, float]]:
-    """The compared factors with three levels or more whose names are all numbers: factor → level name → number."""
+    """The compared factors with three levels or more whose names are all numbers: factor → level name →
+    number.
+    """
     found = {}
     for factor, levels in loaded.study.compare.items():
         numbers = {level_name(level): _number(level_name(level)) for level in levels}
@@ -188,7 +194,9 @@ def _lines(loaded: LoadedStudy, factor: str, numbers: dict[str, float]) -> dict[
 
 
 def _label(others: Sequence[str], fixed: Sequence[str]) -> str:
-    """`rule=sqrt, tying=tied`, of one other factor the level alone; a factor that does not exist there is none."""
+    """`rule=sqrt, tying=tied`, of one other factor the level alone; a factor that does not exist there is
+    none.
+    """
     bare = len(others) == 1
     named = zip(others, fixed, strict=True)
     return ", ".join(
@@ -206,7 +214,9 @@ def _level_line(label: str, by_level: dict[float, str], values: pd.DataFrame) ->
 
 
 def _panels(plot: CurvePlot) -> list[CurvePlot]:
-    """The plot, in several where it has too many lines to tell apart, the first line in each; none without a point."""
+    """The plot, in several where it has too many lines to tell apart, the first line in each; none without a
+    point.
+    """
     first, *rest = plot.lines
     most = MOST_LINES - 1
     groups = [(first, *rest[start : start + most]) for start in range(0, max(len(rest), 1), most)]
@@ -252,18 +262,33 @@ def draw_curves(plot: CurvePlot) -> Figure:
 
 def _draw_line(axes: Axes, line: CurveLine, factor: float, colour: str, marker: str) -> None:
     axes.plot(
-        [x for x, _ in line.trials], [y / factor for _, y in line.trials],
-        "o", color=colour, markersize=3, markeredgewidth=0, alpha=0.3,
-    )  # fmt: skip
+        [x for x, _ in line.trials],
+        [y / factor for _, y in line.trials],
+        "o",
+        color=colour,
+        markersize=3,
+        markeredgewidth=0,
+        alpha=0.3,
+    )
     axes.plot(
-        [x for x, _ in line.points], [y / factor for _, y in line.points],
-        color=colour, marker=marker, markersize=5, linewidth=1.4, label=line.label,
-    )  # fmt: skip
+        [x for x, _ in line.points],
+        [y / factor for _, y in line.points],
+        color=colour,
+        marker=marker,
+        markersize=5,
+        linewidth=1.4,
+        label=line.label,
+    )
     chosen = [(x, y / factor) for x, y in line.points if x == line.chosen]
     axes.plot(
-        [x for x, _ in chosen], [y for _, y in chosen],
-        "o", color=colour, markersize=12, markerfacecolor="none", markeredgewidth=1.4,
-    )  # fmt: skip
+        [x for x, _ in chosen],
+        [y for _, y in chosen],
+        "o",
+        color=colour,
+        markersize=12,
+        markerfacecolor="none",
+        markeredgewidth=1.4,
+    )
 
 
 def _readable(plot: CurvePlot) -> list[tuple[float, str]]:

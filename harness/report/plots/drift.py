@@ -1,4 +1,6 @@
-"""Every trial in the order in which it ran, relative to what its arm and condition usually give: a machine that drifts shows."""
+"""Every trial in the order in which it ran, relative to what its arm and condition usually give: a machine
+that drifts shows.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ from harness.report.words import arm_labels, metric_of
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """`points` has order (from 1), round, session, arm and relative: value ÷ median of its arm, condition and seed.
+    """`points` has order (from 1), round, session, arm and relative: value ÷ median of its arm, condition and
+    seed.
 
     `left_out` counts trials without a finite value or with a median of zero.
     """
@@ -65,10 +68,20 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
         if few:
             order = list(labels.values())
             sns.scatterplot(
-                points, x="order", y="relative", hue="arm", style="arm", hue_order=order, style_order=order,
-                palette=arm_colours(order), markers=arm_markers(order),
-                s=20, linewidth=0, alpha=0.8, ax=axes,
-            )  # fmt: skip
+                points,
+                x="order",
+                y="relative",
+                hue="arm",
+                style="arm",
+                hue_order=order,
+                style_order=order,
+                palette=arm_colours(order),
+                markers=arm_markers(order),
+                s=20,
+                linewidth=0,
+                alpha=0.8,
+                ax=axes,
+            )
         else:
             sns.scatterplot(
                 points, x="order", y="relative", color=PALETTE[0], s=12, linewidth=0, alpha=0.6, ax=axes
@@ -90,6 +103,11 @@ def _borders(points: pd.DataFrame, figure: Figure) -> None:
     for start in starts.iloc[1:]:
         axes.axvline(start - 0.5, color=MUTED, linewidth=1.0, linestyle="--")
         axes.annotate(
-            "new session", (start - 0.5, 0.02), xycoords=("data", "axes fraction"),
-            rotation=90, ha="right", va="bottom", color=MUTED,
-        )  # fmt: skip
+            "new session",
+            (start - 0.5, 0.02),
+            xycoords=("data", "axes fraction"),
+            rotation=90,
+            ha="right",
+            va="bottom",
+            color=MUTED,
+        )

@@ -1,4 +1,6 @@
-"""Every arm's effect against the baseline under one condition, a row an arm: for many arms, and where no condition is a number."""
+"""Every arm's effect against the baseline under one condition, a row an arm: for many arms, and where no
+condition is a number.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Forest:
 
 
 def forests(report: ReportInput) -> list[Forest]:
-    """One forest a condition, for the primary metric, arms in the study's order; none where no effect is finite."""
+    """One forest a condition, for the primary metric, arms in the study's order; none where no effect is
+    finite.
+    """
     labels, primary = arm_labels(report.loaded), report.loaded.study.primary
     by_ratios = metric_of(primary).compared_by == "ratios"
     found = []

@@ -1,4 +1,6 @@
-"""Measured points on the line of a closed form: an arm a panel over a numeric condition, else measured against computed."""
+"""Measured points on the line of a closed form: an arm a panel over a numeric condition, else measured
+against computed.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ from harness.study.claim import FormulaClaim
 class FormulaPlot:
     """`points` has x, measured and formula, a row a trial. `factor` is empty where x is the formula itself.
 
-    `largest` is the top of the y-axis that the panels of one claim share, `left_out` counts trials without both values.
+    `largest` is the top of the y-axis that the panels of one claim share, `left_out` counts trials without
+    both values.
     """
 
     claim: str
@@ -46,7 +49,9 @@ class FormulaPlot:
 
 
 def formula_plots(report: ReportInput) -> list[FormulaPlot]:
-    """The plots of every claim that a metric equals a closed form, in the study's order; none where neither was measured."""
+    """The plots of every claim that a metric equals a closed form, in the study's order; none where neither
+    was measured.
+    """
     claims = report.loaded.study.claims.items()
     return [
         plot

@@ -1,4 +1,6 @@
-"""The ratio to the baseline against a numeric condition: one line an arm, 95 % intervals, what a source claimed."""
+"""The ratio to the baseline against a numeric condition: one line an arm, 95 % intervals, what a source
+claimed.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class ClaimedRatio:
 
 @dataclass(frozen=True, kw_only=True)
 class RatioPlot:
-    """`points` has arm, x, ratio, low, high (NaN where the interval has no bounds) and valid; `levels` are (x, name).
+    """`points` has arm, x, ratio, low, high (NaN where the interval has no bounds) and valid; `levels` are
+    (x, name).
 
     `others` holds the levels of the remaining conditions, `left_out` counts contrasts without a finite ratio.
     """
@@ -119,12 +122,21 @@ def draw_ratios(plot: RatioPlot, loaded: LoadedStudy) -> Figure:
         figure, axes = panel(width=WIDE, height=2.9 + 0.17 * math.ceil(entries / 2))
         _baseline(axes, labels[loaded.baseline.name])
         sns.lineplot(
-            points.assign(arm=points["arm"].map(named)), x="x", y="ratio", hue="arm", style="arm",
-            hue_order=list(named.values()), style_order=list(named.values()), errorbar=None,
-            palette={named[arm]: colours[arm] for arm in arms}, markers={named[arm]: markers[arm] for arm in arms},
+            points.assign(arm=points["arm"].map(named)),
+            x="x",
+            y="ratio",
+            hue="arm",
+            style="arm",
+            hue_order=list(named.values()),
+            style_order=list(named.values()),
+            errorbar=None,
+            palette={named[arm]: colours[arm] for arm in arms},
+            markers={named[arm]: markers[arm] for arm in arms},
             dashes={named[arm]: (2.0, 2.0) if arm in invalid else () for arm in arms},
-            markersize=6, linewidth=1.6, ax=axes,
-        )  # fmt: skip
+            markersize=6,
+            linewidth=1.6,
+            ax=axes,
+        )
         for arm in arms:
             _interval_bars(axes, points[points["arm"] == arm], colours[arm])
         for claim in plot.claims:
@@ -143,9 +155,14 @@ def _baseline(axes: Axes, label: str) -> None:
     axes.axhline(1.0, color=INK, linewidth=1.0)
     axes.annotate(
         label if label == "baseline" else f"baseline: {label}",
-        (0.995, 1.0), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
-        ha="right", va="bottom", color=MUTED,
-    )  # fmt: skip
+        (0.995, 1.0),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        color=MUTED,
+    )
 
 
 def _claimed(axes: Axes, claim: ClaimedRatio) -> None:
@@ -185,7 +202,9 @@ def _other_levels(loaded: LoadedStudy, factor: str) -> list[dict[str, str]]:
 
 
 def _claims(loaded: LoadedStudy, factor: str, others: Mapping[str, str]) -> tuple[ClaimedRatio, ...]:
-    """Claims on the primary metric at one level of the factor; a condition with a single level need not be named."""
+    """Claims on the primary metric at one level of the factor; a condition with a single level need not be
+    named.
+    """
     marks = []
     for name, claim in loaded.study.claims.items():
         if (

@@ -16,7 +16,9 @@ from harness.report.words import arm_labels, condition_key, condition_title, met
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """`points` has arm (its row, from 0), round and value in the metric's unit, finite values only; `left_out` counts the rest."""
+    """`points` has arm (its row, from 0), round and value in the metric's unit, finite values only;
+    `left_out` counts the rest.
+    """
 
     metric: str
     condition: dict[str, str]
@@ -54,7 +56,8 @@ def spreads(report: ReportInput) -> list[Spread]:
 def draw_spread(spread: Spread) -> Figure:
     record = metric_of(spread.metric)
     scale = scale_of(record, list(spread.points["value"]))
-    # Rounds run downwards within a row: random jitter would hide the order and change from one drawing to the next.
+    # Rounds run downwards within a row: random jitter would hide the order and change from one drawing to the
+    # next.
     rounds = spread.points["round"].rank(method="dense")
     offset = (rounds - (1 + rounds.max()) / 2) / max(rounds.max() - 1, 1) * 0.5
     points = spread.points.assign(

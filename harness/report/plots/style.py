@@ -1,4 +1,6 @@
-"""One look for all figures: size, type, colours that also work without colour, axes in units that people read."""
+"""One look for all figures: size, type, colours that also work without colour, axes in units that people
+read.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,10 @@ _RC: dict[Any, Any] = {
 
 
 def arm_colours(labels: Sequence[str]) -> dict[str, str]:
-    """An arm's colour is its own in every figure; the first, the baseline, is grey. At most MOST_LINES arms."""
+    """An arm's colour is its own in every figure; the first, the baseline, is grey.
+
+    At most MOST_LINES arms.
+    """
     return dict(zip(labels, (MUTED, *PALETTE), strict=False))
 
 
@@ -121,7 +126,9 @@ def legend_above(axes: Axes) -> None:
 
 
 def level_axis(axes: Axes, levels: Sequence[tuple[float, str]], label: str, *, log: bool = True) -> None:
-    """An x-axis with a tick at each level of a condition; with `log` it is log2 where all levels are positive."""
+    """An x-axis with a tick at each level of a condition; with `log` it is log2 where all levels are
+    positive.
+    """
     places = [place for place, _ in levels]
     if log and min(places) > 0:
         axes.set_xscale("log", base=2)
@@ -158,7 +165,10 @@ def ratio_axis(axes: Axes, drawn: Sequence[float], *, along: str) -> None:
 
 
 def log_axis(axes: Axes, drawn: Sequence[float], *, along: str) -> None:
-    """A log axis for what is `drawn`, all of it positive, labelled in plain numbers. `along` is `x` or `y`."""
+    """A log axis for what is `drawn`, all of it positive, labelled in plain numbers.
+
+    `along` is `x` or `y`.
+    """
     low, high = min(drawn), max(drawn)
     room = max((high / low) ** 0.08, 1.01)
     low, high = low / room, high * room

@@ -1,4 +1,6 @@
-"""A drawn figure as compact SVG to be put inside HTML: text stays text, equal input gives equal bytes, ids never collide."""
+"""A drawn figure as compact SVG to be put inside HTML: text stays text, equal input gives equal bytes, ids
+never collide.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # dates and ve
 
 
 def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup:
-    """The figure as an `<svg>` element whose ids all start with `name`, titled for screen readers and tooltips."""
+    """The figure as an `<svg>` element whose ids all start with `name`, titled for screen readers and
+    tooltips.
+    """
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts draw it
@@ -44,7 +48,9 @@ def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Ma
 
 
 def _strip(root: ElementTree.Element) -> None:
-    """No namespaces (HTML knows SVG), no style sheet that would reach the whole page, no needless digits or white space."""
+    """No namespaces (HTML knows SVG), no style sheet that would reach the whole page, no needless digits or
+    white space.
+    """
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         if element.tag != "text":

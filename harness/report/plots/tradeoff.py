@@ -1,4 +1,6 @@
-"""Quality against time and memory: every arm with its intervals in both directions, and which arms another one beats at all."""
+"""Quality against time and memory: every arm with its intervals in both directions, and which arms another
+one beats at all.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from harness.report.words import arm_labels, condition_title
 from harness.statistics import Interval, Pareto, pareto
 from harness.study.arms import Combination
 from harness.tasks.base import Task
-from harness.tasks.decode import Decode
+from harness.tasks.writing_task import Decode
 
 MEMORY = "peak_tensor_bytes"
 """Counts where the part on time measured it of every arm."""
@@ -40,7 +42,8 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Tradeoff:
-    """`costs` are one or more metrics; `points` hold the baseline too, which is exactly none of all; `front` is over all metrics.
+    """`costs` are one or more metrics; `points` hold the baseline too, which is exactly none of all; `front`
+    is over all metrics.
 
     `parts` are the study's that quality and costs were measured in.
     """
@@ -54,8 +57,8 @@ class Tradeoff:
 
 
 def tradeoffs(parts: Sequence[ReportInput]) -> list[Tradeoff]:
-    """One a condition under which cost was measured, of the arms that a part on a score and a part on time have in common: by
-    name, task, trained model and decoding.
+    """One a condition under which cost was measured, of the arms that a part on a score and a part on time
+    have in common: by name, task, trained model and decoding.
     """
     of_score = [part for part in parts if _is_quality(_primary(part))]
     of_time = [part for part in parts if _primary(part).family == "time"]
@@ -112,13 +115,19 @@ def _tradeoff(quality: ReportInput, cost: ReportInput, condition: Combination) -
     )
     costs = tuple(name for name in measured if name != score.name)
     return Tradeoff(
-        parts=(quality.loaded.part, cost.loaded.part), quality=score.name, costs=costs, condition=condition.names,
-        points=tuple(points), front=front,
-    )  # fmt: skip
+        parts=(quality.loaded.part, cost.loaded.part),
+        quality=score.name,
+        costs=costs,
+        condition=condition.names,
+        points=tuple(points),
+        front=front,
+    )
 
 
 def _same_writer(one: Task | None, other: Task | None) -> bool:
-    """Whether both write with the same trained model in the same way; on how many texts, and in which batches, does not matter."""
+    """Whether both write with the same trained model in the same way; on how many texts, and in which
+    batches, does not matter.
+    """
     if not isinstance(one, Decode) or not isinstance(other, Decode):
         return False
     return (one.name, one.model, one.decoding) == (other.name, other.model, other.decoding)
@@ -141,7 +150,9 @@ def _effect(found: Contrast) -> Effect:
 
 
 def better_side(info: Tradeoff, cost: str) -> str:
-    """Where in the picture the better arms are: `up and left` for a score that should be high at a cost that should be low."""
+    """Where in the picture the better arms are: `up and left` for a score that should be high at a cost that
+    should be low.
+    """
     up = "up" if metric(info.quality).better == "higher" else "down"
     return f"{up} and {'right' if metric(cost).better == 'higher' else 'left'}"
 

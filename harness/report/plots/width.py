@@ -1,4 +1,6 @@
-"""What a wider beam finds: the score, the model's own score and the length, so that the cause of a worse text shows."""
+"""What a wider beam finds: the score, the model's own score and the length, so that the cause of a worse text
+shows.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.config import canonical_json
+from harness.models.decoding.config import BeamSearch, Greedy, LengthPenalty, MeanPenalty
 from harness.report.inputs import ReportInput
 from harness.report.plots.style import MARKERS, NARROW, PALETTE, fit, legend_above, level_axis, look, panel
 from harness.report.words import metric_of
 from harness.statistics import Interval, SentenceStatistics, bootstrap
-from models.decoding.config import BeamSearch, Greedy, LengthPenalty, MeanPenalty
 
 RESAMPLES = 1000
 SHOWN = ("bleu", "model_score", "length_ratio")
@@ -36,7 +38,10 @@ class WidthPlot:
 
 
 def width_plots(report: ReportInput) -> list[WidthPlot]:
-    """A plot a score, a line a way to rank hypotheses; none where no search has two widths. Greedy decoding is a beam of one."""
+    """A plot a score, a line a way to rank hypotheses; none where no search has two widths.
+
+    Greedy decoding is a beam of one.
+    """
     searches = [search for search in _searches(report) if len(search.arms) > 1]
     if not searches:
         return []
@@ -60,7 +65,9 @@ class _Search:
 
 
 def _searches(report: ReportInput) -> list[_Search]:
-    """Arms whose tasks differ in the width alone; a greedy one belongs to each search of otherwise the same task."""
+    """Arms whose tasks differ in the width alone; a greedy one belongs to each search of otherwise the same
+    task.
+    """
     condition = report.loaded.conditions[0].name
     greedy: dict[str, str] = {}
     beams: dict[tuple[str, str], dict[int, str]] = {}
@@ -94,7 +101,9 @@ def _ranked_by(penalty: LengthPenalty) -> str:
 
 
 def _a_sentence(found: SentenceStatistics) -> SentenceStatistics:
-    """The sum over a sentence's tokens instead of the mean: what a search ranks by that does not divide by the length."""
+    """The sum over a sentence's tokens instead of the mean: what a search ranks by that does not divide by
+    the length.
+    """
     return replace(found, values=np.column_stack([found.values[:, 0], np.ones(found.sentences)]))
 
 

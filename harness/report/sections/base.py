@@ -10,7 +10,9 @@ from harness.report.inputs import ReportInput
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """`id` is the anchor, and the template's name; the template sees the value of `view` as `view`; None leaves the section out."""
+    """`id` is the anchor, and the template's name; the template sees the value of `view` as `view`; None
+    leaves the section out.
+    """
 
     id: str
     title: str

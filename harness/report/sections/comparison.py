@@ -1,4 +1,6 @@
-"""The comparison: a table a condition, a row an arm, the primary metric's effect and verdict beside the medians."""
+"""The comparison: a table a condition, a row an arm, the primary metric's effect and verdict beside the
+medians.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonView:
-    """`effect` is what arms are compared by, ratio or difference; `baseline` is its whole name where rows do not tell it."""
+    """`effect` is what arms are compared by, ratio or difference; `baseline` is its whole name where rows do
+    not tell it.
+    """
 
     primary: str
     effect: str

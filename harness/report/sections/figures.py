@@ -31,7 +31,9 @@ Info = TypeVar("Info")
 
 @dataclass(frozen=True, kw_only=True)
 class FigureView:
-    """`panels` are SVG elements, `left_out` says in words what is not drawn, `links` are anchor → title in this page."""
+    """`panels` are SVG elements, `left_out` says in words what is not drawn, `links` are anchor → title in
+    this page.
+    """
 
     anchor: str
     title: str
@@ -76,16 +78,25 @@ def _effect(report: ReportInput) -> FigureView | None:
             else ""
         )
         return _figure(
-            report.anchor("figure-effect"), f"{label} against the baseline, over {over}", intervals + claimed, plots,
-            lambda plot: (draw_ratios(plot, report.loaded), condition_title(plot.others) if plot.others else f"over {plot.factor}"),
+            report.anchor("figure-effect"),
+            f"{label} against the baseline, over {over}",
+            intervals + claimed,
+            plots,
+            lambda plot: (
+                draw_ratios(plot, report.loaded),
+                condition_title(plot.others) if plot.others else f"over {plot.factor}",
+            ),
             left_out=_not_finite(sum(plot.left_out for plot in plots), "ratio"),
-        )  # fmt: skip
+        )
     rows = forests(report)
     return _figure(
-        report.anchor("figure-effect"), f"{label} against the baseline", intervals, rows,
+        report.anchor("figure-effect"),
+        f"{label} against the baseline",
+        intervals,
+        rows,
         lambda forest: (draw_forest(forest), condition_title(forest.condition)),
         left_out=_not_finite(sum(forest.left_out for forest in rows), "ratio"),
-    )  # fmt: skip
+    )
 
 
 def _widths(report: ReportInput) -> FigureView | None:

@@ -21,7 +21,10 @@ class CheckView:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The checks of one invariant on one arm. `worst` is the check nearest to, or furthest beyond, its tolerance."""
+    """The checks of one invariant on one arm.
+
+    `worst` is the check nearest to, or furthest beyond, its tolerance.
+    """
 
     invariant: str
     arm: ArmName

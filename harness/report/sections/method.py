@@ -1,4 +1,6 @@
-"""How it was measured: design, margins, machine, provenance, what was seen from outside, the study, the command."""
+"""How it was measured: design, margins, machine, provenance, what was seen from outside, the study, the
+command.
+"""
 
 from __future__ import annotations
 
@@ -107,12 +109,18 @@ def _design(report: ReportInput) -> Facts:
         ("baseline", loaded.baseline.name),
         ("conditions", across),
         ("seeds", str(study.design.seeds)),
-        ("rounds", f"{study.design.rounds}{_until(study.design)}; every arm under every condition once a round of a seed, a fresh process a trial"),
-        ("order", f"conditions shuffled within a round, arms within a condition; order seed {study.design.order_seed}"),
+        (
+            "rounds",
+            f"{study.design.rounds}{_until(study.design)}; every arm under every condition once a round of a seed, a fresh process a trial",
+        ),
+        (
+            "order",
+            f"conditions shuffled within a round, arms within a condition; order seed {study.design.order_seed}",
+        ),
         ("estimate", _estimate(METRICS[study.primary], seeds=study.design.seeds)),
         ("work that must match", ", ".join(("all that is counted", *study.parity.match))),
         ("work that may differ", differ),
-    )  # fmt: skip
+    )
 
 
 def _estimate(primary: Metric, *, seeds: int) -> str:

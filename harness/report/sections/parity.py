@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.analysis.parity import FLOPS, MEASURED, SECONDS
 from harness.analysis.results import ParityRow
+from harness.analysis.validity.work import FLOPS, MEASURED, SECONDS
 from harness.metrics import format_seconds
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
@@ -23,7 +23,9 @@ from harness.report.words import (
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """`ratio` to the baseline's is empty where the arm spent the same; `badge` says whether a difference counts."""
+    """`ratio` to the baseline's is empty where the arm spent the same; `badge` says whether a difference
+    counts.
+    """
 
     text: str
     baseline: str

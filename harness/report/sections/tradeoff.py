@@ -35,8 +35,8 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class TradeoffView:
-    """One score against what it cost. `panels` are SVG elements: of each condition one for each cost. `columns` are the metrics of
-    the blocks' rows.
+    """One score against what it cost. `panels` are SVG elements: of each condition one for each cost.
+    `columns` are the metrics of the blocks' rows.
     """
 
     anchor: str
@@ -72,7 +72,8 @@ def _view(found: Sequence[Tradeoff], anchor: str) -> TradeoffView:
         caption=caption,
         panels=tuple(
             inline_svg(
-                draw_tradeoff(info, cost), name=f"{anchor}-{place}-{which}",
+                draw_tradeoff(info, cost),
+                name=f"{anchor}-{place}-{which}",
                 title=f"{labels[0]} against {metric(cost).label}: {condition_title(info.condition)}, {better_side(info, cost)} is better",
                 description=caption,
             )
@@ -81,7 +82,7 @@ def _view(found: Sequence[Tradeoff], anchor: str) -> TradeoffView:
         ),
         columns=tuple(labels),
         blocks=tuple(Block(summary=_summary(info), rows=tuple(_rows(info, names))) for info in found),
-    )  # fmt: skip
+    )
 
 
 def _better(names: Sequence[str]) -> str:

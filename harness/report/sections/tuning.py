@@ -8,8 +8,8 @@ from harness.metrics import METRICS
 from harness.report.inputs import ReportInput
 from harness.report.sections.base import Section
 from harness.report.words import ArmName, arm_name, condition_title
+from harness.study.planning.tuning import FIRST_SEED, Tried, TunedArm
 from harness.study.schema import Tune
-from harness.study.tuning import FIRST_SEED, Tried, TunedArm
 
 
 @dataclass(frozen=True, kw_only=True)

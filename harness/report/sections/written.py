@@ -1,4 +1,6 @@
-"""What arms wrote: scores by the length of the source and by words that training never saw, and examples side by side."""
+"""What arms wrote: scores by the length of the source and by words that training never saw, and examples side
+by side.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenView:
-    """`groups` are (name, sentences), `rows` an arm's score in each with its 95 % interval; `signatures` are (score, its own)."""
+    """`groups` are (name, sentences), `rows` an arm's score in each with its 95 % interval; `signatures` are
+    (score, its own).
+    """
 
     score: str
     groups: tuple[tuple[str, int], ...]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.run.job import Job
-from harness.study.outcome import Outcome
-from harness.telemetry.host import TelemetrySample
+from harness.telemetry.process_sampler import TelemetrySample
+from harness.trial.outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,10 @@ class Handle(Protocol):
     def future(self) -> Future[Finished]: ...
 
     def cancel(self, grace_s: float) -> None:
-        """End the job's process: politely, and after `grace_s` seconds for good. Its future fails or tells of the end."""
+        """End the job's process: politely, and after `grace_s` seconds for good.
+
+        Its future fails or tells of the end.
+        """
 
 
 class Backend(Protocol):

@@ -19,12 +19,13 @@ from typing import Any, Self
 from harness.errors import HarnessError
 from harness.run.backends.base import Finished
 from harness.run.job import Job
-from harness.study.outcome import Outcome, read_events
-from harness.telemetry.host import ProcessSampler
 from harness.telemetry.nvml import NvmlReader
+from harness.telemetry.process_sampler import ProcessSampler
+from harness.trial.outcome import Outcome, read_events
 
-# glibc would return large blocks to the system after every step and fault them in again: 50,000 page faults a step. In
-# huge pages (2 MiB instead of 4 KiB, where the kernel lets a program ask for them) training is up to a quarter faster.
+# glibc would return large blocks to the system after every step and fault them in again: 50,000 page faults a
+# step. In huge pages (2 MiB instead of 4 KiB, where the kernel lets a program ask for them) training is up to
+# a quarter faster.
 WORKER_VARIABLES = MappingProxyType(
     {
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
@@ -59,7 +60,9 @@ class LocalBackend:
         self._in_round = False
 
     def begin_round(self) -> None:
-        """The first round of a part finds the fork server that other trials started: none of its own was timed in it."""
+        """The first round of a part finds the fork server that other trials started: none of its own was
+        timed in it.
+        """
         if self._in_round:
             self._stop_server()
         self._in_round = True

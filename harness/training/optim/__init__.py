@@ -1,4 +1,7 @@
-"""Optimizers: a discriminated union on `kind`, each a config with its `.build` beside it. torch is imported inside."""
+"""Optimizers: a discriminated union on `kind`, each a config with its `.build` beside it.
+
+torch is imported inside.
+"""
 
 from __future__ import annotations
 

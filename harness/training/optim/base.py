@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class OptimizerSettings(Config, ABC):
-    """`lr` is the peak learning rate. `weight_decay` falls on matrices alone: never on norms, biases, embeddings."""
+    """`lr` is the peak learning rate.
+
+    `weight_decay` falls on matrices alone: never on norms, biases, embeddings.
+    """
 
     of_library: ClassVar[bool] = False
     """Whether it is pytorch-optimizer's, of the extra `optimizers`."""
@@ -45,7 +48,10 @@ class OptimizerSettings(Config, ABC):
 
     @abstractmethod
     def build(self, model: nn.Module) -> Optimizer:
-        """One optimizer over all trained parameters of `model`, tied ones once. InputError where its rule matches none."""
+        """One optimizer over all trained parameters of `model`, tied ones once.
+
+        InputError where its rule matches none.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,10 @@ def parameters_of(model: nn.Module) -> Parameters:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices, which decay, then the rest, which does not. InputError: there is a decay, and nothing that it falls on."""
+    """Matrices, which decay, then the rest, which does not.
+
+    InputError: there is a decay, and nothing that it falls on.
+    """
     found = parameters_of(model)
     if weight_decay and not found.matrices:
         raise InputError(
@@ -91,7 +100,10 @@ def library() -> ModuleType:
 
 @contextmanager
 def evaluated(optimizer: Optimizer) -> Iterator[None]:
-    """Inside, the model has the weights to evaluate: schedule-free optimizers train on others (Defazio et al. 2024, §2)."""
+    """Inside, the model has the weights to evaluate: schedule-free optimizers train on others (Defazio et al.
+
+    2024, §2).
+    """
     _switch(optimizer, "eval")
     try:
         yield

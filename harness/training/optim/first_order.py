@@ -19,7 +19,10 @@ Epsilon = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
 class SGD(OptimizerSettings):
-    """Stochastic gradient descent with momentum (Sutskever et al. 2013, §2); decay is added to the gradient."""
+    """Stochastic gradient descent with momentum (Sutskever et al.
+
+    2013, §2); decay is added to the gradient.
+    """
 
     kind: Literal["sgd"] = "sgd"
     momentum: Beta = 0.9
@@ -133,7 +136,10 @@ class LionTrustRatio(OptimizerSettings):
 
 
 class ScheduleFreeAdamW(OptimizerSettings):
-    """Schedule-free AdamW (Defazio et al. 2024, algorithm 1): averages take the place of a falling learning rate."""
+    """Schedule-free AdamW (Defazio et al.
+
+    2024, algorithm 1): averages take the place of a falling learning rate.
+    """
 
     of_library: ClassVar[bool] = True
 

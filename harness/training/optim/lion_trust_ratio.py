@@ -12,9 +12,11 @@ from torch.optim import Optimizer
 
 
 class LionTrustRatio(Optimizer):
-    """u = sign(β₁ m + (1 − β₁) g) + λ p; p ← p − lr · max(rms(p), least_rms) / rms(u) · u; m ← β₂ m + (1 − β₂) g.
+    """u = sign(β₁ m + (1 − β₁) g) + λ p; p ← p − lr · max(rms(p), least_rms) / rms(u) · u; m ← β₂ m + (1 −
+    β₂) g.
 
-    So the learning rate is the relative change of each tensor in a step. Arithmetic is in the tensors' own precision.
+    So the learning rate is the relative change of each tensor in a step. Arithmetic is in the tensors' own
+    precision.
     """
 
     def __init__(

@@ -20,7 +20,9 @@ RMSPROP_GRAFTING = 3  # the library's number for it
 
 
 class MatrixOptimizer(OptimizerSettings):
-    """`others_lr` is AdamW's learning rate for all that is no matrix, `lr` where it is not given; nothing of it decays."""
+    """`others_lr` is AdamW's learning rate for all that is no matrix, `lr` where it is not given; nothing of
+    it decays.
+    """
 
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
     others_lr: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
@@ -47,7 +49,10 @@ class MatrixOptimizer(OptimizerSettings):
 
 
 class Muon(MatrixOptimizer):
-    """Muon (Jordan et al. 2024), its steps as long as AdamW's (Liu et al. 2025, §2.2), so that both take one learning rate."""
+    """Muon (Jordan et al.
+
+    2024), its steps as long as AdamW's (Liu et al. 2025, §2.2), so that both take one learning rate.
+    """
 
     kind: Literal["muon"] = "muon"
     momentum: Beta = 0.95
@@ -72,7 +77,8 @@ class Muon(MatrixOptimizer):
 
 
 class Shampoo(MatrixOptimizer):
-    """Shampoo (Gupta et al. 2018, algorithm 1) in blocks, its steps as long as RMSProp's (Anil et al. 2020, §4).
+    """Shampoo (Gupta et al. 2018, algorithm 1) in blocks, its steps as long as RMSProp's (Anil et al. 2020,
+    §4).
 
     `every` is the number of updates between two computations of the inverse roots.
     """
@@ -109,7 +115,10 @@ class Shampoo(MatrixOptimizer):
 
 
 class SOAP(MatrixOptimizer):
-    """SOAP (Vyas et al. 2024, algorithm 3): Adam in the eigenbasis of Shampoo's preconditioner, renewed `every` updates."""
+    """SOAP (Vyas et al.
+
+    2024, algorithm 3): Adam in the eigenbasis of Shampoo's preconditioner, renewed `every` updates.
+    """
 
     of_library: ClassVar[bool] = True
 

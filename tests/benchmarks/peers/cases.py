@@ -39,7 +39,9 @@ class Peer:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """`tokens` are the target's in training, the new ones of a row in decoding; `prompt` is the prompt's or the source's."""
+    """`tokens` are the target's in training, the new ones of a row in decoding; `prompt` is the prompt's or
+    the source's.
+    """
 
     name: str
     task: Literal["train", "train-pair", "decode", "beam"]

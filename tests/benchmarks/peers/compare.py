@@ -1,8 +1,10 @@
-"""`python -m tests.benchmarks.peers.compare`: ours and its peers take turns; ratios with intervals go to results/peers.json.
+"""`python -m tests.benchmarks.peers.compare`: ours and its peers take turns; ratios with intervals go to
+results/peers.json.
 
-A turn is one contestant's few units of the same work in a new process, its value their median. In every round each contestant has one turn,
-in an order that is drawn anew; ratios are paired within rounds (harness.statistics). Ends with exit code 1 unless every
-target of the cases that ran is met by the whole interval, with the same tokens.
+A turn is one contestant's few units of the same work in a new process, its value their median. In every round
+each contestant has one turn, in an order that is drawn anew; ratios are paired within rounds
+(harness.statistics). Ends with exit code 1 unless every target of the cases that ran is met by the whole
+interval, with the same tokens.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ Verdict = Literal["met", "undecided", "missed", "other tokens"]
 
 
 class Arena:
-    """A process for each contestant, so that nobody's threads stand in another's way: two OpenMP libraries in one process
-    share its cores badly, and CTranslate2 beside torch decodes at a tenth of its speed."""
+    """A process for each contestant, so that nobody's threads stand in another's way: two OpenMP libraries in
+    one process share its cores badly, and CTranslate2 beside torch decodes at a tenth of its speed."""
 
     def __init__(self, *, threads: int) -> None:
         self._threads = threads

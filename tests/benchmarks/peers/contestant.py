@@ -1,8 +1,9 @@
 """A process that runs units of work when it is told to: one line of JSON in, one out.
 
-Every contestant has one, with the machine's settings as they come or with ours; a turn goes to one, while the others wait.
-It has the libraries loaded, but works in a new process at every turn: where in memory a model comes to lie makes it a few
-per cent faster or slower for as long as it lives, and that is nothing that an interval over turns of one process sees.
+Every contestant has one, with the machine's settings as they come or with ours; a turn goes to one, while the
+others wait. It has the libraries loaded, but works in a new process at every turn: where in memory a model
+comes to lie makes it a few per cent faster or slower for as long as it lives, and that is nothing that an
+interval over turns of one process sees.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.telemetry.matmul import choose_matmul_route, onednn_settings
+from harness.machine.matmul_route import choose_matmul_route, onednn_settings
 from tests.benchmarks.peers.cases import CASES, Case, Tuning
 from tests.benchmarks.peers.decoding import decoding_unit
 from tests.benchmarks.peers.limits import measured_limits
@@ -59,7 +60,8 @@ def _turn(order: dict[str, Any], tuning: Tuning, threads: int, answer: Connectio
 
 def _unit(case: Case, contestant: str, tuning: Tuning, threads: int) -> Callable[[], Any]:
     if contestant == "CTranslate2":
-        # Where torch has had threads of its own, OpenMP lets nobody's wait for work any more, and CTranslate2 takes twice as long.
+        # Where torch has had threads of its own, OpenMP lets nobody's wait for work any more, and CTranslate2
+        # takes twice as long.
         torch.set_num_threads(1)
     match case.task:
         case "decode":

@@ -10,15 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.decoding.greedy import greedy
-from models.fast import prepare_for_decoding
+from harness.models.cpu_decoding import prepare_for_decoding
+from harness.models.decoding.greedy import greedy
 from tests.benchmarks.peers.cases import Case, Tuning
 from tests.benchmarks.peers.plain_gpt import random_tokens
 from tests.benchmarks.peers.same_weights import ctranslate, hugging_face, ours
 
 
 def decoding_unit(case: Case, contestant: str, tuning: Tuning, threads: int) -> Callable[[], Tensor]:
-    """A function that returns the new tokens (B, tokens); everyone has the same weights and must return the same."""
+    """A function that returns the new tokens (B, tokens); everyone has the same weights and must return the
+    same.
+    """
     prompt = random_tokens(case.batch, case.prompt, vocab_size=case.size.vocab_size, seed=0)
     match contestant:
         case "ours":

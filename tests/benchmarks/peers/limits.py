@@ -8,9 +8,9 @@ from functools import partial
 
 import torch
 
-from harness.telemetry.matmul import choose_matmul_route
-from models.config import ModelConfig
-from models.cost import cache_bytes, flops_per_token, parameter_count
+from harness.machine.matmul_route import choose_matmul_route
+from harness.models.config import ModelConfig
+from harness.models.cost import cache_bytes, flops_per_token, parameter_count
 from tests.benchmarks.peers.cases import Case
 
 _SQUARE = 2048
@@ -20,7 +20,8 @@ _READ_BYTES = 256 << 20  # far beyond every cache
 def measured_limits() -> dict[str, float]:
     """FLOP/s of a large matrix product in fp32 and bf16, bytes/s of reading memory; the best of a few tries.
 
-    Products by the fastest library there is, so that a share of the ceiling is one of the machine, not of a library.
+    Products by the fastest library there is, so that a share of the ceiling is one of the machine, not of a
+    library.
     """
     limits = {}
     choose_matmul_route()
@@ -33,7 +34,8 @@ def measured_limits() -> dict[str, float]:
 
 
 def utilisation(case: Case, tokens_per_second: float, limits: dict[str, float]) -> dict[str, float]:
-    """MFU of training (backward counted as two forwards), MBU of decoding (weights and filled cache, read once a step).
+    """MFU of training (backward counted as two forwards), MBU of decoding (weights and filled cache, read
+    once a step).
 
     Shares of the measured ceilings; nothing for encoder-decoders, whose tokens are not one kind.
     """

@@ -1,4 +1,7 @@
-"""A GPT as people write it for themselves: fused projections, torch's attention, nothing else. The nanoGPT-like peer."""
+"""A GPT as people write it for themselves: fused projections, torch's attention, nothing else.
+
+The nanoGPT-like peer.
+"""
 
 from __future__ import annotations
 

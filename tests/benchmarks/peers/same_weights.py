@@ -1,4 +1,6 @@
-"""GPT-2 of the `transformers` library, and ours and CTranslate2's with its weights: all three decode the same tokens."""
+"""GPT-2 of the `transformers` library, and ours and CTranslate2's with its weights: all three decode the same
+tokens.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,17 @@ from ctranslate2.converters.transformers import GPT2Loader
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from models.config import ModelConfig
-from models.init import build_model
-from models.transformer import Transformer
+from harness.models.config import ModelConfig
+from harness.models.init import build_model
+from harness.models.transformer import Transformer
 from tests.benchmarks.peers.cases import Size, Tuning
 
 
 def hugging_face(size: Size, *, positions: int, tuning: Tuning) -> GPT2LMHeadModel:
-    """Without dropout. Tuned, its activation is torch's kernel for the same function instead of one spelt out."""
+    """Without dropout.
+
+    Tuned, its activation is torch's kernel for the same function instead of one spelt out.
+    """
     torch.manual_seed(0)
     settings: Any = GPT2Config  # its own hints leave out what its base class takes
     config = settings(

@@ -1,4 +1,7 @@
-"""One update of training: forward, backward, clipped gradients, AdamW. The same data and optimizer for everyone."""
+"""One update of training: forward, backward, clipped gradients, AdamW.
+
+The same data and optimizer for everyone.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.tasks.training import CHUNKED
+from harness.models.config import encoder_decoder_config
+from harness.models.init import build_model
+from harness.models.loss import cross_entropy, loss_of_hidden
+from harness.tasks.training_task import CHUNKED
 from harness.training.optim import AdamW
-from models.config import encoder_decoder_config
-from models.init import build_model
-from models.loss import cross_entropy, loss_of_hidden
 from tests.benchmarks.peers.cases import Case, Tuning
 from tests.benchmarks.peers.plain_gpt import PlainGPT, TorchEncoderGPT, TorchTranslator, random_tokens
 from tests.benchmarks.peers.same_weights import hugging_face, ours

@@ -1,4 +1,6 @@
-"""Beam search over sources: Marian of the `transformers` library, and ours and CTranslate2's with its weights."""
+"""Beam search over sources: Marian of the `transformers` library, and ours and CTranslate2's with its
+weights.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,12 @@ from ctranslate2.converters.transformers import MarianMTLoader
 from torch import Tensor
 from transformers import MarianConfig, MarianMTModel
 
-from models.config import EncoderDecoderConfig
-from models.decoding.beam import beam_search
-from models.decoding.config import BeamSearch
-from models.encoder_decoder import EncoderDecoder
-from models.fast import prepare_for_decoding
-from models.init import build_model
+from harness.models.config import EncoderDecoderConfig
+from harness.models.cpu_decoding import prepare_for_decoding
+from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding.config import BeamSearch
+from harness.models.encoder_decoder import EncoderDecoder
+from harness.models.init import build_model
 from tests.benchmarks.peers.cases import Case, Size
 from tests.benchmarks.peers.plain_gpt import random_tokens
 from tests.models.references.names import BART
@@ -56,7 +58,9 @@ def beam_unit(case: Case, contestant: str, threads: int) -> Callable[[], Tensor]
 
 
 def marian(size: Size, *, positions: int) -> MarianMTModel:
-    """Without dropout; the last token is padding, which the decoder starts from, and the second ends a sentence."""
+    """Without dropout; the last token is padding, which the decoder starts from, and the second ends a
+    sentence.
+    """
     torch.manual_seed(0)
     settings: Any = MarianConfig  # its own hints leave out what its base class takes
     config = settings(

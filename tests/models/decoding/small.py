@@ -9,12 +9,12 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from models.cache import Cache
-from models.config import CacheKind, model_config
-from models.decoding.config import Filter
-from models.decoding.filters import filtered
-from models.init import build_model
-from models.transformer import Transformer
+from harness.models.cache import Cache
+from harness.models.config import CacheKind, model_config
+from harness.models.decoding.config import Filter
+from harness.models.decoding.filters import filtered
+from harness.models.init import build_model
+from harness.models.transformer import Transformer
 
 
 def tiny(seed: int = 0, *, vocabulary: int, positions: int = 48) -> Transformer:
@@ -90,7 +90,9 @@ def log_probabilities(
 
 
 def p_value(drawn: Tensor, expected: Tensor) -> float:
-    """Chi-square of cell numbers (N,) against the cells' probabilities; cells expected less than 5 times are one."""
+    """Chi-square of cell numbers (N,) against the cells' probabilities; cells expected less than 5 times are
+    one.
+    """
     counts = torch.bincount(drawn, minlength=len(expected)).double()
     wanted = expected.double() * len(drawn)
     if bool(counts[wanted == 0].any()):

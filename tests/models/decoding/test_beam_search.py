@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.cache import DoublingCache, DynamicCache, StaticCache
-from models.config import CacheKind
-from models.decoding import hypotheses
-from models.decoding.beam import beam_search
-from models.decoding.beams import settled
-from models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
-from models.decoding.greedy import greedy
-from models.decoding.hypotheses import Hypothesis, penalised, repeated
-from models.transformer import Transformer
+from harness.models.cache import DoublingCache, DynamicCache, StaticCache
+from harness.models.config import CacheKind
+from harness.models.decoding import hypotheses
+from harness.models.decoding.beam_bookkeeping import settled
+from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
+from harness.models.decoding.greedy import greedy
+from harness.models.decoding.hypotheses import Hypothesis, penalised, repeated
+from harness.models.transformer import Transformer
 from tests.models.decoding.small import Markov, log_probabilities, prompts, tiny
 
 KINDS = get_args(CacheKind)
@@ -215,8 +215,16 @@ def test_which_tokens_would_repeat() -> None:
     assert set(zip(rows.tolist(), banned.tolist(), strict=True)) == {(0, 3), (1, 1)}
     rows, banned = repeated(tokens, n=1)
     assert set(zip(rows.tolist(), banned.tolist(), strict=True)) == {
-        (0, 1), (0, 2), (0, 3), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3), (2, 4)
-    }  # fmt: skip
+        (0, 1),
+        (0, 2),
+        (0, 3),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+        (2, 2),
+        (2, 3),
+        (2, 4),
+    }
     assert repeated(tokens, n=6)[0].tolist() == []
 
 
@@ -240,7 +248,9 @@ def test_one_child_of_each_parent_stays_in_its_place(
 
 
 def test_only_rows_whose_beam_died_out_are_copied(many: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each parent that lives on in a child keeps its own row, and of the others what beams have in common is not copied."""
+    """Each parent that lives on in a child keeps its own row, and of the others what beams have in common is
+    not copied.
+    """
     seen: list[Sequence[int]] = []
     copied: list[int] = []
     original = StaticCache.reorder

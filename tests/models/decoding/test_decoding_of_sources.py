@@ -7,13 +7,13 @@ from typing import get_args
 import pytest
 import torch
 
-from models.config import CacheKind, EncoderDecoderConfig
-from models.decoding.beam import beam_search
-from models.decoding.config import BeamSearch, Speculative
-from models.decoding.greedy import greedy
-from models.decoding.speculative import Pair, speculative
-from models.encoder_decoder import BoundDecoder, EncoderDecoder
-from models.init import build_model
+from harness.models.config import CacheKind, EncoderDecoderConfig
+from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding.config import BeamSearch, Speculative
+from harness.models.decoding.greedy import greedy
+from harness.models.decoding.speculative import Pair, speculative
+from harness.models.encoder_decoder import BoundDecoder, EncoderDecoder
+from harness.models.init import build_model
 
 KINDS = get_args(CacheKind)
 ROWS, VOCABULARY, END = 6, 17, 8

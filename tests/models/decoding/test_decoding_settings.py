@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.decoding.config import (
+from harness.models.decoding.config import (
     BeamSearch,
     GNMTPenalty,
     Greedy,
@@ -43,7 +43,10 @@ def sampling(**setting: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (sampling(kind="temperature", value=0), "temperature 0 is no distribution; use greedy, its limit at 0"),
+        (
+            sampling(kind="temperature", value=0),
+            "temperature 0 is no distribution; use greedy, its limit at 0",
+        ),
         (sampling(kind="temperature", value=-0.5), "temperature -0.5 is no distribution; use greedy"),
         (sampling(kind="temperature", value=float("nan")), "should be a finite number"),
         (sampling(kind="top-k", k=0), "filters.0.top-k.k: Input should be greater than 0"),
@@ -54,16 +57,22 @@ def sampling(**setting: Any) -> dict[str, Any]:
         ({"kind": "sampling", "seed": -1}, "greater than or equal to 0"),
         ({"kind": "beam", "width": 0}, "greater than 0"),
         ({"kind": "beam"}, "beam.width: Field required"),
-        ({"kind": "beam", "width": 3, "n_best": 4}, "n_best 4 is more than the beam's width 3; widen the beam"),
+        (
+            {"kind": "beam", "width": 3, "n_best": 4},
+            "n_best 4 is more than the beam's width 3; widen the beam",
+        ),
         ({"kind": "beam", "width": 3, "length_penalty": {"kind": "gnmt", "alpha": -1}}, "equal to 0"),
         ({"kind": "beam", "width": 3, "no_repeat_ngram": 0}, "greater than 0"),
         ({"kind": "speculative", "draft_tokens": 0}, "greater than 0"),
-        ({"kind": "speculative", "choose": {"kind": "beam", "width": 2}}, "expected tags: 'greedy', 'sampling'"),
+        (
+            {"kind": "speculative", "choose": {"kind": "beam", "width": 2}},
+            "expected tags: 'greedy', 'sampling'",
+        ),
         ({"kind": "greedy", "width": 3}, "greedy.width: Extra inputs are not permitted"),
         ({"kind": "beams"}, "expected tags: 'greedy', 'sampling', 'beam', 'speculative'"),
         ({}, "Unable to extract tag"),
     ],
-)  # fmt: skip
+)
 def test_what_has_no_meaning_is_refused_in_one_line(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r"^decoding: ") as refusal:
         decoding_config(settings)
@@ -75,5 +84,5 @@ def test_settings_are_frozen_and_do_without_torch() -> None:
     settings = BeamSearch(width=2)
     with pytest.raises(ValidationError, match="frozen"):
         settings.width = 3  # type: ignore[misc]
-    code = "import sys, models.decoding.config; sys.exit('torch' in sys.modules)"
+    code = "import sys, harness.models.decoding.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

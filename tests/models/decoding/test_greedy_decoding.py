@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.cache import Cache, CacheShape, make_cache
-from models.config import CacheKind, model_config
-from models.decoding.greedy import greedy, greedy_steps
-from models.init import build_model
-from models.transformer import Transformer
+from harness.models.cache import Cache, CacheShape, make_cache
+from harness.models.config import CacheKind, model_config
+from harness.models.decoding.greedy import greedy, greedy_steps
+from harness.models.init import build_model
+from harness.models.transformer import Transformer
 
 KINDS = get_args(CacheKind)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.decoding.largest import BLOCK, largest
+from harness.models.decoding.topk import BLOCK, largest
 
 
 @pytest.mark.parametrize("width", [3, BLOCK, 6 * BLOCK, 20 * BLOCK, 20 * BLOCK + 1, 21 * BLOCK - 1])

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.decoding import filters, sampling
-from models.decoding.config import Filter, MinP, Sampling, Temperature, TopK, TopP
-from models.decoding.filters import filtered, min_p, top_k, top_p
-from models.decoding.greedy import greedy
-from models.decoding.sampling import distribution, draw, sample
+from harness.models.decoding import filters, sampling
+from harness.models.decoding.config import Filter, MinP, Sampling, Temperature, TopK, TopP
+from harness.models.decoding.filters import filtered, min_p, top_k, top_p
+from harness.models.decoding.greedy import greedy
+from harness.models.decoding.sampling import distribution, draw, sample
 from tests.models.decoding.small import Markov, p_value
 
 LOGITS = st.lists(st.floats(-8, 8), min_size=1, max_size=9)
@@ -131,8 +131,9 @@ def not_of_the_best(logits: Tensor, p: float) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("name", "bug"), [("top-k", one_too_many), ("top-p", reached_without_the_last), ("min-p", not_of_the_best)]
-)  # fmt: skip
+    ("name", "bug"),
+    [("top-k", one_too_many), ("top-p", reached_without_the_last), ("min-p", not_of_the_best)],
+)
 def test_a_wrong_filter_shows_in_the_frequencies(
     name: str, bug: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.cache import Cache
-from models.config import CacheKind
-from models.decoding import rows as rows_module
-from models.decoding.base import Decodable
-from models.decoding.beam import beam_search
-from models.decoding.config import BeamSearch, Decoding, Greedy, Sampling, Speculative, Temperature
-from models.decoding.decode import decode
-from models.decoding.greedy import greedy, greedy_steps
-from models.decoding.sampling import sample
-from models.decoding.speculative import Pair
-from models.transformer import Transformer
+from harness.models.cache import Cache
+from harness.models.config import CacheKind
+from harness.models.decoding import decoding_state as rows_module
+from harness.models.decoding.base import Decodable
+from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Sampling, Speculative, Temperature
+from harness.models.decoding.decode import decode
+from harness.models.decoding.greedy import greedy, greedy_steps
+from harness.models.decoding.sampling import sample
+from harness.models.decoding.speculative import Pair
+from harness.models.transformer import Transformer
 from tests.models.decoding.small import Markov, perturbed, prompts, tiny
 
 KINDS = get_args(CacheKind)

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.config import CacheKind
-from models.decoding import speculative as speculative_module
-from models.decoding import verification
-from models.decoding.config import Filter, Sampling, Speculative, Temperature, TopK
-from models.decoding.greedy import greedy
-from models.decoding.speculative import Pair, speculative
-from models.transformer import Transformer
+from harness.models.config import CacheKind
+from harness.models.decoding import speculative as speculative_module
+from harness.models.decoding import verification
+from harness.models.decoding.config import Filter, Sampling, Speculative, Temperature, TopK
+from harness.models.decoding.greedy import greedy
+from harness.models.decoding.speculative import Pair, speculative
+from harness.models.transformer import Transformer
 from tests.models.decoding.small import Markov, log_probabilities, p_value, perturbed, prompts, tiny
 
 KINDS = get_args(CacheKind)
@@ -57,9 +57,14 @@ def test_greedy_tokens_are_the_targets_whatever_the_draft_says(
 ) -> None:
     """To the last position of the model."""
     made = speculative(
-        Pair(target, drafts[name]), PROMPT, Speculative(draft_tokens=draft_tokens),
-        new_tokens=24, cache=kind, end=end, valid=valid,
-    )  # fmt: skip
+        Pair(target, drafts[name]),
+        PROMPT,
+        Speculative(draft_tokens=draft_tokens),
+        new_tokens=24,
+        cache=kind,
+        end=end,
+        valid=valid,
+    )
     assert torch.equal(made.tokens, greedy(target, PROMPT, new_tokens=24, cache="none", end=end, valid=valid))
     assert made.accepted <= made.drafted
     if name == "same":

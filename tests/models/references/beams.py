@@ -1,8 +1,8 @@
 """Hypotheses of a reference's beam search beside ours.
 
 A defect of the reference remains: n-grams that may not be repeated are looked for in the prompt too. So
-`no_repeat_ngram` is compared where the prompt is one token, 0, that no hypothesis repeats. The prompt no longer counts
-in its length penalty (transformers#26624): prompts of 14 tokens would show it.
+`no_repeat_ngram` is compared where the prompt is one token, 0, that no hypothesis repeats. The prompt no
+longer counts in its length penalty (transformers#26624): prompts of 14 tokens would show it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from models.decoding.config import BeamSearch
-from models.decoding.hypotheses import Hypothesis
+from harness.models.decoding.config import BeamSearch
+from harness.models.decoding.hypotheses import Hypothesis
 from tests.models.references.reference import RELATIVE_TOLERANCE
 
 Stop = Literal["enough", "bound"]

@@ -1,4 +1,6 @@
-"""What every decoder-only family must show against its reference; a family is a subclass with a fixture `pair`."""
+"""What every decoder-only family must show against its reference; a family is a subclass with a fixture
+`pair`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.config import CacheKind, ModelConfig
-from models.decoding.beam import beam_search
-from models.decoding.config import BeamSearch
-from models.decoding.greedy import greedy
-from models.init import build_model
-from models.transformer import Transformer
+from harness.models.config import CacheKind, ModelConfig
+from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding.config import BeamSearch
+from harness.models.decoding.greedy import greedy
+from harness.models.init import build_model
+from harness.models.transformer import Transformer
 from tests.models.references.beams import Stop, assert_beams_agree, reference_beams
 from tests.models.references.reference import assert_agree, float64_throughout, random_tokens
 

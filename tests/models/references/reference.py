@@ -16,8 +16,8 @@ RELATIVE_TOLERANCE = 1e-10
 class Float64Throughout(TorchFunctionMode):
     """Asked for float32, torch gives float64.
 
-    The references compute norms, rotations and softmax in float32 whatever their weights are, which would hide
-    every difference below 1e-7. Nothing else about them is changed.
+    The references compute norms, rotations and softmax in float32 whatever their weights are, which would
+    hide every difference below 1e-7. Nothing else about them is changed.
     """
 
     def __torch_function__(
@@ -53,8 +53,8 @@ def _default_float64() -> Iterator[None]:
 def random_reference(kind: Callable[[Any], Any], config: Any, *, seed: int, spread: float = 0.3) -> Any:
     """A model in which every trained tensor is drawn: gains of one and biases of zero would hide a mistake.
 
-    Signs are drawn too, or a tied output would repeat the last token for ever. Seeds and spreads are such that
-    continuations vary and end at different lengths, which the checks assert.
+    Signs are drawn too, or a tied output would repeat the last token for ever. Seeds and spreads are such
+    that continuations vary and end at different lengths, which the checks assert.
     """
     generator = torch.Generator().manual_seed(seed)
     config.eos_token_id = None  # generation ends where a test says so
@@ -69,9 +69,11 @@ def random_reference(kind: Callable[[Any], Any], config: Any, *, seed: int, spre
 
 
 def copy_weights(ours: nn.Module, theirs: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
-    """Fill our parameters from theirs; `names` maps our modules to their modules, `*` being the layer's number.
+    """Fill our parameters from theirs; `names` maps our modules to their modules, `*` being the layer's
+    number.
 
-    Every tensor of ours must be given, and every one of theirs used: what is left over would be a part that we lack.
+    Every tensor of ours must be given, and every one of theirs used: what is left over would be a part that
+    we lack.
     """
     taken, state = set(), {}
     for name, parameter in ours.state_dict().items():

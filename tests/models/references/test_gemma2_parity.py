@@ -1,4 +1,6 @@
-"""Gemma 2 (Gemma Team 2024): norms on both sides with gain 1 + weight, windows every other layer, two soft caps."""
+"""Gemma 2 (Gemma Team 2024): norms on both sides with gain 1 + weight, windows every other layer, two soft
+caps.
+"""
 
 from __future__ import annotations
 

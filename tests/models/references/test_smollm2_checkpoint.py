@@ -1,7 +1,9 @@
-"""A real checkpoint: SmolLM2-135M-Instruct (Ben Allal et al. 2025), quantised to Q4_1 and Q8_0 in one GGUF file.
+"""A real checkpoint: SmolLM2-135M-Instruct (Ben Allal et al. 2025), quantised to Q4_1 and Q8_0 in one GGUF
+file.
 
-`transformers` reads, unpacks and reorders the file by itself. Ours is given what the `gguf` package unpacks, and the file's
-own order of queries and keys, in which a rotary pair is (2i, 2i + 1) where transformers has (i, i + half).
+`transformers` reads, unpacks and reorders the file by itself. Ours is given what the `gguf` package unpacks,
+and the file's own order of queries and keys, in which a rotary pair is (2i, 2i + 1) where transformers has
+(i, i + half).
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ import torch
 from torch import Tensor
 
 from harness.data.cache import cache_dir
-from models.config import CacheKind, ModelConfig
-from models.decoding.greedy import greedy
-from models.transformer import Transformer
+from harness.models.config import CacheKind, ModelConfig
+from harness.models.decoding.greedy import greedy
+from harness.models.transformer import Transformer
 from tests.models.references.reference import copy_weights
 
 transformers = pytest.importorskip("transformers", reason="the references are models of transformers")

@@ -1,4 +1,7 @@
-"""T5 (Raffel et al. 2020): relative biases, unscaled attention, RMSNorm, heads of their own width, no biases."""
+"""T5 (Raffel et al.
+
+2020): relative biases, unscaled attention, RMSNorm, heads of their own width, no biases.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from models.config import RelativePosition
-from models.position_bias import bucket
+from harness.models.config import RelativePosition
+from harness.models.position.bias import bucket
 from tests.models.references.reference import copy_weights, random_reference
 from tests.models.references.translation_parity import (
     VOCAB_SIZE,

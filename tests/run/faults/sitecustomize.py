@@ -1,8 +1,9 @@
-"""Trouble for workers: with this folder on PYTHONPATH, a trial that the variable FAULT describes meets its fate.
+"""Trouble for workers: with this folder on PYTHONPATH, a trial that the variable FAULT describes meets its
+fate.
 
-FAULT is JSON: `task`, `config` (settings the trial must have), `metric` and `step` (the report at which it strikes),
-`skip` (how often it passes by first), `times` (how often it strikes then), `act` (hang, raise, kill), `mark` (a file; a line
-with the process id is added whenever it strikes or passes by).
+FAULT is JSON: `task`, `config` (settings the trial must have), `metric` and `step` (the report at which it
+strikes), `skip` (how often it passes by first), `times` (how often it strikes then), `act` (hang, raise,
+kill), `mark` (a file; a line with the process id is added whenever it strikes or passes by).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Verdicts keep what they were computed from: the rule, the paired values, the p-values, the versions that computed."""
+"""Verdicts keep what they were computed from: the rule, the paired values, the p-values, the versions that
+computed.
+"""
 
 from __future__ import annotations
 

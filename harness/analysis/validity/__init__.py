@@ -1,0 +1,1 @@
+"""What makes a number count: work, order, references."""

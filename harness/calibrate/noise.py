@@ -1,0 +1,108 @@
+"""What is left of real measurements when their level is taken away: the noise that simulated studies are made
+of.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.analysis.frames import run_frames
+from harness.metrics import METRICS
+from harness.statistics import MINIMUM_ROUNDS
+
+if TYPE_CHECKING:
+    from harness.store.rows import Run
+    from harness.store.store import Store
+
+SHIPPED = Path(__file__).with_name("residuals.json")
+MOST_RUNS = 5
+
+Trial = tuple[float, ...]
+"""The logarithm of each timed unit of a trial, less the median of its arm under its condition over all
+rounds.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residuals:
+    """`rounds` holds the trials of each measured round; `source` says where they were measured."""
+
+    source: str
+    rounds: tuple[tuple[Trial, ...], ...]
+
+    def scatter(self) -> float:
+        """σ, the SD of log ratios of two trials of one round, over all such pairs."""
+        squares = [
+            (np.median(first) - np.median(second)) ** 2
+            for trials in self.rounds
+            for place, first in enumerate(trials)
+            for second in trials[:place]
+        ]
+        return math.sqrt(float(np.mean(squares)))
+
+
+def shipped_residuals() -> Residuals:
+    """Those of a run of `studies/kv_cache.yaml` on a machine with two cores, for machines that have measured
+    nothing yet.
+    """
+    stored = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    rounds = tuple(tuple(tuple(trial) for trial in trials) for trials in stored["rounds"])
+    return Residuals(source=stored["source"], rounds=rounds)
+
+
+def stored_residuals(store: Store, machine: str) -> Residuals | None:
+    """From the newest whole runs of timings in the store that were made on `machine`; None where there are
+    none.
+
+    `machine` is the `machine` of an Environment. Runs with a planted bug or fewer than ten rounds are left
+    out.
+    """
+    wanted = [
+        run
+        for run in reversed(store.runs())
+        if run.plant is None and run.environment.get("machine") == machine
+    ]
+    used: list[Run] = []
+    rounds: list[tuple[Trial, ...]] = []
+    for run in wanted:
+        found = tuple(_rounds(store, run))
+        if len(found) >= MINIMUM_ROUNDS:
+            used.append(run)
+            rounds += found
+        if len(used) == MOST_RUNS:
+            break
+    if not used:
+        return None
+    named = ", ".join(f"{run.id} of {run.study}" for run in used)
+    return Residuals(
+        source=f"measured on this machine: run{'s' if len(used) > 1 else ''} {named}", rounds=tuple(rounds)
+    )
+
+
+def _rounds(store: Store, run: Run) -> Iterator[tuple[Trial, ...]]:
+    primary = METRICS.get(json.loads(run.study_json).get("primary", ""))
+    if primary is None or primary.family != "time":
+        return
+    samples = run_frames(store, run).samples
+    samples = samples[(samples["purpose"] == "measure") & (samples["metric"] == primary.name)]
+    samples = samples[np.isfinite(samples["value"]) & (samples["value"] > 0)]
+    logs = samples.assign(log=np.log(samples["value"].astype(float)))
+    levels = logs.groupby("trial").agg(
+        log=("log", "median"), arm=("arm", "first"), condition=("condition", "first")
+    )
+    middle = levels.groupby(["arm", "condition"])["log"].transform("median")
+    for _, part in logs.groupby("round", sort=True):
+        trials = [_trial(own["log"], float(middle[trial])) for trial, own in part.groupby("trial", sort=True)]
+        if len(trials) > 1:
+            yield tuple(trials)
+
+
+def _trial(logs: Iterable[float], middle: float) -> Trial:
+    return tuple(round(float(log) - middle, 5) for log in logs)

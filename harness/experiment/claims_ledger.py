@@ -1,0 +1,119 @@
+"""The ledger: what became of every claim in the store, source by source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.machine.environment import Environment
+from harness.run.identity import environment_digest
+
+if TYPE_CHECKING:
+    from harness.store.rows import Run, VerdictRow
+    from harness.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A claim and its last verdict, at one scale on one device.
+
+    `effect`, `low`, `high` and `claimed_figure` are in the claim's own unit, None where there is none;
+    `ours`, `interval` and `claimed` say them in words. `ordinal` counts the runs of exactly this study, code
+    and machine: above 1, it was run anew though a run was there.
+    """
+
+    source: str
+    claim: str
+    says: str
+    study: str
+    verdict: str
+    claimed: str
+    ours: str
+    interval: str
+    n: int
+    effect: float | None
+    low: float | None
+    high: float | None
+    claimed_figure: float | None
+    scale: str
+    device: str
+    date: str
+    run: str
+    ordinal: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """`unjudged` names the studies whose newest run has no verdicts in the store."""
+
+    entries: tuple[Entry, ...]
+    unjudged: tuple[str, ...]
+
+
+def ledger(store: Store) -> Ledger:
+    """Of each study, scale and device the newest run without a planted bug, its claims in the order of their
+    sources.
+    """
+    newest: dict[tuple[str, str, str], Run] = {}
+    for run in store.runs():  # the oldest first
+        if run.plant is None:
+            newest[run.study, run.scale, device_of(run)] = run
+    entries, unjudged = [], []
+    for run in newest.values():
+        rows = store.verdicts(run)
+        claims = json.loads(run.study_json).get("claims", {})
+        entries += [_entry(run, row, claims.get(row.claim, {})) for row in rows]
+        if claims and not rows:
+            unjudged.append(run.study)
+    return Ledger(entries=_in_order(entries), unjudged=tuple(dict.fromkeys(unjudged)))
+
+
+def device_of(run: Run) -> str:
+    """The name of the GPU that the run was on, or of the CPU.
+
+    The run's digest says which of the machine's it was.
+    """
+    facts = run.environment
+    try:
+        here = Environment.model_validate_json(json.dumps(facts))
+    except ValueError:  # written by another version
+        return str(facts.get("cpu", "unknown"))
+    chosen = (gpu for gpu in here.gpus if environment_digest(here, gpu.uuid) == run.environment_digest)
+    return next((gpu.name or gpu.uuid for gpu in chosen), here.cpu)
+
+
+def _entry(run: Run, row: VerdictRow, claim: dict[str, Any]) -> Entry:
+    written = (row.basis or {}).get("written", {})
+    return Entry(
+        source=claim.get("source", ""),
+        claim=row.claim,
+        says=claim.get("says", ""),
+        study=run.study,
+        verdict=row.verdict,
+        claimed=written.get("claimed", _plain(row.claimed)),
+        ours=written.get("effect", _plain(row.effect)),
+        interval=written.get("interval", "–"),
+        n=row.n,
+        effect=row.effect,
+        low=row.low,
+        high=row.high,
+        claimed_figure=row.claimed,
+        scale=run.scale,
+        device=device_of(run),
+        date=run.created_at,
+        run=run.id,
+        ordinal=run.ordinal,
+        reason=row.reason,
+    )
+
+
+def _plain(figure: float | None) -> str:
+    return "–" if figure is None else f"{figure:.4g}"
+
+
+def _in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """By source and study; within a study as it states them, the newest last."""
+    return tuple(sorted(entries, key=lambda entry: (entry.source, entry.study)))

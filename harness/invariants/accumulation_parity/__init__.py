@@ -1,0 +1,95 @@
+"""accumulation-parity: micro-batches make the update that one big batch makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.subjects import Subject, TrainingSubject
+
+if TYPE_CHECKING:
+    from harness.models.loss import Loss
+    from harness.training.objective import Batch
+    from harness.training.update import Updater
+
+
+def _mean_of_means() -> AbstractContextManager[None]:
+    from harness.training.update import Updater
+
+    original = Updater.accumulate
+
+    def alike(self: Updater, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
+        return original(self, micro_batches, [1 for _ in tokens])
+
+    return patched(Updater, "accumulate", alike)
+
+
+def _not_divided() -> AbstractContextManager[None]:
+    from harness.training.update import Updater
+
+    original = Updater.accumulate
+
+    def sum_of_means(self: Updater, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
+        loss = original(self, micro_batches, tokens)
+        for parameter in self.objective.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad *= len(micro_batches)
+        return loss
+
+    return patched(Updater, "accumulate", sum_of_means)
+
+
+def _first_forgotten() -> AbstractContextManager[None]:
+    from harness.training.update import Updater
+
+    original = Updater.accumulate
+
+    def last_alone(self: Updater, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
+        loss = original(self, micro_batches, tokens)
+        if len(micro_batches) > 1:
+            self.optimizer.zero_grad(set_to_none=True)
+            original(self, micro_batches[-1:], tokens[-1:])
+        return loss
+
+    return patched(Updater, "accumulate", last_alone)
+
+
+class AccumulationParity(Invariant[TrainingSubject]):
+    """Micro-batches of 3, 17 and 40 targets that count, on tiny models; without dropout, which no two layouts
+    share.
+    """
+
+    name: ClassVar[str] = "accumulation-parity"
+    statement: ClassVar[str] = (
+        "Micro-batches give the gradients, losses and updates of one big batch: every target token weighs alike."
+    )
+    needs: ClassVar[type[Subject]] = TrainingSubject
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="mean-of-means",
+            summary="micro-batches weigh alike, however many tokens they hold (transformers#34191)",
+            bug=_mean_of_means,
+        ),
+        Mutant(
+            name="not-divided",
+            summary="the gradients of the micro-batches are summed and not averaged",
+            bug=_not_divided,
+        ),
+        Mutant(
+            name="first-forgotten",
+            summary="gradients are cleared between micro-batches",
+            bug=_first_forgotten,
+        ),
+    )
+
+    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
+        from harness.invariants.accumulation_parity.checks import accumulation_cases
+
+        yield from accumulation_cases()
+
+    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
+        from harness.invariants.accumulation_parity.checks import accumulation_of_subject
+
+        yield from accumulation_of_subject(subject)

@@ -1,0 +1,116 @@
+"""The cases of accumulation-parity. Imported when checks run, never to list them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from harness.invariants.base import CURVES, TOLERANCES, Check
+from harness.invariants.subjects import TrainingSubject
+from harness.invariants.support.compare import compare_named
+from harness.invariants.support.tiny_models import DTYPES, decoder_config, translator_config
+from harness.invariants.support.tiny_training import (
+    Update,
+    gradients,
+    random_batch,
+    tiny_updater,
+    tolerances_for,
+    trained,
+    without_dropout,
+)
+from harness.models.init import build_model
+from harness.models.loss import IGNORED
+from harness.training.objective import PAD_ID, Batch
+from harness.training.update import Updater
+
+# Targets that count in the rows of each micro-batch: 3, 17 and 40 of them.
+COUNTS = ((1, 2, 0, 0), (12, 5, 0, 0), (12, 12, 12, 4))
+UPDATES = 20
+
+
+def accumulation_cases() -> Iterator[Check]:
+    for dtype in DTYPES:
+        for kind in ("decoder", "translator"):
+
+            def updater(kind: str = kind, dtype: torch.dtype = dtype) -> Updater:
+                return tiny_updater(_tiny(kind, dtype))
+
+            updates = [
+                [
+                    random_batch(10 * update + part, rows=4, counts=counts, source=kind == "translator")
+                    for part, counts in enumerate(COUNTS)
+                ]
+                for update in range(UPDATES)
+            ]
+            yield from _compared(f"{kind}, micro-batches of 3, 17 and 40 targets", updater, updates)
+
+
+def accumulation_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+    """The arm's own micro-batches against their concatenation; halves of the batch where the arm does not
+    accumulate.
+    """
+    config = without_dropout(subject.config)
+    (update,) = subject.updates(1)
+    if len(update) == 1:
+        update = _halves(update[0])
+
+    def updater() -> Updater:
+        return subject.updater(subject.build(config))
+
+    reference = gradients(updater(), [_big(update)])
+    yield compare_named(
+        f"the study's model: gradients from {len(update)} micro-batches",
+        reference=reference,
+        observed=lambda: gradients(updater(), update),
+        tolerances=tolerances_for(updater(), TOLERANCES),
+        gradients=reference.keys() - {"loss"},
+    )
+
+
+def _compared(case: str, updater: Callable[[], Updater], updates: Sequence[Update]) -> Iterator[Check]:
+    reference = gradients(updater(), [_big(updates[0])])
+    yield compare_named(
+        f"{case}: gradients",
+        reference=reference,
+        observed=lambda: gradients(updater(), updates[0]),
+        gradients=reference.keys() - {"loss"},
+    )
+    yield compare_named(
+        f"{case}: {len(updates)} updates",
+        reference=trained(updater(), [[_big(update)] for update in updates]),
+        observed=lambda: trained(updater(), updates),
+        tolerances=CURVES,
+    )
+
+
+def _big(micro_batches: Sequence[Batch]) -> Batch:
+    """All rows in one batch, padded on the right where micro-batches are of different lengths."""
+    *inputs, targets = zip(*micro_batches, strict=True)
+    return (*(_rows(arrays, fill=PAD_ID) for arrays in inputs), _rows(targets, fill=IGNORED))
+
+
+def _rows(arrays: Sequence[NDArray[np.int64]], *, fill: int) -> NDArray[np.int64]:
+    longest = max(array.shape[1] for array in arrays)
+    padded = [
+        np.pad(array, ((0, 0), (0, longest - array.shape[1])), constant_values=fill) for array in arrays
+    ]
+    return np.concatenate(padded)
+
+
+def _halves(batch: Batch) -> list[Batch]:
+    """A batch of one row stays whole."""
+    parts = [tuple(arrays) for arrays in zip(*(np.array_split(array, 2) for array in batch), strict=True)]
+    return [part for part in parts if len(part[0])]
+
+
+def _tiny(kind: str, dtype: torch.dtype) -> nn.Module:
+    """Without biases on keys: their gradients are nothing but rounding, which Adam would blow up to whole
+    steps.
+    """
+    plain = {"attention": {"qkv_bias": False}}
+    config = decoder_config(plain) if kind == "decoder" else translator_config(plain)
+    return build_model(config, 0, dtype=dtype)

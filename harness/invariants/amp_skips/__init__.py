@@ -1,0 +1,124 @@
+"""amp-skips: scaling the loss changes no update, but that one whose gradients are not finite is skipped
+whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.schedule_per_update import moved_schedule
+from harness.invariants.subjects import Subject, TrainingSubject
+
+if TYPE_CHECKING:
+    from torch.amp import GradScaler
+    from torch.optim import Optimizer
+
+    from harness.training.update import Updater
+SCALED, UNSCALED = "scaled", "unscaled"
+
+
+def _double_unscale() -> AbstractContextManager[None]:
+    from torch.amp import GradScaler
+
+    original = GradScaler.unscale_
+
+    def twice(self: GradScaler, optimizer: Optimizer) -> None:
+        original(self, optimizer)
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad /= self.get_scale()
+
+    return patched(GradScaler, "unscale_", twice)
+
+
+@contextmanager
+def _clipped_before_unscaling() -> Iterator[None]:
+    from torch.amp import GradScaler
+
+    from harness.training.update import Updater
+
+    step, unscale = Updater._step, GradScaler.unscale_
+
+    def nothing(self: GradScaler, optimizer: Optimizer) -> None:
+        """Left to the step."""
+
+    def late(self: Updater) -> bool:
+        with patched(GradScaler, "unscale_", unscale):
+            return step(self)
+
+    with patched(GradScaler, "unscale_", nothing), patched(Updater, "_step", late):
+        yield
+
+
+def _moved_on_a_skip() -> AbstractContextManager[None]:
+    return moved_schedule(lambda training, _: training.updater.attempted)
+
+
+def _skip_counted() -> AbstractContextManager[None]:
+    from harness.training.update import Updater
+
+    original = Updater._step
+
+    def always(self: Updater) -> bool:
+        original(self)
+        return True
+
+    return patched(Updater, "_step", always)
+
+
+class AmpSkips(Invariant[TrainingSubject]):
+    """An infinite gradient in the third of six updates.
+
+    Level "unscaled" has no scaler: there nothing may be skipped.
+    """
+
+    name: ClassVar[str] = "amp-skips"
+    statement: ClassVar[str] = (
+        "With a scaled loss, clipping sees the unscaled norms, and an update whose gradients are not finite leaves "
+        "weights, schedule and count as they were."
+    )
+    needs: ClassVar[type[Subject]] = TrainingSubject
+    levels: ClassVar[tuple[str, ...]] = (SCALED, UNSCALED)
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="double-unscale",
+            summary="gradients are divided by the scale twice (Lightning#15501)",
+            levels=(SCALED,),
+            bug=_double_unscale,
+        ),
+        Mutant(
+            name="clipped-before-unscaling",
+            summary="clipping sees gradients that are still scaled",
+            levels=(SCALED,),
+            bug=_clipped_before_unscaling,
+        ),
+        Mutant(
+            name="moved-on-a-skip",
+            summary="the schedule is advanced by an update that was skipped",
+            levels=(SCALED,),
+            bug=_moved_on_a_skip,
+        ),
+        Mutant(
+            name="skip-counted",
+            summary="an update that was skipped is counted as applied",
+            levels=(SCALED,),
+            bug=_skip_counted,
+        ),
+    )
+
+    def level_of(self, subject: TrainingSubject) -> str:
+        return UNSCALED if subject.updater(subject.build(subject.config)).scaler is None else SCALED
+
+    def check_generic(self, level: str) -> Iterator[Check]:
+        from harness.invariants.amp_skips.checks import amp_cases
+
+        yield from amp_cases(scaled=level == SCALED)
+
+    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
+        from harness.invariants.amp_skips.checks import amp_of_subject
+
+        yield from amp_of_subject(subject)

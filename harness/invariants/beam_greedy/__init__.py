@@ -1,0 +1,105 @@
+"""beam-greedy: a beam of one is greedy decoding, a beam without limit is an exhaustive search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
+from harness.invariants.subjects import Subject, WritingSubject
+
+if TYPE_CHECKING:
+    from harness.models.decoding.beam_bookkeeping import Continuation, Tokens
+    from harness.models.decoding.config import LengthPenalty
+
+CACHED = ("dynamic", "static", "doubling")
+EVERY = ("none", *CACHED)
+
+# Tokens of every prompt of the tiny models.
+PROMPT = 5
+
+
+def _prompt_in_the_penalty() -> AbstractContextManager[None]:
+    from harness.models.decoding import hypotheses
+
+    original = hypotheses.penalised
+
+    def whole(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
+        return original(log_probability, length=length + PROMPT, penalty=penalty)
+
+    return patched(hypotheses, "penalised", whole)
+
+
+def _histories_of_the_place() -> AbstractContextManager[None]:
+    from harness.models.decoding import beam_bookkeeping as beams
+
+    original = beams.continued
+
+    def stale(before: Sequence[Tokens], placed: Sequence[Continuation]) -> list[Tokens]:
+        return original(before, [(score, place, token) for place, (score, _, token) in enumerate(placed)])
+
+    return patched(beams, "continued", stale)
+
+
+@contextmanager
+def _cache_not_reordered() -> Iterator[None]:
+    from harness.models import cache
+
+    def stay(self: cache.Cache, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
+        """Every beam keeps the keys of its place."""
+
+    with ExitStack() as stack:
+        for kind in (cache.DynamicCache, cache.StaticCache, cache.DoublingCache):
+            stack.enter_context(patched(kind, "reorder", stay))
+        yield
+
+
+class BeamGreedy(Invariant[WritingSubject]):
+    """The level is the kind of cache that is decoded with.
+
+    On a study's subject only the beam of one is checked.
+    """
+
+    name: ClassVar[str] = "beam-greedy"
+    statement: ClassVar[str] = (
+        "A beam of one gives the greedy tokens, and a beam without limit the best of all continuations."
+    )
+    needs: ClassVar[type[Subject]] = WritingSubject
+    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="prompt-in-the-penalty",
+            summary="the prompt is counted in the length penalty (transformers#26624)",
+            levels=EVERY,
+            bug=_prompt_in_the_penalty,
+        ),
+        Mutant(
+            name="histories-of-the-place",
+            summary="a beam's tokens are those of its place, not of the beam that it continues",
+            levels=EVERY,
+            bug=_histories_of_the_place,
+        ),
+        Mutant(
+            name="cache-not-reordered",
+            summary="the cache stays as it is when beams change places",
+            levels=CACHED,
+            bug=_cache_not_reordered,
+        ),
+    )
+
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:
+        return bool(settings["decoding"].get("width") == 1)
+
+    def level_of(self, subject: WritingSubject) -> str:
+        return subject.cache
+
+    def check_generic(self, level: str) -> Iterator[Check]:
+        from harness.invariants.beam_greedy.checks import beam_cases
+
+        yield from beam_cases(cache_kind(level))
+
+    def check_subject(self, subject: WritingSubject) -> Iterator[Check]:
+        from harness.invariants.beam_greedy.checks import beam_of_subject
+
+        yield from beam_of_subject(subject)

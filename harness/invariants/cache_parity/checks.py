@@ -1,0 +1,151 @@
+"""The cases of cache-parity. Imported when checks run, never to list them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from harness.invariants.base import BITWISE, Check
+from harness.invariants.subjects import DecodingSubject
+from harness.invariants.support.compare import compare
+from harness.models.config import (
+    CacheKind,
+    LayerNorm,
+    LearnedPosition,
+    ModelConfig,
+    Position,
+    RMSNorm,
+    RotaryPosition,
+    SinusoidalPosition,
+)
+from harness.models.decoding.greedy import greedy
+from harness.models.init import build_model
+from harness.models.transformer import Transformer
+
+# Rows of a study compared at once: logits of all positions are held.
+ROWS = 8
+
+# Chunks that tokens are fed in. The last one passes every size at which a doubling cache grows to 64.
+CHUNKS = {
+    "1 query, 8 keys": (7, 1),
+    "3 queries, 8 keys": (5, 3),
+    "40 tokens one by one": (5, *[1] * 35),
+}
+
+
+POSITIONS: tuple[Position, ...] = (SinusoidalPosition(), LearnedPosition(), RotaryPosition())
+
+
+def tiny_models() -> Iterator[tuple[str, Transformer]]:
+    """Random models in float64 and float32: every kind of position, pre- and post-norm, both norms.
+
+    Attention is sharp, so that a wrong key shows; there is dropout, so that it shows when it is left on.
+    """
+    for dtype, position, pre in product((torch.float64, torch.float32), POSITIONS, (True, False)):
+        config = ModelConfig(
+            vocab_size=23,
+            d_model=16,
+            n_layers=2,
+            n_heads=2,
+            d_ff=32,
+            max_positions=48,
+            position=position,
+            norm=LayerNorm() if pre else RMSNorm(),
+            norm_placement="pre" if pre else "post",
+            dropout=0.1,
+            init_std=0.3,
+        )
+        yield (
+            f"{config.position.kind}, {config.norm_placement}-norm",
+            build_model(config, 0, dtype=dtype).eval(),
+        )
+
+
+def parity_cases(kind: CacheKind) -> Iterator[Check]:
+    tokens = torch.randint(23, (2, 40), generator=torch.Generator().manual_seed(0))
+    for name, model in tiny_models():
+        if kind == "none":
+            yield _repeats(f"{name}: twice the same", model, tokens)
+            continue
+        for case, chunks in CHUNKS.items():
+            yield _in_chunks(f"{name}: {case}", model, tokens[:, : sum(chunks)], kind=kind, chunks=chunks)
+        yield _padded(f"{name}: rows of 3 and 8 tokens, padded on the left", model, tokens[:, :13], kind=kind)
+
+
+def parity_of_subject(subject: DecodingSubject) -> Iterator[Check]:
+    """Teacher forcing over the prompts and their greedy continuation, which is decoded without a cache."""
+    prompt_length, new_tokens = subject.tokens.shape[1], subject.new_tokens
+    chunks = (prompt_length, *[1] * (new_tokens - 1))
+    model = subject.model
+    everything = subject.tokens.to(model.embedding.weight.device)
+    for first in range(0, len(everything), ROWS):
+        prompts = everything[first : first + ROWS]
+        case = f"prompts {first} to {first + len(prompts) - 1}, {prompt_length} + {new_tokens} tokens"
+        continuation = greedy(model, prompts, new_tokens=new_tokens, cache="none")
+        tokens = torch.cat((prompts, continuation[:, :-1]), dim=1)
+        if subject.cache == "none":
+            yield _repeats(case, model, tokens)
+        else:
+            yield _in_chunks(case, model, tokens, kind=subject.cache, chunks=chunks, best=True)
+
+
+def _repeats(case: str, model: Transformer, tokens: Tensor) -> Check:
+    return compare(
+        case, reference=_whole(model, tokens), observed=lambda: _whole(model, tokens), tolerances=BITWISE
+    )
+
+
+def _in_chunks(
+    case: str,
+    model: Transformer,
+    tokens: Tensor,
+    *,
+    kind: CacheKind,
+    chunks: Sequence[int],
+    best: bool = False,
+) -> Check:
+    return compare(
+        case,
+        reference=_whole(model, tokens),
+        observed=lambda: _cached(model, tokens, kind=kind, chunks=chunks),
+        tokens=best,
+    )
+
+
+def _padded(case: str, model: Transformer, tokens: Tensor, *, kind: CacheKind) -> Check:
+    """Prompts of 3 and 8 real tokens, then steps of 1, 1 and 3: each row in the batch against itself alone."""
+    padding = 5
+    valid = torch.ones_like(tokens, dtype=torch.bool)
+    valid[0, :padding] = False
+    alone = torch.cat(
+        (_whole(model, tokens[:1, padding:])[0], _whole(model, tokens[1:])[0])
+    )  # (real tokens, V)
+    return compare(
+        case,
+        reference=alone,
+        observed=lambda: _cached(model, tokens, kind=kind, chunks=(8, 1, 1, 3), valid=valid)[valid],
+    )
+
+
+@torch.inference_mode()
+def _whole(model: Transformer, tokens: Tensor) -> Tensor:
+    """Logits (B, T, V) of one pass without a cache."""
+    logits: Tensor = model(tokens)
+    return logits
+
+
+@torch.inference_mode()
+def _cached(
+    model: Transformer, tokens: Tensor, *, kind: CacheKind, chunks: Sequence[int], valid: Tensor | None = None
+) -> Tensor:
+    """Logits (B, T, V) of the same tokens fed in chunks; only the first chunk may hold padding."""
+    cache = model.new_cache(kind, batch=tokens.shape[0], capacity=tokens.shape[1])
+    logits, start = [], 0
+    for size in chunks:
+        real = None if valid is None or start else valid[:, :size]
+        logits.append(model(tokens[:, start : start + size], cache=cache, valid=real))
+        start += size
+    return torch.cat(logits, dim=1)

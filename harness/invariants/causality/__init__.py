@@ -1,0 +1,92 @@
+"""causality: no logit knows a token that comes after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, patched, replaced
+from harness.invariants.subjects import Subject
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from harness.models.attention import MaskScope
+    from harness.models.attention_kernels import AttentionMask
+
+
+def _next_token_seen() -> AbstractContextManager[None]:
+    from harness.models import attention
+
+    def one_too_far(queries: int, keys: int, *, device: torch.device) -> Tensor:
+        import torch
+
+        return torch.ones((queries, keys), dtype=torch.bool, device=device).tril(keys - queries + 1)
+
+    return replaced(attention.causal_mask, one_too_far)
+
+
+def _flag_lost() -> AbstractContextManager[None]:
+    from harness.models.attention_kernels import AttentionMask, ScaledDotProduct
+
+    original = ScaledDotProduct.__call__
+
+    def open_to_all(
+        self: ScaledDotProduct, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, dropout: float
+    ) -> Tensor:
+        return original(self, q, k, v, AttentionMask(tensor=mask.tensor), dropout=dropout)
+
+    return patched(ScaledDotProduct, "__call__", open_to_all)
+
+
+def _window_both_ways() -> AbstractContextManager[None]:
+    from harness.models import attention
+    from harness.models.attention_kernels import AttentionMask
+
+    original = attention.layer_mask
+
+    def symmetric(
+        scope: MaskScope, seen: Tensor | None, *, window: int | None, bias: Tensor | None
+    ) -> AttentionMask:
+        mask = original(scope, seen, window=window, bias=bias)
+        if window is None or bias is not None or scope.queries == 1:
+            return mask
+        return AttentionMask(tensor=scope.window(window)[None, None])
+
+    return replaced(original, symmetric)
+
+
+class Causality(Invariant[Subject]):
+    name: ClassVar[str] = "causality"
+    statement: ClassVar[str] = (
+        "Tokens after a position change none of its logits, and its logits have no gradient by them."
+    )
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="next-token-seen",
+            summary="the causal mask begins one position too late, so that every token sees the one to be predicted",
+            bug=_next_token_seen,
+        ),
+        Mutant(
+            name="causal-flag-lost",
+            summary="the fused kernel is not told that attention is causal",
+            bug=_flag_lost,
+        ),
+        Mutant(
+            name="window-both-ways",
+            summary="layers with a window see as far ahead as back",
+            bug=_window_both_ways,
+        ),
+    )
+
+    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
+        from harness.invariants.causality.checks import causality_cases
+
+        yield from causality_cases()
+
+    def check_subject(self, subject: Subject) -> Iterator[Check]:
+        from harness.invariants.causality.checks import causality_of_subject
+
+        yield from causality_of_subject(subject)

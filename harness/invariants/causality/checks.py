@@ -1,0 +1,110 @@
+"""The cases of causality. Imported when checks run, never to list them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from harness.invariants.base import Check, tolerance_of
+from harness.invariants.subjects import Subject
+from harness.invariants.support.compare import BROKEN, compare, failed
+from harness.invariants.support.tiny_models import DTYPES, decoders, random_tokens, translators
+
+LENGTH = 12
+LAST_KNOWN = (0, 5, 10)
+ROWS = 4
+
+Forward = Callable[[Tensor], Tensor]
+
+
+def causality_cases() -> Iterator[Check]:
+    tokens, source = random_tokens(2, LENGTH), random_tokens(2, 9, seed=1)
+    for dtype in DTYPES:
+        for name, model in decoders(dtype):
+            yield from _of_model(name, model, model.embedding, tokens)
+        for name, translator in translators(dtype):
+
+            def translate(target: Tensor, model: nn.Module = translator) -> Tensor:
+                logits: Tensor = model(source, target)
+                return logits
+
+            yield from _of_model(name, translate, translator.embedding, tokens)
+
+
+def causality_of_subject(subject: Subject) -> Iterator[Check]:
+    tokens = subject.tokens[:ROWS]
+    last = tokens.shape[1] - 1
+    if last < 1:
+        tokens, last = tokens.repeat(1, 2), 1  # a row of one token has no token after it
+    for known in sorted({0, last // 2, last - 1}):
+        yield _unchanged(f"the study's tokens after position {known} changed", subject.logits, tokens, known)
+
+
+def _of_model(name: str, forward: Forward, entry: nn.Module, tokens: Tensor) -> Iterator[Check]:
+    for known in LAST_KNOWN:
+        yield _unchanged(f"{name}: tokens after position {known} changed", forward, tokens, known)
+        yield _jacobian(f"{name}: Jacobian of the logits at position {known}", forward, entry, tokens, known)
+
+
+def _unchanged(case: str, forward: Forward, tokens: Tensor, known: int) -> Check:
+    """Every token after position `known` becomes another one."""
+    changed = tokens.clone()
+    ahead = tokens[:, known + 1 :]
+    changed[:, known + 1 :] = torch.where(ahead > 0, ahead - 1, ahead + 1)
+    with torch.inference_mode():
+        reference = forward(tokens)[:, : known + 1]
+
+    def observed() -> Tensor:
+        with torch.inference_mode():
+            return forward(changed)[:, : known + 1]
+
+    return compare(case, reference=reference, observed=observed)
+
+
+def _jacobian(case: str, forward: Forward, entry: nn.Module, tokens: Tensor, known: int) -> Check:
+    """Exactly zero by what is fed in after position `known`; `compared` counts the (row, position) pairs."""
+    problems: list[str] = []
+    deviation, compared = math.inf, 0
+    precision = tolerance_of(next(entry.parameters()).dtype)[0]
+    try:
+        logits, embedded = _with_embedded(forward, entry, tokens)
+        weights = torch.randn(logits[:, known].shape, generator=torch.Generator().manual_seed(2)).to(
+            logits.dtype
+        )
+        (gradient,) = torch.autograd.grad((logits[:, known] * weights).sum(), embedded)  # (B, T, C)
+    except BROKEN as error:
+        problems.append(failed(error))
+    else:
+        ahead, seen = gradient[:, known + 1 :], gradient[:, : known + 1]
+        compared = ahead.shape[:2].numel()
+        deviation = float(ahead.abs().max() / seen.abs().max())
+        if not deviation <= 0.0:
+            problems.append("a logit depends on a token after it")
+    return Check(
+        case=case,
+        precision=precision,
+        passed=not problems,
+        deviation=deviation,
+        tolerance=0.0,
+        compared=compared,
+        skipped=0,
+        detail="; ".join(problems),
+    )
+
+
+def _with_embedded(forward: Forward, entry: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (B, T, V), and the vectors (B, T, C) that came out of the embedding and that they depend on."""
+    held: list[Tensor] = []  # of a translator the source's vectors come first
+
+    def keep(_: nn.Module, __: tuple[Tensor, ...], vectors: Tensor) -> Tensor:
+        held.append(vectors.detach().requires_grad_())
+        return held[-1]
+
+    handle = entry.register_forward_hook(keep)
+    try:
+        return forward(tokens), held[-1]
+    finally:
+        handle.remove()

@@ -1,0 +1,87 @@
+"""checkpointing-parity: computing activations again instead of keeping them changes memory and time, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.subjects import Subject, TrainingSubject
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RECOMPUTED = ("blocks", "attention")
+
+
+def _rng_not_preserved() -> AbstractContextManager[None]:
+    from torch.utils.checkpoint import checkpoint
+
+    from harness.models import block
+
+    forgetful = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+    return patched(block, "recomputed", forgetful)
+
+
+def _other_inputs() -> AbstractContextManager[None]:
+    from harness.models import block
+
+    original = block.recomputed
+
+    def careless(function: Callable[..., Tensor], x: Tensor, *others: Any) -> Tensor:
+        runs = 0
+
+        def run(x: Tensor, *others: Any) -> Tensor:
+            nonlocal runs
+            runs += 1
+            return function(x if runs == 1 else x.roll(1, dims=1), *others)
+
+        again: Tensor = original(run, x, *others)
+        return again
+
+    return patched(block, "recomputed", careless)
+
+
+class CheckpointingParity(Invariant[TrainingSubject]):
+    """Level "none" is the reference itself; of it the checks ask that training is deterministic."""
+
+    name: ClassVar[str] = "checkpointing-parity"
+    statement: ClassVar[str] = (
+        "Activation checkpointing gives the same loss, gradients and five updates, to the last bit, with dropout on."
+    )
+    needs: ClassVar[type[Subject]] = TrainingSubject
+    levels: ClassVar[tuple[str, ...]] = ("none", *RECOMPUTED)
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="rng-not-preserved",
+            summary="the second computation draws dropout anew",
+            levels=RECOMPUTED,
+            bug=_rng_not_preserved,
+        ),
+        Mutant(
+            name="other-inputs",
+            summary="the second computation is given another input than the first",
+            levels=RECOMPUTED,
+            bug=_other_inputs,
+        ),
+    )
+
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  whatever is trained
+        return True
+
+    def level_of(self, subject: TrainingSubject) -> str:
+        return subject.config.checkpointing.kind
+
+    def check_generic(self, level: str) -> Iterator[Check]:
+        from harness.invariants.checkpointing_parity.checks import checkpointing_cases
+
+        yield from checkpointing_cases(level)
+
+    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
+        from harness.invariants.checkpointing_parity.checks import checkpointing_of_subject
+
+        yield from checkpointing_of_subject(subject)

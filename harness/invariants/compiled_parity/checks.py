@@ -1,0 +1,64 @@
+"""The cases of compiled-parity. Imported when checks run, never to list them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from harness.invariants.base import BITWISE, CURVES, TOLERANCES, Check
+from harness.invariants.subjects import TrainingSubject
+from harness.invariants.support.compare import compare_named
+from harness.invariants.support.tiny_models import DTYPES, decoder_config
+from harness.invariants.support.tiny_training import (
+    gradients,
+    random_batch,
+    tiny_updater,
+    tolerances_for,
+    trained,
+    without_dropout,
+)
+from harness.models.init import build_model
+from harness.training.update import Updater
+
+UPDATES = 20
+
+
+def compiled_cases(compiled: bool) -> Iterator[Check]:  # noqa: FBT001  the level
+    updates = [[random_batch(seed)] for seed in range(UPDATES)]
+    for dtype in DTYPES:
+
+        def updater(dtype: torch.dtype = dtype) -> Updater:
+            config = decoder_config({"attention": {"qkv_bias": False}}, n_layers=1)
+            return tiny_updater(build_model(config, 0, dtype=dtype))
+
+        def observed(updater: Callable[[], Updater] = updater) -> dict[str, Tensor]:
+            return trained(_compiled(updater()) if compiled else updater(), updates)
+
+        yield compare_named(
+            f"{UPDATES} updates with clipping",
+            reference=trained(updater(), updates),
+            observed=observed,
+            tolerances=CURVES if compiled else BITWISE,
+        )
+
+
+def compiled_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+    """The arm's own loss and gradients."""
+    config = without_dropout(subject.config)
+    (update,) = subject.updates(1)
+    plain, own = (subject.updater(subject.build(config)) for _ in range(2))
+    reference = gradients(plain, update)
+    yield compare_named(
+        "the study's own gradients",
+        reference=reference,
+        observed=lambda: gradients(_compiled(own) if subject.compiles else own, update),
+        tolerances=tolerances_for(own, TOLERANCES),
+        gradients=reference.keys() - {"loss"},
+    )
+
+
+def _compiled(updater: Updater) -> Updater:
+    updater.objective.compile()
+    return updater

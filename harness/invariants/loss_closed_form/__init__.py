@@ -1,0 +1,128 @@
+"""loss-closed-form: cross-entropy, label smoothing and z-loss are what their formulas say, in value and
+gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, replaced
+from harness.invariants.subjects import Subject
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.models.chunked_loss import _Terms
+    from harness.models.config import LossConfig
+
+
+def _ignored_counted() -> AbstractContextManager[None]:
+    from harness.models import loss
+
+    original = loss.cross_entropy
+
+    def diluted(logits: Tensor, targets: Tensor, **settings: object) -> Tensor:
+        mean = original(logits, targets, **settings)  # type: ignore[arg-type]
+        return mean * ((targets != loss.IGNORED).sum() / targets.numel())
+
+    return replaced(original, diluted)
+
+
+def _ignored_in_the_z_loss() -> AbstractContextManager[None]:
+    from harness.models import loss
+
+    original = loss.cross_entropy
+
+    def everywhere(
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        ignore_index: int = loss.IGNORED,
+        settings: LossConfig = loss.PLAIN,
+    ) -> Tensor:
+        plain = original(
+            logits, targets, ignore_index=ignore_index, settings=settings.model_copy(update={"z_loss": 0.0})
+        )
+        z = logits.logsumexp(dim=-1).square().sum() / (targets != ignore_index).sum().clamp(min=1)
+        return plain + settings.z_loss * z
+
+    return replaced(original, everywhere)
+
+
+def _smoothed_over_the_others() -> AbstractContextManager[None]:
+    from harness.models import loss
+
+    original = loss.cross_entropy
+
+    def others(
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        ignore_index: int = loss.IGNORED,
+        settings: LossConfig = loss.PLAIN,
+    ) -> Tensor:
+        tokens = logits.shape[-1]
+        share = min(settings.label_smoothing * tokens / (tokens - 1), 1.0)
+        changed = settings.model_copy(update={"label_smoothing": share})
+        return original(logits, targets, ignore_index=ignore_index, settings=changed)
+
+    return replaced(original, others)
+
+
+def _z_loss_without_gradient() -> AbstractContextManager[None]:
+    from harness.models import chunked_loss
+
+    original = chunked_loss._loss_and_gradient
+
+    def constant(
+        logits: Tensor, targets: Tensor, terms: _Terms, *, gradient: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        right, log_z, _ = original(logits.clone(), targets, terms, gradient=False)
+        *_, wrong = original(logits, targets, replace(terms, z_loss=0.0), gradient=gradient)
+        return right, log_z, wrong
+
+    return replaced(original, constant)
+
+
+class LossClosedForm(Invariant[Subject]):
+    """The loss and its gradients by states, weights and logits, whole and in chunks, some targets ignored."""
+
+    name: ClassVar[str] = "loss-closed-form"
+    statement: ClassVar[str] = (
+        "Cross-entropy, label smoothing and z-loss, with targets that are ignored, have the closed form's value and gradients."
+    )
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="ignored-counted",
+            summary="ignored targets are in the number that the sum is divided by",
+            bug=_ignored_counted,
+        ),
+        Mutant(
+            name="ignored-in-the-z-loss",
+            summary="positions whose targets are ignored still pay the z-loss",
+            bug=_ignored_in_the_z_loss,
+        ),
+        Mutant(
+            name="smoothed-over-the-others",
+            summary="the smoothed share falls on the other tokens alone",
+            bug=_smoothed_over_the_others,
+        ),
+        Mutant(
+            name="z-loss-without-gradient",
+            summary="the loss in chunks shows the z-loss and does not train on it",
+            bug=_z_loss_without_gradient,
+        ),
+    )
+
+    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
+        from harness.invariants.loss_closed_form.checks import loss_cases
+
+        yield from loss_cases()
+
+    def check_subject(self, subject: Subject) -> Iterator[Check]:
+        from harness.invariants.loss_closed_form.checks import loss_of_subject
+
+        yield from loss_of_subject(subject)

@@ -1,0 +1,79 @@
+"""optimizer-parity: fused, in lists of tensors or one tensor after another, an optimizer makes the same
+updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.subjects import Subject, TrainingSubject
+
+IMPLEMENTATIONS = ("for-loop", "foreach", "fused")
+
+
+def _fused_without_decay() -> AbstractContextManager[None]:
+    from torch.optim import adam
+
+    original = adam._fused_adam
+
+    def undecayed(*tensors: Any, weight_decay: float, **settings: Any) -> None:
+        del weight_decay
+        original(*tensors, weight_decay=0.0, **settings)
+
+    return patched(adam, "_fused_adam", undecayed)
+
+
+def _foreach_betas_exchanged() -> AbstractContextManager[None]:
+    from torch.optim import adam
+
+    original = adam._multi_tensor_adam
+
+    def exchanged(*tensors: Any, beta1: float, beta2: float, **settings: Any) -> None:
+        original(*tensors, beta1=beta2, beta2=beta1, **settings)
+
+    return patched(adam, "_multi_tensor_adam", exchanged)
+
+
+class OptimizerParity(Invariant[TrainingSubject]):
+    """Those of torch, 20 updates with clipping.
+
+    Level "for-loop" is the reference: there training must repeat itself.
+    """
+
+    name: ClassVar[str] = "optimizer-parity"
+    statement: ClassVar[str] = (
+        "An optimizer's fused and foreach implementations make the updates of the one that loops over its tensors."
+    )
+    needs: ClassVar[type[Subject]] = TrainingSubject
+    levels: ClassVar[tuple[str, ...]] = IMPLEMENTATIONS
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="fused-without-decay",
+            summary="the fused Adam forgets the weight decay",
+            bug=_fused_without_decay,
+            levels=("fused",),
+        ),
+        Mutant(
+            name="foreach-betas-exchanged",
+            summary="the foreach Adam takes its two betas for each other",
+            bug=_foreach_betas_exchanged,
+            levels=("foreach",),
+        ),
+    )
+
+    def level_of(self, subject: TrainingSubject) -> str:
+        group = subject.updater(subject.build(subject.config)).optimizer.param_groups[0]
+        return "fused" if group.get("fused") else "foreach" if group.get("foreach") else "for-loop"
+
+    def check_generic(self, level: str) -> Iterator[Check]:
+        from harness.invariants.optimizer_parity.checks import optimizer_cases
+
+        yield from optimizer_cases(level)
+
+    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
+        from harness.invariants.optimizer_parity.checks import optimizer_of_subject
+
+        yield from optimizer_of_subject(subject)

@@ -1,0 +1,115 @@
+"""padding-parity: what stands beside a row, and how many rows there are, changes nothing for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, replaced
+from harness.invariants.subjects import Subject
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from harness.models.attention_kernels import AttentionMask
+    from harness.models.position.absolute import Positions
+
+
+@contextmanager
+def _padding_attended() -> Iterator[None]:
+    from harness.models import attention
+
+    causal, both_ways = attention.attention_mask, attention.padding_mask
+
+    def blind(queries: int, keys: int, *, valid: Tensor | None, device: torch.device) -> Tensor | None:
+        del valid
+        return causal(queries, keys, valid=None, device=device)
+
+    def blind_encoder(valid: Tensor) -> Tensor:
+        import torch
+
+        return both_ways(torch.ones_like(valid))
+
+    with ExitStack() as stack:
+        stack.enter_context(replaced(causal, blind))
+        stack.enter_context(replaced(both_ways, blind_encoder))
+        yield
+
+
+def _padding_counted() -> AbstractContextManager[None]:
+    from harness.models.position import absolute as position
+
+    original = position.positions_of
+
+    def all_counted(*, past: int, tokens: int, valid: Tensor | None) -> Positions:
+        del valid
+        return original(past=past, tokens=tokens, valid=None)
+
+    return replaced(original, all_counted)
+
+
+def _source_padding_attended() -> AbstractContextManager[None]:
+    from harness.models import encoder_decoder
+    from harness.models.attention_kernels import EVERYTHING
+
+    def everything(valid: Tensor | None) -> AttentionMask:
+        del valid
+        return EVERYTHING
+
+    return replaced(encoder_decoder.source_mask, everything)
+
+
+def _padding_in_the_loss() -> AbstractContextManager[None]:
+    from harness.models import loss
+
+    original = loss.cross_entropy
+
+    def all_targets(logits: Tensor, targets: Tensor, **settings: object) -> Tensor:
+        return original(logits, targets.clamp(min=0), **settings)  # type: ignore[arg-type]
+
+    return replaced(original, all_targets)
+
+
+class PaddingParity(Invariant[Subject]):
+    """Padding on the left and on the right, of prompts, sources and targets; batches of one row and of
+    several.
+    """
+
+    name: ClassVar[str] = "padding-parity"
+    statement: ClassVar[str] = (
+        "A row alone gives the logits, the loss and the tokens that it gives in a padded batch of any size."
+    )
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="padding-attended",
+            summary="the attention mask leaves padding visible",
+            bug=_padding_attended,
+        ),
+        Mutant(
+            name="padding-counted",
+            summary="padding on the left moves the positions of the tokens after it",
+            bug=_padding_counted,
+        ),
+        Mutant(
+            name="source-padding-attended",
+            summary="cross-attention sees the padding of the source",
+            bug=_source_padding_attended,
+        ),
+        Mutant(
+            name="padding-in-the-loss",
+            summary="padded targets are trained on as if they were the token 0",
+            bug=_padding_in_the_loss,
+        ),
+    )
+
+    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
+        from harness.invariants.padding_parity.checks import padding_cases
+
+        yield from padding_cases()
+
+    def check_subject(self, subject: Subject) -> Iterator[Check]:
+        from harness.invariants.padding_parity.checks import padding_of_subject
+
+        yield from padding_of_subject(subject)

@@ -1,0 +1,71 @@
+"""ranks-parity: several processes that share a batch make the updates that one makes of all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, replaced
+from harness.invariants.subjects import Subject, TrainingSubject
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+
+def _mean_of_rank_means() -> AbstractContextManager[None]:
+    from torch import distributed
+
+    from harness.training import ranks
+
+    def as_if_alike(tokens: int, device: torch.device) -> int:
+        del device
+        return tokens * (distributed.get_world_size() if ranks.several_ranks() else 1)
+
+    return replaced(ranks.tokens_of_all, as_if_alike)
+
+
+def _not_summed() -> AbstractContextManager[None]:
+    from harness.training import ranks
+
+    def own(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
+        del parameters
+        return loss
+
+    return replaced(ranks.sum_over_ranks, own)
+
+
+class RanksParity(Invariant[TrainingSubject]):
+    """Two ranks over gloo, with 3 and 40 targets that count.
+
+    On a study's arm its ranks are taken one after another.
+    """
+
+    name: ClassVar[str] = "ranks-parity"
+    statement: ClassVar[str] = (
+        "Two ranks with uneven numbers of target tokens make the updates of one rank that has them all."
+    )
+    needs: ClassVar[type[Subject]] = TrainingSubject
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="mean-of-rank-means",
+            summary="ranks weigh alike, however many tokens they hold",
+            bug=_mean_of_rank_means,
+        ),
+        Mutant(
+            name="not-summed",
+            summary="every rank goes on with its own gradients",
+            bug=_not_summed,
+        ),
+    )
+
+    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
+        from harness.invariants.ranks_parity.checks import ranks_cases
+
+        yield from ranks_cases()
+
+    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
+        from harness.invariants.ranks_parity.checks import ranks_of_subject
+
+        yield from ranks_of_subject(subject)

@@ -1,0 +1,121 @@
+"""The cases of ranks-parity. Imported when checks run, never to list them."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, distributed
+
+from harness.invariants.base import CURVES, TOLERANCES, Check, replaced
+from harness.invariants.subjects import TrainingSubject
+from harness.invariants.support.compare import compare_named
+from harness.invariants.support.subprocesses import in_processes
+from harness.invariants.support.tiny_models import DTYPES, decoder_config
+from harness.invariants.support.tiny_training import (
+    gradients,
+    random_batch,
+    tiny_updater,
+    tolerances_for,
+    trained,
+    without_dropout,
+)
+from harness.models.init import build_model
+from harness.training import ranks
+from harness.training.objective import Batch, counted
+from harness.training.update import Updater
+
+UPDATES = 20
+# Targets that count in the rows of each rank: 3 and 40 of them.
+COUNTS = ((1, 2, 0, 0), (12, 12, 12, 4))
+
+Found = dict[str, Tensor]
+
+
+def ranks_cases() -> Iterator[Check]:
+    """One pair of processes trains in both precisions; each of the two must end where one rank alone does."""
+    with TemporaryDirectory() as folder:
+        arguments = [(rank, folder) for rank in range(len(COUNTS))]
+        ended = in_processes(_train_rank, arguments)
+        for dtype in DTYPES:
+            reference = trained(_updater(dtype), [list(_batches(update)) for update in range(UPDATES)])
+
+            def observed(rank: int, dtype: torch.dtype = dtype) -> Found:
+                if any(ended):
+                    raise RuntimeError(f"ranks ended with {ended}")
+                found: Found = torch.load(_file(folder, rank, dtype))
+                return found
+
+            for rank in range(len(COUNTS)):
+                yield compare_named(
+                    f"rank {rank} of 2: {UPDATES} updates",
+                    reference=reference,
+                    observed=lambda rank=rank, observed=observed: observed(rank),  # type: ignore[misc]
+                    tolerances=CURVES,
+                )
+
+
+def ranks_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+    """The shares of two ranks that have the arm's rows unevenly, added up, against the gradient of all."""
+    config = without_dropout(subject.config)
+    batch = subject.micro_batches[0]
+    first = max(1, len(batch[0]) // 3)
+    parts = [tuple(array[:first] for array in batch), tuple(array[first:] for array in batch)]
+    shares = [part for part in parts if len(part[0])]
+    updater = subject.updater(subject.build(config))
+    reference = gradients(updater, [batch])
+    yield compare_named(
+        f"the study's gradients from {len(shares)} ranks, one after another",
+        reference=reference,
+        observed=lambda: _added(subject.updater(subject.build(config)), shares, counted(batch)),
+        tolerances=tolerances_for(updater, TOLERANCES),
+        gradients=reference.keys() - {"loss"},
+    )
+
+
+def _added(updater: Updater, shares: list[Batch], total: int) -> Found:
+    """Each rank knows the tokens of all, and the sum over ranks is made here."""
+
+    def all_tokens(tokens: int, device: torch.device) -> int:
+        del tokens, device
+        return total
+
+    added: Mapping[str, list[Tensor]] = defaultdict(list)
+    with replaced(ranks.tokens_of_all, all_tokens):
+        for share in shares:
+            for name, value in gradients(updater, [share]).items():
+                added[name].append(value)
+    return {name: torch.stack(values).sum(dim=0) for name, values in added.items()}
+
+
+def _train_rank(rank: int, folder: str) -> None:
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=len(COUNTS)
+    )
+    try:
+        for dtype in DTYPES:
+            own = [[_batches(update)[rank]] for update in range(UPDATES)]
+            torch.save(trained(_updater(dtype), own), _file(folder, rank, dtype))
+    finally:
+        distributed.destroy_process_group()
+
+
+def _batches(update: int) -> tuple[Batch, ...]:
+    """That of each rank."""
+    return tuple(
+        random_batch(10 * update + rank, rows=4, counts=counts) for rank, counts in enumerate(COUNTS)
+    )
+
+
+def _updater(dtype: torch.dtype) -> Updater:
+    config = decoder_config({"attention": {"qkv_bias": False}})
+    return tiny_updater(build_model(config, 0, dtype=dtype))
+
+
+def _file(folder: str, rank: int, dtype: torch.dtype) -> Path:
+    return Path(folder) / f"{rank}-{str(dtype).removeprefix('torch.')}"

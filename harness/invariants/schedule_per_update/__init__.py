@@ -1,0 +1,76 @@
+"""schedule-per-update: the learning rate takes one step of its schedule an optimizer update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.subjects import Subject, TrainingSubject
+
+if TYPE_CHECKING:
+    from harness.training.loop import Training
+
+
+def moved_schedule(positions: Callable[[Training, int], int]) -> AbstractContextManager[None]:
+    """Have the loop ask its schedule for the position that `positions(training, applied)` gives."""
+    from harness.training.loop import Training
+
+    original = Training._update
+
+    class Moved:
+        def __init__(self, training: Training) -> None:
+            self._training, self._schedule = training, training.recipe.schedule
+
+        def factor(self, update: int, updates: int) -> float:
+            return self._schedule.factor(min(positions(self._training, update), updates - 1), updates)
+
+    def moved(self: Training, *arguments: Any, **named: Any) -> None:
+        right = self.recipe
+        self.recipe = replace(right, schedule=Moved(self))  # type: ignore[arg-type]
+        try:
+            original(self, *arguments, **named)
+        finally:
+            self.recipe = right
+
+    return patched(Training, "_update", moved)
+
+
+def _per_micro_batch() -> AbstractContextManager[None]:
+    return moved_schedule(lambda training, applied: applied * training.recipe.accumulate)
+
+
+def _one_behind() -> AbstractContextManager[None]:
+    return moved_schedule(lambda _, applied: max(0, applied - 1))
+
+
+class SchedulePerUpdate(Invariant[TrainingSubject]):
+    name: ClassVar[str] = "schedule-per-update"
+    statement: ClassVar[str] = (
+        "The learning rate follows its schedule once an update, however many micro-batches an update takes."
+    )
+    needs: ClassVar[type[Subject]] = TrainingSubject
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="per-micro-batch",
+            summary="the schedule is advanced with every micro-batch",
+            bug=_per_micro_batch,
+        ),
+        Mutant(
+            name="one-behind",
+            summary="the first rate of the schedule is used twice, and the last never",
+            bug=_one_behind,
+        ),
+    )
+
+    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
+        from harness.invariants.schedule_per_update.checks import schedule_cases
+
+        yield from schedule_cases()
+
+    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
+        from harness.invariants.schedule_per_update.checks import schedule_of_subject
+
+        yield from schedule_of_subject(subject)

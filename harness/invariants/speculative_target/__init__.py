@@ -1,0 +1,92 @@
+"""speculative-target: whatever the draft proposes, speculative decoding says what its target says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
+from harness.invariants.subjects import Subject, WritingSubject
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.models.decoding.decoding_state import Rows
+
+EVERY = ("none", "dynamic", "static", "doubling")
+
+
+def _redrawn_from_all() -> AbstractContextManager[None]:
+    from harness.models.decoding import verification
+
+    def all_of_it(p: Tensor, _: Tensor) -> Tensor:
+        return p
+
+    return patched(verification, "residual", all_of_it)
+
+
+def _accepted_after_a_rejection() -> AbstractContextManager[None]:
+    from harness.models.decoding import verification
+
+    def how_many(true: Tensor) -> Tensor:
+        return true.sum(dim=1)
+
+    return patched(verification, "leading", how_many)
+
+
+def _not_rolled_back() -> AbstractContextManager[None]:
+    from harness.models.decoding import speculative
+
+    def stay(rows: Rows, dropped: Tensor) -> None:
+        """What was rejected stays in the cache."""
+
+    return patched(speculative, "_roll_back", stay)
+
+
+class SpeculativeTarget(Invariant[WritingSubject]):
+    """The level is the kind of cache of both models. On a study's subject only greedy tokens are checked."""
+
+    name: ClassVar[str] = "speculative-target"
+    statement: ClassVar[str] = (
+        "Speculative decoding gives its target's greedy tokens, or samples from its target's distribution."
+    )
+    needs: ClassVar[type[Subject]] = WritingSubject
+    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
+    mutants: ClassVar[tuple[Mutant, ...]] = (
+        Mutant(
+            name="redrawn-from-all",
+            summary="after a rejection the token is drawn from the target's whole distribution",
+            levels=EVERY,
+            bug=_redrawn_from_all,
+        ),
+        Mutant(
+            name="accepted-after-a-rejection",
+            summary="proposed tokens are counted as accepted although one before them was rejected",
+            levels=EVERY,
+            bug=_accepted_after_a_rejection,
+        ),
+        Mutant(
+            name="not-rolled-back",
+            summary="rejected tokens stay where the next ones are fed after them",
+            levels=EVERY,
+            bug=_not_rolled_back,
+        ),
+    )
+
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:
+        decoding = settings["decoding"]
+        return bool(decoding["kind"] == "speculative" and decoding["choose"]["kind"] == "greedy")
+
+    def level_of(self, subject: WritingSubject) -> str:
+        return subject.cache
+
+    def check_generic(self, level: str) -> Iterator[Check]:
+        from harness.invariants.speculative_target.checks import speculative_cases
+
+        yield from speculative_cases(cache_kind(level))
+
+    def check_subject(self, subject: WritingSubject) -> Iterator[Check]:
+        from harness.invariants.speculative_target.checks import speculative_of_subject
+
+        yield from speculative_of_subject(subject)

@@ -1,0 +1,131 @@
+"""The cases of speculative-target. Imported when checks run, never to list them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+
+import torch
+from scipy.stats import chi2
+from torch import Tensor
+
+from harness.invariants.base import Check, tolerance_of
+from harness.invariants.subjects import WritingSubject
+from harness.invariants.support.compare import BROKEN, failed
+from harness.invariants.support.decoding import compare_greedy, random_prompts, tiny_model
+from harness.models.cache import Cache
+from harness.models.config import CacheKind
+from harness.models.decoding.base import Decodable
+from harness.models.decoding.config import Sampling, Speculative, Temperature
+from harness.models.decoding.speculative import Pair, speculative
+from harness.models.transformer import Transformer
+
+# The sampled tokens are drawn so often, and a fair draw fails so rarely.
+DRAWS, FALSE_ALARM = 2000, 1e-4
+VOCABULARY, NEW_TOKENS = 4, 3
+# Flat enough for many sequences to be likely, and for a rejected token to be drawn again by mistake.
+FLAT = Temperature(value=3.0)
+
+
+class StumblingDraft:
+    """The target itself, but every second time it takes each token for its neighbour: often right, often
+    wrong.
+    """
+
+    def __init__(self, model: Decodable) -> None:
+        self._model = model
+        self._calls = 0
+
+    @property
+    def max_positions(self) -> int:
+        return self._model.max_positions
+
+    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
+        return self._model.new_cache(kind, batch=batch, capacity=capacity)
+
+    def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+        logits = self._model.next_logits(tokens, cache=cache, valid=valid)
+        self._calls += 1
+        return logits.roll(1, dims=-1) if self._calls % 2 == 0 else logits
+
+
+def speculative_cases(kind: CacheKind) -> Iterator[Check]:
+    for dtype in (torch.float64, torch.float32):
+        model, prompts = tiny_model(vocabulary=23, dtype=dtype), random_prompts(3, 5, vocabulary=23)
+        yield _greedy("greedy tokens", WritingSubject(model=model, tokens=prompts, new_tokens=20, cache=kind))
+        yield _sampled(tiny_model(vocabulary=VOCABULARY, dtype=dtype), kind=kind)
+
+
+def speculative_of_subject(subject: WritingSubject) -> Iterator[Check]:
+    yield _greedy("greedy tokens on the study's prompts", subject)
+
+
+def _greedy(case: str, subject: WritingSubject) -> Check:
+    parameter = next(subject.model.parameters())
+    prompts = subject.tokens.to(parameter.device)
+
+    def tokens() -> Tensor:
+        target = subject.decodable
+        return speculative(
+            Pair(target=target, draft=StumblingDraft(target)),
+            prompts,
+            Speculative(),
+            new_tokens=subject.new_tokens,
+            cache=subject.cache,
+        ).tokens
+
+    return compare_greedy(
+        case, forced=subject.logits, prompts=prompts, observed=tokens, dtype=parameter.dtype
+    )
+
+
+def _sampled(model: Transformer, *, kind: CacheKind) -> Check:
+    """Chi-square over all sequences of three tokens; `deviation` is the statistic, `tolerance` its critical
+    value.
+    """
+    prompt = random_prompts(1, 4, vocabulary=VOCABULARY)
+    wanted = _probabilities(model, prompt) * DRAWS
+    expected = _rare_together(wanted, wanted)
+    critical = float(chi2.ppf(1 - FALSE_ALARM, df=len(expected) - 1))
+    settings = Speculative(draft_tokens=2, choose=Sampling(filters=(FLAT,), seed=1))
+    pair = Pair(target=model, draft=StumblingDraft(model))
+    statistic, detail = math.inf, ""
+    try:
+        drawn = speculative(
+            pair, prompt.expand(DRAWS, -1), settings, new_tokens=NEW_TOKENS, cache=kind
+        ).tokens
+    except BROKEN as error:
+        detail = failed(error)
+    else:
+        places = torch.tensor([VOCABULARY**power for power in reversed(range(NEW_TOKENS))])
+        counts = torch.bincount((drawn * places).sum(dim=1), minlength=len(wanted))
+        statistic = float(((_rare_together(counts, wanted) - expected) ** 2 / expected).sum())
+        if not statistic <= critical:
+            detail = f"{DRAWS} draws of {NEW_TOKENS} tokens are not the target's: chi-square {statistic:.0f}"
+    return Check(
+        case="sampled tokens",
+        precision=tolerance_of(next(model.parameters()).dtype)[0],
+        passed=not detail,
+        deviation=statistic,
+        tolerance=critical,
+        compared=DRAWS,
+        skipped=0,
+        detail=detail,
+    )
+
+
+@torch.inference_mode()
+def _probabilities(model: Transformer, prompt: Tensor) -> Tensor:
+    """Of every sequence of three tokens after a prompt (1, P), by teacher forcing: (64,), in float64."""
+    said = torch.tensor(list(product(range(VOCABULARY), repeat=NEW_TOKENS)))
+    logits = model(torch.cat((prompt.expand(len(said), -1), said), dim=1))[:, prompt.shape[1] - 1 : -1]
+    steps = (logits.double() / FLAT.value).log_softmax(dim=-1).gather(2, said[:, :, None])
+    probabilities: Tensor = steps.sum(dim=(1, 2)).exp()
+    return probabilities
+
+
+def _rare_together(counts: Tensor, expected: Tensor) -> Tensor:
+    """Cells that are expected less than five times become one: the statistic is no chi-square with them."""
+    rare = expected < 5
+    return torch.cat((counts[~rare], counts[rare].sum()[None]))

@@ -1,0 +1,95 @@
+"""What invariants are checked on: the model and the inputs of a study's own arm.
+
+Made by tasks, read by invariants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.models.decoding.base import Scorer
+    from harness.models.encoder_decoder import EncoderDecoder
+    from harness.models.transformer import Transformer
+    from harness.training.objective import Batch
+    from harness.training.schedule import Schedule
+    from harness.training.update import Updater
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """`model` is in evaluation mode; `tokens` (B, T) int64 are inputs of the arm, on the model's device.
+
+    An encoder-decoder's are those of its decoder, and `sources` (B, S) what they translate, padded with id 0.
+    """
+
+    model: Transformer | EncoderDecoder
+    tokens: Tensor
+    sources: Tensor | None = None
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """The states (B', T', C) of other tokens (B', T') after the first B' sources."""
+        model: Any = self.model
+        states: Tensor
+        if self.sources is None:
+            states = model.hidden(tokens)
+        else:
+            sources = self.sources[: len(tokens)]
+            states = model.hidden(sources, tokens, source_valid=sources != 0)
+        return states
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """(B', T', V)."""
+        return self.model.output.logits(self.hidden(tokens))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritingSubject(Subject):
+    """An arm that decodes: `tokens` are its prompts, unpadded, which `new_tokens` follow; a translator's are
+    the first token.
+    """
+
+    new_tokens: int
+    cache: CacheKind
+
+    @property
+    def decodable(self) -> Scorer:
+        """The model with its sources, if it has any."""
+        model: Any = self.model
+        return model if self.sources is None else model.bind(self.sources, self.sources != 0)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingSubject(WritingSubject):
+    """The same with a decoder alone."""
+
+    model: Transformer
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSubject(Subject):
+    """An arm that trains: its model in the first state, as often as it is built, and what makes updates of
+    one.
+
+    `micro_batches` are the first of the arm's own data, `accumulate` of them an update. `compiles` is whether
+    it has torch compile the step; updaters that are made here never do.
+    """
+
+    config: ModelConfig | EncoderDecoderConfig
+    build: Callable[[Any], Transformer | EncoderDecoder]
+    updater: Callable[[Any], Updater]
+    micro_batches: Sequence[Batch]
+    accumulate: int
+    schedule: Schedule
+    compiles: bool
+
+    def updates(self, count: int) -> list[Sequence[Batch]]:
+        """The micro-batches of the first updates: `count` of them, or as many as there are."""
+        starts = range(0, len(self.micro_batches) - self.accumulate + 1, self.accumulate)
+        return [self.micro_batches[start : start + self.accumulate] for start in starts][:count]

@@ -1,0 +1,133 @@
+"""The cases of tied-embeddings. Imported when checks run, never to list them."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from harness.invariants.base import Check, tolerance_of
+from harness.invariants.subjects import Subject
+from harness.invariants.support.compare import BROKEN, compare_named, failed
+from harness.invariants.support.tiny_models import DTYPES, decoder_config, random_tokens, translator_config
+from harness.models.embedding import OutputProjection
+from harness.models.encoder_decoder import EncoderDecoder
+from harness.models.init import build_model
+from harness.models.loss import cross_entropy
+from harness.models.transformer import Transformer
+from harness.training.checkpoint import load_model, save_checkpoint
+
+Either = Transformer | EncoderDecoder
+ROWS = 2
+
+
+def tied_cases(*, tied: bool) -> Iterator[Check]:
+    tokens = random_tokens(2, 9)
+    for dtype in DTYPES:
+        decoder = build_model(decoder_config({}, tie_embeddings=tied), 0, dtype=dtype)
+        translator = build_model(translator_config({}, tie_embeddings=tied), 0, dtype=dtype)
+        pair: tuple[tuple[str, Either], ...] = (("decoder", decoder), ("translator", translator))
+        for name, model in pair:
+            for deed, done in _deeds(model).items():
+                yield _storages(f"{name}: after {deed}", done, tied=tied, dtype=dtype)
+        yield _both_uses("decoder: gradient", decoder, tokens)
+
+
+def tied_of_subject(subject: Subject) -> Iterator[Check]:
+    model = subject.model
+    dtype = next(model.parameters()).dtype
+    tied = model.config.tie_embeddings
+    yield _storages("the study's model", lambda: model, tied=tied, dtype=dtype)
+    if isinstance(model, Transformer) and model.embedding.projection is None and subject.tokens.shape[1] > 1:
+        yield _both_uses("the study's model: gradient", model, subject.tokens[:ROWS])
+
+
+def _deeds(model: Either) -> dict[str, Callable[[], Either]]:
+    deeds: dict[str, Callable[[], Either]] = {
+        "building": lambda: model,
+        "a copy": lambda: copy.deepcopy(model),
+        ".to": lambda: copy.deepcopy(model).to(torch.bfloat16),
+        "an update": lambda: _updated(copy.deepcopy(model)),
+    }
+    if isinstance(model, Transformer):
+        deeds["loading"] = lambda: _loaded(model)
+    return deeds
+
+
+def _loaded(model: Transformer) -> Transformer:
+    with TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder) / "model", model, {})
+        return load_model(Path(folder) / "model", model.config)
+
+
+def _updated(model: Either) -> Either:
+    tokens = random_tokens(1, 5)
+    inputs = (tokens,) if isinstance(model, Transformer) else (tokens, tokens)
+    torch.autograd.backward(cross_entropy(model(*inputs), tokens))
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    return model
+
+
+def _storages(case: str, done: Callable[[], Either], *, tied: bool, dtype: torch.dtype) -> Check:
+    """One storage where embeddings are tied and two where not; `compared` counts values of the tables."""
+    problems: list[str] = []
+    compared, deviation = 0, math.inf
+    try:
+        model = done()
+        table, output = model.embedding.weight, model.output.weight
+    except BROKEN as error:
+        problems.append(failed(error))
+    else:
+        compared = output.numel()
+        together = table.data_ptr() == output.data_ptr()
+        deviation = 0.0 if together == tied else math.inf
+        if together != tied:
+            problems.append(f"{'two storages' if tied else 'one storage'} of the vectors")
+    return Check(
+        case=case,
+        precision=tolerance_of(dtype)[0],
+        passed=not problems,
+        deviation=deviation,
+        tolerance=0.0,
+        compared=compared,
+        skipped=0,
+        detail="; ".join(problems),
+    )
+
+
+def _both_uses(case: str, model: Transformer, tokens: Tensor) -> Check:
+    """The gradient by the table, or by both tables, against those of its uses apart."""
+    inputs, targets = tokens[:, :-1], tokens[:, 1:]
+    by_input, by_output = _uses_apart(model, inputs, targets)
+
+    def observed() -> dict[str, Tensor]:
+        loss = cross_entropy(model(inputs), targets)
+        table, output = model.embedding.weight, model.output.weight
+        if model.config.tie_embeddings:
+            return {"sum of both uses": torch.autograd.grad(loss, table)[0]}
+        return dict(zip(("input", "output"), torch.autograd.grad(loss, (table, output)), strict=True))
+
+    tied = {"sum of both uses": by_input + by_output}
+    apart = {"input": by_input, "output": by_output}
+    return compare_named(case, reference=tied if model.config.tie_embeddings else apart, observed=observed)
+
+
+def _uses_apart(model: Transformer, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss by the vectors that went in, summed for each token, and by the output's weights: each (V, C)."""
+    table = model.embedding.weight.detach()
+    top = table if model.unembedding is None else model.unembedding.weight.detach()
+    vectors, weights = table[inputs].requires_grad_(), top.clone().requires_grad_()
+    bias = None if model.output_bias is None else model.output_bias.bias
+    projection = OutputProjection(
+        weight=weights, bias=bias, scale=model.output_scale, soft_cap=model.output_settings.soft_cap
+    )
+    hidden = model.run(vectors, scale=model.embedding.scale)
+    loss = cross_entropy(projection.logits(hidden), targets)
+    by_vectors, by_weights = torch.autograd.grad(loss, (vectors, weights))
+    by_table = torch.zeros_like(table).index_add_(0, inputs.flatten(), by_vectors.flatten(0, 1))
+    return by_table, by_weights

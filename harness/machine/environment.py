@@ -1,0 +1,212 @@
+"""What this machine is: the fingerprint that says which timings may be compared, and the provenance kept
+beside it.
+
+Called by the driver, so it reads versions from package metadata and imports none of the packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+from harness.config import canonical_json
+from harness.telemetry.nvml import Gpu, NvmlReader
+
+_PACKAGES = ("torch", "triton", "torchao", "numpy", "mkl", "intel-openmp", "safetensors", "sentencepiece")
+_VARIABLES = (  # by prefix: allocator, threads and their placement, matrix-product libraries, CUDA
+    "MALLOC_",
+    "GLIBC_TUNABLES",
+    "LD_PRELOAD",
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_NO_CUDA_MEMORY",
+    "OMP_",
+    "GOMP_",
+    "KMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "DNNL_",
+    "ONEDNN_",
+    "ATEN_CPU_CAPABILITY",
+    "TORCH_",
+    "CUBLAS_",
+    "CUDA_LAUNCH_BLOCKING",
+    "CUDA_DEVICE_MAX_CONNECTIONS",
+    "NVIDIA_TF32_OVERRIDE",
+)
+
+
+class Environment(BaseModel):
+    """Everything that makes timings comparable. Two with the same `digest` may be paired; no others may."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: str
+    """SHA-256 of the machine's id, never the id."""
+    cpu: str
+    cores: int
+    """Cores this process may run on."""
+    cpu_quota: float | None
+    """Cores' worth of time that its cgroup allows; None for no limit."""
+    memory_mib: int
+    os: str
+    kernel: str
+    libc: str
+    python: str
+    packages: dict[str, str]
+    gpus: tuple[Gpu, ...]
+    nvml_reason: str | None
+    """Why there are no GPUs here; not part of the digest."""
+    variables: dict[str, str]
+    """Variables of the environment that change an allocator, threads or kernels."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal over all that is comparable, in whatever order it was written."""
+        comparable = canonical_json(self.model_dump(mode="json", exclude={"nvml_reason"}))
+        return hashlib.sha256(comparable.encode()).hexdigest()
+
+
+class Provenance(BaseModel):
+    """Where and how a run was started: kept to trace it, never compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    git_commit: str | None
+    git_dirty: bool | None
+    """Whether tracked files differ from the commit; None outside a repository."""
+    argv: tuple[str, ...]
+    started_at: datetime
+    load: tuple[float, float, float]
+    """1, 5 and 15 minutes."""
+
+
+def environment() -> Environment:
+    """The fingerprint of this machine as it is now; about 10 ms, and nothing in it is an error."""
+    with NvmlReader() as reader:
+        gpus, nvml_reason = reader.gpus(), reader.reason
+    return Environment(
+        machine=_machine(),
+        cpu=_cpu_model(),
+        cores=available_cores(),
+        cpu_quota=_cpu_quota(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")),
+        memory_mib=psutil.virtual_memory().total >> 20,
+        os=_os_name(),
+        kernel=platform.release(),
+        libc=" ".join(platform.libc_ver()).strip(),
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        packages=_versions(),
+        gpus=gpus,
+        nvml_reason=nvml_reason,
+        variables={name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)},
+    )
+
+
+def provenance(directory: Path) -> Provenance:
+    """The git state of `directory`, the command line, the time (UTC) and the load."""
+    status = _git(directory, "status", "--porcelain", "--untracked-files=no")
+    return Provenance(
+        git_commit=_git(directory, "rev-parse", "HEAD"),
+        git_dirty=None if status is None else bool(status),
+        argv=tuple(sys.argv),
+        started_at=datetime.now(UTC),
+        load=os.getloadavg(),
+    )
+
+
+def available_cores() -> int:
+    """Cores that this process may run on, which can be fewer than the machine has."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _machine() -> str:
+    try:
+        identity = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except OSError:
+        identity = ""
+    return hashlib.sha256(f"transformer-harness {identity or platform.node()}".encode()).hexdigest()
+
+
+def _cpu_model() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                name, _, value = line.partition(":")
+                if name.strip() == "model name":
+                    return value.strip()
+    except OSError:
+        pass
+    return platform.machine()  # ARM names no model; other systems have no /proc
+
+
+def _cpu_quota(root: Path, membership: Path) -> float | None:
+    """The tightest CPU limit on the way from this process's cgroup up to the root; version 2, else version 1."""
+    try:
+        memberships = [line.split(":", 2) for line in membership.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return None
+    quotas = []
+    for _, controllers, path in memberships:
+        if controllers == "":
+            quotas += list(_limits(root, path, "cpu.max"))
+        elif "cpu" in controllers.split(","):
+            quotas += list(_limits(root / "cpu", path, "cpu.cfs_quota_us"))
+    return min(quotas, default=None)
+
+
+def _limits(root: Path, path: str, file: str) -> Iterator[float]:
+    inside = Path(path.lstrip("/"))
+    for group in [root / inside, *(root / parent for parent in inside.parents)]:
+        try:
+            words = (group / file).read_text(encoding="ascii").split()
+            if file == "cpu.cfs_quota_us":
+                words.append((group / "cpu.cfs_period_us").read_text(encoding="ascii").strip())
+        except OSError:
+            continue  # the root has none; inside a container only the container's own may be seen
+        if words[0] not in ("max", "-1"):
+            yield int(words[0]) / int(words[1])
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _git(directory: Path, *command: str) -> str | None:
+    environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # looking must not take the lock that a commit needs
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *command],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            env=environ,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

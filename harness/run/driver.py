@@ -1,0 +1,199 @@
+"""The driver: runs batch after batch of what a study lacks until there are none, and is the only one that
+writes to the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from harness.machine.environment import available_cores, provenance
+from harness.run.backends.base import Backend, Finished
+from harness.run.checkpoints import Checkpoints
+from harness.run.identity import Setting, identity
+from harness.run.job import Job
+from harness.run.lease import machine_lease
+from harness.store.rows import Run, Session
+from harness.store.store import Store
+from harness.study.load import LoadedStudy
+from harness.study.planning.plan import Batch, plan, schedule
+from harness.study.planning.resolved import deciding_metrics, is_open, resolve
+from harness.study.planning.results import Results, in_one_session
+from harness.trial.spec import Purpose, TrialSpec
+
+ATTEMPTS = 2
+"""A trial that crashes is tried once more; a second crash stays, and its arm does not count."""
+
+
+class Listener(Protocol):
+    """Told of progress, for a person to see."""
+
+    def begin(self, run: Run, *, todo: int, done: int) -> None: ...
+    def trial(self, spec: TrialSpec) -> None: ...
+    def finished(self, spec: TrialSpec, finished: Finished) -> None: ...
+    def note(self, message: str) -> None: ...
+
+
+def worker_threads(purpose: Purpose) -> int:
+    """All cores for the training of a shared model, which is not timed, and all but one for every other
+    trial.
+
+    Threads that wait for a core that another process has make every operation up to 18 times slower.
+    """
+    return available_cores() if purpose == "train" else max(1, available_cores() - 1)
+
+
+@dataclass(kw_only=True)
+class _Progress:
+    """What the driver knows of the run so far; `trainings` are those of the batches that were begun, `alone`
+    is whether it holds the machine.
+    """
+
+    run: Run
+    session: Session
+    position: int
+    attempts: dict[str, int] = field(default_factory=dict)
+    trainings: list[TrialSpec] = field(default_factory=list)
+    alone: bool = False
+
+
+class Driver:
+    """Runs one study to its end, as far as that can be reached."""
+
+    def __init__(
+        self, loaded: LoadedStudy, setting: Setting, *, store: Store, backend: Backend, listener: Listener
+    ) -> None:
+        self._loaded, self._setting = loaded, setting
+        self._store, self._backend, self._listener = store, backend, listener
+        self._checkpoints = Checkpoints(setting, store, listener.note)
+
+    def check(self) -> None:
+        """Raises InputError where a training could not go on from what it left; nothing is written."""
+        for training in plan(self._loaded).trainings:
+            self._checkpoints.check_state(training)
+
+    def run(self) -> Run:
+        """Find or create the run, and run every trial that it lacks.
+
+        Safe to interrupt at any moment and to call again.
+        """
+        run = self._find_or_create()
+        session = self._store.open_session(run, provenance(Path.cwd()).model_dump(mode="json"))
+        try:
+            rows = self._store.trials(run, include_superseded=True)
+            progress = _Progress(
+                run=run, session=session, position=max((row.position for row in rows), default=-1) + 1
+            )
+            for row in rows:
+                progress.attempts[row.spec_id] = max(progress.attempts.get(row.spec_id, 0), row.attempt)
+            self._backend.begin_part()
+            self._run_missing(progress)
+        finally:
+            self._store.close_session(session)
+        return run
+
+    def _find_or_create(self) -> Run:
+        who = identity(self._loaded, self._setting)
+        found = None if self._setting.fresh else self._store.find_run(who)
+        if found is not None:
+            return found
+        return self._store.create_run(
+            who,
+            study=self._loaded.study.study,
+            # claims stay in the order that they were written in
+            study_json=self._loaded.study.model_dump_json(),
+            study_source=self._loaded.source,
+            environment=self._setting.environment.model_dump(mode="json"),
+            trials=[spec for batch in plan(self._loaded).known for spec in batch.trials],
+        )
+
+    def _run_missing(self, progress: _Progress) -> None:
+        run = progress.run
+        results = self._results(run)
+        planned = plan(self._loaded, results)
+        todo = sum(len(self._missing(batch, results)) for batch in planned.batches)
+        self._listener.begin(run, todo=todo, done=len(planned.trials) - todo)
+        with contextlib.ExitStack() as lease:
+            for batch in schedule(self._loaded, lambda: self._results(run)):
+                missing = self._missing(batch, self._results(run))
+                if missing and batch.purpose != "check" and not progress.alone:
+                    lease.enter_context(machine_lease(self._listener.note))
+                    progress.alone = True
+                self._run_batch(batch, missing, progress)
+                lacking = [spec for spec in progress.trainings if not self._checkpoints.has(spec)]
+                if lacking:
+                    self._listener.note(f"{lacking[0].title} left no model, so nothing can be measured")
+                    return
+        if is_open(resolve(self._loaded, self._results(run))):
+            self._listener.note("not every trial of the tuning has finished, so nothing can be measured")
+
+    def _results(self, run: Run) -> Results:
+        return self._store.results(run, deciding_metrics(self._loaded.study))
+
+    def _missing(self, batch: Batch, results: Results) -> tuple[TrialSpec, ...]:
+        """What of a batch is to run: of a round that is not whole, or not of one session, everything."""
+        if batch.purpose == "train":
+            return tuple(spec for spec in batch.trials if not self._checkpoints.has(spec))
+        if batch.purpose == "measure":
+            return () if in_one_session(batch.trials, results) else batch.trials
+        return tuple(spec for spec in batch.trials if spec.id not in results)
+
+    def _run_batch(self, batch: Batch, missing: tuple[TrialSpec, ...], progress: _Progress) -> None:
+        self._store.extend_plan(progress.run, batch.trials)
+        if batch.purpose == "train":
+            progress.trainings += batch.trials
+            finished = self._results(progress.run)
+            self._set_aside(progress.run, [spec for spec in missing if spec.id in finished])
+        if missing and batch.purpose == "measure":
+            self._set_aside(progress.run, missing)
+            self._backend.begin_round()
+        for spec in missing:
+            attempt_id, result = self._attempt(spec, progress)
+            if batch.purpose == "train":
+                self._checkpoints.record(spec, result.outcome, attempt_id)
+
+    def _attempt(self, spec: TrialSpec, progress: _Progress) -> tuple[int, Finished]:
+        """Run a trial, and once more if it fails. Every attempt is kept."""
+        for _ in range(ATTEMPTS):
+            self._listener.trial(spec)
+            attempt = progress.attempts[spec.id] = progress.attempts.get(spec.id, 0) + 1
+            attempt_id = self._store.begin_trial(
+                progress.run, progress.session, spec, position=progress.position, attempt=attempt
+            )
+            progress.position += 1
+            handle = self._backend.submit(self._job(spec, progress.trainings))
+            try:
+                result = handle.future.result()
+            except BaseException:
+                handle.cancel(grace_s=2.0)
+                raise
+            self._store.finish_trial(
+                attempt_id,
+                result.outcome,
+                seconds=result.seconds,
+                telemetry=result.telemetry,
+                nvml_reason=result.nvml_reason,
+            )
+            self._listener.finished(spec, result)
+            if result.outcome.status == "finished":
+                break
+        return attempt_id, result
+
+    def _job(self, spec: TrialSpec, trainings: Iterable[TrialSpec]) -> Job:
+        return Job(
+            spec=spec,
+            events="",
+            checkpoints=self._checkpoints.folders(
+                training for training in trainings if training.seed == spec.seed
+            ),
+            threads=worker_threads(spec.purpose),
+            gpu=self._setting.gpu,
+            plant=self._setting.plant,
+        )
+
+    def _set_aside(self, run: Run, specs: Iterable[TrialSpec]) -> None:
+        ids = {spec.id for spec in specs}
+        self._store.supersede(run, [row.id for row in self._store.trials(run) if row.spec_id in ids])

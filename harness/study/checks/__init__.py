@@ -1,0 +1,1 @@
+"""Checks of a study that go beyond its schema."""

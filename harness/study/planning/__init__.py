@@ -1,0 +1,1 @@
+"""From a study to the trials that it needs."""

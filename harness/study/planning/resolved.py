@@ -1,0 +1,87 @@
+"""A study as its results make it: the settings that tuning chose, the arms that went on, the rounds that were
+wanted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.study.claim import ReachesClaim
+from harness.study.claim_targets import condition_of
+from harness.study.planning.finalists import finalists
+from harness.study.planning.stopping import rounds_wanted
+from harness.study.planning.tuning import tuned_arms, tuning_grid
+
+if TYPE_CHECKING:
+    from harness.study.load import LoadedStudy
+    from harness.study.planning.results import Results
+    from harness.study.schema import Study, Tune
+
+
+def is_open(loaded: LoadedStudy) -> bool:
+    """Whether the study's tuning has not come to its end, so that nobody can know what is to be measured."""
+    return loaded.study.design.tune is not None and not loaded.tuned
+
+
+def deciding_metrics(study: Study) -> set[str]:
+    """What `resolve` must know of each trial: the metrics that tuning and the rounds that end early go by."""
+    tune, until = study.design.tune, study.design.until
+    return {*([tune.by] if tune else []), *([study.primary] if until else [])}
+
+
+def resolve(loaded: LoadedStudy, results: Results) -> LoadedStudy:
+    """The study of a fixed design that was run, or is to be run, as far as the results tell: what reports and
+    verdicts are about.
+
+    Only trials of tuning choose settings and arms, and only the widths of intervals choose how many rounds
+    there are. A study that leaves nothing open is its own resolution.
+    """
+    tune, until = loaded.study.design.tune, loaded.study.design.until
+    if tune is not None:
+        loaded = _tuned(loaded, tune, results)
+    if until is not None:
+        rounds = loaded.study.design.fewest_rounds if is_open(loaded) else rounds_wanted(loaded, results)
+        design = loaded.study.design.model_copy(update={"rounds": rounds})
+        loaded = replace(loaded, study=loaded.study.model_copy(update={"design": design}))
+    return loaded
+
+
+def _tuned(loaded: LoadedStudy, tune: Tune, results: Results) -> LoadedStudy:
+    found = tuned_arms(loaded, tune, results)
+    going_on = {arm.name for arm in finalists(loaded, tune, found)}
+    arms = tuple(arm for arm in loaded.arms if arm.name in going_on)
+    tasks = {
+        (arm.name, condition.name): loaded.tasks[arm.name, condition.name]
+        for arm in arms
+        for condition in loaded.conditions
+    }
+    for chosen in found:
+        condition = next(each for each in loaded.conditions if each.names == chosen.condition)
+        place = chosen.arm, condition.name
+        if place in tasks:
+            grid = tuning_grid(tune, tasks[place])
+            tasks[place] = next(each.task for each in grid if each.settings == chosen.chosen.settings)
+    tuned = tuple(replace(each, measured=each.arm in going_on) for each in found)
+    return _with_targets(replace(loaded, arms=arms, tasks=tasks, tuned=tuned))
+
+
+def _with_targets(loaded: LoadedStudy) -> LoadedStudy:
+    """Targets that claims leave to tuning: the baseline's best median times the claim's factor, unless it
+    never came to one.
+    """
+    found = {}
+    for name, claim in loaded.study.claims.items():
+        if isinstance(claim, ReachesClaim) and claim.reaches == "tuned":
+            where = condition_of(loaded, claim.at).names
+            best = [
+                each.chosen.median
+                for each in loaded.tuned
+                if each.arm == loaded.baseline.name and each.condition == where
+            ]
+            if best and math.isfinite(best[0]):
+                target = best[0] * claim.target_factor
+                found[name] = claim.model_copy(update={"reaches": target, "target_factor": 1.0})
+    claims = {**loaded.study.claims, **found}
+    return replace(loaded, study=loaded.study.model_copy(update={"claims": claims}))

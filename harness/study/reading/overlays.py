@@ -1,0 +1,153 @@
+"""What a file says of each of its parts at each scale: body, part and scale laid one on top of the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from harness.errors import Location, StudyError, did_you_mean
+from harness.study.reading.validation_errors import shown
+from harness.study.reading.yaml_document import Document, KeyPath, Located, read_text
+from harness.study.schema import NAME
+
+BODY_SCALE = "cpu"
+"""The scale that a study's body is written for; the others are overlays under `scales`."""
+
+PARTS = "parts"
+OF_THE_FILE = ("study", "question", "scales", PARTS)
+"""Keys that a part cannot have."""
+
+CAN_BE_LEFT_OUT = {"claims": "claim", "compare": "factor", "across": "condition"}
+"""Sections of which a part or a scale leaves something out by saying null, and what each holds."""
+
+
+def scale_names(document: Document) -> tuple[str, ...]:
+    """That of the body first."""
+    overlays = document.data.get("scales", {})
+    if not isinstance(overlays, dict):
+        at = document.place(("scales",), of_value=True)
+        raise StudyError(f"scales: expected a mapping of names to settings, found {shown(overlays)}", at=at)
+    for name, overlay in overlays.items():
+        if not isinstance(overlay, dict):
+            at = document.place(("scales", name), of_value=True)
+            raise StudyError(f"scales.{name}: expected a mapping, found {shown(overlay)}", at=at)
+        if "study" in overlay:
+            raise StudyError("a scale cannot rename its study", at=document.place(("scales", name, "study")))
+    return (BODY_SCALE, *(name for name in overlays if name != BODY_SCALE))
+
+
+def part_names(document: Document) -> tuple[str, ...]:
+    """The names of a study's parts, or one empty name."""
+    name = document.data.get("study")
+    if isinstance(name, str) and not re.fullmatch(NAME, name):
+        at = document.place(("study",), of_value=True)
+        raise StudyError(f"study: {name!r} does not match ^{NAME}$", at=at)
+    if PARTS not in document.data:
+        for scale, overlay in document.data.get("scales", {}).items():
+            if PARTS in overlay:
+                raise StudyError("the study has no parts", at=document.place(("scales", scale, PARTS)))
+        return ("",)
+    _check_parts(document, (PARTS,), None)
+    names = tuple(document.data[PARTS])
+    for scale, overlay in document.data.get("scales", {}).items():
+        if PARTS in overlay:
+            _check_parts(document, ("scales", scale, PARTS), names)
+    return names
+
+
+def _check_parts(document: Document, path: KeyPath, known: tuple[str, ...] | None) -> None:
+    parts: Any = document.at(*path).data
+    if not isinstance(parts, dict) or not parts:
+        at = document.place(path, of_value=True)
+        raise StudyError(f"parts: expected a mapping of names to settings, found {shown(parts)}", at=at)
+    for name, settings in parts.items():
+        at = document.place((*path, name))
+        if known is not None and name not in known:
+            raise StudyError(f"there is no part {name!r}", at=at, hint=did_you_mean(name, known))
+        if not re.fullmatch(NAME, name):
+            raise StudyError(
+                f"{name!r} is no name of a part", at=at, hint="small letters, digits and underscores"
+            )
+        if not isinstance(settings, dict):
+            at = document.place((*path, name), of_value=True)
+            raise StudyError(f"parts.{name}: expected a mapping, found {shown(settings)}", at=at)
+        for key in OF_THE_FILE:
+            if key in settings:
+                at = document.place((*path, name, key))
+                raise StudyError(f"{key!r} belongs to the study, not to a part of it", at=at)
+
+
+class Layers:
+    """What a file says of each of its parts at one scale, with settings from the command line on top."""
+
+    def __init__(self, document: Document, scale: str, settings: Sequence[str]) -> None:
+        self._layers: list[Located] = [document.without("scales")]
+        if scale in document.data.get("scales", {}):
+            self._layers.append(document.at("scales", scale))
+        self._settings = settings
+        self._parts = tuple(document.data.get(PARTS, ()))
+
+    def part(self, name: str) -> Located:
+        """The part as if it were a study of its own, recipes not filled in; the whole study for an empty
+        name.
+        """
+        written, *overlays = [layer for whole in self._layers for layer in _of_part(whole, name)]
+        for layer in overlays:
+            written = _laid(written, layer)
+        for setting in self._settings:
+            meant, rest = self._meant(setting)
+            if meant in (None, name):
+                written = _with_setting(written, rest, setting)
+        if name and "study" in written.data:
+            at = written.place(("study",), of_value=True)
+            called = Located(f"{written.data['study']}/{name}", {}, {(): at})  # type: ignore[arg-type]  # a scalar
+            written = written.replaced(("study",), called, key=written.place(("study",)))
+        return written
+
+    def _meant(self, setting: str) -> tuple[str | None, str]:
+        """The part that a setting is for, None for all, and the setting without it."""
+        if not setting.startswith(f"{PARTS}."):
+            return None, setting
+        name, _, rest = setting.removeprefix(f"{PARTS}.").partition(".")
+        if name not in self._parts:
+            hint = did_you_mean(name, self._parts)
+            raise StudyError(f"there is no part {name!r}", at=Location(f"--set {setting}"), hint=hint)
+        return name, rest
+
+
+def _of_part(layer: Located, name: str) -> Iterator[Located]:
+    yield layer.without(PARTS)
+    if name in layer.data.get(PARTS, {}):
+        yield layer.at(PARTS, name)
+
+
+def _laid(written: Located, layer: Located) -> Located:
+    """`layer` on top of what is written; a claim, factor or condition that it says is null is left out."""
+    for section, called in CAN_BE_LEFT_OUT.items():
+        for name in [name for name, said in _mapping(layer, section).items() if said is None]:
+            known = _mapping(written, section)
+            if name not in known:
+                at, hint = layer.place((section, name)), did_you_mean(name, known)
+                raise StudyError(f"there is no {called} {name!r} to leave out", at=at, hint=hint)
+            written, layer = written.without(section, name), layer.without(section, name)
+    return written.merged(layer)
+
+
+def _mapping(layer: Located, section: str) -> dict[str, Any]:
+    found = layer.data.get(section)
+    return found if isinstance(found, dict) else {}  # validation says what is wrong with any other
+
+
+def _with_setting(written: Located, setting: str, as_given: str) -> Located:
+    dotted, equals, value = setting.partition("=")
+    at = Location(f"--set {as_given}")
+    keys = tuple(dotted.split("."))
+    if not equals or not all(keys) or (keys[0] in OF_THE_FILE and keys[0] != "question"):
+        raise StudyError("expected path=value, as in design.rounds=20", at=at)
+    part = read_text(f"value: {value}", file=at.file).under("value")
+    placed = Located(part.data, dict.fromkeys(part.places, at), dict.fromkeys(part.values, at))
+    try:
+        return written.replaced(keys, placed, key=at)
+    except (KeyError, TypeError):
+        raise StudyError(f"{dotted} leads through a setting that has no keys", at=at) from None

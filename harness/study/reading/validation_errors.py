@@ -1,0 +1,214 @@
+"""From a pydantic validation error to one line that names file, line, column and the likely remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import Location, StudyError, did_you_mean
+from harness.study.claim import FORMS
+from harness.study.reading.yaml_document import KeyPath, Located
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+    from harness.config import Config
+
+_NOUNS = {
+    "bool": "true or false",
+    "int": "an integer",
+    "float": "a number",
+    "string": "text",
+    "none": "null",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+}
+_BOUNDS = {
+    "greater_than": ("greater than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Problem:
+    """`expected` is the kind of value that was wanted, empty where the problem is another; `missing` names an
+    absent key.
+    """
+
+    path: KeyPath
+    at: Location
+    message: str
+    hint: str | None = None
+    expected: str = ""
+    missing: str = ""
+
+
+def study_error(error: ValidationError, document: Located, model: type[Config]) -> StudyError:
+    """The first problem in the order of the file, and how many more there are."""
+    found = [_problem(detail, document, model) for detail in error.errors(include_url=False)]
+    found = _without_echoes(found)
+    file = document.place(()).file
+    # What is written wrong comes before what is not written: the one often explains the other.
+    found.sort(key=lambda p: (bool(p.missing), p.at.file != file, p.at.line or 0, p.at.column or 0))
+    first, more = found[0], len(found) - 1
+    notes = [first.hint] if first.hint else []
+    notes += [f"and {more} more problem{'s' if more > 1 else ''}"] if more else []
+    return StudyError(first.message, at=first.at, hint=", ".join(notes) or None)
+
+
+def _without_echoes(problems: list[_Problem]) -> list[_Problem]:
+    """One problem a place: the several ways in which a value fails a union are one, and a misspelt key is not
+    missing too.
+    """
+    suggested = {problem.hint for problem in problems if problem.hint}
+    kept: dict[tuple[KeyPath, str], _Problem] = {}
+    for problem in problems:
+        if problem.missing and any(f"{problem.missing!r}" in hint for hint in suggested):
+            continue
+        if problem.expected and any(
+            len(other.path) > len(problem.path) and other.path[: len(problem.path)] == problem.path
+            for other in problems
+        ):
+            continue
+        key = problem.path, problem.missing
+        alike = [p.expected for p in problems if p.expected and p.path == problem.path]
+        if len(alike) > 1 and problem.expected:
+            *others, last = dict.fromkeys(alike)
+            wanted = f"{', '.join(others)} or {last}" if others else last
+            message = problem.message.replace(f"expected {problem.expected}", f"expected {wanted}")
+            problem = _Problem(path=problem.path, at=problem.at, message=message, expected=wanted)
+        kept.setdefault(key, problem)
+    return list(kept.values())
+
+
+def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _Problem:
+    kind, loc, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    if kind in ("missing", "union_tag_not_found"):
+        path = _path(loc if kind == "union_tag_not_found" else loc[:-1], document.data)
+        key = str(loc[-1]) if kind == "missing" else str(context["discriminator"]).strip("'")
+        at, content = document.place(path), document.place(path, of_value=True)
+        at = (
+            at if at.file == content.file else content
+        )  # a recipe lacks it, not the study that names the recipe
+        return _Problem(path=path, at=at, message=f"missing key {key!r}{_inside(path)}", missing=key)
+    if kind == "extra_forbidden":
+        return _unknown_key((*_path(loc[:-1], document.data), loc[-1]), document, model)
+    path = _path(loc, document.data)
+    if kind == "claim_form" and isinstance(detail["input"], dict):
+        unknown = [key for key in detail["input"] if key not in known_keys(model, path)]
+        if unknown:
+            return _unknown_key((*path, unknown[0]), document, model)
+    if kind == "union_tag_invalid":
+        path = (*path, *_path((str(context["discriminator"]).strip("'"),), _at(document.data, path)))
+    message, hint, expected = _told(detail)
+    name = "".join(f"{part}." for part in path)
+    message = f"{name[:-1]}: {message}" if name else message
+    at = document.place(path, of_value=True)
+    return _Problem(path=path, at=at, message=message, hint=hint, expected=expected)
+
+
+def _unknown_key(path: KeyPath, document: Located, model: type[Config]) -> _Problem:
+    key, at = str(path[-1]), document.place(path)
+    hint = did_you_mean(key, known_keys(model, path[:-1]))
+    return _Problem(path=path, at=at, message=f"unknown key {key!r}{_inside(path[:-1])}", hint=hint)
+
+
+def _told(detail: ErrorDetails) -> tuple[str, str | None, str]:
+    """(message, hint, kind of value expected) in the words of a person who writes YAML."""
+    kind, context, found = detail["type"], detail.get("ctx", {}), shown(detail["input"])
+    if kind in ("literal_error", "enum", "union_tag_invalid"):
+        word = context.get("tag", detail["input"])
+        return f"{shown(word)} is none of its values", did_you_mean(str(word), _choices(context)), ""
+    noun = _NOUNS.get(kind.split("_", 1)[0])
+    if noun and kind.endswith(("_type", "_parsing", "_from_float", "_required")):
+        return f"expected {noun}, found {found}", None, noun
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"must be {words} {context[key]:g}, found {found}", None, ""
+    if kind == "too_short":
+        return f"needs at least {context['min_length']} items, found {context['actual_length']}", None, ""
+    if kind == "string_too_short":
+        return "must not be empty", None, ""
+    if kind == "string_pattern_mismatch":
+        return f"{found} does not match {context['pattern']}", None, ""
+    message = detail["msg"].removeprefix("Value error, ")
+    if kind == "claim_form" and isinstance(detail["input"], dict):
+        present = " and ".join(form for form in FORMS if form in detail["input"])
+        return message, f"found {present or 'none of them'}", ""
+    return message[0].lower() + message[1:], None, ""
+
+
+def shown(value: Any) -> str:
+    """A value as YAML writes it, cut short; of a collection only that it is one."""
+    if isinstance(value, dict | list | tuple):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _inside(path: KeyPath) -> str:
+    return f" in {'.'.join(str(part) for part in path)}" if path else ""
+
+
+def _choices(context: dict[str, Any]) -> list[str]:
+    text = context.get("expected_tags") or context.get("expected") or ""
+    return [word.strip(" '\"") for word in str(text).replace(" or ", ",").split(",")]
+
+
+def _at(data: Any, path: KeyPath) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def _path(loc: tuple[int | str, ...], data: Any) -> KeyPath:
+    """The part of a pydantic location that leads through the data: tags of unions are left out."""
+    path: list[str | int] = []
+    for index, part in enumerate(loc):
+        if len(path) == 2 and index == 2 and path[0] == "claims" and part in FORMS:
+            continue
+        if isinstance(data, dict) and part in data:
+            data = data[str(part)]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def known_keys(model: type[Config], path: KeyPath) -> set[str]:
+    """The keys that `model` takes at `path`, over all members of unions on the way."""
+    schema = model.model_json_schema()
+    nodes = list(_variants(schema, schema))
+    for part in path:
+        nodes = [
+            found for node in nodes for child in _children(node, part) for found in _variants(child, schema)
+        ]
+    return {name for node in nodes for name in node.get("properties", {})}
+
+
+def _variants(node: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    yield node
+    for alternative in (*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())):
+        yield from _variants(alternative, schema)
+
+
+def _children(node: dict[str, Any], part: str | int) -> Iterator[dict[str, Any]]:
+    if isinstance(part, int):
+        if isinstance(node.get("items"), dict):
+            yield node["items"]
+    elif part in node.get("properties", {}):
+        yield node["properties"][part]
+    elif isinstance(node.get("additionalProperties"), dict):
+        yield node["additionalProperties"]

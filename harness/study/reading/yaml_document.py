@@ -1,0 +1,275 @@
+"""YAML as a person wrote it: plain data, and the place of every key and value in the file.
+
+YAML 1.2 by ruamel.yaml (`1e-3` is a number, `no` is a string). Aliases, duplicate keys, tags, several
+documents, keys that are not strings, and files beyond the limits are errors with line and column.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import Location, StudyError
+
+MAX_BYTES = 200_000
+MAX_DEPTH = 20
+
+KeyPath = tuple[str | int, ...]
+
+_KINDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+    "timestamp": "a date",
+}
+
+
+@dataclass(frozen=True)
+class Located:
+    """Plain data, and where in which file the key (or list item) at each path and the value that it holds
+    were written.
+    """
+
+    data: dict[str, Any]
+    places: dict[KeyPath, Location]
+    values: dict[KeyPath, Location]
+
+    def place(self, path: KeyPath, *, of_value: bool = False) -> Location:
+        """The place of `path`, or of its nearest ancestor that a person wrote."""
+        table = self.values if of_value else self.places
+        while path and path not in table:
+            path = path[:-1]
+        return table.get(path) or self.values[()]
+
+    def under(self, key: str | int) -> Located:
+        """The part below a key, with paths counted from there."""
+        inner = self.data[key]  # type: ignore[index]  # lists are asked for by index
+        places, values = (
+            {path[1:]: at for path, at in table.items() if path[:1] == (key,)}
+            for table in (self.places, self.values)
+        )
+        return Located(inner, places, values)
+
+    def at(self, *path: str | int) -> Located:
+        part = self
+        for key in path:
+            part = part.under(key)
+        return part
+
+    def replaced(self, path: KeyPath, part: Located, *, key: Location) -> Located:
+        """`part` in the place of whatever stands at `path`; missing mappings on the way are made. `key` is
+        where it was asked for.
+
+        Raises KeyError where the path leads through something that holds no keys.
+        """
+        data = copy.deepcopy(self.data)
+        node: Any = data
+        for step in path[:-1]:
+            node = node.setdefault(step, {}) if isinstance(node, dict) else node[step]
+            if not isinstance(node, dict | list):
+                raise KeyError(step)
+        node[path[-1]] = part.data
+        tables = []
+        for table, new in ((self.places, part.places), (self.values, part.values)):
+            kept = {at: place for at, place in table.items() if at[: len(path)] != path}
+            made = {path[:end]: key for end in range(1, len(path)) if path[:end] not in kept}
+            tables.append({**kept, **made, **{(*path, *inner): place for inner, place in new.items()}})
+        tables[0][path] = key
+        return Located(data, *tables)
+
+    def merged(self, over: Located) -> Located:
+        """`over` laid on top: mappings are merged key by key, everything else is replaced."""
+        result = self
+        for key in over.data:
+            part = over.under(key)
+            if isinstance(part.data, dict) and isinstance(self.data.get(key), dict):
+                part = self.under(key).merged(part)
+            result = result.replaced((key,), part, key=over.places[(key,)])
+        return result
+
+    def without(self, *path: str) -> Located:
+        """Without what stands at `path`, if anything does. Raises KeyError where nothing holds it."""
+        data = copy.deepcopy(self.data)
+        node = data
+        for key in path[:-1]:
+            node = node[key]
+        node.pop(path[-1], None)
+        places, values = (
+            {at: place for at, place in table.items() if at[: len(path)] != path}
+            for table in (self.places, self.values)
+        )
+        return Located(data, places, values)
+
+
+@dataclass(frozen=True)
+class Document(Located):
+    """A whole file."""
+
+    file: str
+    text: str
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML mapping; StudyError says what is wrong and where."""
+    name = str(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise StudyError(f"cannot be read: {error.strerror}", at=Location(name)) from error
+    if len(raw) > MAX_BYTES:
+        raise StudyError(f"larger than {MAX_BYTES:,} bytes", at=Location(name), hint="is this a study?")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode()
+        raise StudyError(
+            "not UTF-8", at=_place_after(before, name), hint="save the file in that encoding"
+        ) from error
+    return read_text(text, file=name)
+
+
+def read_text(text: str, *, file: str) -> Document:
+    """The same for YAML that is at hand; `file` is what errors call it."""
+    return _Reader(file).read(text)
+
+
+def _place_after(text: str, file: str) -> Location:
+    return Location(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
+class _Reader:
+    def __init__(self, file: str) -> None:
+        from ruamel.yaml import YAML
+
+        self.file = file
+        self._scalars = YAML(typ="safe", pure=True).constructor
+        self.places: dict[KeyPath, Location] = {}
+        self.values: dict[KeyPath, Location] = {}
+
+    def read(self, text: str) -> Document:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError
+        from ruamel.yaml.reader import ReaderError
+
+        try:
+            self._check_events(YAML(typ="safe", pure=True).parse(text))
+            root = YAML(typ="safe", pure=True).compose(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise self._error(mark, f"not YAML: {error.problem or error.context}") from error
+        except ReaderError as error:
+            at = _place_after(text[: error.position], self.file)
+            raise StudyError(
+                f"not YAML: the character U+{error.character:04X} is not allowed", at=at
+            ) from error
+        if root is None:
+            raise StudyError("the file is empty", at=Location(self.file, 1, 1))
+        if root.id != "mapping":
+            raise self._error(root.start_mark, "expected a mapping of keys to values")
+        data = self._plain(root, ())
+        return Document(data, self.places, self.values, self.file, text)
+
+    def _check_events(self, events: Iterator[Any]) -> None:
+        """What plain data has no room for is refused before anything is built of it, however deep or long it
+        is.
+        """
+        from ruamel.yaml import events as kinds
+
+        depth = documents = 0
+        for event in events:
+            if isinstance(event, kinds.AliasEvent):
+                raise self._error(event.start_mark, f"alias *{event.anchor}", hint="write the value out")
+            if getattr(event, "tag", None) is not None:
+                raise self._error(
+                    event.start_mark, f"tag {_short(event.tag)}", hint="a study has plain values only"
+                )
+            if isinstance(event, kinds.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, kinds.CollectionEndEvent):
+                depth -= 1
+            elif isinstance(event, kinds.DocumentStartEvent):
+                documents += 1
+            if depth > MAX_DEPTH:
+                raise self._error(event.start_mark, f"nested deeper than {MAX_DEPTH} levels")
+            if documents > 1:
+                raise self._error(
+                    event.start_mark, "a second document starts here", hint="a file holds one study"
+                )
+
+    def _plain(self, node: Any, path: KeyPath) -> Any:
+        self.values[path] = self._location(node.start_mark)
+        if node.id == "mapping":
+            return dict(self._items(node, path))
+        if node.id == "sequence":
+            items = []
+            for index, child in enumerate(node.value):
+                self.places[(*path, index)] = self._location(child.start_mark)
+                items.append(self._plain(child, (*path, index)))
+            return items
+        return self._scalar(node)
+
+    def _items(self, node: Any, path: KeyPath) -> Iterator[tuple[str, Any]]:
+        seen: dict[str, Location] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if key_node.id != "scalar" or not key:
+                raise self._error(key_node.start_mark, "a key must be a plain name")
+            kind = str(key_node.tag).rsplit(":", 1)[-1]
+            if kind == "merge":
+                raise self._error(key_node.start_mark, "merge key <<", hint="write the values out")
+            if kind != "str":
+                raise self._error(
+                    key_node.start_mark,
+                    f"key {key} reads as {_KINDS.get(kind, kind)}",
+                    hint="put it in quotes",
+                )
+            if key in seen:
+                raise self._error(
+                    key_node.start_mark, f"duplicate key {key!r}, first on line {seen[key].line}"
+                )
+            seen[key] = self.places[(*path, key)] = self._location(key_node.start_mark)
+            yield key, self._plain(value_node, (*path, key))
+            if value_node.id == "scalar" and not value_node.value and value_node.style is None:
+                self.values[(*path, key)] = seen[key]  # ruamel places what is not there at the next token
+
+    def _scalar(self, node: Any) -> Any:
+        kind = str(node.tag).rsplit(":", 1)[-1]
+        try:
+            value = self._scalars.construct_object(node)
+        except ValueError as error:
+            message = f"cannot read {node.value[:40]!r} as {_KINDS.get(kind, kind)}"
+            raise self._error(node.start_mark, message) from error
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self._error(node.start_mark, f"{node.value} is not a number that a study can use")
+        if isinstance(value, str) and not _encodable(value):
+            raise self._error(node.start_mark, "half of a surrogate pair is no character")
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        raise self._error(
+            node.start_mark, f"{node.value!r} reads as {_KINDS.get(kind, kind)}", hint="put it in quotes"
+        )
+
+    def _location(self, mark: Any) -> Location:
+        return Location(self.file, mark.line + 1, mark.column + 1)
+
+    def _error(self, mark: Any, message: str, hint: str | None = None) -> StudyError:
+        at = self._location(mark) if mark is not None else Location(self.file)
+        return StudyError(message, at=at, hint=hint)
+
+
+def _short(tag: Any) -> str:
+    return str(tag).replace("tag:yaml.org,2002:", "!!")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What one trial is, and the protocol by which its worker reports."""

@@ -1,0 +1,144 @@
+"""A page as the list of what it says, each piece with its place in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Literal
+
+Kind = Literal["text", "markup", "style"]
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+)
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One text, one start tag with its attributes, or one style sheet; white space is that of HTML, where
+    runs of it are one.
+    """
+
+    kind: Kind
+    said: str
+    place: str
+
+    @property
+    def numbers(self) -> int:
+        return len(_NUMBER.findall(self.said)) if self.kind == "text" else 0
+
+
+def pieces(page: str) -> list[Piece]:
+    """All that a page says, in its order."""
+    parser = _Parser()
+    parser.feed(page)
+    parser.close()
+    return parser.found
+
+
+@dataclass(slots=True)
+class _Table:
+    columns: list[str] = field(default_factory=list)
+    row: str = ""
+    column: int = -1
+    in_head: bool = False
+
+    def enter(self, tag: str) -> None:
+        if tag == "thead":
+            self.in_head = True
+        elif tag == "tr":
+            self.row, self.column = "", -1
+        elif tag in ("th", "td"):
+            self.column += 1
+            if self.in_head:
+                self.columns.append("")
+
+
+class _Parser(HTMLParser):
+    """Remembers the headings, the table, the row and the column that it is in."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[Piece] = []
+        self._open: list[str] = []
+        self._heading = ""
+        self._part = ""
+        self._drawing = ""
+        self._term = ""
+        self._table: _Table | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _VOID:
+            self._open.append(tag)
+        if tag == "table":
+            self._table = _Table()
+        elif tag in ("h1", "h2"):
+            self._heading = self._part = ""
+        elif tag in ("article", "figure", "section"):
+            self._part = self._term = ""
+        elif tag == "svg":
+            self._drawing = "a drawing"
+        elif self._table is not None:
+            self._table.enter(tag)
+        written = " ".join(f'{name}="{" ".join((value or "").split())}"' for name, value in attrs)
+        self.found.append(Piece("markup", f"<{tag} {written}>" if written else f"<{tag}>", self._place()))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in _VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._open:
+            while self._open.pop() != tag:
+                continue
+        if tag == "table":
+            self._table = None
+        elif tag == "thead" and self._table is not None:
+            self._table.in_head = False
+        elif tag == "svg":
+            self._drawing = ""
+        elif tag in ("article", "figure"):
+            self._part = self._term = ""
+
+    def handle_data(self, data: str) -> None:
+        said = " ".join(data.split())
+        if not said:
+            return
+        self._remember(said)
+        kind: Kind = "style" if "style" in self._open else "text"
+        self.found.append(Piece(kind, said, self._place()))
+
+    def handle_comment(self, data: str) -> None:
+        self.found.append(Piece("markup", f"<!--{data}-->", self._place()))
+
+    def handle_decl(self, decl: str) -> None:
+        self.found.append(Piece("markup", f"<!{decl}>", self._place()))
+
+    def _remember(self, said: str) -> None:
+        inside = set(self._open)
+        if "h1" in inside or "h2" in inside:
+            self._heading = f"{self._heading} {said}".strip()
+        elif {"h3", "caption", "summary"} & inside:
+            self._part = (
+                said if self._open[-1] in ("h3", "caption", "summary") or not self._part else self._part
+            )
+        elif "dt" in inside:
+            self._term = said
+        elif "svg" in inside and self._open[-1] == "title":
+            self._drawing = f"the drawing {said!r}"
+        elif self._table is not None and self._table.in_head and self._table.columns:
+            self._table.columns[-1] = f"{self._table.columns[-1]} {said}".strip()
+        elif self._table is not None and not self._table.row:
+            self._table.row = said
+
+    def _place(self) -> str:
+        parts = [self._heading or "the head of the page", self._part, self._drawing]
+        if "dd" in self._open:
+            parts.append(self._term)
+        table = self._table
+        if table is not None and not table.in_head and table.column >= 0:
+            parts.append(f"row {table.row}" if table.row else "")
+            parts.append(f"column {table.columns[table.column]}" if table.column < len(table.columns) else "")
+        return ", ".join(part for part in parts if part)

@@ -1,0 +1,147 @@
+"""The rows that are being decoded, and all that they have been fed.
+
+A cache keeps it, or else it is kept as tokens and fed again every time: the same operations either way.
+B sentences, R rows (B, or B times the width of a beam), T new tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from harness.models.cache import Cache
+from harness.models.config import CacheKind
+from harness.models.decoding.base import BoundToSources, Decodable, Scorer
+from harness.models.padding import (
+    align_right,
+    aligned_mask,
+    all_real,
+    columns_needed,
+    leading_padding,
+    unless_all_real,
+)
+
+
+class Rows(ABC):
+    def __init__(self, model: Decodable) -> None:
+        self._model = model
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Positions fed so far, padding included."""
+
+    @abstractmethod
+    def feed(self, tokens: Tensor, *, valid: Tensor | None = None) -> Tensor:
+        """Tokens (R, T) to the logits (R, V) after the last one."""
+
+    @abstractmethod
+    def score(self, tokens: Tensor) -> Tensor:
+        """Tokens (R, T) to the logits (R, T, V) after each; the model must be a Scorer."""
+
+    @abstractmethod
+    def reorder(self, rows: list[int], *, shared: list[int]) -> None:
+        """Row i goes on as `rows[i]` of the same sentence; their first `shared[i]` positions are known to be
+        alike.
+        """
+
+    @abstractmethod
+    def truncate(self, lengths: Tensor) -> None:
+        """Roll row r back to its first `lengths[r]` positions."""
+
+    @abstractmethod
+    def _select(self, rows: Tensor) -> None:
+        """Keep those rows, each as often as it is named."""
+
+    def expand(self, sentences: Tensor, *, width: int) -> None:
+        """Each row, all of them named (B,), becomes `width` neighbours."""
+        self._select(sentences.repeat_interleave(width))
+
+    def keep(self, sentences: Tensor, *, width: int = 1) -> None:
+        """Keep those sentences (B',), each with its `width` rows; the others leave the batch."""
+        if isinstance(self._model, BoundToSources):
+            self._model = self._model.keep_sources(sentences)
+        own = torch.arange(width, device=sentences.device)
+        self._select((sentences[:, None] * width + own).flatten())
+
+
+class CachedRows(Rows):
+    def __init__(self, model: Decodable, cache: Cache) -> None:
+        super().__init__(model)
+        self._cache = cache
+
+    @property
+    def length(self) -> int:
+        return self._cache.length
+
+    def feed(self, tokens: Tensor, *, valid: Tensor | None = None) -> Tensor:
+        return self._model.next_logits(tokens, cache=self._cache, valid=valid)
+
+    def score(self, tokens: Tensor) -> Tensor:
+        return cast(Scorer, self._model)(tokens, cache=self._cache, valid=None)
+
+    def reorder(self, rows: list[int], *, shared: list[int]) -> None:
+        self._cache.reorder(rows, shared=shared)
+
+    def truncate(self, lengths: Tensor) -> None:
+        self._cache.truncate(lengths)
+
+    def _select(self, rows: Tensor) -> None:
+        self._cache.keep_rows(rows)
+
+
+class UncachedRows(Rows):
+    """Plain on purpose: what the caches are compared with."""
+
+    def __init__(self, model: Decodable, *, batch: int, device: torch.device) -> None:
+        super().__init__(model)
+        self._tokens = torch.empty((batch, 0), dtype=torch.long, device=device)
+        self._valid: Tensor | None = None  # (R, length)
+
+    @property
+    def length(self) -> int:
+        return self._tokens.shape[1]
+
+    def feed(self, tokens: Tensor, *, valid: Tensor | None = None) -> Tensor:
+        self._append(tokens, valid)
+        return self._model.next_logits(self._tokens, cache=None, valid=self._valid)
+
+    def score(self, tokens: Tensor) -> Tensor:
+        self._append(tokens, None)
+        logits = cast(Scorer, self._model)(self._tokens, cache=None, valid=self._valid)
+        return logits[:, -tokens.shape[1] :]
+
+    def reorder(self, rows: list[int], *, shared: list[int]) -> None:  # noqa: ARG002  tokens are few: all are copied
+        self._select(torch.tensor(rows, device=self._tokens.device))
+
+    def truncate(self, lengths: Tensor) -> None:
+        valid = self._all_real(self._tokens) if self._valid is None else self._valid
+        end = columns_needed(valid, lengths)
+        align_right(self._tokens, lengths, end=end, dim=1)
+        self._tokens = self._tokens[:, :end]
+        self._valid = unless_all_real(aligned_mask(valid, lengths, end=end))
+
+    def _select(self, rows: Tensor) -> None:
+        self._tokens = self._tokens[rows]
+        if self._valid is not None:
+            valid = self._valid[rows]
+            first = leading_padding(valid)
+            self._tokens, self._valid = self._tokens[:, first:], unless_all_real(valid[:, first:])
+
+    def _append(self, tokens: Tensor, valid: Tensor | None) -> None:
+        if self._valid is not None or valid is not None:
+            past = self._all_real(self._tokens) if self._valid is None else self._valid
+            self._valid = torch.cat((past, self._all_real(tokens) if valid is None else valid), dim=1)
+        self._tokens = torch.cat((self._tokens, tokens), dim=1)
+
+    def _all_real(self, tokens: Tensor) -> Tensor:
+        return all_real(tokens.shape[0], tokens.shape[1], tokens.device)
+
+
+def open_rows(model: Decodable, *, batch: int, capacity: int, cache: CacheKind, device: torch.device) -> Rows:
+    """Rows that have been fed nothing yet; at most `capacity` positions will be."""
+    made = model.new_cache(cache, batch=batch, capacity=capacity)
+    return UncachedRows(model, batch=batch, device=device) if made is None else CachedRows(model, made)
