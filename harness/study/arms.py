@@ -7,13 +7,12 @@ others comes after them; levels go as written.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
 
-from harness.study.claim import Scalar
-from harness.study.schema import Level, Study, Where, level_name
+from harness.study.schema import Level, Scalar, StudyBase, Where, level_name
 
 MOST = 1000
 """Arms, or conditions, of a study."""
@@ -45,13 +44,13 @@ class Combination:
         return all(self.names.get(factor) in wanted_levels(asked) for factor, asked in where.items())
 
 
-def arms(study: Study) -> tuple[Combination, ...]:
+def arms(study: StudyBase) -> tuple[Combination, ...]:
     """The arms that are run, the baseline first, those that `design.exclude` names left out."""
     excluded = study.design.exclude
     return tuple(arm for arm in all_arms(study) if not any(arm.meets(where) for where in excluded))
 
 
-def all_arms(study: Study) -> tuple[Combination, ...]:
+def all_arms(study: StudyBase) -> tuple[Combination, ...]:
     """The arms that the design makes, the baseline first, at most `MOST` + 1 of them.
 
     one-factor: every factor at its first level, then each other level, one factor at a time. leave-one-out:
@@ -73,7 +72,7 @@ def all_arms(study: Study) -> tuple[Combination, ...]:
     return _combinations(study.compare, chosen)
 
 
-def conditions(study: Study) -> tuple[Combination, ...]:
+def conditions(study: StudyBase) -> tuple[Combination, ...]:
     """Every combination of the levels that are varied but not compared, in the order of a factorial design."""
     return _combinations(study.across, _Factors(study.across, study.when).crossed())
 
@@ -161,3 +160,32 @@ def _combinations(factors: Mapping[str, list[Level]], chosen: Iterator[Chosen]) 
         names = {factor: level_name(factors[factor][index]) for factor, index in ordered.items()}
         found.setdefault(tuple(ordered.items()), Combination(levels=ordered, names=names))
     return tuple(found.values())
+
+
+def find_arm(choices: Sequence[Combination], levels: Mapping[str, Scalar]) -> Combination | None:
+    """The arm with these levels, and elsewhere the levels of the baseline, which is the first choice.
+
+    None where no arm, or no single arm, is meant. Factors that the baseline lacks are at their first level,
+    unless they are named. Where no arm is like the baseline in all other factors, the only arm with these
+    levels is meant.
+    """
+    wanted = {factor: level_name(level) for factor, level in levels.items()}
+    having = [arm for arm in choices if wanted.items() <= arm.names.items()]
+    rest = {factor: name for factor, name in choices[0].names.items() if factor not in wanted}
+    alike = [arm for arm in having if all(arm.names.get(f, name) == name for f, name in rest.items())]
+    if alike:
+        return alike[0]
+    return having[0] if len(having) == 1 else None
+
+
+def named_arm(choices: Sequence[Combination], levels: Mapping[str, Scalar]) -> Combination:
+    """The arm that `find_arm` finds, in a study that was checked, so that there is one."""
+    arm = find_arm(choices, levels)
+    assert arm is not None
+    return arm
+
+
+def named_condition(choices: Sequence[Combination], levels: Mapping[str, Scalar]) -> Combination:
+    """The condition with these levels. A factor that has only one level need not be named."""
+    wanted = {factor: level_name(level) for factor, level in levels.items()}.items()
+    return next(condition for condition in choices if wanted <= condition.names.items())

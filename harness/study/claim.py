@@ -25,8 +25,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from harness.config import FROM_LIST, Config
+from harness.study.schema import Scalar
 
-Scalar = bool | int | float | str | None
 Levels = Annotated[dict[str, Scalar], Field(min_length=1)]
 """Factor → level, as the study writes the level (`{cache: dynamic}`)."""
 

@@ -2,47 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from harness.study.arms import Combination
-from harness.study.claim import Claim, MetricClaim, Scalar
+from harness.study.claim import Claim, MetricClaim
 from harness.study.schema import Level, level_name, level_settings
-
-if TYPE_CHECKING:
-    from harness.study.load import LoadedStudy
-
-
-def find_arm(arms: Sequence[Combination], levels: Mapping[str, Scalar]) -> Combination | None:
-    """The arm with these levels, and elsewhere those of the baseline `arms[0]`; None where no arm or no
-    single one is meant.
-
-    Factors that the baseline lacks are at their first level, unless they are named. Where no arm is like the
-    baseline in all other factors, the only one with these levels is meant.
-    """
-    wanted = {factor: level_name(level) for factor, level in levels.items()}
-    having = [arm for arm in arms if wanted.items() <= arm.names.items()]
-    rest = {factor: name for factor, name in arms[0].names.items() if factor not in wanted}
-    alike = [arm for arm in having if all(arm.names.get(f, name) == name for f, name in rest.items())]
-    if alike:
-        return alike[0]
-    return having[0] if len(having) == 1 else None
-
-
-def arm_of(loaded: LoadedStudy, levels: Mapping[str, Scalar]) -> Combination:
-    """The same for a study whose claims were checked, so that the arm is there."""
-    found = find_arm(loaded.arms, levels)
-    assert found is not None
-    return found
-
-
-def condition_of(loaded: LoadedStudy, levels: Mapping[str, Scalar]) -> Combination:
-    """The condition with these levels; a factor that has one level need not be named."""
-    return next(
-        condition
-        for condition in loaded.conditions
-        if all(condition.names.get(factor) == level_name(level) for factor, level in levels.items())
-    )
 
 
 def alone_in_its_family(claim: Claim) -> bool:

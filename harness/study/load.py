@@ -20,7 +20,8 @@ from harness.study.checks.study import check_study, check_tasks
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
 from harness.study.reading.yaml_document import Document, KeyPath, Located, read_document
-from harness.study.schema import Study, level_name, level_settings
+from harness.study.schema import level_name, level_settings
+from harness.study.study import Study
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 

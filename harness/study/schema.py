@@ -1,5 +1,5 @@
-"""What a study is: a question, a task with its base settings, factors with a baseline level, conditions, a
-design, claims.
+"""What a study declares, without its claims: a question, a task with its base settings, factors with a baseline
+level, conditions and a design.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pydantic import Field, StringConstraints, model_validator
 from harness.config import Config, digest
 from harness.metrics import DEFAULT_MARGINS, Metric
 from harness.statistics import MINIMUM_ROUNDS
-from harness.study.claim import Claim, Scalar
 from harness.study.reference import Reference
+
+Scalar = bool | int | float | str | None
 
 NAME = r"[a-z][a-z0-9_]*"
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}(/{NAME})?$", max_length=64)]
@@ -124,8 +125,10 @@ class Parity(Config):
     differ: tuple[str, ...] = ()
 
 
-class Study(Config):
-    """One scale of a study, or of one of its parts, every setting resolved. `base` and `level` settings are
+class StudyBase(Config):
+    """A study without its claims, which are checked against it: all of `harness.study.study.Study` but `claims`.
+
+    `base` and `level` settings are
     those of the task.
 
     `when` says where a factor (`rule`) or a level of it (`rule=linear`) exists: only with certain levels of
@@ -142,7 +145,6 @@ class Study(Config):
     design: Design = Design()
     primary: str
     invariants: tuple[str, ...] = ()
-    claims: dict[str, Claim] = Field(default_factory=dict)
     parity: Parity = Parity()
     margins: dict[str, Annotated[float, Field(gt=0.0, lt=100.0)]] = Field(default_factory=dict)
     references: tuple[Reference, ...] = Field(default=(), exclude_if=operator.not_)

@@ -11,7 +11,7 @@ from harness.config import canonical_json
 from harness.errors import HarnessError
 from harness.study.arms import arms, conditions
 from harness.study.load import LoadedStudy, load_study
-from harness.study.schema import Study
+from harness.study.study import Study
 from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
 from harness.verify.restore_tasks import untuned_task

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import InputError
 from harness.study.arms import Combination
 from harness.study.planning.tuning import tuning_grid
-from harness.study.schema import Around, Study, Tune, level_settings
+from harness.study.schema import Around, Tune, level_settings
+from harness.study.study import Study
 from harness.tasks.registry import task_class
 
 if TYPE_CHECKING:
-    from harness.study.claim import Scalar
+    from harness.study.schema import Scalar
     from harness.tasks.base import Task
     from harness.trial.spec import TrialSpec
 

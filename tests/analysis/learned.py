@@ -16,7 +16,7 @@ from harness.analysis.results import Analysis
 from harness.store.rows import TrialRow
 from harness.study.arms import arms, conditions
 from harness.study.load import LoadedStudy
-from harness.study.schema import Study
+from harness.study.study import Study
 
 UPDATES = 30
 

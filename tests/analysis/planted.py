@@ -16,7 +16,7 @@ from harness.analysis.results import Analysis, CheckRow, Contrast, SettledClaim
 from harness.store.rows import TrialRow
 from harness.study.arms import arms, conditions
 from harness.study.load import LoadedStudy
-from harness.study.schema import Study
+from harness.study.study import Study
 
 SPEED, LATENCY = "decode_tokens_per_second", "first_token_seconds"
 CLAIMS: dict[str, Any] = {

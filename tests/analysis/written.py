@@ -18,7 +18,7 @@ from harness.scoring import Sentences, bleu, kept
 from harness.store.rows import TrialRow
 from harness.study.arms import arms, conditions
 from harness.study.load import LoadedStudy
-from harness.study.schema import Study
+from harness.study.study import Study
 
 
 def written_study(**changes: Any) -> LoadedStudy:

@@ -28,7 +28,7 @@ from harness.report.inputs import ReportInput, RunInfo
 from harness.statistics import log_ratios, paired_estimate
 from harness.study.arms import arms, conditions
 from harness.study.load import LoadedStudy
-from harness.study.schema import Study
+from harness.study.study import Study
 
 PRIMARY = "decode_tokens_per_second"
 QUESTION = "Does a key-value cache make generation faster without changing what is generated?"

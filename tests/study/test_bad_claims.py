@@ -11,7 +11,7 @@ from harness.study.checks.claims import check_claims
 from harness.study.claim import RatioClaim
 from harness.study.load import load_study
 from harness.study.reading.yaml_document import read_text
-from harness.study.schema import Study
+from harness.study.study import Study
 from harness.tasks.registry import task_class
 from tests.study.written import STUDY, loaded, put, spoilt
 

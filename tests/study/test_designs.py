@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.study.arms import arms, conditions
-from harness.study.claim_targets import find_arm
-from harness.study.schema import Study
+from harness.study.arms import arms, conditions, find_arm
+from harness.study.study import Study
 
 RULES: dict[str, Any] = {"k": [1, 2, 8], "rule": ["none", "sqrt", "linear"]}
 

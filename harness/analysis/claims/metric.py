@@ -15,7 +15,7 @@ from harness.analysis.score_contrasts import scale, scored_member
 from harness.analysis.trial_table import IncomparableError
 from harness.analysis.wording import effect_alone, effect_text, interval, interval_text, where
 from harness.metrics import Metric, metric
-from harness.study.arms import Combination
+from harness.study.arms import Combination, named_condition
 from harness.study.claim import (
     AtLeastClaim,
     AtMostClaim,
@@ -24,7 +24,6 @@ from harness.study.claim import (
     NoDifferenceClaim,
     RatioClaim,
 )
-from harness.study.claim_targets import condition_of
 
 Words = Callable[[Told, ClaimVerdict], str]
 
@@ -71,7 +70,7 @@ def _told(
     claim: MetricClaim, record: Metric, pair: tuple[Combination, Combination], evidence: Evidence
 ) -> Told:
     arm, other = pair
-    condition = condition_of(evidence.loaded, claim.at)
+    condition = named_condition(evidence.loaded.conditions, claim.at)
     found = estimated(evidence.cells, record, pair, condition)
     member = member_of(found, other.name)
     # Kept short so that the sentence reads: who, what, against whom.

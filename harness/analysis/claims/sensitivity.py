@@ -10,8 +10,9 @@ from harness.analysis.rules import AmongMostSensitive, Member
 from harness.analysis.wording import count, exp, interval, times, where, words
 from harness.metrics import metric
 from harness.statistics import worst_rise
+from harness.study.arms import named_arm, named_condition
 from harness.study.claim import MostSensitiveClaim
-from harness.study.claim_targets import arm_of, condition_of, sensitivity_levels
+from harness.study.claim_targets import sensitivity_levels
 
 
 def settle_most_sensitive(claim: MostSensitiveClaim, evidence: Evidence) -> Finding:
@@ -20,7 +21,10 @@ def settle_most_sensitive(claim: MostSensitiveClaim, evidence: Evidence) -> Find
     Raises IncomparableError.
     """
     loaded = evidence.loaded
-    record, condition = metric(claim.metric or loaded.study.primary), condition_of(loaded, claim.at)
+    record, condition = (
+        metric(claim.metric or loaded.study.primary),
+        named_condition(loaded.conditions, claim.at),
+    )
     rule = AmongMostSensitive(factor=claim.most_sensitive)
     top = rule.top(len(claim.among))
     claimed = f"among the {top} most sensitive of {len(claim.among)}"
@@ -75,7 +79,7 @@ def _arms(claim: MostSensitiveClaim, evidence: Evidence) -> dict[str, tuple[str,
     for factor in claim.among:
         levels = sensitivity_levels(factor, evidence.loaded.study.compare[factor], claim.by)
         assert levels is not None
-        low, high = (arm_of(evidence.loaded, {factor: level}).name for level in levels)
+        low, high = (named_arm(evidence.loaded.arms, {factor: level}).name for level in levels)
         found[factor] = (low, high)
     return found
 

@@ -11,9 +11,8 @@ from harness.analysis.claims.evidence import Evidence, Finding
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.rules import Member, Rule
 from harness.analysis.wording import count
-from harness.study.arms import Combination
+from harness.study.arms import Combination, named_arm
 from harness.study.claim import Comparing
-from harness.study.claim_targets import arm_of
 
 HERE = "At this scale, on this device,"
 
@@ -42,8 +41,8 @@ Position = Callable[[Told, ClaimVerdict], str]
 def sides(claim: Comparing, evidence: Evidence) -> list[tuple[Combination, Combination]]:
     """(arm, the other) for each arm of the claim."""
     loaded = evidence.loaded
-    other = arm_of(loaded, claim.against) if claim.against else loaded.baseline
-    return [(arm_of(loaded, levels), other) for levels in claim.arms]
+    other = named_arm(loaded.arms, claim.against) if claim.against else loaded.baseline
+    return [(named_arm(loaded.arms, levels), other) for levels in claim.arms]
 
 
 def refused(claim: Comparing, evidence: Evidence, claimed: str) -> Finding | None:

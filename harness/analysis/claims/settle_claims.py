@@ -14,6 +14,7 @@ from harness.analysis.contrasts import Named
 from harness.analysis.results import SettledClaim
 from harness.analysis.trial_table import IncomparableError
 from harness.config import canonical_json
+from harness.study.arms import named_arm, named_condition
 from harness.study.claim import (
     Claim,
     DivergesClaim,
@@ -24,7 +25,7 @@ from harness.study.claim import (
     ReachesClaim,
     TrendClaim,
 )
-from harness.study.claim_targets import alone_in_its_family, arm_of, condition_of
+from harness.study.claim_targets import alone_in_its_family
 from harness.study.load import LoadedStudy
 
 
@@ -33,8 +34,8 @@ def named_contrasts(loaded: LoadedStudy) -> list[Named]:
     return [
         (
             claim.metric or loaded.study.primary,
-            arm_of(loaded, claim.arms[0]).name,
-            canonical_json(condition_of(loaded, claim.at).names),
+            named_arm(loaded.arms, claim.arms[0]).name,
+            canonical_json(named_condition(loaded.conditions, claim.at).names),
         )
         for claim in loaded.study.claims.values()
         if isinstance(claim, MetricClaim) and alone_in_its_family(claim)

@@ -16,9 +16,8 @@ from harness.analysis.wording import count, exp, interval, times, where
 from harness.config import canonical_json
 from harness.metrics import metric
 from harness.statistics import log_ratios, sign_flip_p, time_to_target
-from harness.study.arms import Combination
+from harness.study.arms import Combination, named_condition
 from harness.study.claim import DivergesClaim, ReachesClaim
-from harness.study.claim_targets import condition_of
 
 if TYPE_CHECKING:
     from harness.store.rows import TrialRow
@@ -37,7 +36,7 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
     invalid = refused(claim, evidence, claimed)
     if invalid:
         return invalid
-    condition = condition_of(evidence.loaded, claim.at)
+    condition = named_condition(evidence.loaded.conditions, claim.at)
     seconds = metric(UPDATE_SECONDS) if claim.counted_in == "seconds" else None
     margin = evidence.loaded.study.margin(seconds) if seconds else 0.0
     rule = Direction(side=-1 if claim.when == "sooner" else 1, margin=math.log1p(margin))
@@ -130,7 +129,7 @@ def settle_diverges(claim: DivergesClaim, evidence: Evidence) -> Finding:
     invalid = refused(claim, evidence, claimed)
     if invalid:
         return invalid
-    condition = condition_of(evidence.loaded, claim.at)
+    condition = named_condition(evidence.loaded.conditions, claim.at)
     told = []
     for arm, other in sides(claim, evidence):
         first, second = (_diverged(each, condition, evidence) for each in (arm, other))

@@ -9,7 +9,7 @@ from typing import Literal
 from harness.errors import StudyError
 from harness.metrics import METRICS, Metric
 from harness.statistics import largest_family
-from harness.study.arms import Combination, arms, conditions
+from harness.study.arms import Combination, arms, conditions, find_arm
 from harness.study.checks.names import check_known, check_known_key, check_metric
 from harness.study.claim import (
     Comparing,
@@ -21,12 +21,12 @@ from harness.study.claim import (
     MostSensitiveClaim,
     NoDifferenceClaim,
     ReachesClaim,
-    Scalar,
     TrendClaim,
 )
-from harness.study.claim_targets import alone_in_its_family, find_arm, sensitivity_levels
+from harness.study.claim_targets import alone_in_its_family, sensitivity_levels
 from harness.study.reading.yaml_document import KeyPath, Located
-from harness.study.schema import Level, Study, level_name
+from harness.study.schema import Level, Scalar, level_name
+from harness.study.study import Study
 from harness.tasks.base import Task
 
 _EXPLORATORY = "`exploratory: true` for effects without verdicts"

@@ -8,10 +8,10 @@ from graphlib import CycleError
 from harness.errors import StudyError, did_you_mean
 from harness.study.arms import MOST, Combination, all_arms, arms, conditions, wanted_levels
 from harness.study.reading.yaml_document import KeyPath, Located
-from harness.study.schema import Level, Study, Where, level_name
+from harness.study.schema import Level, StudyBase, Where, level_name
 
 
-def check_combining(study: Study, whole: Located) -> None:
+def check_combining(study: StudyBase, whole: Located) -> None:
     """Raises StudyError where a level could never be run, and where a condition or an exclusion means
     nothing.
     """
@@ -37,7 +37,7 @@ def check_combining(study: Study, whole: Located) -> None:
     _check_used(study.across, places, whole, "across", "condition")
 
 
-def _check_when(study: Study, whole: Located, name: str) -> None:
+def _check_when(study: StudyBase, whole: Located, name: str) -> None:
     factor, _, level = name.partition("=")
     section = next((part for part in ("compare", "across") if factor in getattr(study, part)), None)
     if section is None:
@@ -80,7 +80,7 @@ def _check_levels(
                 raise StudyError(f"{factor} has no level {level!r}", at=at, hint=did_you_mean(level, names))
 
 
-def _check_arms_kind(study: Study, whole: Located) -> None:
+def _check_arms_kind(study: StudyBase, whole: Located) -> None:
     counts = {factor: len(levels) for factor, levels in study.compare.items()}
     if study.design.arms == "leave-one-out":
         for factor, count in counts.items():
@@ -100,7 +100,7 @@ def _check_arms_kind(study: Study, whole: Located) -> None:
 
 
 def _check_exclude(
-    study: Study, whole: Located, every: tuple[Combination, ...], where: Where, path: KeyPath
+    study: StudyBase, whole: Located, every: tuple[Combination, ...], where: Where, path: KeyPath
 ) -> None:
     _check_levels(where, study.compare, "no factor is compared by the name", whole, path)
     if not any(arm.meets(where) for arm in every):

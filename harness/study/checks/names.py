@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from harness.errors import StudyError, did_you_mean
 from harness.metrics import METRICS
 from harness.study.reading.yaml_document import KeyPath, Located
-from harness.study.schema import Study
+from harness.study.schema import StudyBase
 from harness.tasks.base import Task
 
 
@@ -29,7 +29,7 @@ def check_known_key(word: str, known: Iterable[str], problem: str, whole: Locate
 
 
 def check_metric(
-    name: str, study: Study, whole: Located, path: KeyPath, task: type[Task], *, directed: bool = True
+    name: str, study: StudyBase, whole: Located, path: KeyPath, task: type[Task], *, directed: bool = True
 ) -> None:
     """A metric of the task and, where it is `directed`, one of which more or less is better.
 

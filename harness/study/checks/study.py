@@ -16,11 +16,11 @@ from harness.study.arms import Combination
 from harness.study.checks.factors import check_combining
 from harness.study.checks.names import check_known, check_known_key, check_metric
 from harness.study.reading.yaml_document import Located
-from harness.study.schema import Level, Study, level_name
+from harness.study.schema import Level, StudyBase, level_name
 from harness.tasks.base import Task
 
 
-def check_study(study: Study, whole: Located, task: type[Task]) -> None:
+def check_study(study: StudyBase, whole: Located, task: type[Task]) -> None:
     """The primary metric, invariants, margins and factors. Raises StudyError at the first that is wrong."""
     check_metric(study.primary, study, whole, ("primary",), task)
     for index, name in enumerate(study.invariants):
@@ -49,7 +49,7 @@ def check_study(study: Study, whole: Located, task: type[Task]) -> None:
     _check_factors(study, whole)
 
 
-def _check_margins(study: Study, whole: Located) -> None:
+def _check_margins(study: StudyBase, whole: Located) -> None:
     for name, margin in study.margins.items():
         known = {*METRICS, *DEFAULT_MARGINS}
         check_known_key(
@@ -69,7 +69,7 @@ def _in_points(name: str) -> bool:
     return (METRICS[name].family if name in METRICS else name) in ("score", "count")
 
 
-def _check_factors(study: Study, whole: Located) -> None:
+def _check_factors(study: StudyBase, whole: Located) -> None:
     for factor in study.across:
         if factor in study.compare:
             raise StudyError(

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.metrics import metric
+from harness.study.arms import named_arm
 from harness.study.claim import Comparing, MostSensitiveClaim
-from harness.study.claim_targets import arm_of
 
 if TYPE_CHECKING:
     from harness.study.arms import Combination
@@ -43,7 +43,7 @@ def _named(loaded: LoadedStudy) -> Iterator[Combination]:
     for claim in loaded.study.claims.values():
         if isinstance(claim, Comparing):
             for levels in (*claim.arms, claim.against):
-                yield arm_of(loaded, levels)
+                yield named_arm(loaded.arms, levels)
         elif isinstance(claim, MostSensitiveClaim):
             base = loaded.baseline.names
             yield from (arm for arm in loaded.arms if any(arm.names[f] != base[f] for f in claim.among))

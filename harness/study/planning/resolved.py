@@ -8,8 +8,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from harness.study.arms import named_condition
 from harness.study.claim import ReachesClaim
-from harness.study.claim_targets import condition_of
 from harness.study.planning.finalists import finalists
 from harness.study.planning.stopping import rounds_wanted
 from harness.study.planning.tuning import tuned_arms, tuning_grid
@@ -17,7 +17,8 @@ from harness.study.planning.tuning import tuned_arms, tuning_grid
 if TYPE_CHECKING:
     from harness.study.load import LoadedStudy
     from harness.study.planning.results import Results
-    from harness.study.schema import Study, Tune
+    from harness.study.schema import Tune
+    from harness.study.study import Study
 
 
 def is_open(loaded: LoadedStudy) -> bool:
@@ -74,7 +75,7 @@ def _with_targets(loaded: LoadedStudy) -> LoadedStudy:
     found = {}
     for name, claim in loaded.study.claims.items():
         if isinstance(claim, ReachesClaim) and claim.reaches == "tuned":
-            where = condition_of(loaded, claim.at).names
+            where = named_condition(loaded.conditions, claim.at).names
             best = [
                 each.chosen.median
                 for each in loaded.tuned

@@ -23,9 +23,9 @@ from harness.trial.spec import TrialSpec
 
 if TYPE_CHECKING:
     from harness.study.arms import Combination
-    from harness.study.claim import Scalar
     from harness.study.load import LoadedStudy
     from harness.study.planning.results import Results
+    from harness.study.schema import Scalar
     from harness.tasks.base import Task
 
 FIRST_SEED = 1000

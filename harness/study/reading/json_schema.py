@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from harness.study.reading.overlays import CAN_BE_LEFT_OUT, OF_THE_FILE, PARTS
-from harness.study.schema import NAME, Study
+from harness.study.schema import NAME
+from harness.study.study import Study
 from harness.tasks.registry import TASKS
 
 _OF_EVERY_STUDY = ["question", "study"]
