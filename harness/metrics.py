@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from harness.errors import InputError, did_you_mean
+from harness.wording import LARGEST_WRITTEN_OUT, format_bytes, format_seconds
 
 Family = Literal["time", "memory", "bytes", "loss", "score", "share", "perplexity", "count"]
 Better = Literal["higher", "lower", "neither"]
@@ -33,10 +34,6 @@ DEFAULT_MARGINS: MappingProxyType[Family, float] = MappingProxyType(
         "count": 0.0,
     }
 )
-
-
-LARGEST_WRITTEN_OUT = 1e12
-"""From here on numbers have an exponent, such as the perplexity of a training that went wrong."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,24 +98,6 @@ class Metric:
         readable = 1000 <= abs(value) < LARGEST_WRITTEN_OUT
         digits = f"{value:,.0f}" if readable else f"{value:.4g}"
         return f"{digits} {self.unit}".rstrip()
-
-
-def format_bytes(value: float) -> str:
-    """Bytes in binary units: 1536 is `1.5 KiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024 or unit == "GiB":
-            digits = f"{value:,.0f}" if unit == "B" or abs(value) >= 1000 else f"{value:.4g}"
-            return f"{digits} {unit}"
-        value /= 1024
-    raise AssertionError("unreachable")
-
-
-def format_seconds(value: float) -> str:
-    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
-        if abs(value) * factor >= 1 or unit == "µs":
-            shown = value * factor
-            return f"{shown:,.0f} {unit}" if abs(shown) >= 999.5 else f"{shown:.3g} {unit}"
-    raise AssertionError("unreachable")
 
 
 _ALL = (

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from harness.errors import InputError
-from harness.metrics import DEFAULT_MARGINS, METRICS, Metric, format_bytes, format_seconds, metric
+from harness.metrics import DEFAULT_MARGINS, METRICS, Metric, metric
 from harness.scoring import SCORES
 from harness.tasks.registry import TASKS
 
@@ -62,43 +62,6 @@ def test_an_unknown_metric_gets_a_suggestion() -> None:
         str(caught.value)
         == "unknown metric 'cache_byte'; did you mean 'cache_bytes' or 'cache_bytes_formula'?"
     )
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0 B"),
-        (1, "1 B"),
-        (1023, "1,023 B"),
-        (1024, "1 KiB"),
-        (1536, "1.5 KiB"),
-        (-2048, "-2 KiB"),
-        (3 * 2**20, "3 MiB"),
-        (2**40, "1,024 GiB"),
-        (2**44, "16,384 GiB"),
-    ],
-)
-def test_bytes_are_written_in_binary_units(value: float, text: str) -> None:
-    assert format_bytes(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (12.34, "12.3 s"),
-        (1.0, "1 s"),
-        (0.5, "500 ms"),
-        (0.0123, "12.3 ms"),
-        (4.2e-5, "42 µs"),
-        (1e-9, "0.001 µs"),
-        (0.0, "0 µs"),
-        (-2.0, "-2 s"),
-        (7200.0, "7,200 s"),
-        (999.7, "1,000 s"),
-    ],
-)
-def test_seconds_are_written_in_a_unit_that_fits(value: float, text: str) -> None:
-    assert format_seconds(value) == text
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from harness.analysis.validity.idle import idle_warnings
 from harness.analysis.validity.invalid_arms import invalid_arms
 from harness.analysis.validity.unsteady import unsteady_warnings
 from harness.analysis.validity.work import parity_rows, unknown_quantities
-from harness.analysis.wording import effect_text, interval_text, where
 from harness.metrics import Metric, metric
 from harness.study.load import LoadedStudy
 from harness.study.planning.tuning import edge_warnings
+from harness.wording import at_condition, effect_phrase, interval_text
 
 
 def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
@@ -78,8 +78,8 @@ def _comparisons(loaded: LoadedStudy, found: tuple[Contrast, ...]) -> list[str]:
             unit = record.paired_over if most.n > 1 else record.paired_over[:-1]
             sentences.append(
                 f"{len(decided)} {total} {'come' if len(decided) > 1 else 'comes'} out {verdict}"
-                f"{', most so' if len(decided) > 1 else ':'} {loaded.label(most.arm)}{where(most.condition)}, {effect_text(record, most.effect)} the baseline's "
-                f"(95 % interval {interval_text(record, most.low, most.high)}, {most.n} {unit})."
+                f"{', most so' if len(decided) > 1 else ':'} {loaded.label(most.arm)}{at_condition(most.condition)}, {effect_phrase(most.effect, record.compared_by)} the baseline's "
+                f"(95 % interval {interval_text(most.low, most.high, record.compared_by)}, {most.n} {unit})."
             )
     for verdict, told in (("equivalent", "within the margin"), ("identical", "the same")):
         same = sum(contrast.verdict == verdict for contrast in primary)

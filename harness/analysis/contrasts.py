@@ -13,10 +13,9 @@ import numpy as np
 from harness.analysis.results import ArmSummary, Contrast, Verdict
 from harness.analysis.score_contrasts import score_contrast
 from harness.analysis.trial_table import Cells, IncomparableError, repeated
-from harness.analysis.wording import exp
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
-from harness.statistics import drift, holm, paired_estimate, sign_flip_p
+from harness.statistics import drift, holm, paired_estimate, safe_exp, sign_flip_p
 from harness.study.arms import Combination
 
 ALPHA = 0.05
@@ -96,7 +95,7 @@ def estimated(
         pairs = paired(record, arm.name, other.name, condition)
     except IncomparableError as problem:
         return replace(empty, reason="; ".join(part for part in (invalid, str(problem)) if part))
-    estimate, told = paired_estimate(pairs), exp if by_ratios else float
+    estimate, told = paired_estimate(pairs), safe_exp if by_ratios else float
     lost = record.lost_by_divergence and cells.lost(record, (arm.name, other.name), condition)
     return replace(
         medians,

@@ -14,9 +14,8 @@ import numpy as np
 from harness.analysis.results import Contrast
 from harness.analysis.rules import Member
 from harness.analysis.trial_table import Cells, IncomparableError
-from harness.analysis.wording import exp
 from harness.metrics import Metric, metric
-from harness.statistics import SentenceStatistics, compare_scores
+from harness.statistics import SentenceStatistics, compare_scores, safe_exp
 from harness.statistics.signed_rank import Floats
 from harness.study.arms import Combination
 
@@ -35,7 +34,7 @@ def score_contrast(
     Raises IncomparableError where sentences are lacking, signatures differ, or a score is not finite.
     """
     arm, other = (_on_scale(record, cells.scores(record, each.name, condition)) for each in arms)
-    told = exp if record.compared_by == "ratios" else float
+    told = safe_exp if record.compared_by == "ratios" else float
     try:
         found = compare_scores(arm, other)
     except ValueError as problem:

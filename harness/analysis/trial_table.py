@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.analysis.wording import count, exp
 from harness.config import canonical_json
 from harness.metrics import Metric
-from harness.statistics import differences, log_ratios
+from harness.statistics import differences, log_ratios, safe_exp
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
+from harness.wording import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,4 +197,4 @@ def _geometric_mean(values: list[float]) -> float:
         return values[0]
     if min(values) <= 0:
         return min(values)
-    return exp(sum(math.log(value) for value in values) / len(values))
+    return safe_exp(sum(math.log(value) for value in values) / len(values))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.console import Output
 from harness.cli.running import Shown
 from harness.errors import InputError, InvalidError
-from harness.metrics import DEFAULT_MARGINS, METRICS, format_seconds
+from harness.metrics import DEFAULT_MARGINS, METRICS
 from harness.statistics import rounds_needed
+from harness.wording import format_seconds
 
 if TYPE_CHECKING:
     from harness.calibrate.error_rates import FalseAlarms, Power

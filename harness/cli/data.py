@@ -18,7 +18,7 @@ def list_corpora(*, json: Json = False, quiet: Quiet = False, verbose: Verbose =
     from dataclasses import asdict
 
     from harness.data.fetch import corpora
-    from harness.metrics import format_bytes
+    from harness.wording import format_bytes
 
     output = Output(json=json, quiet=quiet, verbose=verbose)
     rows = [asdict(info) for info in corpora()]

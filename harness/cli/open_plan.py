@@ -7,9 +7,10 @@ from typing import Any
 
 from harness.experiment import Place
 from harness.experiment.estimate import estimate
-from harness.metrics import format_seconds, metric
+from harness.metrics import metric
 from harness.study.load import LoadedStudy
 from harness.study.planning.plan import longest_plan, plan
+from harness.wording import format_seconds
 
 
 def open_plan(loaded: LoadedStudy, place: Place) -> dict[str, Any]:

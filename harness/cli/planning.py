@@ -13,12 +13,13 @@ from harness.experiment.calibrated_rounds import Recommended, recommended
 from harness.experiment.detectable_effect import Detectable, detectable
 from harness.experiment.estimate import Estimate, estimate
 from harness.invariants.registry import find_invariant
-from harness.metrics import format_seconds, metric
+from harness.metrics import metric
 from harness.statistics import largest_family
 from harness.store.rows import CalibrationRow
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
 from harness.study.planning.plan import Plan, plan
+from harness.wording import format_seconds
 
 
 @dataclass(frozen=True, kw_only=True)

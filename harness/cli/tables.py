@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from harness.analysis.results import Analysis, Contrast
-from harness.analysis.wording import figure
+from harness.metrics import metric
 from harness.scoring.sentences import Sentences, signatures
+from harness.wording import effect_text, interval_text, number_text
 
-_LATEX = {**{character: f"\\{character}" for character in "&%$#_{}"}, "\\": r"\textbackslash{}", "–": "--"}
-COLUMNS = ("metric", "condition", "arm", "baseline", "value", "ratio", "95 % interval", "n", "verdict")
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "–": "--",
+    "×": r"$\times$",
+    "∞": r"$\infty$",
+}
+COLUMNS = ("metric", "condition", "arm", "baseline", "value", "effect", "95 % interval", "n", "verdict")
 
 
 def markdown_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str:
@@ -42,10 +48,12 @@ def _signatures(written: Iterable[Sentences]) -> list[tuple[str, str]]:
 
 def _cells(contrast: Contrast) -> list[str]:
     condition = ", ".join(f"{factor}={level}" for factor, level in contrast.condition.items()) or "–"
-    numbers = (contrast.baseline_value, contrast.value, contrast.effect)
-    interval = f"{figure(contrast.low)} to {figure(contrast.high)}" if contrast.n else "–"
-    shown = ["–" if math.isnan(number) else figure(number) for number in numbers]
-    return [contrast.metric, condition, contrast.arm, *shown, interval, str(contrast.n), contrast.verdict]
+    compared_by = metric(contrast.metric).compared_by
+    numbers = [number_text(contrast.baseline_value), number_text(contrast.value)]
+    effect = effect_text(contrast.effect, compared_by)
+    interval = interval_text(contrast.low, contrast.high, compared_by)
+    cells = [contrast.metric, condition, contrast.arm, *numbers, effect, interval]
+    return [*cells, str(contrast.n), contrast.verdict]
 
 
 def _escaped(text: str) -> str:

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.frames import trial_values, with_diverged
+from harness.report.labels import anchor
 from harness.report.machine import disturbances
-from harness.report.words import anchor
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from harness.machine.calibration import Calibration
-from harness.metrics import Metric, format_bytes, format_seconds
+from harness.metrics import Metric
 from harness.statistics import rounds_needed
 from harness.store.rows import CalibrationRow
+from harness.wording import format_bytes, format_seconds
 
 OTHER_CORES = 0.5
 """Load beyond the trial's own from which a trial counts as disturbed. A load is the mean of a minute."""

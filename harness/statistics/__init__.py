@@ -19,6 +19,7 @@ from harness.statistics.paired import (
     equivalent,
     log_ratios,
     paired_estimate,
+    safe_exp,
     sign_flip_p,
     t_interval,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "pareto",
     "ratio_of_sums",
     "rounds_needed",
+    "safe_exp",
     "sign_flip_p",
     "smallest_detectable",
     "smallest_reachable_p",

@@ -60,6 +60,14 @@ def log_ratios(arm: Pairs, baseline: Pairs) -> dict[int, float]:
     return {key: _minus(math.log(arm[key]), math.log(baseline[key])) for key in arm}
 
 
+def safe_exp(value: float) -> float:
+    """e to the power of `value`, infinite where a float would overflow."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
 def paired_estimate(pairs: Pairs) -> PairedEstimate:
     """Hodges-Lehmann estimate of paired differences with exact signed-rank intervals and p.
 

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.metrics import metric
+from harness.report.labels import arm_labels
 from harness.report.plots.drift import drift
 from harness.report.plots.forest import forests
 from harness.report.plots.formula import draw_formula, formula_plots
@@ -14,7 +15,6 @@ from harness.report.plots.ratio import draw_ratios, numeric_factors, ratio_plots
 from harness.report.plots.spread import draw_spread, spreads
 from harness.report.plots.style import ratio_ticks, scale_of
 from harness.report.plots.svg import inline_svg
-from harness.report.words import arm_labels
 from tests.report.synthetic import PRIMARY, load, study, synthetic_report
 
 

@@ -18,6 +18,7 @@ from harness.statistics import (
     equivalent,
     log_ratios,
     paired_estimate,
+    safe_exp,
     sign_flip_p,
     t_interval,
 )
@@ -186,3 +187,7 @@ def test_equivalence_p_is_the_larger_of_two_one_sided_tests() -> None:
     assert equivalence_p(of(values), 0.7) == pytest.approx(max(one_sided), rel=1e-12)
     with pytest.raises(ValueError, match="margin must be positive"):
         equivalence_p(of(values), 0.0)
+
+
+def test_the_exponential_of_a_log_ratio_never_overflows() -> None:
+    assert [safe_exp(value) for value in (1000.0, -math.inf, 0.0)] == [math.inf, 0.0, 1.0]

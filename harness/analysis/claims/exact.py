@@ -9,10 +9,10 @@ from harness.analysis.results import CheckRow, Numbers
 from harness.analysis.trial_table import Cells
 from harness.analysis.validity.idle import wanted_alike
 from harness.analysis.validity.invalid_arms import describe
-from harness.analysis.wording import count
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
 from harness.study.claim import FormulaClaim, HoldsClaim
+from harness.wording import count
 
 
 def settle_holds(claim: HoldsClaim, evidence: Evidence) -> Finding:

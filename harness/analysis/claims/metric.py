@@ -13,7 +13,6 @@ from harness.analysis.results import ClaimVerdict, Contrast, Numbers
 from harness.analysis.rules import ALPHA, Bound, Direction, Member, Region, Rule, Same
 from harness.analysis.score_contrasts import scale, scored_member
 from harness.analysis.trial_table import IncomparableError
-from harness.analysis.wording import effect_alone, effect_text, interval, interval_text, where
 from harness.metrics import Metric, metric
 from harness.study.arms import Combination, named_condition
 from harness.study.claim import (
@@ -24,6 +23,7 @@ from harness.study.claim import (
     NoDifferenceClaim,
     RatioClaim,
 )
+from harness.wording import at_condition, effect_phrase, effect_text, interval_text
 
 Words = Callable[[Told, ClaimVerdict], str]
 
@@ -77,15 +77,15 @@ def _told(
     bare = Told(
         member=member,
         label=evidence.loaded.label(arm.name),
-        effect=effect_alone(record, found.effect),
+        effect=effect_text(found.effect, record.compared_by),
         measured="",
-        interval=COUNTED if member.counted else interval_text(record, found.low, found.high),
+        interval=COUNTED if member.counted else interval_text(found.low, found.high, record.compared_by),
         numbers=Numbers(effect=found.effect, low=found.low, high=found.high, claimed=_figure(claim, record)),
         lost=LOST if member.lost else "",
     )
     sure = COUNTED if member.counted else f"95 % interval {bare.interval}"
     measured = (
-        f"{record.label} of {evidence.loaded.label(arm.name)}{where(condition)} is {effect_text(record, found.effect)} {other_name(other, evidence)} "
+        f"{record.label} of {evidence.loaded.label(arm.name)}{at_condition(condition.names)} is {effect_phrase(found.effect, record.compared_by)} {other_name(other, evidence)} "
         f"({sure}, {unit_of(bare, record.paired_over)})"
     )
     return replace(bare, measured=measured)
@@ -107,7 +107,7 @@ def _form(claim: MetricClaim, record: Metric, margin: float) -> tuple[Rule, str,
         low, high = claim.region
         return (
             Region(low=low, high=high),
-            f"{claim.ratio:g} × (region {interval(low, high)})",
+            f"{claim.ratio:g} × (region {interval_text(low, high)})",
             lambda told, verdict: _of_ratio(claim, told, verdict, scale(record, margin)),
         )
     if isinstance(claim, AtLeastClaim):
@@ -139,7 +139,7 @@ def _meaning_more(record: Metric) -> str:
 
 
 def _of_ratio(claim: RatioClaim, told: Told, verdict: ClaimVerdict, margin: float) -> str:
-    region = f"the region {interval(*claim.region)} of the claimed {claim.ratio:g} ×"
+    region = f"the region {interval_text(*claim.region)} of the claimed {claim.ratio:g} ×"
     numbers = told.numbers
     assert numbers.low is not None
     if verdict == "confirmed":

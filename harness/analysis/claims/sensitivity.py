@@ -7,12 +7,12 @@ from harness.analysis.claims.evidence import Evidence, Finding
 from harness.analysis.claims.settle import HERE
 from harness.analysis.results import Numbers
 from harness.analysis.rules import AmongMostSensitive, Member
-from harness.analysis.wording import count, exp, interval, times, where, words
 from harness.metrics import metric
-from harness.statistics import worst_rise
+from harness.statistics import safe_exp, worst_rise
 from harness.study.arms import named_arm, named_condition
 from harness.study.claim import MostSensitiveClaim
 from harness.study.claim_targets import sensitivity_levels
+from harness.wording import at_condition, count, interval_text, ratio_text, words
 
 
 def settle_most_sensitive(claim: MostSensitiveClaim, evidence: Evidence) -> Finding:
@@ -56,17 +56,19 @@ def settle_most_sensitive(claim: MostSensitiveClaim, evidence: Evidence) -> Find
     basis = Basis(rule=rule, members=tuple(members), open=open_)
     verdict = basis.decide().verdict
     own = next(member for member in members if member.arm == claim.most_sensitive).estimate
-    effect, low, high = (exp(value) for value in (own.estimate, own.ci95.low, own.ci95.high))
+    effect, low, high = (safe_exp(value) for value in (own.estimate, own.ci95.low, own.ci95.high))
     smaller, larger = rule.rivals(basis.members)
     ranking = sorted(members, key=lambda member: -member.estimate.estimate)
-    told = ", ".join(f"{words(member.arm)} {times(exp(member.estimate.estimate))}" for member in ranking)
+    told = ", ".join(
+        f"{words(member.arm)} {ratio_text(safe_exp(member.estimate.estimate))}" for member in ranking
+    )
     return Finding(
         verdict=verdict,
-        effect=times(effect),
-        interval=interval(low, high),
+        effect=ratio_text(effect),
+        interval=interval_text(low, high),
         claimed=claimed,
         n=own.n,
-        sentence=f"{HERE} the worst {record.label}{where(condition)} at the default ÷ {claim.by:g} and × {claim.by:g}, over "
+        sentence=f"{HERE} the worst {record.label}{at_condition(condition.names)} at the default ÷ {claim.by:g} and × {claim.by:g}, over "
         f"the default's, is {told} ({count(own.n, 'seed')}): {open_ or _position(claim, top, smaller, larger)}.",
         numbers=Numbers(effect=effect, low=low, high=high),
         basis=basis.plain(),

@@ -10,9 +10,9 @@ from harness.analysis.claims.decision import Basis, Decision
 from harness.analysis.claims.evidence import Evidence, Finding
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.rules import Member, Rule
-from harness.analysis.wording import count
 from harness.study.arms import Combination, named_arm
 from harness.study.claim import Comparing
+from harness.wording import count
 
 HERE = "At this scale, on this device,"
 

@@ -12,12 +12,12 @@ from harness.analysis.claims.settle import Told, other_name, refused, settle, si
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.rules import ALPHA, Direction, Discordant, Member
 from harness.analysis.trial_table import IncomparableError
-from harness.analysis.wording import count, exp, interval, times, where
 from harness.config import canonical_json
 from harness.metrics import metric
-from harness.statistics import log_ratios, sign_flip_p, time_to_target
+from harness.statistics import log_ratios, safe_exp, sign_flip_p, time_to_target
 from harness.study.arms import Combination, named_condition
 from harness.study.claim import DivergesClaim, ReachesClaim
+from harness.wording import at_condition, count, interval_text, ratio_text
 
 if TYPE_CHECKING:
     from harness.store.rows import TrialRow
@@ -57,10 +57,10 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
             p_sign_flip=sign_flip_p(ratios),
         )
         found = member.estimate
-        ratio, low, high = (exp(value) for value in (found.estimate, found.ci95.low, found.ci95.high))
+        ratio, low, high = (safe_exp(value) for value in (found.estimate, found.ci95.low, found.ci95.high))
         measured = (
-            f"{evidence.loaded.label(arm.name)}{where(condition)} takes {times(ratio)} {other_name(other, evidence)} {claim.counted_in} to a "
-            f"{metric(claim.metric).label} of {claim.target:g} (95 % interval {interval(low, high)}, "
+            f"{evidence.loaded.label(arm.name)}{at_condition(condition.names)} takes {ratio_text(ratio)} {other_name(other, evidence)} {claim.counted_in} to a "
+            f"{metric(claim.metric).label} of {claim.target:g} (95 % interval {interval_text(low, high)}, "
             f"{count(found.n, 'seed')}; it gets there on {there[0]} of them, the other on {there[1]})"
         )
         numbers = Numbers(effect=ratio, low=low, high=high)
@@ -68,8 +68,8 @@ def settle_reaches(claim: ReachesClaim, evidence: Evidence) -> Finding:
             Told(
                 member=member,
                 label=evidence.loaded.label(arm.name),
-                effect=times(ratio),
-                interval=interval(low, high),
+                effect=ratio_text(ratio),
+                interval=interval_text(low, high),
                 measured=measured,
                 numbers=numbers,
                 lost="neither gets there on any seed" if member.lost else "",
@@ -120,7 +120,7 @@ def _times(
             raise IncomparableError(f"a training of {arm.name}: {error}") from None
         found.setdefault(trial.seed, []).append(reached)
     _whole(found, arm, evidence)
-    return {seed: exp(sum(map(math.log, values)) / len(values)) for seed, values in found.items()}
+    return {seed: safe_exp(sum(map(math.log, values)) / len(values)) for seed, values in found.items()}
 
 
 def settle_diverges(claim: DivergesClaim, evidence: Evidence) -> Finding:
@@ -143,7 +143,7 @@ def settle_diverges(claim: DivergesClaim, evidence: Evidence) -> Finding:
         )
         p = min(Discordant(side=side).tests(member).confirm for side in (1, -1))
         measured = (
-            f"{evidence.loaded.label(arm.name)}{where(condition)} diverges on {lost} of {count(n, 'seed')}, "
+            f"{evidence.loaded.label(arm.name)}{at_condition(condition.names)} diverges on {lost} of {count(n, 'seed')}, "
             f"{'the baseline' if other is evidence.loaded.baseline else evidence.loaded.label(other.name)} on {base} (McNemar's exact p {p:.2g})"
         )
         told.append(

@@ -10,11 +10,11 @@ from harness.analysis.claims.settle import Told, refused, settle, sides, unit_of
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.rules import Member, Slope
 from harness.analysis.trial_table import IncomparableError
-from harness.analysis.wording import exp, figure, interval, times, words
 from harness.metrics import Metric, metric
-from harness.statistics import paired_estimate, sign_flip_p, trend
+from harness.statistics import paired_estimate, safe_exp, sign_flip_p, trend
 from harness.study.arms import Combination
 from harness.study.claim import TrendClaim
+from harness.wording import interval_text, number_text, ratio_text, words
 
 
 def settle_trend(claim: TrendClaim, evidence: Evidence) -> Finding:
@@ -64,18 +64,18 @@ def _told(
         steps=tuple(tuple(sorted(step.values.items())) for step in found.steps),
         p_sign_flip=sign_flip_p(found.slopes) if record.paired_over == "seeds" else None,
     )
-    low, high = exp(found.slope.ci95.low), exp(found.slope.ci95.high)
-    growth = f"× {figure(exp(found.slope.estimate))} a doubling"
+    low, high = safe_exp(found.slope.ci95.low), safe_exp(found.slope.ci95.high)
+    growth = f"× {number_text(safe_exp(found.slope.estimate))} a doubling"
     bare = Told(
         member=member,
         label=evidence.loaded.label(arm.name),
         effect=growth,
-        interval=interval(low, high),
+        interval=interval_text(low, high),
         measured="",
-        numbers=Numbers(effect=exp(found.slope.estimate), low=low, high=high),
+        numbers=Numbers(effect=safe_exp(found.slope.estimate), low=low, high=high),
     )
     steps = ", ".join(
-        f"{times(exp(paired_estimate({key: cells[level] for key, cells in rounds.items()}).estimate))} at {level:g}"
+        f"{ratio_text(safe_exp(paired_estimate({key: cells[level] for key, cells in rounds.items()}).estimate))} at {level:g}"
         for level in levels
     )
     against = "the baseline" if other is evidence.loaded.baseline else evidence.loaded.label(other.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.analysis.frames import RunFrames, trial_values
-from harness.analysis.wording import figure
+from harness.wording import number_text
 
 SHARE_OF_PEAK, MOST = "mfu", 1.05
 """Of the fastest product that the trial itself has seen, which some later one may beat by a little."""
@@ -25,5 +25,5 @@ def impossibly_fast(frames: RunFrames, arm: str) -> Iterator[str]:
         worst = beyond.sort_values("value", kind="stable").iloc[-1]
         yield (
             "faster than the machine can multiply: work was not finished when the clock stopped "
-            f"({figure(float(worst['value']))} of its peak in round {int(worst['round'])}, seed {int(worst['seed'])})"
+            f"({number_text(float(worst['value']))} of its peak in round {int(worst['round'])}, seed {int(worst['seed'])})"
         )

@@ -9,9 +9,9 @@ from harness.analysis.results import CheckRow, ParityRow
 from harness.analysis.validity.impossible import impossibly_fast
 from harness.analysis.validity.references import too_fast
 from harness.analysis.validity.work import confounds
-from harness.analysis.wording import count
 from harness.config import canonical_json
 from harness.study.load import LoadedStudy
+from harness.wording import count
 
 
 def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[ParityRow]) -> dict[str, str]:

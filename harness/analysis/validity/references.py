@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.analysis.frames import RunFrames
-from harness.analysis.wording import figure
 from harness.metrics import metric
 from harness.study.load import LoadedStudy
+from harness.wording import number_text
 
 
 def too_fast(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
@@ -22,7 +22,7 @@ def too_fast(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
         if len(below):
             first = below.sort_values("step", kind="stable").iloc[0]
             yield (
-                f"faster than its reference: {metric(reference.metric).label} {figure(float(first['value']))} after "
+                f"faster than its reference: {metric(reference.metric).label} {number_text(float(first['value']))} after "
                 f"{int(first['step']) + 1} updates (seed {int(first['seed'])}), where {reference.source} has at least "
-                f"{figure(reference.at_least)} until update {reference.updates}"
+                f"{number_text(reference.at_least)} until update {reference.updates}"
             )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import ParityRow
-from harness.analysis.wording import where, words
 from harness.config import canonical_json
 from harness.metrics import DEFAULT_MARGINS
 from harness.study.load import LoadedStudy
+from harness.wording import at_condition, words
 
 if TYPE_CHECKING:
     from harness.store.rows import TrialRow
@@ -79,7 +79,7 @@ def confounds(arm: str, parity: Iterable[ParityRow]) -> Iterator[str]:
     """The first difference that the study does not declare, in words."""
     for row in parity:
         if row.arm == arm and row.confounds:
-            name, place = words(row.quantity), where(row.condition)
+            name, place = words(row.quantity), at_condition(row.condition)
             if row.spent == row.baseline_spent:
                 yield f"confounded: {name}{place} differs between its own trials"
             else:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import arm_labels, condition_key, condition_title, metric_of, short_labels
 from harness.report.plots.style import (
     MOST_LINES,
     NARROW,
@@ -28,7 +29,6 @@ from harness.report.plots.style import (
     panel,
     scale_of,
 )
-from harness.report.words import arm_labels, condition_key, condition_title, metric_of, short_labels
 from harness.study.arms import arms
 from harness.study.load import LoadedStudy
 from harness.study.planning.tuning import TunedArm, best

@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import arm_labels, metric_of
 from harness.report.plots.style import (
     INK,
     MOST_LINES,
@@ -25,7 +26,6 @@ from harness.report.plots.style import (
     look,
     panel,
 )
-from harness.report.words import arm_labels, metric_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import arm_labels, condition_title, metric_of
 from harness.report.plots.style import INK, MUTED, PALETTE, WIDE, fit, look, panel, ratio_axis
-from harness.report.words import arm_labels, condition_title, metric_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import arm_labels, condition_key, metric_of
 from harness.report.plots.ratio import numeric_factors
 from harness.report.plots.style import (
     INK,
@@ -25,7 +26,6 @@ from harness.report.plots.style import (
     panel,
     scale_of,
 )
-from harness.report.words import arm_labels, condition_key, metric_of
 from harness.study.claim import FormulaClaim
 
 

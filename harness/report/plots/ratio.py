@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from harness.analysis.results import Contrast
 from harness.report.inputs import ReportInput
+from harness.report.labels import arm_labels, metric_of
 from harness.report.plots.style import (
     INK,
     MUTED,
@@ -29,7 +30,6 @@ from harness.report.plots.style import (
     panel,
     ratio_axis,
 )
-from harness.report.words import arm_labels, metric_of
 from harness.study.claim import RatioClaim
 from harness.study.load import LoadedStudy
 from harness.study.schema import level_name

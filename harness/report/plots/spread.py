@@ -10,8 +10,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import arm_labels, condition_key, condition_title, metric_of
 from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, fit, look, panel, scale_of
-from harness.report.words import arm_labels, condition_key, condition_title, metric_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from harness.analysis.results import Contrast
 from harness.metrics import Metric, metric
 from harness.report.inputs import ReportInput
+from harness.report.labels import arm_labels, condition_title
 from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, fit, look, panel, ratio_axis
-from harness.report.words import arm_labels, condition_title
 from harness.statistics import Interval, Pareto, pareto
 from harness.study.arms import Combination
 from harness.tasks.base import Task

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from harness.config import canonical_json
 from harness.models.decoding.config import BeamSearch, Greedy, LengthPenalty, MeanPenalty
 from harness.report.inputs import ReportInput
+from harness.report.labels import metric_of
 from harness.report.plots.style import MARKERS, NARROW, PALETTE, fit, legend_above, level_axis, look, panel
-from harness.report.words import metric_of
 from harness.statistics import Interval, SentenceStatistics, bootstrap
 
 RESAMPLES = 1000

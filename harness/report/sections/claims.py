@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from harness.analysis.results import SettledClaim
 from harness.report.inputs import ReportInput
+from harness.report.labels import Badge, badge
 from harness.report.sections.base import Section
-from harness.report.words import Badge, badge
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,20 +10,17 @@ from dataclasses import dataclass
 from harness.analysis.results import ArmSummary, Contrast
 from harness.metrics import METRICS, Metric
 from harness.report.inputs import ReportInput
-from harness.report.sections.base import Section
-from harness.report.words import (
+from harness.report.labels import (
     ArmName,
     Badge,
     arm_name,
     badge,
     condition_key,
     condition_title,
-    effect_text,
-    interval_text,
-    margin_text,
     metric_of,
-    number_text,
 )
+from harness.report.sections.base import Section
+from harness.wording import effect_text, interval_text, margin_text, precise_text
 
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
 
@@ -155,21 +152,22 @@ def _cell(summaries: Mapping[tuple[str, str], ArmSummary], arm: str, metric: Met
 
 def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[Cell, ...]) -> Row:
     baseline = arm == report.loaded.baseline.name
+    record = metric_of(report.loaded.study.primary)
     note = "" if contrast is None else contrast.reason
     if contrast is not None and contrast.verdict in ("better", "worse") and contrast.relevant:
-        note = note or f"beyond {margin_text(metric_of(contrast.metric), contrast.margin)}".replace(
-            " ", "\u00a0"
-        )
+        note = note or f"beyond {margin_text(contrast.margin, record.compared_by)}".replace(" ", "\u00a0")
     return Row(
         arm=arm_name(report.loaded, arm),
         baseline=baseline,
         invalid=report.analysis.invalid.get(arm, ""),
-        effect=number_text(metric_of(report.loaded.study.primary).neutral)
+        effect=precise_text(record.neutral)
         if baseline
         else "–"
         if contrast is None
-        else effect_text(metric_of(contrast.metric), contrast.effect),
-        interval="" if baseline or contrast is None else interval_text(contrast.low, contrast.high),
+        else effect_text(contrast.effect, record.compared_by),
+        interval=""
+        if baseline or contrast is None
+        else interval_text(contrast.low, contrast.high, record.compared_by),
         verdict=None if contrast is None else badge(contrast.verdict),
         note=note,
         cells=cells,
@@ -182,14 +180,14 @@ def _contrast_row(report: ReportInput, contrast: Contrast) -> ContrastRow:
         metric=record.label,
         arm=arm_name(report.loaded, contrast.arm),
         n=contrast.n,
-        effect=effect_text(record, contrast.effect),
-        interval=interval_text(contrast.low, contrast.high),
-        interval90=interval_text(contrast.low90, contrast.high90),
-        t_interval=interval_text(contrast.t_low, contrast.t_high),
+        effect=effect_text(contrast.effect, record.compared_by),
+        interval=interval_text(contrast.low, contrast.high, record.compared_by),
+        interval90=interval_text(contrast.low90, contrast.high90, record.compared_by),
+        t_interval=interval_text(contrast.t_low, contrast.t_high, record.compared_by),
         p=f"{contrast.p:.3g}",
         p_sign_flip="–" if contrast.p_sign_flip is None else f"{contrast.p_sign_flip:.3g}",
         p_adjusted=f"{contrast.p_adjusted:.3g}",
-        margin=margin_text(record, contrast.margin),
+        margin=margin_text(contrast.margin, record.compared_by),
         verdict=badge(contrast.verdict),
         relevant="yes" if contrast.relevant else "no",
         reason=contrast.reason,

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import condition_title, metric_of
 from harness.report.plots.curve import CurvePlot, draw_curves, level_curves, tuning_curves
 from harness.report.plots.drift import draw_drift, drift
 from harness.report.plots.forest import draw_forest, forests
@@ -21,7 +22,6 @@ from harness.report.plots.svg import inline_svg
 from harness.report.plots.width import draw_widths, width_plots
 from harness.report.sections.base import Section
 from harness.report.sections.samples import condition_anchors
-from harness.report.words import condition_title, metric_of
 
 MOST_PANELS = 12
 """Panels of one figure that are drawn; the tables have them all."""

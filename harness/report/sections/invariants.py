@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from harness.analysis.results import CheckRow
 from harness.report.inputs import ReportInput
+from harness.report.labels import ArmName, Badge, arm_name, badge
 from harness.report.sections.base import Section
-from harness.report.words import ArmName, Badge, arm_name, badge
 
 
 @dataclass(frozen=True, kw_only=True)

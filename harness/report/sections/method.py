@@ -10,12 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from harness.metrics import METRICS, Metric, format_bytes
+from harness.metrics import METRICS, Metric
 from harness.report.inputs import ReportInput
+from harness.report.labels import ArmName, arm_name
 from harness.report.machine import calibrated
 from harness.report.sections.base import Section
-from harness.report.words import ArmName, arm_name, margin_text
 from harness.study.schema import Design
+from harness.wording import format_bytes, margin_text
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -152,7 +153,9 @@ def _margins(report: ReportInput) -> Facts:
             continue
         origin = "declared" if name in declared or metric.family in declared else "default"
         size = (
-            "exact" if metric.family == "bytes" else margin_text(metric, report.loaded.study.margin(metric))
+            "exact"
+            if metric.family == "bytes"
+            else margin_text(report.loaded.study.margin(metric), metric.compared_by)
         )
         rows.append((metric.label, f"{size} ({metric.family}, {origin})"))
     return tuple(rows)

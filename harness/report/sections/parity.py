@@ -7,18 +7,16 @@ from dataclasses import dataclass
 
 from harness.analysis.results import ParityRow
 from harness.analysis.validity.work import FLOPS, MEASURED, SECONDS
-from harness.metrics import format_seconds
 from harness.report.inputs import ReportInput
-from harness.report.sections.base import Section
-from harness.report.words import (
+from harness.report.labels import (
     ArmName,
     Badge,
     arm_name,
     condition_key,
     condition_title,
-    number_text,
-    ratio_text,
 )
+from harness.report.sections.base import Section
+from harness.wording import format_seconds, precise_text, ratio_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +86,8 @@ def _spent(row: ParityRow) -> Spent:
     badge = None if row.matches or not row.enforced else _DECLARED if row.declared else _CONFOUND
     same = row.spent == row.baseline_spent
     return Spent(
-        text=_WRITE.get(row.quantity, number_text)(row.spent),
-        baseline=_WRITE.get(row.quantity, number_text)(row.baseline_spent),
+        text=_WRITE.get(row.quantity, precise_text)(row.spent),
+        baseline=_WRITE.get(row.quantity, precise_text)(row.baseline_spent),
         ratio="" if same or not row.baseline_spent else ratio_text(row.spent / row.baseline_spent),
         badge=badge,
     )

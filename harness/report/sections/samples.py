@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import ArmName, anchor, arm_name, condition_key, condition_title
 from harness.report.sections.base import Section
-from harness.report.words import ArmName, anchor, arm_name, condition_key, condition_title
 
 MOST_CSV_BYTES = 5_000_000
 MOST_ROWS = 20_000

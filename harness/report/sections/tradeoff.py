@@ -9,9 +9,10 @@ from markupsafe import Markup
 
 from harness.metrics import metric
 from harness.report.inputs import ReportInput
+from harness.report.labels import condition_title
 from harness.report.plots.svg import inline_svg
 from harness.report.plots.tradeoff import Effect, Tradeoff, better_side, draw_tradeoff, tradeoffs
-from harness.report.words import condition_title, effect_text, interval_text
+from harness.wording import effect_text, interval_text
 
 ANCHOR = "tradeoff"
 
@@ -104,9 +105,9 @@ def _rows(info: Tradeoff, names: Sequence[str]) -> list[Row]:
 def _texts(name: str, effect: Effect | None) -> tuple[str, str]:
     if effect is None:
         return "–", ""
-    exact = effect.ends.low == effect.ends.high
-    interval = "" if exact else interval_text(effect.ends.low, effect.ends.high)
-    return effect_text(metric(name), effect.value), interval
+    low, high, compared_by = effect.ends.low, effect.ends.high, metric(name).compared_by
+    interval = "" if low == high else interval_text(low, high, compared_by)
+    return effect_text(effect.value, compared_by), interval
 
 
 def _summary(info: Tradeoff) -> str:

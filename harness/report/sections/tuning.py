@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from harness.metrics import METRICS
 from harness.report.inputs import ReportInput
+from harness.report.labels import ArmName, arm_name, condition_title
 from harness.report.sections.base import Section
-from harness.report.words import ArmName, arm_name, condition_title
 from harness.study.planning.tuning import FIRST_SEED, Tried, TunedArm
 from harness.study.schema import Tune
 

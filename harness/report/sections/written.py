@@ -11,11 +11,12 @@ import numpy as np
 
 from harness.report.examples import examples
 from harness.report.inputs import ReportInput
+from harness.report.labels import ArmName, arm_name, metric_of
 from harness.report.sections.base import Section
-from harness.report.words import ArmName, arm_name, metric_of, number_text
 from harness.scoring import by_source_length
 from harness.scoring.sentences import Sentences, signatures
 from harness.statistics import SentenceStatistics, bootstrap
+from harness.wording import number_text, precise_text
 
 EDGES = (4, 7, 10, 15)
 """Words of a source at which the next group begins."""
@@ -88,7 +89,9 @@ def _groups(written: Sentences, score: str) -> Iterator[tuple[str, SentenceStati
 
 def _text(found: SentenceStatistics) -> str:
     ends = bootstrap(found, resamples=RESAMPLES).interval
-    return f"{number_text(round(found.corpus_score, 3))} [{ends.low:.3g}, {ends.high:.3g}]"
+    return (
+        f"{precise_text(round(found.corpus_score, 3))} ({number_text(ends.low)} to {number_text(ends.high)})"
+    )
 
 
 def _shown(report: ReportInput, written: dict[str, Sentences], score: str) -> tuple[Shown, ...]:

@@ -1,8 +1,7 @@
-"""How arms, conditions, ratios and verdicts are written, the same in every table and figure."""
+"""How arms, conditions and verdicts are labelled. Every table and figure uses the same labels."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,52 +97,6 @@ def condition_key(condition: Combination | Mapping[str, str]) -> str:
     return canonical_json(condition.names if isinstance(condition, Combination) else dict(condition))
 
 
-def ratio_text(ratio: float) -> str:
-    """`2.33 ×` with three decimals at most, so that effects of a percent remain visible."""
-    if math.isnan(ratio):
-        return "–"
-    return f"{_digits(ratio)} ×"
-
-
-def interval_text(low: float, high: float) -> str:
-    if low in (0.0, -math.inf) and high == math.inf:
-        return "unbounded"
-    if math.isnan(low) or math.isnan(high):
-        return "–"
-    return f"[{_digits(low)}, {_digits(high)}]"
-
-
-def effect_text(metric: Metric, effect: float) -> str:
-    """A ratio, or the signed difference of a score."""
-    if metric.compared_by == "ratios":
-        return ratio_text(effect)
-    return "–" if math.isnan(effect) else f"{'+' if effect > 0 else ''}{_digits(effect)}"
-
-
-def margin_text(metric: Metric, margin: float) -> str:
-    """± 5 %, or ± 0.5 of scores."""
-    if metric.compared_by == "differences":
-        return f"± {number_text(margin)}"
-    return f"± {number_text(margin * 100)} %"
-
-
-def number_text(value: float) -> str:
-    """A plain number for a person: thousands apart, six significant digits."""
-    if not math.isfinite(value):
-        return str(value)
-    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:,.6g}"
-
-
 def anchor(*parts: object) -> str:
     """An id for HTML: letters, digits and hyphens only."""
     return "-".join(re.sub(r"[^A-Za-z0-9]+", "-", str(part)).strip("-") for part in parts)
-
-
-def _digits(value: float) -> str:
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if value == 0:
-        return "0"
-    if abs(value) < 0.1:
-        return f"{value:.3g}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
