@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.models.config.base import Count, Frozen, PositiveFloat, Probability
+from harness.models.config.base import FROM_LIST, Count, Frozen, PositiveFloat, Probability
 from harness.models.config.norm import QKNorm
 
 
@@ -22,7 +22,7 @@ class SDPAKernel(Frozen):
     """
 
     kind: Literal["sdpa"] = "sdpa"
-    backends: tuple[Literal["math", "flash", "efficient", "cudnn"], ...] = ()
+    backends: Annotated[tuple[Literal["math", "flash", "efficient", "cudnn"], ...], FROM_LIST] = ()
 
 
 class ByShapeKernel(Frozen):
@@ -54,7 +54,7 @@ class AttentionConfig(Frozen):
     scale: PositiveFloat | None = None
     qk_norm: QKNorm | None = None
     kernel: Kernel = ByShapeKernel()
-    windows: Annotated[tuple[Count | None, ...], Field(min_length=1)] = (None,)
+    windows: Annotated[tuple[Count | None, ...], Field(min_length=1), FROM_LIST] = (None,)
     clamp: PositiveFloat | None = None
     soft_cap: PositiveFloat | None = None
     dropout: Probability | None = None

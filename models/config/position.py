@@ -55,7 +55,7 @@ class LearnedPosition(_Position):
     """
 
     kind: Literal["learned"] = "learned"
-    offset: Annotated[int, Field(strict=True, ge=0)] = 0
+    offset: Annotated[int, Field(ge=0)] = 0
 
     def parameters(self, model: Architecture) -> int:
         return (self.offset + model.max_positions) * model.d_model
@@ -104,7 +104,7 @@ class RelativePosition(_Position):
     """
 
     kind: Literal["relative"] = "relative"
-    buckets: Annotated[int, Field(strict=True, ge=4, multiple_of=4)] = 32
+    buckets: Annotated[int, Field(ge=4, multiple_of=4)] = 32
     max_distance: Count = 128
 
     def parameters(self, model: Architecture) -> int:

@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator, model
 from pydantic.json_schema import SkipJsonSchema
 
 from harness.models.config import Count, Frozen
+from harness.models.config.base import FROM_LIST
 
 
 class Temperature(Frozen):
@@ -62,9 +63,11 @@ class Sampling(Frozen):
     """
 
     kind: Literal["sampling"] = "sampling"
-    filters: tuple[Filter, ...] = ()
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 0
-    streams: SkipJsonSchema[tuple[str, ...]] = Field(default=(), exclude_if=operator.not_)
+    filters: Annotated[tuple[Filter, ...], FROM_LIST] = ()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    streams: SkipJsonSchema[Annotated[tuple[str, ...], FROM_LIST]] = Field(
+        default=(), exclude_if=operator.not_
+    )
 
 
 class GNMTPenalty(Frozen):
