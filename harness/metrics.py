@@ -1,7 +1,7 @@
-"""One record a metric: its unit, which direction is better, what kind of quantity it is, how a person reads
-it.
+"""The records of all metrics: what each one measures, and how arms are compared on it.
 
-Adding a metric is one entry in `METRICS`; claims, margins, tables and plots find it by its name.
+To add a metric, add its record here and its name to the `metrics` of the task that reports it. Claims,
+margins, tables and plots find the record by its name.
 """
 
 from __future__ import annotations
@@ -10,40 +10,47 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
 from harness.errors import InputError, did_you_mean
-from harness.wording import LARGEST_WRITTEN_OUT, format_bytes, format_seconds
+from harness.wording import LARGEST_WRITTEN_OUT, ComparedBy, format_bytes, format_seconds
 
-Family = Literal["time", "memory", "bytes", "loss", "score", "share", "perplexity", "count"]
 Better = Literal["higher", "lower", "neither"]
-
-# Largest difference that does not matter, unless a study declares another: a fraction of what is compared by
-# ratios, points of a score from 0 to 100, a hundredth of that of a share from 0 to 1. `bytes` are compared
-# exactly; of counts every one matters.
-DEFAULT_MARGINS: MappingProxyType[Family, float] = MappingProxyType(
-    {
-        "time": 0.05,
-        "memory": 0.02,
-        "bytes": 0.0,
-        "loss": 0.01,
-        "score": 0.5,
-        "share": 0.005,
-        "perplexity": 0.01,
-        "count": 0.0,
-    }
-)
+PairedOver = Literal["rounds", "seeds", "sentences"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """`per_trial` tells how the samples of one trial become its one value."""
+    """One metric, with the whole policy by which arms are compared on it.
+
+    Arms are compared by `ratios`, or by `differences` if the value may be zero or has no natural zero. Values
+    are paired over `rounds` if each round measures the metric anew, over `seeds` if it is a result of a
+    training (which every round repeats), and over `sentences` if there is one value per text.
+
+    An `exact` metric is counted, so it repeats without scatter and needs no interval. A metric that is
+    `exact_if_repeated` is treated in the same way wherever all trials of an arm agree. A `timed` metric is
+    measured with a clock.
+
+    `margin` is the largest difference that does not matter, unless a study declares another one for this
+    metric or for its `margin_group`: a fraction for ratios, otherwise in the unit of the metric. A margin
+    that is `margin_in_points` may be 1 or more.
+
+    `per_trial` says how the samples of a trial become its one value.
+    """
 
     name: str
     unit: str
     better: Better
-    family: Family
+    compared_by: ComparedBy
+    paired_over: PairedOver
+    exact: bool = False
+    exact_if_repeated: bool = False
+    timed: bool = False
+    margin: float
+    margin_group: str
+    margin_in_points: bool = False
     per_trial: Literal["median", "last", "max"]
     summary: str
 
@@ -62,29 +69,18 @@ class Metric:
         return max(samples) if self.per_trial == "max" else statistics.median(samples)
 
     @property
-    def compared_by(self) -> Literal["ratios", "differences"]:
-        """Scores of text have no zero to take ratios from, except perplexities, which are exponentials;
-        counts and shares of a training may well be zero.
-        """
-        return "differences" if self.family in ("score", "share", "count") else "ratios"
-
-    @property
     def neutral(self) -> float:
-        """The effect of what changes nothing."""
+        """The effect of a change that makes no difference."""
         return 0.0 if self.compared_by == "differences" else 1.0
 
     @property
-    def paired_over(self) -> Literal["rounds", "seeds", "sentences"]:
-        """What a replicate is: a round of a seed for costs, a seed for what came of a training, which every
-        round of it repeats, a sentence for scores of text, which are kept a sentence.
-        """
-        if self.family in ("score", "share", "perplexity"):
-            return "sentences"
-        return "seeds" if self.family in ("loss", "count") else "rounds"
+    def is_loss(self) -> bool:
+        """Whether it is a positive result of a training, compared by ratios, and lower is better."""
+        return self.paired_over == "seeds" and self.compared_by == "ratios" and self.better == "lower"
 
     @property
     def lost_by_divergence(self) -> bool:
-        """Whether it is infinite for a training that diverged, which ranks last."""
+        """Whether the value counts as infinite, and so ranks last, if the training diverged."""
         return self.paired_over == "seeds" and self.better == "lower"
 
     def format(self, value: float) -> str:
@@ -100,470 +96,251 @@ class Metric:
         return f"{digits} {self.unit}".rstrip()
 
 
-_ALL = (
-    Metric(
-        name="loss",
-        unit="nats/token",
-        better="lower",
-        family="loss",
-        per_trial="last",
-        summary="training loss of an update",
-    ),
-    Metric(
-        name="validation_loss",
-        unit="nats/token",
-        better="lower",
-        family="loss",
-        per_trial="last",
-        summary="loss on held-out text, averaged over tokens",
-    ),
-    Metric(
+# The policies that several metrics share. A record states only what is different.
+_timing = partial(
+    Metric,
+    unit="s",
+    better="lower",
+    compared_by="ratios",
+    paired_over="rounds",
+    timed=True,
+    margin=0.05,
+    margin_group="time",
+    per_trial="median",
+)
+_rate = partial(_timing, unit="tokens/s", better="higher")
+_memory = partial(
+    Metric,
+    unit="B",
+    better="lower",
+    compared_by="ratios",
+    paired_over="rounds",
+    exact_if_repeated=True,
+    margin=0.02,
+    margin_group="memory",
+    per_trial="max",
+)
+_counted_bytes = partial(_memory, exact=True, exact_if_repeated=False, margin=0.0, margin_group="bytes")
+_loss = partial(
+    Metric,
+    unit="nats/token",
+    better="lower",
+    compared_by="ratios",
+    paired_over="seeds",
+    margin=0.01,
+    margin_group="loss",
+    per_trial="last",
+)
+# A figure that describes a training or a generation. It may be zero, and every difference matters.
+_figure = partial(
+    Metric,
+    unit="",
+    better="neither",
+    compared_by="differences",
+    paired_over="seeds",
+    margin=0.0,
+    margin_group="count",
+    margin_in_points=True,
+    per_trial="last",
+)
+# Scores of text: from 0 to 100, or from 0 to 1. Their zero has no meaning, so they have no ratios.
+_score = partial(
+    Metric,
+    unit="",
+    better="higher",
+    compared_by="differences",
+    paired_over="sentences",
+    margin=0.5,
+    margin_group="score",
+    margin_in_points=True,
+    per_trial="last",
+)
+_share = partial(_score, margin=0.005, margin_group="share", margin_in_points=False)
+# Perplexities are exponentials, so their ratios have a meaning.
+_perplexity = partial(_share, better="neither", compared_by="ratios", margin=0.01, margin_group="perplexity")
+
+_ALL: tuple[Metric, ...] = (
+    _loss(name="loss", summary="training loss of an update"),
+    _loss(name="validation_loss", summary="loss on held-out text, averaged over tokens"),
+    _loss(
         name="training_text_loss",
-        unit="nats/token",
-        better="lower",
-        family="loss",
-        per_trial="last",
         summary="loss of a trained model on text that it was trained on, dropout off",
     ),
-    Metric(
-        name="bits_per_byte",
-        unit="bits/byte",
-        better="lower",
-        family="loss",
-        per_trial="last",
-        summary="loss on held-out text, a byte of it",
-    ),
-    Metric(
-        name="gradient_norm",
-        unit="",
-        better="neither",
-        family="count",
-        per_trial="last",
-        summary="global norm of the gradient before clipping",
-    ),
-    Metric(
-        name="validation_perplexity",
-        unit="",
-        better="lower",
-        family="loss",
-        per_trial="last",
-        summary="exponential of the validation loss",
-    ),
-    Metric(
+    _loss(name="bits_per_byte", unit="bits/byte", summary="loss on held-out text, averaged over bytes"),
+    _figure(name="gradient_norm", summary="global norm of the gradient before clipping"),
+    _loss(name="validation_perplexity", unit="", summary="exponential of the validation loss"),
+    _figure(
         name="log_z",
         unit="nats",
-        better="neither",
-        family="count",
-        per_trial="last",
         summary="log of the softmax's denominator on held-out text, averaged over tokens",
     ),
-    Metric(
+    _figure(
         name="training_log_z",
         unit="nats",
-        better="neither",
-        family="count",
-        per_trial="last",
         summary="log of the softmax's denominator in an update, averaged over its targets",
     ),
-    Metric(
-        name="clipped_gradient_norm",
-        unit="",
-        better="neither",
-        family="count",
-        per_trial="last",
-        summary="global norm of the gradient after clipping",
-    ),
-    Metric(
+    _figure(name="clipped_gradient_norm", summary="global norm of the gradient after clipping"),
+    _figure(
         name="zero_gradients",
-        unit="",
         better="lower",
-        family="count",
-        per_trial="last",
         summary="share of exact zeros among the gradients of linear layers: underflow, in 16 bits",
     ),
-    Metric(
-        name="skipped_updates",
-        unit="",
-        better="lower",
-        family="count",
-        per_trial="last",
-        summary="updates that a gradient scaler skipped",
-    ),
-    Metric(
+    _figure(name="skipped_updates", better="lower", summary="updates that a gradient scaler skipped"),
+    _figure(
         name="gradient_spikes",
-        unit="",
         better="lower",
-        family="count",
-        per_trial="last",
-        summary="updates whose gradient norm before clipping is above 3 × the median of the 50 before it",
+        summary="updates whose gradient norm before clipping is above 3 × the median of the previous 50",
     ),
-    Metric(
+    _loss(
         name="late_loss_spread",
-        unit="nats/token",
-        better="lower",
-        family="loss",
-        per_trial="last",
         summary="SD of the training loss around its straight line, over the last quarter of the updates",
     ),
-    Metric(
-        name="update_seconds",
-        unit="s",
-        better="lower",
-        family="time",
-        per_trial="median",
-        summary="one optimizer update, waiting for its data included",
-    ),
-    Metric(
-        name="data_seconds",
-        unit="s",
-        better="lower",
-        family="time",
-        per_trial="median",
-        summary="waiting for the data of an update",
-    ),
-    Metric(
-        name="compile_seconds",
-        unit="s",
-        better="lower",
-        family="time",
-        per_trial="median",
-        summary="compiling the step, its first run included",
-    ),
-    Metric(
+    _timing(name="update_seconds", summary="time of one optimizer update, with the wait for its data"),
+    _timing(name="data_seconds", summary="time that an update waits for its data"),
+    _timing(name="compile_seconds", summary="time to compile the step, its first run included"),
+    _timing(
         name="mfu",
         unit="",
         better="higher",
-        family="time",
-        per_trial="median",
-        summary="share of the fastest matrix product's speed that training reaches, what is computed again not counted",
+        summary="training FLOP/s as a share of the fastest matrix product's; recomputation is not counted",
     ),
-    Metric(
-        name="learning_rate",
-        unit="",
-        better="neither",
-        family="count",
-        per_trial="last",
-        summary="learning rate of an update",
-    ),
-    Metric(
+    _figure(name="learning_rate", summary="learning rate of an update"),
+    _rate(
         name="training_tokens_per_second",
-        unit="tokens/s",
-        better="higher",
-        family="time",
-        per_trial="median",
-        summary="training tokens a second, evaluation off the clock",
+        summary="training tokens per second, without the time of evaluations",
     ),
-    Metric(
-        name="first_token_seconds",
-        unit="s",
-        better="lower",
-        family="time",
-        per_trial="median",
-        summary="from the prompt to the first new token (prefill)",
-    ),
-    Metric(
-        name="prefill_tokens_per_second",
-        unit="tokens/s",
-        better="higher",
-        family="time",
-        per_trial="median",
-        summary="prompt tokens a second until the first new token",
-    ),
-    Metric(
+    _timing(name="first_token_seconds", summary="from the prompt to the first new token (prefill)"),
+    _rate(name="prefill_tokens_per_second", summary="prompt tokens per second until the first new token"),
+    _rate(
         name="decode_tokens_per_second",
-        unit="tokens/s",
-        better="higher",
-        family="time",
-        per_trial="median",
-        summary="new tokens a second after the first one, all rows together",
+        summary="new tokens per second after the first one, all rows together",
     ),
-    Metric(
-        name="tokens_per_second",
-        unit="tokens/s",
-        better="higher",
-        family="time",
-        per_trial="median",
-        summary="new tokens a second over the whole generation, prefill included",
+    _rate(
+        name="tokens_per_second", summary="new tokens per second over the whole generation, prefill included"
     ),
-    Metric(
-        name="cache_bytes",
-        unit="B",
-        better="lower",
-        family="bytes",
-        per_trial="max",
-        summary="bytes of the key-value tensors that exist at the end of a generation",
+    _counted_bytes(
+        name="cache_bytes", summary="bytes of the key-value tensors that exist at the end of a generation"
     ),
-    Metric(
-        name="cache_bytes_formula",
-        unit="B",
-        better="neither",
-        family="bytes",
-        per_trial="max",
-        summary="the closed form for the same quantity",
+    _counted_bytes(
+        name="cache_bytes_formula", better="neither", summary="the closed form for the same quantity"
     ),
-    Metric(
+    _memory(
         name="peak_tensor_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
         summary="most bytes of tensors alive at once during a generation, parameters excluded",
     ),
-    Metric(
+    _memory(
         name="peak_step_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="most bytes of tensors alive at once during an update, parameters and all",
+        summary="most bytes of tensors alive at once during an update, parameters included",
     ),
-    Metric(
-        name="parameter_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="of the peak of an update: parameters",
-    ),
-    Metric(
-        name="gradient_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="of the peak of an update: gradients of parameters",
-    ),
-    Metric(
+    _memory(name="parameter_bytes", summary="of the peak of an update: parameters"),
+    _memory(name="gradient_bytes", summary="of the peak of an update: gradients of parameters"),
+    _memory(
         name="optimizer_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="of the peak of an update: the optimizer's state, and what its step makes",
+        summary="of the peak of an update: the optimizer's state and the tensors that its step makes",
     ),
-    Metric(
+    _memory(
         name="activation_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="of the peak of an update: what the forward pass made, or checkpointing made again",
+        summary="of the peak of an update: tensors that the forward pass made, or checkpointing recomputed",
     ),
-    Metric(
+    _memory(
         name="other_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="of the peak of an update: gradients of activations and what else a backward pass makes",
+        summary="of the peak of an update: gradients of activations and all other tensors of a backward pass",
     ),
-    Metric(
+    _memory(
         name="static_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="bytes of tensors that stay from one update to the next: parameters and the optimizer's state",
+        summary="bytes of tensors that live from one update to the next: parameters and optimizer state",
     ),
-    Metric(
+    _memory(
         name="dynamic_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="peak of an update above what stays from one to the next",
+        summary="peak of an update minus the bytes that live from one update to the next",
     ),
-    Metric(
-        name="peak_device_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="peak of the accelerator's allocator during timed updates",
-    ),
-    Metric(
+    _memory(name="peak_device_bytes", summary="peak of the accelerator's allocator during timed updates"),
+    _timing(
         name="sentence_seconds",
-        unit="s",
-        better="lower",
-        family="time",
-        per_trial="median",
-        summary="time a sentence: of all batches, over the sentences in them",
+        summary="time per sentence: the time of all batches divided by their sentences",
     ),
-    Metric(
+    _timing(
         name="sentences_per_second",
         unit="sentences/s",
         better="higher",
-        family="time",
-        per_trial="median",
-        summary="sentences a second, all batches together",
+        summary="sentences per second, all batches together",
     ),
-    Metric(
+    _timing(
         name="first_token_p95_seconds",
-        unit="s",
-        better="lower",
-        family="time",
-        per_trial="median",
-        summary="from a batch to its first new tokens, 95th percentile over batches",
+        summary="from the start of a batch to its first new tokens, 95th percentile over batches",
     ),
-    Metric(
+    _timing(
         name="first_token_p99_seconds",
-        unit="s",
-        better="lower",
-        family="time",
-        per_trial="median",
-        summary="from a batch to its first new tokens, 99th percentile over batches",
+        summary="from the start of a batch to its first new tokens, 99th percentile over batches",
     ),
-    Metric(
+    _figure(
         name="acceptance_rate",
-        unit="",
-        better="neither",
-        family="count",
         per_trial="median",
         summary="share of the drafted tokens that the target model accepted",
     ),
-    Metric(
+    _figure(
         name="new_tokens",
         unit="tokens",
-        better="neither",
-        family="count",
         per_trial="median",
-        summary="tokens that were written, those that end a text among them",
+        summary="tokens that were written, end-of-text tokens included",
     ),
-    Metric(
-        name="bleu",
-        unit="",
-        better="higher",
-        family="score",
-        per_trial="last",
-        summary="BLEU of all sentences, 0 to 100 (sacrebleu's defaults)",
+    _score(name="bleu", summary="BLEU of all sentences, 0 to 100 (sacrebleu's defaults)"),
+    _score(name="chrf", summary="chrF2 of all sentences, 0 to 100"),
+    _score(name="ter", better="lower", summary="translation edit rate, in percent of the references' words"),
+    _share(name="rouge1", summary="F1 of the words in common with the reference, mean over sentences"),
+    _share(
+        name="rouge2", summary="F1 of the pairs of words in common with the reference, mean over sentences"
     ),
-    Metric(
-        name="chrf",
-        unit="",
-        better="higher",
-        family="score",
-        per_trial="last",
-        summary="chrF2 of all sentences, 0 to 100",
+    _share(
+        name="rougeL", summary="F1 of the longest common subsequence with the reference, mean over sentences"
     ),
-    Metric(
-        name="ter",
-        unit="",
-        better="lower",
-        family="score",
-        per_trial="last",
-        summary="translation edit rate, in percent of the references' words",
-    ),
-    Metric(
-        name="rouge1",
-        unit="",
-        better="higher",
-        family="share",
-        per_trial="last",
-        summary="F of words in common with the reference, mean over sentences",
-    ),
-    Metric(
-        name="rouge2",
-        unit="",
-        better="higher",
-        family="share",
-        per_trial="last",
-        summary="F of pairs of words in common with the reference, mean over sentences",
-    ),
-    Metric(
-        name="rougeL",
-        unit="",
-        better="higher",
-        family="share",
-        per_trial="last",
-        summary="F of the longest common subsequence with the reference, mean over sentences",
-    ),
-    Metric(
+    _share(
         name="length_ratio",
-        unit="",
         better="neither",
-        family="share",
-        per_trial="last",
-        summary="length of what was written over that of the references",
+        summary="length of the written texts divided by the length of the references",
     ),
-    Metric(
+    _share(
         name="repetition",
-        unit="",
         better="lower",
-        family="share",
-        per_trial="last",
         summary="share of 4-grams that occurred before in the same text, mean over texts",
     ),
-    Metric(
+    _score(
         name="self_bleu",
-        unit="",
         better="lower",
-        family="score",
-        per_trial="last",
         summary="BLEU of each text against all others, 0 to 100: high where texts are alike",
     ),
-    Metric(
-        name="distinct_1",
-        unit="",
-        better="neither",
-        family="count",
-        per_trial="last",
-        summary="distinct words over all words that were written",
-    ),
-    Metric(
-        name="distinct_2",
-        unit="",
-        better="neither",
-        family="count",
-        per_trial="last",
-        summary="distinct pairs of words over all pairs that were written",
-    ),
-    Metric(
+    _figure(name="distinct_1", summary="distinct words divided by all words that were written"),
+    _figure(name="distinct_2", summary="distinct pairs of words divided by all pairs that were written"),
+    _share(
         name="model_score",
         unit="nats/token",
-        better="higher",
-        family="share",
-        per_trial="last",
-        summary="log-probability that the model gives what was written, a token, by teacher forcing",
+        summary="log-probability per token that the model gives to the written text, by teacher forcing",
     ),
-    Metric(
+    _perplexity(
         name="perplexity_per_token",
-        unit="",
         better="lower",
-        family="perplexity",
-        per_trial="last",
-        summary="perplexity of the references to the model, a token",
+        summary="perplexity of the references under the model, per token",
     ),
-    Metric(
-        name="perplexity_per_word",
-        unit="",
-        better="neither",
-        family="perplexity",
-        per_trial="last",
-        summary="perplexity of the references to the model, a word",
-    ),
-    Metric(
-        name="perplexity_per_byte",
-        unit="",
-        better="neither",
-        family="perplexity",
-        per_trial="last",
-        summary="perplexity of the references to the model, a byte",
-    ),
-    Metric(
-        name="peak_rss_bytes",
-        unit="B",
-        better="lower",
-        family="memory",
-        per_trial="max",
-        summary="peak resident memory of the process (VmHWM)",
-    ),
+    _perplexity(name="perplexity_per_word", summary="perplexity of the references under the model, per word"),
+    _perplexity(name="perplexity_per_byte", summary="perplexity of the references under the model, per byte"),
+    _memory(name="peak_rss_bytes", summary="peak resident memory of the process (VmHWM)"),
 )
 
 METRICS: MappingProxyType[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
 
+DEFAULT_MARGINS: MappingProxyType[str, float] = MappingProxyType(
+    {metric.margin_group: metric.margin for metric in _ALL}
+)
+"""The margin of each group of metrics, unless a study declares another one."""
+
+
+def unknown_metric(name: str) -> Metric:
+    """A plain record for a stored metric that this version no longer knows."""
+    return _figure(name=name, summary="")
+
 
 def metric(name: str) -> Metric:
-    """The record of a metric; InputError with a suggestion where there is none."""
+    """The record of a metric. Raises InputError with a suggestion if there is no such metric."""
     try:
         return METRICS[name]
     except KeyError:

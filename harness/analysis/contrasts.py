@@ -88,7 +88,7 @@ def estimated(
         exploratory = cells.loaded.study.design.exploratory
         if record.paired_over == "sentences":
             return score_contrast(cells, record, arms, condition, medians)
-        if record.family == "bytes" or (record.family == "memory" and repeated(sides) and not exploratory):
+        if record.exact or (record.exact_if_repeated and repeated(sides) and not exploratory):
             return _counted(medians, sides)
         by_ratios = record.compared_by == "ratios"
         paired = cells.log_ratios if by_ratios else cells.differences

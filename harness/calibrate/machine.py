@@ -109,10 +109,10 @@ def _scatter(experiment: Experiment, watch: Watch) -> Iterator[Scatter]:
         record = METRICS[contrast.metric]
         if record.name == primary and contrast.verdict == "invalid":
             raise HarnessError(f"run {made_by} measured no scatter of {record.label}: {contrast.reason}")
-        if record.family in ("time", "memory") and contrast.verdict != "invalid":
+        if record.paired_over == "rounds" and not record.exact and contrast.verdict != "invalid":
             yield Scatter(
                 metric=record.name,
-                family=record.family,
+                family=record.margin_group,
                 sigma=_sigma(contrast),
                 rounds=contrast.n,
                 run=made_by,

@@ -88,7 +88,7 @@ def stored_residuals(store: Store, machine: str) -> Residuals | None:
 
 def _rounds(store: Store, run: Run) -> Iterator[tuple[Trial, ...]]:
     primary = METRICS.get(json.loads(run.study_json).get("primary", ""))
-    if primary is None or primary.family != "time":
+    if primary is None or not primary.timed:
         return
     samples = run_frames(store, run).samples
     samples = samples[(samples["purpose"] == "measure") & (samples["metric"] == primary.name)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.console import Output
 from harness.cli.running import Shown
 from harness.errors import InputError, InvalidError
-from harness.metrics import DEFAULT_MARGINS, METRICS
+from harness.metrics import METRICS
 from harness.statistics import rounds_needed
 from harness.wording import format_seconds
 
@@ -59,10 +59,7 @@ def _show(row: CalibrationRow, output: Output) -> None:
 
     found = Calibration.read(row.facts)
     limits = found.limits
-    rounds = {
-        one.metric: rounds_needed(one.sigma, DEFAULT_MARGINS[METRICS[one.metric].family])
-        for one in found.scatter
-    }
+    rounds = {one.metric: rounds_needed(one.sigma, METRICS[one.metric].margin) for one in found.scatter}
     if output.json:
         output.data({**asdict(row), "rounds_needed": rounds})
         return
@@ -82,7 +79,7 @@ def _show(row: CalibrationRow, output: Output) -> None:
                 "metric": one.metric,
                 "scatter": f"{one.sigma:.2%}",
                 "rounds": one.rounds,
-                "margin": f"{DEFAULT_MARGINS[METRICS[one.metric].family]:.0%}",
+                "margin": f"{METRICS[one.metric].margin:.0%}",
                 "rounds_needed": rounds[one.metric],
             }
             for one in found.scatter

@@ -33,9 +33,9 @@ def recommended(loaded: LoadedStudy, row: CalibrationRow | None) -> Recommended 
     calibrated.
     """
     record = metric(loaded.study.primary)
-    if row is None or record.paired_over != "rounds" or record.family == "bytes":
+    if row is None or record.paired_over != "rounds" or record.exact:
         return None
-    found = Calibration.read(row.facts).scatter_of(record.name, record.family)
+    found = Calibration.read(row.facts).scatter_of(record.name, record.margin_group)
     if found is None:
         return None
     rounds = rounds_needed(found.sigma, loaded.study.margin(record))

@@ -59,7 +59,7 @@ def detectable(loaded: LoadedStudy, place: Place) -> Detectable:
     """
     record = metric(loaded.study.primary)
     pairs = loaded.study.design.pairs(record.paired_over)
-    if record.family == "bytes":
+    if record.exact:
         return Detectable(metric=record.name, effect=0.0, scatter=0.0, pairs=pairs, source="counted exactly")
     if record.paired_over == "sentences":
         return _of_sentences(loaded, place, pairs)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.config import canonical_json
-from harness.metrics import METRICS, Metric
+from harness.metrics import METRICS, Metric, unknown_metric
 from harness.study.arms import Combination
 from harness.study.load import LoadedStudy
 
@@ -53,8 +53,7 @@ def badge(verdict: str) -> Badge:
 
 def metric_of(name: str) -> Metric:
     """The metric's record; a stored name that this version no longer knows is shown plainly, without a unit."""
-    plain = Metric(name=name, unit="", better="neither", family="count", per_trial="last", summary="")
-    return METRICS.get(name, plain)
+    return METRICS.get(name) or unknown_metric(name)
 
 
 def arm_labels(loaded: LoadedStudy) -> dict[str, str]:

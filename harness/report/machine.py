@@ -54,7 +54,7 @@ def calibrated(
         ),
         ("clock", f"steps of {format_seconds(limits.timer_step_ns / 1e9)}"),
     ]
-    scatter = found.scatter_of(record.name, record.family)
+    scatter = found.scatter_of(record.name, record.margin_group)
     if scatter is not None:
         needed = rounds_needed(scatter.sigma, margin) if margin > 0 else None
         facts.append(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from harness.config import Config, digest
-from harness.metrics import DEFAULT_MARGINS, Metric
+from harness.metrics import Metric, PairedOver
 from harness.statistics import MINIMUM_ROUNDS
 from harness.study.reference import Reference
 
@@ -99,7 +99,7 @@ class Design(Config):
         """The rounds that are run in any case; `rounds` are the most."""
         return self.rounds if self.until is None else min(self.rounds, self.until.at_least)
 
-    def pairs(self, paired_over: Literal["rounds", "seeds", "sentences"]) -> int:
+    def pairs(self, paired_over: PairedOver) -> int:
         """The fewest pairs that a comparison has. A round of a seed is every arm once in one session, and so
         a pair of its own.
 
@@ -150,10 +150,10 @@ class StudyBase(Config):
     references: tuple[Reference, ...] = Field(default=(), exclude_if=operator.not_)
 
     def margin(self, record: Metric) -> float:
-        """The largest difference that does not matter: by the study for the metric, for its family, or the
-        default.
+        """The largest difference that does not matter: the study's for this metric, else the study's for its
+        group, else the default.
         """
-        return self.margins.get(record.name, self.margins.get(record.family, DEFAULT_MARGINS[record.family]))
+        return self.margins.get(record.name, self.margins.get(record.margin_group, record.margin))
 
     @property
     def digest(self) -> str:

@@ -236,7 +236,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an unknown margin",
         "primary:",
         "margins: {tim: 0.05}\nprimary:",
-        "14:11: margins are declared for a metric or a family of them, there is no 'tim'; did you mean 'time'?",
+        "14:11: margins are declared for a metric or a group of metrics, and there is no 'tim'; did you mean 'time'?",
     ),
     (
         "a margin in per cent",

@@ -87,7 +87,7 @@ def settle_formula(claim: FormulaClaim, evidence: Evidence) -> Finding:
     return Finding(
         verdict="confirmed" if good == len(pairs) else "refuted",
         effect=_largest(record, *worst),
-        interval="counted exactly" if record.family == "bytes" else "–",
+        interval="counted exactly" if record.exact else "–",
         claimed=formula.label,
         n=len(pairs),
         sentence=f"{_capital(record.label)}: {relation} the closed form in {good:,} of {count(len(pairs), 'trial')}, "

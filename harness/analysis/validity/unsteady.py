@@ -13,7 +13,7 @@ MOST_UNSTEADY = 0.1
 
 def unsteady_warnings(record: Metric, trials: Iterable[TrialRow]) -> Iterator[str]:
     """For a primary metric that is timed; `steady` is in the notes of each trial that warmed up."""
-    if record.family != "time":
+    if not record.timed:
         return
     timed = [
         trial

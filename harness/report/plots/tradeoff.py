@@ -61,7 +61,7 @@ def tradeoffs(parts: Sequence[ReportInput]) -> list[Tradeoff]:
     have in common: by name, task, trained model and decoding.
     """
     of_score = [part for part in parts if _is_quality(_primary(part))]
-    of_time = [part for part in parts if _primary(part).family == "time"]
+    of_time = [part for part in parts if _primary(part).timed]
     return [
         found
         for quality in of_score

@@ -151,13 +151,11 @@ def _margins(report: ReportInput) -> Facts:
     for name, metric in METRICS.items():
         if name not in measured or metric.better == "neither":
             continue
-        origin = "declared" if name in declared or metric.family in declared else "default"
-        size = (
-            "exact"
-            if metric.family == "bytes"
-            else margin_text(report.loaded.study.margin(metric), metric.compared_by)
+        origin = "declared" if name in declared or metric.margin_group in declared else "default"
+        margin = margin_text(report.loaded.study.margin(metric), metric.compared_by)
+        rows.append(
+            (metric.label, f"{'exact' if metric.exact else margin} ({metric.margin_group}, {origin})")
         )
-        rows.append((metric.label, f"{size} ({metric.family}, {origin})"))
     return tuple(rows)
 
 

@@ -45,7 +45,7 @@ def check_claims(study: Study, whole: Located, task: type[Task]) -> None:
 def _check_size(study: Study, whole: Located) -> None:
     """No family of contrasts may be so large, for its pairs, that none of it could ever be significant."""
     record = METRICS[study.primary]
-    if study.design.exploratory or record.family == "bytes":
+    if study.design.exploratory or record.exact:
         return
     named = sum(
         alone_in_its_family(claim) and (getattr(claim, "metric", None) or study.primary) == study.primary
@@ -144,7 +144,7 @@ def _outcome(study: Study, whole: Located, claim: Comparing, path: KeyPath, task
         return METRICS["loss"]
     metric = getattr(claim, "metric", None) or study.primary
     check_metric(metric, study, whole, (*path, "metric"), task)
-    if isinstance(claim, ReachesClaim) and METRICS[metric].family != "loss":
+    if isinstance(claim, ReachesClaim) and not METRICS[metric].is_loss:
         at = whole.place((*path, "metric"), of_value=True)
         raise StudyError(f"{path[1]}: a target is one of a loss, {metric} is none", at=at)
     return METRICS[metric]
@@ -220,7 +220,7 @@ def _check_sensitive(
     """
     record = METRICS[claim.metric or study.primary]
     check_metric(record.name, study, whole, (*path, "metric"), task)
-    if record.family != "loss":
+    if not record.is_loss:
         at = whole.place((*path, "metric"), of_value=True)
         raise StudyError(f"{path[1]}: sensitivity is a rise of a loss, {record.name} is none", at=at)
     all_arms = arms(study)

@@ -41,7 +41,7 @@ def check_study(study: StudyBase, whole: Located, task: type[Task]) -> None:
     for index, reference in enumerate(study.references):
         path = ("references", index, "metric")
         check_known(reference.metric, METRICS, "there is no metric", whole, path)
-        if METRICS[reference.metric].family != "loss":
+        if not METRICS[reference.metric].is_loss:
             raise StudyError(
                 f"a reference is one of a loss, {reference.metric} is none",
                 at=whole.place(path, of_value=True),
@@ -55,18 +55,14 @@ def _check_margins(study: StudyBase, whole: Located) -> None:
         check_known_key(
             name,
             known,
-            "margins are declared for a metric or a family of them, there is no",
+            "margins are declared for a metric or a group of metrics, and there is no",
             whole,
             ("margins", name),
         )
-        if margin >= 1 and not _in_points(name):
+        alike = [record for record in METRICS.values() if name in (record.name, record.margin_group)]
+        if margin >= 1 and not alike[0].margin_in_points:
             at = whole.place(("margins", name), of_value=True)
             raise StudyError(f"margins.{name}: must be less than 1, found {margin:g}", at=at)
-
-
-def _in_points(name: str) -> bool:
-    """Whether a metric or family has its margin in points, or in whole numbers."""
-    return (METRICS[name].family if name in METRICS else name) in ("score", "count")
 
 
 def _check_factors(study: StudyBase, whole: Located) -> None:

@@ -15,7 +15,7 @@ from harness.tasks.registry import TASKS
 @pytest.mark.parametrize("record", METRICS.values(), ids=METRICS)
 def test_a_record_agrees_with_itself(record: Metric) -> None:
     assert METRICS[record.name] is record
-    assert record.family in DEFAULT_MARGINS
+    assert record.margin_group in DEFAULT_MARGINS
     assert record.label == record.name.replace("_", " ")
     assert not record.summary.endswith(".")
     assert (record.unit == "s") == record.name.endswith("_seconds")
@@ -23,18 +23,45 @@ def test_a_record_agrees_with_itself(record: Metric) -> None:
         "_tokens_per_second"
     ) or record.name == "tokens_per_second"
     assert ("bytes" in record.name) == (record.unit == "B")
-    unit = {
-        "loss": "seeds",
-        "count": "seeds",
-        "score": "sentences",
-        "share": "sentences",
-        "perplexity": "sentences",
-    }.get(record.family, "rounds")
-    assert record.paired_over == unit
     assert (record.paired_over == "sentences") == (record.name in SCORES)
-    assert (record.compared_by == "differences") == (record.family in ("score", "share", "count"))
+    assert record.timed == (
+        record.name == "mfu" or record.unit.removesuffix("/s") != record.unit or record.unit == "s"
+    )
+    assert not (record.exact and record.margin), "an exact metric needs no margin"
     if record.unit == "tokens/s":
-        assert (record.better, record.family, record.per_trial) == ("higher", "time", "median")
+        assert (record.better, record.timed, record.per_trial) == ("higher", True, "median")
+
+
+@pytest.mark.parametrize("group", DEFAULT_MARGINS)
+def test_a_study_can_declare_one_margin_for_a_group(group: str) -> None:
+    members = [record for record in METRICS.values() if record.margin_group == group]
+    assert group not in METRICS or METRICS[group].margin_group == group
+    assert len({(record.margin, record.margin_in_points) for record in members}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "compared_by", "paired_over", "exact", "margin", "better"),
+    [
+        ("cache_bytes", "ratios", "rounds", True, 0.0, "lower"),
+        ("peak_rss_bytes", "ratios", "rounds", False, 0.02, "lower"),
+        ("update_seconds", "ratios", "rounds", False, 0.05, "lower"),
+        ("mfu", "ratios", "rounds", False, 0.05, "higher"),
+        ("validation_loss", "ratios", "seeds", False, 0.01, "lower"),
+        ("gradient_norm", "differences", "seeds", False, 0.0, "neither"),
+        ("learning_rate", "differences", "seeds", False, 0.0, "neither"),
+        ("log_z", "differences", "seeds", False, 0.0, "neither"),
+        ("zero_gradients", "differences", "seeds", False, 0.0, "lower"),
+        ("bleu", "differences", "sentences", False, 0.5, "higher"),
+        ("rougeL", "differences", "sentences", False, 0.005, "higher"),
+        ("perplexity_per_byte", "ratios", "sentences", False, 0.01, "neither"),
+    ],
+)
+def test_the_policy_is_on_the_record(
+    name: str, compared_by: str, paired_over: str, *, exact: bool, margin: float, better: str
+) -> None:
+    record = METRICS[name]
+    assert (record.compared_by, record.paired_over, record.exact) == (compared_by, paired_over, exact)
+    assert (record.margin, record.better) == (margin, better)
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
