@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
 from harness.errors import InputError, did_you_mean
@@ -79,7 +80,7 @@ PLANTED: list[Mutant] = []
 S = TypeVar("S", bound=Subject)
 
 
-class Invariant(ABC, Generic[S]):
+class Invariant(Generic[S]):
     """Names and sentences are plain data, so that they can be listed without torch.
 
     `needs` is what a study's arm must offer for the invariant to be checked on it. Where arms of one kind
@@ -101,20 +102,31 @@ class Invariant(ABC, Generic[S]):
         return False
 
     def check(self, level: str = ANY) -> Iterator[Check]:
-        """On tiny random models, in float64, where rounding cannot hide a bug, and in float32; InputError for
-        no level.
+        """The checks of a level on tiny random models: in float64, where rounding cannot hide a bug, and in
+        float32.
+
+        Raises InputError if there is no such level.
         """
         if level not in self.levels:
             raise InputError(f"{self.name} has no level {level!r}", hint=did_you_mean(level, self.levels))
         return self.check_generic(level)
 
-    @abstractmethod
     def check_generic(self, level: str) -> Iterator[Check]:
         """The checks of a level that exists."""
+        checks: Iterator[Check] = self._checks_module().generic_checks(level)
+        return checks
 
-    @abstractmethod
     def check_subject(self, subject: S) -> Iterator[Check]:
-        """On the study's own model, inputs and precision; raises InputError for one without a tolerance."""
+        """The checks on the study's own model, inputs and precision.
+
+        Raises InputError if there is no tolerance for the precision.
+        """
+        checks: Iterator[Check] = self._checks_module().subject_checks(subject)
+        return checks
+
+    def _checks_module(self) -> ModuleType:
+        """`checks` in the folder of the invariant: it needs torch, which listing invariants does not."""
+        return import_module(f"{type(self).__module__}.checks")
 
 
 def cache_kind(level: str) -> CacheKind:

@@ -32,7 +32,7 @@ COUNTS = ((1, 2, 0, 0), (12, 5, 0, 0), (12, 12, 12, 4))
 UPDATES = 20
 
 
-def accumulation_cases() -> Iterator[Check]:
+def generic_checks(_level: str) -> Iterator[Check]:
     for dtype in DTYPES:
         for kind in ("decoder", "translator"):
 
@@ -49,7 +49,7 @@ def accumulation_cases() -> Iterator[Check]:
             yield from _compared(f"{kind}, micro-batches of 3, 17 and 40 targets", updater, updates)
 
 
-def accumulation_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     """The arm's own micro-batches against their concatenation; halves of the batch where the arm does not
     accumulate.
     """

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.base import Invariant, Mutant, patched
 from harness.invariants.schedule_per_update import moved_schedule
 from harness.invariants.subjects import Subject, TrainingSubject
 
@@ -112,13 +112,3 @@ class AmpSkips(Invariant[TrainingSubject]):
 
     def level_of(self, subject: TrainingSubject) -> str:
         return UNSCALED if subject.updater(subject.build(subject.config)).scaler is None else SCALED
-
-    def check_generic(self, level: str) -> Iterator[Check]:
-        from harness.invariants.amp_skips.checks import amp_cases
-
-        yield from amp_cases(scaled=level == SCALED)
-
-    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
-        from harness.invariants.amp_skips.checks import amp_of_subject
-
-        yield from amp_of_subject(subject)

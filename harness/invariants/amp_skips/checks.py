@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from harness.invariants.amp_skips import SCALED
 from harness.invariants.base import TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
@@ -27,13 +28,14 @@ SCHEDULE = LinearSchedule(warmup=2)
 CLIP = 0.5  # below the norms of these models
 
 
-def amp_cases(*, scaled: bool) -> Iterator[Check]:
+def generic_checks(level: str) -> Iterator[Check]:
     """In float64 products are as they are and the scale, a power of two, cannot round: there the comparison
     is exact.
 
     Plain gradient descent: what dividing by the gradient's own size would make of rounding is not what is
     asked.
     """
+    scaled = level == SCALED
     batches = [random_batch(seed) for seed in range(UPDATES)]
     for dtype in DTYPES:
         with_scale, without = (Float16Scaled(), Float16Autocast()) if scaled else (Float32(), Float32())
@@ -48,7 +50,7 @@ def amp_cases(*, scaled: bool) -> Iterator[Check]:
         )
 
 
-def amp_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     """The arm's own updater: counts, rates and the first norm; an arm without a scaler skips nothing."""
     config = without_dropout(subject.config)
     plain, tested = (subject.updater(subject.build(config)) for _ in range(2))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, Mutant, patched
 from harness.invariants.subjects import Subject, WritingSubject
 
 if TYPE_CHECKING:
@@ -93,13 +93,3 @@ class BeamGreedy(Invariant[WritingSubject]):
 
     def level_of(self, subject: WritingSubject) -> str:
         return subject.cache
-
-    def check_generic(self, level: str) -> Iterator[Check]:
-        from harness.invariants.beam_greedy.checks import beam_cases
-
-        yield from beam_cases(cache_kind(level))
-
-    def check_subject(self, subject: WritingSubject) -> Iterator[Check]:
-        from harness.invariants.beam_greedy.checks import beam_of_subject
-
-        yield from beam_of_subject(subject)

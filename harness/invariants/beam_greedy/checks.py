@@ -9,7 +9,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from harness.invariants.base import Check
+from harness.invariants.base import Check, cache_kind
 from harness.invariants.beam_greedy import PROMPT
 from harness.invariants.subjects import WritingSubject
 from harness.invariants.support.compare import compare
@@ -28,7 +28,8 @@ PENALTIES: tuple[LengthPenalty, ...] = (MeanPenalty(), GNMTPenalty(alpha=0.6))
 Said = tuple[int, ...]
 
 
-def beam_cases(kind: CacheKind) -> Iterator[Check]:
+def generic_checks(level: str) -> Iterator[Check]:
+    kind = cache_kind(level)
     for dtype in (torch.float64, torch.float32):
         model = tiny_model(vocabulary=VOCABULARY, dtype=dtype)
         prompts = random_prompts(2, PROMPT, vocabulary=VOCABULARY)
@@ -41,7 +42,7 @@ def beam_cases(kind: CacheKind) -> Iterator[Check]:
         )
 
 
-def beam_of_subject(subject: WritingSubject) -> Iterator[Check]:
+def subject_checks(subject: WritingSubject) -> Iterator[Check]:
     parameter = next(subject.model.parameters())
 
     def tokens() -> Tensor:

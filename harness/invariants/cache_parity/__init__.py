@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, Mutant, patched
 from harness.invariants.subjects import DecodingSubject, Subject
 
 if TYPE_CHECKING:
@@ -158,13 +158,3 @@ class CacheParity(Invariant[DecodingSubject]):
 
     def level_of(self, subject: DecodingSubject) -> str:
         return subject.cache
-
-    def check_generic(self, level: str) -> Iterator[Check]:
-        from harness.invariants.cache_parity.checks import parity_cases
-
-        yield from parity_cases(cache_kind(level))
-
-    def check_subject(self, subject: DecodingSubject) -> Iterator[Check]:
-        from harness.invariants.cache_parity.checks import parity_of_subject
-
-        yield from parity_of_subject(subject)

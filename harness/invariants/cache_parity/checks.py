@@ -8,7 +8,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from harness.invariants.base import BITWISE, Check
+from harness.invariants.base import BITWISE, Check, cache_kind
 from harness.invariants.subjects import DecodingSubject
 from harness.invariants.support.compare import compare
 from harness.models.config import (
@@ -64,7 +64,8 @@ def tiny_models() -> Iterator[tuple[str, Transformer]]:
         )
 
 
-def parity_cases(kind: CacheKind) -> Iterator[Check]:
+def generic_checks(level: str) -> Iterator[Check]:
+    kind = cache_kind(level)
     tokens = torch.randint(23, (2, 40), generator=torch.Generator().manual_seed(0))
     for name, model in tiny_models():
         if kind == "none":
@@ -75,7 +76,7 @@ def parity_cases(kind: CacheKind) -> Iterator[Check]:
         yield _padded(f"{name}: rows of 3 and 8 tokens, padded on the left", model, tokens[:, :13], kind=kind)
 
 
-def parity_of_subject(subject: DecodingSubject) -> Iterator[Check]:
+def subject_checks(subject: DecodingSubject) -> Iterator[Check]:
     """Teacher forcing over the prompts and their greedy continuation, which is decoded without a cache."""
     prompt_length, new_tokens = subject.tokens.shape[1], subject.new_tokens
     chunks = (prompt_length, *[1] * (new_tokens - 1))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, patched, replaced
+from harness.invariants.base import Invariant, Mutant, patched, replaced
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
@@ -80,13 +79,3 @@ class Causality(Invariant[Subject]):
             bug=_window_both_ways,
         ),
     )
-
-    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
-        from harness.invariants.causality.checks import causality_cases
-
-        yield from causality_cases()
-
-    def check_subject(self, subject: Subject) -> Iterator[Check]:
-        from harness.invariants.causality.checks import causality_of_subject
-
-        yield from causality_of_subject(subject)

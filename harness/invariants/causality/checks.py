@@ -20,7 +20,7 @@ ROWS = 4
 Forward = Callable[[Tensor], Tensor]
 
 
-def causality_cases() -> Iterator[Check]:
+def generic_checks(_level: str) -> Iterator[Check]:
     tokens, source = random_tokens(2, LENGTH), random_tokens(2, 9, seed=1)
     for dtype in DTYPES:
         for name, model in decoders(dtype):
@@ -34,7 +34,7 @@ def causality_cases() -> Iterator[Check]:
             yield from _of_model(name, translate, translator.embedding, tokens)
 
 
-def causality_of_subject(subject: Subject) -> Iterator[Check]:
+def subject_checks(subject: Subject) -> Iterator[Check]:
     tokens = subject.tokens[:ROWS]
     last = tokens.shape[1] - 1
     if last < 1:

@@ -4,12 +4,12 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.base import Invariant, Mutant, patched
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -75,13 +75,3 @@ class CheckpointingParity(Invariant[TrainingSubject]):
 
     def level_of(self, subject: TrainingSubject) -> str:
         return subject.config.checkpointing.kind
-
-    def check_generic(self, level: str) -> Iterator[Check]:
-        from harness.invariants.checkpointing_parity.checks import checkpointing_cases
-
-        yield from checkpointing_cases(level)
-
-    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
-        from harness.invariants.checkpointing_parity.checks import checkpointing_of_subject
-
-        yield from checkpointing_of_subject(subject)

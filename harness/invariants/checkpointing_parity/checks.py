@@ -25,7 +25,7 @@ WAYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 }
 
 
-def checkpointing_cases(level: str) -> Iterator[Check]:
+def generic_checks(level: str) -> Iterator[Check]:
     for dtype in DTYPES:
         for way in WAYS[level]:
             for kind in ("decoder", "translator"):
@@ -40,7 +40,7 @@ def checkpointing_cases(level: str) -> Iterator[Check]:
                 )
 
 
-def checkpointing_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     """The arm's own model, batches, loss and optimizer; to the last bit on the CPU, where kernels repeat
     themselves.
     """

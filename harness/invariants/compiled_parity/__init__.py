@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.base import Invariant, Mutant, patched
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -66,13 +66,3 @@ class CompiledParity(Invariant[TrainingSubject]):
 
     def level_of(self, subject: TrainingSubject) -> str:
         return COMPILED if subject.compiles else EAGER
-
-    def check_generic(self, level: str) -> Iterator[Check]:
-        from harness.invariants.compiled_parity.checks import compiled_cases
-
-        yield from compiled_cases(level == COMPILED)
-
-    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
-        from harness.invariants.compiled_parity.checks import compiled_of_subject
-
-        yield from compiled_of_subject(subject)

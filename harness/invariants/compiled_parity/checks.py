@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.invariants.base import BITWISE, CURVES, TOLERANCES, Check
+from harness.invariants.compiled_parity import COMPILED
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
 from harness.invariants.support.tiny_models import DTYPES, decoder_config
@@ -25,7 +26,8 @@ from harness.training.update import Updater
 UPDATES = 20
 
 
-def compiled_cases(compiled: bool) -> Iterator[Check]:  # noqa: FBT001  the level
+def generic_checks(level: str) -> Iterator[Check]:
+    compiled = level == COMPILED
     updates = [[random_batch(seed)] for seed in range(UPDATES)]
     for dtype in DTYPES:
 
@@ -44,7 +46,7 @@ def compiled_cases(compiled: bool) -> Iterator[Check]:  # noqa: FBT001  the leve
         )
 
 
-def compiled_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     """The arm's own loss and gradients."""
     config = without_dropout(subject.config)
     (update,) = subject.updates(1)

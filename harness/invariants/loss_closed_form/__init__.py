@@ -4,12 +4,11 @@ gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, replaced
+from harness.invariants.base import Invariant, Mutant, replaced
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
@@ -116,13 +115,3 @@ class LossClosedForm(Invariant[Subject]):
             bug=_z_loss_without_gradient,
         ),
     )
-
-    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
-        from harness.invariants.loss_closed_form.checks import loss_cases
-
-        yield from loss_cases()
-
-    def check_subject(self, subject: Subject) -> Iterator[Check]:
-        from harness.invariants.loss_closed_form.checks import loss_of_subject
-
-        yield from loss_of_subject(subject)

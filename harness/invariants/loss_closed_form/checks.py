@@ -32,7 +32,7 @@ IGNORED = {
 ROWS = 2
 
 
-def loss_cases() -> Iterator[Check]:
+def generic_checks(_level: str) -> Iterator[Check]:
     generator = torch.Generator().manual_seed(0)
     for dtype in DTYPES:
         hidden = torch.randn(POSITIONS, WIDTH, generator=generator, dtype=torch.float64).to(dtype)
@@ -44,7 +44,7 @@ def loss_cases() -> Iterator[Check]:
             yield from _of(f"{name}, ε {smoothing:g}, ζ {z_loss:g}", hidden, weight, targets, settings)
 
 
-def loss_of_subject(subject: Subject) -> Iterator[Check]:
+def subject_checks(subject: Subject) -> Iterator[Check]:
     """The arm's own states and output weights, every third target ignored."""
     model, tokens = subject.model, subject.tokens[:ROWS]
     with torch.no_grad():

@@ -4,11 +4,10 @@ updates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.base import Invariant, Mutant, patched
 from harness.invariants.subjects import Subject, TrainingSubject
 
 IMPLEMENTATIONS = ("for-loop", "foreach", "fused")
@@ -67,13 +66,3 @@ class OptimizerParity(Invariant[TrainingSubject]):
     def level_of(self, subject: TrainingSubject) -> str:
         group = subject.updater(subject.build(subject.config)).optimizer.param_groups[0]
         return "fused" if group.get("fused") else "foreach" if group.get("foreach") else "for-loop"
-
-    def check_generic(self, level: str) -> Iterator[Check]:
-        from harness.invariants.optimizer_parity.checks import optimizer_cases
-
-        yield from optimizer_cases(level)
-
-    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
-        from harness.invariants.optimizer_parity.checks import optimizer_of_subject
-
-        yield from optimizer_of_subject(subject)

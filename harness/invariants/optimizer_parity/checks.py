@@ -31,7 +31,7 @@ OPTIMIZERS: tuple[OptimizerSettings, ...] = (
 )
 
 
-def optimizer_cases(level: str) -> Iterator[Check]:
+def generic_checks(level: str) -> Iterator[Check]:
     updates = [[random_batch(seed)] for seed in range(UPDATES)]
     for dtype in DTYPES:
         for settings in OPTIMIZERS:
@@ -47,7 +47,7 @@ def optimizer_cases(level: str) -> Iterator[Check]:
             )
 
 
-def optimizer_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     """The arm's own optimizer: its first update, and the losses and norms of those after it."""
     config, updates = without_dropout(subject.config), subject.updates(5)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, replaced
+from harness.invariants.base import Invariant, Mutant, replaced
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
@@ -103,13 +103,3 @@ class PaddingParity(Invariant[Subject]):
             bug=_padding_in_the_loss,
         ),
     )
-
-    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
-        from harness.invariants.padding_parity.checks import padding_cases
-
-        yield from padding_cases()
-
-    def check_subject(self, subject: Subject) -> Iterator[Check]:
-        from harness.invariants.padding_parity.checks import padding_of_subject
-
-        yield from padding_of_subject(subject)

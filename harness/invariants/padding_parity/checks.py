@@ -25,7 +25,7 @@ LENGTHS = (3, 8, 13)
 ROWS = 4
 
 
-def padding_cases() -> Iterator[Check]:
+def generic_checks(_level: str) -> Iterator[Check]:
     for dtype in DTYPES:
         rows = [random_tokens(1, length, seed=length) for length in LENGTHS]
         for name, model in decoders(dtype):
@@ -42,7 +42,7 @@ def padding_cases() -> Iterator[Check]:
                 )
 
 
-def padding_of_subject(subject: Subject) -> Iterator[Check]:
+def subject_checks(subject: Subject) -> Iterator[Check]:
     """The arm's rows, cut to different lengths, alone and together."""
     rows, room = subject.tokens[:ROWS], subject.tokens.shape[1]
     cut = [row[None, : max(1, room - index * room // (2 * ROWS))] for index, row in enumerate(rows)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, replaced
+from harness.invariants.base import Invariant, Mutant, replaced
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -59,13 +59,3 @@ class RanksParity(Invariant[TrainingSubject]):
             bug=_not_summed,
         ),
     )
-
-    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
-        from harness.invariants.ranks_parity.checks import ranks_cases
-
-        yield from ranks_cases()
-
-    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
-        from harness.invariants.ranks_parity.checks import ranks_of_subject
-
-        yield from ranks_of_subject(subject)

@@ -36,7 +36,7 @@ COUNTS = ((1, 2, 0, 0), (12, 12, 12, 4))
 Found = dict[str, Tensor]
 
 
-def ranks_cases() -> Iterator[Check]:
+def generic_checks(_level: str) -> Iterator[Check]:
     """One pair of processes trains in both precisions; each of the two must end where one rank alone does."""
     with TemporaryDirectory() as folder:
         arguments = [(rank, folder) for rank in range(len(COUNTS))]
@@ -59,7 +59,7 @@ def ranks_cases() -> Iterator[Check]:
                 )
 
 
-def ranks_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     """The shares of two ranks that have the arm's rows unevenly, added up, against the gradient of all."""
     config = without_dropout(subject.config)
     batch = subject.micro_batches[0]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, patched, replaced
+from harness.invariants.base import Invariant, Mutant, patched, replaced
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -72,13 +72,3 @@ class ResumeParity(Invariant[TrainingSubject]):
             bug=_optimizer_lost,
         ),
     )
-
-    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
-        from harness.invariants.resume_parity.checks import resume_cases
-
-        yield from resume_cases()
-
-    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
-        from harness.invariants.resume_parity.checks import resume_of_subject
-
-        yield from resume_of_subject(subject)

@@ -36,7 +36,7 @@ class _LeftError(Exception):
     """Raised where a training is left."""
 
 
-def resume_cases() -> Iterator[Check]:
+def generic_checks(_level: str) -> Iterator[Check]:
     """Killed in an update that is drawn anew each time, after the first save and before the last."""
     for dtype in DTYPES:
         last = random.SystemRandom().randrange(SAVE_EVERY + 1, UPDATES - 1)
@@ -50,7 +50,7 @@ def resume_cases() -> Iterator[Check]:
         )
 
 
-def resume_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     """The arm's own training, left after its third update and gone on with from the state saved at the
     second.
     """

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.base import Invariant, Mutant, patched
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -64,13 +64,3 @@ class SchedulePerUpdate(Invariant[TrainingSubject]):
             bug=_one_behind,
         ),
     )
-
-    def check_generic(self, level: str) -> Iterator[Check]:  # noqa: ARG002  there is one
-        from harness.invariants.schedule_per_update.checks import schedule_cases
-
-        yield from schedule_cases()
-
-    def check_subject(self, subject: TrainingSubject) -> Iterator[Check]:
-        from harness.invariants.schedule_per_update.checks import schedule_of_subject
-
-        yield from schedule_of_subject(subject)

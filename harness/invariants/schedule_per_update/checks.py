@@ -36,7 +36,7 @@ SCHEDULES: tuple[Schedule, ...] = (
 )
 
 
-def schedule_cases() -> Iterator[Check]:
+def generic_checks(_level: str) -> Iterator[Check]:
     batches = [random_batch(seed, rows=1) for seed in range(4)]
     for dtype in DTYPES:
         for schedule in SCHEDULES:
@@ -51,7 +51,7 @@ def schedule_cases() -> Iterator[Check]:
                 )
 
 
-def schedule_of_subject(subject: TrainingSubject) -> Iterator[Check]:
+def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     """The first updates of the arm's own schedule, as if they were all, with its own micro-batches."""
     updater = subject.updater(subject.build(subject.config))
     yield _followed(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Check, Invariant, Mutant, cache_kind, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, Mutant, patched
 from harness.invariants.subjects import Subject, WritingSubject
 
 if TYPE_CHECKING:
@@ -80,13 +80,3 @@ class SpeculativeTarget(Invariant[WritingSubject]):
 
     def level_of(self, subject: WritingSubject) -> str:
         return subject.cache
-
-    def check_generic(self, level: str) -> Iterator[Check]:
-        from harness.invariants.speculative_target.checks import speculative_cases
-
-        yield from speculative_cases(cache_kind(level))
-
-    def check_subject(self, subject: WritingSubject) -> Iterator[Check]:
-        from harness.invariants.speculative_target.checks import speculative_of_subject
-
-        yield from speculative_of_subject(subject)

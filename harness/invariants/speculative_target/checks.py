@@ -10,7 +10,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-from harness.invariants.base import Check, tolerance_of
+from harness.invariants.base import Check, cache_kind, tolerance_of
 from harness.invariants.subjects import WritingSubject
 from harness.invariants.support.compare import BROKEN, failed
 from harness.invariants.support.decoding import compare_greedy, random_prompts, tiny_model
@@ -50,14 +50,15 @@ class StumblingDraft:
         return logits.roll(1, dims=-1) if self._calls % 2 == 0 else logits
 
 
-def speculative_cases(kind: CacheKind) -> Iterator[Check]:
+def generic_checks(level: str) -> Iterator[Check]:
+    kind = cache_kind(level)
     for dtype in (torch.float64, torch.float32):
         model, prompts = tiny_model(vocabulary=23, dtype=dtype), random_prompts(3, 5, vocabulary=23)
         yield _greedy("greedy tokens", WritingSubject(model=model, tokens=prompts, new_tokens=20, cache=kind))
         yield _sampled(tiny_model(vocabulary=VOCABULARY, dtype=dtype), kind=kind)
 
 
-def speculative_of_subject(subject: WritingSubject) -> Iterator[Check]:
+def subject_checks(subject: WritingSubject) -> Iterator[Check]:
     yield _greedy("greedy tokens on the study's prompts", subject)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakKeyDictionary
 
-from harness.invariants.base import Check, Invariant, Mutant, patched
+from harness.invariants.base import Invariant, Mutant, patched
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
@@ -88,13 +88,3 @@ class TiedEmbeddings(Invariant[Subject]):
 
     def level_of(self, subject: Subject) -> str:
         return TIED if subject.model.config.tie_embeddings else UNTIED
-
-    def check_generic(self, level: str) -> Iterator[Check]:
-        from harness.invariants.tied_embeddings.checks import tied_cases
-
-        yield from tied_cases(tied=level == TIED)
-
-    def check_subject(self, subject: Subject) -> Iterator[Check]:
-        from harness.invariants.tied_embeddings.checks import tied_of_subject
-
-        yield from tied_of_subject(subject)

@@ -15,6 +15,7 @@ from harness.invariants.base import Check, tolerance_of
 from harness.invariants.subjects import Subject
 from harness.invariants.support.compare import BROKEN, compare_named, failed
 from harness.invariants.support.tiny_models import DTYPES, decoder_config, random_tokens, translator_config
+from harness.invariants.tied_embeddings import TIED
 from harness.models.embedding import OutputProjection
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.init import build_model
@@ -26,7 +27,8 @@ Either = Transformer | EncoderDecoder
 ROWS = 2
 
 
-def tied_cases(*, tied: bool) -> Iterator[Check]:
+def generic_checks(level: str) -> Iterator[Check]:
+    tied = level == TIED
     tokens = random_tokens(2, 9)
     for dtype in DTYPES:
         decoder = build_model(decoder_config({}, tie_embeddings=tied), 0, dtype=dtype)
@@ -38,7 +40,7 @@ def tied_cases(*, tied: bool) -> Iterator[Check]:
         yield _both_uses("decoder: gradient", decoder, tokens)
 
 
-def tied_of_subject(subject: Subject) -> Iterator[Check]:
+def subject_checks(subject: Subject) -> Iterator[Check]:
     model = subject.model
     dtype = next(model.parameters()).dtype
     tied = model.config.tie_embeddings
