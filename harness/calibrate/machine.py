@@ -18,7 +18,7 @@ from harness.errors import HarnessError
 from harness.experiment import Experiment, Place, Watch
 from harness.experiment.experiment import this_machine
 from harness.machine.calibration import Calibration, Limits, Scatter
-from harness.machine.code_digest import code_digest
+from harness.machine.code_digest import code_digests
 from harness.metrics import METRICS
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import worker_threads
@@ -67,7 +67,9 @@ def calibrate(place: Place, *, device: str, quick: bool, watch: Watch) -> Calibr
     )
     found = Calibration(limits=limits, scatter=scatter, quick=quick)
     row = CalibrationRow(
-        environment_digest=environment_digest(here, gpu), facts=found.plain(), code_digest=code_digest()
+        environment_digest=environment_digest(here, gpu),
+        facts=found.plain(),
+        code_digest=code_digests().judging,
     )
     with open_store(place.location) as store:
         store.record_calibration(row)

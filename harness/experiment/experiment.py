@@ -14,7 +14,7 @@ from harness.errors import InputError, did_you_mean
 from harness.experiment.calibrated_rounds import asks_calibration, with_calibrated_rounds
 from harness.experiment.corpora import bring, check_installed, check_texts, corpora_of
 from harness.experiment.studies import find_study
-from harness.machine.code_digest import code_digest
+from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import Driver, worker_threads
@@ -222,7 +222,7 @@ class Experiment:
         """
         from harness.store.rows import VerdictRow
 
-        found, code = self.findings(), code_digest()
+        found, code = self.findings(), code_digests().judging
         with self.opened() as (store, runs):
             for part, run in zip(found, runs, strict=True):
                 claims = [(claim.row(), claim.kept()) for claim in part.analysis.claims]
@@ -301,7 +301,7 @@ class Experiment:
         return Setting(
             results=self.place.results,
             environment=self._here,
-            code=code_digest(),
+            code=code_digests().measuring,
             corpora=tuple(load_corpus(reference).digest for reference in corpora_of(*self.parts)),
             gpu=self._gpu,
             plant=self._plant,

@@ -1,47 +1,148 @@
-"""The digest of the code that produced a result: changed code makes a new run."""
+"""Two digests of the code of this package: of what can change a measurement, and of what judges and prints.
+
+Runs and trained models are known by the first one. A change of the second one, such as a correction in a
+template of the report, therefore runs and trains nothing again.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+PACKAGE = Path(__file__).resolve().parents[1]
+
+MAY_JUDGE = frozenset(
+    {
+        "__init__.py",
+        "analysis",
+        "calibrate",
+        "cli",
+        "experiment",
+        "report",
+        "statistics",
+        "study",
+        "verify",
+        "wording.py",
+    }
+)
+"""Parts of the package that no measurement needs, except for the files in them that a measurement imports.
+
+All other files can change a measurement, and so can every file of a part that is not listed here yet.
+"""
+
 _NOT_SOURCE = (".pyc", ".pyo", "~", ".swp", ".orig")
+_FROM = re.compile(
+    r"^[ \t]*from[ \t]+harness([\w.]*)[ \t]+import[ \t]+(\((?:[^)#]|#.*)*\)|(?:[^\n\\]|\\\n)*)", re.MULTILINE
+)
+_WHOLE_MODULE = re.compile(r"^[ \t]*import[ \t]+harness\.([\w.]+)|[\"']harness\.([\w.]+)", re.MULTILINE)
+_BY_COMPUTED_NAME = re.compile(rb"\b(?:import_module|iter_modules|walk_packages|__import__)\b")
+_MAY_NAME_A_JUDGE = re.compile(
+    rf"harness\s+import\b|harness\.(?:{'|'.join(part.removesuffix('.py') for part in MAY_JUDGE)})\b".encode()
+)
 
 
-def code_digest(packages: Sequence[str] = ("harness", "models")) -> str:
-    """SHA-256 in hexadecimal over the relative paths and contents of the packages' files, templates and SQL
-    included.
+@dataclass(frozen=True)
+class CodeDigests:
+    """SHA-256 digests in hexadecimal. `judging` includes `measuring`, because judging uses that code, too."""
 
-    Packages are found as an import would find them, and not imported; nothing is cached. Compiled files,
-    editors' leftovers and dot-files are left out. Raises ValueError for a package that cannot be found.
+    measuring: str
+    judging: str
+
+
+def code_digests(package: Path = PACKAGE) -> CodeDigests:
+    """The digests over the relative paths and contents of the package's files, templates and SQL included.
+
+    Nothing is imported and nothing is cached. Compiled files, hidden files and leftovers of editors do not
+    count. A clone and an installed wheel of the same code have the same digests.
     """
-    digest = hashlib.sha256()
-    for package in sorted(packages):
-        for path, name in sorted(_sources(package), key=lambda source: source[1]):
-            content = path.read_bytes()
-            digest.update(f"{package}/{name}\0{len(content)}\0".encode())  # the length keeps files apart
-            digest.update(content)
+    contents = {name: (package / name).read_bytes() for name in sorted(_sources(package))}
+    measuring = _measuring(contents)
+    first = _digest("", contents, measuring)
+    return CodeDigests(measuring=first, judging=_digest(first, contents, contents.keys() - measuring))
+
+
+def measuring_files(package: Path = PACKAGE) -> frozenset[str]:
+    """The files, relative to the package, that can change a measurement; all others judge and print."""
+    return _measuring({name: (package / name).read_bytes() for name in _sources(package)})
+
+
+def _digest(start: str, contents: Mapping[str, bytes], names: Iterable[str]) -> str:
+    digest = hashlib.sha256(start.encode())
+    for name in sorted(names):
+        digest.update(f"{name}\0{len(contents[name])}\0".encode())  # the length keeps files apart
+        digest.update(contents[name])
     return digest.hexdigest()
 
 
-def _sources(package: str) -> Iterator[tuple[Path, str]]:
-    try:
-        spec = importlib.util.find_spec(package)
-    except ModuleNotFoundError:  # of a parent
-        spec = None
-    if spec is None:
-        raise ValueError(f"no package {package!r} to digest")
-    if spec.submodule_search_locations is None:
-        yield (path := Path(str(spec.origin))), path.name
-        return
-    for location in spec.submodule_search_locations:
-        for folder, subfolders, files in os.walk(location):
-            subfolders[:] = [
-                name for name in subfolders if name != "__pycache__" and not name.startswith(".")
-            ]
-            for path in (Path(folder, name) for name in files):
-                if not path.name.startswith(".") and not path.name.endswith(_NOT_SOURCE):
-                    yield path, path.relative_to(location).as_posix()
+def _sources(package: Path) -> Iterator[str]:
+    for folder, subfolders, files in os.walk(package, followlinks=True):  # models is a link in a clone
+        subfolders[:] = [name for name in subfolders if name != "__pycache__" and not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and not name.endswith(_NOT_SOURCE):
+                yield Path(folder, name).relative_to(package).as_posix()
+
+
+def _measuring(contents: Mapping[str, bytes]) -> frozenset[str]:
+    """Every file outside of `MAY_JUDGE`, and every file that these import, directly or indirectly."""
+    measuring = {name for name in contents if name.partition("/")[0] not in MAY_JUDGE}
+    pending, followed = [name for name in measuring if name.endswith(".py")], set[str]()
+    while pending:
+        name = pending.pop()
+        if name in followed:
+            continue
+        followed.add(name)
+        if _MAY_NAME_A_JUDGE.search(contents[name]):
+            for module in _imported_modules(contents[name].decode(errors="replace"), contents):
+                pending.append(module)
+                measuring.add(module)
+                packages = (f"{parent}/__init__.py" for parent in Path(module).parents)
+                measuring.update(package for package in packages if package in contents)
+        if _BY_COMPUTED_NAME.search(contents[name]):  # it may import any of the files beside it
+            folder = f"{Path(name).parent}/"
+            beside = [other for other in contents if other.startswith(folder) and other.endswith(".py")]
+            pending += beside
+            measuring.update(beside)
+    return frozenset(measuring)
+
+
+def _imported_modules(text: str, contents: Mapping[str, bytes]) -> Iterator[str]:
+    """The files of this package that a Python text imports, lazily or not, or names in a string.
+
+    A name that a package only passes on is taken for an import of the module that the name comes from.
+    """
+    for path, names in _imports_from(text):
+        passed_on = _passed_on(_file_of(path, contents), contents)
+        for name in names:
+            module = _file_of(f"{path}/{name}", contents) or passed_on.get(name) or _file_of(path, contents)
+            if module:
+                yield module
+    for pair in _WHOLE_MODULE.findall(text):
+        parts = "".join(pair).strip(".").split(".")
+        while parts and not (module := _file_of("/".join(parts), contents)):
+            parts.pop()
+        if parts:
+            yield module
+
+
+def _imports_from(text: str) -> Iterator[tuple[str, list[str]]]:
+    """The path in the package and the imported names of each `from harness.… import …`."""
+    for package, names in _FROM.findall(text):
+        yield package.strip(".").replace(".", "/"), re.findall(r"\w+", re.sub(r"#.*", "", names))
+
+
+def _file_of(path: str, contents: Mapping[str, bytes]) -> str:
+    """The file of a module or package, or an empty text if there is none."""
+    candidates = (f"{path}.py".lstrip("/"), f"{path}/__init__.py".lstrip("/"))
+    return next((name for name in candidates if name in contents), "")
+
+
+def _passed_on(init: str, contents: Mapping[str, bytes]) -> dict[str, str]:
+    """The names that a package's `__init__.py` imports from modules, each with the file of its module."""
+    if not init.endswith("__init__.py"):
+        return {}
+    imports = _imports_from(contents[init].decode(errors="replace"))
+    return {name: _file_of(path, contents) for path, names in imports for name in names}

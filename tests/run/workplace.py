@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from harness.machine.code_digest import PACKAGE
 from harness.store.rows import Run, TrialRow
 from harness.store.store import open_store
 from harness.study.load import LoadedStudy, load_study
@@ -173,12 +173,11 @@ class Workplace:
 
 
 def copy_code(folder: Path) -> Path:
-    """Our packages as they are now, for tests that last longer than somebody needs to edit a file, or that
-    edit one.
-    """
-    for name in ("harness", "models"):
-        source = Path(str(importlib.util.find_spec(name).origin)).parent  # type: ignore[union-attr]
-        shutil.copytree(source, folder / name)
+    """The code as it is now, laid out as in a clone, for tests that edit it or take longer than an edit."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, folder / "harness", symlinks=True, ignore=ignored)
+    if (PACKAGE / "models").is_symlink():
+        shutil.copytree((PACKAGE / "models").resolve(), folder / "models", ignore=ignored)
     return folder
 
 

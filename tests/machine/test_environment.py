@@ -68,7 +68,10 @@ def test_cores_are_those_that_the_process_may_use() -> None:
     if sys.platform != "linux":
         pytest.skip("affinity is Linux's")
     one = min(os.sched_getaffinity(0))
-    program = "import os; os.sched_setaffinity(0, {%d}); from harness.machine.environment import *; print(environment().cores)"
+    program = (
+        "import os; os.sched_setaffinity(0, {%d});"
+        "from harness.machine.environment import environment; print(environment().cores)"
+    )
     assert int(subprocess.check_output([sys.executable, "-c", program % one])) == 1
 
 
@@ -99,7 +102,8 @@ def test_quota_of_version_one(tmp_path: Path) -> None:
 def test_the_driver_can_ask_without_importing_torch_or_numpy() -> None:
     program = (
         "import sys\n"
-        "from harness.telemetry import clock, code, environment, host, memory, nvml\n"
+        "from harness.machine import calibration, code_digest, environment, matmul_route\n"
+        "from harness.telemetry import clock, memory, nvml, process_sampler\n"
         "versions = environment.environment().packages\n"
         "print(versions['torch'], sorted({'torch', 'numpy', 'scipy', 'pandas'} & set(sys.modules)))"
     )

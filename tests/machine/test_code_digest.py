@@ -1,0 +1,196 @@
+"""The digests of the code: which files they cover, and on which side a file falls."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.machine.code_digest import MAY_JUDGE, PACKAGE, CodeDigests, code_digests, measuring_files
+
+FILES = {
+    "__init__.py": "raise RuntimeError('a digest imports nothing')",
+    "run/worker.py": "from harness.statistics import steady\nfrom harness.study.plan import plan",
+    "models/kernel.py": "x = 1",
+    "statistics/__init__.py": (
+        "from harness.statistics.paired import interval\nfrom harness.statistics.steady import steady"
+    ),
+    "statistics/paired.py": "def interval(): ...",
+    "statistics/steady.py": "from harness.statistics.series import spread\n\ndef steady(): ...",
+    "statistics/series.py": "def spread(): ...",
+    "study/plan.py": "def plan(): ...",
+    "study/load.py": "import harness.study.plan",
+    "report/build.py": "import harness.analysis.frames",
+    "report/templates/page.html": "<p>",
+    "analysis/frames.py": "",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        write(tmp_path / "harness" / name, text)
+    return tmp_path / "harness"
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def changes(package: Path, before: CodeDigests) -> tuple[bool, bool]:
+    """Whether the measuring digest has changed, and whether the judging digest has."""
+    after = code_digests(package)
+    return after.measuring != before.measuring, after.judging != before.judging
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["run/worker.py", "models/kernel.py", "study/plan.py", "statistics/steady.py", "statistics/series.py"],
+)
+def test_an_edit_of_what_a_measurement_uses_changes_both_digests(package: Path, name: str) -> None:
+    before = code_digests(package)
+    (package / name).write_text(FILES[name] + " ")
+    assert changes(package, before) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "__init__.py",
+        "report/build.py",
+        "report/templates/page.html",
+        "analysis/frames.py",
+        "study/load.py",
+        "statistics/paired.py",
+    ],
+)
+def test_an_edit_of_what_only_judges_changes_the_judging_digest_alone(package: Path, name: str) -> None:
+    before = code_digests(package)
+    (package / name).write_text(FILES[name] + " ")
+    assert changes(package, before) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["physics/gravity.py", "helpers.py", "run/settings.json", "models/moe.py"])
+def test_a_new_file_counts_as_measuring_wherever_it_is_not_known_to_judge(package: Path, name: str) -> None:
+    before = code_digests(package)
+    write(package / name, "")
+    assert changes(package, before) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from harness.analysis.frames import frame",
+        "from harness.analysis import frames",
+        "from harness.analysis import (  # a closing bracket ) in a comment\n    other,\n    frames,\n)",
+        "from harness.analysis import other, \\\n    frames",
+        "def later():\n    import harness.analysis.frames as f",
+        "importlib.import_module('harness.analysis.frames')",
+        'TASK = "harness.analysis.frames:Frames"',
+    ],
+)
+def test_a_judging_file_that_a_measurement_imports_is_measuring(package: Path, statement: str) -> None:
+    assert "analysis/frames.py" not in measuring_files(package)
+    write(package / "tasks" / "generate.py", statement)
+    assert "analysis/frames.py" in measuring_files(package)
+
+
+def test_what_is_imported_by_a_computed_name_may_be_any_file_of_the_folder(package: Path) -> None:
+    write(package / "study" / "claims" / "ratio.py", "")
+    write(package / "study" / "claims" / "__init__.py", "import_module(f'{__name__}.{form}')")
+    assert "study/claims/ratio.py" not in measuring_files(package)
+    write(package / "study" / "plan.py", "import harness.study.claims")
+    assert "study/claims/ratio.py" in measuring_files(package)
+
+
+def test_added_moved_and_removed_files_change_it(package: Path) -> None:
+    digests = {code_digests(package).judging}
+    write(package / "report" / "note.txt", "select 1")
+    digests.add(code_digests(package).judging)
+    (package / "report" / "note.txt").rename(package / "report" / "templates" / "note.txt")
+    digests.add(code_digests(package).judging)
+    (package / "report" / "build.py").unlink()
+    digests.add(code_digests(package).judging)
+    assert len(digests) == 4
+
+
+def test_content_cannot_move_between_files_unseen(package: Path) -> None:
+    write(package / "run" / "a.txt", "one")
+    write(package / "run" / "b.txt", "two")
+    before = code_digests(package)
+    write(package / "run" / "a.txt", "onetwo")
+    write(package / "run" / "b.txt", "")
+    assert changes(package, before) == (True, True)
+
+
+def test_caches_and_leftovers_do_not_count(package: Path) -> None:
+    before = code_digests(package)
+    write(package / "run" / "__pycache__" / "code.py", "")
+    for leftover in ("old.pyc", "code.py~", ".code.py.swp", ".hidden/code.py"):
+        write(package / "run" / leftover, "")
+    assert changes(package, before) == (False, False)
+
+
+def test_a_copy_elsewhere_and_a_linked_folder_have_the_same_digests(package: Path, tmp_path: Path) -> None:
+    shutil.copytree(package, tmp_path / "elsewhere" / "harness")
+    shutil.move(tmp_path / "elsewhere" / "harness" / "models", tmp_path / "elsewhere" / "models")
+    (tmp_path / "elsewhere" / "harness" / "models").symlink_to("../models")
+    assert code_digests(tmp_path / "elsewhere" / "harness") == code_digests(package)
+
+
+def test_every_module_that_a_worker_can_import_is_measuring() -> None:
+    """By an independent reading of the imports, and by the modules of a process that has imported them."""
+    measuring = measuring_files()
+    assert imports_from("run/worker.py") - measuring == set()
+    program = (
+        "import json, sys, harness.run.worker\n"
+        f"for name in {sorted(imports_from('run/worker.py'))!r}:\n"
+        "    __import__('harness.' + name.removesuffix('.py').removesuffix('/__init__').replace('/', '.'))\n"
+        "modules = [module for name, module in sys.modules.items() if name.startswith('harness.')]\n"
+        "print(json.dumps([module.__file__ for module in modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {Path(file).relative_to(PACKAGE).as_posix() for file in json.loads(done.stdout)}
+    assert "models/transformer.py" in loaded
+    assert {name for name in loaded - measuring if not name.startswith("statistics/")} == set()
+
+
+def test_reports_verdicts_and_commands_are_not_measuring() -> None:
+    rooms = {name.partition("/")[0] for name in measuring_files()}
+    assert MAY_JUDGE & rooms == {"statistics", "study"}
+
+
+def imports_from(start: str) -> set[str]:
+    """All files of the package that can be imported by way of this one, read from the syntax trees.
+
+    The files of the statistics are imported from their own package, which passes them all on: only those are
+    followed that are imported by the name of their module.
+    """
+    reached, pending = set[str](), [start]
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached.add(name)
+            pending += modules_named(ast.parse((PACKAGE / name).read_text()))
+    return reached
+
+
+def modules_named(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (file for alias in node.names for file in files_of(alias.name))
+        elif isinstance(node, ast.ImportFrom) and node.module != "harness.statistics":
+            yield from files_of(str(node.module))
+            yield from (file for alias in node.names for file in files_of(f"{node.module}.{alias.name}"))
+
+
+def files_of(module: str) -> Iterator[str]:
+    path = module.removeprefix("harness.").replace(".", "/")
+    for file in (f"{path}.py", f"{path}/__init__.py"):
+        if module.startswith("harness.") and (PACKAGE / file).is_file():
+            yield file
