@@ -15,7 +15,7 @@ from harness.analysis.validity.invalid_arms import invalid_arms
 from harness.analysis.validity.unsteady import unsteady_warnings
 from harness.analysis.validity.work import parity_rows, unknown_quantities
 from harness.metrics import Metric, metric
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.tuning import edge_warnings
 from harness.wording import at_condition, effect_phrase, interval_text
 

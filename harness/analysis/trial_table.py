@@ -15,7 +15,7 @@ from harness.config import canonical_json
 from harness.metrics import Metric
 from harness.statistics import differences, log_ratios, safe_exp
 from harness.study.arms import Combination
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.wording import count
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.study.load import LoadedStudy, load_study
+from harness.study.load import load_study
+from harness.study.loaded import LoadedStudy
 
 _FOLDER = Path(__file__).with_name("studies")
 GENERATION = _FOLDER / "generation.yaml"

@@ -19,7 +19,7 @@ from harness.analysis.results import Contrast
 from harness.calibrate.aa_study import GENERATION, against_itself
 from harness.calibrate.noise import Residuals
 from harness.store.rows import TrialRow
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import plan
 from harness.trial.spec import TrialSpec
 

@@ -8,7 +8,7 @@ from typing import Any
 from harness.experiment import Place
 from harness.experiment.estimate import estimate
 from harness.metrics import metric
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan, plan
 from harness.wording import format_seconds
 

@@ -17,7 +17,7 @@ from harness.metrics import metric
 from harness.statistics import largest_family
 from harness.store.rows import CalibrationRow
 from harness.study.arms import Combination
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
 from harness.wording import format_seconds
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.store.rows import Run, TrialRow
     from harness.store.store import Store
-    from harness.study.load import LoadedStudy
+    from harness.study.loaded import LoadedStudy
 
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 

@@ -12,7 +12,7 @@ from harness.machine.calibration import Calibration, Scatter
 from harness.metrics import metric
 from harness.statistics import rounds_needed
 from harness.store.rows import CalibrationRow
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 
 _SETTING, _VALUE = "design.rounds", "calibrated"
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.reference import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
 from harness.experiment.studies import find_study
-from harness.study.load import LoadedStudy, load_study, scales
+from harness.study.load import load_study, scales
+from harness.study.loaded import LoadedStudy
 
 if TYPE_CHECKING:
     from harness.data.reference import CorpusRef

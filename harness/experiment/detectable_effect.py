@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.experiment.experiment import Place
     from harness.store.rows import Run
     from harness.store.store import Store
-    from harness.study.load import LoadedStudy
+    from harness.study.loaded import LoadedStudy
 
 ASSUMED = 0.05
 """The scatter that is reckoned with while no run says how much there is: that of timings on a machine that is

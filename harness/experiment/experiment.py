@@ -21,7 +21,8 @@ from harness.run.driver import Driver, worker_threads
 from harness.run.identity import Setting, check_plant, environment_digest, newest_run
 from harness.store.engine import parse_location
 from harness.store.store import open_store
-from harness.study.load import LoadedStudy, load_study, scales
+from harness.study.load import load_study, scales
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan
 from harness.study.reading.overlays import BODY_SCALE
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.analysis.results import Analysis
     from harness.scoring.sentences import Sentences
     from harness.store.rows import CalibrationRow, TrialRow
-    from harness.study.load import LoadedStudy
+    from harness.study.loaded import LoadedStudy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.config import canonical_json
 from harness.metrics import METRICS, Metric, unknown_metric
 from harness.study.arms import Combination
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from harness.study.planning.resolved import deciding_metrics, resolve
 if TYPE_CHECKING:
     from harness.store.rows import Run, Session, TrialRow
     from harness.store.store import Store
-    from harness.study.load import LoadedStudy
+    from harness.study.loaded import LoadedStudy
 
 TELEMETRY_COLUMNS = [column.name for column in fields(TelemetryRow)]
 

@@ -18,7 +18,7 @@ from harness.run.job import Job
 from harness.run.lease import machine_lease
 from harness.store.rows import Run, Session
 from harness.store.store import Store
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Batch, plan, schedule
 from harness.study.planning.resolved import deciding_metrics, is_open, resolve
 from harness.study.planning.results import Results, in_one_session

@@ -12,7 +12,7 @@ from harness.invariants.registry import find_invariant
 from harness.machine.environment import Environment
 from harness.store.rows import Identity, Run
 from harness.store.store import Store
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 
 
 @dataclass(frozen=True, kw_only=True)

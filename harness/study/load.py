@@ -5,18 +5,18 @@ and checked.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
 from harness.errors import InputError, Location, StudyError, did_you_mean
-from harness.study.arms import Combination, all_arms, arms, conditions
-from harness.study.checks.adaptive_design import check_open_design
+from harness.study.arms import Combination
+from harness.study.checks.adaptive_design import check_adaptive_design
+from harness.study.checks.checker import StudyChecker
 from harness.study.checks.claims import check_claims
 from harness.study.checks.study import check_study, check_tasks
+from harness.study.loaded import LoadedStudy
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
 from harness.study.reading.yaml_document import Document, KeyPath, Located, read_document
@@ -24,62 +24,6 @@ from harness.study.schema import level_name, level_settings
 from harness.study.study import Study
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
-
-if TYPE_CHECKING:
-    from harness.study.planning.tuning import TunedArm
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedStudy:
-    """A study at one scale, or one of its parts: a comparison of its own, with its own arms, design and runs.
-
-    `tasks` holds the resolved config of each arm under each condition, by their names; `part` is empty in a
-    study without parts. `tuned` tells how the settings of arms were found, once they have been
-    (`harness.study.planning.resolved`).
-    """
-
-    path: Path
-    source: str
-    scale: str
-    study: Study
-    arms: tuple[Combination, ...]
-    conditions: tuple[Combination, ...]
-    tasks: dict[tuple[str, str], Task]
-    settings: tuple[str, ...] = ()
-    tuned: tuple[TunedArm, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The study's, whatever its part is called."""
-        return self.study.study.partition("/")[0]
-
-    @property
-    def part(self) -> str:
-        return self.study.study.partition("/")[2]
-
-    @property
-    def baseline(self) -> Combination:
-        return self.arms[0]
-
-    def label(self, arm: str) -> str:
-        """The arm with this name, for people: of several factors those alone in which it differs from the
-        baseline, which is called so.
-        """
-        return self._labels.get(arm, arm)
-
-    @cached_property
-    def _labels(self) -> dict[str, str]:
-        """Of arms that tuning left behind, too."""
-        if len(self.study.compare) == 1:
-            return {}
-        default = self.baseline.names.items()
-        found = {}
-        for arm in all_arms(self.study):
-            changed = [
-                f"{factor}={level}" for factor, level in arm.names.items() if (factor, level) not in default
-            ]
-            found[arm.name] = ", ".join(changed) or arm.name
-        return {**found, self.baseline.name: "baseline"}
 
 
 def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()) -> tuple[LoadedStudy, ...]:
@@ -96,7 +40,7 @@ def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()
     if scale not in names:
         raise StudyError(
             f"no scale {scale!r} in this study",
-            at=document.place(("scales",)),
+            at=document.location(("scales",)),
             hint=did_you_mean(scale, names),
         )
     parts = part_names(document)
@@ -130,7 +74,7 @@ def _check_claim_ids(part: LoadedStudy, known: set[str], written: Located) -> No
     """A claim is settled once: what all parts share would be claimed of each."""
     for claim in part.study.claims:
         if claim in known:
-            at = written.place(("claims", claim))
+            at = written.location(("claims", claim))
             raise StudyError(f"claim {claim!r} is made by two parts", at=at, hint="give it to one of them")
         known.add(claim)
 
@@ -152,9 +96,10 @@ def _load(
     try:
         task_type = task_class(study.task)
     except InputError as error:
-        raise StudyError(error.message, at=whole.place(("task",), of_value=True), hint=error.hint) from None
-    check_study(study, whole, task_type)
-    all_arms, all_conditions = arms(study), conditions(study)
+        raise StudyError(error.message, at=whole.location(("task",), value=True), hint=error.hint) from None
+    checker = StudyChecker(study, whole, task_type)
+    check_study(checker)
+    all_arms, all_conditions = checker.arms, checker.conditions
     tasks = {}
     for arm in all_arms:
         changed = sum(all_arms[0].names.get(factor) != name for factor, name in arm.names.items())
@@ -167,8 +112,8 @@ def _load(
                     raise
                 hint = "; ".join(filter(None, (error.hint, "`design.exclude` leaves an arm out")))
                 raise StudyError(f"{error.message} (in arm {arm.name})", at=error.at, hint=hint) from None
-    check_tasks(whole, all_arms, all_conditions, tasks)
-    check_claims(study, whole, task_type)
+    check_tasks(checker, tasks)
+    check_claims(checker, study.claims)
     loaded = LoadedStudy(
         settings=tuple(settings),
         path=path,
@@ -179,7 +124,7 @@ def _load(
         conditions=all_conditions,
         tasks=tasks,
     )
-    check_open_design(loaded, whole, task_type)
+    check_adaptive_design(checker, loaded)
     return loaded
 
 
@@ -203,7 +148,7 @@ def _settings(study: Study, written: Located, chosen: tuple[tuple[str, Combinati
             for dotted in level_settings(factor, level):
                 part = at.at(level_name(level), dotted) if named else at
                 place = (section, factor, index, level_name(level), dotted) if named else (section, factor)
-                key = written.place(place)
+                key = written.location(place)
                 try:
                     settings = settings.replaced(tuple(dotted.split(".")), part, key=key)
                 except (KeyError, TypeError):
@@ -228,11 +173,11 @@ class _Recipes:
             if not isinstance(own, dict):
                 continue  # validation says what is wrong with it
             training: Located = self._training(
-                node.data["recipe"], part.place((*place, "recipe"), of_value=True)
+                node.data["recipe"], part.location((*place, "recipe"), value=True)
             )
             if own:
                 training = training.merged(node.under("train"))
-            part = part.replaced((*place, "train"), training, key=part.place((*place, "recipe")))
+            part = part.replaced((*place, "train"), training, key=part.location((*place, "recipe")))
         return part
 
     def _training(self, name: str, at: Location) -> Document:

@@ -12,7 +12,6 @@ from pydantic import Field, StringConstraints, model_validator
 from harness.config import Config, digest
 from harness.metrics import Metric, PairedOver
 from harness.statistics import MINIMUM_ROUNDS
-from harness.study.reference import Reference
 
 Scalar = bool | int | float | str | None
 
@@ -125,11 +124,24 @@ class Parity(Config):
     differ: tuple[str, ...] = ()
 
 
-class StudyBase(Config):
-    """A study without its claims, which are checked against it: all of `harness.study.study.Study` but `claims`.
+class Reference(Config):
+    """By `updates` updates nobody's `metric` was below `at_least`. A training that is makes its arm invalid.
 
-    `base` and `level` settings are
-    those of the task.
+    Text of the test in the training, labels that leak through a mask, a loss averaged over padding: each
+    learns too fast.
+    """
+
+    source: str
+    metric: str = "loss"
+    updates: int = Field(gt=0)
+    at_least: float = Field(gt=0.0, allow_inf_nan=False)
+
+
+class StudyBase(Config):
+    """A study without its claims, which are checked against it: all of `harness.study.study.Study` but
+    `claims`.
+
+    `base` and `level` settings are the settings of the task.
 
     `when` says where a factor (`rule`) or a level of it (`rule=linear`) exists: only with certain levels of
     other factors.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from harness.config import canonical_json
 from harness.errors import HarnessError
 from harness.study.arms import arms, conditions
-from harness.study.load import LoadedStudy, load_study
+from harness.study.load import load_study
+from harness.study.loaded import LoadedStudy
 from harness.study.study import Study
 from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec

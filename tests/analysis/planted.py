@@ -15,7 +15,7 @@ from harness.analysis.frames import RunFrames, sample_frame
 from harness.analysis.results import Analysis, CheckRow, Contrast, SettledClaim
 from harness.store.rows import TrialRow
 from harness.study.arms import arms, conditions
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.study import Study
 
 SPEED, LATENCY = "decode_tokens_per_second", "first_token_seconds"

@@ -10,7 +10,7 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.claims.decision import Basis
 from harness.analysis.results import SettledClaim
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import CLAIMS, Planted, claim, flat, spoil_check, study
 

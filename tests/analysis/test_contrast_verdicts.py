@@ -15,7 +15,7 @@ from harness.analysis.results import Analysis, Contrast
 from harness.metrics import metric
 from harness.statistics import holm, sign_flip_p
 from harness.store.rows import TrialRow
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import (
     CLAIMS,

@@ -17,7 +17,7 @@ from harness.analysis.results import Analysis, Contrast
 from harness.scoring import Sentences, bleu, kept
 from harness.store.rows import TrialRow
 from harness.study.arms import arms, conditions
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.study import Study
 
 

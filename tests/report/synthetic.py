@@ -27,7 +27,7 @@ from harness.metrics import METRICS
 from harness.report.inputs import ReportInput, RunInfo
 from harness.statistics import log_ratios, paired_estimate
 from harness.study.arms import arms, conditions
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.study import Study
 
 PRIMARY = "decode_tokens_per_second"

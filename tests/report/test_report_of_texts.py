@@ -26,7 +26,8 @@ from harness.report.sections.tradeoff import tradeoff_views
 from harness.report.sections.written import written_view
 from harness.scoring import Sentences, bleu, kept, scored
 from harness.scoring.sentences import Kept
-from harness.study.load import LoadedStudy, load_study
+from harness.study.load import load_study
+from harness.study.loaded import LoadedStudy
 from harness.tasks.base import Task
 from harness.tasks.translate import Translate
 from tests.analysis.written import Written, written_study

@@ -25,7 +25,8 @@ from harness.run.job import Job
 from harness.run.lease import machine_lease
 from harness.store.rows import Run, TrialRow
 from harness.store.store import Store, open_store
-from harness.study.load import LoadedStudy, load_study
+from harness.study.load import load_study
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
 from harness.training.checkpoint import WEIGHTS
 from harness.training.state_file import state_path, write_state_file

@@ -18,7 +18,7 @@ from harness.run.identity import Setting
 from harness.run.job import Job
 from harness.store.rows import Run
 from harness.store.store import Store, open_store
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan, plan
 from harness.study.planning.resolved import deciding_metrics, resolve
 from harness.trial.outcome import Outcome, Sample

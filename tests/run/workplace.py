@@ -19,7 +19,8 @@ import psutil
 from harness.machine.code_digest import PACKAGE
 from harness.store.rows import Run, TrialRow
 from harness.store.store import open_store
-from harness.study.load import LoadedStudy, load_study
+from harness.study.load import load_study
+from harness.study.loaded import LoadedStudy
 
 COMMAND = Path(sys.executable).with_name("harness")
 FAULTS = Path(__file__).with_name("faults")

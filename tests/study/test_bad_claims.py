@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StudyError
+from harness.study.checks.checker import StudyChecker
 from harness.study.checks.claims import check_claims
 from harness.study.claim import RatioClaim
 from harness.study.load import load_study
-from harness.study.reading.yaml_document import read_text
+from harness.study.reading.yaml_document import Document, read_text
 from harness.study.study import Study
+from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 from tests.study.written import STUDY, loaded, put, spoilt
 
@@ -35,11 +37,16 @@ SENSITIVE = "most_sensitive: std, among: [std, lr, warmup, decay, clip], by: 2"
 FAST = "    level: {cache: dynamic}\n    at: {new_tokens: 32}\n    ratio: 2.0\n"
 
 
+def check_written(document: Document, task: type[Task]) -> None:
+    study = Study.read(document.data)
+    check_claims(StudyChecker(study, document, task), study.claims)
+
+
 def refusal_of_training(claim: str, old: str = "", new: str = "") -> str:
     text = TRAINING.replace("CLAIM", claim)
     document = read_text(spoilt(text, old, new) if old else text, file="t.yaml")
     with pytest.raises(StudyError) as caught:
-        check_claims(Study.read(document.data), document, task_class("train"))
+        check_written(document, task_class("train"))
     return str(caught.value)
 
 
@@ -87,7 +94,7 @@ def test_claims_on_trainings_that_can_be() -> None:
         for seeds in ("{seeds: 12}", "{seeds: 5, exploratory: true}"):
             text = TRAINING.replace("CLAIM", claim).replace("{seeds: 12}", seeds)
             document = read_text(text, file="t.yaml")
-            check_claims(Study.read(document.data), document, task_class("train"))
+            check_written(document, task_class("train"))
 
 
 def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
@@ -206,4 +213,4 @@ def test_of_perplexities_a_direction_is_claimed_and_no_ratio() -> None:
 
 def check_writing(claim: str) -> None:
     document = read_text(WRITING.replace("CLAIM", claim), file="t.yaml")
-    check_claims(Study.read(document.data), document, task_class("translate"))
+    check_written(document, task_class("translate"))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StudyError
-from harness.study.load import LoadedStudy, load_study
+from harness.study.load import load_study
+from harness.study.loaded import LoadedStudy
 from tests.study.written import RECIPE, STUDY, put, spoilt
 
 PARTS = """\

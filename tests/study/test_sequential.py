@@ -11,8 +11,9 @@ import pytest
 
 from harness.errors import StudyError
 from harness.statistics.signed_rank import signed_rank_interval
-from harness.study.checks.adaptive_design import check_open_design
-from harness.study.load import LoadedStudy
+from harness.study.checks.adaptive_design import check_adaptive_design
+from harness.study.checks.checker import StudyChecker
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan, plan
 from harness.study.planning.resolved import resolve
 from harness.study.planning.results import Result
@@ -153,8 +154,9 @@ def test_a_rule_that_is_none_is_refused(tmp_path: Path, until: str, message: str
 def test_rounds_repeat_what_was_written_so_none_is_worth_adding() -> None:
     document = read_text("design:\n  rounds: 20\n  until: {width: 0.1}\n", file="s.yaml")
     written = written_study(design={"rounds": 20, "until": {"width": 0.1}})
+    checker = StudyChecker(written.study, document, task_class("translate"))
     with pytest.raises(StudyError, match=r"repeats its bleu, so more rounds .*; use more sentences"):
-        check_open_design(written, document, task_class("translate"))
+        check_adaptive_design(checker, written)
 
 
 def test_rounds_repeat_what_was_learned_so_none_is_worth_adding(tmp_path: Path) -> None:

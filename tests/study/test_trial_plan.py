@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
 from tests.study.written import loaded
 

@@ -18,8 +18,9 @@ from harness.study.claim import ReachesClaim
 from harness.study.planning.plan import plan
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import Result
-from harness.study.planning.tuning import FIRST_SEED, Tried, best, tuned_arms, tuning_grid
+from harness.study.planning.tuning import FIRST_SEED, best, tuned_arms, tuning_grid
 from harness.study.schema import Around, Tune
+from harness.study.tuned import Tried
 from harness.trial.spec import TrialSpec
 from tests.study.open_studies import LOSS, lr, results, tuned_study
 

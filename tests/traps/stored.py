@@ -12,7 +12,7 @@ from harness.config import canonical_json
 from harness.invariants.base import Check
 from harness.store.rows import Identity, TrialRow
 from harness.store.store import Store, open_store
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
 

@@ -15,7 +15,7 @@ import torch
 
 from harness.analysis.frames import RunFrames, sample_frame
 from harness.store.rows import TrialRow
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.telemetry.clock import Clock, WarmUp, time_units
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import claim

@@ -11,7 +11,8 @@ from harness.report.build import write_report
 from harness.report.source import report_input
 from harness.store.rows import Identity
 from harness.store.store import open_store
-from harness.study.load import LoadedStudy, load_study
+from harness.study.load import load_study
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import schedule
 from harness.study.planning.resolved import deciding_metrics
 from harness.trial.outcome import Outcome, Sample

@@ -9,7 +9,7 @@ from typing import Any
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.trial_table import Cells
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 
 
 @dataclass(frozen=True, kw_only=True)

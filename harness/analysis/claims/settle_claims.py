@@ -26,7 +26,7 @@ from harness.study.claim import (
     TrendClaim,
 )
 from harness.study.claim_targets import alone_in_its_family
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 
 
 def named_contrasts(loaded: LoadedStudy) -> list[Named]:

@@ -8,7 +8,7 @@ from harness.config import canonical_json
 from harness.invariants.registry import find_invariant
 from harness.metrics import metric
 from harness.store.rows import TrialRow
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 
 
 def idle_warnings(loaded: LoadedStudy, trials: Iterable[TrialRow]) -> Iterator[str]:

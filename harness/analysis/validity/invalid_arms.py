@@ -10,7 +10,7 @@ from harness.analysis.validity.impossible import impossibly_fast
 from harness.analysis.validity.references import too_fast
 from harness.analysis.validity.work import confounds
 from harness.config import canonical_json
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.wording import count
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.analysis.frames import RunFrames
 from harness.metrics import metric
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.wording import number_text
 
 

@@ -12,7 +12,7 @@ from harness.analysis.frames import RunFrames
 from harness.analysis.results import ParityRow
 from harness.config import canonical_json
 from harness.metrics import DEFAULT_MARGINS
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.wording import at_condition, words
 
 if TYPE_CHECKING:

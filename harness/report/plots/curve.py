@@ -30,9 +30,10 @@ from harness.report.plots.style import (
     scale_of,
 )
 from harness.study.arms import arms
-from harness.study.load import LoadedStudy
-from harness.study.planning.tuning import TunedArm, best
+from harness.study.loaded import LoadedStudy
+from harness.study.planning.tuning import best
 from harness.study.schema import level_name
+from harness.study.tuned import TunedArm
 
 LEAST_LEVELS = 3
 """Of a compared factor; two make a comparison, no curve."""

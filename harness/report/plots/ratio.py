@@ -31,7 +31,7 @@ from harness.report.plots.style import (
     ratio_axis,
 )
 from harness.study.claim import RatioClaim
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.schema import level_name
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping
 
-from harness.errors import StudyError
 from harness.metrics import METRICS, Metric
-from harness.statistics import largest_family
-from harness.study.arms import Combination, arms, conditions, find_arm
-from harness.study.checks.names import check_known, check_known_key, check_metric
+from harness.study.arms import find_arm
+from harness.study.checks.checker import StudyChecker
 from harness.study.claim import (
+    Claim,
     Comparing,
     ComparingAt,
     DirectionClaim,
@@ -24,235 +21,151 @@ from harness.study.claim import (
     TrendClaim,
 )
 from harness.study.claim_targets import alone_in_its_family, sensitivity_levels
-from harness.study.reading.yaml_document import KeyPath, Located
-from harness.study.schema import Level, Scalar, level_name
-from harness.study.study import Study
-from harness.tasks.base import Task
-
-_EXPLORATORY = "`exploratory: true` for effects without verdicts"
+from harness.study.reading.yaml_document import KeyPath
+from harness.study.schema import Scalar, level_name
 
 
-def check_claims(study: Study, whole: Located, task: type[Task]) -> None:
+def check_claims(checker: StudyChecker, claims: Mapping[str, Claim]) -> None:
     """Every claim, and the size of the families of contrasts.
 
     Raises StudyError at the first that is wrong.
     """
-    for name in study.claims:
-        _check_claim(study, whole, name, task)
-    _check_size(study, whole)
+    for name, claim in claims.items():
+        _check_claim(checker, name, claim)
+    _check_size(checker, claims)
 
 
-def _check_size(study: Study, whole: Located) -> None:
+def _check_size(checker: StudyChecker, claims: Mapping[str, Claim]) -> None:
     """No family of contrasts may be so large, for its pairs, that none of it could ever be significant."""
+    study = checker.study
     record = METRICS[study.primary]
     if study.design.exploratory or record.exact:
         return
     named = sum(
         alone_in_its_family(claim) and (getattr(claim, "metric", None) or study.primary) == study.primary
-        for claim in study.claims.values()
+        for claim in claims.values()
     )
     tune = study.design.tune
-    measured = tune.finalists if tune and tune.finalists else len(arms(study))
-    size = (measured - 1) * len(conditions(study)) - named
-    unit = record.paired_over if record.paired_over == "rounds" else "seeds"
-    pairs = study.design.pairs(record.paired_over)
-    if largest_family(pairs) < size:
-        enough = _enough(study, unit, size)
-        raise StudyError(
-            f"{pairs} {unit} can never decide {size} comparison{'s' if size > 1 else ''} of {study.primary}",
-            at=whole.place(("design", unit), of_value=True),
-            hint=f"use at least {enough}, or {_EXPLORATORY}",
-        )
+    measured = tune.finalists if tune and tune.finalists else len(checker.arms)
+    size = (measured - 1) * len(checker.conditions) - named
+    checker.check_pairs(record, size, f"{size} comparison{'s' if size > 1 else ''} of {study.primary}")
 
 
-def _enough(study: Study, unit: Literal["rounds", "seeds"], family: int) -> int:
-    """The fewest rounds, or seeds, whose pairs can reject in a family of that size."""
-    fixed = study.design.model_copy(update={"until": None})
-    sizes = (fixed.model_copy(update={unit: number}).pairs(unit) for number in itertools.count(1))
-    return next(number for number, pairs in enumerate(sizes, start=1) if largest_family(pairs) >= family)
-
-
-def _check_claim(study: Study, whole: Located, name: str, task: type[Task]) -> None:
-    claim, path = study.claims[name], ("claims", name)
+def _check_claim(checker: StudyChecker, name: str, claim: Claim) -> None:
+    path, invariants = ("claims", name), checker.study.invariants
     not_included = "the study's invariants do not include"
     if isinstance(claim, HoldsClaim):
-        check_known(claim.holds, study.invariants, not_included, whole, (*path, "holds"))
+        checker.check_known((*path, "holds"), claim.holds, invariants, not_included)
     elif isinstance(claim, FormulaClaim):
-        check_metric(claim.metric, study, whole, (*path, "metric"), task, directed=False)
-        check_metric(claim.formula, study, whole, (*path, "formula"), task, directed=False)
+        checker.check_metric((*path, "metric"), claim.metric, directed=False)
+        checker.check_metric((*path, "formula"), claim.formula, directed=False)
         if claim.formula == claim.metric:
-            raise StudyError(
-                f"{name} compares {claim.metric} with itself",
-                at=whole.place((*path, "formula"), of_value=True),
-            )
-        check_known(claim.also_holds, (*study.invariants, None), not_included, whole, (*path, "also_holds"))
+            checker.fail((*path, "formula"), f"{name} compares {claim.metric} with itself", value=True)
+        checker.check_known((*path, "also_holds"), claim.also_holds, (*invariants, None), not_included)
     elif isinstance(claim, MostSensitiveClaim):
-        _check_sensitive(study, whole, claim, path, task)
+        _check_sensitive(checker, claim, path)
     else:
-        _check_comparison(study, whole, claim, path, task)
+        _check_comparison(checker, claim, path)
 
 
-def _check_comparison(
-    study: Study, whole: Located, claim: Comparing, path: tuple[str, str], task: type[Task]
-) -> None:
-    name, all_arms = path[1], arms(study)
-    other = (
-        _check_arm(study, whole, claim.against, (*path, "against"), all_arms)
-        if claim.against
-        else all_arms[0]
-    )
+def _check_comparison(checker: StudyChecker, claim: Comparing, path: tuple[str, str]) -> None:
+    name, baseline = path[1], checker.arms[0]
+    other = checker.arm((*path, "against"), claim.against) if claim.against else baseline
     seen: set[str] = set()
-    for place, levels in _named_arms(claim, path):
-        arm = _check_arm(study, whole, levels, place, all_arms)
+    for inner, levels in _named_arms(claim, path):
+        arm = checker.arm(inner, levels)
         if arm is other:
-            against = "the baseline itself" if other is all_arms[0] else f"{other.name} on both sides"
-            raise StudyError(f"{name} names {against}", at=whole.place(place))
+            against = "the baseline itself" if other is baseline else f"{other.name} on both sides"
+            checker.fail(inner, f"{name} names {against}")
         if arm.name in seen:
-            raise StudyError(f"{name} names {arm.name} twice", at=whole.place(place))
+            checker.fail(inner, f"{name} names {arm.name} twice")
         seen.add(arm.name)
     if isinstance(claim, TrendClaim):
-        _check_trend(study, whole, claim, path)
+        _check_trend(checker, claim, path)
     elif isinstance(claim, ComparingAt):
-        _check_condition(study, whole, claim.at, path)
-    record = _outcome(study, whole, claim, path, task)
+        checker.check_condition(path, claim.at)
+    record = _outcome(checker, claim, path)
     only = "differences, which have no ratio" if record.compared_by == "differences" else ""
     if not only and record.paired_over == "sentences":
         only = "resampled sentences, which decide no claim on a ratio"
     if only and not isinstance(claim, DirectionClaim | NoDifferenceClaim):
-        raise StudyError(
-            f"{path[1]}: {record.name} is compared by {only}",
-            at=whole.place(path),
+        checker.fail(
+            path,
+            f"{name}: {record.name} is compared by {only}",
             hint="claim a `direction`, or `no_difference: true`",
         )
-    _check_pairs(study, whole, claim, path, record)
+    _check_pairs(checker, claim, record, len(claim.any_of or (None,)), name)
 
 
 def _named_arms(claim: Comparing, path: KeyPath) -> list[tuple[KeyPath, dict[str, Scalar]]]:
-    """The arms of a claim, each with its place."""
+    """The arms of a claim, each with its path."""
     if claim.level is not None:
         return [((*path, "level"), claim.level)]
     key = "all_of" if claim.all_of is not None else "any_of"
     return [((*path, key, index), levels) for index, levels in enumerate(claim.arms)]
 
 
-def _outcome(study: Study, whole: Located, claim: Comparing, path: KeyPath, task: type[Task]) -> Metric:
+def _outcome(checker: StudyChecker, claim: Comparing, path: tuple[str, str]) -> Metric:
     """The record of what the claim compares; whatever comes of a training is a loss, whose pairs are seeds."""
     if isinstance(claim, DivergesClaim):
-        check_known(
-            "loss", task.metrics, f"nothing can diverge: task {study.task!r} produces no metric", whole, path
-        )
+        problem = f"nothing can diverge: task {checker.study.task!r} produces no metric"
+        checker.check_known(path, "loss", checker.task.metrics, problem)
         return METRICS["loss"]
-    metric = getattr(claim, "metric", None) or study.primary
-    check_metric(metric, study, whole, (*path, "metric"), task)
-    if isinstance(claim, ReachesClaim) and not METRICS[metric].is_loss:
-        at = whole.place((*path, "metric"), of_value=True)
-        raise StudyError(f"{path[1]}: a target is one of a loss, {metric} is none", at=at)
-    return METRICS[metric]
+    metric = getattr(claim, "metric", None) or checker.study.primary
+    record = checker.check_metric((*path, "metric"), metric)
+    if isinstance(claim, ReachesClaim) and not record.is_loss:
+        message = f"{path[1]}: a target is one of a loss, {metric} is none"
+        checker.fail((*path, "metric"), message, value=True)
+    return record
 
 
-def _check_pairs(study: Study, whole: Located, claim: Comparing, path: KeyPath, record: Metric) -> None:
-    """Enough pairs to decide the claim, which is a family of as many as `any_of` names."""
-    family = len(claim.any_of or (None,))
-    unit = record.paired_over if record.paired_over == "rounds" else "seeds"
-    pairs = study.design.pairs(record.paired_over)
-    if largest_family(pairs) < family and not study.design.exploratory and claim.exploratory is None:
-        enough = _enough(study, unit, family)
-        raise StudyError(
-            f"{pairs} {unit} can never decide {path[1]}",
-            at=whole.place(("design", unit), of_value=True),
-            hint=f"use at least {enough}, or {_EXPLORATORY}",
-        )
+def _check_pairs(
+    checker: StudyChecker, claim: Comparing | MostSensitiveClaim, record: Metric, family: int, name: str
+) -> None:
+    """Enough pairs to decide a claim that is a family of so many comparisons."""
+    if not checker.study.design.exploratory and claim.exploratory is None:
+        checker.check_pairs(record, family, name)
 
 
-def _check_arm(
-    study: Study, whole: Located, levels: Mapping[str, Scalar], path: KeyPath, all_arms: Sequence[Combination]
-) -> Combination:
-    _check_levels(levels, study.compare, "compared", whole, path)
-    arm = find_arm(all_arms, levels)
-    if arm is None:
-        off = [
-            factor for factor, level in levels.items() if level_name(level) != all_arms[0].names.get(factor)
-        ]
-        raise StudyError(
-            f"no arm of {path[1]} departs from the baseline in {' and '.join(off)}",
-            at=whole.place(path),
-            hint=f"design.arms is {study.design.arms}; the arms are {', '.join(arm.name for arm in all_arms[:6])}"
-            + (" …" if len(all_arms) > 6 else ""),
-        )
-    return arm
-
-
-def _check_condition(study: Study, whole: Located, at: Mapping[str, Scalar], path: KeyPath) -> None:
-    _check_levels(at, study.across, "varied across", whole, (*path, "at"))
-    asked = {factor: level_name(level) for factor, level in at.items()}
-    meant = [where for where in conditions(study) if asked.items() <= where.names.items()]
-    if not meant:
-        told = ", ".join(f"{factor}={level}" for factor, level in asked.items())
-        raise StudyError(f"no condition of {path[1]} has {told}", at=whole.place((*path, "at")))
-    for factor, levels in study.across.items():
-        if len({where.names.get(factor) for where in meant}) > 1:
-            names = ", ".join(level_name(level) for level in levels)
-            raise StudyError(
-                f"{path[1]} does not say at which {factor} it holds",
-                at=whole.place(path),
-                hint=f"`at: {{{factor}: …}}`, one of {names}",
-            )
-
-
-def _check_trend(study: Study, whole: Located, claim: TrendClaim, path: KeyPath) -> None:
-    check_known(claim.over, study.across, "no factor is varied across by the name", whole, (*path, "over"))
-    levels, at = study.across[claim.over], whole.place((*path, "over"), of_value=True)
+def _check_trend(checker: StudyChecker, claim: TrendClaim, path: KeyPath) -> None:
+    across, path = checker.study.across, (*path, "over")
+    checker.check_known(path, claim.over, across, "no factor is varied across by the name")
+    levels = across[claim.over]
     for level in levels:
         if isinstance(level, bool) or not isinstance(level, int | float) or level <= 0:
-            raise StudyError(
-                f"a trend over {claim.over} needs levels that are positive numbers, {level_name(level)!r} is not",
-                at=at,
+            checker.fail(
+                path,
+                f"a trend over {claim.over} needs levels that are positive numbers, "
+                f"{level_name(level)!r} is not",
+                value=True,
             )
-    if len(levels) < 3 and not study.design.exploratory and claim.exploratory is None:
-        raise StudyError(f"a trend over {claim.over} needs at least 3 levels, there are {len(levels)}", at=at)
+    if len(levels) < 3 and not checker.study.design.exploratory and claim.exploratory is None:
+        message = f"a trend over {claim.over} needs at least 3 levels, there are {len(levels)}"
+        checker.fail(path, message, value=True)
 
 
-def _check_sensitive(
-    study: Study, whole: Located, claim: MostSensitiveClaim, path: tuple[str, str], task: type[Task]
-) -> None:
+def _check_sensitive(checker: StudyChecker, claim: MostSensitiveClaim, path: tuple[str, str]) -> None:
     """Each factor has arms at its default ÷ r and × r; enough seeds for the comparisons that must all be
     significant.
     """
-    record = METRICS[claim.metric or study.primary]
-    check_metric(record.name, study, whole, (*path, "metric"), task)
+    name, compare = path[1], checker.study.compare
+    record = checker.check_metric((*path, "metric"), claim.metric or checker.study.primary)
     if not record.is_loss:
-        at = whole.place((*path, "metric"), of_value=True)
-        raise StudyError(f"{path[1]}: sensitivity is a rise of a loss, {record.name} is none", at=at)
-    all_arms = arms(study)
+        message = f"{name}: sensitivity is a rise of a loss, {record.name} is none"
+        checker.fail((*path, "metric"), message, value=True)
     for index, factor in enumerate(claim.among):
-        place = (*path, "among", index)
-        check_known(factor, study.compare, "no factor is compared by the name", whole, place)
+        inner = (*path, "among", index)
+        checker.check_known(inner, factor, compare, "no factor is compared by the name")
         if factor in claim.among[:index]:
-            raise StudyError(f"factor {factor!r} is written twice", at=whole.place(place))
-        found = sensitivity_levels(factor, study.compare[factor], claim.by)
-        if found is None or any(find_arm(all_arms, {factor: level}) is None for level in found):
-            raise StudyError(
-                f"{path[1]} needs {factor} at its default, that divided by {claim.by:g} and that times {claim.by:g}",
-                at=whole.place(place),
+            checker.fail(inner, f"factor {factor!r} is written twice")
+        levels = sensitivity_levels(factor, compare[factor], claim.by)
+        if levels is None or any(find_arm(checker.arms, {factor: level}) is None for level in levels):
+            checker.fail(
+                inner,
+                f"{name} needs {factor} at its default, that divided by {claim.by:g} "
+                f"and that times {claim.by:g}",
             )
-    check_known(
-        claim.most_sensitive, claim.among, "among the factors there is no", whole, (*path, "most_sensitive")
-    )
-    _check_condition(study, whole, claim.at, path)
-    others, pairs = len(claim.among) - 1, study.design.seeds
-    if largest_family(pairs) < others and not study.design.exploratory and claim.exploratory is None:
-        enough = _enough(study, "seeds", others)
-        raise StudyError(
-            f"{pairs} seeds can never decide {path[1]}",
-            at=whole.place(("design", "seeds"), of_value=True),
-            hint=f"use at least {enough}, or {_EXPLORATORY}",
-        )
-
-
-def _check_levels(
-    levels: Mapping[str, Scalar], factors: Mapping[str, list[Level]], verb: str, whole: Located, path: KeyPath
-) -> None:
-    for factor, level in levels.items():
-        check_known_key(factor, factors, f"no factor is {verb} by the name", whole, (*path, factor))
-        names = [level_name(known) for known in factors[factor]]
-        check_known(level_name(level), names, f"{factor} has no level", whole, (*path, factor))
+    problem = "among the factors there is no"
+    checker.check_known((*path, "most_sensitive"), claim.most_sensitive, claim.among, problem)
+    checker.check_condition(path, claim.at)
+    _check_pairs(checker, claim, record, len(claim.among) - 1, name)

@@ -5,124 +5,133 @@ from __future__ import annotations
 from collections.abc import Mapping
 from graphlib import CycleError
 
-from harness.errors import StudyError, did_you_mean
-from harness.study.arms import MOST, Combination, all_arms, arms, conditions, wanted_levels
-from harness.study.reading.yaml_document import KeyPath, Located
-from harness.study.schema import Level, StudyBase, Where, level_name
+from harness.errors import did_you_mean
+from harness.study.arms import MOST, Combination, all_arms, wanted_levels
+from harness.study.checks.checker import StudyChecker
+from harness.study.reading.yaml_document import KeyPath
+from harness.study.schema import Level, Where, level_name
 
 
-def check_combining(study: StudyBase, whole: Located) -> None:
+def check_factors(checker: StudyChecker) -> None:
     """Raises StudyError where a level could never be run, and where a condition or an exclusion means
     nothing.
     """
+    study = checker.study
+    _check_level_names(checker)
     for name in study.when:
-        _check_when(study, whole, name)
-    _check_arms_kind(study, whole)
+        _check_when(checker, name)
+    _check_arms_kind(checker)
     try:
-        every, kept, places = all_arms(study), arms(study), conditions(study)
+        every, places = all_arms(study), checker.conditions
     except CycleError as error:
         chain = " on ".join(repr(factor) for factor in reversed(error.args[1]))
-        raise StudyError(f"factors exist only with each other: {chain}", at=whole.place(("when",))) from None
+        checker.fail(("when",), f"factors exist only with each other: {chain}")
     for combinations, section in ((every, "compare"), (places, "across")):
         if len(combinations) > MOST:
-            what = "arms" if section == "compare" else "conditions"
-            raise StudyError(
-                f"more than {MOST:,} {what}",
-                at=whole.place((section,)),
-                hint="fewer levels, or several parts",
-            )
+            noun = "arms" if section == "compare" else "conditions"
+            checker.fail((section,), f"more than {MOST:,} {noun}", hint="fewer levels, or several parts")
     for index, where in enumerate(study.design.exclude):
-        _check_exclude(study, whole, every, where, ("design", "exclude", index))
-    _check_used(study.compare, kept, whole, "compare", "arm")
-    _check_used(study.across, places, whole, "across", "condition")
+        _check_exclude(checker, every, where, ("design", "exclude", index))
+    _check_used(checker, checker.arms, "compare", "arm")
+    _check_used(checker, checker.conditions, "across", "condition")
 
 
-def _check_when(study: StudyBase, whole: Located, name: str) -> None:
+def _check_level_names(checker: StudyChecker) -> None:
+    study = checker.study
+    for factor in study.across:
+        if factor in study.compare:
+            checker.fail(("across", factor), f"factor {factor!r} is both compared and varied across")
+    for section in ("compare", "across"):
+        factors: dict[str, list[Level]] = getattr(study, section)
+        for factor, levels in factors.items():
+            seen: set[str] = set()
+            for index, level in enumerate(levels):
+                path = (section, factor, index)
+                if isinstance(level, dict) and len(level) != 1:
+                    checker.fail(path, "a level is a value, or one name with its settings")
+                name = level_name(level)
+                if name in seen:
+                    checker.fail(path, f"level {name!r} of {factor} is written twice")
+                seen.add(name)
+
+
+def _check_when(checker: StudyChecker, name: str) -> None:
+    study, path = checker.study, ("when", name)
     factor, _, level = name.partition("=")
     section = next((part for part in ("compare", "across") if factor in getattr(study, part)), None)
     if section is None:
-        known = [*study.compare, *study.across]
-        raise StudyError(
-            f"when: there is no factor {factor!r}",
-            at=whole.place(("when", name)),
-            hint=did_you_mean(factor, known),
-        )
+        hint = did_you_mean(factor, [*study.compare, *study.across])
+        checker.fail(path, f"when: there is no factor {factor!r}", hint=hint)
     factors: Mapping[str, list[Level]] = getattr(study, section)
     names = [level_name(known) for known in factors[factor]]
     if level and level not in names:
-        raise StudyError(
-            f"when: {factor} has no level {level!r}",
-            at=whole.place(("when", name)),
-            hint=did_you_mean(level, names),
-        )
+        checker.fail(path, f"when: {factor} has no level {level!r}", hint=did_you_mean(level, names))
     if section == "compare" and study.design.arms == "paired":
-        raise StudyError(
-            "when: the levels of paired factors go together, so none can be missing",
-            at=whole.place(("when", name)),
-        )
+        checker.fail(path, "when: the levels of paired factors go together, so none can be missing")
     others = {other: levels for other, levels in factors.items() if other != factor}
     verb = "compared" if section == "compare" else "varied across"
-    _check_levels(study.when[name], others, f"no other factor is {verb} by the name", whole, ("when", name))
+    _check_where(checker, study.when[name], others, f"no other factor is {verb} by the name", path)
 
 
-def _check_levels(
-    where: Where, factors: Mapping[str, list[Level]], unknown: str, whole: Located, path: KeyPath
+def _check_where(
+    checker: StudyChecker,
+    where: Where,
+    factors: Mapping[str, list[Level]],
+    unknown: str,
+    path: KeyPath,
 ) -> None:
     for factor, asked in where.items():
-        at = whole.place((*path, factor))
-        if factor not in factors:
-            raise StudyError(f"{unknown} {factor!r}", at=at, hint=did_you_mean(factor, factors))
-        names = [level_name(level) for level in factors[factor]]
+        inner = (*path, factor)
+        checker.check_known(inner, factor, factors, unknown, value=False)
         if asked == []:
-            raise StudyError(f"no level of {factor} is named", at=at)
+            checker.fail(inner, f"no level of {factor} is named")
+        names = [level_name(level) for level in factors[factor]]
         for level in wanted_levels(asked):
-            if level not in names:
-                raise StudyError(f"{factor} has no level {level!r}", at=at, hint=did_you_mean(level, names))
+            checker.check_known(inner, level, names, f"{factor} has no level", value=False)
 
 
-def _check_arms_kind(study: StudyBase, whole: Located) -> None:
+def _check_arms_kind(checker: StudyChecker) -> None:
+    study = checker.study
     counts = {factor: len(levels) for factor, levels in study.compare.items()}
     if study.design.arms == "leave-one-out":
         for factor, count in counts.items():
             if count != 2:
-                raise StudyError(
+                checker.fail(
+                    ("compare", factor),
                     f"leave-one-out needs two levels, off and on, {factor} has {count}",
-                    at=whole.place(("compare", factor)),
                 )
     if study.design.arms == "paired":
         first, *others = counts
         for factor in others:
             if counts[factor] != counts[first]:
-                raise StudyError(
-                    f"paired factors need equally many levels: {first} has {counts[first]}, {factor} has {counts[factor]}",
-                    at=whole.place(("compare", factor)),
+                checker.fail(
+                    ("compare", factor),
+                    f"paired factors need equally many levels: {first} has {counts[first]}, "
+                    f"{factor} has {counts[factor]}",
                 )
 
 
 def _check_exclude(
-    study: StudyBase, whole: Located, every: tuple[Combination, ...], where: Where, path: KeyPath
+    checker: StudyChecker, every: tuple[Combination, ...], where: Where, path: KeyPath
 ) -> None:
-    _check_levels(where, study.compare, "no factor is compared by the name", whole, path)
+    _check_where(checker, where, checker.study.compare, "no factor is compared by the name", path)
     if not any(arm.meets(where) for arm in every):
-        raise StudyError("no arm has all of these levels, so none is left out", at=whole.place(path))
+        checker.fail(path, "no arm has all of these levels, so none is left out")
     if every[0].meets(where):
-        raise StudyError(f"the baseline {every[0].name} cannot be left out", at=whole.place(path))
+        checker.fail(path, f"the baseline {every[0].name} cannot be left out")
 
 
 def _check_used(
-    factors: Mapping[str, list[Level]],
-    found: tuple[Combination, ...],
-    whole: Located,
-    section: str,
-    noun: str,
+    checker: StudyChecker, combinations: tuple[Combination, ...], section: str, noun: str
 ) -> None:
     """Nothing that is written may silently never be run."""
+    factors: Mapping[str, list[Level]] = getattr(checker.study, section)
     for factor, levels in factors.items():
-        used = {combination.levels.get(factor) for combination in found}
+        used = {combination.levels.get(factor) for combination in combinations}
         for index, level in enumerate(levels):
             if index not in used:
-                raise StudyError(
+                checker.fail(
+                    (section, factor, index),
                     f"no {noun} has level {level_name(level)!r} of {factor}",
-                    at=whole.place((section, factor, index)),
                     hint="see `when` and `design.exclude`",
                 )

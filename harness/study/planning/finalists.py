@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from harness.metrics import metric
-from harness.study.arms import named_arm
+from harness.study.arms import Combination, named_arm
 from harness.study.claim import Comparing, MostSensitiveClaim
-
-if TYPE_CHECKING:
-    from harness.study.arms import Combination
-    from harness.study.load import LoadedStudy
-    from harness.study.planning.tuning import TunedArm
-    from harness.study.schema import Tune
+from harness.study.loaded import LoadedStudy
+from harness.study.schema import Tune
+from harness.study.tuned import TunedArm
 
 
 def kept_arms(loaded: LoadedStudy) -> tuple[Combination, ...]:

@@ -8,11 +8,9 @@ that goes on for longer runs its first rounds in the same order.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from harness.study.arms import Combination
-    from harness.study.load import LoadedStudy
+from harness.study.arms import Combination
+from harness.study.loaded import LoadedStudy
 
 
 def condition_order(loaded: LoadedStudy, place: int) -> list[Combination]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import Results
 from harness.study.planning.trials import check_trials, round_trials, training_trials

@@ -6,19 +6,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from harness.study.arms import named_condition
 from harness.study.claim import ReachesClaim
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.finalists import finalists
+from harness.study.planning.results import Results
 from harness.study.planning.stopping import rounds_wanted
 from harness.study.planning.tuning import tuned_arms, tuning_grid
-
-if TYPE_CHECKING:
-    from harness.study.load import LoadedStudy
-    from harness.study.planning.results import Results
-    from harness.study.schema import Tune
-    from harness.study.study import Study
+from harness.study.schema import Tune
+from harness.study.study import Study
 
 
 def is_open(loaded: LoadedStudy) -> bool:

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from harness.statistics import enough, log_ratios
+from harness.study.arms import Combination
+from harness.study.loaded import LoadedStudy
+from harness.study.planning.results import Results
 from harness.study.planning.trials import measurement
 from harness.study.schema import Until
-
-if TYPE_CHECKING:
-    from harness.study.arms import Combination
-    from harness.study.load import LoadedStudy
-    from harness.study.planning.results import Results
 
 
 def rounds_wanted(loaded: LoadedStudy, results: Results) -> int:

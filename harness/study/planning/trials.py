@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.study.arms import Combination
-from harness.study.load import LoadedStudy
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.order import arm_order, condition_order
 from harness.tasks.base import Task
 from harness.trial.spec import TrialSpec

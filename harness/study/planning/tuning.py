@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
 from harness.errors import InputError, did_you_mean
 from harness.metrics import metric
-from harness.study.schema import Around, Tune
+from harness.study.arms import Combination
+from harness.study.loaded import LoadedStudy
+from harness.study.planning.results import Results
+from harness.study.schema import Around, Scalar, Tune
+from harness.study.tuned import Tried, TunedArm
+from harness.tasks.base import Task
 from harness.trial.spec import TrialSpec
-
-if TYPE_CHECKING:
-    from harness.study.arms import Combination
-    from harness.study.load import LoadedStudy
-    from harness.study.planning.results import Results
-    from harness.study.schema import Scalar
-    from harness.tasks.base import Task
 
 FIRST_SEED = 1000
 """The seeds of tuning count from here; those of measurements end below it."""
@@ -38,35 +35,6 @@ class Candidate:
 
     settings: Mapping[str, Scalar]
     task: Task
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tried:
-    """A candidate and what came out: one value a seed, infinite (the worst) where it diverged, and their
-    median.
-    """
-
-    settings: Mapping[str, Scalar]
-    values: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.values)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TunedArm:
-    """What an arm was tried with under a condition, in the order of the grid. `edges` are the settings whose
-    best value is the smallest or the largest that was tried, `measured` is whether it was among the
-    finalists.
-    """
-
-    arm: str
-    condition: Mapping[str, str]
-    tried: tuple[Tried, ...]
-    chosen: Tried
-    edges: tuple[str, ...]
-    measured: bool = True
 
 
 def tuning_grid(tune: Tune, task: Task) -> tuple[Candidate, ...]:

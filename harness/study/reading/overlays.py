@@ -26,14 +26,16 @@ def scale_names(document: Document) -> tuple[str, ...]:
     """That of the body first."""
     overlays = document.data.get("scales", {})
     if not isinstance(overlays, dict):
-        at = document.place(("scales",), of_value=True)
+        at = document.location(("scales",), value=True)
         raise StudyError(f"scales: expected a mapping of names to settings, found {shown(overlays)}", at=at)
     for name, overlay in overlays.items():
         if not isinstance(overlay, dict):
-            at = document.place(("scales", name), of_value=True)
+            at = document.location(("scales", name), value=True)
             raise StudyError(f"scales.{name}: expected a mapping, found {shown(overlay)}", at=at)
         if "study" in overlay:
-            raise StudyError("a scale cannot rename its study", at=document.place(("scales", name, "study")))
+            raise StudyError(
+                "a scale cannot rename its study", at=document.location(("scales", name, "study"))
+            )
     return (BODY_SCALE, *(name for name in overlays if name != BODY_SCALE))
 
 
@@ -41,12 +43,12 @@ def part_names(document: Document) -> tuple[str, ...]:
     """The names of a study's parts, or one empty name."""
     name = document.data.get("study")
     if isinstance(name, str) and not re.fullmatch(NAME, name):
-        at = document.place(("study",), of_value=True)
+        at = document.location(("study",), value=True)
         raise StudyError(f"study: {name!r} does not match ^{NAME}$", at=at)
     if PARTS not in document.data:
         for scale, overlay in document.data.get("scales", {}).items():
             if PARTS in overlay:
-                raise StudyError("the study has no parts", at=document.place(("scales", scale, PARTS)))
+                raise StudyError("the study has no parts", at=document.location(("scales", scale, PARTS)))
         return ("",)
     _check_parts(document, (PARTS,), None)
     names = tuple(document.data[PARTS])
@@ -59,10 +61,10 @@ def part_names(document: Document) -> tuple[str, ...]:
 def _check_parts(document: Document, path: KeyPath, known: tuple[str, ...] | None) -> None:
     parts: Any = document.at(*path).data
     if not isinstance(parts, dict) or not parts:
-        at = document.place(path, of_value=True)
+        at = document.location(path, value=True)
         raise StudyError(f"parts: expected a mapping of names to settings, found {shown(parts)}", at=at)
     for name, settings in parts.items():
-        at = document.place((*path, name))
+        at = document.location((*path, name))
         if known is not None and name not in known:
             raise StudyError(f"there is no part {name!r}", at=at, hint=did_you_mean(name, known))
         if not re.fullmatch(NAME, name):
@@ -70,11 +72,11 @@ def _check_parts(document: Document, path: KeyPath, known: tuple[str, ...] | Non
                 f"{name!r} is no name of a part", at=at, hint="small letters, digits and underscores"
             )
         if not isinstance(settings, dict):
-            at = document.place((*path, name), of_value=True)
+            at = document.location((*path, name), value=True)
             raise StudyError(f"parts.{name}: expected a mapping, found {shown(settings)}", at=at)
         for key in OF_THE_FILE:
             if key in settings:
-                at = document.place((*path, name, key))
+                at = document.location((*path, name, key))
                 raise StudyError(f"{key!r} belongs to the study, not to a part of it", at=at)
 
 
@@ -100,9 +102,9 @@ class Layers:
             if meant in (None, name):
                 written = _with_setting(written, rest, setting)
         if name and "study" in written.data:
-            at = written.place(("study",), of_value=True)
+            at = written.location(("study",), value=True)
             called = Located(f"{written.data['study']}/{name}", {}, {(): at})  # type: ignore[arg-type]  # a scalar
-            written = written.replaced(("study",), called, key=written.place(("study",)))
+            written = written.replaced(("study",), called, key=written.location(("study",)))
         return written
 
     def _meant(self, setting: str) -> tuple[str | None, str]:
@@ -128,7 +130,7 @@ def _laid(written: Located, layer: Located) -> Located:
         for name in [name for name, said in _mapping(layer, section).items() if said is None]:
             known = _mapping(written, section)
             if name not in known:
-                at, hint = layer.place((section, name)), did_you_mean(name, known)
+                at, hint = layer.location((section, name)), did_you_mean(name, known)
                 raise StudyError(f"there is no {called} {name!r} to leave out", at=at, hint=hint)
             written, layer = written.without(section, name), layer.without(section, name)
     return written.merged(layer)
@@ -146,7 +148,7 @@ def _with_setting(written: Located, setting: str, as_given: str) -> Located:
     if not equals or not all(keys) or (keys[0] in OF_THE_FILE and keys[0] != "question"):
         raise StudyError("expected path=value, as in design.rounds=20", at=at)
     part = read_text(f"value: {value}", file=at.file).under("value")
-    placed = Located(part.data, dict.fromkeys(part.places, at), dict.fromkeys(part.values, at))
+    placed = Located(part.data, dict.fromkeys(part.keys, at), dict.fromkeys(part.values, at))
     try:
         return written.replaced(keys, placed, key=at)
     except (KeyError, TypeError):

@@ -53,7 +53,7 @@ def study_error(error: ValidationError, document: Located, model: type[Config]) 
     """The first problem in the order of the file, and how many more there are."""
     found = [_problem(detail, document, model) for detail in error.errors(include_url=False)]
     found = _without_echoes(found)
-    file = document.place(()).file
+    file = document.location(()).file
     # What is written wrong comes before what is not written: the one often explains the other.
     found.sort(key=lambda p: (bool(p.missing), p.at.file != file, p.at.line or 0, p.at.column or 0))
     first, more = found[0], len(found) - 1
@@ -92,7 +92,7 @@ def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _P
     if kind in ("missing", "union_tag_not_found"):
         path = _path(loc if kind == "union_tag_not_found" else loc[:-1], document.data)
         key = str(loc[-1]) if kind == "missing" else str(context["discriminator"]).strip("'")
-        at, content = document.place(path), document.place(path, of_value=True)
+        at, content = document.location(path), document.location(path, value=True)
         at = (
             at if at.file == content.file else content
         )  # a recipe lacks it, not the study that names the recipe
@@ -109,12 +109,12 @@ def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _P
     message, hint, expected = _told(detail)
     name = "".join(f"{part}." for part in path)
     message = f"{name[:-1]}: {message}" if name else message
-    at = document.place(path, of_value=True)
+    at = document.location(path, value=True)
     return _Problem(path=path, at=at, message=message, hint=hint, expected=expected)
 
 
 def _unknown_key(path: KeyPath, document: Located, model: type[Config]) -> _Problem:
-    key, at = str(path[-1]), document.place(path)
+    key, at = str(path[-1]), document.location(path)
     hint = did_you_mean(key, known_keys(model, path[:-1]))
     return _Problem(path=path, at=at, message=f"unknown key {key!r}{_inside(path[:-1])}", hint=hint)
 

@@ -36,12 +36,14 @@ class Located:
     """
 
     data: dict[str, Any]
-    places: dict[KeyPath, Location]
+    keys: dict[KeyPath, Location]
     values: dict[KeyPath, Location]
 
-    def place(self, path: KeyPath, *, of_value: bool = False) -> Location:
-        """The place of `path`, or of its nearest ancestor that a person wrote."""
-        table = self.values if of_value else self.places
+    def location(self, path: KeyPath, *, value: bool = False) -> Location:
+        """Where the key (or the list item) at `path` was written, or its value, or else its nearest ancestor
+        that a person wrote.
+        """
+        table = self.values if value else self.keys
         while path and path not in table:
             path = path[:-1]
         return table.get(path) or self.values[()]
@@ -49,11 +51,11 @@ class Located:
     def under(self, key: str | int) -> Located:
         """The part below a key, with paths counted from there."""
         inner = self.data[key]  # type: ignore[index]  # lists are asked for by index
-        places, values = (
+        keys, values = (
             {path[1:]: at for path, at in table.items() if path[:1] == (key,)}
-            for table in (self.places, self.values)
+            for table in (self.keys, self.values)
         )
-        return Located(inner, places, values)
+        return Located(inner, keys, values)
 
     def at(self, *path: str | int) -> Located:
         part = self
@@ -75,10 +77,12 @@ class Located:
                 raise KeyError(step)
         node[path[-1]] = part.data
         tables = []
-        for table, new in ((self.places, part.places), (self.values, part.values)):
-            kept = {at: place for at, place in table.items() if at[: len(path)] != path}
-            made = {path[:end]: key for end in range(1, len(path)) if path[:end] not in kept}
-            tables.append({**kept, **made, **{(*path, *inner): place for inner, place in new.items()}})
+        for table, new in ((self.keys, part.keys), (self.values, part.values)):
+            others = {at: location for at, location in table.items() if at[: len(path)] != path}
+            made = {path[:end]: key for end in range(1, len(path)) if path[:end] not in others}
+            tables.append(
+                {**others, **made, **{(*path, *inner): location for inner, location in new.items()}}
+            )
         tables[0][path] = key
         return Located(data, *tables)
 
@@ -89,7 +93,7 @@ class Located:
             part = over.under(key)
             if isinstance(part.data, dict) and isinstance(self.data.get(key), dict):
                 part = self.under(key).merged(part)
-            result = result.replaced((key,), part, key=over.places[(key,)])
+            result = result.replaced((key,), part, key=over.keys[(key,)])
         return result
 
     def without(self, *path: str) -> Located:
@@ -99,11 +103,11 @@ class Located:
         for key in path[:-1]:
             node = node[key]
         node.pop(path[-1], None)
-        places, values = (
-            {at: place for at, place in table.items() if at[: len(path)] != path}
-            for table in (self.places, self.values)
+        keys, values = (
+            {at: location for at, location in table.items() if at[: len(path)] != path}
+            for table in (self.keys, self.values)
         )
-        return Located(data, places, values)
+        return Located(data, keys, values)
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def read_document(path: Path) -> Document:
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode()
         raise StudyError(
-            "not UTF-8", at=_place_after(before, name), hint="save the file in that encoding"
+            "not UTF-8", at=_location_after(before, name), hint="save the file in that encoding"
         ) from error
     return read_text(text, file=name)
 
@@ -139,7 +143,7 @@ def read_text(text: str, *, file: str) -> Document:
     return _Reader(file).read(text)
 
 
-def _place_after(text: str, file: str) -> Location:
+def _location_after(text: str, file: str) -> Location:
     return Location(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
 
 
@@ -149,7 +153,7 @@ class _Reader:
 
         self.file = file
         self._scalars = YAML(typ="safe", pure=True).constructor
-        self.places: dict[KeyPath, Location] = {}
+        self.keys: dict[KeyPath, Location] = {}
         self.values: dict[KeyPath, Location] = {}
 
     def read(self, text: str) -> Document:
@@ -164,7 +168,7 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             raise self._error(mark, f"not YAML: {error.problem or error.context}") from error
         except ReaderError as error:
-            at = _place_after(text[: error.position], self.file)
+            at = _location_after(text[: error.position], self.file)
             raise StudyError(
                 f"not YAML: the character U+{error.character:04X} is not allowed", at=at
             ) from error
@@ -173,7 +177,7 @@ class _Reader:
         if root.id != "mapping":
             raise self._error(root.start_mark, "expected a mapping of keys to values")
         data = self._plain(root, ())
-        return Document(data, self.places, self.values, self.file, text)
+        return Document(data, self.keys, self.values, self.file, text)
 
     def _check_events(self, events: Iterator[Any]) -> None:
         """What plain data has no room for is refused before anything is built of it, however deep or long it
@@ -209,7 +213,7 @@ class _Reader:
         if node.id == "sequence":
             items = []
             for index, child in enumerate(node.value):
-                self.places[(*path, index)] = self._location(child.start_mark)
+                self.keys[(*path, index)] = self._location(child.start_mark)
                 items.append(self._plain(child, (*path, index)))
             return items
         return self._scalar(node)
@@ -233,7 +237,7 @@ class _Reader:
                 raise self._error(
                     key_node.start_mark, f"duplicate key {key!r}, first on line {seen[key].line}"
                 )
-            seen[key] = self.places[(*path, key)] = self._location(key_node.start_mark)
+            seen[key] = self.keys[(*path, key)] = self._location(key_node.start_mark)
             yield key, self._plain(value_node, (*path, key))
             if value_node.id == "scalar" and not value_node.value and value_node.style is None:
                 self.values[(*path, key)] = seen[key]  # ruamel places what is not there at the next token

@@ -1,0 +1,139 @@
+"""What the checks of a study share: the study, its file, and the ways to refuse what is wrong in it.
+
+A check that fails raises StudyError with the file, the line and the column of the key (or the value) that is
+wrong.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NoReturn
+
+from harness.errors import StudyError, did_you_mean
+from harness.metrics import METRICS, Metric
+from harness.statistics import largest_family
+from harness.study.arms import Combination, arms, conditions, find_arm
+from harness.study.reading.yaml_document import KeyPath, Located
+from harness.study.schema import Level, Scalar, StudyBase, level_name
+from harness.tasks.base import Task
+
+EXPLORATORY = "`exploratory: true` for effects without verdicts"
+
+
+@dataclass(frozen=True)
+class StudyChecker:
+    """A study, the document that it was read from, and its task."""
+
+    study: StudyBase
+    document: Located
+    task: type[Task]
+
+    @cached_property
+    def arms(self) -> tuple[Combination, ...]:
+        return arms(self.study)
+
+    @cached_property
+    def conditions(self) -> tuple[Combination, ...]:
+        return conditions(self.study)
+
+    def fail(self, path: KeyPath, message: str, *, hint: str | None = None, value: bool = False) -> NoReturn:
+        """Raises StudyError at the key (or the list item) at `path`, or at its value."""
+        raise StudyError(message, at=self.document.location(path, value=value), hint=hint)
+
+    def check_known(
+        self,
+        path: KeyPath,
+        word: str | None,
+        known: Iterable[str | None],
+        problem: str,
+        *,
+        value: bool = True,
+    ) -> None:
+        """Raises StudyError if the word at `path` is not a known one: the value, or else the key."""
+        names = set(known)
+        if word not in names:
+            hint = did_you_mean(str(word), filter(None, names))
+            self.fail(path, f"{problem} {word!r}", hint=hint, value=value)
+
+    def check_metric(self, path: KeyPath, name: str, *, directed: bool = True) -> Metric:
+        """The record of the metric. Raises StudyError if the task does not produce it, or if it is `directed`
+        and neither more nor less of it is better.
+        """
+        self.check_known(path, name, self.task.metrics, f"task {self.study.task!r} produces no metric")
+        if directed and METRICS[name].better == "neither":
+            self.fail(
+                path,
+                f"neither more nor less of {name} is better, so arms cannot be compared by it",
+                value=True,
+            )
+        return METRICS[name]
+
+    def check_levels(
+        self,
+        path: KeyPath,
+        levels: Mapping[str, Scalar],
+        factors: Mapping[str, list[Level]],
+        verb: str,
+    ) -> None:
+        """Raises StudyError if a factor under `path` does not exist, or does not have the level."""
+        for factor, level in levels.items():
+            inner = (*path, factor)
+            self.check_known(inner, factor, factors, f"no factor is {verb} by the name", value=False)
+            names = [level_name(known) for known in factors[factor]]
+            self.check_known(inner, level_name(level), names, f"{factor} has no level")
+
+    def arm(self, path: KeyPath, levels: Mapping[str, Scalar]) -> Combination:
+        """The arm of these levels. Raises StudyError if there is none."""
+        self.check_levels(path, levels, self.study.compare, "compared")
+        arm = find_arm(self.arms, levels)
+        if arm is None:
+            baseline = self.arms[0].names
+            off = [factor for factor, level in levels.items() if level_name(level) != baseline.get(factor)]
+            names = ", ".join(arm.name for arm in self.arms[:6]) + (" …" if len(self.arms) > 6 else "")
+            self.fail(
+                path,
+                f"no arm of {path[1]} departs from the baseline in {' and '.join(off)}",
+                hint=f"design.arms is {self.study.design.arms}; the arms are {names}",
+            )
+        return arm
+
+    def check_condition(self, path: KeyPath, at: Mapping[str, Scalar]) -> None:
+        """Raises StudyError unless `at`, of the claim at `path`, names one condition."""
+        self.check_levels((*path, "at"), at, self.study.across, "varied across")
+        names = {factor: level_name(level) for factor, level in at.items()}
+        meant = [condition for condition in self.conditions if names.items() <= condition.names.items()]
+        if not meant:
+            levels = ", ".join(f"{factor}={level}" for factor, level in names.items())
+            self.fail((*path, "at"), f"no condition of {path[1]} has {levels}")
+        for factor, possible in self.study.across.items():
+            if len({condition.names.get(factor) for condition in meant}) > 1:
+                self.fail(
+                    path,
+                    f"{path[1]} does not say at which {factor} it holds",
+                    hint=f"`at: {{{factor}: …}}`, one of {', '.join(map(level_name, possible))}",
+                )
+
+    def check_pairs(self, record: Metric, family: int, subject: str) -> None:
+        """Raises StudyError if the design has too few pairs of the metric for any of a family of that many
+        comparisons ever to be significant; `subject` is what could then never be decided.
+        """
+        design = self.study.design
+        pairs = design.pairs(record.paired_over)
+        if largest_family(pairs) >= family:
+            return
+        unit: Literal["rounds", "seeds"] = "rounds" if record.paired_over == "rounds" else "seeds"
+        fixed = design.model_copy(update={"until": None})
+        enough = next(
+            number
+            for number in itertools.count(1)
+            if largest_family(fixed.model_copy(update={unit: number}).pairs(unit)) >= family
+        )
+        self.fail(
+            ("design", unit),
+            f"{pairs} {unit} can never decide {subject}",
+            hint=f"use at least {enough}, or {EXPLORATORY}",
+            value=True,
+        )
