@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine.code_digest import MAY_JUDGE, PACKAGE, CodeDigests, code_digests, measuring_files
+from harness.machine.code_digest import PACKAGE, CodeDigests, code_digests, measuring_files
 
 FILES = {
     "__init__.py": "raise RuntimeError('a digest imports nothing')",
@@ -146,10 +146,10 @@ def test_a_copy_elsewhere_and_a_linked_folder_have_the_same_digests(package: Pat
 def test_every_module_that_a_worker_can_import_is_measuring() -> None:
     """By an independent reading of the imports, and by the modules of a process that has imported them."""
     measuring = measuring_files()
-    assert imports_from("run/worker.py") - measuring == set()
+    assert imports_of_workers() - measuring == set()
     program = (
         "import json, sys, harness.run.worker\n"
-        f"for name in {sorted(imports_from('run/worker.py'))!r}:\n"
+        f"for name in {sorted(imports_of_workers())!r}:\n"
         "    __import__('harness.' + name.removesuffix('.py').removesuffix('/__init__').replace('/', '.'))\n"
         "modules = [module for name, module in sys.modules.items() if name.startswith('harness.')]\n"
         "print(json.dumps([module.__file__ for module in modules]))"
@@ -162,16 +162,19 @@ def test_every_module_that_a_worker_can_import_is_measuring() -> None:
 
 def test_reports_verdicts_and_commands_are_not_measuring() -> None:
     rooms = {name.partition("/")[0] for name in measuring_files()}
-    assert MAY_JUDGE & rooms == {"statistics", "study"}
+    assert {"analysis", "calibrate", "cli", "experiment", "report", "verify"} & rooms == set()
+    assert rooms >= {"invariants", "models", "run", "tasks", "training"}
 
 
-def imports_from(start: str) -> set[str]:
-    """All files of the package that can be imported by way of this one, read from the syntax trees.
+def imports_of_workers() -> set[str]:
+    """All files of the package that a worker can import, read from the syntax trees.
 
-    The files of the statistics are imported from their own package, which passes them all on: only those are
-    followed that are imported by the name of their module.
+    Tasks and invariants are added, because a worker may look for them by name. The package of the statistics
+    passes all its files on: only those are followed that are imported by the name of their module.
     """
-    reached, pending = set[str](), [start]
+    by_name = (path for room in ("tasks", "invariants") for path in (PACKAGE / room).rglob("*.py"))
+    reached = set[str]()
+    pending = ["run/worker.py", *(path.relative_to(PACKAGE).as_posix() for path in by_name)]
     while pending:
         name = pending.pop()
         if name not in reached:
