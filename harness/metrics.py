@@ -7,12 +7,14 @@ margins, tables and plots find the record by its name.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import InputError, did_you_mean
 from harness.wording import LARGEST_WRITTEN_OUT, ComparedBy, format_bytes, format_seconds
@@ -59,14 +61,27 @@ class Metric:
         return self.name.replace("_", " ")
 
     def of_trial(self, samples: Sequence[float]) -> float:
-        """The one value of a trial with these samples, in the order of their steps: NaN where one of them is,
-        unless the last counts.
+        """The one value of a trial with these samples, in the order of their steps."""
+        return float(self.of_trials(np.asarray(samples, dtype=np.float64), np.zeros(1, dtype=np.intp))[0])
+
+    def of_trials(self, samples: NDArray[np.float64], starts: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The one value of each trial.
+
+        `samples` has the samples of all trials, one trial after the other and each in the order of its steps.
+        `starts` says where each trial begins. A value is NaN if one of its samples is, unless only the last
+        sample counts.
         """
+        lengths = np.diff(starts, append=len(samples))
         if self.per_trial == "last":
-            return samples[-1]
-        if any(map(math.isnan, samples)):
-            return math.nan
-        return max(samples) if self.per_trial == "max" else statistics.median(samples)
+            return samples[starts + lengths - 1]
+        if self.per_trial == "max":
+            return np.maximum.reduceat(samples, starts)
+        trials = np.repeat(np.arange(len(starts)), lengths)
+        ordered = samples[np.lexsort((samples, trials))]  # within each trial, NaN comes last
+        low, high = ordered[starts + (lengths - 1) // 2], ordered[starts + lengths // 2]
+        with np.errstate(invalid="ignore", over="ignore"):
+            medians = np.where(low == high, low, (low + high) / 2)
+        return np.where(np.isnan(ordered[starts + lengths - 1]), np.nan, medians)
 
     @property
     def neutral(self) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from harness.analysis.results import CheckRow
@@ -106,22 +107,21 @@ def sample_frame(trials: Iterable[TrialRow], samples: Iterable[tuple[int, str, i
 
 
 def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
-    """One value a trial and metric: the median, last or largest of its samples, as the metric's record says,
-    and their number.
-    """
+    """The value of each metric in each trial (see `Metric.of_trials`) and the number of its samples."""
     keys = ["trial", "purpose", "arm", "condition", "seed", "round", "position", "session", "metric"]
     parts = []
-    for name, part in samples.sort_values("step", kind="stable").groupby("metric", sort=True):
-        grouped = part.groupby(keys, sort=True, dropna=False)["value"]
-        how = metric(str(name)).per_trial
-        # pandas' reductions skip NaN, which must reach the analysis.
-        reduced = grouped.agg(
-            value=how if how != "last" else lambda s: s.iloc[-1], samples="size", numbers="count"
+    for name, part in samples.groupby("metric", sort=True):
+        trials = part.groupby(keys, sort=True, dropna=False).ngroup().to_numpy()
+        order = np.lexsort((part["step"].to_numpy(), trials))
+        starts = np.flatnonzero(np.diff(trials[order], prepend=-1))
+        values = part["value"].to_numpy(dtype=np.float64)[order]
+        parts.append(
+            part[keys]
+            .iloc[order[starts]]
+            .assign(
+                value=metric(str(name)).of_trials(values, starts), samples=np.diff(starts, append=len(order))
+            )
         )
-        values = reduced.drop(columns="numbers")
-        if how != "last":
-            values["value"] = values["value"].where(reduced["numbers"] == reduced["samples"])
-        parts.append(values.reset_index())
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "value", "samples"])
 
 

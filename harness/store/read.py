@@ -42,7 +42,7 @@ from harness.store.tables import (
     trials,
     verdicts,
 )
-from harness.study.planning.results import Result, trial_values
+from harness.study.planning.results import Result, result_values
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
@@ -133,7 +133,7 @@ class Reader:
                 spec_id=row.spec_id,
                 session=row.session_id,
                 diverged=row.state == "diverged",
-                values=trial_values(values[row.id], metrics, diverged=row.state == "diverged"),
+                values=result_values(values[row.id], metrics, diverged=row.state == "diverged"),
             )
             for row in rows
         }

@@ -27,7 +27,7 @@ Results = Mapping[str, Result]
 """Content id of a trial → what came out. Trials that have not finished are not there."""
 
 
-def trial_values(
+def result_values(
     samples: Mapping[str, Sequence[float]], metrics: Collection[str], *, diverged: bool
 ) -> dict[str, float]:
     """The one value of each of the metrics that a trial has, from their samples in the order of their steps.

@@ -1,0 +1,76 @@
+"""Raw samples become one value per trial: by the same rule wherever that value is used."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.analysis.frames import SAMPLE_COLUMNS, trial_values
+from harness.metrics import METRICS, Metric
+from harness.study.planning.results import result_values
+
+MEDIAN, LARGEST = METRICS["update_seconds"], METRICS["peak_rss_bytes"]
+NAMES = ("update_seconds", "peak_rss_bytes", "validation_loss", "new_tokens")
+
+numbers = st.floats() | st.sampled_from([0.0, 1.0, 2.0, math.nan])
+samples = st.dictionaries(
+    st.tuples(st.integers(1, 4), st.sampled_from(NAMES), st.integers(0, 6)), numbers, min_size=1
+)
+
+
+def frame(rows: dict[tuple[int, str, int], float]) -> pd.DataFrame:
+    """Samples by trial, metric and step, in the order in which they come."""
+    table = [
+        {
+            "trial": trial,
+            "purpose": "measure",
+            "task": "train",
+            "arm": "ab"[trial % 2],
+            "condition": "{}",
+            "seed": trial // 2,
+            "round": -trial,
+            "position": 1,
+            "session": 1,
+            "metric": name,
+            "step": step,
+            "value": value,
+            "unit": METRICS[name].unit,
+        }
+        for (trial, name, step), value in rows.items()
+    ]
+    return pd.DataFrame(table, columns=SAMPLE_COLUMNS).astype({"value": float})
+
+
+@given(samples)
+def test_tuning_and_verdicts_see_the_same_value_of_a_trial(rows: dict[tuple[int, str, int], float]) -> None:
+    by_trial: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (trial, name, _), value in sorted(rows.items(), key=lambda row: row[0]):
+        by_trial[trial][name].append(value)
+    analysed = trial_values(frame(rows))
+    assert len(analysed) == sum(map(len, by_trial.values()))
+    for row in analysed.itertuples():
+        sampled = by_trial[row.trial]  # type: ignore[index]
+        decided = result_values(sampled, NAMES, diverged=False)[row.metric]  # type: ignore[index]
+        assert row.value == pytest.approx(decided, rel=0, abs=0, nan_ok=True)
+        assert row.samples == len(sampled[row.metric])  # type: ignore[index]
+
+
+@given(st.lists(numbers, min_size=1))
+def test_a_trial_has_one_value_by_the_rule_of_the_metric(values: list[float]) -> None:
+    def value(record: Metric) -> object:
+        return pytest.approx(record.of_trial(values), rel=0, abs=0, nan_ok=True)
+
+    unknown = any(map(math.isnan, values))
+    assert value(MEDIAN) == (math.nan if unknown else statistics.median(values))
+    assert value(LARGEST) == (math.nan if unknown else max(values))
+    assert value(METRICS["validation_loss"]) == values[-1]
+
+
+def test_no_samples_give_no_values() -> None:
+    assert trial_values(frame({})).empty
