@@ -168,7 +168,7 @@ def replaced(original: Any, replacement: Any) -> Iterator[None]:
 
 def _rebind(old: Any, new: Any) -> None:
     for module_name, module in list(sys.modules.items()):
-        if module_name.partition(".")[0] in ("harness", "models"):
+        if module_name.partition(".")[0] == "harness":
             for name, value in list(vars(module).items()):
                 if value is old:
                     setattr(module, name, new)
