@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from harness.analysis.results import Contrast
 from harness.calibrate.aa_study import STUDIES, against_itself
 from harness.errors import HarnessError
-from harness.experiment import Experiment, Place, Watch
+from harness.experiment import Experiment, Listener, Place
 from harness.experiment.experiment import this_machine
 from harness.machine.calibration import Calibration, Limits, Scatter
 from harness.machine.code_digest import code_digests
@@ -41,15 +41,15 @@ class Effort:
 FULL, QUICK = Effort(seconds=12, rounds=10), Effort(seconds=3, rounds=LEAST_ROUNDS)
 
 
-def calibrate(place: Place, *, device: str, quick: bool, watch: Watch) -> CalibrationRow:
+def calibrate(place: Place, *, device: str, quick: bool, listener: Listener) -> CalibrationRow:
     """Measure this machine and keep what was found in the store; the runs that measured its scatter are there
     too.
     """
     here, gpu = this_machine(device)
     effort = QUICK if quick else FULL
     place.check_writable()
-    watch.note(f"measuring ceilings for about {effort.seconds:.0f} seconds")
-    with machine_lease(watch.note):
+    listener.note(f"measuring ceilings for about {effort.seconds:.0f} seconds")
+    with machine_lease(listener.note):
         limits = measured_limits(gpu, effort.seconds)
     scatter = tuple(
         one
@@ -62,7 +62,7 @@ def calibrate(place: Place, *, device: str, quick: bool, watch: Watch) -> Calibr
                 gpu=gpu,
                 plant=None,
             ),
-            watch,
+            listener,
         )
     )
     found = Calibration(limits=limits, scatter=scatter, quick=quick)
@@ -101,9 +101,9 @@ def measured_limits(gpu: str | None, seconds: float) -> Limits:
     return Limits.read(json.loads(done.stdout))
 
 
-def _scatter(experiment: Experiment, watch: Watch) -> Iterator[Scatter]:
+def _scatter(experiment: Experiment, listener: Listener) -> Iterator[Scatter]:
     """Each metric of cost that has ratios, as its arms that are the same differ within rounds."""
-    experiment.run(fresh=True, watch=watch)
+    experiment.run(fresh=True, listener=listener)
     with experiment.opened() as (_, runs):
         made_by = runs[0].id
     primary = experiment.parts[0].study.primary

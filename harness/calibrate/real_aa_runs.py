@@ -8,7 +8,7 @@ import math
 
 from harness.calibrate.aa_study import GENERATION, against_itself
 from harness.calibrate.error_rates import FalseAlarms, expected
-from harness.experiment import Experiment, Place, Watch
+from harness.experiment import Experiment, Listener, Place
 from harness.experiment.experiment import this_machine
 from harness.statistics import MINIMUM_ROUNDS
 
@@ -23,7 +23,7 @@ def seconds_needed(studies: int) -> float:
     return MINIMUM_ROUNDS * (runs * SECONDS_PER_ROUND + trials * SECONDS_PER_TRIAL)
 
 
-def real_false_alarms(studies: int, place: Place, *, device: str, watch: Watch) -> FalseAlarms:
+def real_false_alarms(studies: int, place: Place, *, device: str, listener: Listener) -> FalseAlarms:
     """Run `studies` comparisons of a small generation with itself, each of ten rounds of two fresh processes.
 
     A run has up to 20 of them, at as many lengths, which share the rounds and their fork servers; comparisons
@@ -45,7 +45,7 @@ def real_false_alarms(studies: int, place: Place, *, device: str, watch: Watch) 
         experiment = Experiment(
             (against_itself(GENERATION, settings),), here, place=place, gpu=gpu, plant=None
         )
-        experiment.run(fresh=True, watch=watch)
+        experiment.run(fresh=True, listener=listener)
         with experiment.opened() as (_, made):
             runs += [run.id for run in made]
         found = experiment.analysis().contrasts

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import Output
-from harness.cli.running import Shown
+from harness.cli.running import ProgressListener
 from harness.errors import InputError, InvalidError
 from harness.metrics import METRICS
 from harness.statistics import rounds_needed
@@ -50,7 +50,7 @@ def calibrate_machine(place: Place, output: Output, *, device: str, quick: bool)
     from harness.calibrate.machine import calibrate
 
     with output.progress() as progress:
-        row = calibrate(place, device=device, quick=quick, watch=Shown(output, progress))
+        row = calibrate(place, device=device, quick=quick, listener=ProgressListener(output, progress))
     _show(row, output)
 
 
@@ -141,7 +141,7 @@ def _real(studies: int, place: Place, output: Output, device: str) -> FalseAlarm
         f"{studies} comparisons in real runs: about {seconds_needed(studies) / 60:.0f} minutes on two cores"
     )
     with output.progress() as progress:
-        return real_false_alarms(studies, place, device=device, watch=Shown(output, progress))
+        return real_false_alarms(studies, place, device=device, listener=ProgressListener(output, progress))
 
 
 def _false_alarms(found: FalseAlarms, figures: dict[str, Any], wrong: list[str]) -> None:

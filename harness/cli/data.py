@@ -51,7 +51,7 @@ def fetch(
     """Bring a corpus, or all that a study needs, into the cache: for machines whose compute nodes have no
     network.
     """
-    from harness.cli.running import Shown
+    from harness.cli.running import ProgressListener
     from harness.data.reference import NamedCorpus
     from harness.errors import InputError
     from harness.experiment.corpora import bring, corpora_of_study
@@ -63,7 +63,7 @@ def fetch(
         )
     wanted = [NamedCorpus(name=_known(name))] if name is not None else corpora_of_study(str(study))
     with output.progress() as progress:
-        rows = bring(wanted, Shown(output, progress).fetching)
+        rows = bring(wanted, ProgressListener(output, progress).fetching)
     output.table(rows, ["corpus", "path"])
 
 

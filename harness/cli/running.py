@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import Output, Progress
 from harness.errors import InputError, InvalidError, TrialError, did_you_mean
-from harness.experiment import Experiment, Watch
+from harness.experiment import Experiment, Listener
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def run_study(experiment: Experiment, output: Output, *, fresh: bool, report: bo
     Raises TrialError or InvalidError, after that, where something does not count.
     """
     with output.progress() as progress:
-        experiment.run(fresh=fresh, watch=Shown(output, progress))
+        experiment.run(fresh=fresh, listener=ProgressListener(output, progress))
     tell(experiment, output, report=report)
 
 
@@ -130,7 +130,7 @@ def _write_parquet(experiment: Experiment, file: Path | None) -> None:
         raise InputError(f"cannot write {file}: {error.strerror}") from error
 
 
-class Shown(Watch):
+class ProgressListener(Listener):
     """Shows progress to a person, counted over all parts of a study."""
 
     def __init__(self, output: Output, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 notebooks.
 """
 
-from harness.experiment.experiment import Experiment, Place, Watch, load
+from harness.experiment.experiment import Experiment, Place, load
+from harness.run.driver import Listener
 
-__all__ = ["Experiment", "Place", "Watch", "load"]
+__all__ = ["Experiment", "Listener", "Place", "load"]

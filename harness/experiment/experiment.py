@@ -17,7 +17,7 @@ from harness.experiment.studies import find_study
 from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
 from harness.run.backends.local import WORKER_VARIABLES
-from harness.run.driver import Driver, worker_threads
+from harness.run.driver import Driver, Listener, worker_threads
 from harness.run.identity import Setting, check_plant, environment_digest, newest_run
 from harness.store.engine import parse_location
 from harness.store.store import open_store
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 
     from harness.analysis.results import Analysis
     from harness.report.inputs import ReportInput
-    from harness.run.backends.base import Finished
     from harness.store.rows import CalibrationRow, Run
     from harness.store.store import Store
-    from harness.trial.spec import TrialSpec
 
 GPU_SCALE = "gpu"
 DATABASE = "harness.db"
@@ -82,31 +80,6 @@ class Place:
             if not os.access(nearest, os.W_OK | os.X_OK):
                 hint = "choose another folder or change its rights"
                 raise InputError(f"cannot write in {folder}: permission denied", hint=hint)
-
-
-class Watch:
-    """What an experiment tells while it runs.
-
-    This one listens to nothing; the command line shows it to a person.
-    """
-
-    def fetching(self, corpus: str, done: int, total: int) -> None:
-        """Bytes of a corpus that are here, of how many."""
-
-    def parts(self, sizes: tuple[int, ...]) -> None:
-        """How many trials each part of the study has at most; they begin in this order."""
-
-    def begin(self, run: Run, *, todo: int, done: int) -> None:
-        """A part begins: how many of its trials are to go, and how many are done."""
-
-    def trial(self, spec: TrialSpec) -> None:
-        """A trial starts."""
-
-    def finished(self, spec: TrialSpec, finished: Finished) -> None:
-        """A trial has ended, well or not."""
-
-    def note(self, message: str) -> None:
-        """Something that a person should know."""
 
 
 def load(
@@ -165,14 +138,14 @@ class Experiment:
         """The study's, whatever its parts are called."""
         return self.parts[0].name
 
-    def run(self, *, fresh: bool = False, watch: Watch | None = None) -> Self:
+    def run(self, *, fresh: bool = False, listener: Listener | None = None) -> Self:
         """Run what the study lacks, part by part; `fresh` starts other runs though some are there. Safe to
         interrupt, and to call again.
         """
         from harness.run.backends.local import LocalBackend
         from harness.telemetry.nvml import NvmlReader
 
-        listener = watch or Watch()
+        listener = listener or Listener()
         self.place.check_writable()
         check_installed(*self.parts)
         bring(corpora_of(*self.parts), listener.fetching)

@@ -8,7 +8,6 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from harness.machine.environment import available_cores, provenance
 from harness.run.backends.base import Backend, Finished
@@ -28,13 +27,26 @@ ATTEMPTS = 2
 """A trial that crashes is tried once more; a second crash stays, and its arm does not count."""
 
 
-class Listener(Protocol):
-    """Told of progress, for a person to see."""
+class Listener:
+    """Receives the progress of a study while it runs. This one ignores everything; subclasses show it."""
 
-    def begin(self, run: Run, *, todo: int, done: int) -> None: ...
-    def trial(self, spec: TrialSpec) -> None: ...
-    def finished(self, spec: TrialSpec, finished: Finished) -> None: ...
-    def note(self, message: str) -> None: ...
+    def fetching(self, corpus: str, done: int, total: int) -> None:
+        """`done` of the `total` bytes of a corpus have been downloaded."""
+
+    def parts(self, sizes: tuple[int, ...]) -> None:
+        """The largest possible number of trials of each part of the study, in the order in which they run."""
+
+    def begin(self, run: Run, *, todo: int, done: int) -> None:
+        """A part begins: `todo` of its trials must run, and `done` of them have finished."""
+
+    def trial(self, spec: TrialSpec) -> None:
+        """A trial starts."""
+
+    def finished(self, spec: TrialSpec, finished: Finished) -> None:
+        """A trial has ended, successfully or not."""
+
+    def note(self, message: str) -> None:
+        """A message that a person should read."""
 
 
 def worker_threads(purpose: Purpose) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.cli.console import Output
-from harness.cli.running import Shown
+from harness.cli.running import ProgressListener
 from harness.run.backends.base import Finished
 from harness.store.rows import Run
 from harness.trial.outcome import Outcome
@@ -40,7 +40,7 @@ def told(
     """Of parts with `todo` of their trials to go, the percentages that are shown while trials end as they do."""
     output = Output()
     with output.progress() as progress:
-        shown = Shown(output, progress)
+        shown = ProgressListener(output, progress)
         shown.parts(sizes)
         for number, (todo, done, ends) in enumerate(lines):
             shown.begin(run(number), todo=todo, done=done)

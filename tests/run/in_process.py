@@ -13,12 +13,12 @@ import torch
 
 from harness.run.backends.base import Finished
 from harness.run.backends.local import LocalBackend
+from harness.run.driver import Listener
 from harness.run.job import Job
 from harness.run.worker import run_job
 from harness.store.rows import Run
 from harness.training.checkpoint import WEIGHTS, weights_digest
 from harness.trial.outcome import Outcome, read_events
-from harness.trial.spec import TrialSpec
 
 
 class Done:
@@ -88,20 +88,14 @@ class Scripted:
 
 
 @dataclass
-class Notes:
-    """A listener that keeps what it is told."""
+class Notes(Listener):
+    """Keeps the messages and the sizes of the parts."""
 
     notes: list[str] = field(default_factory=list)
     begun: list[tuple[int, int]] = field(default_factory=list)
 
     def begin(self, run: Run, *, todo: int, done: int) -> None:
         self.begun.append((todo, done))
-
-    def trial(self, spec: TrialSpec) -> None:
-        """Of no interest here."""
-
-    def finished(self, spec: TrialSpec, finished: Finished) -> None:
-        """Of no interest here."""
 
     def note(self, message: str) -> None:
         self.notes.append(message)
