@@ -1,5 +1,5 @@
-"""How numbers are written. Sentences, tables, figures, the terminal and exports all use these functions, so the
-same number looks the same everywhere.
+"""How numbers are written. Sentences, tables, figures, the terminal and exports all use these functions, so
+the same number looks the same everywhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Numbers as people read them: the same number looks the same in a sentence, a table, the terminal and an export."""
+"""Numbers as people read them: the same number looks the same in a sentence, a table, the terminal and an
+export.
+"""
 
 from __future__ import annotations
 

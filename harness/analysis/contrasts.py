@@ -1,5 +1,5 @@
-"""Arms against the baseline, metric by metric: paired estimates and verdicts (validity.md, "Verdicts, in this
-order").
+"""Contrasts: every arm against the baseline on every metric, with paired estimates and verdicts
+(docs/validity.md, "Verdicts of contrasts").
 """
 
 from __future__ import annotations
@@ -11,48 +11,50 @@ from dataclasses import replace
 import numpy as np
 
 from harness.analysis.results import ArmSummary, Contrast, Verdict
+from harness.analysis.rules import ALPHA
 from harness.analysis.score_contrasts import score_contrast
-from harness.analysis.trial_table import Cells, IncomparableError, repeated
+from harness.analysis.trial_table import IncomparableError, TrialTable, repeated
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
-from harness.statistics import drift, holm, paired_estimate, safe_exp, sign_flip_p
+from harness.statistics import holm, paired_estimate, safe_exp, sign_flip_p
 from harness.study.arms import Combination
 
-ALPHA = 0.05
 COUNTED = "counted exactly"
-LOST = "both diverged on every seed"
+LOST = "both arms diverged on every seed"
 
 Named = tuple[str, str, str]
 """(metric, arm, condition as canonical JSON) of a contrast."""
 
 
-def contrasts(cells: Cells, invalid: Mapping[str, str], named: Iterable[Named]) -> tuple[Contrast, ...]:
-    """Every arm but the baseline, under every condition, on every metric that has a better direction.
+def contrasts(table: TrialTable, invalid: Mapping[str, str], named: Iterable[Named]) -> tuple[Contrast, ...]:
+    """Every arm except the baseline, under every condition, on every metric that has a better direction.
 
-    `named` lists the contrasts of claims: they are families of their own, all others share Holm's correction.
-    Metrics that the study is about are there even where nothing was measured: a contrast that is lost is
-    `invalid`, never absent.
+    `named` lists the contrasts that claims use. Each claim is a family of its own; all other contrasts of a
+    metric share Holm's correction. A metric that the study needs is listed even if it was not measured: a
+    contrast without data is `invalid`, never absent.
     """
-    loaded, claimed = cells.loaded, set(named)
-    names = {loaded.study.primary, *cells.values["metric"], *(name for name, _, _ in claimed)}
+    loaded, claimed = table.loaded, set(named)
+    names = {loaded.study.primary, *table.values["metric"], *(name for name, _, _ in claimed)}
     raw = [
-        estimated(cells, metric(name), (arm, loaded.baseline), condition, invalid.get(arm.name, ""))
+        estimated(table, metric(name), (arm, loaded.baseline), condition, invalid.get(arm.name, ""))
         for name in sorted(names)
         if metric(name).better != "neither"
         for condition in loaded.conditions
         for arm in loaded.arms[1:]
     ]
-    return tuple(_decide(contrast, cells) for contrast in _adjust(raw, claimed))
+    return tuple(_decide(contrast, table) for contrast in _adjust(raw, claimed))
 
 
 def estimated(
-    cells: Cells,
+    table: TrialTable,
     record: Metric,
     arms: tuple[Combination, Combination],
     condition: Combination,
     invalid: str = "",
 ) -> Contrast:
-    """The first arm against the second, with its numbers: `undecided` still, or `invalid` with the reason."""
+    """The first arm against the second with all numbers, but not decided yet: `undecided`, or `invalid` with
+    the reason.
+    """
     nan = math.nan
     arm, other = arms
     empty = Contrast(
@@ -69,7 +71,7 @@ def estimated(
         t_high=nan,
         p=1.0,
         p_adjusted=1.0,
-        margin=cells.loaded.study.margin(record),
+        margin=table.loaded.study.margin(record),
         baseline_value=nan,
         value=nan,
         pairs=(),
@@ -78,47 +80,50 @@ def estimated(
         reason=invalid,
     )
     try:
-        sides = tuple(cells.trials(record, each.name, condition) for each in arms)
+        sides = tuple(table.trials(record, side.name, condition) for side in arms)
         medians = replace(
             empty,
             value=float(np.median(list(sides[0].values()))),
             baseline_value=float(np.median(list(sides[1].values()))),
             verdict="invalid" if invalid else "undecided",
         )
-        exploratory = cells.loaded.study.design.exploratory
+        exploratory = table.loaded.study.design.exploratory
         if record.paired_over == "sentences":
-            return score_contrast(cells, record, arms, condition, medians)
+            return score_contrast(table, record, arms, condition, medians)
         if record.exact or (record.exact_if_repeated and repeated(sides) and not exploratory):
             return _counted(medians, sides)
         by_ratios = record.compared_by == "ratios"
-        paired = cells.log_ratios if by_ratios else cells.differences
+        paired = table.log_ratios if by_ratios else table.differences
         pairs = paired(record, arm.name, other.name, condition)
     except IncomparableError as problem:
         return replace(empty, reason="; ".join(part for part in (invalid, str(problem)) if part))
-    estimate, told = paired_estimate(pairs), safe_exp if by_ratios else float
-    lost = record.lost_by_divergence and cells.lost(record, (arm.name, other.name), condition)
+    estimate, to_effect = paired_estimate(pairs), safe_exp if by_ratios else float
+    lost = record.lost_by_divergence and table.lost(record, (arm.name, other.name), condition)
     return replace(
         medians,
         reason=medians.reason or (LOST if lost else ""),
         n=estimate.n,
-        effect=told(estimate.estimate),
+        effect=to_effect(estimate.estimate),
         p=estimate.p,
         p_adjusted=estimate.p,
         p_sign_flip=sign_flip_p(pairs) if record.paired_over == "seeds" else None,
-        low=told(estimate.ci95.low),
-        high=told(estimate.ci95.high),
-        low90=told(estimate.ci90.low),
-        high90=told(estimate.ci90.high),
-        t_low=told(estimate.t95.low),
-        t_high=told(estimate.t95.high),
+        low=to_effect(estimate.ci95.low),
+        high=to_effect(estimate.ci95.high),
+        low90=to_effect(estimate.ci90.low),
+        high90=to_effect(estimate.ci90.high),
+        t_low=to_effect(estimate.t95.low),
+        t_high=to_effect(estimate.t95.high),
         pairs=tuple(sorted(pairs.items())),
     )
 
 
 def _counted(medians: Contrast, sides: tuple[Mapping[tuple[int, int], float], ...]) -> Contrast:
-    """What is counted repeats exactly, so the difference is known: no interval, no p."""
+    """An exact count repeats in every trial, so the difference is known: no interval, no p.
+
+    Raises IncomparableError if the counts of an arm differ.
+    """
     if any(len(set(side.values())) > 1 for side in sides):
-        raise IncomparableError("what is counted differs between trials of one arm")
+        raise IncomparableError("an exact count differs between trials of the same arm")
     value, base = (next(iter(side.values())) for side in sides)
     ratio = 1.0 if value == base else value / base if base else math.inf
     return replace(
@@ -136,49 +141,49 @@ def _counted(medians: Contrast, sides: tuple[Mapping[tuple[int, int], float], ..
 
 
 def _adjust(raw: list[Contrast], named: set[Named]) -> list[Contrast]:
-    """Holm over the contrasts of a metric that no claim names.
+    """Holm's correction over the contrasts of a metric that no claim uses.
 
-    Lost ones stay in the family: losing a row makes it no smaller.
+    Invalid contrasts stay in the family, so a missing row never makes it smaller.
     """
     adjusted = list(raw)
     for name in {contrast.metric for contrast in raw}:
         family = {
-            str(place): c.p
-            for place, c in enumerate(raw)
+            str(index): c.p
+            for index, c in enumerate(raw)
             if c.metric == name
             and (c.metric, c.arm, canonical_json(c.condition)) not in named
             and not c.reason.endswith(COUNTED)
         }
-        for place, p in holm(family).items():
-            adjusted[int(place)] = replace(raw[int(place)], p_adjusted=p)
+        for index, p in holm(family).items():
+            adjusted[int(index)] = replace(raw[int(index)], p_adjusted=p)
     return adjusted
 
 
-def _decide(contrast: Contrast, cells: Cells) -> Contrast:
+def _decide(contrast: Contrast, table: TrialTable) -> Contrast:
     if contrast.verdict != "undecided" or contrast.reason == LOST:
         return contrast
     record, counted = metric(contrast.metric), contrast.reason == COUNTED
-    none = record.neutral
-    differs = contrast.p_adjusted <= ALPHA and not contrast.low <= none <= contrast.high
-    alike = contrast.effect == none and _all_alike(contrast)
-    if (counted and contrast.effect == none) or (alike and _same_outputs(contrast, cells)):
+    neutral = record.neutral
+    differs = contrast.p_adjusted <= ALPHA and not contrast.low <= neutral <= contrast.high
+    alike = contrast.effect == neutral and _all_alike(contrast)
+    if (counted and contrast.effect == neutral) or (alike and _same_outputs(contrast, table)):
         return replace(contrast, verdict="identical")
-    if cells.loaded.study.design.exploratory and not counted:
-        return replace(contrast, reason="exploratory: effects, no verdicts")
+    if table.loaded.study.design.exploratory and not counted:
+        return replace(contrast, reason="exploratory: the effect is shown without a verdict")
     least, most = allowed(record, contrast.margin)
     if alike or (least < contrast.low90 and contrast.high90 < most):
         return replace(
             contrast, verdict="equivalent", reason="real but negligible" if differs else contrast.reason
         )
     if not differs:
-        return replace(contrast, reason=_why_open(contrast, none))
+        return replace(contrast, reason=_why_undecided(contrast, neutral))
     relevant = contrast.low > most or contrast.high < least
-    reason = contrast.reason if relevant else "not shown to be relevant"
+    reason = contrast.reason if relevant else "the difference may be smaller than the margin"
     return replace(contrast, verdict=_direction(contrast.effect, record), relevant=relevant, reason=reason)
 
 
 def allowed(record: Metric, margin: float) -> tuple[float, float]:
-    """The effects between which a difference does not matter."""
+    """The smallest and the largest effect that count as no difference."""
     if record.compared_by == "differences":
         return -margin, margin
     return 1.0 / (1.0 + margin), 1.0 + margin
@@ -190,25 +195,25 @@ def _all_alike(contrast: Contrast) -> bool:
     return all(value == 0.0 for _, value in contrast.pairs)
 
 
-def _same_outputs(contrast: Contrast, cells: Cells) -> bool:
-    condition = next(each for each in cells.loaded.conditions if each.names == contrast.condition)
-    arms = (contrast.arm, cells.loaded.baseline.name)
-    return cells.same_outputs(metric(contrast.metric), arms, condition)
+def _same_outputs(contrast: Contrast, table: TrialTable) -> bool:
+    condition = next(c for c in table.loaded.conditions if c.names == contrast.condition)
+    arms = (contrast.arm, table.loaded.baseline.name)
+    return table.same_outputs(metric(contrast.metric), arms, condition)
 
 
-def _why_open(contrast: Contrast, none: float) -> str:
-    if contrast.low <= none <= contrast.high:
-        return "the interval includes no difference"
-    return "not significant among all comparisons of this metric (Holm)"
+def _why_undecided(contrast: Contrast, neutral: float) -> str:
+    if contrast.low <= neutral <= contrast.high:
+        return "the interval includes zero difference"
+    return "not significant after Holm's correction over all contrasts of this metric"
 
 
 def _direction(effect: float, record: Metric) -> Verdict:
     return "better" if (effect > record.neutral) == (record.better == "higher") else "worse"
 
 
-def summaries(cells: Cells) -> tuple[ArmSummary, ...]:
-    """Median and range over trials, for every metric, arm and condition."""
-    conditions = {canonical_json(condition.names): condition.names for condition in cells.loaded.conditions}
+def summaries(table: TrialTable) -> tuple[ArmSummary, ...]:
+    """The median and the range over trials for every metric, arm and condition."""
+    conditions = {canonical_json(condition.names): condition.names for condition in table.loaded.conditions}
     return tuple(
         ArmSummary(
             metric=str(name),
@@ -219,25 +224,5 @@ def summaries(cells: Cells) -> tuple[ArmSummary, ...]:
             lowest=float(part.min(skipna=False)),
             highest=float(part.max(skipna=False)),
         )
-        for (name, arm, key), part in cells.values.groupby(["metric", "arm", "condition"])["value"]
-    )
-
-
-def drift_warnings(cells: Cells, record: Metric) -> tuple[str, ...]:
-    """Cells whose values rise or fall along the rounds (Kendall's tau, Holm over cells, at 1 %)."""
-    found = {}
-    if record.paired_over == "rounds":
-        for condition in cells.loaded.conditions:
-            for arm in cells.loaded.arms:
-                try:
-                    found[f"{arm.name} {condition.name}".strip()] = drift(
-                        cells.pairs(record, arm.name, condition)
-                    )
-                except IncomparableError:
-                    continue
-    adjusted = holm({cell: result.p for cell, result in found.items()})
-    return tuple(
-        f"{cell}: {record.label} drifts over the rounds (tau {found[cell].tau:+.2f}); pairing within rounds removes most of it"
-        for cell, p in adjusted.items()
-        if p <= 0.01
+        for (name, arm, key), part in table.values.groupby(["metric", "arm", "condition"])["value"]
     )

@@ -1,4 +1,4 @@
-"""Stored rows as tables: one long frame of raw samples, one value a trial, one row a trial."""
+"""Stored rows as tables: a long frame of raw samples, and one value per trial and metric."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ SAMPLE_COLUMNS = [
 
 @dataclass(frozen=True, kw_only=True)
 class RunFrames:
-    """What a run recorded. `samples` is long, with a column for each condition factor; `trials` are those not
-    superseded.
+    """What a run recorded.
 
-    `sentences` are what trials wrote, by the trial's id.
+    `samples` is a long frame with a column per factor under `across`. `trials` are those that are not
+    superseded. `sentences` maps a trial's id to the texts that the trial wrote.
     """
 
     samples: pd.DataFrame
@@ -51,7 +51,7 @@ class RunFrames:
 
 
 def run_frames(store: Store, run: Run) -> RunFrames:
-    """Every row of a run that counts, as it stands in the store."""
+    """Every row of a run that counts, read from the store."""
     trials = tuple(store.trials(run))
     by_id = {trial.id: trial for trial in trials}
     checks = tuple(
@@ -79,7 +79,7 @@ def run_frames(store: Store, run: Run) -> RunFrames:
 
 
 def sample_frame(trials: Iterable[TrialRow], samples: Iterable[tuple[int, str, int, float]]) -> pd.DataFrame:
-    """The long frame; samples of trials that did not finish are left out, never filled in."""
+    """The long frame. Samples of trials that did not finish are left out."""
     finished = [trial for trial in trials if trial.status == "finished"]
     factors = sorted({factor for trial in finished for factor in trial.condition})
     heads = pd.DataFrame(
@@ -126,9 +126,8 @@ def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_diverged(values: pd.DataFrame, trials: Iterable[TrialRow], metrics: Iterable[str]) -> pd.DataFrame:
-    """Trainings that diverged lost: each loss or count among `metrics` is infinite, whatever was last seen.
-
-    Never dropped.
+    """The values, with every loss of a training that diverged set to infinity: it ranks last and is never
+    dropped.
     """
     diverged = [trial for trial in trials if trial.status == "finished" and trial.notes.get("diverged")]
     losses = [name for name in metrics if metric(name).lost_by_divergence]
@@ -155,5 +154,5 @@ def with_diverged(values: pd.DataFrame, trials: Iterable[TrialRow], metrics: Ite
             for name in losses
         ]
     )
-    kept = values[~(values["trial"].isin(ids) & values["metric"].isin(losses))]
-    return pd.concat([kept, lost], ignore_index=True)
+    others = values[~(values["trial"].isin(ids) & values["metric"].isin(losses))]
+    return pd.concat([others, lost], ignore_index=True)

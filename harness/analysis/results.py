@@ -1,4 +1,4 @@
-"""What the analysis says: contrasts between arms, settled claims, and why something does not count."""
+"""The results of an analysis: contrasts between arms, settled claims, and why numbers do not count."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
 class Contrast:
     """One arm against the baseline under one condition, on one metric.
 
-    `effect` is arm over baseline, the exponential of the Hodges-Lehmann estimate over `n` paired rounds;
-    `low` and `high` bound its 95 % signed-rank interval, `low90` and `high90` the 90 % one, `t_low` and
-    `t_high` the t interval (a diagnostic). Of counts it is the estimate of arm − baseline over `n` seeds. Of
-    scores it is arm − baseline over `n` sentences, with bootstrapped intervals and `beyond`: the p of each
-    bound that matters. `p` is exact and two-sided, `p_sign_flip` that of the sign flips beside it, a
-    diagnostic of what is paired over seeds, `p_adjusted` by Holm over the contrasts of this metric that no
-    claim names (else equal to `p`). `baseline_value` and `value` are medians over trials, in the metric's
-    unit. `pairs` holds one (replicate, log ratio or difference) each.
+    `effect` is arm ÷ baseline for metrics that are compared by ratios (the exponential of the Hodges-Lehmann
+    estimate of the log ratios) and arm − baseline for the others; `n` counts the pairs. `low` and `high`
+    bound its 95 % interval, `low90` and `high90` the 90 % interval, `t_low` and `t_high` the t interval (a
+    diagnostic). Text scores have bootstrap intervals over `n` sentences, and `beyond`: the p at each bound
+    that a rule needs. `p` is two-sided. `p_sign_flip` is a diagnostic for pairs of seeds. `p_adjusted`
+    has Holm's correction over the contrasts of this metric that no claim uses; for the others it equals `p`.
+    `value` and `baseline_value` are medians over trials in the metric's unit. `pairs` holds (replicate, log
+    ratio or difference).
     """
 
     metric: str
@@ -49,11 +49,7 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """A claim's effect with its 95 % interval and the claimed figure: ratios, a factor a doubling, or a
-    difference.
-
-    None where there is none.
-    """
+    """A claim's effect with its 95 % interval, and the claimed figure. Missing numbers are None."""
 
     effect: float | None = None
     low: float | None = None
@@ -63,11 +59,11 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class SettledClaim:
-    """A claim and what became of it. `effect`, `interval` and `claimed` are written for people; `sentence`
-    says it in words.
+    """A claim with its verdict. `effect`, `interval` and `claimed` are texts; `sentence` explains the
+    verdict.
 
-    `basis` is what the verdict was computed from (`harness.analysis.claims.decision`), None where nothing
-    was: the claim is invalid, or exact.
+    `basis` is the data that the verdict was computed from (`harness.analysis.claims.decision`). It is None
+    for a claim that is invalid or exact.
     """
 
     id: str
@@ -95,20 +91,15 @@ class SettledClaim:
             "reason": self.sentence,
         }
 
-    def kept(self) -> dict[str, Any]:
-        """What the store keeps beside the verdict: what it was computed from, and its figures as they were
-        written.
-        """
+    def stored_basis(self) -> dict[str, Any]:
+        """What the store holds beside the verdict: the basis, and the texts of the figures."""
         written = {"effect": self.effect, "interval": self.interval, "claimed": self.claimed}
         return {**(self.basis or {}), "written": written}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSummary:
-    """One arm under one condition: the median over its trials and their range, for one metric.
-
-    `trials` counts them.
-    """
+    """The median and the range of one metric over the trials of one arm under one condition."""
 
     metric: str
     arm: str
@@ -121,9 +112,9 @@ class ArmSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ParityRow:
-    """What an arm's trials spent of one quantity under one condition, against the baseline's.
+    """How much of one quantity an arm's trials spent under one condition, and how much the baseline spent.
 
-    `enforced` quantities must match, unless the study declares that they differ.
+    `enforced` quantities must match unless the study declares that they differ.
     """
 
     quantity: str
@@ -137,7 +128,7 @@ class ParityRow:
 
     @property
     def confounds(self) -> bool:
-        """Whether the arm differs from the baseline in more than its levels."""
+        """Whether this difference in work is a confound."""
         return self.enforced and not self.matches and not self.declared
 
 
@@ -159,7 +150,7 @@ class CheckRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """Everything a report says in numbers. `invalid` maps each arm that does not count to the reason."""
+    """All results of a run. `invalid` maps each arm whose numbers do not count to the reason."""
 
     answer: str
     claims: tuple[SettledClaim, ...]

@@ -1,5 +1,5 @@
-"""Scores of text: two arms by the differences of their corpus scores, of perplexities by their ratio, over
-the same sentences (validity.md, third question).
+"""Contrasts of text scores: the difference of two corpus scores (the ratio of two perplexities) over the same
+sentences (docs/validity.md, "Quality").
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.analysis.results import Contrast
 from harness.analysis.rules import Member
-from harness.analysis.trial_table import Cells, IncomparableError
+from harness.analysis.trial_table import IncomparableError, TrialTable
 from harness.metrics import Metric, metric
 from harness.statistics import SentenceStatistics, compare_scores, safe_exp
 from harness.statistics.signed_rank import Floats
@@ -21,55 +21,56 @@ from harness.study.arms import Combination
 
 
 def score_contrast(
-    cells: Cells,
+    table: TrialTable,
     record: Metric,
     arms: tuple[Combination, Combination],
     condition: Combination,
     empty: Contrast,
 ) -> Contrast:
-    """`empty` with the difference of the scores, or their ratio. `beyond` is empty where no sentence differs.
+    """`empty` filled with the difference or the ratio of the scores. `beyond` stays empty if no sentence
+    differs.
 
-    Ratios are differences of logs, on which the bounds of `beyond` are.
-
-    Raises IncomparableError where sentences are lacking, signatures differ, or a score is not finite.
+    A ratio is estimated as a difference of logs, and the bounds of `beyond` are logs too. Raises
+    IncomparableError if sentences are missing, signatures differ, or a score is not finite.
     """
-    arm, other = (_on_scale(record, cells.scores(record, each.name, condition)) for each in arms)
-    told = safe_exp if record.compared_by == "ratios" else float
+    arm, other = (_on_scale(record, table.scores(record, side.name, condition)) for side in arms)
+    to_effect = safe_exp if record.compared_by == "ratios" else float
     try:
-        found = compare_scores(arm, other)
+        difference = compare_scores(arm, other)
     except ValueError as problem:
         raise IncomparableError(str(problem)) from None
-    ci95, ci90, margin = found.interval(0.95), found.interval(0.90), scale(record, empty.margin)
-    bounds = () if found.identical else (-margin, 0.0, margin)
-    beyond = {bound: found.p if bound == 0.0 else found.beyond(bound) for bound in bounds}
+    ci95, ci90 = difference.interval(0.95), difference.interval(0.90)
+    margin = scale(record, empty.margin)
+    bounds = () if difference.identical else (-margin, 0.0, margin)
+    beyond = {bound: difference.p if bound == 0.0 else difference.beyond(bound) for bound in bounds}
     return replace(
         empty,
-        n=found.sentences,
-        effect=told(found.estimate),
-        low=told(ci95.low),
-        high=told(ci95.high),
-        low90=told(ci90.low),
-        high90=told(ci90.high),
-        p=found.p,
-        p_adjusted=found.p,
+        n=difference.sentences,
+        effect=to_effect(difference.estimate),
+        low=to_effect(ci95.low),
+        high=to_effect(ci95.high),
+        low90=to_effect(ci90.low),
+        high90=to_effect(ci90.high),
+        p=difference.p,
+        p_adjusted=difference.p,
         beyond=tuple(sorted(beyond.items())),
     )
 
 
 def scale(record: Metric, margin: float) -> float:
-    """A margin on the scale of a member's values: of ratios their logs, of differences itself."""
+    """A margin on the scale of a member's values: its logarithm for ratios, unchanged for differences."""
     return margin if record.compared_by == "differences" else math.log1p(margin)
 
 
 def _on_scale(record: Metric, scores: Mapping[int, SentenceStatistics]) -> dict[int, SentenceStatistics]:
     if record.compared_by == "differences":
         return dict(scores)
-    return {seed: replace(each, score=_Log(score=each.score)) for seed, each in scores.items()}
+    return {seed: replace(score, score=_Log(score=score.score)) for seed, score in scores.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Log:
-    """The log of a score."""
+    """The logarithm of a score."""
 
     score: Callable[[Floats], Floats]
 
@@ -80,12 +81,11 @@ class _Log:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredMember(Member):
-    """One arm against another by a score: `difference`, its intervals, and the two-sided p of each bound that
-    matters.
+    """One arm against another by a text score: the `difference`, its intervals, and the two-sided p at each
+    bound that a rule needs.
 
-    Of what is compared by ratios these are logs.
-
-    What was resampled is not kept beside it: it lies in the store, with the `sentences`. `pairs` are none.
+    All of these are logs if the metric is compared by ratios. `pairs` is empty: the resampled sentences are
+    in the store.
     """
 
     procedure: ClassVar[str] = "paired approximate randomisation, bootstrap over sentences"
@@ -122,22 +122,22 @@ class ScoredMember(Member):
         return dict(self.beyond)[bound] if sign * (self.difference - bound) > 0 else 1.0
 
 
-def scored_member(found: Contrast, other: str) -> ScoredMember:
-    """The contrast of a score as what a rule is applied to."""
-    read = float if metric(found.metric).compared_by == "differences" else _log
+def scored_member(contrast: Contrast, other: str) -> ScoredMember:
+    """The member that a rule is applied to, from the contrast of a text score."""
+    from_effect = float if metric(contrast.metric).compared_by == "differences" else _log
     return ScoredMember(
-        metric=found.metric,
-        arm=found.arm,
+        metric=contrast.metric,
+        arm=contrast.arm,
         against=other,
-        condition=found.condition,
+        condition=contrast.condition,
         pairs=(),
-        sentences=found.n,
-        difference=read(found.effect),
-        low=read(found.low),
-        high=read(found.high),
-        low90=read(found.low90),
-        high90=read(found.high90),
-        beyond=found.beyond,
+        sentences=contrast.n,
+        difference=from_effect(contrast.effect),
+        low=from_effect(contrast.low),
+        high=from_effect(contrast.high),
+        low90=from_effect(contrast.low90),
+        high90=from_effect(contrast.high90),
+        beyond=contrast.beyond,
     )
 
 

@@ -1,4 +1,4 @@
-"""One value a trial, and its pairing with the baseline's: what contrasts and claims are computed from."""
+"""One value per trial, paired with the other arm's: contrasts and claims are computed from this table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from harness.config import canonical_json
 from harness.metrics import Metric
-from harness.statistics import differences, log_ratios, safe_exp
+from harness.scoring.sentences import Sentences
+from harness.statistics import SentenceStatistics, differences, log_ratios, safe_exp
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
 from harness.wording import count
@@ -21,11 +22,8 @@ from harness.wording import count
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.scoring.sentences import Sentences
-    from harness.statistics import SentenceStatistics
-
 Trial = tuple[int, int]
-"""(round, seed), the place of a trial in its cell."""
+"""(round, seed): what identifies a trial of one arm under one condition."""
 
 
 class _Row(NamedTuple):
@@ -39,15 +37,15 @@ class _Row(NamedTuple):
 
 
 class IncomparableError(Exception):
-    """Why a contrast cannot be computed; it becomes the reason of an `invalid` verdict."""
+    """A contrast cannot be computed. The message becomes the reason of an `invalid` verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cells:
-    """`values` is `frames.trial_values` of the study's measurements, `sentences` what its trials wrote, by
-    trial.
+class TrialTable:
+    """The measurements of a study, looked up by metric, arm and condition.
 
-    `outputs` are hashes of what trials gave, by trial; of a trial without any nothing is known.
+    `values` comes from `frames.trial_values`. `sentences` maps a trial to the texts that it wrote, `outputs`
+    to the hashes of its outputs; trials without hashes are missing there.
     """
 
     loaded: LoadedStudy
@@ -58,39 +56,39 @@ class Cells:
     def trials(self, record: Metric, arm: str, condition: Combination) -> dict[Trial, float]:
         """(round, seed) → value.
 
-        Raises IncomparableError unless every planned trial is there, once and whole.
+        Raises IncomparableError unless every planned trial is there exactly once and is complete.
         """
         rows, design = self._rows(record, arm, condition), self.loaded.study.design
-        found = [(row.round, row.seed) for row in rows]
+        measured = [(row.round, row.seed) for row in rows]
         planned = [(number, seed) for number in range(1, design.rounds + 1) for seed in range(design.seeds)]
-        cell = f"{record.label} of {arm}"
-        if found != planned:
-            if len(found) > len(set(found)):
-                raise IncomparableError(f"a trial of {arm} counts twice")
-            lost = len(set(planned) - set(found))
+        quantity = f"{record.label} of {arm}"
+        if measured != planned:
+            if len(measured) > len(set(measured)):
+                raise IncomparableError(f"{arm} has two results for the same trial")
+            lost = len(set(planned) - set(measured))
             if not lost:
                 raise IncomparableError(
-                    f"{arm} has trials that were not planned: nobody may choose among them"
+                    f"{arm} has trials that were not planned, so results could have been selected"
                 )
-            raise IncomparableError(f"{cell} is missing in {lost} of {count(len(planned), 'trial')}")
+            raise IncomparableError(f"{quantity} is missing in {lost} of {count(len(planned), 'trial')}")
         unknown = sum(math.isnan(row.value) for row in rows)
         if unknown:
-            raise IncomparableError(f"{cell} is not a number in {count(unknown, 'trial')}")
-        # A diverged training stops early; everything else is the same fixed work in each of its trials.
+            raise IncomparableError(f"{quantity} is not a number in {count(unknown, 'trial')}")
+        # A training that diverged stops early. All other trials do the same fixed work.
         if record.paired_over != "seeds" and len({row.samples for row in rows}) > 1:
-            raise IncomparableError(f"{cell} has fewer samples in some trials than in others")
+            raise IncomparableError(f"{quantity} has fewer samples in some trials than in others")
         return {(row.round, row.seed): row.value for row in rows}
 
     def pairs(self, record: Metric, arm: str, condition: Combination) -> dict[int, float]:
-        """Replicate → value (`paired_over`): each round of each seed, or the mean over the rounds of a seed,
-        geometric for ratios.
+        """Replicate → value. A replicate is a round of a seed, or a seed (`paired_over`); for seeds, the
+        value is the mean over rounds (geometric for ratios).
 
-        Rounds of seeds are counted from 1, in the order in which they ran: with one seed, a replicate is the
-        round's number.
+        Rounds of all seeds are numbered from 1 in the order in which they ran, so with one seed the replicate
+        is the number of the round. Raises IncomparableError as `trials` does.
         """
         members: dict[int, list[float]] = {}
         for (number, seed), value in self.trials(record, arm, condition).items():
-            replicate = seed if record.paired_over == "seeds" else self._place(number, seed)
+            replicate = seed if record.paired_over == "seeds" else self._replicate(number, seed)
             members.setdefault(replicate, []).append(value)
         mean = _geometric_mean if record.compared_by == "ratios" else fmean
         return {replicate: mean(values) for replicate, values in sorted(members.items())}
@@ -98,51 +96,55 @@ class Cells:
     def scores(self, record: Metric, arm: str, condition: Combination) -> dict[int, SentenceStatistics]:
         """Seed → the statistics of a score.
 
-        Raises IncomparableError where a round of a seed did not repeat the others'.
+        Raises IncomparableError if the rounds of a seed differ, or if the sentences are not in the store.
         """
         self.trials(record, arm, condition)
-        found: dict[int, SentenceStatistics] = {}
+        by_seed: dict[int, SentenceStatistics] = {}
         for row in self._rows(record, arm, condition):
             written = self.sentences.get(row.trial)
             if written is None or record.name not in written.scores:
-                raise IncomparableError(f"{record.label} of {arm} was kept without its sentences")
+                raise IncomparableError(f"{record.label} of {arm} was stored without the sentences")
             statistics = written.statistics(record.name)
-            first = found.setdefault(row.seed, statistics)
+            first = by_seed.setdefault(row.seed, statistics)
             if first is not statistics and not np.array_equal(first.values, statistics.values):
                 raise IncomparableError(f"{record.label} of {arm} differs between rounds of seed {row.seed}")
-        return found
+        return by_seed
 
     def log_ratios(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
-        """Replicate → ln(arm / other). Raises IncomparableError where a round was not run in one session."""
+        """Replicate → ln(arm / other).
+
+        Raises IncomparableError if a value is not positive or a round did not run in one session.
+        """
         sides = [self.pairs(record, name, condition) for name in (arm, other)]
         if min(min(side.values()) for side in sides) <= 0:
-            raise IncomparableError(f"{record.label} of zero or less has no ratio")
+            raise IncomparableError(f"{record.label} is zero or negative, so it has no ratio")
         if record.paired_over == "rounds":
             self.check_rounds(record, arm, other, condition)
         return log_ratios(*sides)
 
     def differences(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
-        """Seed → arm − other, of what may be zero; two that diverged tie."""
+        """Seed → arm − other. Two trainings that both diverged are a tie."""
         return differences(*(self.pairs(record, name, condition) for name in (arm, other)))
 
     def same_outputs(self, record: Metric, arms: tuple[str, str], condition: Combination) -> bool:
-        """Whether every trial of the one arm gave what the other's gave, as far as they kept hashes."""
+        """Whether every trial of one arm gave the same outputs as the other arm's. Trials without hashes are
+        skipped.
+        """
         first, second = (
             {(row.round, row.seed): self.outputs.get(row.trial) for row in self._rows(record, arm, condition)}
             for arm in arms
         )
-        return all(first[place] == second.get(place) for place in first if first[place] and second.get(place))
+        return all(first[trial] == second[trial] for trial in first if first[trial] and second.get(trial))
 
     def lost(self, record: Metric, arms: tuple[str, str], condition: Combination) -> bool:
-        """Whether both arms diverged in every pair: then all pairs tie, and nothing is known of either."""
+        """Whether both arms diverged in every pair, so that all pairs are ties and nothing is known."""
         return all(math.isinf(value) for arm in arms for value in self.pairs(record, arm, condition).values())
 
     def check_rounds(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
-        """Each round in one session, and the arms in no fixed order: what changes with time would pass for
-        the arm's doing.
+        """Raises IncomparableError if a round did not run in one session, or if one arm always ran first: a
+        drift of the machine would then look like an effect of the arm.
 
-        Raises IncomparableError where it is not so. A round in which one arm has no value of the metric tells
-        no order.
+        Rounds in which one arm has no value of the metric are ignored.
         """
         rounds: dict[Trial, dict[str, _Row]] = {}
         for name in (arm, other):
@@ -150,26 +152,25 @@ class Cells:
                 rounds.setdefault((row.round, row.seed), {})[name] = row
         for (number, seed), rows in rounds.items():
             if len({row.session for row in rows.values()}) > 1:
-                told = f" of seed {seed}" if self.loaded.study.design.seeds > 1 else ""
-                raise IncomparableError(f"round {number}{told} was not run in one session")
+                seed_text = f" of seed {seed}" if self.loaded.study.design.seeds > 1 else ""
+                raise IncomparableError(f"round {number}{seed_text} was not run in one session")
         first = [rows[arm].position < rows[other].position for rows in rounds.values() if len(rows) == 2]
         if len(set(first)) == 1 and self._never_by_chance(len(first)):
             raise IncomparableError(
-                f"{arm} ran {'before' if first[0] else 'after'} {other} in every round, so that what changes with time "
-                "cannot be told from what the arm does"
+                f"{arm} ran {'before' if first[0] else 'after'} {other} in every round, so a drift of the "
+                "machine cannot be separated from the effect of the arm"
             )
 
     def _never_by_chance(self, rounds: int) -> bool:
-        """Whether a random order puts one arm always first so rarely that there was none.
+        """Whether a random order would hardly ever put the same arm first in all of these rounds.
 
-        The plan lets every arm begin in some round where there are as many rounds as arms, so then it never
-        happens.
+        If there are at least as many rounds as arms, the plan lets every arm begin a round.
         """
         arms, comparisons = len(self.loaded.arms), (len(self.loaded.arms) - 1) * len(self.loaded.conditions)
         planned = rounds >= 6 and rounds >= arms
         return planned or comparisons * 2.0 ** (1 - rounds) <= 0.01
 
-    def _place(self, number: int, seed: int) -> int:
+    def _replicate(self, number: int, seed: int) -> int:
         return (number - 1) * self.loaded.study.design.seeds + seed + 1
 
     def _rows(self, record: Metric, arm: str, condition: Combination) -> list[_Row]:
@@ -180,15 +181,15 @@ class Cells:
         """(metric, arm, condition) → its trials in the order of rounds and seeds."""
         cells: dict[tuple[str, str, str], list[_Row]] = {}
         ordered = self.values.sort_values(["round", "seed"], kind="stable")
-        places = zip(ordered["metric"], ordered["arm"], ordered["condition"], strict=True)
+        keys = zip(ordered["metric"], ordered["arm"], ordered["condition"], strict=True)
         fields = (ordered[name].tolist() for name in _Row._fields)
-        for place, row in zip(places, zip(*fields, strict=True), strict=True):
-            cells.setdefault(place, []).append(_Row(*row))
+        for key, row in zip(keys, zip(*fields, strict=True), strict=True):
+            cells.setdefault(key, []).append(_Row(*row))
         return cells
 
 
 def repeated(sides: tuple[Mapping[Trial, float], ...]) -> bool:
-    """Whether each side has the same value in all of its trials, of which it has several."""
+    """Whether each side has several trials that all have the same value."""
     return all(len(side) > 1 and len(set(side.values())) == 1 for side in sides)
 
 

@@ -138,12 +138,12 @@ def _interval(store: Store, run: Run, loaded: LoadedStudy) -> tuple[float, int] 
     """
     from harness.analysis.contrasts import estimated
     from harness.analysis.frames import run_frames, trial_values
-    from harness.analysis.trial_table import Cells
+    from harness.analysis.trial_table import TrialTable
 
     frames, record = run_frames(store, run), metric(loaded.study.primary)
     samples = frames.samples
     values = trial_values(samples[(samples["purpose"] == "measure") & (samples["metric"] == record.name)])
-    cells = Cells(loaded=loaded, values=values, sentences=frames.sentences)
+    cells = TrialTable(loaded=loaded, values=values, sentences=frames.sentences)
     found = [
         estimated(cells, record, (arm, loaded.baseline), condition)
         for condition in loaded.conditions

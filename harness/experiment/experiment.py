@@ -199,7 +199,7 @@ class Experiment:
         found, code = self.findings(), code_digests().judging
         with self.opened() as (store, runs):
             for part, run in zip(found, runs, strict=True):
-                claims = [(claim.row(), claim.kept()) for claim in part.analysis.claims]
+                claims = [(claim.row(), claim.stored_basis()) for claim in part.analysis.claims]
                 rows = [
                     VerdictRow(claim=row.pop("id"), **row, basis=basis, code_digest=code)
                     for row, basis in claims

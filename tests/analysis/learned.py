@@ -87,7 +87,7 @@ class Learned:
         return analyse(self.loaded, self.frames())
 
     def _row(self, number: int, arm: str, seed: int, *, diverged: bool) -> TrialRow:
-        kept = self.weights(arm, seed)
+        weights = self.weights(arm, seed)
         return TrialRow(
             id=number,
             run_id="r",
@@ -106,7 +106,7 @@ class Learned:
             started_at="",
             seconds=1.0,
             spec_json="{}",
-            outputs={"weights": kept} if kept else {},
+            outputs={"weights": weights} if weights else {},
             spent={"updates": 3.0} if diverged else self.spent(arm),
             notes={"diverged": True} if diverged else {},
             error=None,

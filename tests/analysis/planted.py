@@ -103,10 +103,10 @@ class Planted:
                     tokens = int(condition.names.get("new_tokens", 64))
                     order = _order(len(self.loaded.arms), round_ + seed)
                     begun = len(rows)
-                    for place, arm in zip(order, self.loaded.arms, strict=True):
+                    for position, arm in zip(order, self.loaded.arms, strict=True):
                         cache = arm.names.get("cache", "none")
                         trial = _row(len(rows) + 1, arm.name, condition.names, seed, round_, tokens)
-                        trial = replace(trial, position=begun + int(place))
+                        trial = replace(trial, position=begun + int(position))
                         rows.append(trial)
                         speed = 500 * self.ratio(cache, tokens) * math.exp(random.normal(0, self.noise))
                         speed *= math.exp(self.drift * round_)
@@ -128,7 +128,9 @@ class Planted:
 
 
 def _order(arms: int, turn: int) -> list[int]:
-    """Each arm's place in a round: as in a plan, the first ones take turns, the others are in random order."""
+    """Each arm's place in a round: as in a plan, the first ones take turns, the others are in
+    random order.
+    """
     first = turn % arms
     rest = np.random.default_rng(turn).permutation([arm for arm in range(arms) if arm != first])
     return [0 if arm == first else 1 + int(np.flatnonzero(rest == arm)[0]) for arm in range(arms)]

@@ -231,7 +231,7 @@ def test_one_pair_of_two_misses_is_a_tie() -> None:
 def test_what_diverges_on_both_sides_on_every_seed_is_not_the_same(form: dict[str, Any]) -> None:
     found = learned(learning(**form), lost=lambda _arm, _seed: True)
     assert (found.verdict, found.n) == ("undecided", 8)
-    assert found.sentence.endswith("8 seeds): both diverged on every seed.")
+    assert found.sentence.endswith("8 seeds): both arms diverged on every seed.")
     assert found.basis is not None
     assert Basis.read(found.basis).decide().verdict == "undecided"
 

@@ -191,7 +191,7 @@ def test_two_exploratory_rounds_confirm_what_is_exact_and_nothing_else() -> None
         "undecided",
         "identical",
     }
-    assert "exploratory: effects are shown, none is decided" in found.answer
+    assert "the study is exploratory, so effects are shown without a verdict" in found.answer
     everything = " ".join([found.answer, *(c.sentence + c.interval for c in found.claims)])
     assert " inf" not in everything
     assert "nan" not in everything

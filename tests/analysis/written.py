@@ -75,16 +75,18 @@ class Written:
     def frames(self) -> RunFrames:
         rows: list[TrialRow] = []
         samples: list[tuple[int, str, int, float]] = []
-        found: dict[int, Sentences] = {}
+        sentences: dict[int, Sentences] = {}
         design = self.loaded.study.design
         for round_ in range(1, design.rounds + 1):
             for seed in range(design.seeds):
                 for arm in self.loaded.arms:
                     number = len(rows) + 1
                     rows.append(_row(number, arm.name, seed, round_))
-                    found[number] = self.sentences(arm.names["decoding"], seed)
-                    samples.append((number, "bleu", 0, found[number].statistics("bleu").corpus_score))
-        return RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=(), sentences=found)
+                    sentences[number] = self.sentences(arm.names["decoding"], seed)
+                    samples.append((number, "bleu", 0, sentences[number].statistics("bleu").corpus_score))
+        return RunFrames(
+            samples=sample_frame(rows, samples), trials=tuple(rows), checks=(), sentences=sentences
+        )
 
     def analysis(self) -> Analysis:
         return analyse(self.loaded, self.frames())
@@ -119,7 +121,7 @@ def _row(number: int, arm: str, seed: int, round_: int) -> TrialRow:
 
 
 def of_arm(analysis: Analysis, level: str) -> Contrast:
-    return next(found for found in analysis.contrasts if found.arm == f"decoding={level}")
+    return next(contrast for contrast in analysis.contrasts if contrast.arm == f"decoding={level}")
 
 
 def with_sentences(frames: RunFrames, trial: int, **changes: Any) -> RunFrames:

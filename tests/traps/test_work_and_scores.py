@@ -35,7 +35,7 @@ def test_accumulation_with_fewer_updates_declared_by_its_tokens_alone(tmp_path: 
         folder.mkdir()
         loaded = training_study(claims={"it": CLAIM}, parity=parity)
         found = claim(judged(folder, loaded, Learned(loaded=loaded, spent=eighth).frames()), "it")
-        assert (found.verdict, "confounded: updates is 30 against the baseline's 240" in found.sentence) == (
+        assert (found.verdict, "confound: updates is 30, but 240 for the baseline" in found.sentence) == (
             "invalid",
             True,
         )
@@ -66,8 +66,8 @@ def test_a_run_faster_than_its_reference(tmp_path: Path) -> None:
         found = judged(folder, loaded, Learned(loaded=loaded).frames())
         assert claim(found, "it").verdict == verdict
         if verdict == "invalid":
-            assert "faster than its reference: loss 5." in found.invalid["optimizer=lion"]
-            assert "where 001 §2 has at least 6 until update 10" in found.invalid["optimizer=lion"]
+            assert "learns faster than its reference: loss is 5." in found.invalid["optimizer=lion"]
+            assert "but 001 §2 reports at least 6 until update 10" in found.invalid["optimizer=lion"]
 
 
 def test_time_is_read_only_when_the_device_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_a_launch_that_was_timed_for_its_kernel(
     )
     found = claim(judged(tmp_path, loaded, _timed(loaded, share, arms)), "it")
     assert found.verdict == verdict
-    reason = "faster than the machine can multiply: work was not finished when the clock stopped"
+    reason = "exceeds the machine's peak matmul speed"
     assert (reason in found.sentence) == (verdict == "invalid")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import ClaimVerdict, Numbers
-from harness.analysis.trial_table import Cells
+from harness.analysis.trial_table import TrialTable
 from harness.study.loaded import LoadedStudy
 
 
@@ -32,7 +32,7 @@ class Evidence:
 
     loaded: LoadedStudy
     frames: RunFrames
-    cells: Cells
+    cells: TrialTable
     invalid: Mapping[str, str]
 
     @property

@@ -6,9 +6,9 @@ import math
 
 from harness.analysis.claims.evidence import Evidence, Finding
 from harness.analysis.results import CheckRow, Numbers
-from harness.analysis.trial_table import Cells
-from harness.analysis.validity.idle import wanted_alike
+from harness.analysis.trial_table import TrialTable
 from harness.analysis.validity.invalid_arms import describe
+from harness.analysis.validity.warnings import wanted_alike
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
 from harness.study.claim import FormulaClaim, HoldsClaim
@@ -117,7 +117,7 @@ def _grid(invariant: str | None, evidence: Evidence) -> str:
     return f"; {invariant} holds in {count(compared, 'further case')}" if compared else ""
 
 
-def _by_trial(cells: Cells, record: Metric) -> dict[tuple[str, str, int, int], float]:
+def _by_trial(cells: TrialTable, record: Metric) -> dict[tuple[str, str, int, int], float]:
     return {
         (arm.name, condition.name, *trial): value
         for arm in cells.loaded.arms

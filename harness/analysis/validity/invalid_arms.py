@@ -1,38 +1,33 @@
-"""What makes an arm not count: a broken invariant, work that does not match, trials that are missing."""
+"""What makes the numbers of an arm invalid: a broken invariant, missing trials, unequal work, or results that
+are too good to be true.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import RunFrames, trial_values
 from harness.analysis.results import CheckRow, ParityRow
-from harness.analysis.validity.impossible import impossibly_fast
-from harness.analysis.validity.references import too_fast
 from harness.analysis.validity.work import confounds
 from harness.config import canonical_json
+from harness.metrics import metric
 from harness.study.loaded import LoadedStudy
-from harness.wording import count
+from harness.wording import count, number_text
+
+SHARE_OF_PEAK, MOST = "mfu", 1.05
+"""A trial may reach this share of the fastest matrix product that it timed itself: a later one may be
+slightly faster.
+"""
 
 
 def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[ParityRow]) -> dict[str, str]:
-    """Each arm that does not count, with the reason.
+    """Each arm whose numbers do not count, with the reason.
 
     An invalid baseline invalidates every arm that is compared with it.
     """
-    reasons: dict[str, str] = {}
     rows = tuple(parity)
-    for arm in loaded.arms:
-        missing = tuple(_missing(loaded, frames, arm.name))
-        differing = () if missing else tuple(confounds(arm.name, rows))
-        found = (
-            *_broken(loaded, frames, arm.name),
-            *missing,
-            *differing,
-            *too_fast(loaded, frames, arm.name),
-            *impossibly_fast(frames, arm.name),
-        )
-        if found:
-            reasons[arm.name] = "; ".join(found)
+    reasons = {arm.name: "; ".join(_problems(loaded, frames, arm.name, rows)) for arm in loaded.arms}
+    reasons = {arm: reason for arm, reason in reasons.items() if reason}
     baseline = loaded.baseline.name
     if baseline in reasons:
         for arm in loaded.arms[1:]:
@@ -40,8 +35,20 @@ def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[Parity
     return reasons
 
 
+def _problems(
+    loaded: LoadedStudy, frames: RunFrames, arm: str, parity: tuple[ParityRow, ...]
+) -> Iterator[str]:
+    missing = tuple(_missing(loaded, frames, arm))
+    yield from _broken(loaded, frames, arm)
+    yield from missing
+    if not missing:  # the work of an arm can only be compared if all of it was done
+        yield from confounds(arm, parity)
+    yield from _faster_than_reference(loaded, frames, arm)
+    yield from _faster_than_peak(frames, arm)
+
+
 def _missing(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
-    """Every planned measurement must have finished: what a lost one would have shown is not known."""
+    """Planned measurements that did not finish: what they would have shown is unknown."""
     design = loaded.study.design
     trials = [trial for trial in frames.trials if trial.purpose == "measure" and trial.arm == arm]
     finished = {(canonical_json(t.condition), t.seed, t.round) for t in trials if t.status == "finished"}
@@ -65,28 +72,68 @@ def _missing(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
 
 
 def _broken(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
+    """Declared invariants that failed, or that were not checked completely."""
     for invariant in loaded.study.invariants:
         trials = [t for t in frames.trials if t.purpose == "check" and t.task == invariant and t.arm == arm]
         checks = [check for check in frames.checks if check.invariant == invariant and check.arm == arm]
         failed = [check for check in checks if not check.passed]
-        made = sum(trial.notes.get("checks", 0) for trial in trials if trial.status == "finished")
+        finished = [trial for trial in trials if trial.status == "finished"]
+        crashed = [trial for trial in trials if trial.status == "failed"]
+        made = sum(trial.notes.get("checks", 0) for trial in finished)
         if failed:
-            yield f"invariant {invariant} is broken: {describe(failed[0])}" + (
-                f" ({len(failed)} of {len(checks)} checks fail)" if len(failed) > 1 else ""
-            )
-        elif any(trial.status == "failed" for trial in trials) and not any(
-            t.status == "finished" for t in trials
-        ):
-            yield f"invariant {invariant} could not be checked: {next(t.error for t in trials if t.status == 'failed')}"
+            total = f" ({len(failed)} of {len(checks)} checks fail)" if len(failed) > 1 else ""
+            yield f"invariant {invariant} is broken: {describe(failed[0])}{total}"
+        elif crashed and not finished:
+            yield f"invariant {invariant} could not be checked: {crashed[0].error}"
         elif len(checks) < made:
-            yield f"invariant {invariant} lacks {made - len(checks)} of the {count(made, 'check')} that were made"
+            lost = made - len(checks)
+            yield f"invariant {invariant}: {lost} of {count(made, 'check')} are missing in the store"
         elif not sum(check.compared for check in checks):
-            yield f"invariant {invariant} has compared nothing"
+            yield f"invariant {invariant} compared nothing"
 
 
 def describe(check: CheckRow) -> str:
-    """One check in words: where, how far off, how far it may be."""
+    """One check in words: its case, the deviation and the tolerance."""
     text = (
         f"{check.case} in {check.precision}: deviation {check.deviation:.2g}, tolerance {check.tolerance:.2g}"
     )
     return f"{text}, {check.detail}" if check.detail else text
+
+
+def _faster_than_reference(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
+    """Trainings of the arm, or of a model that arms share, whose loss falls below a declared reference.
+
+    Such a model has usually seen the test set or the labels.
+    """
+    samples = frames.samples
+    trained = samples[samples["arm"].isin([arm, ""]) & samples["purpose"].isin(["measure", "train"])]
+    for reference in loaded.study.references:
+        early = trained[(trained["metric"] == reference.metric) & (trained["step"] < reference.updates)]
+        below = early[early["value"] < reference.at_least]
+        if len(below):
+            first = below.sort_values("step", kind="stable").iloc[0]
+            yield (
+                f"learns faster than its reference: {metric(reference.metric).label} is "
+                f"{number_text(float(first['value']))} after {int(first['step']) + 1} updates "
+                f"(seed {int(first['seed'])}), but {reference.source} reports at least "
+                f"{number_text(reference.at_least)} until update {reference.updates}"
+            )
+
+
+def _faster_than_peak(frames: RunFrames, arm: str) -> Iterator[str]:
+    """Trials that appear to exceed the machine's peak: on a device that works asynchronously, the clock was
+    stopped before the work was finished.
+    """
+    samples = frames.samples
+    shares = samples[
+        (samples["purpose"] == "measure") & (samples["arm"] == arm) & (samples["metric"] == SHARE_OF_PEAK)
+    ]
+    values = trial_values(shares)
+    beyond = values[values["value"] > MOST]
+    if len(beyond):
+        worst = beyond.sort_values("value", kind="stable").iloc[-1]
+        yield (
+            f"exceeds the machine's peak matmul speed ({number_text(float(worst['value']))} of the peak in "
+            f"round {int(worst['round'])}, seed {int(worst['seed'])}), so the clock was stopped before the "
+            "work was finished"
+        )

@@ -1,4 +1,6 @@
-"""Whether arms did the same work: what their trials spent, condition by condition, against the baseline's."""
+"""Whether the arms did the same work: what their trials spent, compared with the baseline under each
+condition.
+"""
 
 from __future__ import annotations
 
@@ -6,42 +8,39 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
-from typing import TYPE_CHECKING
 
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import ParityRow
 from harness.config import canonical_json
 from harness.metrics import DEFAULT_MARGINS
+from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
 from harness.wording import at_condition, words
 
-if TYPE_CHECKING:
-    from harness.store.rows import TrialRow
-
 SECONDS, FLOPS = "seconds", "flops"
 MEASURED = (FLOPS, SECONDS)
-"""Shown always, enforced only where the study's `parity.match` names them."""
+"""Always shown, but enforced only if the study lists them under `parity.match`."""
 
 Cell = tuple[str, str]
 """Arm, condition as canonical JSON."""
 
 Amounts = Mapping[int, set[float]]
-"""Seed → the amounts of one quantity that its trials spent, one where all agree."""
+"""Seed → the amounts of one quantity that its trials spent: a single amount if all trials agree."""
 
 ALL_SEEDS = -1
-"""The key of what is known of all seeds together."""
+"""The key for an amount that holds for all seeds together."""
 
 
 def parity_rows(loaded: LoadedStudy, frames: RunFrames) -> tuple[ParityRow, ...]:
-    """What every arm spent of every quantity that is counted, then FLOPs and seconds.
+    """The amount of every counted quantity that every arm spent, then FLOPs and seconds.
 
-    Counted work must be equal in all trials of a seed, and in all arms for the same seed: batches of like
-    length hold other numbers of tokens for each seed. Seconds are the median over the trials of what the work
-    took, process start excluded; they match within the study's margin for time. FLOPs are the task's closed
-    form where no trial counts them.
+    Counted work must be equal in all trials of a seed, and in all arms for the same seed. (Seeds may differ:
+    batches of sentences of similar length hold different numbers of tokens for each seed.) Seconds are the
+    median over trials, without the start of the process; they match if they differ by no more than the
+    study's margin for time. FLOPs come from the task's closed form if no trial counts them.
 
-    What a row tells as spent is of the first seed in which the arm differs from the baseline, else the most
-    of any seed.
+    A row shows the amounts of the first seed in which the arm differs from the baseline. If no seed differs,
+    it shows the largest amount of any seed.
     """
     cells: dict[Cell, list[TrialRow]] = defaultdict(list)
     for trial in frames.trials:
@@ -52,13 +51,13 @@ def parity_rows(loaded: LoadedStudy, frames: RunFrames) -> tuple[ParityRow, ...]
     rows = []
     for condition in loaded.conditions:
         key = canonical_json(condition.names)
-        found = {name for (_, place), amounts in spent.items() if place == key for name in amounts}
+        names = {name for (_, cell_key), amounts in spent.items() if cell_key == key for name in amounts}
         baseline = spent.get((loaded.baseline.name, key), {})
-        for quantity in (*sorted(found - {*MEASURED}), *(name for name in MEASURED if name in found)):
+        for quantity in (*sorted(names - {*MEASURED}), *(name for name in MEASURED if name in names)):
             for arm in loaded.arms:
-                own = spent.get((arm.name, key), {})
-                here, base = own.get(quantity, {}), baseline.get(quantity, {})
-                amount, base_amount = _told(here, base)
+                here = spent.get((arm.name, key), {}).get(quantity, {})
+                base = baseline.get(quantity, {})
+                amount, base_amount = _shown_amounts(here, base)
                 rows.append(
                     ParityRow(
                         quantity=quantity,
@@ -76,36 +75,25 @@ def parity_rows(loaded: LoadedStudy, frames: RunFrames) -> tuple[ParityRow, ...]
 
 
 def confounds(arm: str, parity: Iterable[ParityRow]) -> Iterator[str]:
-    """The first difference that the study does not declare, in words."""
+    """The first difference in work that the study does not declare."""
     for row in parity:
         if row.arm == arm and row.confounds:
-            name, place = words(row.quantity), at_condition(row.condition)
+            quantity = f"{words(row.quantity)}{at_condition(row.condition)}"
             if row.spent == row.baseline_spent:
-                yield f"confounded: {name}{place} differs between its own trials"
+                yield f"confound: {quantity} differs between trials of the arm"
             else:
-                yield f"confounded: {name}{place} is {row.spent:,.15g} against the baseline's {row.baseline_spent:,.15g}"
+                amounts = f"{row.spent:,.15g}, but {row.baseline_spent:,.15g} for the baseline"
+                yield f"confound: {quantity} is {amounts}"
             return
 
 
-def unknown_quantities(loaded: LoadedStudy, parity: Iterable[ParityRow]) -> tuple[str, ...]:
-    """A misspelt quantity would excuse nothing, or hold nothing equal, in silence."""
-    counted = sorted({row.quantity for row in parity})
-    declared = loaded.study.parity
-    return tuple(
-        f"parity.{key} names {name!r}, which no trial counts (counted: {', '.join(counted) or 'nothing'})"
-        for key, names in (("match", declared.match), ("differ", declared.differ))
-        for name in names
-        if name not in counted
-    )
-
-
 def _spent(loaded: LoadedStudy, cell: Cell, trials: list[TrialRow]) -> dict[str, dict[int, set[float]]]:
-    """Quantity → what the trials of a cell spent of it."""
+    """Quantity → the amounts that the trials of one arm under one condition spent."""
     amounts: dict[str, dict[int, set[float]]] = defaultdict(dict)
     for trial in trials:
         for quantity, amount in trial.spent.items():
             amounts[quantity].setdefault(trial.seed, set()).add(amount)
-    condition = next(place for place in loaded.conditions if canonical_json(place.names) == cell[1])
+    condition = next(c for c in loaded.conditions if canonical_json(c.names) == cell[1])
     task = loaded.tasks.get((cell[0], condition.name))
     if task is not None and FLOPS not in amounts:
         amounts[FLOPS] = {ALL_SEEDS: {float(task.flops())}}
@@ -115,30 +103,30 @@ def _spent(loaded: LoadedStudy, cell: Cell, trials: list[TrialRow]) -> dict[str,
     return amounts
 
 
-def _match(loaded: LoadedStudy, quantity: str, own: Amounts, baseline: Amounts) -> bool:
-    if quantity != SECONDS or not own or not baseline or min(_pooled(own) | _pooled(baseline)) <= 0:
-        return not _differing(own, baseline)
+def _match(loaded: LoadedStudy, quantity: str, arm: Amounts, baseline: Amounts) -> bool:
+    if quantity != SECONDS or not arm or not baseline or min(_pooled(arm) | _pooled(baseline)) <= 0:
+        return not _differing(arm, baseline)
     margin = loaded.study.margins.get("time", DEFAULT_MARGINS["time"])
-    return abs(math.log(max(_pooled(own)) / max(_pooled(baseline)))) <= math.log1p(margin)
+    return abs(math.log(max(_pooled(arm)) / max(_pooled(baseline)))) <= math.log1p(margin)
 
 
-def _differing(own: Amounts, baseline: Amounts) -> list[int]:
-    """The seeds in which they did not spend one same amount.
+def _differing(arm: Amounts, baseline: Amounts) -> list[int]:
+    """The seeds in which the arm and the baseline did not spend the same single amount.
 
-    One that diverged in an arm is compared in none.
+    A seed that diverged in one of them is left out.
     """
-    shared = own.keys() & baseline.keys()
-    if not shared:  # no seed came through in both: then all that did must agree
-        own, baseline, shared = {ALL_SEEDS: _pooled(own)}, {ALL_SEEDS: _pooled(baseline)}, {ALL_SEEDS}
-    return sorted(seed for seed in shared if len(own[seed]) != 1 or own[seed] != baseline[seed])
+    shared = arm.keys() & baseline.keys()
+    if not shared:  # no seed finished in both, so all amounts together must agree
+        arm, baseline, shared = {ALL_SEEDS: _pooled(arm)}, {ALL_SEEDS: _pooled(baseline)}, {ALL_SEEDS}
+    return sorted(seed for seed in shared if len(arm[seed]) != 1 or arm[seed] != baseline[seed])
 
 
-def _told(own: Amounts, baseline: Amounts) -> tuple[float, float]:
-    """The amounts of the first seed that differs, else the most of any seed."""
-    for seed in _differing(own, baseline):
-        if seed in own and seed in baseline:
-            return max(own[seed]), max(baseline[seed])
-    return max(_pooled(own), default=0.0), max(_pooled(baseline), default=0.0)
+def _shown_amounts(arm: Amounts, baseline: Amounts) -> tuple[float, float]:
+    """The amounts of the first seed that differs, or the largest of any seed."""
+    for seed in _differing(arm, baseline):
+        if seed in arm and seed in baseline:
+            return max(arm[seed]), max(baseline[seed])
+    return max(_pooled(arm), default=0.0), max(_pooled(baseline), default=0.0)
 
 
 def _pooled(amounts: Amounts) -> set[float]:

@@ -18,7 +18,9 @@ FRAMES = Planted().frames()
 
 
 def analysed(factor: float, *, parity: dict[str, Any] | None = None, **more: Any) -> Analysis:
-    """The study with the dynamic cache's trials `factor` times as long, by what they note of their own work."""
+    """The study with the dynamic cache's trials `factor` times as long, by what they note of their
+    own work.
+    """
     loaded = study(**({"parity": parity} if parity else {}), **more)
 
     def dynamic(trial: TrialRow) -> bool:
@@ -28,18 +30,18 @@ def analysed(factor: float, *, parity: dict[str, Any] | None = None, **more: Any
     return analyse(loaded, spoil_trials(noted, dynamic, notes={"work_seconds": 2.0 * factor}))
 
 
-def seconds(found: Analysis) -> set[tuple[str, float, bool, bool]]:
+def seconds(result: Analysis) -> set[tuple[str, float, bool, bool]]:
     return {
-        (row.arm, row.spent, row.matches, row.enforced) for row in found.parity if row.quantity == "seconds"
+        (row.arm, row.spent, row.matches, row.enforced) for row in result.parity if row.quantity == "seconds"
     }
 
 
 def test_seconds_are_told_of_every_arm_and_condition_and_enforced_of_none() -> None:
-    found = analysed(3.0)
-    assert found.invalid == {}
-    assert ("cache=dynamic", 6.0, False, False) in seconds(found)
-    assert ("cache=static", 2.0, True, False) in seconds(found)
-    rows = [row for row in found.parity if row.quantity == "seconds"]
+    result = analysed(3.0)
+    assert result.invalid == {}
+    assert ("cache=dynamic", 6.0, False, False) in seconds(result)
+    assert ("cache=static", 2.0, True, False) in seconds(result)
+    rows = [row for row in result.parity if row.quantity == "seconds"]
     assert len(rows) == len(Planted().loaded.arms) * len(Planted().loaded.conditions)
 
 
@@ -56,10 +58,10 @@ def test_seconds_are_told_of_every_arm_and_condition_and_enforced_of_none() -> N
 def test_seconds_match_within_the_margin_for_time_where_the_study_asks_for_it(
     factor: float, margins: dict[str, float], verdict: str
 ) -> None:
-    found = analysed(factor, parity={"match": ["seconds"]}, margins=margins)
-    assert claim(found, "kv-speedup").verdict == verdict
-    why = found.invalid.get("cache=dynamic", "")
-    assert why.startswith("confounded: seconds at new tokens 16 is") == (verdict == "invalid")
+    result = analysed(factor, parity={"match": ["seconds"]}, margins=margins)
+    assert claim(result, "kv-speedup").verdict == verdict
+    why = result.invalid.get("cache=dynamic", "")
+    assert why.startswith("confound: seconds at new tokens 16 is") == (verdict == "invalid")
 
 
 def test_what_a_study_says_must_match_may_not_be_said_to_differ_elsewhere() -> None:
@@ -67,8 +69,8 @@ def test_what_a_study_says_must_match_may_not_be_said_to_differ_elsewhere() -> N
     less = spoil_trials(
         FRAMES, lambda t: t.arm == "cache=static", spent={"new_tokens": 1.0, "parameters": 660_000.0}
     )
-    found = analyse(study(parity={"match": ["new_tokens"]}), less)
-    assert set(found.invalid) == {"cache=static"}
+    result = analyse(study(parity={"match": ["new_tokens"]}), less)
+    assert set(result.invalid) == {"cache=static"}
 
 
 @pytest.mark.parametrize("tokens", [16, 64, 256])
@@ -78,17 +80,17 @@ def test_a_difference_in_one_condition_is_told_with_that_condition(tokens: int) 
         lambda t: t.arm == "cache=static" and t.condition == {"new_tokens": str(tokens)},
         spent={"new_tokens": 7.0, "parameters": 660_000.0},
     )
-    found = analyse(study(), frames)
-    assert list(found.invalid) == ["cache=static"]
-    assert f"confounded: new tokens at new tokens {tokens} is 7 against" in found.invalid["cache=static"]
-    odd = [row for row in found.parity if row.confounds]
+    result = analyse(study(), frames)
+    assert list(result.invalid) == ["cache=static"]
+    assert f"confound: new tokens at new tokens {tokens} is 7, but" in result.invalid["cache=static"]
+    odd = [row for row in result.parity if row.confounds]
     assert [json.dumps(row.condition) for row in odd] == [json.dumps({"new_tokens": str(tokens)})]
 
 
 def test_work_that_an_arm_does_not_count_is_no_match() -> None:
     frames = spoil_trials(FRAMES, lambda t: t.arm == "cache=static", spent={"parameters": 660_000.0})
-    found = analyse(study(), frames)
-    assert "confounded: new tokens at new tokens 16 is 0 against" in found.invalid["cache=static"]
+    result = analyse(study(), frames)
+    assert "confound: new tokens at new tokens 16 is 0, but" in result.invalid["cache=static"]
 
 
 def test_seconds_that_were_not_recorded_are_not_told() -> None:
@@ -102,17 +104,17 @@ def test_flops_that_trials_count_are_told_and_match_where_the_study_asks_for_it(
 
     for parity, invalid in ({}, set()), ({"match": ["flops"]}, {LION}):
         learned = Learned(loaded=training_study(parity=parity), spent=spent)
-        found = learned.analysis()
-        rows = [row for row in found.parity if row.quantity == "flops"]
+        result = learned.analysis()
+        rows = [row for row in result.parity if row.quantity == "flops"]
         assert [(row.spent, row.matches) for row in rows] == [(1e9, True), (1.5e9, False)]
-        assert set(found.invalid) == invalid
+        assert set(result.invalid) == invalid
 
 
 def of_translations(*, more: int = 0, seed: int = 5, diverged: int | None = None) -> Analysis:
     """Batches of like length hold other numbers of tokens for each seed; of one seed the second arm gets
     `more`.
     """
-    learned = Learned(lost=lambda arm, each: arm == LION and each == diverged)
+    learned = Learned(lost=lambda arm, trial_seed: arm == LION and trial_seed == diverged)
     frames = learned.frames()
     trials = []
     for trial in frames.trials:
@@ -126,16 +128,16 @@ LION = "optimizer=lion"
 
 
 def test_work_that_differs_from_seed_to_seed_matches_where_every_arm_has_the_same_for_a_seed() -> None:
-    found = of_translations()
-    assert found.invalid == {}
-    rows = [row for row in found.parity if row.quantity == "training_tokens"]
+    result = of_translations()
+    assert result.invalid == {}
+    rows = [row for row in result.parity if row.quantity == "training_tokens"]
     assert {(row.spent, row.baseline_spent, row.matches) for row in rows} == {(30_007.0, 30_007.0, True)}
 
 
 def test_one_seed_with_other_work_is_told_though_another_seed_has_as_much() -> None:
-    found = of_translations(more=1)
-    assert "training tokens is 30,006 against the baseline's 30,005" in found.invalid[LION]
-    (row,) = (row for row in found.parity if row.arm == LION and row.quantity == "training_tokens")
+    result = of_translations(more=1)
+    assert "training tokens is 30,006, but 30,005 for the baseline" in result.invalid[LION]
+    (row,) = (row for row in result.parity if row.arm == LION and row.quantity == "training_tokens")
     assert (row.spent, row.baseline_spent, row.matches) == (30_006.0, 30_005.0, False)
 
 

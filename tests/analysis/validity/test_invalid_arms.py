@@ -41,21 +41,24 @@ def spoilt(frames: RunFrames, **changes: Any) -> Analysis:
 
 
 def test_a_broken_invariant_makes_its_arm_invalid_and_says_why() -> None:
-    found = spoilt(spoil_check(FRAMES, arm="cache=dynamic", **BROKEN))
-    why = "invariant cache-parity is broken: one query in float64: deviation 0.31, tolerance 1e-10 (2 of 2 checks fail)"
-    assert found.invalid == {"cache=dynamic": why}
-    assert verdicts(found) == ALL_INVALID, "each of the four is about that arm"
-    assert claim(found, "kv-speedup").sentence == f"cache=dynamic does not count: {why}."
-    assert claim(found, "kv-same").sentence == f"Not every arm counts: cache=dynamic does not count: {why}."
-    assert contrast(found).verdict == "invalid"
-    assert contrast(found).reason == why
-    assert contrast(found, arm="cache=static").verdict == "better"
-    assert found.answer.startswith(f"There is no whole answer: cache=dynamic does not count: {why}.")
+    result = spoilt(spoil_check(FRAMES, arm="cache=dynamic", **BROKEN))
+    why = (
+        "invariant cache-parity is broken: one query in float64: deviation 0.31, tolerance 1e-10 "
+        "(2 of 2 checks fail)"
+    )
+    assert result.invalid == {"cache=dynamic": why}
+    assert verdicts(result) == ALL_INVALID, "each of the four is about that arm"
+    assert claim(result, "kv-speedup").sentence == f"cache=dynamic does not count: {why}."
+    assert claim(result, "kv-same").sentence == f"Not every arm counts: cache=dynamic does not count: {why}."
+    assert contrast(result).verdict == "invalid"
+    assert contrast(result).reason == why
+    assert contrast(result, arm="cache=static").verdict == "better"
+    assert result.answer.startswith(f"The answer is incomplete: cache=dynamic does not count: {why}.")
 
 
 def test_a_broken_arm_leaves_claims_on_other_arms_alone() -> None:
-    found = spoilt(spoil_check(FRAMES, arm="cache=static", **BROKEN))
-    assert verdicts(found) == {
+    result = spoilt(spoil_check(FRAMES, arm="cache=static", **BROKEN))
+    assert verdicts(result) == {
         "kv-same": "invalid",
         "kv-speedup": "confirmed",
         "kv-growth": "confirmed",
@@ -64,17 +67,17 @@ def test_a_broken_arm_leaves_claims_on_other_arms_alone() -> None:
 
 
 def test_a_broken_baseline_makes_everything_invalid_and_is_told_once() -> None:
-    found = spoilt(spoil_check(FRAMES, arm="cache=none", **BROKEN))
-    assert set(found.invalid) == {"cache=none", "cache=dynamic", "cache=static"}
-    assert verdicts(found) == ALL_INVALID
-    assert {c.verdict for c in found.contrasts} == {"invalid"}
-    assert claim(found, "kv-memory").sentence.count("is broken") == 1
-    assert found.answer.count("is broken") == 1
+    result = spoilt(spoil_check(FRAMES, arm="cache=none", **BROKEN))
+    assert set(result.invalid) == {"cache=none", "cache=dynamic", "cache=static"}
+    assert verdicts(result) == ALL_INVALID
+    assert {c.verdict for c in result.contrasts} == {"invalid"}
+    assert claim(result, "kv-memory").sentence.count("is broken") == 1
+    assert result.answer.count("is broken") == 1
 
 
 def test_checks_that_compared_nothing_are_a_failure() -> None:
-    found = spoilt(spoil_check(FRAMES, arm="cache=dynamic", compared=0))
-    assert found.invalid == {"cache=dynamic": "invariant cache-parity has compared nothing"}
+    result = spoilt(spoil_check(FRAMES, arm="cache=dynamic", compared=0))
+    assert result.invalid == {"cache=dynamic": "invariant cache-parity compared nothing"}
     none = spoilt(replace(FRAMES, checks=()))
     assert verdicts(none) == ALL_INVALID
 
@@ -90,9 +93,9 @@ def test_an_invariant_that_crashed() -> None:
         state="failed",
         error="out of memory",
     )
-    kept = tuple(c for c in FRAMES.checks if (c.arm, c.invariant) != ("cache=dynamic", "cache-parity"))
-    found = spoilt(replace(FRAMES, trials=(*FRAMES.trials, row), checks=kept))
-    assert found.invalid == {"cache=dynamic": "invariant cache-parity could not be checked: out of memory"}
+    others = tuple(c for c in FRAMES.checks if (c.arm, c.invariant) != ("cache=dynamic", "cache-parity"))
+    result = spoilt(replace(FRAMES, trials=(*FRAMES.trials, row), checks=others))
+    assert result.invalid == {"cache=dynamic": "invariant cache-parity could not be checked: out of memory"}
 
 
 def with_check_trials(frames: RunFrames) -> RunFrames:
@@ -121,9 +124,9 @@ def test_a_check_that_is_lost_is_missed() -> None:
     broken = (replace(FRAMES.checks[0], **BROKEN), *FRAMES.checks[1:])
     frames = with_check_trials(replace(FRAMES, checks=broken))
     arm = FRAMES.checks[0].arm
-    found = spoilt(replace(frames, checks=broken[1:]))
-    assert found.invalid[arm] == "invariant cache-parity lacks 1 of the 2 checks that were made"
-    assert verdicts(found) == verdicts(spoilt(frames)) == ALL_INVALID
+    result = spoilt(replace(frames, checks=broken[1:]))
+    assert result.invalid[arm] == "invariant cache-parity: 1 of 2 checks are missing in the store"
+    assert verdicts(result) == verdicts(spoilt(frames)) == ALL_INVALID
     assert spoilt(with_check_trials(FRAMES)).invalid == spoilt(FRAMES).invalid == {}
 
 
@@ -135,11 +138,11 @@ def less_work(frames: RunFrames, arm: str = "cache=dynamic") -> RunFrames:
 
 
 def test_different_work_is_a_confound_unless_it_is_declared() -> None:
-    found = spoilt(less_work(FRAMES))
-    why = "confounded: new tokens at new tokens 256 is 64 against the baseline's 512"
-    assert found.invalid == {"cache=dynamic": why}
-    assert claim(found, "kv-speedup").verdict == "invalid"
-    assert why in claim(found, "kv-speedup").sentence
+    result = spoilt(less_work(FRAMES))
+    why = "confound: new tokens at new tokens 256 is 64, but 512 for the baseline"
+    assert result.invalid == {"cache=dynamic": why}
+    assert claim(result, "kv-speedup").verdict == "invalid"
+    assert why in claim(result, "kv-speedup").sentence
     declared = spoilt(less_work(FRAMES), parity={"differ": ["new_tokens"]})
     assert declared.invalid == {}
     assert verdicts(declared)["kv-speedup"] == "confirmed"
@@ -151,11 +154,11 @@ def test_different_work_is_a_confound_unless_it_is_declared() -> None:
 
 def test_one_trial_of_another_size_is_a_confound() -> None:
     last = FRAMES.trials[-1]
-    found = spoilt(
+    result = spoilt(
         spoil_trials(FRAMES, lambda t: t.id == last.id, spent={"new_tokens": 500.0, "parameters": 660_000.0})
     )
-    assert found.invalid == {
-        last.arm: "confounded: new tokens at new tokens 256 differs between its own trials"
+    assert result.invalid == {
+        last.arm: "confound: new tokens at new tokens 256 differs between trials of the arm"
     }
 
 
@@ -163,11 +166,11 @@ def test_a_round_split_over_two_sessions_is_not_paired() -> None:
     frames = replace(FRAMES, samples=FRAMES.samples.copy())
     here = (frames.samples["round"] == 4) & (frames.samples["arm"] == "cache=dynamic")
     frames.samples.loc[here, "session"] = 2
-    found = spoilt(frames)
-    assert contrast(found).verdict == "invalid"
-    assert contrast(found).reason == "round 4 was not run in one session"
-    assert contrast(found, arm="cache=static").verdict == "better"
-    assert verdicts(found)["kv-speedup"] == verdicts(found)["kv-growth"] == "invalid"
+    result = spoilt(frames)
+    assert contrast(result).verdict == "invalid"
+    assert contrast(result).reason == "round 4 was not run in one session"
+    assert contrast(result, arm="cache=static").verdict == "better"
+    assert verdicts(result)["kv-speedup"] == verdicts(result)["kv-growth"] == "invalid"
 
 
 def test_every_round_of_a_seed_is_a_pair_of_costs_and_each_needs_one_session() -> None:
@@ -175,8 +178,8 @@ def test_every_round_of_a_seed_is_a_pair_of_costs_and_each_needs_one_session() -
     loaded = study(design={"seeds": 8, "rounds": 1}, across={"new_tokens": [256]}, claims={})
     frames = Planted(loaded=loaded).frames()
     frames.samples["session"] = frames.samples["seed"]
-    found = contrast(analyse(loaded, frames))
-    assert (found.n, found.verdict, [place for place, _ in found.pairs]) == (8, "better", [*range(1, 9)])
+    result = contrast(analyse(loaded, frames))
+    assert (result.n, result.verdict, [number for number, _ in result.pairs]) == (8, "better", [*range(1, 9)])
     samples = frames.samples
     samples.loc[(samples["seed"] == 5) & (samples["arm"] == "cache=dynamic"), "session"] = 9
     assert contrast(analyse(loaded, frames)).reason == "round 1 of seed 5 was not run in one session"
@@ -202,36 +205,36 @@ def test_a_value_that_has_no_ratio(value: float) -> None:
     frames.samples.loc[(frames.samples["trial"] == trial) & (frames.samples["metric"] == SPEED), "value"] = (
         value
     )
-    found = spoilt(frames)
+    result = spoilt(frames)
     reason = (
-        f"{'decode tokens per second'} of cache=dynamic is not a number in 1 trial"
+        "decode tokens per second of cache=dynamic is not a number in 1 trial"
         if math.isnan(value)
-        else "decode tokens per second of zero or less has no ratio"
+        else "decode tokens per second is zero or negative, so it has no ratio"
     )
-    assert (contrast(found).verdict, contrast(found).reason) == ("invalid", reason)
-    assert claim(found, "kv-speedup").sentence == f"The data do not allow a comparison: {reason}."
+    assert (contrast(result).verdict, contrast(result).reason) == ("invalid", reason)
+    assert claim(result, "kv-speedup").sentence == f"The data do not allow a comparison: {reason}."
 
 
 def test_a_trial_that_failed_for_good_makes_its_arm_not_count() -> None:
     lost = FRAMES.trials[-2]
     frames = spoil_trials(FRAMES, lambda t: t.id == lost.id, state="lost", error="killed by the kernel")
     frames = replace(frames, samples=frames.samples[frames.samples["trial"] != lost.id])
-    found = spoilt(frames)
-    assert found.invalid == {"cache=dynamic": "1 of 30 measurements did not finish (killed by the kernel)"}
-    assert verdicts(found)["kv-speedup"] == "invalid"
+    result = spoilt(frames)
+    assert result.invalid == {"cache=dynamic": "1 of 30 measurements did not finish (killed by the kernel)"}
+    assert verdicts(result)["kv-speedup"] == "invalid"
 
 
 def test_a_trial_that_counts_twice() -> None:
     again = FRAMES.samples[FRAMES.samples["trial"] == 2].assign(trial=10_000)
-    found = spoilt(replace(FRAMES, samples=pd.concat([FRAMES.samples, again], ignore_index=True)))
-    assert contrast(found, tokens=16).reason == "a trial of cache=dynamic counts twice"
+    result = spoilt(replace(FRAMES, samples=pd.concat([FRAMES.samples, again], ignore_index=True)))
+    assert contrast(result, tokens=16).reason == "cache=dynamic has two results for the same trial"
 
 
 def test_no_measurement_at_all_is_invalid_and_no_crash() -> None:
-    found = spoilt(RunFrames(samples=FRAMES.samples.iloc[:0], trials=(), checks=FRAMES.checks))
-    assert verdicts(found) == ALL_INVALID
-    assert {c.verdict for c in found.contrasts} == {"invalid"}
-    assert "30 of 30 measurements did not finish" in found.answer
+    result = spoilt(RunFrames(samples=FRAMES.samples.iloc[:0], trials=(), checks=FRAMES.checks))
+    assert verdicts(result) == ALL_INVALID
+    assert {c.verdict for c in result.contrasts} == {"invalid"}
+    assert "30 of 30 measurements did not finish" in result.answer
 
 
 WEAKER = {"invalid": 0, "undecided": 1}
@@ -258,31 +261,31 @@ def assert_not_stronger(before: Analysis, after: Analysis) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(scene=st.sampled_from(sorted(SCENES)), place=st.integers(0, 10**6))
-def test_losing_a_sample_strengthens_nothing(scene: str, place: int) -> None:
+@given(scene=st.sampled_from(sorted(SCENES)), number=st.integers(0, 10**6))
+def test_losing_a_sample_strengthens_nothing(scene: str, number: int) -> None:
     frames = SCENES[scene]
-    row = frames.samples.index[place % len(frames.samples)]
+    row = frames.samples.index[number % len(frames.samples)]
     assert_not_stronger(BEFORE[scene], spoilt(replace(frames, samples=frames.samples.drop(index=row))))
 
 
 @settings(max_examples=25, deadline=None)
-@given(scene=st.sampled_from(sorted(SCENES)), place=st.integers(0, 10**6))
-def test_losing_a_trial_strengthens_nothing(scene: str, place: int) -> None:
+@given(scene=st.sampled_from(sorted(SCENES)), number=st.integers(0, 10**6))
+def test_losing_a_trial_strengthens_nothing(scene: str, number: int) -> None:
     frames = SCENES[scene]
-    lost = frames.trials[place % len(frames.trials)]
-    kept = tuple(trial for trial in frames.trials if trial is not lost)
-    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, trials=kept)))
+    lost = frames.trials[number % len(frames.trials)]
+    others = tuple(trial for trial in frames.trials if trial is not lost)
+    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, trials=others)))
     samples = frames.samples[frames.samples["trial"] != lost.id]
-    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, trials=kept, samples=samples)))
+    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, trials=others, samples=samples)))
 
 
 @settings(max_examples=25, deadline=None)
-@given(scene=st.sampled_from(sorted(SCENES)), place=st.integers(0, 10**6))
-def test_losing_a_check_strengthens_nothing(scene: str, place: int) -> None:
+@given(scene=st.sampled_from(sorted(SCENES)), number=st.integers(0, 10**6))
+def test_losing_a_check_strengthens_nothing(scene: str, number: int) -> None:
     frames = SCENES[scene]
-    lost = frames.checks[place % len(frames.checks)]
-    kept = tuple(check for check in frames.checks if check is not lost)
-    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, checks=kept)))
+    lost = frames.checks[number % len(frames.checks)]
+    others = tuple(check for check in frames.checks if check is not lost)
+    assert_not_stronger(BEFORE[scene], spoilt(replace(frames, checks=others)))
 
 
 def test_the_scenes_are_what_they_are_called() -> None:

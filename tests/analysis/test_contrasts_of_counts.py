@@ -18,7 +18,7 @@ LION = "optimizer=lion"
 
 
 def counted(analysis: Analysis) -> Contrast:
-    return next(found for found in analysis.contrasts if found.metric == "zero_gradients")
+    return next(contrast for contrast in analysis.contrasts if contrast.metric == "zero_gradients")
 
 
 def claiming(form: dict[str, Any], seeds: int = 8, **changes: Any) -> Any:
@@ -37,12 +37,12 @@ def fewer(arm: str, seed: int) -> float:
 
 
 def test_the_effect_is_the_signed_rank_estimate_of_the_differences() -> None:
-    found = counted(Learned(zeros=fewer).analysis())
+    result = counted(Learned(zeros=fewer).analysis())
     expected = paired_estimate({seed: -3.0 - seed for seed in range(8)})
-    assert (found.n, found.verdict, found.relevant) == (8, "better", True)
-    assert (found.effect, found.p) == (expected.estimate, expected.p)
-    assert (found.low, found.high) == (expected.ci95.low, expected.ci95.high)
-    assert dict(found.pairs) == {seed: -3.0 - seed for seed in range(8)}
+    assert (result.n, result.verdict, result.relevant) == (8, "better", True)
+    assert (result.effect, result.p) == (expected.estimate, expected.p)
+    assert (result.low, result.high) == (expected.ci95.low, expected.ci95.high)
+    assert dict(result.pairs) == {seed: -3.0 - seed for seed in range(8)}
 
 
 def test_swapping_the_arms_mirrors_the_verdict() -> None:
@@ -57,19 +57,19 @@ def test_swapping_the_arms_mirrors_the_verdict() -> None:
 
 
 def test_nothing_counted_in_any_arm_is_identical() -> None:
-    found = counted(Learned().analysis())
-    assert (found.verdict, found.effect, found.p) == ("identical", 0.0, 1.0)
+    result = counted(Learned().analysis())
+    assert (result.verdict, result.effect, result.p) == ("identical", 0.0, 1.0)
 
 
 def test_ties_decide_nothing() -> None:
-    found = counted(Learned(zeros=lambda arm, seed: float(arm == LION and seed < 3)).analysis())
-    assert (found.verdict, found.low) == ("undecided", 0.0)
+    result = counted(Learned(zeros=lambda arm, seed: float(arm == LION and seed < 3)).analysis())
+    assert (result.verdict, result.low) == ("undecided", 0.0)
 
 
 def test_a_training_that_diverged_ranks_last() -> None:
-    found = counted(Learned(zeros=fewer, lost=lambda arm, seed: arm == LION and seed == 0).analysis())
-    assert dict(found.pairs)[0] == math.inf
-    assert (found.verdict, found.n) == ("undecided", 8)
+    result = counted(Learned(zeros=fewer, lost=lambda arm, seed: arm == LION and seed == 0).analysis())
+    assert dict(result.pairs)[0] == math.inf
+    assert (result.verdict, result.n) == ("undecided", 8)
 
 
 def test_a_margin_is_a_number_of_them() -> None:
@@ -92,12 +92,12 @@ def test_a_margin_is_a_number_of_them() -> None:
     ],
 )
 def test_claims_on_counts(form: dict[str, Any], verdict: str, words: str) -> None:
-    found = claim(Learned(loaded=claiming(form, seeds=6), zeros=fewer).analysis(), "it")
-    assert found.verdict == verdict
-    assert words in found.sentence
-    assert "6 seeds" in found.sentence
-    assert found.basis is not None
-    assert Basis.read(json.loads(json.dumps(found.basis))).decide().verdict == verdict
+    result = claim(Learned(loaded=claiming(form, seeds=6), zeros=fewer).analysis(), "it")
+    assert result.verdict == verdict
+    assert words in result.sentence
+    assert "6 seeds" in result.sentence
+    assert result.basis is not None
+    assert Basis.read(json.loads(json.dumps(result.basis))).decide().verdict == verdict
 
 
 def test_one_seed_shows_an_effect_alone() -> None:
@@ -113,6 +113,6 @@ def test_one_seed_shows_an_effect_alone() -> None:
         },
         design={"seeds": 1, "exploratory": True},
     )
-    found = claim(Learned(loaded=loaded, zeros=fewer).analysis(), "it")
-    assert (found.verdict, found.effect) == ("undecided", "-3")
-    assert "exploratory, so there is no verdict" in found.sentence
+    result = claim(Learned(loaded=loaded, zeros=fewer).analysis(), "it")
+    assert (result.verdict, result.effect) == ("undecided", "-3")
+    assert "exploratory, so there is no verdict" in result.sentence

@@ -25,18 +25,18 @@ RIGHT = {"greedy": 0.6, "beam": 0.66, "wide": 0.6}
 
 def test_a_difference_is_the_one_of_the_corpus_scores_with_its_bootstrap_and_its_randomisation() -> None:
     planted = Written(right=RIGHT)
-    found = of_arm(planted.analysis(), "beam")
+    result = of_arm(planted.analysis(), "beam")
     arm, base = (planted.sentences(level, 0).statistics("bleu") for level in ("beam", "greedy"))
-    assert found.effect == pytest.approx(arm.corpus_score - base.corpus_score)
-    assert found.p == approximate_randomisation(arm, base).p
+    assert result.effect == pytest.approx(arm.corpus_score - base.corpus_score)
+    assert result.p == approximate_randomisation(arm, base).p
     expected = paired_bootstrap(arm, base).interval
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-3)
-    assert (found.n, found.verdict, found.relevant, found.margin) == (300, "better", True, 0.5)
+    assert (result.low, result.high) == pytest.approx((expected.low, expected.high), rel=1e-3)
+    assert (result.n, result.verdict, result.relevant, result.margin) == (300, "better", True, 0.5)
 
 
 def test_equal_outputs_are_identical_and_never_significant() -> None:
-    found = of_arm(Written(right=RIGHT).analysis(), "wide")
-    assert (found.verdict, found.effect, found.p, found.relevant) == ("identical", 0.0, 1.0, False)
+    result = of_arm(Written(right=RIGHT).analysis(), "wide")
+    assert (result.verdict, result.effect, result.p, result.relevant) == ("identical", 0.0, 1.0, False)
 
 
 def test_the_margin_is_in_points() -> None:
@@ -64,20 +64,20 @@ def test_seeds_that_scatter_leave_a_method_undecided_where_each_checkpoint_is_de
 def test_other_signatures_lost_sentences_and_rounds_that_differ_are_invalid() -> None:
     planted = Written(right=RIGHT, loaded=written_study(design={"rounds": 2}))
     frames = planted.frames()
-    kept = frames.sentences[2].scores["bleu"]
-    mixed = with_sentences(frames, 2, scores={"bleu": replace(kept, signature="other")})
-    mixed = with_sentences(mixed, 5, scores={"bleu": replace(kept, signature="other")})
+    stored = frames.sentences[2].scores["bleu"]
+    mixed = with_sentences(frames, 2, scores={"bleu": replace(stored, signature="other")})
+    mixed = with_sentences(mixed, 5, scores={"bleu": replace(stored, signature="other")})
     cases = {
         "signature": mixed,
-        "without its sentences": with_sentences(frames, 2, scores={}),
+        "without the sentences": with_sentences(frames, 2, scores={}),
         "differs between rounds of seed 0": with_sentences(
-            frames, 2, scores={"bleu": Kept(signature=kept.signature, values=kept.values[::-1])}
+            frames, 2, scores={"bleu": Kept(signature=stored.signature, values=stored.values[::-1])}
         ),
     }
     for reason, spoilt in cases.items():
-        found = of_arm(analyse(planted.loaded, spoilt), "beam")
-        assert found.verdict == "invalid"
-        assert reason in found.reason
+        result = of_arm(analyse(planted.loaded, spoilt), "beam")
+        assert result.verdict == "invalid"
+        assert reason in result.reason
 
 
 def claiming(form: dict[str, Any]) -> Any:
@@ -108,14 +108,14 @@ def claiming(form: dict[str, Any]) -> Any:
     ],
 )
 def test_claims_on_scores(form: dict[str, Any], beam: float, verdict: str, words: str) -> None:
-    found = claim(Written(right={**RIGHT, "beam": beam}, loaded=claiming(form)).analysis(), "it")
-    assert found.verdict == verdict
-    assert words in found.sentence
-    assert "300 sentences" in found.sentence
-    assert found.basis is not None
-    again = Basis.read(json.loads(json.dumps(found.basis))).decide()
+    result = claim(Written(right={**RIGHT, "beam": beam}, loaded=claiming(form)).analysis(), "it")
+    assert result.verdict == verdict
+    assert words in result.sentence
+    assert "300 sentences" in result.sentence
+    assert result.basis is not None
+    again = Basis.read(json.loads(json.dumps(result.basis))).decide()
     assert again.verdict == verdict
-    assert (again.tests.confirm, again.tests.refute) == (found.basis["p_confirm"], found.basis["p_refute"])
+    assert (again.tests.confirm, again.tests.refute) == (result.basis["p_confirm"], result.basis["p_refute"])
 
 
 def test_a_claim_of_several_arms_hangs_on_the_weakest() -> None:
@@ -133,8 +133,11 @@ def test_a_claim_of_several_arms_hangs_on_the_weakest() -> None:
 
 def test_an_exploratory_study_shows_effects_alone() -> None:
     loaded = written_study(design={"exploratory": True})
-    found = of_arm(Written(right=RIGHT, loaded=loaded).analysis(), "beam")
-    assert (found.verdict, found.reason) == ("undecided", "exploratory: effects, no verdicts")
+    result = of_arm(Written(right=RIGHT, loaded=loaded).analysis(), "beam")
+    assert (result.verdict, result.reason) == (
+        "undecided",
+        "exploratory: the effect is shown without a verdict",
+    )
 
 
 def test_the_answer_tells_points_not_ratios() -> None:
@@ -151,13 +154,13 @@ def perplexities(times: float, form: dict[str, Any]) -> Analysis:
     frames = Written(right=RIGHT, loaded=loaded).frames()
     random = np.random.default_rng(4)
     nats, noise = random.normal(6.0, 0.5, 300), random.normal(0, 0.01, 300)
-    found = {}
+    sentences = {}
     for row in frames.trials:
-        own = nats + (math.log(times) + noise if row.arm == "decoding=beam" else 0)
-        scores = {"perplexity_per_token": Kept(signature="t", values=tuple((each, 1.0) for each in own))}
-        found[row.id] = replace(frames.sentences[row.id], scores=scores)
+        token_nats = nats + (math.log(times) + noise if row.arm == "decoding=beam" else 0)
+        scores = {"perplexity_per_token": Kept(signature="t", values=tuple((nat, 1.0) for nat in token_nats))}
+        sentences[row.id] = replace(frames.sentences[row.id], scores=scores)
     samples = frames.samples.assign(metric="perplexity_per_token")
-    return analyse(loaded, replace(frames, samples=samples, sentences=found))
+    return analyse(loaded, replace(frames, samples=samples, sentences=sentences))
 
 
 @pytest.mark.parametrize(
@@ -175,13 +178,13 @@ def test_perplexities_are_compared_by_their_ratio(
     of the other.
     """
     for form, verdict in (({"direction": "better"}, better), ({"no_difference": True}, same)):
-        found = perplexities(times, form)
-        beam = of_arm(found, "beam")
+        result = perplexities(times, form)
+        beam = of_arm(result, "beam")
         assert (beam.verdict, beam.margin) == (contrast, 0.01)
         assert beam.effect == pytest.approx(times, rel=0.003)
         assert beam.low < beam.effect < beam.high
-        assert of_arm(found, "wide").verdict == "identical"
-        settled = claim(found, "it")
+        assert of_arm(result, "wide").verdict == "identical"
+        settled = claim(result, "it")
         assert settled.verdict == verdict
         assert settled.basis is not None
         assert Basis.read(json.loads(json.dumps(settled.basis))).decide().verdict == verdict
