@@ -3,8 +3,8 @@
 import harness
 experiment = harness.load("studies/kv_cache.yaml")
 experiment.run()
-experiment.verdicts()     # one row a claim
-experiment.frame()        # one row a raw sample
+experiment.verdicts()     # one row per claim
+experiment.frame()        # one row per raw sample
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.experiment import Experiment, Place, load
+    from harness.experiment import Experiment, Workspace, load
 
-__all__ = ["Experiment", "Place", "load"]
+__all__ = ["Experiment", "Workspace", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """What is offered here is imported when it is asked for: the command line must start at once."""
+    """Import a public name when it is first used, so that the command line starts fast."""
     if name in __all__:
         import harness.experiment
 

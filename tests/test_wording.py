@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from harness.cli.console import Output
-from harness.cli.tables import latex_table, markdown_table
+from harness.cli.export import latex_table, markdown_table
 from harness.report.build import render
 from harness.wording import (
     ComparedBy,

@@ -1,1 +1,3 @@
-"""The harness measured: what this machine can do, how much it scatters, and how often the analysis is wrong."""
+"""Calibration: what this machine can do, how much its timings scatter, and how often the analysis
+is wrong.
+"""

@@ -1,5 +1,5 @@
-"""A process of its own that measures ceilings of the machine: `python -P -m harness.calibrate.ceilings
-THREADS DEVICE SECONDS`.
+"""Measures the limits of the machine, in a process without anything else:
+`python -P -m harness.calibrate.ceilings THREADS DEVICE SECONDS`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from harness.telemetry.clock import Clock
 PRECISIONS = {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LARGEST = {"cpu": 2048, "cuda": 8192}
 _SMALLEST = 256
-_BYTES = {"cpu": 256 << 20, "cuda": 2 << 30}  # far beyond every cache
+_BYTES = {"cpu": 256 << 20, "cuda": 2 << 30}  # far larger than any cache
 
 
 def limits(*, threads: int, device: str, seconds: float) -> Limits:
-    """Measure for about `seconds` in all. `device` is cpu or cuda:0."""
+    """Measure for about `seconds` altogether. `device` is cpu or cuda:0."""
     torch.set_num_threads(threads)
-    each = seconds / (len(PRECISIONS) + 2)
+    share = seconds / (len(PRECISIONS) + 2)
     with torch.inference_mode():
-        matmul = {name: _matmul(kind, device, each) for name, kind in PRECISIONS.items()}
-        read, copied = _bandwidths(device, each)
+        matmul = {name: _matmul(kind, device, share) for name, kind in PRECISIONS.items()}
+        read, copied = _bandwidths(device, share)
     step, call = _timer()
     name = "cpu" if device == "cpu" else torch.cuda.get_device_name(device)
     return Limits(
@@ -43,14 +43,17 @@ def limits(*, threads: int, device: str, seconds: float) -> Limits:
 
 
 def _matmul(kind: torch.dtype, device: str, seconds: float) -> float | None:
-    """FLOP/s of the best square product; sizes double as long as a product takes a small part of the time."""
+    """FLOP/s of the fastest square product. The size doubles while a product takes a small part of the time.
+
+    None if the device does not support this type of number.
+    """
     best, size, largest = 0.0, _SMALLEST, _LARGEST[torch.device(device).type]
     deadline = time.monotonic() + seconds
     while size <= largest:
         try:
             a, b = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
             least = _least_seconds(partial(torch.mm, a, b), device, (deadline - time.monotonic()) / 2)
-        except (RuntimeError, TypeError):  # this device multiplies no such numbers
+        except (RuntimeError, TypeError):  # not supported on this device
             return best or None
         best = max(best, 2 * size**3 / least)
         if 8 * least > (deadline - time.monotonic()) / 2:
@@ -69,7 +72,9 @@ def _bandwidths(device: str, seconds: float) -> tuple[float, float]:
 
 
 def _least_seconds(work: Callable[[], object], device: str, patience: float) -> float:
-    """The best of three tries and as many more as `patience` seconds allow, after one that is thrown away."""
+    """The fastest of at least three repetitions and of as many as `patience` seconds allow, after a
+    warm-up.
+    """
     clock = Clock(device)
     work()
     least, tries, deadline = float("inf"), 0, time.monotonic() + patience

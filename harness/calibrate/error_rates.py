@@ -1,5 +1,5 @@
-"""How often the analysis is wrong: false alarms, false equivalences and power, with bounds (validity.md, "The
-harness is measured too").
+"""How often the analysis is wrong: false alarms, false equivalences and power, with bounds
+(`docs/validity.md`, "The harness is measured too").
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from harness.statistics import MINIMUM_ROUNDS, rounds_needed
 
 LEVEL = 0.05
 TAIL = 0.005
-"""A correct analysis is outside of a two-sided bound once in 100 times: 33 to 69 of 1,000, at most 19 of 200.
-"""
-LEAST_FOUND = 0.7
+"""A correct analysis leaves two-sided bounds once in 100 times: 33 to 69 of 1,000, at most 19 of 200."""
+LEAST_DETECTED = 0.7
 MARGIN = DEFAULT_MARGINS["time"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FalseAlarms:
-    """Of `studies` of a baseline against itself, how many 95 % intervals exclude zero, and how many came out
-    equivalent.
+    """How many of `studies` that compare a baseline with itself have a 95 % interval that excludes zero, and
+    how many have the verdict `equivalent`.
     """
 
     studies: int
@@ -37,16 +36,24 @@ class FalseAlarms:
     def within(self) -> bool:
         return self.bounds[0] <= self.excluding_zero <= self.bounds[1]
 
+    def summary(self) -> str:
+        low, high = self.bounds
+        return (
+            f"{self.excluding_zero:,} of {self.studies:,} comparisons of a baseline with itself have a 95 % "
+            f"interval that excludes zero (acceptable: {low:,} to {high:,})"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Power:
-    """`equivalent` of `at_margin` studies whose true effect is exactly the margin; `found` of `planted` with
-    twice the margin.
+    """`equivalent_at_margin` counts the studies with the verdict `equivalent` among the `at_margin` studies
+    whose true effect is exactly the margin. `detected` counts the effects that were detected among the
+    `planted` effects, which are twice the margin.
     """
 
     planted: int
-    found: int
-    least_found: int
+    detected: int
+    least_detected: int
     at_margin: int
     equivalent_at_margin: int
     most_equivalent_at_margin: int
@@ -56,11 +63,22 @@ class Power:
 
     @property
     def within(self) -> bool:
-        return self.found >= self.least_found and self.equivalent_at_margin <= self.most_equivalent_at_margin
+        enough = self.detected >= self.least_detected
+        return enough and self.equivalent_at_margin <= self.most_equivalent_at_margin
+
+    def summary(self) -> str:
+        return (
+            f"{self.equivalent_at_margin:,} of {self.at_margin:,} studies whose true effect is the margin "
+            f"are called equivalent (acceptable: at most {self.most_equivalent_at_margin:,}); "
+            f"{self.detected:,} of {self.planted:,} planted effects are detected "
+            f"(acceptable: at least {self.least_detected:,})"
+        )
 
 
 def expected(studies: int) -> tuple[int, int]:
-    """The fewest and the most of `studies` that a test of size 5 % rejects, each tail at most half a percent."""
+    """The fewest and the most rejections to expect from `studies` tests at the 5 % level, with at most half a
+    percent in each tail.
+    """
     from scipy.stats import binom
 
     counts = range(studies + 1)
@@ -70,12 +88,12 @@ def expected(studies: int) -> tuple[int, int]:
 
 
 def false_alarms(residuals: Residuals, studies: int, *, processes: int = 1) -> FalseAlarms:
-    """Simulated studies of ten rounds without any effect, the machine drifting under them."""
-    found = simulate(Simulation(residuals=residuals, rounds=MINIMUM_ROUNDS), studies, processes=processes)
+    """Simulate studies of ten rounds without any effect, on a machine whose speed drifts."""
+    results = simulate(Simulation(residuals=residuals, rounds=MINIMUM_ROUNDS), studies, processes=processes)
     return FalseAlarms(
         studies=studies,
-        excluding_zero=sum(one.excludes_zero for one in found),
-        equivalent=sum(one.equivalent for one in found),
+        excluding_zero=sum(result.excludes_zero for result in results),
+        equivalent=sum(result.equivalent for result in results),
         rounds=MINIMUM_ROUNDS,
         bounds=expected(studies),
         source=residuals.source,
@@ -83,22 +101,24 @@ def false_alarms(residuals: Residuals, studies: int, *, processes: int = 1) -> F
 
 
 def power(residuals: Residuals, *, at_margin: int, planted: int, processes: int = 1) -> Power:
-    """Simulated studies of as many rounds as this noise needs, at exactly the margin and at twice the margin."""
+    """Simulate studies with as many rounds as this noise needs, whose true effect is the margin or twice the
+    margin.
+    """
     rounds = rounds_needed(residuals.scatter(), MARGIN)
-    same, found = (
+    with_margin, with_effect = (
         simulate(
-            Simulation(residuals=residuals, rounds=rounds, effect=math.log1p(size), seed=place),
+            Simulation(residuals=residuals, rounds=rounds, effect=math.log1p(size), seed=seed),
             studies,
             processes=processes,
         )
-        for place, (size, studies) in enumerate(((MARGIN, at_margin), (2 * MARGIN, planted)), start=1)
+        for seed, (size, studies) in enumerate(((MARGIN, at_margin), (2 * MARGIN, planted)), start=1)
     )
     return Power(
         planted=planted,
-        found=sum(one.detected for one in found),
-        least_found=math.ceil(LEAST_FOUND * planted),
+        detected=sum(result.detected for result in with_effect),
+        least_detected=math.ceil(LEAST_DETECTED * planted),
         at_margin=at_margin,
-        equivalent_at_margin=sum(one.equivalent for one in same),
+        equivalent_at_margin=sum(result.equivalent for result in with_margin),
         most_equivalent_at_margin=expected(at_margin)[1],
         margin=MARGIN,
         rounds_with_power=rounds,

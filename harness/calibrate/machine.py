@@ -1,4 +1,4 @@
-"""Calibrating the machine: its ceilings from a process of its own, and how far apart equal trials are, from
+"""Calibrates the machine: its limits, measured in a separate process, and the scatter of equal trials, from
 real runs.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.analysis.results import Contrast
-from harness.calibrate.aa_study import STUDIES, against_itself
+from harness.calibrate.simulate import STUDIES, aa_study
 from harness.errors import HarnessError
-from harness.experiment import Experiment, Listener, Place
+from harness.experiment import Experiment, Listener, Workspace
 from harness.experiment.experiment import this_machine
 from harness.machine.calibration import Calibration, Limits, Scatter
 from harness.machine.code_digest import code_digests
@@ -32,7 +32,7 @@ LEAST_ROUNDS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """`seconds` for the ceilings, `rounds` for each of the two studies that measure scatter."""
+    """`seconds` for the limits, `rounds` for each of the two studies that measure scatter."""
 
     seconds: float
     rounds: int
@@ -41,14 +41,12 @@ class Effort:
 FULL, QUICK = Effort(seconds=12, rounds=10), Effort(seconds=3, rounds=LEAST_ROUNDS)
 
 
-def calibrate(place: Place, *, device: str, quick: bool, listener: Listener) -> CalibrationRow:
-    """Measure this machine and keep what was found in the store; the runs that measured its scatter are there
-    too.
-    """
+def calibrate(workspace: Workspace, *, device: str, quick: bool, listener: Listener) -> CalibrationRow:
+    """Measure this machine and store the result, together with the runs that measured its scatter."""
     here, gpu = this_machine(device)
     effort = QUICK if quick else FULL
-    place.check_writable()
-    listener.note(f"measuring ceilings for about {effort.seconds:.0f} seconds")
+    workspace.check_writable()
+    listener.note(f"measuring the limits of this machine for about {effort.seconds:.0f} seconds")
     with machine_lease(listener.note):
         limits = measured_limits(gpu, effort.seconds)
     scatter = tuple(
@@ -56,28 +54,31 @@ def calibrate(place: Place, *, device: str, quick: bool, listener: Listener) -> 
         for study in STUDIES
         for one in _scatter(
             Experiment(
-                (against_itself(study, [f"design.rounds={effort.rounds}"]),),
+                (aa_study(study, [f"design.rounds={effort.rounds}"]),),
                 here,
-                place=place,
+                workspace=workspace,
                 gpu=gpu,
                 plant=None,
             ),
             listener,
         )
     )
-    found = Calibration(limits=limits, scatter=scatter, quick=quick)
+    calibration = Calibration(limits=limits, scatter=scatter, quick=quick)
     row = CalibrationRow(
         environment_digest=environment_digest(here, gpu),
-        facts=found.plain(),
+        facts=calibration.plain(),
         code_digest=code_digests().judging,
     )
-    with open_store(place.location) as store:
+    with open_store(workspace.location) as store:
         store.record_calibration(row)
     return row
 
 
 def measured_limits(gpu: str | None, seconds: float) -> Limits:
-    """Ceilings for as many threads as trials get, or on the GPU."""
+    """The limits of the GPU, or of as many threads as a trial gets.
+
+    Raises HarnessError if the process that measures them fails.
+    """
     variables = {**WORKER_VARIABLES, **os.environ, **({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {})}
     device = "cuda:0" if gpu else "cpu"
     done = subprocess.run(
@@ -96,13 +97,13 @@ def measured_limits(gpu: str | None, seconds: float) -> Limits:
         check=False,
     )
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise HarnessError(f"the machine's ceilings cannot be measured: {last}")
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise HarnessError(f"the limits of this machine could not be measured: {last}")
     return Limits.read(json.loads(done.stdout))
 
 
 def _scatter(experiment: Experiment, listener: Listener) -> Iterator[Scatter]:
-    """Each metric of cost that has ratios, as its arms that are the same differ within rounds."""
+    """The scatter of each metric of time and memory between two equal arms in the same round."""
     experiment.run(fresh=True, listener=listener)
     with experiment.opened() as (_, runs):
         made_by = runs[0].id
@@ -110,7 +111,7 @@ def _scatter(experiment: Experiment, listener: Listener) -> Iterator[Scatter]:
     for contrast in experiment.analysis().contrasts:
         record = METRICS[contrast.metric]
         if record.name == primary and contrast.verdict == "invalid":
-            raise HarnessError(f"run {made_by} measured no scatter of {record.label}: {contrast.reason}")
+            raise HarnessError(f"run {made_by} could not measure {record.label}: {contrast.reason}")
         if record.paired_over == "rounds" and not record.exact and contrast.verdict != "invalid":
             yield Scatter(
                 metric=record.name,
@@ -123,6 +124,6 @@ def _scatter(experiment: Experiment, listener: Listener) -> Iterator[Scatter]:
 
 
 def _sigma(contrast: Contrast) -> float:
-    """0 for what repeats exactly, which has no ratios."""
+    """The standard deviation of log ratios. It is 0 for values that repeat exactly, which have no ratios."""
     logs = [log for _, log in contrast.pairs]
     return statistics.stdev(logs) if len(logs) > 1 else 0.0

@@ -1,5 +1,5 @@
-"""What is left of real measurements when their level is taken away: the noise that simulated studies are made
-of.
+"""Residuals: real measurements without the level of their arm. Simulated studies draw their noise
+from them.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ SHIPPED = Path(__file__).with_name("residuals.json")
 MOST_RUNS = 5
 
 Trial = tuple[float, ...]
-"""The logarithm of each timed unit of a trial, less the median of its arm under its condition over all
+"""The logarithm of each timed unit of a trial, minus the median of its arm under its condition over all
 rounds.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Residuals:
-    """`rounds` holds the trials of each measured round; `source` says where they were measured."""
+    """`rounds` has the trials of each measured round; `source` says where they were measured."""
 
     source: str
     rounds: tuple[tuple[Trial, ...], ...]
 
     def scatter(self) -> float:
-        """σ, the SD of log ratios of two trials of one round, over all such pairs."""
+        """The standard deviation of the log ratio of two trials of the same round, over all such pairs."""
         squares = [
             (np.median(first) - np.median(second)) ** 2
             for trials in self.rounds
-            for place, first in enumerate(trials)
-            for second in trials[:place]
+            for index, first in enumerate(trials)
+            for second in trials[:index]
         ]
         return math.sqrt(float(np.mean(squares)))
 
 
 def shipped_residuals() -> Residuals:
-    """Those of a run of `studies/kv_cache.yaml` on a machine with two cores, for machines that have measured
-    nothing yet.
+    """The residuals of a run of `studies/kv_cache.yaml` on a machine with two cores. They are used on
+    machines that have no suitable run yet.
     """
     stored = json.loads(SHIPPED.read_text(encoding="utf-8"))
     rounds = tuple(tuple(tuple(trial) for trial in trials) for trials in stored["rounds"])
@@ -58,8 +58,7 @@ def shipped_residuals() -> Residuals:
 
 
 def stored_residuals(store: Store, machine: str) -> Residuals | None:
-    """From the newest whole runs of timings in the store that were made on `machine`; None where there are
-    none.
+    """The residuals of the newest runs of timings that were made on `machine`. None if there are none.
 
     `machine` is the `machine` of an Environment. Runs with a planted bug or fewer than ten rounds are left
     out.
@@ -72,17 +71,17 @@ def stored_residuals(store: Store, machine: str) -> Residuals | None:
     used: list[Run] = []
     rounds: list[tuple[Trial, ...]] = []
     for run in wanted:
-        found = tuple(_rounds(store, run))
-        if len(found) >= MINIMUM_ROUNDS:
+        measured = tuple(_rounds(store, run))
+        if len(measured) >= MINIMUM_ROUNDS:
             used.append(run)
-            rounds += found
+            rounds += measured
         if len(used) == MOST_RUNS:
             break
     if not used:
         return None
     named = ", ".join(f"{run.id} of {run.study}" for run in used)
     return Residuals(
-        source=f"measured on this machine: run{'s' if len(used) > 1 else ''} {named}", rounds=tuple(rounds)
+        source=f"measured on this machine, run{'s' if len(used) > 1 else ''} {named}", rounds=tuple(rounds)
     )
 
 
@@ -99,7 +98,8 @@ def _rounds(store: Store, run: Run) -> Iterator[tuple[Trial, ...]]:
     )
     middle = levels.groupby(["arm", "condition"])["log"].transform("median")
     for _, part in logs.groupby("round", sort=True):
-        trials = [_trial(own["log"], float(middle[trial])) for trial, own in part.groupby("trial", sort=True)]
+        by_trial = part.groupby("trial", sort=True)
+        trials = [_trial(samples["log"], float(middle[trial])) for trial, samples in by_trial]
         if len(trials) > 1:
             yield tuple(trials)
 

@@ -1,5 +1,5 @@
-"""Studies on resampled noise whose true effect is known, taken through the analysis that every study goes
-through.
+"""Simulated studies on resampled noise whose true effect is known. They go through the same analysis as every
+study.
 """
 
 from __future__ import annotations
@@ -10,49 +10,56 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from pathlib import Path
 
 import numpy as np
 
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames, sample_frame
 from harness.analysis.results import Contrast
-from harness.calibrate.aa_study import GENERATION, against_itself
 from harness.calibrate.noise import Residuals
 from harness.store.rows import TrialRow
+from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import plan
 from harness.trial.spec import TrialSpec
 
+_FOLDER = Path(__file__).with_name("studies")
+GENERATION = _FOLDER / "generation.yaml"
+STUDIES = (GENERATION, _FOLDER / "training.yaml")
+"""The studies whose metrics are calibrated."""
+
 LARGEST_DRIFT = 0.25
-"""Of the machine's speed, from the first trial of a study to its last, up or down."""
+"""The largest change of the machine's speed from the first trial of a study to its last, up or down."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What the analysis said of one simulated study."""
+class SimulatedVerdict:
+    """What the analysis of one simulated study says. `detected` is whether the verdict names a difference in
+    the direction of the true one.
+    """
 
     excludes_zero: bool
     equivalent: bool
     detected: bool
-    """The verdict names a difference, in the direction of the true one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """`effect` is the true log ratio of the arm to the baseline; it points down in every other study."""
+    """`effect` is the true log ratio of the arm to the baseline. Every other study has the opposite sign."""
 
     residuals: Residuals
     rounds: int
     effect: float = 0.0
     seed: int = 0
 
-    def study(self, number: int) -> Found:
-        """Study `number`: each round is a real one, and its two trials are two of that round's, drawn without
+    def study(self, number: int) -> SimulatedVerdict:
+        """Study `number`. Each round is a real round, and its two trials are drawn from it without
         replacement.
 
-        So slow rounds stay slow for both arms and outliers stay what they were, but which arm has them is
-        chance. On top the machine drifts in a straight line over the order of the trials, which is that of a
-        plan.
+        So slow rounds stay slow for both arms and outliers remain outliers, but chance decides which arm has
+        them. In addition, the speed of the machine drifts in a straight line over the planned order of
+        trials.
         """
         chance = random.Random(f"{self.seed}/{number}")
         loaded = _reordered(_study(self.rounds), number)
@@ -76,30 +83,38 @@ class Simulation:
                 rows.append(row)
         frames = RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
         contrast = next(c for c in analyse(loaded, frames).contrasts if c.metric == loaded.study.primary)
-        return _found(contrast, effect)
+        return _verdict(contrast, effect)
 
 
-def simulate(simulation: Simulation, studies: int, *, processes: int) -> list[Found]:
-    """The studies from 0 to `studies`; the same, however many processes share them."""
+def aa_study(study: Path, settings: Sequence[str] = ()) -> LoadedStudy:
+    """The study with the settings of the baseline in every arm. A study file cannot declare this."""
+    (loaded,) = load_study(study, settings=settings)
+    baseline = loaded.baseline.name
+    tasks = {(arm, condition): loaded.tasks[baseline, condition] for arm, condition in loaded.tasks}
+    return replace(loaded, tasks=tasks)
+
+
+def simulate(simulation: Simulation, studies: int, *, processes: int) -> list[SimulatedVerdict]:
+    """Simulate the studies 0 to `studies`. The result does not depend on the number of processes."""
     if processes == 1:
         return [simulation.study(number) for number in range(studies)]
     shares = [range(first, studies, processes) for first in range(processes)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
-        return [found for share in pool.map(partial(_share, simulation), shares) for found in share]
+        return [verdict for share in pool.map(partial(_share, simulation), shares) for verdict in share]
 
 
-def _share(simulation: Simulation, numbers: Sequence[int]) -> list[Found]:
+def _share(simulation: Simulation, numbers: Sequence[int]) -> list[SimulatedVerdict]:
     return [simulation.study(number) for number in numbers]
 
 
 @lru_cache(maxsize=4)
 def _study(rounds: int) -> LoadedStudy:
-    return against_itself(GENERATION, [f"design.rounds={rounds}"])
+    return aa_study(GENERATION, [f"design.rounds={rounds}"])
 
 
 def _reordered(loaded: LoadedStudy, number: int) -> LoadedStudy:
-    """Every study has an order of its own."""
+    """The study with the order of trials that its number gives."""
     design = loaded.study.design.model_copy(update={"order_seed": number})
     return replace(loaded, study=loaded.study.model_copy(update={"design": design}))
 
@@ -132,10 +147,10 @@ def _row(number: int, spec: TrialSpec) -> TrialRow:
     )
 
 
-def _found(contrast: Contrast, effect: float) -> Found:
+def _verdict(contrast: Contrast, effect: float) -> SimulatedVerdict:
     if contrast.verdict == "invalid":
-        raise AssertionError(f"a simulated study is whole, and came out invalid: {contrast.reason}")
-    return Found(
+        raise AssertionError(f"a simulated study is complete, but its verdict is invalid: {contrast.reason}")
+    return SimulatedVerdict(
         excludes_zero=contrast.low > 1.0 or contrast.high < 1.0,
         equivalent=contrast.verdict == "equivalent",
         detected=contrast.verdict == ("better" if effect > 0 else "worse"),

@@ -1,67 +1,43 @@
 """The commands.
 
-Exit codes: 0 finished; 2 bad input, nothing written; 3 some trials failed; 5 finished, but something made
-verdicts invalid; 70 a fault of the harness; 130 interrupted.
+Exit codes: 0 finished; 2 bad input, nothing written; 3 some trials failed; 5 finished, but some verdicts are
+invalid; 70 a fault of the harness; 130 interrupted.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from harness.cli import data
-from harness.cli.console import Json, Output, Quiet, Verbose, command
-
-if TYPE_CHECKING:
-    from harness.experiment import Place
+from harness.cli.console import Output, TextOutput
+from harness.cli.data import app as data
+from harness.cli.options import (
+    Device,
+    ReportOptions,
+    RunOptions,
+    StoredStudyOptions,
+    StoreOptions,
+    StudyArgument,
+    StudyOptions,
+    command,
+)
 
 app = typer.Typer(
-    help="Declared studies of transformer techniques: invariants first, paired measurements, verdicts with intervals.",
-    epilog="Exit codes: 0 finished, 2 bad input, 3 some trials failed, 5 verdicts are invalid, 70 a fault of the harness, "
-    "130 interrupted.",
+    help="Declared studies of transformer techniques: invariants, paired measurements and verdicts with "
+    "intervals.",
+    epilog="Exit codes: 0 finished, 2 bad input, 3 some trials failed, 5 some verdicts are invalid, "
+    "70 a fault of the harness, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(data.app, name="data")
+app.add_typer(data, name="data")
 
-StudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study's YAML file, or the name of one in studies/.")
-]
-Scale = Annotated[
-    str | None, typer.Option(help="Which of the study's scales; by default gpu where there is one, else cpu.")
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="PATH=VALUE", help="Another setting of the study, design.rounds=20; repeatable."
-    ),
-]
-Results = Annotated[
-    Path, typer.Option(help="Folder of the results database and the checkpoints.", envvar="HARNESS_RESULTS")
-]
-Store = Annotated[
-    str | None,
-    typer.Option(
-        help="Results database, a file or a URL, if not harness.db in that folder.", envvar="HARNESS_STORE"
-    ),
-]
-Reports = Annotated[Path, typer.Option(help="Folder of the reports.", envvar="HARNESS_REPORTS")]
-Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu, or a GPU's UUID.")]
-Plant = Annotated[
-    str | None, typer.Option(metavar="INVARIANT/BUG", help="Plant a bug, to see that the study finds it.")
-]
-
-RESULTS, REPORTS = Path("results"), Path("reports")
-
-
-def _place(results: Path, store: str | None, reports: Path = REPORTS) -> Place:
-    from harness.experiment import Place
-
-    return Place(results=results, store=store, reports=reports)
+StudiesFolder = Annotated[Path, typer.Option("--folder", help="Folder of the studies.")]
+STUDIES = Path("studies")
 
 
 @app.command()
@@ -69,51 +45,28 @@ def _place(results: Path, store: str | None, reports: Path = REPORTS) -> Place:
 def run(
     study: StudyArgument,
     *,
-    scale: Scale = None,
-    settings: Settings = None,
-    results: Results = RESULTS,
-    store: Store = None,
-    reports: Reports = REPORTS,
-    device: Device = "auto",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start another run, though one is there.")] = False,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Print the verdicts alone.")] = False,
-    plant: Plant = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    options: RunOptions,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start a new run even if there is one to continue.")
+    ] = False,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Print the verdicts, but write no report.")
+    ] = False,
+    output: Output,
 ) -> None:
-    """Run what a study still lacks, and write its report."""
+    """Run the missing trials of a study and write its report."""
     from harness.cli.running import run_study
-    from harness.experiment import load
 
-    place = _place(results, store, reports)
-    experiment = load(study, scale=scale, settings=settings or (), device=device, place=place, plant=plant)
-    run_study(experiment, Output(json=json, quiet=quiet, verbose=verbose), fresh=fresh, report=not no_report)
+    run_study(options.load(study), output, fresh=fresh, report=not no_report)
 
 
 @app.command()
 @command
-def report(
-    study: StudyArgument,
-    *,
-    scale: Scale = None,
-    settings: Settings = None,
-    results: Results = RESULTS,
-    store: Store = None,
-    reports: Reports = REPORTS,
-    plant: Plant = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Write the report of a study's newest run again, from the store."""
-    from harness.cli.running import tell
-    from harness.experiment import load
+def report(study: StudyArgument, *, options: ReportOptions, output: Output) -> None:
+    """Judge the newest run of a study again and write its report."""
+    from harness.cli.running import show_verdicts
 
-    experiment = load(
-        study, scale=scale, settings=settings or (), place=_place(results, store, reports), plant=plant
-    )
-    tell(experiment, Output(json=json, quiet=quiet, verbose=verbose), report=True)
+    show_verdicts(options.load(study), output, report=True)
 
 
 @app.command()
@@ -122,100 +75,78 @@ def export(
     study: StudyArgument,
     *,
     format: Annotated[
-        str, typer.Option(help="csv or parquet: every raw sample; markdown or latex: the comparison.")
+        str, typer.Option(help="csv or parquet for all raw samples; markdown or latex for the contrasts.")
     ] = "csv",
-    output: Annotated[Path | None, typer.Option(help="File to write; standard output without it.")] = None,
-    scale: Scale = None,
-    settings: Settings = None,
-    results: Results = RESULTS,
-    store: Store = None,
-    plant: Plant = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    file: Annotated[
+        Path | None, typer.Option("--output", help="The file to write. Default: standard output.")
+    ] = None,
+    options: StoredStudyOptions,
+    output: TextOutput,
 ) -> None:
-    """Write out a study's newest run: raw samples, or the comparison table."""
-    from harness.cli.running import export_study
-    from harness.experiment import load
+    """Export the newest run of a study: all raw samples, or a table of contrasts."""
+    from harness.cli.export import export_study
 
-    experiment = load(study, scale=scale, settings=settings or (), place=_place(results, store), plant=plant)
-    export_study(experiment, format, output, Output(quiet=quiet, verbose=verbose))
+    export_study(options.load(study), format, file, output)
 
 
 @app.command()
 @command
 def show(
-    what: Annotated[str, typer.Argument(metavar="STUDY|TRIAL", help="A study, or a trial's id.")],
+    what: Annotated[
+        str, typer.Argument(metavar="STUDY|TRIAL", help="A study as in `harness run`, or the id of a trial.")
+    ],
     *,
-    scale: Scale = None,
-    settings: Settings = None,
-    results: Results = RESULTS,
-    store: Store = None,
-    plant: Plant = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    options: StoredStudyOptions,
+    output: Output,
 ) -> None:
-    """Show the trials and claims of a study's newest run, or everything about one trial."""
+    """Show the trials and claims of a study's newest run, or all data of one trial."""
     from harness.cli.showing import show_study, show_trial
-    from harness.experiment import load
 
-    shown, place = Output(json=json, quiet=quiet, verbose=verbose), _place(results, store)
-    if not show_trial(what, place, shown):
-        show_study(load(what, scale=scale, settings=settings or (), place=place, plant=plant), shown)
+    if not show_trial(what, options.workspace, output):
+        show_study(options.load(what), output)
 
 
 @app.command()
 @command
-def plan(
-    study: StudyArgument,
-    *,
-    scale: Scale = None,
-    settings: Settings = None,
-    results: Results = RESULTS,
-    store: Store = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Show what a study would run, in order, how long that takes, and what its design can see."""
+def plan(study: StudyArgument, *, options: StudyOptions, output: Output) -> None:
+    """Show the trials of a study in order, their estimated duration, and the smallest detectable effect."""
     from harness.cli.planning import show_plan
-    from harness.experiment import load
 
-    experiment = load(study, scale=scale, settings=settings or (), place=_place(results, store))
-    show_plan(experiment, Output(json=json, quiet=quiet, verbose=verbose))
+    show_plan(options.load(study), output)
 
 
 @app.command()
 @command
 def calibrate(
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="A rougher calibration in half the time.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Take half the time and measure less precisely.")
+    ] = False,
     aa: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Instead: N simulated studies of a baseline against itself."),
+        typer.Option(
+            metavar="N", help="Instead: simulate N studies that compare a baseline with itself (A/A)."
+        ),
     ] = None,
     power: Annotated[
-        bool, typer.Option("--power", help="Instead: simulated studies whose effect is known.")
+        bool, typer.Option("--power", help="Instead: simulate studies whose true effect is known.")
     ] = False,
     real: Annotated[
-        int | None, typer.Option(metavar="N", help="Instead: N real comparisons of a trial with itself.")
+        int | None,
+        typer.Option(metavar="N", help="Instead: really run N comparisons of a baseline with itself."),
     ] = None,
-    results: Results = RESULTS,
-    store: Store = None,
+    options: StoreOptions,
     device: Device = "auto",
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    output: Output,
 ) -> None:
-    """Measure this machine, or how often the analysis is wrong on this machine's noise."""
-    from harness.cli.calibrate import Experiments, calibrate_machine, examine_harness
+    """Measure this machine, or measure how often the analysis is wrong under its noise."""
+    from harness.cli.calibrate import ErrorChecks, calibrate_machine, check_error_rates
 
-    shown, place = Output(json=json, quiet=quiet, verbose=verbose), _place(results, store)
-    asked = Experiments(aa=aa, power=power, real=real)
-    if asked.any:
-        examine_harness(asked, place, shown, device=device)
+    checks = ErrorChecks(aa=aa, power=power, real=real)
+    if checks.any:
+        check_error_rates(checks, options.workspace, output, device=device)
     else:
-        calibrate_machine(place, shown, device=device, quick=quick)
+        calibrate_machine(options.workspace, output, device=device, quick=quick)
 
 
 @app.command()
@@ -223,18 +154,14 @@ def calibrate(
 def verify(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="The HTML file of a report.")],
     *,
-    results: Results = RESULTS,
-    store: Store = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    options: StoreOptions,
+    output: Output,
 ) -> None:
-    """Compute every number of a report again from the store, and fail on the first that differs."""
+    """Compute a report again from the store, and show the first difference if there is one."""
     from harness.cli.verify import verify_report
 
-    place = _place(results, store)
-    place.check_there()
-    verify_report(report, place.location, Output(json=json, quiet=quiet, verbose=verbose))
+    options.workspace.check_exists()
+    verify_report(report, options.workspace.location, output)
 
 
 @app.command()
@@ -244,58 +171,45 @@ def claims(
     into: Annotated[
         Path | None,
         typer.Option(
-            help="Write them as a Markdown table between the two markers of this file.", metavar="FILE"
+            metavar="FILE", help="Write the claims as a Markdown table between the two markers in this file."
         ),
     ] = None,
-    results: Results = RESULTS,
-    store: Store = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    options: StoreOptions,
+    output: Output,
 ) -> None:
-    """List every claim in the store, source by source: its figure, ours with its interval, the verdict."""
-    from harness.cli.claims import show_ledger
-    from harness.cli.results_table import write_table
+    """List all claims in the store by source: the claimed figure, the measured one and the verdict."""
+    from harness.cli.claims import show_claims, write_claims
 
-    place, output = _place(results, store), Output(json=json, quiet=quiet, verbose=verbose)
     if into is None:
-        show_ledger(place, output)
+        show_claims(options.workspace, output)
     else:
-        write_table(place, into, output)
+        write_claims(options.workspace, into, output)
 
 
 @app.command("list")
 @command
-def list_studies(
-    *,
-    folder: Annotated[Path, typer.Option(help="Folder of the studies.")] = Path("studies"),
-    results: Results = RESULTS,
-    store: Store = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """List the studies, and the newest run of each."""
+def list_studies(*, folder: StudiesFolder = STUDIES, options: StoreOptions, output: Output) -> None:
+    """List the studies and the newest run of each."""
     from harness.cli.studies import show_studies
 
-    show_studies(folder, _place(results, store), Output(json=json, quiet=quiet, verbose=verbose))
+    show_studies(folder, options.workspace, output)
 
 
 @app.command()
 @command
 def new(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The study's name: letters, digits, underscores.")
+        str,
+        typer.Argument(metavar="NAME", help="The name of the study: small letters, digits and underscores."),
     ],
     *,
-    folder: Annotated[Path, typer.Option(help="Folder of the studies.")] = Path("studies"),
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    folder: StudiesFolder = STUDIES,
+    output: TextOutput,
 ) -> None:
-    """Write a commented study to start from."""
+    """Write a new study with comments, to start from."""
     from harness.cli.studies import new_study
 
-    new_study(name, folder, Output(quiet=quiet, verbose=verbose))
+    new_study(name, folder, output)
 
 
 @app.command()
@@ -303,25 +217,23 @@ def new(
 def invariants(
     *,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="This invariant alone; repeatable.")
+        list[str] | None, typer.Option(metavar="NAME", help="Check only this invariant. Can be repeated.")
     ] = None,
     mutants: Annotated[
-        bool, typer.Option("--mutants", help="Plant every bug too, and see that its invariant finds it.")
+        bool, typer.Option("--mutants", help="Also plant every bug and check that its invariant detects it.")
     ] = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    output: Output,
 ) -> None:
-    """Check every invariant on tiny models; 5 where one fails or a planted bug survives."""
+    """Check every invariant on tiny models. The exit code is 5 if one fails or misses a planted bug."""
     from harness.cli.invariants import show_invariants
 
-    show_invariants(only, Output(json=json, quiet=quiet, verbose=verbose), mutants=mutants)
+    show_invariants(only, output, mutants=mutants)
 
 
 @app.command()
 @command
 def schema() -> None:
-    """Print the JSON schema of studies, for editors that complete and check YAML."""
+    """Print the JSON schema of studies, which lets editors complete and check YAML."""
     from harness.study.reading.json_schema import study_schema
 
     Output().data(study_schema())

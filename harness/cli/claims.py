@@ -1,14 +1,22 @@
-"""`harness claims`: every claim of every study in the store, and what became of it."""
+"""`harness claims`: every claim of every study in the store with its verdict, printed or written into a
+file as a Markdown table.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from harness.errors import InputError
+from harness.study.sources import citation
 
 if TYPE_CHECKING:
     from harness.cli.console import Output
-    from harness.experiment import Place
+    from harness.experiment import Workspace
+    from harness.experiment.claims_ledger import Entry, Ledger
 
 COLUMNS = (
     "source",
@@ -23,28 +31,107 @@ COLUMNS = (
     "device",
     "date",
 )
+BEGIN, END = "<!-- claims: written by `harness claims --into` -->", "<!-- end of claims -->"
+_HEADS = ("study", "claim", "source", "what it says", "claimed", "here", "95 % interval", "n", "verdict")
 
 
-def show_ledger(place: Place, output: Output) -> None:
-    """The ledger as a table, or as JSON: `claims`, a list of `harness.experiment.claims_ledger.Entry`, and
-    `unjudged` studies.
+def show_claims(workspace: Workspace, output: Output) -> None:
+    """The ledger as a table, or as JSON: `claims` is a list of `harness.experiment.claims_ledger.Entry`, and
+    `unjudged` names studies.
 
-    In JSON, a bound that is infinite is the text `inf` or `-inf`.
+    In JSON, an infinite bound is the text `inf` or `-inf`.
     """
-    from harness.experiment.claims_ledger import ledger
-    from harness.store.store import open_store
-
-    place.check_there()
-    with open_store(place.location) as store:
-        found = ledger(store)
-    rows = [{name: _told(value) for name, value in asdict(entry).items()} for entry in found.entries]
+    ledger = _read_ledger(workspace)
     if output.json:
-        output.data({"claims": rows, "unjudged": list(found.unjudged)})
+        claims = [{name: _json_value(value) for name, value in asdict(e).items()} for e in ledger.entries]
+        output.data({"claims": claims, "unjudged": list(ledger.unjudged)})
         return
-    output.table([{**row, "date": row["date"][:10]} for row in rows], COLUMNS)
-    for study in found.unjudged:
+    rows = [{**asdict(e), "source": citation(e.source), "date": e.date[:10]} for e in ledger.entries]
+    output.table(rows, COLUMNS)
+    for study in ledger.unjudged:
         output.note(f"the newest run of {study} has no verdicts yet: harness report {study}")
 
 
-def _told(value: Any) -> Any:
+def write_claims(workspace: Workspace, file: Path, output: Output) -> None:
+    """Write the claims as a table between the two markers of a file. The same store gives the same file.
+
+    If a study also ran at another scale, its runs at scale `smoke` are left out. Raises InputError, and
+    writes nothing, if the file does not contain each marker exactly once.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {file}: {error}") from error
+    before, after = _around_markers(text, file)
+    entries = _without_smoke(_read_ledger(workspace).entries)
+    new_text = f"{before}{BEGIN}\n{markdown(entries)}{END}{after}"
+    if new_text != text:
+        try:
+            file.write_text(new_text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write {file}: {error.strerror}") from error
+    output.note(f"{file}: {len(entries)} claims{'' if new_text != text else ', unchanged'}")
+
+
+def markdown(entries: Sequence[Entry]) -> str:
+    """A table of claims by study, and a line that says when and where the runs were made."""
+    if not entries:
+        return "No claim has a verdict yet.\n"
+    lines = ["| " + " | ".join(_HEADS) + " |", "|" + "---|" * len(_HEADS)]
+    for e in entries:
+        cells = (
+            e.study,
+            e.claim,
+            citation(e.source),
+            e.says,
+            e.claimed,
+            e.ours,
+            e.interval,
+            str(e.n),
+            f"**{e.verdict}**",
+        )
+        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join((*lines, "", f"Newest runs: {_runs(entries)}.", ""))
+
+
+def _read_ledger(workspace: Workspace) -> Ledger:
+    from harness.experiment.claims_ledger import read_ledger
+    from harness.store.store import open_store
+
+    workspace.check_exists()
+    with open_store(workspace.location) as store:
+        return read_ledger(store)
+
+
+def _runs(entries: Sequence[Entry]) -> str:
+    """The studies, without their parts, grouped by scale, device and date."""
+    groups: dict[tuple[str, str, str], dict[str, None]] = {}
+    for e in entries:
+        groups.setdefault((e.scale, e.device, e.date[:10]), {})[e.study.partition("/")[0]] = None
+    return "; ".join(
+        f"{', '.join(studies)} at scale {scale} on {device}, {date}"
+        for (scale, device, date), studies in groups.items()
+    )
+
+
+def _without_smoke(entries: Iterable[Entry]) -> list[Entry]:
+    by_study = sorted(entries, key=lambda entry: entry.study)
+    larger = {entry.study for entry in by_study if entry.scale != "smoke"}
+    return [entry for entry in by_study if entry.scale != "smoke" or entry.study not in larger]
+
+
+def _around_markers(text: str, file: Path) -> tuple[str, str]:
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise InputError(
+            f"{file} must contain the two markers of the table, once each and in order",
+            hint=f"write {BEGIN} and {END} on lines of their own",
+        )
+    return text[: text.index(BEGIN)], text[text.index(END) + len(END) :]
+
+
+def _json_value(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|") or "–"

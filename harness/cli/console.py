@@ -1,77 +1,31 @@
-"""What commands print: colours and bars in a terminal, plain lines in a pipe, JSON on request; errors on
-standard error.
+"""What commands print: colours and bars in a terminal, plain lines in a pipe, JSON on request. Notes and
+errors go to standard error.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any
 
 import typer
-
-from harness.errors import HarnessError
-
-P = ParamSpec("P")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone, and what was asked for.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; show where an error was raised.")]
-
-SOFTWARE, INTERRUPTED = 70, 130
-
-
-def command(function: Callable[P, None]) -> Callable[P, None]:
-    """Errors that a person can act on become one line and their exit code; faults of the harness say how to
-    learn more.
-    """
-
-    @functools.wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            function(*args, **kwargs)
-            sys.stdout.flush()  # here a closed pipe can still be handled; at the interpreter's end it cannot
-        except HarnessError as error:
-            if kwargs.get("verbose"):
-                traceback.print_exc()
-            complain(str(error))
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            complain("interrupted; the same command goes on where it stopped")
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
-        except Exception as error:  # noqa: BLE001  the last resort of every command: one line, exit 70
-            if kwargs.get("verbose"):
-                traceback.print_exc()
-            complain(f"{type(error).__name__}: {error}; this is a fault of the harness, `-v` shows where")
-            raise typer.Exit(SOFTWARE) from None
-
-    return guarded
-
-
-def complain(message: str) -> None:
-    prefix = "\x1b[31merror:\x1b[0m" if sys.stderr.isatty() else "error:"
-    sys.stderr.write(f"{prefix} {message}\n")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Where a command's results go.
+    """Where the results of a command go. The annotated fields are options of the command.
 
-    Notes are for people: they go to standard error, and nowhere when quiet or in JSON.
+    Notes are for people: they go to standard error, and are left out with `quiet` and with `json`.
     """
 
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print details, and the traceback of an error.")
+    ] = False
 
     def note(self, message: str) -> None:
         if not self.quiet and not self.json:
@@ -82,14 +36,14 @@ class Output:
             self.note(message)
 
     def data(self, value: Any) -> None:
-        """A machine-readable answer."""
+        """Write a value as JSON."""
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
     def line(self, text: str) -> None:
         sys.stdout.write(text + "\n")
 
     def table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-        """Rows as JSON, as a drawn table in a terminal, or as tab-separated lines with a header in a pipe."""
+        """Write rows as JSON, as a table in a terminal, or as tab-separated lines with a header in a pipe."""
         if self.json:
             self.data(list(rows))
         elif sys.stdout.isatty():
@@ -110,7 +64,7 @@ class Output:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """A bar in a terminal, a line now and then in a pipe, nothing when quiet."""
+        """A bar in a terminal, a line for every tenth in a pipe, nothing with `quiet` and with `json`."""
         if self.quiet or self.json:
             yield Progress()
         elif sys.stderr.isatty():
@@ -120,14 +74,21 @@ class Output:
             yield _Lines(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextOutput(Output):
+    """For commands that print no JSON."""
+
+    json: bool = False
+
+
 class Progress:
-    """A job of known size. This one says nothing."""
+    """The progress of a job of known size. This class shows nothing."""
 
     def begin(self, what: str, total: float) -> None:
-        """A new job of `total` units."""
+        """A job of `total` units begins."""
 
     def advance(self, done: float, what: str | None = None) -> None:
-        """`done` units are done by now; `what` is being done."""
+        """`done` units are done so far; `what` names the current one."""
 
 
 class _Lines(Progress):
@@ -181,3 +142,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
     return str(value)
+
+
+def parts_as_json(parts: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """The data of a study from the name and the data of each part. If the study has one part without a name,
+    that is the data of the part; else it is a list under `parts`.
+    """
+    named = [{"part": name, **data} if name else data for name, data in parts]
+    return named[0] if len(named) == 1 else {"parts": named}

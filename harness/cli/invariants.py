@@ -1,4 +1,4 @@
-"""`harness invariants`: what must hold, whether it does, and whether the planted bugs are found."""
+"""`harness invariants`: check the invariants, and whether they detect their planted bugs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def show_invariants(names: list[str] | None, output: Output, *, mutants: bool) -> None:
-    """Check all invariants, or those named, and with `mutants` plant every bug of theirs. The JSON is a
-    contract.
+    """Check the named invariants, or all of them; with `mutants`, also plant each of their bugs. Other
+    programs may read the JSON.
 
-    Raises InvalidError where an invariant fails or a bug survives, after everything has been printed.
+    Raises InvalidError, after everything has been printed, if an invariant fails or misses a bug.
     """
     from harness.invariants.registry import INVARIANTS
     from harness.invariants.support.kill_matrix import kill_matrix
@@ -34,7 +34,7 @@ def show_invariants(names: list[str] | None, output: Output, *, mutants: bool) -
 
         matrix = kill_matrix(names or list(INVARIANTS), mutants=mutants, done=done)
     if output.json:
-        output.data(_contract(matrix, mutants=mutants))
+        output.data(_data(matrix, mutants=mutants))
     else:
         output.table(
             _invariant_rows(matrix),
@@ -42,19 +42,17 @@ def show_invariants(names: list[str] | None, output: Output, *, mutants: bool) -
         )
         if mutants:
             output.table(_mutant_rows(matrix), ["bug", "result", "what_it_does", "found_by", "seconds"])
-    _judge(matrix)
+    _raise_problems(matrix)
 
 
-def _judge(matrix: Matrix) -> None:
+def _raise_problems(matrix: Matrix) -> None:
     problems = []
-    if matrix.broken:
-        problems.append(
-            f"{len(matrix.broken)} of {len(matrix.examined)} invariants fail: {', '.join(matrix.broken)}"
-        )
-    if matrix.survivors:
-        problems.append(
-            f"{len(matrix.survivors)} of {len(matrix.kills)} planted bugs survive: {', '.join(matrix.survivors)}"
-        )
+    for bad, total, what in (
+        (matrix.broken, matrix.examined, "invariants fail"),
+        (matrix.survivors, matrix.kills, "planted bugs were not detected"),
+    ):
+        if bad:
+            problems.append(f"{len(bad)} of {len(total)} {what}: {', '.join(bad)}")
     if problems:
         raise InvalidError("; ".join(problems))
 
@@ -64,17 +62,17 @@ def _invariant_rows(matrix: Matrix) -> list[dict[str, Any]]:
 
     return [
         {
-            "invariant": each.invariant,
-            "result": "pass" if each.holds else f"FAIL ({each.failed} of {each.checks} checks)",
-            "must_be_equal": find_invariant(each.invariant).statement,
-            "worst": f"{each.worst.deviation:.2g}",
-            "tolerance": f"{each.worst.tolerance:.2g}",
-            "in": f"{each.worst.precision}, {each.worst.case}"
-            + (f": {each.worst.detail}" if each.worst.detail else ""),
-            "compared": f"{each.compared:,}",
-            "seconds": f"{each.seconds:.1f}",
+            "invariant": examined.invariant,
+            "result": "pass" if examined.holds else f"FAIL ({examined.failed} of {examined.checks} checks)",
+            "must_be_equal": find_invariant(examined.invariant).statement,
+            "worst": f"{examined.worst.deviation:.2g}",
+            "tolerance": f"{examined.worst.tolerance:.2g}",
+            "in": f"{examined.worst.precision}, {examined.worst.case}"
+            + (f": {examined.worst.detail}" if examined.worst.detail else ""),
+            "compared": f"{examined.compared:,}",
+            "seconds": f"{examined.seconds:.1f}",
         }
-        for each in matrix.examined
+        for examined in matrix.examined
     ]
 
 
@@ -92,29 +90,24 @@ def _mutant_rows(matrix: Matrix) -> list[dict[str, Any]]:
 
 
 def _found_by(kill: Kill) -> str:
-    """The first check that failed, told once where it is the same at every level."""
+    """The first check that failed, for each level unless it is the same for all of them."""
     if len(set(kill.found.values())) == 1:
         return next(iter(kill.found.values())) or "nothing"
     return "; ".join(f"{level}: {case or 'nothing'}" for level, case in kill.found.items())
 
 
-def _contract(matrix: Matrix, *, mutants: bool) -> dict[str, Any]:
+def _data(matrix: Matrix, *, mutants: bool) -> dict[str, Any]:
     from harness.invariants.registry import find_invariant
 
-    examined = [
-        {
-            **asdict(each),
-            "statement": find_invariant(each.invariant).statement,
-            "holds": each.holds,
-            "worst": {
-                **asdict(each.worst),
-                "deviation": each.worst.deviation if math.isfinite(each.worst.deviation) else None,
-            },
-        }
-        for each in matrix.examined
-    ]
+    rows = []
+    for examined in matrix.examined:
+        row, worst = asdict(examined), examined.worst.deviation
+        row["statement"] = find_invariant(examined.invariant).statement
+        row["holds"] = examined.holds
+        row["worst"]["deviation"] = worst if math.isfinite(worst) else None
+        rows.append(row)
     if not mutants:
-        return {"invariants": examined}
+        return {"invariants": rows}
     kills = [
         {**asdict(kill), "summary": _summary(kill.invariant, kill.mutant), "killed": kill.killed}
         for kill in matrix.kills
@@ -123,12 +116,12 @@ def _contract(matrix: Matrix, *, mutants: bool) -> dict[str, Any]:
         "mutants": len(kills),
         "killed": len(kills) - len(matrix.survivors),
         "survivors": matrix.survivors,
-        "invariants": examined,
+        "invariants": rows,
         "kills": kills,
     }
 
 
-def _summary(invariant: str, mutant: str) -> str:
+def _summary(invariant: str, name: str) -> str:
     from harness.invariants.registry import find_invariant
 
-    return next(each.summary for each in find_invariant(invariant).mutants if each.name == mutant)
+    return next(mutant.summary for mutant in find_invariant(invariant).mutants if mutant.name == name)

@@ -1,4 +1,4 @@
-"""`harness plan`: what would run, how long it takes, and what the design can see."""
+"""`harness plan`: the trials of a study, their estimated duration, and what the design can detect."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cli.console import Output
-from harness.cli.open_plan import open_lines, open_plan
-from harness.experiment import Experiment, Place
-from harness.experiment.calibrated_rounds import Recommended, recommended
-from harness.experiment.detectable_effect import Detectable, detectable
+from harness.cli.console import Output, parts_as_json
+from harness.experiment import Experiment, Workspace
+from harness.experiment.calibrated_rounds import Recommendation, recommended_rounds
+from harness.experiment.detectable_effect import DetectableEffect, detectable_effect
 from harness.experiment.estimate import Estimate, estimate
 from harness.invariants.registry import find_invariant
 from harness.metrics import metric
@@ -18,73 +17,87 @@ from harness.statistics import largest_family
 from harness.store.rows import CalibrationRow
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.plan import Plan, plan
-from harness.wording import format_seconds
+from harness.study.planning.plan import Plan, longest_plan, plan
+from harness.wording import format_seconds, margin_text
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Planned:
-    """A part with everything that is told of its plan."""
+class _PartPlan:
+    """The plan of a part with everything that is shown about it.
+
+    `longest` and its duration are those of the plan in which rounds end as late as the design allows.
+    """
 
     part: LoadedStudy
     plan: Plan
-    time: Estimate
-    seen: Detectable
-    needed: Recommended | None
+    duration: Estimate
+    effect: DetectableEffect
+    recommendation: Recommendation | None
+    longest: Plan
+    longest_duration: Estimate
 
     def data(self) -> dict[str, Any]:
-        return {
-            **({"part": self.part.part} if self.part.part else {}),
+        design = self.part.study.design
+        data = {
             "digest": self.part.study.digest,
             "arms": [{"arm": arm.name, "differs_in": differences(self.part, arm)} for arm in self.part.arms],
             "conditions": [condition.names for condition in self.part.conditions],
-            "estimate": {"seconds": self.time.seconds, "source": self.time.source},
+            "estimate": {"seconds": self.duration.seconds, "source": self.duration.source},
             "rounds": {
-                "planned": self.part.study.design.rounds,
-                "recommended": self.needed.rounds if self.needed else None,
+                "planned": design.rounds,
+                "recommended": self.recommendation.rounds if self.recommendation else None,
             },
-            "detectable": self.seen.data(),
+            "detectable": self.effect.data(),
             "trials": _trials(self.plan, str),
         }
+        if design.until is not None:
+            data["at_most"] = {
+                "rounds": design.rounds,
+                "trials": len(self.longest.trials),
+                "seconds": self.longest_duration.seconds,
+            }
+        if design.tune is not None:
+            data["tuning"] = {
+                "trials": len(self.plan.tuning),
+                "by": design.tune.by,
+                "finalists": design.tune.finalists,
+            }
+        return data
 
 
 def show_plan(experiment: Experiment, output: Output) -> None:
-    """Every trial in its order; what arms, conditions and time there are, and the smallest effect that the
-    design can see.
-
-    Of a study with parts, the same of each of them.
+    """Print every trial in order, the arms and conditions, the estimated duration and the smallest detectable
+    effect, for each part of the study.
     """
-    calibrated = experiment.calibration()
-    whole = [_planned(part, experiment.place, calibrated) for part in experiment.parts]
+    calibration = experiment.calibration()
+    plans = [_part_plan(part, experiment.workspace, calibration) for part in experiment.parts]
     if output.json:
-        told = [{**each.data(), **open_plan(each.part, experiment.place)} for each in whole]
-        shown = told[0] if len(told) == 1 else {"parts": told}
-        output.data({"study": experiment.name, "scale": experiment.parts[0].scale, **shown})
+        data = parts_as_json([(planned.part.part, planned.data()) for planned in plans])
+        output.data({"study": experiment.name, "scale": experiment.parts[0].scale, **data})
         return
     output.note(f"{experiment.name}: {experiment.parts[0].study.question}")
-    for each in whole:
-        if each.part.part:
-            output.note(f"part {each.part.part}")
-        output.table(_trials(each.plan, each.part.label), ["position", "purpose", "round", "trial", "id"])
-        for line in (*_about(each.part, each.seen), *_recommendation(each.part, calibrated)):
+    for planned in plans:
+        if planned.part.part:
+            output.note(f"part {planned.part.part}")
+        trials = _trials(planned.plan, planned.part.label)
+        output.table(trials, ["position", "purpose", "round", "trial", "id"])
+        for line in _lines(planned, calibrated=calibration is not None):
             output.note(line)
-        output.note(
-            f"{len(each.plan.trials)} trials, about {_minutes(each.time.seconds)} ({each.time.source})"
-        )
-        for line in open_lines(each.part, experiment.place):
-            output.note(line)
-    if len(whole) > 1:
-        output.note(f"all parts: about {_minutes(sum(each.time.seconds for each in whole))}")
+    if len(plans) > 1:
+        output.note(f"all parts: about {_minutes(sum(planned.duration.seconds for planned in plans))}")
 
 
-def _planned(part: LoadedStudy, place: Place, calibrated: CalibrationRow | None) -> _Planned:
+def _part_plan(part: LoadedStudy, workspace: Workspace, calibration: CalibrationRow | None) -> _PartPlan:
     planned = plan(part)
-    return _Planned(
+    longest = longest_plan(part) if part.study.design.until is not None else planned
+    return _PartPlan(
         part=part,
         plan=planned,
-        time=estimate(planned, part.study.study, place),
-        seen=detectable(part, place),
-        needed=recommended(part, calibrated),
+        duration=estimate(planned, part.study.study, workspace),
+        effect=detectable_effect(part, workspace),
+        recommendation=recommended_rounds(part, calibration),
+        longest=longest,
+        longest_duration=estimate(longest, part.study.study, workspace),
     )
 
 
@@ -102,19 +115,19 @@ def _trials(planned: Plan, arm_name: Callable[[str], str]) -> list[dict[str, Any
 
 
 def differences(loaded: LoadedStudy, arm: Combination) -> dict[str, list[Any]]:
-    """What an arm is set to do differently from the baseline: path → [baseline's value, its own], over all
-    conditions.
+    """The settings in which an arm differs from the baseline under any condition: path → [value of the
+    baseline, value of the arm].
     """
-    found: dict[str, list[Any]] = {}
+    differing: dict[str, list[Any]] = {}
     for condition in loaded.conditions:
-        base, own = (
+        base, changed = (
             dict(_leaves(loaded.tasks[name, condition.name].plain()))
             for name in (loaded.baseline.name, arm.name)
         )
-        for path in sorted({*base, *own}):
-            if base.get(path) != own.get(path):
-                found.setdefault(path, [base.get(path), own.get(path)])
-    return found
+        for path in sorted({*base, *changed}):
+            if base.get(path) != changed.get(path):
+                differing.setdefault(path, [base.get(path), changed.get(path)])
+    return differing
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -125,73 +138,111 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _about(loaded: LoadedStudy, seen: Detectable) -> Iterator[str]:
+def _lines(planned: _PartPlan, *, calibrated: bool) -> Iterator[str]:
+    """The notes on a part, for people."""
+    yield from _setup_lines(planned.part)
+    yield from _detection_lines(planned.part, planned.effect)
+    if planned.recommendation is not None:
+        yield _recommendation_line(planned.part, planned.recommendation)
+    elif not calibrated:
+        yield "this machine is not calibrated; `harness calibrate` finds out how many rounds it needs"
+    seconds, source = _minutes(planned.duration.seconds), planned.duration.source
+    yield f"{len(planned.plan.trials)} trials, about {seconds} ({source})"
+    yield from _adaptive_lines(planned)
+
+
+def _setup_lines(loaded: LoadedStudy) -> Iterator[str]:
     study = loaded.study
     yield f"arms: {loaded.baseline.name} (baseline)"
     for arm in loaded.arms[1:]:
-        changes = [f"{path} {base!r} → {own!r}" for path, (base, own) in differences(loaded, arm).items()]
+        changes = [f"{path} {base!r} → {value!r}" for path, (base, value) in differences(loaded, arm).items()]
         yield f"arms: {loaded.label(arm.name)}: " + ", ".join(changes)
     yield "conditions: " + (
         "; ".join(condition.name for condition in loaded.conditions if condition.name) or "one"
     )
     if study.parity.match:
-        yield "arms must match in all that is counted, and in: " + ", ".join(study.parity.match)
+        yield "parity: arms must do the same amount of work, and must also agree in " + ", ".join(
+            study.parity.match
+        )
     if study.parity.differ:
-        yield "arms may differ in: " + ", ".join(study.parity.differ)
+        yield "parity: arms may differ in " + ", ".join(study.parity.differ)
     for name in study.invariants:
         yield f"invariant {name}: {find_invariant(name).statement}"
     if study.design.exploratory:
-        yield "exploratory: effects, no verdicts"
-    yield from _decides(loaded, seen)
+        yield "exploratory: the report shows effects, but gives no verdicts"
 
 
-def _decides(loaded: LoadedStudy, seen: Detectable) -> Iterator[str]:
-    """What the comparisons of the primary metric rest on, and how small a difference they show."""
+def _detection_lines(loaded: LoadedStudy, effect: DetectableEffect) -> Iterator[str]:
+    """How the primary metric is compared, and which differences the design can detect."""
     study, record = loaded.study, metric(loaded.study.primary)
-    margin, unit = study.margin(record), record.paired_over
+    margin, unit = margin_text(study.margin(record), record.compared_by), record.paired_over
     if unit == "sentences":
-        one = study.design.seeds == 1
-        pairs = "sentences of one checkpoint" if one else f"{study.design.seeds} seeds × sentences"
-        yield f"{record.name} is compared by differences over {pairs}; less than {margin:g} does not matter"
-        decides = "number of sentences decides" if one else "numbers of seeds and of sentences decide"
-        yield f"the {decides} how small a difference is seen: {_width(seen)}"
+        seeds = study.design.seeds
+        models = "one checkpoint" if seeds == 1 else f"{seeds} seeds"
+        yield f"{record.name} is compared by differences, paired by sentence, with {models} (margin {margin})"
+        numbers = "number of sentences" if seeds == 1 else "numbers of seeds and sentences"
+        yield f"the smallest detectable difference depends on the {numbers}: {_interval_width(effect)}"
         return
-    number = study.design.pairs(unit)
+    pairs = study.design.pairs(unit)
+    contrasts = (len(loaded.arms) - 1) * len(loaded.conditions)
     yield (
-        f"{number} {unit if number > 1 else unit[:-1]} can reject in families of at most {largest_family(number)} contrasts; "
-        f"{record.name} has {(len(loaded.arms) - 1) * len(loaded.conditions)}"
+        f"{pairs} {unit if pairs > 1 else unit[:-1]} can decide families of at most {largest_family(pairs)} "
+        f"contrasts; {record.name} has {contrasts}"
     )
-    allowed = f"{margin:.0%}" if record.compared_by == "ratios" else f"{margin:g}"
-    yield f"smallest change of {record.name} that is seen 4 times in 5 (margin {allowed}): {_effect(seen, unit)}"
+    size = _effect_size(effect, unit)
+    yield f"smallest change of {record.name} that is detected with probability 0.8 (margin {margin}): {size}"
 
 
-def _width(seen: Detectable) -> str:
-    if seen.half_width is None:
-        return seen.source
-    return f"95 % intervals are at most ± {seen.half_width:.2g} over {seen.pairs:,} sentences ({seen.source})"
+def _interval_width(effect: DetectableEffect) -> str:
+    if effect.half_width is None:
+        return effect.source
+    width = f"± {effect.half_width:.2g} over {effect.pairs:,} sentences"
+    return f"95 % intervals are at most {width} ({effect.source})"
 
 
-def _effect(seen: Detectable, unit: str) -> str:
-    if seen.scatter is None:
-        return f"{seen.source}, which tells how much {unit} scatter"
-    if seen.scatter == 0.0:
-        return f"any, as nothing scatters ({seen.source})"
-    if seen.effect is None:
-        return "none, 1 pair is too few" if seen.pairs == 1 else f"none, {seen.pairs} {unit} are too few"
-    if metric(seen.metric).compared_by == "differences":
-        return f"{seen.effect:.3g}, if {unit} scatter by {seen.scatter:.3g} ({seen.source})"
-    return f"{seen.effect:.1%}, if {unit} scatter by {seen.scatter:.1%} ({seen.source})"
-
-
-def _recommendation(loaded: LoadedStudy, row: CalibrationRow | None) -> Iterator[str]:
-    found, record = recommended(loaded, row), metric(loaded.study.primary)
-    if found is not None:
-        yield (
-            f"{found.rounds:,} rounds are recommended for a margin of {loaded.study.margin(record):.0%}: on this machine "
-            f"{found.scatter.metric} scatters by {found.scatter.sigma:.1%} (calibrated {found.calibrated})"
+def _effect_size(effect: DetectableEffect, unit: str) -> str:
+    if effect.scatter is None:
+        return f"{effect.source}, which measures the scatter between {unit}"
+    if effect.scatter == 0.0:
+        return f"any change, because there is no scatter ({effect.source})"
+    if effect.effect is None:
+        return (
+            f"none, because {effect.pairs} {unit if effect.pairs > 1 else unit[:-1]} cannot decide anything"
         )
-    elif row is None:
-        yield "this machine is not calibrated: `harness calibrate` tells how many rounds its scatter needs"
+    if metric(effect.metric).compared_by == "differences":
+        size, scatter = f"{effect.effect:.3g}", f"{effect.scatter:.3g}"
+    else:
+        size, scatter = f"{effect.effect * 100:.1f} %", f"{effect.scatter * 100:.1f} %"
+    return f"{size}, given a scatter of {scatter} between {unit} ({effect.source})"
+
+
+def _recommendation_line(loaded: LoadedStudy, recommendation: Recommendation) -> str:
+    record, scatter = metric(loaded.study.primary), recommendation.scatter
+    return (
+        f"{recommendation.rounds:,} rounds are recommended for a margin of "
+        f"{margin_text(loaded.study.margin(record), record.compared_by)}: the scatter of {scatter.metric} on "
+        f"this machine is {scatter.sigma * 100:.1f} % (calibrated {recommendation.calibrated})"
+    )
+
+
+def _adaptive_lines(planned: _PartPlan) -> Iterator[str]:
+    """What the results of earlier trials will decide: tuned settings, finalists, the number of rounds."""
+    design = planned.part.study.design
+    if design.tune is not None:
+        score, tuned = metric(design.tune.by).label, ", ".join(design.tune.grid)
+        yield (
+            f"tuning: {tuned} of each arm, by the best {score} of {len(planned.plan.tuning)} trials; "
+            "until then the plan shows the values before tuning"
+        )
+        if design.tune.finalists:
+            arms = len(planned.part.arms)
+            yield f"finalists: {design.tune.finalists} of {arms} arms are measured, including the baseline"
+    if design.until is not None:
+        trials, seconds = len(planned.longest.trials), planned.longest_duration.seconds
+        yield (
+            f"{design.fewest_rounds} to {design.rounds} rounds, until every 95 % interval is at most "
+            f"{design.until.width * 100:g} % wide: up to {trials} trials, about {format_seconds(seconds)}"
+        )
 
 
 def _minutes(seconds: float) -> str:

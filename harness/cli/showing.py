@@ -1,4 +1,4 @@
-"""`harness show`: the trials and claims of a run, or everything about one trial."""
+"""`harness show`: the trials and claims of a run, or all data of one trial."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.console import Output
-from harness.experiment import Experiment, Place
+from harness.cli.console import Output, parts_as_json
+from harness.experiment import Experiment, Workspace
 from harness.study.planning.plan import Plan, plan
 from harness.study.planning.resolved import deciding_metrics
 
@@ -20,38 +20,37 @@ if TYPE_CHECKING:
     from harness.store.store import Store
     from harness.study.loaded import LoadedStudy
 
-TRIAL_ID = re.compile(r"[0-9a-f]{16}")
+TRIAL_ID = re.compile(r"(t\d+-)?[0-9a-f]{16}")
 
 
 def show_study(experiment: Experiment, output: Output) -> None:
-    """The newest run of a study: every planned trial with its state, and every claim. The JSON is a contract.
-
-    Of a study with parts, the same of each of them, as a list under `parts`.
+    """The newest run of a study: every planned trial with its state, and every claim. Other programs may read
+    the JSON.
     """
     with experiment.opened() as (store, runs):
-        rows = [store.trials(run, include_superseded=True) for run in runs]
+        attempts = [store.trials(run, include_superseded=True) for run in runs]
         plans = [
             plan(part, store.results(run, deciding_metrics(part.study)))
             for part, run in zip(experiment.parts, runs, strict=True)
         ]
-        found = experiment.findings()
-    told: list[dict[str, Any]] = [
+        findings = experiment.findings()
+    parts: list[dict[str, Any]] = [
         {
-            **({"part": part.loaded.part} if part.loaded.part else {}),
             "run": run.id,
-            "trials": _trials(planned, tries, part.values),
+            "trials": _trials(planned, rows, part.values),
             "claims": [claim.row() for claim in part.analysis.claims],
         }
-        for part, run, planned, tries in zip(found, runs, plans, rows, strict=True)
+        for part, run, planned, rows in zip(findings, runs, plans, attempts, strict=True)
     ]
+    loaded = experiment.parts
     if output.json:
-        whole = told[0] if len(told) == 1 else {"parts": told}
-        output.data(_finite({"study": experiment.name, "scale": experiment.parts[0].scale, **whole}))
+        data = parts_as_json([(part.part, rows) for part, rows in zip(loaded, parts, strict=True)])
+        output.data(_finite({"study": experiment.name, "scale": loaded[0].scale, **data}))
         return
-    for part, shown in zip(experiment.parts, told, strict=True):
+    for part, rows in zip(loaded, parts, strict=True):
         if part.part:
             output.line(f"part {part.part}")
-        _print_study(part, shown, output)
+        _print_study(part, rows, output)
 
 
 def _print_study(part: LoadedStudy, shown: dict[str, Any], output: Output) -> None:
@@ -93,15 +92,15 @@ def _trials(planned: Plan, rows: list[TrialRow], values: pd.DataFrame) -> list[d
     return shown
 
 
-def show_trial(what: str, place: Place, output: Output) -> bool:
-    """Everything that is stored about the trial with this id; False where it is no trial's id, or there is
-    none.
+def show_trial(what: str, workspace: Workspace, output: Output) -> bool:
+    """Everything that is stored about the trial with this id. False if `what` is not the id of a stored
+    trial.
     """
     from harness.store.store import open_store
 
-    if not TRIAL_ID.fullmatch(what) or not place.has_store():
+    if not TRIAL_ID.fullmatch(what) or not workspace.has_store():
         return False
-    with open_store(place.location) as store:
+    with open_store(workspace.location) as store:
         for run in sorted(store.runs(), key=lambda run: run.created_at, reverse=True):
             rows = [row for row in store.trials(run, include_superseded=True) if row.spec_id == what]
             if rows:
@@ -140,11 +139,11 @@ def _print_trial(store: Store, run: Run, rows: list[TrialRow], output: Output) -
     output.table([row._asdict() for row in samples], ["trial_id", "metric", "step", "value"])
     if checks:
         output.table(checks, list(checks[0]))
-    output.line(f"{len(telemetry)} telemetry samples; --json shows them")
+    output.line(f"{len(telemetry)} telemetry samples (--json prints them)")
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become the words."""
+    """JSON has no NaN and no infinity: they become text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""`harness list` and `new`: what studies there are, and one to start from."""
+"""`harness list` and `harness new`: list the studies, and write a new one to start from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from harness.cli.console import Output
 from harness.errors import HarnessError, InputError
-from harness.experiment import Place
+from harness.experiment import Workspace
 from harness.study.load import load_study, scales
 
 
-def show_studies(folder: Path, place: Place, output: Output) -> None:
-    """One line a study: its question, scales, and newest run; a study that cannot be read says why."""
-    newest = _newest_runs(place)
+def show_studies(folder: Path, workspace: Workspace, output: Output) -> None:
+    """One line per study: its question, scales and newest run, or the reason why it cannot be read."""
+    newest = _newest_runs(workspace)
     rows = []
     for path in sorted(folder.glob("*.yaml")):
         row: dict[str, Any] = {
@@ -35,30 +35,31 @@ def show_studies(folder: Path, place: Place, output: Output) -> None:
     output.table(rows, ["study", "question", "scales", "newest_run", *(["problem"] if problems else [])])
 
 
-def _newest_runs(place: Place) -> dict[str, str]:
+def _newest_runs(workspace: Workspace) -> dict[str, str]:
     from harness.store.store import open_store
 
-    if not place.has_store():
+    if not workspace.has_store():
         return {}
-    with open_store(place.location) as store:
+    with open_store(workspace.location) as store:
         runs = sorted(store.runs(), key=lambda run: run.created_at)
     return {run.study.partition("/")[0]: f"{run.created_at[:16]} {run.scale}" for run in runs}
 
 
 def new_study(name: str, folder: Path, output: Output) -> None:
-    """Write `folder/NAME.yaml`, and the recipe that it uses where there is none.
+    """Write `folder/NAME.yaml`, and the recipe that it uses if it does not exist. No file is overwritten.
 
-    Nothing that is there is overwritten.
+    Raises InputError if the name is not allowed or the study exists.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
         raise InputError(
-            f"{name!r} is no name of a study", hint="small letters, digits and underscores, as in my_study"
+            f"{name!r} is not allowed as the name of a study",
+            hint="start with a small letter and use small letters, digits and underscores, as in my_study",
         )
     source = files("harness.study") / "template"
     wanted = {folder / f"{name}.yaml": "study.yaml", folder / "recipes" / "lm-tiny.yaml": "recipe.yaml"}
     study = next(iter(wanted))
     if study.exists():
-        raise InputError(f"{study} is there already", hint="choose another name")
+        raise InputError(f"{study} already exists", hint="choose another name")
     for path, template in wanted.items():
         if path.exists():
             continue

@@ -1,4 +1,4 @@
-"""`harness verify`: a report against the store."""
+"""`harness verify`: compare a report with the store."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _MOST_LETTERS = 120
 
 
 def verify_report(report: Path, location: str, output: Output) -> None:
-    """Tell that every number is what the store gives, or raise InvalidError with the first that is not, and
-    where.
+    """Print that every number of the report follows from the store at `location`.
+
+    Raises InvalidError, which names the first difference, if one does not.
     """
-    found = verify(report, location)
+    verification = verify(report, location)
+    difference = verification.difference
     if output.json:
-        output.data({"report": str(report), "verified": found.difference is None, **asdict(found)})
-    for note in found.notes:
+        output.data({"report": str(report), "verified": difference is None, **asdict(verification)})
+    for note in verification.notes:
         output.note(note)
-    wrong = found.difference
-    if wrong is not None:
-        said, given = (_short(text) for text in (wrong.reported, wrong.recomputed))
+    if difference is not None:
+        reported, recomputed = (_short(text) for text in (difference.reported, difference.recomputed))
         raise InvalidError(
-            f"{wrong.place}: the report says {said}, the store gives {given}",
+            f"{difference.where}: the report says {reported}, but the store gives {recomputed}",
             at=Location(str(report)),
-            hint="the report, the store or the code has changed since; `harness report` writes it anew",
+            hint="the report, the store or the code has changed; `harness report` writes the report again",
         )
     if not output.json and not output.quiet:
-        output.line(
-            f"{report}: {found.numbers:,} numbers, each as the store gives it ({', '.join(found.runs)})"
-        )
+        runs = ", ".join(verification.runs)
+        output.line(f"{report}: {verification.numbers:,} numbers agree with the store ({runs})")
 
 
 def _short(text: str) -> str:

@@ -1,8 +1,7 @@
-"""A study, where its results go, and what can be asked of it: the same for the command line, Python and
-notebooks.
-"""
+"""A study with its results, for the command line, Python and notebooks."""
 
-from harness.experiment.experiment import Experiment, Place, load
+from harness.experiment.experiment import Experiment, load
+from harness.experiment.workspace import Workspace
 from harness.run.driver import Listener
 
-__all__ = ["Experiment", "Listener", "Place", "load"]
+__all__ = ["Experiment", "Listener", "Workspace", "load"]

@@ -1,5 +1,5 @@
-"""The number of rounds that calibration asks for: by how much equal trials scatter here, never by what is
-being compared.
+"""The number of rounds that a calibration recommends. It depends on the scatter of equal trials on this
+machine, never on the arms that are compared.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _SETTING, _VALUE = "design.rounds", "calibrated"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recommended:
-    """Rounds that the primary metric needs at the scatter that calibration found for it, or for the worst
-    like it.
+class Recommendation:
+    """The rounds that the primary metric needs, given the scatter that the calibration measured for it, or
+    for the similar metric that scatters most.
     """
 
     rounds: int
@@ -28,22 +28,22 @@ class Recommended:
     calibrated: str
 
 
-def recommended(loaded: LoadedStudy, row: CalibrationRow | None) -> Recommended | None:
-    """None for what is not paired over rounds or is counted exactly, and where this machine has not been
-    calibrated.
+def recommended_rounds(loaded: LoadedStudy, row: CalibrationRow | None) -> Recommendation | None:
+    """None if the primary metric is not paired over rounds or is counted exactly, or if this machine has not
+    been calibrated.
     """
     record = metric(loaded.study.primary)
     if row is None or record.paired_over != "rounds" or record.exact:
         return None
-    found = Calibration.read(row.facts).scatter_of(record.name, record.margin_group)
-    if found is None:
+    scatter = Calibration.read(row.facts).scatter_of(record.name, record.margin_group)
+    if scatter is None:
         return None
-    rounds = rounds_needed(found.sigma, loaded.study.margin(record))
-    return Recommended(rounds=rounds, scatter=found, calibrated=row.made_at[:10])
+    rounds = rounds_needed(scatter.sigma, loaded.study.margin(record))
+    return Recommendation(rounds=rounds, scatter=scatter, calibrated=row.made_at[:10])
 
 
 def asks_calibration(setting: str) -> bool:
-    """Whether it is `design.rounds=calibrated`, of the whole study or of one part."""
+    """Whether a setting is `design.rounds=calibrated`, for the whole study or for one part."""
     path, _, value = setting.partition("=")
     return value.strip() == _VALUE and (path == _SETTING or path.endswith(f".{_SETTING}"))
 
@@ -51,30 +51,28 @@ def asks_calibration(setting: str) -> bool:
 def with_calibrated_rounds(
     settings: Sequence[str], parts: Sequence[LoadedStudy], row: CalibrationRow | None
 ) -> list[str]:
-    """The settings with numbers in the place of `calibrated`; `parts` are the study without those settings.
+    """The settings with numbers instead of `calibrated`. `parts` is the study without these settings.
 
-    Said of the whole study, it is for the parts whose primary metric is paired over rounds. Raises InputError
-    where that is none, or where this machine has not been calibrated.
+    A setting of the whole study applies to the parts whose primary metric is paired over rounds. Raises
+    InputError if there is no such part, or if this machine has not been calibrated.
     """
     if row is None:
-        raise InputError("this machine has not been calibrated", hint="harness calibrate")
-    found = []
+        raise InputError("this machine has not been calibrated", hint="run `harness calibrate`")
+    numbered = []
     for setting in settings:
         if not asks_calibration(setting):
-            found.append(setting)
+            numbered.append(setting)
             continue
         path = setting.partition("=")[0]
         needed = {
-            f"parts.{part.part}.{_SETTING}" if part.part else _SETTING: recommended(part, row)
+            f"parts.{part.part}.{_SETTING}" if part.part else _SETTING: recommended_rounds(part, row)
             for part in parts
         }
-        numbers = [
-            f"{place}={need.rounds}" for place, need in needed.items() if need and path in (_SETTING, place)
-        ]
+        numbers = [f"{key}={need.rounds}" for key, need in needed.items() if need and path in (_SETTING, key)]
         if not numbers:
             raise InputError(
-                f"calibration sets no rounds for {setting!r}",
-                hint="it does for primary metrics that are paired over rounds, as times are",
+                f"a calibration cannot set the rounds of {setting!r}",
+                hint="it can if the primary metric is paired over rounds, as times are",
             )
-        found += numbers
-    return found
+        numbered += numbers
+    return numbered

@@ -1,4 +1,4 @@
-"""The ledger: what became of every claim in the store, source by source."""
+"""The ledger: every claim in the store with its last verdict, ordered by source."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Entry:
     """A claim and its last verdict, at one scale on one device.
 
-    `effect`, `low`, `high` and `claimed_figure` are in the claim's own unit, None where there is none;
-    `ours`, `interval` and `claimed` say them in words. `ordinal` counts the runs of exactly this study, code
-    and machine: above 1, it was run anew though a run was there.
+    `effect`, `low`, `high` and `claimed_figure` are in the unit of the claim, or None if there is no such
+    figure; `ours`, `interval` and `claimed` are the same as text. `ordinal` counts the runs of this study,
+    code and machine.
     """
 
     source: str
@@ -47,16 +47,14 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """`unjudged` names the studies whose newest run has no verdicts in the store."""
+    """All entries, and in `unjudged` the studies whose newest run has no verdicts in the store."""
 
     entries: tuple[Entry, ...]
     unjudged: tuple[str, ...]
 
 
-def ledger(store: Store) -> Ledger:
-    """Of each study, scale and device the newest run without a planted bug, its claims in the order of their
-    sources.
-    """
+def read_ledger(store: Store) -> Ledger:
+    """The claims of the newest run of each study, scale and device. Runs with a planted bug are left out."""
     newest: dict[tuple[str, str, str], Run] = {}
     for run in store.runs():  # the oldest first
         if run.plant is None:
@@ -72,10 +70,7 @@ def ledger(store: Store) -> Ledger:
 
 
 def device_of(run: Run) -> str:
-    """The name of the GPU that the run was on, or of the CPU.
-
-    The run's digest says which of the machine's it was.
-    """
+    """The name of the GPU of the run, which the digest of its environment tells, or else of the CPU."""
     facts = run.environment
     try:
         here = Environment.model_validate_json(json.dumps(facts))
@@ -86,16 +81,16 @@ def device_of(run: Run) -> str:
 
 
 def _entry(run: Run, row: VerdictRow, claim: dict[str, Any]) -> Entry:
-    written = (row.basis or {}).get("written", {})
+    texts = (row.basis or {}).get("written", {})
     return Entry(
         source=claim.get("source", ""),
         claim=row.claim,
         says=claim.get("says", ""),
         study=run.study,
         verdict=row.verdict,
-        claimed=written.get("claimed", _plain(row.claimed)),
-        ours=written.get("effect", _plain(row.effect)),
-        interval=written.get("interval", "–"),
+        claimed=texts.get("claimed", _plain(row.claimed)),
+        ours=texts.get("effect", _plain(row.effect)),
+        interval=texts.get("interval", "–"),
         n=row.n,
         effect=row.effect,
         low=row.low,
@@ -115,5 +110,5 @@ def _plain(figure: float | None) -> str:
 
 
 def _in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """By source and study; within a study as it states them, the newest last."""
+    """Ordered by source and study. Claims of a study stay in the order in which it states them."""
     return tuple(sorted(entries, key=lambda entry: (entry.source, entry.study)))

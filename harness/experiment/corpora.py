@@ -1,65 +1,70 @@
-"""The corpora that a study reads: brought into the cache before anything runs."""
+"""The corpora that a study reads. They are fetched into the cache before anything runs."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.reference import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
-from harness.experiment.studies import find_study
+from harness.experiment.workspace import find_study
 from harness.study.load import load_study, scales
 from harness.study.loaded import LoadedStudy
 
 if TYPE_CHECKING:
     from harness.data.reference import CorpusRef
+    from harness.tasks.base import Task
 
 
 def corpora_of(*parts: LoadedStudy) -> list[CorpusRef]:
-    """Each once, in the order in which the arms of the parts name them."""
-    found: dict[str, CorpusRef] = {}
+    """The corpora of all arms, without repetitions."""
+    references: dict[str, CorpusRef] = {}
     for task in (task for part in parts for task in part.tasks.values()):
         for reference in task.corpora():
-            found.setdefault(reference.model_dump_json(), reference)
-    return list(found.values())
+            references.setdefault(reference.model_dump_json(), reference)
+    return list(references.values())
 
 
 def corpora_of_study(name: str) -> list[CorpusRef]:
-    """Those of every scale of a study."""
+    """The corpora of a study at all of its scales."""
     path = find_study(name)
-    found = {
-        ref.model_dump_json(): ref for scale in scales(path) for ref in corpora_of(*load_study(path, scale))
-    }
-    return list(found.values())
+    return corpora_of(*(part for scale in scales(path) for part in load_study(path, scale)))
 
 
 def check_installed(*parts: LoadedStudy) -> None:
-    """Raises InputError where an arm of the parts, or the training of a model that it loads, needs what is
-    not installed.
+    """Raises InputError if an arm, or the training of a model that it loads, needs a package that is not
+    installed.
     """
-    for task in (task for part in parts for task in part.tasks.values()):
-        for each in (task, *task.trainings()):
-            each.check_installed()
+    for task in _tasks_and_trainings(*parts):
+        task.check_installed()
 
 
 def check_texts(*parts: LoadedStudy) -> None:
-    """Raises CorpusError where a corpus is too short for an arm of the parts, or for the training of a model
-    that it loads.
+    """Raises CorpusError if a corpus is too short for an arm, or for the training of a model that
+    it loads.
     """
-    asked = set()
-    for task in (task for part in parts for task in part.tasks.values()):
-        for each in (task, *task.trainings()):
-            settings = each.model_dump_json(include=set(each.text_settings))
-            if (each.name, settings) not in asked:
-                asked.add((each.name, settings))
-                each.check_text()
+    checked = set()
+    for task in _tasks_and_trainings(*parts):
+        key = task.name, task.model_dump_json(include=set(task.text_settings))
+        if key not in checked:
+            checked.add(key)
+            task.check_text()
 
 
-def bring(corpora: Iterable[CorpusRef], progress: Callable[[str, int, int], None]) -> list[dict[str, Any]]:
-    """Fetch what is not here yet, and name the folder or files of each.
+def _tasks_and_trainings(*parts: LoadedStudy) -> Iterator[Task]:
+    for part in parts:
+        for task in part.tasks.values():
+            yield task
+            yield from task.trainings()
 
-    `progress` gets a corpus, bytes done, bytes in all.
+
+def fetch_corpora(
+    corpora: Iterable[CorpusRef], progress: Callable[[str, int, int], None]
+) -> list[dict[str, Any]]:
+    """Fetch the corpora that are not in the cache. A row per corpus names its folder or files.
+
+    `progress` gets the name of a corpus, the bytes fetched so far and all its bytes.
     """
     from harness.data.fetch import fetch
 
@@ -67,7 +72,7 @@ def bring(corpora: Iterable[CorpusRef], progress: Callable[[str, int, int], None
     for reference in corpora:
         if isinstance(reference, NamedCorpus):
             if any(row["corpus"] == reference.name for row in rows):
-                continue  # a share of it, which comes with the whole
+                continue  # two shares of the same corpus
             show = functools.partial(progress, reference.name)
             rows.append({"corpus": reference.name, "path": str(fetch(reference.name, progress=show))})
         elif isinstance(reference, FilesCorpus):

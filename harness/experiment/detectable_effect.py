@@ -1,4 +1,4 @@
-"""The smallest effect that a design can see, from the scatter of earlier runs where the store has one."""
+"""The smallest effect that a design can detect, given the scatter in earlier runs of the study."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from harness.statistics import smallest_detectable
 from harness.store.store import open_store
 
 if TYPE_CHECKING:
-    from harness.experiment.experiment import Place
-    from harness.store.rows import Run
-    from harness.store.store import Store
+    import pandas as pd
+
+    from harness.analysis.frames import RunFrames
+    from harness.experiment.workspace import Workspace
     from harness.study.loaded import LoadedStudy
 
 ASSUMED = 0.05
-"""The scatter that is reckoned with while no run says how much there is: that of timings on a machine that is
-not idle.
-"""
+"""The scatter that is assumed before a first run. Timings scatter this much on a machine that is not idle."""
 
 UNKNOWN = "not known before a first run"
 
 Cell = tuple[str, str]
 Pair = tuple[int, int]
-Found = TypeVar("Found")
+Figure = TypeVar("Figure")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detectable:
-    """`effect` comes out with probability about 0.8, where pairs scatter by `scatter`.
+class DetectableEffect:
+    """The effect on `metric` that is detected with a probability of about 0.8, if pairs scatter by `scatter`.
 
-    Of what is compared by ratios it is relative and the scatter the SD of log ratios; of what is compared by
-    differences both are in the metric's own unit, and None before a run has told how much pairs scatter. The
-    effect is None for designs too small to decide anything, too, and 0 for what is counted exactly. Scores of
-    text have none: `half_width` is that of the widest 95 % interval that a run had, over `pairs` sentences.
+    For a metric that is compared by ratios, the effect is relative and the scatter is the standard deviation
+    of log ratios. For a metric that is compared by differences, both are in its unit, and both are None
+    before a first run. The effect is also None if the design is too small to decide anything, and 0 if the
+    metric is counted exactly. Scores of text have no effect here, but a `half_width`: half the width of the
+    widest 95 % interval of a run, over `pairs` sentences.
     """
 
     metric: str
@@ -52,102 +52,108 @@ class Detectable:
         return asdict(self)
 
 
-def detectable(loaded: LoadedStudy, place: Place) -> Detectable:
-    """Of the primary metric.
-
-    What scatters is taken from the newest honest run of this study at this scale.
+def detectable_effect(loaded: LoadedStudy, workspace: Workspace) -> DetectableEffect:
+    """The detectable effect on the primary metric. The scatter is that of the newest run at this scale
+    without a planted bug.
     """
     record = metric(loaded.study.primary)
     pairs = loaded.study.design.pairs(record.paired_over)
+    effect: float | None = None
+    scatter: float | None = None
+    half_width: float | None = None
     if record.exact:
-        return Detectable(metric=record.name, effect=0.0, scatter=0.0, pairs=pairs, source="counted exactly")
-    if record.paired_over == "sentences":
-        return _of_sentences(loaded, place, pairs)
-    found = _earlier(loaded, place, _scatter)
-    if found is None and record.compared_by == "differences":
-        return Detectable(metric=record.name, effect=None, scatter=None, pairs=pairs, source=UNKNOWN)
-    scatter, source = found or (ASSUMED, "no earlier run says how much; assumed")
-    shift = smallest_detectable(pairs, scatter)
-    effect = None
-    if math.isfinite(shift):
-        effect = math.expm1(shift) if record.compared_by == "ratios" else shift
-    return Detectable(metric=record.name, effect=effect, scatter=scatter, pairs=pairs, source=source)
-
-
-def _of_sentences(loaded: LoadedStudy, place: Place, pairs: int) -> Detectable:
-    found = _earlier(loaded, place, _interval)
-    (half_width, number), source = found or ((None, pairs), UNKNOWN)
-    return Detectable(
-        metric=loaded.study.primary,
-        effect=None,
-        scatter=None,
-        pairs=number,
-        source=source,
-        half_width=half_width,
+        effect, scatter, source = 0.0, 0.0, "counted exactly"
+    elif record.paired_over == "sentences":
+        width, source = _from_newest_run(loaded, workspace, _widest_interval) or (None, UNKNOWN)
+        if width is not None:
+            half_width, pairs = width
+    else:
+        measured = _from_newest_run(loaded, workspace, _scatter)
+        if measured is not None:
+            scatter, source = measured
+        elif record.compared_by == "ratios":
+            scatter, source = ASSUMED, "assumed, because there is no earlier run"
+        else:
+            source = UNKNOWN
+        shift = math.inf if scatter is None else smallest_detectable(pairs, scatter)
+        if math.isfinite(shift):
+            effect = math.expm1(shift) if record.compared_by == "ratios" else shift
+    return DetectableEffect(
+        metric=record.name, effect=effect, scatter=scatter, pairs=pairs, source=source, half_width=half_width
     )
 
 
-def _earlier(
-    loaded: LoadedStudy, place: Place, told: Callable[[Store, Run, LoadedStudy], Found | None]
-) -> tuple[Found, str] | None:
-    """What the newest run that tells anything tells, and which it is."""
-    if not place.has_store():
+def _from_newest_run(
+    loaded: LoadedStudy, workspace: Workspace, read: Callable[[RunFrames, LoadedStudy], Figure | None]
+) -> tuple[Figure, str] | None:
+    """The figure of the newest run that has one, and a text that names the run."""
+    from harness.analysis.frames import run_frames
+
+    if not workspace.has_store():
         return None
-    with open_store(place.location) as store:
+    with open_store(workspace.location) as store:
         for run in reversed(store.runs(loaded.study.study)):
             if run.scale == loaded.scale and run.plant is None:
-                found = told(store, run, loaded)
-                if found is not None:
-                    return found, f"as in run {run.id}"
+                figure = read(run_frames(store, run), loaded)
+                if figure is not None:
+                    return figure, f"as in run {run.id}"
     return None
 
 
-def _scatter(store: Store, run: Run, loaded: LoadedStudy) -> float | None:
-    """The SD within arms and conditions of ln(arm / baseline), or of arm − baseline where differences are
-    compared, pooled.
+def _scatter(frames: RunFrames, loaded: LoadedStudy) -> float | None:
+    """The standard deviation of the effects of single pairs, pooled over arms and conditions.
 
-    None where no arm has two pairs that are numbers.
+    None if no arm has two pairs.
     """
-    from harness.analysis.frames import run_frames, trial_values
+    logarithmic = metric(loaded.study.primary).compared_by == "ratios"
+    cells = _values_by_pair(frames, loaded)
+    spread, freedom = 0.0, 0
+    for (arm, condition), values in cells.items():
+        baseline = cells[loaded.baseline.name, condition] if arm != loaded.baseline.name else {}
+        effects = [
+            math.log(values[pair] / baseline[pair]) if logarithmic else values[pair] - baseline[pair]
+            for pair in values.keys() & baseline.keys()
+        ]
+        if len(effects) > 1:
+            spread += statistics.variance(effects) * (len(effects) - 1)
+            freedom += len(effects) - 1
+    return math.sqrt(spread / freedom) if freedom else None
 
-    samples = run_frames(store, run).samples
+
+def _values_by_pair(frames: RunFrames, loaded: LoadedStudy) -> defaultdict[Cell, dict[Pair, float]]:
+    """(arm, condition) → (round, seed) → the value of the trial. A value that cannot be compared is
+    left out.
+    """
     record = metric(loaded.study.primary)
-    values = trial_values(samples[(samples["purpose"] == "measure") & (samples["metric"] == record.name)])
-    by_ratios = record.compared_by == "ratios"
-    cells: dict[Cell, dict[Pair, float]] = defaultdict(dict)
+    values = _primary_values(frames, loaded)
+    cells: defaultdict[Cell, dict[Pair, float]] = defaultdict(dict)
     columns = (values[name].tolist() for name in ("arm", "condition", "round", "seed", "value"))
     for arm, condition, number, seed, value in zip(*columns, strict=True):
-        if math.isfinite(value) and (value > 0 or not by_ratios):
-            told = math.log(value) if by_ratios else value
-            cells[arm, condition][number if record.paired_over == "rounds" else 1, seed] = told
-    variances = []
-    for (arm, condition), own in cells.items():
-        baseline = cells.get((loaded.baseline.name, condition), {})
-        pairs = [own[pair] - baseline[pair] for pair in own.keys() & baseline.keys()]
-        if arm != loaded.baseline.name and len(pairs) > 1:
-            variances.append((statistics.variance(pairs), len(pairs) - 1))
-    freedom = sum(weight for _, weight in variances)
-    return math.sqrt(sum(variance * weight for variance, weight in variances) / freedom) if freedom else None
+        if math.isfinite(value) and (value > 0 or record.compared_by == "differences"):
+            cells[arm, condition][number if record.paired_over == "rounds" else 1, seed] = value
+    return cells
 
 
-def _interval(store: Store, run: Run, loaded: LoadedStudy) -> tuple[float, int] | None:
-    """Half of the widest 95 % interval that an arm's difference from the baseline had, and the sentences that
-    it is over.
-
-    None where no arm can be compared, as where the run has not finished.
+def _widest_interval(frames: RunFrames, loaded: LoadedStudy) -> tuple[float, int] | None:
+    """Half the width of the widest 95 % interval of a difference from the baseline, and its number of
+    sentences. None if no arm can be compared, for example in a run that has not finished.
     """
     from harness.analysis.contrasts import estimated
-    from harness.analysis.frames import run_frames, trial_values
     from harness.analysis.trial_table import TrialTable
 
-    frames, record = run_frames(store, run), metric(loaded.study.primary)
-    samples = frames.samples
-    values = trial_values(samples[(samples["purpose"] == "measure") & (samples["metric"] == record.name)])
-    cells = TrialTable(loaded=loaded, values=values, sentences=frames.sentences)
-    found = [
-        estimated(cells, record, (arm, loaded.baseline), condition)
+    cells = TrialTable(loaded=loaded, values=_primary_values(frames, loaded), sentences=frames.sentences)
+    contrasts = [
+        estimated(cells, metric(loaded.study.primary), (arm, loaded.baseline), condition)
         for condition in loaded.conditions
         for arm in loaded.arms[1:]
     ]
-    widths = [((each.high - each.low) / 2, each.n) for each in found if math.isfinite(each.high - each.low)]
+    widths = [((one.high - one.low) / 2, one.n) for one in contrasts if math.isfinite(one.high - one.low)]
     return max(widths, default=None)
+
+
+def _primary_values(frames: RunFrames, loaded: LoadedStudy) -> pd.DataFrame:
+    from harness.analysis.frames import trial_values
+
+    samples = frames.samples
+    measured = (samples["purpose"] == "measure") & (samples["metric"] == loaded.study.primary)
+    return trial_values(samples[measured])

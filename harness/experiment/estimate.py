@@ -1,4 +1,4 @@
-"""How long a plan takes: from earlier runs where the store has some, else from operation counts."""
+"""How long a plan takes, from the trials of earlier runs or else from operation counts."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from harness.study.planning.plan import Plan
 from harness.tasks.registry import task_class
 
 if TYPE_CHECKING:
-    from harness.experiment.experiment import Place
+    from harness.experiment.workspace import Workspace
     from harness.trial.spec import TrialSpec
 
 FLOPS_PER_CORE = 2e10
-"""What small models reach on one core of a CPU of today: a guess within a factor of three."""
+"""A rough speed of small models on one core of a current CPU, right within a factor of three."""
 SECONDS_PER_TRIAL, SECONDS_PER_ROUND, SECONDS_PER_CHECK = 0.2, 3.0, 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """`seconds` for the whole plan, and where the figure comes from."""
+    """The seconds for all trials of a plan, and where the figure comes from."""
 
     seconds: float
     source: str
 
 
-def estimate(planned: Plan, study: str, place: Place) -> Estimate:
-    """The time that all trials of a plan take together, nothing reused."""
-    known = _earlier(study, place)
+def estimate(planned: Plan, study: str, workspace: Workspace) -> Estimate:
+    """The time that all trials of a plan take, if none of them has been run."""
+    known = _earlier_seconds(study, workspace)
     seconds, guessed = 0.0, 0
     for spec in planned.trials:
         earlier = known.get(_key(spec))
@@ -42,7 +42,7 @@ def estimate(planned: Plan, study: str, place: Place) -> Estimate:
     if not guessed:
         return Estimate(seconds=seconds, source="from earlier runs")
     return Estimate(
-        seconds=seconds, source="a guess within a factor of three, from operation counts on a CPU"
+        seconds=seconds, source="estimated from operation counts on a CPU, within a factor of three"
     )
 
 
@@ -50,14 +50,14 @@ def _key(spec: TrialSpec) -> tuple[str, str, str, str, str]:
     return spec.purpose, spec.task, spec.arm, canonical_json(spec.condition), canonical_json(spec.config)
 
 
-def _earlier(study: str, place: Place) -> dict[tuple[str, str, str, str, str], float]:
-    """Median seconds of finished trials like these, whatever run they belong to."""
+def _earlier_seconds(study: str, workspace: Workspace) -> dict[tuple[str, str, str, str, str], float]:
+    """The median seconds of the finished trials of a study, over all of its runs."""
     from harness.trial.spec import TrialSpec
 
-    if not place.has_store():
+    if not workspace.has_store():
         return {}
     seconds: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)
-    with open_store(place.location) as store:
+    with open_store(workspace.location) as store:
         for run in store.runs(study):
             for row in store.trials(run):
                 if row.status == "finished" and row.seconds is not None:

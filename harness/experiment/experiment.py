@@ -1,25 +1,22 @@
-"""From a study's file to its run, its samples, its verdicts and its report."""
+"""An experiment: from the file of a study to its run, samples, verdicts and report."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import InputError, did_you_mean
 from harness.experiment.calibrated_rounds import asks_calibration, with_calibrated_rounds
-from harness.experiment.corpora import bring, check_installed, check_texts, corpora_of
-from harness.experiment.studies import find_study
+from harness.experiment.corpora import check_installed, check_texts, corpora_of, fetch_corpora
+from harness.experiment.workspace import Workspace, find_study
 from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import Driver, Listener, worker_threads
 from harness.run.identity import Setting, check_plant, environment_digest, newest_run
-from harness.store.engine import parse_location
 from harness.store.store import open_store
 from harness.study.load import load_study, scales
 from harness.study.loaded import LoadedStudy
@@ -31,55 +28,10 @@ if TYPE_CHECKING:
 
     from harness.analysis.results import Analysis
     from harness.report.inputs import ReportInput
-    from harness.store.rows import CalibrationRow, Run
+    from harness.store.rows import CalibrationRow, Run, TrialRow
     from harness.store.store import Store
 
 GPU_SCALE = "gpu"
-DATABASE = "harness.db"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where results, checkpoints and reports are.
-
-    `store` is a file or a URL, by default `harness.db` among the results.
-    """
-
-    results: Path = Path("results")
-    reports: Path = Path("reports")
-    store: str | None = None
-
-    @property
-    def location(self) -> str:
-        return self.store or str(self.results / DATABASE)
-
-    def has_store(self) -> bool:
-        """Whether there is a database to open; of one on a server only the server knows.
-
-        Raises StoreError for a bad URL.
-        """
-        url = parse_location(self.location)
-        return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
-
-    def check_there(self) -> None:
-        """Raises InputError where there is no database to open, StoreError for a bad URL."""
-        if not self.has_store():
-            raise InputError(f"there are no results at {self.location}", hint="name them with --store")
-
-    def check_writable(self) -> None:
-        """Raises InputError or StoreError where nothing could be written; nothing is made here."""
-        parse_location(self.location)
-        for folder in (self.results, self.reports):
-            nearest = folder.absolute()
-            while not os.path.lexists(nearest):
-                nearest = nearest.parent
-            if not nearest.is_dir():
-                raise InputError(
-                    f"cannot write in {folder}: {nearest} is not a folder", hint="choose another folder"
-                )
-            if not os.access(nearest, os.W_OK | os.X_OK):
-                hint = "choose another folder or change its rights"
-                raise InputError(f"cannot write in {folder}: permission denied", hint=hint)
 
 
 def load(
@@ -88,71 +40,73 @@ def load(
     scale: str | None = None,
     settings: Sequence[str] = (),
     device: str = "auto",
-    place: Place | None = None,
+    workspace: Workspace | None = None,
     plant: str | None = None,
 ) -> Experiment:
-    """The study of a file, or of a name in `studies/`. Raises StudyError or InputError, one line that says
-    what and where.
+    """Load a study, given its file or its name in `studies/`.
 
-    `scale` follows the device unless it is given. `settings` are `path=value` (`design.rounds=20`), laid on
-    the study before anything else, so that they are part of what its digest names; `design.rounds=calibrated`
-    stands for as many rounds as calibration found this machine to need. `device` is auto, cpu or a GPU's
-    UUID; `plant` a bug, `invariant/mutant`, that is put into the workers on purpose.
+    `scale` is by default `gpu` if there is a GPU and the study has this scale, else `cpu`. Each of `settings`
+    is `path=value`, for example `design.rounds=20`. Settings change the study before it is checked, and they
+    change its digest; `design.rounds=calibrated` stands for the number of rounds that the calibration of this
+    machine recommends. `device` is auto, cpu or the UUID of a GPU. `plant` is a bug, `invariant/mutant`, that
+    is planted in the workers.
+
+    Raises StudyError or InputError, one line that says what is wrong and where, if the study cannot be
+    loaded.
     """
     path = find_study(str(study))
     here, gpu = this_machine(device)
     if scale is None:
         scale = GPU_SCALE if gpu is not None and GPU_SCALE in scales(path) else BODY_SCALE
-    written = [setting for setting in settings if not asks_calibration(setting)]
-    parts = load_study(path, scale, written)
+    fixed = [setting for setting in settings if not asks_calibration(setting)]
+    parts = load_study(path, scale, fixed)
     if plant is not None:
         check_plant(parts, plant)
-    experiment = Experiment(parts, here, place=place or Place(), gpu=gpu, plant=plant)
-    if len(written) < len(settings):
+    experiment = Experiment(parts, here, workspace=workspace or Workspace(), gpu=gpu, plant=plant)
+    if len(fixed) < len(settings):
         settings = with_calibrated_rounds(settings, parts, experiment.calibration())
         experiment.parts = load_study(path, scale, settings)
     return experiment
 
 
 class Experiment:
-    """A study at one scale, on one device, with its results in one place.
-
-    `parts` are the comparisons that it is made of.
-    """
+    """A study at one scale on one device, with its results in one workspace. `parts` are its parts."""
 
     def __init__(
         self,
         parts: tuple[LoadedStudy, ...],
         here: Environment,
         *,
-        place: Place,
+        workspace: Workspace,
         gpu: str | None,
         plant: str | None,
     ) -> None:
-        self.parts, self.place = parts, place
+        self.parts, self.workspace = parts, workspace
         self._here, self._gpu, self._plant = here, gpu, plant
         self._runs: dict[str, Run] = {}
+        self._analysed: tuple[list[list[TrialRow]], tuple[ReportInput, ...]] | None = None
 
     @property
     def name(self) -> str:
-        """The study's, whatever its parts are called."""
+        """The name of the study."""
         return self.parts[0].name
 
     def run(self, *, fresh: bool = False, listener: Listener | None = None) -> Self:
-        """Run what the study lacks, part by part; `fresh` starts other runs though some are there. Safe to
-        interrupt, and to call again.
+        """Run the missing trials of each part. With `fresh`, start a new run of each part.
+
+        The call can be interrupted and repeated; it continues where it stopped.
         """
         from harness.run.backends.local import LocalBackend
         from harness.telemetry.nvml import NvmlReader
 
         listener = listener or Listener()
-        self.place.check_writable()
+        self.workspace.check_writable()
         check_installed(*self.parts)
-        bring(corpora_of(*self.parts), listener.fetching)
+        fetch_corpora(corpora_of(*self.parts), listener.fetching)
         check_texts(*self.parts)
         setting = self._setting(fresh=fresh)
         with (
-            open_store(self.place.location) as store,
+            open_store(self.workspace.location) as store,
             NvmlReader() as nvml,
             LocalBackend(nvml=nvml) as backend,
         ):
@@ -168,8 +122,8 @@ class Experiment:
         return self
 
     def frame(self) -> pd.DataFrame:
-        """Every raw sample, one row each, with arm, condition, seed, round, metric, step, value and unit; of
-        several parts, with the part's name.
+        """One row per raw sample: arm, condition, seed, round, metric, step, value and unit, and the name of
+        the part if there are several.
         """
         import pandas as pd
 
@@ -184,32 +138,37 @@ class Experiment:
         return pd.concat(frames, ignore_index=True)
 
     def findings(self) -> tuple[ReportInput, ...]:
-        """Everything that a report shows, part by part; verdicts are computed anew from the stored samples."""
+        """Everything that a report shows, for each part. It is computed from the stored samples, and again
+        only if the trials in the store have changed.
+        """
         from harness.report.source import report_input
 
         with self.opened() as (store, runs):
-            return tuple(report_input(store, part, run) for part, run in zip(self.parts, runs, strict=True))
+            trials = [store.trials(run, include_superseded=True) for run in runs]
+            if self._analysed is None or self._analysed[0] != trials:
+                pairs = zip(self.parts, runs, strict=True)
+                self._analysed = trials, tuple(report_input(store, part, run) for part, run in pairs)
+        return self._analysed[1]
 
     def judge(self) -> tuple[ReportInput, ...]:
-        """The findings, and every verdict on a claim kept in the store beside the samples that it was
-        computed from.
-        """
+        """Compute the findings and store the verdict on every claim."""
         from harness.store.rows import VerdictRow
 
-        found, code = self.findings(), code_digests().judging
+        findings, code = self.findings(), code_digests().judging
         with self.opened() as (store, runs):
-            for part, run in zip(found, runs, strict=True):
+            for part, run in zip(findings, runs, strict=True):
                 claims = [(claim.row(), claim.stored_basis()) for claim in part.analysis.claims]
                 rows = [
                     VerdictRow(claim=row.pop("id"), **row, basis=basis, code_digest=code)
                     for row, basis in claims
                 ]
                 store.record_verdicts(run, rows)
-        return found
+        return findings
 
     def analysis(self, part: str = "") -> Analysis:
-        """Contrasts, claims, and what does not count, of the part with this name; a study without parts has
-        one, without a name.
+        """The contrasts, claims and invalid arms of a part. A study without parts has one part, named ``.
+
+        Raises InputError if there is no such part.
         """
         names = [known.part for known in self.parts]
         if part not in names:
@@ -219,7 +178,7 @@ class Experiment:
         return self.findings()[names.index(part)].analysis
 
     def verdicts(self) -> pd.DataFrame:
-        """One row a claim: id, verdict, effect, low, high, n, claimed, and the sentence that says why."""
+        """One row per claim: id, verdict, effect, low, high, n, claimed, and the reason in a sentence."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -227,42 +186,41 @@ class Experiment:
             columns=["id", "verdict", "effect", "low", "high", "n", "claimed", "reason"],
         )
 
-    def report(self, found: tuple[ReportInput, ...] | None = None) -> Path:
-        """Write the HTML report, and say where it is."""
+    def report(self) -> Path:
+        """Write the HTML report and return its path."""
         from harness.report.build import write_report
         from harness.store.rows import Artifact
 
         scale = "" if self.parts[0].scale == BODY_SCALE else f".{self.parts[0].scale}"
         planted = ".planted" if self._plant else ""
-        path = self.place.reports / f"{self.name}{scale}{planted}.html"
-        self.place.reports.mkdir(parents=True, exist_ok=True)
-        shown = found or self.findings()
-        write_report(shown, path)
-        sha256, place = hashlib.sha256(path.read_bytes()).hexdigest(), str(path.resolve())
+        path = self.workspace.reports / f"{self.name}{scale}{planted}.html"
+        self.workspace.reports.mkdir(parents=True, exist_ok=True)
+        write_report(self.findings(), path)
+        sha256, full_path = hashlib.sha256(path.read_bytes()).hexdigest(), str(path.resolve())
         with self.opened() as (store, runs):
             for run in runs:
                 store.record_artifact(
-                    Artifact(kind="report", content_id=run.id, sha256=sha256, path=place, run_id=run.id)
+                    Artifact(kind="report", content_id=run.id, sha256=sha256, path=full_path, run_id=run.id)
                 )
         return path
 
     def calibration(self) -> CalibrationRow | None:
-        """What this machine was last measured to be; None where it has not been calibrated."""
-        if not self.place.has_store():
+        """The last calibration of this machine. None if it has not been calibrated."""
+        if not self.workspace.has_store():
             return None
-        with open_store(self.place.location) as store:
+        with open_store(self.workspace.location) as store:
             return store.calibration(environment_digest(self._here, self._gpu))
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Store, tuple[Run, ...]]]:
-        """The store, open, and the run of each part: the one made here, or the newest of the study as it is
-        written now.
+        """The open store and the run of each part: the run that this object made, or else the newest run of
+        the study in its present form.
+
+        Raises InputError if there are no results.
         """
         first = self.parts[0]
-        if not self.place.has_store():
-            again = f"harness run {first.path} --scale {first.scale}"
-            raise InputError(f"there are no results at {self.place.location}", hint=again)
-        with open_store(self.place.location) as store:
+        self.workspace.check_exists(hint=f"harness run {first.path} --scale {first.scale}")
+        with open_store(self.workspace.location) as store:
             made = self._runs
             if len(made) < len(self.parts):
                 setting = self._setting()
@@ -273,7 +231,7 @@ class Experiment:
         from harness.data.corpus import load_corpus
 
         return Setting(
-            results=self.place.results,
+            results=self.workspace.results,
             environment=self._here,
             code=code_digests().measuring,
             corpora=tuple(load_corpus(reference).digest for reference in corpora_of(*self.parts)),
@@ -284,21 +242,20 @@ class Experiment:
 
 
 def this_machine(device: str) -> tuple[Environment, str | None]:
-    """The environment, and the UUID of the GPU that `device` (auto, cpu or a UUID) stands for.
+    """The environment, and the UUID of the GPU that `device` (auto, cpu or a UUID) means, or None for the
+    CPU.
 
-    Raises InputError.
+    Raises InputError if there is no such device.
     """
     here = _environment()
     return here, _gpu(device, here)
 
 
 def _environment() -> Environment:
-    """That of the workers: with the allocator's settings that they get, and the threads that they compute
-    with.
-    """
-    found = environment()
-    variables = {**WORKER_VARIABLES, **found.variables, "worker threads": str(worker_threads("measure"))}
-    return found.model_copy(update={"variables": variables})
+    """The environment of the workers, with their settings of the allocator and their number of threads."""
+    here = environment()
+    variables = {**WORKER_VARIABLES, **here.variables, "worker threads": str(worker_threads("measure"))}
+    return here.model_copy(update={"variables": variables})
 
 
 def _gpu(device: str, here: Environment) -> str | None:
@@ -308,5 +265,5 @@ def _gpu(device: str, here: Environment) -> str | None:
     if device == "auto":
         return uuids[0]
     if device not in uuids:
-        raise InputError(f"no device {device!r}", hint=did_you_mean(device, ["auto", "cpu", *uuids]))
+        raise InputError(f"there is no device {device!r}", hint=did_you_mean(device, ["auto", "cpu", *uuids]))
     return device

@@ -1,4 +1,4 @@
-"""A page as the list of what it says, each piece with its place in words."""
+"""An HTML page as a list of pieces, each with a description of its position."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One text, one start tag with its attributes, or one style sheet; white space is that of HTML, where
-    runs of it are one.
+    """One text, one start tag with its attributes, or one style sheet. White space is normalised as in HTML.
+
+    `where` describes the position: heading, row, column.
     """
 
     kind: Kind
-    said: str
-    place: str
+    content: str
+    where: str
 
     @property
     def numbers(self) -> int:
-        return len(_NUMBER.findall(self.said)) if self.kind == "text" else 0
+        return len(_NUMBER.findall(self.content)) if self.kind == "text" else 0
 
 
 def pieces(page: str) -> list[Piece]:
-    """All that a page says, in its order."""
+    """All pieces of a page, in order."""
     parser = _Parser()
     parser.feed(page)
     parser.close()
-    return parser.found
+    return parser.pieces
 
 
 @dataclass(slots=True)
@@ -56,11 +57,11 @@ class _Table:
 
 
 class _Parser(HTMLParser):
-    """Remembers the headings, the table, the row and the column that it is in."""
+    """Collects the pieces, and keeps track of the current heading, table, row and column."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.found: list[Piece] = []
+        self.pieces: list[Piece] = []
         self._open: list[str] = []
         self._heading = ""
         self._part = ""
@@ -82,7 +83,7 @@ class _Parser(HTMLParser):
         elif self._table is not None:
             self._table.enter(tag)
         written = " ".join(f'{name}="{" ".join((value or "").split())}"' for name, value in attrs)
-        self.found.append(Piece("markup", f"<{tag} {written}>" if written else f"<{tag}>", self._place()))
+        self.pieces.append(Piece("markup", f"<{tag} {written}>" if written else f"<{tag}>", self._where()))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -103,37 +104,37 @@ class _Parser(HTMLParser):
             self._part = self._term = ""
 
     def handle_data(self, data: str) -> None:
-        said = " ".join(data.split())
-        if not said:
+        text = " ".join(data.split())
+        if not text:
             return
-        self._remember(said)
+        self._note_position(text)
         kind: Kind = "style" if "style" in self._open else "text"
-        self.found.append(Piece(kind, said, self._place()))
+        self.pieces.append(Piece(kind, text, self._where()))
 
     def handle_comment(self, data: str) -> None:
-        self.found.append(Piece("markup", f"<!--{data}-->", self._place()))
+        self.pieces.append(Piece("markup", f"<!--{data}-->", self._where()))
 
     def handle_decl(self, decl: str) -> None:
-        self.found.append(Piece("markup", f"<!{decl}>", self._place()))
+        self.pieces.append(Piece("markup", f"<!{decl}>", self._where()))
 
-    def _remember(self, said: str) -> None:
+    def _note_position(self, text: str) -> None:
         inside = set(self._open)
         if "h1" in inside or "h2" in inside:
-            self._heading = f"{self._heading} {said}".strip()
+            self._heading = f"{self._heading} {text}".strip()
         elif {"h3", "caption", "summary"} & inside:
             self._part = (
-                said if self._open[-1] in ("h3", "caption", "summary") or not self._part else self._part
+                text if self._open[-1] in ("h3", "caption", "summary") or not self._part else self._part
             )
         elif "dt" in inside:
-            self._term = said
+            self._term = text
         elif "svg" in inside and self._open[-1] == "title":
-            self._drawing = f"the drawing {said!r}"
+            self._drawing = f"the figure {text!r}"
         elif self._table is not None and self._table.in_head and self._table.columns:
-            self._table.columns[-1] = f"{self._table.columns[-1]} {said}".strip()
+            self._table.columns[-1] = f"{self._table.columns[-1]} {text}".strip()
         elif self._table is not None and not self._table.row:
-            self._table.row = said
+            self._table.row = text
 
-    def _place(self) -> str:
+    def _where(self) -> str:
         parts = [self._heading or "the head of the page", self._part, self._drawing]
         if "dd" in self._open:
             parts.append(self._term)

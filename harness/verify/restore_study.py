@@ -1,4 +1,6 @@
-"""The studies of a report's runs as they were when the runs were made, whatever their file says now."""
+"""The studies of the runs of a report as they were when the runs were made, even if their file has
+changed.
+"""
 
 from __future__ import annotations
 
@@ -23,67 +25,70 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Studies:
-    """One study a run.
+class RestoredStudies:
+    """One study per run.
 
-    `command_leads_to` says what the report's command would run instead, None where nothing else is known.
+    `command_problem` says what the command in the report would run instead. It is None if the command is
+    right or cannot be checked.
     """
 
     parts: tuple[LoadedStudy, ...]
-    command_leads_to: str | None
+    command_problem: str | None
     notes: tuple[str, ...]
 
 
-def studies_of(store: Store, runs: Sequence[Run], path: Path, settings: tuple[str, ...]) -> Studies:
-    """Read from their file with the settings of the report's command, where it says what it said; else from
-    the store alone.
+def restore_studies(
+    store: Store, runs: Sequence[Run], path: Path, settings: tuple[str, ...]
+) -> RestoredStudies:
+    """The studies of the runs. They are loaded from their file, with the settings of the command in the
+    report, if the file has not changed; else they are restored from the store.
     """
-    restored = tuple(_restored(store, run, path, settings) for run in runs)
+    restored = tuple(_restore(store, run, path, settings) for run in runs)
     try:
-        as_it_was = path.read_text(encoding="utf-8") == runs[0].study_source
+        unchanged = path.read_text(encoding="utf-8") == runs[0].study_source
     except (OSError, UnicodeDecodeError):
-        as_it_was = False
-    if not as_it_was:
-        note = f"{path} is not here as it was, so the settings of the command were not checked"
-        return Studies(parts=restored, command_leads_to=None, notes=(note,))
+        unchanged = False
+    if not unchanged:
+        note = f"{path} is missing or has changed, so the settings of the command could not be checked"
+        return RestoredStudies(parts=restored, command_problem=None, notes=(note,))
     try:
-        found = load_study(path, runs[0].scale, settings)
+        loaded = load_study(path, runs[0].scale, settings)
     except HarnessError as error:
-        return Studies(parts=restored, command_leads_to=str(error), notes=())
-    if [part.study for part in found] == [part.study for part in restored]:
-        return Studies(parts=found, command_leads_to=None, notes=())
-    return Studies(parts=restored, command_leads_to="another study than the one that was run", notes=())
+        return RestoredStudies(parts=restored, command_problem=str(error), notes=())
+    if [part.study for part in loaded] == [part.study for part in restored]:
+        return RestoredStudies(parts=loaded, command_problem=None, notes=())
+    return RestoredStudies(
+        parts=restored, command_problem="a study that differs from the one that was run", notes=()
+    )
 
 
-def _restored(store: Store, run: Run, path: Path, settings: tuple[str, ...]) -> LoadedStudy:
-    """As it was loaded for the run: arms that were tuned are as they were before that, those that went no
-    further among them.
-    """
+def _restore(store: Store, run: Run, path: Path, settings: tuple[str, ...]) -> LoadedStudy:
+    """The study as it was loaded for the run: all arms, with the settings that they had before tuning."""
     study = Study.model_validate_json(run.study_json)
-    both, tune = (arms(study), conditions(study)), study.design.tune
-    names = {canonical_json(condition.names): condition.name for condition in both[1]}
+    all_arms, all_conditions, tune = arms(study), conditions(study), study.design.tune
+    names = {canonical_json(condition.names): condition.name for condition in all_conditions}
     planned: dict[tuple[str, str], list[TrialSpec]] = {}
     for row in store.planned(run):
         if row.purpose == ("measure" if tune is None else "tune"):
             spec = TrialSpec.model_validate_json(row.spec_json)
             planned.setdefault((spec.arm, names[spec.condition_key]), []).append(spec)
     if tune is None:
-        tasks = {place: task_class(specs[0].task).read(specs[0].config) for place, specs in planned.items()}
+        tasks = {key: task_class(specs[0].task).read(specs[0].config) for key, specs in planned.items()}
     else:
         tasks = {
             (arm.name, condition.name): untuned_task(
-                study, tune, (arm, condition), planned[arm.name, condition.name]
+                study, tune, arm, condition, planned[arm.name, condition.name]
             )
-            for arm in both[0]
-            for condition in both[1]
+            for arm in all_arms
+            for condition in all_conditions
         }
     return LoadedStudy(
         path=path,
         source=run.study_source,
         scale=run.scale,
         study=study,
-        arms=both[0],
-        conditions=both[1],
+        arms=all_arms,
+        conditions=all_conditions,
         tasks=tasks,
         settings=settings,
     )

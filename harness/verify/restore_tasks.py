@@ -1,4 +1,4 @@
-"""The tasks of a study's arms as they were before tuning, from what its run stored."""
+"""The tasks of a study's arms before tuning, restored from what the run stored."""
 
 from __future__ import annotations
 
@@ -21,85 +21,86 @@ _MISSING = object()
 
 
 def untuned_task(
-    study: Study, tune: Tune, chosen: tuple[Combination, Combination], tried: Iterable[TrialSpec]
+    study: Study, tune: Tune, arm: Combination, condition: Combination, tried: Iterable[TrialSpec]
 ) -> Task:
-    """Of an arm under a condition, from the trials that tuned it, in the order of the grid.
+    """The task of an arm under a condition before tuning. `tried` are the trials that tuned it, in the order
+    of the grid.
 
-    Whatever is not tuned is as in those trials. What is tuned is as the study says, or, where that leaves it
-    to a default, in the middle of what was tried: such that the same values come out again.
+    Every setting that was not tuned has the value of these trials.
     """
     configs = [spec.config for spec in tried]
-    written = _written(study, chosen)
+    declared = _declared_settings(study, arm, condition)
     document = configs[0]
-    for path, wanted in tune.grid.items():
-        keys = path.split(".")
-        values = list(dict.fromkeys(_leaf(config, keys) for config in configs))
-        middle = _middle(wanted, values) if isinstance(wanted, Around) else values[0]
-        own = next(
-            (
-                each
-                for each in (_leaf(written, keys), middle)
-                if _gives(study, path, wanted, (document, each), values)
-            ),
-            middle,
-        )
-        document = _with(document, keys, own)
+    for path, grid in tune.grid.items():
+        values = list(dict.fromkeys(_value_at(config, path) for config in configs))
+        value = _untuned_value(study, path, grid, values, document, _value_at(declared, path))
+        document = _with_value(document, path.split("."), value)
     return task_class(study.task).read(document)
 
 
-def _gives(
+def _untuned_value(
     study: Study,
     path: str,
-    wanted: Around | list[Scalar],
-    own: tuple[Mapping[str, Any], Any],
+    grid: Around | list[Scalar],
     values: list[Any],
-) -> bool:
-    """Whether a task with this value of its own is tried with those values."""
-    document, value = own
-    if value is _MISSING:
-        return False
-    keys = path.split(".")
-    try:
-        task = task_class(study.task).read(_with(document, keys, value))
-        grid = tuning_grid(Tune(grid={path: wanted}), task)
-    except (InputError, ValueError):
-        return False
-    return [_leaf(each.task.plain(), keys) for each in grid] == values
+    document: Mapping[str, Any],
+    declared: Any,
+) -> Any:
+    """The value of a setting before tuning, such that its grid consists of the `values` that were tried.
 
-
-def _middle(wanted: Around, values: list[Any]) -> Any:
-    """Of values that are each `factor` times the one before; of an even number of them it is not among them."""
-    place = (len(values) - 1) // 2
-    if len(values) % 2:
-        return values[place]
-    middle = float(f"{values[place] * wanted.factor**0.5:.6g}")
-    return round(middle) if isinstance(values[place], int) else middle
-
-
-def _written(study: Study, chosen: tuple[Combination, Combination]) -> dict[str, Any]:
-    """The settings as the study writes them for an arm and a condition; a recipe that a level names is not
-    filled in.
+    It is the value that the study declares. If the study declares none, or only in a recipe, it is the middle
+    of the values.
     """
-    arm, condition = chosen
+    middle = _middle(grid, values) if isinstance(grid, Around) else values[0]
+    for value in (declared, middle):
+        candidate = _with_value(document, path.split("."), value)
+        if value is not _MISSING and _grid_values(study, path, grid, candidate) == values:
+            return value
+    return middle
+
+
+def _grid_values(
+    study: Study, path: str, grid: Around | list[Scalar], document: Mapping[str, Any]
+) -> list[Any] | None:
+    """The values of a setting with which this task would be tuned. None if it cannot be tuned."""
+    try:
+        task = task_class(study.task).read(document)
+        candidates = tuning_grid(Tune(grid={path: grid}), task)
+    except (InputError, ValueError):
+        return None
+    return [_value_at(candidate.task.plain(), path) for candidate in candidates]
+
+
+def _middle(grid: Around, values: list[Any]) -> Any:
+    """The middle of values that grow by `factor`. Of an even number of values it lies between two of them."""
+    lower = values[(len(values) - 1) // 2]
+    if len(values) % 2:
+        return lower
+    middle = float(f"{lower * grid.factor**0.5:.6g}")
+    return round(middle) if isinstance(lower, int) else middle
+
+
+def _declared_settings(study: Study, arm: Combination, condition: Combination) -> dict[str, Any]:
+    """The settings that the study declares for an arm under a condition. Recipes are not filled in."""
     document = dict(study.base)
     for path, value in (*_levels(study.across, condition), *_levels(study.compare, arm)):
-        document = _with(document, path.split("."), value)
+        document = _with_value(document, path.split("."), value)
     return document
 
 
-def _levels(factors: Mapping[str, list[Any]], chosen: Combination) -> Iterator[tuple[str, Any]]:
-    for factor, index in chosen.levels.items():
+def _levels(factors: Mapping[str, list[Any]], combination: Combination) -> Iterator[tuple[str, Any]]:
+    for factor, index in combination.levels.items():
         yield from level_settings(factor, factors[factor][index]).items()
 
 
-def _leaf(document: Any, keys: list[str]) -> Any:
-    for key in keys:
+def _value_at(document: Any, path: str) -> Any:
+    for key in path.split("."):
         if not isinstance(document, dict) or key not in document:
             return _MISSING
         document = document[key]
     return document
 
 
-def _with(document: Any, keys: list[str], value: Any) -> dict[str, Any]:
+def _with_value(document: Any, keys: list[str], value: Any) -> dict[str, Any]:
     known = document if isinstance(document, dict) else {}
-    return {**known, keys[0]: value if len(keys) == 1 else _with(known.get(keys[0]), keys[1:], value)}
+    return {**known, keys[0]: value if len(keys) == 1 else _with_value(known.get(keys[0]), keys[1:], value)}

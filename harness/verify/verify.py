@@ -1,4 +1,4 @@
-"""Every number of a report computed again from the store, and the first that differs."""
+"""Verification: everything that a report says is computed again from the store and compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.report.build import render
 from harness.report.source import report_input
 from harness.store.store import open_store
 from harness.verify.html_pieces import Kind, Piece, pieces
-from harness.verify.restore_study import Studies, studies_of
+from harness.verify.restore_study import RestoredStudies, restore_studies
 
 _RUN = re.compile(r'<th scope="row">run</th><td>([^<]*)</td>')
 _COMMAND = re.compile(r'<pre class="command"><code>([^<]*)</code>')
@@ -24,18 +24,19 @@ _ORDER: tuple[Kind, ...] = ("text", "markup", "style")
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """`reported` is what the page says at `place`, `recomputed` what the store gives; empty where one of them
-    says nothing.
+    """What the page says, and what the store gives instead. Either is empty if there is no such piece.
+
+    `where` describes the position in the page.
     """
 
-    place: str
+    where: str
     reported: str
     recomputed: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """`numbers` counts those in the page's text; `notes` say what could not be checked."""
+    """`numbers` counts the numbers in the text of the page; `notes` say what could not be checked."""
 
     runs: tuple[str, ...]
     numbers: int
@@ -44,30 +45,32 @@ class Verification:
 
 
 def verify(report: Path, location: str) -> Verification:
-    """Render the report's runs again from the store at `location`, and compare all that the two pages say.
+    """Render the report again from the store at `location`, and compare the two pages.
 
-    Text comes first, whatever it is in (a sentence, a cell, a badge, a drawing's label), then attributes,
-    among them every coordinate and the samples to download, then the style sheet. Raises InputError where the
-    file is no report, StoreError where the store lacks its run.
+    Text is compared first (sentences, cells, badges, labels of figures), then attributes (every coordinate
+    and the samples to download), then the style sheet. Raises InputError if the file is not a report, and
+    StoreError if the store does not have its run.
     """
     page = _read(report)
     runs = tuple(dict.fromkeys(_RUN.findall(page)))
     command = _COMMAND.search(page)
     if not runs or command is None:
         raise InputError(
-            "no report of the harness", at=Location(str(report)), hint="name an HTML file of reports/"
+            "this file is not a report of the harness",
+            at=Location(str(report)),
+            hint="give an HTML file from the folder of reports",
         )
-    path, settings = _written(html.unescape(command[1]))
+    path, settings = _study_and_settings(html.unescape(command[1]))
     with open_store(location) as store:
         known = {run.id: run for run in store.runs()}
-        lacking = [run for run in runs if run not in known]
-        if lacking:
+        missing = [run for run in runs if run not in known]
+        if missing:
             raise StoreError(
-                f"no run {lacking[0]} in this store",
+                f"this store does not have the run {missing[0]}",
                 at=Location(location),
-                hint="name its store with --store",
+                hint="give the store of the report with --store",
             )
-        studies = studies_of(store, [known[run] for run in runs], path, settings)
+        studies = restore_studies(store, [known[run] for run in runs], path, settings)
         inputs = [
             report_input(store, part, known[run]) for part, run in zip(studies.parts, runs, strict=True)
         ]
@@ -76,22 +79,22 @@ def verify(report: Path, location: str) -> Verification:
     return Verification(
         runs=runs,
         numbers=sum(piece.numbers for piece in reported),
-        difference=first_difference(reported, pieces(again)) or _misleading(studies, settings),
+        difference=first_difference(reported, pieces(again)) or _wrong_command(studies, settings),
         notes=studies.notes,
     )
 
 
 def first_difference(reported: Sequence[Piece], recomputed: Sequence[Piece]) -> Difference | None:
-    """The first piece of text that differs, else of markup, else of style."""
+    """The first difference in the text, or else in the markup, or else in the style."""
     for kind in _ORDER:
         sides = ([piece for piece in page if piece.kind == kind] for page in (reported, recomputed))
-        for said, given in zip_longest(*sides):
-            if said is None or given is None or said.said != given.said:
-                there = given or said
+        for ours, again in zip_longest(*sides):
+            if ours is None or again is None or ours.content != again.content:
+                either = again or ours
                 return Difference(
-                    place=there.place if there else "",
-                    reported=said.said if said else "",
-                    recomputed=given.said if given else "",
+                    where=either.where if either else "",
+                    reported=ours.content if ours else "",
+                    recomputed=again.content if again else "",
                 )
     return None
 
@@ -100,13 +103,15 @@ def _read(report: Path) -> str:
     try:
         return report.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", at=Location(str(report))) from error
+        raise InputError(f"cannot read the report: {error.strerror}", at=Location(str(report))) from error
     except UnicodeDecodeError as error:
-        raise InputError("no report of the harness: not UTF-8", at=Location(str(report))) from error
+        raise InputError(
+            "this file is not a report of the harness: it is not UTF-8", at=Location(str(report))
+        ) from error
 
 
-def _written(command: str) -> tuple[Path, tuple[str, ...]]:
-    """The study's file and the settings on the command that repeats the run."""
+def _study_and_settings(command: str) -> tuple[Path, tuple[str, ...]]:
+    """The file of the study and the settings, from the command that repeats the run."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -115,10 +120,11 @@ def _written(command: str) -> tuple[Path, tuple[str, ...]]:
     return path, tuple(word for flag, word in pairwise(words) if flag == "--set")
 
 
-def _misleading(studies: Studies, settings: tuple[str, ...]) -> Difference | None:
-    if studies.command_leads_to is None:
+def _wrong_command(studies: RestoredStudies, settings: tuple[str, ...]) -> Difference | None:
+    if studies.command_problem is None:
         return None
-    told = " ".join(settings) or "no settings"
     return Difference(
-        place="the command that repeats the run", reported=told, recomputed=studies.command_leads_to
+        where="the command that repeats the run",
+        reported=" ".join(settings) or "no settings",
+        recomputed=studies.command_problem,
     )

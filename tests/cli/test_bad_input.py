@@ -36,12 +36,12 @@ def folders(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_dir()}
 
 
-def refused(place: Workplace, *arguments: str) -> str:
+def refused(workplace: Workplace, *arguments: str) -> str:
     """The one line of a command that must refuse its arguments and leave everything as it was."""
-    before = tree(place.folder), folders(place.folder)
+    before = tree(workplace.folder), folders(workplace.folder)
     done = CliRunner().invoke(app, list(arguments))
     assert (done.exit_code, done.stdout) == (2, "")
-    assert (tree(place.folder), folders(place.folder)) == before
+    assert (tree(workplace.folder), folders(workplace.folder)) == before
     line: str = done.stderr
     assert line.startswith("error: ")
     assert line.count("\n") == 1
@@ -51,7 +51,9 @@ def refused(place: Workplace, *arguments: str) -> str:
 @pytest.mark.parametrize("command", ["run", "plan", "report"])
 def test_an_unknown_study(here: Workplace, command: str) -> None:
     line = refused(here, command, "tny")
-    assert line == "no study 'tny': neither that file nor studies/tny.yaml is there; did you mean 'tiny'?"
+    assert (
+        line == "there is no study 'tny': neither this file nor studies/tny.yaml exists; did you mean 'tiny'?"
+    )
 
 
 @pytest.mark.parametrize("command", ["run", "plan", "report"])
@@ -63,7 +65,7 @@ def test_an_unknown_scale(here: Workplace, command: str) -> None:
 
 def test_an_unknown_device(here: Workplace) -> None:
     line = refused(here, *RUN, "--device", "gpu7")
-    assert line.startswith("no device 'gpu7'; known: auto, cpu")
+    assert line.startswith("there is no device 'gpu7'; known: auto, cpu")
 
 
 def test_an_unknown_bug(here: Workplace) -> None:
@@ -101,7 +103,7 @@ def test_a_report_of_nothing(here: Workplace) -> None:
 
 def test_a_corpus_named_beside_a_study(here: Workplace) -> None:
     for arguments in ((), ("python-docs", "--study", "tiny")):
-        assert refused(here, "data", "fetch", *arguments).startswith("name a corpus, or a study with --study")
+        assert refused(here, "data", "fetch", *arguments).startswith("give either a corpus or --study")
 
 
 def test_an_unknown_corpus(here: Workplace) -> None:
@@ -167,7 +169,7 @@ def test_a_folder_that_may_not_be_written(here: Workplace, open_folder: Path, op
     )
     assert done.stdout == (
         f"2 error: cannot write in {open_folder / 'new'}: permission denied; "
-        "choose another folder or change its rights\n"
+        "choose another folder or change its permissions\n"
     ), done.stderr
     assert sorted(path.name for path in open_folder.iterdir()) == ["mine", "studies"]
     assert list(mine.iterdir()) == []

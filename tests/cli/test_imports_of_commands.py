@@ -24,16 +24,16 @@ print("\\n" + json.dumps([code, sorted(name for name in sys.modules if "." not i
 
 @pytest.fixture(scope="module")
 def imports(new_workplace: Callable[[], Workplace]) -> Callable[..., set[str]]:
-    place = new_workplace()
+    workplace = new_workplace()
 
-    def of(*arguments: str) -> set[str]:
+    def imported(*arguments: str) -> set[str]:
         import json
 
         done = subprocess.run(
             [sys.executable, "-P", "-c", PROGRAM, *arguments],
             check=False,
-            cwd=place.folder,
-            env=place.environment(),
+            cwd=workplace.folder,
+            env=workplace.environment(),
             capture_output=True,
             text=True,
         )
@@ -41,7 +41,7 @@ def imports(new_workplace: Callable[[], Workplace]) -> Callable[..., set[str]]:
         assert code in (0, None), done.stderr
         return set(modules)
 
-    return of
+    return imported
 
 
 HEAVY = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.experiment.calibrated_rounds import asks_calibration, recommended, with_calibrated_rounds
+from harness.experiment.calibrated_rounds import asks_calibration, recommended_rounds, with_calibrated_rounds
 from harness.machine.calibration import Calibration, Limits, Scatter
 from harness.store.rows import CalibrationRow
 from tests.study.written import loaded
@@ -49,15 +49,15 @@ def calibrated(sigma: float) -> CalibrationRow:
 @pytest.mark.parametrize("sigma", [0.01, 0.05, 0.12])
 def test_the_number_follows_the_scatter_and_never_the_margin(tmp_path: Path, sigma: float) -> None:
     part, row = loaded(tmp_path), calibrated(sigma)
-    found = recommended(part, row)
-    assert found is not None
-    assert found.rounds == max(10, math.ceil(9 * sigma**2 / math.log1p(0.05) ** 2))
+    recommendation = recommended_rounds(part, row)
+    assert recommendation is not None
+    assert recommendation.rounds == max(10, math.ceil(9 * sigma**2 / math.log1p(0.05) ** 2))
     settings = with_calibrated_rounds(["base.units=1", "design.rounds=calibrated"], [part], row)
-    assert settings == ["base.units=1", f"design.rounds={found.rounds}"]
+    assert settings == ["base.units=1", f"design.rounds={recommendation.rounds}"]
 
 
 def test_what_is_paired_over_seeds_has_no_calibrated_rounds(tmp_path: Path) -> None:
     part = loaded(tmp_path)
     learned = replace(part, study=part.study.model_copy(update={"primary": "validation_loss"}))
-    with pytest.raises(InputError, match="sets no rounds"):
+    with pytest.raises(InputError, match="cannot set the rounds"):
         with_calibrated_rounds(["design.rounds=calibrated"], [learned], calibrated(0.05))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.cli.tables import latex_table, markdown_table
+from harness.cli.export import latex_table, markdown_table
 from harness.models.decoding.config import BeamSearch
 from harness.report.build import render
 from harness.report.examples import examples

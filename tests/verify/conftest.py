@@ -42,9 +42,9 @@ class Reported:
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     folder = tmp_path_factory.mktemp("filled")
-    place = Workplace.make(folder, cache=folder, code=folder)
+    workplace = Workplace.make(folder, cache=folder, code=folder)
     settings = ("design.rounds=8", "margins.time=0.04")
-    (loaded,) = load_study(place.study, "cpu", settings)
+    (loaded,) = load_study(workplace.study, "cpu", settings)
     report = folder / "tiny.html"
     with open_store(folder / "harness.db") as store:
         specs = plan(loaded).trials
@@ -62,7 +62,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Reported:
             store.finish_trial(attempt, _outcome(spec), seconds=1.25, nvml_reason="no driver")
         store.close_session(session)
         write_report([report_input(store, loaded, run)], report)
-    return Reported(store=folder / "harness.db", report=report, study=place.study, run=run.id)
+    return Reported(store=folder / "harness.db", report=report, study=workplace.study, run=run.id)
 
 
 def _outcome(spec: TrialSpec) -> Outcome:

@@ -23,20 +23,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rounds_that_may_end_early_are_a_range(tmp_path: Path) -> None:
     put(tmp_path, ROUNDS)
-    told = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--json"]).stdout)
+    plan = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--json"]).stdout)
     once = 1 + 2 * 3
-    assert len(told["trials"]) == once + 10 * 9
-    assert (told["at_most"]["rounds"], told["at_most"]["trials"]) == (60, once + 60 * 9)
-    assert told["at_most"]["seconds"] > 4 * told["estimate"]["seconds"]
+    assert len(plan["trials"]) == once + 10 * 9
+    assert (plan["at_most"]["rounds"], plan["at_most"]["trials"]) == (60, once + 60 * 9)
+    assert plan["at_most"]["seconds"] > 4 * plan["estimate"]["seconds"]
     said = CliRunner().invoke(app, ["plan", "tiny"])
     assert "10 to 60 rounds, until every 95 % interval is at most 5 % wide: up to 547 trials" in said.output
 
 
 def test_what_is_tuned_is_told_with_its_budget(tmp_path: Path) -> None:
     put(tmp_path, FINALISTS)
-    told = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--json"]).stdout)
-    assert told["tuning"] == {"trials": 12, "by": "validation_loss", "finalists": 3}
-    assert [trial["purpose"] for trial in told["trials"]] == ["tune"] * 12 + ["measure"] * 21
+    plan = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--json"]).stdout)
+    assert plan["tuning"] == {"trials": 12, "by": "validation_loss", "finalists": 3}
+    assert [trial["purpose"] for trial in plan["trials"]] == ["tune"] * 12 + ["measure"] * 21
     said = CliRunner().invoke(app, ["plan", "tiny"]).output
-    assert "tuned first: optimizer.lr of each arm, by the best validation loss of 12 trials" in said
-    assert "3 of 4 arms go on to be measured" in said
+    assert "tuning: optimizer.lr of each arm, by the best validation loss of 12 trials" in said
+    assert "3 of 4 arms are measured, including the baseline" in said

@@ -28,7 +28,8 @@ OF_DEFAULTS = spoilt(FINALISTS, "optimizer.lr: {factor: 3, count: 3}", "optimize
 LEVELS = spoilt(
     FINALISTS,
     "  clip: [1.0, 0.5, 0.25, 2.0]",
-    "  optimizer:\n    - adam: {optimizer: {kind: adamw, lr: 2.5e-3}}\n    - lion: {optimizer: {kind: lion, lr: 7.123456789e-4}}\n"
+    "  optimizer:\n    - adam: {optimizer: {kind: adamw, lr: 2.5e-3}}\n"
+    "    - lion: {optimizer: {kind: lion, lr: 7.123456789e-4}}\n"
     "    - sgd: {optimizer: {kind: sgd, lr: 0.1}}",
 )
 RECIPES = """\
@@ -53,13 +54,13 @@ primary: sentence_seconds
 """
 
 
-def reported(place: Workplace, text: str) -> tuple[Path, Path]:
+def reported(workplace: Workplace, text: str) -> tuple[Path, Path]:
     """The report of a run of this study, and its store."""
-    place.study.write_text(text)
-    recipe = place.study.parent / "recipes" / "lm-tiny.yaml"
+    workplace.study.write_text(text)
+    recipe = workplace.study.parent / "recipes" / "lm-tiny.yaml"
     (recipe.parent / "lm-wide.yaml").write_text(spoilt(recipe.read_text(), "d_ff: 32", "d_ff: 64"))
-    (loaded,) = load_study(place.study)
-    report, location = place.folder / "tuned.html", place.folder / "harness.db"
+    (loaded,) = load_study(workplace.study)
+    report, location = workplace.folder / "tuned.html", workplace.folder / "harness.db"
     with open_store(location) as store:
         run = store.create_run(
             Identity(study_digest="5" * 16, scale="cpu", code_digest="c" * 16, environment_digest="e" * 16),
@@ -91,28 +92,30 @@ def _outcome(loaded: LoadedStudy, spec: TrialSpec) -> Outcome:
 
 @pytest.mark.parametrize("text", [FINALISTS, EVEN, OF_DEFAULTS, LEVELS, RECIPES])
 def test_a_tuned_study_passes_though_its_file_was_edited_or_is_gone(tmp_path: Path, text: str) -> None:
-    place = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
-    report, store = reported(place, text)
+    workplace = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
+    report, store = reported(workplace, text)
     assert verify(report, str(store)).difference is None
-    place.study.write_text(spoilt(text, "factor: ", "factor: 9"))
-    for recipe in (place.study.parent / "recipes").iterdir():
+    workplace.study.write_text(spoilt(text, "factor: ", "factor: 9"))
+    for recipe in (workplace.study.parent / "recipes").iterdir():
         recipe.unlink()
-    found = verify(report, str(store))
-    assert (found.difference, len(found.notes)) == (None, 1)
-    place.study.unlink()
+    verification = verify(report, str(store))
+    assert (verification.difference, len(verification.notes)) == (None, 1)
+    workplace.study.unlink()
     assert verify(report, str(store)).difference is None
 
 
 @pytest.mark.parametrize("section", ["tuning", "comparison"])
 def test_a_changed_number_is_still_found(tmp_path: Path, section: str) -> None:
-    place = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
-    report, store = reported(place, FINALISTS)
-    place.study.unlink()
+    workplace = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
+    report, store = reported(workplace, FINALISTS)
+    workplace.study.unlink()
     page = report.read_text(encoding="utf-8")
     start = page.index(f'<section id="{section}"')
     end = page.index("</section>", start)
     digit = re.search(r">[^<]*\d\.(\d)", page[start:end])
     assert digit is not None
-    at = start + digit.start(1)
-    report.write_text(f"{page[:at]}{(int(page[at]) + 1) % 10}{page[at + 1 :]}", encoding="utf-8")
+    position = start + digit.start(1)
+    report.write_text(
+        f"{page[:position]}{(int(page[position]) + 1) % 10}{page[position + 1 :]}", encoding="utf-8"
+    )
     assert verify(report, str(store)).difference is not None

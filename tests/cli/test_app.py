@@ -1,6 +1,6 @@
 """Options are a promise: the help of every command, word for word.
 
-After a change that is meant, write the file again with `python tests/cli/test_help_is_frozen.py`, and read
+After a change that is meant, write the file again with `python tests/cli/test_app.py`, and read
 the difference.
 """
 

@@ -34,37 +34,41 @@ def spec(number: int) -> TrialSpec:
     return TrialSpec(purpose="measure", task="train", arm="a", condition={}, seed=number, round=1, config={})
 
 
-def told(
+def percentages(
     capsys: pytest.CaptureFixture[str], *lines: tuple[int, int, list[str]], sizes: tuple[int, ...]
 ) -> list[str]:
-    """Of parts with `todo` of their trials to go, the percentages that are shown while trials end as they do."""
+    """The percentages that are shown while the trials of some parts end. A part is (trials left, trials done,
+    how its trials end).
+    """
     output = Output()
     with output.progress() as progress:
         shown = ProgressListener(output, progress)
         shown.parts(sizes)
         for number, (todo, done, ends) in enumerate(lines):
             shown.begin(run(number), todo=todo, done=done)
-            for place, status in enumerate(ends):
-                shown.trial(spec(place))
+            for index, status in enumerate(ends):
+                shown.trial(spec(index))
                 outcome = Outcome(status=status, error="it broke")  # type: ignore[arg-type]
                 shown.finished(
-                    spec(place), Finished(outcome=outcome, seconds=1.0, telemetry=(), nvml_reason=None)
+                    spec(index), Finished(outcome=outcome, seconds=1.0, telemetry=(), nvml_reason=None)
                 )
     return [line.split()[0] for line in capsys.readouterr().err.splitlines() if line.startswith("  ")]
 
 
 def test_parts_are_counted_together(capsys: pytest.CaptureFixture[str]) -> None:
-    found = told(capsys, (2, 0, ["finished"] * 2), (8, 0, ["finished"] * 8), sizes=(2, 8))
-    assert found == ["10", "20", *(str(10 * tenth) for tenth in range(2, 11))]
+    shown = percentages(capsys, (2, 0, ["finished"] * 2), (8, 0, ["finished"] * 8), sizes=(2, 8))
+    assert shown == ["10", "20", *(str(10 * tenth) for tenth in range(2, 11))]
 
 
 def test_what_is_done_already_is_counted_and_a_whole_part_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(capsys, (0, 5, []), (1, 4, ["finished"]), sizes=(5, 5)) == ["90", "100"]
+    assert percentages(capsys, (0, 5, []), (1, 4, ["finished"]), sizes=(5, 5)) == ["90", "100"]
 
 
 def test_rounds_that_run_again_and_designs_that_end_early_stay_within_their_part(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = told(capsys, (2, 0, ["finished"] * 6), (2, 2, ["failed", "finished", "finished"]), sizes=(4, 4))
-    assert [int(percent) for percent in found] == sorted(map(int, found))
-    assert found[-1] == "100"
+    shown = percentages(
+        capsys, (2, 0, ["finished"] * 6), (2, 2, ["failed", "finished", "finished"]), sizes=(4, 4)
+    )
+    assert [int(percent) for percent in shown] == sorted(map(int, shown))
+    assert shown[-1] == "100"

@@ -1,14 +1,19 @@
-"""The comparison of a study as a table for a paper or a README."""
+"""`harness export`: the raw samples of a run, or its contrasts as a table for a paper or a README."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from harness.analysis.results import Analysis, Contrast
+from harness.cli.console import Output
+from harness.errors import InputError, did_you_mean
+from harness.experiment import Experiment
 from harness.metrics import metric
 from harness.scoring.sentences import Sentences, signatures
 from harness.wording import effect_text, interval_text, number_text
 
+FORMATS = ("csv", "parquet", "markdown", "latex")
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -19,8 +24,37 @@ _LATEX = {
 COLUMNS = ("metric", "condition", "arm", "baseline", "value", "effect", "95 % interval", "n", "verdict")
 
 
+def export_study(experiment: Experiment, form: str, file: Path | None, output: Output) -> None:
+    """Write raw samples as CSV or Parquet, or contrasts as Markdown or LaTeX, to a file or to standard
+    output.
+
+    Raises InputError if there is no such format, or if the file cannot be written.
+    """
+    if form not in FORMATS:
+        raise InputError(f"unknown format {form!r}", hint=did_you_mean(form, FORMATS))
+    if form == "parquet" and file is None:
+        raise InputError("Parquet cannot go to standard output", hint="give a file with --output")
+    try:
+        if form == "parquet":
+            experiment.frame().to_parquet(file, index=False)
+            return
+        if form == "csv":
+            text = experiment.frame().to_csv(index=False)
+        else:
+            table = markdown_table if form == "markdown" else latex_table
+            text = "\n".join(table(part.analysis, part.sentences.values()) for part in experiment.findings())
+        if file is None:
+            output.line(text.rstrip("\n"))
+        else:
+            file.write_text(text, encoding="utf-8")
+    except ImportError as error:
+        raise InputError("Parquet needs pyarrow", hint="pip install 'transformer-harness[data]'") from error
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}") from error
+
+
 def markdown_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str:
-    """Contrasts as a Markdown table, and below it the signature of each score of what was written."""
+    """Contrasts as a Markdown table, followed by the signature of each score of the written texts."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += [
         "| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(c)) + " |" for c in analysis.contrasts
@@ -30,7 +64,7 @@ def markdown_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str
 
 
 def latex_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str:
-    """Contrasts as a LaTeX tabular (booktabs), and below it the signature of each score of what was written."""
+    """Contrasts as a LaTeX table (booktabs), followed by the signature of each score of the written texts."""
     rows = [
         " & ".join(_escaped(cell) for cell in _cells(contrast)) + r" \\" for contrast in analysis.contrasts
     ]

@@ -56,11 +56,11 @@ def test_levels_are_taken_away_and_the_rounds_own_noise_stays(tmp_path: Path) ->
         run = recorded(
             store, rounds=10, speed=lambda arm, number: level[arm] * math.exp(slow.get(number, 0.0))
         )
-        found = stored_residuals(store, MACHINE)
-    assert found is not None
-    assert run in found.source
-    assert len(found.rounds) == 10
-    for number, trials in enumerate(found.rounds, start=1):
+        residuals = stored_residuals(store, MACHINE)
+    assert residuals is not None
+    assert run in residuals.source
+    assert len(residuals.rounds) == 10
+    for number, trials in enumerate(residuals.rounds, start=1):
         expected = np.array([slow.get(number, 0.0) - 0.005, slow.get(number, 0.0) + 0.005])
         np.testing.assert_allclose(trials, [expected, expected], atol=2e-5)
 
@@ -80,10 +80,10 @@ def test_a_value_that_is_no_number_is_left_out_with_its_trial(tmp_path: Path) ->
             rounds=11,
             speed=lambda arm, number: math.nan if (arm, number) == ("a", 2) else float(number),
         )
-        found = stored_residuals(store, MACHINE)
-    assert found is not None
-    assert len(found.rounds) == 10
-    assert all(math.isfinite(unit) for trials in found.rounds for trial in trials for unit in trial)
+        residuals = stored_residuals(store, MACHINE)
+    assert residuals is not None
+    assert len(residuals.rounds) == 10
+    assert all(math.isfinite(unit) for trials in residuals.rounds for trial in trials for unit in trial)
 
 
 def test_scatter_is_the_sd_of_log_ratios_within_rounds() -> None:

@@ -23,24 +23,24 @@ def test_bounds_are_those_of_a_test_of_five_percent(studies: int, bounds: tuple[
 
 
 def test_a_baseline_against_itself_on_a_drifting_machine() -> None:
-    found = false_alarms(shipped_residuals(), 200)
-    assert found.within, found
-    assert found.source.startswith("shipped")
+    alarms = false_alarms(shipped_residuals(), 200)
+    assert alarms.within, alarms
+    assert alarms.source.startswith("shipped")
 
 
 def test_an_effect_of_the_margin_is_not_equivalent_and_twice_the_margin_is_found() -> None:
-    found = power(shipped_residuals(), at_margin=60, planted=20)
-    assert found.within, found
-    assert found.rounds_with_power == math.ceil(
+    result = power(shipped_residuals(), at_margin=60, planted=20)
+    assert result.within, result
+    assert result.rounds_with_power == math.ceil(
         9 * shipped_residuals().scatter() ** 2 / math.log1p(MARGIN) ** 2
     )
 
 
 def test_a_count_out_of_bounds_on_either_side_is_wrong() -> None:
-    found = FalseAlarms(
+    alarms = FalseAlarms(
         studies=1000, excluding_zero=33, equivalent=0, rounds=10, bounds=expected(1000), source=""
     )
-    assert [replace(found, excluding_zero=count).within for count in (32, 33, 69, 70)] == [
+    assert [replace(alarms, excluding_zero=count).within for count in (32, 33, 69, 70)] == [
         False,
         True,
         True,
@@ -50,13 +50,13 @@ def test_a_count_out_of_bounds_on_either_side_is_wrong() -> None:
 
 def test_intervals_that_are_too_narrow_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def narrow(pairs: Pairs) -> PairedEstimate:
-        found = paired_estimate(pairs)
-        half = (found.ci95.high - found.ci95.low) / 5
-        return replace(found, ci95=Interval(found.estimate - half, found.estimate + half, 0.95))
+        estimate = paired_estimate(pairs)
+        half = (estimate.ci95.high - estimate.ci95.low) / 5
+        return replace(estimate, ci95=Interval(estimate.estimate - half, estimate.estimate + half, 0.95))
 
     monkeypatch.setattr(harness.analysis.contrasts, "paired_estimate", narrow)
-    found = false_alarms(shipped_residuals(), 200)
-    assert found.excluding_zero > found.bounds[1]
+    alarms = false_alarms(shipped_residuals(), 200)
+    assert alarms.excluding_zero > alarms.bounds[1]
 
 
 def test_a_wider_margin_of_equivalence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,9 +67,9 @@ def test_a_wider_margin_of_equivalence_is_noticed(monkeypatch: pytest.MonkeyPatc
 def test_without_noise_every_verdict_is_right() -> None:
     quiet = Residuals(source="", rounds=(((0.0,), (0.0,)),))
     same = simulate(Simulation(residuals=quiet, rounds=10), 10, processes=1)
-    assert sum(found.detected for found in same) == 0
+    assert sum(verdict.detected for verdict in same) == 0
     planted = simulate(Simulation(residuals=quiet, rounds=10, effect=math.log(2)), 10, processes=1)
-    assert all(found.detected and found.excludes_zero and not found.equivalent for found in planted)
+    assert all(one.detected and one.excludes_zero and not one.equivalent for one in planted)
 
 
 def test_studies_are_the_same_however_many_processes_share_them() -> None:

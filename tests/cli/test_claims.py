@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.cli.results_table import BEGIN, END
-from harness.experiment.claims_ledger import ledger
+from harness.cli.claims import BEGIN, END
+from harness.experiment.claims_ledger import read_ledger
 from harness.machine.environment import Environment, environment
 from harness.run.identity import environment_digest
 from harness.store.rows import Identity, Run, VerdictRow
@@ -62,7 +62,7 @@ def judged(claim: str, verdict: str = "confirmed", **changes: Any) -> VerdictRow
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     with open_store(tmp_path / "harness.db") as store:
         cache = make(store, "kv_cache", {"kv-speed": "001 §5", "kv-memory": "001 §5, 004"})
         written = {
@@ -79,19 +79,19 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(place: Path, *options: str) -> str:
-    done = CliRunner().invoke(app, ["claims", "--results", str(place), *options])
+def output_of(folder: Path, *options: str) -> str:
+    done = CliRunner().invoke(app, ["claims", "--results", str(folder), *options])
     assert done.exit_code == 0, done.output
     return done.stdout
 
 
-def test_the_ledger_goes_by_source(place: Path) -> None:
-    header, *lines = told(place, "-q").splitlines()
+def test_the_ledger_goes_by_source(folder: Path) -> None:
+    header, *lines = output_of(folder, "-q").splitlines()
     assert header.split("\t")[:4] == ["source", "claim", "study", "claimed"]
     assert [line.split("\t")[:3] for line in lines] == [
-        ["000 §2", "amp-memory", "amp"],
-        ["001 §5", "kv-speed", "kv_cache"],
-        ["001 §5, 004", "kv-memory", "kv_cache"],
+        ["Translation project, 000 §2", "amp-memory", "amp"],
+        ["Language model report, 001 §5", "kv-speed", "kv_cache"],
+        ["Language model report, 001 §5; Lecture notes, 004", "kv-memory", "kv_cache"],
     ]
     assert lines[1].split("\t")[3:8] == [
         "2.33 × (region 1.86 to 2.91 ×)",
@@ -103,11 +103,11 @@ def test_the_ledger_goes_by_source(place: Path) -> None:
     assert HERE.cpu in lines[1]
 
 
-def test_the_json_is_a_contract(place: Path) -> None:
-    found = json.loads(told(place, "--json"))
-    assert set(found) == {"claims", "unjudged"}
-    assert found["unjudged"] == ["empty"]
-    speed = found["claims"][1]
+def test_the_json_is_a_contract(folder: Path) -> None:
+    ledger = json.loads(output_of(folder, "--json"))
+    assert set(ledger) == {"claims", "unjudged"}
+    assert ledger["unjudged"] == ["empty"]
+    speed = ledger["claims"][1]
     assert {
         key: speed[key]
         for key in ("effect", "low", "high", "claimed_figure", "n", "verdict", "ordinal", "scale")
@@ -144,10 +144,10 @@ def test_the_json_is_a_contract(place: Path) -> None:
     }
 
 
-def test_the_newest_honest_run_of_each_scale_and_device(place: Path) -> None:
+def test_the_newest_honest_run_of_each_scale_and_device(folder: Path) -> None:
     gpu = Gpu(uuid="GPU-1", name="H200", memory_bytes=1, driver="1")
     other = HERE.model_copy(update={"gpus": (gpu,), "variables": {"B": "1", "A": "2"}})
-    with open_store(place / "harness.db") as store:
+    with open_store(folder / "harness.db") as store:
         again = make(store, "amp", {"amp-memory": "000 §2"})
         store.record_verdicts(again, [judged("amp-memory", "confirmed")])
         planted = make(store, "amp", {"amp-memory": "000 §2"}, plant="x/y")
@@ -156,7 +156,7 @@ def test_the_newest_honest_run_of_each_scale_and_device(place: Path) -> None:
         store.record_verdicts(smoke, [judged("amp-memory", "undecided")])
         faster = make(store, "amp", {"amp-memory": "000 §2"}, here=other, gpu="GPU-1")
         store.record_verdicts(faster, [judged("amp-memory", "refuted")])
-        entries = [entry for entry in ledger(store).entries if entry.study == "amp"]
+        entries = [entry for entry in read_ledger(store).entries if entry.study == "amp"]
         assert [(entry.verdict, entry.scale, entry.ordinal, entry.device) for entry in entries] == [
             ("confirmed", "cpu", 2, HERE.cpu),
             ("undecided", "smoke", 1, HERE.cpu),
@@ -173,16 +173,16 @@ def test_without_results_it_says_so(tmp_path: Path) -> None:
 PAGE = f"# A page\n\n{BEGIN}\nold\n{END}\n\nThe rest.\n"
 
 
-def written(place: Path, text: str) -> tuple[int, str, str]:
+def rewritten(folder: Path, text: str) -> tuple[int, str, str]:
     """Exit code, what is said, and the file after it."""
-    file = place / "page.md"
+    file = folder / "page.md"
     file.write_text(text)
-    done = CliRunner().invoke(app, ["claims", "--results", str(place), "--into", str(file)])
+    done = CliRunner().invoke(app, ["claims", "--results", str(folder), "--into", str(file)])
     return done.exit_code, done.stderr, file.read_text()
 
 
-def test_the_table_goes_between_its_markers_and_nothing_else_changes(place: Path) -> None:
-    code, _, text = written(place, PAGE)
+def test_the_table_goes_between_its_markers_and_nothing_else_changes(folder: Path) -> None:
+    code, _, text = rewritten(folder, PAGE)
     assert code == 0
     assert text.startswith(f"# A page\n\n{BEGIN}\n| study | claim |")
     assert text.endswith(f".\n{END}\n\nThe rest.\n")
@@ -193,28 +193,28 @@ def test_the_table_goes_between_its_markers_and_nothing_else_changes(place: Path
     assert f"\nNewest runs: amp, kv_cache at scale cpu on {HERE.cpu}, 20" in text
 
 
-def test_writing_the_table_again_changes_nothing(place: Path) -> None:
-    _, _, first = written(place, PAGE)
-    code, said, second = written(place, first)
+def test_writing_the_table_again_changes_nothing(folder: Path) -> None:
+    _, _, first = rewritten(folder, PAGE)
+    code, said, second = rewritten(folder, first)
     assert (code, second) == (0, first)
-    assert "as they were" in said
+    assert "unchanged" in said
 
 
-def test_smoke_is_in_the_table_only_where_a_study_has_nothing_else(place: Path) -> None:
-    with open_store(place / "harness.db") as store:
+def test_smoke_is_in_the_table_only_where_a_study_has_nothing_else(folder: Path) -> None:
+    with open_store(folder / "harness.db") as store:
         for study in ("amp", "small"):
             smoke = make(store, study, {"tried": "003"}, scale="smoke")
             store.record_verdicts(smoke, [judged("tried", "undecided", reason="a | b")])
-    _, _, text = written(place, PAGE)
+    _, _, text = rewritten(folder, PAGE)
     assert text.count("| tried |") == 1
     assert "small at scale smoke" in text
 
 
-def test_a_source_that_writes_bars_stays_one_cell(place: Path) -> None:
-    with open_store(place / "harness.db") as store:
+def test_a_source_that_writes_bars_stays_one_cell(folder: Path) -> None:
+    with open_store(folder / "harness.db") as store:
         store.record_verdicts(make(store, "odd", {"it": "001 | 2\n3"}), [judged("it")])
-    _, _, text = written(place, PAGE)
-    assert "| odd | it | 001 \\| 2 3 | it. |" in text
+    _, _, text = rewritten(folder, PAGE)
+    assert "| odd | it | Language model report, 001 \\| 2 3 | it. |" in text
 
 
 @pytest.mark.parametrize(
@@ -222,18 +222,18 @@ def test_a_source_that_writes_bars_stays_one_cell(place: Path) -> None:
     ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"],
     ids=["none", "no end", "wrong order", "twice"],
 )
-def test_a_file_without_its_two_markers_is_refused_and_left_alone(place: Path, text: str) -> None:
-    code, said, after = written(place, text)
+def test_a_file_without_its_two_markers_is_refused_and_left_alone(folder: Path, text: str) -> None:
+    code, said, after = rewritten(folder, text)
     assert (code, after) == (2, text)
-    assert "does not have the two markers" in said
+    assert "must contain the two markers" in said
 
 
-def test_a_file_that_is_not_there_is_refused(place: Path) -> None:
-    done = CliRunner().invoke(app, ["claims", "--results", str(place), "--into", str(place / "none.md")])
+def test_a_file_that_is_not_there_is_refused(folder: Path) -> None:
+    done = CliRunner().invoke(app, ["claims", "--results", str(folder), "--into", str(folder / "none.md")])
     assert done.exit_code == 2
     assert "cannot read" in done.stderr
 
 
-def test_the_readme_has_its_markers() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_document_of_claims_has_its_markers() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "claims.md").read_text(encoding="utf-8")
     assert (text.count(BEGIN), text.count(END)) == (1, 1)

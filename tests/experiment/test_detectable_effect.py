@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.experiment import Place
-from harness.experiment.detectable_effect import detectable
+from harness.experiment import Workspace
+from harness.experiment.detectable_effect import detectable_effect
 from harness.statistics import smallest_detectable
 from harness.study.load import load_study
 from tests.analysis.learned import Learned, training_study
@@ -46,14 +46,14 @@ def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[d
     data = CliRunner().invoke(app, ["plan", name, "--json"])
     said = CliRunner().invoke(app, ["plan", name])
     assert (data.exit_code, said.exit_code) == (0, 0), data.stderr
-    found: dict[str, Any] = json.loads(data.stdout)["detectable"]
-    return found, " ".join(said.stderr.split())
+    effect: dict[str, Any] = json.loads(data.stdout)["detectable"]
+    return effect, " ".join(said.stderr.split())
 
 
 def test_counts_over_seeds_scatter_as_in_the_newest_run(tmp_path: Path) -> None:
     loaded = training_study(primary="zero_gradients")
-    place = Place(store=str(tmp_path / "harness.db"))
-    before = detectable(loaded, place)
+    workspace = Workspace(store=str(tmp_path / "harness.db"))
+    before = detectable_effect(loaded, workspace)
     assert (before.effect, before.scatter, before.source) == (None, None, "not known before a first run")
 
     def zeros(arm: str, seed: int) -> float:
@@ -61,21 +61,21 @@ def test_counts_over_seeds_scatter_as_in_the_newest_run(tmp_path: Path) -> None:
 
     stored(tmp_path, loaded, Learned(loaded=loaded, zeros=zeros).frames())
     scatter = statistics.stdev(2.0 + 0.5 * seed**2 - 0.5 * seed for seed in range(8))
-    found = detectable(loaded, place)
-    assert found.scatter == pytest.approx(scatter)
-    assert found.effect == pytest.approx(smallest_detectable(8, scatter))
-    assert found.source.startswith("as in run ")
+    after = detectable_effect(loaded, workspace)
+    assert after.scatter == pytest.approx(scatter)
+    assert after.effect == pytest.approx(smallest_detectable(8, scatter))
+    assert after.source.startswith("as in run ")
 
 
 def test_a_plan_of_counts_says_that_a_first_run_must_tell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, COUNTING)
-    found, said = planned(tmp_path, monkeypatch, "tiny")
-    assert (found["effect"], found["pairs"]) == (None, 7)
+    effect, said = planned(tmp_path, monkeypatch, "tiny")
+    assert (effect["effect"], effect["pairs"]) == (None, 7)
     assert (
-        "smallest change of gradient_spikes that is seen 4 times in 5 (margin 0): not known before a first run"
-        in said
+        "smallest change of gradient_spikes that is detected with probability 0.8 (margin ± 0): "
+        "not known before a first run" in said
     )
 
 
@@ -83,16 +83,17 @@ def test_a_plan_of_scores_says_what_decides_and_how_wide_an_interval_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (loaded,) = load_study(put(tmp_path, WRITING, name="writing.yaml"), "cpu")
-    found, said = planned(tmp_path, monkeypatch, "writing")
-    assert (found["half_width"], found["effect"]) == (None, None)
+    effect, said = planned(tmp_path, monkeypatch, "writing")
+    assert (effect["half_width"], effect["effect"]) == (None, None)
     assert (
-        "the number of sentences decides how small a difference is seen: not known before a first run" in said
+        "the smallest detectable difference depends on the number of sentences: not known before a first run"
+        in said
     )
     (tmp_path / "results").mkdir()
     planted = Written(loaded=loaded, right={"greedy": 0.6, "beam": 0.66})
     stored(tmp_path / "results", loaded, planted.frames())
-    found, said = planned(tmp_path, monkeypatch, "writing")
+    effect, said = planned(tmp_path, monkeypatch, "writing")
     contrast = of_arm(planted.analysis(), "beam")
-    assert found["half_width"] == pytest.approx((contrast.high - contrast.low) / 2)
-    assert found["pairs"] == 300
-    assert f"95 % intervals are at most ± {found['half_width']:.2g} over 300 sentences (as in run" in said
+    assert effect["half_width"] == pytest.approx((contrast.high - contrast.low) / 2)
+    assert effect["pairs"] == 300
+    assert f"95 % intervals are at most ± {effect['half_width']:.2g} over 300 sentences (as in run" in said

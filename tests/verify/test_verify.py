@@ -44,7 +44,7 @@ primary: bleu
 
 
 def changed(filled: Reported, folder: Path, pattern: str, replacement: str) -> Verification:
-    """What is found when the first match in the page is replaced."""
+    """The verification of a copy in which the first match of the pattern is replaced."""
     copy = filled.copy(folder)
     page = copy.report.read_text(encoding="utf-8")
     forged, count = re.subn(pattern, replacement, page, count=1)
@@ -54,28 +54,28 @@ def changed(filled: Reported, folder: Path, pattern: str, replacement: str) -> V
     return verify(copy.report, str(copy.store))
 
 
-def difference(found: Verification) -> Difference:
-    assert found.difference is not None, "what was changed was not found"
-    return found.difference
+def difference(verification: Verification) -> Difference:
+    assert verification.difference is not None, "the change was not detected"
+    return verification.difference
 
 
 def test_an_untouched_report_passes(filled: Reported) -> None:
-    found = verify(filled.report, str(filled.store))
-    assert found.difference is None
-    assert found.runs == (filled.run,)
-    assert found.numbers > 500
-    assert found.notes == ()
+    verification = verify(filled.report, str(filled.store))
+    assert verification.difference is None
+    assert verification.runs == (filled.run,)
+    assert verification.numbers > 500
+    assert verification.notes == ()
 
 
 @pytest.mark.parametrize(
-    ("pattern", "replacement", "place"),
+    ("pattern", "replacement", "where"),
     [
         (r"(At this scale, on this device,[^<]*?)1\.(\d)", r"\g<1>9.\2", "faster"),
         (r"(<dt>measured</dt><dd>)(\d)", r"\g<1>9\2", "faster, measured"),
         (r"(<dt>claimed</dt><dd>)1\.5", r"\g<1>1.6", "faster, claimed"),
         (r"(</span> )(confirmed|undecided|refuted)", r"\1invalid", "Does a tiny cache change anything?"),
         (r"(<b>)1(\.\d+ ×</b>)", r"\g<1>2\2", "row cache=dynamic, column ratio and 95 % interval"),
-        (r"(<text[^>]*>)1(\.?\d*)", r"\g<1>3\2", "the drawing"),
+        (r"(<text[^>]*>)1(\.?\d*)", r"\g<1>3\2", "the figure"),
         (r"(<td class=\"number\">)64(</td>)", r"\g<1>65\2", "row"),
         (r"(<td>)(\d+\.\d{6})", r"\g<1>7\2", "column decode tokens per second"),
         (r"e{16}|c{16}", "d" * 16, "How it was measured"),
@@ -84,10 +84,10 @@ def test_an_untouched_report_passes(filled: Reported) -> None:
     ],
 )
 def test_a_number_or_verdict_changed_by_hand_is_found_and_named(
-    filled: Reported, tmp_path: Path, pattern: str, replacement: str, place: str
+    filled: Reported, tmp_path: Path, pattern: str, replacement: str, where: str
 ) -> None:
     wrong = difference(changed(filled, tmp_path, pattern, replacement))
-    assert place in wrong.place
+    assert where in wrong.where
     assert wrong.reported != wrong.recomputed
 
 
@@ -96,11 +96,11 @@ def test_every_single_digit_of_the_text_counts(filled: Reported, tmp_path: Path)
     page = filled.report.read_text(encoding="utf-8")
     body = page.index("<body>")
     digits = [match.start() for match in re.finditer(r"(?<=>)[^<]*?\d", page[body:])]
-    original = [(piece.kind, piece.said) for piece in pieces(page)]
+    original = [(piece.kind, piece.content) for piece in pieces(page)]
     for start in digits[:: max(1, len(digits) // 40)]:
-        place = body + start + re.search(r"\d", page[body + start :]).start()  # type: ignore[union-attr]
-        forged = f"{page[:place]}{(int(page[place]) + 1) % 10}{page[place + 1 :]}"
-        assert [(piece.kind, piece.said) for piece in pieces(forged)] != original
+        position = body + start + re.search(r"\d", page[body + start :]).start()  # type: ignore[union-attr]
+        forged = f"{page[:position]}{(int(page[position]) + 1) % 10}{page[position + 1 :]}"
+        assert [(piece.kind, piece.content) for piece in pieces(forged)] != original
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_every_single_digit_of_the_text_counts(filled: Reported, tmp_path: Path)
 def test_a_point_of_a_drawing_a_download_and_a_hint_count_too(
     filled: Reported, tmp_path: Path, pattern: str
 ) -> None:
-    found = changed(filled, tmp_path, pattern, r"\g<1>9")
-    assert difference(found).reported.startswith("<")
+    verification = changed(filled, tmp_path, pattern, r"\g<1>9")
+    assert difference(verification).reported.startswith("<")
 
 
 def test_a_number_put_in_by_a_style_sheet_is_found(filled: Reported, tmp_path: Path) -> None:
@@ -124,29 +124,32 @@ def test_a_number_put_in_by_a_style_sheet_is_found(filled: Reported, tmp_path: P
 
 def test_a_number_that_was_taken_out_is_found(filled: Reported, tmp_path: Path) -> None:
     wrong = difference(changed(filled, tmp_path, r"(<dt>n</dt><dd>)\d+(</dd>)", r"\1\2"))
-    assert "n" in wrong.place
+    assert "n" in wrong.where
 
 
 def test_a_command_that_leads_to_another_study_is_found(filled: Reported, tmp_path: Path) -> None:
     wrong = difference(changed(filled, tmp_path, r"--set design\.rounds=8", "--set design.rounds=9"))
-    assert wrong.place == "the command that repeats the run"
+    assert wrong.where == "the command that repeats the run"
 
 
 def test_a_study_that_was_edited_since_changes_no_number_and_is_told(filled: Reported) -> None:
     written = filled.study.read_text(encoding="utf-8")
     try:
         filled.study.write_text(written.replace("ratio: 1.5", "ratio: 9.5"), encoding="utf-8")
-        found = verify(filled.report, str(filled.store))
+        verification = verify(filled.report, str(filled.store))
     finally:
         filled.study.write_text(written, encoding="utf-8")
-    assert found.difference is None
-    assert "is not here as it was" in found.notes[0]
+    assert verification.difference is None
+    assert "is missing or has changed" in verification.notes[0]
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE samples SET value = value * 1.001 WHERE metric = 'decode_tokens_per_second' AND attempt_id % 20 = 7",
+        (
+            "UPDATE samples SET value = value * 1.001"
+            " WHERE metric = 'decode_tokens_per_second' AND attempt_id % 20 = 7"
+        ),
         "UPDATE checks SET deviation = 3e-15",
         "UPDATE attempts SET spent = '{\"new_tokens\":17}' WHERE id = (SELECT max(id) FROM attempts)",
         'UPDATE environments SET facts = \'{"cores":4,"cpu":"Example 9000"}\'',
@@ -161,7 +164,7 @@ def test_a_row_of_the_store_that_was_changed_is_found(
     assert connection.execute(statement).rowcount >= 1
     connection.commit()
     connection.close()
-    assert difference(verify(copy.report, str(copy.store))).place
+    assert difference(verify(copy.report, str(copy.store))).where
 
 
 def test_what_is_no_report_and_a_store_without_the_run_are_bad_input(
@@ -169,19 +172,21 @@ def test_what_is_no_report_and_a_store_without_the_run_are_bad_input(
 ) -> None:
     page = tmp_path / "page.html"
     page.write_text("<p>12</p>")
-    with pytest.raises(InputError, match="no report of the harness"):
+    with pytest.raises(InputError, match="not a report of the harness"):
         verify(page, str(filled.store))
     page.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="not UTF-8"):
         verify(page, str(filled.store))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot read the report"):
         verify(tmp_path / "none.html", str(filled.store))
-    with pytest.raises(StoreError, match=f"no run {filled.run} in this store"):
+    with pytest.raises(StoreError, match=f"does not have the run {filled.run}"):
         verify(filled.report, str(tmp_path / "other.db"))
 
 
 def test_a_later_session_that_ran_nothing_changes_nothing(filled: Reported, tmp_path: Path) -> None:
-    """Neither where the numbers come from, nor that the machine was not calibrated when they were measured."""
+    """Neither where the numbers come from, nor that the machine was not calibrated when they were
+    measured.
+    """
     copy = filled.copy(tmp_path)
     (loaded,) = load_study(copy.study, "cpu", ("design.rounds=8", "margins.time=0.04"))
     with open_store(copy.store) as store:
@@ -190,14 +195,16 @@ def test_a_later_session_that_ran_nothing_changes_nothing(filled: Reported, tmp_
             CalibrationRow(environment_digest=run.environment_digest, facts={}, code_digest="c")
         )
         store.close_session(store.open_session(run, {"argv": ["harness", "report"], "load": [9.0, 9.0, 9.0]}))
-        found = report_input(store, loaded, run)
-    assert (found.calibration, found.provenance["load"]) == (None, [0.25, 0.5, 0.75])
-    assert found.run.sessions == 2
+        inputs = report_input(store, loaded, run)
+    assert (inputs.calibration, inputs.provenance["load"]) == (None, [0.25, 0.5, 0.75])
+    assert inputs.run.sessions == 2
 
 
 def test_the_command_says_so_in_one_line_and_by_its_exit_code(filled: Reported, tmp_path: Path) -> None:
-    whole = CliRunner().invoke(app, ["verify", str(filled.report), "--store", str(filled.store), "--json"])
-    assert (whole.exit_code, json.loads(whole.stdout)["verified"]) == (0, True)
+    untouched = CliRunner().invoke(
+        app, ["verify", str(filled.report), "--store", str(filled.store), "--json"]
+    )
+    assert (untouched.exit_code, json.loads(untouched.stdout)["verified"]) == (0, True)
     copy = filled.copy(tmp_path)
     page = copy.report.read_text(encoding="utf-8")
     copy.report.write_text(
@@ -215,9 +222,9 @@ def test_a_score_and_a_text_of_an_arm_that_writes_count_too(tmp_path: Path) -> N
     checked against them.
     """
     levels = {"greedy": 0.6, "beam": 0.66}
-    place = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
-    place.study.write_text(WRITING)
-    (loaded,) = load_study(place.study, "cpu")
+    workplace = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
+    workplace.study.write_text(WRITING)
+    (loaded,) = load_study(workplace.study, "cpu")
     planted, report = Written(right=levels, count=40), tmp_path / "writing.html"
     with open_store(tmp_path / "harness.db") as store:
         specs = plan(loaded).trials
@@ -242,13 +249,13 @@ def test_a_score_and_a_text_of_an_arm_that_writes_count_too(tmp_path: Path) -> N
         write_report([report_input(store, loaded, run)], report)
     assert verify(report, str(tmp_path / "harness.db")).difference is None
     page = report.read_text(encoding="utf-8")
-    for pattern, place_of in (
+    for pattern, where in (
         (r'(<caption>bleu by group.*?<td class="number">)(\d)', "bleu by group of sentences"),
         (r'(<th scope="row">reference</th><td>w)(\d)', "row reference"),
     ):
         forged, count = re.subn(
-            pattern, lambda found: f"{found[1]}{(int(found[2]) + 1) % 10}", page, count=1, flags=re.DOTALL
+            pattern, lambda match: f"{match[1]}{(int(match[2]) + 1) % 10}", page, count=1, flags=re.DOTALL
         )
         assert count == 1
         report.write_text(forged, encoding="utf-8")
-        assert place_of in difference(verify(report, str(tmp_path / "harness.db"))).place
+        assert where in difference(verify(report, str(tmp_path / "harness.db"))).where

@@ -34,12 +34,12 @@ print(experiment.report())
 again = harness.load("tiny", scale="least", settings=settings)
 assert again.frame().equals(experiment.frame())
 """
-    place = new_workplace()
+    workplace = new_workplace()
     done = subprocess.run(
         [sys.executable, "-P", "-c", program],
         check=False,
-        cwd=place.folder,
-        env=place.environment(),
+        cwd=workplace.folder,
+        env=workplace.environment(),
         capture_output=True,
         text=True,
     )
@@ -47,11 +47,12 @@ assert again.frame().equals(experiment.frame())
     first, report = done.stdout.splitlines()
     one_row = 2 * 15 * 16 * 4  # keys and values, 8 + 8 - 1 positions, d_model 16, 4 bytes
     assert first == f"['bytes', 'faster', 'same'] [{one_row}.0]"
-    assert (place.folder / report).read_text(encoding="utf-8").count("<h1>") == 1
+    assert (workplace.folder / report).read_text(encoding="utf-8").count("<h1>") == 1
 
 
 def test_importing_harness_imports_nothing_else() -> None:
-    program = "import sys, harness; print(sorted(m for m in sys.modules if m.split('.')[0] in ('torch', 'pydantic', 'pandas')))"
+    heavy = "m.split('.')[0] in ('torch', 'pydantic', 'pandas')"
+    program = f"import sys, harness; print(sorted(m for m in sys.modules if {heavy}))"
     assert subprocess.check_output([sys.executable, "-P", "-c", program], text=True) == "[]\n"
 
 
@@ -90,21 +91,21 @@ def test_the_scale_follows_the_device(monkeypatch: pytest.MonkeyPatch, here: Wor
     study.write_text(study.read_text() + "  gpu:\n    design: {rounds: 8}\n")
     assert harness.load("tiny").parts[0].scale == "cpu"
     card = Gpu(uuid="GPU-1", name="card", memory_bytes=1 << 34, driver="1")
-    found = harness.experiment.experiment._environment().model_copy(update={"gpus": (card,)})
+    with_gpu = harness.experiment.experiment._environment().model_copy(update={"gpus": (card,)})
 
     def with_a_card() -> Environment:
-        return found
+        return with_gpu
 
     monkeypatch.setattr("harness.experiment.experiment._environment", with_a_card)
     assert harness.load("tiny").parts[0].scale == "gpu"
     assert harness.load("tiny", device="cpu").parts[0].scale == "cpu"
     assert harness.load("tiny", scale="smoke").parts[0].scale == "smoke"
-    with pytest.raises(InputError, match="no device 'GPU-2'; did you mean 'GPU-1'"):
+    with pytest.raises(InputError, match="there is no device 'GPU-2'; did you mean 'GPU-1'"):
         harness.load("tiny", device="GPU-2")
 
 
 def test_asking_before_running_says_what_to_run(tmp_path: Path) -> None:
-    place = harness.Place(results=tmp_path / "none")
+    workspace = harness.Workspace(results=tmp_path / "none")
     with pytest.raises(InputError, match=r"there are no results at .*harness run"):
-        harness.load("tiny", place=place).frame()
+        harness.load("tiny", workspace=workspace).frame()
     assert list(tmp_path.iterdir()) == []

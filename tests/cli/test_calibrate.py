@@ -21,7 +21,7 @@ from tests.run.workplace import Workplace
 
 
 @pytest.fixture
-def place(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+def here(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     """Commands and their trials run in this process; ceilings are measured in a moment, and roughly."""
     monkeypatch.chdir(workplace.folder)
     monkeypatch.setenv("HARNESS_CACHE", str(workplace.cache))
@@ -49,76 +49,84 @@ def answer(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_calibration_is_kept_shown_and_used_by_the_plan(place: Workplace) -> None:
+def test_a_calibration_is_kept_shown_and_used_by_the_plan(here: Workplace) -> None:
     refused = harness_("plan", "tiny", "--set", "design.rounds=calibrated")
-    assert (refused.exit_code, "has not been calibrated; harness calibrate" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "has not been calibrated; run `harness calibrate`" in refused.stderr) == (
+        2,
+        True,
+    )
     before = answer("plan", "tiny")
     assert before["rounds"] == {"planned": 7, "recommended": None}
     assert "not calibrated" in harness_("plan", "tiny").stderr
-    told = answer("calibrate", "--quick")
-    found = Calibration.read(told["facts"])
-    assert found.quick
-    assert set(found.limits.matmul) == {"fp64", "fp32", "bf16", "fp16"}
+    data = answer("calibrate", "--quick")
+    calibration = Calibration.read(data["facts"])
+    assert calibration.quick
+    assert set(calibration.limits.matmul) == {"fp64", "fp32", "bf16", "fp16"}
     assert (
-        min(found.limits.matmul["fp32"] or 0, found.limits.read_bandwidth, found.limits.copy_bandwidth) > 1e8
+        min(
+            calibration.limits.matmul["fp32"] or 0,
+            calibration.limits.read_bandwidth,
+            calibration.limits.copy_bandwidth,
+        )
+        > 1e8
     )
-    assert 0 < found.limits.timer_step_ns < 1e6
-    scatter = {one.metric: one for one in found.scatter}
+    assert 0 < calibration.limits.timer_step_ns < 1e6
+    scatter = {one.metric: one for one in calibration.scatter}
     assert {"decode_tokens_per_second", "training_tokens_per_second", "peak_tensor_bytes"} <= set(scatter)
     assert scatter["peak_tensor_bytes"].sigma == 0.0
-    assert {one.rounds for one in found.scatter} == {6}
-    with open_store(place.database) as store:
+    assert {one.rounds for one in calibration.scatter} == {6}
+    with open_store(here.database) as store:
         runs = {run.id: run for run in store.runs()}
-        assert {one.run for one in found.scatter} == set(runs)
+        assert {one.run for one in calibration.scatter} == set(runs)
         digest = next(iter(runs.values())).environment_digest
-        kept = store.calibration(digest)
-    assert kept is not None
-    assert kept.facts == told["facts"]
-    needed = told["rounds_needed"]["decode_tokens_per_second"]
+        row = store.calibration(digest)
+    assert row is not None
+    assert row.facts == data["facts"]
+    needed = data["rounds_needed"]["decode_tokens_per_second"]
     assert answer("plan", "tiny")["rounds"] == {"planned": 7, "recommended": needed}
-    assert f"{needed:,} rounds are recommended for a margin of 5%" in harness_("plan", "tiny").stderr
+    assert f"{needed:,} rounds are recommended for a margin of ± 5 %" in harness_("plan", "tiny").stderr
     assert answer("plan", "tiny", "--set", "design.rounds=calibrated")["rounds"]["planned"] == needed
 
 
-def test_real_comparisons_of_a_trial_with_itself(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_comparisons_of_a_trial_with_itself(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "harness.calibrate.real_aa_runs.expected", lambda studies: (0, studies)
     )  # chance may have its way
-    told = answer("calibrate", "--real", "2")
-    assert told["studies"] == 2
-    assert told["rounds"] == 10
-    assert 0 <= told["excluding_zero"] <= 2
-    with open_store(place.database) as store:
+    data = answer("calibrate", "--real", "2")
+    assert data["studies"] == 2
+    assert data["rounds"] == 10
+    assert 0 <= data["excluding_zero"] <= 2
+    with open_store(here.database) as store:
         (run,) = store.runs()
-        assert run.id in told["source"]
+        assert run.id in data["source"]
         assert len({(row.arm, row.condition["new_tokens"]) for row in store.trials(run) if row.arm}) == 4
 
 
 def test_the_experiments_on_the_analysis_answer_in_figures(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    here: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.cli.calibrate.POWER_STUDIES", 20)
     monkeypatch.setattr("harness.cli.calibrate.PLANTED", 10)
-    told = answer("calibrate", "--aa", "40", "--power")
-    assert (told["studies"], told["planted"], told["at_margin"]) == (40, 10, 20)
-    assert told["found"] >= told["least_found"] == 7
-    assert not place.database.exists()
+    data = answer("calibrate", "--aa", "40", "--power")
+    assert (data["studies"], data["planted"], data["at_margin"]) == (40, 10, 20)
+    assert data["detected"] >= data["least_detected"] == 7
+    assert not here.database.exists()
 
 
 def test_figures_out_of_bounds_end_with_5_after_they_are_printed(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
+    here: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.calibrate.error_rates.expected", lambda _studies: (0, -1))
     done = harness_("calibrate", "--aa", "5", "--json")
     assert done.exit_code == 5
     assert json.loads(done.stdout)["studies"] == 5
-    assert "of 5 intervals exclude zero, not 0 to -1" in done.stderr
+    assert "interval that excludes zero (acceptable: 0 to -1)" in done.stderr
 
 
 @pytest.mark.parametrize(
     "arguments",
     [("--aa", "0"), ("--aa", "-3"), ("--real", "0"), ("--aa", "10", "--real", "10"), ("--aa", "many")],
 )
-def test_bad_input_ends_with_2_and_nothing_written(place: Workplace, arguments: tuple[str, ...]) -> None:
+def test_bad_input_ends_with_2_and_nothing_written(here: Workplace, arguments: tuple[str, ...]) -> None:
     assert harness_("calibrate", *arguments).exit_code == 2
-    assert not place.database.exists()
+    assert not here.database.exists()

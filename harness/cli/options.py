@@ -1,0 +1,169 @@
+"""The options that several commands share, in groups, and what surrounds every command."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.experiment import Experiment, Workspace
+
+SOFTWARE, INTERRUPTED = 70, 130
+
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="The YAML file of a study, or the name of a study in studies/.")
+]
+_Results = Annotated[
+    Path, typer.Option(help="Folder of the store and the checkpoints.", envvar="HARNESS_RESULTS")
+]
+_Store = Annotated[
+    str | None,
+    typer.Option(
+        help="The store, a database file or a URL. Default: harness.db in the results folder.",
+        envvar="HARNESS_STORE",
+    ),
+]
+_Reports = Annotated[Path, typer.Option(help="Folder of the reports.", envvar="HARNESS_REPORTS")]
+_Scale = Annotated[
+    str | None,
+    typer.Option(help="The scale of the study. Default: gpu if there is a GPU and such a scale, else cpu."),
+]
+_Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change a setting of the study, for example design.rounds=20. Can be repeated.",
+    ),
+]
+_Plant = Annotated[
+    str | None,
+    typer.Option(metavar="INVARIANT/BUG", help="Plant this bug, to show that the study detects it."),
+]
+Device = Annotated[
+    str, typer.Option(help="auto (a GPU if there is one, else the CPU), cpu, or the UUID of a GPU.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreOptions:
+    """Where the results are. A subclass makes an option of a plain field by annotating it."""
+
+    results: _Results = Path("results")
+    store: _Store = None
+    reports: Path = Path("reports")
+
+    @property
+    def workspace(self) -> Workspace:
+        from harness.experiment import Workspace
+
+        return Workspace(results=self.results, store=self.store, reports=self.reports)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(StoreOptions):
+    """How a study is loaded."""
+
+    scale: _Scale = None
+    settings: _Settings = None
+    device: str = "auto"
+    plant: str | None = None
+
+    def load(self, study: str) -> Experiment:
+        from harness.experiment import load
+
+        return load(
+            study,
+            scale=self.scale,
+            settings=self.settings or (),
+            device=self.device,
+            workspace=self.workspace,
+            plant=self.plant,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredStudyOptions(StudyOptions):
+    """For commands that read a run, which may have a planted bug."""
+
+    plant: _Plant = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(StoredStudyOptions):
+    """For commands that also write a report."""
+
+    reports: _Reports = Path("reports")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ReportOptions):
+    """For the command that runs a study."""
+
+    device: Device = "auto"
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that typer can parse: each parameter that is a group of options becomes these options.
+
+    An error that a user can act on becomes one line and its exit code. Any other error says how to learn
+    more.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in groups:
+            parameters += _options(groups[name])
+        else:
+            parameters.append(parameter.replace(annotation=hints[name]))
+
+    @functools.wraps(function)
+    def guarded(**values: Any) -> None:
+        verbose = values.get("verbose", False)
+        for name, group in groups.items():
+            values[name] = group(**{option.name: values.pop(option.name) for option in _options(group)})
+        try:
+            function(**values)
+            sys.stdout.flush()  # here a closed pipe can still be handled; at the interpreter's end it cannot
+        except HarnessError as error:
+            raise _exit(str(error), error.exit_code, verbose=verbose) from None
+        except KeyboardInterrupt:
+            raise _exit("interrupted; run the same command again to continue", INTERRUPTED) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except Exception as error:  # noqa: BLE001  the last resort of every command: one line, exit 70
+            message = f"{type(error).__name__}: {error}; this is a fault of the harness (-v shows where)"
+            raise _exit(message, SOFTWARE, verbose=verbose) from None
+
+    guarded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    guarded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return guarded
+
+
+def _options(group: Any) -> Iterator[inspect.Parameter]:
+    """The fields of a group that typer annotations describe."""
+    for name, hint in get_type_hints(group, include_extras=True).items():
+        if hasattr(hint, "__metadata__"):
+            kind, default = inspect.Parameter.KEYWORD_ONLY, getattr(group, name)
+            yield inspect.Parameter(name, kind, annotation=hint, default=default)
+
+
+def _exit(message: str, code: int, *, verbose: bool = False) -> typer.Exit:
+    if verbose:
+        traceback.print_exc()
+    prefix = "\x1b[31merror:\x1b[0m" if sys.stderr.isatty() else "error:"
+    sys.stderr.write(f"{prefix} {message}\n")
+    return typer.Exit(code)

@@ -1,0 +1,72 @@
+"""Where studies are found, and where their results go."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import InputError, did_you_mean
+from harness.store.engine import parse_location
+
+DATABASE = "harness.db"
+
+
+def find_study(name: str, folder: Path = Path("studies")) -> Path:
+    """The file of a study: `name` itself if it is a file, else `studies/NAME.yaml`.
+
+    Raises InputError, with a suggestion, if there is neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    in_folder = folder / f"{name}.yaml"
+    if path.suffix not in (".yaml", ".yml") and in_folder.is_file():
+        return in_folder
+    known = [known.stem for known in folder.glob("*.yaml")]
+    hint = did_you_mean(path.stem, known) or f"the folder {folder}/ has the studies"
+    raise InputError(f"there is no study {name!r}: neither this file nor {in_folder} exists", hint=hint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The folders of results, checkpoints and reports, and the store.
+
+    `store` is a database file or a URL. By default it is `harness.db` in the folder of results.
+    """
+
+    results: Path = Path("results")
+    reports: Path = Path("reports")
+    store: str | None = None
+
+    @property
+    def location(self) -> str:
+        return self.store or str(self.results / DATABASE)
+
+    def has_store(self) -> bool:
+        """Whether there is a database file. For a URL of a server it is True, because only the server knows.
+
+        Raises StoreError if the URL is wrong.
+        """
+        url = parse_location(self.location)
+        return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
+
+    def check_exists(self, hint: str = "give the store with --results or --store") -> None:
+        """Raises InputError if there is no store, and StoreError if the URL is wrong."""
+        if not self.has_store():
+            raise InputError(f"there are no results at {self.location}", hint=hint)
+
+    def check_writable(self) -> None:
+        """Raises InputError or StoreError if results or reports could not be written. Nothing is created."""
+        parse_location(self.location)
+        for folder in (self.results, self.reports):
+            nearest = folder.absolute()
+            while not os.path.lexists(nearest):
+                nearest = nearest.parent
+            if not nearest.is_dir():
+                raise InputError(
+                    f"cannot write in {folder}: {nearest} is not a folder", hint="choose another folder"
+                )
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                hint = "choose another folder or change its permissions"
+                raise InputError(f"cannot write in {folder}: permission denied", hint=hint)
