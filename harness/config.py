@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Self
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Strict
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 FROM_LIST = Strict(strict=False)
-"""For a field that is a tuple: YAML has lists alone, and a `mode="before"` validator would have them refused.
-"""
+"""For a field that is a tuple. YAML has only lists, and a `mode="before"` validator would refuse them."""
 
 
 class Config(BaseModel):
@@ -20,16 +23,77 @@ class Config(BaseModel):
 
     @classmethod
     def read(cls, document: Any) -> Self:
-        """Validate plain data (mappings, lists, scalars) by JSON's rules: `3` is no string, `"3"` no number,
-        a list may be a tuple.
+        """Validate plain data (mappings, lists, scalars) by the rules of JSON: `3` is not text, `"3"` is not
+        a number, and a list can become a tuple.
 
         Raises pydantic.ValidationError, whose locations are paths into the document.
         """
         return cls.model_validate_json(json.dumps(document))
 
     def plain(self) -> dict[str, Any]:
-        """Plain data with every default filled in: what is hashed, stored and sent to workers."""
+        """Plain data with every default filled in: what is stored and sent to workers."""
         return self.model_dump(mode="json")
+
+
+def content(config: BaseModel) -> dict[str, Any]:
+    """The plain data of a config without every field that is at its default, at every depth. Ids are made of
+    this, so that a new field with a default changes no id.
+
+    The tag of a union's member (`kind: rotary`) enters too, unless the member is of the class of the field's
+    default, or of the first class of the union where the field has no default. So a class that becomes the
+    first member of a union keeps its ids.
+    """
+    values = {}
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        if field.is_required() or not _equal(value, default):
+            classes = _classes(type(config), name)
+            implied = type(default) if isinstance(default, BaseModel) else next(iter(classes), None)
+            values[name] = _content(value, implied)
+    return values
+
+
+def _content(value: Any, implied: type | None) -> Any:
+    if isinstance(value, BaseModel):
+        return {**({} if type(value) is implied else _tags(value)), **content(value)}
+    if isinstance(value, list | tuple):
+        return [_content(item, implied) for item in value]
+    if isinstance(value, dict):
+        return {key: _content(item, implied) for key, item in value.items()}
+    return to_jsonable_python(value)
+
+
+def _equal(value: Any, default: Any) -> bool:
+    """Whether they are the same plain data; 1, 1.0 and true are different."""
+    return type(value) is type(default) and _text(value) == _text(default)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(to_jsonable_python(value), sort_keys=True)
+
+
+def _tags(config: BaseModel) -> dict[str, Any]:
+    """The fields that can have only one value, by which the members of a union are told apart."""
+    fields = type(config).model_fields.items()
+    return {name: getattr(config, name) for name, field in fields if _is_tag(field)}
+
+
+def _is_tag(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
+
+
+@cache
+def _classes(config: type[BaseModel], name: str) -> tuple[type[BaseModel], ...]:
+    """The config classes that a field can hold, in the order of its annotation."""
+    return tuple(_members(config.model_fields[name].annotation))
+
+
+def _members(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _members(inner)
 
 
 def canonical_json(value: Any) -> str:

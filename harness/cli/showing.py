@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from harness.cli.console import Output, parts_as_json
 from harness.experiment import Experiment, Workspace
 from harness.study.planning.plan import Plan, plan
 from harness.study.planning.resolved import deciding_metrics
+from harness.trial.spec import TRIAL_ID, first_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from harness.store.rows import Run, TrialRow
     from harness.store.store import Store
     from harness.study.loaded import LoadedStudy
-
-TRIAL_ID = re.compile(r"(t\d+-)?[0-9a-f]{16}")
 
 
 def show_study(experiment: Experiment, output: Output) -> None:
@@ -102,7 +100,11 @@ def show_trial(what: str, workspace: Workspace, output: Output) -> bool:
         return False
     with open_store(workspace.location) as store:
         for run in sorted(store.runs(), key=lambda run: run.created_at, reverse=True):
-            rows = [row for row in store.trials(run, include_superseded=True) if row.spec_id == what]
+            rows = [
+                row
+                for row in store.trials(run, include_superseded=True)
+                if what in (row.spec_id, first_id(row.spec_json))
+            ]
             if rows:
                 _print_trial(store, run, rows, output)
                 return True

@@ -77,7 +77,7 @@ class Checkpoints:
         """
         return digest(
             {
-                "train": training.config,
+                "train": training.config_content,
                 "seed": training.seed,
                 "code": self._setting.code,
                 "corpora": list(self._setting.corpora),

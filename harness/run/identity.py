@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.config import digest
+from pydantic import ValidationError
+
+from harness.config import content, digest
 from harness.errors import InputError, StoreError, did_you_mean
 from harness.invariants.registry import find_invariant
 from harness.machine.environment import Environment
 from harness.store.rows import Identity, Run
 from harness.store.store import Store
 from harness.study.loaded import LoadedStudy
+from harness.study.planning.plan import plan
+from harness.study.study import Study
+
+DIGEST_PREFIX = "s2-"
+"""Of the digests of studies. Those of the first version have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +43,7 @@ def identity(loaded: LoadedStudy, setting: Setting) -> Identity:
     bug.
     """
     return Identity(
-        study_digest=digest(
-            {"study": loaded.study.plain(), "tasks": _task_digests(loaded), "corpora": list(setting.corpora)}
-        ),
+        study_digest=_study_digest(loaded, setting.corpora),
         scale=loaded.scale,
         code_digest=setting.code,
         environment_digest=environment_digest(setting.environment, setting.gpu),
@@ -51,8 +56,9 @@ def environment_digest(environment: Environment, gpu: str | None) -> str:
     return digest({"environment": environment.digest, "gpu": gpu})
 
 
-def _task_digests(loaded: LoadedStudy) -> list[str]:
-    return [digest(task.plain()) for task in loaded.tasks.values()]
+def _study_digest(loaded: LoadedStudy, corpora: Sequence[str]) -> str:
+    tasks = [digest(content(task)) for task in loaded.tasks.values()]
+    return DIGEST_PREFIX + digest({"study": loaded.study.digest, "tasks": tasks, "corpora": list(corpora)})
 
 
 def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
@@ -73,17 +79,33 @@ def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
 def newest_run(store: Store, loaded: LoadedStudy, setting: Setting) -> Run:
     """The newest run of the study as it is written now, whatever code and machine made it.
 
-    StoreError where there is none.
+    Raises StoreError if there is none.
     """
-    study, digest_now = loaded.study.study, identity(loaded, setting).study_digest
+    study, wanted = loaded.study.study, _study_digest(loaded, setting.corpora)
     runs = [run for run in store.runs(study) if run.scale == loaded.scale and run.plant == setting.plant]
-    current = [run for run in runs if run.study_digest == digest_now]
-    if current:
-        return max(current, key=lambda run: run.created_at)
+    runs.sort(key=lambda run: run.created_at, reverse=True)
+    for run in runs:
+        of_first_version = not run.study_digest.startswith(DIGEST_PREFIX)
+        if (of_first_version or run.study_digest == wanted) and _same_content(store, run, loaded):
+            return run
     again = f"harness run {loaded.path} --scale {loaded.scale}"
     if runs:
-        newest = max(run.created_at for run in runs)
         raise StoreError(
-            f"{study} was changed after its last run at scale {loaded.scale} ({newest})", hint=again
+            f"{study} was changed after its last run at scale {loaded.scale} ({runs[0].created_at})",
+            hint=again,
         )
     raise StoreError(f"there is no run of {study} at scale {loaded.scale}", hint=again)
+
+
+def _same_content(store: Store, run: Run, loaded: LoadedStudy) -> bool:
+    """Whether the study and the trials that a run stored are those of the study, read by the code of today.
+    Digests alone do not say so: the first version made them differently, and a default may have changed.
+    """
+    try:
+        stored = Study.model_validate_json(run.study_json)
+    except ValidationError:
+        return False
+    planned = {trial.spec_id for trial in store.planned(run)}
+    return stored == loaded.study and planned.issuperset(
+        spec.id for batch in plan(loaded).known for spec in batch.trials
+    )

@@ -43,6 +43,7 @@ from harness.store.tables import (
     verdicts,
 )
 from harness.study.planning.results import Result, result_values
+from harness.trial.spec import current_id
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
@@ -108,14 +109,14 @@ class Reader:
         state = func.coalesce(attempts.c.state, "planned").label("state")
         query = select(*_WHAT, state, count).outerjoin_from(trials, attempts, attempts.c.id == newest)
         query = query.where(trials.c.run_id == run.id).order_by(trials.c.id)
-        return [PlannedTrial(**row) for row in self._all(query)]
+        return [PlannedTrial(**_with_current_id(row)) for row in self._all(query)]
 
     def trials(self, run: Run, *, include_superseded: bool = False) -> list[TrialRow]:
         """Attempts in the order in which they were begun, failed ones and any now running among them."""
         query = select(trials.c.run_id, *_WHAT, *_TRIED, attempts.c.number.label("attempt"))
         query = query.join(attempts, attempts.c.trial_id == trials.c.id)
         query = query.where(_of(run, include_superseded)).order_by(attempts.c.id)
-        return [TrialRow(**row) for row in self._all(query)]
+        return [TrialRow(**_with_current_id(row)) for row in self._all(query)]
 
     def results(self, run: Run, metrics: Collection[str] = ()) -> dict[str, Result]:
         """What came out of each trial that has finished, by its content id: the value of each of the metrics
@@ -200,6 +201,11 @@ class Reader:
     def _all(self, query: Select[Any]) -> Sequence[RowMapping]:
         with reading(self._engine) as connection:
             return connection.execute(query).mappings().all()
+
+
+def _with_current_id(row: RowMapping) -> dict[str, Any]:
+    """The row with the id that the trial has by the rules of today: older code may have stored another."""
+    return {**row, "spec_id": current_id(row["spec_json"], row["spec_id"])}
 
 
 def _of(run: Run, include_superseded: bool) -> ColumnElement[bool]:  # noqa: FBT001

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from harness.config import Config, digest
+from harness.config import Config, content, digest
 from harness.metrics import Metric, PairedOver
 from harness.statistics import MINIMUM_ROUNDS
 
@@ -169,10 +169,10 @@ class StudyBase(Config):
 
     @property
     def digest(self) -> str:
-        """The id of the study's content: claims, margins and design are part of it, so none can change after
-        the data.
+        """The id of the study's content. Claims, margins and design are part of it, so none of them can change
+        after the data.
         """
-        return digest(self.plain())
+        return digest(content(self))
 
 
 def level_name(level: Level) -> str:

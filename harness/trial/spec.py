@@ -1,23 +1,31 @@
-"""A trial: one arm under one condition with one seed in one round, everything resolved, addressed by its
-content.
+"""A trial: one arm under one condition with one seed in one round. Everything in it is resolved, and its id
+is made of its content.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
+import json
+import re
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from harness.config import Config, canonical_json, digest
+from pydantic import ValidationError
+
+from harness.config import Config, canonical_json, content, digest
+from harness.errors import InputError
+from harness.tasks.registry import task_class
 
 Purpose = Literal["train", "tune", "check", "measure"]
 
+TRIAL_ID = re.compile(r"(t2-)?[0-9a-f]{16}")
+"""An id of this version, or of the first version, which had no prefix."""
+
 
 class TrialSpec(Config):
-    """All that a worker needs to know. `task` names a task, or the invariant where `purpose` is `check`.
+    """All that a worker needs to know. `task` names a task, or the invariant if `purpose` is `check`.
 
-    `condition` holds the level names of the factors that are varied but not compared. Trials that train a
-    shared model, tune a setting or check an invariant belong to no round: theirs is 0; rounds of measurements
-    count from 1.
+    `condition` holds the level names of the factors under `across`. Trials that train a shared model, tune a
+    setting or check an invariant belong to no round: their `round` is 0. Rounds of measurements count from 1.
     """
 
     purpose: Purpose
@@ -30,7 +38,21 @@ class TrialSpec(Config):
 
     @cached_property
     def id(self) -> str:
-        return digest(self.plain())
+        """`t2-` and a digest of the content. Settings at their defaults do not enter it, so that a new
+        setting with a default changes no id.
+        """
+        return f"t2-{digest({**content(self), 'config': self.config_content})}"
+
+    @property
+    def config_content(self) -> dict[str, Any]:
+        """The config without the settings that are at their defaults."""
+        if self.purpose != "check":
+            return _config_content(self.task, canonical_json(self.config))
+        task, configs = self.config["task"], self.config["configs"]
+        return {
+            "task": task,
+            "configs": [_config_content(task, canonical_json(config)) for config in configs],
+        }
 
     @cached_property
     def condition_key(self) -> str:
@@ -48,3 +70,29 @@ class TrialSpec(Config):
         if self.round:
             parts.append(f"round {self.round}")
         return " ".join(part for part in parts if part)
+
+
+@lru_cache(maxsize=4096)
+def current_id(spec_json: str, stored_id: str) -> str:
+    """The id that a stored trial has by the rules of today, whichever version of the code stored it; the
+    stored id if the code of today cannot read the trial.
+    """
+    try:
+        return TrialSpec.model_validate_json(spec_json).id
+    except ValidationError:
+        return stored_id
+
+
+def first_id(spec_json: str) -> str:
+    """The id that the first version of the code gave to a trial that it stored."""
+    return digest(json.loads(spec_json))
+
+
+@lru_cache(maxsize=4096)
+def _config_content(task: str, config_json: str) -> dict[str, Any]:
+    """The content of a task's config; all of the config if the code of today cannot read it."""
+    config: dict[str, Any] = json.loads(config_json)
+    try:
+        return content(task_class(task).read(config))
+    except (InputError, ValidationError):
+        return config

