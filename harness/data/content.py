@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -33,6 +33,9 @@ class Vectors:
 
 
 Content = str | list[Pair] | Vectors
+
+Row = tuple[str, ...]
+"""A row of a table of text: (text,) or (source, target)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +88,10 @@ class Corpus:
         if not content:
             raise CorpusError(f"split {split!r} of corpus {self.name!r} is empty")
         return content
+
+
+def as_content(rows: Iterable[Row], *, paired: bool) -> Content:
+    """Pairs, or running text in which every row ends its line."""
+    if paired:
+        return [Pair(source, target) for source, target in rows]
+    return "".join(text if text.endswith("\n") else f"{text}\n" for (text,) in rows)

@@ -6,15 +6,15 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from harness.config import digest
 from harness.data.cache import read_verified
-from harness.data.content import Content, Corpus
+from harness.data.content import Content, Corpus, Row, as_content
 from harness.data.reference import Column, FilesCorpus
-from harness.data.rows import Row, as_content, held_out_rows
-from harness.data.splits import SPLITS, running_split
+from harness.data.splits import SPLITS, Fractions, running_split, stable_split
 from harness.errors import CorpusError, Location, did_you_mean
 
 RUNNING_TEXT = (".txt", ".txt.gz")
@@ -40,7 +40,7 @@ def files_corpus(config: FilesCorpus) -> Corpus:
             texts = [file_text(path, sha256[str(path)]) for path in paths]
             return "".join(running_split(t, split, fractions=fractions) if config.files else t for t in texts)
         rows = [row for path in paths for row in _rows(path, sha256[str(path)], config)]
-        chosen = held_out_rows(rows, split, fractions=fractions) if config.files else rows
+        chosen = _rows_of_split(rows, split, fractions=fractions) if config.files else rows
         return as_content(chosen, paired=config.source is not None)
 
     content = {split: [sha256[path] for path in paths] for split, paths in given.items()}
@@ -52,6 +52,12 @@ def files_corpus(config: FilesCorpus) -> Corpus:
         splits=splits,
         read=read,
     )
+
+
+def _rows_of_split(rows: Iterable[Row], split: str, *, fractions: Fractions) -> list[Row]:
+    """The rows of `split`, by the hash of their text or source: equal ones never part."""
+    divide = partial(stable_split, salt="rows", fractions=fractions)
+    return [row for row in rows if divide(row[0]) == split]
 
 
 def _check_format(path: Path, config: FilesCorpus) -> None:

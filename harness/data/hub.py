@@ -13,9 +13,8 @@ from typing import Any
 
 from harness.config import digest
 from harness.data.cache import cache_dir, read_checksummed, write_checksummed
-from harness.data.content import Content, Corpus
+from harness.data.content import Content, Corpus, Row, as_content
 from harness.data.reference import Column, HfCorpus
-from harness.data.rows import Row, as_content
 from harness.data.splits import SPLITS
 from harness.errors import CorpusError, did_you_mean
 

@@ -29,7 +29,7 @@ class Fractions(Config):
         return self
 
 
-def stable_place(key: str, *, salt: str) -> float:
+def stable_fraction(key: str, *, salt: str) -> float:
     """A number in [0, 1) that belongs to `key`, uniform over keys, the same on every machine."""
     leading = hashlib.sha256(f"{salt}\0{key}".encode()).digest()[:8]
     return int.from_bytes(leading, "big") / 2**64
@@ -42,7 +42,7 @@ def stable_split(key: str, *, salt: str, fractions: Fractions) -> str:
     Give every row that must not be parted from another the same key: a translation pair goes by its source
     sentence.
     """
-    place = stable_place(key, salt=salt)
+    place = stable_fraction(key, salt=salt)
     if place < fractions.test:
         return "test"
     return "valid" if place < fractions.test + fractions.valid else "train"

@@ -1,6 +1,7 @@
-"""Tokenizers: what a study may ask for, and what every one of them can do.
+"""What a study may ask of a tokenizer, and what every tokenizer can do.
 
-Ids 0, 1, 2 are pad, bos and eos in all of them; text never produces those.
+The ids 0, 1 and 2 are padding, the beginning and the end of a sequence in all of them; text never produces
+them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from harness.config import Config
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from harness.data.content import Corpus
 
 PAD_ID, BOS_ID, EOS_ID = 0, 1, 2
 FIRST_BYTE_ID = 3
@@ -33,7 +32,7 @@ class BpeConfig(Config):
 
 
 class BytesConfig(Config):
-    """One token a byte of UTF-8."""
+    """One token per byte of UTF-8."""
 
     kind: Literal["bytes"] = "bytes"
 
@@ -48,59 +47,29 @@ _ADAPTER: TypeAdapter[BpeConfig | BytesConfig] = TypeAdapter(TokenizerConfig)
 
 
 def tokenizer_config(settings: BpeConfig | BytesConfig | Mapping[str, Any]) -> BpeConfig | BytesConfig:
-    """The config that `settings` spell out. Raises pydantic.ValidationError."""
+    """The config that `settings` describe. Raises pydantic.ValidationError if they describe none."""
     return _ADAPTER.validate_python(settings)
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back, exactly: `decode(encode(text)) == text` for every text that UTF-8 can write."""
+    """Turns text into ids and back without loss: `decode(encode(text)) == text` for every text in UTF-8."""
 
     @property
     def vocab_size(self) -> int: ...
 
     @property
     def digest(self) -> str:
-        """Names what it does: tokenizers with equal digests give equal ids."""
+        """Identifies the tokenizer: tokenizers with equal digests give equal ids."""
         ...
 
     def encode(self, text: str) -> list[int]: ...
 
     def encode_array(self, text: str) -> NDArray[np.int32]:
-        """`encode` for long text, of shape (tokens,)."""
+        """The same ids as an array of shape (tokens,), which is faster for long text."""
         ...
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Special tokens give no text; bytes that are not UTF-8, as a model may produce them, give U+FFFD."""
+        """The text of the ids. Special tokens give no text; bytes that are not UTF-8, which a model may
+        produce, give U+FFFD.
+        """
         ...
-
-
-def build_tokenizer(config: BpeConfig | BytesConfig, corpus: Corpus) -> Tokenizer:
-    """The tokenizer of `config`, trained on the training split of `corpus` or taken from the cache.
-
-    CorpusError: the corpus has too little text, or too many characters, for `vocab_size`.
-    """
-    if isinstance(config, BytesConfig):
-        return ByteTokenizer()
-    from harness.data.bpe import bpe_tokenizer
-
-    return bpe_tokenizer(config, corpus)
-
-
-class ByteTokenizer:
-    """Ids 3 to 258 are the bytes 0 to 255."""
-
-    vocab_size = BYTES_VOCAB_SIZE
-    digest = "bytes-1"
-
-    def encode(self, text: str) -> list[int]:
-        return [byte + FIRST_BYTE_ID for byte in text.encode()]
-
-    def encode_array(self, text: str) -> NDArray[np.int32]:
-        import numpy as np
-
-        return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32) + np.int32(FIRST_BYTE_ID)
-
-    def decode(self, ids: Iterable[int]) -> str:
-        return bytes(index - FIRST_BYTE_ID for index in ids if index >= FIRST_BYTE_ID).decode(
-            errors="replace"
-        )

@@ -1,4 +1,4 @@
-"""What a task is: a config, the metrics it produces, what it needs first, and a `run` that reports raw
+"""What a task is: a config, the metrics that it records, what it needs first, and a `run` that records raw
 samples.
 """
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
 
 
-class Report(Protocol):
-    """Where raw values go: one call a sample; `step` counts the repeated units of a trial from 0."""
+class SampleRecorder(Protocol):
+    """Takes one raw sample per call; `step` counts the repeated units of a trial from 0."""
 
     def __call__(self, metric: str, value: float, step: int = 0, /) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a trial may know of its surroundings: its seed, its device ("cpu", "cuda:0"), and where trained
-    models lie.
+    """What a trial knows of its surroundings: its seed, its device ("cpu", "cuda:0"), and the checkpoints.
 
-    `checkpoints` maps the digest of a training's config to the folder that it writes, or that others read.
+    `checkpoints` maps the digest of a training's config to the folder that the training writes, or that other
+    trials read.
     """
 
     seed: int
@@ -38,20 +38,20 @@ class Context:
     checkpoints: Mapping[str, str]
 
     def checkpoint(self, training: Task) -> Path:
-        """The folder of a training's model. KeyError: nobody shares it."""
+        """The folder of a training's model. Raises KeyError if no trial shares the model."""
         return Path(self.checkpoints[digest(training.plain())])
 
     def shares(self, training: Task) -> bool:
-        """Whether a training's model is kept for others."""
+        """Whether a training's model is stored for other trials."""
         return digest(training.plain()) in self.checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Hashes of outputs (arms with equal hashes did the same), and the work that was spent, for parity
-    between arms.
+    """Hashes of the outputs (arms with equal hashes computed the same), and the work that was spent, for
+    parity between arms.
 
-    `sentences` are what a task wrote that writes any.
+    `sentences` are the texts of a task that writes text.
     """
 
     outputs: dict[str, str] = field(default_factory=dict)
@@ -61,16 +61,27 @@ class Result:
 
 
 class Task(Config, ABC):
-    """The config of a task. Subclasses are frozen data; torch is imported inside `run`."""
+    """The config of a task. Subclasses are frozen data; torch is imported inside `run`.
+
+    A task is one file of this package, which has the name of the task.
+    """
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
+
     offers: ClassVar[type[Subject] | None] = None
+    """What its `subject` is: invariants that need more than this cannot be checked on its arms."""
+
     products: ClassVar[Literal["large", "small"]] = "large"
-    """Whether its time goes into matrix products of many rows, as in training, or of few, as in decoding."""
+    """Whether most of its time goes into matrix products of many rows, as in training, or of few rows, as in
+    decoding.
+    """
 
     imports: ClassVar[tuple[str, ...]] = ()
-    """Modules beyond torch that a trial loads, for a process that forks many trials to load once."""
+    """Modules beyond torch that a trial loads. The process that forks the trials loads them once."""
+
+    text_settings: ClassVar[tuple[str, ...]] = ()
+    """The settings that decide whether there is enough text: of tasks with equal settings one is checked."""
 
     @abstractmethod
     def corpora(self) -> tuple[CorpusRef, ...]:
@@ -80,26 +91,25 @@ class Task(Config, ABC):
         """The trainings whose checkpoints the trial loads."""
         return ()
 
-    text_settings: ClassVar[tuple[str, ...]] = ()
-    """The settings that decide whether there is text enough; tasks with equal ones need not be asked twice.
-    """
-
     def check_text(self) -> None:
-        """Raises CorpusError where the corpora, which are in the cache by now, hold less than the trial
-        takes.
+        """Raises CorpusError if the corpora, which are in the cache by now, hold less text than the trial
+        needs.
         """
 
     def check_installed(self) -> None:
-        """Raises InputError where the trial needs a package that is not installed."""
+        """Raises InputError if the trial needs a package that is not installed."""
 
     @abstractmethod
     def flops(self) -> float:
-        """Floating-point operations of a trial, roughly: what a plan's time is guessed from."""
+        """An estimate of the trial's floating-point operations, from which a plan's time is estimated."""
 
     @abstractmethod
-    def run(self, context: Context, report: Report) -> Result:
-        """Do the work, report its raw samples, and say what came out and what was spent."""
+    def run(self, context: Context, record: SampleRecorder) -> Result:
+        """Do the work, record its raw samples, and return the outputs' hashes and the work spent."""
 
     def subject(self, context: Context) -> Subject:  # noqa: ARG002  tasks that have one need it
-        """What an invariant is checked on: the trial's own model and inputs, of the type that `offers` names."""
-        raise InputError(f"task {self.name!r} has nothing that an invariant could be checked on")
+        """The trial's own model and inputs, on which invariants are checked, of the type that `offers` names.
+
+        Raises InputError if the task has none.
+        """
+        raise InputError(f"invariants cannot be checked on an arm of task {self.name!r}")

@@ -1,30 +1,27 @@
-"""Task `continue_text`: windows of a held-out split, continued by a decoder; the reference is the text that
-really followed.
+"""Task `continue_text`: a decoder continues windows of a held-out split. The reference of each window is the
+text that follows it in the split.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
 from harness.data.reference import CorpusRef
-from harness.invariants.subjects import DecodingSubject, Subject, WritingSubject
+from harness.invariants.subjects import DecodingSubject, Subject
 from harness.tasks.base import Context
-from harness.tasks.trained_model import DecoderRecipe, Prompts
-from harness.tasks.writing_task import Decode, Prompter, Texts
+from harness.tasks.trained_model import Prompts, TrainedDecoder
+from harness.tasks.writing_task import Prompter, Texts, WritingTask
 
 if TYPE_CHECKING:
-    import torch
-
     from harness.data.tokenizer import Tokenizer
-    from harness.tasks.score import Forced
-    from harness.tasks.timed_decoding import Prompted
+    from harness.models.decoding.base import Scorer
 
 
-class ContinueText(Decode):
-    """Every continuation has `new_tokens` tokens: running text has no end.
+class ContinueText(WritingTask):
+    """Every continuation has `new_tokens` tokens, because running text has no end.
 
     The windows are the same for every seed.
     """
@@ -32,21 +29,24 @@ class ContinueText(Decode):
     name: ClassVar[str] = "continue_text"
     offers: ClassVar[type[Subject] | None] = DecodingSubject
 
-    text_settings: ClassVar[tuple[str, ...]] = (*Decode.text_settings, "prompts")
+    text_settings: ClassVar[tuple[str, ...]] = (*WritingTask.text_settings, "prompts")
 
-    model: DecoderRecipe
-    draft: DecoderRecipe | None = None
+    model: TrainedDecoder
+    draft: TrainedDecoder | None = None
     prompts: Prompts
 
     @model_validator(mode="after")
-    def _is_a_decoder(self) -> Self:
+    def _has_room(self) -> Self:
         needed, most = self.prompts.tokens + self.new_tokens, self.max_positions
         if needed > most:
             raise ValueError(
-                f"prompts.tokens {self.prompts.tokens} + new_tokens {self.new_tokens} is beyond the model's max_positions {most}"
+                f"prompts.tokens {self.prompts.tokens} + new_tokens {self.new_tokens} is more than "
+                f"the model's max_positions {most}"
             )
         if self.prompts.count < 2:
-            raise ValueError("prompts.count must be at least 2: how varied texts are needs several")
+            raise ValueError(
+                "prompts.count must be at least 2, because the variety of texts is measured on several"
+            )
         return self
 
     def corpora(self) -> tuple[CorpusRef, ...]:
@@ -61,10 +61,8 @@ class ContinueText(Decode):
     def texts(self) -> tuple[Texts, Tokenizer]:
         from harness.data.batches import prompts, token_array
         from harness.data.corpus import load_corpus
-        from harness.data.tokenizer import build_tokenizer
 
-        learnt = load_corpus(self.model.train.corpus)
-        tokenizer = build_tokenizer(self.model.train.tokenizer, learnt)
+        _, tokenizer = self.model.train.corpus_and_tokenizer()
         split = token_array(load_corpus(self.prompts.corpus), self.prompts.split, tokenizer)
         length = self.prompts.tokens
         windows = prompts(split, count=self.prompts.count, length=length + self.new_tokens, seed=0).tolist()
@@ -76,52 +74,33 @@ class ContinueText(Decode):
             reference_ids=tuple(tuple(row[length:]) for row in windows),
         ), tokenizer
 
-    def learnt(self) -> Iterable[str]:
-        from harness.data.corpus import load_corpus
+    def training_sources(self) -> Iterable[str]:
+        corpus, _ = self.model.train.corpus_and_tokenizer()
+        return [corpus.text("train")]
 
-        return [load_corpus(self.model.train.corpus).text("train")]
-
-    def prompted(self, texts: Texts, context: Context) -> Prompter:
-        return _Continuing(self, texts, context)
+    def prompter(self, texts: Texts, context: Context) -> Prompter:
+        return _Continuation(self, texts, context)
 
 
-class _Continuing(Prompter):
-    def __init__(self, task: ContinueText, texts: Texts, context: Context) -> None:
-        from harness.models.cpu_decoding import prepare_for_decoding
-        from harness.training.checkpoint import load_model
+class _Continuation(Prompter):
+    """A text is continued after its ids."""
 
-        self.end, self._texts, self._device, self._rows = None, texts, context.device, task.batch
-        self._plain = load_model(
-            context.checkpoint(task.model.train), task.model.decoder, after=task.model.kept
-        ).to(context.device)
-        self._fast, self._draft = prepare_for_decoding(self._plain), None
-        if len(task.trainings()) > 1 and task.draft is not None:
-            loaded = load_model(
-                context.checkpoint(task.draft.train), task.draft.decoder, after=task.draft.kept
-            ).to(context.device)
-            self._draft = prepare_for_decoding(loaded)
+    end = None
 
-    def batch(self, places: Sequence[int]) -> Prompted:
-        from harness.tasks.timed_decoding import Prompted
-
-        return Prompted(self._fast, self._draft, self._prompts(places))
-
-    def forced(self, rows: Sequence[Sequence[int]]) -> Forced:
-        from harness.tasks.score import teacher_forced
-
-        def logits(tokens: torch.Tensor, _places: Sequence[int]) -> torch.Tensor:
-            found: torch.Tensor = self._fast(tokens.to(self._device), cache=None, valid=None)
-            return found
-
-        return teacher_forced(logits, self._texts.source_ids, rows, self._texts.batches(self._rows, rows))
-
-    def subject(self, task: Decode, places: Sequence[int]) -> WritingSubject:
+    def subject(self, indices: Sequence[int]) -> DecodingSubject:
         return DecodingSubject(
-            model=self._plain, tokens=self._prompts(places), new_tokens=task.new_tokens, cache=task.cache
+            model=self.loaded,
+            tokens=self.prompts(indices),
+            new_tokens=self.task.new_tokens,
+            cache=self.task.cache,
         )
 
-    def _prompts(self, places: Sequence[int]) -> torch.Tensor:
-        """(B, P)."""
-        import torch
+    def prompt_ids(self, index: int) -> Sequence[int]:
+        return self.texts.source_ids[index]
 
-        return torch.tensor([self._texts.source_ids[place] for place in places], device=self._device)
+    def bound(
+        self,
+        models: Sequence[Any],
+        indices: Sequence[int],  # noqa: ARG002  a decoder reads no sources
+    ) -> list[Scorer]:
+        return list(models)

@@ -1,6 +1,4 @@
-"""Task `evaluate`: the loss of a trained language model on held-out text, and on the text that it was trained
-on.
-"""
+"""Task `evaluate`: the loss of a trained language model on held-out text and on its training text."""
 
 from __future__ import annotations
 
@@ -12,8 +10,8 @@ from pydantic import Field
 from harness.config import Config, digest
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import Subject
-from harness.tasks.base import Context, Report, Result, Task
-from harness.tasks.trained_model import DecoderRecipe
+from harness.tasks.base import Context, Result, SampleRecorder, Task
+from harness.tasks.trained_model import TrainedDecoder
 
 if TYPE_CHECKING:
     from harness.data.batches import Ids
@@ -28,12 +26,12 @@ class HeldOutText(Config):
 
 
 class Evaluate(Task):
-    """The first `evaluation_tokens` of `text` and of the model's training text, in rows of the training's
-    length.
+    """The loss on the first `evaluation_tokens` of `text` and of the model's training text, in rows of the
+    training's length.
 
-    Dropout is off and every token weighs alike, in the precision of the training. Losses a token compare
-    texts of one kind only: of another, a tokenizer needs more tokens for the same text, so `bits_per_byte`
-    are there as well.
+    Dropout is off and every token has the same weight, in the precision of the training. Losses per token can
+    be compared for one kind of text only, because a tokenizer needs more tokens for other kinds; therefore
+    `bits_per_byte` is recorded as well.
     """
 
     name: ClassVar[str] = "evaluate"
@@ -46,7 +44,7 @@ class Evaluate(Task):
     )
     offers: ClassVar[type[Subject] | None] = Subject
 
-    model: DecoderRecipe
+    model: TrainedDecoder
     text: HeldOutText
     evaluation_tokens: int = Field(default=16384, gt=0)
     batch: int = Field(default=16, gt=0)
@@ -64,59 +62,53 @@ class Evaluate(Task):
         import torch
 
         from harness.data.batches import evaluation_batches
-        from harness.training.checkpoint import load_model
 
         held_out, _, _ = self._texts()
-        training = self.model.train
-        batches = evaluation_batches(held_out, length=training.length, batch=self.batch)
-        model = load_model(context.checkpoint(training), self.model.decoder, after=self.model.kept)
-        return Subject(
-            model=model.to(context.device), tokens=torch.from_numpy(next(batches)[0]).to(context.device)
-        )
+        batches = evaluation_batches(held_out, length=self.model.train.length, batch=self.batch)
+        tokens = torch.from_numpy(next(batches)[0]).to(context.device)
+        return Subject(model=self.model.load(context), tokens=tokens)
 
-    def run(self, context: Context, report: Report) -> Result:
+    def run(self, context: Context, record: SampleRecorder) -> Result:
         from harness.data.batches import evaluation_batches
         from harness.models.cost import parameter_count
-        from harness.training.checkpoint import load_model
         from harness.training.evaluation import Evaluated, evaluate, perplexity
         from harness.training.objective import Objective
 
-        held_out, known, tokenizer = self._texts()
+        held_out_ids, training_ids, tokenizer = self._texts()
         training = self.model.train
-        model = load_model(context.checkpoint(training), self.model.decoder, after=self.model.kept)
-        objective = Objective(model.to(context.device, training.precision.weights_dtype), training.loss)
+        model = self.model.load(context).to(training.precision.weights_dtype)
+        objective = Objective(model, training.loss)
 
         def evaluated(tokens: Ids) -> Evaluated:
             batches = evaluation_batches(tokens, length=training.length, batch=self.batch)
             return evaluate(objective, batches, training.precision)
 
-        found, of_training = evaluated(held_out), evaluated(known)
-        size = len(tokenizer.decode(held_out[1:].tolist()).encode())
-        report("training_text_loss", of_training.loss)
-        report("validation_loss", found.loss)
-        report("validation_perplexity", perplexity(found.loss))
-        report("bits_per_byte", found.loss * found.tokens / size / math.log(2.0))
-        report("log_z", found.log_z)
+        held_out, trained_on = evaluated(held_out_ids), evaluated(training_ids)
+        size = len(tokenizer.decode(held_out_ids[1:].tolist()).encode())
+        record("training_text_loss", trained_on.loss)
+        record("validation_loss", held_out.loss)
+        record("validation_perplexity", perplexity(held_out.loss))
+        record("bits_per_byte", held_out.loss * held_out.tokens / size / math.log(2.0))
+        record("log_z", held_out.log_z)
         return Result(
-            outputs={"losses": digest([found.loss, of_training.loss])},
+            outputs={"losses": digest([held_out.loss, trained_on.loss])},
             spent={
                 **self.model.spent,
-                "evaluation_tokens": found.tokens + of_training.tokens,
+                "evaluation_tokens": held_out.tokens + trained_on.tokens,
                 "parameters": parameter_count(training.model),
             },
         )
 
     def _texts(self) -> tuple[Ids, Ids, Tokenizer]:
-        """Held-out ids, ids that were trained on, each of one more than is asked for, and their tokenizer.
+        """Ids of held-out text and of training text, each one more than `evaluation_tokens`, and their
+        tokenizer.
 
-        CorpusError: no such split, or one of fewer than two tokens.
+        Raises CorpusError if a split does not exist or has fewer than two tokens.
         """
         from harness.data.batches import token_array
         from harness.data.corpus import load_corpus
-        from harness.data.tokenizer import build_tokenizer
 
-        learnt = load_corpus(self.model.train.corpus)
-        tokenizer = build_tokenizer(self.model.train.tokenizer, learnt)
-        most = self.evaluation_tokens + 1
-        held_out = token_array(load_corpus(self.text.corpus), self.text.split, tokenizer)[:most]
-        return held_out, token_array(learnt, "train", tokenizer)[:most], tokenizer
+        training_corpus, tokenizer = self.model.train.corpus_and_tokenizer()
+        count = self.evaluation_tokens + 1
+        held_out = token_array(load_corpus(self.text.corpus), self.text.split, tokenizer)[:count]
+        return held_out, token_array(training_corpus, "train", tokenizer)[:count], tokenizer

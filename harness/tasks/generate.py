@@ -1,6 +1,6 @@
-"""Task `generate`: greedy continuation of prompts from a test split, timed apart for prefill and decode.
+"""Task `generate`: greedy continuation of prompts from a test split. Prefill and decoding are timed apart.
 
-One unit is one complete generation of the same fixed work; a trial's value is the median over its units.
+A unit is one complete generation, and all units do the same work. A trial's value is the median of its units.
 """
 
 from __future__ import annotations
@@ -16,14 +16,11 @@ from harness.data.reference import CorpusRef
 from harness.invariants.subjects import DecodingSubject, Subject
 from harness.models.config import CacheKind
 from harness.models.cost import flops_per_token
-from harness.tasks.base import Context, Report, Result, Task
-from harness.tasks.trained_model import DecoderRecipe, Prompts
+from harness.tasks.base import Context, Result, SampleRecorder, Task
+from harness.tasks.trained_model import Prompts, TrainedDecoder
 from harness.telemetry.clock import WarmUp
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from harness.models.cache import Cache
     from harness.models.decoding.base import Decodable
     from harness.telemetry.clock import Clock
 
@@ -46,7 +43,7 @@ class Generate(Task):
 
     offers: ClassVar[type[Subject] | None] = DecodingSubject
 
-    model: DecoderRecipe
+    model: TrainedDecoder
     prompts: Prompts
     new_tokens: int = Field(ge=2)
     cache: CacheKind = "none"
@@ -58,7 +55,8 @@ class Generate(Task):
         needed, most = self.prompts.tokens + self.new_tokens, self.model.decoder.max_positions
         if needed > most:
             raise ValueError(
-                f"prompts.tokens {self.prompts.tokens} + new_tokens {self.new_tokens} is beyond the model's max_positions {most}"
+                f"prompts.tokens {self.prompts.tokens} + new_tokens {self.new_tokens} is more than "
+                f"the model's max_positions {most}"
             )
         return self
 
@@ -79,23 +77,18 @@ class Generate(Task):
 
         from harness.data.batches import prompts, token_array
         from harness.data.corpus import load_corpus
-        from harness.data.tokenizer import build_tokenizer
-        from harness.training.checkpoint import load_model
 
-        training = self.model.train
-        tokenizer = build_tokenizer(training.tokenizer, load_corpus(training.corpus))
+        _, tokenizer = self.model.train.corpus_and_tokenizer()
         tokens = token_array(load_corpus(self.prompts.corpus), self.prompts.split, tokenizer)
-        chosen = prompts(tokens, count=self.prompts.count, length=self.prompts.tokens, seed=context.seed)
+        windows = prompts(tokens, count=self.prompts.count, length=self.prompts.tokens, seed=context.seed)
         return DecodingSubject(
-            model=load_model(context.checkpoint(training), self.model.decoder, after=self.model.kept).to(
-                context.device
-            ),
-            tokens=torch.from_numpy(chosen).to(context.device),
+            model=self.model.load(context),
+            tokens=torch.from_numpy(windows).to(context.device),
             new_tokens=self.new_tokens,
             cache=self.cache,
         )
 
-    def run(self, context: Context, report: Report) -> Result:
+    def run(self, context: Context, record: SampleRecorder) -> Result:
         from harness.models.cost import parameter_count
         from harness.models.cpu_decoding import prepare_for_decoding
         from harness.telemetry.clock import Clock, time_units
@@ -112,10 +105,10 @@ class Generate(Task):
             clock=clock,
             warm_up=self.warm_up,
         )
-        report("peak_rss_bytes", peak_rss_bytes() or math.nan)
+        record("peak_rss_bytes", peak_rss_bytes() or math.nan)
         for step, unit in enumerate(units[-self.units :]):
-            self._report_speed(unit, report, step)
-        self._report_memory(subject, context, report)
+            self._record_speed(unit, record, step)
+        self._record_memory(subject, context, record)
         digests = sorted({unit.digest for unit in units})
         rows = self.prompts.count
         return Result(
@@ -129,30 +122,31 @@ class Generate(Task):
             notes={"warm_up_units": len(timing.warm_up_seconds), "steady": timing.steady},
         )
 
-    def _report_speed(self, unit: _Unit, report: Report, step: int) -> None:
+    def _record_speed(self, unit: _Unit, record: SampleRecorder, step: int) -> None:
         rows = self.prompts.count
-        report("first_token_seconds", unit.prefill_seconds, step)
-        report("prefill_tokens_per_second", rows * self.prompts.tokens / unit.prefill_seconds, step)
-        report("decode_tokens_per_second", rows * (self.new_tokens - 1) / unit.decode_seconds, step)
-        report(
+        record("first_token_seconds", unit.prefill_seconds, step)
+        record("prefill_tokens_per_second", rows * self.prompts.tokens / unit.prefill_seconds, step)
+        record("decode_tokens_per_second", rows * (self.new_tokens - 1) / unit.decode_seconds, step)
+        record(
             "tokens_per_second", rows * self.new_tokens / (unit.prefill_seconds + unit.decode_seconds), step
         )
 
-    def _report_memory(self, subject: DecodingSubject, context: Context, report: Report) -> None:
-        """From one more generation, off the clock: watching every tensor costs time."""
+    def _record_memory(self, subject: DecodingSubject, context: Context, record: SampleRecorder) -> None:
+        """Measured in one more generation that is not timed, because watching every tensor takes time."""
         from harness.models.cost import cache_bytes
+        from harness.tasks.support.watched_models import CacheWatch
         from harness.telemetry.clock import Clock
         from harness.telemetry.memory import device_peak_bytes, reset_device_peak
         from harness.telemetry.tensor_memory import TensorPeak
 
-        watched = _CacheWatch(subject.model)
+        watched = CacheWatch(subject.model)
         reset_device_peak(context.device)
         before = device_peak_bytes(context.device)
         with TensorPeak() as peak:
             _generate(watched, subject, Clock(context.device))
         after = device_peak_bytes(context.device)
-        report("peak_tensor_bytes", peak.peak_bytes if before is None or after is None else after - before)
-        report("cache_bytes", 0 if watched.cache is None else watched.cache.nbytes)
+        record("peak_tensor_bytes", peak.peak_bytes if before is None or after is None else after - before)
+        record("cache_bytes", 0 if watched.cache is None else watched.cache.nbytes)
         formula = cache_bytes(
             self.model.decoder,
             self.cache,
@@ -161,7 +155,7 @@ class Generate(Task):
             new_tokens=self.new_tokens,
             bytes_per_value=subject.model.embedding.weight.element_size(),
         )
-        report("cache_bytes_formula", formula)
+        record("cache_bytes_formula", formula)
 
 
 class _Unit(NamedTuple):
@@ -171,7 +165,7 @@ class _Unit(NamedTuple):
 
 
 def _generate(model: Decodable, subject: DecodingSubject, clock: Clock) -> _Unit:
-    """One generation; its tokens are brought to the host and hashed off the clock."""
+    """One generation. Its tokens are copied to the host and hashed after the clock has stopped."""
     import torch
 
     from harness.models.decoding.greedy import greedy_steps
@@ -184,22 +178,3 @@ def _generate(model: Decodable, subject: DecodingSubject, clock: Clock) -> _Unit
     end = clock.now_ns()
     digest = hashlib.sha256(torch.stack(tokens, dim=1).cpu().numpy().tobytes()).hexdigest()[:16]
     return _Unit((first - start) / 1e9, (end - first) / 1e9, digest)
-
-
-class _CacheWatch:
-    """A model that remembers the cache it made."""
-
-    def __init__(self, model: Decodable) -> None:
-        self._model = model
-        self.cache: Cache | None = None
-
-    @property
-    def max_positions(self) -> int:
-        return self._model.max_positions
-
-    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
-        self.cache = self._model.new_cache(kind, batch=batch, capacity=capacity)
-        return self.cache
-
-    def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
-        return self._model.next_logits(tokens, cache=cache, valid=valid)

@@ -1,26 +1,29 @@
-"""Every task by its name."""
+"""Every task by its name: each is a module of this package. Needs no torch."""
 
 from __future__ import annotations
 
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
 from types import MappingProxyType
 
+import harness.tasks
 from harness.errors import InputError, did_you_mean
 from harness.tasks.base import Task
-from harness.tasks.continue_text import ContinueText
-from harness.tasks.evaluate import Evaluate
-from harness.tasks.generate import Generate
-from harness.tasks.step import Step
-from harness.tasks.train import Train
-from harness.tasks.translate import Translate
 
-TASKS: MappingProxyType[str, type[Task]] = MappingProxyType(
-    {task.name: task for task in (Train, Evaluate, Step, Generate, Translate, ContinueText)}
-)
+
+def _listed() -> Iterator[type[Task]]:
+    for module in pkgutil.iter_modules(harness.tasks.__path__, "harness.tasks."):
+        for value in vars(import_module(module.name)).values() if not module.ispkg else ():
+            if isinstance(value, type) and issubclass(value, Task) and hasattr(value, "name"):
+                yield value
+
+
+TASKS: MappingProxyType[str, type[Task]] = MappingProxyType({task.name: task for task in _listed()})
 
 
 def task_class(name: str) -> type[Task]:
-    """The class of a task; InputError with a suggestion where there is none."""
-    try:
-        return TASKS[name]
-    except KeyError:
-        raise InputError(f"unknown task {name!r}", hint=did_you_mean(name, TASKS)) from None
+    """The task of that name. Raises InputError, with the nearest known name, if there is none."""
+    if name not in TASKS:
+        raise InputError(f"unknown task {name!r}", hint=did_you_mean(name, TASKS))
+    return TASKS[name]

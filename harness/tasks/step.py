@@ -1,7 +1,8 @@
-"""Task `step`: timed training updates on fixed batches of random tokens, and the memory of one by category.
+"""Task `step`: times training updates on fixed batches of random tokens, and measures the memory of an update
+by category.
 
-One unit is one complete update, all its micro-batches, clip and optimizer included; a trial's value is the
-median.
+A unit is one complete update with all its micro-batches, clipping and the optimizer. A trial's value is the
+median of its units.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from harness.data.reference import CorpusRef
 from harness.invariants.subjects import TrainingSubject
 from harness.models.config import ModelConfig
 from harness.models.cost import parameter_count
-from harness.tasks.base import Context, Report, Result
+from harness.tasks.base import Context, Result, SampleRecorder
 from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask, with_preset
 from harness.telemetry.clock import WarmUp
 from harness.training.schedule import ConstantSchedule
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
 
 class Step(TrainingTask):
-    """Updates at the peak learning rate. `model.vocab_size` is given here: no text is read.
+    """Updates at the peak learning rate. No text is read, so the study states `model.vocab_size`.
 
-    Memory by category is that of an update as torch runs it step by step: with `compile` it is not reported.
+    Memory by category can be measured only if torch runs an update step by step: with `compile` it is not
+    recorded.
     """
 
     name: ClassVar[str] = "step"
@@ -63,8 +65,8 @@ class Step(TrainingTask):
     def _micro_batches_are_alike(self) -> Self:
         if self.rows % self.accumulate:
             raise ValueError(
-                f"batch.tokens holds {self.rows} rows of length {self.length}, which do not divide into accumulate "
-                f"{self.accumulate} micro-batches"
+                f"batch.tokens holds {self.rows} rows of length {self.length}, which cannot be divided into "
+                f"{self.accumulate} equal micro-batches (accumulate)"
             )
         return self
 
@@ -72,7 +74,7 @@ class Step(TrainingTask):
     def _tokens_are_no_words(self) -> Self:
         if self.model.embedding.kind == "pretrained":
             raise ValueError(
-                "a step is measured on random tokens, which no word vectors belong to; use model.embedding.kind learned"
+                "task step uses random tokens, which have no word vectors; use model.embedding.kind learned"
             )
         return self
 
@@ -82,7 +84,7 @@ class Step(TrainingTask):
     def flops(self) -> float:
         return 3 * self.rows * self.row_flops() * (self.units + self.warm_up.at_most + 2)
 
-    def run(self, context: Context, report: Report) -> Result:
+    def run(self, context: Context, record: SampleRecorder) -> Result:
         import torch
 
         from harness.machine.matmul_peak import matmul_peak
@@ -102,9 +104,9 @@ class Step(TrainingTask):
         torch.manual_seed(context.seed)
         model.train()
         if self.compile:
-            report("compile_seconds", self.compiled(updater, micro_batches[0]))
+            record("compile_seconds", self.compiled(updater, micro_batches[0]))
         else:
-            report_memory(updater, micro_batches, report)
+            record_memory(updater, micro_batches, record)
         reset_peak_rss()
         reset_device_peak(context.device)
         made: list[Update] = []
@@ -114,16 +116,16 @@ class Step(TrainingTask):
             clock=Clock(context.device),
             warm_up=self.warm_up,
         )
-        report("peak_rss_bytes", peak_rss_bytes() or math.nan)
+        record("peak_rss_bytes", peak_rss_bytes() or math.nan)
         on_device = device_peak_bytes(context.device)
         if on_device is not None:
-            report("peak_device_bytes", on_device)
+            record("peak_device_bytes", on_device)
         tokens = sum(batch[-1].size for batch in micro_batches)
         flops = sum(map(self.training_flops, micro_batches))
         for unit, seconds in enumerate(timing.seconds):
-            report("update_seconds", seconds, unit)
-            report("training_tokens_per_second", tokens / seconds, unit)
-            report("mfu", flops / seconds / peak, unit)
+            record("update_seconds", seconds, unit)
+            record("training_tokens_per_second", tokens / seconds, unit)
+            record("mfu", flops / seconds / peak, unit)
         return Result(
             spent={
                 "updates": sum(update.applied for update in made[-self.units :]),
@@ -140,12 +142,12 @@ class Step(TrainingTask):
         )
 
     def subject(self, context: Context) -> TrainingSubject:
-        """With the fixed micro-batches, once an update."""
+        """The model with the fixed micro-batches, which are the same in every update."""
         fixed = self._micro_batches(context.seed)
         return self.training_subject(context, fixed * UPDATES_TO_CHECK, ConstantSchedule())
 
     def _micro_batches(self, seed: int) -> list[Batch]:
-        """Random tokens, none of them padding, the same for every arm of a seed however they are divided."""
+        """Random tokens without padding: the same for all arms with a seed, however they are divided."""
         import numpy as np
 
         random = np.random.default_rng(seed)
@@ -158,8 +160,8 @@ class Step(TrainingTask):
         return [tuple(part) for part in parts]
 
 
-def report_memory(updater: Updater, micro_batches: list[Batch], report: Report) -> None:
-    """Of the second of two updates: the first one makes the optimizer's state."""
+def record_memory(updater: Updater, micro_batches: list[Batch], record: SampleRecorder) -> None:
+    """Measured in the second of two updates, because the first one creates the optimizer's state."""
     from harness.telemetry.memory_categories import MemoryByCategory
 
     with MemoryByCategory(updater.objective.model, updater.optimizer) as memory:
@@ -167,8 +169,8 @@ def report_memory(updater: Updater, micro_batches: list[Batch], report: Report) 
         static = memory.live_bytes
         memory.start_peak()
         updater(micro_batches)
-    report("peak_step_bytes", memory.peak_bytes)
+    record("peak_step_bytes", memory.peak_bytes)
     for category, size in memory.at_peak.items():
-        report(f"{category}_bytes", size)
-    report("static_bytes", static)
-    report("dynamic_bytes", memory.peak_bytes - static)
+        record(f"{category}_bytes", size)
+    record("static_bytes", static)
+    record("dynamic_bytes", memory.peak_bytes - static)

@@ -1,4 +1,4 @@
-"""Task `train`: a model from a recipe, and the checkpoint it leaves where it is shared."""
+"""Task `train`: trains a model as a recipe says, and writes its checkpoint if other trials need it."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ from harness.data.reference import CorpusRef
 from harness.data.tokenizer import TokenizerConfig, tokenizer_config
 from harness.invariants.subjects import TrainingSubject
 from harness.models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
-from harness.tasks.base import Context, Report, Result
-from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask, with_preset
+from harness.tasks.base import Context, Result, SampleRecorder
+from harness.tasks.training_task import UPDATES_TO_CHECK, TokenBudget, TrainingTask, with_preset
 from harness.training.divergence import Divergence
 from harness.training.schedule import CosineSchedule, ScheduleConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from harness.tasks.training_batches import TrainingText
+    from harness.data.content import Corpus
+    from harness.data.tokenizer import Tokenizer
+    from harness.tasks.support.training_batches import TrainingText
     from harness.training.loop import Batches, Trained, Training
 
 
 class Train(TrainingTask):
-    """Train for `updates` updates tried: a decoder on packed windows of `length` tokens, an encoder-decoder
-    on translations.
+    """Trains for `updates` updates, skipped ones included: a decoder on packed windows of `length` tokens, an
+    encoder-decoder on translations.
 
-    Batches are made by `workers` threads, `prefetch` of them ahead, or where they are needed if there are
-    none.
+    `workers` threads prepare `prefetch` batches ahead. Without workers, each batch is prepared when it is
+    needed.
 
-    `vectors` are the tokens' first ones where model.embedding is pretrained (source 001 §1.1).
+    `vectors` are the tokens' first vectors if model.embedding is pretrained (source 001 §1.1).
 
-    Where others wait for the model, the state is saved every `save_every` updates, and an interrupted
-    training goes on; or the model is kept after each number of updates in `keep` as well, for those who
-    compare it with itself.
+    If other trials wait for the model, the state of the training is saved every `save_every` updates, and an
+    interrupted training continues from there. With `keep`, the model is also stored after each of these
+    numbers of updates, so that it can be compared with its final state.
     """
 
     name: ClassVar[str] = "train"
@@ -102,25 +104,31 @@ class Train(TrainingTask):
     def _fits(self) -> Self:
         if self.model.vocab_size != self.tokenizer.vocab_size:
             raise ValueError(
-                f"model.vocab_size is the tokenizer's, {self.tokenizer.vocab_size}; leave it out"
+                f"model.vocab_size must be the tokenizer's {self.tokenizer.vocab_size}; leave it out"
             )
         if isinstance(self.model, EncoderDecoderConfig) and self.model.source_vocab_size is not None:
-            raise ValueError("one tokenizer serves both sides; leave model.source_vocab_size out")
+            raise ValueError("sources and targets have the same tokenizer; leave model.source_vocab_size out")
         if isinstance(self.model.embedding, PretrainedEmbedding) != (self.vectors is not None):
-            raise ValueError("vectors and model.embedding.kind pretrained go together; give both or neither")
+            raise ValueError(
+                "vectors need model.embedding.kind pretrained, and it needs vectors; give both or neither"
+            )
         if self.schedule.least_updates > self.updates:
             raise ValueError(
                 f"schedule.{self._longest_part()} is longer than the run of {self.updates} updates"
             )
         if any(later <= earlier for earlier, later in pairwise((0, *self.keep, self.updates))):
-            raise ValueError(f"keep must rise and stay below the {self.updates} updates, whose model is kept")
+            raise ValueError(
+                f"keep must be increasing numbers below {self.updates}, the number of updates; "
+                "the last model is always kept"
+            )
         if self.keep and self.save_every is not None:
             raise ValueError(
-                "keep and save_every do not go together: a resumed training has lost what it kept"
+                "keep and save_every cannot be combined: a resumed training has lost the models that it kept"
             )
         if self.optimizer.kind == "schedule-free-adamw" and self.schedule.kind != "constant":
             raise ValueError(
-                f"optimizer schedule-free-adamw needs schedule.kind constant (a warm-up is allowed), not {self.schedule.kind}"
+                "optimizer schedule-free-adamw needs schedule.kind constant (a warm-up is allowed), "
+                f"not {self.schedule.kind}"
             )
         return self
 
@@ -139,7 +147,7 @@ class Train(TrainingTask):
         rows = 3 * self.updates * self.rows + evaluations * self.evaluation_tokens / self.length
         return rows * self.row_flops()
 
-    def run(self, context: Context, report: Report) -> Result:
+    def run(self, context: Context, record: SampleRecorder) -> Result:
         import torch
 
         from harness.data.stream import Prefetched
@@ -157,7 +165,7 @@ class Train(TrainingTask):
         peak = matmul_peak(self.precision.products_dtype, context.device)
         torch.manual_seed(context.seed)
         if self.compile:
-            report("compile_seconds", self.compiled(updater, text.training.first()))
+            record("compile_seconds", self.compiled(updater, text.training.first()))
         training = Training(
             updater,
             data,
@@ -171,7 +179,7 @@ class Train(TrainingTask):
                 keep=self.keep if context.shares(self) else (),
             ),
             evaluation=text.evaluation,
-            report=report,
+            report=record,
             costs=Costs(
                 chance=math.log(self.model.vocab_size), flops_of=self.training_flops, peak_flops=peak
             ),
@@ -179,36 +187,49 @@ class Train(TrainingTask):
         trained = self._run_saved(training, context)
         if isinstance(data, Prefetched):
             data.close()
-        report("peak_rss_bytes", peak_rss_bytes() or math.nan)
+        record("peak_rss_bytes", peak_rss_bytes() or math.nan)
         return self._result(context, model, training, trained)
 
-    def _text(self, seed: int) -> TrainingText:
-        """The corpus in batches. CorpusError: it is shorter than one update."""
+    def corpus_and_tokenizer(self) -> tuple[Corpus, Tokenizer]:
+        """The training's corpus, and the tokenizer that is learnt from it."""
+        from harness.data.build_tokenizer import build_tokenizer
         from harness.data.corpus import load_corpus
-        from harness.data.tokenizer import build_tokenizer
-        from harness.tasks.training_batches import packed_text, paired_text
 
         corpus = load_corpus(self.corpus)
-        tokenizer = build_tokenizer(self.tokenizer, corpus)
-        of = packed_text if isinstance(self.model, ModelConfig) else paired_text
-        return of(self, corpus, tokenizer, seed)
+        return corpus, build_tokenizer(self.tokenizer, corpus)
+
+    def _text(self, seed: int) -> TrainingText:
+        """The corpus in batches. Raises CorpusError if it is shorter than one update."""
+        from harness.tasks.support.training_batches import BatchSizes, packed_text, paired_text
+
+        sizes = BatchSizes(
+            update=self.batch_size,
+            micro_batch=self.micro_batch,
+            by_tokens=isinstance(self.batch, TokenBudget),
+            length=self.length,
+            evaluation_tokens=self.evaluation_tokens,
+        )
+        training_text = packed_text if isinstance(self.model, ModelConfig) else paired_text
+        return training_text(sizes, *self.corpus_and_tokenizer(), seed)
 
     def word_vectors(self) -> Tensor | None:
-        """CorpusError: they do not fit the model, or there is none for any token."""
+        """The tokens' first vectors, or None for a model that starts from random ones.
+
+        Raises CorpusError if they do not fit the model, or if no token has a vector.
+        """
         if self.vectors is None or not isinstance(self.model.embedding, PretrainedEmbedding):
             return None
         import torch
 
         from harness.data.corpus import load_corpus
-        from harness.data.tokenizer import build_tokenizer
         from harness.data.vectors import token_vectors
 
-        tokenizer = build_tokenizer(self.tokenizer, load_corpus(self.corpus))
-        found = token_vectors(load_corpus(self.vectors), tokenizer, width=self.model.embedding.width)
-        return torch.from_numpy(found)
+        _, tokenizer = self.corpus_and_tokenizer()
+        width = self.model.embedding.width
+        return torch.from_numpy(token_vectors(load_corpus(self.vectors), tokenizer, width=width))
 
     def _run_saved(self, training: Training, context: Context) -> Trained:
-        """Where others wait for the model, an interrupted attempt is gone on with."""
+        """Run the training. If other trials wait for the model, an interrupted attempt is continued."""
         if self.save_every is None or not context.shares(self):
             return training.run()
         from functools import partial

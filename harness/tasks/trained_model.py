@@ -1,22 +1,28 @@
-"""What tasks are given that work with a trained model: the recipe it comes from, and prompts."""
+"""What tasks take that work with a trained model: the recipe of the model, and prompts."""
 
 from __future__ import annotations
 
 import operator
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from harness.config import Config
 from harness.data.reference import CorpusRef
 from harness.models.config import ModelConfig
+from harness.tasks.base import Context
 from harness.tasks.train import Train
 
+if TYPE_CHECKING:
+    from harness.models.encoder_decoder import EncoderDecoder
+    from harness.models.transformer import Transformer
 
-class Recipe(Config):
-    """A trained model: the recipe's name, and the training that it stands for.
 
-    `after` so many updates of it, one of those in `train.keep`; at its end without.
+class TrainedModel(Config):
+    """A trained model: the name of its recipe, and the training that the recipe describes.
+
+    `after` is a number of updates in `train.keep`: the model as it was then. Without it, the model at the end
+    of its training.
     """
 
     recipe: str
@@ -24,37 +30,43 @@ class Recipe(Config):
     after: int | None = Field(default=None, exclude_if=operator.not_)
 
     @model_validator(mode="after")
-    def _was_kept(self) -> Self:
+    def _is_kept(self) -> Self:
         known = (*self.train.keep, self.train.updates)
         if self.after is not None and self.after not in known:
             raise ValueError(
-                f"recipe {self.recipe} keeps no model after {self.after} updates, but after {', '.join(map(str, known))}"
+                f"recipe {self.recipe} keeps no model after {self.after} updates; "
+                f"it keeps one after {', '.join(map(str, known))}"
             )
         return self
 
     @property
-    def kept(self) -> int | None:
-        """Where on the way the model was kept; None at the end."""
-        return None if self.after == self.train.updates else self.after
-
-    @property
     def updates(self) -> int:
-        """Those that made the model."""
+        """The updates that made the model."""
         return self.train.updates if self.after is None else self.after
 
     @property
     def spent(self) -> dict[str, float]:
-        """What made the model, for parity between arms: its updates, and its training tokens by the recipe."""
+        """What it took to make the model, for parity between arms: updates, and training tokens by the
+        recipe.
+        """
         return {"updates": self.updates, "training_tokens": self.updates * self.train.update_tokens}
 
+    def load(self, context: Context) -> Transformer | EncoderDecoder:
+        """The model in evaluation mode, on the trial's device."""
+        from harness.training.checkpoint import load_model
 
-class DecoderRecipe(Recipe):
-    """One of a decoder, which continues text."""
+        after = None if self.after == self.train.updates else self.after
+        model = load_model(context.checkpoint(self.train), self.train.model, after=after)
+        return model.to(context.device)
+
+
+class TrainedDecoder(TrainedModel):
+    """A trained model that continues text."""
 
     @model_validator(mode="after")
     def _continues_text(self) -> Self:
         if self.train.model.kind != "decoder":
-            raise ValueError(f"recipe {self.recipe} trains a translator, which continues no text")
+            raise ValueError(f"recipe {self.recipe} trains a translator, which cannot continue text")
         return self
 
     @property
@@ -62,9 +74,18 @@ class DecoderRecipe(Recipe):
         assert isinstance(self.train.model, ModelConfig)
         return self.train.model
 
+    def load(self, context: Context) -> Transformer:
+        from harness.models.transformer import Transformer
+
+        model = super().load(context)
+        assert isinstance(model, Transformer)
+        return model
+
 
 class Prompts(Config):
-    """`count` windows of `tokens` tokens each from a split of a corpus, chosen by the seed, not overlapping."""
+    """`count` windows of `tokens` tokens each from a split of a corpus. The seed chooses them; they do not
+    overlap.
+    """
 
     corpus: CorpusRef
     split: str = "test"

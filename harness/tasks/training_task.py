@@ -1,4 +1,6 @@
-"""What every task that trains has: a model, a batch, an optimizer, a precision; and how they become updates."""
+"""What every task that trains has: a model, a batch, an optimizer and a precision, and the updates that they
+make.
+"""
 
 from __future__ import annotations
 
@@ -32,32 +34,32 @@ if TYPE_CHECKING:
     from harness.training.schedule import Schedule
     from harness.training.update import Updater
 
-# The logits of a batch are by far the largest tensors of a small model: so they never all exist.
+# The logits of a batch are by far the largest tensors of a small model, so they are computed in chunks.
 CHUNKED = LossConfig(logits=ChunkedLogits())
 
-# Invariants compare so many of an arm's updates.
+# The number of an arm's updates that invariants compare.
 UPDATES_TO_CHECK = 5
 
 
 def with_preset(settings: dict[str, Any]) -> dict[str, Any]:
-    """`{preset: nano, n_layers: 4}` becomes the preset's settings, then what is said beside it.
+    """`{preset: nano, n_layers: 4}` becomes the preset's settings, with the settings next to it replaced.
 
-    ValueError: no such preset.
+    Raises ValueError if there is no such preset.
     """
-    own = dict(settings)
-    if "preset" not in own:
-        return own
-    preset = own.pop("preset")
+    changes = dict(settings)
+    if "preset" not in changes:
+        return changes
+    preset = changes.pop("preset")
     if preset in TRANSLATION_PRESETS:
-        return {"kind": "encoder-decoder", **TRANSLATION_PRESETS[preset], **own}
+        return {"kind": "encoder-decoder", **TRANSLATION_PRESETS[preset], **changes}
     if preset not in PRESETS:
         hint = did_you_mean(str(preset), [*PRESETS, *TRANSLATION_PRESETS])
         raise ValueError(f"model has no preset {preset!r}" + (f"; {hint}" if hint else ""))
-    return {**PRESETS[preset], **own}
+    return {**PRESETS[preset], **changes}
 
 
 class TokenBudget(Config):
-    """As many rows of like length as hold at most `tokens` tokens a side, padding included."""
+    """As many rows of similar length as have at most `tokens` tokens per side, padding included."""
 
     tokens: int = Field(gt=0)
 
@@ -66,14 +68,14 @@ class TrainingTask(Task):
     """An update takes `batch` rows of `length` tokens, as `accumulate` micro-batches of `batch / accumulate`
     rows.
 
-    An encoder-decoder may have a batch of `{tokens: n}` instead, of pairs of at most `length` tokens a side.
-    `lr_scaling` adapts the optimizer's learning rate to the rows of an update. `compile` has torch compile
-    the step.
+    An encoder-decoder may have a batch of `{tokens: n}` instead, of pairs with at most `length` tokens per
+    side. `lr_scaling` adapts the optimizer's learning rate to the number of rows of an update. With
+    `compile`, torch compiles the step.
     """
 
     offers: ClassVar[type[Subject] | None] = TrainingSubject
 
-    imports: ClassVar[tuple[str, ...]] = ("torch._dynamo",)  # by torch's optimizers, 2 seconds
+    imports: ClassVar[tuple[str, ...]] = ("torch._dynamo",)  # torch's optimizers need it; takes 2 seconds
 
     model: AnyModelConfig
     batch: Annotated[int, Field(gt=0)] | TokenBudget
@@ -91,61 +93,63 @@ class TrainingTask(Task):
 
     @property
     def batch_size(self) -> int:
-        """Rows of an update, or its tokens a side where those are given."""
+        """Rows of an update, or its tokens per side if the batch is given in tokens."""
         return self.batch if isinstance(self.batch, int) else self.batch.tokens
 
     @property
     def micro_batch(self) -> int:
-        """Of a micro-batch, likewise."""
+        """Rows or tokens of a micro-batch."""
         return self.batch_size // self.accumulate
 
     @property
     def rows(self) -> int:
-        """Rows of an update; of the longest, where tokens are given."""
+        """Rows of an update; if the batch is given in tokens, as many of the longest rows as fit."""
         return self.batch if isinstance(self.batch, int) else max(1, self.batch.tokens // self.length)
 
     @property
     def update_tokens(self) -> int:
-        """Target tokens of an update; of translations, whose lengths differ, the most that it holds."""
+        """Target tokens of an update; for translations, whose lengths differ, the greatest number."""
         return self.batch * self.length if isinstance(self.batch, int) else self.batch.tokens
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:
         if self.batch_size % self.accumulate:
             raise ValueError(
-                f"batch {self.batch_size} does not divide into accumulate {self.accumulate} micro-batches"
+                f"batch {self.batch_size} cannot be divided into {self.accumulate} equal micro-batches "
+                "(accumulate)"
             )
         if self.model.kind == "decoder" and not isinstance(self.batch, int):
-            raise ValueError("batch.tokens is for translation; a decoder's batch is a number of rows")
+            raise ValueError("batch.tokens is for translation; give a decoder's batch as a number of rows")
         if self.length > self.model.max_positions:
             raise ValueError(
-                f"length {self.length} is beyond the model's max_positions {self.model.max_positions}"
+                f"length {self.length} is more than the model's max_positions {self.model.max_positions}"
             )
         if self.compile and not isinstance(self.batch, int):
             raise ValueError(
-                "compile takes batches of one shape; of {tokens: n} each width would be compiled anew inside updates that are timed"
+                "compile needs batches of one shape; with batch {tokens: n} torch would compile every width "
+                "anew during updates that are timed. Use a number of rows, or leave compile out"
             )
         half = isinstance(self.precision, Float16Autocast | Float16Scaled)
         if half and isinstance(self.loss.logits, ChunkedLogits):
             raise ValueError(
-                f"precision {self.precision.kind} needs loss.logits.kind whole: gradients of chunked logits are taken "
-                "before the loss is scaled"
+                f"precision {self.precision.kind} needs loss.logits.kind whole, because the gradients of "
+                "chunked logits are computed before the loss is scaled"
             )
         if isinstance(self.precision, BFloat16) and self.optimizer.kind in ("shampoo", "soap"):
             raise ValueError(
-                f"optimizer {self.optimizer.kind} decomposes matrices, which bfloat16 weights do not allow; "
-                "choose precision bf16-autocast"
+                f"optimizer {self.optimizer.kind} decomposes matrices, which is impossible with bfloat16 "
+                "weights; use precision bf16-autocast"
             )
         return self
 
     @property
     def scaled_optimizer(self) -> OptimizerSettings:
-        """The optimizer with the learning rate for this batch."""
+        """The optimizer with the learning rate that `lr_scaling` gives for this batch."""
         return self.optimizer.scaled(self.lr_scaling.factor(self.batch_size))
 
     def training_flops(self, batch: Batch) -> float:
-        """Of the products forward and backward, which cost twice as many; what checkpointing computes again
-        is not counted.
+        """The FLOPs of all matrix products, forward and backward (which take twice as many). Activations that
+        checkpointing computes again are not counted.
         """
         keys = batch[-1].shape[1]
         if isinstance(self.model, ModelConfig):
@@ -157,7 +161,7 @@ class TrainingTask(Task):
         )
 
     def row_flops(self) -> float:
-        """Forward, of a row of `length` tokens, a side."""
+        """The FLOPs of a forward pass over a row of `length` tokens per side."""
         length = self.length
         if isinstance(self.model, ModelConfig):
             return length * flops_per_token(self.model, keys=length)
@@ -167,7 +171,7 @@ class TrainingTask(Task):
         )
 
     def updater(self, model: nn.Module) -> Updater:
-        """`model`, in the precision of its weights, with its optimizer."""
+        """What makes updates of `model`, which is converted to the precision of its weights."""
         from harness.training.objective import Objective
         from harness.training.update import Updater
 
@@ -177,16 +181,16 @@ class TrainingTask(Task):
         )
 
     def word_vectors(self) -> Tensor | None:
-        """What a pretrained embedding starts from (tokens, width); None for every other."""
+        """The first vectors of a pretrained embedding (tokens, width); None for every other embedding."""
         return None
 
     def training_subject(
         self, context: Context, micro_batches: Sequence[Batch], schedule: Schedule
     ) -> TrainingSubject:
-        """What invariants are checked on: the model in its first state, and the first micro-batches of the
-        data.
+        """The model in its first state with the first micro-batches of the data, on which invariants are
+        checked.
 
-        Of translations, a batch is sources, inputs of the decoder and targets.
+        A batch of translations has sources, inputs of the decoder and targets.
         """
         import torch
 
@@ -198,8 +202,8 @@ class TrainingTask(Task):
             model = build_model(config, context.seed, device=context.device, vectors=vectors)
             return model.to(self.precision.weights_dtype)
 
-        def tensor(place: int) -> Tensor:
-            return torch.from_numpy(micro_batches[0][place]).to(context.device, torch.int64)
+        def tensor(index: int) -> Tensor:
+            return torch.from_numpy(micro_batches[0][index]).to(context.device, torch.int64)
 
         return TrainingSubject(
             model=build(self.model).eval(),
@@ -215,8 +219,8 @@ class TrainingTask(Task):
         )
 
     def compiled(self, updater: Updater, batch: Batch) -> float:
-        """Seconds that the first forward and backward pass took, compiling; gradients and random numbers are
-        left as they were.
+        """The seconds of the first forward and backward pass, which compiles. Gradients and random numbers
+        are the same afterwards as before.
         """
         import time
 

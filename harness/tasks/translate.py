@@ -1,37 +1,36 @@
-"""Task `translate`: sentences of a held-out split by a trained translator, one reference each."""
+"""Task `translate`: a trained translator translates sentences of a held-out split. Each has one reference."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from harness.config import Config
 from harness.data.reference import CorpusRef
+from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from harness.errors import InputError
 from harness.invariants.subjects import WritingSubject
 from harness.models.config import EncoderDecoderConfig
 from harness.tasks.base import Context
-from harness.tasks.writing_task import Decode, Prompter, Texts
+from harness.tasks.writing_task import Prompter, Texts, WritingTask
 
 if TYPE_CHECKING:
     import torch
 
     from harness.data.content import Pair
     from harness.data.tokenizer import Tokenizer
-    from harness.tasks.score import Forced
-    from harness.tasks.timed_decoding import Prompted
+    from harness.models.decoding.base import Scorer
 
-
-# What a plan's time is guessed from, before a sentence is read.
+# A plan's time is estimated from these numbers, before a sentence is read.
 SENTENCES, SENTENCE_TOKENS = 2000, 12
 
 
 class HeldOut(Config):
-    """`count` sentences of a split, the same for every seed; all of them without.
+    """`count` sentences of a split, the same for every seed. Without `count`, all sentences of the split.
 
-    Of several translations the first counts.
+    If a sentence has several translations, the first one is its reference.
     """
 
     corpus: CorpusRef
@@ -39,22 +38,24 @@ class HeldOut(Config):
     count: int | None = Field(default=None, ge=2)
 
 
-class Translate(Decode):
-    """A source ends in eos, a translation begins after bos and ends in eos."""
+class Translate(WritingTask):
+    """A source ends in eos. A translation begins after bos and ends in eos."""
 
     name: ClassVar[str] = "translate"
 
-    text_settings: ClassVar[tuple[str, ...]] = (*Decode.text_settings, "sentences")
+    text_settings: ClassVar[tuple[str, ...]] = (*WritingTask.text_settings, "sentences")
 
     sentences: HeldOut
 
     @model_validator(mode="after")
     def _is_a_translator(self) -> Self:
         if not isinstance(self.model.train.model, EncoderDecoderConfig):
-            raise ValueError("model must be an encoder-decoder; task continue_text is for a decoder")  # noqa: TRY004  pydantic reports these alone
+            message = "model must be an encoder-decoder; use task continue_text for a decoder"
+            raise ValueError(message)  # noqa: TRY004  pydantic reports ValueErrors only
         if 1 + self.new_tokens > self.max_positions:
             raise ValueError(
-                f"new_tokens {self.new_tokens} and the first token are beyond the model's max_positions {self.max_positions}"
+                f"new_tokens {self.new_tokens} and the first token are more than "
+                f"the model's max_positions {self.max_positions}"
             )
         return self
 
@@ -68,13 +69,11 @@ class Translate(Decode):
 
     def texts(self) -> tuple[Texts, Tokenizer]:
         from harness.data.corpus import load_corpus
-        from harness.data.tokenizer import EOS_ID, build_tokenizer
 
-        training = self.model.train
-        learnt = load_corpus(training.corpus)
-        tokenizer = build_tokenizer(training.tokenizer, learnt)
-        held_out = learnt if self.sentences.corpus == training.corpus else load_corpus(self.sentences.corpus)
-        pairs = chosen(held_out.pairs(self.sentences.split), self.sentences.count)
+        training_corpus, tokenizer = self.model.train.corpus_and_tokenizer()
+        same = self.sentences.corpus == self.model.train.corpus
+        held_out = training_corpus if same else load_corpus(self.sentences.corpus)
+        pairs = draw_pairs(held_out.pairs(self.sentences.split), self.sentences.count)
         sources = tuple(pair.source for pair in pairs)
         ids = tuple((*tokenizer.encode(source), EOS_ID) for source in sources)
         references = tuple(pair.target for pair in pairs)
@@ -85,103 +84,75 @@ class Translate(Decode):
             sources=sources, references=references, source_ids=ids, reference_ids=reference_ids
         ), tokenizer
 
-    def learnt(self) -> Iterable[str]:
-        from harness.data.corpus import load_corpus
+    def training_sources(self) -> Iterable[str]:
+        corpus, _ = self.model.train.corpus_and_tokenizer()
+        return (pair.source for pair in corpus.pairs("train"))
 
-        return (pair.source for pair in load_corpus(self.model.train.corpus).pairs("train"))
-
-    def prompted(self, texts: Texts, context: Context) -> Prompter:
-        return _Translator(self, texts, context)
+    def prompter(self, texts: Texts, context: Context) -> Prompter:
+        return _Translation(self, texts, context)
 
 
-def chosen(pairs: Sequence[Pair], count: int | None) -> list[Pair]:
-    """One pair a source, the first; `count` of them by a fixed draw. InputError: there are not so many."""
+def draw_pairs(pairs: Sequence[Pair], count: int | None) -> list[Pair]:
+    """The first pair of each source; `count` of them, drawn with a fixed seed.
+
+    Raises InputError if there are fewer than `count`.
+    """
     import numpy as np
 
-    first: dict[str, Pair] = {}
+    by_source: dict[str, Pair] = {}
     for pair in pairs:
-        first.setdefault(pair.source, pair)
-    found = list(first.values())
+        by_source.setdefault(pair.source, pair)
+    first = list(by_source.values())
     if count is None:
-        return found
-    if count > len(found):
-        raise InputError(f"{count} sentences were asked for, and the split has {len(found)}")
-    return [found[place] for place in sorted(np.random.default_rng(0).permutation(len(found))[:count])]
+        return first
+    if count > len(first):
+        raise InputError(
+            f"sentences.count is {count}, but the split has only {len(first)} sentences",
+            hint="use a smaller count, or leave it out to take all",
+        )
+    return [first[index] for index in sorted(np.random.default_rng(0).permutation(len(first))[:count])]
 
 
-def check_lengths(what: str, texts: Sequence[str], ids: Sequence[Sequence[int]], positions: int) -> None:
-    """InputError at the first text that is empty or longer than the model's positions, its end included."""
-    for place, (text, row) in enumerate(zip(texts, ids, strict=True), start=1):
+def check_lengths(side: str, texts: Sequence[str], ids: Sequence[Sequence[int]], positions: int) -> None:
+    """Raises InputError at the first text that is empty, or that is longer, with its end, than the model's
+    positions.
+    """
+    for number, (text, row) in enumerate(zip(texts, ids, strict=True), start=1):
         if not text.strip():
-            raise InputError(f"{what} {place} is empty", hint="leave such sentences out of the test set")
+            raise InputError(f"{side} {number} is empty", hint="remove such sentences from the test set")
         if len(row) > positions:
             raise InputError(
-                f"{what} {place} ({text[:40]!r} …) has {len(row)} tokens, and the model reads {positions}",
-                hint="leave it out, or train a model with more max_positions",
+                f"{side} {number} ({text[:40]!r} …) has {len(row)} tokens, "
+                f"but the model reads at most {positions}",
+                hint="remove it, or train a model with larger max_positions",
             )
 
 
-class _Translator(Prompter):
-    def __init__(self, task: Translate, texts: Texts, context: Context) -> None:
-        from harness.data.tokenizer import EOS_ID
-        from harness.models.cpu_decoding import prepare_for_decoding
-        from harness.training.checkpoint import load_model
+class _Translation(Prompter):
+    """A translation begins after bos and ends in eos."""
 
-        self.end, self._texts, self._device = EOS_ID, texts, context.device
-        self._rows = task.batch
-        config = task.model.train.model
-        assert isinstance(config, EncoderDecoderConfig)
-        self._plain = load_model(context.checkpoint(task.model.train), config, after=task.model.kept).to(
-            context.device
-        )
-        self._fast, self._draft = prepare_for_decoding(self._plain), None
-        if len(task.trainings()) > 1 and task.draft is not None:
-            small = task.draft.train
-            assert isinstance(small.model, EncoderDecoderConfig)
-            loaded = load_model(context.checkpoint(small), small.model, after=task.draft.kept).to(
-                context.device
-            )
-            self._draft = prepare_for_decoding(loaded)
+    end = EOS_ID
 
-    def batch(self, places: Sequence[int]) -> Prompted:
-        from harness.tasks.timed_decoding import Prompted
-
-        sources = self._sources(places)
-        prompt = self._first(len(places))
-        draft = None if self._draft is None else self._draft.bind(sources, sources != 0)
-        return Prompted(self._fast.bind(sources, sources != 0), draft, prompt)
-
-    def forced(self, rows: Sequence[Sequence[int]]) -> Forced:
-        from harness.data.tokenizer import BOS_ID
-        from harness.tasks.score import teacher_forced
-
-        def logits(tokens: torch.Tensor, places: Sequence[int]) -> torch.Tensor:
-            sources = self._sources(places)
-            bound = self._fast.bind(sources, sources != 0)
-            return bound(tokens.to(self._device), cache=None, valid=None)
-
-        return teacher_forced(logits, [[BOS_ID]] * len(rows), rows, self._texts.batches(self._rows, rows))
-
-    def subject(self, task: Decode, places: Sequence[int]) -> WritingSubject:
+    def subject(self, indices: Sequence[int]) -> WritingSubject:
         return WritingSubject(
-            model=self._plain,
-            tokens=self._first(len(places)),
-            sources=self._sources(places),
-            new_tokens=task.new_tokens,
-            cache=task.cache,
+            model=self.loaded,
+            tokens=self.prompts(indices),
+            sources=self._sources(indices),
+            new_tokens=self.task.new_tokens,
+            cache=self.task.cache,
         )
 
-    def _first(self, rows: int) -> torch.Tensor:
-        import torch
+    def prompt_ids(self, index: int) -> Sequence[int]:  # noqa: ARG002  all begin alike
+        return (BOS_ID,)
 
-        from harness.data.tokenizer import BOS_ID
+    def bound(self, models: Sequence[Any], indices: Sequence[int]) -> list[Scorer]:
+        sources = self._sources(indices)
+        return [model.bind(sources, sources != PAD_ID) for model in models]
 
-        return torch.full((rows, 1), BOS_ID, device=self._device)
-
-    def _sources(self, places: Sequence[int]) -> torch.Tensor:
+    def _sources(self, indices: Sequence[int]) -> torch.Tensor:
         """(B, S), padded on the right."""
         import torch
 
-        ids = [self._texts.source_ids[place] for place in places]
+        ids = [self.texts.source_ids[index] for index in indices]
         width = max(map(len, ids))
-        return torch.tensor([[*row, *[0] * (width - len(row))] for row in ids], device=self._device)
+        return torch.tensor([[*row, *[PAD_ID] * (width - len(row))] for row in ids], device=self.device)

@@ -1,8 +1,7 @@
-"""What tasks that write text share: one way of decoding, timed on all texts, and every score of what came
-out.
+"""What tasks that write text share: all texts are decoded in one way and timed, and the texts are scored.
 
-One unit is all texts decoded once; a trial's value is the median over its units. Scores are those of the last
-unit, taken off the clock.
+In one unit all texts are decoded once, and a trial's value is the median of its units. The texts of the last
+unit are scored, which is not timed.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -23,25 +22,29 @@ from harness.models.config import CacheKind
 from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Speculative
 from harness.scoring.sentences import Sentences, kept
 from harness.scoring.texts import check_texts
-from harness.tasks.base import Context, Report, Result, Task
+from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.score import METRICS as SCORES
 from harness.tasks.train import Train
-from harness.tasks.trained_model import Recipe
+from harness.tasks.trained_model import TrainedModel
 from harness.telemetry.clock import WarmUp
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from harness.data.tokenizer import Tokenizer
+    from harness.models.decoding.base import Scorer
     from harness.tasks.score import Forced
-    from harness.tasks.timed_decoding import How, Prompted, Written
-    from harness.telemetry.clock import Clock, Timing
+    from harness.tasks.support.timed_decoding import DecodedTexts, DecodingSettings, PromptedModel
+    from harness.telemetry.clock import Clock
 
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """N texts to write on, and the ids of each source, by whose number batches are sorted.
+    """N texts to write on, with their references and the ids of both. Batches are sorted by the number of a
+    source's ids.
 
-    InputError, before anything is decoded, where there are fewer than two, or a reference is lacking or
-    empty.
+    Raises InputError, before anything is decoded, if there are fewer than two texts, or if a reference is
+    missing or empty.
     """
 
     sources: tuple[str, ...]
@@ -52,44 +55,80 @@ class Texts:
     def __post_init__(self) -> None:
         check_texts(self.sources, self.references, name="sources")
         if len(self.sources) < 2:
-            raise InputError("one text was found, and how varied texts are needs two")
+            raise InputError(
+                "there is only one text to write on, but the variety of texts is measured on at least two",
+                hint="use a split with more texts",
+            )
 
     def batches(self, size: int, written: Sequence[Sequence[int]] = ()) -> list[list[int]]:
-        """The places of texts of like length, `size` at a time; what was `written` on them counts first,
-        where it is given.
+        """The indices of texts of similar length, `size` at a time. If `written` has texts, their lengths
+        come first in the order.
         """
 
-        def length(place: int) -> tuple[int, int]:
-            return len(written[place]) if written else 0, len(self.source_ids[place])
+        def length(index: int) -> tuple[int, int]:
+            return len(written[index]) if written else 0, len(self.source_ids[index])
 
         order = sorted(range(len(self.sources)), key=length)
         return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 class Prompter(ABC):
-    """How texts become prompts of a model, and what the model gives to texts.
+    """The models of a trial, and how they are prompted to write on its texts.
 
-    `end` is the token that ends a row.
+    `end` is the token that ends a text, or None if all texts have the greatest length. `loaded` is the model
+    as its training left it.
     """
 
-    end: int | None
+    end: ClassVar[int | None]
 
-    @abstractmethod
-    def batch(self, places: Sequence[int]) -> Prompted:
-        """The texts at these places, ready to be decoded."""
+    def __init__(self, task: WritingTask, texts: Texts, context: Context) -> None:
+        from harness.models.cpu_decoding import prepare_for_decoding
 
-    @abstractmethod
+        self.task, self.texts, self.device = task, texts, context.device
+        self.loaded: Any = task.model.load(context)
+        drafts: list[Any] = [task.draft.load(context)] if task.draft is not None and task.drafts else []
+        self._models = [prepare_for_decoding(model) for model in (self.loaded, *drafts)]
+
+    def batch(self, indices: Sequence[int]) -> PromptedModel:
+        """The texts with these indices, ready to be decoded."""
+        from harness.tasks.support.timed_decoding import PromptedModel
+
+        model, *drafts = self.bound(self._models, indices)
+        return PromptedModel(model, drafts[0] if drafts else None, self.prompts(indices))
+
     def forced(self, rows: Sequence[Sequence[int]]) -> Forced:
-        """What the model gives to a row of ids for each text, by teacher forcing."""
+        """The probability that the model gives to a row of ids for each text, by teacher forcing."""
+        from harness.tasks.score import teacher_forced
+
+        def logits(tokens: Tensor, indices: Sequence[int]) -> Tensor:
+            (model,) = self.bound(self._models[:1], indices)
+            return model(tokens.to(self.device), cache=None, valid=None)
+
+        prompts = [self.prompt_ids(index) for index in range(len(rows))]
+        return teacher_forced(logits, prompts, rows, self.texts.batches(self.task.batch, rows))
+
+    def prompts(self, indices: Sequence[int]) -> Tensor:
+        """(B, P)."""
+        import torch
+
+        return torch.tensor([self.prompt_ids(index) for index in indices], device=self.device)
 
     @abstractmethod
-    def subject(self, task: Decode, places: Sequence[int]) -> WritingSubject:
-        """What an invariant is checked on."""
+    def subject(self, indices: Sequence[int]) -> WritingSubject:
+        """The model and the texts with these indices, on which invariants are checked."""
+
+    @abstractmethod
+    def prompt_ids(self, index: int) -> Sequence[int]:
+        """The ids after which the model writes."""
+
+    @abstractmethod
+    def bound(self, models: Sequence[Any], indices: Sequence[int]) -> list[Scorer]:
+        """The models, bound to the sources of the texts if they read sources."""
 
 
-class Decode(Task):
-    """`batch` texts at a time, until each ends or has `new_tokens` tokens; `draft` proposes for speculative
-    decoding.
+class WritingTask(Task):
+    """Decodes `batch` texts at a time, until each ends or has `new_tokens` tokens. `draft` is the model that
+    proposes tokens in speculative decoding.
     """
 
     products: ClassVar[Literal["large", "small"]] = "small"
@@ -107,10 +146,13 @@ class Decode(Task):
         *SCORES,
     )
     offers: ClassVar[type[Subject] | None] = WritingSubject
-    imports: ClassVar[tuple[str, ...]] = ("sacrebleu", "rouge_score.rouge_scorer")  # by scores, a second
+    imports: ClassVar[tuple[str, ...]] = (
+        "sacrebleu",
+        "rouge_score.rouge_scorer",
+    )  # for scores; takes a second
 
-    model: Recipe
-    draft: Recipe | None = None
+    model: TrainedModel
+    draft: TrainedModel | None = None
     decoding: Decoding = Greedy()
     new_tokens: int = Field(gt=0)
     cache: CacheKind = "dynamic"
@@ -123,38 +165,43 @@ class Decode(Task):
     def _writes_one_text(cls, decoding: Decoding) -> Decoding:
         if isinstance(decoding, BeamSearch) and decoding.n_best > 1:
             raise ValueError(
-                f"n_best is {decoding.n_best}, but a study writes one text a sentence: leave it out"
+                f"n_best is {decoding.n_best}, but a study writes one text per sentence; leave n_best out"
             )
         return decoding
 
     @model_validator(mode="after")
     def _has_a_draft(self) -> Self:
         if isinstance(self.decoding, Speculative) and self.draft is None:
-            raise ValueError("decoding speculative needs a draft model: `draft: {recipe: …}`")
+            raise ValueError("decoding speculative needs a draft model; add `draft: {recipe: …}`")
         if self.draft is not None:
             self._check_draft(self.draft.train, self.model.train)
         return self
 
     def _check_draft(self, draft: Train, target: Train) -> None:
         if draft.model.kind != target.model.kind:
-            raise ValueError(f"draft is of the kind {draft.model.kind}, and the model {target.model.kind}")
+            raise ValueError(
+                f"draft must be of the same kind as the model, {target.model.kind}, "
+                f"but its kind is {draft.model.kind}"
+            )
         if draft.tokenizer != target.tokenizer:
-            raise ValueError("draft and model need the same tokenizer")
+            raise ValueError("draft and model must have the same tokenizer")
         if draft.corpus != target.corpus:
-            raise ValueError("draft and model need the same corpus: it makes their tokenizer")
+            raise ValueError(
+                "draft and model must have the same corpus, because their tokenizer is learnt from it"
+            )
+
+    @property
+    def drafts(self) -> tuple[Train, ...]:
+        """The training of the draft, if the decoding uses it: other arms do not wait for it."""
+        return (self.draft.train,) if self.draft and isinstance(self.decoding, Speculative) else ()
 
     @property
     def max_positions(self) -> int:
-        """Of the model, or of a draft that has fewer and is used."""
-        used = [self.model.train.model.max_positions]
-        if self.draft is not None and isinstance(self.decoding, Speculative):
-            used.append(self.draft.train.model.max_positions)
-        return min(used)
+        """The smallest number of positions of the models in use."""
+        return min(training.model.max_positions for training in self.trainings())
 
-    def trainings(self) -> tuple[Task, ...]:
-        """The draft's only where it is used: an arm that does not speculate does not wait for it."""
-        drafts = (self.draft.train,) if self.draft and isinstance(self.decoding, Speculative) else ()
-        return (self.model.train, *drafts)
+    def trainings(self) -> tuple[Train, ...]:
+        return (self.model.train, *self.drafts)
 
     text_settings: ClassVar[tuple[str, ...]] = ("model", "draft", "decoding", "new_tokens")
 
@@ -163,52 +210,52 @@ class Decode(Task):
 
     @abstractmethod
     def texts(self) -> tuple[Texts, Tokenizer]:
-        """What is written on.
+        """The texts to write on, and the tokenizer.
 
-        CorpusError or InputError: there are fewer, or one is empty or longer than the model reads.
+        Raises CorpusError or InputError if there are too few, or if one is empty or longer than the model
+        reads.
         """
 
     @abstractmethod
-    def learnt(self) -> Iterable[str]:
-        """The text, on the side of the sources, that the model was trained on."""
+    def training_sources(self) -> Iterable[str]:
+        """The text that the model was trained on; for a translator, the sources of it."""
 
     @abstractmethod
-    def prompted(self, texts: Texts, context: Context) -> Prompter:
-        """The models of the trial, on its device."""
+    def prompter(self, texts: Texts, context: Context) -> Prompter:
+        """The models of the trial on its device, ready to write on the texts."""
 
     def subject(self, context: Context) -> WritingSubject:
         texts, _ = self.texts()
-        return self.prompted(texts, context).subject(self, list(range(min(8, len(texts.sources)))))
+        return self.prompter(texts, context).subject(range(min(8, len(texts.sources))))
 
-    def run(self, context: Context, report: Report) -> Result:
+    def run(self, context: Context, record: SampleRecorder) -> Result:
         from harness.models.cost import parameter_count
-        from harness.tasks.timed_decoding import How, Written, write
+        from harness.tasks.support.timed_decoding import DecodedTexts, DecodingSettings, decode_batches
         from harness.telemetry.clock import Clock, time_units
         from harness.telemetry.memory import peak_rss_bytes, reset_peak_rss
 
         texts, tokenizer = self.texts()
-        prompter = self.prompted(texts, context)
-        how = How(
+        prompter = self.prompter(texts, context)
+        settings = DecodingSettings(
             decoding=self.decoding,
             seed=context.seed,
             new_tokens=self.new_tokens,
             cache=self.cache,
             end=prompter.end,
         )
-        clock, batches, units = Clock(context.device), texts.batches(self.batch), list[Written]()
+        clock, batches, units = Clock(context.device), texts.batches(self.batch), list[DecodedTexts]()
         reset_peak_rss()
         timing = time_units(
-            lambda: units.append(write(batches, prompter.batch, how, clock)),
+            lambda: units.append(decode_batches(batches, prompter.batch, settings, clock)),
             count=self.units,
             clock=clock,
             warm_up=self.warm_up,
         )
-        report("peak_rss_bytes", peak_rss_bytes() or math.nan)
+        record("peak_rss_bytes", peak_rss_bytes() or math.nan)
         for step, unit in enumerate(units[-self.units :]):
-            self._report_speed(unit, report, step)
-        self._report_memory(batches, prompter, how, clock, report)
+            self._record_speed(unit, record, step)
+        self._record_memory(batches, prompter, settings, clock, record)
         outputs = [tokenizer.decode(row).strip() for row in units[-1].rows]
-        sentences = self._scored(texts, outputs, units[-1], prompter, tokenizer, report)
         return Result(
             outputs={"tokens": ",".join(sorted({_digest(unit.rows) for unit in units}))},
             spent={
@@ -216,71 +263,72 @@ class Decode(Task):
                 "sentences": len(texts.sources),
                 "parameters": parameter_count(self.model.train.model),
             },
-            notes=_notes(timing),
-            sentences=sentences,
+            notes={"warm_up_units": len(timing.warm_up_seconds), "steady": timing.steady},
+            sentences=self._scored(texts, outputs, units[-1], prompter, tokenizer, record),
         )
 
-    def _report_speed(self, unit: Written, report: Report, step: int) -> None:
+    def _record_speed(self, unit: DecodedTexts, record: SampleRecorder, step: int) -> None:
         seconds, count = sum(unit.seconds), len(unit.rows)
-        report("sentence_seconds", seconds / count, step)
-        report("sentences_per_second", count / seconds, step)
-        report("tokens_per_second", unit.new_tokens / seconds, step)
-        report("new_tokens", unit.new_tokens, step)
+        record("sentence_seconds", seconds / count, step)
+        record("sentences_per_second", count / seconds, step)
+        record("tokens_per_second", unit.new_tokens / seconds, step)
+        record("new_tokens", unit.new_tokens, step)
         first = np.percentile(unit.first_token_seconds, (50, 95, 99)).tolist()
         names = ("first_token_seconds", "first_token_p95_seconds", "first_token_p99_seconds")
         for name, value in zip(names, first, strict=True):
-            report(name, value, step)
+            record(name, value, step)
         if unit.drafted:
-            report("acceptance_rate", unit.acceptance_rate, step)
+            record("acceptance_rate", unit.acceptance_rate, step)
 
-    def _report_memory(
-        self, batches: list[list[int]], prompter: Prompter, how: How, clock: Clock, report: Report
+    def _record_memory(
+        self,
+        batches: list[list[int]],
+        prompter: Prompter,
+        settings: DecodingSettings,
+        clock: Clock,
+        record: SampleRecorder,
     ) -> None:
-        """Of the batch with the longest sources, once more and off the clock: watching every tensor costs
-        time.
+        """Measured on the batch with the longest sources, which is decoded once more and not timed, because
+        watching every tensor takes time.
         """
-        from harness.tasks.timed_decoding import write
+        from harness.tasks.support.timed_decoding import decode_batches
         from harness.telemetry.tensor_memory import TensorPeak
 
         longest = batches[-1]
         with TensorPeak() as peak:
-            write([list(range(len(longest)))], lambda _: prompter.batch(longest), how, clock)
-        report("peak_tensor_bytes", peak.peak_bytes)
+            decode_batches([range(len(longest))], lambda _: prompter.batch(longest), settings, clock)
+        record("peak_tensor_bytes", peak.peak_bytes)
 
     def _scored(
         self,
         texts: Texts,
         outputs: list[str],
-        unit: Written,
+        unit: DecodedTexts,
         prompter: Prompter,
         tokenizer: Tokenizer,
-        report: Report,
+        record: SampleRecorder,
     ) -> Sentences:
         from harness.scoring import perplexities
         from harness.tasks.score import corpus_scores, distinct, model_score, score_texts, unseen_words
 
-        found = score_texts(outputs, texts.references)
-        found["model_score"] = model_score(prompter.forced(unit.ended_rows))
+        scores = score_texts(outputs, texts.references)
+        scores["model_score"] = model_score(prompter.forced(unit.ended_rows))
         known: Forced = prompter.forced(texts.reference_ids)
-        nats = [-each for each in known.nats]
-        for each in perplexities(nats, known.tokens, texts.references, tokenizer=tokenizer.digest).values():
-            found[each.metric] = each
-        for name, value in corpus_scores(found).items():
-            report(name, value)
+        nats = [-log_probability for log_probability in known.nats]
+        units = perplexities(nats, known.tokens, texts.references, tokenizer=tokenizer.digest)
+        scores |= {statistics.metric: statistics for statistics in units.values()}
+        for name, value in corpus_scores(scores).items():
+            record(name, value)
         for n in (1, 2):
-            report(f"distinct_{n}", distinct(outputs, n))
+            record(f"distinct_{n}", distinct(outputs, n))
         return Sentences(
             sources=texts.sources,
             references=texts.references,
             outputs=tuple(outputs),
-            unseen=unseen_words(texts.sources, self.learnt()),
-            scores={name: kept(each) for name, each in found.items()},
+            unseen=unseen_words(texts.sources, self.training_sources()),
+            scores={name: kept(statistics) for name, statistics in scores.items()},
         )
 
 
 def _digest(rows: list[list[int]]) -> str:
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
-
-
-def _notes(timing: Timing) -> dict[str, object]:
-    return {"warm_up_units": len(timing.warm_up_seconds), "steady": timing.steady}

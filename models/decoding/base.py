@@ -45,3 +45,23 @@ class BoundToSources(Protocol):
 
     def keep_sources(self, rows: Tensor) -> Decodable:
         """The same model for those of its sources (B',), in that order; caches are told apart from it."""
+
+
+class PassThrough:
+    """A model that passes every call on to another one. Subclasses change or watch single calls."""
+
+    def __init__(self, model: Scorer) -> None:
+        self.model = model
+
+    @property
+    def max_positions(self) -> int:
+        return self.model.max_positions
+
+    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
+        return self.model.new_cache(kind, batch=batch, capacity=capacity)
+
+    def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+        return self.model.next_logits(tokens, cache=cache, valid=valid)
+
+    def __call__(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+        return self.model(tokens, cache=cache, valid=valid)

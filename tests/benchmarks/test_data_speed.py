@@ -10,8 +10,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.data.batches import PackedBatches
+from harness.data.build_tokenizer import build_tokenizer
 from harness.data.corpus import load_corpus
-from harness.data.tokenizer import BpeConfig, build_tokenizer
+from harness.data.tokenizer import BpeConfig
 
 
 @pytest.fixture(autouse=True)

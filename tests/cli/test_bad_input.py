@@ -201,7 +201,7 @@ primary: validation_loss
     [
         (["base.optimizer.beta3=0.9"], "unknown key 'beta3' in optimizer; did you mean 'betas'?"),
         (["base.schedule.warmup=20"], "schedule.warmup 20 is longer than the run of 6 updates"),
-        (["base.batch=5", "base.accumulate=2"], "batch 5 does not divide into accumulate 2 micro-batches"),
+        (["base.batch=5", "base.accumulate=2"], "batch 5 cannot be divided into 2 equal micro-batches"),
         (
             ["base.batch=500"],
             "fewer than one batch of 500; use a smaller batch, a shorter length or a larger",

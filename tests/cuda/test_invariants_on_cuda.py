@@ -12,7 +12,7 @@ from harness.invariants.registry import INVARIANTS
 from harness.invariants.subjects import TrainingSubject
 from harness.tasks.base import Context
 from harness.tasks.train import Train
-from tests.tasks.test_training_subject import ARM, ARMS
+from tests.tasks.test_training_task import ARM, ARMS
 
 FITTING = [
     pytest.param(invariant, id=name)

@@ -11,7 +11,7 @@ from harness.config import digest
 from harness.tasks.base import Context
 from harness.tasks.train import Train
 from harness.training.checkpoint import weights_digest
-from tests.tasks.test_train_task import RECIPE
+from tests.tasks.tiny_recipes import RECIPE
 
 UPDATES = 12
 ARMS: dict[str, dict[str, Any]] = {

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from harness.data import bpe
+from harness.data.build_tokenizer import build_tokenizer
 from harness.data.corpus import load_corpus
 from harness.data.reference import FilesCorpus
 from harness.data.tokenizer import (
@@ -25,7 +26,6 @@ from harness.data.tokenizer import (
     BpeConfig,
     BytesConfig,
     Tokenizer,
-    build_tokenizer,
     tokenizer_config,
 )
 from harness.errors import CorpusError

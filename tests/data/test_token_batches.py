@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data.batches import IGNORE_INDEX, PackedBatches, evaluation_batches, prompts, token_array
+from harness.data.build_tokenizer import build_tokenizer
 from harness.data.corpus import load_corpus
-from harness.data.tokenizer import BytesConfig, build_tokenizer
+from harness.data.tokenizer import BytesConfig
 from harness.errors import CorpusError
 
 TOKENS = np.arange(

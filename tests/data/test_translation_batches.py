@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.data.batches import IGNORE_INDEX, PackedBatches
+from harness.data.build_tokenizer import ByteTokenizer
 from harness.data.content import Corpus, Pair
 from harness.data.pairs import (
     BucketedBatches,
@@ -23,7 +24,7 @@ from harness.data.pairs import (
     pair_tokens,
 )
 from harness.data.stream import Batch, BatchStream, Prefetched
-from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, ByteTokenizer
+from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from harness.errors import CorpusError
 
 TOKENIZER = ByteTokenizer()

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.data.build_tokenizer import ByteTokenizer
 from harness.data.content import Corpus
 from harness.data.corpus import load_corpus
 from harness.data.reference import VectorsFile
-from harness.data.tokenizer import ByteTokenizer
 from harness.data.vectors import token_vectors
 from harness.errors import CorpusError
 

@@ -14,7 +14,7 @@ from harness.tasks.base import Task
 from harness.tasks.continue_text import ContinueText
 from tests.analysis.written import Written, written_study
 from tests.report.synthetic import study, synthetic_report
-from tests.tasks.test_train_task import RECIPE
+from tests.tasks.tiny_recipes import RECIPE
 
 
 @pytest.fixture(scope="module")

@@ -302,7 +302,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a setting that does not fit",
         "tokens: 8}",
         "tokens: 60}",
-        "5:3: prompts.tokens 60 + new_tokens 8 is beyond the model's max_positions 64",
+        "5:3: prompts.tokens 60 + new_tokens 8 is more than the model's max_positions 64",
     ),
     (
         "an unknown factor",

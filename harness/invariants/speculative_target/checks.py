@@ -16,7 +16,7 @@ from harness.invariants.support.compare import BROKEN, failed
 from harness.invariants.support.decoding import compare_greedy, random_prompts, tiny_model
 from harness.models.cache import Cache
 from harness.models.config import CacheKind
-from harness.models.decoding.base import Decodable
+from harness.models.decoding.base import PassThrough, Scorer
 from harness.models.decoding.config import Sampling, Speculative, Temperature
 from harness.models.decoding.speculative import Pair, speculative
 from harness.models.transformer import Transformer
@@ -28,24 +28,17 @@ VOCABULARY, NEW_TOKENS = 4, 3
 FLAT = Temperature(value=3.0)
 
 
-class StumblingDraft:
-    """The target itself, but every second time it takes each token for its neighbour: often right, often
-    wrong.
+class StumblingDraft(PassThrough):
+    """The target itself, except that in every second call it mistakes each token for its neighbour. Its
+    proposals are often right and often wrong.
     """
 
-    def __init__(self, model: Decodable) -> None:
-        self._model = model
+    def __init__(self, model: Scorer) -> None:
+        super().__init__(model)
         self._calls = 0
 
-    @property
-    def max_positions(self) -> int:
-        return self._model.max_positions
-
-    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
-        return self._model.new_cache(kind, batch=batch, capacity=capacity)
-
     def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
-        logits = self._model.next_logits(tokens, cache=cache, valid=valid)
+        logits = super().next_logits(tokens, cache=cache, valid=valid)
         self._calls += 1
         return logits.roll(1, dims=-1) if self._calls % 2 == 0 else logits
 

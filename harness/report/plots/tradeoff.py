@@ -18,7 +18,7 @@ from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, fit, look, p
 from harness.statistics import Interval, Pareto, pareto
 from harness.study.arms import Combination
 from harness.tasks.base import Task
-from harness.tasks.writing_task import Decode
+from harness.tasks.writing_task import WritingTask
 
 MEMORY = "peak_tensor_bytes"
 """Counts where the part on time measured it of every arm."""
@@ -128,7 +128,7 @@ def _same_writer(one: Task | None, other: Task | None) -> bool:
     """Whether both write with the same trained model in the same way; on how many texts, and in which
     batches, does not matter.
     """
-    if not isinstance(one, Decode) or not isinstance(other, Decode):
+    if not isinstance(one, WritingTask) or not isinstance(other, WritingTask):
         return False
     return (one.name, one.model, one.decoding) == (other.name, other.model, other.decoding)
 

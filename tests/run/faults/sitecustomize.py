@@ -22,15 +22,15 @@ def _install(fault: dict[str, Any]) -> None:
     task = TASKS[fault["task"]]
     original = task.run
 
-    def run(self: Any, context: Any, report: Any) -> Any:
-        def reporting(metric: str, value: float, step: int = 0, /) -> None:
-            report(metric, value, step)
+    def run(self: Any, context: Any, record: Any) -> Any:
+        def recording(metric: str, value: float, step: int = 0, /) -> None:
+            record(metric, value, step)
             if metric == fault["metric"] and step == fault.get("step", 0):
                 _meet(fault, Path(fault["mark"]))
 
         settings = self.plain()
         hit = all(settings[name] == value for name, value in fault.get("config", {}).items())
-        return original(self, context, reporting if hit else report)
+        return original(self, context, recording if hit else record)
 
     task.run = run  # type: ignore[method-assign]
 

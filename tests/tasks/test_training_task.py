@@ -44,7 +44,9 @@ FITTING = [
 ARMS: dict[str, dict[str, Any]] = {
     "plain": {},
     "accumulating": {"accumulate": 2},
-    "checkpointed": {"model": {**ARM["model"], "checkpointing": {"kind": "blocks"}}},  # type: ignore[dict-item]
+    "checkpointed": {
+        "model": {**ARM["model"], "checkpointing": {"kind": "blocks"}},  # type: ignore[dict-item]
+    },
     "bfloat16 products": {"precision": "bf16-autocast"},
     "bfloat16 weights": {"precision": "bf16"},
     "float16 scaled": {"precision": "fp16-scaled", "loss": {"logits": {"kind": "whole"}}},

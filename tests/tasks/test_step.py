@@ -71,10 +71,10 @@ def test_rows_that_do_not_divide_into_micro_batches_are_refused() -> None:
     settings = {**SETTINGS, "model": translator, "length": 64, "batch": {"tokens": 64}}
     assert Step.read(settings).rows == 1
     with pytest.raises(
-        ValidationError, match="holds 1 rows of length 64, which do not divide into accumulate 2"
+        ValidationError, match="holds 1 rows of length 64, which cannot be divided into 2 equal"
     ):
         Step.read({**settings, "accumulate": 2})
-    with pytest.raises(ValidationError, match="compile takes batches of one shape"):
+    with pytest.raises(ValidationError, match="compile needs batches of one shape"):
         Step.read({**settings, "compile": True})
 
 
@@ -120,5 +120,5 @@ def test_a_preset_needs_a_vocabulary() -> None:
 def test_word_vectors_have_no_place_in_a_step() -> None:
     embedding = {"kind": "pretrained", "width": 3}
     model = {**SETTINGS["model"], "embedding": embedding, "tie_embeddings": False}
-    with pytest.raises(ValidationError, match="a step is measured on random tokens"):
+    with pytest.raises(ValidationError, match="task step uses random tokens"):
         Step.read({**SETTINGS, "model": model})

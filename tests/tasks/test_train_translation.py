@@ -1,4 +1,4 @@
-"""Training on translations: teacher forcing on both kinds of batches, padding that changes nothing, refusals."""
+"""Training on translations: teacher forcing on both kinds of batches, padding without effect, refusals."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ def test_it_learns_to_translate(file: str, batch: Any, accumulate: int, tmp_path
 
 
 def test_micro_batches_and_workers_change_nothing(file: str) -> None:
-    _, whole = train(recipe(file, batch=24))
+    _, undivided = train(recipe(file, batch=24))
     _, parts = train(recipe(file, batch=24, accumulate=4, workers=2))
     for metric in ("loss", "validation_loss"):
-        assert parts[metric] == pytest.approx(whole[metric], rel=1e-4)
+        assert parts[metric] == pytest.approx(undivided[metric], rel=1e-4)
     _, workers = train(recipe(file, workers=3, prefetch=5))
     assert workers["loss"] == train(recipe(file))[1]["loss"]
 
@@ -130,7 +130,7 @@ def test_padding_has_no_part_in_the_loss_or_its_gradient() -> None:
     [
         ({"model": {**MODEL, "source_vocab_size": 7}}, "leave model.source_vocab_size out"),
         ({"model": {"preset": "nano"}}, "batch.tokens is for translation"),
-        ({"accumulate": 3}, "batch 256 does not divide into accumulate 3"),
+        ({"accumulate": 3}, "batch 256 cannot be divided into 3 equal"),
         ({"length": 64}, "beyond the model's max_positions 32"),
     ],
 )

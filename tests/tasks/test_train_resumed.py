@@ -19,7 +19,7 @@ from harness.errors import HarnessError
 from harness.tasks.base import Context, Result
 from harness.tasks.train import Train
 from harness.training.checkpoint import weights_digest
-from tests.tasks.test_train_task import RECIPE
+from tests.tasks.tiny_recipes import RECIPE
 
 UPDATES = 12
 Samples = list[tuple[str, float, int]]
@@ -77,12 +77,12 @@ def test_killed_at_any_update_it_ends_as_if_it_had_not_been(tmp_path: Path, chan
     training, update = task(**changes), random.randrange(3, UPDATES)
     _, expected = train(training, tmp_path / "whole")
     killed(training, tmp_path / "resumed", update)
-    result, found = train(training, tmp_path / "resumed")
+    result, samples = train(training, tmp_path / "resumed")
     assert weights_digest(tmp_path / "whole") == weights_digest(tmp_path / "resumed"), f"killed at {update}"
     assert result.spent["updates"] == UPDATES
     repeated = [sample for sample in expected if sample[0] not in TIMED]
-    assert [sample for sample in found if sample[0] not in TIMED] == repeated
-    assert sorted((metric, step) for metric, _, step in found) == sorted((m, s) for m, _, s in expected)
+    assert [sample for sample in samples if sample[0] not in TIMED] == repeated
+    assert sorted((metric, step) for metric, _, step in samples) == sorted((m, s) for m, _, s in expected)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["resumed", "whole"]
 
 

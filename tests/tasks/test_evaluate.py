@@ -20,14 +20,14 @@ from harness.models.config import ModelConfig
 from harness.tasks.base import Context, Result
 from harness.tasks.evaluate import Evaluate
 from harness.training.checkpoint import load_model
-from tests.tasks.test_train_task import RECIPE
+from tests.tasks.tiny_recipes import RECIPE
 
 TOKENS = 100
-KEPT = {**RECIPE, "keep": [3, 5], "evaluate_every": 100}
+KEEPING = {**RECIPE, "keep": [3, 5], "evaluate_every": 100}
 
 
 def settings(after: int | None = None, **changes: Any) -> dict[str, Any]:
-    model = {"recipe": "tiny", "train": KEPT, **({} if after is None else {"after": after})}
+    model = {"recipe": "tiny", "train": KEEPING, **({} if after is None else {"after": after})}
     text = {"corpus": "python-docs", "split": "test"}
     return {"model": model, "text": text, "evaluation_tokens": TOKENS, "batch": 2, **changes}
 
@@ -70,10 +70,10 @@ def test_losses_are_the_means_over_tokens_of_the_model_that_was_meant(
     context: Context, folder: Path, after: int | None
 ) -> None:
     result, values = run(Evaluate.read(settings(after)), context)
-    kept = 3 if after == 3 else None
+    stored = 3 if after == 3 else None
     assert set(values) == set(Evaluate.metrics)
-    assert values["validation_loss"] == pytest.approx(plain_loss(folder, "test", kept), rel=1e-6)
-    assert values["training_text_loss"] == pytest.approx(plain_loss(folder, "train", kept), rel=1e-6)
+    assert values["validation_loss"] == pytest.approx(plain_loss(folder, "test", stored), rel=1e-6)
+    assert values["training_text_loss"] == pytest.approx(plain_loss(folder, "train", stored), rel=1e-6)
     assert values["validation_perplexity"] == pytest.approx(math.exp(values["validation_loss"]))
     assert values["bits_per_byte"] == pytest.approx(
         values["validation_loss"] / math.log(2)
@@ -87,21 +87,21 @@ def test_a_model_kept_on_the_way_is_the_one_of_a_training_that_ended_there(
     context: Context, folder: Path, tmp_path: Path
 ) -> None:
     """With a schedule that does not look ahead."""
-    train = {**KEPT, "schedule": {"kind": "constant"}}
+    train = {**KEEPING, "schedule": {"kind": "constant"}}
     short = {key: value for key, value in train.items() if key != "keep"} | {"updates": 3}
-    found = []
+    results = []
     for recipe, after in ((train, 3), (short, None)):
         model = {"recipe": "tiny", "train": recipe} | ({} if after is None else {"after": after})
         task = Evaluate.read(settings(model=model))
         folder = tmp_path / str(after)
-        own = Context(seed=1, device="cpu", checkpoints={digest(task.model.train.plain()): str(folder)})
-        task.model.train.run(own, lambda *_sample: None)
-        result, _ = run(task, own)
-        found.append((result.outputs, load_model(folder, task.model.decoder, after=after).state_dict()))
-    assert found[0][0] == found[1][0]
+        context = Context(seed=1, device="cpu", checkpoints={digest(task.model.train.plain()): str(folder)})
+        task.model.train.run(context, lambda *_sample: None)
+        result, _ = run(task, context)
+        results.append((result.outputs, load_model(folder, task.model.decoder, after=after).state_dict()))
+    assert results[0][0] == results[1][0]
     assert all(
-        torch.equal(kept, ended)
-        for kept, ended in zip(found[0][1].values(), found[1][1].values(), strict=True)
+        torch.equal(stored, ended)
+        for stored, ended in zip(results[0][1].values(), results[1][1].values(), strict=True)
     )
 
 
@@ -109,8 +109,10 @@ def test_an_invariant_is_checked_on_the_kept_model(context: Context, folder: Pat
     task = Evaluate.read(settings(3))
     subject = task.subject(context)
     assert subject.tokens.shape == (2, RECIPE["length"])
-    kept = load_model(folder, task.model.decoder, after=3)
-    assert all(torch.equal(a, b) for a, b in zip(subject.model.parameters(), kept.parameters(), strict=True))
+    stored = load_model(folder, task.model.decoder, after=3)
+    assert all(
+        torch.equal(a, b) for a, b in zip(subject.model.parameters(), stored.parameters(), strict=True)
+    )
     assert all(check.passed for check in find_invariant("causality").check_subject(subject))
 
 
@@ -118,10 +120,10 @@ def test_an_invariant_is_checked_on_the_kept_model(context: Context, folder: Pat
     ("changes", "message"),
     [
         (
-            {"model": {"recipe": "tiny", "train": KEPT, "after": 4}},
-            "keeps no model after 4 updates, but after 3, 5, 8",
+            {"model": {"recipe": "tiny", "train": KEEPING, "after": 4}},
+            "keeps no model after 4 updates; it keeps one after 3, 5, 8",
         ),
-        ({"model": {"recipe": "tiny", "train": KEPT, "after": 0}}, "keeps no model after 0 updates"),
+        ({"model": {"recipe": "tiny", "train": KEEPING, "after": 0}}, "keeps no model after 0 updates"),
         ({"evaluation_tokens": 0}, "greater than 0"),
         ({"text": {"corpus": "pythondocs"}}, "did you mean 'python-docs'"),
     ],

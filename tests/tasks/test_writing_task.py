@@ -1,12 +1,9 @@
-"""Tasks that write text: what comes out is the decoder's, scores are those of the texts, and bad input is
-told.
-"""
+"""Tasks that write text: the decoder writes the texts, the texts are scored, and bad input is refused."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +12,24 @@ import torch
 from pydantic import ValidationError
 
 from harness.config import digest
-from harness.data import tokenizer as tokenizers
 from harness.data.tokenizer import BOS_ID, EOS_ID
+from harness.errors import InputError
 from harness.invariants.registry import find_invariant
-from harness.models.cache import Cache
-from harness.models.config import CacheKind
 from harness.models.decoding.beam_search import beam_search
-from harness.models.decoding.config import BeamSearch, Greedy, Sampling, Speculative
+from harness.models.decoding.config import BeamSearch, Greedy
 from harness.models.decoding.decode import decode
 from harness.models.decoding.hypotheses import Hypothesis
 from harness.models.init import build_model
-from harness.models.transformer import Transformer
 from harness.scoring import bleu
+from harness.tasks import translate
 from harness.tasks.base import Context, Result
 from harness.tasks.continue_text import ContinueText
-from harness.tasks.score import distinct, unseen_words
-from harness.tasks.timed_decoding import How, Prompted, Written, write
 from harness.tasks.train import Train
 from harness.tasks.translate import Translate
-from harness.tasks.writing_task import Decode
-from harness.telemetry.clock import Clock
+from harness.tasks.writing_task import Texts, WritingTask
 from harness.training.checkpoint import save_checkpoint
-from tests.tasks.test_train_task import RECIPE
+from tests.tasks.tiny_recipes import NOUNS, RECIPE, VERBS, continuation, translation
 
-NOUNS = ("cat", "dog", "house", "tree", "book")
-VERBS = ("eats", "sees", "likes", "finds")
 Values = dict[str, list[float]]
 
 
@@ -52,50 +42,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def translation(pairs: Path, **changes: Any) -> dict[str, Any]:
-    corpus = {
-        "kind": "files",
-        "files": [str(pairs)],
-        "fractions": {"valid": 0.2, "test": 0.2},
-        "source": 1,
-        "target": 2,
-    }
-    train = {
-        "corpus": corpus,
-        "tokenizer": {"kind": "bytes"},
-        "batch": 4,
-        "length": 64,
-        "updates": 2,
-        "model": {
-            "preset": "000-mt",
-            "d_model": 32,
-            "n_heads": 2,
-            "d_ff": 64,
-            "n_encoder_layers": 1,
-            "n_decoder_layers": 1,
-        },
-        "optimizer": {"kind": "adamw", "lr": 1e-3},
-    }
-    settings = {
-        "model": {"recipe": "tiny", "train": train},
-        "sentences": {"corpus": corpus},
-        "new_tokens": 20,
-        "batch": 8,
-    }
-    return {**settings, **changes}
-
-
-def continuation(**changes: Any) -> dict[str, Any]:
-    settings = {
-        "model": {"recipe": "tiny", "train": RECIPE},
-        "prompts": {"corpus": "python-docs", "split": "test", "count": 4, "tokens": 8},
-        "new_tokens": 12,
-        "batch": 3,
-    }
-    return {**settings, **changes}
-
-
-def surroundings(task: Decode, folder: Path) -> Context:
+def surroundings(task: WritingTask, folder: Path) -> Context:
     """With models of random weights, large enough that what they say is no constant."""
     checkpoints = {}
     for training in task.trainings():
@@ -106,7 +53,7 @@ def surroundings(task: Decode, folder: Path) -> Context:
     return Context(seed=0, device="cpu", checkpoints=checkpoints)
 
 
-def run(task: Decode, folder: Path, *invariants: str) -> tuple[Result, Values]:
+def run(task: WritingTask, folder: Path, *invariants: str) -> tuple[Result, Values]:
     values: Values = defaultdict(list)
     context = surroundings(task, folder)
     result = task.run(context, lambda metric, value, _step=0, /: values[metric].append(value))
@@ -146,34 +93,13 @@ def test_the_size_of_batches_changes_nothing_that_is_written(pairs: Path, tmp_pa
         assert texts[0] == texts[1]
 
 
-@pytest.mark.parametrize("decoding", [Sampling(), Speculative(choose=Sampling())])
-def test_every_text_of_every_batch_and_seed_has_random_numbers_of_its_own(
-    decoding: Sampling | Speculative,
-) -> None:
-    """The same prompt eight times, in batches of two, by a model of flat distributions."""
-    model = build_model(Train.read(RECIPE).model, 0).eval()
-    assert isinstance(model, Transformer)
-
-    def prompted(places: Sequence[int]) -> Prompted:
-        return Prompted(model, model, torch.ones((len(places), 1), dtype=torch.long))
-
-    def texts(seed: int) -> set[tuple[int, ...]]:
-        how = How(decoding=decoding, seed=seed, new_tokens=8, cache="dynamic", end=None)
-        found = write([[0, 1], [2, 3], [4, 5], [6, 7]], prompted, how, Clock("cpu"))
-        return set(map(tuple, found.rows))
-
-    assert len(texts(0)) == 8
-    assert texts(0) == texts(0)
-    assert not texts(0) & texts(1)
-
-
 @pytest.mark.parametrize("make", [translation, continuation])
 def test_a_model_kept_on_the_way_is_the_one_that_writes(make: Any, pairs: Path, tmp_path: Path) -> None:
     settings = make(pairs) if make is translation else make()
     task_of = Translate if make is translation else ContinueText
     updates = settings["model"]["train"]["updates"]
     train = {**settings["model"]["train"], "keep": [1]}
-    found = {}
+    outputs = {}
     for after in (1, updates):
         task = task_of.read({**settings, "model": {"recipe": "tiny", "train": train, "after": after}})
         config = task.model.train.model.model_copy(update={"init_std": 0.5})
@@ -183,9 +109,9 @@ def test_a_model_kept_on_the_way_is_the_one_that_writes(make: Any, pairs: Path, 
         result = task.run(context, lambda *_sample: None)
         assert result.spent["updates"] == after
         assert result.spent["training_tokens"] == after * train["batch"] * train["length"]
-        found[after] = result.outputs
-    whole, _ = run(task_of.read(settings), tmp_path)
-    assert found[updates] == whole.outputs != found[1]
+        outputs[after] = result.outputs
+    at_the_end, _ = run(task_of.read(settings), tmp_path)
+    assert outputs[updates] == at_the_end.outputs != outputs[1]
 
 
 def test_greedy_is_beam_1_and_a_draft_that_is_the_model_is_always_accepted(
@@ -196,9 +122,9 @@ def test_greedy_is_beam_1_and_a_draft_that_is_the_model_is_always_accepted(
     assert one.outputs == greedy.outputs
     settings = translation(pairs, decoding={"kind": "speculative"})
     task = Translate.read({**settings, "draft": settings["model"]})
-    drafted, found = run(task, tmp_path, "beam-greedy", "speculative-target")
+    drafted, draft_values = run(task, tmp_path, "beam-greedy", "speculative-target")
     assert drafted.outputs == greedy.outputs
-    assert found["acceptance_rate"] == [1.0]
+    assert draft_values["acceptance_rate"] == [1.0]
     assert "acceptance_rate" not in values
 
 
@@ -215,17 +141,17 @@ def test_teacher_forcing_gives_the_log_probability_of_each_step(tmp_path: Path) 
     result, _ = run(task, tmp_path)
     context = surroundings(task, tmp_path)
     texts, tokenizer = task.texts()
-    prompter = task.prompted(texts, context)
+    prompter = task.prompter(texts, context)
     rows = [list(range(10, 15)), [20], [7, 7], [9] * 12]
     forced = prompter.forced(rows)
     model = task.subject(context).model
-    for place, row in enumerate(rows):
-        total, prefix = 0.0, list(texts.source_ids[place])
+    for index, row in enumerate(rows):
+        total, prefix = 0.0, list(texts.source_ids[index])
         for token in row:
             logits = model(torch.tensor([prefix]))[0, -1].double()
             total += float(logits.log_softmax(-1)[token])
             prefix.append(token)
-        assert forced.nats[place] == pytest.approx(total, rel=1e-5)
+        assert forced.nats[index] == pytest.approx(total, rel=1e-5)
     assert forced.tokens == [5, 1, 2, 12]
     assert result.sentences is not None
     assert result.sentences.sources == tuple(tokenizer.decode(ids) for ids in texts.source_ids)
@@ -239,22 +165,23 @@ def test_a_hypothesis_is_as_probable_to_its_beam_as_to_teacher_forcing(
 
     Texts end in a token that this model of random weights likes, so that some do.
     """
-    monkeypatch.setattr(tokenizers, "EOS_ID", 112)
+    monkeypatch.setattr(translate, "EOS_ID", 112)
+    monkeypatch.setattr(translate._Translation, "end", 112)
     settings = {**(make(pairs) if make is translation else make()), "decoding": BEAM}
     task = (Translate if make is translation else ContinueText).read(settings)
     result, _ = run(task, tmp_path)
     texts, _ = task.texts()
-    prompter = task.prompted(texts, surroundings(task, tmp_path))
-    found = [Hypothesis(tokens=(), log_probability=0.0, score=0.0)] * len(texts.sources)
-    for places in texts.batches(task.batch):
-        model, _, prompt = prompter.batch(places)
+    prompter = task.prompter(texts, surroundings(task, tmp_path))
+    hypotheses = [Hypothesis(tokens=(), log_probability=0.0, score=0.0)] * len(texts.sources)
+    for indices in texts.batches(task.batch):
+        model, _, prompt = prompter.batch(indices)
         rows = beam_search(
             model, prompt, BeamSearch(width=3), new_tokens=task.new_tokens, cache="dynamic", end=prompter.end
         )
-        for place, (best,) in zip(places, rows, strict=True):
-            found[place] = best
-    forced = prompter.forced([best.tokens for best in found])
-    nats, tokens = [best.log_probability for best in found], [len(best.tokens) for best in found]
+        for index, (best,) in zip(indices, rows, strict=True):
+            hypotheses[index] = best
+    forced = prompter.forced([best.tokens for best in hypotheses])
+    nats, tokens = [best.log_probability for best in hypotheses], [len(best.tokens) for best in hypotheses]
     assert forced.nats == pytest.approx(nats, rel=1e-5)
     assert forced.tokens == tokens
     assert result.sentences is not None
@@ -262,82 +189,8 @@ def test_a_hypothesis_is_as_probable_to_its_beam_as_to_teacher_forcing(
     assert stored[:, 0] == pytest.approx(nats, rel=1e-5)
     assert stored[:, 1].tolist() == tokens
     if make is translation:
-        assert sum(best.tokens[-1] == prompter.end for best in found) > 4
+        assert sum(best.tokens[-1] == prompter.end for best in hypotheses) > 4
         assert len(set(tokens)) > 3
-
-
-@dataclass(frozen=True)
-class Ticking(Clock):
-    """A clock that goes on by what passes alone."""
-
-    passed: list[float] = field(default_factory=list)
-
-    def now_ns(self) -> int:
-        return round(sum(self.passed) * 1e9)
-
-
-@dataclass(frozen=True)
-class Slow:
-    """A model whose first logits take so many seconds, and every later ones half a second."""
-
-    clock: Ticking
-    first: float
-    max_positions: int = 64
-
-    def new_cache(self, _kind: CacheKind, *, batch: int, capacity: int) -> None:
-        assert (batch, capacity) == (2, 3)
-
-    def next_logits(
-        self, tokens: torch.Tensor, *, cache: Cache | None, valid: torch.Tensor | None
-    ) -> torch.Tensor:
-        assert (cache, valid) == (None, None)
-        self.clock.passed.append(self.first if tokens.shape[1] == 1 else 0.5)
-        return torch.eye(8)[tokens[:, -1]]
-
-    def __call__(
-        self, tokens: torch.Tensor, *, cache: Cache | None, valid: torch.Tensor | None
-    ) -> torch.Tensor:
-        raise NotImplementedError
-
-
-def test_speed_is_what_the_clock_says() -> None:
-    """Twenty batches of two texts of three tokens, whose first come after 0.1 to 2 s, 0.02 of them to read
-    the sources.
-    """
-    clock = Ticking()
-    slow = {7 * place % 20: 0.1 * (place + 1) for place in range(20)}
-
-    def prompted(places: Sequence[int]) -> Prompted:
-        clock.passed.append(0.02)
-        model = Slow(clock, slow[places[0] // 2] - 0.02)
-        return Prompted(model, None, torch.ones((2, 1), dtype=torch.long))
-
-    how = How(decoding=Greedy(), seed=0, new_tokens=3, cache="none", end=None)
-    unit = write([[2 * batch, 2 * batch + 1] for batch in range(20)], prompted, how, clock)
-    found: dict[tuple[str, int], float] = {}
-    task = ContinueText.read(continuation())
-    task._report_speed(unit, lambda metric, value, step=0, /: found.update({(metric, step): value}), 4)
-    seconds = 0.1 * 210 + 20 * 2 * 0.5
-    assert found == pytest.approx(
-        {
-            ("sentence_seconds", 4): seconds / 40,
-            ("sentences_per_second", 4): 40 / seconds,
-            ("tokens_per_second", 4): 120 / seconds,
-            ("new_tokens", 4): 120,
-            ("first_token_seconds", 4): 1.05,
-            ("first_token_p95_seconds", 4): 1.905,
-            ("first_token_p99_seconds", 4): 1.981,
-        },
-        rel=1e-6,
-    )
-
-
-def test_an_end_is_a_token_that_was_written() -> None:
-    how = How(decoding=Greedy(), seed=0, new_tokens=3, cache="none", end=2)
-    found = Written(how=how, rows=[[], [5], [5, 6], [5, 6, 7]])
-    assert found.ended_rows == [[2], [5, 2], [5, 6, 2], [5, 6, 7]]
-    assert found.new_tokens == 1 + 2 + 3 + 3
-    assert Written(how=replace(how, end=None), rows=[[5, 6, 7]]).new_tokens == 3
 
 
 def test_a_beam_wider_than_the_vocabulary_keeps_every_first_token(pairs: Path, tmp_path: Path) -> None:
@@ -357,29 +210,26 @@ def test_a_prompt_of_special_tokens_alone_is_continued_as_any_other(tmp_path: Pa
     task = ContinueText.read(continuation())
     texts, _ = task.texts()
     special = replace(texts, source_ids=((BOS_ID,), (EOS_ID, EOS_ID), (BOS_ID, EOS_ID)))
-    prompter = task.prompted(special, surroundings(task, tmp_path))
-    for place, length in ((0, 1), (1, 2), (2, 2)):
-        model, _, prompt = prompter.batch([place])
+    prompter = task.prompter(special, surroundings(task, tmp_path))
+    for index, length in ((0, 1), (1, 2), (2, 2)):
+        model, _, prompt = prompter.batch([index])
         [row] = decode(model, prompt, Greedy(), new_tokens=12, cache="dynamic")
         assert prompt.shape == (1, length)
         assert len(row) == 12
 
 
-def test_unseen_words_and_distinct_words() -> None:
-    assert unseen_words(("The cat sat.", "A DOG"), ("the CAT", "a dog")) == (1, 0)
-    assert distinct(["a b a"], 1) == pytest.approx(2 / 3)
-    assert distinct(["", "a"], 2) != distinct(["", "a"], 2)  # NaN: no text has two words
-
-
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"new_tokens": 256}, "new_tokens 256 and the first token are beyond the model's max_positions 256"),
-        ({"decoding": {"kind": "speculative"}}, "needs a draft model"),
+        (
+            {"new_tokens": 256},
+            "new_tokens 256 and the first token are more than the model's max_positions 256",
+        ),
+        ({"decoding": {"kind": "speculative"}}, "needs a draft model; add `draft:"),
         ({"decoding": {"kind": "beam", "width": 2, "n_best": 3}}, "n_best 3 is more than the beam's width 2"),
         (
             {"decoding": {"kind": "beam", "width": 2, "n_best": 2}},
-            "decoding\n.*n_best is 2, but a study writes one text a sentence",
+            "decoding\n.*n_best is 2, but a study writes one text per sentence",
         ),
         (
             {"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": 0}]}},
@@ -394,7 +244,7 @@ def test_unseen_words_and_distinct_words() -> None:
         ({"model": {"recipe": "tiny", "train": RECIPE}}, "model must be an encoder-decoder"),
         (
             {"draft": {"recipe": "tiny", "train": RECIPE}},
-            "draft is of the kind decoder, and the model encoder-decoder",
+            "draft must be of the same kind as the model, encoder-decoder, but its kind is decoder",
         ),
     ],
 )
@@ -406,9 +256,9 @@ def test_settings_that_cannot_be_decoded_with_are_refused(
 
 
 def test_a_continuation_has_room_and_a_decoder(pairs: Path) -> None:
-    with pytest.raises(ValidationError, match="beyond the model's max_positions"):
+    with pytest.raises(ValidationError, match="more than the model's max_positions"):
         ContinueText.read(continuation(new_tokens=10_000))
-    with pytest.raises(ValidationError, match="continues no text"):
+    with pytest.raises(ValidationError, match="cannot continue text"):
         ContinueText.read(continuation(model=translation(pairs)["model"]))
 
 
@@ -420,14 +270,30 @@ def test_a_draft_that_cannot_propose_to_the_model_is_refused(pairs: Path) -> Non
         return {**settings, "draft": {"recipe": "small", "train": {**train, **changes}}}
 
     assert Translate.read(drafted(updates=1)).max_positions == 256
-    with pytest.raises(ValidationError, match="draft and model need the same tokenizer"):
+    with pytest.raises(ValidationError, match="draft and model must have the same tokenizer"):
         Translate.read(drafted(tokenizer={"kind": "bpe", "vocab_size": 300}))
-    with pytest.raises(ValidationError, match="draft and model need the same corpus"):
+    with pytest.raises(ValidationError, match="draft and model must have the same corpus"):
         Translate.read(drafted(corpus="tatoeba-en-es"))
     short = {**train["model"], "max_positions": 20}
-    with pytest.raises(ValidationError, match="new_tokens 20 and the first token are beyond"):
+    with pytest.raises(ValidationError, match="new_tokens 20 and the first token are more than"):
         Translate.read(drafted(model=short, length=20))
     assert (
         Translate.read({**drafted(model=short, length=20), "decoding": {"kind": "greedy"}}).max_positions
         == 256
     )
+
+
+def test_texts_without_a_reference_are_refused_before_anything_is_decoded() -> None:
+    def texts(sources: tuple[str, ...], references: tuple[str, ...]) -> Texts:
+        ids = ((5, 2),) * len(sources)
+        return Texts(sources=sources, references=references, source_ids=ids, reference_ids=ids)
+
+    assert texts(("a", "b"), ("1", "2")).batches(1) == [[0], [1]]
+    for sources, references, problem in (
+        (("a", "b"), ("1",), "2 sources for 1 references"),
+        (("a", "b"), ("1", " "), "reference 2 is empty"),
+        (("a",), ("1",), "there is only one text to write on"),
+        ((), (), "no sources to score"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            texts(sources, references)

@@ -20,7 +20,7 @@ from harness.models.init import build_model
 from harness.tasks.base import Context, Result
 from harness.tasks.generate import Generate
 from harness.training.checkpoint import save_checkpoint
-from tests.tasks.test_train_task import RECIPE
+from tests.tasks.tiny_recipes import RECIPE
 
 SETTINGS: dict[str, Any] = {
     "model": {"recipe": "tiny", "train": RECIPE},
@@ -80,7 +80,7 @@ def test_units_differ_in_time_alone(checkpoint: Path) -> None:
     for metric in TIMES:
         assert [step for step, _ in values[metric]] == [0, 1, 2]
         assert all(value > 0 for _, value in values[metric])
-    assert {metric for metric, found in values.items() if len(found) == 1} == set(Generate.metrics) - set(
+    assert {metric for metric, samples in values.items() if len(samples) == 1} == set(Generate.metrics) - set(
         TIMES
     )
     assert "," not in result.outputs["tokens"]  # one digest: every unit gave the same tokens
@@ -93,9 +93,9 @@ def test_units_differ_in_time_alone(checkpoint: Path) -> None:
 
 def test_speeds_are_counts_over_the_same_times(checkpoint: Path) -> None:
     _, values = run(checkpoint, units=1)
-    first, prefill, decode, whole = (values[metric][0][1] for metric in TIMES)
+    first, prefill, decode, together = (values[metric][0][1] for metric in TIMES)
     assert prefill == pytest.approx(2 * 8 / first)
-    assert whole == pytest.approx(2 * 12 / (first + 2 * 11 / decode))
+    assert together == pytest.approx(2 * 12 / (first + 2 * 11 / decode))
 
 
 def test_a_seed_is_a_choice_of_prompts_and_no_prompt_is_repeated(checkpoint: Path) -> None:
@@ -134,7 +134,7 @@ def test_memory_is_watched_off_the_clock(checkpoint: Path, monkeypatch: pytest.M
 
 
 def test_a_generation_beyond_the_model_is_refused() -> None:
-    message = r"prompts.tokens 8 \+ new_tokens 57 is beyond the model's max_positions 64"
+    message = r"prompts.tokens 8 \+ new_tokens 57 is more than the model's max_positions 64"
     with pytest.raises(ValidationError, match=message):
         Generate.read({**SETTINGS, "new_tokens": 57})
     assert Generate.read({**SETTINGS, "new_tokens": 56}).new_tokens == 56
