@@ -1,3 +1,1 @@
-"""Driving trials: the runner plans, submits, records and resumes; workers do the work in processes of their
-own.
-"""
+"""Running trials: the driver plans, submits, records and resumes them, and workers run them in processes."""

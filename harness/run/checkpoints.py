@@ -1,4 +1,4 @@
-"""Trained models: where each lies, and whether it is still as it was made."""
+"""Trained models: the folder of each one, and whether its files are still those that the training wrote."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from harness.trial.spec import TrialSpec
 
 
 class Checkpoints:
-    """The models that trainings leave, shared by every study of the same code.
+    """The checkpoints of trainings, shared by all studies that run with the same code.
 
-    `note` is told why one is made again.
+    `note` receives a message when a model must be trained again, with the reason.
     """
 
     def __init__(self, setting: Setting, store: Store, note: Callable[[str], None]) -> None:
         self._setting, self._store, self._note = setting, store, note
-        self._told: set[Path] = set()
+        self._reported: set[Path] = set()
 
     def folder(self, training: TrialSpec) -> Path:
         return self._setting.results.resolve() / "checkpoints" / self._content_id(training)
 
     def folders(self, trainings: Iterable[TrialSpec]) -> dict[str, str]:
-        """Digest of a training's config → its folder, as workers look for it."""
+        """The folder of each training by the digest of its config, which is how workers look for it."""
         return {digest(spec.config): str(self.folder(spec)) for spec in trainings}
 
     def has(self, training: TrialSpec) -> bool:
-        """Whether the model is there as it was made; one that is lost or damaged is to be trained again."""
+        """Whether the model exists and is undamaged. If not, it must be trained again."""
         known = self._store.artifact("checkpoint", self._content_id(training))
         if known is None:
             return False
         folder = self.folder(training)
         try:
-            whole = weights_digest(folder) == known.sha256
+            undamaged = weights_digest(folder) == known.sha256
         except OSError as error:
-            self._tell(folder, f"cannot be read ({error.strerror})")
+            self._report(folder, f"cannot be read ({error.strerror})")
             return False
-        if not whole:
-            self._tell(folder, "is damaged")
-        return whole
+        if not undamaged:
+            self._report(folder, "is damaged")
+        return undamaged
 
-    def _tell(self, folder: Path, problem: str) -> None:
-        if folder not in self._told:
-            self._told.add(folder)
-            self._note(f"the checkpoint {folder} {problem}; training it again")
+    def _report(self, folder: Path, problem: str) -> None:
+        if folder not in self._reported:
+            self._reported.add(folder)
+            self._note(f"the checkpoint in {folder} {problem}, so the model is trained again")
 
     def check_state(self, training: TrialSpec) -> None:
-        """Raises InputError where a training would go on from a state that is damaged, or of another recipe."""
+        """Raises InputError if the training would continue from a damaged state or from another recipe's."""
         path = state_path(self.folder(training))
         if path.exists() and not self.has(training):
             read_state_file(path, {"train": training.config, "seed": training.seed})
 
     def record(self, training: TrialSpec, outcome: Outcome, attempt_id: int) -> None:
-        """Keep what a training left, if it left a model."""
+        """Record the checkpoint of a training, if the training produced one."""
         if outcome.status == "finished" and "weights" in outcome.outputs:
             self._store.record_artifact(
                 Artifact(
@@ -72,9 +72,7 @@ class Checkpoints:
             )
 
     def _content_id(self, training: TrialSpec) -> str:
-        """The recipe's content, its text's content, the seed and the code: a model made from equal ones is
-        shared.
-        """
+        """Identifies a model by the content of its recipe and its texts, by its seed and by the code."""
         return digest(
             {
                 "train": training.config_content,

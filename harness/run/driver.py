@@ -1,6 +1,4 @@
-"""The driver: runs batch after batch of what a study lacks until there are none, and is the only one that
-writes to the store.
-"""
+"""The driver runs the missing trials of a study, batch after batch. No other process writes to the store."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ from harness.study.planning.results import Results, in_one_session
 from harness.trial.spec import Purpose, TrialSpec
 
 ATTEMPTS = 2
-"""A trial that crashes is tried once more; a second crash stays, and its arm does not count."""
+"""A trial that crashes is tried once more. After a second crash, its arm is invalid."""
 
 
 class Listener:
@@ -50,19 +48,16 @@ class Listener:
 
 
 def worker_threads(purpose: Purpose) -> int:
-    """All cores for the training of a shared model, which is not timed, and all but one for every other
-    trial.
+    """All cores for the training of a shared model, which is not timed; one core fewer for all other trials.
 
-    Threads that wait for a core that another process has make every operation up to 18 times slower.
+    Threads that wait for a core that another process uses make every operation up to 18 times slower.
     """
     return available_cores() if purpose == "train" else max(1, available_cores() - 1)
 
 
 @dataclass(kw_only=True)
 class _Progress:
-    """What the driver knows of the run so far; `trainings` are those of the batches that were begun, `alone`
-    is whether it holds the machine.
-    """
+    """The state of the run. `alone` says whether the driver has locked the machine."""
 
     run: Run
     session: Session
@@ -73,7 +68,7 @@ class _Progress:
 
 
 class Driver:
-    """Runs one study to its end, as far as that can be reached."""
+    """Runs one part of a study as far as possible."""
 
     def __init__(
         self, loaded: LoadedStudy, setting: Setting, *, store: Store, backend: Backend, listener: Listener
@@ -83,14 +78,14 @@ class Driver:
         self._checkpoints = Checkpoints(setting, store, listener.note)
 
     def check(self) -> None:
-        """Raises InputError where a training could not go on from what it left; nothing is written."""
+        """Raises InputError if a training cannot continue from its saved state. Nothing is written."""
         for training in plan(self._loaded).trainings:
             self._checkpoints.check_state(training)
 
     def run(self) -> Run:
-        """Find or create the run, and run every trial that it lacks.
+        """Find or create the run, and run all its missing trials.
 
-        Safe to interrupt at any moment and to call again.
+        It is safe to interrupt this at any moment and to call it again.
         """
         run = self._find_or_create()
         session = self._store.open_session(run, provenance(Path.cwd()).model_dump(mode="json"))
@@ -109,13 +104,13 @@ class Driver:
 
     def _find_or_create(self) -> Run:
         who = identity(self._loaded, self._setting)
-        found = None if self._setting.fresh else self._store.find_run(who)
-        if found is not None:
-            return found
+        existing = None if self._setting.fresh else self._store.find_run(who)
+        if existing is not None:
+            return existing
         return self._store.create_run(
             who,
             study=self._loaded.study.study,
-            # claims stay in the order that they were written in
+            # not canonical JSON: the claims keep their order
             study_json=self._loaded.study.model_dump_json(),
             study_source=self._loaded.source,
             environment=self._setting.environment.model_dump(mode="json"),
@@ -137,16 +132,17 @@ class Driver:
                 self._run_batch(batch, missing, progress)
                 lacking = [spec for spec in progress.trainings if not self._checkpoints.has(spec)]
                 if lacking:
-                    self._listener.note(f"{lacking[0].title} left no model, so nothing can be measured")
+                    seed = lacking[0].seed
+                    self._listener.note(f"training (seed {seed}) produced no checkpoint; cannot continue")
                     return
         if is_open(resolve(self._loaded, self._results(run))):
-            self._listener.note("not every trial of the tuning has finished, so nothing can be measured")
+            self._listener.note("some trials of the tuning did not finish; cannot continue")
 
     def _results(self, run: Run) -> Results:
         return self._store.results(run, deciding_metrics(self._loaded.study))
 
     def _missing(self, batch: Batch, results: Results) -> tuple[TrialSpec, ...]:
-        """What of a batch is to run: of a round that is not whole, or not of one session, everything."""
+        """The trials of a batch that must run: all of a round that is incomplete or from several sessions."""
         if batch.purpose == "train":
             return tuple(spec for spec in batch.trials if not self._checkpoints.has(spec))
         if batch.purpose == "measure":
@@ -168,7 +164,7 @@ class Driver:
                 self._checkpoints.record(spec, result.outcome, attempt_id)
 
     def _attempt(self, spec: TrialSpec, progress: _Progress) -> tuple[int, Finished]:
-        """Run a trial, and once more if it fails. Every attempt is kept."""
+        """Run a trial, and run it once more if it fails. Every attempt is recorded."""
         for _ in range(ATTEMPTS):
             self._listener.trial(spec)
             attempt = progress.attempts[spec.id] = progress.attempts.get(spec.id, 0) + 1

@@ -1,4 +1,4 @@
-"""Which run a study belongs to: what must be equal for two invocations to go on with the same one."""
+"""The identity of a run: everything that must be equal if a second invocation is to continue the same run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ DIGEST_PREFIX = "s2-"
 class Setting:
     """Where and on what a study runs.
 
-    `corpora` holds the content digest of each corpus it reads; `gpu` is a UUID or None.
+    `code` is the digest of the code that can change a measurement. `corpora` holds the content digest of each
+    corpus that the study reads. `gpu` is a UUID, or None for the CPU.
     """
 
     results: Path
@@ -39,9 +40,7 @@ class Setting:
 
 
 def identity(loaded: LoadedStudy, setting: Setting) -> Identity:
-    """What makes two invocations one run: the study's content and text, scale, code, environment and planted
-    bug.
-    """
+    """The identity of the study's run: its content and texts, scale, code, environment and planted bug."""
     return Identity(
         study_digest=_study_digest(loaded, setting.corpora),
         scale=loaded.scale,
@@ -52,7 +51,7 @@ def identity(loaded: LoadedStudy, setting: Setting) -> Identity:
 
 
 def environment_digest(environment: Environment, gpu: str | None) -> str:
-    """What makes timings comparable: the machine with its software, and the GPU that was chosen."""
+    """Identifies what timings depend on: the machine with its software, and the chosen GPU."""
     return digest({"environment": environment.digest, "gpu": gpu})
 
 
@@ -62,10 +61,10 @@ def _study_digest(loaded: LoadedStudy, corpora: Sequence[str]) -> str:
 
 
 def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
-    """Raises InputError unless `plant` names a mutant, `invariant/mutant`, of an invariant that the study
-    checks.
+    """Raises InputError if `plant` is not the name `invariant/mutant` of a planted bug.
+
+    The invariant must be one that the study checks.
     """
-    invariant, _, name = plant.partition("/")
     mutants = {
         f"{known}/{mutant.name}"
         for part in parts
@@ -73,11 +72,13 @@ def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
         for mutant in find_invariant(known).mutants
     }
     if plant not in mutants:
-        raise InputError(f"no bug {name or invariant!r} to plant", hint=did_you_mean(plant, mutants))
+        raise InputError(
+            f"{plant!r} is not a planted bug of an invariant of this study", hint=did_you_mean(plant, mutants)
+        )
 
 
 def newest_run(store: Store, loaded: LoadedStudy, setting: Setting) -> Run:
-    """The newest run of the study as it is written now, whatever code and machine made it.
+    """The newest run of the study in its present form, on any machine and with any code.
 
     Raises StoreError if there is none.
     """

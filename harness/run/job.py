@@ -1,18 +1,22 @@
-"""What the driver hands to a worker, as one line of JSON."""
+"""What the driver sends to a worker, as one line of JSON."""
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from harness.config import Config
+from harness.tasks.base import Task
+from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
 
 
 class Job(Config):
-    """A trial and its surroundings. `events` is the file to write, `checkpoints` the folders of trained
-    models by their key.
+    """A trial with everything that its worker must know.
 
-    `gpu` is the UUID of the GPU to run on, None for the CPU; `plant` names a bug to plant,
-    `invariant/mutant`. In `shared` trials leave what is found alike in each of them
-    (`harness.run.tiny_checks`); a trial without it finds all by itself.
+    The worker writes to the file `events`. `checkpoints` maps the digest of a training's config to the folder
+    of its model. `gpu` is the UUID of a GPU, or None for the CPU. `plant` names a bug to plant, as
+    `invariant/mutant`. Trials with the same folder `shared` share their checks of tiny models
+    (`harness.run.tiny_checks`).
     """
 
     spec: TrialSpec
@@ -22,6 +26,14 @@ class Job(Config):
     gpu: str | None = None
     plant: str | None = None
     shared: str | None = None
+
+    @cached_property
+    def task(self) -> type[Task]:
+        """The task of the trial. A trial that checks an invariant has the task of the arms that it checks.
+
+        Raises InputError if there is no such task.
+        """
+        return task_class(self.spec.config["task"] if self.spec.purpose == "check" else self.spec.task)
 
     @property
     def device(self) -> str:

@@ -1,6 +1,4 @@
-"""One driver at a time trains or measures on a machine: two at once would slow each other down, and what is
-timed would be wrong.
-"""
+"""A lock on the machine: two drivers that train or measure at the same time would slow each other down."""
 
 from __future__ import annotations
 
@@ -13,9 +11,10 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def machine_lease(waiting: Callable[[str], None]) -> Iterator[None]:
-    """Hold this machine for trials that take all of it or are timed; `waiting` is told once if another driver
-    holds it. Ends with the process, too.
+def machine_lease(note: Callable[[str], None]) -> Iterator[None]:
+    """Lock this machine for trials that are timed or use all of it. The lock also ends with the process.
+
+    If another driver holds the lock, `note` receives one message, and this function waits.
     """
     path = Path(tempfile.gettempdir()) / f"transformer-harness-{os.getuid()}.lock"
     with path.open("a+", encoding="ascii") as file:
@@ -23,9 +22,8 @@ def machine_lease(waiting: Callable[[str], None]) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            waiting(
-                f"process {file.read().strip() or '?'} is training or measuring on this machine; waiting until it is done"
-            )
+            holder = file.read().strip() or "(unknown)"
+            note(f"waiting for process {holder}, which is training or measuring on this machine")
             fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(str(os.getpid()))

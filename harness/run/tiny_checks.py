@@ -1,6 +1,4 @@
-"""Checks on tiny models, which know nothing of a study: made once, and told of every arm and part that they
-concern.
-"""
+"""The checks of invariants on tiny models. They do not depend on a study, so trials share their results."""
 
 from __future__ import annotations
 
@@ -14,38 +12,33 @@ from typing import Any
 from harness.config import digest
 from harness.invariants.base import Check, Invariant
 from harness.run.job import Job
-from harness.tasks.registry import task_class
 
 
 def tiny_checks(invariant: Invariant[Any], level: str, job: Job) -> Iterator[Check]:
-    """The checks of a level as `invariant.check` gives them; as an earlier trial left them where one shares
-    the job's folder.
+    """The checks of a level: those that an earlier trial saved in the job's shared folder, or new ones.
 
-    Only checks that came to their end are left for others, passed or not.
+    Checks are saved when all of them are complete, whether they passed or not.
     """
-    kept = _kept(invariant, level, job)
-    if kept is None:
+    file = _shared_file(invariant, level, job)
+    if file is None:
         yield from invariant.check(level)
         return
-    if kept.exists():
-        for line in kept.read_text(encoding="utf-8").splitlines():
+    if file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
             yield Check(**json.loads(line))
         return
     made = []
     for check in invariant.check(level):
         made.append(check)
         yield check
-    unfinished = kept.with_name(f"{kept.name}.{os.getpid()}")
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
     unfinished.write_text("".join(f"{json.dumps(asdict(check))}\n" for check in made), encoding="utf-8")
-    unfinished.replace(kept)
+    unfinished.replace(file)
 
 
-def _kept(invariant: Invariant[Any], level: str, job: Job) -> Path | None:
-    """One file for all that is checked alike: by the same code with the same bug, threads and library for
-    products.
-    """
+def _shared_file(invariant: Invariant[Any], level: str, job: Job) -> Path | None:
+    """The file for checks under equal conditions: same bug, device, threads and matrix-product library."""
     if not job.shared:
         return None
-    products = task_class(job.spec.config["task"]).products
-    alike = [invariant.name, level, job.plant, job.gpu, job.threads, products]
+    alike = [invariant.name, level, job.plant, job.gpu, job.threads, job.task.products]
     return Path(job.shared) / f"{digest({'alike': alike})}.checks"

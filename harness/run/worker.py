@@ -1,10 +1,9 @@
-"""The process that runs trials. `python -P -m harness.run.worker JOB.json` runs one; `--serve` is a fork
-server for many.
+"""The process that runs trials: `python -P -m harness.run.worker JOB.json` runs one trial.
 
-A fork server imports torch once and forks a fresh process for each job that comes as a line on its standard
-input; it answers with a line for the process's id and one for its exit status. It never touches CUDA and
-starts no thread pool: a forked child could use neither. Whatever a trial prints goes to the worker's standard
-error.
+With `--serve` it is a fork server for many trials. It imports torch once and forks a new process for each
+job, which arrives as one line on its standard input. It answers with one line for the id of the process and
+one for its exit status. The server never uses CUDA and starts no thread pool, because a forked process could
+use neither. Everything that a trial prints goes to the worker's standard error.
 """
 
 from __future__ import annotations
@@ -29,14 +28,13 @@ from harness.machine.matmul_route import choose_matmul_route
 from harness.run.job import Job
 from harness.run.tiny_checks import tiny_checks
 from harness.tasks.base import Context, Result
-from harness.tasks.registry import task_class
 from harness.trial.outcome import EventWriter
 
 _PR_SET_PDEATHSIG = 1
 
 
 def run_job(job: Job) -> None:
-    """Run a trial and leave its events. What goes wrong in the trial is an event too, never an exception."""
+    """Run a trial and write its events. An error in the trial is written as an event and never raised."""
     with Path(job.events).open("w", encoding="utf-8") as stream:
         writer = EventWriter(stream)
         writer.started(job.spec.id, os.getpid())
@@ -45,7 +43,7 @@ def run_job(job: Job) -> None:
             with _planted(job.plant):
                 machine = _prepare(job)
                 result = _check(job, writer) if job.spec.purpose == "check" else _run(job, writer)
-        except Exception as error:  # noqa: BLE001  a failed trial is a recorded state, whatever failed in it
+        except Exception as error:  # noqa: BLE001  every failure of a trial is recorded
             message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
             writer.failed(message, traceback.format_exc())
             return
@@ -56,21 +54,18 @@ def run_job(job: Job) -> None:
 
 
 def _run(job: Job, writer: EventWriter) -> Result:
-    task = task_class(job.spec.task).read(job.spec.config)
-    return task.run(_context(job), writer.sample)
+    return job.task.read(job.spec.config).run(_context(job), writer.sample)
 
 
 def _check(job: Job, writer: EventWriter) -> Result:
-    """The invariant on tiny models for each level it meets, then on the study's own subject under each
-    condition.
+    """Check the invariant on tiny models, once per level, and on the study's subject under each condition.
 
-    Notes how many checks it made, so that one that is lost afterwards is missed.
+    The result notes the number of checks, so that a check that is lost later does not go unnoticed.
     """
     invariant = find_invariant(job.spec.task)
-    task_type = task_class(job.spec.config["task"])
     levels, made = set(), 0
     for config in job.spec.config["configs"]:
-        subject = task_type.read(config).subject(_context(job))
+        subject = job.task.read(config).subject(_context(job))
         level = invariant.level_of(subject)
         if level not in levels:
             levels.add(level)
@@ -80,7 +75,7 @@ def _check(job: Job, writer: EventWriter) -> Result:
 
 
 def _write(checks: Iterable[Check], writer: EventWriter) -> int:
-    """How many there were."""
+    """The number of checks that were written."""
     made = 0
     for check in checks:
         writer.check(check)
@@ -93,23 +88,20 @@ def _context(job: Job) -> Context:
 
 
 def _prepare(job: Job) -> dict[str, Any]:
-    """The machine's settings, the same for every trial of a task; returns what to note of them."""
+    """Apply the settings of the machine, which are equal for all trials of a task, and return them."""
     if job.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = job.gpu
     import torch
 
     if job.gpu is not None and not torch.cuda.is_available():
         raise HarnessError(
-            "this torch cannot use the GPU", hint="install a CUDA build of torch, or run with --device cpu"
+            "the installed version of torch cannot use the GPU",
+            hint="install a CUDA build of torch, or run with --device cpu",
         )
     torch.set_num_threads(job.threads)
-    noted: dict[str, Any] = {"threads": job.threads}
-    named = job.spec.config["task"] if job.spec.purpose == "check" else job.spec.task
-    if (
-        task_class(named).products == "small"
-    ):  # a product of few rows takes longer to hand over than to compute
-        return noted
-    return {**noted, "matmul": choose_matmul_route().plain()}
+    if job.task.products == "small":  # oneDNN takes longer to accept such a product than to compute it
+        return {"threads": job.threads}
+    return {"threads": job.threads, "matmul": choose_matmul_route().plain()}
 
 
 @contextlib.contextmanager
@@ -124,21 +116,20 @@ def _planted(plant: str | None) -> Iterator[None]:
 
 
 def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends, so that a killed driver leaves nothing
-    running (Linux).
+    """Ask the kernel (of Linux) to kill this process when its parent ends.
+
+    Nothing keeps running after a driver is killed.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before it could be asked about
+    if os.getppid() != parent:  # the parent had ended before the request was made
         os._exit(1)
 
 
 def serve() -> None:
-    """Fork a process for every job until the standard input ends."""
-    _die_with_parent(
-        os.getppid()
-    )  # a driver that ended already has closed the standard input, which ends the loop
-    import safetensors.torch  # noqa: F401  imported once here, shared by every fork
+    """Fork a process for every job until the standard input ends, as it does when the driver has ended."""
+    _die_with_parent(os.getppid())
+    import safetensors.torch  # noqa: F401  imported once here and shared by every fork
     import torch  # noqa: F401
 
     import harness.models.decoding.greedy
@@ -161,19 +152,19 @@ def serve() -> None:
 
 
 def _import_for(line: str) -> None:
-    """What every trial of the job's task would import for itself, once here; arms then share it, in memory as
-    in time.
+    """Import in the server what every trial of the job's task needs.
+
+    All arms then share the memory of these modules and the time that their import takes.
     """
-    with contextlib.suppress(Exception):  # what is wrong with the job is told by the process that runs it
-        spec = Job.read(json.loads(line)).spec
-        for module in task_class(spec.config["task"] if spec.purpose == "check" else spec.task).imports:
+    with contextlib.suppress(Exception):  # the process that runs the job reports what is wrong with it
+        for module in Job.read(json.loads(line)).task.imports:
             importlib.import_module(module)
 
 
 def _exit_status(line: str) -> int:
     try:
         run_job(Job.read(json.loads(line)))
-    except BaseException:  # noqa: BLE001  this process ends here, and what ended it must be told
+    except BaseException:  # noqa: BLE001  this process ends here and must say why
         traceback.print_exc()
         return 70
     finally:

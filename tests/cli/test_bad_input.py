@@ -70,7 +70,8 @@ def test_an_unknown_device(here: Workplace) -> None:
 
 def test_an_unknown_bug(here: Workplace) -> None:
     line = refused(here, *RUN, "--plant", "cache-parity/top-left-msk")
-    assert line.startswith("no bug 'top-left-msk' to plant; did you mean 'cache-parity/top-left-mask'")
+    assert line.startswith("'cache-parity/top-left-msk' is not a planted bug of an invariant of this study; ")
+    assert "; did you mean 'cache-parity/top-left-mask'" in line
 
 
 def test_a_store_that_is_not_a_database(here: Workplace) -> None:

@@ -189,7 +189,7 @@ def test_a_trial_that_crashes_once_is_tried_once_more(scene: Scene) -> None:
 def test_a_training_that_leaves_no_model_ends_the_run_with_a_reason(scene: Scene) -> None:
     _, backend, notes = scene.drive(failing(when=lambda job: job.spec.purpose == "train"))
     assert [job.spec.purpose for job in backend.jobs] == ["train", "train"]
-    assert notes.notes == ["train seed 0 left no model, so nothing can be measured"]
+    assert notes.notes == ["training (seed 0) produced no checkpoint; cannot continue"]
 
 
 def test_a_run_that_is_done_is_not_run_again_unless_asked_afresh(scene: Scene) -> None:
@@ -234,14 +234,14 @@ def test_a_model_that_is_not_as_it_was_made_is_trained_again_and_nothing_else_is
     assert [job.spec.purpose for job in backend.jobs] == ["train"]
     [note] = notes.notes
     assert str(weights.parent) in note
-    assert note.endswith("training it again")
+    assert note.endswith("so the model is trained again")
     assert Counter(row.status for row in scene.rows(superseded=True)) == {"finished": 13, "superseded": 1}
 
 
 def test_check_plant_names_the_nearest_bug(loaded: LoadedStudy) -> None:
     check_plant([loaded], "cache-parity/top-left-mask")
     for wrong in ("cache-parity/top-left-msk", "cache-parity", "/", ""):
-        with pytest.raises(InputError, match="to plant"):
+        with pytest.raises(InputError, match="is not a planted bug of an invariant of this study"):
             check_plant([loaded], wrong)
     with pytest.raises(InputError, match="did you mean 'cache-parity/top-left-mask'"):
         check_plant([loaded], "cache-parity/top-left-msk")
@@ -315,9 +315,7 @@ def test_the_lease_is_waited_for_with_a_note_and_let_go_afterwards(tmp_path: Pat
         )
         assert second.stdout
         note = second.stdout.readline()
-        assert (
-            note
-            == f"process {os.getpid()} is training or measuring on this machine; waiting until it is done\n"
-        )
+        holder = f"process {os.getpid()}, which is training or measuring on this machine"
+        assert note == f"waiting for {holder}\n"
         assert second.poll() is None
     assert second.communicate(timeout=30)[0] == "measuring\n"

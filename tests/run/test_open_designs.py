@@ -112,7 +112,7 @@ def test_a_tuning_that_is_not_whole_ends_the_run_with_a_reason_and_goes_on_later
 
     _, backend, notes = drive(study, tmp_path, trouble)
     assert [job.spec.purpose for job in backend.jobs] == ["tune"] * 13
-    assert notes.notes == ["not every trial of the tuning has finished, so nothing can be measured"]
+    assert notes.notes == ["some trials of the tuning did not finish; cannot continue"]
     _, backend, notes = drive(study, tmp_path, outcome)
     assert [job.spec.purpose for job in backend.jobs] == ["tune"] + ["measure"] * 21
     assert notes.notes == []

@@ -135,7 +135,7 @@ def test_the_end_is_that_of_an_undisturbed_run(chain: Chain, base_run: BaseRun) 
 
 
 def test_a_damaged_model_is_trained_again(chain: Chain) -> None:
-    assert "is damaged; training it again" in chain.last.stderr
+    assert "is damaged, so the model is trained again" in chain.last.stderr
     trainings = [row for row in chain.place.trials(superseded=True) if row.purpose == "train"]
     assert [(row.state, row.superseded_state) for row in trainings] == [
         ("superseded", "interrupted"),

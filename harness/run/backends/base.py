@@ -1,4 +1,4 @@
-"""What every backend offers: submit a job, get a handle that can be waited for and cancelled."""
+"""The interface of a backend: submit a job, and get a handle to wait for it or to cancel it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.trial.outcome import Outcome
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """How a job ended: what its worker reported, its wall time, and what was seen of it from outside."""
+    """How a job ended: the report of its worker, its wall time, and the samples of its process."""
 
     outcome: Outcome
     seconds: float
@@ -26,21 +26,24 @@ class Handle(Protocol):
     def future(self) -> Future[Finished]: ...
 
     def cancel(self, grace_s: float) -> None:
-        """End the job's process: politely, and after `grace_s` seconds for good.
+        """Ask the job's process to end, and kill it after `grace_s` seconds.
 
-        Its future fails or tells of the end.
+        The future is then cancelled or has the result of a lost trial.
         """
 
 
 class Backend(Protocol):
-    """One at a time or many; a bare executor would not do, as it cannot stop what is running."""
+    """Where trials run. The driver waits for each job before it submits the next one.
+
+    This is more than an executor, which cannot stop a job that is running.
+    """
 
     def submit(self, job: Job) -> Handle: ...
 
     def begin_part(self) -> None:
-        """Rounds of another comparison follow: the first of them may share processes with what ran before."""
+        """The rounds of another part follow. The first one may share a process with earlier trials."""
 
     def begin_round(self) -> None:
-        """Start from fresh processes: what a round's trials share (memory layout) is sampled anew."""
+        """A round begins, in new processes: each round is a new sample of what its trials share (memory)."""
 
     def close(self) -> None: ...

@@ -1,4 +1,7 @@
-"""This machine: a fork server a round, one fresh process a trial, one trial at a time, watched from outside."""
+"""Trials on this machine, one at a time: one fork server per round, and one new process per trial.
+
+A thread of the driver samples the process of the trial from outside.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ from harness.telemetry.nvml import NvmlReader
 from harness.telemetry.process_sampler import ProcessSampler
 from harness.trial.outcome import Outcome, read_events
 
-# glibc would return large blocks to the system after every step and fault them in again: 50,000 page faults a
-# step. In huge pages (2 MiB instead of 4 KiB, where the kernel lets a program ask for them) training is up to
-# a quarter faster.
+# Without these variables glibc returns large blocks to the system after every step and gets them back by page
+# faults, 50,000 per step. Training is up to a quarter faster in huge pages (2 MiB instead of 4 KiB), where
+# the kernel lets a program ask for them.
 WORKER_VARIABLES = MappingProxyType(
     {
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
@@ -36,7 +39,7 @@ WORKER_VARIABLES = MappingProxyType(
 )
 
 
-LAST_WORDS_BYTES = 10_000
+LAST_LINE_BYTES = 10_000
 
 
 class LocalBackend:
@@ -60,8 +63,9 @@ class LocalBackend:
         self._in_round = False
 
     def begin_round(self) -> None:
-        """The first round of a part finds the fork server that other trials started: none of its own was
-        timed in it.
+        """Every round but the first of a part gets a new fork server.
+
+        The first round may use the server of earlier trials, because none of its own trials was timed there.
         """
         if self._in_round:
             self._stop_server()
@@ -75,13 +79,13 @@ class LocalBackend:
     def submit(self, job: Job) -> LocalHandle:
         handle = LocalHandle()
         events = Path(self._folder.name) / f"{job.spec.id}.jsonl"
-        placed = job.model_copy(update={"events": str(events), "shared": self._folder.name})
-        handle.future = self._pool.submit(self._run, placed, handle)
+        complete = job.model_copy(update={"events": str(events), "shared": self._folder.name})
+        handle.future = self._pool.submit(self._run, complete, handle)
         self._newest = handle
         return handle
 
     def close(self) -> None:
-        """Ends a trial that still runs, too."""
+        """Also ends a trial that is still running."""
         if self._newest is not None:
             self._newest.cancel(grace_s=0.0)
         self._pool.shutdown()
@@ -91,28 +95,28 @@ class LocalBackend:
     def _run(self, job: Job, handle: LocalHandle) -> Finished:
         server = self._server = self._server or _Server(Path(self._folder.name) / "stderr")
         sampler = ProcessSampler(nvml=self._nvml, gpus=[job.gpu] if job.gpu else [])
-        heard = server.heard()
+        printed_before = server.printed_bytes()
         started = time.perf_counter()
         try:
             handle.began(server.fork(job))
             sampler.start(handle.pid)
-            how = _how(server.wait())
+            ending = _ending(server.wait())
         except ServerEndedError as error:
             self._stop_server()
-            how = str(error)
+            ending = str(error)
         finally:
             telemetry = tuple(sampler.stop())
             handle.ended()
         seconds = time.perf_counter() - started
-        words = server.last_words(since=heard)
-        outcome = _outcome(Path(job.events), died=f"{how}: {words}" if words else how)
+        line = server.last_line(since=printed_before)
+        outcome = _outcome(Path(job.events), died=f"{ending}: {line}" if line else ending)
         return Finished(
             outcome=outcome, seconds=seconds, telemetry=telemetry, nvml_reason=sampler.nvml_reason
         )
 
 
 class LocalHandle:
-    """A trial that runs, or waits for its turn."""
+    """A trial that is running or waiting."""
 
     def __init__(self) -> None:
         self.future: Future[Finished]
@@ -131,7 +135,7 @@ class LocalHandle:
             self.pid = 0
 
     def cancel(self, grace_s: float) -> None:
-        self._cancelled = True  # a process that is only just being started ends at once
+        self._cancelled = True  # `began` ends a process that is just being started
         if self.future.cancel():
             return
         for number, patience in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
@@ -146,7 +150,7 @@ class LocalHandle:
                 os.kill(self.pid, number)
 
 
-def _how(status: int) -> str:
+def _ending(status: int) -> str:
     if status < 0:
         return f"the worker was killed by {signal.Signals(-status).name}"
     return f"the worker ended with exit status {status}"
@@ -163,7 +167,7 @@ def _outcome(events: Path, *, died: str) -> Outcome:
 
 
 class ServerEndedError(HarnessError):
-    """The fork server is gone, and the trial it ran with it: killed by a person, or for want of memory."""
+    """The fork server has ended and its trial with it: a person killed it, or memory ran out."""
 
 
 class _Server:
@@ -183,18 +187,18 @@ class _Server:
         try:
             self._answer("ready")
         except ServerEndedError as error:
-            raise HarnessError(f"no worker can be started: {error}; {self.last_words()}") from None
+            raise HarnessError(f"cannot start a worker: {error}: {self.last_line()}") from None
 
     def fork(self, job: Job) -> int:
-        """The id of the process that runs the job."""
+        """Start a process for the job and return its id."""
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # the missing answer tells what happened
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer, which is reported
             self._process.stdin.write(job.model_dump_json() + "\n")
             self._process.stdin.flush()
         return int(self._answer("pid"))
 
     def wait(self) -> int:
-        """The exit status of the process forked last; negative for a signal."""
+        """The exit status of the newest process, negative if a signal ended it."""
         return int(self._answer("status"))
 
     def stop(self) -> None:
@@ -205,14 +209,14 @@ class _Server:
         self._process.wait()
         self._process.stdout.close()
 
-    def heard(self) -> int:
-        """Bytes that workers have printed so far."""
+    def printed_bytes(self) -> int:
+        """The number of bytes that workers have printed so far."""
         return self._log.stat().st_size
 
-    def last_words(self, *, since: int = 0) -> str:
-        """The last line that was printed after the first `since` bytes."""
+    def last_line(self, *, since: int = 0) -> str:
+        """The last line that workers printed after the first `since` bytes."""
         with self._log.open("rb") as log:
-            log.seek(max(since, self.heard() - LAST_WORDS_BYTES))
+            log.seek(max(since, self.printed_bytes() - LAST_LINE_BYTES))
             lines = log.read().decode("utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
 
@@ -220,5 +224,5 @@ class _Server:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise ServerEndedError(_how(self._process.wait()).replace("worker", "fork server"))
+            raise ServerEndedError(_ending(self._process.wait()).replace("worker", "fork server"))
         return json.loads(line)[key]
