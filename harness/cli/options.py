@@ -24,33 +24,6 @@ SOFTWARE, INTERRUPTED = 70, 130
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="The YAML file of a study, or the name of a study in studies/.")
 ]
-_Results = Annotated[
-    Path, typer.Option(help="Folder of the store and the checkpoints.", envvar="HARNESS_RESULTS")
-]
-_Store = Annotated[
-    str | None,
-    typer.Option(
-        help="The store, a database file or a URL. Default: harness.db in the results folder.",
-        envvar="HARNESS_STORE",
-    ),
-]
-_Reports = Annotated[Path, typer.Option(help="Folder of the reports.", envvar="HARNESS_REPORTS")]
-_Scale = Annotated[
-    str | None,
-    typer.Option(help="The scale of the study. Default: gpu if there is a GPU and such a scale, else cpu."),
-]
-_Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="PATH=VALUE",
-        help="Change a setting of the study, for example design.rounds=20. Can be repeated.",
-    ),
-]
-_Plant = Annotated[
-    str | None,
-    typer.Option(metavar="INVARIANT/BUG", help="Plant this bug, to show that the study detects it."),
-]
 Device = Annotated[
     str, typer.Option(help="auto (a GPU if there is one, else the CPU), cpu, or the UUID of a GPU.")
 ]
@@ -60,8 +33,16 @@ Device = Annotated[
 class StoreOptions:
     """Where the results are. A subclass makes an option of a plain field by annotating it."""
 
-    results: _Results = Path("results")
-    store: _Store = None
+    results: Annotated[
+        Path, typer.Option(help="Folder of the store and the checkpoints.", envvar="HARNESS_RESULTS")
+    ] = Path("results")
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="The store, a database file or a URL. Default: harness.db in the results folder.",
+            envvar="HARNESS_STORE",
+        ),
+    ] = None
     reports: Path = Path("reports")
 
     @property
@@ -75,8 +56,20 @@ class StoreOptions:
 class StudyOptions(StoreOptions):
     """How a study is loaded."""
 
-    scale: _Scale = None
-    settings: _Settings = None
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="The scale of the study. Default: gpu if there is a GPU and such a scale, else cpu."
+        ),
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Change a setting of the study, for example design.rounds=20. Can be repeated.",
+        ),
+    ] = None
     device: str = "auto"
     plant: str | None = None
 
@@ -97,14 +90,19 @@ class StudyOptions(StoreOptions):
 class StoredStudyOptions(StudyOptions):
     """For commands that read a run, which may have a planted bug."""
 
-    plant: _Plant = None
+    plant: Annotated[
+        str | None,
+        typer.Option(metavar="INVARIANT/BUG", help="Plant this bug, to show that the study detects it."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions(StoredStudyOptions):
     """For commands that also write a report."""
 
-    reports: _Reports = Path("reports")
+    reports: Annotated[Path, typer.Option(help="Folder of the reports.", envvar="HARNESS_REPORTS")] = Path(
+        "reports"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

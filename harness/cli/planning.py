@@ -18,7 +18,7 @@ from harness.store.rows import CalibrationRow
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, longest_plan, plan
-from harness.wording import format_seconds, margin_text
+from harness.wording import count, format_seconds, margin_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,12 +183,14 @@ def _detection_lines(loaded: LoadedStudy, effect: DetectableEffect) -> Iterator[
         numbers = "number of sentences" if seeds == 1 else "numbers of seeds and sentences"
         yield f"the smallest detectable difference depends on the {numbers}: {_interval_width(effect)}"
         return
-    pairs = study.design.pairs(unit)
-    contrasts = (len(loaded.arms) - 1) * len(loaded.conditions)
-    yield (
-        f"{pairs} {unit if pairs > 1 else unit[:-1]} can decide families of at most {largest_family(pairs)} "
-        f"contrasts; {record.name} has {contrasts}"
+    pairs, contrasts = study.design.pairs(unit), (len(loaded.arms) - 1) * len(loaded.conditions)
+    family = largest_family(pairs)
+    decides = (
+        f"can decide families of at most {count(family, 'contrast')}"
+        if family
+        else "cannot decide a contrast"
     )
+    yield f"{count(pairs, unit[:-1])} {decides}; {record.name} has {contrasts}"
     size = _effect_size(effect, unit)
     yield f"smallest change of {record.name} that is detected with probability 0.8 (margin {margin}): {size}"
 
@@ -206,9 +208,7 @@ def _effect_size(effect: DetectableEffect, unit: str) -> str:
     if effect.scatter == 0.0:
         return f"any change, because there is no scatter ({effect.source})"
     if effect.effect is None:
-        return (
-            f"none, because {effect.pairs} {unit if effect.pairs > 1 else unit[:-1]} cannot decide anything"
-        )
+        return f"none, because {count(effect.pairs, unit[:-1])} cannot decide a contrast"
     if metric(effect.metric).compared_by == "differences":
         size, scatter = f"{effect.effect:.3g}", f"{effect.scatter:.3g}"
     else:

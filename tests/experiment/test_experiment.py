@@ -1,4 +1,4 @@
-"""The same from Python as from the command line: load, run, frame, verdicts, report."""
+"""An experiment in Python: load, run, frame, verdicts, report."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import harness
 from harness.errors import InputError, StudyError
 from harness.machine.environment import Environment
+from harness.report.inputs import ReportInput
+from harness.report.source import report_input
 from harness.telemetry.nvml import Gpu
+from tests.run.in_process import InProcess
 from tests.run.workplace import Workplace
 
 
@@ -48,6 +52,28 @@ assert again.frame().equals(experiment.frame())
     one_row = 2 * 15 * 16 * 4  # keys and values, 8 + 8 - 1 positions, d_model 16, 4 bytes
     assert first == f"['bytes', 'faster', 'same'] [{one_row}.0]"
     assert (workplace.folder / report).read_text(encoding="utf-8").count("<h1>") == 1
+
+
+def test_a_run_is_analysed_once_until_its_trials_change(
+    here: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
+    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(here.folder / "tmp"))
+    analysed = 0
+
+    def counted(*arguments: Any) -> ReportInput:
+        nonlocal analysed
+        analysed += 1
+        return report_input(*arguments)
+
+    monkeypatch.setattr("harness.report.source.report_input", counted)
+    experiment = harness.load("tiny", scale="least").run()
+    experiment.judge()
+    experiment.report()
+    assert len(experiment.verdicts()) == len(experiment.analysis().claims) == 3
+    assert analysed == 1
+    experiment.run(fresh=True).verdicts()
+    assert analysed == 2
 
 
 def test_importing_harness_imports_nothing_else() -> None:
