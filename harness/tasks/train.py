@@ -16,8 +16,8 @@ from harness.invariants.subjects import TrainingSubject
 from harness.models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
 from harness.tasks.base import Context, Result, SampleRecorder
 from harness.tasks.training_task import UPDATES_TO_CHECK, TokenBudget, TrainingTask, with_preset
-from harness.training.divergence import Divergence
 from harness.training.schedule import CosineSchedule, ScheduleConfig
+from harness.training.steadiness import Divergence
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.training.divergence import Divergence
 from harness.training.evaluation import evaluate, perplexity
 from harness.training.objective import Batch
 from harness.training.optim import evaluated, trained_in
-from harness.training.recorder import Pending, Recorder, Report, Stopwatch
+from harness.training.recorder import PendingUpdate, Recorder, ReportSample, Stopwatch
 from harness.training.schedule import Schedule
+from harness.training.steadiness import Divergence
 from harness.training.update import Updater
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Training:
         recipe: Recipe,
         *,
         evaluation: Callable[[], Iterable[Batch]],
-        report: Report,
+        report: ReportSample,
         costs: Costs,
     ) -> None:
         self.updater, self.data, self.recipe = updater, data, recipe
@@ -97,7 +97,6 @@ class Training:
         self._recorder = Recorder(
             self._report,
             device=updater.objective.device,
-            clip=updater.clip,
             divergence=recipe.divergence,
             chance=costs.chance,
             peak_flops=costs.peak_flops,
@@ -132,30 +131,27 @@ class Training:
             if pauses:
                 watch.start()
         self._report("skipped_updates", updater.attempted - updater.applied, recipe.updates - 1)
-        recorder.steadiness(recipe.updates - 1)
+        recorder.report_steadiness(recipe.updates - 1)
         return self._trained(recipe.updates)
 
     def _update(self, watch: Stopwatch, *, count_zeros: bool) -> None:
         recipe, updater = self.recipe, self.updater
-        update = updater.attempted
+        number = updater.attempted
         waiting = time.perf_counter_ns()
         micro_batches = [next(self.data) for _ in range(recipe.accumulate)]
         waited = (time.perf_counter_ns() - waiting) / 1e9
         rate = updater.set_rate(recipe.schedule.factor(updater.applied, recipe.updates))
-        done = updater(micro_batches, count_zeros=count_zeros)
+        result = updater(micro_batches, count_zeros=count_zeros, measure_clipped=True)
         flops = sum(map(self._costs.flops_of, micro_batches))
-        self._training_tokens += done.tokens
+        self._training_tokens += result.tokens
         self._flops += flops
-        if done.zeros is not None:
-            self._report("zero_gradients", done.zeros, update)
+        if result.zeros is not None:
+            self._report("zero_gradients", result.zeros, number)
         self._recorder.add(
-            Pending(
-                update=update,
-                loss=done.loss,
-                log_z=done.log_z,
-                norm=done.norm,
+            PendingUpdate(
+                number=number,
+                result=result,
                 learning_rate=rate,
-                tokens=done.tokens,
                 flops=flops,
                 data_seconds=waited,
                 seconds=watch.lap(),

@@ -1,6 +1,4 @@
-"""Recording of updates without waiting for the device: values are kept there and brought over a few updates
-at a time.
-"""
+"""Recording of updates without waiting for the device: results stay there until several updates are read at once."""
 
 from __future__ import annotations
 
@@ -11,22 +9,21 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
-from harness.training.divergence import Divergence
-from harness.training.steadiness import gradient_spikes, late_loss_spread
+from harness.training.steadiness import Divergence, gradient_spikes, late_loss_spread
+from harness.training.update import Update
 
 FLUSH_EVERY = 20
 
 
-class Report(Protocol):
-    """Where the loop's raw values go."""
+class ReportSample(Protocol):
+    """Takes the raw values of the loop."""
 
     def __call__(self, metric: str, value: float, step: int, /) -> None: ...
 
 
 class Stopwatch:
-    """Seconds of each update on the device's own clock; nothing waits until `seconds` are asked for."""
+    """Measures the seconds of each update on the device's own clock, without waiting for the device."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -36,8 +33,9 @@ class Stopwatch:
         self._start = self._now()
 
     def lap(self) -> Callable[[], float]:
-        """Ends an update and begins the next; the seconds of the ended one, to be asked for once the device
-        is done.
+        """End an update and begin the next one.
+
+        The returned function gives the seconds of the update that ended. Call it when the device is done.
         """
         start, end = self._start, self._now()
         self._start = end
@@ -54,89 +52,83 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pending:
-    """An update whose loss, log Z and gradient norm are still on the device.
+class PendingUpdate:
+    """An update that is not reported yet. `data_seconds` is the time that it waited for its batches."""
 
-    `data_seconds` were spent waiting for its batches.
-    """
-
-    update: int
-    loss: Tensor
-    log_z: Tensor
-    norm: Tensor
+    number: int
+    result: Update
     learning_rate: float
-    tokens: int
     flops: float
     data_seconds: float
     seconds: Callable[[], float]
 
 
 class Recorder:
-    """Reports updates, some at a time on an accelerator, and tells when training has diverged.
+    """Reports updates (several at a time on an accelerator) and detects that a training has diverged.
 
     `losses` and `norms` are the curves so far.
     """
 
     def __init__(
         self,
-        report: Report,
+        report: ReportSample,
         *,
         device: torch.device,
-        clip: float | None,
         divergence: Divergence | None,
         chance: float,
         peak_flops: float | None,
     ) -> None:
-        self._report, self._clip, self._peak = report, clip, peak_flops
+        self._report, self._peak = report, peak_flops
         self._every = 1 if device.type == "cpu" else FLUSH_EVERY
         self._bound = math.inf if divergence is None else divergence.times_chance * chance
         self._patience = 1 if divergence is None else divergence.updates
-        self._pending: list[Pending] = []
+        self._pending: list[PendingUpdate] = []
         self.above = 0
         self.diverged_at: int | None = None
         self.seconds = 0.0
         self.losses: list[float] = []
         self.norms: list[float] = []
 
-    def add(self, pending: Pending) -> None:
-        self._pending.append(pending)
+    def add(self, update: PendingUpdate) -> None:
+        self._pending.append(update)
         if len(self._pending) >= self._every:
             self.flush()
 
     def flush(self) -> None:
-        """Bring over and report what is pending, up to the update at which training diverged."""
+        """Read and report the pending updates, up to the update at which the training diverged."""
         if not self._pending:
             return
-        values = torch.stack(
-            [value for each in self._pending for value in (each.loss, each.log_z, each.norm)]
-        )
-        for each, (loss, log_z, norm) in zip(self._pending, values.view(-1, 3).tolist(), strict=True):
+        values = torch.stack([value for update in self._pending for value in update.result.measured])
+        rows = values.view(len(self._pending), -1).tolist()
+        for update, row in zip(self._pending, rows, strict=True):
             if self.diverged_at is None:
-                self._write(each, loss=loss, log_z=log_z, norm=norm)
+                self._record(update, *row)
         self._pending.clear()
 
-    def steadiness(self, update: int) -> None:
-        """Report what the whole curves tell, after the last update."""
-        self._report("gradient_spikes", gradient_spikes(self.norms), update)
+    def report_steadiness(self, number: int) -> None:
+        """Report the figures of the whole curves, after the last update."""
+        self._report("gradient_spikes", gradient_spikes(self.norms), number)
         spread = late_loss_spread(self.losses)
         if spread is not None:
-            self._report("late_loss_spread", spread, update)
+            self._report("late_loss_spread", spread, number)
 
-    def _write(self, each: Pending, *, loss: float, log_z: float, norm: float) -> None:
-        report, update, seconds = self._report, each.update, each.seconds()
-        report("loss", loss, update)
-        report("training_log_z", log_z, update)
-        report("gradient_norm", norm, update)
-        report("clipped_gradient_norm", norm if self._clip is None else min(norm, self._clip), update)
-        report("learning_rate", each.learning_rate, update)
-        report("update_seconds", seconds, update)
-        report("data_seconds", each.data_seconds, update)
-        report("training_tokens_per_second", each.tokens / seconds, update)
+    def _record(
+        self, update: PendingUpdate, loss: float, log_z: float, norm: float, clipped_norm: float
+    ) -> None:
+        report, number, seconds = self._report, update.number, update.seconds()
+        report("loss", loss, number)
+        report("training_log_z", log_z, number)
+        report("gradient_norm", norm, number)
+        report("clipped_gradient_norm", clipped_norm, number)
+        report("learning_rate", update.learning_rate, number)
+        report("update_seconds", seconds, number)
+        report("data_seconds", update.data_seconds, number)
+        report("training_tokens_per_second", update.result.tokens / seconds, number)
         if self._peak is not None:
-            report("mfu", each.flops / seconds / self._peak, update)
+            report("mfu", update.flops / seconds / self._peak, number)
         self.seconds += seconds
         self.losses.append(loss)
         self.norms.append(norm)
         self.above = self.above + 1 if loss > self._bound else 0
         if not math.isfinite(loss) or self.above >= self._patience:
-            self.diverged_at = update
+            self.diverged_at = number

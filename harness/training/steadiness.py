@@ -1,4 +1,4 @@
-"""How steady a training was, from the curves that it leaves."""
+"""How steady a training was, from its curves, and when it counts as diverged."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from itertools import islice
 from statistics import median
 
 import numpy as np
+from pydantic import Field
+
+from harness.config import Config
 
 SPIKE = 3.0
 WINDOW = 50
 FEWEST_BEFORE = 10
 FEWEST_LATE = 8
+
+
+class Divergence(Config):
+    """When a training counts as diverged: at a loss that is not finite, or after `updates` updates in a row
+    whose loss is above `times_chance` times chance.
+
+    Chance is the loss of a uniform guess, ln(vocabulary) nats.
+    """
+
+    times_chance: float = Field(default=3.0, gt=1.0, allow_inf_nan=False)
+    updates: int = Field(default=50, gt=0)
 
 
 def gradient_spikes(norms: Sequence[float]) -> int:

@@ -18,18 +18,26 @@ from harness.training.ranks import sum_over_ranks, tokens_of_all
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What an update gave. Loss and log Z, means over its counted targets, and norm, the gradient's before
-    clipping, are on the device.
+    """The results of an update. The tensors are on the device, so reading them waits for it.
 
-    `zeros` is the share of exact zeros among the gradients of linear layers, where it was asked for.
+    `loss` and `log_z` are means over the counted targets. `norm` is the norm of the gradient before clipping.
+    On request, `clipped_norm` is its norm as the optimizer sees it, after clipping, and `zeros` the share of
+    exact zeros among the gradients of linear layers.
     """
 
     loss: Tensor
     log_z: Tensor
     norm: Tensor
+    clipped_norm: Tensor | None
     tokens: int
     applied: bool
     zeros: float | None
+
+    @property
+    def measured(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Loss, log Z, norm and clipped norm. Only for updates whose clipped norm was requested."""
+        assert self.clipped_norm is not None
+        return self.loss, self.log_z, self.norm, self.clipped_norm
 
 
 class Updater:
@@ -54,19 +62,30 @@ class Updater:
             group["lr"] = peak * factor
         return self._peaks[0] * factor
 
-    def __call__(self, micro_batches: Sequence[Batch], *, count_zeros: bool = False) -> Update:
-        """One update from all of `micro_batches`, each target token weighing alike whichever it is in."""
+    def __call__(
+        self, micro_batches: Sequence[Batch], *, count_zeros: bool = False, measure_clipped: bool = False
+    ) -> Update:
+        """One update from all of `micro_batches`. Every target token has the same weight."""
         tokens = [counted(batch) for batch in micro_batches]
         loss, log_z = self.accumulate(micro_batches, tokens)
         zeros = self._zeros() if count_zeros else None
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._parameters, math.inf if self.clip is None else self.clip)
+        clipped_norm = self._gradient_norm() if measure_clipped else None
         applied = self._step()
         self.optimizer.zero_grad(set_to_none=True)
         self.attempted += 1
         self.applied += applied
-        return Update(loss=loss, log_z=log_z, norm=norm, tokens=sum(tokens), applied=applied, zeros=zeros)
+        return Update(
+            loss=loss,
+            log_z=log_z,
+            norm=norm,
+            clipped_norm=clipped_norm,
+            tokens=sum(tokens),
+            applied=applied,
+            zeros=zeros,
+        )
 
     def accumulate(self, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
         """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns the
@@ -97,6 +116,9 @@ class Updater:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return self.scaler.get_scale() >= before
+
+    def _gradient_norm(self) -> Tensor:
+        return nn.utils.get_total_norm(p.grad for p in self._parameters if p.grad is not None)
 
     def _zeros(self) -> float:
         """Underflow in 16 bits shows here.

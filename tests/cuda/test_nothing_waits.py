@@ -64,8 +64,10 @@ def test_an_update(
     batches = [(tokens[:, :-1], tokens[:, 1:])] * accumulate
     updater(batches)  # the first makes the optimizer's state
     with waiting_is_an_error():
-        updates = [updater(batches) for _ in range(3)]
+        updates = [updater(batches, measure_clipped=True) for _ in range(3)]
     assert torch.stack([update.loss for update in updates]).diff().max().item() < 0
+    norms = torch.stack([update.measured[3] for update in updates])
+    assert norms.max().item() <= 1.01
 
 
 @pytest.mark.parametrize("cache", CACHES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,12 @@ import torch
 
 from harness.models.config import ChunkedLogits, LossConfig, model_config
 from harness.models.init import build_model
-from harness.training.divergence import Divergence
 from harness.training.evaluation import evaluate
 from harness.training.objective import Objective
 from harness.training.optim import AdamW, ScheduleFreeAdamW
-from harness.training.precision import Float32
+from harness.training.precision import Float16Scaled, Float32
 from harness.training.schedule import ConstantSchedule, CosineSchedule
+from harness.training.steadiness import Divergence
 from tests.training.bigram import VOCABULARY, Bigram, Stream, batch, run, updater, values
 
 EVERY_UPDATE = (
@@ -144,6 +145,34 @@ def test_the_gradient_is_clipped_and_its_norms_reported_as_they_were() -> None:
     for clip, after in ((None, unclipped), (1e-3, clipped)):
         assert values(reported[clip], "gradient_norm") == pytest.approx(unclipped)
         assert values(reported[clip], "clipped_gradient_norm") == pytest.approx(after, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "precision", [Float32(), Float16Scaled(initial_scale=1024.0)], ids=lambda how: how.kind
+)
+def test_the_clipped_norm_is_measured_so_a_bug_in_clipping_shows(
+    precision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def norms() -> tuple[list[float], list[float]]:
+        model = Bigram()
+        model.dropout.p = 0.0
+        _, reported = run(updater(model, precision=precision, clip=1e-3), updates=3)
+        return values(reported, "gradient_norm"), values(reported, "clipped_gradient_norm")
+
+    before, after = norms()
+    assert after == pytest.approx([1e-3] * 3, rel=1e-2)
+    monkeypatch.setattr(
+        torch.nn.utils, "clip_grad_norm_", lambda parameters, _: _gradient_norm(parameters)
+    )  # measures the norm, but does not clip
+    unclipped, not_clipped = norms()
+    assert unclipped[0] == pytest.approx(before[0])
+    assert not_clipped == pytest.approx(unclipped, rel=1e-5)
+    assert min(not_clipped) > 0.01
+
+
+def _gradient_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    return torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in gradients]))
 
 
 def test_a_loss_that_is_not_finite_ends_training_and_is_kept() -> None:
