@@ -39,7 +39,7 @@ def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()
     names = scale_names(document)
     if scale not in names:
         raise StudyError(
-            f"no scale {scale!r} in this study",
+            f"there is no scale {scale!r} in this study",
             at=document.location(("scales",)),
             hint=did_you_mean(scale, names),
         )
@@ -75,7 +75,7 @@ def _check_claim_ids(part: LoadedStudy, known: set[str], written: Located) -> No
     for claim in part.study.claims:
         if claim in known:
             at = written.location(("claims", claim))
-            raise StudyError(f"claim {claim!r} is made by two parts", at=at, hint="give it to one of them")
+            raise StudyError(f"two parts have a claim {claim!r}", at=at, hint="remove it from one of them")
         known.add(claim)
 
 
@@ -110,7 +110,7 @@ def _load(
             except StudyError as error:
                 if changed < 2:  # else the place of the error does not tell which levels do not go together
                     raise
-                hint = "; ".join(filter(None, (error.hint, "`design.exclude` leaves an arm out")))
+                hint = "; ".join(filter(None, (error.hint, "`design.exclude` can leave this arm out")))
                 raise StudyError(f"{error.message} (in arm {arm.name})", at=error.at, hint=hint) from None
     check_tasks(checker, tasks)
     check_claims(checker, study.claims)
@@ -152,7 +152,9 @@ def _settings(study: Study, written: Located, chosen: tuple[tuple[str, Combinati
                 try:
                     settings = settings.replaced(tuple(dotted.split(".")), part, key=key)
                 except (KeyError, TypeError):
-                    raise StudyError(f"{dotted} leads through a setting that has no keys", at=key) from None
+                    raise StudyError(
+                        f"{dotted} cannot be set: part of this path is not a mapping", at=key
+                    ) from None
     return settings
 
 
@@ -186,7 +188,7 @@ class _Recipes:
             if not file.is_file():
                 known = [recipe.stem for recipe in self._folder.glob("*.yaml")]
                 hint = did_you_mean(name, known)
-                raise StudyError(f"no recipe {name!r} in {self._folder}", at=at, hint=hint)
+                raise StudyError(f"there is no recipe {name!r} in {self._folder}", at=at, hint=hint)
             self._read[name] = read_document(file)
         return self._read[name]
 

@@ -108,7 +108,7 @@ def _named_arms(claim: Comparing, path: KeyPath) -> list[tuple[KeyPath, dict[str
 def _outcome(checker: StudyChecker, claim: Comparing, path: tuple[str, str]) -> Metric:
     """The record of what the claim compares; whatever comes of a training is a loss, whose pairs are seeds."""
     if isinstance(claim, DivergesClaim):
-        problem = f"nothing can diverge: task {checker.study.task!r} produces no metric"
+        problem = f"nothing can diverge: task {checker.study.task!r} does not produce the metric"
         checker.check_known(path, "loss", checker.task.metrics, problem)
         return METRICS["loss"]
     metric = getattr(claim, "metric", None) or checker.study.primary
@@ -129,7 +129,7 @@ def _check_pairs(
 
 def _check_trend(checker: StudyChecker, claim: TrendClaim, path: KeyPath) -> None:
     across, path = checker.study.across, (*path, "over")
-    checker.check_known(path, claim.over, across, "no factor is varied across by the name")
+    checker.check_known(path, claim.over, across, "`across` has no factor")
     levels = across[claim.over]
     for level in levels:
         if isinstance(level, bool) or not isinstance(level, int | float) or level <= 0:
@@ -155,7 +155,7 @@ def _check_sensitive(checker: StudyChecker, claim: MostSensitiveClaim, path: tup
         checker.fail((*path, "metric"), message, value=True)
     for index, factor in enumerate(claim.among):
         inner = (*path, "among", index)
-        checker.check_known(inner, factor, compare, "no factor is compared by the name")
+        checker.check_known(inner, factor, compare, "`compare` has no factor")
         if factor in claim.among[:index]:
             checker.fail(inner, f"factor {factor!r} is written twice")
         levels = sensitivity_levels(factor, compare[factor], claim.by)

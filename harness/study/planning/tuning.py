@@ -54,8 +54,8 @@ def tuning_grid(tune: Tune, task: Task) -> tuple[Candidate, ...]:
         try:
             found.append(Candidate(settings=dict(chosen), task=type(task).read(config)))
         except ValidationError as error:
-            told = ", ".join(f"{path}={value}" for path, value in chosen)
-            raise InputError(f"{told} is not possible: {error.errors()[0]['msg']}") from None
+            settings = ", ".join(f"{path}={value}" for path, value in chosen)
+            raise InputError(f"{settings} cannot be used: {error.errors()[0]['msg']}") from None
     return tuple(found)
 
 
@@ -63,14 +63,16 @@ def _values(path: str, wanted: Sequence[Scalar] | Around, document: dict[str, An
     own = _leaf(path, document)
     if isinstance(wanted, Around):
         if isinstance(own, bool) or not isinstance(own, int | float) or own <= 0:
-            raise InputError(f"{path} is {own!r}, and there is nothing around that", hint="list the values")
+            raise InputError(
+                f"{path} is {own!r}, so values around it cannot be computed", hint="list the values"
+            )
         powers = (position - (wanted.count - 1) / 2 for position in range(wanted.count))
         around = [float(f"{own * wanted.factor**power:.6g}") for power in powers]
         values: list[Scalar] = [*map(round, around)] if isinstance(own, int) else [*around]
     else:
         values = list(wanted)
     if len({(type(value), value) for value in values}) < len(values):
-        raise InputError(f"{path} is to be tried twice with one value ({', '.join(map(str, values))})")
+        raise InputError(f"{path} would be tried twice with the same value ({', '.join(map(str, values))})")
     return values
 
 
@@ -78,7 +80,7 @@ def _leaf(path: str, document: dict[str, Any]) -> Any:
     node: Any = document
     for key in path.split("."):
         if not isinstance(node, dict) or key not in node:
-            raise InputError(f"has no setting {path!r}", hint=did_you_mean(path, _leaves(document)))
+            raise InputError(f"there is no setting {path!r}", hint=did_you_mean(path, _leaves(document)))
         node = node[key]
     return node
 
