@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from harness.analysis.claims.evidence import Evidence, Finding
-from harness.analysis.results import CheckRow, Numbers
+from harness.analysis.results import Numbers
 from harness.analysis.trial_table import TrialTable
 from harness.analysis.validity.invalid_arms import describe
 from harness.analysis.validity.warnings import wanted_alike
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
+from harness.store.rows import CheckRow
 from harness.study.claim import FormulaClaim, HoldsClaim
 from harness.wording import count
 
