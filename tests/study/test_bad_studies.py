@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StudyError
-from harness.study.load import load_study, scales
+from harness.study.load import StudyFile, load_study
 from harness.study.reading.yaml_document import MAX_BYTES
 from tests.study.written import FILE, RECIPE, STUDY, put, spoilt
 
@@ -739,7 +739,7 @@ def refusal(path: Path = FILE, scale: str = "cpu") -> str:
 def test_the_study_that_is_spoilt_below_is_sound() -> None:
     put(Path())
     assert load_study(FILE)[0].study.study == "tiny"
-    assert scales(FILE) == ("cpu", "smoke")
+    assert StudyFile(FILE).scales == ("cpu", "smoke")
 
 
 @pytest.mark.parametrize(("what", "old", "new", "message"), IN_STUDY, ids=[case[0] for case in IN_STUDY])
