@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.store.rows import CheckRow
-
 Verdict = Literal["invalid", "identical", "equivalent", "better", "worse", "undecided"]
 ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
 
@@ -71,12 +69,12 @@ class SettledClaim:
     id: str
     source: str
     says: str
-    verdict: ClaimVerdict
-    effect: str
-    interval: str
-    claimed: str
-    n: int
-    sentence: str
+    verdict: ClaimVerdict = "undecided"
+    effect: str = "–"
+    interval: str = "–"
+    claimed: str = "–"
+    n: int = 0
+    sentence: str = ""
     numbers: Numbers = Numbers()
     basis: dict[str, Any] | None = None
 
@@ -132,6 +130,22 @@ class ParityRow:
     def confounds(self) -> bool:
         """Whether this difference in work is a confound."""
         return self.enforced and not self.matches and not self.declared
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRow:
+    """One comparison that an invariant made for an arm, as stored."""
+
+    invariant: str
+    arm: str
+    case: str
+    precision: str
+    passed: bool
+    deviation: float
+    tolerance: float
+    compared: int
+    skipped: int
+    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from harness.errors import InputError
 from harness.metrics import metric
 from harness.study.checks.checker import StudyChecker
-from harness.study.claim import ReachesClaim
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.finalists import kept_arms
+from harness.study.planning.finalists import required_arms
 from harness.study.planning.tuning import tuning_grid
 from harness.study.schema import Tune
 
@@ -19,19 +18,9 @@ def check_adaptive_design(checker: StudyChecker, loaded: LoadedStudy) -> None:
     if design.until is not None and paired_over != "rounds":
         checker.fail(
             ("design", "until"),
-            f"every round of a seed gives the same {primary}, so more rounds cannot make an interval narrower",
+            f"every round of a seed repeats its {primary}, so more rounds make no interval narrower",
             hint=f"use more {paired_over}",
         )
-    for name, claim in loaded.study.claims.items():
-        by = design.tune.by if design.tune else None
-        if isinstance(claim, ReachesClaim) and claim.reaches == "tuned" and claim.metric != by:
-            problem = f"tuning uses {by}" if by else "this design has no tuning"
-            checker.fail(
-                ("claims", name, "reaches"),
-                f"{name} takes its target for {claim.metric} from tuning, but {problem}",
-                hint="`metric` and `design.tune.by` must be the same",
-                value=True,
-            )
     if design.tune is not None:
         _check_metric(checker, design.tune)
         _check_grid(checker, loaded, design.tune)
@@ -42,9 +31,7 @@ def _check_metric(checker: StudyChecker, tune: Tune) -> None:
     path = ("design", "tune", "by")
     if checker.check_metric(path, tune.by, directed=False).better == "neither":
         checker.fail(
-            path,
-            f"neither higher nor lower values of {tune.by} are better, so it cannot be used for tuning",
-            value=True,
+            path, f"neither more nor less of {tune.by} is better, so nothing is tuned by it", value=True
         )
 
 
@@ -64,31 +51,17 @@ def _check_grid(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> None:
                 checker.fail(
                     path,
                     f"arm {arm.name}: a setting of the model's training cannot be tuned here",
-                    hint="tune it in a study whose task is train",
+                    hint="tune it in a study of task train",
                 )
 
 
 def _check_finalists(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> None:
     if tune.finalists is None:
         return
-    path, named = ("design", "tune", "finalists"), len(kept_arms(loaded))
+    path, named = ("design", "tune", "finalists"), len(required_arms(loaded))
     if len(loaded.conditions) > 1:
-        checker.fail(
-            path,
-            f"finalists need a study with one condition, and this study has {len(loaded.conditions)}",
-            value=True,
-        )
+        checker.fail(path, "finalists are chosen under one condition, and this study has several", value=True)
     if named > tune.finalists:
-        checker.fail(
-            path,
-            f"the baseline and the arms that claims name are already {named} arms",
-            hint="allow more finalists",
-            value=True,
-        )
+        checker.fail(path, f"the baseline and the arms that claims name are {named} already", value=True)
     if tune.finalists >= len(loaded.arms):
-        checker.fail(
-            path,
-            f"all {len(loaded.arms)} arms would be finalists",
-            hint="remove `finalists`",
-            value=True,
-        )
+        checker.fail(path, f"all {len(loaded.arms)} arms would go on", hint="leave finalists out", value=True)

@@ -13,14 +13,14 @@ from functools import cached_property
 from typing import Literal, NoReturn
 
 from harness.errors import StudyError, did_you_mean
-from harness.metrics import METRICS, Metric
+from harness.metrics import METRICS, Metric, PairedOver
 from harness.statistics import largest_family
 from harness.study.arms import Combination, arms, conditions, find_arm
 from harness.study.reading.yaml_document import KeyPath, Located
 from harness.study.schema import Level, Scalar, StudyBase, level_name
 from harness.tasks.base import Task
 
-EXPLORATORY = "set `exploratory: true` to see effects without verdicts"
+EXPLORATORY = "`exploratory: true` for effects without verdicts"
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,11 @@ class StudyChecker:
         """The record of the metric. Raises StudyError if the task does not produce it, or if it is `directed`
         and neither more nor less of it is better.
         """
-        self.check_known(
-            path, name, self.task.metrics, f"task {self.study.task!r} does not produce the metric"
-        )
+        self.check_known(path, name, self.task.metrics, f"task {self.study.task!r} produces no metric")
         if directed and METRICS[name].better == "neither":
             self.fail(
                 path,
-                f"neither higher nor lower values of {name} are better, so arms cannot be compared by it",
+                f"neither more nor less of {name} is better, so arms cannot be compared by it",
                 value=True,
             )
         return METRICS[name]
@@ -77,19 +75,19 @@ class StudyChecker:
         self,
         path: KeyPath,
         levels: Mapping[str, Scalar],
-        section: Literal["compare", "across"],
+        factors: Mapping[str, list[Level]],
+        verb: str,
     ) -> None:
-        """Raises StudyError if a factor under `path` is not in the section, or does not have the level."""
-        factors: Mapping[str, list[Level]] = getattr(self.study, section)
+        """Raises StudyError if a factor under `path` does not exist, or does not have the level."""
         for factor, level in levels.items():
             inner = (*path, factor)
-            self.check_known(inner, factor, factors, f"`{section}` has no factor", value=False)
+            self.check_known(inner, factor, factors, f"no factor is {verb} by the name", value=False)
             names = [level_name(known) for known in factors[factor]]
             self.check_known(inner, level_name(level), names, f"{factor} has no level")
 
     def arm(self, path: KeyPath, levels: Mapping[str, Scalar]) -> Combination:
         """The arm of these levels. Raises StudyError if there is none."""
-        self.check_levels(path, levels, "compare")
+        self.check_levels(path, levels, self.study.compare, "compared")
         arm = find_arm(self.arms, levels)
         if arm is None:
             baseline = self.arms[0].names
@@ -97,46 +95,45 @@ class StudyChecker:
             names = ", ".join(arm.name for arm in self.arms[:6]) + (" …" if len(self.arms) > 6 else "")
             self.fail(
                 path,
-                f"{path[1]}: no arm differs from the baseline in only {' and '.join(off)}",
+                f"no arm of {path[1]} departs from the baseline in {' and '.join(off)}",
                 hint=f"design.arms is {self.study.design.arms}; the arms are {names}",
             )
         return arm
 
     def check_condition(self, path: KeyPath, at: Mapping[str, Scalar]) -> None:
         """Raises StudyError unless `at`, of the claim at `path`, names one condition."""
-        self.check_levels((*path, "at"), at, "across")
+        self.check_levels((*path, "at"), at, self.study.across, "varied across")
         names = {factor: level_name(level) for factor, level in at.items()}
         meant = [condition for condition in self.conditions if names.items() <= condition.names.items()]
         if not meant:
             levels = ", ".join(f"{factor}={level}" for factor, level in names.items())
-            self.fail((*path, "at"), f"{path[1]}: no condition has {levels}")
+            self.fail((*path, "at"), f"no condition of {path[1]} has {levels}")
         for factor, possible in self.study.across.items():
             if len({condition.names.get(factor) for condition in meant}) > 1:
                 self.fail(
                     path,
-                    f"{path[1]} does not say for which {factor} it holds",
-                    hint=f"add `at: {{{factor}: …}}` with one of {', '.join(map(level_name, possible))}",
+                    f"{path[1]} does not say at which {factor} it holds",
+                    hint=f"`at: {{{factor}: …}}`, one of {', '.join(map(level_name, possible))}",
                 )
 
-    def check_pairs(self, record: Metric, family: int, subject: str) -> None:
-        """Raises StudyError if the design has too few pairs of the metric for any of a family of that many
-        comparisons ever to be significant; `subject` is what could then never be decided.
+    def check_pairs(self, paired_over: PairedOver, family: int, subject: str) -> None:
+        """Raises StudyError if the design has too few pairs for any of a family of that many comparisons ever to
+        be significant; `subject` is what could then never be decided.
         """
         design = self.study.design
-        pairs = design.pairs(record.paired_over)
+        pairs = design.pairs(paired_over)
         if largest_family(pairs) >= family:
             return
-        unit: Literal["rounds", "seeds"] = "rounds" if record.paired_over == "rounds" else "seeds"
+        unit: Literal["rounds", "seeds"] = "rounds" if paired_over == "rounds" else "seeds"
         fixed = design.model_copy(update={"until": None})
         enough = next(
             number
             for number in itertools.count(1)
             if largest_family(fixed.model_copy(update={unit: number}).pairs(unit)) >= family
         )
-        number = f"{pairs} {unit} are" if pairs > 1 else f"1 {unit[:-1]} is"
         self.fail(
             ("design", unit),
-            f"{number} too few to decide {subject}",
+            f"{pairs} {unit} can never decide {subject}",
             hint=f"use at least {enough}, or {EXPLORATORY}",
             value=True,
         )
