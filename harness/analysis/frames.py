@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.analysis.results import CheckRow
 from harness.config import canonical_json
 from harness.metrics import metric
+from harness.store.rows import CheckRow
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
@@ -54,22 +54,7 @@ def run_frames(store: Store, run: Run) -> RunFrames:
     """Every row of a run that counts, read from the store."""
     trials = tuple(store.trials(run))
     by_id = {trial.id: trial for trial in trials}
-    checks = tuple(
-        CheckRow(
-            invariant=by_id[row.trial_id].task,
-            arm=by_id[row.trial_id].arm,
-            case=row.case,
-            precision=row.precision,
-            passed=row.passed,
-            deviation=row.deviation,
-            tolerance=row.tolerance,
-            compared=row.compared,
-            skipped=row.skipped,
-            detail=row.detail,
-        )
-        for row in store.checks(run)
-        if by_id[row.trial_id].status == "finished"
-    )
+    checks = tuple(row for row in store.checks(run) if by_id[row.trial_id].status == "finished")
     return RunFrames(
         samples=sample_frame(trials, store.samples(run)),
         trials=trials,

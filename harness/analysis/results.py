@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.store.rows import CheckRow
+
 Verdict = Literal["invalid", "identical", "equivalent", "better", "worse", "undecided"]
 ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
 
@@ -130,22 +132,6 @@ class ParityRow:
     def confounds(self) -> bool:
         """Whether this difference in work is a confound."""
         return self.enforced and not self.matches and not self.declared
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckRow:
-    """One comparison that an invariant made for an arm, as stored."""
-
-    invariant: str
-    arm: str
-    case: str
-    precision: str
-    passed: bool
-    deviation: float
-    tolerance: float
-    compared: int
-    skipped: int
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)

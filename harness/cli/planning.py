@@ -16,6 +16,7 @@ from harness.metrics import metric
 from harness.statistics import largest_family
 from harness.store.rows import CalibrationRow
 from harness.study.arms import Combination
+from harness.study.dotted_paths import leaves
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, longest_plan, plan
 from harness.wording import count, format_seconds, margin_text
@@ -121,21 +122,13 @@ def differences(loaded: LoadedStudy, arm: Combination) -> dict[str, list[Any]]:
     differing: dict[str, list[Any]] = {}
     for condition in loaded.conditions:
         base, changed = (
-            dict(_leaves(loaded.tasks[name, condition.name].plain()))
+            dict(leaves(loaded.tasks[name, condition.name].plain()))
             for name in (loaded.baseline.name, arm.name)
         )
         for path in sorted({*base, *changed}):
             if base.get(path) != changed.get(path):
                 differing.setdefault(path, [base.get(path), changed.get(path)])
     return differing
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else key)
-    else:
-        yield path, value
 
 
 def _lines(planned: _PartPlan, *, calibrated: bool) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from harness.cli.console import Output
 from harness.errors import HarnessError, InputError
 from harness.experiment import Workspace
-from harness.study.load import load_study, scales
+from harness.study.load import StudyFile
 
 
 def show_studies(folder: Path, workspace: Workspace, output: Output) -> None:
@@ -26,8 +26,9 @@ def show_studies(folder: Path, workspace: Workspace, output: Output) -> None:
             "problem": None,
         }
         try:
-            row["scales"] = list(scales(path))
-            row["question"] = load_study(path)[0].study.question
+            file = StudyFile(path)
+            row["scales"] = list(file.scales)
+            row["question"] = file.load()[0].study.question
         except HarnessError as error:
             row["problem"] = str(error)
         rows.append(row)

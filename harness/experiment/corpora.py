@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.reference import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
 from harness.experiment.workspace import find_study
-from harness.study.load import load_study, scales
+from harness.study.load import StudyFile
 from harness.study.loaded import LoadedStudy
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def corpora_of(*parts: LoadedStudy) -> list[CorpusRef]:
 
 def corpora_of_study(name: str) -> list[CorpusRef]:
     """The corpora of a study at all of its scales."""
-    path = find_study(name)
-    return corpora_of(*(part for scale in scales(path) for part in load_study(path, scale)))
+    file = StudyFile(find_study(name))
+    return corpora_of(*(part for scale in file.scales for part in file.load(scale)))
 
 
 def check_installed(*parts: LoadedStudy) -> None:

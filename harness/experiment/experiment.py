@@ -18,7 +18,7 @@ from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import Driver, Listener, worker_threads
 from harness.run.identity import Setting, check_plant, environment_digest, newest_run
 from harness.store.store import open_store
-from harness.study.load import load_study, scales
+from harness.study.load import StudyFile
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan
 from harness.study.reading.overlays import BODY_SCALE
@@ -56,16 +56,17 @@ def load(
     """
     path = find_study(str(study))
     here, gpu = this_machine(device)
+    file = StudyFile(path)
     if scale is None:
-        scale = GPU_SCALE if gpu is not None and GPU_SCALE in scales(path) else BODY_SCALE
+        scale = GPU_SCALE if gpu is not None and GPU_SCALE in file.scales else BODY_SCALE
     fixed = [setting for setting in settings if not asks_calibration(setting)]
-    parts = load_study(path, scale, fixed)
+    parts = file.load(scale, fixed)
     if plant is not None:
         check_plant(parts, plant)
     experiment = Experiment(parts, here, workspace=workspace or Workspace(), gpu=gpu, plant=plant)
     if len(fixed) < len(settings):
         settings = with_calibrated_rounds(settings, parts, experiment.calibration())
-        experiment.parts = load_study(path, scale, settings)
+        experiment.parts = file.load(scale, settings)
     return experiment
 
 

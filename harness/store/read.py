@@ -151,8 +151,11 @@ class Reader:
 
     def checks(self, run: Run, *, include_superseded: bool = False) -> list[CheckRow]:
         """The comparisons of the run's invariants, in the order in which they were recorded."""
-        query = _joined(checks, run, include_superseded)
-        return [CheckRow(**row) for row in self._all(query.order_by(checks.c.id))]
+        query = _joined(checks, run, include_superseded).order_by(checks.c.id)
+        query = query.add_columns(trials.c.task.label("invariant"), trials.c.arm)
+        query = query.join(attempts, attempts.c.id == checks.c.attempt_id)
+        query = query.join(trials, trials.c.id == attempts.c.trial_id)
+        return [CheckRow(**row) for row in self._all(query)]
 
     def sentences(self, run: Run) -> dict[int, Sentences]:
         """What the run's attempts wrote, by attempt; those that were set aside are left out.

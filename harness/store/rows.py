@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+from harness.invariants.base import Check
+from harness.telemetry.process_sampler import TelemetrySample
+
 TrialStatus = Literal["running", "finished", "failed", "superseded"]
 AttemptState = Literal["running", "finished", "diverged", "failed", "lost", "interrupted", "superseded"]
 """`diverged` finished, with a loss that left the numbers: data, not a failure. Of the failures, `failed` gave
@@ -165,45 +168,21 @@ class SampleRow(NamedTuple):
     value: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckRow:
-    """One comparison of an invariant; the fields are those of `harness.invariants.base.Check`."""
+@dataclass(frozen=True, kw_only=True)
+class CheckRow(Check):
+    """One comparison that an invariant made for an arm."""
 
     trial_id: int
-    case: str
-    precision: str
-    passed: bool
-    deviation: float
-    tolerance: float
-    compared: int
-    skipped: int
-    detail: str
+    invariant: str
+    arm: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TelemetryRow:
-    """One look at a trial from outside; the fields are those of
-    `harness.telemetry.process_sampler.TelemetrySample`.
-
-    `source` names what was asked: `psutil`, or `psutil+nvml` where the GPU was read too.
-    """
+class TelemetryRow(TelemetrySample):
+    """One sample of a trial's process. `source` is `psutil`, or `psutil+nvml` if it includes the GPU."""
 
     trial_id: int
     source: str
-    t_seconds: float
-    rss_bytes: int
-    cpu_percent: float | None
-    threads: int
-    load: float
-    swap_in_bytes: int
-    swap_out_bytes: int
-    cpu_mhz: float | None
-    gpu_memory_bytes: int | None
-    gpu_utilisation: float | None
-    gpu_process_bytes: int | None
-    gpu_temperature_c: int | None
-    gpu_sm_clock_mhz: int | None
-    gpu_throttling: list[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Arms and conditions: the combinations of levels that a study runs.
 
-Factors go by the alphabet, as the order of keys in a file means nothing, but a factor that `when` ties to
-others comes after them; levels go as written.
+Factors are in alphabetical order, because the order of keys in a file means nothing. A factor that depends
+on others under `when` comes after them. Levels keep the order of the file.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from graphlib import TopologicalSorter
 from harness.study.schema import Level, Scalar, StudyBase, Where, level_name
 
 MOST = 1000
-"""Arms, or conditions, of a study."""
+"""The largest number of arms, and of conditions, of a study."""
 
 Chosen = dict[str, int]
-"""Factor → index of its level; a factor that does not exist there is missing."""
+"""Factor → index of its level. A factor that does not exist there is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Combination:
-    """One level of each factor, by index into the study's lists; the empty combination is that of no factors.
+    """One level of each factor, by its index in the study's list and by its name. Without factors it is empty.
 
-    A factor that exists only `when` others have certain levels is missing where they have not.
+    A factor that exists only `when` others have certain levels is missing if they have other levels.
     """
 
     levels: dict[str, int]
@@ -36,27 +36,27 @@ class Combination:
 
     @property
     def name(self) -> str:
-        """`cache=dynamic`; factors are joined by a comma."""
+        """For example `cache=dynamic`. Several factors are separated by commas."""
         return ", ".join(f"{factor}={level}" for factor, level in self.names.items())
 
     def meets(self, where: Where) -> bool:
-        """Whether every factor that `where` names has a level that it names."""
+        """Whether every factor in `where` has one of the levels that are listed there."""
         return all(self.names.get(factor) in wanted_levels(asked) for factor, asked in where.items())
 
 
 def arms(study: StudyBase) -> tuple[Combination, ...]:
-    """The arms that are run, the baseline first, those that `design.exclude` names left out."""
+    """The arms that are run, the baseline first, without the arms under `design.exclude`."""
     excluded = study.design.exclude
     return tuple(arm for arm in all_arms(study) if not any(arm.meets(where) for where in excluded))
 
 
 def all_arms(study: StudyBase) -> tuple[Combination, ...]:
-    """The arms that the design makes, the baseline first, at most `MOST` + 1 of them.
+    """The arms of the design, the baseline first, at most `MOST` + 1 of them.
 
-    one-factor: every factor at its first level, then each other level, one factor at a time. leave-one-out:
-    every factor at its last level, then one factor at a time back at its first. A level that only such an arm
-    makes possible (`when`) is changed in that arm. factorial: every combination. paired: the first levels
-    together, the second together, and so on.
+    one-factor: every factor at its first level, then every other level, one factor at a time. leave-one-out:
+    every factor at its last level, then one factor at a time at its first level. A level that only such an
+    arm makes possible (`when`) is changed in that arm. factorial: every combination. paired: all first levels
+    together, all second levels together, and so on.
     """
     factors = _Factors(study.compare, study.when)
     match study.design.arms:
@@ -73,13 +73,28 @@ def all_arms(study: StudyBase) -> tuple[Combination, ...]:
 
 
 def conditions(study: StudyBase) -> tuple[Combination, ...]:
-    """Every combination of the levels that are varied but not compared, in the order of a factorial design."""
+    """Every combination of levels of the factors under `across`, in the order of a factorial design."""
     return _combinations(study.across, _Factors(study.across, study.when).crossed())
 
 
 def wanted_levels(asked: Scalar | list[Scalar]) -> list[str]:
-    """The names of a level, or of each of several, as `when` and `exclude` write them."""
+    """The names of one level or of several, as `when` and `exclude` list them."""
     return [level_name(level) for level in (asked if isinstance(asked, list) else [asked])]
+
+
+def arm_labels(study: StudyBase) -> dict[str, str]:
+    """Short names of arms by their names, for people: `baseline`, or the factors in which an arm differs from
+    it. There are none in a study with one factor, whose arms have short names.
+    """
+    if len(study.compare) == 1:
+        return {}
+    baseline, *others = all_arms(study)
+    labels = {baseline.name: "baseline"}
+    for arm in others:
+        changed = arm.names.items() - baseline.names.items()
+        names = [f"{factor}={level}" for factor, level in arm.names.items() if (factor, level) in changed]
+        labels[arm.name] = ", ".join(names) or arm.name
+    return labels
 
 
 @dataclass(frozen=True)
@@ -89,22 +104,24 @@ class _Factors:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """By the alphabet, parents before the factors that they make possible. Raises graphlib.CycleError."""
+        """Alphabetical, but parents come before the factors that depend on them. Raises graphlib.CycleError if
+        factors depend on each other in a circle.
+        """
         graph = TopologicalSorter({factor: self._parents(factor) for factor in self.levels})
         graph.prepare()
-        found: list[str] = []
+        order: list[str] = []
         while graph.is_active():
             ready = sorted(graph.get_ready())
-            found += ready
+            order += ready
             graph.done(*ready)
-        return tuple(found)
+        return tuple(order)
 
     def crossed(self) -> Iterator[Chosen]:
         return self._extended({}, self.order)
 
     def changed_one_by_one(self, default: int) -> Iterator[Chosen]:
-        """The default of every factor, then each other level alone; `default` indexes the levels that a
-        factor can have.
+        """Every factor at its default, then every other level, one at a time. `default` is an index into the
+        levels that a factor can have.
         """
         return self._departures({}, default, frozenset())
 
@@ -118,8 +135,8 @@ class _Factors:
             yield from self._extended({**chosen, **added}, rest[1:])
 
     def _departures(self, asked: Chosen, default: int, known: frozenset[tuple[str, int]]) -> Iterator[Chosen]:
-        """This combination, and those that change one factor of it to a level that was not possible before
-        it.
+        """This combination, and all that change one of its factors to a level that no earlier combination
+        made possible.
         """
         chosen = self._settled(asked, default)
         yield chosen
@@ -136,7 +153,7 @@ class _Factors:
         return chosen
 
     def _possible(self, factor: str, chosen: Chosen) -> list[int]:
-        """The levels that a factor can have where its parents are chosen; none where it does not exist."""
+        """The levels that a factor can have, given the levels of its parents. None if it does not exist."""
         if not self._met(factor, chosen):
             return []
         levels = enumerate(self.levels[factor])
@@ -154,12 +171,12 @@ class _Factors:
 
 
 def _combinations(factors: Mapping[str, list[Level]], chosen: Iterator[Chosen]) -> tuple[Combination, ...]:
-    found: dict[tuple[tuple[str, int], ...], Combination] = {}
+    combinations: dict[tuple[tuple[str, int], ...], Combination] = {}
     for levels in itertools.islice(chosen, MOST + 1):
         ordered = dict(sorted(levels.items()))
         names = {factor: level_name(factors[factor][index]) for factor, index in ordered.items()}
-        found.setdefault(tuple(ordered.items()), Combination(levels=ordered, names=names))
-    return tuple(found.values())
+        combinations.setdefault(tuple(ordered.items()), Combination(levels=ordered, names=names))
+    return tuple(combinations.values())
 
 
 def find_arm(choices: Sequence[Combination], levels: Mapping[str, Scalar]) -> Combination | None:

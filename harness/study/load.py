@@ -1,5 +1,5 @@
-"""From a YAML file to a study at one scale: overlays laid on, recipes read, every arm's task config resolved
-and checked.
+"""From a YAML file to a study at one scale: overlays are merged, recipes are read, and the task config of
+every arm is resolved and checked.
 """
 
 from __future__ import annotations
@@ -27,176 +27,185 @@ from harness.tasks.registry import task_class
 
 
 def load_study(path: Path, scale: str = BODY_SCALE, settings: Sequence[str] = ()) -> tuple[LoadedStudy, ...]:
-    """Read and check a study: its parts, or the one that it is. All its scales are checked, so that none is
-    found broken on the machine it was meant for.
+    """Read and check the study in a file, as `StudyFile.load` does."""
+    return StudyFile(path).load(scale, settings)
 
-    What a part says is laid on top of what the file says for all parts, then what the scale says for all
-    parts, then what it says for this one, then `settings`: `path=value` with the value in YAML
-    (`design.rounds=20`, or `parts.cost.design.rounds=20` for one part). Raises StudyError with file, line,
-    column and a suggestion.
+
+class StudyFile:
+    """The file of a study, which is read once. `scales` are the names of its scales, the one of the body
+    first.
     """
-    document = read_document(path)
-    names = scale_names(document)
-    if scale not in names:
-        raise StudyError(
-            f"no scale {scale!r} in this study",
-            at=document.location(("scales",)),
-            hint=did_you_mean(scale, names),
-        )
-    parts = part_names(document)
-    recipes = _Recipes(path.parent / "recipes")
-    loaded: dict[str, tuple[LoadedStudy, ...]] = {}
-    for name in names:
-        chosen = settings if name == scale else ()
-        laid = Layers(document, name, chosen)
-        found, claims = [], set[str]()
+
+    def __init__(self, path: Path) -> None:
+        """Raises StudyError if the file cannot be read."""
+        self._path = path
+        self._document = read_document(path)
+        self._recipes = _Recipes(path.parent / "recipes")
+        self._loaded: dict[str, tuple[LoadedStudy, ...]] = {}
+        self.scales = scale_names(self._document)
+
+    def load(self, scale: str = BODY_SCALE, settings: Sequence[str] = ()) -> tuple[LoadedStudy, ...]:
+        """The parts of the study at one scale; a study without parts is its own only part. All scales are
+        checked, so that a mistake shows on every machine.
+
+        A part's own keys override the keys that the file gives for all parts. Then come the keys that the
+        scale gives for all parts, the keys that it gives for this part, and last `settings`: `path=value`
+        with the value in YAML (`design.rounds=20`, or `parts.cost.design.rounds=20` for one part). Raises
+        StudyError with file, line, column and a suggestion.
+        """
+        if scale not in self.scales:
+            raise StudyError(
+                f"there is no scale {scale!r} in this study",
+                at=self._document.location(("scales",)),
+                hint=did_you_mean(scale, self.scales),
+            )
+        for name in self.scales:
+            if name == scale and settings:
+                changed = self._load(name, settings)
+            elif name not in self._loaded:
+                self._loaded[name] = self._load(name, ())
+        return changed if settings else self._loaded[scale]
+
+    def _load(self, scale: str, settings: Sequence[str]) -> tuple[LoadedStudy, ...]:
+        parts = part_names(self._document)
+        layers = Layers(self._document, scale, settings)
+        loaded: list[LoadedStudy] = []
+        claims: set[str] = set()
         for part in parts:
             notes = [f"in part {part}"] if part else []
-            notes += [f"at scale {name}"] if loaded else []  # the body alone is sound
+            notes += [f"at scale {scale}"] if scale != BODY_SCALE else []
             try:
-                written = laid.part(part)
-                one = _load(written, recipes, path=path, document=document, scale=name, settings=chosen)
+                written = layers.part(part)
+                one = self._load_part(written, scale, settings)
                 _check_claim_ids(one, claims, written)
             except StudyError as error:
-                told = f"{error.message} ({', '.join(notes)})" if notes else error.message
-                raise StudyError(told, at=error.at, hint=error.hint) from None
-            found.append(one)
-        loaded[name] = tuple(found)
-    return loaded[scale]
+                message = f"{error.message} ({', '.join(notes)})" if notes else error.message
+                raise StudyError(message, at=error.at, hint=error.hint) from None
+            loaded.append(one)
+        return tuple(loaded)
 
+    def _load_part(self, written: Located, scale: str, settings: Sequence[str]) -> LoadedStudy:
+        document = self._recipes.filled(written)
+        try:
+            study = Study.read(document.data)
+        except ValidationError as error:
+            raise study_error(error, document, Study) from None
+        try:
+            task = task_class(study.task)
+        except InputError as error:
+            at = document.location(("task",), value=True)
+            raise StudyError(error.message, at=at, hint=error.hint) from None
+        checker = StudyChecker(study, document, task)
+        check_study(checker)
+        tasks = dict(self._tasks(checker, written))
+        check_tasks(checker, tasks)
+        check_claims(checker, study.claims)
+        loaded = LoadedStudy(
+            settings=tuple(settings),
+            path=self._path,
+            source=self._document.text,
+            scale=scale,
+            study=study,
+            arms=checker.arms,
+            conditions=checker.conditions,
+            tasks=tasks,
+        )
+        check_adaptive_design(checker, loaded)
+        return loaded
 
-def scales(path: Path) -> tuple[str, ...]:
-    """The names of a study's scales, that of its body first."""
-    return scale_names(read_document(path))
+    def _tasks(self, checker: StudyChecker, written: Located) -> Iterator[tuple[tuple[str, str], Task]]:
+        baseline = checker.arms[0].names
+        for arm in checker.arms:
+            changed = sum(baseline.get(factor) != name for factor, name in arm.names.items())
+            for condition in checker.conditions:
+                settings = _settings(checker, written, (("across", condition), ("compare", arm)))
+                try:
+                    yield (arm.name, condition.name), _task(checker.task, self._recipes.filled(settings))
+                except StudyError as error:
+                    if changed < 2:  # otherwise the location does not say which levels do not go together
+                        raise
+                    hint = "; ".join(filter(None, (error.hint, "`design.exclude` can leave this arm out")))
+                    raise StudyError(f"{error.message} (in arm {arm.name})", at=error.at, hint=hint) from None
 
 
 def _check_claim_ids(part: LoadedStudy, known: set[str], written: Located) -> None:
-    """A claim is settled once: what all parts share would be claimed of each."""
+    """Each claim belongs to one part. A claim that stands beside `parts` would belong to all of them."""
     for claim in part.study.claims:
         if claim in known:
             at = written.location(("claims", claim))
-            raise StudyError(f"claim {claim!r} is made by two parts", at=at, hint="give it to one of them")
+            raise StudyError(f"two parts have a claim {claim!r}", at=at, hint="remove it from one of them")
         known.add(claim)
 
 
-def _load(
-    written: Located,
-    recipes: _Recipes,
-    *,
-    path: Path,
-    document: Document,
-    scale: str,
-    settings: Sequence[str],
-) -> LoadedStudy:
-    whole = recipes.filled(written)
+def _task(task: type[Task], settings: Located) -> Task:
     try:
-        study = Study.read(whole.data)
+        return task.read(settings.data)
     except ValidationError as error:
-        raise study_error(error, whole, Study) from None
-    try:
-        task_type = task_class(study.task)
-    except InputError as error:
-        raise StudyError(error.message, at=whole.location(("task",), value=True), hint=error.hint) from None
-    checker = StudyChecker(study, whole, task_type)
-    check_study(checker)
-    all_arms, all_conditions = checker.arms, checker.conditions
-    tasks = {}
-    for arm in all_arms:
-        changed = sum(all_arms[0].names.get(factor) != name for factor, name in arm.names.items())
-        for condition in all_conditions:
-            chosen = _settings(study, written, (("across", condition), ("compare", arm)))
-            try:
-                tasks[arm.name, condition.name] = _task(task_type, recipes.filled(chosen))
-            except StudyError as error:
-                if changed < 2:  # else the place of the error does not tell which levels do not go together
-                    raise
-                hint = "; ".join(filter(None, (error.hint, "`design.exclude` leaves an arm out")))
-                raise StudyError(f"{error.message} (in arm {arm.name})", at=error.at, hint=hint) from None
-    check_tasks(checker, tasks)
-    check_claims(checker, study.claims)
-    loaded = LoadedStudy(
-        settings=tuple(settings),
-        path=path,
-        source=document.text,
-        scale=scale,
-        study=study,
-        arms=all_arms,
-        conditions=all_conditions,
-        tasks=tasks,
-    )
-    check_adaptive_design(checker, loaded)
-    return loaded
+        raise study_error(error, settings, task) from None
 
 
-def _task(task_type: type[Task], settings: Located) -> Task:
-    try:
-        return task_type.read(settings.data)
-    except ValidationError as error:
-        raise study_error(error, settings, task_type) from None
-
-
-def _settings(study: Study, written: Located, chosen: tuple[tuple[str, Combination], ...]) -> Located:
-    """The base settings with those of the chosen levels laid on; recipes are filled in afterwards, as a level
-    may name one.
+def _settings(
+    checker: StudyChecker, written: Located, combinations: tuple[tuple[str, Combination], ...]
+) -> Located:
+    """The base settings, overridden by the settings of the levels. Recipes are filled in later, because a
+    level may name one.
     """
     settings = written.under("base")
-    for section, combination in chosen:
+    for section, combination in combinations:
         for factor, index in combination.levels.items():
-            at = written.at(section, factor, index)
-            level = getattr(study, section)[factor][index]
+            listed = written.at(section, factor, index)
+            level = getattr(checker.study, section)[factor][index]
             named = isinstance(level, dict)
             for dotted in level_settings(factor, level):
-                part = at.at(level_name(level), dotted) if named else at
-                place = (section, factor, index, level_name(level), dotted) if named else (section, factor)
-                key = written.location(place)
+                value = listed.at(level_name(level), dotted) if named else listed
+                path = (section, factor, index, level_name(level), dotted) if named else (section, factor)
                 try:
-                    settings = settings.replaced(tuple(dotted.split(".")), part, key=key)
+                    settings = settings.replaced(tuple(dotted.split(".")), value, key=written.location(path))
                 except (KeyError, TypeError):
-                    raise StudyError(f"{dotted} leads through a setting that has no keys", at=key) from None
+                    checker.fail(path, f"{dotted} cannot be set: part of this path is not a mapping")
     return settings
 
 
 class _Recipes:
-    """`{recipe: NAME, train: …}` stands for the training in `recipes/NAME.yaml`, with what `train` says
-    itself on top.
+    """`{recipe: NAME, train: …}` stands for the training in `recipes/NAME.yaml`, overridden by the settings
+    under `train`.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[str, Document] = {}
+        self._documents: dict[str, Document] = {}
 
     def filled(self, part: Located) -> Located:
         """`part` with the training of every recipe that it names."""
-        for place in list(_recipes(part.data, ())):
-            node = part.at(*place)
-            own = node.data.get("train", {})
-            if not isinstance(own, dict):
-                continue  # validation says what is wrong with it
-            training: Located = self._training(
-                node.data["recipe"], part.location((*place, "recipe"), value=True)
-            )
-            if own:
+        for path in list(_recipe_paths(part.data, ())):
+            node = part.at(*path)
+            overrides = node.data.get("train", {})
+            if not isinstance(overrides, dict):
+                continue  # validation reports it
+            name = (*path, "recipe")
+            training: Located = self._training(node.data["recipe"], part.location(name, value=True))
+            if overrides:
                 training = training.merged(node.under("train"))
-            part = part.replaced((*place, "train"), training, key=part.location((*place, "recipe")))
+            part = part.replaced((*path, "train"), training, key=part.location(name))
         return part
 
     def _training(self, name: str, at: Location) -> Document:
-        if name not in self._read:
+        if name not in self._documents:
             file = self._folder / f"{name}.yaml"
             if not file.is_file():
                 known = [recipe.stem for recipe in self._folder.glob("*.yaml")]
                 hint = did_you_mean(name, known)
-                raise StudyError(f"no recipe {name!r} in {self._folder}", at=at, hint=hint)
-            self._read[name] = read_document(file)
-        return self._read[name]
+                raise StudyError(f"there is no recipe {name!r} in {self._folder}", at=at, hint=hint)
+            self._documents[name] = read_document(file)
+        return self._documents[name]
 
 
-def _recipes(data: Any, path: KeyPath) -> Iterator[KeyPath]:
+def _recipe_paths(data: Any, path: KeyPath) -> Iterator[KeyPath]:
     if isinstance(data, dict):
         if isinstance(data.get("recipe"), str):
             yield path
         for key, value in data.items():
-            yield from _recipes(value, (*path, key))
+            yield from _recipe_paths(value, (*path, key))
     elif isinstance(data, list):
         for index, value in enumerate(data):
-            yield from _recipes(value, (*path, index))
+            yield from _recipe_paths(value, (*path, index))

@@ -1,4 +1,4 @@
-"""A study that was read and checked: what planning, running and judging work on."""
+"""A study that was read and checked. Planning, running and judging work on it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness.study.arms import Combination, all_arms
+from harness.study.arms import Combination, arm_labels
 from harness.study.study import Study
 from harness.study.tuned import TunedArm
 from harness.tasks.base import Task
@@ -14,11 +14,11 @@ from harness.tasks.base import Task
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedStudy:
-    """A study at one scale, or one of its parts: a comparison of its own, with its own arms, design and runs.
+    """A study at one scale, or one of its parts, which has its own arms, design and runs.
 
-    `tasks` holds the resolved config of each arm under each condition, by their names; `part` is empty in a
-    study without parts. `tuned` tells how the settings of arms were found, once they have been
-    (`harness.study.planning.resolved`).
+    `tasks` holds the resolved config of each arm under each condition, by their names. `source` is the text
+    of the file, and `settings` come from the command line. `tuned` holds the results of tuning, once every
+    trial of it has ended (`harness.study.planning.resolved`).
     """
 
     path: Path
@@ -33,11 +33,12 @@ class LoadedStudy:
 
     @property
     def name(self) -> str:
-        """The study's, whatever its part is called."""
+        """The name of the study, without the name of the part."""
         return self.study.study.partition("/")[0]
 
     @property
     def part(self) -> str:
+        """The name of the part. It is empty in a study without parts."""
         return self.study.study.partition("/")[2]
 
     @property
@@ -45,21 +46,9 @@ class LoadedStudy:
         return self.arms[0]
 
     def label(self, arm: str) -> str:
-        """The arm with this name, for people: of several factors those alone in which it differs from the
-        baseline, which is called so.
-        """
+        """A short name of an arm for people: `baseline`, or the factors in which it differs from it."""
         return self._labels.get(arm, arm)
 
     @cached_property
     def _labels(self) -> dict[str, str]:
-        """Of arms that tuning left behind, too."""
-        if len(self.study.compare) == 1:
-            return {}
-        default = self.baseline.names.items()
-        found = {}
-        for arm in all_arms(self.study):
-            changed = [
-                f"{factor}={level}" for factor, level in arm.names.items() if (factor, level) not in default
-            ]
-            found[arm.name] = ", ".join(changed) or arm.name
-        return {**found, self.baseline.name: "baseline"}
+        return arm_labels(self.study)

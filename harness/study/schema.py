@@ -16,6 +16,7 @@ from harness.statistics import MINIMUM_ROUNDS
 Scalar = bool | int | float | str | None
 
 NAME = r"[a-z][a-z0-9_]*"
+NAME_RULE = "use lowercase letters, digits and underscores, and begin with a letter"
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}(/{NAME})?$", max_length=64)]
 """Of a study, or of a part of one: `activation_checkpointing/cost`."""
 
@@ -89,7 +90,7 @@ class Design(Config):
     def _fits(self) -> Self:
         if self.until is not None and self.until.at_least > self.rounds and not self.exploratory:
             raise ValueError(
-                f"until.at_least {self.until.at_least} is more than the {self.rounds} rounds that there are at most"
+                f"until.at_least is {self.until.at_least}, but the study has at most {self.rounds} rounds"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""What tuning came to: the settings that each arm was tried with, and the one that was chosen."""
+"""The results of tuning: the settings that each arm was tried with, and the chosen ones."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from harness.study.schema import Scalar
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """A candidate and what came out: one value a seed, infinite (the worst) where it diverged, and their
-    median.
-    """
+    """A candidate and its results: one value per seed, the worst possible one if it diverged, and the median."""
 
     settings: Mapping[str, Scalar]
     values: tuple[float, ...]
@@ -25,9 +23,8 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True)
 class TunedArm:
-    """What an arm was tried with under a condition, in the order of the grid. `edges` are the settings whose
-    best value is the smallest or the largest that was tried, `measured` is whether it was among the
-    finalists.
+    """The candidates of an arm under a condition, in the order of the grid. `edges` are the settings whose
+    best value is the smallest or the largest that was tried. `measured` says whether the arm is a finalist.
     """
 
     arm: str

@@ -42,7 +42,7 @@ class TelemetrySample:
     gpu_process_bytes: int | None
     gpu_temperature_c: int | None
     gpu_sm_clock_mhz: int | None
-    gpu_throttling: tuple[str, ...] | None
+    gpu_throttling: Sequence[str] | None
 
 
 class ProcessSampler:

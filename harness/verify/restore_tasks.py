@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
 from harness.study.arms import Combination
+from harness.study.dotted_paths import MISSING, value_at, with_value
 from harness.study.planning.tuning import tuning_grid
 from harness.study.schema import Around, Tune, level_settings
 from harness.study.study import Study
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from harness.study.schema import Scalar
     from harness.tasks.base import Task
     from harness.trial.spec import TrialSpec
-
-_MISSING = object()
 
 
 def untuned_task(
@@ -32,9 +31,9 @@ def untuned_task(
     declared = _declared_settings(study, arm, condition)
     document = configs[0]
     for path, grid in tune.grid.items():
-        values = list(dict.fromkeys(_value_at(config, path) for config in configs))
-        value = _untuned_value(study, path, grid, values, document, _value_at(declared, path))
-        document = _with_value(document, path.split("."), value)
+        values = list(dict.fromkeys(value_at(config, path) for config in configs))
+        value = _untuned_value(study, path, grid, values, document, value_at(declared, path))
+        document = with_value(document, path, value)
     return task_class(study.task).read(document)
 
 
@@ -53,8 +52,8 @@ def _untuned_value(
     """
     middle = _middle(grid, values) if isinstance(grid, Around) else values[0]
     for value in (declared, middle):
-        candidate = _with_value(document, path.split("."), value)
-        if value is not _MISSING and _grid_values(study, path, grid, candidate) == values:
+        candidate = with_value(document, path, value)
+        if value is not MISSING and _grid_values(study, path, grid, candidate) == values:
             return value
     return middle
 
@@ -68,7 +67,7 @@ def _grid_values(
         candidates = tuning_grid(Tune(grid={path: grid}), task)
     except (InputError, ValueError):
         return None
-    return [_value_at(candidate.task.plain(), path) for candidate in candidates]
+    return [value_at(candidate.task.plain(), path) for candidate in candidates]
 
 
 def _middle(grid: Around, values: list[Any]) -> Any:
@@ -84,23 +83,10 @@ def _declared_settings(study: Study, arm: Combination, condition: Combination) -
     """The settings that the study declares for an arm under a condition. Recipes are not filled in."""
     document = dict(study.base)
     for path, value in (*_levels(study.across, condition), *_levels(study.compare, arm)):
-        document = _with_value(document, path.split("."), value)
+        document = with_value(document, path, value)
     return document
 
 
 def _levels(factors: Mapping[str, list[Any]], combination: Combination) -> Iterator[tuple[str, Any]]:
     for factor, index in combination.levels.items():
         yield from level_settings(factor, factors[factor][index]).items()
-
-
-def _value_at(document: Any, path: str) -> Any:
-    for key in path.split("."):
-        if not isinstance(document, dict) or key not in document:
-            return _MISSING
-        document = document[key]
-    return document
-
-
-def _with_value(document: Any, keys: list[str], value: Any) -> dict[str, Any]:
-    known = document if isinstance(document, dict) else {}
-    return {**known, keys[0]: value if len(keys) == 1 else _with_value(known.get(keys[0]), keys[1:], value)}

@@ -12,8 +12,8 @@ import numpy as np
 
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames, sample_frame
-from harness.analysis.results import Analysis, CheckRow, Contrast, SettledClaim
-from harness.store.rows import TrialRow
+from harness.analysis.results import Analysis, Contrast, SettledClaim
+from harness.store.rows import CheckRow, TrialRow
 from harness.study.arms import arms, conditions
 from harness.study.loaded import LoadedStudy
 from harness.study.study import Study
@@ -169,6 +169,7 @@ def _checks(loaded: LoadedStudy) -> Iterable[CheckRow]:
         for arm in loaded.arms:
             for precision, tolerance in (("float64", 1e-10), ("float32", 1e-5)):
                 yield CheckRow(
+                    trial_id=1,
                     invariant=invariant,
                     arm=arm.name,
                     case="one query",

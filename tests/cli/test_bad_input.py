@@ -59,7 +59,7 @@ def test_an_unknown_study(here: Workplace, command: str) -> None:
 @pytest.mark.parametrize("command", ["run", "plan", "report"])
 def test_an_unknown_scale(here: Workplace, command: str) -> None:
     line = refused(here, command, "tiny", "--scale", "smok")
-    assert "no scale 'smok' in this study" in line
+    assert "there is no scale 'smok' in this study" in line
     assert line.endswith("did you mean 'smoke'?")
 
 

@@ -92,9 +92,18 @@ def test_what_is_not_offered_is_an_attribute_error() -> None:
     [
         ("design.round=3", "--set design.round=3: unknown key 'round' in design; did you mean 'rounds'?"),
         ("design.rounds=many", "--set design.rounds=many: design.rounds: expected an integer, found 'many'"),
-        ("design.rounds", "--set design.rounds: expected path=value, as in design.rounds=20"),
-        ("study=other", "--set study=other: expected path=value, as in design.rounds=20"),
-        ("question.more=3", "--set question.more=3: question.more leads through a setting that has no keys"),
+        (
+            "design.rounds",
+            "--set design.rounds: a setting must have the form path=value, for example design.rounds=20",
+        ),
+        (
+            "study=other",
+            "--set study=other: a setting must have the form path=value, for example design.rounds=20",
+        ),
+        (
+            "question.more=3",
+            "--set question.more=3: question.more cannot be set: part of this path is not a mapping",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_as_it_was_written(setting: str, message: str) -> None:

@@ -16,7 +16,6 @@ import pandas as pd
 from harness.analysis.results import (
     Analysis,
     ArmSummary,
-    CheckRow,
     Contrast,
     ParityRow,
     SettledClaim,
@@ -26,6 +25,7 @@ from harness.config import canonical_json
 from harness.metrics import METRICS
 from harness.report.inputs import ReportInput, RunInfo
 from harness.statistics import log_ratios, paired_estimate
+from harness.store.rows import CheckRow
 from harness.study.arms import arms, conditions
 from harness.study.loaded import LoadedStudy
 from harness.study.study import Study
@@ -319,6 +319,7 @@ def _analysis(report: ReportInput, empty: Analysis) -> Analysis:
     )
     checks = tuple(
         CheckRow(
+            trial_id=1,
             invariant="cache-parity",
             arm=arm.name,
             case=case,

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from harness.analysis.results import CheckRow, ParityRow
+from harness.analysis.results import ParityRow
 from harness.report.build import render
+from harness.store.rows import CheckRow
 from tests.report.parsed import Page
 from tests.report.synthetic import PRIMARY, study, synthetic_report
 
@@ -44,15 +45,20 @@ def test_a_planted_bug_an_invalid_arm_and_an_incomplete_run_raise_banners_in_thi
 
 def test_a_failed_check_is_the_worst_case_though_another_deviates_more() -> None:
     report = synthetic_report()
-    common = {
-        "invariant": "cache-parity",
-        "arm": "cache=static",
-        "precision": "float64",
-        "compared": 0,
-        "skipped": 0,
-    }
     checks = tuple(
-        CheckRow(case=case, passed=passed, deviation=deviation, tolerance=tolerance, detail=detail, **common)  # type: ignore[arg-type]
+        CheckRow(
+            trial_id=1,
+            case=case,
+            passed=passed,
+            deviation=deviation,
+            tolerance=tolerance,
+            detail=detail,
+            invariant="cache-parity",
+            arm="cache=static",
+            precision="float64",
+            compared=0,
+            skipped=0,
+        )
         for case, passed, deviation, tolerance, detail in (
             ("loose", True, 0.9, 1.0, ""),
             ("broken", False, math.nan, 1e-10, "no position compared"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.store.store import open_store
-from harness.study.load import load_study, scales
+from harness.study.load import StudyFile, load_study
 from tests.run.conftest import BaseRun
 
 SMOKE = ("tiny", "--scale", "smoke")
@@ -116,7 +116,7 @@ def test_a_new_study_loads_and_is_never_overwritten(base_run: BaseRun, tmp_path:
     assert (made.returncode, made.stdout) == (0, f"{folder}/mine.yaml\n")
     (loaded,) = load_study(folder / "mine.yaml")
     assert loaded.study.study == "mine"
-    assert scales(folder / "mine.yaml") == ("cpu", "smoke")
+    assert StudyFile(folder / "mine.yaml").scales == ("cpu", "smoke")
     before = (folder / "mine.yaml").read_text()
     again = base_run.place.harness("new", "mine", "--folder", str(folder))
     assert (again.returncode, again.stderr) == (

@@ -87,7 +87,9 @@ def test_a_finished_trial_reads_back_with_all_that_it_measured(
         SampleRow(attempt_id, "loss", 0, 3.0),
         SampleRow(attempt_id, "loss", 1, 2.0),
     ]
-    assert store.checks(run) == [CheckRow(trial_id=attempt_id, **dataclasses.asdict(check))]
+    assert store.checks(run) == [
+        CheckRow(trial_id=attempt_id, invariant="generate", arm="dynamic", **dataclasses.asdict(check))
+    ]
     without, with_gpu = store.telemetry(run)
     assert without == TelemetryRow(trial_id=attempt_id, source="psutil", **dataclasses.asdict(LOOK))
     expected = TelemetryRow(trial_id=attempt_id, source="psutil+nvml", **dataclasses.asdict(LOOK_AT_GPU))

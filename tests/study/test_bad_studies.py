@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StudyError
-from harness.study.load import load_study, scales
+from harness.study.load import StudyFile, load_study
 from harness.study.reading.yaml_document import MAX_BYTES
 from tests.study.written import FILE, RECIPE, STUDY, put, spoilt
 
@@ -40,7 +40,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a duplicate key",
         "task: generate\n",
         "task: generate\ntask: train\n",
-        "4:1: duplicate key 'task', first on line 3",
+        "4:1: duplicate key 'task'; it is already on line 3",
     ),
     ("a missing key", "primary: decode_tokens_per_second\n", "", "1:1: missing key 'primary'"),
     ("a missing nested key", ", count: 2", "", "6:3: missing key 'count' in prompts"),
@@ -79,7 +79,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a list for text",
         "question: Does",
         "question: [Does",
-        "3:5: not YAML: expected ',' or ']', but got ':'",
+        "3:5: not valid YAML: expected ',' or ']', but got ':'",
     ),
     (
         "a scalar for a mapping",
@@ -115,92 +115,112 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a name that is no name",
         "study: tiny",
         "study: Tiny Study",
-        "1:8: study: 'Tiny Study' does not match ^[a-z][a-z0-9_]*$",
+        "1:8: study: 'Tiny Study' is not a valid name; use lowercase letters, digits and underscores, and begin with a letter",
     ),
-    ("an alias", "new_tokens: 8\n", "new_tokens: &n 8\n  units: *n\n", "8:10: alias *n; write the value out"),
+    (
+        "an alias",
+        "new_tokens: 8\n",
+        "new_tokens: &n 8\n  units: *n\n",
+        "8:10: the alias *n is not allowed; write the value out",
+    ),
     (
         "a merge key",
         "  new_tokens: 8\n",
         "  <<: {units: 2}\n  new_tokens: 8\n",
-        "7:3: merge key <<; write the values out",
+        "7:3: the merge key << is not allowed; write the values out",
     ),
     (
         "a tag",
         "task: generate",
         "task: !!python/name:os.system generate",
-        "3:7: tag !!python/name:os.system; a study has plain values only",
+        "3:7: the tag !!python/name:os.system is not allowed; use plain values only",
     ),
-    ("a tag of a mapping", "base:\n", "base: !plain\n", "4:7: tag !plain; a study has plain values only"),
+    (
+        "a tag of a mapping",
+        "base:\n",
+        "base: !plain\n",
+        "4:7: the tag !plain is not allowed; use plain values only",
+    ),
     (
         "a tag of YAML itself",
         "task: generate",
         "task: !!str generate",
-        "3:7: tag !!str; a study has plain values only",
+        "3:7: the tag !!str is not allowed; use plain values only",
     ),
     (
         "a second document",
         "scales:\n",
         "---\nscales:\n",
-        "26:1: a second document starts here; a file holds one study",
+        "26:1: a second YAML document starts here; a file must hold one study",
     ),
     (
         "a number as a key",
         "  new_tokens: 8\n",
         "  1: 2\n  new_tokens: 8\n",
-        "7:3: key 1 reads as an integer; put it in quotes",
+        "7:3: YAML reads the key 1 as an integer; put it in quotes",
     ),
     (
         "a truth as a key",
         "  new_tokens: 8\n",
         "  true: 2\n  new_tokens: 8\n",
-        "7:3: key true reads as true or false; put it in quotes",
+        "7:3: YAML reads the key true as true or false; put it in quotes",
     ),
     (
         "null as a key",
         "  new_tokens: 8\n",
         "  null: 2\n  new_tokens: 8\n",
-        "7:3: key null reads as null; put it in quotes",
+        "7:3: YAML reads the key null as null; put it in quotes",
     ),
     (
         "a list as a key",
         "  new_tokens: 8\n",
         "  ? [a, b]\n  : 2\n  new_tokens: 8\n",
-        "7:5: a key must be a plain name",
+        "7:5: a key must be text, and not empty",
     ),
-    ("an empty key", "  new_tokens: 8\n", '  "": 2\n  new_tokens: 8\n', "7:3: a key must be a plain name"),
-    ("NaN", "ratio: 2.0", "ratio: .nan", "23:12: .nan is not a number that a study can use"),
-    ("minus infinity", "ratio: 2.0", "ratio: -.inf", "23:12: -.inf is not a number that a study can use"),
+    (
+        "an empty key",
+        "  new_tokens: 8\n",
+        '  "": 2\n  new_tokens: 8\n',
+        "7:3: a key must be text, and not empty",
+    ),
+    ("NaN", "ratio: 2.0", "ratio: .nan", "23:12: .nan is not allowed; use a finite number"),
+    ("minus infinity", "ratio: 2.0", "ratio: -.inf", "23:12: -.inf is not allowed; use a finite number"),
     (
         "a number beyond floats",
         "ratio: 2.0",
         "ratio: 1e999",
-        "23:12: 1e999 is not a number that a study can use",
+        "23:12: 1e999 is not allowed; use a finite number",
     ),
-    ("a date", "count: 2", "count: 2020-01-01", "6:54: '2020-01-01' reads as a date; put it in quotes"),
+    ("a date", "count: 2", "count: 2020-01-01", "6:54: YAML reads '2020-01-01' as a date; put it in quotes"),
     (
         "half a character",
         "task: generate",
         'task: "\\uD800"',
-        "3:7: half of a surrogate pair is no character",
+        "3:7: the text has half of a surrogate pair, which is not a character",
     ),
     (
         "a tab",
         "  new_tokens: 8\n",
         "\tnew_tokens: 8\n",
-        "7:1: not YAML: found character '\\t' that cannot start any token",
+        "7:1: not valid YAML: found character '\\t' that cannot start any token",
     ),
     (
         "a colon in plain text",
         "It is twice",
         "It is: twice",
-        "20:16: not YAML: mapping values are not allowed here",
+        "20:16: not valid YAML: mapping values are not allowed here",
     ),
-    ("a bracket left open", "tokens: 8}", "tokens: 8", "7:13: not YAML: expected ',' or '}', but got ':'"),
+    (
+        "a bracket left open",
+        "tokens: 8}",
+        "tokens: 8",
+        "7:13: not valid YAML: expected ',' or '}', but got ':'",
+    ),
     (
         "a null character",
         "task: generate",
         "task: gen\0erate",
-        "3:10: not YAML: the character U+0000 is not allowed",
+        "3:10: not valid YAML: the character U+0000 is not allowed",
     ),
     (
         "an unknown task",
@@ -212,13 +232,13 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an unknown metric",
         "primary: decode_tokens_per_second",
         "primary: decode_token_per_second",
-        "14:10: task 'generate' produces no metric 'decode_token_per_second'; did you mean 'decode_tokens_per_second' or 'tokens_per_second'?",
+        "14:10: task 'generate' does not produce the metric 'decode_token_per_second'; did you mean 'decode_tokens_per_second' or 'tokens_per_second'?",
     ),
     (
         "a metric of another task",
         "primary: decode_tokens_per_second",
         "primary: validation_loss",
-        "14:10: task 'generate' produces no metric 'validation_loss'; known: cache_bytes, cache_bytes_formula, decode_tokens_per_second, first_token_seconds, peak_rss_bytes, peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second",
+        "14:10: task 'generate' does not produce the metric 'validation_loss'; known: cache_bytes, cache_bytes_formula, decode_tokens_per_second, first_token_seconds, peak_rss_bytes, peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second",
     ),
     (
         "an unknown invariant",
@@ -230,19 +250,19 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an invariant twice",
         "[cache-parity, cache-bytes]",
         "[cache-bytes, cache-bytes]",
-        "15:27: invariant 'cache-bytes' is written twice",
+        "15:27: invariant 'cache-bytes' is listed twice",
     ),
     (
         "an unknown margin",
         "primary:",
         "margins: {tim: 0.05}\nprimary:",
-        "14:11: margins are declared for a metric or a group of metrics, and there is no 'tim'; did you mean 'time'?",
+        "14:11: margins are for metrics or groups of metrics, and there is none with the name 'tim'; did you mean 'time'?",
     ),
     (
         "a margin in per cent",
         "primary:",
         "margins: {time: 5}\nprimary:",
-        "14:17: margins.time: must be less than 1, found 5",
+        "14:17: margins.time: must be less than 1, found 5; 5 % is 0.05",
     ),
     (
         "an unknown corpus",
@@ -266,7 +286,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an unknown recipe",
         "recipe: small",
         "recipe: smal",
-        "5:19: no recipe 'smal' in studies/recipes; did you mean 'small'?",
+        "5:19: there is no recipe 'smal' in studies/recipes; did you mean 'small'?",
     ),
     (
         "a number for a recipe",
@@ -314,26 +334,26 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an unknown level",
         "dynamic, static]",
         "dynamic, statik]",
-        "10:26: cache: 'statik' is none of its values; did you mean 'static'?",
+        "10:26: cache: 'statik' is not an allowed value; did you mean 'static'?",
     ),
-    ("a level twice", "dynamic, static]", "dynamic, none]", "10:26: level 'none' of cache is written twice"),
+    ("a level twice", "dynamic, static]", "dynamic, none]", "10:26: level 'none' of cache is listed twice"),
     (
         "a level that changes nothing",
         "dynamic, static]",
         "dynamic, plain: {cache: none}]",
-        "10:26: level 'plain' of cache changes nothing against the baseline",
+        "10:26: level 'plain' of cache gives the same settings as the baseline",
     ),
     (
         "a level that changes nothing against another",
         "dynamic, static]",
         "dynamic, other: {cache: dynamic}]",
-        "10:26: level 'other' of cache changes nothing against cache=dynamic",
+        "10:26: level 'other' of cache gives the same settings as cache=dynamic",
     ),
     (
         "a condition that changes nothing",
         "[8, 16, 32]",
         "[8, 16, 32, long: {new_tokens: 32}]",
-        "12:27: level 'long' of new_tokens changes nothing against new_tokens=32",
+        "12:27: level 'long' of new_tokens gives the same settings as new_tokens=32",
     ),
     (
         "a list as a level",
@@ -345,7 +365,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a level of two names",
         "dynamic, static]",
         "dynamic, {a: {cache: static}, b: {}}]",
-        "10:26: a level is a value, or one name with its settings",
+        "10:26: a level must be a single value, or one name with its settings",
     ),
     (
         "a level with settings that are none",
@@ -375,19 +395,19 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a single level",
         "[none, dynamic, static]",
         "[none]",
-        "10:10: compare.cache: needs at least 2 items, found 1",
+        "10:10: compare.cache: needs at least 2 items, but has 1",
     ),
     (
         "a path through a scalar",
         "dynamic, static]",
         "dynamic, big: {cache.kind: static}]",
-        "10:32: cache.kind leads through a setting that has no keys",
+        "10:32: cache.kind cannot be set: part of this path is not a mapping",
     ),
     (
         "a factor compared and varied",
         "  new_tokens: [8, 16, 32]",
         "  cache: [none]",
-        "12:3: factor 'cache' is both compared and varied across",
+        "12:3: factor 'cache' is under both `compare` and `across`; remove it from one of them",
     ),
     (
         "an unknown key of a claim",
@@ -417,13 +437,13 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a claim on an unknown metric",
         "metric: cache_bytes,",
         "metric: cache_byte,",
-        "25:66: task 'generate' produces no metric 'cache_byte'; did you mean 'cache_bytes' or 'cache_bytes_formula'?",
+        "25:66: task 'generate' does not produce the metric 'cache_byte'; did you mean 'cache_bytes' or 'cache_bytes_formula'?",
     ),
     (
         "a claim on what is not measured",
         "ratio: 2.0",
         "ratio: 2.0\n    metric: loss",
-        "24:13: task 'generate' produces no metric 'loss'; known: cache_bytes, cache_bytes_formula, decode_tokens_per_second, first_token_seconds, peak_rss_bytes, peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second",
+        "24:13: task 'generate' does not produce the metric 'loss'; known: cache_bytes, cache_bytes_formula, decode_tokens_per_second, first_token_seconds, peak_rss_bytes, peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second",
     ),
     (
         "a formula of itself",
@@ -447,7 +467,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a claim on an unknown factor",
         "    level: {cache: dynamic}",
         "    level: {cash: dynamic}",
-        "21:13: no factor is compared by the name 'cash'; did you mean 'cache'?",
+        "21:13: `compare` has no factor 'cash'; did you mean 'cache'?",
     ),
     (
         "a claim on the baseline",
@@ -465,7 +485,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a claim at no condition",
         "    at: {new_tokens: 32}\n",
         "",
-        "18:3: fast does not say at which new_tokens it holds; `at: {new_tokens: …}`, one of 8, 16, 32",
+        "18:3: fast does not say for which new_tokens it holds; add `at: {new_tokens: …}` with one of 8, 16, 32",
     ),
     (
         "a trend over an unknown factor",
@@ -477,7 +497,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a trend that is neither",
         "trend: increasing",
         "trend: rising",
-        "24:80: claims.grows.trend: 'rising' is none of its values; did you mean 'increasing' or 'decreasing'?",
+        "24:80: claims.grows.trend: 'rising' is not an allowed value; did you mean 'increasing' or 'decreasing'?",
     ),
     (
         "a trend over two levels",
@@ -495,13 +515,13 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "too few rounds for a claim",
         "rounds: 10",
         "rounds: 5",
-        "13:28: 5 rounds can never decide fast; use at least 6, or `exploratory: true` for effects without verdicts",
+        "13:28: 5 rounds are too few to decide fast; use at least 6, or set `exploratory: true` to see effects without verdicts",
     ),
     (
         "too few rounds for the table",
         "rounds: 10",
         "rounds: 6",
-        "13:28: 6 rounds can never decide 5 comparisons of decode_tokens_per_second; use at least 8, or `exploratory: true` for effects without verdicts",
+        "13:28: 6 rounds are too few to decide 5 comparisons of decode_tokens_per_second; use at least 8, or set `exploratory: true` to see effects without verdicts",
     ),
     (
         "scales that are none",
@@ -531,7 +551,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a scale that renames the study",
         "    across: {new_tokens: [8, 32]}",
         "    study: other",
-        "29:5: a scale cannot rename its study",
+        "29:5: a scale cannot change the name of its study",
     ),
     (
         "a claim that a scale invents",
@@ -543,19 +563,19 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "work that both matches and differs",
         "primary:",
         "parity: {match: [updates], differ: [updates]}\nprimary:",
-        "14:18: parity: updates cannot both match and differ",
+        "14:18: parity: updates cannot be under both `match` and `differ`",
     ),
     (
         "a slash in a name",
         "study: tiny",
         "study: tiny/cost",
-        "1:8: study: 'tiny/cost' does not match ^[a-z][a-z0-9_]*$",
+        "1:8: study: 'tiny/cost' is not a valid name; use lowercase letters, digits and underscores, and begin with a letter",
     ),
     (
         "an unknown kind of design",
         "seeds: 1,",
         "arms: full,",
-        "13:16: design.arms: 'full' is none of its values; known: factorial, leave-one-out, one-factor, paired",
+        "13:16: design.arms: 'full' is not an allowed value; known: factorial, leave-one-out, one-factor, paired",
     ),
     (
         "a condition on an unknown factor",
@@ -573,19 +593,19 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a condition by itself",
         "across:\n",
         "when: {cache: {cache: none}}\nacross:\n",
-        "11:16: no other factor is compared by the name 'cache'",
+        "11:16: `compare` has no other factor 'cache'",
     ),
     (
         "a condition over sections",
         "across:\n",
         "when: {cache: {new_tokens: 8}}\nacross:\n",
-        "11:16: no other factor is compared by the name 'new_tokens'",
+        "11:16: `compare` has no other factor 'new_tokens'",
     ),
     (
         "a condition by a list of nothing",
         "  cache: [none, dynamic, static]\n",
         "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: []}}\n",
-        "12:16: no level of cache is named",
+        "12:16: no level of cache is listed; list at least one",
     ),
     (
         "a condition by an unknown level",
@@ -597,19 +617,19 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "factors that need each other",
         "  cache: [none, dynamic, static]\n",
         "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: none}, cache: {units: 3}}\n",
-        "12:1: factors exist only with each other: 'cache' on 'units' on 'cache'",
+        "12:1: factors depend on each other in a circle: 'cache' → 'units' → 'cache'",
     ),
     (
         "a level that is never run",
         "  cache: [none, dynamic, static]\n",
         "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: dynamic}, units=5: {cache: none}}\n",
-        "11:14: no arm has level '5' of units; see `when` and `design.exclude`",
+        "11:14: no arm has level '5' of units; check `when` and `design.exclude`",
     ),
     (
         "leave-one-out of three levels",
         "seeds: 1,",
         "arms: leave-one-out,",
-        "10:3: leave-one-out needs two levels, off and on, cache has 3",
+        "10:3: leave-one-out needs two levels, off and on, but cache has 3",
     ),
     (
         "an exclusion of nothing",
@@ -621,25 +641,25 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an exclusion of the baseline",
         "seeds: 1,",
         "exclude: [{cache: none}],",
-        "13:20: the baseline cache=none cannot be left out",
+        "13:20: the baseline cache=none cannot be excluded",
     ),
     (
         "an exclusion of a level",
         "seeds: 1,",
         "exclude: [{cache: static}],",
-        "10:26: no arm has level 'static' of cache; see `when` and `design.exclude`",
+        "10:26: no arm has level 'static' of cache; check `when` and `design.exclude`",
     ),
     (
         "an empty exclusion",
         "seeds: 1,",
         "exclude: [{}],",
-        "13:20: design.exclude.0: needs at least 1 items, found 0",
+        "13:20: design.exclude.0: needs at least 1 item, but has 0",
     ),
     (
         "parts of a scale of a study without them",
         "    across: {new_tokens: [8, 32]}",
         "    parts: {cost: {}}",
-        "29:5: the study has no parts",
+        "29:5: the study has no parts, so a scale cannot have parts",
     ),
 )
 IN_RECIPE: tuple[Spoilt, ...] = (
@@ -654,7 +674,7 @@ IN_RECIPE: tuple[Spoilt, ...] = (
         "a duplicate key",
         "length: 32\n",
         "length: 32\nlength: 32\n",
-        "6:1: duplicate key 'length', first on line 5",
+        "6:1: duplicate key 'length'; it is already on line 5",
     ),
     (
         "text for an integer",
@@ -685,7 +705,7 @@ IN_RECIPE: tuple[Spoilt, ...] = (
         "an unknown optimizer",
         "kind: adamw",
         "kind: adamx",
-        "7:19: model.train.optimizer.kind: 'adamx' is none of its values; did you mean 'adam' or 'radam'?",
+        "7:19: model.train.optimizer.kind: 'adamx' is not an allowed value; did you mean 'adam' or 'radam'?",
     ),
     (
         "a warm-up that is too long",
@@ -719,7 +739,7 @@ def refusal(path: Path = FILE, scale: str = "cpu") -> str:
 def test_the_study_that_is_spoilt_below_is_sound() -> None:
     put(Path())
     assert load_study(FILE)[0].study.study == "tiny"
-    assert scales(FILE) == ("cpu", "smoke")
+    assert StudyFile(FILE).scales == ("cpu", "smoke")
 
 
 @pytest.mark.parametrize(("what", "old", "new", "message"), IN_STUDY, ids=[case[0] for case in IN_STUDY])
@@ -739,7 +759,7 @@ def test_an_unknown_scale() -> None:
     put(Path())
     assert (
         refusal(scale="smok")
-        == "studies/tiny.yaml:26:1: no scale 'smok' in this study; did you mean 'smoke'?"
+        == "studies/tiny.yaml:26:1: there is no scale 'smok' in this study; did you mean 'smoke'?"
     )
 
 
@@ -776,8 +796,8 @@ def test_a_level_may_name_a_recipe_which_is_then_used(tmp_path: Path) -> None:
         (b"  \n# nothing\n", "1:1: the file is empty"),
         (b"- a\n- b\n", "1:1: expected a mapping of keys to values"),
         (b"just words\n", "1:1: expected a mapping of keys to values"),
-        (b"study: tiny\nsays: caf\xe9\n", "2:10: not UTF-8; save the file in that encoding"),
-        (STUDY.encode("utf-16"), "1:1: not UTF-8; save the file in that encoding"),
+        (b"study: tiny\nsays: caf\xe9\n", "2:10: the file is not UTF-8; save it in this encoding"),
+        (STUDY.encode("utf-16"), "1:1: the file is not UTF-8; save it in this encoding"),
         (b"study: " + b"[" * 30_000, "1:27: nested deeper than 20 levels"),
         (b"study: " + b"{a: " * 30_000, "1:84: nested deeper than 20 levels"),
         (b"\n".join(b" " * n + b"a:" for n in range(60)), "21:21: nested deeper than 20 levels"),
@@ -801,15 +821,15 @@ def test_what_is_no_study_at_all(text: bytes, message: str) -> None:
 
 def test_files_that_are_too_large_are_not_parsed() -> None:
     put(Path(), b"#" * (MAX_BYTES + 1))
-    assert refusal() == "studies/tiny.yaml: larger than 200,000 bytes; is this a study?"
+    assert refusal() == "studies/tiny.yaml: the file is larger than 200,000 bytes; is it a study?"
     put(Path(), STUDY.encode() + b"#" * (MAX_BYTES - len(STUDY.encode())))
     assert load_study(FILE)[0].study.study == "tiny"
 
 
 def test_a_directory_and_a_file_that_is_not_there() -> None:
     Path("studies").mkdir()
-    assert refusal(Path("studies")) == "studies: cannot be read: Is a directory"
-    assert refusal(FILE) == "studies/tiny.yaml: cannot be read: No such file or directory"
+    assert refusal(Path("studies")) == "studies: the file cannot be read: Is a directory"
+    assert refusal(FILE) == "studies/tiny.yaml: the file cannot be read: No such file or directory"
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_errors() -> None:

@@ -35,5 +35,5 @@ def test_a_task_without_a_subject_takes_no_invariants(tmp_path: Path) -> None:
     study.write_text(STUDY + "invariants: [cache-parity]\n")
     with pytest.raises(StudyError) as error:
         load_study(study)
-    message = "task 'train' has nothing that cache-parity could be checked on"
+    message = "invariant 'cache-parity' cannot be checked on the task 'train'"
     assert str(error.value) == f"{study}:16:14: {message}"

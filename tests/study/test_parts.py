@@ -141,22 +141,22 @@ def test_a_scale_leaves_out_factors_and_conditions(tmp_path: Path) -> None:
         (
             "  memory:\n",
             "  Memory:\n",
-            "18:3: 'Memory' is no name of a part; small letters, digits and underscores",
+            "18:3: parts: 'Memory' is not a valid name; use lowercase letters, digits and underscores, and begin with a letter",
         ),
         (
             "    primary: cache_bytes\n",
             "    question: Why?\n",
-            "19:5: 'question' belongs to the study, not to a part of it",
+            "19:5: key 'question' belongs to the study, not to one of its parts",
         ),
         (
             "    primary: cache_bytes\n",
             "    primary: cache_byte\n",
-            "19:14: task 'generate' produces no metric 'cache_byte' (in part memory); did you mean 'cache_bytes' or 'cache_bytes_formula'?",
+            "19:14: task 'generate' does not produce the metric 'cache_byte' (in part memory); did you mean 'cache_bytes' or 'cache_bytes_formula'?",
         ),
         (
             "      bytes:",
             "      fast:",
-            "23:7: claim 'fast' is made by two parts (in part memory); give it to one of them",
+            "23:7: two parts have a claim 'fast' (in part memory); remove it from one of them",
         ),
         (
             "      speed: {across",
@@ -220,7 +220,7 @@ def test_parts_that_are_none(tmp_path: Path, parts_text: str, message: str) -> N
 def test_a_claim_of_all_parts_is_refused(tmp_path: Path) -> None:
     claim = "claims: {b: {source: s, says: t, metric: cache_bytes, formula: cache_bytes_formula}}\nparts:\n"
     told = refusal(tmp_path, spoilt(PARTS, "\nparts:\n", f"\n{claim}"))
-    assert told == "12:10: claim 'b' is made by two parts (in part memory); give it to one of them"
+    assert told == "12:10: two parts have a claim 'b' (in part memory); remove it from one of them"
 
 
 def test_a_setting_of_an_unknown_part(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_an_arm_whose_levels_do_not_go_together_is_named(tmp_path: Path) -> None
     crossed = spoilt(text, "seeds: 1", "arms: factorial")
     assert refusal(tmp_path, crossed) == (
         "5:3: prompts.tokens 40 + new_tokens 32 is more than the model's max_positions 64 "
-        "(in arm new_tokens=32, prompts.tokens=40); `design.exclude` leaves an arm out"
+        "(in arm new_tokens=32, prompts.tokens=40); `design.exclude` can leave this arm out"
     )
     kept = spoilt(crossed, "rounds: 10", "rounds: 10, exclude: [{new_tokens: 32, prompts.tokens: 40}]")
     (study,) = load_study(put(tmp_path, kept, recipe=RECIPE))
@@ -253,4 +253,4 @@ def test_paired_factors_need_equally_many_levels(tmp_path: Path) -> None:
         STUDY, "  cache: [none, dynamic, static]", "  cache: [none, dynamic, static]\n  units: [3, 5]"
     )
     told = refusal(tmp_path, spoilt(text, "seeds: 1", "arms: paired"))
-    assert told == "11:3: paired factors need equally many levels: cache has 3, units has 2"
+    assert told == "11:3: paired factors need the same number of levels, but cache has 3 and units has 2"

@@ -129,7 +129,7 @@ def test_of_equal_arms_hardly_more_than_one_in_twenty_studies_finds_a_difference
 def test_a_study_that_could_decide_only_with_all_its_rounds_is_refused(tmp_path: Path) -> None:
     """Sixty comparisons cannot be decided by ten rounds, and it may stop at ten."""
     patches = [("[8, 16, 32]", f"[{', '.join(map(str, range(2, 33)))}]")]
-    with pytest.raises(StudyError, match="10 rounds can never decide 61 comparisons"):
+    with pytest.raises(StudyError, match="10 rounds are too few to decide 61 comparisons"):
         loaded(tmp_path, (FIXED, "design: {rounds: 40, until: {width: 0.1}}"), *patches)
     assert loaded(tmp_path, (FIXED, "design: {rounds: 40, until: {width: 0.1, at_least: 12}}"), *patches)
 
@@ -138,7 +138,7 @@ def test_a_study_that_could_decide_only_with_all_its_rounds_is_refused(tmp_path:
     ("until", "message"),
     [
         ("{width: 0.1, at_least: 9}", "must be at least 10, found 9"),
-        ("{width: 0.1, at_least: 15}", "until.at_least 15 is more than the 14 rounds that there are at most"),
+        ("{width: 0.1, at_least: 15}", "until.at_least is 15, but the study has at most 14 rounds"),
         ("{width: 0}", "must be greater than 0, found 0"),
         ("{width: 1.5}", "must be less than 1, found 1.5"),
         ("{at_least: 10}", "missing key 'width' in design.until"),
@@ -155,10 +155,10 @@ def test_rounds_repeat_what_was_written_so_none_is_worth_adding() -> None:
     document = read_text("design:\n  rounds: 20\n  until: {width: 0.1}\n", file="s.yaml")
     written = written_study(design={"rounds": 20, "until": {"width": 0.1}})
     checker = StudyChecker(written.study, document, task_class("translate"))
-    with pytest.raises(StudyError, match=r"repeats its bleu, so more rounds .*; use more sentences"):
+    with pytest.raises(StudyError, match=r"gives the same bleu, so more rounds .*; use more sentences"):
         check_adaptive_design(checker, written)
 
 
 def test_rounds_repeat_what_was_learned_so_none_is_worth_adding(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="every round of a seed repeats its validation_loss"):
+    with pytest.raises(StudyError, match="every round of a seed gives the same validation_loss"):
         tuned_study(tmp_path, ("  seeds: 7", "  seeds: 7\n  rounds: 20\n  until: {width: 0.1}"))

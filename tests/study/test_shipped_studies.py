@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from harness.study.load import load_study, scales
+from harness.study.load import StudyFile, load_study
 from harness.study.planning.plan import plan
 from harness.study.reading.json_schema import study_schema
 
 FOLDER = Path(__file__).parents[2] / "studies"
 FILES = sorted(FOLDER.glob("*.yaml"))
-AT_SCALES = [(file, scale) for file in FILES for scale in scales(file)]
+AT_SCALES = [(file, scale) for file in FILES for scale in StudyFile(file).scales]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_shipped_study_loads_and_plans_at_each_of_its_scales(file: Path, scale
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 def test_a_shipped_study_has_the_scales_and_the_modeline_that_all_have(file: Path) -> None:
-    assert set(scales(file)) >= {"cpu", "smoke", "gpu"}
+    assert set(StudyFile(file).scales) >= {"cpu", "smoke", "gpu"}
     assert all(part.study.design.exploratory for part in load_study(file, "smoke"))
     assert file.read_text().startswith("# yaml-language-server: $schema=study.schema.json\n")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.analysis.claims.settlement import Settlement
-from harness.analysis.results import CheckRow, Numbers, SettledClaim
+from harness.analysis.results import Numbers, SettledClaim
 from harness.analysis.validity.invalid_arms import describe
 from harness.analysis.validity.warnings import wanted_alike
 from harness.config import canonical_json
+from harness.store.rows import CheckRow
 from harness.study.claims.holds import HoldsClaim
 from harness.wording import count
 

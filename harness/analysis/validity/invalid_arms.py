@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.analysis.frames import RunFrames, trial_values
-from harness.analysis.results import CheckRow, ParityRow
+from harness.analysis.results import ParityRow
 from harness.analysis.validity.work import confounds
 from harness.config import canonical_json
 from harness.metrics import metric
+from harness.store.rows import CheckRow
 from harness.study.loaded import LoadedStudy
 from harness.wording import count, number_text
 

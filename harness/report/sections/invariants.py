@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.analysis.results import CheckRow
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, Badge, arm_name, badge
 from harness.report.sections.base import Section
+from harness.store.rows import CheckRow
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ def check_adaptive_design(checker: StudyChecker, loaded: LoadedStudy) -> None:
     if design.until is not None and paired_over != "rounds":
         checker.fail(
             ("design", "until"),
-            f"every round of a seed repeats its {primary}, so more rounds make no interval narrower",
+            f"every round of a seed gives the same {primary}, so more rounds cannot make an interval narrower",
             hint=f"use more {paired_over}",
         )
     if design.tune is not None:
@@ -31,7 +31,9 @@ def _check_metric(checker: StudyChecker, tune: Tune) -> None:
     path = ("design", "tune", "by")
     if checker.check_metric(path, tune.by, directed=False).better == "neither":
         checker.fail(
-            path, f"neither more nor less of {tune.by} is better, so nothing is tuned by it", value=True
+            path,
+            f"neither higher nor lower values of {tune.by} are better, so it cannot be used for tuning",
+            value=True,
         )
 
 
@@ -51,7 +53,7 @@ def _check_grid(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> None:
                 checker.fail(
                     path,
                     f"arm {arm.name}: a setting of the model's training cannot be tuned here",
-                    hint="tune it in a study of task train",
+                    hint="tune it in a study whose task is train",
                 )
 
 
@@ -60,8 +62,22 @@ def _check_finalists(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> 
         return
     path, named = ("design", "tune", "finalists"), len(required_arms(loaded))
     if len(loaded.conditions) > 1:
-        checker.fail(path, "finalists are chosen under one condition, and this study has several", value=True)
+        checker.fail(
+            path,
+            f"finalists need a study with one condition, and this study has {len(loaded.conditions)}",
+            value=True,
+        )
     if named > tune.finalists:
-        checker.fail(path, f"the baseline and the arms that claims name are {named} already", value=True)
+        checker.fail(
+            path,
+            f"the baseline and the arms that claims name are already {named} arms",
+            hint="allow more finalists",
+            value=True,
+        )
     if tune.finalists >= len(loaded.arms):
-        checker.fail(path, f"all {len(loaded.arms)} arms would go on", hint="leave finalists out", value=True)
+        checker.fail(
+            path,
+            f"all {len(loaded.arms)} arms would be finalists",
+            hint="remove `finalists`",
+            value=True,
+        )

@@ -20,7 +20,7 @@ from harness.study.reading.yaml_document import KeyPath, Located
 from harness.study.schema import Level, Scalar, StudyBase, level_name
 from harness.tasks.base import Task
 
-EXPLORATORY = "`exploratory: true` for effects without verdicts"
+EXPLORATORY = "set `exploratory: true` to see effects without verdicts"
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,13 @@ class StudyChecker:
         """The record of the metric. Raises StudyError if the task does not produce it, or if it is `directed`
         and neither more nor less of it is better.
         """
-        self.check_known(path, name, self.task.metrics, f"task {self.study.task!r} produces no metric")
+        self.check_known(
+            path, name, self.task.metrics, f"task {self.study.task!r} does not produce the metric"
+        )
         if directed and METRICS[name].better == "neither":
             self.fail(
                 path,
-                f"neither more nor less of {name} is better, so arms cannot be compared by it",
+                f"neither higher nor lower values of {name} are better, so arms cannot be compared by it",
                 value=True,
             )
         return METRICS[name]
@@ -75,19 +77,19 @@ class StudyChecker:
         self,
         path: KeyPath,
         levels: Mapping[str, Scalar],
-        factors: Mapping[str, list[Level]],
-        verb: str,
+        section: Literal["compare", "across"],
     ) -> None:
-        """Raises StudyError if a factor under `path` does not exist, or does not have the level."""
+        """Raises StudyError if a factor under `path` is not in the section, or does not have the level."""
+        factors: Mapping[str, list[Level]] = getattr(self.study, section)
         for factor, level in levels.items():
             inner = (*path, factor)
-            self.check_known(inner, factor, factors, f"no factor is {verb} by the name", value=False)
+            self.check_known(inner, factor, factors, f"`{section}` has no factor", value=False)
             names = [level_name(known) for known in factors[factor]]
             self.check_known(inner, level_name(level), names, f"{factor} has no level")
 
     def arm(self, path: KeyPath, levels: Mapping[str, Scalar]) -> Combination:
         """The arm of these levels. Raises StudyError if there is none."""
-        self.check_levels(path, levels, self.study.compare, "compared")
+        self.check_levels(path, levels, "compare")
         arm = find_arm(self.arms, levels)
         if arm is None:
             baseline = self.arms[0].names
@@ -95,25 +97,25 @@ class StudyChecker:
             names = ", ".join(arm.name for arm in self.arms[:6]) + (" …" if len(self.arms) > 6 else "")
             self.fail(
                 path,
-                f"no arm of {path[1]} departs from the baseline in {' and '.join(off)}",
+                f"{path[1]}: no arm differs from the baseline in only {' and '.join(off)}",
                 hint=f"design.arms is {self.study.design.arms}; the arms are {names}",
             )
         return arm
 
     def check_condition(self, path: KeyPath, at: Mapping[str, Scalar]) -> None:
         """Raises StudyError unless `at`, of the claim at `path`, names one condition."""
-        self.check_levels((*path, "at"), at, self.study.across, "varied across")
+        self.check_levels((*path, "at"), at, "across")
         names = {factor: level_name(level) for factor, level in at.items()}
         meant = [condition for condition in self.conditions if names.items() <= condition.names.items()]
         if not meant:
             levels = ", ".join(f"{factor}={level}" for factor, level in names.items())
-            self.fail((*path, "at"), f"no condition of {path[1]} has {levels}")
+            self.fail((*path, "at"), f"{path[1]}: no condition has {levels}")
         for factor, possible in self.study.across.items():
             if len({condition.names.get(factor) for condition in meant}) > 1:
                 self.fail(
                     path,
-                    f"{path[1]} does not say at which {factor} it holds",
-                    hint=f"`at: {{{factor}: …}}`, one of {', '.join(map(level_name, possible))}",
+                    f"{path[1]} does not say for which {factor} it holds",
+                    hint=f"add `at: {{{factor}: …}}` with one of {', '.join(map(level_name, possible))}",
                 )
 
     def check_pairs(self, paired_over: PairedOver, family: int, subject: str) -> None:
@@ -131,9 +133,10 @@ class StudyChecker:
             for number in itertools.count(1)
             if largest_family(fixed.model_copy(update={unit: number}).pairs(unit)) >= family
         )
+        number = f"{pairs} {unit} are" if pairs > 1 else f"1 {unit[:-1]} is"
         self.fail(
             ("design", unit),
-            f"{pairs} {unit} can never decide {subject}",
+            f"{number} too few to decide {subject}",
             hint=f"use at least {enough}, or {EXPLORATORY}",
             value=True,
         )

@@ -24,12 +24,16 @@ def check_factors(checker: StudyChecker) -> None:
     try:
         every, places = all_arms(study), checker.conditions
     except CycleError as error:
-        chain = " on ".join(repr(factor) for factor in reversed(error.args[1]))
-        checker.fail(("when",), f"factors exist only with each other: {chain}")
+        chain = " → ".join(repr(factor) for factor in reversed(error.args[1]))
+        checker.fail(("when",), f"factors depend on each other in a circle: {chain}")
     for combinations, section in ((every, "compare"), (places, "across")):
         if len(combinations) > MOST:
             noun = "arms" if section == "compare" else "conditions"
-            checker.fail((section,), f"more than {MOST:,} {noun}", hint="fewer levels, or several parts")
+            checker.fail(
+                (section,),
+                f"the study has more than {MOST:,} {noun}",
+                hint="use fewer levels, or several parts",
+            )
     for index, where in enumerate(study.design.exclude):
         _check_exclude(checker, every, where, ("design", "exclude", index))
     _check_used(checker, checker.arms, "compare", "arm")
@@ -40,7 +44,11 @@ def _check_level_names(checker: StudyChecker) -> None:
     study = checker.study
     for factor in study.across:
         if factor in study.compare:
-            checker.fail(("across", factor), f"factor {factor!r} is both compared and varied across")
+            checker.fail(
+                ("across", factor),
+                f"factor {factor!r} is under both `compare` and `across`",
+                hint="remove it from one of them",
+            )
     for section in ("compare", "across"):
         factors: dict[str, list[Level]] = getattr(study, section)
         for factor, levels in factors.items():
@@ -48,10 +56,10 @@ def _check_level_names(checker: StudyChecker) -> None:
             for index, level in enumerate(levels):
                 path = (section, factor, index)
                 if isinstance(level, dict) and len(level) != 1:
-                    checker.fail(path, "a level is a value, or one name with its settings")
+                    checker.fail(path, "a level must be a single value, or one name with its settings")
                 name = level_name(level)
                 if name in seen:
-                    checker.fail(path, f"level {name!r} of {factor} is written twice")
+                    checker.fail(path, f"level {name!r} of {factor} is listed twice")
                 seen.add(name)
 
 
@@ -67,10 +75,11 @@ def _check_when(checker: StudyChecker, name: str) -> None:
     if level and level not in names:
         checker.fail(path, f"when: {factor} has no level {level!r}", hint=did_you_mean(level, names))
     if section == "compare" and study.design.arms == "paired":
-        checker.fail(path, "when: the levels of paired factors go together, so none can be missing")
+        checker.fail(
+            path, "when: all levels of paired factors are used, so none of them can depend on other factors"
+        )
     others = {other: levels for other, levels in factors.items() if other != factor}
-    verb = "compared" if section == "compare" else "varied across"
-    _check_where(checker, study.when[name], others, f"no other factor is {verb} by the name", path)
+    _check_where(checker, study.when[name], others, f"`{section}` has no other factor", path)
 
 
 def _check_where(
@@ -84,7 +93,7 @@ def _check_where(
         inner = (*path, factor)
         checker.check_known(inner, factor, factors, unknown, value=False)
         if asked == []:
-            checker.fail(inner, f"no level of {factor} is named")
+            checker.fail(inner, f"no level of {factor} is listed", hint="list at least one")
         names = [level_name(level) for level in factors[factor]]
         for level in wanted_levels(asked):
             checker.check_known(inner, level, names, f"{factor} has no level", value=False)
@@ -98,7 +107,7 @@ def _check_arms_kind(checker: StudyChecker) -> None:
             if count != 2:
                 checker.fail(
                     ("compare", factor),
-                    f"leave-one-out needs two levels, off and on, {factor} has {count}",
+                    f"leave-one-out needs two levels, off and on, but {factor} has {count}",
                 )
     if study.design.arms == "paired":
         first, *others = counts
@@ -106,19 +115,19 @@ def _check_arms_kind(checker: StudyChecker) -> None:
             if counts[factor] != counts[first]:
                 checker.fail(
                     ("compare", factor),
-                    f"paired factors need equally many levels: {first} has {counts[first]}, "
-                    f"{factor} has {counts[factor]}",
+                    f"paired factors need the same number of levels, but {first} has {counts[first]} "
+                    f"and {factor} has {counts[factor]}",
                 )
 
 
 def _check_exclude(
     checker: StudyChecker, every: tuple[Combination, ...], where: Where, path: KeyPath
 ) -> None:
-    _check_where(checker, where, checker.study.compare, "no factor is compared by the name", path)
+    _check_where(checker, where, checker.study.compare, "`compare` has no factor", path)
     if not any(arm.meets(where) for arm in every):
-        checker.fail(path, "no arm has all of these levels, so none is left out")
+        checker.fail(path, "no arm has all of these levels, so this excludes nothing")
     if every[0].meets(where):
-        checker.fail(path, f"the baseline {every[0].name} cannot be left out")
+        checker.fail(path, f"the baseline {every[0].name} cannot be excluded")
 
 
 def _check_used(
@@ -133,5 +142,5 @@ def _check_used(
                 checker.fail(
                     (section, factor, index),
                     f"no {noun} has level {level_name(level)!r} of {factor}",
-                    hint="see `when` and `design.exclude`",
+                    hint="check `when` and `design.exclude`",
                 )

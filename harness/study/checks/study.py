@@ -26,12 +26,16 @@ def check_study(checker: StudyChecker) -> None:
     _check_margins(checker)
     for index, name in enumerate(study.parity.match):
         if name in study.parity.differ:
-            checker.fail(("parity", "match", index), f"parity: {name} cannot both match and differ")
+            checker.fail(
+                ("parity", "match", index), f"parity: {name} cannot be under both `match` and `differ`"
+            )
     for index, reference in enumerate(study.references):
         path = ("references", index, "metric")
         checker.check_known(path, reference.metric, METRICS, "there is no metric")
         if not METRICS[reference.metric].is_loss:
-            checker.fail(path, f"a reference is one of a loss, {reference.metric} is none", value=True)
+            checker.fail(
+                path, f"a reference must be about a loss, and {reference.metric} is not a loss", value=True
+            )
     check_factors(checker)
 
 
@@ -44,19 +48,24 @@ def _check_invariants(checker: StudyChecker) -> None:
         except InputError as error:
             checker.fail(path, error.message, hint=error.hint)
         if task.offers is None or not issubclass(task.offers, needs):
-            checker.fail(path, f"task {study.task!r} has nothing that {name} could be checked on")
+            checker.fail(path, f"invariant {name!r} cannot be checked on the task {study.task!r}")
         if name in study.invariants[:index]:
-            checker.fail(path, f"invariant {name!r} is written twice")
+            checker.fail(path, f"invariant {name!r} is listed twice")
 
 
 def _check_margins(checker: StudyChecker) -> None:
-    problem = "margins are declared for a metric or a group of metrics, and there is no"
+    problem = "margins are for metrics or groups of metrics, and there is none with the name"
     for name, margin in checker.study.margins.items():
         path = ("margins", name)
         checker.check_known(path, name, {*METRICS, *DEFAULT_MARGINS}, problem, value=False)
         alike = [record for record in METRICS.values() if name in (record.name, record.margin_group)]
         if margin >= 1 and not alike[0].margin_in_points:
-            checker.fail(path, f"margins.{name}: must be less than 1, found {margin:g}", value=True)
+            checker.fail(
+                path,
+                f"margins.{name}: must be less than 1, found {margin:g}",
+                hint=f"{margin:g} % is {margin / 100:g}",
+                value=True,
+            )
 
 
 def check_tasks(checker: StudyChecker, tasks: Mapping[tuple[str, str], Task]) -> None:
@@ -91,12 +100,12 @@ def _changes_nothing(
     distinct = [factor for factor, name in chosen.names.items() if same.names.get(factor) != name]
     departs = [factor for factor in distinct if reference.names.get(factor) != chosen.names[factor]]
     if not distinct:
-        checker.fail((section,), f"{chosen.name} is the same as {against}")
+        checker.fail((section,), f"{chosen.name} has the same settings as {against}")
     factor = (departs or distinct)[0]
     crossed = section == "compare" and len(chosen.names) > 1
-    hint = "say with `when` where it exists, or leave its arm out with `design.exclude`"
+    hint = "use `when` to say where the level exists, or exclude its arm with `design.exclude`"
     checker.fail(
         (section, factor, chosen.levels[factor]),
-        f"level {chosen.names[factor]!r} of {factor} changes nothing against {against}",
+        f"level {chosen.names[factor]!r} of {factor} gives the same settings as {against}",
         hint=hint if crossed else None,
     )

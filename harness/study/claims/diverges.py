@@ -16,6 +16,6 @@ class DivergesClaim(ConditionComparison):
     diverges: Literal["less", "more"]
 
     def check_metric(self, checker: StudyChecker, path: KeyPath) -> Metric:
-        problem = f"no training can diverge, because task {checker.study.task!r} produces no metric"
+        problem = f"nothing can diverge: task {checker.study.task!r} does not produce the metric"
         checker.check_known(path, "loss", checker.task.metrics, problem)
         return METRICS["loss"]

@@ -53,10 +53,10 @@ class ReachesClaim(ConditionComparison):
             checker.fail(at, message, value=True)
         tune = checker.study.design.tune
         if self.reaches == "tuned" and (tune is None or tune.by != self.metric):
-            problem = f"tunes by {tune.by}" if tune else "has no tuning"
+            problem = f"tuning uses {tune.by}" if tune else "this design has no tuning"
             checker.fail(
                 (*path, "reaches"),
-                f"{path[-1]} takes its target {self.metric} from tuning, but the design {problem}",
+                f"{path[-1]} takes its target for {self.metric} from tuning, but {problem}",
                 hint="`metric` and `design.tune.by` must be the same",
                 value=True,
             )

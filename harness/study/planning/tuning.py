@@ -1,8 +1,8 @@
-"""Tuning: what each arm is tried with before it is measured, and which of it is chosen, on trials that decide
-nothing else.
+"""Tuning: the settings that each arm is tried with before it is measured, and the choice among them. The
+trials of tuning decide nothing else.
 
-The same number of values for each arm, on seeds that no measurement uses; a training that diverges counts as
-the worst of all. Chosen is the best median, and of equal ones the smallest value.
+Every arm has the same number of candidates, on seeds that no measurement uses. A training that diverges counts
+as the worst. The candidate with the best median is chosen, and of equal ones the one with the smallest value.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from harness.errors import InputError, did_you_mean
 from harness.metrics import metric
 from harness.study.arms import Combination
+from harness.study.dotted_paths import MISSING, leaves, value_at, with_value
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.results import Results
 from harness.study.schema import Around, Scalar, Tune
@@ -26,80 +27,61 @@ from harness.tasks.base import Task
 from harness.trial.spec import TrialSpec
 
 FIRST_SEED = 1000
-"""The seeds of tuning count from here; those of measurements end below it."""
+"""The first seed of tuning. The seeds of measurements are below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One combination of values of the settings that are tuned, and the task with it."""
+    """One combination of values of the tuned settings, and the task with these values."""
 
     settings: Mapping[str, Scalar]
     task: Task
 
 
 def tuning_grid(tune: Tune, task: Task) -> tuple[Candidate, ...]:
-    """Every combination of the values that a task is tried with.
-
-    Raises InputError where one is not possible.
-    """
+    """Every combination of values with which a task is tuned. Raises InputError if one cannot be used."""
     document = task.plain()
     columns = [
         [(path, value) for value in _values(path, wanted, document)] for path, wanted in tune.grid.items()
     ]
-    found = []
+    candidates = []
     for chosen in itertools.product(*columns):
         config = document
         for path, value in chosen:
-            config = _with(config, path.split("."), value)
+            config = with_value(config, path, value)
         try:
-            found.append(Candidate(settings=dict(chosen), task=type(task).read(config)))
+            candidates.append(Candidate(settings=dict(chosen), task=type(task).read(config)))
         except ValidationError as error:
-            told = ", ".join(f"{path}={value}" for path, value in chosen)
-            raise InputError(f"{told} is not possible: {error.errors()[0]['msg']}") from None
-    return tuple(found)
+            settings = ", ".join(f"{path}={value}" for path, value in chosen)
+            raise InputError(f"{settings} cannot be used: {error.errors()[0]['msg']}") from None
+    return tuple(candidates)
 
 
 def _values(path: str, wanted: Sequence[Scalar] | Around, document: dict[str, Any]) -> list[Scalar]:
-    own = _leaf(path, document)
+    """The values of a setting: the listed ones, or values around the one that the task has."""
+    centre = value_at(document, path)
+    if centre is MISSING:
+        hint = did_you_mean(path, (known for known, _ in leaves(document)))
+        raise InputError(f"there is no setting {path!r}", hint=hint)
     if isinstance(wanted, Around):
-        if isinstance(own, bool) or not isinstance(own, int | float) or own <= 0:
-            raise InputError(f"{path} is {own!r}, and there is nothing around that", hint="list the values")
+        if isinstance(centre, bool) or not isinstance(centre, int | float) or centre <= 0:
+            raise InputError(
+                f"{path} is {centre!r}, so values around it cannot be computed", hint="list the values"
+            )
         powers = (position - (wanted.count - 1) / 2 for position in range(wanted.count))
-        around = [float(f"{own * wanted.factor**power:.6g}") for power in powers]
-        values: list[Scalar] = [*map(round, around)] if isinstance(own, int) else [*around]
+        around = [float(f"{centre * wanted.factor**power:.6g}") for power in powers]
+        values: list[Scalar] = [*map(round, around)] if isinstance(centre, int) else [*around]
     else:
         values = list(wanted)
     if len({(type(value), value) for value in values}) < len(values):
-        raise InputError(f"{path} is to be tried twice with one value ({', '.join(map(str, values))})")
+        raise InputError(f"{path} would be tried twice with the same value ({', '.join(map(str, values))})")
     return values
-
-
-def _leaf(path: str, document: dict[str, Any]) -> Any:
-    node: Any = document
-    for key in path.split("."):
-        if not isinstance(node, dict) or key not in node:
-            raise InputError(f"has no setting {path!r}", hint=did_you_mean(path, _leaves(document)))
-        node = node[key]
-    return node
-
-
-def _leaves(node: Any, path: str = "") -> Iterator[str]:
-    if isinstance(node, dict) and node:
-        for key, inner in node.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else key)
-    else:
-        yield path
-
-
-def _with(document: dict[str, Any], keys: list[str], value: Scalar) -> dict[str, Any]:
-    inner = value if len(keys) == 1 else _with(document[keys[0]], keys[1:], value)
-    return {**document, keys[0]: inner}
 
 
 def tuning_trials(
     loaded: LoadedStudy, tune: Tune, arm: Combination, condition: Combination
 ) -> list[list[TrialSpec]]:
-    """The trials of each candidate of an arm under a condition, one a seed."""
+    """The trials of each candidate of an arm under a condition, one per seed."""
     return [
         [
             TrialSpec(
@@ -118,8 +100,10 @@ def tuning_trials(
 
 
 def tuned_arms(loaded: LoadedStudy, tune: Tune, results: Results) -> tuple[TunedArm, ...]:
-    """What was chosen for each arm under each condition; empty until every trial of the tuning has ended."""
-    found = []
+    """What tuning chose for each arm under each condition. It is empty until every trial of the tuning has
+    ended.
+    """
+    tuned = []
     for arm in loaded.arms:
         for condition in loaded.conditions:
             grid = tuning_grid(tune, loaded.tasks[arm.name, condition.name])
@@ -128,10 +112,10 @@ def tuned_arms(loaded: LoadedStudy, tune: Tune, results: Results) -> tuple[Tuned
             for candidate, specs in zip(grid, trials, strict=True):
                 if any(spec.id not in results for spec in specs):
                     return ()
-                values = tuple(_worth(results[spec.id].values.get(tune.by), tune.by) for spec in specs)
+                values = tuple(_score(results[spec.id].values.get(tune.by), tune.by) for spec in specs)
                 tried.append(Tried(settings=candidate.settings, values=values))
             chosen = best(tried, tune.by)
-            found.append(
+            tuned.append(
                 TunedArm(
                     arm=arm.name,
                     condition=condition.names,
@@ -140,26 +124,24 @@ def tuned_arms(loaded: LoadedStudy, tune: Tune, results: Results) -> tuple[Tuned
                     edges=tuple(_edges(tried, chosen)),
                 )
             )
-    return tuple(found)
+    return tuple(tuned)
 
 
-def _worth(value: float | None, name: str) -> float:
-    """What was not measured, or is not a number, is the worst of all."""
+def _score(value: float | None, name: str) -> float:
+    """The value, or the worst possible one if it was not measured or is not a number."""
     if value is None or math.isnan(value):
         return math.inf if metric(name).better == "lower" else -math.inf
     return value
 
 
 def best(tried: Sequence[Tried], by: str) -> Tried:
-    """The lowest median of the metric `by` (the highest, where more is better); of equal ones the smallest
-    values.
-    """
+    """The candidate with the best median of the metric `by`. Of several, the one with the smallest values."""
     sign = 1.0 if metric(by).better == "lower" else -1.0
-    return min(tried, key=lambda one: (sign * one.median, _small_first(one.settings)))
+    return min(tried, key=lambda one: (sign * one.median, _smallest_first(one.settings)))
 
 
-def _small_first(settings: Mapping[str, Scalar]) -> list[tuple[bool, float, str]]:
-    """Numbers by their size, before everything else by its name."""
+def _smallest_first(settings: Mapping[str, Scalar]) -> list[tuple[bool, float, str]]:
+    """A key for sorting: numbers by size, then everything else by name."""
     return [
         (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, str(value))
         for value in settings.values()
@@ -175,12 +157,13 @@ def _edges(tried: Sequence[Tried], chosen: Tried) -> Iterator[str]:
 
 
 def edge_warnings(tuned: Sequence[TunedArm]) -> tuple[str, ...]:
-    """What a reader must know before an arm is called worse: its best setting may lie outside of what was
-    tried.
+    """Warnings for arms whose best setting may lie outside of the grid, so that they look worse than they
+    are.
     """
     return tuple(
-        f"{' '.join((found.arm, *(f'{factor}={level}' for factor, level in found.condition.items())))}: the best {path} that was "
-        f"tried, {found.chosen.settings[path]}, is at the edge of the grid; its optimum may lie outside"
-        for found in tuned
-        for path in found.edges
+        f"{' '.join((arm.arm, *(f'{factor}={level}' for factor, level in arm.condition.items())))}: "
+        f"the best {path} that was tried, {arm.chosen.settings[path]}, is at the edge of the grid; "
+        "its optimum may lie outside"
+        for arm in tuned
+        for path in arm.edges
     )

@@ -9,7 +9,7 @@ from typing import Any
 from harness.errors import Location, StudyError, did_you_mean
 from harness.study.reading.validation_errors import shown
 from harness.study.reading.yaml_document import Document, KeyPath, Located, read_text
-from harness.study.schema import NAME
+from harness.study.schema import NAME, NAME_RULE
 
 BODY_SCALE = "cpu"
 """The scale that a study's body is written for; the others are overlays under `scales`."""
@@ -34,7 +34,7 @@ def scale_names(document: Document) -> tuple[str, ...]:
             raise StudyError(f"scales.{name}: expected a mapping, found {shown(overlay)}", at=at)
         if "study" in overlay:
             raise StudyError(
-                "a scale cannot rename its study", at=document.location(("scales", name, "study"))
+                "a scale cannot change the name of its study", at=document.location(("scales", name, "study"))
             )
     return (BODY_SCALE, *(name for name in overlays if name != BODY_SCALE))
 
@@ -44,11 +44,14 @@ def part_names(document: Document) -> tuple[str, ...]:
     name = document.data.get("study")
     if isinstance(name, str) and not re.fullmatch(NAME, name):
         at = document.location(("study",), value=True)
-        raise StudyError(f"study: {name!r} does not match ^{NAME}$", at=at)
+        raise StudyError(f"study: {name!r} is not a valid name", at=at, hint=NAME_RULE)
     if PARTS not in document.data:
         for scale, overlay in document.data.get("scales", {}).items():
             if PARTS in overlay:
-                raise StudyError("the study has no parts", at=document.location(("scales", scale, PARTS)))
+                raise StudyError(
+                    "the study has no parts, so a scale cannot have parts",
+                    at=document.location(("scales", scale, PARTS)),
+                )
         return ("",)
     _check_parts(document, (PARTS,), None)
     names = tuple(document.data[PARTS])
@@ -68,16 +71,14 @@ def _check_parts(document: Document, path: KeyPath, known: tuple[str, ...] | Non
         if known is not None and name not in known:
             raise StudyError(f"there is no part {name!r}", at=at, hint=did_you_mean(name, known))
         if not re.fullmatch(NAME, name):
-            raise StudyError(
-                f"{name!r} is no name of a part", at=at, hint="small letters, digits and underscores"
-            )
+            raise StudyError(f"parts: {name!r} is not a valid name", at=at, hint=NAME_RULE)
         if not isinstance(settings, dict):
             at = document.location((*path, name), value=True)
             raise StudyError(f"parts.{name}: expected a mapping, found {shown(settings)}", at=at)
         for key in OF_THE_FILE:
             if key in settings:
                 at = document.location((*path, name, key))
-                raise StudyError(f"{key!r} belongs to the study, not to a part of it", at=at)
+                raise StudyError(f"key {key!r} belongs to the study, not to one of its parts", at=at)
 
 
 class Layers:
@@ -146,10 +147,10 @@ def _with_setting(written: Located, setting: str, as_given: str) -> Located:
     at = Location(f"--set {as_given}")
     keys = tuple(dotted.split("."))
     if not equals or not all(keys) or (keys[0] in OF_THE_FILE and keys[0] != "question"):
-        raise StudyError("expected path=value, as in design.rounds=20", at=at)
+        raise StudyError("a setting must have the form path=value, for example design.rounds=20", at=at)
     part = read_text(f"value: {value}", file=at.file).under("value")
     placed = Located(part.data, dict.fromkeys(part.keys, at), dict.fromkeys(part.values, at))
     try:
         return written.replaced(keys, placed, key=at)
     except (KeyError, TypeError):
-        raise StudyError(f"{dotted} leads through a setting that has no keys", at=at) from None
+        raise StudyError(f"{dotted} cannot be set: part of this path is not a mapping", at=at) from None

@@ -124,7 +124,7 @@ def _told(detail: ErrorDetails) -> tuple[str, str | None, str]:
     kind, context, found = detail["type"], detail.get("ctx", {}), shown(detail["input"])
     if kind in ("literal_error", "enum", "union_tag_invalid"):
         word = context.get("tag", detail["input"])
-        return f"{shown(word)} is none of its values", did_you_mean(str(word), _choices(context)), ""
+        return f"{shown(word)} is not an allowed value", did_you_mean(str(word), _choices(context)), ""
     noun = _NOUNS.get(kind.split("_", 1)[0])
     if noun and kind.endswith(("_type", "_parsing", "_from_float", "_required")):
         return f"expected {noun}, found {found}", None, noun
@@ -132,11 +132,12 @@ def _told(detail: ErrorDetails) -> tuple[str, str | None, str]:
         words, key = _BOUNDS[kind]
         return f"must be {words} {context[key]:g}, found {found}", None, ""
     if kind == "too_short":
-        return f"needs at least {context['min_length']} items, found {context['actual_length']}", None, ""
+        least, actual = context["min_length"], context["actual_length"]
+        return f"needs at least {least} item{'s' if least > 1 else ''}, but has {actual}", None, ""
     if kind == "string_too_short":
         return "must not be empty", None, ""
     if kind == "string_pattern_mismatch":
-        return f"{found} does not match {context['pattern']}", None, ""
+        return f"{found} does not match the pattern {context['pattern']}", None, ""
     message = detail["msg"].removeprefix("Value error, ")
     if kind == "claim_form" and isinstance(detail["input"], dict):
         present = " and ".join(form for form in FORMS if form in detail["input"])

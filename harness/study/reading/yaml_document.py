@@ -125,15 +125,17 @@ def read_document(path: Path) -> Document:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise StudyError(f"cannot be read: {error.strerror}", at=Location(name)) from error
+        raise StudyError(f"the file cannot be read: {error.strerror}", at=Location(name)) from error
     if len(raw) > MAX_BYTES:
-        raise StudyError(f"larger than {MAX_BYTES:,} bytes", at=Location(name), hint="is this a study?")
+        raise StudyError(
+            f"the file is larger than {MAX_BYTES:,} bytes", at=Location(name), hint="is it a study?"
+        )
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode()
         raise StudyError(
-            "not UTF-8", at=_location_after(before, name), hint="save the file in that encoding"
+            "the file is not UTF-8", at=_location_after(before, name), hint="save it in this encoding"
         ) from error
     return read_text(text, file=name)
 
@@ -166,11 +168,11 @@ class _Reader:
             root = YAML(typ="safe", pure=True).compose(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise self._error(mark, f"not YAML: {error.problem or error.context}") from error
+            raise self._error(mark, f"not valid YAML: {error.problem or error.context}") from error
         except ReaderError as error:
             at = _location_after(text[: error.position], self.file)
             raise StudyError(
-                f"not YAML: the character U+{error.character:04X} is not allowed", at=at
+                f"not valid YAML: the character U+{error.character:04X} is not allowed", at=at
             ) from error
         if root is None:
             raise StudyError("the file is empty", at=Location(self.file, 1, 1))
@@ -188,10 +190,14 @@ class _Reader:
         depth = documents = 0
         for event in events:
             if isinstance(event, kinds.AliasEvent):
-                raise self._error(event.start_mark, f"alias *{event.anchor}", hint="write the value out")
+                raise self._error(
+                    event.start_mark, f"the alias *{event.anchor} is not allowed", hint="write the value out"
+                )
             if getattr(event, "tag", None) is not None:
                 raise self._error(
-                    event.start_mark, f"tag {_short(event.tag)}", hint="a study has plain values only"
+                    event.start_mark,
+                    f"the tag {_short(event.tag)} is not allowed",
+                    hint="use plain values only",
                 )
             if isinstance(event, kinds.CollectionStartEvent):
                 depth += 1
@@ -203,7 +209,7 @@ class _Reader:
                 raise self._error(event.start_mark, f"nested deeper than {MAX_DEPTH} levels")
             if documents > 1:
                 raise self._error(
-                    event.start_mark, "a second document starts here", hint="a file holds one study"
+                    event.start_mark, "a second YAML document starts here", hint="a file must hold one study"
                 )
 
     def _plain(self, node: Any, path: KeyPath) -> Any:
@@ -223,19 +229,21 @@ class _Reader:
         for key_node, value_node in node.value:
             key = key_node.value
             if key_node.id != "scalar" or not key:
-                raise self._error(key_node.start_mark, "a key must be a plain name")
+                raise self._error(key_node.start_mark, "a key must be text, and not empty")
             kind = str(key_node.tag).rsplit(":", 1)[-1]
             if kind == "merge":
-                raise self._error(key_node.start_mark, "merge key <<", hint="write the values out")
+                raise self._error(
+                    key_node.start_mark, "the merge key << is not allowed", hint="write the values out"
+                )
             if kind != "str":
                 raise self._error(
                     key_node.start_mark,
-                    f"key {key} reads as {_KINDS.get(kind, kind)}",
+                    f"YAML reads the key {key} as {_KINDS.get(kind, kind)}",
                     hint="put it in quotes",
                 )
             if key in seen:
                 raise self._error(
-                    key_node.start_mark, f"duplicate key {key!r}, first on line {seen[key].line}"
+                    key_node.start_mark, f"duplicate key {key!r}", f"it is already on line {seen[key].line}"
                 )
             seen[key] = self.keys[(*path, key)] = self._location(key_node.start_mark)
             yield key, self._plain(value_node, (*path, key))
@@ -250,13 +258,15 @@ class _Reader:
             message = f"cannot read {node.value[:40]!r} as {_KINDS.get(kind, kind)}"
             raise self._error(node.start_mark, message) from error
         if isinstance(value, float) and not math.isfinite(value):
-            raise self._error(node.start_mark, f"{node.value} is not a number that a study can use")
+            raise self._error(node.start_mark, f"{node.value} is not allowed", "use a finite number")
         if isinstance(value, str) and not _encodable(value):
-            raise self._error(node.start_mark, "half of a surrogate pair is no character")
+            raise self._error(
+                node.start_mark, "the text has half of a surrogate pair, which is not a character"
+            )
         if value is None or isinstance(value, bool | int | float | str):
             return value
         raise self._error(
-            node.start_mark, f"{node.value!r} reads as {_KINDS.get(kind, kind)}", hint="put it in quotes"
+            node.start_mark, f"YAML reads {node.value!r} as {_KINDS.get(kind, kind)}", hint="put it in quotes"
         )
 
     def _location(self, mark: Any) -> Location:
