@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from harness.data.tokenizer import PAD_ID
 from harness.models.config import LossConfig
 from harness.models.embedding import OutputProjection
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.loss import IGNORED, Loss, loss_and_log_z
 
-Batch = tuple[NDArray[np.int64], ...]
-PAD_ID = 0
+MicroBatch = tuple[NDArray[np.int64], ...]
 CHUNK = 512
 
 
@@ -46,7 +46,7 @@ class Summed:
     tokens: int
 
 
-def counted(batch: Batch) -> int:
+def counted(batch: MicroBatch) -> int:
     """Targets that count."""
     return int(np.count_nonzero(batch[-1] != IGNORED))
 
@@ -70,7 +70,7 @@ class Objective:
         """
         self._run, self._loss = torch.compile(self._trainable.hidden), torch.compile(self._loss_of)
 
-    def tensors(self, batch: Batch) -> tuple[Tensor, ...]:
+    def tensors(self, batch: MicroBatch) -> tuple[Tensor, ...]:
         """The batch on the model's device, without waiting for it."""
         arrays = (torch.from_numpy(np.ascontiguousarray(array)) for array in batch)
         if self.device.type == "cpu":

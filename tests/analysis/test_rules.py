@@ -61,7 +61,7 @@ def test_the_intervals_decide(values: list[float], low: float, width: float) -> 
     if near < 1e-9:
         return  # rounding may put it on either side
     expected = "undecided"
-    if found.ci90.inside(*borders):
+    if borders[0] < found.ci90.low and found.ci90.high < borders[1]:
         expected = "confirmed"
     elif found.ci95.high < borders[0] or found.ci95.low > borders[1]:
         expected = "refuted"

@@ -172,7 +172,8 @@ def test_the_clipped_norm_is_measured_so_a_bug_in_clipping_shows(
 
 def _gradient_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    return torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in gradients]))
+    norm: torch.Tensor = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    return norm
 
 
 def test_a_loss_that_is_not_finite_ends_training_and_is_kept() -> None:
