@@ -87,7 +87,7 @@ def reported(workplace: Workplace, text: str) -> tuple[Path, Path]:
 
 def _outcome(loaded: LoadedStudy, spec: TrialSpec) -> Outcome:
     name = loaded.study.primary
-    number = int(spec.id[:6], 16) / 16**6
+    number = int(spec.id[-6:], 16) / 16**6
     value = 5.0 + number if name == LOSS else round(20 + 20 * number)
     return Outcome(status="finished", samples=(Sample(name, 3, value),), spent={"updates": 4.0})
 
