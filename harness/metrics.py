@@ -355,7 +355,12 @@ def unknown_metric(name: str) -> Metric:
 
 
 def metric(name: str) -> Metric:
-    """The record of a metric. Raises InputError with a suggestion if there is no such metric."""
+    """The record of a metric. Raises InputError with a suggestion if there is no such metric.
+
+    Layers name their auxiliary losses themselves, so that no list has them.
+    """
+    if name.startswith("auxiliary_loss_"):
+        return _figure(name=name, better="lower", summary="auxiliary loss of the layers, before its weight")
     try:
         return METRICS[name]
     except KeyError:

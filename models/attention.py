@@ -6,8 +6,8 @@ head width.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,16 +16,18 @@ from torch import Tensor, nn
 
 from harness.models.attention_kernels import AttentionMask, build_kernel
 from harness.models.cache import Cache
-from harness.models.config import Architecture, QKNorm
+from harness.models.config import Architecture, CachedToken, MultiHeadAttention, QKNorm
+from harness.models.layer import LayerOutput, ResidualLayer
 from harness.models.norm import build_norm
 from harness.models.position.base import Rotation
+from harness.models.self_initialised import StackedLinear
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
-    """What cross-attention attends to.
+    """The source that cross-attention attends to.
 
-    States (B, S, C), None where a cache holds their keys and values already.
+    `states` are (B, S, C), or None if a cache already holds their keys and values.
     """
 
     states: Tensor | None
@@ -34,7 +36,7 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttentionContext:
-    """What the layers of one forward pass share. `masks` has one mask for each width of window."""
+    """What the layers of one forward pass share. `masks` has one mask per width of window."""
 
     masks: Mapping[int | None, AttentionMask]
     rotation: Rotation | None
@@ -54,28 +56,29 @@ def causal_mask(queries: int, keys: int, *, device: torch.device) -> Tensor:
 def attention_mask(queries: int, keys: int, *, valid: Tensor | None, device: torch.device) -> Tensor | None:
     """The mask (1 or B, 1, T, S) of the newest `queries` over `keys`; `valid` (B, S) marks real tokens.
 
-    None where the kernel needs none: a single query, or as many queries as keys (then `is_causal` is right).
+    None if the kernel needs no tensor: for a single query, or for as many queries as keys (then `is_causal`
+    is right).
     """
     if valid is None:
         if queries in (1, keys):
             return None
         return causal_mask(queries, keys, device=device)[None, None]
     causal = causal_mask(queries, keys, device=device)
-    # Padding attends to itself: a row of nothing but False would make NaN.
+    # Padding attends to itself, because a row that is False everywhere would give NaN.
     itself = torch.eye(queries, dtype=torch.bool, device=device)
     itself = F.pad(itself, (keys - queries, 0))  # (T, S)
     return ((causal & valid[:, None, :]) | itself)[:, None]
 
 
 def padding_mask(valid: Tensor) -> Tensor:
-    """(B, S) to the mask (B, 1, S, S) of an encoder: every real token sees every other, padding itself too."""
+    """The mask (B, 1, S, S) of an encoder for `valid` (B, S): every token sees all real tokens and itself."""
     itself = torch.eye(valid.shape[1], dtype=torch.bool, device=valid.device)
     return (valid[:, None, :] | itself)[:, None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskScope:
-    """What masks are made for. `knows_causal`: the kernel needs no tensor for the causal mask of a square."""
+    """What masks are made for. `knows_causal`: a causal mask of as many queries as keys needs no tensor."""
 
     queries: int
     keys: int
@@ -92,9 +95,7 @@ class MaskScope:
 def layer_mask(
     scope: MaskScope, seen: Tensor | None, *, window: int | None, bias: Tensor | None
 ) -> AttentionMask:
-    """The mask of the layers with that window: what is `seen` (see `attention_mask`), cut off, with the bias
-    added.
-    """
+    """The mask of the layers with this window: `seen` (see `attention_mask`) cut off at the window, plus `bias`."""
     narrows = window is not None and window < scope.keys
     if seen is None and scope.causal and scope.queries > 1:
         if scope.knows_causal and not narrows and bias is None:
@@ -108,36 +109,62 @@ def layer_mask(
     return AttentionMask(tensor=bias if seen is None else bias.masked_fill(~seen, -torch.inf))
 
 
-class Attention(nn.Module, ABC):
-    """Subclasses differ in how queries, keys and values are projected."""
+class Attention(ResidualLayer):
+    """Self-attention of any kind.
 
-    def __init__(self, config: Architecture, *, layer: int) -> None:
+    `window` is the number of newest keys that the layer sees, None for all; it chooses the layer's mask.
+    `knows_causal` says whether the layer needs no tensor for the causal mask of as many queries as keys.
+    """
+
+    window: int | None = None
+    knows_causal: bool = False
+
+    @abstractmethod
+    def forward(self, x: Tensor, context: AttentionContext) -> LayerOutput:
+        """(B, T, C) -> (B, T, C), with auxiliary losses if the layer has any."""
+
+
+class MultiHead(Attention):
+    """Multi-head attention. Subclasses differ in how queries, keys and values are projected."""
+
+    def __init__(self, settings: MultiHeadAttention, config: Architecture, *, layer: int) -> None:
         super().__init__()
-        settings = config.attention
         self.layer, self.window = layer, settings.windows[layer % len(settings.windows)]
-        self.n_heads, self.n_kv_heads, self.head_width = config.n_heads, config.n_kv_heads, config.head_width
+        self.n_heads, self.head_width = config.n_heads, config.head_width
+        self.n_kv_heads = settings.kv_heads(config)
         self.dropout = config.dropout if settings.dropout is None else settings.dropout
-        self.kernel = build_kernel(config)
-        self._add_projections(config)
-        self.out = nn.Linear(config.n_heads * config.head_width, config.d_model, bias=settings.out_bias)
-        self.qk_norm = None if settings.qk_norm is None else QueryKeyNorm(settings.qk_norm, config)
+        self.kernel = build_kernel(settings, config)
+        self.knows_causal = self.kernel.knows_causal
+        self._add_projections(settings, config)
+        self.out = nn.Linear(settings.query_width(config), config.d_model, bias=settings.out_bias)
+        self.qk_norm = (
+            None
+            if settings.qk_norm is None
+            else QueryKeyNorm(settings.qk_norm, settings.cached(config), config)
+        )
 
-    @abstractmethod
-    def _add_projections(self, config: Architecture) -> None: ...
+    def _add_projections(self, settings: MultiHeadAttention, config: Architecture) -> None:
+        queries, keys = settings.query_width(config), settings.key_width(config)
+        self.q = nn.Linear(config.d_model, queries, bias=settings.qkv_bias)
+        self.k = nn.Linear(config.d_model, keys, bias=settings.qkv_bias)
+        self.v = nn.Linear(config.d_model, keys, bias=settings.qkv_bias)
 
-    @abstractmethod
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, C) to queries (B, H, T, D), keys and values (B, K, T, D)."""
+        queries = (*x.shape[:-1], self.n_heads, self.head_width)
+        keys = (*x.shape[:-1], self.n_kv_heads, self.head_width)
+        q, k, v = self.q(x).view(queries), self.k(x).view(keys), self.v(x).view(keys)
+        return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
 
     def forward(self, x: Tensor, context: AttentionContext) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         batch, tokens, _ = x.shape
-        q, k, v = self._project(x)
+        q, k, v = self._project(x)  # (B, H, T, D), (B, K, T, D)
         if self.qk_norm is not None:
             q = self.qk_norm.queries(q.transpose(1, 2)).transpose(1, 2)
             k = self.qk_norm.keys(k.transpose(1, 2)).transpose(1, 2)
         if context.rotation is not None:
-            q, k = context.rotation.turn(q), context.rotation.turn(k)
+            q, k = context.rotation.rotate(q), context.rotation.rotate(k)
         if context.cache is not None:
             k, v = context.cache.append(self.layer, k, v)  # (B, K, S, D)
         dropout = self.dropout if self.training else 0.0
@@ -145,44 +172,27 @@ class Attention(nn.Module, ABC):
         projected: Tensor = self.out(attended.transpose(1, 2).reshape(batch, tokens, -1))
         return projected
 
-
-class SeparateAttention(Attention):
-    """Three products."""
-
-    def _add_projections(self, config: Architecture) -> None:
-        queries, others = config.n_heads * config.head_width, config.n_kv_heads * config.head_width
-        bias = config.attention.qkv_bias
-        self.q = nn.Linear(config.d_model, queries, bias=bias)
-        self.k = nn.Linear(config.d_model, others, bias=bias)
-        self.v = nn.Linear(config.d_model, others, bias=bias)
-
-    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        queries = (*x.shape[:-1], self.n_heads, self.head_width)
-        others = (*x.shape[:-1], self.n_kv_heads, self.head_width)
-        q, k, v = self.q(x).view(queries), self.k(x).view(others), self.v(x).view(others)
-        return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+    def residual_outputs(self) -> Iterable[Tensor]:
+        return (self.out.weight,)
 
 
-class FusedAttention(Attention):
-    """One product; queries, keys and values are views of its result.
+class FusedMultiHead(MultiHead):
+    """One product; queries, keys and values are views of its result."""
 
-    Rows of the weight: all q, all k, all v.
-    """
-
-    def _add_projections(self, config: Architecture) -> None:
-        self.parts = (config.n_heads, config.n_kv_heads, config.n_kv_heads)
-        self.heads = sum(self.parts)
-        rows = self.heads * config.head_width
-        self.qkv = nn.Linear(config.d_model, rows, bias=config.attention.qkv_bias)
+    def _add_projections(self, settings: MultiHeadAttention, config: Architecture) -> None:
+        self.heads = (self.n_heads, self.n_kv_heads, self.n_kv_heads)
+        rows = {name: heads * self.head_width for name, heads in zip("qkv", self.heads, strict=True)}
+        self.qkv = StackedLinear(config.d_model, rows, bias=settings.qkv_bias)
+        self.all_heads = sum(self.heads)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         batch, tokens, _ = x.shape
-        heads = self.qkv(x).view(batch, tokens, self.heads, self.head_width).transpose(1, 2)
-        q, k, v = heads.split_with_sizes(self.parts, 1)
+        heads = self.qkv(x).view(batch, tokens, self.all_heads, self.head_width).transpose(1, 2)
+        q, k, v = heads.split_with_sizes(self.heads, 1)
         return q, k, v
 
 
-class FusedCopiedAttention(FusedAttention):
+class FusedCopiedMultiHead(FusedMultiHead):
     """One product; each part is copied, so that the kernel reads a head's memory without gaps."""
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -192,20 +202,21 @@ class FusedCopiedAttention(FusedAttention):
 
 class QueryKeyNorm(nn.Module):
     """Normalises queries (B, T, H, D) and keys (B, T, K, D), each with a gain of its own (Dehghani et al.
-
     2023, §2).
     """
 
-    def __init__(self, settings: QKNorm, config: Architecture) -> None:
+    def __init__(self, settings: QKNorm, cached: CachedToken, config: Architecture) -> None:
         super().__init__()
         self.over_heads = settings.over == "head"
-        heads = (1, 1) if settings.over == "head" else (config.n_heads, config.n_kv_heads)
+        heads = (1, 1) if self.over_heads else (config.n_heads, cached.heads)
         self.q, self.k = (build_norm(settings.norm, count * config.head_width) for count in heads)
 
     def queries(self, q: Tensor) -> Tensor:
+        """(B, T, H, D) -> (B, T, H, D)."""
         return self._normed(self.q, q)
 
     def keys(self, k: Tensor) -> Tensor:
+        """(B, T, K, D) -> (B, T, K, D)."""
         return self._normed(self.k, k)
 
     def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:
@@ -214,10 +225,10 @@ class QueryKeyNorm(nn.Module):
 
 
 def build_attention(config: Architecture, *, layer: int) -> Attention:
-    match config.attention.projection:
-        case "separate":
-            return SeparateAttention(config, layer=layer)
-        case "fused":
-            return FusedAttention(config, layer=layer)
-        case "fused-copied":
-            return FusedCopiedAttention(config, layer=layer)
+    match config.attention:
+        case MultiHeadAttention(projection="separate") as settings:
+            return MultiHead(settings, config, layer=layer)
+        case MultiHeadAttention(projection="fused") as settings:
+            return FusedMultiHead(settings, config, layer=layer)
+        case MultiHeadAttention() as settings:
+            return FusedCopiedMultiHead(settings, config, layer=layer)

@@ -1,6 +1,6 @@
 """Attention itself: softmax(q·k + mask)·v, written out or left to torch.
 
-B batch, H heads, G = H / heads of keys and values, T queries, S keys, D width of a head.
+B batch, H heads, G = H / (heads of keys and values), T queries, S keys, D width of a head.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from harness.models.config import Architecture, ByShapeKernel, MaterialisedKernel, SDPAKernel
-from harness.models.dropout import dropout as dropped
+from harness.models.config import ByShapeKernel, MaterialisedKernel, MultiHeadAttention, SDPAKernel, Sizes
+from harness.models.dropout import dropout as fast_dropout
 
 BACKENDS = {
     "math": SDPBackend.MATH,
@@ -28,10 +28,10 @@ BACKENDS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttentionMask:
-    """What a query may see, made once a forward pass.
+    """The keys that a query may see; made once per forward pass.
 
-    `tensor` (1 or B, 1 or H, T, S) is bool (True = may be attended to) or added to the logits; None lets
-    everything through, but for `is_causal`, which stands for the causal mask of as many queries as keys.
+    `tensor` (1 or B, 1 or H, T, S) is bool (True = may be attended to) or is added to the logits. With None
+    everything is visible, unless `is_causal` stands for the causal mask of as many queries as keys.
     """
 
     tensor: Tensor | None = None
@@ -42,15 +42,14 @@ EVERYTHING = AttentionMask()
 
 
 class AttentionKernel(ABC):
-    """(B, H, T, D), (B, H / G, S, D) twice and a mask to (B, H, T, D)."""
+    """Queries (B, H, T, D), keys and values (B, H / G, S, D) and a mask to outputs (B, H, T, D)."""
 
-    # Whether `is_causal` is understood; otherwise masks are always tensors.
+    # Whether the kernel understands `is_causal`; otherwise masks are always tensors.
     knows_causal: bool
 
-    def __init__(self, config: Architecture) -> None:
-        scale = config.attention.scale
-        self.scale = 1.0 / math.sqrt(config.head_width) if scale is None else scale
-        self.groups = config.n_heads // config.n_kv_heads
+    def __init__(self, settings: MultiHeadAttention, sizes: Sizes) -> None:
+        self.scale = 1.0 / math.sqrt(sizes.head_width) if settings.scale is None else settings.scale
+        self.groups = sizes.n_heads // settings.kv_heads(sizes)
 
     @abstractmethod
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, dropout: float) -> Tensor:
@@ -62,9 +61,9 @@ class Materialised(AttentionKernel):
 
     knows_causal = False
 
-    def __init__(self, config: Architecture) -> None:
-        super().__init__(config)
-        self.clamp, self.soft_cap = config.attention.clamp, config.attention.soft_cap
+    def __init__(self, settings: MultiHeadAttention, sizes: Sizes) -> None:
+        super().__init__(settings, sizes)
+        self.clamp, self.soft_cap = settings.clamp, settings.soft_cap
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, dropout: float) -> Tensor:
         if self.groups > 1:
@@ -76,7 +75,7 @@ class Materialised(AttentionKernel):
             logits = torch.tanh(logits / self.soft_cap) * self.soft_cap
         if mask.tensor is not None:
             if mask.tensor.dtype == torch.bool:
-                # The least finite value, not -inf: a query that sees nothing must not become NaN.
+                # The least finite value, not -inf, because a query that sees no key must not become NaN.
                 logits = logits.masked_fill(~mask.tensor, torch.finfo(logits.dtype).min)
             else:
                 logits = logits + mask.tensor
@@ -89,8 +88,8 @@ class ScaledDotProduct(AttentionKernel):
 
     knows_causal = True
 
-    def __init__(self, config: Architecture, backends: Sequence[str] = ()) -> None:
-        super().__init__(config)
+    def __init__(self, settings: MultiHeadAttention, sizes: Sizes, backends: Sequence[str] = ()) -> None:
+        super().__init__(settings, sizes)
         self.backends = [BACKENDS[name] for name in backends]
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, dropout: float) -> Tensor:
@@ -112,18 +111,18 @@ class ScaledDotProduct(AttentionKernel):
         )
 
 
-# Above so many logits a head and row, torch's kernel is faster in float32: it never holds them. Measured on a
-# CPU.
+# With more logits per head and row than this, torch's kernel, which never stores them, is faster in float32.
+# Measured on a CPU.
 WRITTEN_OUT_LOGITS = 512 * 512
-# Heads of keys, of all rows, from which on products pay for one query.
+# From so many heads of keys on, counted over all rows, batched products are faster for one query.
 WRITTEN_OUT_ROWS = 64
 
 
 class ByShape(ScaledDotProduct):
-    """Batched products and a softmax for short sequences on a CPU, torch's own kernel for all else.
+    """Batched products and a softmax for short sequences on a CPU, torch's own kernel otherwise.
 
-    On a CPU torch's backward pass takes 2 to 6 times as long at up to 256 tokens. One query of few heads, a
-    decoding step, is too little work for the products to pay.
+    On a CPU torch's backward pass takes 2 to 6 times as long at up to 256 tokens. One query of few heads (a
+    decoding step) is too little work for the products to be faster.
     """
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, dropout: float) -> Tensor:
@@ -136,7 +135,7 @@ class ByShape(ScaledDotProduct):
     def _written_out(self, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, dropout: float) -> Tensor:
         batch, heads, queries, width = q.shape
         keys, rows = k.shape[2], batch * k.shape[1]
-        # Heads that share keys are more queries of them: keys need not be copied for each.
+        # Heads that share keys count as more queries of one head, so that keys need not be copied.
         q = q.reshape(rows, self.groups * queries, width)
         k, v = k.reshape(rows, keys, width), v.reshape(rows, keys, width)
         nothing = q.new_zeros(())
@@ -146,27 +145,27 @@ class ByShape(ScaledDotProduct):
             logits = logits.view(batch, heads, queries, keys).add_(added).view_as(logits)
         weights = logits.softmax(dim=-1, dtype=logits.dtype)  # (B · K, G · T, S)
         if dropout > 0.0:
-            weights = dropped(weights, dropout)
+            weights = fast_dropout(weights, dropout)
         return torch.bmm(weights, v).view(batch, heads, queries, width)
 
 
 def _additive(mask: AttentionMask, queries: int, keys: int, *, like: Tensor) -> Tensor:
-    """The mask (1 or B, 1 or H, T, S) as something to add to logits."""
+    """The mask (1 or B, 1 or H, T, S) as a tensor that is added to logits."""
     if mask.tensor is None:
         hidden = torch.full((queries, keys), -torch.inf, dtype=like.dtype, device=like.device)
         return hidden.triu(1)
     if mask.tensor.dtype == torch.bool:
-        # The least finite value, not -inf: a query that sees nothing must not become NaN.
+        # The least finite value, not -inf, because a query that sees no key must not become NaN.
         open_everywhere = torch.zeros(mask.tensor.shape, dtype=like.dtype, device=like.device)
         return open_everywhere.masked_fill_(~mask.tensor, torch.finfo(like.dtype).min)
     return mask.tensor
 
 
-def build_kernel(config: Architecture) -> AttentionKernel:
-    match config.attention.kernel:
+def build_kernel(settings: MultiHeadAttention, sizes: Sizes) -> AttentionKernel:
+    match settings.kernel:
         case MaterialisedKernel():
-            return Materialised(config)
+            return Materialised(settings, sizes)
         case SDPAKernel(backends=backends):
-            return ScaledDotProduct(config, backends)
+            return ScaledDotProduct(settings, sizes, backends)
         case ByShapeKernel():
-            return ByShape(config)
+            return ByShape(settings, sizes)

@@ -1,7 +1,8 @@
-"""Keys and values of past tokens, kept so that a decoding step computes only its own.
+"""Caches of the keys and values of past tokens, so that a decoding step computes only those of its own token.
 
-B batch, H heads, T new tokens, S = length + T, D width of a head. Use them under `torch.inference_mode()`.
-Keys and values of a source (cross-attention) are kept beside them: computed once, never appended to.
+B batch, H heads, T new tokens, S = length + T, D width of a key or of a value. Use them under
+`torch.inference_mode()`. Keys and values of a source (cross-attention) are kept beside them; these are computed
+once and never appended to.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.models.config import DOUBLING_FIRST_CAPACITY, CacheKind
+from harness.models.config import DOUBLING_FIRST_CAPACITY, CachedToken, CacheKind
 from harness.models.padding import (
     align_right,
     aligned_mask,
@@ -24,48 +25,46 @@ from harness.models.padding import (
     unless_all_real,
 )
 
-# Up to so many positions a buffer is laid out position by position. What is filled is then one piece of
-# memory, and with many rows is read up to twice as fast: row by row, a processor fetches ahead what is not
-# filled yet. Beyond that the positions of a row are too far apart. Measured on a CPU.
+# Up to so many positions a buffer is laid out position by position. The filled part is then one piece of memory,
+# which with many rows is read up to twice as fast: row by row, a processor would prefetch what is not filled
+# yet. With more positions than that, the positions of a row are too far apart. Measured on a CPU.
 FEW_POSITIONS = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CacheShape:
-    """`capacity` is the number of positions that will be held at most."""
+    """`token` is what each layer keeps of one token; `capacity` is the largest number of positions."""
 
     layers: int
     batch: int
-    heads: int
-    width: int
+    token: CachedToken
     capacity: int
     dtype: torch.dtype
     device: torch.device
 
 
-# A row that goes on as another: that other, the row itself, and how many positions they share.
+# A row that continues as a copy of another: the other row, the row itself, and how many positions they share.
 Move = tuple[int, int, int]
 
 
 class Cache(ABC):
-    """What every kind offers. The key-padding mask is kept beside the keys that it speaks of.
+    """What every kind offers. The padding mask of the keys is kept beside them.
 
-    Every row holds the same number of positions. A row that is shorter than another has padding before it,
-    which `append_valid` marks: so rows may be rolled back to different lengths, and the newest key is always
-    the last.
+    All rows hold the same number of positions. A row that is shorter than another has padding before it, which
+    `append_valid` marks. So rows may be rolled back to different lengths, and the newest key is always the last.
     """
 
     def __init__(self, shape: CacheShape, *, room: int) -> None:
         self._keys, self._values = (
-            [_buffer_for(shape, room=room) for _ in range(shape.layers)] for _ in range(2)
+            [_buffer_for(shape, width, room=room) for _ in range(shape.layers)] for width in shape.token[1:]
         )
-        self._valid: Tensor | None = None  # (B, length), True = a real token; None while nothing is padded
+        self._valid: Tensor | None = None  # (B, length), True = a real token; None without padding
         self._cross: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
     @abstractmethod
     def length(self) -> int:
-        """Positions held by every layer."""
+        """The number of positions that every layer holds."""
 
     @property
     def batch(self) -> int:
@@ -73,9 +72,7 @@ class Cache(ABC):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the real tensors of keys and values, capacity that is not used yet and the source's
-        included.
-        """
+        """Bytes of the tensors of keys and values, including unused capacity and the source's."""
         source = (tensor for pair in self._cross.values() for tensor in pair)
         return _bytes_of((*self._keys, *self._values, *source))
 
@@ -85,14 +82,14 @@ class Cache(ABC):
 
     @abstractmethod
     def _take(self, rows: Tensor, first: int) -> None:
-        """Let every layer hold those rows alone, without the positions before the first."""
+        """Let every layer hold only those rows, without the positions before `first`."""
 
     @abstractmethod
     def _shorten(self, length: int) -> None:
-        """Let every layer hold its first `length` positions."""
+        """Let every layer hold only its first `length` positions."""
 
     def append_valid(self, valid: Tensor | None, *, batch: int, tokens: int) -> Tensor | None:
-        """Add the mask (B, T) of new tokens, None = all real, before the layers append; returns it for all S."""
+        """The mask (B, S) after adding that of the new tokens (B, T), None = all real; call it before layers append."""
         if valid is None and self._valid is None:
             return None
         past = self.length
@@ -107,19 +104,19 @@ class Cache(ABC):
         self._cross[layer] = (k, v)
 
     def cross(self, layer: int) -> tuple[Tensor, Tensor] | None:
-        """What `keep_cross` was given for the rows of now, or None.
+        """The keys and values from `keep_cross` for the present rows, or None.
 
-        Rows that `keep_rows` multiplied (beams) share one source: then it is (B / n, H, S, D), each of its
-        rows belonging to n neighbours. Cross-attention need not expand it: it has no causal mask, so the n
-        neighbours are as good as n queries.
+        Rows that `keep_rows` multiplied (beams) share one source: the tensors are then (B / n, H, S, D), and
+        each of their rows belongs to n neighbours. Cross-attention need not expand them, because without a
+        causal mask n neighbouring rows are equivalent to n queries of one row.
         """
         return self._cross.get(layer)
 
     def reorder(self, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
-        """Let row i go on as what is now row `rows[i]`, a row of the same source.
+        """Let row i continue as a copy of what is now row `rows[i]`, a row of the same source.
 
-        Only rows that move are copied, in place, and of each only what follows its first `shared[i]`
-        positions, which the caller knows to be alike: what several beams have in common.
+        Only rows that change are copied, in place, and only after their first `shared[i]` positions, which the
+        caller knows to be equal because several beams have them in common.
         """
         known = [0] * len(rows) if shared is None else shared
         length = self.length
@@ -134,7 +131,7 @@ class Cache(ABC):
             self._valid = self._valid[torch.tensor(rows, device=self._valid.device)]
 
     def _copy(self, moves: Sequence[Move]) -> None:
-        """Copy rows onto others, in every layer, from the first position on that any of them does not share."""
+        """Copy rows onto others in every layer, from the first position that any of them does not share."""
         first = min(shared for _, _, shared in moves)
         sources = self._indices([source for source, _, _ in moves])
         targets = self._indices([target for _, target, _ in moves])
@@ -147,14 +144,13 @@ class Cache(ABC):
         return [*self._keys, *self._values]
 
     def _indices(self, numbers: list[int]) -> Tensor:
-        # By way of numpy, which reads a list three times as fast.
+        # numpy reads a list three times as fast as torch.
         return torch.from_numpy(np.array(numbers)).to(self._keys[0].device)
 
     def keep_rows(self, rows: Tensor) -> None:
-        """Keep those rows (B',), in that order, and free the others; a row that is named n times becomes n
-        rows.
+        """Keep those rows (B',) in that order and free the others. A row that is named n times becomes n rows.
 
-        Positions that are padding in all of them are dropped.
+        Positions that are padding in all of these rows are dropped.
         """
         first = 0
         if self._valid is not None:
@@ -167,14 +163,16 @@ class Cache(ABC):
         self._shorten(length)
 
     def truncate(self, lengths: int | Tensor) -> None:
-        """Roll back to the first `lengths` positions, one number for all rows or one a row (B,).
+        """Roll back to the first `lengths` positions: one number for all rows, or one per row (B,).
 
-        Costs nothing where all rows agree. Otherwise rows are moved to end together, behind padding, in as
-        few positions as the longest of them needs.
+        Costs nothing if all rows agree. Otherwise rows are moved so that they end together, with padding
+        before them, in as few positions as the longest row needs. Raises ValueError if the cache holds fewer.
         """
         longest = lengths if isinstance(lengths, int) else int(lengths.max())
         if longest > self.length:
-            raise ValueError(f"cache: cannot be cut to {longest} positions, it holds {self.length}")
+            raise ValueError(
+                f"the cache cannot be cut to {longest} positions, because it holds {self.length}"
+            )
         if isinstance(lengths, Tensor) and int(lengths.min()) < longest:
             valid = all_real(self.batch, self.length, lengths.device) if self._valid is None else self._valid
             longest = columns_needed(valid, lengths)
@@ -186,19 +184,19 @@ class Cache(ABC):
         self._shorten(longest)
 
     def _keep_sources(self, rows: Tensor) -> None:
-        """Sources stay as few as can be: as long as each belongs to the same number of neighbours."""
+        """Keep as few sources as possible, which all belong to the same number of neighbouring rows."""
         if not self._cross:
             return
-        held = next(iter(self._cross.values()))[0].shape[0]
-        sources, counts = torch.unique_consecutive(rows // (self.batch // held), return_counts=True)
+        count = next(iter(self._cross.values()))[0].shape[0]
+        sources, counts = torch.unique_consecutive(rows // (self.batch // count), return_counts=True)
         if int(counts.min()) != int(counts.max()):
-            sources = rows // (self.batch // held)
-        if len(sources) != held or bool((sources != torch.arange(held, device=rows.device)).any()):
+            sources = rows // (self.batch // count)
+        if len(sources) != count or bool((sources != torch.arange(count, device=rows.device)).any()):
             self._cross = {layer: (k[sources], v[sources]) for layer, (k, v) in self._cross.items()}
 
 
 class DynamicCache(Cache):
-    """Concatenates: exactly the bytes that are needed, and a copy of everything at every step."""
+    """Concatenates: it takes exactly the bytes that are needed, and copies everything at every step."""
 
     def __init__(self, shape: CacheShape) -> None:
         super().__init__(shape, room=0)
@@ -222,7 +220,7 @@ class DynamicCache(Cache):
 
 
 class _BufferedCache(Cache):
-    """Writes into buffers (B, H, capacity, D) and returns views of what is filled."""
+    """Writes into buffers (B, H, capacity, D) and returns views of the filled part."""
 
     def __init__(self, shape: CacheShape, *, room: int) -> None:
         super().__init__(shape, room=room)
@@ -234,7 +232,7 @@ class _BufferedCache(Cache):
 
     @abstractmethod
     def _make_room(self, layer: int, positions: int) -> None:
-        """Called when a layer's buffers are too short for that many positions."""
+        """Called when the buffers of a layer are too short for that many positions."""
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         start, tokens = self._filled[layer], k.shape[2]
@@ -251,20 +249,20 @@ class _BufferedCache(Cache):
         self._filled = [length] * len(self._filled)
 
     def _copy(self, moves: Sequence[Move]) -> None:
-        """Position by position, where they are laid out so, no more than each row lacks."""
+        """If buffers are laid out position by position, copy no more of each row than it lacks."""
         if self._keys[0].shape[2] > FEW_POSITIONS:
             super()._copy(moves)
             return
         length, batch = self.length, self.batch
         end = length * batch
         sources = self._indices(
-            [place for source, _, shared in moves for place in range(shared * batch + source, end, batch)]
+            [index for source, _, shared in moves for index in range(shared * batch + source, end, batch)]
         )
         targets = self._indices(
-            [place for _, target, shared in moves for place in range(shared * batch + target, end, batch)]
+            [index for _, target, shared in moves for index in range(shared * batch + target, end, batch)]
         )
         for tensor in self._tensors():
-            # As it lies in memory. A view, since what is written to a copy is lost.
+            # A view in the order of the memory, because a write to a copy would be lost.
             stored = tensor.movedim(-2, -4)
             stored = stored.view(*stored.shape[:-4], -1, *stored.shape[-2:])  # (…, capacity · B, H, D)
             stored.index_copy_(-3, targets, stored.index_select(-3, sources))
@@ -273,29 +271,37 @@ class _BufferedCache(Cache):
 class StaticCache(_BufferedCache):
     """Preallocated to its capacity: no copy of the past, and the same memory from the first token on.
 
-    One buffer for all layers, so that rows are moved by one call, and not by two a layer.
+    All layers share one buffer, so that one call moves rows, and not two per layer. Keys and values of different
+    widths have a buffer each.
     """
 
     def __init__(self, shape: CacheShape) -> None:
         super().__init__(shape, room=0)
-        self._hold(_buffer_for(shape, 2, shape.layers, room=shape.capacity))
+        _, keys, values = shape.token
+        groups = [(2, keys)] if keys == values else [(1, keys), (1, values)]
+        self._hold(
+            [_buffer_for(shape, width, count, shape.layers, room=shape.capacity) for count, width in groups]
+        )
 
-    def _hold(self, buffer: Tensor) -> None:
-        self._buffer = buffer
-        self._keys, self._values = list(buffer[0].unbind()), list(buffer[1].unbind())
+    def _hold(self, buffers: list[Tensor]) -> None:
+        self._buffers = buffers
+        keys, values = (part for buffer in buffers for part in buffer.unbind())
+        self._keys, self._values = list(keys.unbind()), list(values.unbind())
 
     def _tensors(self) -> list[Tensor]:
-        return [self._buffer]
+        return self._buffers
 
     def _take(self, rows: Tensor, first: int) -> None:
-        self._hold(_rows_of(self._buffer, rows, axis=2, first=first, count=self.length - first))
+        count = self.length - first
+        self._hold([_rows_of(buffer, rows, axis=2, first=first, count=count) for buffer in self._buffers])
 
     def _make_room(self, layer: int, positions: int) -> None:
-        raise ValueError(f"static cache: {positions} positions, but made for {self._keys[layer].shape[2]}")
+        capacity = self._keys[layer].shape[2]
+        raise ValueError(f"a static cache made for {capacity} positions cannot hold {positions}")
 
 
 class DoublingCache(_BufferedCache):
-    """Doubles its capacity when full and copies what it holds: amortised constant work a token."""
+    """Doubles its capacity when it is full and copies its content: amortised constant work per token."""
 
     def __init__(self, shape: CacheShape) -> None:
         super().__init__(shape, room=DOUBLING_FIRST_CAPACITY)
@@ -317,8 +323,8 @@ class DoublingCache(_BufferedCache):
 
 
 def _rows_of(buffer: Tensor, rows: Tensor, *, axis: int, first: int, count: int) -> Tensor:
-    """A buffer (…, B, H, capacity, D), B at that axis, with those rows alone: of each, `count` positions from
-    the first on.
+    """A buffer (…, B, H, capacity, D) with only those rows of `axis`, and `count` positions of each from `first`
+    on.
     """
     size = list(buffer.shape)
     size[axis] = len(rows)
@@ -343,14 +349,14 @@ def _empty(size: Sequence[int], *, like: Tensor) -> Tensor:
     return like.new_empty((*leading, capacity, batch, heads, width)).movedim(-4, -2)
 
 
-def _buffer_for(shape: CacheShape, *leading: int, room: int) -> Tensor:
-    """An empty buffer (…, B, H, room, D) of a cache."""
+def _buffer_for(shape: CacheShape, width: int, *leading: int, room: int) -> Tensor:
+    """An empty buffer (…, B, H, room, width) of a cache."""
     like = torch.empty(0, dtype=shape.dtype, device=shape.device)
-    return _empty((*leading, shape.batch, shape.heads, room, shape.width), like=like)
+    return _empty((*leading, shape.batch, shape.token.heads, room, width), like=like)
 
 
 def make_cache(kind: CacheKind, shape: CacheShape) -> Cache | None:
-    """An empty cache of that kind; None for "none"."""
+    """An empty cache of this kind; None for "none"."""
     if kind == "none":
         return None
     classes: dict[str, type[DynamicCache | StaticCache | DoublingCache]] = {
@@ -362,6 +368,6 @@ def make_cache(kind: CacheKind, shape: CacheShape) -> Cache | None:
 
 
 def _bytes_of(tensors: Iterable[Tensor]) -> int:
-    """Bytes of the storages behind the tensors, each counted once."""
+    """Bytes of the storages behind the tensors; each storage counts once."""
     storages = {storage.data_ptr(): storage.nbytes() for storage in (t.untyped_storage() for t in tensors)}
     return sum(storages.values())

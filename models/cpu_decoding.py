@@ -1,9 +1,12 @@
 """Weights laid out for decoding on a CPU: the same products in the same precision, read faster.
 
-A step of decoding multiplies a few rows by every weight, so its time is the time to read them. oneDNN's
-blocked layout, made once instead of at every product, is read along memory by every core; the activation
-after a product costs nothing there. One row alone is multiplied before oneDNN has begun: by as many parts of
-the weight as there are threads, as a batch. Exact but for the order of the sums.
+Everything here is behind the single call of `prepare_for_decoding`, including `_bypass_attribute_lookup`, the one
+function of this package that needs knowledge of CPython: it stores parameters and submodules as plain attributes.
+
+A decoding step multiplies a few rows by every weight, so its time is the time to read the weights. oneDNN's
+blocked layout, made once instead of at every product, is read in the order of the memory by every core, and
+an activation after a product costs nothing there. A single row is multiplied before oneDNN would have begun: by
+as many parts of the weight as there are threads, as a batch. Exact except for the order of the sums.
 """
 
 from __future__ import annotations
@@ -12,63 +15,62 @@ import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.models.attention import Attention
 from harness.models.config import Activation
 from harness.models.encoder_decoder import EncoderDecoder
-from harness.models.feedforward import ACTIVATIONS, FeedForward, GatedLayer
+from harness.models.feedforward import ACTIVATIONS
+from harness.models.layer import ResidualLayer
 from harness.models.transformer import Transformer
 
 Model = TypeVar("Model", Transformer, EncoderDecoder)
 
-# oneDNN's name of an activation, and of the variant.
-AFTER: Mapping[Activation, tuple[str, str]] = MappingProxyType(
+# oneDNN's names of an activation and of its variant.
+ONEDNN_ACTIVATIONS: Mapping[Activation, tuple[str, str]] = MappingProxyType(
     {"relu": ("relu", ""), "gelu": ("gelu", "none"), "gelu-tanh": ("gelu", "tanh"), "silu": ("swish", "")}
 )
-NOTHING = ("none", "")
-# The layout for so many rows was the fastest for 1 to 80 of them; any number is computed.
+NO_ACTIVATION = ("none", "")
+# The layout for this number of rows was the fastest for 1 to 80 rows. It can compute any number of rows.
 ROWS = 64
-# oneDNN makes a kernel for every number of rows: a third of a millisecond and 0.7 MB each, and it keeps 1,024
-# of them. Texts of many lengths would make thousands: beyond so many rows they are filled up to a number that
-# comes again.
+# oneDNN makes a kernel for every number of rows, which takes a third of a millisecond and 0.7 MB, and it keeps
+# 1,024 of them. Texts of many lengths would need thousands, so larger numbers of rows are rounded up.
 EXACT_ROWS = 16
-# Weights of no more values are kept a second time, in parts, for one row; larger ones are read as fast by
-# oneDNN.
-FEW = 2**18
-# A thread's part has so many values at least.
+# Weights of at most so many values are stored a second time, in parts, for one row. oneDNN reads larger weights
+# as fast.
+SMALL_WEIGHT = 2**18
+# The part of a thread has at least so many values.
 LEAST_PART = 2**14
 
 
 class PackedLinear(nn.Module):
-    """A linear layer whose weight is in oneDNN's own layout, and the activation after it, if there is one.
+    """A linear layer whose weight is in oneDNN's own layout, with the activation that follows it, if any.
 
-    A small weight is kept a second time, in parts, for one row.
+    A small weight is stored a second time, in parts, for one row.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, *, activation: Activation | None = None) -> None:
         super().__init__()
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), ROWS)
         self.bias, self.width = bias, weight.shape[1]
-        self.after = NOTHING if activation is None else AFTER[activation]
+        self.onednn_activation = NO_ACTIVATION if activation is None else ONEDNN_ACTIVATIONS[activation]
         self.activation = None if activation is None else ACTIVATIONS[activation]
         self.product = torch.ops.mkldnn._linear_pointwise.default
-        few = weight.dtype == torch.float32 and weight.numel() <= FEW
-        in_parts = few and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+        small = weight.dtype == torch.float32 and weight.numel() <= SMALL_WEIGHT
+        in_parts = small and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
         self.parts = WeightInParts(weight, bias) if in_parts else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         rows = x.numel() // self.width
         if rows == 1 and self.parts is not None:
-            made = self.parts.product(x)
-            return made if self.activation is None else self.activation(made)
-        name, variant = self.after
-        if rows > EXACT_ROWS and (room := filled_up(rows)) > rows:
+            product = self.parts.product(x)
+            return product if self.activation is None else self.activation(product)
+        name, variant = self.onednn_activation
+        if rows > EXACT_ROWS and (room := rounded_up(rows)) > rows:
             many = F.pad(x.reshape(rows, self.width), (0, 0, 0, room - rows))
             padded: Tensor = self.product(many, self.packed, self.bias, name, [], variant)
             return padded.narrow(0, 0, rows).view(*x.shape[:-1], -1)
@@ -77,10 +79,9 @@ class PackedLinear(nn.Module):
 
 
 class WeightInParts:
-    """The outputs of a linear layer divided among the threads, (parts, in, out / parts): a batched product
-    has each compute its own.
+    """A weight (parts, in, out / parts) whose outputs are divided among the threads by a batched product.
 
-    For one row MKL computes a plain product in one thread, and oneDNN takes 10 µs until it begins.
+    For one row MKL computes a plain product in one thread, and oneDNN takes 10 µs before it begins.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
@@ -91,38 +92,38 @@ class WeightInParts:
         columns = F.pad(weight.detach().t(), room).view(self.width, self.count, part)
         self.weight = columns.transpose(0, 1).contiguous()
         self.bias = None if bias is None else F.pad(bias.detach(), room).view(self.count, 1, part)
-        self.whole = not room[1]
+        self.padded = room[1] > 0
 
     def product(self, x: Tensor) -> Tensor:
-        """One row (..., in) of no more than three dimensions -> (..., out)."""
+        """One row (..., in), of at most three dimensions -> (..., out)."""
         rows = x.expand(self.count, 1, self.width)
         if self.bias is None:
-            made = torch.bmm(rows, self.weight)
+            product = torch.bmm(rows, self.weight)
         else:
-            made = torch.baddbmm(self.bias, rows, self.weight)  # (parts, 1, out / parts)
-        made = made.view(*x.shape[:-1], -1)
-        return made if self.whole else made.narrow(-1, 0, self.outputs)
+            product = torch.baddbmm(self.bias, rows, self.weight)  # (parts, 1, out / parts)
+        product = product.view(*x.shape[:-1], -1)
+        return product.narrow(-1, 0, self.outputs) if self.padded else product
 
 
-def filled_up(rows: int) -> int:
-    """As how many rows so many are computed: the next multiple of 8, from 256 rows on of up to a sixteenth of
-    them.
+def rounded_up(rows: int) -> int:
+    """The number of rows with which a product of `rows` rows is computed.
+
+    This is the next multiple of 8, and from 256 rows on the next multiple of a sixteenth of them or less.
     """
     step = max(8, 1 << (rows.bit_length() - 5))
     return -(-rows // step) * step
 
 
-# Nothing is asked of these but their output.
-CALLED = (PackedLinear, nn.LayerNorm, nn.RMSNorm, Attention, FeedForward)
+# Other modules use nothing but the output of these, as of a `ResidualLayer` that is `only_called`.
+ONLY_CALLED = (PackedLinear, nn.LayerNorm, nn.RMSNorm)
 
 
 def prepare_for_decoding(model: Model) -> Model:
-    """The model with its weights laid out anew, to be decoded and no more.
+    """A copy of the model with its weights laid out for decoding only.
 
-    A copy: what is done to the model later does not reach it. Products stay as many as its config says, so
-    that models which differ in that differ here too. Where the layout is not to be had (no oneDNN, another
-    device or precision than float32 and bfloat16 on a CPU) the model comes back as it is. Raises ValueError
-    in training mode.
+    Later changes of the model do not reach the copy. The number of products stays what the config says, so that
+    models that differ in it differ here too. Without oneDNN, on another device, and in precisions other than
+    float32 and bfloat16 the model is returned as it is. Raises ValueError if the model is in training mode.
     """
     if model.training:
         raise ValueError("the model is in training mode; call model.eval() before decoding")
@@ -130,47 +131,48 @@ def prepare_for_decoding(model: Model) -> Model:
         return model
     with torch.no_grad():
         prepared = copy.deepcopy(model)
-        top = prepared.output
-        prepared.packed_output = PackedLinear(top.weight, top.bias)
+        output = prepared.output
+        prepared.packed_output = PackedLinear(output.weight, output.bias)
         prepared.unembedding = None
         for module in list(prepared.modules()):
-            if isinstance(module, FeedForward):
-                _pack_with_activation(module)
+            if isinstance(module, ResidualLayer) and module.activated is not None:
+                _pack_with_activation(module, module.activated)
             for name, child in module.named_children():
                 if isinstance(child, nn.Linear):
                     setattr(module, name, PackedLinear(child.weight, child.bias))
         for module in prepared.modules():
-            _find_at_once(module)
+            _bypass_attribute_lookup(module)
     return prepared
 
 
-def _pack_with_activation(layer: FeedForward) -> None:
-    if layer.activation_name not in AFTER:
-        return
-    name = "gate" if isinstance(layer, GatedLayer) else "up"
-    linear = getattr(layer, name)
-    setattr(layer, name, PackedLinear(linear.weight, linear.bias, activation=layer.activation_name))
-    layer.activation = nn.Identity()
+def _pack_with_activation(layer: ResidualLayer, name: str) -> None:
+    """Make the linear layer of that name and the activation after it one operation, if oneDNN has it."""
+    activation: Any = layer.activation_name
+    if activation in ONEDNN_ACTIVATIONS:
+        linear = getattr(layer, name)
+        setattr(layer, name, PackedLinear(linear.weight, linear.bias, activation=activation))
+        layer.activation = nn.Identity()
 
 
-def _find_at_once(module: nn.Module) -> None:
-    """Let parameters and submodules be found as other attributes are, not after these were searched in vain.
+def _bypass_attribute_lookup(module: nn.Module) -> None:
+    """Store parameters and submodules in the module's `__dict__`, where Python finds them at once.
 
-    A step of a small model looks up hundreds. Both are replaced by assignment, which forgets what stands
-    here. Of a layer that is only ever called there is no more than its `forward`: hooks that are set on it
-    later do not run.
+    Otherwise `nn.Module.__getattr__` finds them, and only after Python has searched in vain; one step of a small
+    model has hundreds of such lookups. An assignment replaces both and removes the entry in `__dict__`. For a
+    layer that is only called, the entry is its `forward`, so hooks that are set on it later do not run.
     """
-    layers = {name: _called(child) for name, child in module._modules.items()}
+    layers = {name: _callable_of(child) for name, child in module._modules.items()}
     vars(module).update({**module._parameters, **layers})
 
 
-def _called(layer: nn.Module | None) -> Callable[..., Tensor] | nn.Module | None:
+def _callable_of(layer: nn.Module | None) -> Callable[..., object] | nn.Module | None:
     if type(layer) is nn.LayerNorm:
         shape, eps = layer.normalized_shape, layer.eps
         return partial(
             torch.layer_norm, normalized_shape=shape, weight=layer.weight, bias=layer.bias, eps=eps
         )
-    return layer.forward if isinstance(layer, CALLED) else layer
+    only_called = isinstance(layer, ONLY_CALLED) or (isinstance(layer, ResidualLayer) and layer.only_called)
+    return layer.forward if layer is not None and only_called else layer
 
 
 def _can_be_packed(weight: Tensor) -> bool:

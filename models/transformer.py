@@ -1,12 +1,14 @@
-"""The decoder-only transformer, whole; its stack of blocks serves encoder-decoders too.
+"""The decoder-only transformer, and the stack of blocks that encoder-decoders use too.
 
-B batch, T new tokens, S = T plus what a cache holds, C = d_model, V = vocab_size.
+B batch, T new tokens, S = T plus the cached positions, C = d_model, V = vocab_size.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, cast
 
+import torch
 from torch import Tensor, nn
 
 from harness.models.attention import (
@@ -23,16 +25,18 @@ from harness.models.cache import Cache, CacheShape, make_cache
 from harness.models.config import Architecture, CacheKind, ModelConfig
 from harness.models.dropout import Dropout
 from harness.models.embedding import Output, TokenEmbedding
+from harness.models.layer import Losses, add_losses
 from harness.models.norm import build_norm
-from harness.models.position.absolute import Positions, build_position, positions_of
+from harness.models.position.base import Positions, positions_of
+from harness.models.position.build import build_position
 
 Role = Literal["encoder", "decoder", "decoder with a source"]
 
 
 class Stack(nn.Module):
-    """Positions, blocks and norms: embedded tokens in, hidden states out.
+    """Positions, blocks and norms: from embedded tokens to hidden states.
 
-    An encoder's tokens look both ways.
+    Tokens of an encoder attend to earlier and later tokens.
     """
 
     def __init__(self, config: Architecture, *, n_layers: int, role: Role) -> None:
@@ -48,11 +52,16 @@ class Stack(nn.Module):
             Block(config, layer=layer, attends_to_source=self.attends_to_source) for layer in range(n_layers)
         )
         self.final_norm = build_norm(config.norm, config.d_model) if config.ends_in_norm else nn.Identity()
-        self.windows = tuple(dict.fromkeys(block.attention.window for block in self._blocks()))
-        # Where neither a window nor a bias ever hides or weighs anything.
-        plain = self.windows == (None,) and not self.position.adds_bias
-        self.open_masks: dict[int | None, AttentionMask] | None = {None: EVERYTHING} if plain else None
-        self.knows_causal = self._blocks()[0].attention.kernel.knows_causal
+        attentions = [block.attention for block in self.typed_blocks]
+        self.windows = tuple(dict.fromkeys(attention.window for attention in attentions))
+        self.knows_causal = all(attention.knows_causal for attention in attentions)
+        # Without windows and biases the newest token of unpadded rows sees everything.
+        unrestricted = self.windows == (None,) and not self.position.adds_bias
+        self.open_masks: dict[int | None, AttentionMask] | None = {None: EVERYTHING} if unrestricted else None
+
+    @property
+    def typed_blocks(self) -> Sequence[Block]:
+        return cast("Sequence[Block]", self.blocks)
 
     def run(
         self,
@@ -62,11 +71,12 @@ class Stack(nn.Module):
         cache: Cache | None = None,
         valid: Tensor | None = None,
         memory: Memory | None = None,
+        auxiliary: Losses | None = None,
     ) -> Tensor:
-        """Embedded tokens (B, T, C), still to be scaled, to hidden states (B, T, C); the cache, if any, grows
-        by T.
+        """Embedded tokens (B, T, C), which are not scaled yet, to hidden states (B, T, C).
 
-        Raises ValueError beyond max_positions.
+        A cache grows by T. The auxiliary losses of all layers are added to `auxiliary`, if it is given.
+        Raises ValueError if there are more than max_positions.
         """
         batch, queries, _ = embedded.shape
         past = 0
@@ -81,30 +91,31 @@ class Stack(nn.Module):
             cache=cache,
             memory=memory,
         )
-        x = self.position.embed(embedded, positions, scale=scale)
+        x = _positioned(embedded, self.position.vectors(positions), scale=scale)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
         if self.training:
             x = self.dropout(x)
         for block in self.blocks:
             x = block(x, context)
+            if isinstance(x, tuple):
+                x, losses = x
+                if auxiliary is not None:
+                    add_losses(auxiliary, losses)
         normed: Tensor = self.final_norm(x)
         return normed
 
     def check_positions(self, positions: int) -> None:
-        """Raises ValueError beyond max_positions."""
+        """Raises ValueError if there are more than max_positions."""
         if positions > self.max_positions:
             raise ValueError(f"{positions} positions, but the model has max_positions {self.max_positions}")
 
     def cache_shape(self, config: Architecture, *, batch: int, capacity: int, like: Tensor) -> CacheShape:
-        """What a cache for these blocks must hold, in the precision and on the device of a tensor of the
-        model.
-        """
+        """The shape of a cache for these blocks, in the precision and on the device of the tensor `like`."""
         return CacheShape(
             layers=self.n_layers,
             batch=batch,
-            heads=config.n_kv_heads,
-            width=config.head_width,
+            token=config.attention.cached(config),
             capacity=capacity,
             dtype=like.dtype,
             device=like.device,
@@ -115,7 +126,7 @@ class Stack(nn.Module):
     ) -> dict[int | None, AttentionMask]:
         queries = like.shape[1]
         if queries == 1 and valid is None and self.open_masks is not None:
-            return self.open_masks  # the newest token of unpadded rows sees everything
+            return self.open_masks
         keys = past + queries
         if self.causal:
             seen = attention_mask(queries, keys, valid=valid, device=like.device)
@@ -130,12 +141,16 @@ class Stack(nn.Module):
         )
         return {window: layer_mask(scope, seen, window=window, bias=bias) for window in self.windows}
 
-    def _blocks(self) -> list[Block]:
-        return [block for block in self.blocks if isinstance(block, Block)]
+
+def _positioned(embedded: Tensor, added: Tensor | None, *, scale: float) -> Tensor:
+    """scale · embedded (B, T, C), plus the vectors of the positions if there are any, in one operation."""
+    if added is not None:
+        return torch.add(added, embedded, alpha=scale)
+    return embedded if scale == 1.0 else embedded * scale
 
 
 class Transformer(Stack, Output):
-    """Made by `harness.models.init.build_model`; the bare constructor leaves the parameters to torch's
+    """Made by `harness.models.init.build_model`; the constructor alone leaves the parameters at torch's
     defaults.
     """
 
@@ -145,12 +160,16 @@ class Transformer(Stack, Output):
         self.embedding = TokenEmbedding(config, config.vocab_size)
         self.add_output(config, config.vocab_size)
 
-    def forward(self, tokens: Tensor, *, cache: Cache | None = None, valid: Tensor | None = None) -> Tensor:
-        """Tokens (B, T) to logits (B, T, V); the cache, if any, grows by T.
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        return (self,)
 
-        `valid` (B, T) is True at real tokens; padding may stand anywhere and is neither attended to nor
-        counted as a position. What comes out at padding is finite and means nothing.
-        Raises ValueError beyond max_positions.
+    def forward(self, tokens: Tensor, *, cache: Cache | None = None, valid: Tensor | None = None) -> Tensor:
+        """Tokens (B, T) to logits (B, T, V). A cache grows by T.
+
+        `valid` (B, T) is True at real tokens. Padding may be anywhere; it is neither attended to nor counted
+        as a position. The logits at padding are finite and have no meaning.
+        Raises ValueError if there are more than max_positions.
         """
         return self.output.logits(self.hidden(tokens, cache=cache, valid=valid))
 
@@ -160,14 +179,26 @@ class Transformer(Stack, Output):
         """Like `forward`, but only the logits (B, V) after the last token."""
         return self.output.logits(self.hidden(tokens, cache=cache, valid=valid).select(1, -1))
 
-    def hidden(self, tokens: Tensor, *, cache: Cache | None = None, valid: Tensor | None = None) -> Tensor:
-        """Tokens (B, T) to the states (B, T, C) that `output` turns into logits."""
-        return self.run(self.embedding(tokens), scale=self.embedding.scale, cache=cache, valid=valid)
+    def hidden(
+        self,
+        tokens: Tensor,
+        *,
+        cache: Cache | None = None,
+        valid: Tensor | None = None,
+        auxiliary: Losses | None = None,
+    ) -> Tensor:
+        """Tokens (B, T) to the states (B, T, C) that `output` turns into logits.
+
+        The auxiliary losses of the layers are added to `auxiliary`, if it is given.
+        """
+        embedded, scale = self.embedding(tokens), self.embedding.scale
+        return self.run(embedded, scale=scale, cache=cache, valid=valid, auxiliary=auxiliary)
 
     def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
         """An empty cache for this model's layers, precision and device; None for "none".
 
-        Raises ValueError beyond max_positions, and in training mode, where dropout would be decoded with.
+        Raises ValueError if the capacity is beyond max_positions, and in training mode, where dropout would
+        disturb decoding.
         """
         self.check_positions(capacity)
         if self.training:

@@ -15,12 +15,11 @@ from harness.config import digest
 from harness.data.cache import TRAILER, cache_dir, read_checksummed, write_checksummed
 from harness.data.stream import Batch, BatchStream, Position
 from harness.errors import CorpusError
+from harness.models.config import IGNORED_TARGET
 
 if TYPE_CHECKING:
     from harness.data.content import Corpus
     from harness.data.tokenizer import Tokenizer
-
-IGNORE_INDEX = -100
 
 Ids = NDArray[Any]
 
@@ -90,7 +89,7 @@ class PackedBatches(BatchStream):
 
 def evaluation_batches(tokens: Ids, *, length: int, batch: int) -> Iterator[Batch]:
     """Batches in order, in which every id but the first is a target exactly once; the rest of the last one is
-    IGNORE_INDEX.
+    IGNORED_TARGET.
 
     All batches have the same shape. CorpusError: fewer than two ids.
     """
@@ -103,7 +102,7 @@ def _in_order(tokens: Ids, length: int, batch: int) -> Iterator[Batch]:
     for start in range(0, len(tokens) - 1, batch * length):
         chunk = tokens[start : start + batch * length + 1].astype(np.int64)
         inputs = np.zeros(batch * length, dtype=np.int64)
-        targets = np.full(batch * length, IGNORE_INDEX, dtype=np.int64)
+        targets = np.full(batch * length, IGNORED_TARGET, dtype=np.int64)
         inputs[: len(chunk) - 1], targets[: len(chunk) - 1] = chunk[:-1], chunk[1:]
         yield inputs.reshape(batch, length), targets.reshape(batch, length)
 

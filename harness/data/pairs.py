@@ -1,7 +1,7 @@
 """Translation pairs as ids, and batches of them. B rows, S source tokens, T target tokens, padded on the
 right.
 
-A source ends in eos; a target is asked for from bos on and ends in eos. Padding of targets is IGNORE_INDEX.
+A source ends in eos; a target is asked for from bos on and ends in eos. Padding of targets is IGNORED_TARGET.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.batches import IGNORE_INDEX, Ids, cached_ids
+from harness.data.batches import Ids, cached_ids
 from harness.data.stream import Batch, BatchStream, Position
 from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from harness.errors import CorpusError
+from harness.models.config import IGNORED_TARGET
 
 if TYPE_CHECKING:
     from harness.data.content import Corpus
@@ -85,7 +86,7 @@ class PairTokens:
         inputs = np.concatenate([np.full((len(rows), 1), BOS_ID), target[:, :-1]], axis=1)
         counted = np.arange(target_width) <= self.target.lengths[rows][:, None]
         target[places, self.target.lengths[rows]] = EOS_ID
-        return source, inputs, np.where(counted, target, IGNORE_INDEX)
+        return source, inputs, np.where(counted, target, IGNORED_TARGET)
 
     def narrowest(self, rows: Indices) -> Batch:
         """The same, each side as wide as its longest sentence."""

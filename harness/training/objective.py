@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.tokenizer import PAD_ID
-from harness.models.config import LossConfig
+from harness.models.config import IGNORED_TARGET, LossConfig
 from harness.models.embedding import OutputProjection
 from harness.models.encoder_decoder import EncoderDecoder
-from harness.models.loss import IGNORED, Loss, loss_and_log_z
+from harness.models.layer import Losses
+from harness.models.loss import Loss, loss_and_log_z
+from harness.models.transformer import Transformer
 
-MicroBatch = tuple[NDArray[np.int64], ...]
+Batch = tuple[NDArray[np.int64], ...]
 CHUNK = 512
 
 
@@ -32,7 +34,7 @@ class Trainable(Protocol):
     @property
     def output(self) -> OutputProjection: ...
 
-    def hidden(self, *inputs: Tensor, **masks: Tensor) -> Tensor: ...
+    def hidden(self, *inputs: Tensor, **settings: Any) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,9 @@ class Summed:
     tokens: int
 
 
-def counted(batch: MicroBatch) -> int:
+def counted(batch: Batch) -> int:
     """Targets that count."""
-    return int(np.count_nonzero(batch[-1] != IGNORED))
+    return int(np.count_nonzero(batch[-1] != IGNORED_TARGET))
 
 
 class Objective:
@@ -59,6 +61,8 @@ class Objective:
         self.device = next(model.parameters()).device
         self._settings = settings
         self._with_source = isinstance(model, EncoderDecoder)
+        config = model.config if isinstance(model, EncoderDecoder | Transformer) else None
+        self._weights = {} if config is None else config.auxiliary_losses
         self._trainable = cast(Trainable, model)
         self._run, self._loss = self._trainable.hidden, self._loss_of
 
@@ -70,7 +74,7 @@ class Objective:
         """
         self._run, self._loss = torch.compile(self._trainable.hidden), torch.compile(self._loss_of)
 
-    def tensors(self, batch: MicroBatch) -> tuple[Tensor, ...]:
+    def tensors(self, batch: Batch) -> tuple[Tensor, ...]:
         """The batch on the model's device, without waiting for it."""
         arrays = (torch.from_numpy(np.ascontiguousarray(array)) for array in batch)
         if self.device.type == "cpu":
@@ -83,13 +87,27 @@ class Objective:
 
     def _loss_of(self, *batch: Tensor) -> Loss:
         *inputs, targets = batch
-        hidden = self._hidden(self._trainable.hidden, inputs)
-        return loss_and_log_z(hidden, self._trainable.output, targets, self._settings)
+        auxiliary: Losses | None = {} if self._weights else None
+        hidden = self._hidden(self._trainable.hidden, inputs, auxiliary)
+        loss = loss_and_log_z(hidden, self._trainable.output, targets, self._settings)
+        if not auxiliary:
+            return loss
+        return loss._replace(auxiliary={name: value.to(loss.mean) for name, value in auxiliary.items()})
 
-    def _hidden(self, run: Callable[..., Tensor], inputs: Sequence[Tensor]) -> Tensor:
+    def minimised(self, loss: Loss) -> Tensor:
+        """The scalar that training minimises: the mean loss plus the weighted auxiliary losses of the layers."""
+        total = loss.mean
+        for name, value in (loss.auxiliary or {}).items():
+            total = total + self._weights[name] * value
+        return total
+
+    def _hidden(
+        self, run: Callable[..., Tensor], inputs: Sequence[Tensor], auxiliary: Losses | None = None
+    ) -> Tensor:
+        settings: dict[str, Any] = {} if auxiliary is None else {"auxiliary": auxiliary}
         if self._with_source:
-            return run(*inputs, source_valid=inputs[0] != PAD_ID)
-        return run(*inputs)
+            settings["source_valid"] = inputs[0] != PAD_ID
+        return run(*inputs, **settings)
 
     @torch.no_grad()
     def summed(self, batch: Sequence[Tensor]) -> Summed:
@@ -102,11 +120,11 @@ class Objective:
             chosen = flat[start : start + CHUNK]
             logits = self._trainable.output.logits(rows[start : start + CHUNK])
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # (n, V)
-            counts = chosen != IGNORED
+            counts = chosen != IGNORED_TARGET
             z = logits.logsumexp(dim=-1)
             picked = logits.gather(1, torch.where(counts, chosen, 0)[:, None])[:, 0]
             # `where`, not a product: what stands at padding may be anything.
             loss = loss + torch.where(counts, z - picked, 0).sum()
             log_z = log_z + torch.where(counts, z, 0).sum()
         sums = torch.stack([loss, log_z]).tolist()
-        return Summed(loss=sums[0], log_z=sums[1], tokens=int((flat != IGNORED).sum()))
+        return Summed(loss=sums[0], log_z=sums[1], tokens=int((flat != IGNORED_TARGET).sum()))

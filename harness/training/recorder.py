@@ -14,6 +14,8 @@ from harness.training.steadiness import Divergence, gradient_spikes, late_loss_s
 from harness.training.update import Update
 
 FLUSH_EVERY = 20
+# An auxiliary loss of the layers is recorded as a metric whose name begins with this.
+AUXILIARY_LOSS = "auxiliary_loss_"
 
 
 class ReportSample(Protocol):
@@ -113,13 +115,21 @@ class Recorder:
             self._report("late_loss_spread", spread, number)
 
     def _record(
-        self, update: PendingUpdate, loss: float, log_z: float, norm: float, clipped_norm: float
+        self,
+        update: PendingUpdate,
+        loss: float,
+        log_z: float,
+        norm: float,
+        clipped_norm: float,
+        *auxiliary: float,
     ) -> None:
         report, number, seconds = self._report, update.number, update.seconds()
         report("loss", loss, number)
         report("training_log_z", log_z, number)
         report("gradient_norm", norm, number)
         report("clipped_gradient_norm", clipped_norm, number)
+        for name, value in zip(update.result.auxiliary, auxiliary, strict=True):
+            report(AUXILIARY_LOSS + name, value, number)
         report("learning_rate", update.learning_rate, number)
         report("update_seconds", seconds, number)
         report("data_seconds", update.data_seconds, number)

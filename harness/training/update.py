@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from harness.models.layer import Losses
 from harness.models.loss import Loss
-from harness.training.objective import MicroBatch, Objective, counted
+from harness.training.objective import Batch, Objective, counted
 from harness.training.precision import Precision
 from harness.training.ranks import sum_over_ranks, tokens_of_all
 
@@ -22,7 +23,8 @@ class Update:
 
     `loss` and `log_z` are means over the counted targets. `norm` is the norm of the gradient before clipping.
     On request, `clipped_norm` is its norm as the optimizer sees it, after clipping, and `zeros` the share of
-    exact zeros among the gradients of linear layers.
+    exact zeros among the gradients of linear layers. `auxiliary` are the auxiliary losses of the model's layers by
+    name, before their weights.
     """
 
     loss: Tensor
@@ -32,12 +34,13 @@ class Update:
     tokens: int
     applied: bool
     zeros: float | None
+    auxiliary: Losses
 
     @property
-    def measured(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Loss, log Z, norm and clipped norm. Only for updates whose clipped norm was requested."""
+    def measured(self) -> tuple[Tensor, ...]:
+        """Loss, log Z, norm, clipped norm and auxiliary losses. Only if the clipped norm was requested."""
         assert self.clipped_norm is not None
-        return self.loss, self.log_z, self.norm, self.clipped_norm
+        return self.loss, self.log_z, self.norm, self.clipped_norm, *self.auxiliary.values()
 
 
 class Updater:
@@ -63,11 +66,11 @@ class Updater:
         return self._peaks[0] * factor
 
     def __call__(
-        self, micro_batches: Sequence[MicroBatch], *, count_zeros: bool = False, measure_clipped: bool = False
+        self, micro_batches: Sequence[Batch], *, count_zeros: bool = False, measure_clipped: bool = False
     ) -> Update:
         """One update from all of `micro_batches`. Every target token has the same weight."""
         tokens = [counted(batch) for batch in micro_batches]
-        loss, log_z = self.accumulate(micro_batches, tokens)
+        loss = self.accumulate(micro_batches, tokens)
         zeros = self._zeros() if count_zeros else None
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
@@ -78,16 +81,17 @@ class Updater:
         self.attempted += 1
         self.applied += applied
         return Update(
-            loss=loss,
-            log_z=log_z,
+            loss=loss.mean,
+            log_z=loss.log_z,
             norm=norm,
             clipped_norm=clipped_norm,
             tokens=sum(tokens),
             applied=applied,
             zeros=zeros,
+            auxiliary=loss.auxiliary or {},
         )
 
-    def accumulate(self, micro_batches: Sequence[MicroBatch], tokens: Sequence[int]) -> Loss:
+    def accumulate(self, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
         """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns the
         means.
 
@@ -95,17 +99,20 @@ class Updater:
         """
         device = str(self.objective.device)
         total = max(1, tokens_of_all(sum(tokens), self.objective.device))
-        means: Tensor | None = None  # loss and log Z
+        names: tuple[str, ...] = ()
+        means: Tensor | None = None  # loss, log Z and auxiliary losses
         for batch, count in zip(micro_batches, tokens, strict=True):
             with self.precision.autocast(device):
-                loss, log_z = self.objective.mean_loss(self.objective.tensors(batch))
+                loss = self.objective.mean_loss(self.objective.tensors(batch))
+                minimised, auxiliary = self.objective.minimised(loss), loss.auxiliary or {}
+            values = torch.stack([value.detach() for value in (loss.mean, loss.log_z, *auxiliary.values())])
             if count != total:
-                loss, log_z = loss * (count / total), log_z * (count / total)
-            torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
-            both = torch.stack((loss.detach(), log_z))
-            means = both if means is None else means + both
+                minimised, values = minimised * (count / total), values * (count / total)
+            torch.autograd.backward(minimised if self.scaler is None else self.scaler.scale(minimised))
+            names, means = tuple(auxiliary), values if means is None else means + values
         assert means is not None
-        return Loss(*sum_over_ranks(self._parameters, means))
+        mean, log_z, *others = sum_over_ranks(self._parameters, means)
+        return Loss(mean, log_z, auxiliary=dict(zip(names, others, strict=True)))
 
     def _step(self) -> bool:
         """False where the scaler found gradients that are not finite, and skipped the step."""

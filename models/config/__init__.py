@@ -1,22 +1,27 @@
-"""Every choice of the architecture: `model` has them on one page, each part its own file. Torch-free."""
+"""Every choice of the architecture. `model` lists them on one page; every part has a file. Torch-free."""
 
 from __future__ import annotations
 
 from harness.models.config.attention import (
     AttentionConfig,
     ByShapeKernel,
+    CachedToken,
     Kernel,
     MaterialisedKernel,
+    MultiHeadAttention,
     QKVProjection,
     SDPAKernel,
 )
 from harness.models.config.base import (
     DOUBLING_FIRST_CAPACITY,
+    FROM_LIST,
+    IGNORED_TARGET,
     CacheKind,
     Count,
     Frozen,
     PositiveFloat,
     Probability,
+    Sizes,
 )
 from harness.models.config.checkpointing import (
     AttentionCheckpointing,
@@ -78,12 +83,12 @@ from harness.models.config.position import (
 from harness.models.config.presets import (
     PRESETS,
     TRANSLATION_PRESETS,
-    encoder_decoder_config,
-    model_config,
 )
 
 __all__ = [
     "DOUBLING_FIRST_CAPACITY",
+    "FROM_LIST",
+    "IGNORED_TARGET",
     "PRESETS",
     "TRANSLATION_PRESETS",
     "Activation",
@@ -95,6 +100,7 @@ __all__ = [
     "BlockCheckpointing",
     "ByShapeKernel",
     "CacheKind",
+    "CachedToken",
     "Checkpointing",
     "ChunkedLogits",
     "Count",
@@ -115,6 +121,7 @@ __all__ = [
     "LossConfig",
     "MaterialisedKernel",
     "ModelConfig",
+    "MultiHeadAttention",
     "NoCheckpointing",
     "NoPosition",
     "NonParametricNorm",
@@ -134,10 +141,9 @@ __all__ = [
     "RotaryPosition",
     "SDPAKernel",
     "SinusoidalPosition",
+    "Sizes",
     "SquaredXavierInit",
     "TruncatedNormalInit",
     "WholeLogits",
     "XavierInit",
-    "encoder_decoder_config",
-    "model_config",
 ]

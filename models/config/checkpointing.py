@@ -1,6 +1,5 @@
-"""Activation checkpointing: what is computed again in the backward pass instead of being kept (Chen et al.
-
-2016, §3).
+"""Activation checkpointing: the backward pass computes some activations again, so that the forward pass need
+not store them (Chen et al. 2016, §3).
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from harness.models.config.base import Count, Frozen
 
 
 class NoCheckpointing(Frozen):
-    """Everything is kept."""
+    """All activations are stored."""
 
     kind: Literal["none"] = "none"
 
 
 class BlockCheckpointing(Frozen):
-    """Of every k-th block only the input is kept; k = 1 is every block."""
+    """Only the input of every k-th block is stored; 1 means all blocks."""
 
     kind: Literal["blocks"] = "blocks"
     every: Count = 1
 
 
 class AttentionCheckpointing(Frozen):
-    """Of every attention layer only the input is kept: its logits grow with the square of the length."""
+    """Only the input of every attention layer is stored, whose logits grow with the square of the length."""
 
     kind: Literal["attention"] = "attention"
 

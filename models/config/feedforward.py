@@ -1,49 +1,63 @@
-"""The layer between attentions. A mixture of experts is to be one more member of the union.
+"""The layer between attentions. A mixture of experts would be one more member of the union.
 
-Each member says how many `parameters` a layer has, and how many multiplications, its `products`, a token
-costs.
+Every kind says how many `parameters` a layer has, and how many multiplications, its `products`, a token costs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.models.config.base import Frozen
-
-if TYPE_CHECKING:
-    from harness.models.config.model import Architecture
+from harness.models.config.base import Frozen, Sizes
 
 # leaky-relu has slope 0.01 below zero; gelu is exact, gelu-tanh its approximation (Hendrycks & Gimpel 2016,
 # §2); squared-relu is relu(x)² (So et al. 2021, §4).
 Activation = Literal["relu", "leaky-relu", "gelu", "gelu-tanh", "silu", "squared-relu"]
 
 
-class PlainFeedForward(Frozen):
+class FeedForwardPart(Frozen, ABC):
+    """What the rest of the model asks of every kind of feed-forward layer."""
+
+    # The names of the auxiliary losses that a layer returns, each with its weight in the objective.
+    auxiliary_losses: ClassVar[Mapping[str, float]] = MappingProxyType({})
+
+    @abstractmethod
+    def parameters(self, sizes: Sizes) -> int:
+        """Parameters of one layer."""
+
+    @abstractmethod
+    def products(self, sizes: Sizes) -> int:
+        """Multiplications of one layer for a token."""
+
+
+class PlainFeedForward(FeedForwardPart):
     """down(activation(up(x))) (Vaswani et al. 2017, §3.3)."""
 
     kind: Literal["plain"] = "plain"
     bias: bool = True
 
-    def parameters(self, model: Architecture) -> int:
-        return self.products(model) + (model.d_ff + model.d_model if self.bias else 0)
+    def parameters(self, sizes: Sizes) -> int:
+        return self.products(sizes) + (sizes.d_ff + sizes.d_model if self.bias else 0)
 
-    def products(self, model: Architecture) -> int:
-        return 2 * model.d_model * model.d_ff
+    def products(self, sizes: Sizes) -> int:
+        return 2 * sizes.d_model * sizes.d_ff
 
 
-class GatedFeedForward(Frozen):
+class GatedFeedForward(FeedForwardPart):
     """down(activation(gate(x)) · up(x)) (Shazeer 2020, §2); with silu it is SwiGLU, with gelu GEGLU."""
 
     kind: Literal["gated"] = "gated"
     bias: bool = False
 
-    def parameters(self, model: Architecture) -> int:
-        return self.products(model) + (2 * model.d_ff + model.d_model if self.bias else 0)
+    def parameters(self, sizes: Sizes) -> int:
+        return self.products(sizes) + (2 * sizes.d_ff + sizes.d_model if self.bias else 0)
 
-    def products(self, model: Architecture) -> int:
-        return 3 * model.d_model * model.d_ff
+    def products(self, sizes: Sizes) -> int:
+        return 3 * sizes.d_model * sizes.d_ff
 
 
 FeedForwardConfig = Annotated[PlainFeedForward | GatedFeedForward, Field(discriminator="kind")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from harness.models.config.base import Frozen, PositiveFloat
 
 
 class _Init(Frozen):
-    """`embedding_std` replaces the model's init_std for tokens' vectors.
+    """`embedding_std` replaces the model's init_std for the vectors of tokens.
 
     `residual: depth` divides projections into the residual stream by the root of their number in the stack,
     so that its variance does not grow with depth (Radford et al. 2019, §2.3).
@@ -18,6 +19,10 @@ class _Init(Frozen):
 
     embedding_std: PositiveFloat | None = None
     residual: Literal["depth", "one"] = "depth"
+
+    def std(self, *, fan_in: int, fan_out: int, init_std: float) -> float:  # noqa: ARG002
+        """The standard deviation of a matrix (fan_out, fan_in)."""
+        return init_std
 
 
 class NormalInit(_Init):
@@ -39,11 +44,17 @@ class XavierInit(_Init):
     kind: Literal["xavier"] = "xavier"
     distribution: Literal["normal", "uniform"] = "normal"
 
+    def std(self, *, fan_in: int, fan_out: int, init_std: float) -> float:  # noqa: ARG002
+        return math.sqrt(2 / (fan_in + fan_out))
+
 
 class SquaredXavierInit(_Init):
     """Standard deviation 2 / (fan in + fan out) (source 003, Initialization)."""
 
     kind: Literal["squared-xavier"] = "squared-xavier"
+
+    def std(self, *, fan_in: int, fan_out: int, init_std: float) -> float:  # noqa: ARG002
+        return 2 / (fan_in + fan_out)
 
 
 class KaimingInit(_Init):
@@ -52,12 +63,18 @@ class KaimingInit(_Init):
     kind: Literal["kaiming"] = "kaiming"
     distribution: Literal["normal", "uniform"] = "normal"
 
+    def std(self, *, fan_in: int, fan_out: int, init_std: float) -> float:  # noqa: ARG002
+        return math.sqrt(2 / fan_in)
+
 
 class LeCunInit(_Init):
     """Variance 1 / fan in (LeCun et al. 1998, §4.6)."""
 
     kind: Literal["lecun"] = "lecun"
     distribution: Literal["normal", "uniform"] = "normal"
+
+    def std(self, *, fan_in: int, fan_out: int, init_std: float) -> float:  # noqa: ARG002
+        return math.sqrt(1 / fan_in)
 
 
 Init = Annotated[

@@ -1,4 +1,4 @@
-"""What a model is trained to make small, and how it is computed."""
+"""The loss that a model is trained on, and how it is computed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ class WholeLogits(Frozen):
 
 
 class ChunkedLogits(Frozen):
-    """Logits of so many positions at a time, their gradients taken on the spot: a long batch's never all
-    exist.
+    """Logits of so many positions at a time, with their gradients, so that the logits of a batch never all exist.
 
-    512 suit the caches of a CPU. A GPU has work for more: an H200 trains the preset "small" 1.5 times as fast
-    with 2048.
+    512 positions suit the caches of a CPU. A GPU has work for more: an H200 trains the preset "small" 1.5 times
+    as fast with 2048.
     """
 
     kind: Literal["chunked"] = "chunked"

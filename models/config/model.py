@@ -5,12 +5,12 @@ Variants are members of a discriminated union on `kind`, each in the file of its
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Tag, model_validator
+from pydantic import model_validator
 
-from harness.models.config.attention import AttentionConfig
-from harness.models.config.base import Count, Frozen, PositiveFloat, Probability
+from harness.models.config.attention import AttentionConfig, MultiHeadAttention
+from harness.models.config.base import Count, Frozen, KindOr, PositiveFloat, Probability
 from harness.models.config.checkpointing import Checkpointing, NoCheckpointing
 from harness.models.config.embedding import (
     Embedding,
@@ -26,9 +26,9 @@ from harness.models.config.position import Position, RotaryPosition
 
 
 class Architecture(Frozen):
-    """What both kinds of model share. `attention`'s own dropout, where given, replaces `dropout` there.
+    """The settings that both kinds of model share.
 
-    `init_std` is the standard deviation of embeddings, and of matrices where `init` has none of its own.
+    `init_std` is the standard deviation of embeddings, and of matrices if `init` defines none itself.
     """
 
     d_model: Count
@@ -44,7 +44,7 @@ class Architecture(Frozen):
     embedding_norm: Norm | None = None
     tie_embeddings: bool = True
     output: OutputConfig = OutputConfig()
-    attention: AttentionConfig = AttentionConfig()
+    attention: AttentionConfig = MultiHeadAttention()
     feedforward: FeedForwardConfig = PlainFeedForward()
     feedforward_placement: Literal["sequential", "parallel"] = "sequential"
     activation: Activation = "gelu"
@@ -55,16 +55,17 @@ class Architecture(Frozen):
 
     @property
     def head_width(self) -> int:
-        return self.attention.head_width or self.d_model // self.n_heads
-
-    @property
-    def n_kv_heads(self) -> int:
-        return self.attention.n_kv_heads or self.n_heads
+        return self.attention.width_of_head(self)
 
     @property
     def embedding_width(self) -> int:
-        """Values of a token's vector before any projection."""
+        """The width of a token's vector before any projection."""
         return self.embedding.vector_width(self)
+
+    @property
+    def auxiliary_losses(self) -> dict[str, float]:
+        """The names of the auxiliary losses of all layers, each with its weight in the objective."""
+        return {**self.attention.auxiliary_losses, **self.feedforward.auxiliary_losses}
 
     @property
     def ends_in_norm(self) -> bool:
@@ -74,23 +75,17 @@ class Architecture(Frozen):
         return self.final_norm == "always"
 
     @model_validator(mode="after")
-    def _heads_can_be_built(self) -> Self:
-        if self.attention.head_width is None and self.d_model % self.n_heads:
-            raise ValueError(f"d_model {self.d_model} is not a multiple of n_heads {self.n_heads}")
-        if self.n_heads % self.n_kv_heads:
-            raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
-        return self
-
-    @model_validator(mode="after")
-    def _positions_can_be_built(self) -> Self:
+    def _parts_fit_the_sizes(self) -> Self:
+        self.attention.check(self)
         self.position.check(self)
         return self
 
     @model_validator(mode="after")
-    def _blocks_can_be_built(self) -> Self:
+    def _parts_fit_together(self) -> Self:
         if self.feedforward_placement == "parallel" and self.norm_placement == "post":
             raise ValueError(
-                "parallel layers meet in one sum, which norm_placement post cannot normalise twice; choose pre, both or output"
+                "parallel layers are added in one sum, which norm_placement post would normalise twice; "
+                "choose norm_placement pre, both or output"
             )
         if self.tie_embeddings and isinstance(self.embedding, PretrainedEmbedding):
             raise ValueError(
@@ -101,10 +96,7 @@ class Architecture(Frozen):
 
 
 class ModelConfig(Architecture):
-    """A decoder-only language model.
-
-    Raises pydantic's ValidationError (a ValueError) for what cannot be built.
-    """
+    """A decoder-only language model. Raises pydantic's ValidationError if it cannot be built."""
 
     kind: Literal["decoder"] = "decoder"
     vocab_size: Count
@@ -115,8 +107,7 @@ class EncoderDecoderConfig(Architecture):
     """A sequence-to-sequence model (Vaswani et al. 2017, §3.1).
 
     `vocab_size` is the target's. Without a `source_vocab_size` both sides share one vocabulary and one table
-    of vectors. Tied output reads the target's vectors. Raises pydantic's ValidationError for what cannot be
-    built.
+    of vectors. Tied output reads the target's vectors. Raises pydantic's ValidationError if it cannot be built.
     """
 
     kind: Literal["encoder-decoder"] = "encoder-decoder"
@@ -126,23 +117,17 @@ class EncoderDecoderConfig(Architecture):
     n_decoder_layers: Count
 
     @model_validator(mode="after")
-    def _word_vectors_have_one_table(self) -> Self:
+    def _parts_can_read_a_source(self) -> Self:
+        if not self.attention.attends_to_sources:
+            raise ValueError(
+                f"attention {self.attention.kind} cannot attend to a source; choose another kind of attention"
+            )
         if self.source_vocab_size is not None and isinstance(self.embedding, PretrainedEmbedding):
             raise ValueError(
-                f"word vectors fill one table, and a source_vocab_size {self.source_vocab_size} asks for a second; "
-                "leave source_vocab_size out or set embedding: {kind: learned}"
+                f"word vectors fill one table, but source_vocab_size {self.source_vocab_size} needs a second; "
+                "remove source_vocab_size or set embedding: {kind: learned}"
             )
         return self
 
 
-def _kind(document: Any) -> str:
-    """Decoder-only where nothing is said."""
-    if isinstance(document, dict):
-        return str(document.get("kind", "decoder"))
-    return str(getattr(document, "kind", "decoder"))
-
-
-AnyModelConfig = Annotated[
-    Annotated[ModelConfig, Tag("decoder")] | Annotated[EncoderDecoderConfig, Tag("encoder-decoder")],
-    Discriminator(_kind),
-]
+AnyModelConfig = Annotated[ModelConfig | EncoderDecoderConfig, KindOr("decoder")]

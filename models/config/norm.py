@@ -1,4 +1,4 @@
-"""Normalisation, and where it stands. Each norm says how many `parameters` it has over so many values."""
+"""Norms and where they are placed. Every norm says how many `parameters` it has over a vector of some width."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class NonParametricNorm(Frozen):
 
 Norm = Annotated[LayerNorm | RMSNorm | NonParametricNorm, Field(discriminator="kind")]
 
-# pre: x + f(norm(x)); post: norm(x + f(x)); both: x + norm(f(norm(x))) (Gemma 2); output: x + norm(f(x))
-# (OLMo 2).
+# pre: x + f(norm(x)); post: norm(x + f(x)); both: x + norm(f(norm(x))) (Gemma 2);
+# output: x + norm(f(x)) (OLMo 2).
 NormPlacement = Literal["pre", "post", "both", "output"]
 
-# By placement: a norm after the last block wherever that does not end in one, so everywhere but for "post".
+# `by-placement` means a norm after the last block unless the block itself ends in one, as with "post".
 FinalNorm = Literal["by-placement", "always", "never"]
 
 
 class QKNorm(Frozen):
-    """Queries and keys normalised before they are turned: each head (Qwen3), or all heads as one vector (OLMo
-    2).
+    """Queries and keys are normalised before they are rotated: each head (Qwen3), or all heads as one vector
+    (OLMo 2).
     """
 
     norm: Norm = RMSNorm()

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.models.config.base import Count, Frozen, PositiveFloat
-
-if TYPE_CHECKING:
-    from harness.models.config.model import Architecture
+from harness.models.config.base import Count, Frozen, PositiveFloat, Sizes
 
 
 class _Position(Frozen):
-    """What a position encoding may say of itself; most train nothing and fit every model."""
+    """What the rest of the model asks of a position encoding. Most have no parameters and fit every model."""
 
-    # Whether token vectors are multiplied by sqrt(width) where nothing else is said.
+    # Whether token vectors are multiplied by sqrt(width) when `embedding_scale` is `by-position`.
     scales_embedding: ClassVar[bool] = False
 
-    def parameters(self, model: Architecture) -> int:  # noqa: ARG002
-        """Of one stack of blocks."""
+    def parameters(self, sizes: Sizes) -> int:  # noqa: ARG002
+        """Parameters in one stack of blocks."""
         return 0
 
-    def check(self, model: Architecture) -> None:
-        """Raises ValueError where the model's sizes are none for it."""
+    def check(self, sizes: Sizes) -> None:
+        """Raises ValueError if a model of these sizes cannot have this encoding."""
 
 
 class NoPosition(_Position):
-    """Order only through the causal mask (Kazemnejad et al. 2023, §2)."""
+    """The order is known only through the causal mask (Kazemnejad et al. 2023, §2)."""
 
     kind: Literal["none"] = "none"
 
@@ -35,7 +32,7 @@ class NoPosition(_Position):
 class SinusoidalPosition(_Position):
     """Fixed sines and cosines added to the scaled embeddings (Vaswani et al. 2017, §3.4-3.5).
 
-    Sine and cosine of a frequency stand side by side, or all sines before all cosines (Marian).
+    Sine and cosine of one frequency are side by side, or all sines come before all cosines (Marian).
     """
 
     kind: Literal["sinusoidal"] = "sinusoidal"
@@ -43,28 +40,28 @@ class SinusoidalPosition(_Position):
 
     scales_embedding: ClassVar[bool] = True
 
-    def check(self, model: Architecture) -> None:
-        if model.d_model % 2:
-            raise ValueError(f"sinusoidal positions need an even d_model, not {model.d_model}")
+    def check(self, sizes: Sizes) -> None:
+        if sizes.d_model % 2:
+            raise ValueError(f"sinusoidal positions need an even d_model, not {sizes.d_model}")
 
 
 class LearnedPosition(_Position):
-    """One trained vector a position (Gehring et al.
+    """One trained vector per position (Gehring et al. 2017, §3.1).
 
-    2017, §3.1); BART and OPT leave the first two rows unused.
+    BART and OPT leave the first two rows of the table unused: `offset` 2.
     """
 
     kind: Literal["learned"] = "learned"
     offset: Annotated[int, Field(ge=0)] = 0
 
-    def parameters(self, model: Architecture) -> int:
-        return (self.offset + model.max_positions) * model.d_model
+    def parameters(self, sizes: Sizes) -> int:
+        return (self.offset + sizes.max_positions) * sizes.d_model
 
 
 class RotaryPosition(_Position):
     """Queries and keys are rotated by their position (Su et al. 2021, §3.4).
 
-    `fraction` of a head's width is turned, from its start (GPT-J, GPT-NeoX). A pair is (i, i + half) or (2i,
+    The first `fraction` of a head's width is rotated (GPT-J, GPT-NeoX). A pair is (i, i + half) or (2i,
     2i + 1).
     """
 
@@ -74,25 +71,25 @@ class RotaryPosition(_Position):
     layout: Literal["halves", "interleaved"] = "halves"
 
     def width(self, head_width: int) -> int:
-        """Values of a head that are turned."""
+        """The number of values of a head that are rotated."""
         return int(head_width * self.fraction)
 
-    def check(self, model: Architecture) -> None:
-        turned = self.width(model.head_width)
-        whole = "d_model / n_heads" if model.attention.head_width is None else "attention.head_width"
-        if self.fraction == 1.0 and turned % 2:
+    def check(self, sizes: Sizes) -> None:
+        rotated = self.width(sizes.head_width)
+        if self.fraction == 1.0 and rotated % 2:
             raise ValueError(
-                f"rotary positions turn pairs, but a head is {whole} = {turned} wide; choose sizes that make it even"
+                f"rotary positions rotate pairs of values, but a head is {rotated} wide; choose d_model and "
+                "n_heads, or attention.head_width, so that the width of a head is even"
             )
-        if turned < 2 or turned % 2:
+        if rotated < 2 or rotated % 2:
             raise ValueError(
-                f"rotary positions turn pairs, but position.fraction {self.fraction:g} of a head of "
-                f"{model.head_width} is {turned}; choose a fraction that makes it even and more than 0"
+                f"rotary positions rotate pairs of values, but position.fraction {self.fraction:g} of a head of "
+                f"{sizes.head_width} values is {rotated}; choose a fraction that gives an even number above 0"
             )
 
 
 class AlibiPosition(_Position):
-    """Attention logits fall linearly with distance, each head at its own slope (Press et al. 2022, §3)."""
+    """Attention logits fall linearly with distance, with one slope per head (Press et al. 2022, §3)."""
 
     kind: Literal["alibi"] = "alibi"
 
@@ -107,15 +104,16 @@ class RelativePosition(_Position):
     buckets: Annotated[int, Field(ge=4, multiple_of=4)] = 32
     max_distance: Count = 128
 
-    def parameters(self, model: Architecture) -> int:
-        return self.buckets * model.n_heads
+    def parameters(self, sizes: Sizes) -> int:
+        return self.buckets * sizes.n_heads
 
     @model_validator(mode="after")
     def _distances_are_left_to_grow(self) -> Self:
         if self.max_distance <= self.buckets // 2:
             raise ValueError(
-                f"{self.buckets // 2} of {self.buckets} buckets hold one distance each, which leaves none up to "
-                f"max_distance {self.max_distance}; give fewer buckets or a greater max_distance"
+                f"{self.buckets // 2} of {self.buckets} buckets hold one distance each, so no bucket is left for "
+                f"longer distances up to max_distance {self.max_distance}; use fewer buckets or a greater "
+                "max_distance"
             )
         return self
 

@@ -1,19 +1,14 @@
-"""Named settings, and how settings that a person wrote become a config.
+"""Named settings of models.
 
-Sizes in `PRESETS` are for decoder-only models, those in `TRANSLATION_PRESETS` for encoder-decoders. The
-vocabulary is always the tokenizer's.
+The sizes in `PRESETS` are for decoder-only models, those in `TRANSLATION_PRESETS` for encoder-decoders. The
+size of the vocabulary always comes from the tokenizer.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
-
-from harness.models.config.model import Architecture, EncoderDecoderConfig, ModelConfig
+from typing import Any
 
 _NO_BIAS = {"qkv_bias": False, "out_bias": False}
 _ORIGINAL = {
@@ -131,63 +126,3 @@ TRANSLATION_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-
-
-def model_config(settings: Mapping[str, Any], *, vocab_size: int) -> ModelConfig:
-    """Resolve `{preset: nano, n_layers: 4}`: the preset's settings, then what the settings say themselves.
-
-    Raises ValueError, one line, for an unknown preset or setting and for what cannot be built.
-    """
-    resolved = _resolve(settings, PRESETS, ModelConfig)
-    return _read(ModelConfig, {**resolved, "vocab_size": vocab_size})
-
-
-def encoder_decoder_config(
-    settings: Mapping[str, Any], *, vocab_size: int, source_vocab_size: int | None = None
-) -> EncoderDecoderConfig:
-    """The same for an encoder-decoder; without a `source_vocab_size` both sides share one vocabulary."""
-    resolved = _resolve(settings, TRANSLATION_PRESETS, EncoderDecoderConfig)
-    sizes = {"vocab_size": vocab_size, "source_vocab_size": source_vocab_size}
-    return _read(EncoderDecoderConfig, {**resolved, **sizes})
-
-
-Config = TypeVar("Config", bound=Architecture)
-
-_OF_THE_TOKENIZER = ("vocab_size", "source_vocab_size")
-
-
-def _resolve(
-    settings: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]], config: type[Architecture]
-) -> dict[str, Any]:
-    own = dict(settings)
-    preset = own.pop("preset", None)
-    if preset is not None and (not isinstance(preset, str) or preset not in presets):
-        raise ValueError(f"model: unknown preset {preset!r}; {_nearest(preset, presets)}")
-    known = ["preset", *(name for name in config.model_fields if name not in _OF_THE_TOKENIZER)]
-    for name in own:
-        if name in _OF_THE_TOKENIZER:
-            raise ValueError(f"model: {name} is the tokenizer's; remove it from the model's settings")
-        if name not in known:
-            raise ValueError(f"model: unknown setting {name!r}; {_nearest(name, known)}")
-    return {**presets.get(preset or "", {}), **own}
-
-
-def _read(config: type[Config], settings: dict[str, Any]) -> Config:
-    try:
-        return config.model_validate(settings)
-    except ValidationError as error:
-        raise ValueError(f"model: {_one_line(error)}") from error
-
-
-def _nearest(word: object, known: Mapping[str, Any] | list[str]) -> str:
-    near = difflib.get_close_matches(str(word), known, n=1)
-    return f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(known)
-
-
-def _one_line(error: ValidationError) -> str:
-    problems = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        what = item["msg"].removeprefix("Value error, ")
-        problems.append(f"{where}: {what}" if where else what)
-    return "; ".join(problems)

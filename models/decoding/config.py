@@ -1,20 +1,18 @@
-"""How the next tokens are chosen: every choice, torch-free, frozen, a union on `kind`."""
+"""How the next tokens are chosen. Torch-free, frozen; every choice is a union on `kind`."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from harness.models.config import Count, Frozen
-from harness.models.config.base import FROM_LIST
+from harness.models.config import FROM_LIST, Count, Frozen
 
 
 class Temperature(Frozen):
-    """Divides the logits: below 1 sharper, above 1 flatter."""
+    """Divides the logits: a value below 1 makes the distribution sharper, a value above 1 flatter."""
 
     kind: Literal["temperature"] = "temperature"
     value: Annotated[float, Field(allow_inf_nan=False)]
@@ -23,19 +21,21 @@ class Temperature(Frozen):
     @classmethod
     def _positive(cls, value: float) -> float:
         if value <= 0.0:
-            raise ValueError(f"temperature {value:g} is no distribution; use greedy, its limit at 0")
+            raise ValueError(
+                f"temperature {value:g} does not define a distribution; use a value above 0, or greedy, which is the limit at 0"
+            )
         return value
 
 
 class TopK(Frozen):
-    """The k most probable tokens (Fan et al. 2018, §5); all of them where the vocabulary is smaller."""
+    """The k most probable tokens (Fan et al. 2018, §5), or all tokens of a smaller vocabulary."""
 
     kind: Literal["top-k"] = "top-k"
     k: Count
 
 
 class TopP(Frozen):
-    """The fewest most probable tokens whose probabilities reach p (Holtzman et al. 2020, §3.1)."""
+    """The smallest set of most probable tokens whose probabilities add up to p (Holtzman et al. 2020, §3.1)."""
 
     kind: Literal["top-p"] = "top-p"
     p: Annotated[float, Field(gt=0.0, le=1.0)]
@@ -56,10 +56,10 @@ class Greedy(Frozen):
 
 
 class Sampling(Frozen):
-    """Filters act in the order in which they are listed; none samples the model's own distribution.
+    """Filters act in the order in which they are listed. Without filters the model's own distribution is sampled.
 
-    `streams` name the random numbers that each row takes, by default its place in the batch: equal names draw
-    alike.
+    `streams` names the random numbers of each row, by default by the row's index in the batch. Rows with equal
+    names draw equal numbers.
     """
 
     kind: Literal["sampling"] = "sampling"
@@ -87,12 +87,11 @@ LengthPenalty = Annotated[GNMTPenalty | MeanPenalty, Field(discriminator="kind")
 
 
 class BeamSearch(Frozen):
-    """`width` may be beyond the vocabulary: the beam fills up as fast as there are prefixes.
+    """Beam search. `width` may exceed the vocabulary: the beam then fills up over the first steps.
 
-    A row is done when `width` hypotheses have ended ("enough"), or when no live beam can still come among the
-    `n_best` ("bound"), which is exact for penalties that grow with length.
-    Trigrams that may not occur twice: `no_repeat_ngram: 3` (Paulus et al. 2017, §2.5), in the continuation
-    alone.
+    A row is done when `width` hypotheses have ended ("enough"), or when no live beam can still be among the
+    `n_best` ("bound"), which is exact for penalties that grow with length. `no_repeat_ngram: 3` forbids that a
+    trigram occurs twice in the continuation (Paulus et al. 2017, §2.5).
     """
 
     kind: Literal["beam"] = "beam"
@@ -106,13 +105,13 @@ class BeamSearch(Frozen):
     def _wide_enough(self) -> Self:
         if self.n_best > self.width:
             raise ValueError(
-                f"n_best {self.n_best} is more than the beam's width {self.width}; widen the beam"
+                f"n_best {self.n_best} exceeds the beam's width {self.width}; increase width or reduce n_best"
             )
         return self
 
 
 class Speculative(Frozen):
-    """A draft model proposes `draft_tokens` at a time, the target verifies them in one pass."""
+    """A draft model proposes `draft_tokens` at a time, and the target model verifies them in one pass."""
 
     kind: Literal["speculative"] = "speculative"
     draft_tokens: Count = 4
@@ -120,18 +119,3 @@ class Speculative(Frozen):
 
 
 Decoding = Annotated[Greedy | Sampling | BeamSearch | Speculative, Field(discriminator="kind")]
-_DECODING: TypeAdapter[Greedy | Sampling | BeamSearch | Speculative] = TypeAdapter(Decoding)
-
-
-def decoding_config(settings: Mapping[str, Any]) -> Greedy | Sampling | BeamSearch | Speculative:
-    """Read `{kind: beam, width: 5}`. Raises ValueError, one line, for what cannot be decoded with."""
-    try:
-        return _DECODING.validate_python(dict(settings))
-    except ValidationError as error:
-        problems = (
-            ".".join(str(part) for part in item["loc"]) + ": " + item["msg"].removeprefix("Value error, ")
-            for item in error.errors()
-        )
-        raise ValueError(
-            "decoding: " + "; ".join(problem.removeprefix(": ") for problem in problems)
-        ) from error

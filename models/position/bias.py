@@ -1,4 +1,7 @@
-"""Positions that are added to attention's logits: ALiBi and T5's relative bias."""
+"""Positions that are added to attention's logits: ALiBi and T5's relative bias.
+
+B batch, H heads, T queries, S keys.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class Alibi(TabulatedPosition):
     def __init__(self, config: Architecture) -> None:
         super().__init__(("slopes",))
         self.n_heads = config.n_heads
-        self._fill(dtype=torch.get_default_dtype(), device=torch.get_default_device())
+        self._fill()
 
     def compute(self) -> tuple[Tensor, ...]:
         return (torch.tensor(alibi_slopes(self.n_heads), dtype=torch.float64, device="cpu"),)
@@ -34,7 +37,7 @@ class Relative(PositionEncoding):
     """A trained bias per bucket of key position - query position (Raffel et al. 2020, §2.1)."""
 
     adds_bias = True
-    buckets: Tensor  # (2 · max_distance + 1,): the bucket of each offset from -max_distance on
+    buckets: Tensor  # (2 · max_distance + 1,): the buckets of the offsets from -max_distance on
 
     def __init__(self, config: Architecture, settings: RelativePosition, *, causal: bool) -> None:
         super().__init__()
@@ -48,15 +51,16 @@ class Relative(PositionEncoding):
 
     def bias(self, queries: Positions, keys: Positions) -> Tensor:
         offset = offsets(queries, keys, device=self.buckets.device)  # (1 or B, T, S)
-        # Farther than max_distance everything is in one bucket.
+        # All distances beyond max_distance share one bucket.
         chosen = self.buckets[offset.clamp(-self.max_distance, self.max_distance) + self.max_distance]
         values: Tensor = self.table(chosen)  # (1 or B, T, S, H)
         return values.permute(0, 3, 1, 2)
 
 
 def alibi_slopes(n_heads: int) -> list[float]:
-    """2^(-8/n), 2^(-16/n), …; a number of heads that is no power of two takes every other slope of twice its
-    power.
+    """2^(-8/n), 2^(-16/n), … for n heads.
+
+    If n is not a power of two, the remaining heads take every other slope of twice the next lower power.
     """
     power = 2 ** int(math.log2(n_heads))
     slopes = [2.0 ** (-8.0 * head / power) for head in range(1, power + 1)]
@@ -65,7 +69,7 @@ def alibi_slopes(n_heads: int) -> list[float]:
 
 
 def bucket(offset: int, settings: RelativePosition, *, causal: bool) -> int:
-    """The bucket of one offset (key - query); in an encoder half of the buckets are for keys that come later."""
+    """The bucket of one offset (key - query). An encoder uses half of the buckets for keys that come later."""
     buckets, first = settings.buckets, 0
     if causal:
         distance = max(-offset, 0)

@@ -10,12 +10,13 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.models.cache import StaticCache
-from harness.models.config import CacheKind, model_config
+from harness.models.config import CacheKind
 from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch, Speculative
 from harness.models.decoding.greedy import greedy
 from harness.models.decoding.speculative import Pair, speculative
 from harness.models.init import build_model
+from tests.models.configs import model_config
 
 PROMPT, NEW_TOKENS = 32, 64
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from harness.models.attention_kernels import BACKENDS
 from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig
-from harness.models.decoding.config import decoding_config
 from harness.models.decoding.decode import decode
 from harness.models.decoding.speculative import Pair
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.init import build_model
 from harness.models.loss import cross_entropy
 from harness.models.transformer import Transformer
+from tests.models.decoding.settings import decoding_config
 
 SIZES: dict[str, Any] = {
     "vocab_size": 29,

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.batches import IGNORE_INDEX, PackedBatches, evaluation_batches, prompts, token_array
+from harness.data.batches import PackedBatches, evaluation_batches, prompts, token_array
 from harness.data.build_tokenizer import build_tokenizer
 from harness.data.corpus import load_corpus
 from harness.data.tokenizer import BytesConfig
 from harness.errors import CorpusError
+from harness.models.config import IGNORED_TARGET
 
 TOKENS = np.arange(
     1000, 1103, dtype=np.uint16
@@ -86,7 +87,7 @@ def test_evaluation_meets_every_target_once_and_in_order(count: int, length: int
     assert all(inputs.shape == targets.shape == (batch, length) for inputs, targets in batches)
     inputs = np.concatenate([inputs.ravel() for inputs, _ in batches])
     targets = np.concatenate([targets.ravel() for _, targets in batches])
-    counted = targets != IGNORE_INDEX
+    counted = targets != IGNORED_TARGET
     assert targets[counted].tolist() == TOKENS[1:count].tolist()
     assert np.array_equal(inputs[counted] + 1, targets[counted])
     assert counted.tolist() == sorted(counted.tolist(), reverse=True)  # padding comes last

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.data.batches import IGNORE_INDEX, PackedBatches
+from harness.data.batches import PackedBatches
 from harness.data.build_tokenizer import ByteTokenizer
 from harness.data.content import Corpus, Pair
 from harness.data.pairs import (
@@ -26,6 +26,7 @@ from harness.data.pairs import (
 from harness.data.stream import Batch, BatchStream, Prefetched
 from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from harness.errors import CorpusError
+from harness.models.config import IGNORED_TARGET
 
 TOKENIZER = ByteTokenizer()
 
@@ -89,7 +90,7 @@ def test_sources_end_and_targets_are_one_ahead(pairs: PairTokens) -> None:
             assert (inputs[:, 0] == BOS_ID).all()
             assert ((source == EOS_ID).sum(axis=1) == 1).all()
             assert ((targets == EOS_ID).sum(axis=1) == 1).all()
-            counted = targets != IGNORE_INDEX
+            counted = targets != IGNORED_TARGET
             ends = np.argmax(targets == EOS_ID, axis=1)
             assert (counted.sum(axis=1) == ends + 1).all()
             for row, end in enumerate(ends):
@@ -116,7 +117,7 @@ def test_a_budget_holds_both_sides_with_padding_and_is_used(pairs: PairTokens) -
     assert all(max(source.size, targets.size) <= 96 for source, _, targets in batches)
     for source, _, targets in batches:  # the last column holds a token
         assert (source[:, -1] != PAD_ID).any()
-        assert (targets[:, -1] != IGNORE_INDEX).any()
+        assert (targets[:, -1] != IGNORED_TARGET).any()
     assert sum(max(source.size, targets.size) for source, _, targets in batches) > 0.7 * 96 * len(batches)
 
 
@@ -128,7 +129,7 @@ def test_little_is_padding_where_lengths_vary(tmp_path: Path, monkeypatch: pytes
     varied = [Pair("a" * source, "b" * target) for source, target in zip(sources, targets, strict=True)]
     stream = BucketedBatches(pair_tokens(corpus(varied), "train", TOKENIZER), length=24, tokens=256, seed=0)
     batches = epoch(stream)
-    for side, padding in ((0, PAD_ID), (2, IGNORE_INDEX)):
+    for side, padding in ((0, PAD_ID), (2, IGNORED_TARGET)):
         real = sum(int((batch[side] != padding).sum()) for batch in batches)
         assert real > 0.85 * sum(batch[side].size for batch in batches)
 
@@ -205,7 +206,7 @@ def test_too_few_pairs_are_refused(pairs: PairTokens, made: Any, message: str) -
 
 def test_evaluation_meets_the_first_pairs_once(pairs: PairTokens) -> None:
     batches = list(pair_evaluation_batches(pairs, length=24, target_tokens=100, rows=4))
-    counted = sum(int((targets != IGNORE_INDEX).sum()) for _, _, targets in batches)
+    counted = sum(int((targets != IGNORED_TARGET).sum()) for _, _, targets in batches)
     seen = sorted(text for source, _, _ in batches for text in texts(source))
     assert seen == sorted(pair.source for pair in PAIRS[: len(seen)])
     longest = max(len(pair.target.encode()) + 1 for pair in PAIRS)

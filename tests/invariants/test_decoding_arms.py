@@ -18,8 +18,9 @@ from harness.invariants.cache_bytes import CacheBytes
 from harness.invariants.registry import INVARIANTS
 from harness.invariants.subjects import DecodingSubject
 from harness.models import cache, transformer
-from harness.models.config import CacheKind, model_config
+from harness.models.config import CacheKind
 from harness.models.init import build_model
+from tests.models.configs import model_config
 
 LEVELS = get_args(CacheKind)
 OF_DECODING = [

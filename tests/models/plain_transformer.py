@@ -126,7 +126,7 @@ def plain_block(layer: Layer, x: Tensor, memory: Tensor | None) -> Tensor:
 
 def attention(layer: Layer, weights: Weights, x: Tensor, memory: Tensor | None) -> Tensor:
     config, settings = layer.config, layer.config.attention
-    width, heads, kv_heads = config.head_width, config.n_heads, config.n_kv_heads
+    width, heads, kv_heads = config.head_width, config.n_heads, settings.n_kv_heads or config.n_heads
     keys_from = x if memory is None else memory
     if "qkv.weight" in weights:
         together = linear(weights, "qkv", x)

@@ -19,7 +19,7 @@ from harness.models.attention_kernels import (
     build_kernel,
 )
 from harness.models.config import ModelConfig
-from harness.models.cross_attention import CrossAttention
+from harness.models.cross_attention import build_cross_attention
 
 SIZES = {"vocab_size": 2, "n_layers": 1, "d_model": 32, "n_heads": 4, "d_ff": 1, "max_positions": 9}
 GENERATOR = torch.Generator().manual_seed(0)
@@ -39,7 +39,8 @@ MEMORY = Memory(states=torch.randn(2, 5, 32, generator=GENERATOR), mask=EVERYTHI
 
 def kernel(kind: str, **attention: Any) -> AttentionKernel:
     settings = {**SIZES, "attention": {"kernel": {"kind": kind}, **attention}}
-    return build_kernel(ModelConfig.model_validate(settings))
+    config = ModelConfig.model_validate(settings)
+    return build_kernel(config.attention, config)
 
 
 def inputs(heads: int, *, queries: int = 7, dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -110,7 +111,7 @@ def test_attention_s_own_dropout_replaces_the_model_s(
     config = ModelConfig.model_validate(settings)
     context = AttentionContext(masks={None: EVERYTHING}, rotation=None, cache=None, memory=MEMORY)
     x = torch.randn(2, 7, 32, generator=torch.Generator().manual_seed(3))
-    for layer in (build_attention(config, layer=0), CrossAttention(config, layer=0)):
+    for layer in (build_attention(config, layer=0), build_cross_attention(config, layer=0)):
         evaluated = layer.eval()(x, context)
         torch.manual_seed(0)
         trained = layer.train()(x, context)

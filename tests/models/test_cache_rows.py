@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.models.cache import FEW_POSITIONS, Cache, CacheShape, make_cache
-from harness.models.config import CacheKind
+from harness.models.config import CachedToken, CacheKind
 
 KINDS = [kind for kind in get_args(CacheKind) if kind != "none"]
 LAYERS, BATCH, HEADS, WIDTH = 2, 4, 3, 5
@@ -25,8 +25,7 @@ def cache(request: pytest.FixtureRequest, capacity: int) -> Cache:
     shape = CacheShape(
         layers=LAYERS,
         batch=BATCH,
-        heads=HEADS,
-        width=WIDTH,
+        token=CachedToken(HEADS, WIDTH, WIDTH),
         capacity=capacity,
         dtype=torch.float64,
         device=torch.device("cpu"),
@@ -165,9 +164,9 @@ def test_padding_that_no_row_needs_any_longer_is_dropped(cache: Cache, plain: Pl
 
 def test_what_is_not_held_cannot_be_kept(cache: Cache, plain: Plain) -> None:
     plain.feed(3)
-    with pytest.raises(ValueError, match="cut to 4 positions, it holds 3"):
+    with pytest.raises(ValueError, match="cut to 4 positions, because it holds 3"):
         cache.truncate(4)
-    with pytest.raises(ValueError, match="cut to 5 positions, it holds 3"):
+    with pytest.raises(ValueError, match="cut to 5 positions, because it holds 3"):
         cache.truncate(torch.tensor([1, 5, 2, 3]))
 
 

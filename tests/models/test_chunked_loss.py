@@ -43,7 +43,7 @@ def test_chunks_give_the_loss_and_the_gradients_of_the_whole(
         hidden, weight, shift, targets = inputs(bias=bias)
         projection = OutputProjection(weight=weight, bias=shift, scale=scale, soft_cap=soft_cap)
         settings = LossConfig(label_smoothing=smoothing, z_loss=z_loss, logits=logits)
-        loss, log_z = loss_and_log_z(hidden, projection, targets, settings)
+        loss, log_z, _ = loss_and_log_z(hidden, projection, targets, settings)
         torch.autograd.backward(3 * loss)
         assert not log_z.requires_grad
         results.append([loss.detach(), log_z, *(t.grad for t in (hidden, weight, shift) if t is not None)])

@@ -14,10 +14,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.models.cache import Cache
-from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig, model_config
+from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig
 from harness.models.cost import (
     cache_bytes,
-    cross_cache_bytes,
     decoder_flops_per_token,
     encoder_flops_per_token,
     flops_per_token,
@@ -27,6 +26,7 @@ from harness.models.decoding.greedy import greedy
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
+from tests.models.configs import model_config
 
 CONFIG = model_config(
     {"d_model": 16, "n_layers": 3, "n_heads": 2, "d_ff": 40, "max_positions": 64}, vocab_size=31
@@ -149,6 +149,7 @@ def test_bytes_of_a_cache_with_a_source(kind: CacheKind) -> None:
         cache = decoder.new_cache(kind, batch=4, capacity=20)
         assert cache
         decoder.next_logits(torch.zeros((4, 20), dtype=torch.long), cache=cache, valid=None)
-    own = cache_bytes(config, kind, batch=4, prompt=20, new_tokens=1, bytes_per_value=4)
-    source = cross_cache_bytes(config, kind, sources=2, length=SOURCE, bytes_per_value=4)
-    assert cache.nbytes == own + source
+    target = cache_bytes(config, kind, batch=4, prompt=20, new_tokens=1, bytes_per_value=4)
+    width = config.d_model // config.n_heads  # one head of keys and one of values, for each of 3 layers
+    source = 3 * 2 * SOURCE * (width + width) * 4
+    assert cache.nbytes == target + source

@@ -47,7 +47,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "windows": ((None,), (5,), (3, None)),
         "backends": ((), ("math",)),
         "clamp": (None, None, 4.0),  # few kernels can
-        "AttentionConfig.soft_cap": (None, None, 6.0),
+        "MultiHeadAttention.soft_cap": (None, None, 6.0),
         "OutputConfig.soft_cap": (5.0,),
         "dropout": (0.0, 0.2),
         "init_std": (0.02, 0.3),

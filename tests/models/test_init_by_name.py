@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from harness.models.config import EncoderDecoderConfig, ModelConfig, model_config
+from harness.models.config import EncoderDecoderConfig, ModelConfig
 from harness.models.init import build_model, initialise
+from tests.models.configs import model_config
 
 CONFIG = model_config(
     {"d_model": 64, "n_layers": 2, "n_heads": 2, "d_ff": 128, "max_positions": 32, "init_std": 0.1},

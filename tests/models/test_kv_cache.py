@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.models.cache import Cache, CacheShape, make_cache
-from harness.models.config import CacheKind
+from harness.models.config import CachedToken, CacheKind
 
 KINDS = [kind for kind in get_args(CacheKind) if kind != "none"]
 LAYERS, BATCH, HEADS, WIDTH, CAPACITY = 3, 2, 4, 5, 40
@@ -20,8 +20,7 @@ def new(kind: CacheKind, *, capacity: int = CAPACITY) -> Cache:
     shape = CacheShape(
         layers=LAYERS,
         batch=BATCH,
-        heads=HEADS,
-        width=WIDTH,
+        token=CachedToken(HEADS, WIDTH, WIDTH),
         capacity=capacity,
         dtype=torch.float32,
         device=torch.device("cpu"),
@@ -79,7 +78,7 @@ def test_static_returns_views_of_one_buffer() -> None:
 
 def test_static_refuses_more_than_its_capacity() -> None:
     cache = new("static", capacity=4)
-    with pytest.raises(ValueError, match="5 positions, but made for 4"):
+    with pytest.raises(ValueError, match="a static cache made for 4 positions cannot hold 5"):
         cache.append(0, random(5), random(5))
 
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
-from harness.models.config import ChunkedLogits, LossConfig, ModelConfig, encoder_decoder_config
+from harness.models.config import ChunkedLogits, LossConfig, ModelConfig
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.init import build_model
 from harness.models.loss import loss_of_hidden
+from tests.models.configs import encoder_decoder_config
 
 SIZES = {"vocab_size": 13, "d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 24, "max_positions": 40}
 VARIANTS: dict[str, dict[str, Any]] = {

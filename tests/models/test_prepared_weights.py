@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from harness.models.config import Activation, encoder_decoder_config, model_config
-from harness.models.cpu_decoding import FEW, PackedLinear, filled_up, prepare_for_decoding
+from harness.models.config import Activation
+from harness.models.cpu_decoding import SMALL_WEIGHT, PackedLinear, prepare_for_decoding, rounded_up
 from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch
 from harness.models.decoding.greedy import greedy
@@ -16,6 +16,7 @@ from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.feedforward import ACTIVATIONS
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
+from tests.models.configs import encoder_decoder_config, model_config
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "tied": {},
@@ -72,7 +73,7 @@ def test_logits_are_the_plain_model_s_to_rounding(variant: str, rows: int) -> No
 
 @pytest.mark.parametrize("rows", [1, 2, 16, 17, 24, 100])
 @pytest.mark.parametrize("activation", [None, "relu", "gelu-tanh"])
-def test_rows_are_filled_up_and_cut_off_again(activation: Activation | None, rows: int) -> None:
+def test_rows_are_rounded_up_and_cut_off_again(activation: Activation | None, rows: int) -> None:
     generator = torch.Generator().manual_seed(rows)
     weight, bias = torch.randn(24, 40, generator=generator), torch.randn(24, generator=generator)
     x = torch.randn(rows, 1, 40, generator=generator)
@@ -91,7 +92,7 @@ def test_rows_are_filled_up_and_cut_off_again(activation: Activation | None, row
         exact = exact if activation is None else ACTIVATIONS[activation](exact)
     assert got.shape == (rows, 1, 24)
     assert (got - exact).abs().max() <= 1e-6 * exact.abs().max()
-    assert computed == ([] if rows == 1 and layer.parts else [filled_up(rows) if rows > 16 else rows])
+    assert computed == ([] if rows == 1 and layer.parts else [rounded_up(rows) if rows > 16 else rows])
 
 
 @pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="only MKL's products are computed in parts")  # type: ignore[no-untyped-call]
@@ -117,11 +118,11 @@ def test_one_row_is_multiplied_by_parts_of_a_small_weight(
 
 
 def test_a_large_weight_is_not_kept_twice() -> None:
-    assert PackedLinear(torch.zeros(FEW // 256 + 1, 256), None).parts is None
+    assert PackedLinear(torch.zeros(SMALL_WEIGHT // 256 + 1, 256), None).parts is None
 
 
 def test_thousands_of_lengths_need_few_kernels_and_little_more_work() -> None:
-    rooms = {rows: filled_up(rows) for rows in range(17, 4097)}
+    rooms = {rows: rounded_up(rows) for rows in range(17, 4097)}
     assert all(rows <= room < rows + max(8, rows / 16 + 1) for rows, room in rooms.items())
     assert len(set(rooms.values())) < 100
     assert [rooms[rows] for rows in (17, 80, 127, 300, 2048)] == [24, 80, 128, 304, 2048]

@@ -11,7 +11,7 @@ from harness.models.position.bias import bucket
 
 @pytest.mark.parametrize(("buckets", "max_distance"), [(32, 16), (64, 20)])
 def test_a_max_distance_within_the_exact_buckets_is_refused(buckets: int, max_distance: int) -> None:
-    with pytest.raises(ValidationError, match=f"none up to max_distance {max_distance}"):
+    with pytest.raises(ValidationError, match=f"longer distances up to max_distance {max_distance};"):
         RelativePosition(buckets=buckets, max_distance=max_distance)
 
 

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from harness.models.attention import attention_mask
-from harness.models.config import ModelConfig, model_config
+from harness.models.config import ModelConfig
 from harness.models.init import build_model
-from harness.models.position.absolute import Rotary, Sinusoidal
+from harness.models.position.absolute import Sinusoidal
+from harness.models.position.rotary import Rotary
 from harness.models.transformer import Transformer
+from tests.models.configs import model_config
 
 SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 32, "max_positions": 24, "init_std": 0.3}
 POSITIONS = ["sinusoidal", "learned", "rotary"]

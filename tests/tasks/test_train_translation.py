@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from harness.config import digest
 from harness.errors import CorpusError
-from harness.models.config import EncoderDecoderConfig, LossConfig, encoder_decoder_config
+from harness.models.config import EncoderDecoderConfig, LossConfig
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.init import build_model
 from harness.tasks.base import Context, Result
@@ -22,6 +22,7 @@ from harness.tasks.step import Step
 from harness.tasks.train import Train
 from harness.training.checkpoint import load_model
 from harness.training.objective import Objective
+from tests.models.configs import encoder_decoder_config
 
 MODEL: dict[str, Any] = {
     "kind": "encoder-decoder",

@@ -12,11 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from harness.errors import InputError
-from harness.models.config import model_config
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
 from harness.training.optim import SGD, LionTrustRatio, Muon, OptimizerConfig, OptimizerSettings
 from harness.training.schedule import ConstantSchedule
+from tests.models.configs import model_config
 from tests.training.bigram import VOCABULARY, Bigram, run, updater, values
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(OptimizerConfig)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.models.config import ChunkedLogits, LossConfig, model_config
+from harness.models.config import ChunkedLogits, LossConfig
 from harness.models.init import build_model
 from harness.training.evaluation import evaluate
 from harness.training.objective import Objective
@@ -18,6 +18,7 @@ from harness.training.optim import AdamW, ScheduleFreeAdamW
 from harness.training.precision import Float16Scaled, Float32
 from harness.training.schedule import ConstantSchedule, CosineSchedule
 from harness.training.steadiness import Divergence
+from tests.models.configs import model_config
 from tests.training.bigram import VOCABULARY, Bigram, Stream, batch, run, updater, values
 
 EVERY_UPDATE = (
@@ -172,7 +173,7 @@ def test_the_clipped_norm_is_measured_so_a_bug_in_clipping_shows(
 
 def _gradient_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm: torch.Tensor = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    norm: torch.Tensor = torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in gradients]))
     return norm
 
 

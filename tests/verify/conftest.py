@@ -1,4 +1,4 @@
-"""A small run with invented samples, the file of its study, and its report."""
+"""A small run filled in by hand, with its study in a file, and its report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.run.workplace import Workplace
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """A store with one run, the report of this run, and its study."""
+    """A store, the report of its only run, and the study that both are of."""
 
     store: Path
     report: Path
@@ -32,7 +32,7 @@ class Reported:
     run: str
 
     def copy(self, folder: Path) -> Reported:
-        """A copy, for tests that change the store or the report."""
+        """For a test that changes something."""
         store, report = folder / "harness.db", folder / "report.html"
         shutil.copy(self.store, store)
         shutil.copy(self.report, report)

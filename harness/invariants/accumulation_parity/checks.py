@@ -23,9 +23,9 @@ from harness.invariants.support.tiny_training import (
     trained,
     without_dropout,
 )
+from harness.models.config import IGNORED_TARGET
 from harness.models.init import build_model
-from harness.models.loss import IGNORED
-from harness.training.objective import MicroBatch
+from harness.training.objective import Batch
 from harness.training.update import Updater
 
 # Targets that count in the rows of each micro-batch: 3, 17 and 40 of them.
@@ -88,10 +88,10 @@ def _compared(case: str, updater: Callable[[], Updater], updates: Sequence[Updat
     )
 
 
-def _big(micro_batches: Sequence[MicroBatch]) -> MicroBatch:
+def _big(micro_batches: Sequence[Batch]) -> Batch:
     """All rows in one batch, padded on the right where micro-batches are of different lengths."""
     *inputs, targets = zip(*micro_batches, strict=True)
-    return (*(_rows(arrays, fill=PAD_ID) for arrays in inputs), _rows(targets, fill=IGNORED))
+    return (*(_rows(arrays, fill=PAD_ID) for arrays in inputs), _rows(targets, fill=IGNORED_TARGET))
 
 
 def _rows(arrays: Sequence[NDArray[np.int64]], *, fill: int) -> NDArray[np.int64]:
@@ -102,7 +102,7 @@ def _rows(arrays: Sequence[NDArray[np.int64]], *, fill: int) -> NDArray[np.int64
     return np.concatenate(padded)
 
 
-def _halves(batch: MicroBatch) -> list[MicroBatch]:
+def _halves(batch: Batch) -> list[Batch]:
     """A batch of one row stays whole."""
     parts = [tuple(arrays) for arrays in zip(*(np.array_split(array, 2) for array in batch), strict=True)]
     return [part for part in parts if len(part[0])]

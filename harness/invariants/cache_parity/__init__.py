@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.models.cache import Cache
-    from harness.models.position.absolute import Positions
+    from harness.models.position.base import Positions
 
 CACHED = ("dynamic", "static", "doubling")
 
@@ -22,7 +22,7 @@ CACHED = ("dynamic", "static", "doubling")
 @contextmanager
 def _position_off_by_one() -> Iterator[None]:
     from harness.models import transformer
-    from harness.models.position import absolute as position
+    from harness.models.position import base as position
 
     original = position.positions_of
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.invariants.base import Invariant, Mutant, replaced
 from harness.invariants.subjects import Subject
+from harness.models.config import IGNORED_TARGET
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,7 @@ def _ignored_counted() -> AbstractContextManager[None]:
 
     def diluted(logits: Tensor, targets: Tensor, **settings: object) -> Tensor:
         mean = original(logits, targets, **settings)  # type: ignore[arg-type]
-        return mean * ((targets != loss.IGNORED).sum() / targets.numel())
+        return mean * ((targets != IGNORED_TARGET).sum() / targets.numel())
 
     return replaced(original, diluted)
 
@@ -39,7 +40,7 @@ def _ignored_in_the_z_loss() -> AbstractContextManager[None]:
         logits: Tensor,
         targets: Tensor,
         *,
-        ignore_index: int = loss.IGNORED,
+        ignore_index: int = IGNORED_TARGET,
         settings: LossConfig = loss.PLAIN,
     ) -> Tensor:
         plain = original(
@@ -60,7 +61,7 @@ def _smoothed_over_the_others() -> AbstractContextManager[None]:
         logits: Tensor,
         targets: Tensor,
         *,
-        ignore_index: int = loss.IGNORED,
+        ignore_index: int = IGNORED_TARGET,
         settings: LossConfig = loss.PLAIN,
     ) -> Tensor:
         tokens = logits.shape[-1]

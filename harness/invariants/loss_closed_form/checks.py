@@ -17,7 +17,7 @@ from harness.invariants.subjects import Subject
 from harness.invariants.support.compare import compare_named
 from harness.invariants.support.tiny_models import DTYPES, VOCABULARY
 from harness.models import loss
-from harness.models.config import ChunkedLogits, LossConfig, WholeLogits
+from harness.models.config import IGNORED_TARGET, ChunkedLogits, LossConfig, WholeLogits
 from harness.models.embedding import OutputProjection
 
 POSITIONS, WIDTH = 17, 5
@@ -39,7 +39,7 @@ def generic_checks(_level: str) -> Iterator[Check]:
         weight = torch.randn(VOCABULARY, WIDTH, generator=generator, dtype=torch.float64).to(dtype)
         for (name, ignored), smoothing, z_loss in product(IGNORED.items(), SMOOTHING, Z_LOSS):
             targets = torch.randint(VOCABULARY, (POSITIONS,), generator=torch.Generator().manual_seed(1))
-            targets[ignored] = loss.IGNORED
+            targets[ignored] = IGNORED_TARGET
             settings = LossConfig(label_smoothing=smoothing, z_loss=z_loss)
             yield from _of(f"{name}, ε {smoothing:g}, ζ {z_loss:g}", hidden, weight, targets, settings)
 
@@ -50,7 +50,7 @@ def subject_checks(subject: Subject) -> Iterator[Check]:
     with torch.no_grad():
         hidden = subject.hidden(tokens).flatten(0, 1)
         targets = tokens.roll(-1, dims=1).flatten().clone()
-        targets[2::3] = loss.IGNORED
+        targets[2::3] = IGNORED_TARGET
     settings = LossConfig(label_smoothing=0.1, z_loss=0.01)
     weight = model.output.weight.detach()
     yield from _of("the study's own states", hidden, weight, targets, settings)
@@ -79,7 +79,7 @@ def _closed_form(hidden: Tensor, weight: Tensor, targets: Tensor, settings: Loss
     """Written out position by position in float64, without autograd, and rounded at the end."""
     states, vectors = hidden.double(), weight.double()
     smoothing, z_loss = settings.label_smoothing, settings.z_loss
-    counted = [index for index, target in enumerate(targets.tolist()) if target != loss.IGNORED]
+    counted = [index for index, target in enumerate(targets.tolist()) if target != IGNORED_TARGET]
     total = states.new_zeros(())
     by_states, by_weights = torch.zeros_like(states), torch.zeros_like(vectors)
     for index in counted:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.models.attention_kernels import AttentionMask
-    from harness.models.position.absolute import Positions
+    from harness.models.position.base import Positions
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def _padding_attended() -> Iterator[None]:
 
 
 def _padding_counted() -> AbstractContextManager[None]:
-    from harness.models.position import absolute as position
+    from harness.models.position import base as position
 
     original = position.positions_of
 

@@ -13,9 +13,10 @@ from harness.invariants.base import Check
 from harness.invariants.subjects import Subject
 from harness.invariants.support.compare import compare, compare_named
 from harness.invariants.support.tiny_models import DTYPES, decoders, random_tokens, translators
+from harness.models.config import IGNORED_TARGET
 from harness.models.decoding.greedy import greedy
 from harness.models.encoder_decoder import EncoderDecoder
-from harness.models.loss import IGNORED, cross_entropy
+from harness.models.loss import cross_entropy
 from harness.models.transformer import Transformer
 
 Side = Literal["left", "right"]
@@ -80,7 +81,7 @@ def _batched(case: str, model: Transformer, rows: list[Tensor], *, side: Side) -
 def _loss(case: str, model: Transformer, rows: list[Tensor], *, side: Side) -> Check:
     """The mean over all target tokens, from one padded batch and from the rows' sums."""
     tokens, valid = _padded(rows, side=side)
-    targets = torch.where(valid, tokens.roll(1, dims=1), IGNORED)
+    targets = torch.where(valid, tokens.roll(1, dims=1), IGNORED_TARGET)
     counts = [row.shape[1] for row in rows]
 
     def alone() -> Tensor:

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.invariants.support.tiny_models import VOCABULARY
-from harness.models.config import Architecture, LossConfig
-from harness.models.loss import IGNORED
-from harness.training.objective import MicroBatch, Objective, counted
+from harness.models.config import IGNORED_TARGET, Architecture, LossConfig
+from harness.training.objective import Batch, Objective, counted
 from harness.training.optim import AdamW, OptimizerSettings
 from harness.training.precision import Float32
 from harness.training.update import Updater
@@ -22,7 +21,7 @@ LENGTH = 12
 
 Config = TypeVar("Config", bound=Architecture)
 
-Update = Sequence[MicroBatch]
+Update = Sequence[Batch]
 """The micro-batches of one update."""
 
 
@@ -37,7 +36,7 @@ def tiny_updater(
 
 def random_batch(
     seed: int, *, rows: int = 3, counts: Sequence[int] | None = None, source: bool = False
-) -> MicroBatch:
+) -> Batch:
     """Inputs and targets, after a source for a translator; with `counts` a row has so many targets that
     count.
     """
@@ -45,7 +44,7 @@ def random_batch(
     size = (rows, LENGTH)
     targets = generator.integers(0, VOCABULARY, size)
     for row, count in enumerate(counts or ()):
-        targets[row, count:] = IGNORED
+        targets[row, count:] = IGNORED_TARGET
     batch = generator.integers(0, VOCABULARY, size), targets
     return (generator.integers(1, VOCABULARY, (rows, 7)), *batch) if source else batch
 

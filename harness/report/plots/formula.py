@@ -26,6 +26,7 @@ from harness.report.plots.style import (
     panel,
     scale_of,
 )
+from harness.study.claim import FormulaClaim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +53,20 @@ def formula_plots(report: ReportInput) -> list[FormulaPlot]:
     was measured.
     """
     claims = report.loaded.study.claims.items()
-    named = ((name, claim.formula_metrics()) for name, claim in claims)
-    return [plot for name, metrics in named if metrics is not None for plot in _plots(report, name, *metrics)]
+    return [
+        plot
+        for name, claim in claims
+        if isinstance(claim, FormulaClaim)
+        for plot in _plots(report, name, claim)
+    ]
 
 
-def _plots(report: ReportInput, name: str, measured: str, formula: str) -> list[FormulaPlot]:
+def _plots(report: ReportInput, name: str, claim: FormulaClaim) -> list[FormulaPlot]:
     loaded, values = report.loaded, report.values
     keys = ["trial", "arm", "condition"]
     sides = [
         values.loc[values["metric"] == metric, [*keys, "value"]].rename(columns={"value": column})
-        for metric, column in ((measured, "measured"), (formula, "formula"))
+        for metric, column in ((claim.metric, "measured"), (claim.formula, "formula"))
     ]
     both = sides[0].merge(sides[1], on=keys, how="outer", sort=True)
     finite = both[np.isfinite(both[["measured", "formula"]].astype(float)).all(axis=1)]
@@ -89,8 +94,8 @@ def _plots(report: ReportInput, name: str, measured: str, formula: str) -> list[
         plots.append(
             FormulaPlot(
                 claim=name,
-                metric=measured,
-                formula=formula,
+                metric=claim.metric,
+                formula=claim.formula,
                 title=title,
                 factor=factor,
                 levels=tuple((number, level) for level, number in factors.get(factor, {}).items()),

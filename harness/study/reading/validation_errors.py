@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import Location, StudyError, did_you_mean
-from harness.study.claims import FORMS
+from harness.study.claim import FORMS
 from harness.study.reading.yaml_document import KeyPath, Located
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _P
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx", {})
     if kind in ("missing", "union_tag_not_found"):
         path = _path(loc if kind == "union_tag_not_found" else loc[:-1], document.data)
-        key = str(loc[-1]) if kind == "missing" else str(context["discriminator"]).strip("'")
+        key = str(loc[-1]) if kind == "missing" else str(context["discriminator"]).strip("'()")
         at, content = document.location(path), document.location(path, value=True)
         at = (
             at if at.file == content.file else content
@@ -105,7 +105,7 @@ def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _P
         if unknown:
             return _unknown_key((*path, unknown[0]), document, model)
     if kind == "union_tag_invalid":
-        path = (*path, *_path((str(context["discriminator"]).strip("'"),), _at(document.data, path)))
+        path = (*path, *_path((str(context["discriminator"]).strip("'()"),), _at(document.data, path)))
     message, hint, expected = _told(detail)
     name = "".join(f"{part}." for part in path)
     message = f"{name[:-1]}: {message}" if name else message

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.models.config import encoder_decoder_config
 from harness.models.init import build_model
 from harness.models.loss import cross_entropy, loss_of_hidden
 from harness.tasks.training_task import CHUNKED
@@ -21,6 +20,7 @@ from tests.benchmarks.peers.cases import Case, Tuning
 from tests.benchmarks.peers.plain_gpt import PlainGPT, TorchEncoderGPT, TorchTranslator, random_tokens
 from tests.benchmarks.peers.same_weights import hugging_face, ours
 from tests.benchmarks.peers.translation import marian
+from tests.models.configs import encoder_decoder_config
 
 Loss = Callable[[], Tensor]
 

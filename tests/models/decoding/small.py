@@ -10,11 +10,12 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from harness.models.cache import Cache
-from harness.models.config import CacheKind, model_config
+from harness.models.config import CacheKind
 from harness.models.decoding.config import Filter
 from harness.models.decoding.filters import filtered
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
+from tests.models.configs import model_config
 
 
 def tiny(seed: int = 0, *, vocabulary: int, positions: int = 48) -> Transformer:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from harness.models.cache import Cache, CacheShape, make_cache
-from harness.models.config import CacheKind, model_config
+from harness.models.config import CachedToken, CacheKind
 from harness.models.decoding.greedy import greedy, greedy_steps
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
+from tests.models.configs import model_config
 
 KINDS = get_args(CacheKind)
 
@@ -68,8 +69,7 @@ class Recorder:
         sizes = CacheShape(
             layers=1,
             batch=batch,
-            heads=1,
-            width=1,
+            token=CachedToken(1, 1, 1),
             capacity=capacity,
             dtype=torch.float32,
             device=torch.device("cpu"),
