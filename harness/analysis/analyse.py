@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from harness.analysis.claims.evidence import Evidence
-from harness.analysis.claims.settle_claims import named_contrasts, settle_claims
+from harness.analysis.claims import named_contrasts, settle_claims
+from harness.analysis.claims.settlement import Evidence
 from harness.analysis.contrasts import contrasts, summaries
 from harness.analysis.frames import RunFrames, trial_values, with_diverged
 from harness.analysis.results import Analysis, Contrast, SettledClaim

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 
 from harness.analysis.results import ArmSummary, Contrast, Verdict
-from harness.analysis.rules import ALPHA
 from harness.analysis.score_contrasts import score_contrast
 from harness.analysis.trial_table import IncomparableError, TrialTable, repeated
 from harness.config import canonical_json
@@ -19,6 +18,7 @@ from harness.metrics import Metric, metric
 from harness.statistics import holm, paired_estimate, safe_exp, sign_flip_p
 from harness.study.arms import Combination
 
+ALPHA = 0.05
 COUNTED = "counted exactly"
 LOST = "both arms diverged on every seed"
 

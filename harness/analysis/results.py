@@ -71,12 +71,12 @@ class SettledClaim:
     id: str
     source: str
     says: str
-    verdict: ClaimVerdict
-    effect: str
-    interval: str
-    claimed: str
-    n: int
-    sentence: str
+    verdict: ClaimVerdict = "undecided"
+    effect: str = "–"
+    interval: str = "–"
+    claimed: str = "–"
+    n: int = 0
+    sentence: str = ""
     numbers: Numbers = Numbers()
     basis: dict[str, Any] | None = None
 

@@ -161,6 +161,16 @@ class TrialTable:
                 "machine cannot be separated from the effect of the arm"
             )
 
+    def check_sessions(self, record: Metric, arm: str) -> None:
+        """Raises IncomparableError if a round of the arm was not run in one session under all conditions."""
+        sessions: dict[Trial, set[int]] = {}
+        for condition in self.loaded.conditions:
+            for row in self._rows(record, arm, condition):
+                sessions.setdefault((row.round, row.seed), set()).add(row.session)
+        for (number, _), numbers in sessions.items():
+            if len(numbers) > 1:
+                raise IncomparableError(f"round {number} was not run in one session")
+
     def _never_by_chance(self, rounds: int) -> bool:
         """Whether a random order would hardly ever put the same arm first in all of these rounds.
 

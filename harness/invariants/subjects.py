@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.models.decoding.base import Scorer
     from harness.models.encoder_decoder import EncoderDecoder
     from harness.models.transformer import Transformer
-    from harness.training.objective import Batch
+    from harness.training.objective import MicroBatch
     from harness.training.schedule import Schedule
     from harness.training.update import Updater
 
@@ -84,12 +84,12 @@ class TrainingSubject(Subject):
     config: ModelConfig | EncoderDecoderConfig
     build: Callable[[Any], Transformer | EncoderDecoder]
     updater: Callable[[Any], Updater]
-    micro_batches: Sequence[Batch]
+    micro_batches: Sequence[MicroBatch]
     accumulate: int
     schedule: Schedule
     compiles: bool
 
-    def updates(self, count: int) -> list[Sequence[Batch]]:
+    def updates(self, count: int) -> list[Sequence[MicroBatch]]:
         """The micro-batches of the first updates: `count` of them, or as many as there are."""
         starts = range(0, len(self.micro_batches) - self.accumulate + 1, self.accumulate)
         return [self.micro_batches[start : start + self.accumulate] for start in starts][:count]

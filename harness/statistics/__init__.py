@@ -1,11 +1,12 @@
-"""Pure statistics: paired estimates with exact intervals, corrections, the size of a design, trend and drift."""
+"""Pure statistics: paired estimates with exact intervals, corrections, designs, trend and drift."""
 
-from harness.statistics.bootstrap import Bootstrapped, bootstrap, bootstrap_over_seeds, paired_bootstrap
+from harness.statistics.bootstrap import bootstrap_interval
 from harness.statistics.corpus import SentenceStatistics, ratio_of_sums
 from harness.statistics.design import (
     MINIMUM_ROUNDS,
     holm,
     largest_family,
+    narrow_enough,
     rounds_needed,
     smallest_detectable,
 )
@@ -15,8 +16,6 @@ from harness.statistics.paired import (
     PairedEstimate,
     Pairs,
     differences,
-    equivalence_p,
-    equivalent,
     log_ratios,
     paired_estimate,
     safe_exp,
@@ -27,14 +26,11 @@ from harness.statistics.pareto import Pareto, pareto
 from harness.statistics.randomisation import Randomisation, approximate_randomisation
 from harness.statistics.scores import ScoreDifference, compare_scores
 from harness.statistics.sensitivity import Ranking, Rival, most_sensitive, worst_rise
-from harness.statistics.sequential import enough
-from harness.statistics.signed_rank import Interval, conditional_p, smallest_reachable_p
-from harness.statistics.steady import steady
+from harness.statistics.signed_rank import Interval, smallest_reachable_p
 from harness.statistics.target import time_to_target
 
 __all__ = [
     "MINIMUM_ROUNDS",
-    "Bootstrapped",
     "Drift",
     "Interval",
     "McNemar",
@@ -49,21 +45,16 @@ __all__ = [
     "Step",
     "Trend",
     "approximate_randomisation",
-    "bootstrap",
-    "bootstrap_over_seeds",
+    "bootstrap_interval",
     "compare_scores",
-    "conditional_p",
     "differences",
     "drift",
-    "enough",
-    "equivalence_p",
-    "equivalent",
     "holm",
     "largest_family",
     "log_ratios",
     "mcnemar",
     "most_sensitive",
-    "paired_bootstrap",
+    "narrow_enough",
     "paired_estimate",
     "pareto",
     "ratio_of_sums",
@@ -72,7 +63,6 @@ __all__ = [
     "sign_flip_p",
     "smallest_detectable",
     "smallest_reachable_p",
-    "steady",
     "t_interval",
     "time_to_target",
     "trend",

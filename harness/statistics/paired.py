@@ -18,7 +18,6 @@ from harness.statistics.signed_rank import (
     hodges_lehmann,
     signed_rank_interval,
     signed_rank_p,
-    signed_rank_p_above,
 )
 
 Pairs = Mapping[int, float]
@@ -83,27 +82,6 @@ def paired_estimate(pairs: Pairs) -> PairedEstimate:
         p=signed_rank_p(values),
         t95=t_interval(pairs, level=0.95),
     )
-
-
-def equivalent(estimate: PairedEstimate, margin: float) -> bool:
-    """Two one-sided tests at 5 % (Schuirmann 1987): the 90 % interval lies inside ± margin.
-
-    For a relative margin m on log ratios the margin is ln(1 + m).
-    """
-    if not margin > 0:
-        raise ValueError(f"an equivalence margin must be positive, not {margin}")
-    return estimate.ci90.inside(-margin, margin)
-
-
-def equivalence_p(pairs: Pairs, margin: float) -> float:
-    """The larger p of the two one-sided signed-rank tests against −margin and +margin.
-
-    At most 0.05 exactly where `equivalent` holds; for a family of equivalences, to be adjusted by Holm.
-    """
-    values = as_values(pairs)
-    if not margin > 0:
-        raise ValueError(f"an equivalence margin must be positive, not {margin}")
-    return max(signed_rank_p_above(values, -margin), signed_rank_p_above(-values, -margin))
 
 
 def t_interval(pairs: Pairs, *, level: float) -> Interval:

@@ -6,8 +6,7 @@ lies between two of their order statistics, and the test counts how many of them
 Ties and zeros. Without them a Walsh average is never exactly 0 and the counts are the classical rank sums.
 With them, an average of exactly 0 counts against both sides. That is the test which the closed interval
 inverts: the interval covers at least its level for every symmetric distribution, discrete ones too (Noether
-1967), and it excludes 0 exactly when p ≤ 1 − level. `conditional_p` is the other exact answer, given the ties
-that were seen.
+1967), and it excludes 0 exactly when p ≤ 1 − level.
 
 Infinities. +inf is a value above all others; the average of +inf and −inf could be anything, so it counts
 against both sides as well, and not at all for the median.
@@ -35,22 +34,14 @@ class Interval:
     def excludes(self, value: float) -> bool:
         return value < self.low or self.high < value
 
-    def inside(self, low: float, high: float) -> bool:
-        """Wholly between the two bounds, touching neither."""
-        return low < self.low and self.high < high
-
 
 @lru_cache(maxsize=64)
 def null_cdf(n: int) -> Floats:
     """P(T ≤ t) for t = 0 … n(n+1)/2, where T sums the ranks 1 … n that a fair coin picks."""
-    return _coin_sum_cdf(np.arange(1, n + 1))
-
-
-def _coin_sum_cdf(weights: NDArray[np.int64]) -> Floats:
     probability = np.ones(1)
-    for weight in weights:
-        tails = np.concatenate([probability, np.zeros(weight)])
-        heads = np.concatenate([np.zeros(weight), probability])
+    for rank in range(1, n + 1):
+        tails = np.concatenate([probability, np.zeros(rank)])
+        heads = np.concatenate([np.zeros(rank), probability])
         probability = (tails + heads) / 2  # halving is exact: no rounding up to 53 weights
     cdf: Floats = np.cumsum(probability)
     cdf.setflags(write=False)  # cached, hence shared
@@ -103,26 +94,3 @@ def signed_rank_p(values: Floats) -> float:
     not_above = averages.size - np.count_nonzero(averages > 0)
     not_below = averages.size - np.count_nonzero(averages < 0)
     return min(1.0, 2 * float(null_cdf(values.size)[min(not_above, not_below)]))
-
-
-def signed_rank_p_above(values: Floats, bound: float) -> float:
-    """One-sided exact p of "symmetric about `bound` or less": small where the values lie above it."""
-    averages = walsh_averages(values)
-    not_above = averages.size - np.count_nonzero(averages > bound)
-    return float(null_cdf(values.size)[not_above])
-
-
-def conditional_p(values: Floats) -> float:
-    """Two-sided exact p given the ties and zeros that were seen: mid-ranks, zeros ranked and then left out
-    (Pratt 1959).
-
-    It equals `signed_rank_p` where there are none. With many zeros it can be far smaller, while the closed
-    interval still ends at 0; a diagnostic, therefore, not what a verdict rests on.
-    """
-    size = np.abs(values)
-    below = np.sum(size[None, :] < size[:, None], axis=1)
-    equal = np.sum(size[None, :] == size[:, None], axis=1)
-    doubled_ranks = (2 * below + equal + 1)[values != 0]
-    positive = int(np.sum((2 * below + equal + 1)[values > 0]))
-    smaller_sum = min(positive, int(np.sum(doubled_ranks)) - positive)
-    return min(1.0, 2 * float(_coin_sum_cdf(doubled_ranks)[smaller_sum]))

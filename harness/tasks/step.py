@@ -22,7 +22,7 @@ from harness.telemetry.clock import WarmUp
 from harness.training.schedule import ConstantSchedule
 
 if TYPE_CHECKING:
-    from harness.training.objective import Batch
+    from harness.training.objective import MicroBatch
     from harness.training.update import Update, Updater
 
 
@@ -146,13 +146,13 @@ class Step(TrainingTask):
         fixed = self._micro_batches(context.seed)
         return self.training_subject(context, fixed * UPDATES_TO_CHECK, ConstantSchedule())
 
-    def _micro_batches(self, seed: int) -> list[Batch]:
+    def _micro_batches(self, seed: int) -> list[MicroBatch]:
         """Random tokens without padding: the same for all arms with a seed, however they are divided."""
         import numpy as np
 
         random = np.random.default_rng(seed)
         tokens = random.integers(1, self.model.vocab_size, (self.rows, self.length + 1))
-        batch: Batch = (tokens[:, :-1], tokens[:, 1:])
+        batch: MicroBatch = (tokens[:, :-1], tokens[:, 1:])
         if not isinstance(self.model, ModelConfig):
             size = self.model.source_vocab_size or self.model.vocab_size
             batch = (random.integers(1, size, (self.rows, self.length)), *batch)
@@ -160,7 +160,7 @@ class Step(TrainingTask):
         return [tuple(part) for part in parts]
 
 
-def record_memory(updater: Updater, micro_batches: list[Batch], record: SampleRecorder) -> None:
+def record_memory(updater: Updater, micro_batches: list[MicroBatch], record: SampleRecorder) -> None:
     """Measured in the second of two updates, because the first one creates the optimizer's state."""
     from harness.telemetry.memory_categories import MemoryByCategory
 

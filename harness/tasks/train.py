@@ -125,9 +125,9 @@ class Train(TrainingTask):
             raise ValueError(
                 "keep and save_every cannot be combined: a resumed training has lost the models that it kept"
             )
-        if self.optimizer.kind == "schedule-free-adamw" and self.schedule.kind != "constant":
+        if self.optimizer.needs_constant_schedule and self.schedule.kind != "constant":
             raise ValueError(
-                "optimizer schedule-free-adamw needs schedule.kind constant (a warm-up is allowed), "
+                f"optimizer {self.optimizer.kind} needs schedule.kind constant (a warm-up is allowed), "
                 f"not {self.schedule.kind}"
             )
         return self
@@ -154,7 +154,7 @@ class Train(TrainingTask):
         from harness.machine.matmul_peak import matmul_peak
         from harness.models.init import build_model
         from harness.telemetry.memory import peak_rss_bytes
-        from harness.training.loop import Costs, Recipe, Training
+        from harness.training.loop import Costs, LoopSettings, Training
 
         text = self._text(context.seed)
         data: Batches = text.training
@@ -169,7 +169,7 @@ class Train(TrainingTask):
         training = Training(
             updater,
             data,
-            Recipe(
+            LoopSettings(
                 updates=self.updates,
                 schedule=self.schedule,
                 accumulate=self.accumulate,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from harness.training.objective import Batch
+    from harness.training.objective import MicroBatch
     from harness.training.schedule import Schedule
     from harness.training.update import Updater
 
@@ -135,7 +135,7 @@ class TrainingTask(Task):
                 f"precision {self.precision.kind} needs loss.logits.kind whole, because the gradients of "
                 "chunked logits are computed before the loss is scaled"
             )
-        if isinstance(self.precision, BFloat16) and self.optimizer.kind in ("shampoo", "soap"):
+        if isinstance(self.precision, BFloat16) and self.optimizer.decomposes_matrices:
             raise ValueError(
                 f"optimizer {self.optimizer.kind} decomposes matrices, which is impossible with bfloat16 "
                 "weights; use precision bf16-autocast"
@@ -147,7 +147,7 @@ class TrainingTask(Task):
         """The optimizer with the learning rate that `lr_scaling` gives for this batch."""
         return self.optimizer.scaled(self.lr_scaling.factor(self.batch_size))
 
-    def training_flops(self, batch: Batch) -> float:
+    def training_flops(self, batch: MicroBatch) -> float:
         """The FLOPs of all matrix products, forward and backward (which take twice as many). Activations that
         checkpointing computes again are not counted.
         """
@@ -185,7 +185,7 @@ class TrainingTask(Task):
         return None
 
     def training_subject(
-        self, context: Context, micro_batches: Sequence[Batch], schedule: Schedule
+        self, context: Context, micro_batches: Sequence[MicroBatch], schedule: Schedule
     ) -> TrainingSubject:
         """The model in its first state with the first micro-batches of the data, on which invariants are
         checked.
@@ -218,7 +218,7 @@ class TrainingTask(Task):
             compiles=self.compile,
         )
 
-    def compiled(self, updater: Updater, batch: Batch) -> float:
+    def compiled(self, updater: Updater, batch: MicroBatch) -> float:
         """The seconds of the first forward and backward pass, which compiles. Gradients and random numbers
         are the same afterwards as before.
         """

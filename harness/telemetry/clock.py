@@ -48,10 +48,12 @@ class WarmUp(Config):
         return self
 
     def steady(self, seconds: list[float]) -> bool:
-        """Whether the last units agree."""
-        from harness.statistics import steady  # numpy comes with it, which the driver need not load
+        """Whether the last `window` units differ by at most `tolerance`: the slowest over the fastest, less 1.
 
-        return steady(seconds, window=self.window, tolerance=self.tolerance)
+        Fewer units than the window are not steady, nor is NaN.
+        """
+        last = seconds[-self.window :]
+        return len(last) == self.window and all(value <= min(last) * (1 + self.tolerance) for value in last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.training.objective import Batch, Objective
+from harness.training.objective import MicroBatch, Objective
 from harness.training.precision import Precision
 
 
@@ -21,7 +21,7 @@ class Evaluated:
     tokens: int
 
 
-def evaluate(objective: Objective, batches: Iterable[Batch], precision: Precision) -> Evaluated:
+def evaluate(objective: Objective, batches: Iterable[MicroBatch], precision: Precision) -> Evaluated:
     """In the precision of training, dropout off. Every token weighs alike. ValueError: no target counts."""
     model = objective.model
     was_training = model.training

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.training.evaluation import evaluate, perplexity
-from harness.training.objective import Batch
+from harness.training.objective import MicroBatch
 from harness.training.optim import evaluated, trained_in
 from harness.training.recorder import PendingUpdate, Recorder, ReportSample, Stopwatch
 from harness.training.schedule import Schedule
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 class Batches(Protocol):
     """An endless stream of micro-batches that knows its position."""
 
-    def __next__(self) -> Batch: ...
+    def __next__(self) -> MicroBatch: ...
     def state(self) -> Mapping[str, Any]: ...
     def restore(self, state: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class LoopSettings:
     """How long and how. An update takes `accumulate` micro-batches; `save_every` updates the state is saved,
     None for never.
 
@@ -55,7 +55,7 @@ class Costs:
     """
 
     chance: float
-    flops_of: Callable[[Batch], float]
+    flops_of: Callable[[MicroBatch], float]
     peak_flops: float | None = None
 
 
@@ -84,9 +84,9 @@ class Training:
         self,
         updater: Updater,
         data: Batches,
-        recipe: Recipe,
+        recipe: LoopSettings,
         *,
-        evaluation: Callable[[], Iterable[Batch]],
+        evaluation: Callable[[], Iterable[MicroBatch]],
         report: ReportSample,
         costs: Costs,
     ) -> None:

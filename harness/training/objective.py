@@ -24,7 +24,7 @@ from harness.models.layer import Losses
 from harness.models.loss import Loss, loss_and_log_z
 from harness.models.transformer import Transformer
 
-Batch = tuple[NDArray[np.int64], ...]
+MicroBatch = tuple[NDArray[np.int64], ...]
 CHUNK = 512
 
 
@@ -48,7 +48,7 @@ class Summed:
     tokens: int
 
 
-def counted(batch: Batch) -> int:
+def counted(batch: MicroBatch) -> int:
     """Targets that count."""
     return int(np.count_nonzero(batch[-1] != IGNORED_TARGET))
 
@@ -74,7 +74,7 @@ class Objective:
         """
         self._run, self._loss = torch.compile(self._trainable.hidden), torch.compile(self._loss_of)
 
-    def tensors(self, batch: Batch) -> tuple[Tensor, ...]:
+    def tensors(self, batch: MicroBatch) -> tuple[Tensor, ...]:
         """The batch on the model's device, without waiting for it."""
         arrays = (torch.from_numpy(np.ascontiguousarray(array)) for array in batch)
         if self.device.type == "cpu":

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from harness.models.layer import Losses
 from harness.models.loss import Loss
-from harness.training.objective import Batch, Objective, counted
+from harness.training.objective import MicroBatch, Objective, counted
 from harness.training.precision import Precision
 from harness.training.ranks import sum_over_ranks, tokens_of_all
 
@@ -66,7 +66,7 @@ class Updater:
         return self._peaks[0] * factor
 
     def __call__(
-        self, micro_batches: Sequence[Batch], *, count_zeros: bool = False, measure_clipped: bool = False
+        self, micro_batches: Sequence[MicroBatch], *, count_zeros: bool = False, measure_clipped: bool = False
     ) -> Update:
         """One update from all of `micro_batches`. Every target token has the same weight."""
         tokens = [counted(batch) for batch in micro_batches]
@@ -91,7 +91,7 @@ class Updater:
             auxiliary=loss.auxiliary or {},
         )
 
-    def accumulate(self, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
+    def accumulate(self, micro_batches: Sequence[MicroBatch], tokens: Sequence[int]) -> Loss:
         """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns the
         means.
 

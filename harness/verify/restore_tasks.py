@@ -25,37 +25,20 @@ def untuned_task(
     """The task of an arm under a condition before tuning. `tried` are the trials that tuned it, in the order
     of the grid.
 
-    Every setting that was not tuned has the value of these trials.
+    Every setting that was not tuned has the value of these trials. A tuned setting has the value that the study
+    declares, if the tuned values follow from it, or else the middle of the tuned values.
     """
     configs = [spec.config for spec in tried]
-    declared = _declared_settings(study, arm, condition)
-    document = configs[0]
+    document, declared = configs[0], _declared_settings(study, arm, condition)
     for path, grid in tune.grid.items():
         values = list(dict.fromkeys(value_at(config, path) for config in configs))
-        value = _untuned_value(study, path, grid, values, document, value_at(declared, path))
-        document = with_value(document, path, value)
+        middle = _middle(grid, values) if isinstance(grid, Around) else values[0]
+        document = with_value(document, path, middle)
+        if value_at(declared, path) is not MISSING:
+            alternative = with_value(document, path, value_at(declared, path))
+            if _grid_values(study, path, grid, alternative) == values:
+                document = alternative
     return task_class(study.task).read(document)
-
-
-def _untuned_value(
-    study: Study,
-    path: str,
-    grid: Around | list[Scalar],
-    values: list[Any],
-    document: Mapping[str, Any],
-    declared: Any,
-) -> Any:
-    """The value of a setting before tuning, such that its grid consists of the `values` that were tried.
-
-    It is the value that the study declares. If the study declares none, or only in a recipe, it is the middle
-    of the values.
-    """
-    middle = _middle(grid, values) if isinstance(grid, Around) else values[0]
-    for value in (declared, middle):
-        candidate = with_value(document, path, value)
-        if value is not MISSING and _grid_values(study, path, grid, candidate) == values:
-            return value
-    return middle
 
 
 def _grid_values(

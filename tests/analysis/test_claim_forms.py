@@ -48,7 +48,7 @@ EITHER: dict[str, Any] = {"any_of": [{"cache": "dynamic"}, {"cache": "static"}]}
         ({**DYNAMIC, "at_most": 2.5}, "confirmed", "at most 2.5 ×", "at most the claimed 2.5 ×."),
         ({**DYNAMIC, "at_most": 1.5}, "refuted", "at most 1.5 ×", "above the claimed 1.5 ×."),
         ({**DYNAMIC, "direction": "better"}, "confirmed", "better", "better, as claimed."),
-        ({**DYNAMIC, "direction": "worse"}, "refuted", "worse", "better, the opposite of what is claimed."),
+        ({**DYNAMIC, "direction": "worse"}, "refuted", "worse", "better, the opposite of the claim."),
         ({**DYNAMIC, "direction": "higher"}, "confirmed", "higher", "higher, as claimed."),
         (
             {**DYNAMIC, "direction": "better", "metric": "first_token_seconds"},
@@ -66,29 +66,39 @@ EITHER: dict[str, Any] = {"any_of": [{"cache": "dynamic"}, {"cache": "static"}]}
             {**DYNAMIC, "no_difference": True},
             "refuted",
             "no difference (margin 0.05)",
-            "different by more than the margin of 0.05.",
+            "the difference is larger than the margin of 0.05.",
         ),
         (
             {**AGAINST, "ratio": 1.2, "within": 1.1},
             "confirmed",
             "1.2 × (region 1.091 to 1.32 ×)",
-            "that it is more than cache=dynamic's at all is confirmed.",
+            "the direction (higher than cache=dynamic) is confirmed.",
         ),
-        ({**AGAINST, "direction": "worse"}, "refuted", "worse", "better, the opposite of what is claimed."),
-        ({**BOTH, "at_least": 1.5}, "confirmed", "at least 1.5 ×", "Claimed of all of 2 arms: 2 confirmed."),
+        ({**AGAINST, "direction": "worse"}, "refuted", "worse", "better, the opposite of the claim."),
+        (
+            {**BOTH, "at_least": 1.5},
+            "confirmed",
+            "at least 1.5 ×",
+            "The claim must hold for all 2 arms: 2 confirmed.",
+        ),
         (
             {**BOTH, "at_least": 2.2},
             "refuted",
             "at least 2.2 ×",
-            "Claimed of all of 2 arms: 1 refuted, 1 confirmed.",
+            "The claim must hold for all 2 arms: 1 refuted, 1 confirmed.",
         ),
         (
             {**EITHER, "at_least": 2.2},
             "confirmed",
             "at least 2.2 ×",
-            "Claimed of any of 2 arms: 1 refuted, 1 confirmed.",
+            "The claim must hold for at least one of 2 arms: 1 refuted, 1 confirmed.",
         ),
-        ({**EITHER, "at_least": 2.7}, "refuted", "at least 2.7 ×", "Claimed of any of 2 arms: 2 refuted."),
+        (
+            {**EITHER, "at_least": 2.7},
+            "refuted",
+            "at least 2.7 ×",
+            "The claim must hold for at least one of 2 arms: 2 refuted.",
+        ),
     ],
 )
 def test_a_claim_on_speed(form: dict[str, Any], verdict: str, claimed: str, told: str) -> None:
@@ -97,14 +107,14 @@ def test_a_claim_on_speed(form: dict[str, Any], verdict: str, claimed: str, told
     assert found.sentence.endswith(told)
     assert found.sentence.startswith("At this scale, on this device, ")
     assert found.basis is not None
-    assert Basis.read(found.basis).decide().verdict == verdict
+    assert Basis.read(found.basis).verdict == verdict
 
 
 def test_no_difference_where_there_is_none() -> None:
     found = settled(claiming(**DYNAMIC, no_difference=True), ratio=flat(1.0), noise=0.005)
     assert (found.verdict, found.sentence.rsplit(": ", 1)[1]) == (
         "confirmed",
-        "the same within the margin of 0.05.",
+        "the difference is within the margin of 0.05.",
     )
     vague = settled(claiming(**DYNAMIC, no_difference=True), ratio=flat(1.0), noise=0.3)
     assert vague.verdict == "undecided"
@@ -114,14 +124,14 @@ def test_against_another_arm_the_interval_is_that_of_their_own_pairs() -> None:
     found = settled(claiming(**AGAINST, ratio=1.2, within=1.1))
     assert found.numbers.effect == pytest.approx(1.2, rel=0.02)
     assert "decode tokens per second of cache=static at new tokens 256 is 1.2" in found.sentence
-    assert "that of cache=dynamic (95 % interval" in found.sentence
+    assert "× cache=dynamic's (95 % interval" in found.sentence
 
 
 def test_counted_bytes_are_compared_exactly() -> None:
     bytes_ = {"metric": "cache_bytes", **AGAINST}
     same = settled(claiming(**bytes_, no_difference=True))
     assert (same.verdict, same.interval, same.n) == ("confirmed", "counted exactly", 10)
-    assert same.sentence.endswith("(counted exactly, 10 trials): identical.")
+    assert same.sentence.endswith("(counted exactly, 10 trials): the values are identical.")
     assert settled(claiming(**bytes_, at_least=1.0)).verdict == "confirmed"
     assert settled(claiming(**bytes_, at_most=0.9)).verdict == "refuted"
 
@@ -133,7 +143,7 @@ def test_an_arm_that_does_not_count_makes_the_claim_invalid_on_either_side() -> 
             frames = spoil_check(Planted(loaded=loaded, ratio=speeds).frames(), arm=broken, passed=False)
             found = claim(analyse(loaded, frames), "it")
             assert found.verdict == "invalid"
-            assert found.sentence.startswith(f"{broken} does not count: invariant cache-parity is broken")
+            assert found.sentence.startswith(f"{broken} is invalid: invariant cache-parity is broken")
             assert found.basis is None
 
 
@@ -175,7 +185,10 @@ def learned(loaded: LoadedStudy, **changes: Any) -> SettledClaim:
 def test_time_to_a_target() -> None:
     found = learned(learning(reaches=5.0, smoothed=1))
     assert (found.verdict, found.n, found.claimed) == ("confirmed", 8, "sooner at loss 5")
-    assert "it gets there on 8 of them, the other on 8): sooner, as claimed." in found.sentence
+    assert (
+        "it reaches the target on 8 of them, and the baseline does on 8): sooner, as claimed."
+        in found.sentence
+    )
     assert learned(learning(reaches=5.0, smoothed=1, when="later")).verdict == "refuted"
     in_seconds = learned(learning(reaches=5.0, smoothed=1, counted_in="seconds"))
     assert in_seconds.numbers.effect == pytest.approx(found.numbers.effect)
@@ -202,17 +215,17 @@ def test_seconds_to_a_target_are_timings_and_updates_are_not() -> None:
     for counted_in, verdict in (("seconds", "refuted"), ("updates", "confirmed")):
         assert learned(learning(wide, reaches=5.0, smoothed=1, counted_in=counted_in)).verdict == verdict
     alike = learned(learning(reaches=5.0, smoothed=1), speed=lambda _names: 1.0, noise=0.0)
-    assert (alike.verdict, alike.sentence.endswith(": as soon.")) == ("refuted", True)
+    assert (alike.verdict, alike.sentence.endswith(": equally soon.")) == ("refuted", True)
 
 
 def test_a_target_that_is_missed_ranks_last_and_two_misses_tie() -> None:
     nobody = learned(learning(reaches=0.1, smoothed=1))
     assert nobody.verdict == "undecided", "all pairs tie, and nothing is known of either"
     assert nobody.sentence.endswith(
-        "it gets there on 0 of them, the other on 0): neither gets there on any seed."
+        "it reaches the target on 0 of them, and the baseline does on 0): neither arm reaches the target on any seed."
     )
     assert nobody.basis is not None
-    assert Basis.read(nobody.basis).decide().verdict == "undecided"
+    assert Basis.read(nobody.basis).verdict == "undecided"
     lost = learned(
         learning(reaches=5.0, smoothed=1), lost=lambda arm, seed: arm == "optimizer=lion" and seed < 2
     )
@@ -233,7 +246,7 @@ def test_what_diverges_on_both_sides_on_every_seed_is_not_the_same(form: dict[st
     assert (found.verdict, found.n) == ("undecided", 8)
     assert found.sentence.endswith("8 seeds): both arms diverged on every seed.")
     assert found.basis is not None
-    assert Basis.read(found.basis).decide().verdict == "undecided"
+    assert Basis.read(found.basis).verdict == "undecided"
 
 
 def test_a_target_needs_its_curve() -> None:
@@ -282,9 +295,9 @@ def steepness(names: dict[str, str]) -> float:
 def test_among_the_most_sensitive() -> None:
     found = learned(sensitivity("std"), speed=steepness)
     assert (found.verdict, found.n, found.claimed) == ("confirmed", 9, "among the 2 most sensitive of 5")
-    assert "is std 1." in found.sentence
+    assert "is: std 1." in found.sentence
     assert found.sentence.endswith(
-        "4 of 4 others are significantly less sensitive than std (3 are needed), 0 significantly more (2 refute)."
+        "Of the 4 other factors, 4 are significantly less sensitive than std (3 are needed to confirm), and 0 are significantly more sensitive (2 are needed to refute)."
     )
     assert learned(sensitivity("clip"), speed=steepness).verdict == "refuted"
 

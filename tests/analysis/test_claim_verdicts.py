@@ -18,27 +18,27 @@ from tests.analysis.planted import CLAIMS, Planted, claim, flat, growing, study,
         (
             2.33,
             "confirmed",
-            "inside the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed.",
+            "inside the region 1.86 to 2.91 × of the claimed 2.33 ×; the direction (higher than the baseline) is confirmed.",
         ),
         (
             1.0,
             "refuted",
-            "below the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is refuted.",
+            "below the region 1.86 to 2.91 × of the claimed 2.33 ×; the direction (higher than the baseline) is refuted.",
         ),
         (
             4.0,
             "refuted",
-            "above the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed.",
+            "above the region 1.86 to 2.91 × of the claimed 2.33 ×; the direction (higher than the baseline) is confirmed.",
         ),
         (
             0.5,
             "refuted",
-            "below the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is refuted.",
+            "below the region 1.86 to 2.91 × of the claimed 2.33 ×; the direction (higher than the baseline) is refuted.",
         ),
         (
             2.33 * 1.25,
             "undecided",
-            "the interval crosses the border of the region 1.86 to 2.91 × of the claimed 2.33 ×; that it is more than the baseline's at all is confirmed.",
+            "the interval crosses the border of the region 1.86 to 2.91 × of the claimed 2.33 ×; the direction (higher than the baseline) is confirmed.",
         ),
     ],
 )
@@ -55,7 +55,7 @@ def test_the_sentence_of_a_ratio_tells_what_was_measured() -> None:
     assert settled.sentence == (
         "At this scale, on this device, decode tokens per second of cache=dynamic at new tokens 256 is 2.33 × the baseline's "
         "(95 % interval 2.33 to 2.33 ×, 10 rounds): inside the region 1.86 to 2.91 × of the claimed 2.33 ×; "
-        "that it is more than the baseline's at all is confirmed."
+        "the direction (higher than the baseline) is confirmed."
     )
     assert (settled.effect, settled.interval) == ("2.33 ×", "2.33 to 2.33 ×")
 
@@ -64,7 +64,7 @@ def test_a_claim_that_something_is_less() -> None:
     claims = {"slow": {**CLAIMS["kv-speedup"], "ratio": 0.5}}
     settled = claim(Planted(loaded=study(claims=claims), ratio=flat(0.5)).analysis(), "slow")
     assert (settled.verdict, settled.claimed) == ("confirmed", "0.5 × (region 0.4 to 0.625 ×)")
-    assert settled.sentence.endswith("that it is less than the baseline's at all is confirmed.")
+    assert settled.sentence.endswith("the direction (lower than the baseline) is confirmed.")
 
 
 def by_doubling(factor: float) -> Callable[[str, int], float]:
@@ -80,7 +80,7 @@ def bent(cache: str, tokens: int) -> float:
     [
         (growing, "confirmed", "it is increasing."),
         (by_doubling(0.8), "refuted", "it is decreasing."),
-        (bent, "undecided", "it is increasing as a whole, but not at every step."),
+        (bent, "undecided", "it is increasing overall, but not at every step."),
     ],
 )
 def test_a_claimed_trend(ratio: Callable[[str, int], float], verdict: str, told: str) -> None:
@@ -96,7 +96,7 @@ def test_a_trend_that_is_flat_is_refuted_and_one_that_is_noise_is_open() -> None
     assert quiet.sentence.endswith("it is flat within the margin.")
     noisy = claim(Planted(ratio=flat(2.0), noise=0.3).analysis(), "kv-growth")
     assert noisy.verdict == "undecided"
-    assert noisy.sentence.endswith("the interval of the slope includes no change.")
+    assert noisy.sentence.endswith("the interval of the slope includes zero.")
 
 
 def test_a_growth_that_is_real_but_within_the_margin_is_no_growth() -> None:
@@ -120,10 +120,10 @@ def test_the_sentence_of_a_trend() -> None:
     settled = claim(Planted(ratio=by_doubling(1.2), noise=1e-9, units=1).analysis(), "kv-growth")
     assert settled.sentence == (
         "At this scale, on this device, the ratio of decode tokens per second, cache=dynamic to the baseline, "
-        "is 2 × at 16, 2.88 × at 64, 4.15 × at 256 new tokens; it changes by × 1.2 a doubling "
+        "is 2 × at 16, 2.88 × at 64, 4.15 × at 256 new tokens; it changes by × 1.2 per doubling "
         "(95 % interval 1.2 to 1.2 ×, 10 rounds): it is increasing."
     )
-    assert (settled.effect, settled.claimed) == ("× 1.2 a doubling", "increasing")
+    assert (settled.effect, settled.claimed) == ("× 1.2 per doubling", "increasing")
 
 
 def test_bytes_follow_their_formula_or_do_not() -> None:
@@ -167,7 +167,7 @@ def test_an_invariant_that_holds() -> None:
         "tolerance 1e-10",
     )
     assert settled.sentence == (
-        "cache-parity holds in all 6 checks (384 comparisons, the closest to its limit: "
+        "cache-parity holds in all 6 checks (384 comparisons; the closest to its limit is "
         "one query in float64: deviation 2e-12, tolerance 1e-10); outputs are identical to the baseline's in 60 of 60 trials."
     )
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.analyse import analyse
+from harness.analysis.claims import named_contrasts
 from harness.analysis.claims.decision import Basis
-from harness.analysis.claims.settle_claims import named_contrasts
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import Analysis, Contrast
 from harness.metrics import metric

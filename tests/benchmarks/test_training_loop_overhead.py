@@ -19,7 +19,7 @@ from harness.data.batches import PackedBatches
 from harness.machine.matmul_route import choose_matmul_route
 from harness.models.init import build_model
 from harness.tasks.train import Train
-from harness.training.loop import Costs, Recipe, Training
+from harness.training.loop import Costs, LoopSettings, Training
 from harness.training.schedule import CosineSchedule
 from harness.trial.outcome import EventWriter
 
@@ -42,7 +42,7 @@ def test_the_loop_costs_little_beside_its_updates(benchmark: BenchmarkFixture, t
     updater = LM_NANO.updater(build_model(LM_NANO.model, 0).train())
     tokens = np.random.default_rng(0).integers(0, 2048, 100_000).astype(np.uint16)
     data = PackedBatches(tokens, length=LM_NANO.length, batch=LM_NANO.rows, seed=0)
-    recipe = Recipe(updates=UPDATES, schedule=CosineSchedule(), evaluate_every=10**6)
+    recipe = LoopSettings(updates=UPDATES, schedule=CosineSchedule(), evaluate_every=10**6)
     costs = Costs(chance=math.log(2048), flops_of=LM_NANO.training_flops, peak_flops=1e11)
     ratios: list[float] = []
 

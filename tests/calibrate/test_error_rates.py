@@ -1,6 +1,4 @@
-"""False alarms, false equivalences and power of the whole analysis, and that the experiments would notice a
-wrong one.
-"""
+"""False alarms, false equivalences and power of the whole analysis, and that a wrong analysis is detected."""
 
 from __future__ import annotations
 
@@ -18,17 +16,17 @@ from harness.study.study import Study
 
 
 @pytest.mark.parametrize(("studies", "bounds"), [(1000, (33, 69)), (200, (3, 19)), (1, (0, 1))])
-def test_bounds_are_those_of_a_test_of_five_percent(studies: int, bounds: tuple[int, int]) -> None:
+def test_the_bounds_are_those_of_a_test_at_five_percent(studies: int, bounds: tuple[int, int]) -> None:
     assert expected(studies) == bounds
 
 
-def test_a_baseline_against_itself_on_a_drifting_machine() -> None:
+def test_a_baseline_compared_with_itself_on_a_drifting_machine() -> None:
     alarms = false_alarms(shipped_residuals(), 200)
     assert alarms.within, alarms
     assert alarms.source.startswith("shipped")
 
 
-def test_an_effect_of_the_margin_is_not_equivalent_and_twice_the_margin_is_found() -> None:
+def test_an_effect_of_the_margin_is_not_equivalent_and_twice_the_margin_is_detected() -> None:
     result = power(shipped_residuals(), at_margin=60, planted=20)
     assert result.within, result
     assert result.rounds_with_power == math.ceil(
@@ -36,7 +34,7 @@ def test_an_effect_of_the_margin_is_not_equivalent_and_twice_the_margin_is_found
     )
 
 
-def test_a_count_out_of_bounds_on_either_side_is_wrong() -> None:
+def test_a_count_outside_either_bound_is_wrong() -> None:
     alarms = FalseAlarms(
         studies=1000, excluding_zero=33, equivalent=0, rounds=10, bounds=expected(1000), source=""
     )
@@ -48,7 +46,7 @@ def test_a_count_out_of_bounds_on_either_side_is_wrong() -> None:
     ]
 
 
-def test_intervals_that_are_too_narrow_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals_that_are_too_narrow_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def narrow(pairs: Pairs) -> PairedEstimate:
         estimate = paired_estimate(pairs)
         half = (estimate.ci95.high - estimate.ci95.low) / 5
@@ -59,7 +57,7 @@ def test_intervals_that_are_too_narrow_are_noticed(monkeypatch: pytest.MonkeyPat
     assert alarms.excluding_zero > alarms.bounds[1]
 
 
-def test_a_wider_margin_of_equivalence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_margin_of_equivalence_that_is_too_wide_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Study, "margin", lambda *_: 2 * MARGIN)
     assert not power(shipped_residuals(), at_margin=60, planted=2).within
 
@@ -72,7 +70,7 @@ def test_without_noise_every_verdict_is_right() -> None:
     assert all(one.detected and one.excludes_zero and not one.equivalent for one in planted)
 
 
-def test_studies_are_the_same_however_many_processes_share_them() -> None:
+def test_the_number_of_processes_does_not_change_the_studies() -> None:
     simulation = Simulation(residuals=shipped_residuals(), rounds=10, effect=0.05)
     alone = simulate(simulation, 6, processes=1)
     assert sorted(map(str, simulate(simulation, 6, processes=2))) == sorted(map(str, alone))

@@ -1,4 +1,4 @@
-"""Noise of real rounds, with its levels taken away and nothing else."""
+"""The noise of real rounds: residuals without the level of their arm."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def recorded(
     return run.id
 
 
-def test_levels_are_taken_away_and_the_rounds_own_noise_stays(tmp_path: Path) -> None:
+def test_residuals_have_no_level_but_keep_the_noise_of_the_round(tmp_path: Path) -> None:
     slow = {3: -0.25}
     level = {"a": 100.0, "b": 700.0}
     with open_store(tmp_path / "harness.db") as store:
@@ -65,7 +65,7 @@ def test_levels_are_taken_away_and_the_rounds_own_noise_stays(tmp_path: Path) ->
         np.testing.assert_allclose(trials, [expected, expected], atol=2e-5)
 
 
-def test_other_machines_short_runs_and_planted_bugs_are_no_noise_of_this_machine(tmp_path: Path) -> None:
+def test_other_machines_short_runs_and_planted_bugs_are_left_out(tmp_path: Path) -> None:
     with open_store(tmp_path / "harness.db") as store:
         recorded(store, rounds=10, speed=lambda _arm, _number: 1.0, machine="another")
         recorded(store, rounds=9, speed=lambda _arm, _number: 1.0)
@@ -73,7 +73,7 @@ def test_other_machines_short_runs_and_planted_bugs_are_no_noise_of_this_machine
         assert stored_residuals(store, MACHINE) is None
 
 
-def test_a_value_that_is_no_number_is_left_out_with_its_trial(tmp_path: Path) -> None:
+def test_a_value_that_is_not_a_number_is_left_out_with_its_trial(tmp_path: Path) -> None:
     with open_store(tmp_path / "harness.db") as store:
         recorded(
             store,
@@ -93,7 +93,7 @@ def test_scatter_is_the_sd_of_log_ratios_within_rounds() -> None:
     assert Residuals(source="", rounds=rounds).scatter() == pytest.approx(0.03 * math.sqrt(2), rel=0.1)
 
 
-def test_the_shipped_noise_is_that_of_a_whole_run() -> None:
+def test_the_shipped_noise_comes_from_a_complete_run() -> None:
     shipped = shipped_residuals()
     assert [len(trials) for trials in shipped.rounds] == [12] * 10
     assert 0.01 < shipped.scatter() < 0.3

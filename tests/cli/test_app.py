@@ -1,6 +1,6 @@
-"""Options are a promise: the help of every command, word for word.
+"""The help of every command, word for word: users rely on the options.
 
-After a change that is meant, write the file again with `python tests/cli/test_app.py`, and read
+After an intended change, write the file again with `python tests/cli/test_app.py`, and read
 the difference.
 """
 
@@ -28,7 +28,7 @@ def commands() -> Iterator[tuple[str, ...]]:
 
 
 def all_help() -> str:
-    """At a width of 100 columns and without colours, whatever the terminal."""
+    """The help of all commands, 100 columns wide and without colours."""
     pages = []
     settings = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
     for command in commands():
@@ -40,7 +40,7 @@ def all_help() -> str:
     return "\n\n\n".join(pages) + "\n"
 
 
-def test_the_help_of_every_command_is_as_it_was_frozen() -> None:
+def test_the_help_of_every_command_is_unchanged() -> None:
     assert all_help() == FROZEN.read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What a person can get wrong: exit 2, one line that says what and what to do, and nothing written."""
+"""Mistakes of users: exit code 2, one line that says what is wrong and what to do, and nothing is written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def folders(folder: Path) -> set[Path]:
 
 
 def refused(workplace: Workplace, *arguments: str) -> str:
-    """The one line of a command that must refuse its arguments and leave everything as it was."""
+    """The error of a command, which must be one line. The command must not change any file."""
     before = tree(workplace.folder), folders(workplace.folder)
     done = CliRunner().invoke(app, list(arguments))
     assert (done.exit_code, done.stdout) == (2, "")
@@ -84,12 +84,12 @@ def test_a_store_that_is_a_directory(here: Workplace) -> None:
     assert "studies: a directory, not a database" in refused(here, *RUN, "--store", "studies")
 
 
-def test_a_store_of_a_kind_there_is_not(here: Workplace) -> None:
+def test_a_store_of_an_unknown_kind(here: Workplace) -> None:
     assert "'mysql' is no kind of store" in refused(here, *RUN, "--store", "mysql://host/database")
 
 
 @pytest.mark.parametrize("option", ["--results", "--reports"])
-def test_a_file_in_the_way_of_a_folder(here: Workplace, option: str) -> None:
+def test_a_file_where_a_folder_is_needed(here: Workplace, option: str) -> None:
     (here.folder / "occupied").write_text("mine")
     for target in ("occupied", "occupied/below"):
         line = refused(here, *RUN, option, target)
@@ -97,12 +97,12 @@ def test_a_file_in_the_way_of_a_folder(here: Workplace, option: str) -> None:
         assert "occupied is not a folder" in line
 
 
-def test_a_report_of_nothing(here: Workplace) -> None:
+def test_a_report_without_results(here: Workplace) -> None:
     line = refused(here, "report", "tiny", "--scale", "smoke")
     assert line == "there are no results at results/harness.db; harness run studies/tiny.yaml --scale smoke"
 
 
-def test_a_corpus_named_beside_a_study(here: Workplace) -> None:
+def test_a_corpus_and_a_study_together(here: Workplace) -> None:
     for arguments in ((), ("python-docs", "--study", "tiny")):
         assert refused(here, "data", "fetch", *arguments).startswith("give either a corpus or --study")
 
@@ -111,10 +111,10 @@ def test_an_unknown_corpus(here: Workplace) -> None:
     assert "did you mean 'wikitext-2'" in refused(here, "data", "fetch", "wikitext2")
 
 
-def test_offline_and_not_in_the_cache(
+def test_a_corpus_that_is_not_in_the_cache_without_a_network(
     here: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line names the corpus, the command for a machine with a network, and the way without one."""
+    """The error names the corpus, the command for a machine with a network, and a corpus that needs none."""
     for recipe in here.folder.rglob("lm-tiny.yaml"):
         recipe.write_text(recipe.read_text().replace("python-docs", "wikitext-2"))
     for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
@@ -133,7 +133,7 @@ import os, sys
 from typer.testing import CliRunner
 from harness.cli.app import app
 
-CliRunner().invoke(app, [*sys.argv[1:], "--device", "none"])  # imports what nobody may not be able to read
+CliRunner().invoke(app, [*sys.argv[1:], "--device", "none"])  # imports everything before it drops its rights
 os.setuid({NOBODY})
 done = CliRunner().invoke(app, sys.argv[1:])
 print(done.exit_code, done.stderr, end="")
@@ -142,7 +142,7 @@ print(done.exit_code, done.stderr, end="")
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """One that anybody may enter; pytest's own may not be."""
+    """A folder that every user may enter, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="cli-permissions-"))
     folder.chmod(0o755)
     yield folder
@@ -151,7 +151,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not write")
 @pytest.mark.parametrize("option", ["--results", "--reports"])
-def test_a_folder_that_may_not_be_written(here: Workplace, open_folder: Path, option: str) -> None:
+def test_a_folder_without_write_permission(here: Workplace, open_folder: Path, option: str) -> None:
     shutil.copytree(here.folder / "studies", open_folder / "studies")
     mine = open_folder / "mine"
     mine.mkdir()
@@ -198,7 +198,7 @@ primary: validation_loss
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         (["base.optimizer.beta3=0.9"], "unknown key 'beta3' in optimizer; did you mean 'betas'?"),
         (["base.schedule.warmup=20"], "schedule.warmup 20 is longer than the run of 6 updates"),
@@ -211,15 +211,15 @@ primary: validation_loss
     ],
     ids=["an option", "a schedule", "a batch", "a short corpus", "a corpus shorter than an update"],
 )
-def test_what_cannot_be_trained(here: Workplace, settings: list[str], said: str) -> None:
-    """Before anything is trained, in `run`, which reads the corpus, too."""
+def test_a_training_that_is_impossible(here: Workplace, settings: list[str], message: str) -> None:
+    """`run` reads the corpus and refuses before it trains anything."""
     (here.folder / "studies" / "trained.yaml").write_text(TRAINED)
     (here.folder / "notes.txt").write_text("\n\n".join(f"Line {n} of some notes." for n in range(160)))
     words = [word for setting in settings for word in ("--set", setting)]
-    assert said in refused(here, "run", "trained", "--quiet", *words)
+    assert message in refused(here, "run", "trained", "--quiet", *words)
 
 
-def test_what_cannot_be_evaluated_is_not_trained(here: Workplace) -> None:
+def test_a_held_out_text_that_is_too_short_to_evaluate(here: Workplace) -> None:
     held_out = TRAINED.replace("files: [notes.txt]", "train: [notes.txt], valid: [one.txt]")
     (here.folder / "studies" / "trained.yaml").write_text(held_out)
     (here.folder / "notes.txt").write_text("\n\n".join(f"Line {n} of some notes." for n in range(160)))
@@ -227,7 +227,7 @@ def test_what_cannot_be_evaluated_is_not_trained(here: Workplace) -> None:
     assert "1 tokens are too few to evaluate on" in refused(here, "run", "trained", "--quiet")
 
 
-def test_a_training_would_be_of_a_model_that_others_load(here: Workplace) -> None:
+def test_a_recipe_whose_training_is_impossible(here: Workplace) -> None:
     for recipe in here.folder.rglob("lm-tiny.yaml"):
         recipe.write_text(recipe.read_text().replace("batch: 4", "batch: 400000"))
     assert "fewer than one batch of 400000" in refused(here, *RUN, "--quiet")

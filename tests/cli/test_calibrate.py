@@ -1,6 +1,4 @@
-"""The command as a person meets it: a calibration that plan and reports know of, experiments on the analysis,
-bad input.
-"""
+"""`harness calibrate`: a calibration that plans use, the error rates of the analysis, and bad input."""
 
 from __future__ import annotations
 
@@ -22,14 +20,14 @@ from tests.run.workplace import Workplace
 
 @pytest.fixture
 def here(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
-    """Commands and their trials run in this process; ceilings are measured in a moment, and roughly."""
+    """Commands and their trials run in this process, and the limits of the machine are measured quickly."""
     monkeypatch.chdir(workplace.folder)
     monkeypatch.setenv("HARNESS_CACHE", str(workplace.cache))
     monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
     monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(workplace.folder / "tmp"))
     monkeypatch.setattr(
         "harness.machine.environment.available_cores", lambda: 1
-    )  # no processes for simulations
+    )  # simulations run in this process
     monkeypatch.setattr(harness.calibrate.machine, "QUICK", Effort(seconds=0.3, rounds=6))
     monkeypatch.setattr(
         harness.calibrate.machine,
@@ -49,7 +47,7 @@ def answer(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_calibration_is_kept_shown_and_used_by_the_plan(here: Workplace) -> None:
+def test_a_calibration_is_stored_printed_and_used_by_the_plan(here: Workplace) -> None:
     refused = harness_("plan", "tiny", "--set", "design.rounds=calibrated")
     assert (refused.exit_code, "has not been calibrated; run `harness calibrate`" in refused.stderr) == (
         2,
@@ -88,10 +86,10 @@ def test_a_calibration_is_kept_shown_and_used_by_the_plan(here: Workplace) -> No
     assert answer("plan", "tiny", "--set", "design.rounds=calibrated")["rounds"]["planned"] == needed
 
 
-def test_real_comparisons_of_a_trial_with_itself(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_comparisons_of_a_baseline_with_itself(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "harness.calibrate.real_aa_runs.expected", lambda studies: (0, studies)
-    )  # chance may have its way
+    )  # every number is within the bounds
     data = answer("calibrate", "--real", "2")
     assert data["studies"] == 2
     assert data["rounds"] == 10
@@ -102,7 +100,7 @@ def test_real_comparisons_of_a_trial_with_itself(here: Workplace, monkeypatch: p
         assert len({(row.arm, row.condition["new_tokens"]) for row in store.trials(run) if row.arm}) == 4
 
 
-def test_the_experiments_on_the_analysis_answer_in_figures(
+def test_the_error_rates_of_the_analysis_are_printed(
     here: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.cli.calibrate.POWER_STUDIES", 20)
@@ -113,7 +111,7 @@ def test_the_experiments_on_the_analysis_answer_in_figures(
     assert not here.database.exists()
 
 
-def test_figures_out_of_bounds_end_with_5_after_they_are_printed(
+def test_figures_outside_their_bounds_are_printed_and_end_with_5(
     here: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.calibrate.error_rates.expected", lambda _studies: (0, -1))

@@ -1,4 +1,6 @@
-"""`harness claims`: source by source, the newest honest run of each study, scale and device."""
+"""`harness claims`: ordered by source, the newest run without a planted bug of each study, scale
+and device.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,7 @@ def output_of(folder: Path, *options: str) -> str:
     return done.stdout
 
 
-def test_the_ledger_goes_by_source(folder: Path) -> None:
+def test_the_ledger_is_ordered_by_source(folder: Path) -> None:
     header, *lines = output_of(folder, "-q").splitlines()
     assert header.split("\t")[:4] == ["source", "claim", "study", "claimed"]
     assert [line.split("\t")[:3] for line in lines] == [
@@ -144,7 +146,7 @@ def test_the_json_is_a_contract(folder: Path) -> None:
     }
 
 
-def test_the_newest_honest_run_of_each_scale_and_device(folder: Path) -> None:
+def test_each_scale_and_device_shows_its_newest_run_without_a_planted_bug(folder: Path) -> None:
     gpu = Gpu(uuid="GPU-1", name="H200", memory_bytes=1, driver="1")
     other = HERE.model_copy(update={"gpus": (gpu,), "variables": {"B": "1", "A": "2"}})
     with open_store(folder / "harness.db") as store:
@@ -164,7 +166,7 @@ def test_the_newest_honest_run_of_each_scale_and_device(folder: Path) -> None:
         ]
 
 
-def test_without_results_it_says_so(tmp_path: Path) -> None:
+def test_a_store_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["claims", "--results", str(tmp_path / "none")])
     assert done.exit_code == 2
     assert "there are no results" in done.output
@@ -174,14 +176,14 @@ PAGE = f"# A page\n\n{BEGIN}\nold\n{END}\n\nThe rest.\n"
 
 
 def rewritten(folder: Path, text: str) -> tuple[int, str, str]:
-    """Exit code, what is said, and the file after it."""
+    """The exit code, standard error, and the text of the file after the command."""
     file = folder / "page.md"
     file.write_text(text)
     done = CliRunner().invoke(app, ["claims", "--results", str(folder), "--into", str(file)])
     return done.exit_code, done.stderr, file.read_text()
 
 
-def test_the_table_goes_between_its_markers_and_nothing_else_changes(folder: Path) -> None:
+def test_the_table_is_written_between_the_markers_and_nothing_else_changes(folder: Path) -> None:
     code, _, text = rewritten(folder, PAGE)
     assert code == 0
     assert text.startswith(f"# A page\n\n{BEGIN}\n| study | claim |")
@@ -195,12 +197,12 @@ def test_the_table_goes_between_its_markers_and_nothing_else_changes(folder: Pat
 
 def test_writing_the_table_again_changes_nothing(folder: Path) -> None:
     _, _, first = rewritten(folder, PAGE)
-    code, said, second = rewritten(folder, first)
+    code, message, second = rewritten(folder, first)
     assert (code, second) == (0, first)
-    assert "unchanged" in said
+    assert "unchanged" in message
 
 
-def test_smoke_is_in_the_table_only_where_a_study_has_nothing_else(folder: Path) -> None:
+def test_smoke_is_in_the_table_only_if_a_study_has_no_other_scale(folder: Path) -> None:
     with open_store(folder / "harness.db") as store:
         for study in ("amp", "small"):
             smoke = make(store, study, {"tried": "003"}, scale="smoke")
@@ -210,7 +212,7 @@ def test_smoke_is_in_the_table_only_where_a_study_has_nothing_else(folder: Path)
     assert "small at scale smoke" in text
 
 
-def test_a_source_that_writes_bars_stays_one_cell(folder: Path) -> None:
+def test_a_source_with_bars_and_line_breaks_stays_one_cell(folder: Path) -> None:
     with open_store(folder / "harness.db") as store:
         store.record_verdicts(make(store, "odd", {"it": "001 | 2\n3"}), [judged("it")])
     _, _, text = rewritten(folder, PAGE)
@@ -223,9 +225,9 @@ def test_a_source_that_writes_bars_stays_one_cell(folder: Path) -> None:
     ids=["none", "no end", "wrong order", "twice"],
 )
 def test_a_file_without_its_two_markers_is_refused_and_left_alone(folder: Path, text: str) -> None:
-    code, said, after = rewritten(folder, text)
+    code, message, after = rewritten(folder, text)
     assert (code, after) == (2, text)
-    assert "must contain the two markers" in said
+    assert "must contain the two markers" in message
 
 
 def test_a_file_that_is_not_there_is_refused(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What commands print: plain lines in a pipe, JSON and nothing else on request, silence when quiet."""
+"""What commands print: plain lines in a pipe, only JSON with --json, and no notes with --quiet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def here(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
 
 
 @pytest.mark.parametrize("command", [*TABLES, ("schema",)])
-def test_json_is_valid_and_alone(command: tuple[str, ...]) -> None:
+def test_json_is_valid_and_nothing_else_is_printed(command: tuple[str, ...]) -> None:
     done = CliRunner().invoke(app, [*command, *([] if command == ("schema",) else ["--json"])])
     assert done.exit_code == 0
     assert json.loads(done.stdout)
@@ -33,7 +33,7 @@ def test_json_is_valid_and_alone(command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("command", TABLES)
-def test_a_pipe_gets_a_header_and_as_many_fields_a_line(command: tuple[str, ...]) -> None:
+def test_a_pipe_gets_a_header_and_lines_with_equally_many_fields(command: tuple[str, ...]) -> None:
     done = CliRunner().invoke(app, list(command))
     lines = done.stdout.splitlines()
     assert done.exit_code == 0
@@ -43,14 +43,14 @@ def test_a_pipe_gets_a_header_and_as_many_fields_a_line(command: tuple[str, ...]
     assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_quiet_leaves_the_notes_out_and_the_table_in() -> None:
+def test_quiet_prints_the_table_without_notes() -> None:
     loud, quiet = (CliRunner().invoke(app, ["plan", "tiny", *extra]) for extra in ([], ["-q"]))
     assert loud.stdout == quiet.stdout
     assert "smallest change of decode_tokens_per_second that is detected" in loud.stderr
     assert quiet.stderr == ""
 
 
-def test_the_plan_is_every_trial_in_order() -> None:
+def test_the_plan_has_every_trial_in_order() -> None:
     from harness.study.load import load_study
     from harness.study.planning.plan import plan
 
@@ -60,7 +60,7 @@ def test_the_plan_is_every_trial_in_order() -> None:
     assert [row["position"] for row in answer["trials"]] == list(range(len(expected)))
 
 
-def test_list_tells_of_a_study_that_cannot_be_read_beside_those_that_can(here: Workplace) -> None:
+def test_list_shows_a_study_that_cannot_be_read_beside_the_others(here: Workplace) -> None:
     (here.folder / "studies" / "broken.yaml").write_text("study: broken\nstudy: twice\n")
     rows = {row["study"]: row for row in json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)}
     assert rows["tiny"]["scales"] == ["cpu", "smoke", "least"]
@@ -88,19 +88,19 @@ def test_a_fault_of_the_harness_is_one_line_and_exit_70(monkeypatch: pytest.Monk
     )
 
 
-def test_a_reader_that_goes_away_early_is_no_error(here: Workplace) -> None:
-    """The plan is longer than a pipe holds only in its 7 rounds of JSON; the reader is gone before it is
+def test_a_pipe_that_is_closed_early_is_no_error(here: Workplace) -> None:
+    """The JSON of the plan is longer than the buffer of a pipe, and its reader is gone before it is
     written.
     """
     with here.start("plan", "tiny", "--json") as process:
         assert process.stdout
         assert process.stderr
         process.stdout.close()
-        said = process.stderr.read()
-    assert (process.returncode, said) == (0, "")
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (0, "")
 
 
-def test_head_takes_the_first_line_and_nobody_complains(here: Workplace) -> None:
+def test_a_pipe_into_head_prints_no_error(here: Workplace) -> None:
     script = f"set -o pipefail; {COMMAND} plan tiny | head -1"
     done = subprocess.run(
         ["bash", "-c", script],

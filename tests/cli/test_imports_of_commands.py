@@ -1,4 +1,4 @@
-"""What each command may import: help is quick, and whoever only reads needs no torch."""
+"""What each command may import: help is fast, and commands that only read do not need torch."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ HEAVY = {
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("data", "--help")])
 def test_help_imports_nothing_heavy(imports: Callable[..., set[str]], arguments: tuple[str, ...]) -> None:
-    allowed = set() if arguments == ("--help",) else {"pydantic"}  # the parser of options may bring it
+    allowed = set() if arguments == ("--help",) else {"pydantic"}  # typer may import it
     assert not imports(*arguments) & (HEAVY - allowed)
 
 
 @pytest.mark.parametrize("arguments", [("plan", "tiny"), ("list",), ("data", "list"), ("schema",)])
-def test_commands_that_only_tell_need_no_torch(
+def test_commands_that_only_read_need_no_torch(
     imports: Callable[..., set[str]], arguments: tuple[str, ...]
 ) -> None:
     assert not imports(*arguments) & {"torch", "matplotlib", "seaborn"}

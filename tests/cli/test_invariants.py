@@ -20,7 +20,7 @@ from harness.invariants.support.kill_matrix import Examined, Kill, Matrix, plant
 ONLY = ("invariants", "--only", "causality", "--only", "loss-closed-form")
 
 
-def test_a_line_an_invariant_and_a_line_a_bug() -> None:
+def test_a_line_per_invariant_and_a_line_per_bug() -> None:
     done = CliRunner().invoke(app, [*ONLY, "--mutants"])
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     assert done.exit_code == 0
@@ -47,8 +47,8 @@ def test_an_unknown_name_is_bad_input() -> None:
     assert "did you mean 'causality'?" in done.stderr
 
 
-def test_a_bug_that_no_check_finds_is_a_survivor() -> None:
-    """The bug does nothing: whatever is planted must show, or the invariant tests nothing."""
+def test_a_bug_that_no_check_detects_survives() -> None:
+    """A bug that does nothing must survive, or else the invariant detects nothing."""
 
     @contextmanager
     def nothing() -> Iterator[None]:
@@ -83,7 +83,7 @@ def broken(**kills: bool) -> Matrix:
     return Matrix(examined=(examined,), kills=tuple(rows))
 
 
-def test_what_fails_and_what_survives_is_named() -> None:
+def test_broken_invariants_and_surviving_bugs_are_named() -> None:
     matrix = broken(one=True, other=False)
     assert (matrix.broken, matrix.survivors) == (["causality"], ["causality/other"])
 

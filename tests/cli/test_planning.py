@@ -1,4 +1,4 @@
-"""`harness plan` of designs that leave something open: the range of what they may become."""
+"""`harness plan` of adaptive designs: the range of rounds, the tuning and the finalists."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ def test_rounds_that_may_end_early_are_a_range(tmp_path: Path) -> None:
     assert len(plan["trials"]) == once + 10 * 9
     assert (plan["at_most"]["rounds"], plan["at_most"]["trials"]) == (60, once + 60 * 9)
     assert plan["at_most"]["seconds"] > 4 * plan["estimate"]["seconds"]
-    said = CliRunner().invoke(app, ["plan", "tiny"])
-    assert "10 to 60 rounds, until every 95 % interval is at most 5 % wide: up to 547 trials" in said.output
+    printed = CliRunner().invoke(app, ["plan", "tiny"])
+    assert (
+        "10 to 60 rounds, until every 95 % interval is at most 5 % wide: up to 547 trials" in printed.output
+    )
 
 
-def test_what_is_tuned_is_told_with_its_budget(tmp_path: Path) -> None:
+def test_tuning_is_shown_with_its_budget(tmp_path: Path) -> None:
     put(tmp_path, FINALISTS)
     plan = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--json"]).stdout)
     assert plan["tuning"] == {"trials": 12, "by": "validation_loss", "finalists": 3}
     assert [trial["purpose"] for trial in plan["trials"]] == ["tune"] * 12 + ["measure"] * 21
-    said = CliRunner().invoke(app, ["plan", "tiny"]).output
-    assert "tuning: optimizer.lr of each arm, by the best validation loss of 12 trials" in said
-    assert "3 of 4 arms are measured, including the baseline" in said
+    printed = CliRunner().invoke(app, ["plan", "tiny"]).output
+    assert "tuning: optimizer.lr of each arm, by the best validation loss of 12 trials" in printed
+    assert "3 of 4 arms are measured, including the baseline" in printed

@@ -1,4 +1,4 @@
-"""What a person is shown of a run with several parts: one count, from 0 to 100 percent."""
+"""The progress of a run with several parts: one percentage, from 0 to 100."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def test_parts_are_counted_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown == ["10", "20", *(str(10 * tenth) for tenth in range(2, 11))]
 
 
-def test_what_is_done_already_is_counted_and_a_whole_part_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_trials_of_earlier_runs_count_as_done(capsys: pytest.CaptureFixture[str]) -> None:
     assert percentages(capsys, (0, 5, []), (1, 4, ["finished"]), sizes=(5, 5)) == ["90", "100"]
 
 
-def test_rounds_that_run_again_and_designs_that_end_early_stay_within_their_part(
+def test_repeated_rounds_and_early_ends_keep_the_percentage_within_the_part(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shown = percentages(

@@ -1,5 +1,5 @@
-"""`design.rounds=calibrated`: the number comes from how much equal trials scatter, for the parts that are
-paired over rounds.
+"""`design.rounds=calibrated`: the scatter of equal trials sets the number of rounds of parts that are paired
+over rounds.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from harness.store.rows import CalibrationRow
 from tests.study.written import loaded
 
 
-def test_only_rounds_can_be_left_to_calibration() -> None:
+def test_only_the_number_of_rounds_can_be_calibrated() -> None:
     assert asks_calibration("design.rounds=calibrated")
     assert asks_calibration("parts.cost.design.rounds=calibrated")
     assert not asks_calibration("design.rounds=10")
     assert not asks_calibration("design.seeds=calibrated")
 
 
-def test_without_a_calibration_it_is_refused() -> None:
+def test_calibrated_rounds_need_a_calibration() -> None:
     with pytest.raises(InputError, match="has not been calibrated"):
         with_calibrated_rounds(["design.rounds=calibrated"], [], None)
 
@@ -47,7 +47,7 @@ def calibrated(sigma: float) -> CalibrationRow:
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.05, 0.12])
-def test_the_number_follows_the_scatter_and_never_the_margin(tmp_path: Path, sigma: float) -> None:
+def test_the_number_of_rounds_follows_the_scatter(tmp_path: Path, sigma: float) -> None:
     part, row = loaded(tmp_path), calibrated(sigma)
     recommendation = recommended_rounds(part, row)
     assert recommendation is not None
@@ -56,7 +56,7 @@ def test_the_number_follows_the_scatter_and_never_the_margin(tmp_path: Path, sig
     assert settings == ["base.units=1", f"design.rounds={recommendation.rounds}"]
 
 
-def test_what_is_paired_over_seeds_has_no_calibrated_rounds(tmp_path: Path) -> None:
+def test_a_metric_that_is_paired_over_seeds_has_no_calibrated_rounds(tmp_path: Path) -> None:
     part = loaded(tmp_path)
     learned = replace(part, study=part.study.model_copy(update={"primary": "validation_loss"}))
     with pytest.raises(InputError, match="cannot set the rounds"):

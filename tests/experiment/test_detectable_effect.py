@@ -1,5 +1,5 @@
-"""What a plan says that a design can see, of what is compared by differences: seeds of counts, and sentences
-of scores.
+"""The effect that a plan can detect, for metrics that are compared by differences: counts over seeds, and
+scores over sentences.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ primary: bleu
 
 
 def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[dict[str, Any], str]:
-    """What `harness plan` says as data, and to a person."""
+    """The detectable effect in the JSON of `harness plan`, and its notes for people."""
     monkeypatch.chdir(folder)
     data = CliRunner().invoke(app, ["plan", name, "--json"])
-    said = CliRunner().invoke(app, ["plan", name])
-    assert (data.exit_code, said.exit_code) == (0, 0), data.stderr
+    notes = CliRunner().invoke(app, ["plan", name])
+    assert (data.exit_code, notes.exit_code) == (0, 0), data.stderr
     effect: dict[str, Any] = json.loads(data.stdout)["detectable"]
-    return effect, " ".join(said.stderr.split())
+    return effect, " ".join(notes.stderr.split())
 
 
-def test_counts_over_seeds_scatter_as_in_the_newest_run(tmp_path: Path) -> None:
+def test_the_scatter_of_counts_over_seeds_comes_from_the_newest_run(tmp_path: Path) -> None:
     loaded = training_study(primary="zero_gradients")
     workspace = Workspace(store=str(tmp_path / "harness.db"))
     before = detectable_effect(loaded, workspace)
@@ -67,33 +67,31 @@ def test_counts_over_seeds_scatter_as_in_the_newest_run(tmp_path: Path) -> None:
     assert after.source.startswith("as in run ")
 
 
-def test_a_plan_of_counts_says_that_a_first_run_must_tell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plan_of_counts_without_an_earlier_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, COUNTING)
-    effect, said = planned(tmp_path, monkeypatch, "tiny")
+    effect, notes = planned(tmp_path, monkeypatch, "tiny")
     assert (effect["effect"], effect["pairs"]) == (None, 7)
     assert (
         "smallest change of gradient_spikes that is detected with probability 0.8 (margin ± 0): "
-        "not known before a first run" in said
+        "not known before a first run" in notes
     )
 
 
-def test_a_plan_of_scores_says_what_decides_and_how_wide_an_interval_was(
+def test_a_plan_of_scores_shows_the_widest_interval_of_an_earlier_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (loaded,) = load_study(put(tmp_path, WRITING, name="writing.yaml"), "cpu")
-    effect, said = planned(tmp_path, monkeypatch, "writing")
+    effect, notes = planned(tmp_path, monkeypatch, "writing")
     assert (effect["half_width"], effect["effect"]) == (None, None)
     assert (
         "the smallest detectable difference depends on the number of sentences: not known before a first run"
-        in said
+        in notes
     )
     (tmp_path / "results").mkdir()
     planted = Written(loaded=loaded, right={"greedy": 0.6, "beam": 0.66})
     stored(tmp_path / "results", loaded, planted.frames())
-    effect, said = planned(tmp_path, monkeypatch, "writing")
+    effect, notes = planned(tmp_path, monkeypatch, "writing")
     contrast = of_arm(planted.analysis(), "beam")
     assert effect["half_width"] == pytest.approx((contrast.high - contrast.low) / 2)
     assert effect["pairs"] == 300
-    assert f"95 % intervals are at most ± {effect['half_width']:.2g} over 300 sentences (as in run" in said
+    assert f"95 % intervals are at most ± {effect['half_width']:.2g} over 300 sentences (as in run" in notes

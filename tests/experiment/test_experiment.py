@@ -27,7 +27,7 @@ def here(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     return workplace
 
 
-def test_a_study_is_run_and_asked_from_python(new_workplace: Callable[[], Workplace]) -> None:
+def test_a_study_is_run_and_read_from_python(new_workplace: Callable[[], Workplace]) -> None:
     program = """
 import harness
 settings = ["base.new_tokens=8", "base.prompts.count=1"]
@@ -82,7 +82,7 @@ def test_importing_harness_imports_nothing_else() -> None:
     assert subprocess.check_output([sys.executable, "-P", "-c", program], text=True) == "[]\n"
 
 
-def test_what_is_not_offered_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         harness.lode  # noqa: B018
 
@@ -106,13 +106,13 @@ def test_what_is_not_offered_is_an_attribute_error() -> None:
         ),
     ],
 )
-def test_a_wrong_setting_is_named_as_it_was_written(setting: str, message: str) -> None:
+def test_the_error_names_a_wrong_setting_as_it_was_given(setting: str, message: str) -> None:
     with pytest.raises(StudyError) as error:
         harness.load("tiny", settings=[setting])
     assert str(error.value) == message
 
 
-def test_a_setting_is_part_of_what_the_digest_names() -> None:
+def test_a_setting_changes_the_digest_of_the_study() -> None:
     plain, other, same = (
         harness.load("tiny", settings=settings).parts[0].study
         for settings in ([], ["base.prompts.count=3"], ["base.prompts.count=3"])
@@ -139,7 +139,7 @@ def test_the_scale_follows_the_device(monkeypatch: pytest.MonkeyPatch, here: Wor
         harness.load("tiny", device="GPU-2")
 
 
-def test_asking_before_running_says_what_to_run(tmp_path: Path) -> None:
+def test_reading_results_before_a_run_names_the_command(tmp_path: Path) -> None:
     workspace = harness.Workspace(results=tmp_path / "none")
     with pytest.raises(InputError, match=r"there are no results at .*harness run"):
         harness.load("tiny", workspace=workspace).frame()

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import StudyError
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.claims import check_claims
-from harness.study.claim import RatioClaim
+from harness.study.claims.ratio import RatioClaim
 from harness.study.load import load_study
 from harness.study.reading.yaml_document import Document, read_text
 from harness.study.study import Study
@@ -59,12 +59,12 @@ def refusal_of_training(claim: str, old: str = "", new: str = "") -> str:
         ),
         (
             "reaches: 3.0, level: {std: 0.01}, metric: peak_rss_bytes",
-            "14:75: it: a target is one of a loss, peak_rss_bytes is none",
+            "14:75: it: `reaches` needs a loss metric, and peak_rss_bytes is not one",
         ),
         (SENSITIVE.replace("lr,", "lr, lr,"), "14:71: factor 'lr' is written twice"),
         (
             SENSITIVE.replace("std,", "sdt,", 1),
-            "14:49: among the factors there is no 'sdt'; did you mean 'std'?",
+            "14:49: `among` has no factor 'sdt'; did you mean 'std'?",
         ),
         (
             SENSITIVE.replace("clip]", "clip, tied]"),
@@ -72,7 +72,7 @@ def refusal_of_training(claim: str, old: str = "", new: str = "") -> str:
         ),
         (
             SENSITIVE.replace("by: 2", "by: 3"),
-            "14:62: it needs std at its default, that divided by 3 and that times 3",
+            "14:62: it needs arms with std at its default ÷ 3 and × 3",
         ),
         (SENSITIVE + ", metric: update_seconds", None),
     ],
@@ -110,11 +110,11 @@ def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
     [
         (
             "    at: {new_tokens: 32}\n    ratio: 2.0\n",
-            "19:5: claims.fast: a claim names its arm by exactly one of level, all_of, any_of; found none",
+            "19:5: claims.fast: a claim names its arm by exactly one of level, all_of and any_of; this one has none of them",
         ),
         (
             FAST + "    any_of: [{cache: dynamic}, {cache: static}]\n",
-            "19:5: claims.fast: a claim names its arm by exactly one of level, all_of, any_of; found level and any_of",
+            "19:5: claims.fast: a claim names its arm by exactly one of level, all_of and any_of; this one has level and any_of",
         ),
         (
             FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}]"),
@@ -124,7 +124,7 @@ def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
             FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}, {cache: dynamic}]"),
             "21:32: fast names cache=dynamic twice",
         ),
-        (FAST + "    against: {cache: dynamic}\n", "21:5: fast names cache=dynamic on both sides"),
+        (FAST + "    against: {cache: dynamic}\n", "21:5: fast compares cache=dynamic with itself"),
         (
             FAST + "    against: {cache: fixed}\n",
             "24:22: cache has no level 'fixed'; known: dynamic, none, static",
@@ -177,7 +177,7 @@ def test_a_reference_that_is_none(metric: str, message: str, tmp_path: Path) -> 
 
 def test_a_claimed_change_that_no_change_would_confirm_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"region 0\.931 to 1\.45 of a claimed 1\.164 holds 1.*`within` below 1\.16"
+        ValueError, match=r"region 0\.931 to 1\.45 of the claimed 1\.164 contains 1.*`within` below 1\.16"
     ):
         RatioClaim(source="here", says="So.", level={"cache": "dynamic"}, ratio=1.164)
     assert (
@@ -207,7 +207,7 @@ def test_of_perplexities_a_direction_is_claimed_and_no_ratio() -> None:
     with pytest.raises(StudyError) as caught:
         check_writing("ratio: 0.5")
     assert str(caught.value).startswith(
-        "t.yaml:9:3: it: perplexity_per_token is compared by resampled sentences, which decide no claim on a ratio"
+        "t.yaml:9:3: it: perplexity_per_token is compared by resampling sentences, which cannot decide a ratio"
     )
 
 

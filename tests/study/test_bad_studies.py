@@ -425,7 +425,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "two forms of a claim",
         "ratio: 2.0",
         "ratio: 2.0\n    holds: cache-parity",
-        "19:5: claims.fast: a claim states exactly one of: ratio, at_least, at_most, direction, no_difference, trend, reaches, diverges, most_sensitive, holds, formula; found ratio and holds",
+        "19:5: claims.fast: a claim states exactly one of: at_least, at_most, direction, diverges, exponent, formula, holds, most_sensitive, no_difference, ratio, reaches, trend, value; found holds and ratio",
     ),
     (
         "text for a ratio",
@@ -455,7 +455,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a claim on an unknown invariant",
         "holds: cache-parity",
         "holds: cache-party",
-        "17:55: the study's invariants do not include 'cache-party'; did you mean 'cache-parity' or 'cache-bytes'?",
+        "17:55: the study's `invariants` do not include 'cache-party'; did you mean 'cache-parity' or 'cache-bytes'?",
     ),
     (
         "a claim on an unknown level",
@@ -473,7 +473,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a claim on the baseline",
         "    level: {cache: dynamic}",
         "    level: {cache: none}",
-        "21:5: fast names the baseline itself",
+        "21:5: fast compares cache=none with itself, because it is the baseline",
     ),
     (
         "a claim at an unknown condition",
@@ -503,13 +503,13 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a trend over two levels",
         "[8, 16, 32]",
         "[8, 32]",
-        "24:98: a trend over new_tokens needs at least 3 levels, there are 2",
+        "24:98: a trend over new_tokens needs at least 3 levels, but there are 2",
     ),
     (
         "a trend over names",
         "[8, 16, 32]",
         "[8, 16, 32, long: {new_tokens: 40}]",
-        "24:98: a trend over new_tokens needs levels that are positive numbers, 'long' is not",
+        "24:98: a trend over new_tokens needs levels that are positive numbers; 'long' is not one",
     ),
     (
         "too few rounds for a claim",

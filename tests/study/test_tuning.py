@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.config import canonical_json
 from harness.errors import StudyError
-from harness.study.claim import ReachesClaim
+from harness.study.claims.reaches import ReachesClaim
 from harness.study.planning.plan import plan
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import Result

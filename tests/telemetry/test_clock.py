@@ -1,5 +1,6 @@
 """Timing of units over a clock that the test sets."""
 
+import math
 import time
 
 import pytest
@@ -88,3 +89,28 @@ def test_senseless_rules_are_refused() -> None:
         WarmUp.model_validate({"windoe": 3})
     with pytest.raises(ValueError, match="at least one unit"):
         time_units(lambda: None, count=0, clock=Clock())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ([2.0, 2.0, 2.0], True),
+        ([9.0, 2.0, 2.1, 2.05], True),
+        ([2.0, 2.0, 2.2], False),
+        ([2.2, 2.0, 2.0], False),
+        ([2.0, 2.0], False),
+        ([], False),
+        ([2.0, 2.0, math.nan], False),
+        ([math.nan, 2.0, 2.0], False),
+        ([2.0, 2.0, math.inf], False),
+    ],
+)
+def test_the_last_units_agree(*, seconds: list[float], expected: bool) -> None:
+    assert WarmUp(window=3, tolerance=0.05).steady(seconds) is expected
+
+
+def test_a_unit_twice_as_long_is_as_steady() -> None:
+    seconds = [1.0, 0.55, 0.52, 0.5]
+    for factor in (1e-6, 1.0, 1e6):
+        assert WarmUp(window=3, tolerance=0.11).steady([factor * value for value in seconds])
+        assert not WarmUp(window=3, tolerance=0.09).steady([factor * value for value in seconds])

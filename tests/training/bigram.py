@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from harness.models.config import LossConfig
 from harness.models.embedding import OutputProjection
-from harness.training.loop import Costs, Recipe, Trained, Training
-from harness.training.objective import Batch, Objective
+from harness.training.loop import Costs, LoopSettings, Trained, Training
+from harness.training.objective import MicroBatch, Objective
 from harness.training.optim import AdamW, OptimizerSettings
 from harness.training.precision import Float32, Precision
 from harness.training.schedule import CosineSchedule
@@ -47,10 +47,10 @@ class Stream:
     def __init__(self, rows: int = 2, length: int = 5) -> None:
         self._shape, self._place = (rows, length), 0
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[MicroBatch]:
         return self
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> MicroBatch:
         self._place += 1
         return batch(*self._shape, seed=self._place)
 
@@ -61,7 +61,7 @@ class Stream:
         self._place = state["place"]
 
 
-def batch(rows: int, length: int, seed: int) -> Batch:
+def batch(rows: int, length: int, seed: int) -> MicroBatch:
     generator = np.random.default_rng(seed)
     size = (rows, length)
     return generator.integers(0, VOCABULARY, size), generator.integers(0, VOCABULARY, size)
@@ -86,7 +86,7 @@ def training(updates_of: Updater, reported: Reported, **settings: Any) -> Traini
     return Training(
         updates_of,
         Stream(),
-        Recipe(**{**defaults, **settings}),
+        LoopSettings(**{**defaults, **settings}),
         evaluation=lambda: [batch(2, 5, 99)],
         report=lambda metric, value, step, /: reported.append((metric, value, step)),
         costs=Costs(chance=np.log(VOCABULARY), flops_of=lambda part: 6.0 * part[0].size, peak_flops=1e9),

@@ -17,7 +17,7 @@ from harness.models.init import build_model
 from harness.models.loss import Loss
 from harness.models.transformer import Transformer
 from harness.training.evaluation import evaluate
-from harness.training.objective import Batch, Objective
+from harness.training.objective import MicroBatch, Objective
 from harness.training.optim import SGD, AdamW
 from harness.training.precision import BFloat16, BFloat16Autocast, Float16Autocast, Float16Scaled, Float32
 from harness.training.schedule import CosineSchedule
@@ -32,7 +32,7 @@ def small(dtype: torch.dtype = torch.float32) -> Transformer:
     return build_model(model_config(SIZES, vocab_size=VOCABULARY), 0, dtype=dtype)
 
 
-def uneven() -> list[Batch]:
+def uneven() -> list[MicroBatch]:
     """Micro-batches of 8 × 5 tokens, of which 3, 17 and 40 count."""
     parts = [batch(8, 5, seed) for seed in range(3)]
     for (_, targets), valid in zip(parts, VALID, strict=True):
@@ -41,7 +41,7 @@ def uneven() -> list[Batch]:
 
 
 def gradients(
-    model: nn.Module, micro_batches: list[Batch], **settings: Any
+    model: nn.Module, micro_batches: list[MicroBatch], **settings: Any
 ) -> tuple[float, list[torch.Tensor]]:
     made = updater(model, SGD(lr=1.0), **settings)
     tokens = [int((targets != -100).sum()) for _, targets in micro_batches]

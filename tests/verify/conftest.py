@@ -1,4 +1,4 @@
-"""A small run filled in by hand, with its study in a file, and its report."""
+"""A small run with invented samples, the file of its study, and its report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.run.workplace import Workplace
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """A store, the report of its only run, and the study that both are of."""
+    """A store with one run, the report of this run, and its study."""
 
     store: Path
     report: Path
@@ -32,7 +32,7 @@ class Reported:
     run: str
 
     def copy(self, folder: Path) -> Reported:
-        """For a test that changes something."""
+        """A copy, for tests that change the store or the report."""
         store, report = folder / "harness.db", folder / "report.html"
         shutil.copy(self.store, store)
         shutil.copy(self.report, report)

@@ -1,4 +1,6 @@
-"""A report of a study that was tuned is what its store gives, whatever became of the study's file."""
+"""The report of a tuned study is verified from the store, even if the study's file has changed or
+is missing.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ primary: sentence_seconds
 
 
 def reported(workplace: Workplace, text: str) -> tuple[Path, Path]:
-    """The report of a run of this study, and its store."""
+    """The report of a run of this study, and the store."""
     workplace.study.write_text(text)
     recipe = workplace.study.parent / "recipes" / "lm-tiny.yaml"
     (recipe.parent / "lm-wide.yaml").write_text(spoilt(recipe.read_text(), "d_ff: 32", "d_ff: 64"))
@@ -85,13 +87,13 @@ def reported(workplace: Workplace, text: str) -> tuple[Path, Path]:
 
 def _outcome(loaded: LoadedStudy, spec: TrialSpec) -> Outcome:
     name = loaded.study.primary
-    number = int(spec.id[:6], 16) / 16**6
+    number = int(spec.id[-6:], 16) / 16**6
     value = 5.0 + number if name == LOSS else round(20 + 20 * number)
     return Outcome(status="finished", samples=(Sample(name, 3, value),), spent={"updates": 4.0})
 
 
 @pytest.mark.parametrize("text", [FINALISTS, EVEN, OF_DEFAULTS, LEVELS, RECIPES])
-def test_a_tuned_study_passes_though_its_file_was_edited_or_is_gone(tmp_path: Path, text: str) -> None:
+def test_a_tuned_study_is_verified_even_if_its_file_was_edited_or_deleted(tmp_path: Path, text: str) -> None:
     workplace = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
     report, store = reported(workplace, text)
     assert verify(report, str(store)).difference is None
@@ -105,7 +107,7 @@ def test_a_tuned_study_passes_though_its_file_was_edited_or_is_gone(tmp_path: Pa
 
 
 @pytest.mark.parametrize("section", ["tuning", "comparison"])
-def test_a_changed_number_is_still_found(tmp_path: Path, section: str) -> None:
+def test_a_changed_number_is_still_detected(tmp_path: Path, section: str) -> None:
     workplace = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
     report, store = reported(workplace, FINALISTS)
     workplace.study.unlink()

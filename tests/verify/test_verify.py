@@ -1,5 +1,5 @@
-"""An untouched report is what its store gives; whatever is changed, in the page or in the store, is found and
-named.
+"""An unchanged report follows from its store. Every change, in the page or in the store, is detected and
+located.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def difference(verification: Verification) -> Difference:
     return verification.difference
 
 
-def test_an_untouched_report_passes(filled: Reported) -> None:
+def test_an_unchanged_report_passes(filled: Reported) -> None:
     verification = verify(filled.report, str(filled.store))
     assert verification.difference is None
     assert verification.runs == (filled.run,)
@@ -83,7 +83,7 @@ def test_an_untouched_report_passes(filled: Reported) -> None:
         (r"± 4 %", "± 5 %", "row decode tokens per second, column margin"),
     ],
 )
-def test_a_number_or_verdict_changed_by_hand_is_found_and_named(
+def test_a_changed_number_or_verdict_is_detected_and_located(
     filled: Reported, tmp_path: Path, pattern: str, replacement: str, where: str
 ) -> None:
     wrong = difference(changed(filled, tmp_path, pattern, replacement))
@@ -91,8 +91,8 @@ def test_a_number_or_verdict_changed_by_hand_is_found_and_named(
     assert wrong.reported != wrong.recomputed
 
 
-def test_every_single_digit_of_the_text_counts(filled: Reported, tmp_path: Path) -> None:
-    """Each piece of text that holds a number, one of its digits changed: the page says something else."""
+def test_every_digit_of_the_text_is_compared(filled: Reported, tmp_path: Path) -> None:
+    """If one digit of any text changes, the pieces of the page change."""
     page = filled.report.read_text(encoding="utf-8")
     body = page.index("<body>")
     digits = [match.start() for match in re.finditer(r"(?<=>)[^<]*?\d", page[body:])]
@@ -111,28 +111,28 @@ def test_every_single_digit_of_the_text_counts(filled: Reported, tmp_path: Path)
         r'(title="[^"]*?)(\d)(?=[^"]*")',
     ],
 )
-def test_a_point_of_a_drawing_a_download_and_a_hint_count_too(
+def test_points_of_figures_downloads_and_hints_are_compared(
     filled: Reported, tmp_path: Path, pattern: str
 ) -> None:
     verification = changed(filled, tmp_path, pattern, r"\g<1>9")
     assert difference(verification).reported.startswith("<")
 
 
-def test_a_number_put_in_by_a_style_sheet_is_found(filled: Reported, tmp_path: Path) -> None:
+def test_a_number_inserted_by_a_style_sheet_is_detected(filled: Reported, tmp_path: Path) -> None:
     assert difference(changed(filled, tmp_path, "</style>", "b::after { content: '9' }</style>"))
 
 
-def test_a_number_that_was_taken_out_is_found(filled: Reported, tmp_path: Path) -> None:
+def test_a_removed_number_is_detected(filled: Reported, tmp_path: Path) -> None:
     wrong = difference(changed(filled, tmp_path, r"(<dt>n</dt><dd>)\d+(</dd>)", r"\1\2"))
     assert "n" in wrong.where
 
 
-def test_a_command_that_leads_to_another_study_is_found(filled: Reported, tmp_path: Path) -> None:
+def test_a_command_that_would_run_another_study_is_detected(filled: Reported, tmp_path: Path) -> None:
     wrong = difference(changed(filled, tmp_path, r"--set design\.rounds=8", "--set design.rounds=9"))
     assert wrong.where == "the command that repeats the run"
 
 
-def test_a_study_that_was_edited_since_changes_no_number_and_is_told(filled: Reported) -> None:
+def test_an_edited_study_file_changes_no_number_and_is_noted(filled: Reported) -> None:
     written = filled.study.read_text(encoding="utf-8")
     try:
         filled.study.write_text(written.replace("ratio: 1.5", "ratio: 9.5"), encoding="utf-8")
@@ -156,9 +156,7 @@ def test_a_study_that_was_edited_since_changes_no_number_and_is_told(filled: Rep
         "DELETE FROM samples WHERE attempt_id = (SELECT max(attempt_id) FROM samples)",
     ],
 )
-def test_a_row_of_the_store_that_was_changed_is_found(
-    filled: Reported, tmp_path: Path, statement: str
-) -> None:
+def test_a_changed_row_of_the_store_is_detected(filled: Reported, tmp_path: Path, statement: str) -> None:
     copy = filled.copy(tmp_path)
     connection = sqlite3.connect(copy.store)
     assert connection.execute(statement).rowcount >= 1
@@ -167,9 +165,7 @@ def test_a_row_of_the_store_that_was_changed_is_found(
     assert difference(verify(copy.report, str(copy.store))).where
 
 
-def test_what_is_no_report_and_a_store_without_the_run_are_bad_input(
-    filled: Reported, tmp_path: Path
-) -> None:
+def test_another_file_and_a_store_without_the_run_are_bad_input(filled: Reported, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("<p>12</p>")
     with pytest.raises(InputError, match="not a report of the harness"):
@@ -183,10 +179,8 @@ def test_what_is_no_report_and_a_store_without_the_run_are_bad_input(
         verify(filled.report, str(tmp_path / "other.db"))
 
 
-def test_a_later_session_that_ran_nothing_changes_nothing(filled: Reported, tmp_path: Path) -> None:
-    """Neither where the numbers come from, nor that the machine was not calibrated when they were
-    measured.
-    """
+def test_a_later_session_without_trials_changes_nothing(filled: Reported, tmp_path: Path) -> None:
+    """Such a session changes neither the provenance of the numbers nor the calibration of the report."""
     copy = filled.copy(tmp_path)
     (loaded,) = load_study(copy.study, "cpu", ("design.rounds=8", "margins.time=0.04"))
     with open_store(copy.store) as store:
@@ -200,7 +194,7 @@ def test_a_later_session_that_ran_nothing_changes_nothing(filled: Reported, tmp_
     assert inputs.run.sessions == 2
 
 
-def test_the_command_says_so_in_one_line_and_by_its_exit_code(filled: Reported, tmp_path: Path) -> None:
+def test_the_command_prints_one_line_and_sets_the_exit_code(filled: Reported, tmp_path: Path) -> None:
     untouched = CliRunner().invoke(
         app, ["verify", str(filled.report), "--store", str(filled.store), "--json"]
     )
@@ -217,10 +211,8 @@ def test_the_command_says_so_in_one_line_and_by_its_exit_code(filled: Reported, 
     assert (lost.exit_code, (tmp_path / "none.db").exists()) == (2, False)
 
 
-def test_a_score_and_a_text_of_an_arm_that_writes_count_too(tmp_path: Path) -> None:
-    """Scores by group of sentences, examples and figures come from the kept sentences: what they say is
-    checked against them.
-    """
+def test_scores_and_texts_of_an_arm_that_writes_are_compared(tmp_path: Path) -> None:
+    """Scores by group of sentences, examples and figures are computed from the stored sentences."""
     levels = {"greedy": 0.6, "beam": 0.66}
     workplace = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
     workplace.study.write_text(WRITING)

@@ -1,85 +1,113 @@
-"""What a verdict on a claim is computed from, and the computation: a rule, the paired values of each arm, and
-nothing else.
+"""What the verdict on a claim is computed from, and the computation: a rule, the values of each arm, and nothing
+else.
 
-The store keeps it beside the verdict, so that anybody can compute the verdict again from that row alone.
+The store keeps the basis beside the verdict, so that anybody can compute the verdict again from that row alone.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from harness.analysis.claims.member import Member, ScoredMember, Values
+from harness.analysis.contrasts import ALPHA
 from harness.analysis.results import ClaimVerdict
-from harness.analysis.rules import ALPHA, RULES, AmongMostSensitive, Member, Rule, Tests, Values
-from harness.analysis.score_contrasts import ScoredMember
 from harness.statistics import holm
 
+ArmsNeeded = Literal["all", "any"]
 
-class Decision(NamedTuple):
-    """`tests` of the claim as a whole, and of each of its members, adjusted where the claim takes the
-    correction.
-    """
 
-    verdict: ClaimVerdict
-    tests: Tests
-    members: tuple[tuple[ClaimVerdict, Tests], ...]
+class Tests(NamedTuple):
+    """p of the data if the claim is not true, and p of the data if its opposite is not true."""
+
+    confirm: float
+    refute: float
+
+    @property
+    def verdict(self) -> ClaimVerdict:
+        if self.confirm <= ALPHA:
+            return "confirmed"
+        return "refuted" if self.refute <= ALPHA else "undecided"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How values decide a claim. Its fields are plain data, which the store keeps under the name of the class."""
+
+    procedure: ClassVar[str] = "exact signed rank"
+    estimates: ClassVar[bool] = True
+    """Whether the centre of the values means anything."""
+
+    def tests(self, member: Member) -> Tests:
+        """How sure the values of one arm are of the claim, and of its opposite."""
+        raise NotImplementedError(f"{type(self).__name__} does not judge {member.arm} alone")
+
+    def decide(self, members: Sequence[Member], needed: ArmsNeeded) -> tuple[Tests, tuple[Tests, ...]]:
+        """The tests of the claim, and of each arm after the correction.
+
+        If all arms are needed, each must confirm, and one that refutes after Holm's correction is enough. If
+        any arm is enough, it is the other way round.
+        """
+        tests = [self.tests(member) for member in members]
+        confirm, refute = [t.confirm for t in tests], [t.refute for t in tests]
+        if needed == "any":
+            confirm = _holm(confirm)
+            claim = Tests(min(confirm), max(refute))
+        else:
+            refute = _holm(refute)
+            claim = Tests(max(confirm), min(refute))
+        return claim, tuple(map(Tests, confirm, refute))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Basis:
     """All that a verdict rests on.
 
-    `open` says why it stays undecided whatever the pairs say; empty where it need not.
+    `open` says why the claim stays undecided whatever the values are. It is empty for a claim that can be decided.
     """
 
     rule: Rule
     members: tuple[Member, ...]
-    of: Literal["all", "any"] = "all"
+    needed: ArmsNeeded = "all"
     open: str = ""
 
-    def decide(self) -> Decision:
-        """The verdict.
+    @cached_property
+    def _decision(self) -> tuple[Tests, tuple[Tests, ...]]:
+        return self.rule.decide(self.members, self.needed)
 
-        Of all arms: each must confirm; one that refutes, after Holm, is enough. Of any: the mirror.
-        """
-        if isinstance(self.rule, AmongMostSensitive):
-            whole, rivals = self.rule.whole(self.members)
-            return Decision(
-                self._verdict(whole), whole, tuple((self._verdict(tests), tests) for tests in rivals)
-            )
-        found = [self.rule.tests(member) for member in self.members]
-        confirm, refute = [t.confirm for t in found], [t.refute for t in found]
-        if self.of == "any":
-            confirm = _holm(confirm)
-            whole = Tests(min(confirm), max(refute))
-        else:
-            refute = _holm(refute)
-            whole = Tests(max(confirm), min(refute))
-        each = tuple(map(Tests, confirm, refute))
-        return Decision(self._verdict(whole), whole, tuple((self._verdict(tests), tests) for tests in each))
+    @property
+    def tests(self) -> Tests:
+        """The tests of the claim."""
+        return self._decision[0]
 
-    def _verdict(self, tests: Tests) -> ClaimVerdict:
-        if self.open:
-            return "undecided"
-        if tests.confirm <= ALPHA:
-            return "confirmed"
-        return "refuted" if tests.refute <= ALPHA else "undecided"
+    @property
+    def member_tests(self) -> tuple[Tests, ...]:
+        """The tests of each arm."""
+        return self._decision[1]
+
+    @property
+    def verdict(self) -> ClaimVerdict:
+        return "undecided" if self.open else self.tests.verdict
+
+    @property
+    def member_verdicts(self) -> list[ClaimVerdict]:
+        return ["undecided" if self.open else tests.verdict for tests in self.member_tests]
 
     def plain(self) -> dict[str, Any]:
-        """As JSON keeps it, with the estimates, the p-values and the versions of what computed them."""
-        decision = self.decide()
+        """As JSON, with the estimates, the p-values and the versions of the programs that computed them."""
         return {
             "procedure": self.members[0].procedure or self.rule.procedure,
             "alpha": ALPHA,
-            "rule": {"name": type(self.rule).__name__, **asdict(self.rule)},  # type: ignore[call-overload]
-            "of": self.of,
+            "rule": {"name": type(self.rule).__name__, **asdict(self.rule)},
+            "of": self.needed,
             "open": self.open,
-            "p_confirm": decision.tests.confirm,
-            "p_refute": decision.tests.refute,
+            "p_confirm": self.tests.confirm,
+            "p_refute": self.tests.refute,
             "members": [
                 {
                     **asdict(member),
@@ -89,31 +117,33 @@ class Basis:
                     "p_confirm": tests.confirm,
                     "p_refute": tests.refute,
                 }
-                for member, (_, tests) in zip(self.members, decision.members, strict=True)
+                for member, tests in zip(self.members, self.member_tests, strict=True)
             ],
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
         }
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Basis:
-        """The basis that `plain` made, from the store: deciding it anew must give the verdict beside it."""
-        rule = dict(stored["rule"])
-        kind = RULES[rule.pop("name")]
-        members = []
-        for row in stored["members"]:
-            member = ScoredMember if "difference" in row else Member
-            names = {field.name for field in fields(member)}
-            kept = {key: value for key, value in row.items() if key in names}
-            if "beyond" in kept:
-                kept["beyond"] = tuple((bound, p) for bound, p in kept["beyond"])
-            kept["pairs"] = _tuples(row["pairs"])
-            kept["steps"] = tuple(_tuples(step) for step in row["steps"])
-            members.append(member(**kept))
-        return cls(rule=kind(**rule), members=tuple(members), of=stored["of"], open=stored["open"])
+        """The basis that `plain` made, from the store. Its verdict is the one that was stored beside it."""
+        arguments = dict(stored["rule"])
+        name = arguments.pop("name")
+        rule = next(kind for kind in Rule.__subclasses__() if kind.__name__ == name)
+        members = tuple(map(_read_member, stored["members"]))
+        return cls(rule=rule(**arguments), members=members, needed=stored["of"], open=stored["open"])
+
+
+def _read_member(row: Mapping[str, Any]) -> Member:
+    kind = ScoredMember if "difference" in row else Member
+    names = {field.name for field in fields(kind)}
+    values = {key: value for key, value in row.items() if key in names}
+    values |= {"pairs": _tuples(row["pairs"]), "steps": tuple(map(_tuples, row["steps"]))}
+    if "beyond" in values:
+        values["beyond"] = tuple((bound, p) for bound, p in row["beyond"])
+    return kind(**values)
 
 
 def _holm(p_values: list[float]) -> list[float]:
-    return list(holm({str(place): p for place, p in enumerate(p_values)}).values())
+    return list(holm({str(index): p for index, p in enumerate(p_values)}).values())
 
 
 def _lists(values: Values) -> list[list[float]]:

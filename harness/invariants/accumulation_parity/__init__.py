@@ -11,7 +11,7 @@ from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
     from harness.models.loss import Loss
-    from harness.training.objective import Batch
+    from harness.training.objective import MicroBatch
     from harness.training.update import Updater
 
 
@@ -20,7 +20,7 @@ def _mean_of_means() -> AbstractContextManager[None]:
 
     original = Updater.accumulate
 
-    def alike(self: Updater, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
+    def alike(self: Updater, micro_batches: Sequence[MicroBatch], tokens: Sequence[int]) -> Loss:
         return original(self, micro_batches, [1 for _ in tokens])
 
     return patched(Updater, "accumulate", alike)
@@ -31,7 +31,7 @@ def _not_divided() -> AbstractContextManager[None]:
 
     original = Updater.accumulate
 
-    def sum_of_means(self: Updater, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
+    def sum_of_means(self: Updater, micro_batches: Sequence[MicroBatch], tokens: Sequence[int]) -> Loss:
         loss = original(self, micro_batches, tokens)
         for parameter in self.objective.model.parameters():
             if parameter.grad is not None:
@@ -46,7 +46,7 @@ def _first_forgotten() -> AbstractContextManager[None]:
 
     original = Updater.accumulate
 
-    def last_alone(self: Updater, micro_batches: Sequence[Batch], tokens: Sequence[int]) -> Loss:
+    def last_alone(self: Updater, micro_batches: Sequence[MicroBatch], tokens: Sequence[int]) -> Loss:
         loss = original(self, micro_batches, tokens)
         if len(micro_batches) > 1:
             self.optimizer.zero_grad(set_to_none=True)

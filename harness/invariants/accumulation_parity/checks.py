@@ -25,7 +25,7 @@ from harness.invariants.support.tiny_training import (
 )
 from harness.models.config import IGNORED_TARGET
 from harness.models.init import build_model
-from harness.training.objective import Batch
+from harness.training.objective import MicroBatch
 from harness.training.update import Updater
 
 # Targets that count in the rows of each micro-batch: 3, 17 and 40 of them.
@@ -88,7 +88,7 @@ def _compared(case: str, updater: Callable[[], Updater], updates: Sequence[Updat
     )
 
 
-def _big(micro_batches: Sequence[Batch]) -> Batch:
+def _big(micro_batches: Sequence[MicroBatch]) -> MicroBatch:
     """All rows in one batch, padded on the right where micro-batches are of different lengths."""
     *inputs, targets = zip(*micro_batches, strict=True)
     return (*(_rows(arrays, fill=PAD_ID) for arrays in inputs), _rows(targets, fill=IGNORED_TARGET))
@@ -102,7 +102,7 @@ def _rows(arrays: Sequence[NDArray[np.int64]], *, fill: int) -> NDArray[np.int64
     return np.concatenate(padded)
 
 
-def _halves(batch: Batch) -> list[Batch]:
+def _halves(batch: MicroBatch) -> list[MicroBatch]:
     """A batch of one row stays whole."""
     parts = [tuple(arrays) for arrays in zip(*(np.array_split(array, 2) for array in batch), strict=True)]
     return [part for part in parts if len(part[0])]

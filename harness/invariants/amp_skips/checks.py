@@ -17,7 +17,7 @@ from harness.invariants.support.tiny_models import DTYPES, decoder_config
 from harness.invariants.support.tiny_training import parameters, random_batch, tolerances_for, without_dropout
 from harness.models.config import LossConfig
 from harness.models.init import build_model
-from harness.training.objective import Batch, Objective
+from harness.training.objective import MicroBatch, Objective
 from harness.training.optim import SGD
 from harness.training.precision import Float16Autocast, Float16Scaled, Float32, Precision
 from harness.training.schedule import LinearSchedule, Schedule
@@ -79,7 +79,7 @@ def _updater(precision: Precision, dtype: torch.dtype) -> Updater:
 
 
 def _without_it(
-    updater: Updater, batches: Sequence[Batch], *, skips: bool, schedule: Schedule = SCHEDULE
+    updater: Updater, batches: Sequence[MicroBatch], *, skips: bool, schedule: Schedule = SCHEDULE
 ) -> dict[str, Tensor]:
     """The updates made one by one, the skipped one left out: it takes the place of none in the schedule."""
     kept = [batch for index, batch in enumerate(batches) if not skips or index != SKIPPED]
@@ -94,7 +94,7 @@ def _without_it(
 
 
 def _with_it(
-    updater: Updater, batches: Sequence[Batch], schedule: Schedule, *, skips: bool
+    updater: Updater, batches: Sequence[MicroBatch], schedule: Schedule, *, skips: bool
 ) -> dict[str, Tensor]:
     """The same by the training loop, an infinite gradient in the update that is to be skipped."""
     parameter = next(each for each in updater.objective.model.parameters() if each.requires_grad)

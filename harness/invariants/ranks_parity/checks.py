@@ -26,7 +26,7 @@ from harness.invariants.support.tiny_training import (
 )
 from harness.models.init import build_model
 from harness.training import ranks
-from harness.training.objective import Batch, counted
+from harness.training.objective import MicroBatch, counted
 from harness.training.update import Updater
 
 UPDATES = 20
@@ -77,7 +77,7 @@ def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     )
 
 
-def _added(updater: Updater, shares: list[Batch], total: int) -> Found:
+def _added(updater: Updater, shares: list[MicroBatch], total: int) -> Found:
     """Each rank knows the tokens of all, and the sum over ranks is made here."""
 
     def all_tokens(tokens: int, device: torch.device) -> int:
@@ -105,7 +105,7 @@ def _train_rank(rank: int, folder: str) -> None:
         distributed.destroy_process_group()
 
 
-def _batches(update: int) -> tuple[Batch, ...]:
+def _batches(update: int) -> tuple[MicroBatch, ...]:
     """That of each rank."""
     return tuple(
         random_batch(10 * update + rank, rows=4, counts=counts) for rank, counts in enumerate(COUNTS)

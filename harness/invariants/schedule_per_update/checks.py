@@ -14,7 +14,7 @@ from harness.invariants.support.loop_runs import Repeated, looped
 from harness.invariants.support.tiny_models import DTYPES, decoder_config
 from harness.invariants.support.tiny_training import random_batch, tiny_updater
 from harness.models.init import build_model
-from harness.training.objective import Batch
+from harness.training.objective import MicroBatch
 from harness.training.schedule import (
     ConstantSchedule,
     CosineSchedule,
@@ -67,7 +67,7 @@ def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
 def _followed(
     case: str,
     updater: Updater,
-    batches: Sequence[Batch],
+    batches: Sequence[MicroBatch],
     schedule: Schedule,
     accumulate: int,
     *,

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.training.loop import Costs, Recipe, Trained, Training
-from harness.training.objective import Batch
+from harness.training.loop import Costs, LoopSettings, Trained, Training
+from harness.training.objective import MicroBatch
 from harness.training.schedule import Schedule
 from harness.training.update import Updater
 
@@ -19,14 +19,14 @@ from harness.training.update import Updater
 class Repeated:
     """The same micro-batches again and again."""
 
-    def __init__(self, batches: Sequence[Batch]) -> None:
+    def __init__(self, batches: Sequence[MicroBatch]) -> None:
         self._batches, self._place = batches, 0
 
     @property
-    def first(self) -> Batch:
+    def first(self) -> MicroBatch:
         return self._batches[0]
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> MicroBatch:
         self._place += 1
         return self._batches[(self._place - 1) % len(self._batches)]
 
@@ -56,7 +56,7 @@ def loop(
 ) -> Looped:
     """A training that evaluates once, at the end, on the first micro-batch; still to be run."""
     reported: dict[str, list[float]] = defaultdict(list)
-    recipe = Recipe(
+    recipe = LoopSettings(
         updates=updates,
         schedule=schedule,
         accumulate=accumulate,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from harness.invariants.support.tiny_models import VOCABULARY
 from harness.models.config import IGNORED_TARGET, Architecture, LossConfig
-from harness.training.objective import Batch, Objective, counted
+from harness.training.objective import MicroBatch, Objective, counted
 from harness.training.optim import AdamW, OptimizerSettings
 from harness.training.precision import Float32
 from harness.training.update import Updater
@@ -21,7 +21,7 @@ LENGTH = 12
 
 Config = TypeVar("Config", bound=Architecture)
 
-Update = Sequence[Batch]
+Update = Sequence[MicroBatch]
 """The micro-batches of one update."""
 
 
@@ -36,7 +36,7 @@ def tiny_updater(
 
 def random_batch(
     seed: int, *, rows: int = 3, counts: Sequence[int] | None = None, source: bool = False
-) -> Batch:
+) -> MicroBatch:
     """Inputs and targets, after a source for a translator; with `counts` a row has so many targets that
     count.
     """

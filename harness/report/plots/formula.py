@@ -26,7 +26,6 @@ from harness.report.plots.style import (
     panel,
     scale_of,
 )
-from harness.study.claim import FormulaClaim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +52,16 @@ def formula_plots(report: ReportInput) -> list[FormulaPlot]:
     was measured.
     """
     claims = report.loaded.study.claims.items()
-    return [
-        plot
-        for name, claim in claims
-        if isinstance(claim, FormulaClaim)
-        for plot in _plots(report, name, claim)
-    ]
+    named = ((name, claim.formula_metrics()) for name, claim in claims)
+    return [plot for name, metrics in named if metrics is not None for plot in _plots(report, name, *metrics)]
 
 
-def _plots(report: ReportInput, name: str, claim: FormulaClaim) -> list[FormulaPlot]:
+def _plots(report: ReportInput, name: str, measured: str, formula: str) -> list[FormulaPlot]:
     loaded, values = report.loaded, report.values
     keys = ["trial", "arm", "condition"]
     sides = [
         values.loc[values["metric"] == metric, [*keys, "value"]].rename(columns={"value": column})
-        for metric, column in ((claim.metric, "measured"), (claim.formula, "formula"))
+        for metric, column in ((measured, "measured"), (formula, "formula"))
     ]
     both = sides[0].merge(sides[1], on=keys, how="outer", sort=True)
     finite = both[np.isfinite(both[["measured", "formula"]].astype(float)).all(axis=1)]
@@ -94,8 +89,8 @@ def _plots(report: ReportInput, name: str, claim: FormulaClaim) -> list[FormulaP
         plots.append(
             FormulaPlot(
                 claim=name,
-                metric=claim.metric,
-                formula=claim.formula,
+                metric=measured,
+                formula=formula,
                 title=title,
                 factor=factor,
                 levels=tuple((number, level) for level, number in factors.get(factor, {}).items()),

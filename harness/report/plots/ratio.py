@@ -30,7 +30,6 @@ from harness.report.plots.style import (
     panel,
     ratio_axis,
 )
-from harness.study.claim import RatioClaim
 from harness.study.loaded import LoadedStudy
 from harness.study.schema import level_name
 
@@ -207,15 +206,11 @@ def _claims(loaded: LoadedStudy, factor: str, others: Mapping[str, str]) -> tupl
     """
     marks = []
     for name, claim in loaded.study.claims.items():
-        if (
-            not isinstance(claim, RatioClaim)
-            or claim.against
-            or (claim.metric or loaded.study.primary) != loaded.study.primary
-        ):
+        mark = claim.marked_ratio(loaded.study.primary)
+        if mark is None:
             continue
-        at = {key: level_name(level) for key, level in claim.at.items()}
+        at = {key: level_name(level) for key, level in mark.at.items()}
         if factor in at and all(others.get(key) == level for key, level in at.items() if key != factor):
             x = numeric_factors(loaded)[factor][at[factor]]
-            low, high = claim.region
-            marks.append(ClaimedRatio(claim=name, x=x, ratio=claim.ratio, low=low, high=high))
+            marks.append(ClaimedRatio(claim=name, x=x, ratio=mark.ratio, low=mark.low, high=mark.high))
     return tuple(marks)

@@ -15,7 +15,7 @@ from harness.models.decoding.config import BeamSearch, Greedy, LengthPenalty, Me
 from harness.report.inputs import ReportInput
 from harness.report.labels import metric_of
 from harness.report.plots.style import MARKERS, NARROW, PALETTE, fit, legend_above, level_axis, look, panel
-from harness.statistics import Interval, SentenceStatistics, bootstrap
+from harness.statistics import Interval, SentenceStatistics, bootstrap_interval
 
 RESAMPLES = 1000
 SHOWN = ("bleu", "model_score", "length_ratio")
@@ -109,7 +109,7 @@ def _a_sentence(found: SentenceStatistics) -> SentenceStatistics:
 
 def _plot(title: str, searches: list[_Search], found: dict[str, SentenceStatistics]) -> WidthPlot:
     intervals = {
-        arm: bootstrap(found[arm], resamples=RESAMPLES).interval
+        arm: bootstrap_interval(found[arm], resamples=RESAMPLES)
         for search in searches
         for arm in search.arms.values()
         if arm in found

@@ -15,7 +15,7 @@ from harness.report.labels import ArmName, arm_name, metric_of
 from harness.report.sections.base import Section
 from harness.scoring import by_source_length
 from harness.scoring.sentences import Sentences, signatures
-from harness.statistics import SentenceStatistics, bootstrap
+from harness.statistics import SentenceStatistics, bootstrap_interval
 from harness.wording import number_text, precise_text
 
 EDGES = (4, 7, 10, 15)
@@ -88,7 +88,7 @@ def _groups(written: Sentences, score: str) -> Iterator[tuple[str, SentenceStati
 
 
 def _text(found: SentenceStatistics) -> str:
-    ends = bootstrap(found, resamples=RESAMPLES).interval
+    ends = bootstrap_interval(found, resamples=RESAMPLES)
     return (
         f"{precise_text(round(found.corpus_score, 3))} ({number_text(ends.low)} to {number_text(ends.high)})"
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from harness.errors import InputError
 from harness.metrics import metric
 from harness.study.checks.checker import StudyChecker
-from harness.study.claim import ReachesClaim
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.finalists import kept_arms
+from harness.study.planning.finalists import required_arms
 from harness.study.planning.tuning import tuning_grid
 from harness.study.schema import Tune
 
@@ -22,16 +21,6 @@ def check_adaptive_design(checker: StudyChecker, loaded: LoadedStudy) -> None:
             f"every round of a seed gives the same {primary}, so more rounds cannot make an interval narrower",
             hint=f"use more {paired_over}",
         )
-    for name, claim in loaded.study.claims.items():
-        by = design.tune.by if design.tune else None
-        if isinstance(claim, ReachesClaim) and claim.reaches == "tuned" and claim.metric != by:
-            problem = f"tuning uses {by}" if by else "this design has no tuning"
-            checker.fail(
-                ("claims", name, "reaches"),
-                f"{name} takes its target for {claim.metric} from tuning, but {problem}",
-                hint="`metric` and `design.tune.by` must be the same",
-                value=True,
-            )
     if design.tune is not None:
         _check_metric(checker, design.tune)
         _check_grid(checker, loaded, design.tune)
@@ -71,7 +60,7 @@ def _check_grid(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> None:
 def _check_finalists(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> None:
     if tune.finalists is None:
         return
-    path, named = ("design", "tune", "finalists"), len(kept_arms(loaded))
+    path, named = ("design", "tune", "finalists"), len(required_arms(loaded))
     if len(loaded.conditions) > 1:
         checker.fail(
             path,

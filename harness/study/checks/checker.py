@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal, NoReturn
 
 from harness.errors import StudyError, did_you_mean
-from harness.metrics import METRICS, Metric
+from harness.metrics import METRICS, Metric, PairedOver
 from harness.statistics import largest_family
 from harness.study.arms import Combination, arms, conditions, find_arm
 from harness.study.reading.yaml_document import KeyPath, Located
@@ -118,15 +118,15 @@ class StudyChecker:
                     hint=f"add `at: {{{factor}: …}}` with one of {', '.join(map(level_name, possible))}",
                 )
 
-    def check_pairs(self, record: Metric, family: int, subject: str) -> None:
-        """Raises StudyError if the design has too few pairs of the metric for any of a family of that many
-        comparisons ever to be significant; `subject` is what could then never be decided.
+    def check_pairs(self, paired_over: PairedOver, family: int, subject: str) -> None:
+        """Raises StudyError if the design has too few pairs for any of a family of that many comparisons ever to
+        be significant; `subject` is what could then never be decided.
         """
         design = self.study.design
-        pairs = design.pairs(record.paired_over)
+        pairs = design.pairs(paired_over)
         if largest_family(pairs) >= family:
             return
-        unit: Literal["rounds", "seeds"] = "rounds" if record.paired_over == "rounds" else "seeds"
+        unit: Literal["rounds", "seeds"] = "rounds" if paired_over == "rounds" else "seeds"
         fixed = design.model_copy(update={"until": None})
         enough = next(
             number

@@ -5,16 +5,16 @@ wanted.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.study.arms import named_condition
-from harness.study.claim import ReachesClaim
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.finalists import finalists
 from harness.study.planning.results import Results
 from harness.study.planning.stopping import rounds_wanted
 from harness.study.planning.tuning import tuned_arms, tuning_grid
-from harness.study.schema import Tune
+from harness.study.schema import Scalar, Tune
 from harness.study.study import Study
 
 
@@ -66,20 +66,14 @@ def _tuned(loaded: LoadedStudy, tune: Tune, results: Results) -> LoadedStudy:
 
 
 def _with_targets(loaded: LoadedStudy) -> LoadedStudy:
-    """Targets that claims leave to tuning: the baseline's best median times the claim's factor, unless it
-    never came to one.
-    """
-    found = {}
-    for name, claim in loaded.study.claims.items():
-        if isinstance(claim, ReachesClaim) and claim.reaches == "tuned":
-            where = named_condition(loaded.conditions, claim.at).names
-            best = [
-                each.chosen.median
-                for each in loaded.tuned
-                if each.arm == loaded.baseline.name and each.condition == where
-            ]
-            if best and math.isfinite(best[0]):
-                target = best[0] * claim.target_factor
-                found[name] = claim.model_copy(update={"reaches": target, "target_factor": 1.0})
-    claims = {**loaded.study.claims, **found}
+    """The study with the targets that its claims take from tuning."""
+
+    def baseline_best(at: Mapping[str, Scalar]) -> float:
+        condition = named_condition(loaded.conditions, at).names
+        tuned = (
+            arm for arm in loaded.tuned if arm.arm == loaded.baseline.name and arm.condition == condition
+        )
+        return next((arm.chosen.median for arm in tuned), math.nan)
+
+    claims = {name: claim.after_tuning(baseline_best) for name, claim in loaded.study.claims.items()}
     return replace(loaded, study=loaded.study.model_copy(update={"claims": claims}))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.statistics import enough, log_ratios
+from harness.statistics import log_ratios, narrow_enough
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.results import Results
@@ -46,7 +46,7 @@ def last_round(comparisons: Sequence[Sequence[Mapping[int, float]]], until: Unti
         if any(len(rounds) < number for rounds in comparisons):
             return number
         pairs = [dict(enumerate(_all_of(rounds[:number]))) for rounds in comparisons]
-        if all(enough(ratios, width) for ratios in pairs):
+        if all(narrow_enough(ratios, width) for ratios in pairs):
             return number
     return most
 

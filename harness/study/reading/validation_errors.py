@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import Location, StudyError, did_you_mean
-from harness.study.claim import FORMS
+from harness.study.claims import FORMS
 from harness.study.reading.yaml_document import KeyPath, Located
 
 if TYPE_CHECKING:

@@ -27,8 +27,14 @@ class OptimizerSettings(Config, ABC):
     `weight_decay` falls on matrices alone: never on norms, biases, embeddings.
     """
 
-    of_library: ClassVar[bool] = False
-    """Whether it is pytorch-optimizer's, of the extra `optimizers`."""
+    from_library: ClassVar[bool] = False
+    """Whether the optimizer comes from pytorch-optimizer, the package of the extra `optimizers`."""
+
+    needs_constant_schedule: ClassVar[bool] = False
+    """Whether only a constant learning rate is allowed after the warm-up."""
+
+    decomposes_matrices: ClassVar[bool] = False
+    """Whether the optimizer decomposes matrices, which torch cannot do in bfloat16."""
 
     kind: str
     lr: float = Field(gt=0.0, allow_inf_nan=False)
@@ -40,7 +46,7 @@ class OptimizerSettings(Config, ABC):
 
     def check_installed(self) -> None:
         """InputError where the optimizer is of a package that is not installed. Loads nothing."""
-        if self.of_library and importlib.util.find_spec("pytorch_optimizer") is None:
+        if self.from_library and importlib.util.find_spec("pytorch_optimizer") is None:
             raise InputError(
                 f"optimizer {self.kind} is from pytorch-optimizer, which is not installed",
                 hint="pip install -e '.[optimizers]'",

@@ -87,7 +87,7 @@ class RAdam(OptimizerSettings):
 class Adan(OptimizerSettings):
     """Adan (Xie et al. 2022, algorithm 1) with decoupled decay."""
 
-    of_library: ClassVar[bool] = True
+    from_library: ClassVar[bool] = True
 
     kind: Literal["adan"] = "adan"
     betas: Annotated[tuple[Beta, Beta, Beta], FROM_LIST] = (0.98, 0.92, 0.99)
@@ -105,7 +105,7 @@ class Adan(OptimizerSettings):
 class Lion(OptimizerSettings):
     """Lion (Chen et al. 2023, algorithm 2)."""
 
-    of_library: ClassVar[bool] = True
+    from_library: ClassVar[bool] = True
 
     kind: Literal["lion"] = "lion"
     betas: Betas = (0.9, 0.99)
@@ -141,7 +141,8 @@ class ScheduleFreeAdamW(OptimizerSettings):
     2024, algorithm 1): averages take the place of a falling learning rate.
     """
 
-    of_library: ClassVar[bool] = True
+    from_library: ClassVar[bool] = True
+    needs_constant_schedule: ClassVar[bool] = True
 
     kind: Literal["schedule-free-adamw"] = "schedule-free-adamw"
     betas: Betas = (0.9, 0.95)

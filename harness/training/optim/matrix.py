@@ -83,7 +83,8 @@ class Shampoo(MatrixOptimizer):
     `every` is the number of updates between two computations of the inverse roots.
     """
 
-    of_library: ClassVar[bool] = True
+    from_library: ClassVar[bool] = True
+    decomposes_matrices: ClassVar[bool] = True
 
     kind: Literal["shampoo"] = "shampoo"
     betas: Betas = (0.9, 0.95)
@@ -120,7 +121,8 @@ class SOAP(MatrixOptimizer):
     2024, algorithm 3): Adam in the eigenbasis of Shampoo's preconditioner, renewed `every` updates.
     """
 
-    of_library: ClassVar[bool] = True
+    from_library: ClassVar[bool] = True
+    decomposes_matrices: ClassVar[bool] = True
 
     kind: Literal["soap"] = "soap"
     betas: Betas = (0.95, 0.95)

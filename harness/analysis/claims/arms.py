@@ -1,0 +1,117 @@
+"""How a claim about one arm, or about all or any of several arms, is settled."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+from harness.analysis.claims.decision import ArmsNeeded, Basis, Rule
+from harness.analysis.claims.member import Member
+from harness.analysis.claims.settlement import HERE, Settlement
+from harness.analysis.contrasts import COUNTED
+from harness.analysis.results import ClaimVerdict, Numbers, SettledClaim
+from harness.study.arms import Combination, named_arm
+from harness.study.claims.arms import ArmsClaim, Comparison
+from harness.wording import count
+
+ArmsClaimT = TypeVar("ArmsClaimT", bound=ArmsClaim)
+ComparisonT = TypeVar("ComparisonT", bound=Comparison)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResult:
+    """What the data show about one arm of a claim. `measured` says it in words, without the verdict; `lost` says
+    why the values show nothing.
+    """
+
+    member: Member
+    label: str
+    effect: str
+    interval: str
+    measured: str
+    numbers: Numbers
+    lost: str = ""
+
+
+class ArmsSettlement(Settlement[ArmsClaimT]):
+    """A claim about arms, each of which gives values that a rule judges."""
+
+    @property
+    @abstractmethod
+    def rule(self) -> Rule:
+        """The rule that decides the claim."""
+
+    @abstractmethod
+    def result(self, arm: Combination) -> ArmResult:
+        """What the data show about an arm of the claim. Raises IncomparableError if they show nothing."""
+
+    @abstractmethod
+    def position(self, result: ArmResult, verdict: ClaimVerdict) -> str:
+        """Where the measured effect lies, in words."""
+
+    @property
+    def doubts(self) -> str:
+        return self.evidence.doubts_about(self.claim.required_arms(self.loaded.arms))
+
+    @cached_property
+    def results(self) -> list[ArmResult]:
+        return [self.result(named_arm(self.loaded.arms, levels)) for levels in self.claim.arm_levels]
+
+    def settle(self) -> SettledClaim:
+        results = self.results
+        counted = all(result.member.counted for result in results)
+        open_ = self.why_open if self.claim.exploratory is not None or not counted else ""
+        needed: ArmsNeeded = "any" if self.claim.any_of is not None else "all"
+        members = tuple(result.member for result in results)
+        basis = Basis(rule=self.rule, members=members, needed=needed, open=open_)
+        parts = [
+            f"{result.measured}: {open_ or result.lost or self.position(result, verdict)}"
+            for result, verdict in zip(results, basis.member_verdicts, strict=True)
+        ]
+        effect, interval = results[0].effect, results[0].interval
+        if len(results) > 1:
+            effect = ", ".join(f"{result.effect} ({result.label})" for result in results)
+            interval = ", ".join(result.interval for result in results)
+            verdicts = Counter(basis.member_verdicts)
+            counts = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
+            arms = count(len(results), "arm")
+            scope = f"all {arms}" if needed == "all" else f"at least one of {arms}"
+            parts[-1] += f". The claim must hold for {scope}: {counts}"
+        return replace(
+            self.unsettled,
+            verdict=basis.verdict,
+            effect=effect,
+            interval=interval,
+            n=min(member.n for member in members),
+            sentence=f"{HERE} {'; '.join(parts)}.",
+            numbers=results[_deciding(basis)].numbers,
+            basis=basis.plain(),
+        )
+
+
+class ComparisonSettlement(ArmsSettlement[ComparisonT]):
+    """A claim about arms against another arm."""
+
+    @cached_property
+    def other(self) -> Combination:
+        return named_arm(self.loaded.arms, self.claim.against)
+
+    @property
+    def other_label(self) -> str:
+        return "the baseline" if self.other is self.loaded.baseline else self.loaded.label(self.other.name)
+
+
+def certainty(member: Member, interval: str, paired_over: str) -> str:
+    """`95 % interval 1.9 to 2.1 ×, 10 rounds`, or how often the value was counted."""
+    if member.counted:
+        return f"{COUNTED}, {count(member.n, 'trial')}"
+    return f"95 % interval {interval}, {count(member.n, paired_over[:-1])}"
+
+
+def _deciding(basis: Basis) -> int:
+    """The index of the arm that the verdict depends on: if all are needed, the one that confirms least."""
+    confirm = [tests.confirm for tests in basis.member_tests]
+    return confirm.index(max(confirm) if basis.needed == "all" else min(confirm))

@@ -1,0 +1,18 @@
+"""How the form `at_most` is settled."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from harness.analysis.claims.bounds import BoundSettlement
+from harness.study.claims.at_most import AtMostClaim
+
+
+class AtMostSettlement(BoundSettlement[AtMostClaim]):
+    """`Bound` decides: the ratio is at most the claimed one."""
+
+    side: ClassVar[int] = -1
+
+    @property
+    def figure(self) -> float:
+        return self.claim.at_most

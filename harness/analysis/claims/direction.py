@@ -1,0 +1,58 @@
+"""How the form `direction` is settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.analysis.claims.arms import ArmResult
+from harness.analysis.claims.decision import Rule, Tests
+from harness.analysis.claims.member import Member
+from harness.analysis.claims.metric import MetricSettlement
+from harness.analysis.contrasts import ALPHA
+from harness.analysis.results import ClaimVerdict
+from harness.study.claims.direction import DirectionClaim
+
+OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Direction(Rule):
+    """The log ratio, or the difference, is positive (`side` 1) or negative (−1).
+
+    Values that are the same within the margin have no direction.
+    """
+
+    side: int
+    margin: float
+
+    def tests(self, member: Member) -> Tests:
+        same = member.same(self.margin)
+        up, down = member.above(0.0), member.below(0.0)
+        towards, away = (up, down) if self.side > 0 else (down, up)
+        return Tests(1.0 if same <= ALPHA else towards, min(away, same))
+
+
+class DirectionSettlement(MetricSettlement[DirectionClaim]):
+    """`Direction` decides."""
+
+    @property
+    def claimed(self) -> str:
+        return self.claim.direction
+
+    @property
+    def rule(self) -> Direction:
+        higher = "better" if self.record.better == "higher" else "worse"
+        side = 1 if self.claim.direction in ("higher", higher) else -1
+        return Direction(side=side, margin=self.scaled_margin)
+
+    def position(self, result: ArmResult, verdict: ClaimVerdict) -> str:
+        if verdict == "confirmed":
+            return f"{self.claim.direction}, as claimed"
+        if verdict == "refuted":
+            if result.member.same(self.scaled_margin) <= ALPHA:
+                return self.alike(result)
+            return f"{OPPOSITE[self.claim.direction]}, the opposite of the claim"
+        low, high = result.numbers.low, result.numbers.high
+        if low is not None and high is not None and low <= self.record.neutral <= high:
+            return "the interval includes equal values"
+        return "the difference is not significant"

@@ -1,0 +1,122 @@
+"""How the form `reaches` is settled."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from harness.analysis.claims.arms import ArmResult, ComparisonSettlement
+from harness.analysis.claims.direction import Direction
+from harness.analysis.claims.member import Member
+from harness.analysis.contrasts import ALPHA
+from harness.analysis.results import ClaimVerdict, Numbers
+from harness.analysis.trial_table import IncomparableError
+from harness.metrics import Metric, metric
+from harness.statistics import log_ratios, safe_exp, sign_flip_p, time_to_target
+from harness.study.arms import Combination, named_condition
+from harness.study.claims.reaches import ReachesClaim
+from harness.wording import at_condition, count, interval_text, ratio_text
+
+if TYPE_CHECKING:
+    from harness.store.rows import TrialRow
+
+UPDATE_SECONDS = "update_seconds"
+
+
+class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
+    """`Direction` decides, on one ratio of times to the target per seed.
+
+    A training that misses the target takes infinitely long and ranks last; two that miss it tie. Seconds are
+    timings: each round must be of one session, and the margin is that of time. Updates are counted, so every
+    single one matters.
+    """
+
+    @property
+    def claimed(self) -> str:
+        return f"{self.claim.when} at {metric(self.claim.metric).label} {self.claim.target:g}"
+
+    @property
+    def rule(self) -> Direction:
+        return Direction(side=-1 if self.claim.when == "sooner" else 1, margin=math.log1p(self.margin))
+
+    @property
+    def clock(self) -> Metric | None:
+        """The metric of time, if time is what the claim counts."""
+        return metric(UPDATE_SECONDS) if self.claim.counted_in == "seconds" else None
+
+    @property
+    def margin(self) -> float:
+        return self.loaded.study.margin(self.clock) if self.clock else 0.0
+
+    @cached_property
+    def condition(self) -> Combination:
+        return named_condition(self.loaded.conditions, self.claim.at)
+
+    def result(self, arm: Combination) -> ArmResult:
+        claim, condition, label = self.claim, self.condition, self.loaded.label(arm.name)
+        times, other_times = self._times(arm), self._times(self.other)
+        if self.clock:
+            self.evidence.cells.check_rounds(self.clock, arm.name, self.other.name, condition)
+        reached, other_reached = (sum(map(math.isfinite, side.values())) for side in (times, other_times))
+        ratios = log_ratios(times, other_times)
+        member = Member(
+            metric=f"{claim.counted_in} to {claim.metric} {claim.target:g}",
+            arm=arm.name,
+            against=self.other.name,
+            condition=condition.names,
+            pairs=tuple(sorted(ratios.items())),
+            lost=not reached and not other_reached,
+            p_sign_flip=sign_flip_p(ratios),
+        )
+        estimate = member.estimate
+        ratio, low, high = (safe_exp(x) for x in (estimate.estimate, estimate.ci95.low, estimate.ci95.high))
+        interval = interval_text(low, high)
+        return ArmResult(
+            member=member,
+            label=label,
+            effect=ratio_text(ratio),
+            interval=interval,
+            measured=f"{label}{at_condition(condition.names)} needs {ratio_text(ratio)} {self.other_label}'s "
+            f"{claim.counted_in} to reach a {metric(claim.metric).label} of {claim.target:g} (95 % interval {interval}, "
+            f"{count(estimate.n, 'seed')}; it reaches the target on {reached} of them, and {self.other_label} does "
+            f"on {other_reached})",
+            numbers=Numbers(effect=ratio, low=low, high=high),
+            lost="neither arm reaches the target on any seed" if member.lost else "",
+        )
+
+    def position(self, result: ArmResult, verdict: ClaimVerdict) -> str:
+        if verdict == "confirmed":
+            return f"{self.claim.when}, as claimed"
+        if verdict == "undecided":
+            return "the interval includes equal times"
+        if result.member.same(self.rule.margin) <= ALPHA:
+            return f"equally soon, within the margin of {self.margin:.2g}" if self.margin else "equally soon"
+        return f"{'later' if self.claim.when == 'sooner' else 'sooner'}, the opposite of the claim"
+
+    def _times(self, arm: Combination) -> dict[int, float]:
+        """Seed → updates or seconds to the target, the geometric mean of several rounds."""
+        trials = self.evidence.trials(arm, self.condition)
+        times = {seed: [self._time(arm, trial) for trial in rows] for seed, rows in trials.items()}
+        return {seed: safe_exp(sum(map(math.log, row)) / len(row)) for seed, row in times.items()}
+
+    def _time(self, arm: Combination, trial: TrialRow) -> float:
+        if trial.notes.get("diverged"):
+            return math.inf
+        samples = self.evidence.frames.samples
+        rows = samples[samples["trial"] == trial.id].sort_values("step", kind="stable")
+        curve = rows[rows["metric"] == self.claim.metric]
+        losses, steps = curve["value"].tolist(), curve["step"].tolist()
+        spent = {step: float(step + 1) for step in steps}
+        if self.clock:
+            seconds = rows[rows["metric"] == UPDATE_SECONDS]
+            spent = dict(zip(seconds["step"].tolist(), accumulate(seconds["value"].tolist()), strict=True))
+        if not losses or not set(steps) <= set(spent):
+            label = metric(self.claim.metric).label
+            raise IncomparableError(f"a training of {arm.name} has no {label} over {self.claim.counted_in}")
+        times = [spent[step] for step in steps]
+        try:
+            return time_to_target(times, losses, self.claim.target, window=self.claim.smoothed)
+        except ValueError as error:
+            raise IncomparableError(f"a training of {arm.name}: {error}") from None

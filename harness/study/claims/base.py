@@ -1,0 +1,103 @@
+"""What every form of claim shares, and what a study asks of it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Self
+
+from pydantic import Field
+
+from harness.config import Config
+from harness.study.arms import Combination
+from harness.study.checks.checker import StudyChecker
+from harness.study.reading.yaml_document import KeyPath
+from harness.study.schema import Scalar, level_name
+
+
+class NamedContrast(NamedTuple):
+    """A contrast with the baseline that a claim is about."""
+
+    metric: str
+    arm: Combination
+    condition: Combination
+
+
+class MarkedRatio(NamedTuple):
+    """A claimed ratio and its region, for figures, under the condition with the levels `at`."""
+
+    ratio: float
+    low: float
+    high: float
+    at: Mapping[str, Scalar]
+
+
+class Claim(Config):
+    """A statement from a source that the data can confirm or refute.
+
+    The key that states a claim is the name of its form, and of the file that declares the form: `ratio.py`
+    declares the form `ratio`, whose class has a field `ratio`.
+    """
+
+    source: str
+    """The document and its section, for example `001 §5`."""
+
+    says: str
+    """The statement in one sentence of our own."""
+
+    exploratory: str | None = Field(default=None, min_length=1, exclude_if=operator.not_)
+    """Why this design cannot decide the claim. The report then shows the effect, without a verdict."""
+
+    @classmethod
+    def form(cls) -> str:
+        """The key that states the claim."""
+        return cls.__module__.rpartition(".")[2]
+
+    def check(self, checker: StudyChecker, path: KeyPath) -> None:
+        """Raises StudyError if the study, which states this claim at `path`, can never decide it."""
+        raise NotImplementedError(f"the form {self.form()} has no check")
+
+    def required_arms(self, arms: Sequence[Combination]) -> Iterable[Combination]:
+        """The arms that are measured whatever tuning finds. The first of `arms` is the baseline."""
+        return ()
+
+    def named_contrast(
+        self, primary: str, arms: Sequence[Combination], conditions: Sequence[Combination]
+    ) -> NamedContrast | None:
+        """The only contrast that the claim is about. It leaves the family of its metric."""
+        return None
+
+    def after_tuning(self, baseline_best: Callable[[Mapping[str, Scalar]], float]) -> Self:
+        """The claim with what tuning decides. `baseline_best` gives the best median of the baseline under a
+        condition, NaN if there is none yet.
+        """
+        return self
+
+    def formula_metrics(self) -> tuple[str, str] | None:
+        """The metric and its closed form, if a figure compares the two."""
+        return None
+
+    def marked_ratio(self, primary: str) -> MarkedRatio | None:
+        """The ratio that figures of the primary metric mark."""
+        return None
+
+    def is_decided_by(self, checker: StudyChecker) -> bool:
+        """Whether neither the study nor the claim is declared exploratory."""
+        return not checker.study.design.exploratory and self.exploratory is None
+
+
+def check_numeric_condition(claim: Claim, checker: StudyChecker, path: KeyPath, over: str, noun: str) -> None:
+    """Raises StudyError unless the condition `over` has at least 3 levels that are positive numbers."""
+    path = (*path, "over")
+    checker.check_known(path, over, checker.study.across, "`across` has no factor")
+    levels = checker.study.across[over]
+    for level in levels:
+        if isinstance(level, bool) or not isinstance(level, int | float) or level <= 0:
+            checker.fail(
+                path,
+                f"{noun} over {over} needs levels that are positive numbers; {level_name(level)!r} is not one",
+                value=True,
+            )
+    if len(levels) < 3 and claim.is_decided_by(checker):
+        message = f"{noun} over {over} needs at least 3 levels, but there are {len(levels)}"
+        checker.fail(path, message, value=True)

@@ -1,0 +1,21 @@
+"""The form `diverges`: the trainings of an arm diverge on fewer or on more seeds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.metrics import METRICS, Metric
+from harness.study.checks.checker import StudyChecker
+from harness.study.claims.arms import ConditionComparison
+from harness.study.reading.yaml_document import KeyPath
+
+
+class DivergesClaim(ConditionComparison):
+    """The arm diverges on fewer (or on more) seeds than the other arm. Seeds are paired (McNemar's exact test)."""
+
+    diverges: Literal["less", "more"]
+
+    def check_metric(self, checker: StudyChecker, path: KeyPath) -> Metric:
+        problem = f"nothing can diverge: task {checker.study.task!r} does not produce the metric"
+        checker.check_known(path, "loss", checker.task.metrics, problem)
+        return METRICS["loss"]

@@ -1,0 +1,30 @@
+"""The form `formula`: a metric equals its closed form."""
+
+from __future__ import annotations
+
+from harness.study.checks.checker import StudyChecker
+from harness.study.claims.base import Claim
+from harness.study.reading.yaml_document import KeyPath
+
+
+class FormulaClaim(Claim):
+    """`metric` equals the closed form `formula`, another metric of the same trials, in every arm and under every
+    condition.
+    """
+
+    formula: str
+    metric: str
+    also_holds: str | None = None
+    """An invariant of the study that checks the formula in further cases."""
+
+    def check(self, checker: StudyChecker, path: KeyPath) -> None:
+        checker.check_metric((*path, "metric"), self.metric, directed=False)
+        checker.check_metric((*path, "formula"), self.formula, directed=False)
+        if self.formula == self.metric:
+            checker.fail((*path, "formula"), f"{path[-1]} compares {self.metric} with itself", value=True)
+        known = (*checker.study.invariants, None)
+        problem = "the study's `invariants` do not include"
+        checker.check_known((*path, "also_holds"), self.also_holds, known, problem)
+
+    def formula_metrics(self) -> tuple[str, str] | None:
+        return self.metric, self.formula

@@ -1,0 +1,17 @@
+"""The form `holds`: an invariant holds for every arm."""
+
+from __future__ import annotations
+
+from harness.study.checks.checker import StudyChecker
+from harness.study.claims.base import Claim
+from harness.study.reading.yaml_document import KeyPath
+
+
+class HoldsClaim(Claim):
+    """An invariant holds for every arm, with the study's own model and inputs."""
+
+    holds: str
+
+    def check(self, checker: StudyChecker, path: KeyPath) -> None:
+        problem = "the study's `invariants` do not include"
+        checker.check_known((*path, "holds"), self.holds, checker.study.invariants, problem)

@@ -1,0 +1,68 @@
+"""The form `reaches`: an arm reaches a target loss sooner than another arm."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.metrics import Metric
+from harness.study.checks.checker import StudyChecker
+from harness.study.claims.arms import ConditionComparison
+from harness.study.reading.yaml_document import KeyPath
+from harness.study.schema import Scalar
+
+
+class ReachesClaim(ConditionComparison):
+    """The arm reaches a loss of `reaches` sooner (or later) than the other arm, counted in updates or in seconds
+    of training. A training that never reaches it takes infinitely long.
+
+    The loss is averaged over `smoothed` updates before it is compared with the target. The target is fixed
+    before the comparison: `tuned` is `target_factor` times the baseline's best loss in tuning.
+    """
+
+    reaches: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | Literal["tuned"]
+    target_factor: float = Field(
+        default=1.0, gt=0.0, allow_inf_nan=False, exclude_if=partial(operator.eq, 1.0)
+    )
+    when: Literal["sooner", "later"] = "sooner"
+    counted_in: Literal["updates", "seconds"] = "updates"
+    metric: str = "loss"
+    smoothed: int = Field(default=10, gt=0)
+
+    @model_validator(mode="after")
+    def _factor_needs_a_tuned_target(self) -> Self:
+        if self.target_factor != 1.0 and self.reaches != "tuned":
+            raise ValueError("target_factor needs `reaches: tuned`; multiply the target itself instead")
+        return self
+
+    @property
+    def target(self) -> float:
+        """The loss to reach, NaN as long as tuning has not found it."""
+        return math.nan if self.reaches == "tuned" else self.reaches
+
+    def check_metric(self, checker: StudyChecker, path: KeyPath) -> Metric:
+        at = (*path, "metric")
+        record = checker.check_metric(at, self.metric)
+        if not record.is_loss:
+            message = f"{path[-1]}: `reaches` needs a loss metric, and {record.name} is not one"
+            checker.fail(at, message, value=True)
+        tune = checker.study.design.tune
+        if self.reaches == "tuned" and (tune is None or tune.by != self.metric):
+            problem = f"tuning uses {tune.by}" if tune else "this design has no tuning"
+            checker.fail(
+                (*path, "reaches"),
+                f"{path[-1]} takes its target for {self.metric} from tuning, but {problem}",
+                hint="`metric` and `design.tune.by` must be the same",
+                value=True,
+            )
+        return record
+
+    def after_tuning(self, baseline_best: Callable[[Mapping[str, Scalar]], float]) -> Self:
+        if self.reaches != "tuned" or not math.isfinite(best := baseline_best(self.at)):
+            return self
+        return self.model_copy(update={"reaches": best * self.target_factor, "target_factor": 1.0})

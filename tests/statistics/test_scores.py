@@ -1,0 +1,190 @@
+"""Differences of scores: p and intervals agree with each other and with a plain bootstrap."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm, t
+
+from harness.statistics import (
+    SentenceStatistics,
+    approximate_randomisation,
+    bootstrap_interval,
+    compare_scores,
+    ratio_of_sums,
+    t_interval,
+)
+from harness.statistics.signed_rank import Floats
+
+
+def means(values: Floats, signature: str = "s") -> SentenceStatistics:
+    pairs = np.stack([values, np.ones_like(values)], axis=1)
+    return SentenceStatistics("mean", signature, pairs, ratio_of_sums)
+
+
+def noisy(effect: float, seed: int = 0) -> SentenceStatistics:
+    return means(effect + np.random.default_rng(seed).normal(0, 1, 200))
+
+
+def plain_interval(
+    arms: list[SentenceStatistics], bases: list[SentenceStatistics], resamples: int = 10_000
+) -> tuple[float, float]:
+    """The 95 % interval of the mean difference: seeds and sentences are drawn, one resample after the other."""
+    rng, n, sentences = np.random.default_rng(9), len(arms), arms[0].sentences
+    means_of_resamples = []
+    for _ in range(resamples):
+        rows, seeds = rng.integers(sentences, size=sentences), rng.integers(n, size=n)
+        scores = [
+            [float(side[seed].score(side[seed].values[rows].sum(axis=0))) for seed in seeds]
+            for side in (arms, bases)
+        ]
+        means_of_resamples.append(np.mean(scores[0]) - np.mean(scores[1]))
+    tail = 0.025 if n == 1 else norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))
+    low, high = np.quantile(means_of_resamples, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def test_one_checkpoint_is_randomised_and_bounded_by_the_paired_bootstrap() -> None:
+    arm, base = noisy(0.2), noisy(0.0, seed=1)
+    compared = compare_scores({0: arm}, {0: base})
+    assert compared.p == approximate_randomisation(arm, base).p
+    expected = plain_interval([arm], [base])
+    assert compared.estimate == arm.corpus_score - base.corpus_score
+    ends, width = compared.interval(0.95), expected[1] - expected[0]
+    assert (ends.low, ends.high) == pytest.approx(expected, abs=0.05 * width)
+
+
+@pytest.mark.parametrize("seeds", [1, 8])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_a_bound_is_excluded_by_the_interval_where_its_p_is_small(seeds: int, level: float) -> None:
+    arm = {seed: noisy(0.3, seed) for seed in range(seeds)}
+    base = {seed: noisy(0.0, seed + 100) for seed in range(seeds)}
+    compared = compare_scores(arm, base)
+    ends = compared.interval(level)
+    room = 0.02 * (ends.high - ends.low)
+    for end, inwards in ((ends.low, 1), (ends.high, -1)):
+        assert compared.beyond(end - inwards * room) < 1 - level < compared.beyond(end + inwards * room)
+
+
+def test_several_seeds_are_the_bootstrap_over_seeds_and_sentences() -> None:
+    arm = {seed: noisy(0.3, seed) for seed in range(10)}
+    base = {seed: noisy(0.0, seed + 100) for seed in range(10)}
+    compared = compare_scores(arm, base)
+    expected = plain_interval([*arm.values()], [*base.values()])
+    ends, width = compared.interval(0.95), expected[1] - expected[0]
+    assert compared.estimate == pytest.approx(
+        np.mean([arm[seed].corpus_score - base[seed].corpus_score for seed in arm])
+    )
+    assert (ends.low, ends.high) == pytest.approx(expected, abs=0.05 * width)
+    assert compared.p == compared.beyond(0.0)
+
+
+def test_two_to_five_seeds_bound_nothing() -> None:
+    arm, base = ({seed: noisy(effect, seed) for seed in range(5)} for effect in (9.0, 0.0))
+    compared = compare_scores(arm, base)
+    assert (compared.p, compared.beyond(0.5), compared.interval(0.9).high) == (1.0, 1.0, math.inf)
+
+
+def test_equal_outputs_are_identical() -> None:
+    compared = compare_scores({0: noisy(0.0)}, {0: noisy(0.0)})
+    assert (compared.identical, compared.p, compared.beyond(0.0), compared.beyond(0.5)) == (
+        True,
+        1.0,
+        1.0,
+        0.0,
+    )
+    assert (compared.interval(0.95).low, compared.interval(0.95).high) == (0.0, 0.0)
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    one, other = noisy(0.0), means(np.zeros(200), signature="other")
+    with pytest.raises(ValueError, match="no seeds"):
+        compare_scores({}, {})
+    with pytest.raises(ValueError, match="one side missing: 2"):
+        compare_scores({1: one, 2: one}, {1: one})
+    with pytest.raises(ValueError, match="signature 's' against 'other'"):
+        compare_scores({1: one}, {1: other})
+
+
+def test_pairing_takes_the_sentences_difficulty_away() -> None:
+    rng = np.random.default_rng(3)
+    hard = rng.normal(0, 5, 300)
+    arm, baseline = means(hard + 0.5 + rng.normal(0, 0.2, 300)), means(hard)
+    paired = compare_scores({0: arm}, {0: baseline}).interval(0.95)
+    assert paired.low > 0.4
+    alone = bootstrap_interval(arm)
+    assert alone.high - alone.low > 10 * (paired.high - paired.low)
+    swapped = compare_scores({0: baseline}, {0: arm}).interval(0.95)
+    assert (swapped.low, swapped.high) == pytest.approx((-paired.high, -paired.low))
+
+
+def crossed(n: int, sentences: int, spread: tuple[float, float, float], rng: np.random.Generator) -> Floats:
+    """(n, sentences): differences that vary with the seed, with the sentence, and with both."""
+    by_seed, by_sentence, by_both = spread
+    return (
+        rng.normal(0, by_seed, (n, 1))
+        + rng.normal(0, by_sentence, (1, sentences))
+        + rng.normal(0, by_both, (n, sentences))
+    )
+
+
+@pytest.mark.parametrize(
+    "spread", [(1.0, 0.01, 0.01), (0.1, 1.0, 1.0), (0.01, 1.0, 3.0)], ids=["seeds", "both", "sentences"]
+)
+@pytest.mark.parametrize("n", [6, 10])
+def test_methods_are_covered_whatever_varies(n: int, spread: tuple[float, float, float]) -> None:
+    rng = np.random.default_rng(4)
+    zero = dict.fromkeys(range(n), means(np.zeros(60)))
+    missed = 0
+    for study in range(150):
+        differences = crossed(n, 60, spread, rng)
+        arm = {seed: means(row) for seed, row in enumerate(differences)}
+        missed += compare_scores(arm, zero, resamples=400, seed=study).interval(0.95).excludes(0)
+    assert missed / 150 <= 0.12  # 0.05 and what 150 studies and few seeds allow
+
+
+@pytest.mark.parametrize("n", [8, 12])
+def test_where_only_seeds_vary_the_interval_is_students(n: int) -> None:
+    effects = dict(enumerate(np.random.default_rng(5).normal(0.2, 1, n)))
+    arm = {seed: means(np.full(9, effect)) for seed, effect in effects.items()}
+    compared = compare_scores(arm, dict.fromkeys(range(n), means(np.zeros(9))), resamples=40_000)
+    expected, interval = t_interval(effects, level=0.95), compared.interval(0.95)
+    assert compared.estimate == pytest.approx(np.mean([*effects.values()]))
+    assert interval.high - interval.low == pytest.approx(expected.high - expected.low, rel=0.03)
+
+
+def test_one_lucky_seed_is_not_a_method() -> None:
+    rng = np.random.default_rng(6)
+    per_seed = [0.5, -0.3, 0.4, -0.6, 0.2, -0.1]
+    arm = {seed: means(effect + rng.normal(0, 0.1, 500)) for seed, effect in enumerate(per_seed)}
+    baseline = dict.fromkeys(range(6), means(np.zeros(500)))
+    checkpoint = compare_scores({0: arm[0]}, {0: baseline[0]})
+    assert checkpoint.interval(0.95).low > 0.4  # that checkpoint is better
+    method = compare_scores(arm, baseline)
+    assert not method.interval(0.95).excludes(0)
+    assert method.estimate == pytest.approx(np.mean(per_seed), abs=0.02)
+    assert (method.seeds, method.sentences) == (6, 500)
+
+
+def test_more_sentences_do_not_make_up_for_few_seeds() -> None:
+    rng = np.random.default_rng(7)
+    widths = []
+    for sentences in (100, 10_000):
+        arm = {seed: means(seed * 0.1 + rng.normal(0, 0.01, sentences)) for seed in range(6)}
+        zero = dict.fromkeys(range(6), means(np.zeros(sentences)))
+        interval = compare_scores(arm, zero, resamples=500).interval(0.95)
+        widths.append(interval.high - interval.low)
+    assert widths[1] > 0.8 * widths[0]
+
+
+def test_swapping_the_methods_mirrors_the_interval() -> None:
+    rng = np.random.default_rng(8)
+    arm = {seed: means(rng.normal(0.1, 1, 80)) for seed in range(7)}
+    baseline = {seed: means(rng.normal(0, 1, 80)) for seed in range(7)}
+    there, back = compare_scores(arm, baseline), compare_scores(baseline, arm)
+    assert back.estimate == pytest.approx(-there.estimate)
+    assert back.interval(0.95).low == pytest.approx(-there.interval(0.95).high, abs=1e-9)
+    reordered = compare_scores(dict(reversed(arm.items())), baseline)
+    assert reordered.estimate == pytest.approx(there.estimate)
