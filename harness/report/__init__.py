@@ -1,1 +1,1 @@
-"""From an analysis and its raw samples to one self-contained HTML file."""
+"""The report: one self-contained HTML file, from an analysis and its raw samples."""

@@ -1,4 +1,4 @@
-"""The report: sections in order, rendered into one self-contained HTML file, put in place in one step."""
+"""The report: all sections in their order, rendered into one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SECTIONS = tuple(
 
 
 def render(*parts: ReportInput) -> str:
-    """The whole page, of the parts of one study. It loads nothing from elsewhere, runs no script, and is the
-    same for the same input.
+    """The page for all parts of one study. It loads nothing from elsewhere, runs no script, and is the same
+    for the same input.
     """
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -61,9 +61,10 @@ def render(*parts: ReportInput) -> str:
 
 
 def write_report(parts: Sequence[ReportInput], path: Path) -> None:
-    """Render a study's parts into `path`: the file there is whole or not there.
+    """Render the parts of a study into the file `path`, which is never incomplete: it is replaced in one
+    step.
 
-    Raises InputError where it cannot be written.
+    Raises InputError if the file cannot be written.
     """
     page = render(*parts)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -74,7 +75,7 @@ def write_report(parts: Sequence[ReportInput], path: Path) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        hint = "choose a directory that exists and that you may write to"
+        hint = "choose an existing directory with write permission"
         raise InputError(f"cannot write the report {path}: {error.strerror}", hint=hint) from None
     finally:
         temporary.unlink(missing_ok=True)

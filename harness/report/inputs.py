@@ -1,4 +1,4 @@
-"""Everything that a report is made of; whoever has the store fills it in."""
+"""The input of a report. The module `source` fills it from a store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class RunInfo:
     """One run of a study.
 
-    `created_at` is ISO 8601 in UTC, `plant` the bug planted on purpose, `failed` one line a trial.
+    `created_at` is a time in ISO 8601 and UTC. `plant` is the name of a planted bug. `failed` has one line
+    per trial that failed.
     """
 
     id: str
@@ -42,12 +43,13 @@ class RunInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportInput:
-    """`frame` is the long table of raw samples (`harness.analysis.frames`), NaN and infinities included.
+    """The input for one part of a study.
 
-    `telemetry` has the column trial and those of `harness.telemetry.process_sampler.TelemetrySample`;
-    `nvml_reason` says why those of the GPU are empty, None where they are not. `calibration` is the machine's
-    newest before anything was measured, None where there was none. `command` repeats the run. `sentences` are
-    what trials wrote, by trial; `trials` tell which diverged.
+    `frame` is the long table of raw samples (`harness.analysis.frames`), NaN and infinities included.
+    `telemetry` has the column `trial` and the columns of `harness.telemetry.process_sampler.TelemetrySample`;
+    `nvml_reason` says why the GPU columns are empty, or is None. `calibration` is the newest calibration of
+    the machine before the first measurement. `command` repeats the run. `sentences` maps trials to the texts
+    that they wrote.
     """
 
     loaded: LoadedStudy
@@ -64,36 +66,36 @@ class ReportInput:
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
 
     def anchor(self, *parts: object) -> str:
-        """An id of this page, different in each part of a study."""
+        """An id that is unique on the page, because it contains the part of the study."""
         return anchor(*(("part", self.loaded.part) if self.loaded.part else ()), *parts)
 
     @cached_property
     def disturbances(self) -> tuple[str, ...]:
-        """What else went on at the machine while trials were measured."""
+        """Sentences about whatever disturbed the machine while trials were measured."""
         measured = self.frame.loc[self.frame["purpose"] == "measure", "trial"].unique()
         return disturbances(self.telemetry[self.telemetry["trial"].isin(measured)])
 
     @cached_property
     def values(self) -> pd.DataFrame:
-        """One value for each measured trial and metric, as the analysis reduces them: infinite losses where
-        one diverged.
+        """One value per measured trial and metric, as in the analysis. The losses of a training that diverged
+        are infinite.
         """
         values = trial_values(self.frame[self.frame["purpose"] == "measure"])
         return with_diverged(values, self.trials, sorted({self.loaded.study.primary, *values["metric"]}))
 
     @cached_property
     def written(self) -> dict[str, Sentences]:
-        """What each arm wrote: the lowest seed's first round under the first condition.
+        """The texts of each arm: those of the lowest seed's first round under the first condition.
 
-        Empty where arms had different sources.
+        It is empty if the arms had different sources.
         """
-        found: dict[str, Sentences] = {}
+        first: dict[str, Sentences] = {}
         rows = self.frame.loc[
             self.frame["purpose"] == "measure", ["trial", "arm", "seed", "round", "position"]
         ].drop_duplicates()
         rows = rows.sort_values(["seed", "round", "position"], kind="stable")
         for trial, arm in zip(rows["trial"].tolist(), rows["arm"].tolist(), strict=True):
             if trial in self.sentences:
-                found.setdefault(arm, self.sentences[trial])
-        ordered = {arm.name: found[arm.name] for arm in self.loaded.arms if arm.name in found}
-        return ordered if len({each.sources for each in ordered.values()}) == 1 else {}
+                first.setdefault(arm, self.sentences[trial])
+        ordered = {arm.name: first[arm.name] for arm in self.loaded.arms if arm.name in first}
+        return ordered if len({sentences.sources for sentences in ordered.values()}) == 1 else {}

@@ -14,7 +14,7 @@ from harness.study.loaded import LoadedStudy
 
 @dataclass(frozen=True, kw_only=True)
 class Badge:
-    """A verdict for the eye and the ear: `tone` colours it, `mark` and `text` say it without colour."""
+    """A verdict. `tone` gives it a colour; `mark` and `text` show it without colour."""
 
     text: str
     tone: str
@@ -23,14 +23,14 @@ class Badge:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmName:
-    """An arm in a table: `text`, and its whole name for the pointer where the text leaves some of it out."""
+    """An arm in a table: `text`, and its full name as a tooltip if the text is shorter."""
 
     text: str
     title: str = ""
 
 
 MOST_LETTERS = 22
-"""Of an arm's name in a figure."""
+"""The longest label of an arm in a figure."""
 
 _BADGES = {
     "confirmed": ("good", "✓"),
@@ -52,15 +52,15 @@ def badge(verdict: str) -> Badge:
 
 
 def metric_of(name: str) -> Metric:
-    """The metric's record; a stored name that this version no longer knows is shown plainly, without a unit."""
+    """The metric's record. A stored name that this version does not know is shown without a unit."""
     return METRICS.get(name) or unknown_metric(name)
 
 
 def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
-    """Arm → its name in figures: the levels in which it differs from the baseline, bare where one factor is
-    compared.
+    """Arm → its label in figures: the levels in which it differs from the baseline. If only one factor is
+    compared, the label is the level alone.
 
-    Names that would leave no room for the figure are shortened in the middle; no two arms have the same.
+    Long labels are shortened in the middle. No two arms have the same label.
     """
     labels = []
     for arm in loaded.arms:
@@ -71,31 +71,31 @@ def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
 
 
 def short_labels(labels: Sequence[str]) -> list[str]:
-    """The labels as a figure has room for them: the long ones shortened in the middle, no two the same."""
-    found: list[str] = []
+    """The labels, with long ones shortened in the middle and no two equal."""
+    shortened: list[str] = []
     for label in labels:
         if len(label) > MOST_LETTERS:
             label = f"{label[: MOST_LETTERS // 2]}…{label[-MOST_LETTERS // 2 + 1 :]}"
-        found.append(label if label not in found else f"{label} ({len(found) + 1})")
-    return found
+        shortened.append(label if label not in shortened else f"{label} ({len(shortened) + 1})")
+    return shortened
 
 
 def arm_name(loaded: LoadedStudy, arm: str) -> ArmName:
-    """As every table and sentence calls it."""
+    """The arm's name in tables and sentences."""
     label = loaded.label(arm)
     return ArmName(text=label, title="" if label == arm else arm)
 
 
 def condition_title(names: Mapping[str, str]) -> str:
-    """`new_tokens = 64`; the study without conditions has one, under which everything was measured."""
+    """`new_tokens = 64`, or `all trials` in a study without conditions."""
     return ", ".join(f"{factor} = {level}" for factor, level in names.items()) or "all trials"
 
 
 def condition_key(condition: Combination | Mapping[str, str]) -> str:
-    """The text under which the frame holds a condition."""
+    """The text that identifies a condition in the frame."""
     return canonical_json(condition.names if isinstance(condition, Combination) else dict(condition))
 
 
 def anchor(*parts: object) -> str:
-    """An id for HTML: letters, digits and hyphens only."""
+    """An HTML id that has only letters, digits and hyphens."""
     return "-".join(re.sub(r"[^A-Za-z0-9]+", "-", str(part)).strip("-") for part in parts)

@@ -1,4 +1,4 @@
-"""From the store to what a report needs: rows read back, analysed again from the raw samples."""
+"""The input of a report from a store: the rows are read back and analysed again from the raw samples."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ TELEMETRY_COLUMNS = [column.name for column in fields(TelemetryRow)]
 
 
 def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
-    """Everything that a report shows of a run.
-
-    Verdicts are computed here and now, from the samples as they are stored.
-    """
+    """Everything that a report shows about a run. Verdicts are computed again from the stored samples."""
     results = store.results(run, deciding_metrics(loaded.study))
     planned, loaded = plan(loaded, results), resolve(loaded, results)
     frames = run_frames(store, run)
@@ -52,10 +49,7 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
 
 
 def _sessions(store: Store, run: Run, trials: tuple[TrialRow, ...]) -> list[Session]:
-    """Those in which what counts was measured, oldest first: one that ran nothing tells nothing.
-
-    All, where nothing was measured.
-    """
+    """The sessions that measured a trial, oldest first. If nothing was measured, all sessions."""
     measured = {row.session_id for row in trials if row.purpose == "measure" and row.status == "finished"}
     sessions = store.sessions(run)
     return [session for session in sessions if session.id in measured] or list(sessions)
@@ -64,8 +58,8 @@ def _sessions(store: Store, run: Run, trials: tuple[TrialRow, ...]) -> list[Sess
 def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, trials: tuple[TrialRow, ...]) -> RunInfo:
     loaded, planned = study
     finished = {row.spec_id for row in trials if row.status == "finished"}
-    # A model that another study trained is not trained again: its training counts as done once anything was
-    # measured with it.
+    # A model that another study trained is not trained again. Its training counts as finished as soon as
+    # something was measured with it.
     measured = any(row.purpose != "train" and row.status == "finished" for row in trials)
     done = sum(spec.id in finished or (spec.purpose == "train" and measured) for spec in planned.trials)
     failed = {row.spec_id: row for row in trials if row.status == "failed" and row.spec_id not in finished}
@@ -87,9 +81,10 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, trials: tuple
 
 
 def _diverged(trials: tuple[TrialRow, ...]) -> list[str]:
-    """Trainings that the study needs a model from and that gave none: data, but not for this study."""
+    """Trainings that diverged, so that there is no model to measure."""
     return [
-        f"train seed {row.seed} diverged after {row.spent['updates']:g} updates, so there is no model to measure"
+        f"training (seed {row.seed}) diverged after {row.spent['updates']:g} updates, "
+        "so there is no model to measure"
         for row in trials
         if row.purpose == "train" and row.notes.get("diverged")
     ]

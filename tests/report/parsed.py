@@ -52,17 +52,19 @@ class Page(HTMLParser):
 
     def all(self, tag: str, *, within: str = "") -> list[Element]:
         """Elements of a tag, in the element with the id `within` where one is named."""
-        found = [element for element in self.elements if element.tag == tag]
+        elements = [element for element in self.elements if element.tag == tag]
         if not within:
-            return found
-        return [e for e in found if any(ancestor.attributes.get("id") == within for ancestor in e.ancestors)]
+            return elements
+        return [
+            e for e in elements if any(ancestor.attributes.get("id") == within for ancestor in e.ancestors)
+        ]
 
     def by_class(self, name: str) -> list[Element]:
         return [element for element in self.elements if name in element.attributes.get("class", "").split()]
 
     def by_id(self, name: str) -> Element:
-        (found,) = [element for element in self.elements if element.attributes.get("id") == name]
-        return found
+        (element,) = [element for element in self.elements if element.attributes.get("id") == name]
+        return element
 
     @property
     def ids(self) -> list[str]:

@@ -95,8 +95,8 @@ def samples(loaded: LoadedStudy, *, steps: int = 3) -> pd.DataFrame:
     rows, trial = [], 0
     for round_ in range(1, loaded.study.design.rounds + 1):
         cells = [(arm, condition) for condition in loaded.conditions for arm in loaded.arms]
-        for position, place in enumerate(random.permutation(len(cells))):
-            arm, condition = cells[place]
+        for position, index in enumerate(random.permutation(len(cells))):
+            arm, condition = cells[index]
             trial += 1
             length = int(condition.names.get("new_tokens", 64))
             gain = SPEEDS.get(arm.names.get("cache", ""), 0.01 * loaded.arms.index(arm))
@@ -190,7 +190,7 @@ def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> Report
         ]
     )
     empty = Analysis(
-        answer="Yes: 2.68 × [2.64, 2.72] at 256 new tokens, and the tokens are the same.",
+        answer="Yes: 2.68 × (2.64 to 2.72 ×) at 256 new tokens, and the tokens are the same.",
         claims=(),
         contrasts=(),
         summaries=(),
@@ -264,7 +264,7 @@ def _analysis(report: ReportInput, empty: Analysis) -> Analysis:
             "kv-speedup",
             "undecided",
             "2.68 ×",
-            "[2.64, 2.72]",
+            "2.64 to 2.72 ×",
             "2.33 ×",
             10,
             "Inside the region that counts as equal on one side only.",
@@ -273,7 +273,7 @@ def _analysis(report: ReportInput, empty: Analysis) -> Analysis:
             "kv-growth",
             "confirmed",
             "+0.21 a doubling",
-            "[0.19, 0.23]",
+            "0.19 to 0.23",
             "increasing",
             10,
             "The ratio grows with every doubling of new tokens.",

@@ -47,7 +47,7 @@ def test_a_quiet_machine_has_no_notes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("disturbed", "noise", "told"),
+    ("disturbed", "noise", "text"),
     [
         (3, {"load": 2.6}, "other programs kept 1.6 cores busy during 3 of 20 measured trials"),
         (5, {"cpu_mhz": 1300.0}, "the CPU's frequency changed between trials, 1,300 to 2,600 MHz"),
@@ -55,7 +55,7 @@ def test_a_quiet_machine_has_no_notes() -> None:
         (
             2,
             {"gpu_throttling": ["power cap", "hardware thermal"]},
-            "held down (hardware thermal, power cap) during 2 of 20",
+            "throttled (hardware thermal, power cap) during 2 of 20",
         ),
         (
             1,
@@ -64,9 +64,9 @@ def test_a_quiet_machine_has_no_notes() -> None:
         ),
     ],
 )
-def test_each_kind_of_noise_is_told(disturbed: int, noise: dict[str, Any], told: str) -> None:
+def test_each_kind_of_noise_is_told(disturbed: int, noise: dict[str, Any], text: str) -> None:
     (note,) = disturbances(looks(disturbed=disturbed, **noise))
-    assert told in note
+    assert text in note
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_a_calibration_shows_ceilings_and_the_rounds_that_its_scatter_needs() ->
     assert facts["calibrated"] == "2031-05-06 07:08 UTC"
     assert facts["matrix product, fp32"] == "110 GFLOP/s"
     assert "matrix product, fp16" not in facts
-    assert facts["scatter of tokens per second"] == "5.00% between equal trials of a round"
-    assert facts["rounds for that scatter"] == "10 for a margin of 5%; this study has 10"
+    assert facts["scatter of tokens per second"] == "5.00% between identical trials of a round"
+    assert facts["rounds needed"] == "10 for a margin of 5%; this study has 10"
     noisy = dict(calibrated(calibration(0.2), METRICS["decode_tokens_per_second"], margin=0.05, rounds=10))
-    assert noisy["rounds for that scatter"].startswith("152 ")
+    assert noisy["rounds needed"].startswith("152 ")
 
 
 def test_the_report_says_whether_the_machine_was_calibrated_and_quiet() -> None:
@@ -130,4 +130,4 @@ def test_the_report_says_whether_the_machine_was_calibrated_and_quiet() -> None:
     assert NOT_CALIBRATED not in page.all("main")[0].text
     assert "The machine was quiet" not in page.all("main")[0].text
     warnings = " ".join(part.text for part in page.by_class("warnings"))
-    assert "the machine was noisy: other programs kept 2.0 cores busy during 120 of 120" in warnings
+    assert "the machine was disturbed: other programs kept 2.0 cores busy during 120 of 120" in warnings

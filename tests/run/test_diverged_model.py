@@ -19,7 +19,7 @@ def test_a_study_whose_model_diverged_says_so_and_keeps_the_training(in_process:
     answer = json.loads(done.stdout)
     assert done.exit_code == 3
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: train seed 0 diverged after ")
+    assert done.stderr.startswith("error: training (seed 0) diverged after ")
     assert "so there is no model to measure" in done.stderr
     assert set(answer["invalid"]) == {"cache=none", "cache=dynamic"}
     assert answer["failed"] == [done.stderr.removeprefix("error: ").partition(";")[0]]

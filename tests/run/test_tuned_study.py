@@ -52,7 +52,7 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
         "optimizer.lr 0.01",
     ]
     assert len(re.findall(r"<strong><span aria-label=\"chosen\">✓</span> \d", section)) == 4
-    assert section.count("optimizer.lr at the edge of what was tried") == 4
+    assert section.count("the best optimizer.lr is at the edge of the grid") == 4
     again = CliRunner().invoke(app, ["run", "tiny", "--json"])
     assert json.loads(again.stdout)["finished"] == 16
     shown = json.loads(CliRunner().invoke(app, ["show", "tiny", "--json"]).stdout)

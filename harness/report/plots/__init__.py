@@ -1,1 +1,1 @@
-"""Figures: in each file a pure function says what to draw, and another one draws it."""
+"""The figures. In each file, one pure function computes what to draw and another function draws it."""

@@ -1,6 +1,4 @@
-"""How much a setting matters: the metric over the values that were tried in tuning, or over the numeric
-levels of a factor.
-"""
+"""Curves: the metric over the values that were tried in tuning, or over the numeric levels of a factor."""
 
 from __future__ import annotations
 
@@ -36,20 +34,18 @@ from harness.study.schema import level_name
 from harness.study.tuned import TunedArm
 
 LEAST_LEVELS = 3
-"""Of a compared factor; two make a comparison, no curve."""
+"""A compared factor needs this many levels for a curve."""
 WIDE_SPAN = 10.0
-"""Times the smallest, beyond which the largest needs a log axis."""
+"""If the largest value is more than this many times the smallest, the axis is logarithmic."""
 
 Points = tuple[tuple[float, float], ...]
-"""(value of the setting, metric in its unit)."""
+"""(value of the setting, value of the metric in its unit)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurveLine:
-    """`points` are the medians, sorted, NaN where the line has a gap; `trials` the finite values that they
-    are of.
-
-    `chosen` is the value that tuning chose, None where nothing was tuned.
+    """`points` are the sorted medians, with NaN for a gap in the line. `trials` are the finite values of
+    single trials. `chosen` is the value that tuning chose, or None.
     """
 
     label: str
@@ -60,9 +56,8 @@ class CurveLine:
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePlot:
-    """`levels` are (x, name), sorted; `log` is whether x has a log axis.
-
-    `left_out` counts trials without a finite value, each in the first plot that would draw it.
+    """`levels` are (x, name), sorted. `log` says whether the x-axis is logarithmic. `left_out` counts trials
+    without a finite value; each is counted in one plot only.
     """
 
     metric: str
@@ -80,10 +75,10 @@ class CurvePlot:
 
 
 def tuning_curves(report: ReportInput) -> list[CurvePlot]:
-    """A plot a condition, a line an arm, those left behind too; none unless tuning ended and one setting of
-    its grid is numeric.
+    """One plot per condition and one line per arm, including arms that are not finalists. There are no plots
+    unless tuning has ended and exactly one setting of its grid is numeric.
 
-    Of the other settings of the grid, a point has the best.
+    If the grid has other settings, a point shows the best of them.
     """
     loaded = report.loaded
     tune, numeric = loaded.study.design.tune, _numeric_settings(loaded.tuned)
@@ -93,10 +88,10 @@ def tuning_curves(report: ReportInput) -> list[CurvePlot]:
     labels = arm_labels(replace(loaded, arms=arms(loaded.study)))
     plots = []
     for condition in loaded.conditions:
-        found = [each for each in loaded.tuned if each.condition == condition.names]
-        lines = [_tuned_line(each, path, tune.by, labels[each.arm]) for each in found]
+        tuned = [arm for arm in loaded.tuned if arm.condition == condition.names]
+        lines = [_tuned_line(arm, path, tune.by, labels[arm.arm]) for arm in tuned]
         tried = sorted({x for line in lines for x, _ in line.points})
-        values = [value for each in found for one in each.tried for value in one.values]
+        values = [value for arm in tuned for candidate in arm.tried for value in candidate.values]
         plot = CurvePlot(
             metric=tune.by,
             setting=path,
@@ -111,10 +106,10 @@ def tuning_curves(report: ReportInput) -> list[CurvePlot]:
 
 
 def level_curves(report: ReportInput) -> list[CurvePlot]:
-    """A plot for each numeric factor and condition, a line for each combination of the other factors' levels."""
+    """One plot per numeric factor and condition, one line per combination of the other factors' levels."""
     primary, values = report.loaded.study.primary, report.values
     plots: list[CurvePlot] = []
-    told: set[tuple[str, str]] = set()
+    counted: set[tuple[str, str]] = set()
     for factor, numbers in compared_numbers(report.loaded).items():
         lines = _lines(report.loaded, factor, numbers)
         levels = sorted({x for by_level in lines.values() for x in by_level})
@@ -125,7 +120,7 @@ def level_curves(report: ReportInput) -> list[CurvePlot]:
             key = condition_key(condition)
             here = values[(values["metric"] == primary) & (values["condition"] == key)]
             cells = {(key, arm) for by_level in lines.values() for arm in by_level.values()}
-            untold = here["arm"].isin([arm for _, arm in cells - told])
+            uncounted = here["arm"].isin([arm for _, arm in cells - counted])
             plot = CurvePlot(
                 metric=primary,
                 setting=factor,
@@ -133,25 +128,23 @@ def level_curves(report: ReportInput) -> list[CurvePlot]:
                 levels=tuple((x, names[x]) for x in levels),
                 log=levels[0] > 0,
                 lines=tuple(_level_line(label, by_level, here) for label, by_level in lines.items()),
-                left_out=_not_finite(here.loc[untold, "value"].tolist()),
+                left_out=_not_finite(here.loc[uncounted, "value"].tolist()),
             )
             if panels := _panels(plot):
                 plots += panels
-                told |= cells
+                counted |= cells
     return plots
 
 
 def compared_numbers(loaded: LoadedStudy) -> dict[str, dict[str, float]]:
-    """The compared factors with three levels or more whose names are all numbers: factor → level name →
-    number.
-    """
-    found = {}
+    """The compared factors with at least three levels that are all numbers: factor → level name → number."""
+    factors = {}
     for factor, levels in loaded.study.compare.items():
         numbers = {level_name(level): _number(level_name(level)) for level in levels}
         distinct = {number for number in numbers.values() if math.isfinite(number)}
         if len(distinct) == len(levels) >= LEAST_LEVELS:
-            found[factor] = numbers
-    return found
+            factors[factor] = numbers
+    return factors
 
 
 def _number(name: str) -> float:
@@ -162,41 +155,41 @@ def _number(name: str) -> float:
 
 
 def _numeric_settings(tuned: Sequence[TunedArm]) -> list[str]:
-    tried = [one.settings for each in tuned for one in each.tried]
+    tried = [candidate.settings for arm in tuned for candidate in arm.tried]
     return [
         path
         for path in (tried[0] if tried else ())
-        if all(isinstance(one[path], int | float) and not isinstance(one[path], bool) for one in tried)
+        if all(type(settings[path]) in (int, float) for settings in tried)
     ]
 
 
-def _tuned_line(found: TunedArm, path: str, by: str, label: str) -> CurveLine:
-    values = sorted({float(one.settings[path]) for one in found.tried})  # type: ignore[arg-type]
-    at = {x: best([one for one in found.tried if one.settings[path] == x], by) for x in values}
+def _tuned_line(tuned: TunedArm, path: str, by: str, label: str) -> CurveLine:
+    values = sorted({float(one.settings[path]) for one in tuned.tried})  # type: ignore[arg-type]
+    at = {x: best([one for one in tuned.tried if one.settings[path] == x], by) for x in values}
     return CurveLine(
         label=label,
         points=tuple((x, _finite(one.median)) for x, one in at.items()),
         trials=tuple((x, value) for x, one in at.items() for value in one.values if math.isfinite(value)),
-        chosen=float(found.chosen.settings[path]),  # type: ignore[arg-type]
+        chosen=float(tuned.chosen.settings[path]),  # type: ignore[arg-type]
     )
 
 
 def _lines(loaded: LoadedStudy, factor: str, numbers: dict[str, float]) -> dict[str, dict[float, str]]:
-    """Label → number → arm; an arm that differs from all others in more than the factor is on no line."""
+    """Label → number → arm. An arm that has no partner with the same other levels is on no line."""
     others = [other for other in loaded.study.compare if other != factor]
-    found: dict[tuple[str, ...], dict[float, str]] = {}
+    groups: dict[tuple[str, ...], dict[float, str]] = {}
     for arm in loaded.arms:
         if factor in arm.names:
             fixed = tuple(arm.names.get(other, "") for other in others)
-            found.setdefault(fixed, {})[numbers[arm.names[factor]]] = arm.name
-    found = {fixed: by_level for fixed, by_level in found.items() if len(by_level) > 1}
-    labels = short_labels([_label(others, fixed) for fixed in found])
-    return dict(zip(labels, found.values(), strict=True))
+            groups.setdefault(fixed, {})[numbers[arm.names[factor]]] = arm.name
+    groups = {fixed: by_level for fixed, by_level in groups.items() if len(by_level) > 1}
+    labels = short_labels([_label(others, fixed) for fixed in groups])
+    return dict(zip(labels, groups.values(), strict=True))
 
 
 def _label(others: Sequence[str], fixed: Sequence[str]) -> str:
-    """`rule=sqrt, tying=tied`, of one other factor the level alone; a factor that does not exist there is
-    none.
+    """`rule=sqrt, tying=tied`. With one other factor it is the level alone. `no rule` means that the factor
+    does not apply.
     """
     bare = len(others) == 1
     named = zip(others, fixed, strict=True)
@@ -215,16 +208,16 @@ def _level_line(label: str, by_level: dict[float, str], values: pd.DataFrame) ->
 
 
 def _panels(plot: CurvePlot) -> list[CurvePlot]:
-    """The plot, in several where it has too many lines to tell apart, the first line in each; none without a
-    point.
+    """The plot, split into several if it has too many lines; each of them repeats the first line. Plots
+    without a point are left out.
     """
     first, *rest = plot.lines
     most = MOST_LINES - 1
     groups = [(first, *rest[start : start + most]) for start in range(0, max(len(rest), 1), most)]
     drawn = [lines for lines in groups if any(line.trials for line in lines)]
     return [
-        replace(plot, lines=lines, left_out=0 if place else plot.left_out)
-        for place, lines in enumerate(drawn)
+        replace(plot, lines=lines, left_out=0 if index else plot.left_out)
+        for index, lines in enumerate(drawn)
     ]
 
 
@@ -293,12 +286,12 @@ def _draw_line(axes: Axes, line: CurveLine, factor: float, colour: str, marker: 
 
 
 def _readable(plot: CurvePlot) -> list[tuple[float, str]]:
-    """The levels, nameless those whose names would run into the one before."""
-    places = [math.log(x) if plot.log else x for x, _ in plot.levels]
-    span, last, found = places[-1] - places[0], -math.inf, list[tuple[float, str]]()
-    for place, (x, name) in zip(places, plot.levels, strict=True):
-        # A letter takes a fortieth of the narrower panel.
+    """The levels, without the names that would overlap the name before."""
+    positions = [math.log(x) if plot.log else x for x, _ in plot.levels]
+    span, last, levels = positions[-1] - positions[0], -math.inf, list[tuple[float, str]]()
+    for position, (x, name) in zip(positions, plot.levels, strict=True):
+        # A letter takes a fortieth of the width of the narrower panel.
         room = span * (0.015 + len(name) / 40)
-        found.append((x, name if place - last >= room else ""))
-        last = place if found[-1][1] else last
-    return found
+        levels.append((x, name if position - last >= room else ""))
+        last = position if levels[-1][1] else last
+    return levels

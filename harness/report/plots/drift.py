@@ -1,5 +1,5 @@
-"""Every trial in the order in which it ran, relative to what its arm and condition usually give: a machine
-that drifts shows.
+"""Every trial in the order in which it ran, relative to the median of its arm and condition. A drift of the
+machine becomes visible.
 """
 
 from __future__ import annotations
@@ -30,10 +30,8 @@ from harness.report.plots.style import (
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """`points` has order (from 1), round, session, arm and relative: value ÷ median of its arm, condition and
-    seed.
-
-    `left_out` counts trials without a finite value or with a median of zero.
+    """`points` has the columns order (from 1), round, session, arm, and relative (value ÷ median of its arm,
+    condition and seed). `left_out` counts trials without a finite value or with a median of zero.
     """
 
     metric: str
@@ -42,7 +40,7 @@ class Drift:
 
 
 def drift(report: ReportInput) -> Drift | None:
-    """For the primary metric; None where nothing can be drawn."""
+    """The drift of the primary metric. None if there is nothing to draw."""
     primary = report.loaded.study.primary
     values = report.values[report.values["metric"] == primary]
     ordered = values.sort_values(["session", "round", "position"], kind="stable")
@@ -88,16 +86,16 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
             )
         rounds = points.groupby(["session", "round"], sort=True)
         centre = rounds.agg(order=("order", "mean"), relative=("relative", "median"), first=("order", "min"))
-        axes.plot(centre["order"], centre["relative"], color=INK, linewidth=1.6, label="median of a round")
+        axes.plot(centre["order"], centre["relative"], color=INK, linewidth=1.6, label="median of the round")
         _borders(info.points, figure)
-        axes.set_xlabel("trials in the order in which they ran")
-        axes.set_ylabel(f"{metric_of(info.metric).label} ÷ usual")
+        axes.set_xlabel("trial, in the order of running")
+        axes.set_ylabel(f"{metric_of(info.metric).label} ÷ median")
         legend_above(axes)
         return fit(figure)
 
 
 def _borders(points: pd.DataFrame, figure: Figure) -> None:
-    """Where another session of the driver began."""
+    """A line at the start of each further session."""
     axes = figure.axes[0]
     starts = points.groupby("session")["order"].min().sort_values()
     for start in starts.iloc[1:]:

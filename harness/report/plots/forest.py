@@ -1,5 +1,5 @@
-"""Every arm's effect against the baseline under one condition, a row an arm: for many arms, and where no
-condition is a number.
+"""The effect of every arm under one condition, one row per arm. It is drawn if there are many arms or no
+numeric condition.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.report.plots.style import INK, MUTED, PALETTE, WIDE, fit, look, pan
 
 @dataclass(frozen=True, kw_only=True)
 class ForestRow:
-    """`low` and `high` are NaN where the interval has no bounds, as all do below six pairs."""
+    """`low` and `high` are NaN if the interval is unbounded, as it always is with fewer than six pairs."""
 
     label: str
     effect: float
@@ -35,12 +35,12 @@ class Forest:
 
 
 def forests(report: ReportInput) -> list[Forest]:
-    """One forest a condition, for the primary metric, arms in the study's order; none where no effect is
-    finite.
+    """One forest per condition for the primary metric, with arms in the order of the study. A condition
+    without a finite effect has none.
     """
     labels, primary = arm_labels(report.loaded), report.loaded.study.primary
     by_ratios = metric_of(primary).compared_by == "ratios"
-    found = []
+    plots = []
     for condition in report.loaded.conditions:
         here = [
             c for c in report.analysis.contrasts if c.metric == primary and c.condition == condition.names
@@ -62,10 +62,10 @@ def forests(report: ReportInput) -> list[Forest]:
             )
         if rows:
             left_out = len(here) - len(rows)
-            found.append(
+            plots.append(
                 Forest(metric=primary, condition=condition.names, rows=tuple(rows), left_out=left_out)
             )
-    return found
+    return plots
 
 
 def draw_forest(forest: Forest) -> Figure:
@@ -74,19 +74,19 @@ def draw_forest(forest: Forest) -> Figure:
         figure, axes = panel(width=WIDE, height=0.9 + 0.21 * len(rows))
         record = metric_of(forest.metric)
         axes.axvline(record.neutral, color=INK, linewidth=1.0)
-        for place, row in enumerate(rows):
+        for height, row in enumerate(rows):
             if not math.isnan(row.low):
                 axes.plot(
                     [row.low, row.high],
-                    [place, place],
+                    [height, height],
                     color=PALETTE[0] if row.valid else MUTED,
                     linewidth=1.6,
                 )
         for valid, colour, marker in ((True, PALETTE[0], "o"), (False, MUTED, "X")):
-            chosen = [place for place, row in enumerate(rows) if row.valid == valid]
-            ratios = [rows[place].effect for place in chosen]
+            heights = [height for height, row in enumerate(rows) if row.valid == valid]
+            effects = [rows[height].effect for height in heights]
             sns.scatterplot(
-                x=ratios, y=chosen, color=colour, marker=marker, s=34, legend=False, zorder=3, ax=axes
+                x=effects, y=heights, color=colour, marker=marker, s=34, legend=False, zorder=3, ax=axes
             )
         names = [row.label + ("" if row.valid else " (invalid)") for row in rows]
         axes.set_yticks(range(len(rows)), labels=names)

@@ -1,5 +1,5 @@
-"""Measured points on the line of a closed form: an arm a panel over a numeric condition, else measured
-against computed.
+"""Measured points on the line of a closed form: one panel per arm over a numeric condition, or measured
+values over computed values if there is no such condition.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ from harness.report.plots.style import (
 
 @dataclass(frozen=True, kw_only=True)
 class FormulaPlot:
-    """`points` has x, measured and formula, a row a trial. `factor` is empty where x is the formula itself.
-
-    `largest` is the top of the y-axis that the panels of one claim share, `left_out` counts trials without
-    both values.
+    """`points` has the columns x, measured and formula, with one row per trial. `factor` is empty if x is the
+    formula itself. `largest` is the top of the y-axis, which all panels of a claim share. `left_out` counts
+    trials without both values.
     """
 
     claim: str
@@ -48,8 +47,8 @@ class FormulaPlot:
 
 
 def formula_plots(report: ReportInput) -> list[FormulaPlot]:
-    """The plots of every claim that a metric equals a closed form, in the study's order; none where neither
-    was measured.
+    """The plots of every claim that a metric equals a closed form, in the order of the study. A claim without
+    measurements has none.
     """
     claims = report.loaded.study.claims.items()
     named = ((name, claim.formula_metrics()) for name, claim in claims)

@@ -1,5 +1,5 @@
-"""The ratio to the baseline against a numeric condition: one line an arm, 95 % intervals, what a source
-claimed.
+"""The ratio to the baseline over a numeric condition: one line per arm, 95 % intervals, and the claimed
+ratios.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from harness.study.schema import level_name
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimedRatio:
-    """A source's ratio at one level, and the region in which a measured one counts as the same."""
+    """The ratio that a source claims at one level, and the region that confirms it."""
 
     claim: str
     x: float
@@ -47,10 +47,9 @@ class ClaimedRatio:
 
 @dataclass(frozen=True, kw_only=True)
 class RatioPlot:
-    """`points` has arm, x, ratio, low, high (NaN where the interval has no bounds) and valid; `levels` are
-    (x, name).
-
-    `others` holds the levels of the remaining conditions, `left_out` counts contrasts without a finite ratio.
+    """`points` has the columns arm, x, ratio, low, high (NaN if the interval is unbounded) and valid.
+    `levels` are (x, name). `others` holds the levels of the other factors under `across`. `left_out` counts
+    contrasts without a finite ratio.
     """
 
     metric: str
@@ -63,8 +62,10 @@ class RatioPlot:
 
 
 def numeric_factors(loaded: LoadedStudy) -> dict[str, dict[str, float]]:
-    """The conditions with at least two levels, all of them numbers: factor → level name → number."""
-    found = {}
+    """The factors under `across` with at least two levels that are all numbers: factor → level name
+    → number.
+    """
+    factors = {}
     for factor, levels in loaded.study.across.items():
         numbers = {
             level_name(level): float(level)
@@ -72,18 +73,19 @@ def numeric_factors(loaded: LoadedStudy) -> dict[str, dict[str, float]]:
             if isinstance(level, int | float) and not isinstance(level, bool)
         }
         if len(levels) >= 2 and len(numbers) == len(levels):
-            found[factor] = numbers
-    return found
+            factors[factor] = numbers
+    return factors
 
 
 def claimed_arm(loaded: LoadedStudy, level: Mapping[str, object]) -> str | None:
-    """The arm that a claim's `level` names: that level, and the baseline's in every other factor."""
-    wanted = dict(loaded.baseline.names) | {factor: level_name(value) for factor, value in level.items()}  # type: ignore[arg-type]
+    """The arm that a claim's `level` names. All other factors have the baseline's level."""
+    named = {factor: level_name(value) for factor, value in level.items()}  # type: ignore[arg-type]
+    wanted = {**loaded.baseline.names, **named}
     return next((arm.name for arm in loaded.arms if arm.names == wanted), None)
 
 
 def ratio_plots(report: ReportInput) -> list[RatioPlot]:
-    """One plot for each numeric condition and each combination of the other conditions' levels."""
+    """One plot per numeric factor under `across` and combination of the levels of the other factors."""
     loaded, primary = report.loaded, report.loaded.study.primary
     contrasts = [contrast for contrast in report.analysis.contrasts if contrast.metric == primary]
     plots = []
@@ -192,17 +194,17 @@ def _point(contrast: Contrast, x: float) -> dict[str, object]:
 
 
 def _other_levels(loaded: LoadedStudy, factor: str) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = []
+    combinations: list[dict[str, str]] = []
     for condition in loaded.conditions:
         others = {name: level for name, level in condition.names.items() if name != factor}
-        if others not in found:
-            found.append(others)
-    return found
+        if others not in combinations:
+            combinations.append(others)
+    return combinations
 
 
 def _claims(loaded: LoadedStudy, factor: str, others: Mapping[str, str]) -> tuple[ClaimedRatio, ...]:
-    """Claims on the primary metric at one level of the factor; a condition with a single level need not be
-    named.
+    """The claims on the primary metric at one level of the factor. A factor with a single level need not be
+    named in the claim.
     """
     marks = []
     for name, claim in loaded.study.claims.items():

@@ -1,4 +1,4 @@
-"""Every round's raw value, a row an arm, with the median: what the summaries are made of."""
+"""The value of every trial, one row per arm, with the median."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, fit, look, p
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """`points` has arm (its row, from 0), round and value in the metric's unit, finite values only;
-    `left_out` counts the rest.
+    """`points` has the columns arm (its row, from 0), round, and value in the metric's unit. `left_out`
+    counts the values that are not finite.
     """
 
     metric: str
@@ -28,11 +28,11 @@ class Spread:
 
 
 def spreads(report: ReportInput) -> list[Spread]:
-    """One a condition, for the primary metric; none where nothing finite was measured."""
+    """One plot per condition for the primary metric. A condition without a finite value has none."""
     primary, values = report.loaded.study.primary, report.values
     labels = arm_labels(report.loaded)
     rows = {arm: row for row, arm in enumerate(labels)}
-    found = []
+    plots = []
     for condition in report.loaded.conditions:
         here = values[(values["metric"] == primary) & (values["condition"] == condition_key(condition))]
         finite = here[np.isfinite(here["value"].astype(float))]
@@ -41,7 +41,7 @@ def spreads(report: ReportInput) -> list[Spread]:
         points = pd.DataFrame(
             {"arm": finite["arm"].map(rows), "round": finite["round"], "value": finite["value"].astype(float)}
         )
-        found.append(
+        plots.append(
             Spread(
                 metric=primary,
                 condition=condition.names,
@@ -50,25 +50,24 @@ def spreads(report: ReportInput) -> list[Spread]:
                 left_out=len(here) - len(finite),
             )
         )
-    return found
+    return plots
 
 
 def draw_spread(spread: Spread) -> Figure:
     record = metric_of(spread.metric)
     scale = scale_of(record, list(spread.points["value"]))
-    # Rounds run downwards within a row: random jitter would hide the order and change from one drawing to the
-    # next.
+    # Rounds run downwards within a row. Random jitter would hide the order and change the drawing every time.
     rounds = spread.points["round"].rank(method="dense")
     offset = (rounds - (1 + rounds.max()) / 2) / max(rounds.max() - 1, 1) * 0.5
     points = spread.points.assign(
-        value=spread.points["value"] / scale.factor, place=spread.points["arm"] + offset
+        value=spread.points["value"] / scale.factor, height=spread.points["arm"] + offset
     )
     with look():
         figure, axes = panel(width=NARROW, height=0.9 + 0.34 * len(spread.labels))
         sns.scatterplot(
             points,
             x="value",
-            y="place",
+            y="height",
             color=PALETTE[0],
             s=16,
             alpha=0.8,

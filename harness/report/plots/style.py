@@ -1,5 +1,5 @@
-"""One look for all figures: size, type, colours that also work without colour, axes in units that people
-read.
+"""The common look of all figures: sizes, fonts, colours with markers for readers who do not see colours, and
+axes in readable units.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ INK, MUTED, RULE = "#1b1f24", "#57606b", "#d8dee5"
 PALETTE: tuple[str, ...] = tuple(mpl.colors.to_hex(colour) for colour in sns.color_palette("colorblind"))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 MOST_LINES = len(MARKERS)
-"""Arms, the baseline among them, beyond which colours and markers in one panel cannot be told apart."""
+"""The largest number of arms in one panel, with the baseline: more colours and markers are hard to
+distinguish.
+"""
 
 WIDE, NARROW = 4.3, 3.4
-"""Widths in inches of a panel that stands alone and of one among several."""
+"""Widths in inches: of a single panel, and of one of several panels."""
 
 _RC: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -62,10 +64,7 @@ _RC: dict[Any, Any] = {
 
 
 def arm_colours(labels: Sequence[str]) -> dict[str, str]:
-    """An arm's colour is its own in every figure; the first, the baseline, is grey.
-
-    At most MOST_LINES arms.
-    """
+    """The colour of each arm, the same in all figures. The first arm is the baseline; it is grey."""
     return dict(zip(labels, (MUTED, *PALETTE), strict=False))
 
 
@@ -109,44 +108,44 @@ def look() -> Iterator[None]:
 
 
 def panel(*, width: float, height: float) -> tuple[Figure, Axes]:
-    """An empty panel, its size in inches."""
+    """An empty panel of this size in inches."""
     figure = Figure(figsize=(width, height))
     return figure, figure.add_subplot()
 
 
 def fit(figure: Figure) -> Figure:
-    """Margins that hold the labels."""
+    """The figure with margins that fit its labels."""
     figure.tight_layout(pad=0.4)
     return figure
 
 
 def legend_above(axes: Axes) -> None:
-    """Two columns over the axes, where no point is hidden; the panel's height has to allow for it."""
+    """A legend with two columns above the axes, where it hides no point. The panel must be high enough for
+    it.
+    """
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, columnspacing=1.4)
 
 
 def level_axis(axes: Axes, levels: Sequence[tuple[float, str]], label: str, *, log: bool = True) -> None:
-    """An x-axis with a tick at each level of a condition; with `log` it is log2 where all levels are
-    positive.
-    """
-    places = [place for place, _ in levels]
-    if log and min(places) > 0:
+    """An x-axis with a tick at each level. With `log` it has the base 2, if all levels are positive."""
+    ticks = [x for x, _ in levels]
+    if log and min(ticks) > 0:
         axes.set_xscale("log", base=2)
-        axes.set_xlim(min(places) / 2**0.35, max(places) * 2**0.35)
-    axes.xaxis.set_major_locator(FixedLocator(places))
+        axes.set_xlim(min(ticks) / 2**0.35, max(ticks) * 2**0.35)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     names = dict(levels)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda place, _: names.get(place, "")))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: names.get(x, "")))
     axes.set_xlabel(label)
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """Ticks of a logarithmic axis of ratios that spans [low, high]: never fewer than two, never crowded.
+    """The ticks of a logarithmic axis of ratios from `low` to `high`: at least two, and not too many.
 
     Raises ValueError unless 0 < low ≤ high, both finite.
     """
     if not 0 < low <= high < math.inf:
-        raise ValueError(f"ratios span a positive finite range, not [{low}, {high}]")
+        raise ValueError(f"the range of ratios must be positive and finite, but it is [{low}, {high}]")
     if high / low < 3:
         ticks = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
         return [float(tick) for tick in ticks if low <= tick <= high]
@@ -160,14 +159,13 @@ def ratio_ticks(low: float, high: float) -> list[float]:
 
 
 def ratio_axis(axes: Axes, drawn: Sequence[float], *, along: str) -> None:
-    """A log axis for the ratios `drawn` and for 1. `along` is `x` or `y`."""
+    """A logarithmic axis for the ratios `drawn` and for 1. `along` is `x` or `y`."""
     log_axis(axes, [*drawn, 1.0], along=along)
 
 
 def log_axis(axes: Axes, drawn: Sequence[float], *, along: str) -> None:
-    """A log axis for what is `drawn`, all of it positive, labelled in plain numbers.
-
-    `along` is `x` or `y`.
+    """A logarithmic axis for the positive numbers `drawn`, with plain numbers as labels. `along` is `x` or
+    `y`.
     """
     low, high = min(drawn), max(drawn)
     room = max((high / low) ** 0.08, 1.01)

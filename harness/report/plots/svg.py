@@ -1,6 +1,4 @@
-"""A drawn figure as compact SVG to be put inside HTML: text stays text, equal input gives equal bytes, ids
-never collide.
-"""
+"""A figure as compact SVG inside HTML. Text stays text, equal input gives equal bytes, and ids are unique."""
 
 from __future__ import annotations
 
@@ -26,13 +24,13 @@ _METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # dates and ve
 
 
 def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup:
-    """The figure as an `<svg>` element whose ids all start with `name`, titled for screen readers and
-    tooltips.
+    """The figure as an `<svg>` element whose ids all start with `name`. The title and the description are for
+    screen readers and tooltips.
     """
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts draw it
-        # Figure.savefig draws everything twice; this is the second half of it.
+        # Figure.savefig draws everything twice; this draws once.
         FigureCanvasSVG(figure).print_svg(buffer, metadata=_METADATA)  # type: ignore[no-untyped-call]
     root = ElementTree.fromstring(buffer.getvalue())
     _strip(root)
@@ -40,16 +38,16 @@ def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Ma
     for size in ("width", "height", "version"):  # the page's style sets the size, the viewBox keeps the shape
         root.attrib.pop(size, None)
     root.attrib.update({"role": "img", "aria-labelledby": f"{name}-title {name}-description"})
-    for place, (tag, text) in enumerate((("title", title), ("desc", description))):
+    for index, (tag, text) in enumerate((("title", title), ("desc", description))):
         element = ElementTree.Element(tag, {"id": f"{name}-{'title' if tag == 'title' else 'description'}"})
         element.text = text
-        root.insert(place, element)
+        root.insert(index, element)
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
 def _strip(root: ElementTree.Element) -> None:
-    """No namespaces (HTML knows SVG), no style sheet that would reach the whole page, no needless digits or
-    white space.
+    """Remove namespaces (HTML knows SVG), the style sheet (it would apply to the entire page), and
+    unnecessary digits and white space.
     """
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
@@ -75,22 +73,22 @@ def _shorter(match: re.Match[str]) -> str:
 
 def _themed(style: str) -> str:
     parts = [part.strip() for part in style.split(";")]
-    kept = [part for part in parts if part and not part.startswith("font-family")]
-    text = ";".join(part.replace(": ", ":", 1) for part in kept)
+    declarations = [part for part in parts if part and not part.startswith("font-family")]
+    text = ";".join(part.replace(": ", ":", 1) for part in declarations)
     for colour, variable in _THEME.items():
         text = text.replace(colour, variable)
     return text
 
 
 def _rename(root: ElementTree.Element, *, prefix: str) -> None:
-    """Prefix the ids that something refers to, drop all others."""
+    """Add the prefix to every id that is referred to, and remove all other ids."""
     used = {value[1:] for element in root.iter() if (value := element.get("href", "")).startswith("#")}
     for element in root.iter():
         for value in element.attrib.values():
             used.update(_REFERENCE.findall(value))
     for element in root.iter():
-        if (own := element.attrib.pop("id", None)) in used:
-            element.set("id", f"{prefix}-{own}")
+        if (name := element.attrib.pop("id", None)) in used:
+            element.set("id", f"{prefix}-{name}")
         for key, value in element.attrib.items():
             if key == "href" and value.startswith("#"):
                 element.set(key, f"#{prefix}-{value[1:]}")

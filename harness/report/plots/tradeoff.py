@@ -1,5 +1,5 @@
-"""Quality against time and memory: every arm with its intervals in both directions, and which arms another
-one beats at all.
+"""Quality against time and memory: every arm with its intervals in both directions, and the arms that are
+dominated.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from harness.tasks.base import Task
 from harness.tasks.writing_task import WritingTask
 
 MEMORY = "peak_tensor_bytes"
-"""Counts where the part on time measured it of every arm."""
+"""A further cost, used if the part that measures time has it for every arm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """Against the baseline, with its 95 % interval: a difference of scores, or a ratio of costs."""
+    """An effect with its 95 % interval: a difference of scores, or a ratio of costs."""
 
     value: float
     ends: Interval
@@ -34,7 +34,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """An arm's effects by metric."""
+    """The effects of one arm by metric."""
 
     label: str
     effects: Mapping[str, Effect]
@@ -42,10 +42,10 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Tradeoff:
-    """`costs` are one or more metrics; `points` hold the baseline too, which is exactly none of all; `front`
-    is over all metrics.
+    """The arms of two parts of a study: one measured the quality, the other the costs.
 
-    `parts` are the study's that quality and costs were measured in.
+    `costs` are one or more metrics. `points` include the baseline, whose effects are exactly neutral. `front`
+    is the Pareto front over all metrics.
     """
 
     parts: tuple[str, str]
@@ -57,17 +57,17 @@ class Tradeoff:
 
 
 def tradeoffs(parts: Sequence[ReportInput]) -> list[Tradeoff]:
-    """One a condition under which cost was measured, of the arms that a part on a score and a part on time
-    have in common: by name, task, trained model and decoding.
+    """One trade-off per condition under which costs were measured, with the arms that a part on quality and a
+    part on time have in common: the same name, task, trained model and decoding.
     """
     of_score = [part for part in parts if _is_quality(_primary(part))]
     of_time = [part for part in parts if _primary(part).timed]
     return [
-        found
+        tradeoff
         for quality in of_score
         for cost in of_time
         for condition in cost.loaded.conditions
-        if (found := _tradeoff(quality, cost, condition)) is not None
+        if (tradeoff := _tradeoff(quality, cost, condition)) is not None
     ]
 
 
@@ -103,10 +103,12 @@ def _tradeoff(quality: ReportInput, cost: ReportInput, condition: Combination) -
         del measured[MEMORY]
     labels = arm_labels(quality.loaded)
     neutral = {name: metric(name).neutral for name in measured}
-    none = {name: Effect(value=value, ends=Interval(value, value, 0.95)) for name, value in neutral.items()}
-    points = [Point(label=labels[baseline], effects=none)]
+    exact = {name: Effect(value=value, ends=Interval(value, value, 0.95)) for name, value in neutral.items()}
+    points = [Point(label=labels[baseline], effects=exact)]
     points += [
-        Point(label=labels[arm], effects={name: _effect(found[arm]) for name, found in measured.items()})
+        Point(
+            label=labels[arm], effects={name: _effect(contrasts[arm]) for name, contrasts in measured.items()}
+        )
         for arm in common
     ]
     front = pareto(
@@ -125,8 +127,8 @@ def _tradeoff(quality: ReportInput, cost: ReportInput, condition: Combination) -
 
 
 def _same_writer(one: Task | None, other: Task | None) -> bool:
-    """Whether both write with the same trained model in the same way; on how many texts, and in which
-    batches, does not matter.
+    """Whether both write with the same trained model and the same decoding. The number of texts and the
+    batches may differ.
     """
     if not isinstance(one, WritingTask) or not isinstance(other, WritingTask):
         return False
@@ -134,31 +136,29 @@ def _same_writer(one: Task | None, other: Task | None) -> bool:
 
 
 def _contrasts(part: ReportInput, record: Metric, condition: dict[str, str]) -> dict[str, Contrast]:
-    """Of a metric, those that count: with numbers, under the condition."""
+    """The valid contrasts of a metric under the condition, by arm."""
     return {
-        found.arm: found
-        for found in part.analysis.contrasts
-        if found.metric == record.name
-        and found.condition == condition
-        and found.verdict != "invalid"
-        and math.isfinite(found.effect)
+        contrast.arm: contrast
+        for contrast in part.analysis.contrasts
+        if contrast.metric == record.name
+        and contrast.condition == condition
+        and contrast.verdict != "invalid"
+        and math.isfinite(contrast.effect)
     }
 
 
-def _effect(found: Contrast) -> Effect:
-    return Effect(value=found.effect, ends=Interval(found.low, found.high, 0.95))
+def _effect(contrast: Contrast) -> Effect:
+    return Effect(value=contrast.effect, ends=Interval(contrast.low, contrast.high, 0.95))
 
 
 def better_side(info: Tradeoff, cost: str) -> str:
-    """Where in the picture the better arms are: `up and left` for a score that should be high at a cost that
-    should be low.
-    """
+    """The direction of the better arms in the figure: `up and left` for a high score at a low cost."""
     up = "up" if metric(info.quality).better == "higher" else "down"
     return f"{up} and {'right' if metric(cost).better == 'higher' else 'left'}"
 
 
 def draw_tradeoff(info: Tradeoff, cost: str) -> Figure:
-    """Quality against one of its costs; an arm is grey where it is dominated over all of them."""
+    """Quality against one of the costs. An arm that is dominated over all metrics is grey."""
     with look():
         figure, axes = panel(width=NARROW, height=3.0)
         for point in info.points:

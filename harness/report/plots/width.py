@@ -1,5 +1,5 @@
-"""What a wider beam finds: the score, the model's own score and the length, so that the cause of a worse text
-shows.
+"""The effect of the beam width on the score, on the model's own score and on the length, so that the cause of
+worse texts is visible.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHOWN = ("bleu", "model_score", "length_ratio")
 
 @dataclass(frozen=True, kw_only=True)
 class WidthLine:
-    """One search at several widths; `points` are (width, value, its 95 % interval)."""
+    """One search at several widths. `points` are (width, value, 95 % interval)."""
 
     label: str
     points: tuple[tuple[int, float, Interval], ...]
@@ -31,41 +31,46 @@ class WidthLine:
 
 @dataclass(frozen=True, kw_only=True)
 class WidthPlot:
-    """`title` names what is drawn over the width."""
+    """`title` names the quantity that is drawn over the width."""
 
     title: str
     lines: tuple[WidthLine, ...]
 
 
 def width_plots(report: ReportInput) -> list[WidthPlot]:
-    """A plot a score, a line a way to rank hypotheses; none where no search has two widths.
+    """One plot per score, one line per way to rank hypotheses. There are no plots if no search has two
+    widths.
 
-    Greedy decoding is a beam of one.
+    Greedy decoding is a beam of width 1.
     """
     searches = [search for search in _searches(report) if len(search.arms) > 1]
     if not searches:
         return []
     plots = []
     for name in SHOWN:
-        whole = {arm: each.statistics(name) for arm, each in report.written.items() if name in each.scores}
-        plots.append(_plot(metric_of(name).label, searches, whole))
+        statistics = {
+            arm: sentences.statistics(name)
+            for arm, sentences in report.written.items()
+            if name in sentences.scores
+        }
+        plots.append(_plot(metric_of(name).label, searches, statistics))
         if name == "model_score":
-            plots[-1] = replace(plots[-1], title="model score a token")
-            of_sentences = {arm: _a_sentence(found) for arm, found in whole.items()}
-            plots.append(_plot("model score a sentence", searches, of_sentences))
+            plots[-1] = replace(plots[-1], title="model score per token")
+            sums = {arm: _sentence_sums(tokens) for arm, tokens in statistics.items()}
+            plots.append(_plot("model score per sentence", searches, sums))
     return [plot for plot in plots if plot.lines]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Search:
-    """`arms` are those of a length penalty, by their width."""
+    """`arms` maps each width to the arm that uses it, for one length penalty."""
 
     label: str
     arms: dict[int, str]
 
 
 def _searches(report: ReportInput) -> list[_Search]:
-    """Arms whose tasks differ in the width alone; a greedy one belongs to each search of otherwise the same
+    """Groups of arms whose tasks differ only in the width. A greedy arm belongs to every search with the same
     task.
     """
     condition = report.loaded.conditions[0].name
@@ -87,10 +92,10 @@ def _searches(report: ReportInput) -> list[_Search]:
     twice = Counter(penalties.values())
     return [
         _Search(
-            label=penalties[search] + (f" ({place})" if twice[penalties[search]] > 1 else ""),
+            label=penalties[search] + (f" ({number})" if twice[penalties[search]] > 1 else ""),
             arms=dict(sorted({**({1: greedy[search[0]]} if search[0] in greedy else {}), **arms}.items())),
         )
-        for place, (search, arms) in enumerate(beams.items(), start=1)
+        for number, (search, arms) in enumerate(beams.items(), start=1)
     ]
 
 
@@ -100,27 +105,27 @@ def _ranked_by(penalty: LengthPenalty) -> str:
     return f"by log P / lp({penalty.alpha:g})" if penalty.alpha else "by log P"
 
 
-def _a_sentence(found: SentenceStatistics) -> SentenceStatistics:
-    """The sum over a sentence's tokens instead of the mean: what a search ranks by that does not divide by
-    the length.
+def _sentence_sums(tokens: SentenceStatistics) -> SentenceStatistics:
+    """The sum over the tokens of a sentence instead of the mean. A search that does not divide by the length
+    ranks hypotheses by it.
     """
-    return replace(found, values=np.column_stack([found.values[:, 0], np.ones(found.sentences)]))
+    return replace(tokens, values=np.column_stack([tokens.values[:, 0], np.ones(tokens.sentences)]))
 
 
-def _plot(title: str, searches: list[_Search], found: dict[str, SentenceStatistics]) -> WidthPlot:
+def _plot(title: str, searches: list[_Search], statistics: dict[str, SentenceStatistics]) -> WidthPlot:
     intervals = {
-        arm: bootstrap_interval(found[arm], resamples=RESAMPLES)
+        arm: bootstrap_interval(statistics[arm], resamples=RESAMPLES)
         for search in searches
         for arm in search.arms.values()
-        if arm in found
+        if arm in statistics
     }
     lines = [
         WidthLine(
             label=search.label,
             points=tuple(
-                (width, found[arm].corpus_score, intervals[arm])
+                (width, statistics[arm].corpus_score, intervals[arm])
                 for width, arm in search.arms.items()
-                if arm in found
+                if arm in statistics
             ),
         )
         for search in searches
@@ -131,10 +136,10 @@ def _plot(title: str, searches: list[_Search], found: dict[str, SentenceStatisti
 def draw_widths(plot: WidthPlot) -> Figure:
     with look():
         figure, axes = panel(width=NARROW, height=2.8)
-        for place, line in enumerate(plot.lines):
-            colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
-            # Beside each other, so that intervals at one width can be told apart.
-            widths = [width * 1.05 ** (place - (len(plot.lines) - 1) / 2) for width, _, _ in line.points]
+        for index, line in enumerate(plot.lines):
+            colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
+            # Lines are shifted a little, so that intervals at the same width do not overlap.
+            widths = [width * 1.05 ** (index - (len(plot.lines) - 1) / 2) for width, _, _ in line.points]
             values = [value for _, value, _ in line.points]
             axes.plot(
                 widths, values, color=colour, marker=marker, markersize=5, linewidth=1.4, label=line.label
@@ -142,7 +147,7 @@ def draw_widths(plot: WidthPlot) -> Figure:
             for width, (_, _, ends) in zip(widths, line.points, strict=True):
                 axes.plot([width] * 2, [ends.low, ends.high], color=colour, linewidth=1.2)
         levels = sorted({width for line in plot.lines for width, _, _ in line.points})
-        level_axis(axes, [(float(width), str(width)) for width in levels], "width of the beam")
+        level_axis(axes, [(float(width), str(width)) for width in levels], "beam width")
         axes.set_ylabel(plot.title)
         legend_above(axes)
         return fit(figure)

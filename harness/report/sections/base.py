@@ -1,4 +1,4 @@
-"""What a section is: a heading, a template, and the function that computes what the template prints."""
+"""A section of the report: a heading, a template, and a function that computes what the template prints."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from harness.report.inputs import ReportInput
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """`id` is the anchor, and the template's name; the template sees the value of `view` as `view`; None
-    leaves the section out.
+    """`id` is the anchor of the section and the name of its template. The template gets the result of `view`
+    as `view`; if that is None, the section is left out.
     """
 
     id: str

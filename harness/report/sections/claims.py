@@ -1,4 +1,4 @@
-"""Claims: what a source says, and what became of it here."""
+"""The claims: what each source says, what was measured, and the verdict."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from harness.analysis.results import SettledClaim
 from harness.report.inputs import ReportInput
 from harness.report.labels import Badge, badge
 from harness.report.sections.base import Section
+from harness.study.sources import citation
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimView:
+    """`source` is the citation with the title of the document."""
+
     anchor: str
     badge: Badge
+    source: str
     claim: SettledClaim
 
 
 def claims_view(report: ReportInput) -> tuple[ClaimView, ...]:
     return tuple(
-        ClaimView(anchor=report.anchor("claim", place, claim.id), badge=badge(claim.verdict), claim=claim)
-        for place, claim in enumerate(report.analysis.claims, start=1)
+        ClaimView(
+            anchor=report.anchor("claim", number, claim.id),
+            badge=badge(claim.verdict),
+            source=citation(claim.source),
+            claim=claim,
+        )
+        for number, claim in enumerate(report.analysis.claims, start=1)
     )
 
 

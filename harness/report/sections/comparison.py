@@ -1,4 +1,4 @@
-"""The comparison: a table a condition, a row an arm, the primary metric's effect and verdict beside the
+"""The comparison: one table per condition and one row per arm, with the effect, the verdict and the
 medians.
 """
 
@@ -40,7 +40,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """`invalid` is the arm's reason, empty where it counts."""
+    """`invalid` says why the arm does not count; it is empty for a valid arm."""
 
     arm: ArmName
     baseline: bool
@@ -80,8 +80,8 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonView:
-    """`effect` is what arms are compared by, ratio or difference; `baseline` is its whole name where rows do
-    not tell it.
+    """`effect` is `ratio` or `difference`. `baseline` is the full name of the baseline if the rows show only
+    a short label.
     """
 
     primary: str
@@ -99,7 +99,7 @@ def comparison_view(report: ReportInput) -> ComparisonView:
     names += sorted(measured - set(names))
     metrics = [metric_of(name) for name in names]
     blocks = []
-    for place, condition in enumerate(report.loaded.conditions, start=1):
+    for number, condition in enumerate(report.loaded.conditions, start=1):
         key = condition_key(condition)
         summaries = {
             (s.arm, s.metric): s for s in report.analysis.summaries if condition_key(s.condition) == key
@@ -118,7 +118,7 @@ def comparison_view(report: ReportInput) -> ComparisonView:
         ordered = sorted(contrasts, key=lambda c: names.index(c.metric) if c.metric in names else len(names))
         blocks.append(
             Block(
-                anchor=report.anchor("comparison", place),
+                anchor=report.anchor("comparison", number),
                 title=condition_title(condition.names),
                 rows=rows,
                 contrasts=tuple(_contrast_row(report, contrast) for contrast in ordered),

@@ -1,4 +1,4 @@
-"""The figures, each with its caption and the way to its raw samples."""
+"""The figures, each with its caption and links to its raw samples."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from harness.report.plots.svg import inline_svg
 from harness.report.plots.width import draw_widths, width_plots
 from harness.report.sections.base import Section
 from harness.report.sections.samples import condition_anchors
+from harness.wording import count
 
 MOST_PANELS = 12
-"""Panels of one figure that are drawn; the tables have them all."""
+"""The largest number of panels that one figure draws. The tables show all data."""
 
 Info = TypeVar("Info")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FigureView:
-    """`panels` are SVG elements, `left_out` says in words what is not drawn, `links` are anchor → title in
-    this page.
+    """`panels` are SVG elements. `left_out` says which data are not drawn. `links` maps anchors of this page
+    to their titles.
     """
 
     anchor: str
@@ -44,7 +45,7 @@ class FigureView:
 
 
 def figures_view(report: ReportInput) -> tuple[FigureView, ...]:
-    found = [
+    figures = [
         _effect(report),
         _widths(report),
         *_curves(report),
@@ -55,31 +56,34 @@ def figures_view(report: ReportInput) -> tuple[FigureView, ...]:
     links = condition_anchors(report)
     if len(links) > MOST_PANELS:
         links = {report.anchor("samples"): "all conditions"}
-    return tuple(replace(figure, links=links) for figure in found if figure is not None)
+    return tuple(replace(figure, links=links) for figure in figures if figure is not None)
 
 
 def _effect(report: ReportInput) -> FigureView | None:
-    """Lines over a numeric condition; a row an arm where there is none, or too many arms to tell lines apart."""
+    """Lines over a numeric condition, or one row per arm if there is no such condition or there are too many
+    arms.
+    """
     record = metric_of(report.loaded.study.primary)
     label = record.label
     by_ratios = record.compared_by == "ratios"
-    what = (
-        "differences of the corpus scores, bars 95 % bootstrap intervals"
-        if record.paired_over == "sentences"
-        else "Hodges-Lehmann estimates, bars 95 % signed-rank intervals"
+    estimate, interval = "Hodges-Lehmann estimates", "signed-rank"
+    if record.paired_over == "sentences":
+        estimate, interval = "differences of the corpus scores", "bootstrap"
+    intervals = (
+        f"Points are {estimate}; bars are 95 % {interval} intervals, not adjusted for multiple testing. "
+        "A point without a bar has an unbounded interval."
     )
-    intervals = f"Points are {what}, unadjusted; a point without a bar has none that is bounded."
     if by_ratios and numeric_factors(report.loaded) and len(report.loaded.arms) <= MOST_LINES:
         plots = [plot for plot in ratio_plots(report) if not plot.points.empty]
         over = ", ".join(dict.fromkeys(plot.factor for plot in plots))
         claimed = (
-            " A grey band is the region in which a claimed ratio counts as met."
+            " A grey band is the region that confirms a claimed ratio."
             if any(p.claims for p in plots)
             else ""
         )
         return _figure(
             report.anchor("figure-effect"),
-            f"{label} against the baseline, over {over}",
+            f"{label} compared with the baseline, over {over}",
             intervals + claimed,
             plots,
             lambda plot: (
@@ -91,7 +95,7 @@ def _effect(report: ReportInput) -> FigureView | None:
     rows = forests(report)
     return _figure(
         report.anchor("figure-effect"),
-        f"{label} against the baseline",
+        f"{label} compared with the baseline",
         intervals,
         rows,
         lambda forest: (draw_forest(forest), condition_title(forest.condition)),
@@ -102,10 +106,10 @@ def _effect(report: ReportInput) -> FigureView | None:
 def _widths(report: ReportInput) -> FigureView | None:
     return _figure(
         report.anchor("figure-width"),
-        "What a wider beam finds",
-        "Greedy decoding is a beam of one; bars are 95 % intervals over resampled sentences of each arm alone. Where the model's "
-        "score rises with the width and BLEU falls, the search is not at fault: it finds what the model prefers. Where the "
-        "length ratio falls as well, what it prefers is shorter.",
+        "Effect of the beam width",
+        "Greedy decoding is a beam of width 1. Bars are 95 % bootstrap intervals for each arm alone. If the "
+        "model's score rises with the width but BLEU falls, the search works and the model prefers worse "
+        "texts. If the length ratio falls too, the model prefers shorter texts.",
         width_plots(report),
         lambda plot: (draw_widths(plot), plot.title),
         left_out=(),
@@ -114,21 +118,22 @@ def _widths(report: ReportInput) -> FigureView | None:
 
 def _curves(report: ReportInput) -> list[FigureView | None]:
     dots = (
-        "faint dots its trials. A line has a gap where the median is not finite: too many trainings diverged."
+        "Faint dots are single trials. A line has a gap if the median is not finite because too many "
+        "trainings diverged."
     )
     tried, levels = tuning_curves(report), level_curves(report)
     return [
         _curve(
             report.anchor("figure-curve", "tuning"),
-            "as tuning tried it",
-            "A point is the median over the seeds of tuning with one value (the best, where others were tuned with it), "
-            f"{dots} A ring is what was chosen for the arm.",
+            "values tried in tuning",
+            "A point is the median over the seeds of tuning for one value; if other settings were tuned as "
+            f"well, it has the best of them. {dots} A ring marks the value that was chosen for the arm.",
             tried,
         ),
         _curve(
             report.anchor("figure-curve", "levels"),
-            "as it was compared",
-            f"A point is the median over all trials of one arm, {dots} Along a line the other factors keep their levels.",
+            "levels that were compared",
+            f"A point is the median over all trials of one arm. {dots} Along a line, one factor changes.",
             levels,
         ),
     ]
@@ -140,7 +145,7 @@ def _curve(name: str, how: str, caption: str, plots: Sequence[CurvePlot]) -> Fig
     settings = ", ".join(dict.fromkeys(plot.setting for plot in plots))
     return _figure(
         name,
-        f"{metric_of(plots[0].metric).label} over {settings}, {how}",
+        f"{metric_of(plots[0].metric).label} over {settings}: {how}",
         caption,
         plots,
         lambda plot: (draw_curves(plot), plot.title),
@@ -149,28 +154,28 @@ def _curve(name: str, how: str, caption: str, plots: Sequence[CurvePlot]) -> Fig
 
 
 def _spread(report: ReportInput) -> FigureView | None:
-    found = spreads(report)
+    plots = spreads(report)
     return _figure(
         report.anchor("figure-spread"),
         f"{metric_of(report.loaded.study.primary).label}: every trial",
-        "A dot is a trial, the line the median of the arm. Within a row the rounds run from top to bottom.",
-        found,
+        "Dots are trials; the line is the median of the arm. Within a row, rounds run from top to bottom.",
+        plots,
         lambda spread: (draw_spread(spread), condition_title(spread.condition)),
-        left_out=_not_finite(sum(spread.left_out for spread in found), "value"),
+        left_out=_not_finite(sum(spread.left_out for spread in plots), "value"),
     )
 
 
 def _formulas(report: ReportInput) -> list[FigureView | None]:
     plots = formula_plots(report)
     views = []
-    for place, claim in enumerate(dict.fromkeys(plot.claim for plot in plots), start=1):
+    for number, claim in enumerate(dict.fromkeys(plot.claim for plot in plots), start=1):
         chosen = [plot for plot in plots if plot.claim == claim]
         measured = metric_of(chosen[0].metric).label
         views.append(
             _figure(
-                report.anchor("figure-formula", place),
+                report.anchor("figure-formula", number),
                 f"{measured} against its formula ({claim})",
-                "Dots are measured values of all rounds, the line is the closed form; they should coincide exactly.",
+                "Dots are the measured values of all rounds; the line is the closed form. They should agree.",
                 chosen,
                 lambda plot: (draw_formula(plot), plot.title or "all arms"),
                 left_out=_not_finite(sum(plot.left_out for plot in chosen), "trial"),
@@ -183,9 +188,10 @@ def _drift(report: ReportInput) -> FigureView | None:
     info = drift(report)
     return _figure(
         report.anchor("figure-drift"),
-        f"{metric_of(report.loaded.study.primary).label} in the order of running",
-        "Each trial divided by the median of its own arm, condition and seed. A machine that slows down or speeds up "
-        "bends the line of round medians; pairing within rounds takes that out of the ratios.",
+        f"{metric_of(report.loaded.study.primary).label} in the order in which the trials ran",
+        "Each value is divided by the median of its arm, condition and seed. If the machine "
+        "becomes slower or faster, the line of the round medians bends. Pairing within rounds removes this "
+        "from the effects.",
         [] if info is None else [info],
         lambda one: (draw_drift(one, report), "all arms and conditions"),
         left_out=_not_finite(0 if info is None else info.left_out, "value"),
@@ -204,15 +210,15 @@ def _figure(
     if not infos:
         return None
     panels = []
-    for place, info in enumerate(infos[:MOST_PANELS], start=1):
-        drawing, what = draw(info)
+    for number, info in enumerate(infos[:MOST_PANELS], start=1):
+        drawing, subtitle = draw(info)
         panels.append(
-            inline_svg(drawing, name=f"{name}-{place}", title=f"{title}: {what}", description=caption)
+            inline_svg(drawing, name=f"{name}-{number}", title=f"{title}: {subtitle}", description=caption)
         )
     if len(infos) > MOST_PANELS:
         left_out = (
             *left_out,
-            f"The first {MOST_PANELS} of {len(infos)} panels are drawn; the tables have them all.",
+            f"Only the first {MOST_PANELS} of {len(infos)} panels are drawn. The tables show all data.",
         )
     return FigureView(
         anchor=name,
@@ -224,12 +230,11 @@ def _figure(
     )
 
 
-def _not_finite(count: int, noun: str) -> tuple[str, ...]:
-    if not count:
+def _not_finite(number: int, noun: str) -> tuple[str, ...]:
+    if not number:
         return ()
-    return (
-        f"{count} {noun}{'s are' if count > 1 else ' is'} not finite and cannot be drawn; see the raw samples.",
-    )
+    verb = "is" if number == 1 else "are"
+    return (f"{count(number, noun)} {verb} not finite and cannot be drawn; see the raw samples.",)
 
 
 SECTION = Section(id="figures", title="Figures", view=figures_view)

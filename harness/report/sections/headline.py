@@ -1,4 +1,4 @@
-"""The first lines: the question, its answer, what was run, and whatever forbids to believe it."""
+"""The top of the page: the question, its answer, what was run, and every reason to doubt the answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from harness.report.inputs import ReportInput
 from harness.report.sections.claims import ClaimView, claims_view
+from harness.wording import count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class Banner:
 
 @dataclass(frozen=True, kw_only=True)
 class PartView:
-    """One part of the study, or the whole of one without parts. `facts` are joined into one line."""
+    """One part of the study, or the study itself if it has no parts. `facts` are joined into one line."""
 
     name: str
     anchor: str
@@ -30,7 +31,9 @@ class PartView:
 
 @dataclass(frozen=True, kw_only=True)
 class HeadlineView:
-    """`banners` are alarms, `warnings` are not; in a study of several parts each begins with its part's name."""
+    """`banners` are alarms, `warnings` are not. If the study has parts, each begins with the name of its
+    part.
+    """
 
     study: str
     question: str
@@ -46,13 +49,13 @@ def headline_view(parts: Sequence[ReportInput]) -> HeadlineView:
         study=first.name,
         question=first.study.question,
         parts=tuple(_part(part) for part in parts),
-        banners=_told_once(parts),
+        banners=_shared_banners(parts),
         warnings=tuple(name + warning for name, part in named for warning in _warnings(part)),
     )
 
 
-def _told_once(parts: Sequence[ReportInput]) -> tuple[Banner, ...]:
-    """Every banner with the parts that it is about; what is said of several is said once."""
+def _shared_banners(parts: Sequence[ReportInput]) -> tuple[Banner, ...]:
+    """Every banner once, with the names of all parts that it is about."""
     about: dict[Banner, list[str]] = {}
     for part in parts:
         for banner in _banners(part):
@@ -64,7 +67,7 @@ def _told_once(parts: Sequence[ReportInput]) -> tuple[Banner, ...]:
 
 
 def _warnings(report: ReportInput) -> tuple[str, ...]:
-    noise = (f"the machine was noisy: {disturbance}" for disturbance in report.disturbances)
+    noise = (f"the machine was disturbed: {disturbance}" for disturbance in report.disturbances)
     return (*report.analysis.warnings, *noise)
 
 
@@ -78,10 +81,10 @@ def _part(report: ReportInput) -> PartView:
     )
     facts = [
         f"scale {run.scale}",
-        " × ".join(_count(number, noun) for number, noun in size),
+        " × ".join(count(number, noun) for number, noun in size),
         f"{run.finished_trials} of {run.expected_trials} trials finished",
         *([f"{run.superseded_trials} superseded"] if run.superseded_trials else []),
-        _count(run.sessions, "session"),
+        count(run.sessions, "session"),
         datetime.fromisoformat(run.created_at).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         f"run {run.id}",
     ]
@@ -95,15 +98,18 @@ def _part(report: ReportInput) -> PartView:
 
 
 def _banners(report: ReportInput) -> list[Banner]:
-    run, found = report.run, []
+    run, banners = report.run, list[Banner]()
     if run.plant is not None:
-        text = "The bug was put in on purpose, to see whether the checks find it; no number here describes the real code."
-        found.append(Banner(title=f"A bug was planted: {run.plant}", lines=(text,)))
+        text = (
+            "This bug was planted on purpose, to test whether the invariants find it. "
+            "No number on this page describes the real code."
+        )
+        banners.append(Banner(title=f"Planted bug: {run.plant}", lines=(text,)))
     if report.analysis.invalid:
         reasons = tuple(
             f"{report.loaded.label(arm)}: {reason}" for arm, reason in report.analysis.invalid.items()
         )
-        found.append(Banner(title=f"Invalid: {_count(len(reasons), 'arm')}", lines=reasons))
+        banners.append(Banner(title=f"Invalid: {count(len(reasons), 'arm')}", lines=reasons))
     if run.finished_trials < run.expected_trials or run.failed:
         missing = run.expected_trials - run.finished_trials
         title = (
@@ -111,12 +117,8 @@ def _banners(report: ReportInput) -> list[Banner]:
             if missing > 0
             else "Trials failed"
         )
-        found.append(Banner(title=title, lines=tuple(run.failed)))
+        banners.append(Banner(title=title, lines=tuple(run.failed)))
     if report.loaded.study.design.exploratory:
-        text = "Too few rounds to decide anything: effects are shown, verdicts are not given."
-        found.append(Banner(title="Exploratory", lines=(text,), alarming=False))
-    return found
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+        text = "This design cannot decide anything. Effects are shown without a verdict."
+        banners.append(Banner(title="Exploratory", lines=(text,), alarming=False))
+    return banners

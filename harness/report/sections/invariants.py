@@ -1,4 +1,6 @@
-"""Invariants: what was checked before anything was timed, and how close the worst case came to its tolerance."""
+"""The invariants that were checked before anything was timed, and how close the worst case came to its
+tolerance.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class InvariantsView:
-    """`unchecked` lists declared invariants for which an arm has no check at all."""
+    """`unchecked` lists declared invariants that have no check at all."""
 
     declared: tuple[str, ...]
     groups: tuple[Group, ...]
@@ -51,8 +53,8 @@ def invariants_view(report: ReportInput) -> InvariantsView:
     grouped: dict[tuple[str, str], list[CheckRow]] = {}
     for check in report.analysis.checks:
         grouped.setdefault((check.invariant, check.arm), []).append(check)
-    places = {arm.name: place for place, arm in enumerate(report.loaded.arms)}
-    order = sorted(grouped, key=lambda key: (key[0], places.get(key[1], len(places)), key[1]))
+    positions = {arm.name: position for position, arm in enumerate(report.loaded.arms)}
+    order = sorted(grouped, key=lambda key: (key[0], positions.get(key[1], len(positions)), key[1]))
     checked = {invariant for invariant, _ in grouped}
     return InvariantsView(
         declared=declared,
@@ -65,7 +67,9 @@ def invariants_view(report: ReportInput) -> InvariantsView:
 
 
 def severity(check: CheckRow) -> tuple[bool, float]:
-    """Orders checks: failed before passed, then by deviation over tolerance; NaN is worse than any number."""
+    """The sort key of a check: failed checks are worse than passed ones, then a larger deviation ÷ tolerance
+    is worse, and NaN is the worst.
+    """
     if math.isnan(check.deviation):
         return not check.passed, math.inf
     if check.tolerance == 0:

@@ -1,4 +1,4 @@
-"""How it was measured: design, margins, machine, provenance, what was seen from outside, the study, the
+"""The method: design, margins, environment, machine, provenance, telemetry, the study file and the
 command.
 """
 
@@ -67,9 +67,9 @@ def method_view(report: ReportInput) -> MethodView:
                 **report.provenance,
             }
         ),
-        nvml=f"No values from NVML: {report.nvml_reason}"
+        nvml=f"There are no GPU values: {report.nvml_reason}."
         if report.nvml_reason
-        else "NVML was read while trials ran.",
+        else "GPU values were read from NVML while trials ran.",
         telemetry=tuple(_telemetry(report)),
         yaml_name=loaded.path.name,
         yaml=loaded.source,
@@ -78,15 +78,15 @@ def method_view(report: ReportInput) -> MethodView:
 
 
 def flat(facts: Mapping[str, Any], prefix: str = "") -> Facts:
-    """Nested facts as (dotted name, text), in their own order."""
-    found: list[tuple[str, str]] = []
+    """Nested facts as (dotted name, text), in the given order."""
+    rows: list[tuple[str, str]] = []
     for key, value in facts.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            found += flat(value, f"{name}.")
+            rows += flat(value, f"{name}.")
         else:
-            found.append((name, _text(value)))
-    return tuple(found)
+            rows.append((name, _text(value)))
+    return tuple(rows)
 
 
 def _text(value: object) -> str:
@@ -112,35 +112,39 @@ def _design(report: ReportInput) -> Facts:
         ("seeds", str(study.design.seeds)),
         (
             "rounds",
-            f"{study.design.rounds}{_until(study.design)}; every arm under every condition once a round of a seed, a fresh process a trial",
+            f"{study.design.rounds}{_until(study.design)}; a round runs every arm once under every condition",
         ),
         (
             "order",
-            f"conditions shuffled within a round, arms within a condition; order seed {study.design.order_seed}",
+            f"conditions shuffled within a round, arms within a condition (seed {study.design.order_seed})",
         ),
+        ("trials", "each in a new process"),
         ("estimate", _estimate(METRICS[study.primary], seeds=study.design.seeds)),
-        ("work that must match", ", ".join(("all that is counted", *study.parity.match))),
+        ("work that must match", ", ".join(("every counted quantity", *study.parity.match))),
         ("work that may differ", differ),
     )
 
 
 def _estimate(primary: Metric, *, seeds: int) -> str:
-    """How the primary metric's effects are found."""
+    """How the effects on the primary metric are estimated."""
     if primary.paired_over == "sentences":
-        what = "ratio" if primary.compared_by == "ratios" else "difference"
+        effect = f"{primary.compared_by.removesuffix('s')} of the corpus scores"
         if seeds > 1:
-            return f"{what} of the corpus scores, interval and p by the bootstrap over seeds and paired sentences"
-        return f"{what} of the corpus scores, bootstrap interval, p by approximate randomisation over paired sentences"
+            return f"{effect}; interval and p by the bootstrap over seeds and paired sentences"
+        return f"{effect}; bootstrap interval, p by approximate randomisation over paired sentences"
     effects = "log ratios" if primary.compared_by == "ratios" else "differences"
-    return f"Hodges-Lehmann of the {effects} within {primary.paired_over}, exact signed-rank interval and p"
+    return (
+        f"Hodges-Lehmann estimate of the {effects} within {primary.paired_over}; "
+        "exact signed-rank interval and p"
+    )
 
 
 def _until(design: Design) -> str:
     if design.until is None:
         return ""
     return (
-        f" (after {design.fewest_rounds}, one more while a 95 % interval was wider than {design.until.width * 100:g} %; "
-        "intervals alone decide that, never what they exclude)"
+        f" ({design.fewest_rounds}, then one more while a 95 % interval was wider than "
+        f"{design.until.width * 100:g} %; only the width counts, not which values an interval excludes)"
     )
 
 
@@ -190,4 +194,4 @@ def _median_and_max(column: pd.Series[Any], write: Any) -> str:
     return f"{write(float(numbers.median()))} / {write(float(numbers.max()))}" if len(numbers) else "–"
 
 
-SECTION = Section(id="method", title="How it was measured", view=method_view)
+SECTION = Section(id="method", title="Method", view=method_view)

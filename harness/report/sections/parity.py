@@ -1,4 +1,4 @@
-"""Parity: the work that each arm spent, beside the baseline's."""
+"""Parity: the work that each arm spent, beside the work of the baseline."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from harness.report.labels import (
     condition_title,
 )
 from harness.report.sections.base import Section
-from harness.wording import format_seconds, precise_text, ratio_text
+from harness.wording import format_seconds, precise_text, ratio_text, words
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """`ratio` to the baseline's is empty where the arm spent the same; `badge` says whether a difference
-    counts.
-    """
+    """`ratio` to the baseline is empty if the arm spent the same amount. `badge` marks a difference."""
 
     text: str
     baseline: str
@@ -43,10 +41,10 @@ class ParityView:
     quantities: tuple[str, ...]
     arms: tuple[ParityArm, ...]
     differing: int
-    free: str
+    unmatched: str
 
 
-_DECLARED = Badge(text="differs, declared", tone="same", mark="≠")
+_DECLARED = Badge(text="differs (declared)", tone="same", mark="≠")
 _CONFOUND = Badge(text="differs", tone="bad", mark="≠")
 _WRITE: dict[str, Callable[[float], str]] = {SECONDS: format_seconds, FLOPS: "{:.3g}".format}
 
@@ -57,9 +55,9 @@ def parity_view(report: ReportInput) -> ParityView:
     arms = []
     for condition in report.loaded.conditions:
         for arm in report.loaded.arms:
-            found = [rows.get((quantity, arm.name, condition_key(condition))) for quantity in quantities]
-            if any(row is not None for row in found):
-                spent = tuple(None if row is None else _spent(row) for row in found)
+            cells = [rows.get((quantity, arm.name, condition_key(condition))) for quantity in quantities]
+            if any(row is not None for row in cells):
+                spent = tuple(None if row is None else _spent(row) for row in cells)
                 arms.append(
                     ParityArm(
                         condition=condition_title(condition.names),
@@ -69,17 +67,20 @@ def parity_view(report: ReportInput) -> ParityView:
                 )
     differing = sum(row.confounds for row in report.analysis.parity)
     return ParityView(
-        quantities=tuple(name.replace("_", " ") for name in quantities),
+        quantities=tuple(words(name) for name in quantities),
         arms=tuple(arms),
         differing=differing,
-        free=_free(report),
+        unmatched=_unmatched(report),
     )
 
 
-def _free(report: ReportInput) -> str:
-    """What is shown and need not match."""
-    free = [name for name in MEASURED if name not in report.loaded.study.parity.match]
-    return f"{' and '.join(free)} are shown and need not match" if free else "all of it must match"
+def _unmatched(report: ReportInput) -> str:
+    """A sentence on the quantities that are shown but do not have to match."""
+    titles = {FLOPS: "FLOPs", SECONDS: "seconds"}
+    names = [titles[name] for name in MEASURED if name not in report.loaded.study.parity.match]
+    if not names:
+        return "All quantities must match."
+    return f"The {' and '.join(names)} do not have to match."
 
 
 def _spent(row: ParityRow) -> Spent:
@@ -93,4 +94,4 @@ def _spent(row: ParityRow) -> Spent:
     )
 
 
-SECTION = Section(id="parity", title="What each arm spent", view=parity_view)
+SECTION = Section(id="parity", title="Parity: work of each arm", view=parity_view)

@@ -1,9 +1,8 @@
-"""Raw samples: a folded table for each arm and condition, and the whole frame as CSV."""
+"""The raw samples: a folded table for each arm and condition, and all samples as CSV."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,15 +10,16 @@ import pandas as pd
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, anchor, arm_name, condition_key, condition_title
 from harness.report.sections.base import Section
+from harness.wording import words
 
 MOST_CSV_BYTES = 5_000_000
 MOST_ROWS = 20_000
-"""Rows in all tables together; what is beyond is in the store."""
+"""The largest number of rows in all tables together. The store has all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleTable:
-    """`rows` hold round, seed, step, then a value a metric, as text that reads back to the same number."""
+    """`rows` hold the round, the seed, the step, and one value per metric, as text at full precision."""
 
     anchor: str
     title: ArmName
@@ -29,7 +29,7 @@ class SampleTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The tables of one condition, or of what ran before the measurements."""
+    """The tables of one condition, or of the trials that ran before the measurements."""
 
     anchor: str
     title: str
@@ -58,10 +58,10 @@ class SamplesView:
 
 
 def condition_anchors(report: ReportInput) -> dict[str, str]:
-    """Where the samples of each condition stand: anchor → title."""
+    """Anchor → title of the samples of each condition."""
     return {
-        report.anchor("samples", place): condition_title(condition.names)
-        for place, condition in enumerate(report.loaded.conditions, start=1)
+        report.anchor("samples", number): condition_title(condition.names)
+        for number, condition in enumerate(report.loaded.conditions, start=1)
     }
 
 
@@ -69,12 +69,14 @@ def samples_view(report: ReportInput) -> SamplesView:
     groups, shown, total = [], 0, 0
     for name, title, parts in _groups(report):
         tables = []
-        for place, (what, part) in enumerate(parts):
+        for number, (table_title, part) in enumerate(parts):
             metrics, rows = _wide(part)
-            texts = tuple(_texts(row) for row in rows[: MOST_ROWS - shown])
-            labels = tuple(metric.replace("_", " ") for metric in metrics)
-            tables.append(SampleTable(anchor=anchor(name, place), title=what, metrics=labels, rows=texts))
-            shown, total = shown + len(texts), total + len(rows)
+            printed = tuple(rows[: MOST_ROWS - shown])
+            labels = tuple(words(metric) for metric in metrics)
+            tables.append(
+                SampleTable(anchor=anchor(name, number), title=table_title, metrics=labels, rows=printed)
+            )
+            shown, total = shown + len(printed), total + len(rows)
         groups.append(Group(anchor=name, title=title, tables=tuple(tables)))
     study = report.loaded.study.study.replace("/", "-")
     return SamplesView(
@@ -87,7 +89,7 @@ def samples_view(report: ReportInput) -> SamplesView:
 
 
 def csv_link(frame: pd.DataFrame, *, name: str) -> Csv:
-    """As many whole rows as fit into MOST_CSV_BYTES; numbers are written so that they read back the same."""
+    """As many complete rows as fit into MOST_CSV_BYTES, with numbers at full precision."""
     lines = frame.to_csv(index=False, lineterminator="\n").splitlines(keepends=True)
     taken, size = 0, 0
     for line in lines:
@@ -101,7 +103,7 @@ def csv_link(frame: pd.DataFrame, *, name: str) -> Csv:
 
 
 def _groups(report: ReportInput) -> list[tuple[str, str, list[tuple[ArmName, pd.DataFrame]]]]:
-    """Anchor, title and (table title, samples): measurements by condition and arm, then what ran before them."""
+    """Anchor, title, and (table title, samples): the measurements, then the trials that ran before them."""
     frame = report.frame
     measured = frame[frame["purpose"] == "measure"]
     cells = dict(iter(measured.groupby(["condition", "arm"], sort=False)))
@@ -117,38 +119,39 @@ def _groups(report: ReportInput) -> list[tuple[str, str, list[tuple[ArmName, pd.
     parts = []
     for key, part in before:
         parts.append((_before(report, *map(str, key)), part))
-    return [*groups, (report.anchor("samples-before"), "before the measurements", parts)] if parts else groups
+    return [*groups, (report.anchor("samples-before"), "Before the measurements", parts)] if parts else groups
 
 
 def _before(report: ReportInput, purpose: str, task: str, arm: str, condition: str) -> ArmName:
-    """What ran, once where a training's purpose is also its task."""
+    """What ran before the measurements. Each word appears once: the purpose of a training is also
+    its task.
+    """
 
-    def told(name: str) -> str:
-        words = dict.fromkeys((purpose, task, name, condition))
-        return " ".join(word for word in words if word not in ("", "{}"))
+    def title(arm_text: str) -> str:
+        parts = dict.fromkeys((purpose, task, arm_text, condition))
+        return " ".join(part for part in parts if part not in ("", "{}"))
 
-    short = told(report.loaded.label(arm))
-    return ArmName(text=short, title="" if short == told(arm) else arm)
+    short = title(report.loaded.label(arm))
+    return ArmName(text=short, title="" if short == title(arm) else arm)
 
 
-def _wide(part: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    """A row for each step of each trial, a column for each metric; a repeated sample gets a row of its own."""
+def _wide(part: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The metrics, and the table as text: one row per step of a trial, one column per metric.
+
+    If a step has several samples of a metric, each gets a row of its own.
+    """
+    keys = ["round", "seed", "step", "trial"]
     metrics = tuple(dict.fromkeys(part["metric"]))
-    column = {metric: place for place, metric in enumerate(metrics)}
-    rows: dict[tuple[int, ...], list[float | None]] = {}
-    columns = [part[name].tolist() for name in ("round", "seed", "step", "trial", "metric", "value")]
-    for round_, seed, step, trial, metric, value in zip(*columns, strict=True):
-        again, place = 0, column[metric]
-        while (row := rows.setdefault((round_, seed, step, trial, again), [None] * len(metrics)))[
-            place
-        ] is not None:
-            again += 1
-        row[place] = value
-    return metrics, [(*key[:3], *rows[key]) for key in sorted(rows)]
-
-
-def _texts(row: Sequence[object]) -> tuple[str, ...]:
-    return tuple("" if value is None else repr(value) for value in row)
+    texts = part.assign(
+        text=[repr(value) for value in part["value"].tolist()],
+        repeat=part.groupby([*keys, "metric"], sort=False).cumcount(),
+    )
+    wide = texts.pivot(index=[*keys, "repeat"], columns="metric", values="text")
+    cells = wide[list(metrics)].sort_index().fillna("")
+    return metrics, [
+        (str(round_), str(seed), str(step), *row)
+        for (round_, seed, step, *_), row in zip(cells.index, cells.to_numpy().tolist(), strict=True)
+    ]
 
 
 SECTION = Section(id="samples", title="Raw samples", view=samples_view)

@@ -1,4 +1,6 @@
-"""Quality against cost, for the page as a whole: the two are measured in different parts of a study."""
+"""Quality against cost. It belongs to the page, because the two are measured in different parts of
+a study.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ ANCHOR = "tradeoff"
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """`effects` are (effect, its interval) by metric, `dominated_by` other arms, empty on the front."""
+    """`effects` has one (effect, interval) per metric. `dominated_by` names other arms; it is empty on the
+    Pareto front.
+    """
 
     arm: str
     effects: tuple[tuple[str, str], ...]
@@ -36,8 +40,8 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class TradeoffView:
-    """One score against what it cost. `panels` are SVG elements: of each condition one for each cost.
-    `columns` are the metrics of the blocks' rows.
+    """One score against its costs. `panels` are SVG elements, one per condition and cost. `columns` are the
+    metrics of the rows.
     """
 
     anchor: str
@@ -49,23 +53,24 @@ class TradeoffView:
 
 
 def tradeoff_views(parts: Sequence[ReportInput]) -> tuple[TradeoffView, ...]:
-    """The pictures and their numbers, one for each two parts that share their arms."""
+    """One view for each pair of parts that share their arms."""
     pairs: dict[tuple[str, str], list[Tradeoff]] = {}
     for info in tradeoffs(parts):
         pairs.setdefault(info.parts, []).append(info)
     return tuple(
-        _view(found, ANCHOR if place == 1 else f"{ANCHOR}-{place}")
-        for place, found in enumerate(pairs.values(), start=1)
+        _view(infos, ANCHOR if number == 1 else f"{ANCHOR}-{number}")
+        for number, infos in enumerate(pairs.values(), start=1)
     )
 
 
-def _view(found: Sequence[Tradeoff], anchor: str) -> TradeoffView:
-    """Of one pair of parts, under every condition of its costs."""
-    names = [found[0].quality, *dict.fromkeys(cost for info in found for cost in info.costs)]
+def _view(infos: Sequence[Tradeoff], anchor: str) -> TradeoffView:
+    """The view of one pair of parts, under every condition of the part that measures costs."""
+    names = [infos[0].quality, *dict.fromkeys(cost for info in infos for cost in info.costs)]
     labels = [metric(name).label for name in names]
     caption = (
-        f"All are effects against the baseline, with 95 % intervals in both directions; {_better(names)}. A grey cross is "
-        f"dominated: another arm is better or equal at {', '.join(labels)} whatever the values are within their intervals."
+        f"Effects compared with the baseline, with 95 % intervals in both directions; {_better(names)}. "
+        "A grey cross marks a dominated arm: another arm is at least as good in "
+        f"{', '.join(labels)}, wherever the true values lie in their intervals."
     )
     return TradeoffView(
         anchor=anchor,
@@ -74,15 +79,18 @@ def _view(found: Sequence[Tradeoff], anchor: str) -> TradeoffView:
         panels=tuple(
             inline_svg(
                 draw_tradeoff(info, cost),
-                name=f"{anchor}-{place}-{which}",
-                title=f"{labels[0]} against {metric(cost).label}: {condition_title(info.condition)}, {better_side(info, cost)} is better",
+                name=f"{anchor}-{number}-{panel}",
+                title=(
+                    f"{labels[0]} against {metric(cost).label}: {condition_title(info.condition)}, "
+                    f"{better_side(info, cost)} is better"
+                ),
                 description=caption,
             )
-            for place, info in enumerate(found, start=1)
-            for which, cost in enumerate(info.costs, start=1)
+            for number, info in enumerate(infos, start=1)
+            for panel, cost in enumerate(info.costs, start=1)
         ),
         columns=tuple(labels),
-        blocks=tuple(Block(summary=_summary(info), rows=tuple(_rows(info, names))) for info in found),
+        blocks=tuple(Block(summary=_summary(info), rows=tuple(_rows(info, names))) for info in infos),
     )
 
 
@@ -113,8 +121,4 @@ def _texts(name: str, effect: Effect | None) -> tuple[str, str]:
 def _summary(info: Tradeoff) -> str:
     where = condition_title(info.condition)
     beaten = ", ".join(info.front.dominated)
-    return (
-        f"{where}: dominated {'is' if len(info.front.dominated) == 1 else 'are'} {beaten}"
-        if beaten
-        else f"{where}: no arm is dominated"
-    )
+    return f"{where}: dominated arms: {beaten}" if beaten else f"{where}: no arm is dominated"

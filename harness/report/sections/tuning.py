@@ -1,4 +1,4 @@
-"""Tuning: what each arm was tried with before it was measured, what came out, and what was chosen."""
+"""Tuning: the settings that were tried for each arm before the comparison, their results, and the choice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.study.tuned import Tried, TunedArm
 
 @dataclass(frozen=True, kw_only=True)
 class TriedView:
-    """One candidate: its settings in words, the median of the metric over the seeds of tuning."""
+    """One candidate: its settings and the median of the metric over the seeds of tuning."""
 
     settings: str
     value: str
@@ -24,7 +24,7 @@ class TriedView:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmView:
-    """`note` says what a reader should know of the choice, empty where it is nothing."""
+    """`note` says what a reader should know about the choice; it may be empty."""
 
     condition: str
     arm: ArmName
@@ -34,7 +34,9 @@ class ArmView:
 
 @dataclass(frozen=True, kw_only=True)
 class TuningView:
-    """`columns` are empty where arms were tried with values of their own, `arms` before tuning has ended."""
+    """`columns` is empty if the arms were tried with different settings. `arms` is empty until tuning has
+    ended.
+    """
 
     rule: str
     columns: tuple[str, ...]
@@ -42,11 +44,11 @@ class TuningView:
 
 
 def tuning_view(report: ReportInput) -> TuningView | None:
-    """None for a study that tunes nothing."""
+    """None for a study without tuning."""
     tune, tuned = report.loaded.study.design.tune, report.loaded.tuned
     if tune is None:
         return None
-    arms = tuple(_arm(found, tune, arm_name(report.loaded, found.arm)) for found in tuned)
+    arms = tuple(_arm(arm, tune, arm_name(report.loaded, arm.arm)) for arm in tuned)
     names = {tuple(tried.settings for tried in arm.tried) for arm in arms}
     return TuningView(rule=_rule(tune, len(tuned)), columns=names.pop() if len(names) == 1 else (), arms=arms)
 
@@ -57,32 +59,32 @@ def _rule(tune: Tune, arms: int) -> str:
         f"seed {FIRST_SEED}" if tune.seeds == 1 else f"seeds {FIRST_SEED} to {FIRST_SEED + tune.seeds - 1}"
     )
     if not arms:
-        return f"Tuning by {metric.label} ({seeds}) has not come to its end, so nothing was chosen."
+        return f"Tuning by {metric.label} ({seeds}) has not finished, so no settings were chosen."
     lowest = "lowest" if metric.better == "lower" else "highest"
     return (
-        f"Each arm got the {', '.join(tune.grid)} whose median {metric.label} was {lowest} on {seeds}, which nothing else uses; "
-        "of equal ones the smallest value. These trials are part of no verdict."
+        f"For each arm, tuning chose the {', '.join(tune.grid)} with the {lowest} median {metric.label} on "
+        f"{seeds}; if several were equal, it chose the smallest value. No verdict uses these seeds or trials."
     )
 
 
-def _arm(found: TunedArm, tune: Tune, name: ArmName) -> ArmView:
-    notes = [f"{path} at the edge of what was tried" for path in found.edges]
-    if not found.measured:
-        notes.append("not among the finalists")
+def _arm(tuned: TunedArm, tune: Tune, name: ArmName) -> ArmView:
+    notes = [f"the best {path} is at the edge of the grid" for path in tuned.edges]
+    if not tuned.measured:
+        notes.append("not a finalist")
     return ArmView(
-        condition=condition_title(found.condition),
+        condition=condition_title(tuned.condition),
         arm=name,
-        tried=tuple(_tried(one, found, tune) for one in found.tried),
+        tried=tuple(_tried(one, tuned, tune) for one in tuned.tried),
         note="; ".join(notes),
     )
 
 
-def _tried(one: Tried, found: TunedArm, tune: Tune) -> TriedView:
+def _tried(one: Tried, tuned: TunedArm, tune: Tune) -> TriedView:
     settings = ", ".join(
         f"{path} {value:g}" if isinstance(value, float) else f"{path} {value}"
         for path, value in one.settings.items()
     )
-    return TriedView(settings=settings, value=METRICS[tune.by].format(one.median), chosen=one is found.chosen)
+    return TriedView(settings=settings, value=METRICS[tune.by].format(one.median), chosen=one is tuned.chosen)
 
 
-SECTION = Section(id="tuning", title="How each arm was tuned", view=tuning_view)
+SECTION = Section(id="tuning", title="Tuning", view=tuning_view)

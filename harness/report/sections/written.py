@@ -1,15 +1,14 @@
-"""What arms wrote: scores by the length of the source and by words that training never saw, and examples side
-by side.
+"""The texts that arms wrote: scores by the length of the source and by words that training never saw, and
+examples side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.report.examples import examples
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name, metric_of
 from harness.report.sections.base import Section
@@ -19,15 +18,20 @@ from harness.statistics import SentenceStatistics, bootstrap_interval
 from harness.wording import number_text, precise_text
 
 EDGES = (4, 7, 10, 15)
-"""Words of a source at which the next group begins."""
+"""The numbers of words in a source at which the next group begins."""
 
 RESAMPLES = 1000
+RANDOM = 3
+"""How many sentences are drawn at random."""
+
 _FALLBACK = "bleu"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """A sentence with every arm's output; outputs that are equal are shown once, with all their arms."""
+class Example:
+    """A sentence with the output of every arm. Equal outputs are shown once, with the names of all their
+    arms. `rule` says how the sentence was chosen.
+    """
 
     rule: str
     number: int
@@ -38,36 +42,36 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenView:
-    """`groups` are (name, sentences), `rows` an arm's score in each with its 95 % interval; `signatures` are
-    (score, its own).
+    """`groups` are (name, number of sentences). `rows` hold an arm's score in each group with its 95 %
+    interval. `signatures` are (score, signature).
     """
 
     score: str
     groups: tuple[tuple[str, int], ...]
     rows: tuple[tuple[ArmName, tuple[str, ...]], ...]
-    examples: tuple[Shown, ...]
+    examples: tuple[Example, ...]
     signatures: tuple[tuple[str, str], ...]
 
 
 def written_view(report: ReportInput) -> WrittenView | None:
-    """Of the first seed's sentences; None where nothing was written."""
+    """The view of the sentences of the first seed. None if no trial wrote texts."""
     written = report.written
     if not written:
         return None
     score = report.loaded.study.primary
-    if not all(score in each.scores for each in written.values()):
+    if not all(score in sentences.scores for sentences in written.values()):
         score = _FALLBACK
-    groups = {arm: dict(_groups(each, score)) for arm, each in written.items()}
+    groups = {arm: dict(_groups(sentences, score)) for arm, sentences in written.items()}
     names = list(next(iter(groups.values())))
     first = next(iter(groups.values()))
     return WrittenView(
         score=metric_of(score).label,
         groups=tuple((name, first[name].sentences) for name in names),
         rows=tuple(
-            (arm_name(report.loaded, arm), tuple(_text(found[name]) for name in names if name in found))
-            for arm, found in groups.items()
+            (arm_name(report.loaded, arm), tuple(_text(by_group[name]) for name in names if name in by_group))
+            for arm, by_group in groups.items()
         ),
-        examples=_shown(report, written, score),
+        examples=_examples(report, written, score),
         signatures=tuple(
             (metric_of(name).label, signature)
             for name, known in signatures(report.sentences.values()).items()
@@ -77,40 +81,59 @@ def written_view(report: ReportInput) -> WrittenView | None:
 
 
 def _groups(written: Sentences, score: str) -> Iterator[tuple[str, SentenceStatistics]]:
-    whole = written.statistics(score)
-    yield "all", whole
+    statistics = written.statistics(score)
+    yield "all", statistics
     unseen = np.array(written.unseen) > 0
     for name, chosen in (("all words seen in training", ~unseen), ("with unseen words", unseen)):
         if chosen.any():
-            yield name, replace(whole, values=whole.values[chosen])
-    for bucket, part in by_source_length(whole, written.sources, edges=EDGES).items():
+            yield name, replace(statistics, values=statistics.values[chosen])
+    for bucket, part in by_source_length(statistics, written.sources, edges=EDGES).items():
         yield f"{bucket} words", part
 
 
-def _text(found: SentenceStatistics) -> str:
-    ends = bootstrap_interval(found, resamples=RESAMPLES)
-    return (
-        f"{precise_text(round(found.corpus_score, 3))} ({number_text(ends.low)} to {number_text(ends.high)})"
-    )
+def _text(statistics: SentenceStatistics) -> str:
+    interval = bootstrap_interval(statistics, resamples=RESAMPLES)
+    ends = f"{number_text(interval.low)} to {number_text(interval.high)}"
+    return f"{precise_text(round(statistics.corpus_score, 3))} ({ends})"
 
 
-def _shown(report: ReportInput, written: dict[str, Sentences], score: str) -> tuple[Shown, ...]:
+def chosen_sentences(written: Mapping[str, Sentences], score: str, *, seed: int) -> dict[int, str]:
+    """The index of each sentence that is shown, with the rule that chose it.
+
+    The rules: the sentence with the largest difference in `score` between any two arms, the sentence with the
+    median of the mean over arms, and a few at random. Ties go to the first sentence, and no sentence is
+    chosen twice. `written` maps each arm to its sentences; all arms have the same sources.
+    """
+    scores = np.stack([sentences.statistics(score).sentence_scores for sentences in written.values()])
+    scores = np.nan_to_num(scores)  # (arms, sentences)
+    spread, mean = scores.max(axis=0) - scores.min(axis=0), scores.mean(axis=0)
+    median = np.argsort(mean, kind="stable")[len(mean) // 2]
+    drawn = np.random.default_rng(seed).permutation(len(mean))[:RANDOM]
+    rules = {int(spread.argmax()): f"largest disagreement in {score}"}
+    rules.setdefault(int(median), f"median {score}")
+    for index in drawn.tolist():
+        rules.setdefault(index, f"random, seed {seed}")
+    return rules
+
+
+def _examples(report: ReportInput, written: dict[str, Sentences], score: str) -> tuple[Example, ...]:
     first = next(iter(written.values()))
-    shown = []
-    for chosen in examples(written, score, seed=report.loaded.study.design.order_seed):
+    examples = []
+    rules = chosen_sentences(written, score, seed=report.loaded.study.design.order_seed)
+    for index, rule in rules.items():
         arms: dict[str, list[str]] = {}
-        for arm, each in written.items():
-            arms.setdefault(each.outputs[chosen.place], []).append(report.loaded.label(arm))
-        shown.append(
-            Shown(
-                rule=chosen.rule,
-                number=chosen.place + 1,
-                source=first.sources[chosen.place],
-                reference=first.references[chosen.place],
+        for arm, sentences in written.items():
+            arms.setdefault(sentences.outputs[index], []).append(report.loaded.label(arm))
+        examples.append(
+            Example(
+                rule=rule,
+                number=index + 1,
+                source=first.sources[index],
+                reference=first.references[index],
                 outputs=tuple((", ".join(names), text) for text, names in arms.items()),
             )
         )
-    return tuple(shown)
+    return tuple(examples)
 
 
-SECTION = Section(id="written", title="What was written", view=written_view)
+SECTION = Section(id="written", title="Generated texts", view=written_view)

@@ -52,10 +52,10 @@ def test_it_opens_from_disk_and_fits(browser: Browser, report: Path, width: int)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     headings = page.locator("h1, h2, h3")
     assert headings.count() > 15
-    assert all(headings.nth(place).is_visible() for place in range(headings.count()))
+    assert all(headings.nth(index).is_visible() for index in range(headings.count()))
     drawings = page.locator("figure svg")
-    for place in range(drawings.count()):
-        box = drawings.nth(place).bounding_box()
+    for index in range(drawings.count()):
+        box = drawings.nth(index).bounding_box()
         assert box is not None
         assert box["width"] > 250
         assert box["x"] + box["width"] <= width

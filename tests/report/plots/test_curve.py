@@ -45,24 +45,24 @@ def tuned_report(
         design={"rounds": 2, "exploratory": True, "tune": tune},
     )
     report = synthetic_report(declared, steps=1)
-    found = []
-    for place, (name, by_rate) in enumerate(losses.items()):
+    tuned = []
+    for index, (name, by_rate) in enumerate(losses.items()):
         tried = [
             Tried(settings={"optimizer.lr": rate}, values=tuple(values)) for rate, values in by_rate.items()
         ]
-        found += [
+        tuned += [
             TunedArm(
                 arm=f"optimizer={name}",
                 condition=condition.names,
                 tried=tuple(tried),
                 chosen=best(tried, LOSS),
                 edges=(),
-                measured=place < len(losses) - 1,
+                measured=index < len(losses) - 1,
             )
             for condition in conditions(declared)
         ]
-    loaded = replace(report.loaded, arms=report.loaded.arms[:-1], tuned=tuple(found))
-    contrasts = tuple(each for each in report.analysis.contrasts if each.arm != found[-1].arm)
+    loaded = replace(report.loaded, arms=report.loaded.arms[:-1], tuned=tuple(tuned))
+    contrasts = tuple(contrast for contrast in report.analysis.contrasts if contrast.arm != tuned[-1].arm)
     return replace(report, loaded=loaded, analysis=replace(report.analysis, contrasts=contrasts))
 
 
@@ -203,8 +203,8 @@ def test_of_the_other_settings_of_a_grid_a_point_has_the_best() -> None:
         replace(
             arm,
             tried=tuple(
-                replace(one, settings={**one.settings, "kind": 1 + place})
-                for place, one in enumerate(arm.tried)
+                replace(one, settings={**one.settings, "kind": 1 + index})
+                for index, one in enumerate(arm.tried)
             ),
         )
         for arm in tuned
@@ -353,8 +353,10 @@ def test_the_page_has_both_figures_and_repeats_byte_for_byte() -> None:
     html = render(tuned)
     page = Page(html)
     titles = {figure.attributes["id"]: figure.text for figure in page.all("figure")}
-    assert "validation loss over optimizer.lr, as tuning tried it" in titles["figure-curve-tuning"]
-    assert "decode tokens per second over optimizer, as it was compared" in titles["figure-curve-levels"]
+    assert "validation loss over optimizer.lr: values tried in tuning" in titles["figure-curve-tuning"]
+    assert (
+        "decode tokens per second over optimizer: levels that were compared" in titles["figure-curve-levels"]
+    )
     for name in ("figure-curve-tuning", "figure-curve-levels"):
         assert len(page.all("svg", within=name)) == 1
     assert render(tuned) == html

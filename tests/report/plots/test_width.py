@@ -1,4 +1,4 @@
-"""The figure of what a wider beam finds: BLEU, the model's own score, the length."""
+"""The figure of the effect of the beam width: BLEU, the model's own score, and the length."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from harness.tasks.base import Task
 from harness.tasks.continue_text import ContinueText
 from tests.analysis.written import Written, written_study
 from tests.report.synthetic import study, synthetic_report
+from tests.report.texts import report_of_texts
 from tests.tasks.tiny_recipes import RECIPE
 
 
@@ -40,19 +41,19 @@ def searched() -> ReportInput:
     }
     planted = Written(right=dict.fromkeys(levels, 0.8), loaded=loaded, count=60)
     frames = planted.frames()
-    found = {}
+    sentences = {}
     for trial, arm in zip(sorted(frames.sentences), loaded.arms, strict=True):
-        whole, words = frames.sentences[trial], levels[arm.names["decoding"]][1]
-        outputs = tuple(" ".join(text.split()[:words]) for text in whole.outputs)
-        scores = bleu(outputs, whole.references)
-        own = scored("model_score", "x", [(-0.5 * words, words)] * 60)
-        found[trial] = replace(
-            whole,
+        written, words = frames.sentences[trial], levels[arm.names["decoding"]][1]
+        outputs = tuple(" ".join(text.split()[:words]) for text in written.outputs)
+        scores = bleu(outputs, written.references)
+        model_score = scored("model_score", "x", [(-0.5 * words, words)] * 60)
+        sentences[trial] = replace(
+            written,
             outputs=outputs,
             scores={
                 "bleu": kept(scores),
                 "length_ratio": kept(length_ratio(scores)),
-                "model_score": kept(own),
+                "model_score": kept(model_score),
             },
         )
     bare = synthetic_report(study(design={"rounds": 2}), steps=1)
@@ -61,7 +62,7 @@ def searched() -> ReportInput:
         loaded=replace(loaded, tasks=tasks),
         analysis=planted.analysis(),
         frame=frames.samples,
-        sentences=found,
+        sentences=sentences,
     )
 
 
@@ -69,7 +70,7 @@ def test_what_a_wider_beam_finds_shows_by_score_by_the_models_own_and_by_length(
     searched: ReportInput,
 ) -> None:
     plots = {plot.title: {line.label: line.points for line in plot.lines} for plot in width_plots(searched)}
-    assert list(plots) == ["bleu", "model score a token", "model score a sentence", "length ratio"]
+    assert list(plots) == ["bleu", "model score per token", "model score per sentence", "length ratio"]
     for lines in plots.values():
         assert {label: [width for width, _, _ in points] for label, points in lines.items()} == {
             "by log P / length": [1, 2],
@@ -78,8 +79,12 @@ def test_what_a_wider_beam_finds_shows_by_score_by_the_models_own_and_by_length(
         for points in lines.values():
             assert all(ends.low <= value <= ends.high for _, value, ends in points)
     assert [value for _, value, _ in plots["length ratio"]["by log P"]] == [1.0, 0.75, 0.5]
-    assert [value for _, value, _ in plots["model score a sentence"]["by log P"]] == [-6.0, -4.5, -3.0]
-    assert {value for _, value, _ in plots["model score a token"]["by log P"]} == {-0.5}
+    assert [value for _, value, _ in plots["model score per sentence"]["by log P"]] == [-6.0, -4.5, -3.0]
+    assert {value for _, value, _ in plots["model score per token"]["by log P"]} == {-0.5}
     worse = [value for _, value, _ in plots["bleu"]["by log P"]]
     assert worse == sorted(worse, reverse=True)
-    assert "What a wider beam finds" in render(searched)
+    assert "Effect of the beam width" in render(searched)
+
+
+def test_arms_that_search_at_one_width_have_no_such_figure() -> None:
+    assert width_plots(report_of_texts()) == []

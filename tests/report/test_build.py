@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.report.build import render
+from harness.wording import interval_text
 from tests.report.parsed import Page
 from tests.report.synthetic import QUESTION, study, synthetic_report
 
@@ -25,9 +26,9 @@ def test_sections_come_in_the_order_in_which_they_are_read(page: Page) -> None:
         "Comparison",
         "Figures",
         "Invariants",
-        "What each arm spent",
+        "Parity: work of each arm",
         "Raw samples",
-        "How it was measured",
+        "Method",
     ]
     assert [section.attributes["id"] for section in page.all("section")] == [
         link.attributes["href"][1:] for link in page.all("a") if link.ancestors[-1].tag == "nav"
@@ -59,7 +60,7 @@ def test_each_claim_has_an_anchor_and_tells_everything_about_itself(page: Page) 
         "kv-speedup",
         "001 §5",
         "2.33 times as fast",
-        "2.68 × [2.64, 2.72]",
+        "2.68 × 2.64 to 2.72 ×",
         "one side only",
     ):
         assert part in claims[1].text
@@ -80,9 +81,11 @@ def test_comparison_marks_the_baseline_and_prints_ratio_interval_and_verdict(pag
     assert all("cache=none baseline 1 " in row.text for row in page.by_class("baseline"))
     report = synthetic_report()
     for contrast in report.analysis.contrasts:
-        shown = f"{contrast.arm} {contrast.effect:.3f} × [{contrast.low:.3f}, {contrast.high:.3f}] ▲ better"
+        interval = interval_text(contrast.low, contrast.high)
+        shown = f"{contrast.arm} {contrast.effect:.3g} × {interval} ▲ better"
         assert any(shown in row.text for row in page.all("tr", within="comparison"))
-    assert "Printed intervals are unadjusted; the adjusted p decides" in page.by_id("comparison").text
+    intro = page.by_id("comparison").text
+    assert "Intervals are not adjusted for multiple testing; the verdict uses the adjusted p." in intro
 
 
 def test_the_sign_flip_is_told_where_there_is_one() -> None:

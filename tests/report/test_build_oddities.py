@@ -30,11 +30,11 @@ def test_a_planted_bug_an_invalid_arm_and_an_incomplete_run_raise_banners_in_thi
     )
     analysis = replace(report.analysis, invalid={"cache=static": reason}, contrasts=contrasts)
     page = Page(render(replace(report, run=run, analysis=analysis)))
-    found = banners(page)
-    assert found[0].startswith("A bug was planted: off-by-one")
-    assert found[1] == f"Invalid: 1 arm cache=static: {reason}"
-    assert found[2] == "Incomplete: 4 of 24 trials did not finish generate cache=static seed 0 round 2: died"
-    assert len(found) == 3
+    shown = banners(page)
+    assert shown[0].startswith("Planted bug: off-by-one")
+    assert shown[1] == f"Invalid: 1 arm cache=static: {reason}"
+    assert shown[2] == "Incomplete: 4 of 24 trials did not finish generate cache=static seed 0 round 2: died"
+    assert len(shown) == 3
     assert page.by_class("warnings")[0].text.startswith("Exploratory")
     rows = [row for row in page.by_class("invalid") if row.tag == "tr"]
     assert len(rows) == 3
@@ -74,7 +74,7 @@ def test_a_failed_check_is_the_worst_case_though_another_deviates_more() -> None
 def test_a_declared_invariant_without_a_check_is_said_to_be_unchecked() -> None:
     report = synthetic_report()
     page = Page(render(replace(report, analysis=replace(report.analysis, checks=()))))
-    assert "cache-parity was declared and never checked" in page.by_id("invariants").text
+    assert "declares the invariant cache-parity, but it was never checked" in page.by_id("invariants").text
 
 
 def test_parity_tells_a_confound_from_a_declared_difference() -> None:
@@ -93,9 +93,9 @@ def test_parity_tells_a_confound_from_a_declared_difference() -> None:
     )
     page = Page(render(replace(report, analysis=replace(report.analysis, parity=rows))))
     text = page.by_id("parity").text
-    assert "does not declare: 1. Each is a confound" in text
-    assert "50 ≠ differs, declared 0.500 × of 100" in text
-    assert "50 ≠ differs 0.500 × of 100" in text
+    assert "Undeclared differences from the baseline: 1. Each is a confound" in text
+    assert "50 ≠ differs (declared) 0.5 × of 100" in text
+    assert "50 ≠ differs 0.5 × of 100" in text
 
 
 def test_seconds_are_shown_beside_the_baselines_and_accuse_nobody() -> None:
@@ -113,9 +113,9 @@ def test_seconds_are_shown_beside_the_baselines_and_accuse_nobody() -> None:
     text = (
         Page(render(replace(report, analysis=replace(report.analysis, parity=(row,))))).by_id("parity").text
     )
-    assert "3 s 1.500 ×" in text
-    assert "differs" not in text.replace("where it differs", "")
-    assert "flops and seconds are shown and need not match" in text
+    assert "3 s 1.5 ×" in text
+    assert "differs" not in text.replace("if it differs", "")
+    assert "The FLOPs and seconds do not have to match." in text
 
 
 def test_values_that_are_no_numbers_are_counted_and_printed() -> None:
@@ -145,7 +145,7 @@ def test_nothing_finite_is_a_report_without_those_figures() -> None:
     contrasts = tuple(replace(c, effect=math.nan) for c in report.analysis.contrasts)
     page = Page(render(replace(report, frame=frame, analysis=replace(report.analysis, contrasts=contrasts))))
     assert page.all("figure") == []
-    assert "Nothing was measured that could be drawn" in page.by_id("figures").text
+    assert "There are no measurements to draw" in page.by_id("figures").text
 
 
 def test_no_samples_at_all() -> None:
@@ -212,7 +212,7 @@ def test_trainings_are_listed_after_the_measurements_and_never_drawn_among_them(
     )
     mixed = replace(report, frame=pd.concat([report.frame, training], ignore_index=True))
     page = Page(render(mixed))
-    assert page.all("h3", within="samples")[-1].text == "before the measurements"
+    assert page.all("h3", within="samples")[-1].text == "Before the measurements"
     (row,) = [row for row in page.all("tr", within="samples-before-0") if "2.5" in row.text]
     assert row.text == "1 0 0 2.5"
     assert page.by_id("samples-before-0").text.startswith("train 1 rows")
@@ -226,13 +226,13 @@ def test_arms_of_several_factors_are_told_by_what_they_change_and_the_rest_is_a_
     checks = [replace(check, arm=report.loaded.arms[2].name) for check in synthetic_report().analysis.checks]
     report = replace(report, analysis=replace(report.analysis, checks=tuple(checks)))
     page = Page(render(report))
-    whole = "cache=none, model.init.embedding_std=0.005"
+    full_name = "cache=none, model.init.embedding_std=0.005"
     short = "model.init.embedding_std=0.005"
-    assert [arm.name for arm in report.loaded.arms][2] == whole
+    assert [arm.name for arm in report.loaded.arms][2] == full_name
     assert "The baseline is cache=none, model.init.embedding_std=0.02." in page.by_id("comparison").text
     for section in ("comparison", "invariants", "samples", "method"):
-        cells = [e for e in page.all("span", within=section) if e.attributes.get("title") == whole]
+        cells = [e for e in page.all("span", within=section) if e.attributes.get("title") == full_name]
         assert cells, section
         assert {cell.text for cell in cells} == {short}
-    told = " ".join(page.by_id(section).text for section in ("comparison", "invariants", "method"))
-    assert whole not in told
+    text = " ".join(page.by_id(section).text for section in ("comparison", "invariants", "method"))
+    assert full_name not in text

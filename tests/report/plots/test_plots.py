@@ -75,11 +75,11 @@ def test_a_condition_is_numeric_where_all_of_its_levels_are(levels: list[object]
 
 def test_a_spread_holds_one_point_a_trial_in_the_rows_of_the_arms() -> None:
     report = synthetic_report()
-    found = spreads(report)
-    assert [spread.condition for spread in found] == [{"new_tokens": n} for n in ("16", "64", "256")]
-    assert found[0].labels == ("none", "dynamic", "static", "doubling")
-    assert [len(spread.points) for spread in found] == [40, 40, 40]
-    static = found[2].points[found[2].points["arm"] == 2]
+    plots = spreads(report)
+    assert [spread.condition for spread in plots] == [{"new_tokens": n} for n in ("16", "64", "256")]
+    assert plots[0].labels == ("none", "dynamic", "static", "doubling")
+    assert [len(spread.points) for spread in plots] == [40, 40, 40]
+    static = plots[2].points[plots[2].points["arm"] == 2]
     summary = next(
         s
         for s in report.analysis.summaries
@@ -165,7 +165,7 @@ def test_ratio_axes_have_a_few_ticks_inside_their_bounds(bounds: tuple[float, fl
 
 
 def test_ratios_of_zero_have_no_axis() -> None:
-    with pytest.raises(ValueError, match="positive finite"):
+    with pytest.raises(ValueError, match="must be positive and finite"):
         ratio_ticks(0.0, 2.0)
 
 
