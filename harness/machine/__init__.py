@@ -1,1 +1,1 @@
-"""The machine that trials run on: its code, environment, matmul route and calibration."""
+"""The machine that trials run on: its environment, matrix products, calibration and code."""

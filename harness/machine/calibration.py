@@ -1,6 +1,6 @@
-"""What a machine was measured to be able to do, and how much equal trials scatter on it.
+"""The results of a calibration: how fast the machine is, and how much equal trials scatter on it.
 
-Kept in the store, read without torch.
+They are recorded in the store and can be read without torch.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from harness.config import Config
 
 
 class Scatter(Config):
-    """`sigma` is the SD of within-round log ratios of two equal arms over `rounds`; `run` holds the raw
-    samples.
+    """The scatter of a metric between equal arms.
 
-    `primary` metrics are of whole, steady work; others may be of a part of it that is short and scatters
-    more.
+    `sigma` is the standard deviation, over `rounds` rounds, of the log ratio of two equal arms in a round.
+    The raw samples belong to the run with the id `run`. A `primary` metric measures the complete, steady
+    work; the others may measure a short part of it, which scatters more.
     """
 
     metric: str
@@ -25,12 +25,12 @@ class Scatter(Config):
 
 
 class Limits(Config):
-    """Ceilings on `device` with `threads` threads, each the best of several tries; None where a figure cannot
-    be had.
+    """The highest speeds of `device` with `threads` threads, each the best of several tries.
 
-    `matmul` is in FLOP/s by precision, a product counting 2n³; bandwidths are in bytes a second, copying
-    counting what is read and what is written. Of the clock: the smallest step seen between two readings, and
-    what one reading takes, in ns.
+    `matmul` is in FLOP/s per precision, where a product counts as 2n³ operations; None means that the speed
+    could not be measured. Bandwidths are in bytes per second, and a copy counts what it reads and what it
+    writes. `timer_step_ns` is the smallest difference between two readings of the clock, and `timer_call_ns`
+    the time that one reading takes.
     """
 
     device: str
@@ -50,9 +50,11 @@ class Calibration(Config):
     quick: bool
 
     def scatter_of(self, metric: str, family: str) -> Scatter | None:
-        """How much this metric scatters; of one that was not measured, the worst primary metric of its
-        family, or None.
+        """The scatter of this metric.
+
+        For a metric that was not measured, it is the largest scatter of a primary metric that is compared in
+        the same way, or None.
         """
-        named = [one for one in self.scatter if one.metric == metric]
-        alike = [one for one in self.scatter if one.primary and one.family == family]
-        return max(named or alike, key=lambda one: one.sigma, default=None)
+        measured = [entry for entry in self.scatter if entry.metric == metric]
+        similar = [entry for entry in self.scatter if entry.primary and entry.family == family]
+        return max(measured or similar, key=lambda entry: entry.sigma, default=None)

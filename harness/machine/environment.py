@@ -1,7 +1,6 @@
-"""What this machine is: the fingerprint that says which timings may be compared, and the provenance kept
-beside it.
+"""The environment, which says which timings may be compared, and the provenance of a run.
 
-Called by the driver, so it reads versions from package metadata and imports none of the packages.
+The driver calls this, so versions are read from the metadata of packages, and no package is imported.
 """
 
 from __future__ import annotations
@@ -47,17 +46,17 @@ _VARIABLES = (  # by prefix: allocator, threads and their placement, matrix-prod
 
 
 class Environment(BaseModel):
-    """Everything that makes timings comparable. Two with the same `digest` may be paired; no others may."""
+    """Everything that timings depend on. Only timings from environments with equal digests may be paired."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     machine: str
-    """SHA-256 of the machine's id, never the id."""
+    """The SHA-256 of the machine's id, never the id itself."""
     cpu: str
     cores: int
-    """Cores this process may run on."""
+    """The number of cores that this process may use."""
     cpu_quota: float | None
-    """Cores' worth of time that its cgroup allows; None for no limit."""
+    """How many cores' worth of time the cgroup of this process allows; None means no limit."""
     memory_mib: int
     os: str
     kernel: str
@@ -66,33 +65,33 @@ class Environment(BaseModel):
     packages: dict[str, str]
     gpus: tuple[Gpu, ...]
     nvml_reason: str | None
-    """Why there are no GPUs here; not part of the digest."""
+    """Why no GPU can be read. This is not part of the digest."""
     variables: dict[str, str]
-    """Variables of the environment that change an allocator, threads or kernels."""
+    """Environment variables that change an allocator, threads or kernels."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hexadecimal over all that is comparable, in whatever order it was written."""
+        """The SHA-256 in hexadecimal of all fields that are compared, whatever their order."""
         comparable = canonical_json(self.model_dump(mode="json", exclude={"nvml_reason"}))
         return hashlib.sha256(comparable.encode()).hexdigest()
 
 
 class Provenance(BaseModel):
-    """Where and how a run was started: kept to trace it, never compared."""
+    """Where and how a run was started. It is recorded to trace a result and is never compared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     git_commit: str | None
     git_dirty: bool | None
-    """Whether tracked files differ from the commit; None outside a repository."""
+    """Whether tracked files differ from the commit; None outside of a repository."""
     argv: tuple[str, ...]
     started_at: datetime
     load: tuple[float, float, float]
-    """1, 5 and 15 minutes."""
+    """The load averages of the last 1, 5 and 15 minutes."""
 
 
 def environment() -> Environment:
-    """The fingerprint of this machine as it is now; about 10 ms, and nothing in it is an error."""
+    """The environment of this machine now. This takes about 10 ms and raises no error."""
     with NvmlReader() as reader:
         gpus, nvml_reason = reader.gpus(), reader.reason
     return Environment(
@@ -125,7 +124,7 @@ def provenance(directory: Path) -> Provenance:
 
 
 def available_cores() -> int:
-    """Cores that this process may run on, which can be fewer than the machine has."""
+    """The number of cores that this process may use, which can be smaller than that of the machine."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -148,11 +147,11 @@ def _cpu_model() -> str:
                     return value.strip()
     except OSError:
         pass
-    return platform.machine()  # ARM names no model; other systems have no /proc
+    return platform.machine()  # ARM has no model name, and other systems have no /proc
 
 
 def _cpu_quota(root: Path, membership: Path) -> float | None:
-    """The tightest CPU limit on the way from this process's cgroup up to the root; version 2, else version 1."""
+    """The tightest CPU limit between the cgroup of this process and the root, of version 2 or version 1."""
     try:
         memberships = [line.split(":", 2) for line in membership.read_text(encoding="utf-8").splitlines()]
     except OSError:
@@ -174,7 +173,7 @@ def _limits(root: Path, path: str, file: str) -> Iterator[float]:
             if file == "cpu.cfs_quota_us":
                 words.append((group / "cpu.cfs_period_us").read_text(encoding="ascii").strip())
         except OSError:
-            continue  # the root has none; inside a container only the container's own may be seen
+            continue  # the root has no limit, and a container shows only its own
         if words[0] not in ("max", "-1"):
             yield int(words[0]) / int(words[1])
 
@@ -197,7 +196,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git(directory: Path, *command: str) -> str | None:
-    environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # looking must not take the lock that a commit needs
+    environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # reading must not take the lock that a commit needs
     try:
         done = subprocess.run(
             ["git", "-C", str(directory), *command],

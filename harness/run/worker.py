@@ -24,7 +24,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.invariants.base import Check
 from harness.invariants.registry import find_invariant
-from harness.machine.matmul_route import choose_matmul_route
+from harness.machine.matmul import choose_matmul_route
 from harness.run.job import Job
 from harness.run.tiny_checks import tiny_checks
 from harness.tasks.base import Context, Result

@@ -77,16 +77,9 @@ class Reader:
 
     def find_run(self, identity: Identity) -> Run | None:
         """The newest run of exactly that identity."""
-        query = _RUN.where(runs.c.identity_digest == identity.digest)
-        return self._newest_run(query.order_by(runs.c.ordinal.desc()))
-
-    def latest_run(self, study: str, *, plant: str | None = None) -> Run | None:
-        """The newest run of a study, of any scale, code and environment: an honest one, unless `plant` names
-        a bug.
-        """
-        planted = runs.c.plant.is_(None) if plant is None else runs.c.plant == plant
-        query = _RUN.where(studies.c.name == study, planted)
-        return self._newest_run(query.order_by(runs.c.created_at.desc(), runs.c.ordinal.desc()))
+        query = _RUN.where(runs.c.identity_digest == identity.digest).order_by(runs.c.ordinal.desc())
+        rows = self._all(query.limit(1))
+        return Run(**rows[0]) if rows else None
 
     def runs(self, study: str | None = None) -> list[Run]:
         """All runs, or those of one study, the oldest first; runs with a planted bug are among them."""
@@ -196,10 +189,6 @@ class Reader:
             query = query.where(calibrations.c.made_at < before)
         rows = self._all(query.order_by(calibrations.c.made_at.desc(), calibrations.c.id.desc()).limit(1))
         return CalibrationRow(**rows[0]) if rows else None
-
-    def _newest_run(self, query: Select[Any]) -> Run | None:
-        rows = self._all(query.limit(1))
-        return Run(**rows[0]) if rows else None
 
     def _all(self, query: Select[Any]) -> Sequence[RowMapping]:
         with reading(self._engine) as connection:

@@ -87,7 +87,7 @@ class Step(TrainingTask):
     def run(self, context: Context, record: SampleRecorder) -> Result:
         import torch
 
-        from harness.machine.matmul_peak import matmul_peak
+        from harness.machine.matmul import matmul_peak
         from harness.models.init import build_model
         from harness.telemetry.clock import Clock, time_units
         from harness.telemetry.memory import (

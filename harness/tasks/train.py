@@ -151,7 +151,7 @@ class Train(TrainingTask):
         import torch
 
         from harness.data.stream import Prefetched
-        from harness.machine.matmul_peak import matmul_peak
+        from harness.machine.matmul import matmul_peak
         from harness.models.init import build_model
         from harness.telemetry.memory import peak_rss_bytes
         from harness.training.loop import Costs, LoopSettings, Training

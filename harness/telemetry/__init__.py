@@ -1,4 +1,4 @@
-"""Clocks, memory, GPUs, the host and its fingerprint.
+"""Clocks, memory, GPUs and samples of processes.
 
-Nothing here imports torch before it is asked about tensors.
+Only the modules that count tensors import torch at the top.
 """

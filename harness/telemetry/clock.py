@@ -1,8 +1,7 @@
-"""A device-synchronised clock, and timing of repeated units of work in their steady state."""
+"""A clock that waits for the device, and the timing of repeated units of work in their steady state."""
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from harness.config import Config
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Monotonic time at which everything queued on `device` ("cpu", "cuda:0", "mps" …) has been done."""
+    """The monotonic time at which all work queued on `device` ("cpu", "cuda:0", "mps" …) is done."""
 
     device: str = "cpu"
 
     def now_ns(self) -> int:
-        """Nanoseconds since an arbitrary point; waits for the device first."""
+        """Wait for the device, then return the nanoseconds since an arbitrary point."""
         if self.device != "cpu":
             import torch
 
@@ -29,11 +28,11 @@ class Clock:
 
 
 class WarmUp(Config):
-    """When a repeated unit of work counts as steady.
+    """The rule that ends the warm-up of a repeated unit of work.
 
-    Units run, and are thrown away, until the last `window` of them differ by at most `tolerance` (slowest
-    over fastest, less 1); at least `at_least` and at most `at_most` run. Reaching `at_most` is recorded, not
-    repaired.
+    Units run and are discarded until the last `window` of them differ by at most `tolerance` (slowest divided
+    by fastest, minus 1). At least `at_least` and at most `at_most` of them run. If `at_most` is reached, the
+    timing is recorded as not steady.
     """
 
     at_least: int = Field(default=1, ge=0)
@@ -44,13 +43,13 @@ class WarmUp(Config):
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
         if self.at_least > self.at_most:
-            raise ValueError(f"at_least is {self.at_least}, more than at_most, {self.at_most}")
+            raise ValueError(f"at_least ({self.at_least}) must not be larger than at_most ({self.at_most})")
         return self
 
     def steady(self, seconds: list[float]) -> bool:
-        """Whether the last `window` units differ by at most `tolerance`: the slowest over the fastest, less 1.
+        """Whether the last `window` units differ by at most `tolerance` (slowest divided by fastest, minus 1).
 
-        Fewer units than the window are not steady, nor is NaN.
+        Fewer units than `window` are not steady, and neither is a NaN.
         """
         last = seconds[-self.window :]
         return len(last) == self.window and all(value <= min(last) * (1 + self.tolerance) for value in last)
@@ -58,39 +57,34 @@ class WarmUp(Config):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of each unit that counts, in order, and of each that was thrown away before them.
+    """The seconds of each counted unit, in order, and of each unit of the warm-up.
 
-    `steady` is whether the last of those agreed, or did so with the units that count.
+    `steady` says whether the last units of the warm-up agreed with each other or with the counted units.
     """
 
     seconds: tuple[float, ...]
     warm_up_seconds: tuple[float, ...]
     steady: bool
 
-    @property
-    def median_seconds(self) -> float:
-        """One fresh process is one sample: this is its value."""
-        return statistics.median(self.seconds)
-
 
 def time_units(
     unit: Callable[[], object], *, count: int, clock: Clock, warm_up: WarmUp | None = None
 ) -> Timing:
-    """Run `unit`, a complete and fixed piece of work, until steady (see `WarmUp`) and then `count` times.
+    """Run `unit`, a complete and fixed piece of work, until it is steady (see `WarmUp`), then `count` times.
 
-    The device is synchronised before and after every unit. Raises ValueError where `count` is not positive.
+    The device is synchronised before and after every unit. Raises ValueError if `count` is not positive.
     """
     if count < 1:
-        raise ValueError(f"needs at least one unit to time, not {count}")
+        raise ValueError(f"count must be at least 1 (got {count})")
     rule = warm_up or WarmUp()
-    thrown_away: list[float] = []
+    discarded: list[float] = []
     settled = False
-    while len(thrown_away) < rule.at_least or not (settled or len(thrown_away) >= rule.at_most):
-        thrown_away.append(_seconds(unit, clock))
-        settled = rule.steady(thrown_away)
+    while len(discarded) < rule.at_least or not (settled or len(discarded) >= rule.at_most):
+        discarded.append(_seconds(unit, clock))
+        settled = rule.steady(discarded)
     counted = tuple(_seconds(unit, clock) for _ in range(count))
-    agreed = settled or (bool(thrown_away) and rule.steady([*thrown_away, *counted]))
-    return Timing(seconds=counted, warm_up_seconds=tuple(thrown_away), steady=agreed)
+    agreed = settled or (bool(discarded) and rule.steady([*discarded, *counted]))
+    return Timing(seconds=counted, warm_up_seconds=tuple(discarded), steady=agreed)
 
 
 def _seconds(unit: Callable[[], object], clock: Clock) -> float:

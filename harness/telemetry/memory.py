@@ -1,7 +1,7 @@
 """Peaks of memory: the resident set of a process, and the allocator of an accelerator.
 
-The peak of a process is VmHWM of /proc/PID/status. `ru_maxrss` is not used: a process inherits its parent's
-across fork and exec, so a small trial of a large driver would report the driver's.
+The peak of a process is VmHWM in /proc/PID/status. `ru_maxrss` is not used, because a process inherits it
+from its parent across fork and exec: a small trial of a large driver would report the driver's peak.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ _KIB = 1024
 
 
 def peak_rss_bytes(pid: int | None = None) -> int | None:
-    """The largest resident set so far of a process, this one by default; None where it has gone or there is
-    no /proc.
+    """The largest resident set of a process so far, by default of this one.
+
+    None if the process has ended or the system has no /proc.
     """
     try:
         status = Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii", errors="replace")
@@ -26,7 +27,7 @@ def peak_rss_bytes(pid: int | None = None) -> int | None:
 
 
 def reset_peak_rss() -> bool:
-    """Make this process's peak its present resident set; False where the system does not allow it."""
+    """Start a new peak from this process's present resident set; False if the system does not allow it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -35,10 +36,9 @@ def reset_peak_rss() -> bool:
 
 
 def device_peak_bytes(device: str) -> int | None:
-    """The largest allocation of tensors on an accelerator since `reset_device_peak`; None for the CPU, which
-    has none.
+    """The largest allocation of tensors on an accelerator since `reset_device_peak`, or None for the CPU.
 
-    It repeats exactly, so it is compared exactly. What the allocator holds in reserve is not counted.
+    It repeats exactly, so it is compared exactly. Memory that the allocator holds in reserve does not count.
     """
     if device == "cpu":
         return None
@@ -48,7 +48,7 @@ def device_peak_bytes(device: str) -> int | None:
 
 
 def reset_device_peak(device: str) -> None:
-    """Start a new peak from what is allocated on the accelerator now; nothing to do for the CPU."""
+    """Start a new peak from the present allocation on the accelerator. For the CPU this does nothing."""
     if device != "cpu":
         import torch
 

@@ -1,8 +1,8 @@
-"""The exact peak of a training step's tensors, by what they are for; alike on a CPU and on an accelerator.
+"""The exact peak memory of a training step, by category, counted in the same way on a CPU and an accelerator.
 
-What a storage is for is told by where it is born: in a module's forward pass (again where checkpointing
-repeats it), in the backward pass, in an optimizer's step. Gradients are known once autograd leaves them at a
-parameter.
+The category of a storage depends on where it is created: in the forward pass of a module (also when
+activation checkpointing repeats it), in the backward pass, or in a step of the optimizer. A gradient is
+recognised when autograd assigns it to a parameter.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 
 class MemoryByCategory(TensorPeak):  # type: ignore[no-untyped-call]
-    """Context manager around updates of `model` by `optimizer`, whose state is made inside it.
+    """Context manager for updates of `model` by `optimizer`, whose state must be created inside it.
 
-    `live` has the bytes alive of each category, `at_peak` those at the highest sum since `start_peak`. What
-    compiled code takes for itself is not seen.
+    `live` holds the bytes that are alive in each category, and `at_peak` those at the highest total since
+    `start_peak`. Memory that compiled code allocates for itself is not seen.
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
@@ -38,7 +38,7 @@ class MemoryByCategory(TensorPeak):  # type: ignore[no-untyped-call]
         self.at_peak = dict(self.live)
         self._category_of: dict[int, Category] = {}
         self._peaks = 0
-        self._peaks_before: dict[int, int] = {}  # storage → the peaks there had been when it was born
+        self._peaks_before: dict[int, int] = {}  # storage → the number of peaks before its creation
         self._born_as: Category | None = "parameter"
         self._depth = 0
         self._model, self._optimizer = model, optimizer
@@ -48,7 +48,7 @@ class MemoryByCategory(TensorPeak):  # type: ignore[no-untyped-call]
         self.at_peak = dict(self.live)
 
     def start_peak(self) -> None:
-        """Forget the peak so far: a new one starts from what is alive now."""
+        """Discard the peak so far and start a new one from the storages that are alive now."""
         self._new_peak()
 
     def __enter__(self) -> Self:
@@ -95,7 +95,7 @@ class MemoryByCategory(TensorPeak):  # type: ignore[no-untyped-call]
             self._category_of[key] = "gradient"
             figures = [self.live]
             if self._peaks > self._peaks_before[key]:
-                figures.append(self.at_peak)  # it was there at the peak, under its first name
+                figures.append(self.at_peak)  # it existed at the peak, in its first category
             for figure in figures:
                 figure[born_as] -= self._counted[key]
                 figure["gradient"] += self._counted[key]

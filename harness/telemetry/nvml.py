@@ -1,8 +1,7 @@
-"""What NVIDIA's management library says about the GPUs: a reader that answers None with a reason, and never
-raises.
+"""Readings of the GPUs from NVIDIA's management library, NVML.
 
-NVML numbers the GPUs of the machine and ignores CUDA_VISIBLE_DEVICES, so nothing here goes by number: a GPU
-is its UUID.
+The reader never raises an error: a value that cannot be read is None, and a reason says why. NVML numbers
+all GPUs of the machine and ignores CUDA_VISIBLE_DEVICES, so GPUs are identified by UUIDs, not by numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 Value = TypeVar("Value")
 
-_THROTTLING = {  # bits of nvmlClocksEventReasons that say the clock was held down
+_THROTTLING = {  # bits of nvmlClocksEventReasons for a reduced clock
     0x04: "power cap",
     0x08: "hardware slowdown",
     0x20: "software thermal",
@@ -35,10 +34,10 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class GpuReading:
-    """One look at a GPU; what could not be read is None, and `reasons` says why, by the name of the field.
+    """One reading of a GPU. A value that cannot be read is None, and `reasons` says why under its name.
 
     `utilisation` is the share of the last sampling period (0.17 to 1 s) in which a kernel ran, from 0 to 1.
-    `process_bytes` goes by pid, as the driver numbers processes (in a container: not as the container does).
+    `process_bytes` is by process id, as the GPU's driver numbers processes (not as a container does).
     """
 
     memory_used_bytes: int | None
@@ -51,7 +50,7 @@ class GpuReading:
 
 
 class NvmlReader:
-    """Open NVML, or remember in `reason` why it cannot be: no library, no driver, or the error it gave."""
+    """Opens NVML. If it cannot be opened, `reason` says why (no library, no driver, or NVML's error)."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -65,10 +64,10 @@ class NvmlReader:
         self._nvml = pynvml
         _, self.reason = self._ask(pynvml.nvmlInit)
         if self.reason is None:
-            self._gpus = self._find()
+            self._gpus = self._all_gpus()
 
     def close(self) -> None:
-        """Let go of the library; every reading from now on is None."""
+        """Release the library. Every later reading is None."""
         if self.reason is None:
             self.reason = "the NVML reader was closed"
             self._ask(self._nvml.nvmlShutdown)
@@ -80,11 +79,11 @@ class NvmlReader:
         self.close()
 
     def gpus(self) -> tuple[Gpu, ...]:
-        """The GPUs of the machine, in NVML's order (by PCI bus); none where `reason` says why."""
+        """The GPUs of the machine in NVML's order (by PCI bus), or an empty tuple if `reason` is set."""
         return self._gpus
 
     def read(self, uuid: str) -> GpuReading:
-        """Read one GPU, None by None with the reason where that is all there is."""
+        """Read one GPU. Each value that cannot be read is None, with its reason."""
         handle, nvml = self._handles.get(uuid), getattr(self, "_nvml", None)
         if self.reason is not None or handle is None or nvml is None:
             why = self.reason or f"NVML knows no GPU {uuid}"
@@ -119,21 +118,21 @@ class NvmlReader:
             reasons=reasons,
         )
 
-    def _find(self) -> tuple[Gpu, ...]:
+    def _all_gpus(self) -> tuple[Gpu, ...]:
         nvml = self._nvml
         driver, _ = self._ask(nvml.nvmlSystemGetDriverVersion)
         count, self.reason = self._ask(nvml.nvmlDeviceGetCount)
-        found = []
+        gpus = []
         for index in range(count or 0):
             handle, _ = self._ask(partial(nvml.nvmlDeviceGetHandleByIndex, index))
             uuid, _ = self._ask(partial(nvml.nvmlDeviceGetUUID, handle))
             if uuid is None:
-                continue  # a GPU that fell off the bus; the others are still there
+                continue  # this GPU fell off the bus; the others still work
             name, _ = self._ask(partial(nvml.nvmlDeviceGetName, handle))
             memory, _ = self._ask(partial(nvml.nvmlDeviceGetMemoryInfo, handle))
             self._handles[uuid] = handle
-            found.append(Gpu(uuid=uuid, name=name, memory_bytes=memory and int(memory.total), driver=driver))
-        return tuple(found)
+            gpus.append(Gpu(uuid=uuid, name=name, memory_bytes=memory and int(memory.total), driver=driver))
+        return tuple(gpus)
 
     def _ask(self, question: Callable[[], Value]) -> tuple[Value | None, str | None]:
         try:
@@ -150,34 +149,6 @@ _READINGS = (
     "sm_clock_mhz",
     "throttling",
 )
-
-
-def visible_gpus(reader: NvmlReader, environ: Mapping[str, str]) -> tuple[Gpu, ...]:
-    """The GPUs that CUDA would show a process with this environment, in the order in which it would number
-    them.
-
-    As in the CUDA programming guide (§ CUDA Environment Variables): UUIDs by any prefix that is unique,
-    numbers in the order of the PCI bus, the first entry that fits nothing ends the list, a repeated one
-    empties it. CUDA's own default order puts the fastest GPU first; where the GPUs differ, set
-    CUDA_DEVICE_ORDER=PCI_BUS_ID or name UUIDs.
-    """
-    gpus = reader.gpus()
-    listed = environ.get("CUDA_VISIBLE_DEVICES")
-    if listed is None:
-        return gpus
-    visible: list[Gpu] = []
-    for entry in (part.strip() for part in listed.split(",")):
-        fits = [
-            gpu
-            for i, gpu in enumerate(gpus)
-            if entry == str(i) or (entry.startswith("GPU-") and gpu.uuid.startswith(entry))
-        ]
-        if len(fits) != 1:
-            break
-        if fits[0] in visible:
-            return ()
-        visible.append(fits[0])
-    return tuple(visible)
 
 
 def _by_pid(processes: Iterable[Any]) -> dict[int, int]:

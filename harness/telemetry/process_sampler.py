@@ -1,4 +1,4 @@
-"""Samples of another process and its host, taken from outside at a fixed interval by a thread of the driver."""
+"""Samples of another process and its host, taken at a fixed interval by a thread of the driver."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from harness.telemetry.nvml import NvmlReader
 
 Value = TypeVar("Value")
 
-_SLOW_READINGS_S = 1.0  # looking for children walks all of /proc; the frequency asks every core
+_SLOW_READINGS_S = 1.0  # to find children reads all of /proc; the frequency reads every core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySample:
-    """One look at the process with its descendants, and at the host around it.
+    """One sample of a process with its descendants, and of its host.
 
-    `cpu_percent` is 100 for one busy core, over the time since the sample before (None in the first);
-    `rss_bytes` is a sum, so pages that forked processes share count once for each; `load` is the 1-minute
-    load of the host; swap counts bytes since the first sample; `cpu_mhz` is the mean over cores, read once a
-    second. GPU memory is summed over the process's GPUs and utilisation (0 to 1) averaged;
-    `gpu_process_bytes` is this process's share of the memory.
+    `cpu_percent` is 100 for one busy core, over the time since the previous sample (None in the first one).
+    `rss_bytes` is a sum, so a page that several processes share counts several times. `load` is the 1-minute
+    load of the host. Swap is in bytes since the first sample. `cpu_mhz` is the mean over the cores, read once
+    per second. GPU memory is the sum, and utilisation (0 to 1) the mean, over the GPUs of the process;
+    `gpu_process_bytes` is the memory that this process uses.
     """
 
     t_seconds: float
@@ -46,19 +46,19 @@ class TelemetrySample:
 
 
 class ProcessSampler:
-    """Watch one process at a time: `start(pid)`, then `stop()` for what was seen, in order.
+    """Samples one process at a time: `start(pid)` begins, and `stop()` returns the samples in order.
 
     The first sample is taken before `start` returns, so that even a process of a few milliseconds has one.
-    Sampling ends by itself when the process has gone, is a zombie, or its pid belongs to another. `gpus` are
-    the UUIDs of the process's GPUs; without them, or without NVML, the GPU readings are None and
-    `nvml_reason` says why.
+    Sampling ends by itself when the process has ended, is a zombie, or when another process has its id.
+    `gpus` holds the UUIDs of the process's GPUs. Without them, or without NVML, the GPU readings are None,
+    and `nvml_reason` says why.
     """
 
     def __init__(
         self, *, interval_s: float = 0.1, nvml: NvmlReader | None = None, gpus: Sequence[str] = ()
     ) -> None:
         if not interval_s > 0:
-            raise ValueError(f"the sampling interval must be positive, not {interval_s}")
+            raise ValueError(f"the sampling interval must be positive (got {interval_s} s)")
         self._interval_s = interval_s
         self._gpus = _GpuWatch(nvml, gpus)
         self._samples: list[TelemetrySample] = []
@@ -67,13 +67,13 @@ class ProcessSampler:
 
     @property
     def nvml_reason(self) -> str | None:
-        """Why GPU readings are None; None where there were no gaps."""
+        """Why GPU readings are None, or None if no reading is missing."""
         return self._gpus.reason
 
     def start(self, pid: int) -> None:
-        """Begin watching. A process that has gone already leaves no samples, and is no error."""
+        """Begin sampling. A process that has already ended has no samples; this is not an error."""
         if self._thread is not None:
-            raise RuntimeError("the sampler is watching a process already: stop it first")
+            raise RuntimeError("the sampler is already running; call stop() first")
         self._samples = []
         self._ask_to_stop.clear()
         try:
@@ -87,7 +87,7 @@ class ProcessSampler:
         self._thread.start()
 
     def stop(self) -> list[TelemetrySample]:
-        """End watching and return the samples; a second call returns the same."""
+        """End sampling and return the samples. A second call returns the same samples."""
         if self._thread is not None:
             self._ask_to_stop.set()
             self._thread.join()
@@ -101,14 +101,14 @@ class ProcessSampler:
                 self._samples.append(look.sample())
             except psutil.NoSuchProcess:
                 return
-            due = max(due + self._interval_s, time.monotonic())  # a late sample is not followed by a burst
+            due = max(due + self._interval_s, time.monotonic())  # after a late sample, none is made up for
 
 
 class _ProcessLook:
-    """The process, its descendants, and what has to be remembered from one sample to the next."""
+    """The process, its descendants, and the state that one sample passes to the next."""
 
     def __init__(self, pid: int, gpus: _GpuWatch) -> None:
-        self._process = psutil.Process(pid)  # remembers the time of birth, which tells a reused pid apart
+        self._process = psutil.Process(pid)  # it records the start time, so it recognises a reused id
         self._gpus = gpus
         self._children: list[psutil.Process] = []
         self._started = time.monotonic()
@@ -117,7 +117,7 @@ class _ProcessLook:
         self._slow_due = self._started
 
     def sample(self) -> TelemetrySample:
-        """Raises psutil.NoSuchProcess when the process is no longer there to be sampled."""
+        """Take one sample. Raises psutil.NoSuchProcess if the process has ended."""
         if not self._process.is_running() or self._process.status() == psutil.STATUS_ZOMBIE:
             raise psutil.NoSuchProcess(self._process.pid)
         now = time.monotonic()
@@ -131,7 +131,7 @@ class _ProcessLook:
             try:
                 more = _usage(child)
             except psutil.Error:
-                continue  # ended: its time is in its parent's once it is reaped
+                continue  # it has ended, and its time is added to its parent's
             rss, threads, cpu_seconds = rss + more[0], threads + more[1], cpu_seconds + more[2]
         swap = psutil.swap_memory()
         gpu = self._gpus.look([self._process.pid, *(child.pid for child in self._children)])
@@ -156,18 +156,17 @@ class _ProcessLook:
         before, self._cpu_before = self._cpu_before, (now, cpu_seconds)
         if before is None:
             return None
-        # a child that has ended and is not reaped yet can take its time away for a moment
+        # the time of a child that has just ended is missing until its parent has waited for it
         return 100 * max(0.0, cpu_seconds - before[1]) / (now - before[0])
 
 
 def _usage(process: psutil.Process) -> tuple[int, int, float]:
-    """Resident bytes, threads, and CPU seconds with those of children that were waited for."""
+    """Resident bytes, threads, and CPU seconds, including those of children that have ended."""
     with process.oneshot():
         times = process.cpu_times()
-        waited_for = getattr(times, "children_user", 0.0) + getattr(
-            times, "children_system", 0.0
-        )  # Linux has them
-        return process.memory_info().rss, process.num_threads(), times.user + times.system + waited_for
+        fields = ("user", "system", "children_user", "children_system")  # the last two exist on Linux
+        seconds = sum(getattr(times, field, 0.0) for field in fields)
+        return process.memory_info().rss, process.num_threads(), seconds
 
 
 def _cpu_mhz() -> float | None:
@@ -188,7 +187,7 @@ class _GpuLook(NamedTuple):
 
 
 class _GpuWatch:
-    """The GPUs of one process, read as one: bytes summed, utilisation averaged, the hottest, the slowest."""
+    """The GPUs of one process, combined: sums of bytes, mean utilisation, hottest GPU and slowest clock."""
 
     def __init__(self, nvml: NvmlReader | None, uuids: Sequence[str]) -> None:
         self._nvml = nvml
@@ -198,11 +197,11 @@ class _GpuWatch:
     @property
     def reason(self) -> str | None:
         if self._nvml is None:
-            return "NVML is not being read"
+            return "NVML is not used"
         if self._nvml.reason is not None:
             return self._nvml.reason
         if not self._uuids:
-            return "the process was given no GPU"
+            return "the process has no GPU"
         return "; ".join(f"{name}: {why}" for name, why in self._reasons.items()) or None
 
     def look(self, pids: Sequence[int]) -> _GpuLook:
@@ -211,16 +210,16 @@ class _GpuWatch:
         readings = [self._nvml.read(uuid) for uuid in self._uuids]
         for reading in readings:
             self._reasons.update(reading.reasons)
-        memory = _known(reading.memory_used_bytes for reading in readings)
-        utilisation = _known(reading.utilisation for reading in readings)
-        by_pid = _known(reading.process_bytes for reading in readings)
-        temperature = _known(reading.temperature_c for reading in readings)
-        clock = _known(reading.sm_clock_mhz for reading in readings)
-        throttling = _known(reading.throttling for reading in readings)
+        memory = _complete(reading.memory_used_bytes for reading in readings)
+        utilisation = _complete(reading.utilisation for reading in readings)
+        by_pid = _complete(reading.process_bytes for reading in readings)
+        temperature = _complete(reading.temperature_c for reading in readings)
+        clock = _complete(reading.sm_clock_mhz for reading in readings)
+        throttling = _complete(reading.throttling for reading in readings)
         return _GpuLook(
             memory_bytes=sum(memory) if memory else None,
             utilisation=sum(utilisation) / len(utilisation) if utilisation else None,
-            process_bytes=sum(of.get(pid, 0) for of in by_pid for pid in pids) if by_pid else None,
+            process_bytes=sum(sizes.get(pid, 0) for sizes in by_pid for pid in pids) if by_pid else None,
             temperature_c=max(temperature) if temperature else None,
             sm_clock_mhz=min(clock) if clock else None,
             throttling=tuple(sorted({name for names in throttling for name in names}))
@@ -229,10 +228,8 @@ class _GpuWatch:
         )
 
 
-def _known(values: Iterable[Value | None]) -> list[Value]:
-    """All of the values, or none of them where one is missing: a sum over some GPUs would pass for the sum
-    over all.
-    """
-    everything = list(values)
-    known = [value for value in everything if value is not None]
-    return known if len(known) == len(everything) else []
+def _complete(values: Iterable[Value | None]) -> list[Value]:
+    """All values, or an empty list if one is missing, because a sum over some GPUs would mislead."""
+    readings = list(values)
+    known = [value for value in readings if value is not None]
+    return known if len(known) == len(readings) else []

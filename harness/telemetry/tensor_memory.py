@@ -1,9 +1,8 @@
-"""Exact peak bytes of tensors in a region of code, counted by their storages. The one file of the room that
-imports torch.
+"""The exact peak bytes of tensors in a region of code, counted by their storages.
 
-Every operation that reaches the dispatcher shows its results; a storage not seen before counts from then
-until it dies (its weak reference says when), a view or an in-place result adds nothing, a storage that grows
-adds its growth. Not seen: the workspace that a kernel takes and frees within one operation.
+Every operation that reaches the dispatcher shows its results. A new storage counts until it is freed, which
+its weak reference reports. A view or a result in place adds nothing, and a storage that grows adds its
+growth. The workspace that a kernel allocates and frees within one operation is not seen.
 """
 
 from __future__ import annotations
@@ -19,25 +18,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Context manager that tracks `live_bytes` and `peak_bytes` of the tensors made inside it.
+    """Context manager that tracks `live_bytes` and `peak_bytes` of the tensors that are created inside it.
 
-    `held` (parameters, optimizer state …) counts from the start, and until it dies; other tensors from before
-    are left out. Bytes are those of storages, on any device, before the allocator rounds them. Sparse tensors
-    count by the dense parts that they are made of. Backward passes on the CPU and nested modes are seen;
+    The tensors in `held` (parameters, optimizer state …) count from the start until they are freed; other
+    tensors from before do not count. Bytes are those of storages on any device, before the allocator rounds
+    them. Sparse tensors count by their dense parts. Backward passes on the CPU and nested modes are seen, but
     other threads are not.
     """
 
     def __init__(self, *, held: Iterable[torch.Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live_bytes = 0
-        self._counted: dict[
-            int, int
-        ] = {}  # storage → its bytes in live_bytes; from before the region: its growth
+        self._counted: dict[int, int] = {}  # storage → its bytes in live_bytes; of an older one, its growth
         self._size_before: dict[int, int] = {}
         self._alive: dict[int, weakref.ref[torch.UntypedStorage]] = {}
         for tensor in held:
             self._see(tensor, from_before=False)
-        self.start_bytes = self.live_bytes
         self.peak_bytes = self.live_bytes
 
     def __enter__(self) -> Self:
@@ -46,9 +42,7 @@ class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """No wrapping for the compiler: it would be imported at the first operation, two seconds in every
-        process.
-        """
+        """Tell torch not to import its compiler at the first operation, which takes two seconds."""
         return False
 
     def __exit__(
@@ -58,7 +52,7 @@ class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
         traceback: TracebackType | None,
     ) -> None:
         super().__exit__(exc_type, exc_value, traceback)  # type: ignore[no-untyped-call]
-        self._alive.clear()  # what dies after the region changes nothing
+        self._alive.clear()  # storages that are freed after the region change nothing
 
     def __torch_dispatch__(
         self,
@@ -68,11 +62,11 @@ class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         inputs = list(_tensors((args, kwargs or {})))
-        made_from_data = func is torch.ops.aten.lift_fresh.default  # what torch.tensor(…) shows of itself
+        made_from_data = func is torch.ops.aten.lift_fresh.default  # the operation inside torch.tensor(…)
         for tensor in inputs:
             self._see(tensor, from_before=not made_from_data)
         result = func(*args, **(kwargs or {}))
-        for tensor in inputs:  # an `out=` or a resize grows what was there
+        for tensor in inputs:  # `out=` or a resize may have grown an input
             self._see(tensor, from_before=True)
         for tensor in _tensors(result):
             self._see(tensor, from_before=False)
@@ -98,7 +92,7 @@ class TensorPeak(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._counted[key] = bytes_now
 
     def _changed(self, _key: int, by: int) -> None:
-        """A storage was born, grew or died."""
+        """A storage was created, grew or was freed."""
         self.live_bytes += by
 
     def _died(self, key: int, _reference: weakref.ref[torch.UntypedStorage]) -> None:

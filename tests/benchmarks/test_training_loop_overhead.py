@@ -16,7 +16,7 @@ import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.data.batches import PackedBatches
-from harness.machine.matmul_route import choose_matmul_route
+from harness.machine.matmul import choose_matmul_route
 from harness.models.init import build_model
 from harness.tasks.train import Train
 from harness.training.loop import Costs, LoopSettings, Training

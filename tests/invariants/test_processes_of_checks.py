@@ -7,7 +7,7 @@ import torch
 from harness.invariants.base import PLANTED
 from harness.invariants.registry import INVARIANTS
 from harness.invariants.support.subprocesses import in_processes
-from harness.machine.matmul_route import onednn_settings
+from harness.machine.matmul import onednn_settings
 
 
 def report_state(products: str, bugs: int) -> None:

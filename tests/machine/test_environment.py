@@ -102,7 +102,7 @@ def test_quota_of_version_one(tmp_path: Path) -> None:
 def test_the_driver_can_ask_without_importing_torch_or_numpy() -> None:
     program = (
         "import sys\n"
-        "from harness.machine import calibration, code_digest, environment, matmul_route\n"
+        "from harness.machine import calibration, code_digest, environment, matmul\n"
         "from harness.telemetry import clock, memory, nvml, process_sampler\n"
         "versions = environment.environment().packages\n"
         "print(versions['torch'], sorted({'torch', 'numpy', 'scipy', 'pandas'} & set(sys.modules)))"

@@ -28,7 +28,6 @@ def test_warm_up_ends_when_the_last_units_agree(monkeypatch: pytest.MonkeyPatch)
     assert timing.warm_up_seconds == (9.0, 5.0, 2.0, 2.04, 2.1)
     assert timing.steady is True
     assert timing.seconds == (2.0, 3.0, 2.5)
-    assert timing.median_seconds == 2.5
     assert script.left == []
 
 
@@ -83,11 +82,11 @@ def test_the_device_is_waited_for_before_the_time_is_read(monkeypatch: pytest.Mo
 
 
 def test_senseless_rules_are_refused() -> None:
-    with pytest.raises(ValidationError, match="at_least is 5, more than at_most, 2"):
+    with pytest.raises(ValidationError, match=r"at_least \(5\) must not be larger than at_most \(2\)"):
         WarmUp(at_least=5, at_most=2)
     with pytest.raises(ValidationError, match="windoe"):
         WarmUp.model_validate({"windoe": 3})
-    with pytest.raises(ValueError, match="at least one unit"):
+    with pytest.raises(ValueError, match="count must be at least 1"):
         time_units(lambda: None, count=0, clock=Clock())
 
 

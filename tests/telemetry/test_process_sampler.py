@@ -48,7 +48,7 @@ def test_resident_memory_and_threads_of_the_process() -> None:
     assert first.threads == 4
     assert first.cpu_percent is None
     assert (first.gpu_memory_bytes, first.gpu_utilisation) == (None, None)
-    assert sampler.nvml_reason == "NVML is not being read"
+    assert sampler.nvml_reason == "NVML is not used"
 
 
 def test_a_process_of_a_moment_has_a_sample() -> None:
@@ -132,7 +132,7 @@ def test_a_pid_that_belongs_to_another_ends_the_sampling(monkeypatch: pytest.Mon
 def test_a_sampler_can_be_used_again_but_not_twice_at_once() -> None:
     sampler = ProcessSampler(interval_s=FAST)
     sampler.start(os.getpid())
-    with pytest.raises(RuntimeError, match="stop it first"):
+    with pytest.raises(RuntimeError, match=r"call stop\(\) first"):
         sampler.start(os.getpid())
     first = sampler.stop()
     assert sampler.stop() == first

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from harness.invariants.base import PLANTED, Mutant
-from harness.machine.matmul_route import onednn_settings
+from harness.machine.matmul import onednn_settings
 
 PATIENCE_S = 120.0
 

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.machine.matmul_route import choose_matmul_route, onednn_settings
+from harness.machine.matmul import choose_matmul_route, onednn_settings
 from tests.benchmarks.peers.cases import CASES, Case, Tuning
 from tests.benchmarks.peers.decoding import decoding_unit
 from tests.benchmarks.peers.limits import measured_limits

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from harness.machine.matmul_route import choose_matmul_route
+from harness.machine.matmul import choose_matmul_route
 from harness.models.config import ModelConfig
 from harness.models.cost import cache_bytes, flops_per_token, parameter_count
 from tests.benchmarks.peers.cases import Case

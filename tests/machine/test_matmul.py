@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.machine import matmul_route as matmul
-from harness.machine.matmul_route import LARGEST_ERROR, choose_matmul_route, largest_error, onednn_settings
+from harness.machine import matmul
+from harness.machine.matmul import LARGEST_ERROR, choose_matmul_route, largest_error, onednn_settings
 
 
 def in_precision(dtype: torch.dtype) -> float:

@@ -1,21 +1,28 @@
-"""Which library computes float32 matrix products on a CPU: a setting of the machine, the same for every arm.
+"""Matrix products on this machine: the library that computes them on a CPU, and their highest speed.
 
-torch hands them to MKL, which keeps to AVX2 on AMD's processors: about 40 % of what AVX-512 can do. oneDNN
-has no such scruple, and torch hands it float32 products where `torch.backends.mkldnn.matmul.fp32_precision`
-allows it bfloat16. Whether it then really lowers the precision depends on the processor (with AMX it does),
-so that is measured first.
+torch gives float32 products to MKL. On AMD's processors MKL uses AVX2 only, which reaches about 40 % of the
+speed of AVX-512. oneDNN uses AVX-512 there, and torch gives it float32 products if
+`torch.backends.mkldnn.matmul.fp32_precision` allows bfloat16. Whether oneDNN then really lowers the precision
+depends on the processor (with AMX it does), so this is measured first. The choice is the same for every arm.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.telemetry.clock import Clock
+
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+CPU_SIZE, DEVICE_SIZE = 768, 8192
+ENOUGH_SECONDS, MOST_PRODUCTS = 0.15, 20
 
 # Relative errors of products in float32 are about 3e-7, in TensorFloat-32 3e-4, in bfloat16 3e-3.
 LARGEST_ERROR = 1e-6
@@ -27,10 +34,10 @@ SHAPES = ((1, 256, 1024), (16, 256, 1024), (512, 256, 768), (64, 256, 2048), (12
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MatmulRoute:
-    """Who computes float32 products, and the largest relative error (Frobenius, against float64) that either
-    had.
+    """The library that computes float32 products.
 
-    `error` is oneDNN's; None where it was not asked.
+    `error` is the largest relative error of oneDNN (in the Frobenius norm, against float64), `plain_error` is
+    that of torch's choice, and both are None if they were not measured.
     """
 
     library: Literal["torch's choice", "oneDNN"]
@@ -42,10 +49,10 @@ class MatmulRoute:
 
 
 def choose_matmul_route() -> MatmulRoute:
-    """Send float32 products to oneDNN where MKL is slow, if they stay float32 there; say what was chosen.
+    """Give float32 products to oneDNN if MKL is slow and oneDNN keeps their precision; return the choice.
 
-    The choice depends on the processor and on torch alone, never on a timing: one machine always chooses
-    alike.
+    The choice depends on the processor and on torch alone and never on a timing, so a machine always makes
+    the same choice.
     """
     import torch
 
@@ -64,7 +71,7 @@ def choose_matmul_route() -> MatmulRoute:
 
 
 def onednn_settings() -> Any:
-    """Where torch keeps oneDNN's precision of matrix products; torch's type hints leave it out."""
+    """torch's settings of oneDNN's matrix products, which torch's type hints leave out."""
     import torch
 
     module: Any = torch.backends.mkldnn
@@ -72,9 +79,7 @@ def onednn_settings() -> Any:
 
 
 def largest_error(product: Callable[[Tensor, Tensor], Tensor]) -> float:
-    """The largest relative error of `product` over `SHAPES` in float32, either factor transposed and not, and
-    in batches.
-    """
+    """The largest relative error of `product` in float32 over `SHAPES`, transposed factors and batches."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
@@ -92,7 +97,7 @@ def largest_error(product: Callable[[Tensor, Tensor], Tensor]) -> float:
 
 
 def mkl_keeps_to_avx2() -> bool:
-    """Whether this is an AMD processor with AVX-512, and torch was built with MKL."""
+    """Whether this is an AMD processor with AVX-512 and torch was built with MKL."""
     import torch
 
     if sys.platform != "linux" or not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
@@ -103,3 +108,31 @@ def mkl_keeps_to_avx2() -> bool:
         return False
     first = described.partition("\n\n")[0]
     return "AuthenticAMD" in first and "avx512f" in first
+
+
+def matmul_peak(dtype: torch.dtype, device: str) -> float:
+    """The FLOP/s of the fastest square product with this process's threads: the peak that MFU refers to.
+
+    Both `dtype` and float32 are tried, because a CPU may support a precision in which it is slow. This takes
+    a fraction of a second, unless a single product takes longer.
+    """
+    import torch
+
+    return max(_fastest(tried, device) for tried in {dtype, torch.float32})
+
+
+def _fastest(dtype: torch.dtype, device: str) -> float:
+    import torch
+
+    size = CPU_SIZE if device == "cpu" else DEVICE_SIZE
+    left, right = (torch.full((size, size), 0.5, dtype=dtype, device=device) for _ in range(2))
+    clock, until = Clock(device), time.perf_counter() + ENOUGH_SECONDS
+    out = left @ right  # the first product includes the set-up
+    fastest = float("inf")
+    for _ in range(MOST_PRODUCTS):
+        start = clock.now_ns()
+        torch.mm(left, right, out=out)
+        fastest = min(fastest, (clock.now_ns() - start) / 1e9)
+        if time.perf_counter() > until:
+            break
+    return 2 * size**3 / fastest
