@@ -1,5 +1,5 @@
-"""From evidence to the verdict of each claim. Each form of claim is settled by the class in the file that bears
-its name, and the rule that decides it stands beside that class.
+"""From evidence to the verdict of each claim. Each form of claim is settled by the class in the file that
+bears its name, and the rule that decides it stands beside that class.
 """
 
 from __future__ import annotations

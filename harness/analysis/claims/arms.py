@@ -23,8 +23,8 @@ ComparisonT = TypeVar("ComparisonT", bound=Comparison)
 
 @dataclass(frozen=True, kw_only=True)
 class ArmResult:
-    """What the data show about one arm of a claim. `measured` says it in words, without the verdict; `lost` says
-    why the values show nothing.
+    """What the data show about one arm of a claim. `measured` says it in words, without the verdict; `lost`
+    says why the values show nothing.
     """
 
     member: Member

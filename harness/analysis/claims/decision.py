@@ -1,7 +1,8 @@
-"""What the verdict on a claim is computed from, and the computation: a rule, the values of each arm, and nothing
-else.
+"""What the verdict on a claim is computed from, and the computation: a rule, the values of each arm, and
+nothing else.
 
-The store keeps the basis beside the verdict, so that anybody can compute the verdict again from that row alone.
+The store keeps the basis beside the verdict, so that anybody can compute the verdict again from that row
+alone.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class Tests(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """How values decide a claim. Its fields are plain data, which the store keeps under the name of the class."""
+    """How values decide a claim. Its fields are plain data, which the store keeps under the name of the
+    class.
+    """
 
     procedure: ClassVar[str] = "exact signed rank"
     estimates: ClassVar[bool] = True
@@ -68,7 +71,8 @@ class Rule:
 class Basis:
     """All that a verdict rests on.
 
-    `open` says why the claim stays undecided whatever the values are. It is empty for a claim that can be decided.
+    `open` says why the claim stays undecided whatever the values are. It is empty for a claim that can be
+    decided.
     """
 
     rule: Rule

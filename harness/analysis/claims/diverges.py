@@ -17,8 +17,8 @@ from harness.wording import at_condition, count
 
 @dataclass(frozen=True, kw_only=True)
 class Discordant(Rule):
-    """Among the pairs in which only one side diverged (1 the arm, −1 the other arm), most are the arm's (`side` 1)
-    or the other arm's (−1).
+    """Among the pairs in which only one side diverged (1 the arm, −1 the other arm), most are the arm's
+    (`side` 1) or the other arm's (−1).
     """
 
     procedure: ClassVar[str] = "McNemar, exact"

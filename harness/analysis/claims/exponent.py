@@ -17,7 +17,7 @@ from harness.metrics import Metric, metric
 from harness.statistics import trend
 from harness.study.arms import Combination
 from harness.study.claims.exponent import ExponentClaim
-from harness.wording import number_text, words
+from harness.wording import UNBOUNDED, number_text, words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class SlopeRegion(Rule):
 
 
 class ExponentSettlement(ArmsSettlement[ExponentClaim]):
-    """`SlopeRegion` decides, on one slope of the log of the metric over the log of the condition per round or seed.
-    A metric that is exact needs only one slope.
+    """`SlopeRegion` decides, on one slope of the log of the metric over the log of the condition per round or
+    seed. A metric that is exact needs only one slope.
     """
 
     @cached_property
@@ -80,14 +80,14 @@ class ExponentSettlement(ArmsSettlement[ExponentClaim]):
         slope, low, high = estimate.estimate, estimate.ci95.low, estimate.ci95.high
         if member.counted:
             low = high = slope
-        interval = f"{number_text(low)} to {number_text(high)}"
+        interval = f"{number_text(low)} to {number_text(high)}" if low > -math.inf else UNBOUNDED
         return ArmResult(
             member=member,
             label=self.loaded.label(arm.name),
             effect=f"exponent {number_text(slope)}",
             interval=COUNTED if member.counted else interval,
-            measured=f"{record.label} of {self.loaded.label(arm.name)} grows like {words(self.claim.over)} to the power of "
-            f"{number_text(slope)} ({certainty(member, interval, record.paired_over)})",
+            measured=f"{record.label} of {self.loaded.label(arm.name)} grows like {words(self.claim.over)} "
+            f"to the power of {number_text(slope)} ({certainty(member, interval, record.paired_over)})",
             numbers=Numbers(effect=slope, low=low, high=high, claimed=self.claim.exponent),
         )
 

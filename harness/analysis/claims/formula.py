@@ -14,8 +14,8 @@ from harness.wording import count
 
 
 class FormulaSettlement(Settlement[FormulaClaim]):
-    """Every trial is compared with the closed form. Trials in which both are zero (an arm without a cache) show
-    nothing.
+    """Every trial is compared with the closed form. Trials in which both are zero (an arm without a cache)
+    show nothing.
     """
 
     @property

@@ -15,8 +15,8 @@ from harness.wording import count
 
 
 class HoldsSettlement(Settlement[HoldsClaim]):
-    """Confirmed if every arm passed. A broken invariant makes the claim invalid instead of refuting it, because
-    the fault is in the program and not in the technique.
+    """Confirmed if every arm passed. A broken invariant makes the claim invalid instead of refuting it,
+    because the fault is in the program and not in the technique.
     """
 
     @property

@@ -1,7 +1,8 @@
 """The values by which a claim judges one arm, and how far they lie beyond a bound.
 
-Every answer is a two-sided exact p of the signed-rank test. It is at most α exactly where the interval of level
-1 − α lies on that side of the bound. As p-values, the answers for several arms can take Holm's correction.
+Every answer is a two-sided exact p of the signed-rank test. It is at most α exactly where the interval of
+level 1 − α lies on that side of the bound. As p-values, the answers for several arms can take Holm's
+correction.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class Member:
         return p_positive([sign * (value - bound) for _, value in self.pairs])
 
     def inside(self, low: float, high: float) -> float:
-        """p of two one-sided tests (Schuirmann 1987): at most 0.05 if the 90 % interval lies between the bounds."""
+        """p of two one-sided tests (Schuirmann 1987): at most 0.05 if the 90 % interval lies between the
+        bounds.
+        """
         return max(self.above(low), self.below(high)) / 2
 
     def outside(self, low: float, high: float) -> float:
@@ -103,8 +106,8 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredMember(Member):
-    """One arm against another by a score of text: the `difference`, its intervals, and the two-sided p of each
-    bound that matters. For a metric that is compared by ratios these are logs.
+    """One arm against another by a score of text: the `difference`, its intervals, and the two-sided p of
+    each bound that matters. For a metric that is compared by ratios these are logs.
 
     The sentences that were resampled are in the store, so `pairs` is empty.
     """

@@ -21,8 +21,8 @@ from harness.wording import at_condition, count, interval_text, ratio_text, word
 
 @dataclass(frozen=True, kw_only=True)
 class AmongMostSensitive(Rule):
-    """Of K factors, each a member, at least K − ⌈K / 3⌉ are significantly below `factor`, with Holm's correction
-    over all others.
+    """Of K factors, each a member, at least K − ⌈K / 3⌉ are significantly below `factor`, with Holm's
+    correction over all others.
 
     Refuted if at least ⌈K / 3⌉ are significantly above it. The values of a factor are its worst log rises
     (`statistics.sensitivity`).
@@ -90,8 +90,8 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
             effect=ratio_text(effect),
             interval=interval_text(low, high),
             n=estimate.n,
-            sentence=f"{HERE} the worst ratio of the {record.label}{at_condition(condition.names)} to its value at the "
-            f"default, with the factor at its default ÷ {claim.by:g} and × {claim.by:g}, is: {ratios} "
+            sentence=f"{HERE} the worst ratio of the {record.label}{at_condition(condition.names)} to its "
+            f"value at the default, with the factor at its default ÷ {claim.by:g} and × {claim.by:g}, is: {ratios} "
             f"({count(estimate.n, 'seed')}). {self._position(rule.ranking(basis.members))}.",
             numbers=Numbers(effect=effect, low=low, high=high),
             basis=basis.plain(),
@@ -118,7 +118,7 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
         factors = len(self.claim.among)
         top = AmongMostSensitive.top(factors)
         return (
-            f"Of the {factors - 1} other factors, {len(ranking.smaller)} are significantly less sensitive than "
-            f"{words(self.claim.most_sensitive)} ({factors - top} are needed to confirm), and {len(ranking.larger)} "
-            f"are significantly more sensitive ({top} are needed to refute)"
+            f"Of the {factors - 1} other factors, {len(ranking.smaller)} are significantly less sensitive "
+            f"than {words(self.claim.most_sensitive)} ({factors - top} are needed to confirm), and "
+            f"{len(ranking.larger)} are significantly more sensitive ({top} are needed to refute)"
         )

@@ -79,9 +79,9 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
             effect=ratio_text(ratio),
             interval=interval,
             measured=f"{label}{at_condition(condition.names)} needs {ratio_text(ratio)} {self.other_label}'s "
-            f"{claim.counted_in} to reach a {metric(claim.metric).label} of {claim.target:g} (95 % interval {interval}, "
-            f"{count(estimate.n, 'seed')}; it reaches the target on {reached} of them, and {self.other_label} does "
-            f"on {other_reached})",
+            f"{claim.counted_in} to reach a {metric(claim.metric).label} of {claim.target:g} "
+            f"(95 % interval {interval}, {count(estimate.n, 'seed')}; it reaches the target on {reached} of "
+            f"them, and {self.other_label} does on {other_reached})",
             numbers=Numbers(effect=ratio, low=low, high=high),
             lost="neither arm reaches the target on any seed" if member.lost else "",
         )

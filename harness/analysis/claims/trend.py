@@ -94,8 +94,8 @@ class TrendSettlement(ComparisonSettlement[TrendClaim]):
             label=label,
             effect=effect,
             interval=interval,
-            measured=f"the ratio of {record.label}, {label} to {self.other_label}, is {steps} {over}; it changes by "
-            f"{effect} ({certainty(member, interval, record.paired_over)})",
+            measured=f"the ratio of {record.label}, {label} to {self.other_label}, is {steps} {over}; "
+            f"it changes by {effect} ({certainty(member, interval, record.paired_over)})",
             numbers=Numbers(effect=growth, low=low, high=high),
         )
 

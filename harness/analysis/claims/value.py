@@ -23,7 +23,8 @@ from harness.wording import UNBOUNDED, at_condition
 
 @dataclass(frozen=True, kw_only=True)
 class ValueBound(Rule):
-    """The centre of an arm's own values is at least (`side` 1) or at most (−1) `bound`, on the scale of the values.
+    """The centre of an arm's own values is at least (`side` 1) or at most (−1) `bound`, on the scale of the
+    values.
 
     Confirmed if the whole 95 % interval is, refuted if the whole interval is beyond it.
     """
@@ -36,8 +37,8 @@ class ValueBound(Rule):
 
 
 class ValueSettlement(ArmsSettlement[ValueClaim]):
-    """`ValueBound` decides, on one value per seed: its log, if the metric is compared by ratios. A metric that is
-    exact needs no interval.
+    """`ValueBound` decides, on one value per seed: its log, if the metric is compared by ratios. A metric
+    that is exact needs no interval.
     """
 
     @cached_property

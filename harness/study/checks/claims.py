@@ -10,8 +10,8 @@ from harness.study.claims.base import Claim
 
 
 def check_claims(checker: StudyChecker, claims: Mapping[str, Claim]) -> None:
-    """Raises StudyError at the first claim that is wrong, or if no comparison of the primary metric could ever be
-    significant among so many.
+    """Raises StudyError at the first claim that is wrong, or if no comparison of the primary metric could
+    ever be significant among so many.
     """
     for name, claim in claims.items():
         claim.check(checker, ("claims", name))

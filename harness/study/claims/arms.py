@@ -23,8 +23,8 @@ Several = Annotated[tuple[Levels, ...], Field(min_length=2), FROM_LIST]
 
 
 class ArmsClaim(Claim):
-    """A claim about one arm (`level`), about each of several arms (`all_of`), or about at least one of several
-    arms (`any_of`, with Holm's correction).
+    """A claim about one arm (`level`), about each of several arms (`all_of`), or about at least one of
+    several arms (`any_of`, with Holm's correction).
     """
 
     level: Levels | None = Field(default=None, exclude_if=operator.not_)
@@ -132,7 +132,7 @@ class MetricComparison(ConditionComparison):
 
 
 def check_has_ratio(checker: StudyChecker, path: KeyPath, record: Metric) -> None:
-    """Raises StudyError if arms are not compared by the ratio of the metric, round by round or seed by seed."""
+    """Raises StudyError unless arms are compared by the ratio of the metric, by rounds or by seeds."""
     hint = "claim a `direction`, or `no_difference: true`"
     if record.compared_by == "differences":
         message = f"{path[-1]}: {record.name} is compared by differences, so it has no ratio"

@@ -95,7 +95,8 @@ def check_numeric_condition(claim: Claim, checker: StudyChecker, path: KeyPath, 
         if isinstance(level, bool) or not isinstance(level, int | float) or level <= 0:
             checker.fail(
                 path,
-                f"{noun} over {over} needs levels that are positive numbers; {level_name(level)!r} is not one",
+                f"{noun} over {over} needs levels that are positive numbers; "
+                f"{level_name(level)!r} is not one",
                 value=True,
             )
     if len(levels) < 3 and claim.is_decided_by(checker):

@@ -11,7 +11,9 @@ from harness.study.reading.yaml_document import KeyPath
 
 
 class DivergesClaim(ConditionComparison):
-    """The arm diverges on fewer (or on more) seeds than the other arm. Seeds are paired (McNemar's exact test)."""
+    """The arm diverges on fewer (or on more) seeds than the other arm. Seeds are paired (McNemar's exact
+    test).
+    """
 
     diverges: Literal["less", "more"]
 

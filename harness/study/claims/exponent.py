@@ -13,8 +13,8 @@ from harness.study.reading.yaml_document import KeyPath
 
 
 class ExponentClaim(ArmsClaim):
-    """`metric` of the arm itself grows like `over` to the power of `exponent`, within ± `within`. The condition
-    `over` has at least 3 numeric levels.
+    """`metric` of the arm itself grows like `over` to the power of `exponent`, within ± `within`. The
+    condition `over` has at least 3 numeric levels.
 
     The region must not contain 0, unless an exponent of 0 is claimed.
     """
@@ -28,8 +28,9 @@ class ExponentClaim(ArmsClaim):
     def _claims_a_change(self) -> Self:
         if self.exponent != 0.0 and self.within >= abs(self.exponent):
             raise ValueError(
-                f"the region {self.region[0]:.3g} to {self.region[1]:.3g} of the claimed exponent {self.exponent:g} "
-                f"contains 0, so that no change would confirm the claim; use a `within` below {abs(self.exponent):g}"
+                f"the region {self.region[0]:.3g} to {self.region[1]:.3g} of the claimed exponent "
+                f"{self.exponent:g} contains 0, so that no change would confirm the claim; "
+                f"use a `within` below {abs(self.exponent):g}"
             )
         return self
 
@@ -45,7 +46,7 @@ class ExponentClaim(ArmsClaim):
         if record.compared_by != "ratios" or record.paired_over == "sentences":
             checker.fail(
                 (*path, "metric"),
-                f"{name}: an exponent needs a metric that is always positive and is measured in rounds or once per "
+                f"{name}: an exponent needs a metric that is always positive and has one value per round or "
                 f"seed, and {record.name} is not one",
                 value=True,
             )

@@ -8,8 +8,8 @@ from harness.study.reading.yaml_document import KeyPath
 
 
 class FormulaClaim(Claim):
-    """`metric` equals the closed form `formula`, another metric of the same trials, in every arm and under every
-    condition.
+    """`metric` equals the closed form `formula`, another metric of the same trials, in every arm and under
+    every condition.
     """
 
     formula: str

@@ -16,11 +16,11 @@ from harness.study.schema import Level, Scalar, level_name, level_settings
 
 
 class MostSensitiveClaim(Claim):
-    """The factor is among the ⌈K / 3⌉ most sensitive of K ≥ 5 factors. Each factor has its default, the default
-    divided by `by`, and the default times `by`.
+    """The factor is among the ⌈K / 3⌉ most sensitive of K ≥ 5 factors. Each factor has its default, the
+    default divided by `by`, and the default times `by`.
 
-    The sensitivity of a factor is, for each seed, the worst rise of the log of `metric` over the baseline's at
-    its two other levels.
+    The sensitivity of a factor is, for each seed, the worst rise of the log of `metric` over the baseline's
+    at its two other levels.
     """
 
     most_sensitive: str

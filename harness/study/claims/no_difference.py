@@ -8,7 +8,7 @@ from harness.study.claims.arms import MetricComparison
 
 
 class NoDifferenceClaim(MetricComparison):
-    """`metric` of the arm is the same as the other arm's, within the margin that the study declares for it."""
+    """`metric` of the arm equals the other arm's, within the margin that the study declares for it."""
 
     needs_ratio: ClassVar[bool] = False
 

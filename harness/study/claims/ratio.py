@@ -26,8 +26,8 @@ class RatioClaim(MetricComparison):
         if self.ratio != 1.0 and low <= 1.0 <= high:
             largest = max(self.ratio, 1.0 / self.ratio)
             raise ValueError(
-                f"the region {low:.3g} to {high:.3g} of the claimed {self.ratio:g} contains 1, so that no difference "
-                f"would confirm the claim; use a `within` below {largest:.3g}"
+                f"the region {low:.3g} to {high:.3g} of the claimed {self.ratio:g} contains 1, so that no "
+                f"difference would confirm the claim; use a `within` below {largest:.3g}"
             )
         return self
 

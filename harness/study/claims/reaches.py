@@ -18,8 +18,8 @@ from harness.study.schema import Scalar
 
 
 class ReachesClaim(ConditionComparison):
-    """The arm reaches a loss of `reaches` sooner (or later) than the other arm, counted in updates or in seconds
-    of training. A training that never reaches it takes infinitely long.
+    """The arm reaches a loss of `reaches` sooner (or later) than the other arm, counted in updates or in
+    seconds of training. A training that never reaches it takes infinitely long.
 
     The loss is averaged over `smoothed` updates before it is compared with the target. The target is fixed
     before the comparison: `tuned` is `target_factor` times the baseline's best loss in tuning.

@@ -12,8 +12,8 @@ from harness.study.reading.yaml_document import KeyPath
 
 
 class TrendClaim(Comparison):
-    """The arm's ratio to the other arm grows (or falls) with log2 of the condition `over`, which has at least 3
-    numeric levels.
+    """The arm's ratio to the other arm grows (or falls) with log2 of the condition `over`, which has at least
+    3 numeric levels.
     """
 
     trend: Literal["increasing", "decreasing"]

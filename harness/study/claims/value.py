@@ -40,8 +40,8 @@ class Limit(Config):
 
 
 class ValueClaim(ArmsClaim):
-    """`metric` of the arm itself is at least, or at most, a figure. The seeds are the sample; a metric that is
-    counted exactly needs only one value.
+    """`metric` of the arm itself is at least, or at most, a figure. The seeds are the sample; a metric that
+    is counted exactly needs only one value.
 
     A timing cannot be claimed so: the rounds of one machine are not independent of each other.
     """

@@ -22,8 +22,8 @@ def required_arms(loaded: LoadedStudy) -> tuple[Combination, ...]:
 def finalists(loaded: LoadedStudy, tune: Tune, tuned: Sequence[TunedArm]) -> tuple[Combination, ...]:
     """The arms that are measured, in the study's order: all of them, unless the study states a number.
 
-    Besides the required arms these are the ones with the best medians in tuning. The first ones come first among
-    equal arms, and before anything was tuned.
+    Besides the required arms these are the ones with the best medians in tuning. The first ones come first
+    among equal arms, and before anything was tuned.
     """
     if tune.finalists is None:
         return loaded.arms
