@@ -52,10 +52,12 @@ def seconds(exponent: float, changes: dict[str, Any] | None = None, /, **form: A
 def test_the_interval_of_the_slope_decides(exponent: float, verdict: str, position: str) -> None:
     result = seconds(exponent)
     assert (result.verdict, result.claimed, result.n) == (verdict, "exponent 1 ± 0.15", 10)
-    assert result.numbers.effect == pytest.approx(exponent, abs=0.02)
-    assert result.numbers.low is not None
-    assert result.numbers.high is not None
-    assert result.numbers.low < result.numbers.effect < result.numbers.high
+    effect, low, high = result.numbers.effect, result.numbers.low, result.numbers.high
+    assert effect is not None
+    assert low is not None
+    assert high is not None
+    assert low < effect < high
+    assert effect == pytest.approx(exponent, abs=0.02)
     assert "first token seconds of cache=dynamic grows like new tokens to the power of" in result.sentence
     assert result.sentence.endswith(f", 10 rounds): {position}")
     assert result.basis is not None
@@ -117,7 +119,7 @@ def test_one_level_shows_no_exponent() -> None:
 def verdicts_of(exponent: float, studies: int, seed: int) -> list[str]:
     """Verdicts on an exponent of 1 ± 0.15: a machine that drifts between rounds, and noise of 10 % per trial."""
     random, rule, levels = np.random.default_rng(seed), SlopeRegion(low=0.85, high=1.15), np.log2(LEVELS)
-    verdicts = []
+    verdicts: list[str] = []
     for _ in range(studies):
         drift = np.cumsum(random.normal(0, 0.1, 10))
         logs = exponent * levels + drift[:, None] + random.normal(0, 0.15, (10, 3))
