@@ -1,7 +1,7 @@
 """Paired comparison of an arm with its baseline: one value a pair, a pair being a timing round or a seed.
 
 The pairs come as a mapping from the round or seed to its one value, so that repeated measurements inside a
-round cannot be taken for replicates: summarise them first (validity.md, "The likely bugs").
+round cannot be taken for replicates: summarise them first (docs/validity.md, "Likely bugs of the statistics").
 """
 
 from __future__ import annotations

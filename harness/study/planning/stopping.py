@@ -2,7 +2,7 @@
 enough.
 
 The rule sees how wide intervals are and nothing else, never where they lie: stopping on significance finds a
-difference between equal arms in one study of five (validity.md, "Margins").
+difference between equal arms in one study of five (docs/validity.md, "Margins").
 """
 
 from __future__ import annotations
