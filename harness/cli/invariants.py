@@ -91,9 +91,9 @@ def _mutant_rows(matrix: Matrix) -> list[dict[str, Any]]:
 
 def _found_by(kill: Kill) -> str:
     """The first check that failed, for each level unless it is the same for all of them."""
-    if len(set(kill.found.values())) == 1:
-        return next(iter(kill.found.values())) or "nothing"
-    return "; ".join(f"{level}: {case or 'nothing'}" for level, case in kill.found.items())
+    if len(set(kill.first_failures.values())) == 1:
+        return next(iter(kill.first_failures.values())) or "nothing"
+    return "; ".join(f"{level}: {case or 'nothing'}" for level, case in kill.first_failures.items())
 
 
 def _data(matrix: Matrix, *, mutants: bool) -> dict[str, Any]:
@@ -109,7 +109,14 @@ def _data(matrix: Matrix, *, mutants: bool) -> dict[str, Any]:
     if not mutants:
         return {"invariants": rows}
     kills = [
-        {**asdict(kill), "summary": _summary(kill.invariant, kill.mutant), "killed": kill.killed}
+        {
+            "invariant": kill.invariant,
+            "mutant": kill.mutant,
+            "found": kill.first_failures,
+            "seconds": kill.seconds,
+            "summary": _summary(kill.invariant, kill.mutant),
+            "killed": kill.killed,
+        }
         for kill in matrix.kills
     ]
     return {

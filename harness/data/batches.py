@@ -1,4 +1,4 @@
-"""From the ids of a split to what a step takes.
+"""The ids of a split, and batches of them.
 
 All arrays of a batch are int64 of shape (B, T): B rows, T positions.
 """
@@ -27,16 +27,14 @@ Ids = NDArray[Any]
 def token_array(corpus: Corpus, split: str, tokenizer: Tokenizer) -> Ids:
     """The ids of a split of running text, memory-mapped and read-only, of shape (tokens,), uint16 or uint32.
 
-    Tokenised once, and cached by the content of the corpus and the tokenizer. CorpusError: as for
-    `Corpus.text`.
+    The text is tokenised once and cached by the content of the corpus and the tokenizer. Raises CorpusError
+    as `Corpus.text` does.
     """
     return cached_ids(corpus, split, tokenizer, lambda: corpus.text(split))
 
 
 def cached_ids(corpus: Corpus, part: str, tokenizer: Tokenizer, text: Callable[[], str]) -> Ids:
-    """The ids of `text`, which is the part called `part` of a corpus; tokenised where the cache does not have
-    them.
-    """
+    """The ids of the part of a corpus that has this `text`, which is tokenised unless they are cached."""
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
     key = digest({"corpus": corpus.digest, "split": part, "tokenizer": tokenizer.digest})
     path = cache_dir() / "tokens" / key
@@ -47,11 +45,11 @@ def cached_ids(corpus: Corpus, part: str, tokenizer: Tokenizer, text: Callable[[
 
 
 class PackedBatches(BatchStream):
-    """(inputs, targets): windows of `length` ids, `batch` of them, in a new order each epoch; targets are one
-    id ahead.
+    """Batches (inputs, targets) of `batch` windows of `length` ids, in a new order each epoch; targets are
+    one id ahead.
 
-    Windows do not overlap, and ids after the last whole window are left out. Which windows come, and when,
-    depends on the seed and not on `batch`. CorpusError: not even one batch.
+    Windows do not overlap, and ids after the last complete window are left out. The order of windows depends
+    on the seed and not on `batch`. Raises CorpusError if there is not even one batch.
     """
 
     def __init__(self, tokens: Ids, *, length: int, batch: int, seed: int) -> None:
@@ -59,16 +57,17 @@ class PackedBatches(BatchStream):
         self.windows = max(0, len(tokens) - 1) // length
         if self.windows < batch:
             raise CorpusError(
-                f"{len(tokens):,} tokens are {self.windows} windows of {length} and their targets, fewer than one batch of {batch}",
+                f"{len(tokens):,} tokens give {self.windows} windows of length {length}, "
+                f"but a batch takes {batch}",
                 hint="use a smaller batch, a shorter length or a larger corpus",
             )
         self._tokens, self._length, self._batch, self._seed = tokens, length, batch, seed
         self._order = (-1, np.empty(0, dtype=np.int64))
 
     def make(self, position: Position) -> Batch:
-        """At (windows given out so far, 0)."""
-        places = range(position[0], position[0] + self._batch)
-        windows = np.array([self._window(place) for place in places], dtype=np.int64)  # (B,)
+        """The position is (number of windows before the batch, 0)."""
+        indices = range(position[0], position[0] + self._batch)
+        windows = np.array([self._window(index) for index in indices], dtype=np.int64)  # (B,)
         chunk = self._tokens[windows[:, None] * self._length + np.arange(self._length + 1)]  # (B, T + 1)
         return chunk[:, :-1].astype(np.int64), chunk[:, 1:].astype(np.int64)
 
@@ -78,8 +77,9 @@ class PackedBatches(BatchStream):
     def identity(self) -> dict[str, int]:
         return {"windows": self.windows, "length": self._length, "seed": self._seed}
 
-    def _window(self, place: int) -> int:
-        epoch, index = divmod(place, self.windows)
+    def _window(self, count: int) -> int:
+        """The window that comes after `count` others."""
+        epoch, index = divmod(count, self.windows)
         known = self._order
         if known[0] != epoch:
             order = np.random.default_rng([self._seed, epoch]).permutation(self.windows)
@@ -88,13 +88,16 @@ class PackedBatches(BatchStream):
 
 
 def evaluation_batches(tokens: Ids, *, length: int, batch: int) -> Iterator[Batch]:
-    """Batches in order, in which every id but the first is a target exactly once; the rest of the last one is
-    IGNORED_TARGET.
+    """Batches in order, in which every id except the first is a target exactly once. The rest of the last
+    batch is IGNORED_TARGET, so that all batches have the same shape.
 
-    All batches have the same shape. CorpusError: fewer than two ids.
+    Raises CorpusError if there are fewer than two ids.
     """
     if len(tokens) < 2:
-        raise CorpusError(f"{len(tokens)} tokens are too few to evaluate on")
+        raise CorpusError(
+            f"the text to evaluate on has {len(tokens)} tokens, but at least 2 are needed",
+            hint="use a longer split",
+        )
     return _in_order(tokens, length, batch)
 
 
@@ -108,15 +111,16 @@ def _in_order(tokens: Ids, length: int, batch: int) -> Iterator[Batch]:
 
 
 def prompts(tokens: Ids, *, count: int, length: int, seed: int) -> NDArray[np.int64]:
-    """`count` windows of `length` ids, chosen by `seed`, none overlapping another: (count, length) int64.
+    """`count` windows of `length` ids, (count, length) int64. The seed chooses them, and they do not overlap.
 
-    CorpusError: the split does not hold so many.
+    Raises CorpusError if the split has fewer windows.
     """
     windows = len(tokens) // length
     if count > windows:
         raise CorpusError(
-            f"{count} prompts of {length} tokens were asked for, and a split of {len(tokens):,} tokens holds {windows}",
-            hint="ask for fewer or shorter ones, or use a longer split",
+            f"{count} prompts of {length} tokens are needed, "
+            f"but a split of {len(tokens):,} tokens has {windows}",
+            hint="use fewer or shorter prompts, or a longer split",
         )
     chosen = np.random.default_rng(seed).permutation(windows)[:count]
     ids: NDArray[np.int64] = tokens[chosen[:, None] * length + np.arange(length)].astype(np.int64)

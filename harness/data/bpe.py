@@ -1,10 +1,10 @@
-"""Byte-pair encoding through sentencepiece, made exact.
+"""Byte-pair encoding with sentencepiece, without loss.
 
-sentencepiece alone does not give every text back: it writes a space as U+2581 and so reads that character as
-a space, its trainer takes a line end for the end of a sentence, and its special tokens have names that text
-may hold. Here U+2581 is encoded as its three bytes, a line end is always the byte token of its own (no learnt
-piece holds one, so lines can be encoded apart), special tokens have names with a line end in them, and
-decoding joins the bytes that each id stands for.
+sentencepiece alone does not restore every text: it writes a space as U+2581 and therefore reads that
+character as a space, its trainer treats a line end as the end of a sentence, and its special tokens have
+names that text may contain. Here U+2581 is encoded as its three bytes, a line end is always a byte token (no
+learnt piece contains one, so that lines can be encoded separately), special tokens have names with a line end
+in them, and decoding joins the bytes that each id stands for.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
     from harness.data.content import Corpus
 
-UNK_ID = 3  # sentencepiece demands one; with byte fallback nothing is ever unknown
+UNK_ID = 3  # sentencepiece requires one; with byte fallback no text is unknown
 SPACE_MARK = "\u2581"
 SAMPLE_CHARACTERS = 20_000_000
-LINE_CHARACTERS = 4_000  # sentencepiece takes more than linear time in the length of a line
-CHUNK_CHARACTERS = 1_000  # whole lines encoded in one call, which halves the time of short lines
+LINE_CHARACTERS = 4_000  # sentencepiece's time grows faster than the length of a line
+CHUNK_CHARACTERS = 1_000  # lines are encoded together up to this length, which halves the time of short ones
 
 _CHUNKS = re.compile(
     rf"{SPACE_MARK}|[^{SPACE_MARK}]{{0,{CHUNK_CHARACTERS - 1}}}\n|[^\n{SPACE_MARK}]{{1,{LINE_CHARACTERS}}}"
 )
 _BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
 
-# Everything that decides what is learnt, and so part of the key in the cache.
+# Everything that decides what is learnt. It is part of the key in the cache.
 TRAINING: dict[str, Any] = {
     "model_type": "bpe",
     "byte_fallback": True,
@@ -48,8 +48,9 @@ TRAINING: dict[str, Any] = {
     "remove_extra_whitespaces": False,
     "allow_whitespace_only_pieces": True,
     "character_coverage": 0.9995,
-    "max_sentence_length": 4 * LINE_CHARACTERS + 4,  # in bytes; longer ones would be left out in silence
-    "num_threads": 1,  # the count is written into the model, whose bytes must not depend on the machine
+    "max_sentence_length": 4 * LINE_CHARACTERS
+    + 4,  # in bytes; longer ones would be left out without a message
+    "num_threads": 1,  # the model's bytes contain this number and must not depend on the machine
     "pad_id": PAD_ID,
     "bos_id": BOS_ID,
     "eos_id": EOS_ID,
@@ -62,7 +63,7 @@ TRAINING: dict[str, Any] = {
 
 
 def bpe_tokenizer(config: BpeConfig, corpus: Corpus) -> BpeTokenizer:
-    """The tokenizer learnt from the training split of `corpus`, from the cache where it was learnt before."""
+    """The tokenizer that is learnt from the training split of `corpus`, from the cache if it is there."""
     key = digest(
         {
             "corpus": corpus.digest,
@@ -83,7 +84,7 @@ def bpe_tokenizer(config: BpeConfig, corpus: Corpus) -> BpeTokenizer:
 def train(lines: Sequence[str], *, vocab_size: int, what: str) -> bytes:
     """A sentencepiece model; the same bytes for the same lines.
 
-    CorpusError, naming `what`: unfit for `vocab_size`.
+    Raises CorpusError, which names the corpus `what`, if the lines are unfit for `vocab_size`.
     """
     model = io.BytesIO()
     try:
@@ -97,23 +98,23 @@ def train(lines: Sequence[str], *, vocab_size: int, what: str) -> bytes:
     except RuntimeError as error:
         reason = str(error).rsplit("] ", 1)[-1].strip().rstrip(".") or "it has no text"
         raise CorpusError(
-            f"no tokenizer of {vocab_size} tokens can be learnt from {what!r}: {reason}"
+            f"a tokenizer of {vocab_size} tokens cannot be learnt from {what!r}: {reason}"
         ) from error
     return model.getvalue()
 
 
 def training_sample(lines: Sequence[str]) -> Iterator[str]:
-    """At most about SAMPLE_CHARACTERS of `lines`, evenly spread over them, in pieces that the trainer takes."""
+    """About SAMPLE_CHARACTERS of `lines` at most, evenly spread, in pieces that the trainer takes."""
     step = -(-sum(map(len, lines)) // SAMPLE_CHARACTERS) or 1
     for line in lines[::step]:
-        # A learnt piece spelt like a byte token would take its place.
+        # A learnt piece that is spelt like a byte token would replace it.
         for part in _BYTE_PIECE.split(line):
             for start in range(0, len(part), LINE_CHARACTERS):
                 yield part[start : start + LINE_CHARACTERS].replace("\n", " ")
 
 
 class BpeTokenizer:
-    """A sentencepiece model, whose pieces are taken for the bytes that they stand for."""
+    """A sentencepiece model, whose pieces are decoded to the bytes that they stand for."""
 
     def __init__(self, model: bytes) -> None:
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)

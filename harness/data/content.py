@@ -1,4 +1,4 @@
-"""What a corpus offers, whatever it came from."""
+"""What every corpus offers, wherever it comes from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kind = Literal["text", "pairs", "vectors"]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A sentence, its translation, and who is to be named for them (empty where nobody asks to be)."""
+    """A sentence, its translation, and the names of their authors (empty if nobody has to be named)."""
 
     source: str
     target: str
@@ -42,7 +42,7 @@ Row = tuple[str, ...]
 class Corpus:
     """A corpus that is on this machine.
 
-    `digest` names its content and its division; splits are read when asked for.
+    `digest` identifies its content and its splits. A split is read when it is needed.
     """
 
     name: str
@@ -54,33 +54,36 @@ class Corpus:
     def text(self, split: str) -> str:
         """The running text of `split`.
 
-        CorpusError: another kind of corpus, no such split, or a damaged file.
+        Raises CorpusError if the corpus is of another kind, has no such split, or has a damaged file.
         """
         content = self._content("text", split)
         assert isinstance(content, str)
         return content
 
     def pairs(self, split: str) -> list[Pair]:
-        """The translation pairs of `split`. CorpusError: as for `text`."""
+        """The translation pairs of `split`. Raises CorpusError as `text` does."""
         content = self._content("pairs", split)
         assert isinstance(content, list)
         return content
 
     def vectors(self) -> Vectors:
-        """All word vectors. CorpusError: as for `text`."""
+        """All word vectors. Raises CorpusError as `text` does."""
         content = self._content("vectors", self.splits[0])
         assert isinstance(content, Vectors)
         return content
 
     def sentences(self, split: str) -> list[str]:
-        """What a tokenizer learns from: the lines of running text, or the sources and targets of pairs."""
+        """The lines of running text, or the sources and targets of pairs: a tokenizer learns from them."""
         if self.kind == "pairs":
             return [sentence for pair in self.pairs(split) for sentence in (pair.source, pair.target)]
         return self.text(split).split("\n")
 
     def _content(self, kind: Kind, split: str) -> Content:
         if self.kind != kind:
-            raise CorpusError(f"corpus {self.name!r} holds {self.kind}, and {kind} was asked for")
+            raise CorpusError(
+                f"corpus {self.name!r} is of kind {self.kind}, but kind {kind} is needed",
+                hint="use another corpus; `harness data list` shows their kinds",
+            )
         if split not in self.splits:
             hint = did_you_mean(split, self.splits)
             raise CorpusError(f"corpus {self.name!r} has no split {split!r}", hint=hint)

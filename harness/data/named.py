@@ -1,4 +1,4 @@
-"""Reading the named corpora; every cached file is verified by hash as it is read."""
+"""Reads the named corpora. Every cached file is verified by its hash when it is read."""
 
 from __future__ import annotations
 
@@ -42,21 +42,19 @@ def _wikitext(entry: Entry) -> Corpus:
 
 
 def _tatoeba(entry: Entry) -> Corpus:
-    """Rows are sorted by length and one source has several translations: all pairs of a source stay in one
-    split.
+    """Rows are sorted by length, and a source may have several translations: all pairs of a source are in the
+    same split.
     """
 
     @cache
     def divided() -> dict[str, list[Pair]]:
-        """Every split: who asks for one asks for another next, and each alone would cost a pass over the
-        file.
-        """
-        found: dict[str, list[Pair]] = defaultdict(list)
+        """All splits at once, because reading each one alone would take a pass over the file."""
+        pairs: dict[str, list[Pair]] = defaultdict(list)
         for row in _file(entry, "spa.tsv").decode().split("\n"):
             if row:
                 source, target, attribution = row.split("\t")
-                found[divide(source)].append(Pair(source, target, attribution))
-        return found
+                pairs[divide(source)].append(Pair(source, target, attribution))
+        return pairs
 
     divide = partial(stable_split, salt=entry.name, fractions=TATOEBA_HELD_OUT)
     identity = digest({"files": _files_digest(entry), "held_out": TATOEBA_HELD_OUT.plain()})
@@ -84,7 +82,7 @@ def _glove(entry: Entry) -> Corpus:
 
 
 def _python_docs(entry: Entry) -> Corpus:
-    python_docs_path()  # raises where this Python has none
+    python_docs_path()  # raises an error if this Python has none
     from pydoc_data.topics import topics
 
     def read(split: str) -> str:
@@ -97,7 +95,7 @@ def _python_docs(entry: Entry) -> Corpus:
 
 def _file(entry: Entry, name: str) -> bytes:
     sha256 = next(file.sha256 for file in entry.files if file.name == name)
-    hint = f"run `harness data fetch {entry.name}` to replace it"
+    hint = f"run `harness data fetch {entry.name}` to download it again"
     return read_verified(corpus_dir(entry.name) / name, sha256, what=f"corpus {entry.name!r}", hint=hint)
 
 

@@ -1,7 +1,7 @@
-"""Translation pairs as ids, and batches of them. B rows, S source tokens, T target tokens, padded on the
-right.
+"""Translation pairs as ids, and batches of them. B rows, S source and T target tokens, padded on the right.
 
-A source ends in eos; a target is asked for from bos on and ends in eos. Padding of targets is IGNORED_TARGET.
+A source ends in eos. A decoder's inputs begin with bos and its targets end in eos. Padding of targets is
+IGNORED_TARGET.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from harness.data.tokenizer import Tokenizer
 
 POOL = 100
-"""Batches whose pairs are sorted by length together: in larger pools there is less padding, and less chance
-in what meets.
+"""The number of batches whose pairs are sorted by length together. Larger pools need less padding, but their
+batches are less random.
 """
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Sentences:
-    """The ids of many sentences behind one another, read-only; sentence i is ids[starts[i]:ends[i]]."""
+class SentenceIds:
+    """The ids of many sentences in one read-only array; sentence i is ids[starts[i]:ends[i]]."""
 
     ids: Ids
     starts: Indices
@@ -46,63 +46,63 @@ class Sentences:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def chosen(self, indices: Indices) -> Sentences:
-        return Sentences(self.ids, self.starts[indices], self.ends[indices])
+    def subset(self, indices: Indices) -> SentenceIds:
+        return SentenceIds(self.ids, self.starts[indices], self.ends[indices])
 
     def padded(self, rows: Indices, width: int) -> NDArray[np.int64]:
-        """(B, width) int64, PAD_ID after the end of each; `width` holds the longest."""
-        places = self.starts[rows][:, None] + np.arange(width)  # (B, width)
+        """The sentences `rows` as (B, width) int64, with PAD_ID after the end of each."""
+        indices = self.starts[rows][:, None] + np.arange(width)  # (B, width)
         inside = np.arange(width) < self.lengths[rows][:, None]
-        found = self.ids[np.minimum(places, len(self.ids) - 1)].astype(np.int64)
-        return np.where(inside, found, PAD_ID)
+        ids = self.ids[np.minimum(indices, len(self.ids) - 1)].astype(np.int64)
+        return np.where(inside, ids, PAD_ID)
 
 
 @dataclass(frozen=True, slots=True)
 class PairTokens:
-    """Source and target i belong together."""
+    """Source i and target i are a pair."""
 
-    source: Sentences
-    target: Sentences
+    source: SentenceIds
+    target: SentenceIds
 
     def __len__(self) -> int:
         return len(self.source)
 
     @property
     def lengths(self) -> Indices:
-        """Tokens of the longer side of each pair, its eos included."""
+        """The number of tokens of the longer side of each pair, with its eos."""
         return np.maximum(self.source.lengths, self.target.lengths) + 1
 
     def at_most(self, length: int) -> PairTokens:
-        """The pairs of at most `length` tokens a side."""
-        kept = np.flatnonzero(self.lengths <= length)
-        return PairTokens(self.source.chosen(kept), self.target.chosen(kept))
+        """The pairs with at most `length` tokens per side."""
+        short = np.flatnonzero(self.lengths <= length)
+        return PairTokens(self.source.subset(short), self.target.subset(short))
 
     def batch(self, rows: Indices, source_width: int, target_width: int) -> Batch:
-        """(source (B, S), decoder's inputs (B, T), targets (B, T)) of the pairs `rows`."""
+        """The source (B, S), the decoder's inputs (B, T) and the targets (B, T) of the pairs `rows`."""
         source = self.source.padded(rows, source_width)
         target = self.target.padded(rows, target_width)
-        places = np.arange(len(rows))
-        source[places, self.source.lengths[rows]] = EOS_ID
+        row = np.arange(len(rows))
+        source[row, self.source.lengths[rows]] = EOS_ID
         inputs = np.concatenate([np.full((len(rows), 1), BOS_ID), target[:, :-1]], axis=1)
         counted = np.arange(target_width) <= self.target.lengths[rows][:, None]
-        target[places, self.target.lengths[rows]] = EOS_ID
+        target[row, self.target.lengths[rows]] = EOS_ID
         return source, inputs, np.where(counted, target, IGNORED_TARGET)
 
     def narrowest(self, rows: Indices) -> Batch:
-        """The same, each side as wide as its longest sentence."""
+        """The batch of the pairs `rows`, with each side as wide as its longest sentence."""
         return self.batch(
             rows, int(self.source.lengths[rows].max()) + 1, int(self.target.lengths[rows].max()) + 1
         )
 
 
 def pair_tokens(corpus: Corpus, split: str, tokenizer: Tokenizer) -> PairTokens:
-    """The pairs of a split, tokenised once and memory-mapped. CorpusError: as for `Corpus.pairs`."""
+    """The pairs of a split, tokenised once and memory-mapped. Raises CorpusError as `Corpus.pairs` does."""
     return PairTokens(_side(corpus, split, tokenizer, "source"), _side(corpus, split, tokenizer, "target"))
 
 
-def _side(corpus: Corpus, split: str, tokenizer: Tokenizer, side: str) -> Sentences:
-    """One sentence a line: no token holds a line end and anything else, so the lines can be found again among
-    the ids.
+def _side(corpus: Corpus, split: str, tokenizer: Tokenizer, side: str) -> SentenceIds:
+    """One side of the pairs. The text has one sentence per line. No token contains a line end and anything
+    else, so that the ids can be divided into sentences again.
     """
 
     def lines() -> str:
@@ -111,12 +111,12 @@ def _side(corpus: Corpus, split: str, tokenizer: Tokenizer, side: str) -> Senten
     ids = cached_ids(corpus, f"{split}/{side}", tokenizer, lines)
     (line_end,) = tokenizer.encode("\n")
     ends = np.flatnonzero(ids == line_end)
-    return Sentences(ids, np.concatenate([[0], ends[:-1] + 1]), ends)
+    return SentenceIds(ids, np.concatenate([[0], ends[:-1] + 1]), ends)
 
 
 class PairBatches(BatchStream):
-    """Every pair once an epoch, in a new order: `rows` pairs a batch, padded to `length`; the last,
-    incomplete one is left out.
+    """Every pair once per epoch, in a new order each time. A batch has `rows` pairs, padded to `length`; the
+    last, incomplete batch is left out.
     """
 
     def __init__(self, pairs: PairTokens, *, length: int, rows: int, seed: int) -> None:
@@ -125,7 +125,8 @@ class PairBatches(BatchStream):
         self.batches = len(self._pairs) // rows
         if self.batches == 0:
             raise CorpusError(
-                f"{len(self._pairs)} pairs of at most {length} tokens a side are fewer than one batch of {rows}",
+                f"there are only {len(self._pairs)} pairs of at most {length} tokens per side, "
+                f"but a batch takes {rows}",
                 hint="use a smaller batch, a greater length or a larger corpus",
             )
         self._order = (-1, np.empty(0, dtype=np.int64))
@@ -153,12 +154,13 @@ class PairBatches(BatchStream):
 
 
 class BucketedBatches(BatchStream):
-    """Every pair once an epoch, with others of like length: as many rows as keep both sides within `tokens`,
-    padding included.
+    """Every pair once per epoch, in batches of similar length. A batch has as many rows as fit into `tokens`
+    tokens on each side, padding included.
 
-    Pairs are shuffled, sorted within pools of about POOL batches by the longer side, the source and the
-    target, cut into batches, and these shuffled again. Widths are those of a batch's longest sentences:
-    rounding them up to few shapes would make a third of the tokens padding where sentences are short.
+    Pairs are shuffled and divided into pools of about POOL batches. Each pool is sorted by the longer side,
+    the source and the target, and divided into batches, which are shuffled again. A batch is as wide as its
+    longest sentences: if widths were rounded up to few shapes, a third of the tokens of short sentences would
+    be padding.
     """
 
     def __init__(self, pairs: PairTokens, *, length: int, tokens: int, seed: int) -> None:
@@ -166,12 +168,13 @@ class BucketedBatches(BatchStream):
         self._pairs, self._length, self._tokens, self._seed = pairs.at_most(length), length, tokens, seed
         if tokens < length:
             raise CorpusError(
-                f"a batch of {tokens} tokens does not hold one pair of {length} tokens a side",
+                f"a batch of {tokens} tokens has no room for a pair of {length} tokens per side",
                 hint="use a larger batch or a smaller length",
             )
         if int(self._pairs.lengths.sum()) < tokens:
             raise CorpusError(
-                f"{len(self._pairs)} pairs of at most {length} tokens a side are fewer than one batch of {tokens} tokens",
+                f"the {len(self._pairs)} pairs of at most {length} tokens per side have fewer tokens than "
+                f"one batch of {tokens}",
                 hint="use a smaller batch, a greater length or a larger corpus",
             )
         self._plan: tuple[int, list[Indices]] = (-1, [])
@@ -193,8 +196,8 @@ class BucketedBatches(BatchStream):
         }
 
     def _epoch(self, epoch: int) -> list[Indices]:
-        """The rows of each batch, kept for one epoch; threads that ask for two of them make one again, and
-        equal.
+        """The rows of each batch of one epoch, which is remembered. If threads ask for two epochs, one of
+        them is computed again, with the same result.
         """
         known = self._plan
         if known[0] != epoch:
@@ -204,7 +207,11 @@ class BucketedBatches(BatchStream):
     def _batches_of(self, epoch: int) -> Iterator[Indices]:
         random = np.random.default_rng([self._seed, epoch])
         order, lengths = random.permutation(len(self._pairs)), self._pairs.lengths
-        by_length = (self._pairs.target.lengths, self._pairs.source.lengths, lengths)  # the last one first
+        by_length = (
+            self._pairs.target.lengths,
+            self._pairs.source.lengths,
+            lengths,
+        )  # np.lexsort sorts by the last key first
         in_pool = max(1, POOL * self._tokens // max(1, int(lengths.mean())))
         batches: list[Indices] = []
         for start in range(0, len(order), in_pool):
@@ -223,14 +230,17 @@ class BucketedBatches(BatchStream):
 def pair_evaluation_batches(
     pairs: PairTokens, *, length: int, target_tokens: int, rows: int
 ) -> Iterator[Batch]:
-    """The first pairs of at most `length` tokens a side that hold `target_tokens`, sorted by length, each
-    target once.
+    """The first pairs of at most `length` tokens per side that have `target_tokens` together, sorted by
+    length. Each target comes once.
 
-    CorpusError: there is none.
+    Raises CorpusError if there are none.
     """
     held = pairs.at_most(length)
     if len(held) == 0:
-        raise CorpusError(f"no pair of at most {length} tokens a side to evaluate on")
+        raise CorpusError(
+            f"there is no pair of at most {length} tokens per side to evaluate on",
+            hint="use a greater length or a longer split",
+        )
     taken = int(np.searchsorted(np.cumsum(held.target.lengths + 1), target_tokens)) + 1
     order = np.argsort(held.lengths[:taken], kind="stable")
     return _pairs_in_order(held, order, rows)

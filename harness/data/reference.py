@@ -1,5 +1,5 @@
-"""How a study names a corpus: by its name in the catalogue, as files of one's own, or as a Hugging Face data
-set.
+"""How a study refers to a corpus: by its name in the catalogue, as the user's own files, or as a Hugging Face
+data set.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Files = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], FROM_LIST]
 
 
 class NamedCorpus(Config):
-    """A corpus of the catalogue, or less of it: `share` of what there is to train on, all of what is held
-    out.
+    """A corpus of the catalogue. With `share`, only that share of its training text is used, together with
+    the full validation and test sets.
 
-    A smaller share is part of a larger one. Of running text it is the beginning, of pairs a fixed draw of
-    their sources.
+    A smaller share is part of a larger one. A share of running text is its beginning; a share of pairs is a
+    fixed draw of their sources.
     """
 
     kind: Literal["named"] = "named"
@@ -50,7 +50,9 @@ class NamedCorpus(Config):
     @model_validator(mode="after")
     def _is_trained_on(self) -> Self:
         if self.share < 1.0 and "train" not in CATALOGUE[self.name].splits:
-            raise ValueError(f"share is of text to train on, and {self.name} is none; leave it out")
+            raise ValueError(
+                f"share is for text to train on, but {self.name} has no split train; leave it out"
+            )
         return self
 
 
@@ -64,19 +66,19 @@ class _Columns(Config):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if (self.source is None) != (self.target is None):
-            raise ValueError("source and target go together")
+            raise ValueError("give both source and target, or neither")
         if self.source is not None and self.column is not None:
-            raise ValueError("give column (text) or source and target (pairs), not both")
+            raise ValueError("give either column (text) or source and target (pairs)")
         return self
 
 
 class FilesCorpus(_Columns):
-    """One's own text: .txt and .txt.gz as they are; .tsv and .jsonl by column, of text or of source and
-    target.
+    """The user's own text. A .txt or .txt.gz file is running text; a .tsv or .jsonl file has a column of
+    text, or columns of sources and targets.
 
-    Either `files`, of which `fractions` are held out, or `train` and, as wanted, `valid` and `test`. Columns
-    are names, or in a .tsv without a header row numbers counting from 1. Relative paths start at the working
-    directory.
+    Give either `files`, of which `fractions` are held out, or `train` and optionally `valid` and `test`. A
+    column is given by its name, or in a .tsv file without a header row by its number, counted from 1.
+    Relative paths start at the working directory.
     """
 
     kind: Literal["files"] = "files"
@@ -89,20 +91,22 @@ class FilesCorpus(_Columns):
     @model_validator(mode="after")
     def _one_division(self) -> Self:
         if bool(self.files) == bool(self.train):
-            raise ValueError("give files (some of it is held out) or train, valid and test, not both")
+            raise ValueError("give either files (fractions of them are held out) or train, valid and test")
         if self.files and (self.valid or self.test):
-            raise ValueError("valid and test are files beside train; with files, use fractions")
+            raise ValueError("valid and test need train; with files, use fractions instead")
         if self.train and "fractions" in self.model_fields_set and self.fractions != Fractions():
-            raise ValueError("fractions are held out of files; train, valid and test are divided already")
+            raise ValueError(
+                "fractions need files; leave them out, because train, valid and test are already separate"
+            )
         return self
 
 
 class HfCorpus(_Columns):
-    """A Hugging Face data set (extra `data`): `dataset` is a name on the hub or a local folder.
+    """A Hugging Face data set (needs the extra `data`): `dataset` is a name on the hub or a local folder.
 
-    `train`, `valid` and `test` are the data set's own names of its splits, null where there is none; at most
-    `rows` rows of each are streamed. A dot steps into a column (`translation.en`). Without a `revision` the
-    newest one is taken.
+    `train`, `valid` and `test` are the data set's own names of its splits, or null if it has no such split.
+    At most `rows` rows of each split are streamed. A dot leads into a column that has columns
+    (`translation.en`). Without `revision` the newest revision is used.
     """
 
     kind: Literal["hf"] = "hf"
@@ -117,14 +121,16 @@ class HfCorpus(_Columns):
     @model_validator(mode="after")
     def _columns_by_name(self) -> Self:
         if self.column is None and self.source is None:
-            raise ValueError("say which column holds the text, or source and target")
+            raise ValueError("give the column of the text, or the columns source and target")
         if any(isinstance(column, int) for column in (self.column, self.source, self.target)):
-            raise ValueError("columns of a data set have names, not numbers")
+            raise ValueError("give the columns of a data set by their names, not by numbers")
         return self
 
 
 class VectorsFile(Config):
-    """Word vectors of one's own, a word a line: as GloVe writes them or fastText (.vec), plain or .gz."""
+    """The user's own word vectors, one word per line, in the format of GloVe or fastText (.vec), plain or
+    .gz.
+    """
 
     kind: Literal["vectors"] = "vectors"
     file: str = Field(min_length=1)
@@ -153,7 +159,7 @@ CorpusRef = Annotated[
     Discriminator(
         _form,
         custom_error_type="corpus",
-        custom_error_message="a corpus is a name, or a mapping whose kind is named, files, hf or vectors",
+        custom_error_message="a corpus is a name or a mapping with kind named, files, hf or vectors",
     ),
 ]
-"""For a field of a config: a plain name becomes a NamedCorpus."""
+"""The type of a config's field that refers to a corpus: a plain name becomes a NamedCorpus."""

@@ -1,6 +1,4 @@
-"""Which split a document belongs to: by a stable hash where documents stand apart, by position where text
-runs on.
-"""
+"""Division into splits: separate documents by a stable hash, running text by position."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ SPLITS = ("train", "valid", "test")
 
 
 class Fractions(Config):
-    """How much is held out for validation and for test, each at least 0 and together at most a half."""
+    """The fractions held out for validation and test, each at least 0 and together at most a half."""
 
     valid: float = Field(default=0.05, ge=0.0)
     test: float = Field(default=0.05, ge=0.0)
@@ -24,39 +22,37 @@ class Fractions(Config):
     def _leaves_training_text(self) -> Self:
         if self.valid + self.test > 0.5:
             raise ValueError(
-                f"valid {self.valid:g} and test {self.test:g} together hold out more than a half"
+                f"valid {self.valid:g} and test {self.test:g} together are more than a half; hold out less"
             )
         return self
 
 
 def stable_fraction(key: str, *, salt: str) -> float:
-    """A number in [0, 1) that belongs to `key`, uniform over keys, the same on every machine."""
+    """A number in [0, 1) for `key`, uniform over keys and the same on every machine."""
     leading = hashlib.sha256(f"{salt}\0{key}".encode()).digest()[:8]
     return int.from_bytes(leading, "big") / 2**64
 
 
 def stable_split(key: str, *, salt: str, fractions: Fractions) -> str:
-    """The split of the document known by `key`: the same on every machine, whatever other documents there
-    are.
+    """The split of the document `key`: the same on every machine, whatever other documents there are.
 
-    Give every row that must not be parted from another the same key: a translation pair goes by its source
-    sentence.
+    Rows that must be in the same split have the same key: the key of a translation pair is its source.
     """
-    place = stable_fraction(key, salt=salt)
-    if place < fractions.test:
+    position = stable_fraction(key, salt=salt)
+    if position < fractions.test:
         return "test"
-    return "valid" if place < fractions.test + fractions.valid else "train"
+    return "valid" if position < fractions.test + fractions.valid else "train"
 
 
 def running_split(text: str, split: str, *, fractions: Fractions) -> str:
-    """`split` of running text: train first, then valid, then test, each beginning at the beginning of a line."""
+    """A split of running text: first train, then valid, then test. Each begins at the start of a line."""
     ends = [round(len(text) * share) for share in (1 - fractions.valid - fractions.test, 1 - fractions.test)]
     first, second = (_line_start(text, end) for end in ends)
     return {"train": text[:first], "valid": text[first:second], "test": text[second:]}[split]
 
 
 def running_share(text: str, share: float) -> str:
-    """The beginning of `text`: that share of its characters, less what begins a line that it does not end."""
+    """The beginning of `text`: that share of its characters, without the last line if it is incomplete."""
     return text[: _line_start(text, round(len(text) * share))]
 
 

@@ -1,5 +1,5 @@
-"""Endless streams of batches whose order is a function of their settings alone, made ahead by any number of
-workers.
+"""Endless streams of batches, which any number of threads may prepare ahead. The order of the batches depends
+only on the settings of the stream.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Position = tuple[int, int]
 
 
 class BatchStream(ABC):
-    """A position says everything: `restore(state())` goes on exactly there.
+    """The position is the whole state: `restore(state())` continues exactly there.
 
-    Batches are made by threads too, so `make` shares nothing.
+    Threads make batches too, so `make` changes nothing that they share.
     """
 
     def __init__(self) -> None:
@@ -28,14 +28,14 @@ class BatchStream(ABC):
 
     @abstractmethod
     def make(self, position: Position) -> Batch:
-        """The batch at a position: inputs, then targets, each (rows, length)."""
+        """The batch at a position: inputs and targets, both (rows, length)."""
 
     @abstractmethod
     def following(self, position: Position) -> Position: ...
 
     @abstractmethod
     def identity(self) -> dict[str, int]:
-        """What the order depends on: a position means something in a stream of equal identity only."""
+        """What the order depends on. A position is only valid in a stream with the same identity."""
 
     def __iter__(self) -> Self:
         return self
@@ -46,28 +46,28 @@ class BatchStream(ABC):
         return batch
 
     def first(self) -> Batch:
-        """The batch at the beginning, wherever the stream is."""
+        """The batch at the beginning, whatever the position of the stream is."""
         return self.make((0, 0))
 
     def state(self) -> dict[str, Any]:
-        """Plain data for a checkpoint."""
+        """The position and the identity as plain data for a checkpoint."""
         return {"position": list(self.position), **self.identity()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken.
+        """Continue at the position of `state`.
 
-        ValueError: it was taken from other tokens, another length or seed.
+        Raises ValueError if the state belongs to a stream with other tokens, another length or seed.
         """
         if {**state, "position": None} != {**self.state(), "position": None}:
-            raise ValueError(f"a position in another stream: {dict(state)}, and this one is {self.state()}")
+            raise ValueError(
+                f"the saved position belongs to another stream: {dict(state)}, but this one is {self.state()}"
+            )
         first, second = state["position"]
         self.position = (first, second)
 
 
 class Prefetched:
-    """The batches of `stream` in its own order, `ahead` of them made before they are asked for, by `workers`
-    threads.
-    """
+    """The batches of `stream` in the same order, of which `workers` threads make `ahead` in advance."""
 
     def __init__(self, stream: BatchStream, *, workers: int, ahead: int) -> None:
         self._stream, self._ahead = stream, max(workers, ahead)
@@ -88,15 +88,15 @@ class Prefetched:
         return batch
 
     def state(self) -> dict[str, Any]:
-        """As of the stream's: what was made ahead and not given out does not count."""
+        """The state of the stream after the last batch that was returned."""
         return self._stream.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """As of the stream's; what was made ahead is thrown away."""
+        """Continue at the position of `state`. Batches that were made in advance are discarded."""
         self._stream.restore(state)
         self._made.clear()
         self._next = self._stream.position
 
     def close(self) -> None:
-        """End the threads; what they are making is thrown away."""
+        """End the threads. Batches that were made in advance are discarded."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Word vectors: reading them from text, and giving them to a tokenizer's tokens.
+"""Word vectors: reading them from text, and assigning them to a tokenizer's tokens.
 
 W words, V tokens, D values of a vector.
 """
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def vectors_corpus(config: VectorsFile) -> Corpus:
-    """The vectors in a file of one's own.
+    """The vectors in a user's file.
 
-    CorpusError: it cannot be read, and when they are asked for, a line that is no vector.
+    Raises CorpusError if the file cannot be read. Reading the vectors raises CorpusError if a line has none.
     """
     path = Path(config.file)
     sha256 = file_digest(path)
@@ -38,10 +38,11 @@ def vectors_corpus(config: VectorsFile) -> Corpus:
 
 
 def parse_vectors(text: str, *, path: str) -> Vectors:
-    """One word a line and its values after it, as GloVe writes them; fastText's first line, "words width", is
-    checked.
+    """The vectors of a text in GloVe's format: one word per line, followed by its values. If there is a first
+    line "words width", as fastText writes it, the text must agree with it.
 
-    CorpusError names the line whose width differs from those before it, or where a value is no finite number.
+    Raises CorpusError, which names the line, if a line has a different number of values or a value that is
+    not a finite number.
     """
     import numpy as np
 
@@ -52,56 +53,56 @@ def parse_vectors(text: str, *, path: str) -> Vectors:
         rows = rows[1:]
         if len(rows) != announced[0]:
             raise CorpusError(
-                f"the first line announces {announced[0]} words, and {len(rows)} follow", at=Location(path, 1)
+                f"the first line says {announced[0]} words, but {len(rows)} follow", at=Location(path, 1)
             )
     if not rows:
-        raise CorpusError("no word vectors", at=Location(path))
+        raise CorpusError("the file has no word vectors", at=Location(path))
     width = announced[1] if announced is not None else len(rows[0][1].split()) - 1
     words, values = [], np.empty((len(rows), width), dtype=np.float32)
-    for place, (number, line) in enumerate(rows):
-        # Counted from the right: a word of GloVe's larger sets may hold spaces.
+    for index, (number, line) in enumerate(rows):
+        # Split from the right, because words of GloVe's larger sets may contain spaces.
         cells = line.rstrip().rsplit(" ", width)
         if len(cells) != width + 1 or not width:
-            found = len(cells) - 1
             raise CorpusError(
-                f"{found} values after the word, and {width} were expected", at=Location(path, number)
+                f"the word has {len(cells) - 1} values, but {width} are expected", at=Location(path, number)
             )
         try:
-            values[place] = [float(cell) for cell in cells[1:]]
+            values[index] = [float(cell) for cell in cells[1:]]
         except ValueError as error:
-            raise CorpusError(f"no word vector: {error}", at=Location(path, number)) from error
-        if not np.isfinite(values[place]).all():
+            raise CorpusError(f"the line is not a word vector: {error}", at=Location(path, number)) from error
+        if not np.isfinite(values[index]).all():
             raise CorpusError("a value is not finite", at=Location(path, number))
         words.append(cells[0])
     return Vectors(words, values)
 
 
 def token_vectors(corpus: Corpus, tokenizer: Tokenizer, *, width: int) -> NDArray[np.float32]:
-    """The vector (V, D) of each token that is a word as it stands or in lower case.
+    """The vector (V, D) of each token that is a word, as written or in lower case. Other tokens get zeros,
+    and so do padding, beginning and end.
 
-    Others get zeros, as do padding, beginning and end. CorpusError: vectors of another width than the
-    model's, or none for any token.
+    Raises CorpusError if the vectors have another width than the model's, or if no token has a vector.
     """
     import numpy as np
 
     vectors = corpus.vectors()
     if vectors.values.shape[1] != width:
         raise CorpusError(
-            f"the vectors of {corpus.name!r} have {vectors.values.shape[1]} values, and model.embedding.width is {width}",
+            f"the vectors of {corpus.name!r} have {vectors.values.shape[1]} values, "
+            f"but model.embedding.width is {width}",
             hint=f"set model.embedding.width to {vectors.values.shape[1]}",
         )
-    places: dict[str, int] = {}
-    for place, word in enumerate(vectors.words):
-        places.setdefault(word, place)
-    found = np.zeros((tokenizer.vocab_size, width), dtype=np.float32)
+    rows: dict[str, int] = {}
+    for row, word in enumerate(vectors.words):
+        rows.setdefault(word, row)
+    values = np.zeros((tokenizer.vocab_size, width), dtype=np.float32)
     for token in range(tokenizer.vocab_size):
         word = tokenizer.decode([token]).strip()
-        at = places.get(word, places.get(word.lower())) if word else None
-        if at is not None:
-            found[token] = vectors.values[at]
-    if not found.any():
+        known = rows.get(word, rows.get(word.lower())) if word else None
+        if known is not None:
+            values[token] = vectors.values[known]
+    if not values.any():
         raise CorpusError(
-            f"{corpus.name!r} has a vector for none of the tokenizer's {tokenizer.vocab_size} tokens",
-            hint="use a tokenizer of larger pieces, or vectors of the text's own language",
+            f"{corpus.name!r} has no vector for any of the tokenizer's {tokenizer.vocab_size} tokens",
+            hint="use a tokenizer with larger pieces, or vectors of the text's language",
         )
-    return found
+    return values

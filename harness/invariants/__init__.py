@@ -1,4 +1,3 @@
-"""What a switch must not change.
-
-One file an invariant, with its planted mutants; torch is imported when checking.
+"""What a setting must not change. Each invariant is one folder: what must hold and its planted bugs in the
+package, the checks in `checks`, which needs torch.
 """

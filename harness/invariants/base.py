@@ -1,4 +1,4 @@
-"""What an invariant is: a sentence, checks that could refute it, and planted bugs that the checks must find."""
+"""What an invariant is: a statement, checks that can refute it, and planted bugs that they must find."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from harness.models.config import CacheKind
 if TYPE_CHECKING:
     import torch
 
-# Largest max|Δ| / max|reference| of a tensor that still counts as the same, by precision. In 16 bits it is 8
-# unit roundoffs (2^-8 of bfloat16, 2^-11 of float16): torch.testing.assert_close allows a single operation 2
-# to 4 of them, and cached against whole decoding of random models came to 3 of bfloat16 and 5 of float16.
+# The largest max|Δ| / max|reference| of two tensors that count as the same, per precision. In 16 bits it is
+# 8 unit roundoffs (2^-8 for bfloat16, 2^-11 for float16): torch.testing.assert_close allows 2 to 4 of them
+# for a single operation, and decoding with and without a cache differed by 3 in bfloat16, by 5 in float16.
 TOLERANCES: Mapping[str, float] = {
     "float64": 1e-10,
     "float32": 1e-5,
     "bfloat16": 8 * 2**-8,
     "float16": 8 * 2**-11,
 }
-# Of what is compared after many updates, over which rounding grows.
+# For values that are compared after many updates, during which rounding errors grow.
 CURVES: Mapping[str, float] = {**TOLERANCES, "float64": 1e-8, "float32": 1e-4}
-# Of what must be the same to the last bit.
+# For values that must be equal to the last bit.
 BITWISE: Mapping[str, float] = dict.fromkeys(TOLERANCES, 0.0)
 
-# The level of an invariant that asks the same of every arm.
+# The only level of an invariant that checks every arm in the same way.
 ANY = "any"
 
 CACHE_KINDS: tuple[CacheKind, ...] = get_args(CacheKind)
@@ -39,7 +39,9 @@ CACHE_KINDS: tuple[CacheKind, ...] = get_args(CacheKind)
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One comparison: `deviation` is max|Δ| / max|reference|; `compared` and `skipped` count positions."""
+    """The result of one comparison: `deviation` is max|Δ| / max|reference|; `compared` and `skipped` are
+    numbers of positions.
+    """
 
     case: str
     precision: str
@@ -53,9 +55,10 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """A bug that can be planted for the length of a `with`, and the levels whose checks must then fail.
+    """A bug that can be planted for the duration of a `with` block, and the levels whose checks must then
+    fail.
 
-    `bug` is a function of a module, so that processes that a check starts can plant it too.
+    `bug` is a module's function, so that the processes that a check starts can plant it too.
     """
 
     name: str
@@ -74,17 +77,18 @@ class Mutant:
 
 
 PLANTED: list[Mutant] = []
-"""The bugs that are planted in this process now."""
+"""The bugs that are planted in this process at the moment."""
 
 
 S = TypeVar("S", bound=Subject)
 
 
 class Invariant(Generic[S]):
-    """Names and sentences are plain data, so that they can be listed without torch.
+    """Names and statements are plain data, so that they can be listed without torch.
 
-    `needs` is what a study's arm must offer for the invariant to be checked on it. Where arms of one kind
-    must be checked in another way than others, each kind is a level: "dynamic", "static" for kinds of cache.
+    `needs` is the subject that a study's arm must offer so that the invariant can be checked on it. If some
+    kinds of arm are checked differently, each kind is a level, for example "dynamic" and "static" for kinds
+    of cache.
     """
 
     name: ClassVar[str]
@@ -93,12 +97,12 @@ class Invariant(Generic[S]):
     needs: ClassVar[type[Subject]] = Subject
     levels: ClassVar[tuple[str, ...]] = (ANY,)
 
-    def level_of(self, subject: S) -> str:  # noqa: ARG002  those with several levels read it
-        """The level of a study's arm."""
+    def level_of(self, subject: S) -> str:  # noqa: ARG002  invariants with several levels use it
+        """The level at which a study's arm is checked."""
         return self.levels[0]
 
-    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  most want no arm's outputs alike
-        """Whether an arm of a task with these settings is to give exactly what the baseline gives."""
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  most demand no equal outputs
+        """Whether an arm with these settings of its task must give exactly the baseline's outputs."""
         return False
 
     def check(self, level: str = ANY) -> Iterator[Check]:
@@ -130,12 +134,12 @@ class Invariant(Generic[S]):
 
 
 def cache_kind(level: str) -> CacheKind:
-    """The level of a cache invariant as the kind of cache that it is."""
+    """The kind of cache that a level of a cache invariant names."""
     return next(kind for kind in CACHE_KINDS if kind == level)
 
 
 def tolerance_of(dtype: torch.dtype, tolerances: Mapping[str, float] = TOLERANCES) -> tuple[str, float]:
-    """The precision's name and its tolerance."""
+    """The precision's name and its tolerance. Raises InputError if there is no tolerance for it."""
     name = str(dtype).removeprefix("torch.")
     if name not in tolerances:
         raise InputError(
@@ -147,7 +151,7 @@ def tolerance_of(dtype: torch.dtype, tolerances: Mapping[str, float] = TOLERANCE
 
 @contextmanager
 def patched(owner: Any, attribute: str, replacement: Any) -> Iterator[None]:
-    """Replace an attribute of a module or a class, and put the original back whatever happens."""
+    """Replace an attribute of a module or a class, and always restore the original."""
     original = getattr(owner, attribute)
     setattr(owner, attribute, replacement)
     try:
@@ -158,7 +162,7 @@ def patched(owner: Any, attribute: str, replacement: Any) -> Iterator[None]:
 
 @contextmanager
 def replaced(original: Any, replacement: Any) -> Iterator[None]:
-    """Replace a function in every module of ours that holds it, by whatever name, and put it back."""
+    """Replace a function in every module of this project that has it, under any name, and restore it."""
     _rebind(original, replacement)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Every invariant by its name: each is a folder of this package. Needs no torch, so that plans can list them."""
+"""Every invariant by its name: each is a folder of this package. Listing them needs no torch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What invariants are checked on: the model and the inputs of a study's own arm.
 
-Made by tasks, read by invariants.
+Tasks make subjects, and invariants read them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Subject:
     """`model` is in evaluation mode; `tokens` (B, T) int64 are inputs of the arm, on the model's device.
 
-    An encoder-decoder's are those of its decoder, and `sources` (B, S) what they translate, padded with id 0.
+    For an encoder-decoder they are the inputs of its decoder, and `sources` (B, S) are the texts that it
+    translates, padded with id 0.
     """
 
     model: Transformer | EncoderDecoder
@@ -34,7 +35,7 @@ class Subject:
     sources: Tensor | None = None
 
     def hidden(self, tokens: Tensor) -> Tensor:
-        """The states (B', T', C) of other tokens (B', T') after the first B' sources."""
+        """The hidden states (B', T', C) of other tokens (B', T'), with the first B' sources."""
         model: Any = self.model
         states: Tensor
         if self.sources is None:
@@ -51,8 +52,8 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class WritingSubject(Subject):
-    """An arm that decodes: `tokens` are its prompts, unpadded, which `new_tokens` follow; a translator's are
-    the first token.
+    """An arm that decodes: `tokens` are its prompts without padding, after which it writes `new_tokens`
+    tokens. A translator's prompt is its first token.
     """
 
     new_tokens: int
@@ -60,25 +61,26 @@ class WritingSubject(Subject):
 
     @property
     def decodable(self) -> Scorer:
-        """The model with its sources, if it has any."""
+        """The model, bound to its sources if it has any."""
         model: Any = self.model
-        return model if self.sources is None else model.bind(self.sources, self.sources != 0)  # type: ignore[no-any-return]
+        bound: Scorer = model if self.sources is None else model.bind(self.sources, self.sources != 0)
+        return bound
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingSubject(WritingSubject):
-    """The same with a decoder alone."""
+    """An arm that decodes with a model that has no encoder."""
 
     model: Transformer
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSubject(Subject):
-    """An arm that trains: its model in the first state, as often as it is built, and what makes updates of
-    one.
+    """An arm that trains. `build` gives its model in the first state, as often as it is called, and `updater`
+    gives what makes updates of a model.
 
-    `micro_batches` are the first of the arm's own data, `accumulate` of them an update. `compiles` is whether
-    it has torch compile the step; updaters that are made here never do.
+    `micro_batches` are the first ones of the arm's own data; an update takes `accumulate` of them. `compiles`
+    says whether the arm has torch compile the step; the updaters made here never do.
     """
 
     config: ModelConfig | EncoderDecoderConfig
@@ -90,6 +92,6 @@ class TrainingSubject(Subject):
     compiles: bool
 
     def updates(self, count: int) -> list[Sequence[MicroBatch]]:
-        """The micro-batches of the first updates: `count` of them, or as many as there are."""
+        """The micro-batches of each of the first `count` updates, or of fewer if there are not so many."""
         starts = range(0, len(self.micro_batches) - self.accumulate + 1, self.accumulate)
         return [self.micro_batches[start : start + self.accumulate] for start in starts][:count]

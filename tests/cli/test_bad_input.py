@@ -205,9 +205,9 @@ primary: validation_loss
         (["base.batch=5", "base.accumulate=2"], "batch 5 cannot be divided into 2 equal micro-batches"),
         (
             ["base.batch=500"],
-            "fewer than one batch of 500; use a smaller batch, a shorter length or a larger",
+            "but a batch takes 500; use a smaller batch, a shorter length or a larger",
         ),
-        (["base.batch=124", "base.accumulate=2"], "windows of 32 tokens, and an update takes 124"),
+        (["base.batch=124", "base.accumulate=2"], "windows of 32 tokens, but an update takes 124"),
     ],
     ids=["an option", "a schedule", "a batch", "a short corpus", "a corpus shorter than an update"],
 )
@@ -224,10 +224,12 @@ def test_a_held_out_text_that_is_too_short_to_evaluate(here: Workplace) -> None:
     (here.folder / "studies" / "trained.yaml").write_text(held_out)
     (here.folder / "notes.txt").write_text("\n\n".join(f"Line {n} of some notes." for n in range(160)))
     (here.folder / "one.txt").write_text("a")
-    assert "1 tokens are too few to evaluate on" in refused(here, "run", "trained", "--quiet")
+    assert "the text to evaluate on has 1 tokens, but at least 2 are needed" in refused(
+        here, "run", "trained", "--quiet"
+    )
 
 
 def test_a_recipe_whose_training_is_impossible(here: Workplace) -> None:
     for recipe in here.folder.rglob("lm-tiny.yaml"):
         recipe.write_text(recipe.read_text().replace("batch: 4", "batch: 400000"))
-    assert "fewer than one batch of 400000" in refused(here, *RUN, "--quiet")
+    assert "fewer tokens than one batch of 400000" in refused(here, *RUN, "--quiet")

@@ -60,7 +60,7 @@ def test_a_bug_that_no_check_detects_survives() -> None:
         kill = plant("causality", "harmless")
     finally:
         Causality.mutants = mutants
-    assert (kill.killed, kill.found) == (False, {"any": None})
+    assert (kill.killed, kill.first_failures) == (False, {"any": None})
 
 
 def broken(**kills: bool) -> Matrix:
@@ -77,7 +77,12 @@ def broken(**kills: bool) -> Matrix:
         invariant="causality", checks=2, failed=1, compared=6, skipped=0, worst=check, seconds=0.1
     )
     rows = (
-        Kill(invariant="causality", mutant=name, found={"any": "a case" if killed else None}, seconds=0.1)
+        Kill(
+            invariant="causality",
+            mutant=name,
+            first_failures={"any": "a case" if killed else None},
+            seconds=0.1,
+        )
         for name, killed in kills.items()
     )
     return Matrix(examined=(examined,), kills=tuple(rows))

@@ -31,7 +31,7 @@ TEXTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Forked:
-    """How a child process ended: its exit code (negative: the signal) and the error that it raised, if any."""
+    """The exit code of a child process (negative: the signal) and the error that it raised, if any."""
 
     code: int | None
     error: str

@@ -274,7 +274,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an unknown kind of corpus",
         "corpus: python-docs",
         "corpus: {kind: file, files: [a.txt]}",
-        "6:21: prompts.corpus: a corpus is a name, or a mapping whose kind is named, files, hf or vectors",
+        "6:21: prompts.corpus: a corpus is a name or a mapping with kind named, files, hf or vectors",
     ),
     (
         "a misspelt key of a corpus",

@@ -263,7 +263,7 @@ def test_word_vectors_are_what_training_starts_from(trained: Callable[..., Train
 
 
 def test_word_vectors_of_another_width_are_refused(trained: Callable[..., Trained], tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"have 3 values, and model\.embedding\.width is 4"):
+    with pytest.raises(CorpusError, match=r"have 3 values, but model\.embedding\.width is 4"):
         trained(**_with_vectors(tmp_path / "small.vec", width=4))
 
 

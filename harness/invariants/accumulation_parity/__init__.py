@@ -1,4 +1,4 @@
-"""accumulation-parity: micro-batches make the update that one big batch makes."""
+"""accumulation-parity: micro-batches give the same update as one big batch."""
 
 from __future__ import annotations
 
@@ -57,29 +57,30 @@ def _first_forgotten() -> AbstractContextManager[None]:
 
 
 class AccumulationParity(Invariant[TrainingSubject]):
-    """Micro-batches of 3, 17 and 40 targets that count, on tiny models; without dropout, which no two layouts
-    share.
+    """Micro-batches with 3, 17 and 40 counted targets on tiny models, without dropout, which differs between
+    the two layouts.
     """
 
     name: ClassVar[str] = "accumulation-parity"
     statement: ClassVar[str] = (
-        "Micro-batches give the gradients, losses and updates of one big batch: every target token weighs alike."
+        "Micro-batches give the same gradients, losses and updates as one big batch: every target token has "
+        "the same weight."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="mean-of-means",
-            summary="micro-batches weigh alike, however many tokens they hold (transformers#34191)",
+            summary="micro-batches have the same weight, whatever their token counts (transformers#34191)",
             bug=_mean_of_means,
         ),
         Mutant(
             name="not-divided",
-            summary="the gradients of the micro-batches are summed and not averaged",
+            summary="the gradients of the micro-batches are summed instead of averaged",
             bug=_not_divided,
         ),
         Mutant(
             name="first-forgotten",
-            summary="gradients are cleared between micro-batches",
+            summary="the gradients are cleared between micro-batches",
             bug=_first_forgotten,
         ),
     )

@@ -1,4 +1,4 @@
-"""The cases of accumulation-parity. Imported when checks run, never to list them."""
+"""The checks of accumulation-parity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.invariants.support.tiny_training import (
     random_batch,
     tiny_updater,
     tolerances_for,
-    trained,
+    training_values,
     without_dropout,
 )
 from harness.models.config import IGNORED_TARGET
@@ -28,7 +28,7 @@ from harness.models.init import build_model
 from harness.training.objective import MicroBatch
 from harness.training.update import Updater
 
-# Targets that count in the rows of each micro-batch: 3, 17 and 40 of them.
+# The number of counted targets in each row of each micro-batch: 3, 17 and 40 in all.
 COUNTS = ((1, 2, 0, 0), (12, 5, 0, 0), (12, 12, 12, 4))
 UPDATES = 20
 
@@ -51,8 +51,8 @@ def generic_checks(_level: str) -> Iterator[Check]:
 
 
 def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
-    """The arm's own micro-batches against their concatenation; halves of the batch where the arm does not
-    accumulate.
+    """The arm's own micro-batches against their concatenation. If the arm does not accumulate, its batch is
+    divided into two.
     """
     config = without_dropout(subject.config)
     (update,) = subject.updates(1)
@@ -82,14 +82,14 @@ def _compared(case: str, updater: Callable[[], Updater], updates: Sequence[Updat
     )
     yield compare_named(
         f"{case}: {len(updates)} updates",
-        reference=trained(updater(), [[_big(update)] for update in updates]),
-        observed=lambda: trained(updater(), updates),
+        reference=training_values(updater(), [[_big(update)] for update in updates]),
+        observed=lambda: training_values(updater(), updates),
         tolerances=CURVES,
     )
 
 
 def _big(micro_batches: Sequence[MicroBatch]) -> MicroBatch:
-    """All rows in one batch, padded on the right where micro-batches are of different lengths."""
+    """All rows in one batch, padded on the right if micro-batches have different lengths."""
     *inputs, targets = zip(*micro_batches, strict=True)
     return (*(_rows(arrays, fill=PAD_ID) for arrays in inputs), _rows(targets, fill=IGNORED_TARGET))
 
@@ -103,14 +103,14 @@ def _rows(arrays: Sequence[NDArray[np.int64]], *, fill: int) -> NDArray[np.int64
 
 
 def _halves(batch: MicroBatch) -> list[MicroBatch]:
-    """A batch of one row stays whole."""
+    """The halves of a batch; a batch of one row is not divided."""
     parts = [tuple(arrays) for arrays in zip(*(np.array_split(array, 2) for array in batch), strict=True)]
     return [part for part in parts if len(part[0])]
 
 
 def _tiny(kind: str, dtype: torch.dtype) -> nn.Module:
-    """Without biases on keys: their gradients are nothing but rounding, which Adam would blow up to whole
-    steps.
+    """A model without biases on keys: their gradients consist of rounding errors, which Adam would magnify to
+    full steps.
     """
     plain = {"attention": {"qkv_bias": False}}
     config = decoder_config(plain) if kind == "decoder" else translator_config(plain)

@@ -1,5 +1,5 @@
-"""amp-skips: scaling the loss changes no update, but that one whose gradients are not finite is skipped
-whole.
+"""amp-skips: scaling the loss changes no update, except that an update with gradients that are not finite is
+skipped completely.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _clipped_before_unscaling() -> Iterator[None]:
     step, unscale = Updater._step, GradScaler.unscale_
 
     def nothing(self: GradScaler, optimizer: Optimizer) -> None:
-        """Left to the step."""
+        """The step does it instead."""
 
     def late(self: Updater) -> bool:
         with patched(GradScaler, "unscale_", unscale):
@@ -71,15 +71,15 @@ def _skip_counted() -> AbstractContextManager[None]:
 
 
 class AmpSkips(Invariant[TrainingSubject]):
-    """An infinite gradient in the third of six updates.
+    """The third of six updates has an infinite gradient.
 
-    Level "unscaled" has no scaler: there nothing may be skipped.
+    At level "unscaled" there is no scaler, and no update may be skipped.
     """
 
     name: ClassVar[str] = "amp-skips"
     statement: ClassVar[str] = (
-        "With a scaled loss, clipping sees the unscaled norms, and an update whose gradients are not finite leaves "
-        "weights, schedule and count as they were."
+        "With a scaled loss, clipping uses the unscaled norms, and an update with gradients that are not "
+        "finite changes neither the weights nor the schedule nor the count of updates."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = (SCALED, UNSCALED)
@@ -92,19 +92,19 @@ class AmpSkips(Invariant[TrainingSubject]):
         ),
         Mutant(
             name="clipped-before-unscaling",
-            summary="clipping sees gradients that are still scaled",
+            summary="clipping uses gradients that are still scaled",
             levels=(SCALED,),
             bug=_clipped_before_unscaling,
         ),
         Mutant(
             name="moved-on-a-skip",
-            summary="the schedule is advanced by an update that was skipped",
+            summary="a skipped update advances the schedule",
             levels=(SCALED,),
             bug=_moved_on_a_skip,
         ),
         Mutant(
             name="skip-counted",
-            summary="an update that was skipped is counted as applied",
+            summary="a skipped update is counted as applied",
             levels=(SCALED,),
             bug=_skip_counted,
         ),

@@ -1,4 +1,4 @@
-"""The cases of amp-skips. Imported when checks run, never to list them."""
+"""The checks of amp-skips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.invariants.amp_skips import SCALED
 from harness.invariants.base import TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.loop_runs import Repeated, looped
+from harness.invariants.support.loop_runs import RepeatedBatches, run_training
 from harness.invariants.support.tiny_models import DTYPES, decoder_config
 from harness.invariants.support.tiny_training import parameters, random_batch, tolerances_for, without_dropout
 from harness.models.config import LossConfig
@@ -29,11 +29,11 @@ CLIP = 0.5  # below the norms of these models
 
 
 def generic_checks(level: str) -> Iterator[Check]:
-    """In float64 products are as they are and the scale, a power of two, cannot round: there the comparison
-    is exact.
+    """In float64 no product is in a lower precision, and the scale is a power of two, which causes no
+    rounding: the comparison is exact.
 
-    Plain gradient descent: what dividing by the gradient's own size would make of rounding is not what is
-    asked.
+    The optimizer is plain gradient descent, because others divide by the gradient's size, which magnifies
+    rounding errors.
     """
     scaled = level == SCALED
     batches = [random_batch(seed) for seed in range(UPDATES)]
@@ -51,7 +51,7 @@ def generic_checks(level: str) -> Iterator[Check]:
 
 
 def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
-    """The arm's own updater: counts, rates and the first norm; an arm without a scaler skips nothing."""
+    """The counts, rates and first norm of the arm's own updater. An arm without a scaler skips no update."""
     config = without_dropout(subject.config)
     plain, tested = (subject.updater(subject.build(config)) for _ in range(2))
     batches = subject.updates(1)[0]
@@ -59,18 +59,18 @@ def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     first, schedule, clip = list(batches[:1]), subject.schedule, plain.clip
     if skips:
         plain = Updater(plain.objective, plain.optimizer, precision=Float16Autocast(), clip=clip)
-    wanted = _without_it(plain, first * UPDATES, skips=skips, schedule=schedule)
-    asked = ("learning rates", "updates", "first norm")
+    expected = _without_it(plain, first * UPDATES, skips=skips, schedule=schedule)
+    names = ("learning rates", "updates", "first norm")
     yield compare_named(
         "the study's own updates",
-        reference={name: wanted[name] for name in asked},
-        observed=lambda: _chosen(_with_it(tested, first, schedule, skips=skips), asked),
+        reference={name: expected[name] for name in names},
+        observed=lambda: _selected(_with_it(tested, first, schedule, skips=skips), names),
         tolerances=tolerances_for(plain, TOLERANCES),
     )
 
 
-def _chosen(found: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    return {name: found[name] for name in names}
+def _selected(values: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+    return {name: values[name] for name in names}
 
 
 def _updater(precision: Precision, dtype: torch.dtype) -> Updater:
@@ -81,55 +81,55 @@ def _updater(precision: Precision, dtype: torch.dtype) -> Updater:
 def _without_it(
     updater: Updater, batches: Sequence[MicroBatch], *, skips: bool, schedule: Schedule = SCHEDULE
 ) -> dict[str, Tensor]:
-    """The updates made one by one, the skipped one left out: it takes the place of none in the schedule."""
-    kept = [batch for index, batch in enumerate(batches) if not skips or index != SKIPPED]
+    """The updates one by one, without the skipped one, which takes no step of the schedule."""
+    remaining = [batch for index, batch in enumerate(batches) if not skips or index != SKIPPED]
     rates, norms = [], []
     updater.objective.model.train()
-    for applied, batch in enumerate(kept):
+    for applied, batch in enumerate(remaining):
         rates.append(updater.set_rate(schedule.factor(applied, UPDATES)))
         norms.append(float(updater([batch]).norm))
-    if skips:  # the one that is skipped is tried at the rate of the one that follows it
+    if skips:  # the skipped update is tried at the rate of the next one
         rates.insert(SKIPPED, rates[SKIPPED])
-    return _told(updater, rates, norms, attempted=UPDATES, applied=len(kept))
+    return _values(updater, rates, norms, attempted=UPDATES, applied=len(remaining))
 
 
 def _with_it(
     updater: Updater, batches: Sequence[MicroBatch], schedule: Schedule, *, skips: bool
 ) -> dict[str, Tensor]:
-    """The same by the training loop, an infinite gradient in the update that is to be skipped."""
-    parameter = next(each for each in updater.objective.model.parameters() if each.requires_grad)
+    """The same updates by the training loop, with an infinite gradient in the update that must be skipped."""
+    parameter = next(weight for weight in updater.objective.model.parameters() if weight.requires_grad)
 
     def inject(gradient: Tensor) -> Tensor:
         return gradient + math.inf if skips and updater.attempted == SKIPPED else gradient
 
     handle = parameter.register_hook(inject)  # type: ignore[no-untyped-call]
     try:
-        spent, found = looped(updater, Repeated(batches), schedule=schedule, updates=UPDATES)
+        spent, recorded = run_training(updater, RepeatedBatches(batches), schedule=schedule, updates=UPDATES)
     finally:
         handle.remove()
-    norms = [each for each in found["gradient_norm"] if math.isfinite(each)]
-    return _told(
+    norms = [norm for norm in recorded["gradient_norm"] if math.isfinite(norm)]
+    return _values(
         updater,
-        found["learning_rate"],
+        recorded["learning_rate"],
         norms,
         attempted=spent.updates,
         applied=spent.applied_updates,
     )
 
 
-def _told(
+def _values(
     updater: Updater, rates: list[float], norms: list[float], *, attempted: int, applied: int
 ) -> dict[str, Tensor]:
     model = updater.objective.model
     dtype = next(model.parameters()).dtype
 
-    def told(values: Sequence[float]) -> Tensor:
+    def tensor(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=dtype)
 
     return {
         **parameters(model),
-        "learning rates": told(rates),
-        "gradient norms": told(norms),
-        "first norm": told(norms[:1]),
-        "updates": told([attempted, applied]),
+        "learning rates": tensor(rates),
+        "gradient norms": tensor(norms),
+        "first norm": tensor(norms[:1]),
+        "updates": tensor([attempted, applied]),
     }

@@ -1,4 +1,4 @@
-"""beam-greedy: a beam of one is greedy decoding, a beam without limit is an exhaustive search."""
+"""beam-greedy: a beam of width one is greedy decoding, and a beam without limit is an exhaustive search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CACHED = ("dynamic", "static", "doubling")
 EVERY = ("none", *CACHED)
 
-# Tokens of every prompt of the tiny models.
+# The number of tokens of every prompt of the tiny models.
 PROMPT = 5
 
 
@@ -25,10 +25,10 @@ def _prompt_in_the_penalty() -> AbstractContextManager[None]:
 
     original = hypotheses.penalised
 
-    def whole(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
+    def with_prompt(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
         return original(log_probability, length=length + PROMPT, penalty=penalty)
 
-    return patched(hypotheses, "penalised", whole)
+    return patched(hypotheses, "penalised", with_prompt)
 
 
 def _histories_of_the_place() -> AbstractContextManager[None]:
@@ -37,7 +37,7 @@ def _histories_of_the_place() -> AbstractContextManager[None]:
     original = beams.continued
 
     def stale(before: Sequence[Tokens], placed: Sequence[Continuation]) -> list[Tokens]:
-        return original(before, [(score, place, token) for place, (score, _, token) in enumerate(placed)])
+        return original(before, [(score, slot, token) for slot, (score, _, token) in enumerate(placed)])
 
     return patched(beams, "continued", stale)
 
@@ -47,7 +47,7 @@ def _cache_not_reordered() -> Iterator[None]:
     from harness.models import cache
 
     def stay(self: cache.Cache, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
-        """Every beam keeps the keys of its place."""
+        """Every beam keeps the keys of its slot."""
 
     with ExitStack() as stack:
         for kind in (cache.DynamicCache, cache.StaticCache, cache.DoublingCache):
@@ -56,33 +56,34 @@ def _cache_not_reordered() -> Iterator[None]:
 
 
 class BeamGreedy(Invariant[WritingSubject]):
-    """The level is the kind of cache that is decoded with.
+    """The level is the kind of cache.
 
-    On a study's subject only the beam of one is checked.
+    On a study's subject only the beam of width one is checked.
     """
 
     name: ClassVar[str] = "beam-greedy"
     statement: ClassVar[str] = (
-        "A beam of one gives the greedy tokens, and a beam without limit the best of all continuations."
+        "A beam of width one gives the greedy tokens, and a beam without limit gives the best of all "
+        "continuations."
     )
     needs: ClassVar[type[Subject]] = WritingSubject
     levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="prompt-in-the-penalty",
-            summary="the prompt is counted in the length penalty (transformers#26624)",
+            summary="the length penalty counts the prompt (transformers#26624)",
             levels=EVERY,
             bug=_prompt_in_the_penalty,
         ),
         Mutant(
             name="histories-of-the-place",
-            summary="a beam's tokens are those of its place, not of the beam that it continues",
+            summary="a beam takes the earlier tokens of its slot, not those of the beam that it continues",
             levels=EVERY,
             bug=_histories_of_the_place,
         ),
         Mutant(
             name="cache-not-reordered",
-            summary="the cache stays as it is when beams change places",
+            summary="the cache is not reordered when beams change slots",
             levels=CACHED,
             bug=_cache_not_reordered,
         ),

@@ -1,4 +1,4 @@
-"""The cases of beam-greedy. Imported when checks run, never to list them."""
+"""The checks of beam-greedy."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
 from harness.models.transformer import Transformer
 
-# Small enough to enumerate: 4 tokens, one of them the end, at most 4 of them.
+# Few enough to enumerate: continuations of at most 4 tokens, out of a vocabulary of 4 with an end token.
 VOCABULARY, END, LONGEST = 4, 1, 4
 BEST = 7
 PENALTIES: tuple[LengthPenalty, ...] = (MeanPenalty(), GNMTPenalty(alpha=0.6))
 
-Said = tuple[int, ...]
+Tokens = tuple[int, ...]
 
 
 def generic_checks(level: str) -> Iterator[Check]:
@@ -33,9 +33,9 @@ def generic_checks(level: str) -> Iterator[Check]:
     for dtype in (torch.float64, torch.float32):
         model = tiny_model(vocabulary=VOCABULARY, dtype=dtype)
         prompts = random_prompts(2, PROMPT, vocabulary=VOCABULARY)
-        said = [_log_probabilities(model, prompt) for prompt in prompts]
+        rows = [_log_probabilities(model, prompt) for prompt in prompts]
         for penalty in PENALTIES:
-            yield _exhaustive(model, prompts, said, penalty=penalty, kind=kind)
+            yield _exhaustive(model, prompts, rows, penalty=penalty, kind=kind)
         larger = tiny_model(vocabulary=23, dtype=dtype)
         yield _beam_of_one(
             "beam 1", larger, random_prompts(3, PROMPT, vocabulary=23), kind=kind, new_tokens=20
@@ -73,52 +73,59 @@ def _beam_of_one(
 
 
 def _beam_tokens(model: Decodable, prompts: Tensor, *, kind: CacheKind, new_tokens: int) -> Tensor:
-    """(B, new_tokens): what a beam of one says."""
-    found = beam_search(model, prompts, BeamSearch(width=1), new_tokens=new_tokens, cache=kind)
-    return torch.tensor([best.tokens for (best,) in found], device=prompts.device)
+    """The tokens (B, new_tokens) of a beam of width one."""
+    rows = beam_search(model, prompts, BeamSearch(width=1), new_tokens=new_tokens, cache=kind)
+    return torch.tensor([best.tokens for (best,) in rows], device=prompts.device)
 
 
 def _exhaustive(
     model: Transformer,
     prompts: Tensor,
-    said: list[dict[Said, float]],
+    log_probabilities: list[dict[Tokens, float]],
     *,
     penalty: LengthPenalty,
     kind: CacheKind,
 ) -> Check:
-    """The scores of the best continuations, and the scores that the tokens found really have."""
-    scores = [{tokens: _score(each, len(tokens), penalty) for tokens, each in row.items()} for row in said]
+    """The best scores of all continuations against those that the search gives, and against the true scores
+    of the tokens that it gives.
+    """
+    scores = [
+        {tokens: _score(log_probability, len(tokens), penalty) for tokens, log_probability in row.items()}
+        for row in log_probabilities
+    ]
     best = torch.tensor([sorted(row.values(), reverse=True)[:BEST] for row in scores], dtype=torch.float64)
 
-    def found() -> Tensor:
+    def searched() -> Tensor:
         settings = BeamSearch(width=VOCABULARY**LONGEST, n_best=BEST, length_penalty=penalty)
         rows = beam_search(model, prompts, settings, new_tokens=LONGEST, cache=kind, end=END)
         pairs = [
-            [(each.score, real.get(each.tokens, math.nan)) for each in row]
-            for row, real in zip(rows, scores, strict=True)
+            [(best.score, row_scores.get(best.tokens, math.nan)) for best in row]
+            for row, row_scores in zip(rows, scores, strict=True)
         ]
         return torch.tensor(pairs, dtype=best.dtype).to(next(model.parameters()).dtype)
 
     reference = torch.stack((best, best), dim=2).to(next(model.parameters()).dtype)  # (B, n, 2)
-    return compare(f"beam without limit, {penalty.kind} penalty", reference=reference, observed=found)
+    return compare(f"beam without limit, {penalty.kind} penalty", reference=reference, observed=searched)
 
 
 def _score(log_probability: float, length: int, penalty: LengthPenalty) -> float:
-    """Written once more, so that the search's own formula is checked too."""
+    """A second implementation, so that the search's own formula is checked too."""
     if isinstance(penalty, MeanPenalty):
         return log_probability / length
     return log_probability / float(((5.0 + length) / 6.0) ** penalty.alpha)
 
 
 @torch.inference_mode()
-def _log_probabilities(model: Transformer, prompt: Tensor) -> dict[Said, float]:
-    """Of every continuation of a prompt (P,) up to the end token or the longest length, by teacher forcing."""
-    whole = torch.tensor(list(product(range(VOCABULARY), repeat=LONGEST)))  # (256, 4)
-    logits = model(torch.cat((prompt.expand(len(whole), -1), whole), dim=1))[:, len(prompt) - 1 : -1]
-    steps = logits.double().log_softmax(dim=-1).gather(2, whole[:, :, None]).squeeze(2)
+def _log_probabilities(model: Transformer, prompt: Tensor) -> dict[Tokens, float]:
+    """The log-probability of every continuation of a prompt (P,) up to its end token or the greatest length,
+    by teacher forcing.
+    """
+    every = torch.tensor(list(product(range(VOCABULARY), repeat=LONGEST)))  # (256, 4)
+    logits = model(torch.cat((prompt.expand(len(every), -1), every), dim=1))[:, len(prompt) - 1 : -1]
+    steps = logits.double().log_softmax(dim=-1).gather(2, every[:, :, None]).squeeze(2)
     totals = steps.cumsum(dim=1).tolist()
-    found = {}
-    for tokens, sums in zip(whole.tolist(), totals, strict=True):
+    log_probabilities = {}
+    for tokens, sums in zip(every.tolist(), totals, strict=True):
         length = tokens.index(END) + 1 if END in tokens else LONGEST
-        found[tuple(tokens[:length])] = sums[length - 1]
-    return found
+        log_probabilities[tuple(tokens[:length])] = sums[length - 1]
+    return log_probabilities

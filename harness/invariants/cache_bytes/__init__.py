@@ -1,4 +1,4 @@
-"""cache-bytes: a cache takes the memory that the formula says, and grows as batch × length × layers."""
+"""cache-bytes: a cache takes the memory that the formula gives, and grows as batch × length × layers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _capacity_doubled() -> AbstractContextManager[None]:
 
 
 class CacheBytes(Invariant[DecodingSubject]):
-    """Level "none" keeps nothing: 0 bytes."""
+    """At level "none" nothing is stored: 0 bytes."""
 
     name: ClassVar[str] = "cache-bytes"
     statement: ClassVar[str] = "A cache's tensors take exactly the bytes that the closed form gives."
@@ -60,13 +60,13 @@ class CacheBytes(Invariant[DecodingSubject]):
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="keys-kept-twice",
-            summary="the keys that are kept are a view into a buffer of twice their size",
+            summary="the stored keys are a view into a buffer of twice their size",
             levels=("dynamic", "static", "doubling"),
             bug=_keys_kept_twice,
         ),
         Mutant(
             name="capacity-doubled",
-            summary="a static cache is preallocated to twice what it will hold",
+            summary="a static cache is allocated with twice the positions that it will hold",
             levels=("static",),
             bug=_capacity_doubled,
         ),

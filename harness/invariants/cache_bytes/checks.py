@@ -1,4 +1,4 @@
-"""The checks of cache-bytes. Imported when they run, never to list invariants."""
+"""The checks of cache-bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from harness.invariants.base import Check, cache_kind, tolerance_of
 from harness.invariants.subjects import DecodingSubject
-from harness.invariants.support.compare import BROKEN, failed
+from harness.invariants.support.compare import BROKEN, error_line
 from harness.models.config import CacheKind, LearnedPosition, ModelConfig
 from harness.models.cost import cache_bytes
 from harness.models.init import build_model
@@ -59,7 +59,7 @@ def _check(
             measured, right = _measured(model, kind, work), expected(work)
         except BROKEN as error:
             deviation = math.inf
-            problems.append(f"{work}: {failed(error)}")
+            problems.append(f"{work}: {error_line(error)}")
             continue
         if measured != right:
             deviation = max(deviation, abs(measured - right) / right if right else math.inf)

@@ -106,7 +106,7 @@ def _dropout_left_on() -> AbstractContextManager[None]:
 
 
 class CacheParity(Invariant[DecodingSubject]):
-    """Level "none" is the reference itself; of it the checks ask that decoding is deterministic."""
+    """Level "none" is the reference itself; its checks make sure that decoding is deterministic."""
 
     name: ClassVar[str] = "cache-parity"
     statement: ClassVar[str] = (
@@ -117,7 +117,7 @@ class CacheParity(Invariant[DecodingSubject]):
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="position-off-by-one",
-            summary="a cached step takes the position of the token before it",
+            summary="a cached step uses the position of the previous token",
             levels=CACHED,
             bug=_position_off_by_one,
         ),
@@ -129,7 +129,7 @@ class CacheParity(Invariant[DecodingSubject]):
         ),
         Mutant(
             name="newest-key-lost",
-            summary="a cached step sees the key before the newest one in the newest one's place",
+            summary="a cached step sees the second newest key instead of the newest one",
             levels=CACHED,
             bug=_newest_key_lost,
         ),
@@ -153,7 +153,7 @@ class CacheParity(Invariant[DecodingSubject]):
         ),
     )
 
-    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  whatever is decoded
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  every arm decodes
         return True
 
     def level_of(self, subject: DecodingSubject) -> str:

@@ -1,4 +1,4 @@
-"""The cases of cache-parity. Imported when checks run, never to list them."""
+"""The checks of cache-parity."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from harness.models.decoding.greedy import greedy
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
 
-# Rows of a study compared at once: logits of all positions are held.
+# Rows of a study that are compared at once: the logits of all positions are in memory.
 ROWS = 8
 
-# Chunks that tokens are fed in. The last one passes every size at which a doubling cache grows to 64.
+# How tokens are fed in chunks. The last way passes every size at which a doubling cache grows, up to 64.
 CHUNKS = {
     "1 query, 8 keys": (7, 1),
     "3 queries, 8 keys": (5, 3),
@@ -42,7 +42,8 @@ POSITIONS: tuple[Position, ...] = (SinusoidalPosition(), LearnedPosition(), Rota
 def tiny_models() -> Iterator[tuple[str, Transformer]]:
     """Random models in float64 and float32: every kind of position, pre- and post-norm, both norms.
 
-    Attention is sharp, so that a wrong key shows; there is dropout, so that it shows when it is left on.
+    Attention is sharp, so that a wrong key changes the logits. There is dropout, so that it changes them if
+    it is left on.
     """
     for dtype, position, pre in product((torch.float64, torch.float32), POSITIONS, (True, False)):
         config = ModelConfig(
@@ -95,7 +96,10 @@ def subject_checks(subject: DecodingSubject) -> Iterator[Check]:
 
 def _repeats(case: str, model: Transformer, tokens: Tensor) -> Check:
     return compare(
-        case, reference=_whole(model, tokens), observed=lambda: _whole(model, tokens), tolerances=BITWISE
+        case,
+        reference=_uncached(model, tokens),
+        observed=lambda: _uncached(model, tokens),
+        tolerances=BITWISE,
     )
 
 
@@ -110,19 +114,19 @@ def _in_chunks(
 ) -> Check:
     return compare(
         case,
-        reference=_whole(model, tokens),
+        reference=_uncached(model, tokens),
         observed=lambda: _cached(model, tokens, kind=kind, chunks=chunks),
         tokens=best,
     )
 
 
 def _padded(case: str, model: Transformer, tokens: Tensor, *, kind: CacheKind) -> Check:
-    """Prompts of 3 and 8 real tokens, then steps of 1, 1 and 3: each row in the batch against itself alone."""
+    """Prompts of 3 and 8 real tokens, then steps of 1, 1 and 3: rows in one batch against each row alone."""
     padding = 5
     valid = torch.ones_like(tokens, dtype=torch.bool)
     valid[0, :padding] = False
     alone = torch.cat(
-        (_whole(model, tokens[:1, padding:])[0], _whole(model, tokens[1:])[0])
+        (_uncached(model, tokens[:1, padding:])[0], _uncached(model, tokens[1:])[0])
     )  # (real tokens, V)
     return compare(
         case,
@@ -132,7 +136,7 @@ def _padded(case: str, model: Transformer, tokens: Tensor, *, kind: CacheKind) -
 
 
 @torch.inference_mode()
-def _whole(model: Transformer, tokens: Tensor) -> Tensor:
+def _uncached(model: Transformer, tokens: Tensor) -> Tensor:
     """Logits (B, T, V) of one pass without a cache."""
     logits: Tensor = model(tokens)
     return logits
@@ -142,7 +146,7 @@ def _whole(model: Transformer, tokens: Tensor) -> Tensor:
 def _cached(
     model: Transformer, tokens: Tensor, *, kind: CacheKind, chunks: Sequence[int], valid: Tensor | None = None
 ) -> Tensor:
-    """Logits (B, T, V) of the same tokens fed in chunks; only the first chunk may hold padding."""
+    """Logits (B, T, V) of the same tokens in chunks; only the first chunk may have padding."""
     cache = model.new_cache(kind, batch=tokens.shape[0], capacity=tokens.shape[1])
     logits, start = [], 0
     for size in chunks:

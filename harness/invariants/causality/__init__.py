@@ -1,4 +1,4 @@
-"""causality: no logit knows a token that comes after it."""
+"""causality: no logit depends on a token that comes after it."""
 
 from __future__ import annotations
 
@@ -60,22 +60,23 @@ def _window_both_ways() -> AbstractContextManager[None]:
 class Causality(Invariant[Subject]):
     name: ClassVar[str] = "causality"
     statement: ClassVar[str] = (
-        "Tokens after a position change none of its logits, and its logits have no gradient by them."
+        "The logits at a position do not change when later tokens change, and they have no gradient with "
+        "respect to later tokens."
     )
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="next-token-seen",
-            summary="the causal mask begins one position too late, so that every token sees the one to be predicted",
+            summary="the causal mask begins one position too late, so that every token sees the next one",
             bug=_next_token_seen,
         ),
         Mutant(
             name="causal-flag-lost",
-            summary="the fused kernel is not told that attention is causal",
+            summary="the fused kernel is called without the causal flag",
             bug=_flag_lost,
         ),
         Mutant(
             name="window-both-ways",
-            summary="layers with a window see as far ahead as back",
+            summary="layers with a window see as far ahead as they see back",
             bug=_window_both_ways,
         ),
     )

@@ -1,4 +1,4 @@
-"""The cases of causality. Imported when checks run, never to list them."""
+"""The checks of causality."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.invariants.base import Check, tolerance_of
 from harness.invariants.subjects import Subject
-from harness.invariants.support.compare import BROKEN, compare, failed
+from harness.invariants.support.compare import BROKEN, compare, error_line
 from harness.invariants.support.tiny_models import DTYPES, decoders, random_tokens, translators
 
 LENGTH = 12
@@ -24,14 +24,14 @@ def generic_checks(_level: str) -> Iterator[Check]:
     tokens, source = random_tokens(2, LENGTH), random_tokens(2, 9, seed=1)
     for dtype in DTYPES:
         for name, model in decoders(dtype):
-            yield from _of_model(name, model, model.embedding, tokens)
+            yield from _model_checks(name, model, model.embedding, tokens)
         for name, translator in translators(dtype):
 
             def translate(target: Tensor, model: nn.Module = translator) -> Tensor:
                 logits: Tensor = model(source, target)
                 return logits
 
-            yield from _of_model(name, translate, translator.embedding, tokens)
+            yield from _model_checks(name, translate, translator.embedding, tokens)
 
 
 def subject_checks(subject: Subject) -> Iterator[Check]:
@@ -43,14 +43,14 @@ def subject_checks(subject: Subject) -> Iterator[Check]:
         yield _unchanged(f"the study's tokens after position {known} changed", subject.logits, tokens, known)
 
 
-def _of_model(name: str, forward: Forward, entry: nn.Module, tokens: Tensor) -> Iterator[Check]:
+def _model_checks(name: str, forward: Forward, entry: nn.Module, tokens: Tensor) -> Iterator[Check]:
     for known in LAST_KNOWN:
         yield _unchanged(f"{name}: tokens after position {known} changed", forward, tokens, known)
         yield _jacobian(f"{name}: Jacobian of the logits at position {known}", forward, entry, tokens, known)
 
 
 def _unchanged(case: str, forward: Forward, tokens: Tensor, known: int) -> Check:
-    """Every token after position `known` becomes another one."""
+    """Every token after position `known` is replaced by another one."""
     changed = tokens.clone()
     ahead = tokens[:, known + 1 :]
     changed[:, known + 1 :] = torch.where(ahead > 0, ahead - 1, ahead + 1)
@@ -65,7 +65,9 @@ def _unchanged(case: str, forward: Forward, tokens: Tensor, known: int) -> Check
 
 
 def _jacobian(case: str, forward: Forward, entry: nn.Module, tokens: Tensor, known: int) -> Check:
-    """Exactly zero by what is fed in after position `known`; `compared` counts the (row, position) pairs."""
+    """The gradient with respect to the inputs after position `known` must be exactly zero; `compared` counts
+    pairs of row and position.
+    """
     problems: list[str] = []
     deviation, compared = math.inf, 0
     precision = tolerance_of(next(entry.parameters()).dtype)[0]
@@ -76,7 +78,7 @@ def _jacobian(case: str, forward: Forward, entry: nn.Module, tokens: Tensor, kno
         )
         (gradient,) = torch.autograd.grad((logits[:, known] * weights).sum(), embedded)  # (B, T, C)
     except BROKEN as error:
-        problems.append(failed(error))
+        problems.append(error_line(error))
     else:
         ahead, seen = gradient[:, known + 1 :], gradient[:, : known + 1]
         compared = ahead.shape[:2].numel()
@@ -96,8 +98,8 @@ def _jacobian(case: str, forward: Forward, entry: nn.Module, tokens: Tensor, kno
 
 
 def _with_embedded(forward: Forward, entry: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (B, T, V), and the vectors (B, T, C) that came out of the embedding and that they depend on."""
-    held: list[Tensor] = []  # of a translator the source's vectors come first
+    """Logits (B, T, V) and the embedded vectors (B, T, C) that they depend on."""
+    held: list[Tensor] = []  # a translator embeds its source first
 
     def keep(_: nn.Module, __: tuple[Tensor, ...], vectors: Tensor) -> Tensor:
         held.append(vectors.detach().requires_grad_())

@@ -1,4 +1,4 @@
-"""checkpointing-parity: computing activations again instead of keeping them changes memory and time, and
+"""checkpointing-parity: computing activations again instead of storing them changes memory and time and
 nothing else.
 """
 
@@ -47,30 +47,31 @@ def _other_inputs() -> AbstractContextManager[None]:
 
 
 class CheckpointingParity(Invariant[TrainingSubject]):
-    """Level "none" is the reference itself; of it the checks ask that training is deterministic."""
+    """Level "none" is the reference itself; its checks make sure that training is deterministic."""
 
     name: ClassVar[str] = "checkpointing-parity"
     statement: ClassVar[str] = (
-        "Activation checkpointing gives the same loss, gradients and five updates, to the last bit, with dropout on."
+        "Activation checkpointing with dropout gives the same loss, gradients and five updates, to the last "
+        "bit."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = ("none", *RECOMPUTED)
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="rng-not-preserved",
-            summary="the second computation draws dropout anew",
+            summary="the second computation draws new random numbers for dropout",
             levels=RECOMPUTED,
             bug=_rng_not_preserved,
         ),
         Mutant(
             name="other-inputs",
-            summary="the second computation is given another input than the first",
+            summary="the second computation has another input than the first",
             levels=RECOMPUTED,
             bug=_other_inputs,
         ),
     )
 
-    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  whatever is trained
+    def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  every arm trains
         return True
 
     def level_of(self, subject: TrainingSubject) -> str:

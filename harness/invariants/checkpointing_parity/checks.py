@@ -1,8 +1,10 @@
-"""The cases of checkpointing-parity. Imported when checks run, never to list them."""
+"""The checks of checkpointing-parity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -12,7 +14,13 @@ from harness.invariants.base import BITWISE, TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
 from harness.invariants.support.tiny_models import DTYPES, decoder_config, translator_config
-from harness.invariants.support.tiny_training import Update, gradients, random_batch, tiny_updater, trained
+from harness.invariants.support.tiny_training import (
+    Update,
+    gradients,
+    random_batch,
+    tiny_updater,
+    training_values,
+)
 from harness.models.config import NoCheckpointing
 from harness.models.init import build_model
 from harness.training.update import Updater
@@ -26,23 +34,22 @@ WAYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 
 
 def generic_checks(level: str) -> Iterator[Check]:
-    for dtype in DTYPES:
-        for way in WAYS[level]:
-            for kind in ("decoder", "translator"):
-                updates = [[random_batch(seed, source=kind == "translator")] for seed in range(UPDATES)]
-                yield compare_named(
-                    f"{kind}, {' '.join(map(str, way.values()))}: loss, gradients and {UPDATES} updates",
-                    reference=_run(tiny_updater(_tiny(kind, {"kind": "none"}, dtype)), updates),
-                    observed=lambda kind=kind, way=way, dtype=dtype, updates=updates: _run(  # type: ignore[misc]
-                        tiny_updater(_tiny(kind, way, dtype)), updates
-                    ),
-                    tolerances=BITWISE,
-                )
+    for dtype, way, kind in product(DTYPES, WAYS[level], ("decoder", "translator")):
+        updates = [[random_batch(seed, source=kind == "translator")] for seed in range(UPDATES)]
+        plain, checkpointed = (
+            partial(_run_tiny, kind, settings, dtype, updates) for settings in ({"kind": "none"}, way)
+        )
+        yield compare_named(
+            f"{kind}, {' '.join(map(str, way.values()))}: loss, gradients and {UPDATES} updates",
+            reference=plain(),
+            observed=checkpointed,
+            tolerances=BITWISE,
+        )
 
 
 def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
-    """The arm's own model, batches, loss and optimizer; to the last bit on the CPU, where kernels repeat
-    themselves.
+    """The arm's own model, batches, loss and optimizer. On a CPU kernels repeat themselves, and the
+    comparison is exact.
     """
     plain = subject.config.model_copy(update={"checkpointing": NoCheckpointing()})
     updates = subject.updates(UPDATES)
@@ -60,5 +67,11 @@ def _tiny(kind: str, way: Mapping[str, Any], dtype: torch.dtype) -> nn.Module:
     return build_model(translator_config({}, dropout=0.1, checkpointing=way), 0, dtype=dtype)
 
 
+def _run_tiny(
+    kind: str, way: Mapping[str, Any], dtype: torch.dtype, updates: Sequence[Update]
+) -> dict[str, Tensor]:
+    return _run(tiny_updater(_tiny(kind, way, dtype)), updates)
+
+
 def _run(updater: Updater, updates: Sequence[Update]) -> dict[str, Tensor]:
-    return {**gradients(updater, updates[0]), **trained(updater, updates)}
+    return {**gradients(updater, updates[0]), **training_values(updater, updates)}

@@ -1,4 +1,4 @@
-"""compiled-parity: what torch compiles computes what it computes step by step."""
+"""compiled-parity: compiled code computes the same as code that is not compiled."""
 
 from __future__ import annotations
 
@@ -33,32 +33,34 @@ def _stale_weights() -> AbstractContextManager[None]:
     import torch
 
     def frozen(function: Any, *_: Any, **__: Any) -> Callable[..., Tensor]:
-        kept: Callable[..., Tensor] = getattr(copy.deepcopy(function.__self__), function.__name__)
-        return kept
+        copied: Callable[..., Tensor] = getattr(copy.deepcopy(function.__self__), function.__name__)
+        return copied
 
     return patched(torch, "compile", frozen)
 
 
 class CompiledParity(Invariant[TrainingSubject]):
-    """Without dropout: compiled code draws random numbers of its own.
+    """Without dropout, because compiled code draws other random numbers.
 
-    Level "eager" compiles nothing and repeats itself.
+    At level "eager" nothing is compiled, and the computation must repeat itself.
     """
 
     name: ClassVar[str] = "compiled-parity"
-    statement: ClassVar[str] = "The compiled step gives the losses, gradients and updates of the eager one."
+    statement: ClassVar[str] = (
+        "The compiled step gives the same losses, gradients and updates as the eager one."
+    )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = (EAGER, COMPILED)
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="lower-precision",
-            summary="compiled products are in bfloat16, which nobody asked for",
+            summary="compiled products are computed in bfloat16, although float32 was asked for",
             bug=_lower_precision,
             levels=(COMPILED,),
         ),
         Mutant(
             name="stale-weights",
-            summary="the compiled step goes on with the weights that it was compiled with",
+            summary="the compiled step keeps using the weights that it was compiled with",
             bug=_stale_weights,
             levels=(COMPILED,),
         ),

@@ -1,4 +1,4 @@
-"""The cases of compiled-parity. Imported when checks run, never to list them."""
+"""The checks of compiled-parity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.invariants.support.tiny_training import (
     random_batch,
     tiny_updater,
     tolerances_for,
-    trained,
+    training_values,
     without_dropout,
 )
 from harness.models.init import build_model
@@ -36,27 +36,27 @@ def generic_checks(level: str) -> Iterator[Check]:
             return tiny_updater(build_model(config, 0, dtype=dtype))
 
         def observed(updater: Callable[[], Updater] = updater) -> dict[str, Tensor]:
-            return trained(_compiled(updater()) if compiled else updater(), updates)
+            return training_values(_compiled(updater()) if compiled else updater(), updates)
 
         yield compare_named(
             f"{UPDATES} updates with clipping",
-            reference=trained(updater(), updates),
+            reference=training_values(updater(), updates),
             observed=observed,
             tolerances=CURVES if compiled else BITWISE,
         )
 
 
 def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
-    """The arm's own loss and gradients."""
+    """The loss and the gradients of the arm's own updater, compiled if the arm compiles."""
     config = without_dropout(subject.config)
     (update,) = subject.updates(1)
-    plain, own = (subject.updater(subject.build(config)) for _ in range(2))
+    plain, tested = (subject.updater(subject.build(config)) for _ in range(2))
     reference = gradients(plain, update)
     yield compare_named(
         "the study's own gradients",
         reference=reference,
-        observed=lambda: gradients(_compiled(own) if subject.compiles else own, update),
-        tolerances=tolerances_for(own, TOLERANCES),
+        observed=lambda: gradients(_compiled(tested) if subject.compiles else tested, update),
+        tolerances=tolerances_for(tested, TOLERANCES),
         gradients=reference.keys() - {"loss"},
     )
 

@@ -1,6 +1,4 @@
-"""loss-closed-form: cross-entropy, label smoothing and z-loss are what their formulas say, in value and
-gradient.
-"""
+"""loss-closed-form: cross-entropy, label smoothing and z-loss have their formulas' values and gradients."""
 
 from __future__ import annotations
 
@@ -88,31 +86,34 @@ def _z_loss_without_gradient() -> AbstractContextManager[None]:
 
 
 class LossClosedForm(Invariant[Subject]):
-    """The loss and its gradients by states, weights and logits, whole and in chunks, some targets ignored."""
+    """The loss and its gradients with respect to states, weights and logits, computed at once and in chunks,
+    with some targets ignored.
+    """
 
     name: ClassVar[str] = "loss-closed-form"
     statement: ClassVar[str] = (
-        "Cross-entropy, label smoothing and z-loss, with targets that are ignored, have the closed form's value and gradients."
+        "Cross-entropy, label smoothing and z-loss have the value and the gradients of their closed form, "
+        "also when some targets are ignored."
     )
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="ignored-counted",
-            summary="ignored targets are in the number that the sum is divided by",
+            summary="the sum is divided by a number that includes ignored targets",
             bug=_ignored_counted,
         ),
         Mutant(
             name="ignored-in-the-z-loss",
-            summary="positions whose targets are ignored still pay the z-loss",
+            summary="positions with ignored targets still count in the z-loss",
             bug=_ignored_in_the_z_loss,
         ),
         Mutant(
             name="smoothed-over-the-others",
-            summary="the smoothed share falls on the other tokens alone",
+            summary="the smoothed probability goes to the other tokens only",
             bug=_smoothed_over_the_others,
         ),
         Mutant(
             name="z-loss-without-gradient",
-            summary="the loss in chunks shows the z-loss and does not train on it",
+            summary="the loss in chunks includes the z-loss, but its gradient does not",
             bug=_z_loss_without_gradient,
         ),
     )

@@ -1,7 +1,7 @@
-"""The cases of loss-closed-form. Imported when checks run, never to list them.
+"""The checks of loss-closed-form.
 
-N positions, C width of a state, V tokens, ε label smoothing, ζ z-loss; per counted position
-loss = log Z − (1 − ε) · logit[target] − ε · mean(logits) + ζ · (log Z)².
+N positions, C width of a state, V tokens, ε label smoothing, ζ z-loss. At each counted position the loss is
+log Z − (1 − ε) · logit[target] − ε · mean(logits) + ζ · (log Z)².
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.models.embedding import OutputProjection
 
 POSITIONS, WIDTH = 17, 5
 SMOOTHING, Z_LOSS = (0.0, 0.1), (0.0, 0.01)
-# Which targets are ignored: none, some, all but one, all.
+# The targets that are ignored: none, some, all but one, all.
 IGNORED = {
     "no target ignored": slice(0, 0),
     "5 of 17 ignored": slice(2, None, 3),
@@ -41,11 +41,11 @@ def generic_checks(_level: str) -> Iterator[Check]:
             targets = torch.randint(VOCABULARY, (POSITIONS,), generator=torch.Generator().manual_seed(1))
             targets[ignored] = IGNORED_TARGET
             settings = LossConfig(label_smoothing=smoothing, z_loss=z_loss)
-            yield from _of(f"{name}, ε {smoothing:g}, ζ {z_loss:g}", hidden, weight, targets, settings)
+            yield from _compared(f"{name}, ε {smoothing:g}, ζ {z_loss:g}", hidden, weight, targets, settings)
 
 
 def subject_checks(subject: Subject) -> Iterator[Check]:
-    """The arm's own states and output weights, every third target ignored."""
+    """The arm's own states and output weights; every third target is ignored."""
     model, tokens = subject.model, subject.tokens[:ROWS]
     with torch.no_grad():
         hidden = subject.hidden(tokens).flatten(0, 1)
@@ -53,10 +53,12 @@ def subject_checks(subject: Subject) -> Iterator[Check]:
         targets[2::3] = IGNORED_TARGET
     settings = LossConfig(label_smoothing=0.1, z_loss=0.01)
     weight = model.output.weight.detach()
-    yield from _of("the study's own states", hidden, weight, targets, settings)
+    yield from _compared("the study's own states", hidden, weight, targets, settings)
 
 
-def _of(case: str, hidden: Tensor, weight: Tensor, targets: Tensor, settings: LossConfig) -> Iterator[Check]:
+def _compared(
+    case: str, hidden: Tensor, weight: Tensor, targets: Tensor, settings: LossConfig
+) -> Iterator[Check]:
     expected = _closed_form(hidden, weight, targets, settings)
     for logits in (WholeLogits(), ChunkedLogits(positions=7)):
         chosen = settings.model_copy(update={"logits": logits})
@@ -76,7 +78,7 @@ def _computed(hidden: Tensor, weight: Tensor, targets: Tensor, settings: LossCon
 
 
 def _closed_form(hidden: Tensor, weight: Tensor, targets: Tensor, settings: LossConfig) -> dict[str, Tensor]:
-    """Written out position by position in float64, without autograd, and rounded at the end."""
+    """Computed position by position in float64, without autograd, and rounded at the end."""
     states, vectors = hidden.double(), weight.double()
     smoothing, z_loss = settings.label_smoothing, settings.z_loss
     counted = [index for index, target in enumerate(targets.tolist()) if target != IGNORED_TARGET]

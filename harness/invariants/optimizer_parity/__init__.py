@@ -1,5 +1,5 @@
-"""optimizer-parity: fused, in lists of tensors or one tensor after another, an optimizer makes the same
-updates.
+"""optimizer-parity: an optimizer makes the same updates whether it is fused, works on lists of tensors or on
+one tensor after another.
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ def _foreach_betas_exchanged() -> AbstractContextManager[None]:
 
 
 class OptimizerParity(Invariant[TrainingSubject]):
-    """Those of torch, 20 updates with clipping.
+    """torch's optimizers, in 20 updates with clipping.
 
-    Level "for-loop" is the reference: there training must repeat itself.
+    Level "for-loop" is the reference, where training must repeat itself.
     """
 
     name: ClassVar[str] = "optimizer-parity"
     statement: ClassVar[str] = (
-        "An optimizer's fused and foreach implementations make the updates of the one that loops over its tensors."
+        "The fused and foreach implementations of an optimizer make the same updates as the one that loops "
+        "over tensors."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = IMPLEMENTATIONS
@@ -57,7 +58,7 @@ class OptimizerParity(Invariant[TrainingSubject]):
         ),
         Mutant(
             name="foreach-betas-exchanged",
-            summary="the foreach Adam takes its two betas for each other",
+            summary="the foreach Adam exchanges its two betas",
             bug=_foreach_betas_exchanged,
             levels=("foreach",),
         ),

@@ -1,4 +1,4 @@
-"""The cases of optimizer-parity. Imported when checks run, never to list them."""
+"""The checks of optimizer-parity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.invariants.support.tiny_training import (
     random_batch,
     tiny_updater,
     tolerances_for,
-    trained,
+    training_values,
     without_dropout,
 )
 from harness.models.init import build_model
@@ -36,11 +36,11 @@ def generic_checks(level: str) -> Iterator[Check]:
     for dtype in DTYPES:
         for settings in OPTIMIZERS:
             if level == "fused" and settings.kind == "radam":
-                continue  # torch has none
+                continue  # torch has no fused one
             yield compare_named(
                 f"{settings.kind}: {UPDATES} updates with clipping",
-                reference=trained(_tiny(settings, "for-loop", dtype), updates),
-                observed=lambda settings=settings, dtype=dtype: trained(  # type: ignore[misc]
+                reference=training_values(_tiny(settings, "for-loop", dtype), updates),
+                observed=lambda settings=settings, dtype=dtype: training_values(  # type: ignore[misc]
                     _tiny(settings, level, dtype), updates
                 ),
                 tolerances=BITWISE if level == "for-loop" else CURVES,
@@ -48,33 +48,35 @@ def generic_checks(level: str) -> Iterator[Check]:
 
 
 def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
-    """The arm's own optimizer: its first update, and the losses and norms of those after it."""
+    """The first update of the arm's own optimizer, and the losses and norms of the next ones."""
     config, updates = without_dropout(subject.config), subject.updates(5)
 
     def plain() -> Updater:
         return _implemented(subject.updater(subject.build(config)), "for-loop")
 
-    def own() -> Updater:
+    def tested() -> Updater:
         return subject.updater(subject.build(config))
 
     yield compare_named(
         "the study's own first update",
-        reference=trained(plain(), updates[:1]),
-        observed=lambda: trained(own(), updates[:1]),
-        tolerances=tolerances_for(own(), TOLERANCES),
+        reference=training_values(plain(), updates[:1]),
+        observed=lambda: training_values(tested(), updates[:1]),
+        tolerances=tolerances_for(tested(), TOLERANCES),
     )
-    curves = _curves(trained(plain(), updates))
+    curves = _curves(training_values(plain(), updates))
     yield compare_named(
         f"losses and gradient norms of the study's own {len(updates)} updates",
         reference=curves,
-        observed=lambda: _curves(trained(own(), updates)),
-        tolerances=tolerances_for(own(), CURVES),
+        observed=lambda: _curves(training_values(tested(), updates)),
+        tolerances=tolerances_for(tested(), CURVES),
     )
 
 
-def _curves(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without parameters: of one without a gradient but rounding, Adam makes whole steps in any direction."""
-    return {name: value for name, value in found.items() if " of update " in name}
+def _curves(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The losses and norms, without the parameters: if a gradient consists of rounding errors, Adam makes
+    full steps in random directions.
+    """
+    return {name: value for name, value in values.items() if " of update " in name}
 
 
 def _tiny(settings: OptimizerSettings, implementation: str, dtype: torch.dtype) -> Updater:
@@ -83,11 +85,11 @@ def _tiny(settings: OptimizerSettings, implementation: str, dtype: torch.dtype) 
 
 
 def _implemented(updater: Updater, implementation: str) -> Updater:
-    """The same optimizer in another implementation, where it has one, before its first update."""
+    """The updater with another implementation of its optimizer, if there is one, before the first update."""
     for group in updater.optimizer.param_groups:
         for name in ("fused", "foreach"):
             if name in group:
                 group[name] = name == implementation
-    if hasattr(updater.optimizer, "_step_supports_amp_scaling"):  # whether the scaler leaves unscaling to it
+    if hasattr(updater.optimizer, "_step_supports_amp_scaling"):  # whether it unscales in place of the scaler
         updater.optimizer._step_supports_amp_scaling = implementation == "fused"
     return updater

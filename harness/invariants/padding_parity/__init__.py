@@ -1,4 +1,4 @@
-"""padding-parity: what stands beside a row, and how many rows there are, changes nothing for it."""
+"""padding-parity: neither padding nor the other rows of a batch change the results of a row."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def _padding_in_the_loss() -> AbstractContextManager[None]:
 
 
 class PaddingParity(Invariant[Subject]):
-    """Padding on the left and on the right, of prompts, sources and targets; batches of one row and of
-    several.
+    """Prompts, sources and targets are padded on the left and on the right, in batches of one and of several
+    rows.
     """
 
     name: ClassVar[str] = "padding-parity"
     statement: ClassVar[str] = (
-        "A row alone gives the logits, the loss and the tokens that it gives in a padded batch of any size."
+        "A row gives the same logits, loss and tokens alone as in a padded batch of any size."
     )
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
@@ -89,7 +89,7 @@ class PaddingParity(Invariant[Subject]):
         ),
         Mutant(
             name="padding-counted",
-            summary="padding on the left moves the positions of the tokens after it",
+            summary="padding on the left shifts the positions of the tokens after it",
             bug=_padding_counted,
         ),
         Mutant(
@@ -99,7 +99,7 @@ class PaddingParity(Invariant[Subject]):
         ),
         Mutant(
             name="padding-in-the-loss",
-            summary="padded targets are trained on as if they were the token 0",
+            summary="padded targets count in the loss as if they were token 0",
             bug=_padding_in_the_loss,
         ),
     )

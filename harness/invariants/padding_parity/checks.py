@@ -1,4 +1,4 @@
-"""The cases of padding-parity. Imported when checks run, never to list them."""
+"""The checks of padding-parity."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def subject_checks(subject: Subject) -> Iterator[Check]:
 
 
 def _sources_of_subject(subject: Subject, model: EncoderDecoder, targets: list[Tensor]) -> Iterator[Check]:
-    """The arm's own sources, without the padding that they have there."""
+    """The arm's own sources without their padding."""
     assert subject.sources is not None
     rows = [row[row != 0][None] for row in subject.sources[: len(targets)]]
     for side in SIDES:
@@ -85,11 +85,11 @@ def _loss(case: str, model: Transformer, rows: list[Tensor], *, side: Side) -> C
     counts = [row.shape[1] for row in rows]
 
     def alone() -> Tensor:
-        each = [
+        sums = [
             cross_entropy(model(row), targets[index : index + 1][valid[index : index + 1]][None]) * count
             for index, (row, count) in enumerate(zip(rows, counts, strict=True))
         ]
-        return torch.stack(each).sum() / sum(counts)
+        return torch.stack(sums).sum() / sum(counts)
 
     reference = _with_gradients(model, alone())
     return compare_named(
@@ -101,20 +101,20 @@ def _loss(case: str, model: Transformer, rows: list[Tensor], *, side: Side) -> C
 
 
 def _decoded(case: str, model: Transformer, rows: list[Tensor]) -> Check:
-    """The logits that each row's tokens were chosen by, and so the tokens."""
+    """The logits from which each row's tokens were chosen, and therefore the tokens."""
     tokens, valid = _padded(rows, side="left")
     new_tokens = 6
     with torch.inference_mode():
         alone = [greedy(model, row, new_tokens=new_tokens, cache="dynamic") for row in rows]
         reference = torch.cat(
-            [model(torch.cat((row, said), dim=1))[0] for row, said in zip(rows, alone, strict=True)]
+            [model(torch.cat((row, new), dim=1))[0] for row, new in zip(rows, alone, strict=True)]
         )
 
     def together() -> Tensor:
         with torch.inference_mode():
-            said = greedy(model, tokens, new_tokens=new_tokens, cache="dynamic", valid=valid)
-            whole = [torch.cat((row, each[None]), dim=1) for row, each in zip(rows, said, strict=True)]
-            return torch.cat([model(each)[0] for each in whole])
+            written = greedy(model, tokens, new_tokens=new_tokens, cache="dynamic", valid=valid)
+            texts = [torch.cat((row, new[None]), dim=1) for row, new in zip(rows, written, strict=True)]
+            return torch.cat([model(text)[0] for text in texts])
 
     return compare(case, reference=reference, observed=together)
 
@@ -122,7 +122,7 @@ def _decoded(case: str, model: Transformer, rows: list[Tensor]) -> Check:
 def _translated(
     case: str, model: EncoderDecoder, sources: list[Tensor], targets: list[Tensor], *, side: Side
 ) -> Check:
-    """Sources padded on a side, targets on the right."""
+    """Sources are padded on `side`, targets on the right."""
     source, source_valid = _padded(sources, side=side)
     target, target_valid = _padded(targets, side="right")
     with torch.inference_mode():
@@ -149,8 +149,8 @@ def _padded(rows: list[Tensor], *, side: Side) -> tuple[Tensor, Tensor]:
 
 
 def _with_gradients(model: torch.nn.Module, loss: Tensor) -> dict[str, Tensor]:
-    """The loss, and its gradient by every parameter that it depends on."""
+    """The loss and its gradient with respect to every parameter that it depends on."""
     parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-    found = {name: each for name, each in zip(parameters, gradients, strict=True) if each is not None}
-    return {"loss": loss.detach(), **found}
+    by_name = zip(parameters, gradients, strict=True)
+    return {"loss": loss.detach(), **{name: gradient for name, gradient in by_name if gradient is not None}}

@@ -1,4 +1,4 @@
-"""ranks-parity: several processes that share a batch make the updates that one makes of all of it."""
+"""ranks-parity: several processes that share a batch make the same updates as one process with all of it."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def _mean_of_rank_means() -> AbstractContextManager[None]:
 def _not_summed() -> AbstractContextManager[None]:
     from harness.training import ranks
 
-    def own(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
+    def unchanged(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
         del parameters
         return loss
 
-    return replaced(ranks.sum_over_ranks, own)
+    return replaced(ranks.sum_over_ranks, unchanged)
 
 
 class RanksParity(Invariant[TrainingSubject]):
-    """Two ranks over gloo, with 3 and 40 targets that count.
+    """Two ranks over gloo, with 3 and 40 counted targets.
 
-    On a study's arm its ranks are taken one after another.
+    On a study's arm the ranks are simulated one after another.
     """
 
     name: ClassVar[str] = "ranks-parity"
     statement: ClassVar[str] = (
-        "Two ranks with uneven numbers of target tokens make the updates of one rank that has them all."
+        "Two ranks with different numbers of target tokens make the same updates as one rank with all tokens."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="mean-of-rank-means",
-            summary="ranks weigh alike, however many tokens they hold",
+            summary="all ranks have the same weight, although they have different numbers of tokens",
             bug=_mean_of_rank_means,
         ),
         Mutant(
             name="not-summed",
-            summary="every rank goes on with its own gradients",
+            summary="every rank uses only its own gradients",
             bug=_not_summed,
         ),
     )

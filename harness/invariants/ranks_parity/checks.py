@@ -1,4 +1,4 @@
-"""The cases of ranks-parity. Imported when checks run, never to list them."""
+"""The checks of ranks-parity."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.invariants.support.tiny_training import (
     random_batch,
     tiny_updater,
     tolerances_for,
-    trained,
+    training_values,
     without_dropout,
 )
 from harness.models.init import build_model
@@ -30,25 +30,27 @@ from harness.training.objective import MicroBatch, counted
 from harness.training.update import Updater
 
 UPDATES = 20
-# Targets that count in the rows of each rank: 3 and 40 of them.
+# The number of counted targets in each row of each rank: 3 and 40 in all.
 COUNTS = ((1, 2, 0, 0), (12, 12, 12, 4))
 
-Found = dict[str, Tensor]
+NamedTensors = dict[str, Tensor]
 
 
 def generic_checks(_level: str) -> Iterator[Check]:
-    """One pair of processes trains in both precisions; each of the two must end where one rank alone does."""
+    """Two processes train together in both precisions; each must end with the values of one rank alone."""
     with TemporaryDirectory() as folder:
         arguments = [(rank, folder) for rank in range(len(COUNTS))]
         ended = in_processes(_train_rank, arguments)
         for dtype in DTYPES:
-            reference = trained(_updater(dtype), [list(_batches(update)) for update in range(UPDATES)])
+            reference = training_values(
+                _updater(dtype), [list(_batches(update)) for update in range(UPDATES)]
+            )
 
-            def observed(rank: int, dtype: torch.dtype = dtype) -> Found:
+            def observed(rank: int, dtype: torch.dtype = dtype) -> NamedTensors:
                 if any(ended):
                     raise RuntimeError(f"ranks ended with {ended}")
-                found: Found = torch.load(_file(folder, rank, dtype))
-                return found
+                saved: NamedTensors = torch.load(_file(folder, rank, dtype))
+                return saved
 
             for rank in range(len(COUNTS)):
                 yield compare_named(
@@ -60,7 +62,9 @@ def generic_checks(_level: str) -> Iterator[Check]:
 
 
 def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
-    """The shares of two ranks that have the arm's rows unevenly, added up, against the gradient of all."""
+    """The sum of the gradients of two ranks, which have unequal shares of the arm's rows, against the
+    gradient of all rows.
+    """
     config = without_dropout(subject.config)
     batch = subject.micro_batches[0]
     first = max(1, len(batch[0]) // 3)
@@ -77,8 +81,8 @@ def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     )
 
 
-def _added(updater: Updater, shares: list[MicroBatch], total: int) -> Found:
-    """Each rank knows the tokens of all, and the sum over ranks is made here."""
+def _added(updater: Updater, shares: list[MicroBatch], total: int) -> NamedTensors:
+    """Each rank divides by the number of all tokens; the sum over ranks is computed here."""
 
     def all_tokens(tokens: int, device: torch.device) -> int:
         del tokens, device
@@ -99,14 +103,14 @@ def _train_rank(rank: int, folder: str) -> None:
     )
     try:
         for dtype in DTYPES:
-            own = [[_batches(update)[rank]] for update in range(UPDATES)]
-            torch.save(trained(_updater(dtype), own), _file(folder, rank, dtype))
+            updates = [[_batches(update)[rank]] for update in range(UPDATES)]
+            torch.save(training_values(_updater(dtype), updates), _file(folder, rank, dtype))
     finally:
         distributed.destroy_process_group()
 
 
 def _batches(update: int) -> tuple[MicroBatch, ...]:
-    """That of each rank."""
+    """The batch of each rank."""
     return tuple(
         random_batch(10 * update + rank, rows=4, counts=counts) for rank, counts in enumerate(COUNTS)
     )

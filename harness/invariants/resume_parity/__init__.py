@@ -1,4 +1,4 @@
-"""resume-parity: a training that was killed and gone on with is the training that nothing interrupted."""
+"""resume-parity: a training run that was killed and resumed ends as if nothing had interrupted it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _generator_lost() -> AbstractContextManager[None]:
     from harness.training import state
 
     def nothing(saved: Mapping[str, Any], device: torch.device) -> None:
-        """Dropout goes on from wherever the generator stands."""
+        """Dropout uses the current state of the generator."""
 
     return replaced(state._set_generators, nothing)
 
@@ -41,34 +41,34 @@ def _optimizer_lost() -> AbstractContextManager[None]:
     from torch.optim import Optimizer
 
     def nothing(self: Optimizer, state_dict: dict[str, Any]) -> None:
-        """Its moments begin anew."""
+        """The moments start from zero."""
 
     return patched(Optimizer, "load_state_dict", nothing)
 
 
 class ResumeParity(Invariant[TrainingSubject]):
-    """On tiny models the process is killed by SIGKILL; on a study's arm the training is left where it stands."""
+    """On tiny models SIGKILL ends the process; on a study's arm an exception ends the training."""
 
     name: ClassVar[str] = "resume-parity"
     statement: ClassVar[str] = (
-        "A training that is killed in any update and gone on with ends with the parameters, to the last bit, "
-        "of one that was not."
+        "A training run that is killed during any update and resumed ends with the same parameters, to the "
+        "last bit, as one that was not interrupted."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="data-position-lost",
-            summary="the data begins anew when training goes on",
+            summary="the data starts from the beginning when training resumes",
             bug=_data_position_lost,
         ),
         Mutant(
             name="generator-lost",
-            summary="the random numbers of dropout are not gone on with",
+            summary="the state of dropout's random numbers is not restored",
             bug=_generator_lost,
         ),
         Mutant(
             name="optimizer-lost",
-            summary="the optimizer's moments are not loaded",
+            summary="the optimizer's moments are not restored",
             bug=_optimizer_lost,
         ),
     )

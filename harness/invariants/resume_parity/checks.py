@@ -1,4 +1,4 @@
-"""The cases of resume-parity. Imported when checks run, never to list them."""
+"""The checks of resume-parity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from harness.invariants.base import BITWISE, TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.loop_runs import Repeated, loop
+from harness.invariants.support.loop_runs import RepeatedBatches, make_training
 from harness.invariants.support.subprocesses import in_processes
 from harness.invariants.support.tiny_models import DTYPES, decoder_config
 from harness.invariants.support.tiny_training import parameters, random_batch, seeded, tiny_updater
@@ -27,21 +27,21 @@ from harness.training.schedule import CosineSchedule
 from harness.training.state import resume, save_state
 
 UPDATES, SAVE_EVERY = 9, 2
-RECIPE = {"what": "a training to be interrupted"}
+RECIPE = {"what": "a training that is interrupted"}
 
 Make = Callable[[], Training]
 
 
-class _LeftError(Exception):
-    """Raised where a training is left."""
+class _InterruptionError(Exception):
+    """Raised to end a training in an update."""
 
 
 def generic_checks(_level: str) -> Iterator[Check]:
-    """Killed in an update that is drawn anew each time, after the first save and before the last."""
+    """Killed in a random update, after the first save and before the last one."""
     for dtype in DTYPES:
         last = random.SystemRandom().randrange(SAVE_EVERY + 1, UPDATES - 1)
         with _one_thread():
-            reference = _whole(partial(_tiny, dtype))
+            reference = _uninterrupted(partial(_tiny, dtype))
         yield compare_named(
             f"killed by SIGKILL in update {last + 1} of {UPDATES}",
             reference=reference,
@@ -51,14 +51,14 @@ def generic_checks(_level: str) -> Iterator[Check]:
 
 
 def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
-    """The arm's own training, left after its third update and gone on with from the state saved at the
-    second.
+    """The arm's own training, interrupted after its third update and resumed from the state that was saved
+    after the second.
     """
 
     def make() -> Training:
-        data = Repeated(subject.micro_batches)
+        data = RepeatedBatches(subject.micro_batches)
         updater = subject.updater(subject.build(subject.config))
-        made = loop(
+        made = make_training(
             updater,
             data,
             schedule=subject.schedule,
@@ -70,24 +70,24 @@ def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
 
     updates = len(subject.updates(5))
     yield compare_named(
-        f"the study's own training, left in update 4 of {updates}",
-        reference=_whole(make),
-        observed=lambda: _left(make, 3),
+        f"the study's own training, interrupted in update 4 of {updates}",
+        reference=_uninterrupted(make),
+        observed=lambda: _interrupted(make, 3),
         tolerances=BITWISE if subject.tokens.device.type == "cpu" else TOLERANCES,
     )
 
 
 def _tiny(dtype: torch.dtype) -> Training:
     updater = tiny_updater(build_model(decoder_config({}, dropout=0.1), 0, dtype=dtype))
-    data = Repeated([random_batch(seed) for seed in range(5)])
-    return loop(
+    data = RepeatedBatches([random_batch(seed) for seed in range(5)])
+    return make_training(
         updater, data, schedule=CosineSchedule(warmup=2), updates=UPDATES, accumulate=2, save_every=SAVE_EVERY
     ).training
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As in the process that is killed: sums in several threads may be rounded in another order."""
+    """One thread, as in the process that is killed: with several threads sums may be rounded differently."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -96,7 +96,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _whole(make: Make) -> dict[str, Tensor]:
+def _uninterrupted(make: Make) -> dict[str, Tensor]:
     training = make()
     with seeded(training.updater.objective.model):
         training.run()
@@ -108,9 +108,9 @@ def _killed(dtype: torch.dtype, last: int) -> dict[str, Tensor]:
         path = Path(folder) / "state"
         (ended,) = in_processes(_train_until_killed, [(dtype, last, str(path))])
         if ended != -signal.SIGKILL:
-            raise RuntimeError(f"the training that was to be killed ended with {ended}")
+            raise RuntimeError(f"the training should have been killed, but it ended with exit code {ended}")
         with _one_thread():
-            return _gone_on(partial(_tiny, dtype), path)
+            return _resumed(partial(_tiny, dtype), path)
 
 
 def _train_until_killed(dtype: torch.dtype, last: int, path: str) -> None:
@@ -120,24 +120,24 @@ def _train_until_killed(dtype: torch.dtype, last: int, path: str) -> None:
     _until(partial(_tiny, dtype), last, Path(path), kill)
 
 
-def _left(make: Make, last: int) -> dict[str, Tensor]:
-    def leave() -> None:
-        raise _LeftError
+def _interrupted(make: Make, last: int) -> dict[str, Tensor]:
+    def interrupt() -> None:
+        raise _InterruptionError
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "state"
         try:
-            _until(make, last, path, leave)
-        except _LeftError:
-            return _gone_on(make, path)
-        raise RuntimeError("the training was not left")
+            _until(make, last, path, interrupt)
+        except _InterruptionError:
+            return _resumed(make, path)
+        raise RuntimeError("the training was not interrupted")
 
 
 def _until(make: Make, last: int, path: Path, end: Callable[[], None]) -> None:
-    """Train, saving, and end in the backward pass of update `last`, from 0."""
+    """Train and save, and call `end` in the backward pass of update `last`, counted from 0."""
     training = make()
     updater = training.updater
-    parameter = next(each for each in updater.objective.model.parameters() if each.requires_grad)
+    parameter = next(weight for weight in updater.objective.model.parameters() if weight.requires_grad)
 
     def interrupt(gradient: Tensor) -> Tensor:
         if updater.attempted == last:
@@ -149,8 +149,8 @@ def _until(make: Make, last: int, path: Path, end: Callable[[], None]) -> None:
         training.run(lambda position: save_state(path, training, RECIPE, position))
 
 
-def _gone_on(make: Make, path: Path) -> dict[str, Tensor]:
-    """From the last state saved, the generators anywhere else."""
+def _resumed(make: Make, path: Path) -> dict[str, Tensor]:
+    """Resume from the last saved state, with generators that are in another state."""
     training = make()
     with seeded(training.updater.objective.model):
         torch.manual_seed(12345)

@@ -1,4 +1,4 @@
-"""schedule-per-update: the learning rate takes one step of its schedule an optimizer update."""
+"""schedule-per-update: the learning rate takes one step of its schedule per optimizer update."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def moved_schedule(positions: Callable[[Training, int], int]) -> AbstractContextManager[None]:
-    """Have the loop ask its schedule for the position that `positions(training, applied)` gives."""
+    """Make the loop ask its schedule for the position that `positions(training, applied)` returns."""
     from harness.training.loop import Training
 
     original = Training._update
@@ -49,18 +49,19 @@ def _one_behind() -> AbstractContextManager[None]:
 class SchedulePerUpdate(Invariant[TrainingSubject]):
     name: ClassVar[str] = "schedule-per-update"
     statement: ClassVar[str] = (
-        "The learning rate follows its schedule once an update, however many micro-batches an update takes."
+        "The learning rate takes one step of its schedule per update, however many micro-batches the update "
+        "has."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="per-micro-batch",
-            summary="the schedule is advanced with every micro-batch",
+            summary="every micro-batch advances the schedule",
             bug=_per_micro_batch,
         ),
         Mutant(
             name="one-behind",
-            summary="the first rate of the schedule is used twice, and the last never",
+            summary="the first rate of the schedule is used twice and the last one never",
             bug=_one_behind,
         ),
     )

@@ -1,4 +1,4 @@
-"""The cases of schedule-per-update. Imported when checks run, never to list them."""
+"""The checks of schedule-per-update."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.invariants.base import Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.loop_runs import Repeated, looped
+from harness.invariants.support.loop_runs import RepeatedBatches, run_training
 from harness.invariants.support.tiny_models import DTYPES, decoder_config
 from harness.invariants.support.tiny_training import random_batch, tiny_updater
 from harness.models.init import build_model
@@ -43,7 +43,7 @@ def generic_checks(_level: str) -> Iterator[Check]:
             for accumulate in ACCUMULATE:
                 updater = tiny_updater(build_model(decoder_config({}, n_layers=1), 0, dtype=dtype))
                 yield _followed(
-                    f"{schedule.kind}, {accumulate} micro-batches an update",
+                    f"{schedule.kind}, {accumulate} micro-batches per update",
                     updater,
                     batches,
                     schedule,
@@ -52,7 +52,7 @@ def generic_checks(_level: str) -> Iterator[Check]:
 
 
 def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
-    """The first updates of the arm's own schedule, as if they were all, with its own micro-batches."""
+    """The arm's own schedule as if it had few updates, with the arm's own micro-batches."""
     updater = subject.updater(subject.build(subject.config))
     yield _followed(
         f"{FEW} updates of the study's own, {subject.accumulate} micro-batches each",
@@ -78,11 +78,11 @@ def _followed(
     wanted = [peak * schedule.factor(update, updates) for update in range(updates)]
 
     def observed() -> dict[str, Tensor]:
-        spent, found = looped(
-            updater, Repeated(batches), schedule=schedule, updates=updates, accumulate=accumulate
+        spent, recorded = run_training(
+            updater, RepeatedBatches(batches), schedule=schedule, updates=updates, accumulate=accumulate
         )
         return {
-            "learning rates": torch.tensor(found["learning_rate"], dtype=dtype),
+            "learning rates": torch.tensor(recorded["learning_rate"], dtype=dtype),
             "updates": torch.tensor([spent.updates], dtype=dtype),
         }
 

@@ -1,4 +1,4 @@
-"""speculative-target: whatever the draft proposes, speculative decoding says what its target says."""
+"""speculative-target: speculative decoding gives what its target model gives, whatever the draft proposes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _not_rolled_back() -> AbstractContextManager[None]:
     from harness.models.decoding import speculative
 
     def stay(rows: Rows, dropped: Tensor) -> None:
-        """What was rejected stays in the cache."""
+        """The rejected tokens stay in the cache."""
 
     return patched(speculative, "_roll_back", stay)
 
@@ -49,26 +49,27 @@ class SpeculativeTarget(Invariant[WritingSubject]):
 
     name: ClassVar[str] = "speculative-target"
     statement: ClassVar[str] = (
-        "Speculative decoding gives its target's greedy tokens, or samples from its target's distribution."
+        "Speculative decoding gives the target model's greedy tokens, or samples from the target model's "
+        "distribution."
     )
     needs: ClassVar[type[Subject]] = WritingSubject
     levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="redrawn-from-all",
-            summary="after a rejection the token is drawn from the target's whole distribution",
+            summary="after a rejection the token is drawn from the target's full distribution",
             levels=EVERY,
             bug=_redrawn_from_all,
         ),
         Mutant(
             name="accepted-after-a-rejection",
-            summary="proposed tokens are counted as accepted although one before them was rejected",
+            summary="proposed tokens are accepted although an earlier one was rejected",
             levels=EVERY,
             bug=_accepted_after_a_rejection,
         ),
         Mutant(
             name="not-rolled-back",
-            summary="rejected tokens stay where the next ones are fed after them",
+            summary="rejected tokens stay in the cache before the next ones",
             levels=EVERY,
             bug=_not_rolled_back,
         ),

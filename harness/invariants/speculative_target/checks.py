@@ -1,4 +1,4 @@
-"""The cases of speculative-target. Imported when checks run, never to list them."""
+"""The checks of speculative-target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from harness.invariants.base import Check, cache_kind, tolerance_of
 from harness.invariants.subjects import WritingSubject
-from harness.invariants.support.compare import BROKEN, failed
+from harness.invariants.support.compare import BROKEN, error_line
 from harness.invariants.support.decoding import compare_greedy, random_prompts, tiny_model
 from harness.models.cache import Cache
 from harness.models.config import CacheKind
@@ -21,10 +21,10 @@ from harness.models.decoding.config import Sampling, Speculative, Temperature
 from harness.models.decoding.speculative import Pair, speculative
 from harness.models.transformer import Transformer
 
-# The sampled tokens are drawn so often, and a fair draw fails so rarely.
+# The number of draws, and the probability that a correct sampler fails the test.
 DRAWS, FALSE_ALARM = 2000, 1e-4
 VOCABULARY, NEW_TOKENS = 4, 3
-# Flat enough for many sequences to be likely, and for a rejected token to be drawn again by mistake.
+# Flat, so that many sequences are likely and a rejected token could be drawn again by mistake.
 FLAT = Temperature(value=3.0)
 
 
@@ -90,13 +90,15 @@ def _sampled(model: Transformer, *, kind: CacheKind) -> Check:
             pair, prompt.expand(DRAWS, -1), settings, new_tokens=NEW_TOKENS, cache=kind
         ).tokens
     except BROKEN as error:
-        detail = failed(error)
+        detail = error_line(error)
     else:
-        places = torch.tensor([VOCABULARY**power for power in reversed(range(NEW_TOKENS))])
-        counts = torch.bincount((drawn * places).sum(dim=1), minlength=len(wanted))
+        powers = torch.tensor([VOCABULARY**power for power in reversed(range(NEW_TOKENS))])
+        counts = torch.bincount((drawn * powers).sum(dim=1), minlength=len(wanted))
         statistic = float(((_rare_together(counts, wanted) - expected) ** 2 / expected).sum())
         if not statistic <= critical:
-            detail = f"{DRAWS} draws of {NEW_TOKENS} tokens are not the target's: chi-square {statistic:.0f}"
+            detail = (
+                f"{DRAWS} draws of {NEW_TOKENS} tokens do not follow the target: chi-square {statistic:.0f}"
+            )
     return Check(
         case="sampled tokens",
         precision=tolerance_of(next(model.parameters()).dtype)[0],
@@ -111,15 +113,19 @@ def _sampled(model: Transformer, *, kind: CacheKind) -> Check:
 
 @torch.inference_mode()
 def _probabilities(model: Transformer, prompt: Tensor) -> Tensor:
-    """Of every sequence of three tokens after a prompt (1, P), by teacher forcing: (64,), in float64."""
-    said = torch.tensor(list(product(range(VOCABULARY), repeat=NEW_TOKENS)))
-    logits = model(torch.cat((prompt.expand(len(said), -1), said), dim=1))[:, prompt.shape[1] - 1 : -1]
-    steps = (logits.double() / FLAT.value).log_softmax(dim=-1).gather(2, said[:, :, None])
+    """The probabilities (64,), in float64, of all sequences of three tokens after a prompt (1, P), by teacher
+    forcing.
+    """
+    every = torch.tensor(list(product(range(VOCABULARY), repeat=NEW_TOKENS)))
+    logits = model(torch.cat((prompt.expand(len(every), -1), every), dim=1))[:, prompt.shape[1] - 1 : -1]
+    steps = (logits.double() / FLAT.value).log_softmax(dim=-1).gather(2, every[:, :, None])
     probabilities: Tensor = steps.sum(dim=(1, 2)).exp()
     return probabilities
 
 
 def _rare_together(counts: Tensor, expected: Tensor) -> Tensor:
-    """Cells that are expected less than five times become one: the statistic is no chi-square with them."""
+    """Cells that are expected less than five times are merged, because the statistic would not follow the
+    chi-square distribution with them.
+    """
     rare = expected < 5
     return torch.cat((counts[~rare], counts[rare].sum()[None]))

@@ -1,1 +1,1 @@
-"""What several invariants share."""
+"""What several invariants share. Imported when checks run, never to list invariants."""

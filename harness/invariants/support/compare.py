@@ -1,4 +1,4 @@
-"""Comparing what should be the same. Imported when checks run, never to list them."""
+"""Comparisons of tensors that should be the same."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from harness.invariants.base import TOLERANCES, Check, tolerance_of
 DECISIVE_GAP = 1e-4
 MOST_SKIPPED = 0.01
 
-# What a bug may raise where the reference of the same shape did not: a failed check, not a crash.
+# What a bug may raise although the reference of the same shape did not: a failed check, not a crash.
 BROKEN = (RuntimeError, ValueError, IndexError, TypeError, AttributeError)
 
 
-def failed(error: BaseException) -> str:
-    """One line on what was raised."""
+def error_line(error: BaseException) -> str:
+    """The error's type and message in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -31,11 +31,11 @@ def compare(
     tokens: bool = False,
     tolerances: Mapping[str, float] = TOLERANCES,
 ) -> Check:
-    """The logits (..., V) that `observed` computes against the reference, position by position.
+    """Compare the logits (..., V) that `observed` returns with the reference, position by position.
 
-    With `tokens` the best token must agree too wherever the reference's two best logits are a decisive gap
-    apart; at most 1 % of positions may be undecided. Nothing to compare is a failure, and so is code that
-    raises.
+    With `tokens` the best token must be the same too wherever the difference between the reference's two best
+    logits is decisive; at most 1 % of positions may be undecided. The check fails if nothing was compared or
+    if `observed` raises an error.
     """
     precision, tolerance = tolerance_of(reference.dtype, tolerances)
     problems: list[str] = []
@@ -43,7 +43,7 @@ def compare(
     try:
         logits = observed()
     except BROKEN as error:
-        problems.append(failed(error))
+        problems.append(error_line(error))
     else:
         if logits.shape != reference.shape:
             problems.append(f"shape {tuple(logits.shape)} instead of {tuple(reference.shape)}")
@@ -58,7 +58,7 @@ def compare(
                 skipped, different = _tokens(reference, logits, decisive_gap(reference))
                 if different:
                     problems.append(f"{different} of {compared} tokens differ")
-                if too_many(skipped, compared, reference.dtype):
+                if too_many_skipped(skipped, compared, reference.dtype):
                     problems.append(f"{skipped} of {compared} positions have no decisive token")
     return Check(
         case=case,
@@ -80,31 +80,31 @@ def compare_named(
     tolerances: Mapping[str, float] = TOLERANCES,
     gradients: Collection[str] = (),
 ) -> Check:
-    """Tensors by name (a loss, gradients, parameters), each against its own largest value; `compared` counts
-    values.
+    """Compare named tensors (a loss, gradients, parameters), each relative to its own largest value;
+    `compared` counts values.
 
-    Of those that are named as `gradients`, one below √tolerance of the largest is measured by that: by a bias
-    on keys, say, a gradient is nothing but rounding. The precision is the reference's; NaN on both sides is a
-    difference.
+    A tensor in `gradients` that is smaller than √tolerance of the largest gradient is compared relative to
+    the largest one, because it may consist of rounding errors, as the gradient of a bias on keys does. The
+    precision is the reference's. NaN on both sides is a difference.
     """
     precision, tolerance = tolerance_of(next(iter(reference.values())).dtype, tolerances)
     problems: list[str] = []
     deviation, compared = math.inf, 0
     try:
-        found = observed()
+        tensors = observed()
     except BROKEN as error:
-        problems.append(failed(error))
+        problems.append(error_line(error))
     else:
-        missing = sorted(reference.keys() ^ found.keys())
+        missing = sorted(reference.keys() ^ tensors.keys())
         if missing:
             problems.append(f"only one side has {', '.join(missing)}")
         else:
             compared = sum(tensor.numel() for tensor in reference.values())
-            deviations = _deviations(reference, found, _sizes(reference, gradients, tolerance))
+            deviations = _deviations(reference, tensors, _sizes(reference, gradients, tolerance))
             worst = max(deviations, key=lambda name: _rank(deviations[name]))
             deviation = deviations[worst]
             if not deviation <= tolerance:
-                beyond = sum(not each <= tolerance for each in deviations.values())
+                beyond = sum(not value <= tolerance for value in deviations.values())
                 problems.append(f"{beyond} of {len(deviations)} tensors differ, most of all {worst}")
             if not compared:
                 problems.append("nothing was compared")
@@ -121,19 +121,21 @@ def compare_named(
 
 
 def _sizes(reference: Mapping[str, Tensor], gradients: Collection[str], tolerance: float) -> dict[str, float]:
-    """What a difference of each tensor is divided by."""
-    largest = {name: float(each.abs().max()) if each.numel() else 0.0 for name, each in reference.items()}
+    """The size by which a difference of each tensor is divided."""
+    largest = {
+        name: float(tensor.abs().max()) if tensor.numel() else 0.0 for name, tensor in reference.items()
+    }
     most = max((largest[name] for name in gradients), default=0.0)
     small = {name for name in gradients if largest[name] < math.sqrt(tolerance) * most}
     return {name: most if name in small else size for name, size in largest.items()}
 
 
 def _deviations(
-    reference: Mapping[str, Tensor], found: Mapping[str, Tensor], sizes: Mapping[str, float]
+    reference: Mapping[str, Tensor], tensors: Mapping[str, Tensor], sizes: Mapping[str, float]
 ) -> dict[str, float]:
     deviations = {}
     for name, tensor in reference.items():
-        other = found[name]
+        other = tensors[name]
         if other.shape != tensor.shape or other.dtype != tensor.dtype:
             deviations[name] = math.inf
         elif torch.equal(tensor, other):
@@ -149,18 +151,18 @@ def _rank(deviation: float) -> float:
 
 
 def decisive_gap(reference: Tensor) -> float:
-    """How far apart the two best logits must be for the best token to be told: in 16 bits, twice what may
-    differ.
+    """The smallest difference between the two best logits at which the best token is certain: in 16 bits,
+    twice the tolerance.
     """
     if reference.dtype.itemsize > 2:
         return DECISIVE_GAP
     return 2 * tolerance_of(reference.dtype)[1] * float(reference.abs().max())
 
 
-def too_many(skipped: int, compared: int, dtype: torch.dtype) -> bool:
-    """Whether too few tokens were told.
+def too_many_skipped(skipped: int, compared: int, dtype: torch.dtype) -> bool:
+    """Whether too few positions had a decisive token.
 
-    In 16 bits near ties are common: there it is enough that some were.
+    In 16 bits near ties are common, so that one decisive position is enough.
     """
     if dtype.itemsize > 2:
         return skipped > MOST_SKIPPED * compared
@@ -177,7 +179,7 @@ def relative_deviation(reference: Tensor, observed: Tensor) -> float:
 
 
 def _tokens(reference: Tensor, observed: Tensor, gap: float) -> tuple[int, int]:
-    """Positions without a decisive gap, and the others where the best token differs."""
+    """The numbers of positions without a decisive gap and of others where the best token differs."""
     best = reference.topk(2, dim=-1).values
     decisive = best[..., 0] - best[..., 1] > gap
     different = decisive & (reference.argmax(dim=-1) != observed.argmax(dim=-1))
@@ -185,8 +187,8 @@ def _tokens(reference: Tensor, observed: Tensor, gap: float) -> tuple[int, int]:
 
 
 def _first_beyond(reference: Tensor, observed: Tensor, tolerance: float) -> str:
-    """The earliest position, and in it the first row, that is not within tolerance."""
+    """The earliest position that is not within tolerance, and its first row."""
     within = (observed - reference).abs() <= tolerance * reference.abs().max()
-    places = (~within).any(dim=-1).nonzero().tolist()  # [row …, position]
-    *row, position = min(places, key=lambda place: (place[-1], place))
+    beyond = (~within).any(dim=-1).nonzero().tolist()  # [row …, position]
+    *row, position = min(beyond, key=lambda index: (index[-1], index))
     return f"position {position}" + (f" of row {row[0]}" if row else "")

@@ -1,7 +1,4 @@
-"""Comparing decoded tokens with what a model would have said.
-
-Imported when checks run, never to list them.
-"""
+"""Comparison of decoded tokens with the tokens that the model finds best."""
 
 from __future__ import annotations
 
@@ -12,14 +9,14 @@ import torch
 from torch import Tensor
 
 from harness.invariants.base import Check, tolerance_of
-from harness.invariants.support.compare import BROKEN, decisive_gap, failed, too_many
+from harness.invariants.support.compare import BROKEN, decisive_gap, error_line, too_many_skipped
 from harness.models.config import LearnedPosition, ModelConfig
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
 
 
 def tiny_model(*, vocabulary: int, dtype: torch.dtype) -> Transformer:
-    """Random, and sharp enough for continuations to vary."""
+    """A random model with logits that differ enough for continuations to vary."""
     config = ModelConfig(
         vocab_size=vocabulary,
         d_model=16,
@@ -46,12 +43,12 @@ def compare_greedy(
     observed: Callable[[], Tensor],
     dtype: torch.dtype,
 ) -> Check:
-    """The tokens (B, N) that `observed` decodes are those that the model finds best under teacher forcing.
+    """Compare the tokens (B, N) that `observed` decodes with the best tokens under teacher forcing.
 
-    `forced` takes tokens (B, T) to their logits (B, T, V), without a cache, in `dtype`.
-
-    Compared wherever the two best logits are a decisive gap apart; at most 1 % of positions may be undecided.
-    `deviation` is how far the tokens' logits are below the best ones. Code that raises has failed.
+    `forced` returns the logits (B, T, V) of tokens (B, T), without a cache, in `dtype`. A position counts if
+    the difference between its two best logits is decisive; at most 1 % of positions may be undecided.
+    `deviation` says how far the tokens' logits are below the best ones. The check fails if `observed` raises
+    an error.
     """
     precision, tolerance = tolerance_of(dtype)
     problems: list[str] = []
@@ -60,7 +57,7 @@ def compare_greedy(
         tokens = observed()
         logits = _teacher_forced(forced, prompts, tokens)  # (B, N, V)
     except BROKEN as error:
-        problems.append(failed(error))
+        problems.append(error_line(error))
     else:
         best = logits.topk(2, dim=-1).values
         undecided = best[..., 0] - best[..., 1] <= decisive_gap(logits)
@@ -73,7 +70,7 @@ def compare_greedy(
             problems.append(
                 f"{different} of {compared} tokens differ, first at position {position} of row {row}"
             )
-        if too_many(skipped, compared, logits.dtype):
+        if too_many_skipped(skipped, compared, logits.dtype):
             problems.append(f"{skipped} of {compared} positions have no decisive token")
     return Check(
         case=case,
@@ -89,6 +86,6 @@ def compare_greedy(
 
 @torch.inference_mode()
 def _teacher_forced(forced: Callable[[Tensor], Tensor], prompts: Tensor, tokens: Tensor) -> Tensor:
-    """The logits (B, N, V) that each token was chosen by, in one pass without a cache."""
+    """The logits (B, N, V) from which each token was chosen, in one pass without a cache."""
     logits = forced(torch.cat((prompts, tokens[:, :-1]), dim=1))
     return logits[:, prompts.shape[1] - 1 :]

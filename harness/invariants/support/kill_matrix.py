@@ -1,7 +1,7 @@
-"""All invariants at once, and the kill matrix: each planted bug against the checks that must find it.
+"""Checks of all invariants at once, and the kill matrix: each planted bug with the checks that must find it.
 
-Everything is examined in a process of its own, forked from a server that has imported torch and computed
-nothing: what is planted in one is never seen by another.
+Each invariant and each bug gets a process of its own, so that a planted bug affects nothing else. The
+processes are forked from a server that has imported torch and computed nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from harness.machine.environment import available_cores
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """An invariant without any bug, at all of its levels.
+    """The checks of an invariant at all of its levels, without a planted bug.
 
-    `worst` is the check nearest to its tolerance, or beyond it.
+    `worst` is the check that came nearest to its tolerance, or went furthest beyond it.
     """
 
     invariant: str
@@ -40,30 +40,30 @@ class Examined:
 
 @dataclass(frozen=True, kw_only=True)
 class Kill:
-    """A planted bug: the first failed check at each level that it concerns, None at a level where it
-    survived.
+    """A planted bug, and the first failed check at each level that it concerns, or None at a level where no
+    check failed.
     """
 
     invariant: str
     mutant: str
-    found: dict[str, str | None]
+    first_failures: dict[str, str | None]
     seconds: float
 
     @property
     def killed(self) -> bool:
-        return bool(self.found) and all(self.found.values())
+        return bool(self.first_failures) and all(self.first_failures.values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """`kills` is empty where no bugs were planted."""
+    """`kills` is empty if no bugs were planted."""
 
     examined: tuple[Examined, ...]
     kills: tuple[Kill, ...]
 
     @property
     def broken(self) -> list[str]:
-        return [each.invariant for each in self.examined if not each.holds]
+        return [examined.invariant for examined in self.examined if not examined.holds]
 
     @property
     def survivors(self) -> list[str]:
@@ -73,18 +73,18 @@ class Matrix:
 def kill_matrix(
     names: Iterable[str], *, mutants: bool = False, done: Callable[[int, int], None] | None = None
 ) -> Matrix:
-    """Examine invariants, and with `mutants` plant every bug of theirs. `done` hears how many jobs of all
-    have ended.
+    """Check invariants, and with `mutants` also plant each of their bugs. `done` is called with the number of
+    jobs that have ended and the number of all jobs.
 
     Raises InputError for an unknown name, before anything runs.
     """
     invariants = [find_invariant(name) for name in names]
-    planted = [(each.name, mutant.name) for each in invariants for mutant in each.mutants if mutants]
+    bugs = [(owner.name, mutant.name) for owner in invariants for mutant in owner.mutants if mutants]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "harness.invariants.registry"])
     with ProcessPoolExecutor(available_cores(), mp_context=context, max_tasks_per_child=1) as pool:
-        holding = [pool.submit(examine, each.name) for each in invariants]
-        killing = [pool.submit(plant, *each) for each in planted]
+        holding = [pool.submit(examine, invariant.name) for invariant in invariants]
+        killing = [pool.submit(plant, *bug) for bug in bugs]
         try:
             for count in _ended([*holding, *killing]):
                 if done is not None:
@@ -99,14 +99,14 @@ def kill_matrix(
 
 
 def _ended(futures: list[Future[Any]]) -> Iterator[int]:
-    """How many have ended, each time that one has. What one of them raised is raised."""
+    """The number of futures that have ended, each time that one ends. Raises what one of them raised."""
     for count, future in enumerate(as_completed(futures), start=1):
         future.result()
         yield count
 
 
 def examine(name: str) -> Examined:
-    """The checks of an invariant at every level, in this process."""
+    """Check an invariant at every level, in this process."""
     _one_thread()
     started = time.perf_counter()
     invariant = find_invariant(name)
@@ -123,28 +123,27 @@ def examine(name: str) -> Examined:
 
 
 def plant(name: str, bug: str) -> Kill:
-    """Plant a bug and look for it at every level that it concerns, in this process."""
+    """Plant a bug and check the invariant at every level that the bug concerns, in this process."""
     _one_thread()
     started = time.perf_counter()
     invariant = find_invariant(name)
-    mutant = next(each for each in invariant.mutants if each.name == bug)
-    found: dict[str, str | None] = {}
+    mutant = next(mutant for mutant in invariant.mutants if mutant.name == bug)
+    first_failures: dict[str, str | None] = {}
     with mutant.plant():
         for level in mutant.levels:
             failed = (check for check in invariant.check(level) if not check.passed)
-            found[level] = next((f"{check.case} in {check.precision}" for check in failed), None)
-    return Kill(invariant=name, mutant=bug, found=found, seconds=time.perf_counter() - started)
+            first_failures[level] = next((f"{check.case} in {check.precision}" for check in failed), None)
+    seconds = time.perf_counter() - started
+    return Kill(invariant=name, mutant=bug, first_failures=first_failures, seconds=seconds)
 
 
 def _nearness(check: Check) -> tuple[bool, float]:
-    """How near to its tolerance a check came; those that failed first, then those with a tolerance of nothing
-    last.
-    """
+    """How near a check came to its tolerance. Failed checks come first, and checks with tolerance 0 last."""
     return not check.passed, check.deviation / check.tolerance if check.tolerance else 0.0
 
 
 def _one_thread() -> None:
-    """These models are tiny, and several processes share the cores."""
+    """The models are tiny, and several processes share the cores."""
     import torch
 
     torch.set_num_threads(1)

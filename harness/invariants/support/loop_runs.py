@@ -1,7 +1,4 @@
-"""The training loop over a few updates, and what it reported.
-
-Imported when checks run, never to list them.
-"""
+"""Runs of the training loop over a few updates, with the values that it records."""
 
 from __future__ import annotations
 
@@ -16,47 +13,47 @@ from harness.training.schedule import Schedule
 from harness.training.update import Updater
 
 
-class Repeated:
+class RepeatedBatches:
     """The same micro-batches again and again."""
 
     def __init__(self, batches: Sequence[MicroBatch]) -> None:
-        self._batches, self._place = batches, 0
+        self._batches, self._position = batches, 0
 
     @property
     def first(self) -> MicroBatch:
         return self._batches[0]
 
     def __next__(self) -> MicroBatch:
-        self._place += 1
-        return self._batches[(self._place - 1) % len(self._batches)]
+        self._position += 1
+        return self._batches[(self._position - 1) % len(self._batches)]
 
     def state(self) -> Mapping[str, Any]:
-        return {"place": self._place}
+        return {"position": self._position}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._place = state["place"]
+        self._position = state["position"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looped:
-    """`reported` has the values of each metric, in order."""
+class RecordedTraining:
+    """A training, and the values of each metric that it records, in order."""
 
     training: Training
-    reported: Mapping[str, list[float]]
+    recorded: Mapping[str, list[float]]
 
 
-def loop(
+def make_training(
     updater: Updater,
-    data: Repeated,
+    data: RepeatedBatches,
     *,
     schedule: Schedule,
     updates: int,
     accumulate: int = 1,
     save_every: int | None = None,
-) -> Looped:
-    """A training that evaluates once, at the end, on the first micro-batch; still to be run."""
-    reported: dict[str, list[float]] = defaultdict(list)
-    recipe = LoopSettings(
+) -> RecordedTraining:
+    """A training that has not run yet. It evaluates once, at the end, on the first micro-batch."""
+    recorded: dict[str, list[float]] = defaultdict(list)
+    settings = LoopSettings(
         updates=updates,
         schedule=schedule,
         accumulate=accumulate,
@@ -67,17 +64,17 @@ def loop(
     training = Training(
         updater,
         data,
-        recipe,
+        settings,
         evaluation=lambda: [data.first],
-        report=lambda metric, value, step, /: reported[metric].append(value),  # noqa: ARG005
+        report=lambda metric, value, step, /: recorded[metric].append(value),  # noqa: ARG005
         costs=Costs(chance=1.0, flops_of=lambda batch: float(batch[0].size)),
     )
-    return Looped(training=training, reported=reported)
+    return RecordedTraining(training=training, recorded=recorded)
 
 
-def looped(
-    updater: Updater, data: Repeated, *, schedule: Schedule, updates: int, accumulate: int = 1
+def run_training(
+    updater: Updater, data: RepeatedBatches, *, schedule: Schedule, updates: int, accumulate: int = 1
 ) -> tuple[Trained, Mapping[str, list[float]]]:
-    """Train to the end: what was spent, and the values of each metric."""
-    made = loop(updater, data, schedule=schedule, updates=updates, accumulate=accumulate)
-    return made.training.run(), made.reported
+    """Train to the end; returns the work that was spent, and the values of each metric."""
+    made = make_training(updater, data, schedule=schedule, updates=updates, accumulate=accumulate)
+    return made.training.run(), made.recorded

@@ -1,7 +1,4 @@
-"""Checks that need other processes: one that is killed, several that train as one.
-
-Imported when checks run.
-"""
+"""Fresh processes for checks that need them: one that is killed, or several that train together."""
 
 from __future__ import annotations
 
@@ -21,18 +18,18 @@ PATIENCE_S = 120.0
 
 
 def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> list[int]:
-    """Call a function of a module in fresh processes, one for each tuple of arguments; returns their exit
-    codes.
+    """Call a module's function in fresh processes, one for each tuple of arguments; returns their exit codes.
 
-    They are forked by a server that has torch, and nothing else of this process: no threads, no bugs. What is
-    planted here is planted there, float32 products go to the same library, and each has one thread. An exit
-    code below 0 is the signal that ended it; one that has not ended after two minutes is killed.
+    The processes are forked by a server that has imported torch and shares nothing else with this process.
+    They have the bugs that are planted here, the same library for float32 products, and one thread each. A
+    negative exit code is the signal that ended the process. A process that has not ended after two minutes is
+    killed.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "torch._dynamo"])  # torch's optimizers load it, 2 seconds
-    here = tuple(PLANTED), str(onednn_settings().fp32_precision)
+    context.set_forkserver_preload([__name__, "torch._dynamo"])  # torch's optimizers need it; takes 2 seconds
+    state = tuple(PLANTED), str(onednn_settings().fp32_precision)
     processes: list[ForkServerProcess] = [
-        context.Process(target=_alike, args=(*here, function, each)) for each in arguments
+        context.Process(target=_call, args=(*state, function, values)) for values in arguments
     ]
     for process in processes:
         process.start()
@@ -44,7 +41,7 @@ def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, .
     return [int(process.exitcode or 0) for process in processes]
 
 
-def _alike(
+def _call(
     mutants: tuple[Mutant, ...], products: str, function: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -1,4 +1,4 @@
-"""Random models that are small and differ in every part, in both precisions. Imported when checks run."""
+"""Random models that are small and differ in every part, in both precisions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.models.transformer import Transformer
 VOCABULARY = 13
 DTYPES = (torch.float64, torch.float32)
 
-# Sharp enough for a wrong key or a wrong token to show.
+# With large weights, so that a wrong key or a wrong token changes the results.
 SIZES: Mapping[str, Any] = {
     "vocab_size": VOCABULARY,
     "d_model": 16,
@@ -54,7 +54,7 @@ def translator_config(settings: Mapping[str, Any], **others: Any) -> EncoderDeco
 
 
 def decoders(dtype: torch.dtype, **others: Any) -> Iterator[tuple[str, Transformer]]:
-    """One of each kind, in evaluation mode."""
+    """One model of each kind, in evaluation mode."""
     for name, settings in DECODERS.items():
         yield name, build_model(decoder_config(settings, **others), 0, dtype=dtype).eval()
 

@@ -1,4 +1,4 @@
-"""Short trainings whose every value can be compared. Imported when checks run, never to list them."""
+"""Short trainings, all of whose values can be compared."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Update = Sequence[MicroBatch]
 def tiny_updater(
     model: nn.Module, *, optimizer: OptimizerSettings | None = None, clip: float = 1.0
 ) -> Updater:
-    """A model in training mode, with AdamW unless told otherwise."""
+    """An updater for a model in training mode, with AdamW by default."""
     objective = Objective(model.train(), LossConfig(label_smoothing=0.1, z_loss=1e-3))
     built = (optimizer or AdamW(lr=1e-2)).build(model)
     return Updater(objective, built, precision=Float32(), clip=clip)
@@ -37,8 +37,8 @@ def tiny_updater(
 def random_batch(
     seed: int, *, rows: int = 3, counts: Sequence[int] | None = None, source: bool = False
 ) -> MicroBatch:
-    """Inputs and targets, after a source for a translator; with `counts` a row has so many targets that
-    count.
+    """Inputs and targets, and for a translator also a source. `counts` are the numbers of counted targets per
+    row; without it all targets count.
     """
     generator = np.random.default_rng(seed)
     size = (rows, LENGTH)
@@ -50,49 +50,47 @@ def random_batch(
 
 
 def gradients(updater: Updater, micro_batches: Update) -> dict[str, Tensor]:
-    """The gradient of every parameter and the loss, of one update that is not made."""
+    """The gradient of every parameter and the loss of an update, which is not applied."""
     model = updater.objective.model
     with seeded(model):
         loss = updater.accumulate(micro_batches, [counted(batch) for batch in micro_batches]).mean
-    found = {f"gradient of {name}": grad for name, grad in _gradients(model)}
+    by_name = {f"gradient of {name}": grad for name, grad in _gradients(model)}
     updater.optimizer.zero_grad(set_to_none=True)
-    return {**found, "loss": loss.to(next(model.parameters()).dtype)}
+    return {**by_name, "loss": loss.to(next(model.parameters()).dtype)}
 
 
-def trained(updater: Updater, updates: Sequence[Update]) -> dict[str, Tensor]:
-    """Losses and norms of some updates, the last parameters, and the generator's next random number."""
+def training_values(updater: Updater, updates: Sequence[Update]) -> dict[str, Tensor]:
+    """The losses and norms of some updates, the final parameters, and the next random number."""
     model = updater.objective.model
     dtype = next(model.parameters()).dtype
-    found: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
     with seeded(model):
         for number, micro_batches in enumerate(updates, start=1):
             update = updater(micro_batches)
-            found[f"loss of update {number}"] = update.loss.to(dtype)
-            found[f"gradient norm of update {number}"] = update.norm.to(dtype)
+            values[f"loss of update {number}"] = update.loss.to(dtype)
+            values[f"gradient norm of update {number}"] = update.norm.to(dtype)
         after = torch.rand(1, dtype=torch.float32, device=updater.objective.device).to(dtype)
-    return {**parameters(model), **found, "next random number": after}
+    return {**parameters(model), **values, "next random number": after}
 
 
 def parameters(model: nn.Module) -> dict[str, Tensor]:
-    return {name: each.detach().clone() for name, each in model.named_parameters()}
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
 def tolerances_for(updater: Updater, tolerances: Mapping[str, float]) -> dict[str, float]:
-    """The tolerance of the type that products are computed in, whatever the weights are kept in."""
-    computed, kept = updater.precision.computed, updater.precision.master_weights
-    if computed == kept:
-        return dict(tolerances)
-    return {**tolerances, kept: tolerances[computed]}
+    """The tolerances, with that of the products' precision for weights of any precision."""
+    computed, weights = updater.precision.computed, updater.precision.master_weights
+    return {**tolerances, weights: tolerances[computed]}
 
 
 def _gradients(model: nn.Module) -> list[tuple[str, Tensor]]:
-    found = ((name, each.grad) for name, each in model.named_parameters())
-    return [(name, grad.clone()) for name, grad in found if grad is not None]
+    named = ((name, parameter.grad) for name, parameter in model.named_parameters())
+    return [(name, gradient.clone()) for name, gradient in named if gradient is not None]
 
 
 @contextmanager
 def seeded(model: nn.Module) -> Iterator[None]:
-    """Dropout from the same state of the generator each time, which is left where it was."""
+    """The same random numbers for dropout each time; the generator's state is restored afterwards."""
     device = next(model.parameters()).device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)
@@ -100,6 +98,6 @@ def seeded(model: nn.Module) -> Iterator[None]:
 
 
 def without_dropout(config: Config) -> Config:
-    """The same model, for comparisons in which no two layouts could draw alike."""
+    """The config without dropout, for comparisons of layouts that would draw different random numbers."""
     attention = config.attention.model_copy(update={"dropout": None})
     return config.model_copy(update={"dropout": 0.0, "attention": attention})

@@ -1,4 +1,4 @@
-"""tied-embeddings: one table of vectors, whatever is done to the model, trained by both of its uses."""
+"""tied-embeddings: a model with tied embeddings always has one table of vectors, which both uses train."""
 
 from __future__ import annotations
 
@@ -58,29 +58,30 @@ def _input_detached() -> AbstractContextManager[None]:
 
 
 class TiedEmbeddings(Invariant[Subject]):
-    """After building, loading, copying and `.to`; with level "untied" the two tables must be two."""
+    """Checked after building, loading, copying and `.to`; at level "untied" there must be two tables."""
 
     name: ClassVar[str] = "tied-embeddings"
     statement: ClassVar[str] = (
-        "Tied embeddings are one storage after loading and after `.to`, and their gradient is the sum of both uses."
+        "Tied embeddings share one storage after loading and after `.to`, and their gradient is the sum of "
+        "the gradients of both uses."
     )
     levels: ClassVar[tuple[str, ...]] = (TIED, UNTIED)
     mutants: ClassVar[tuple[Mutant, ...]] = (
         Mutant(
             name="output-copied",
-            summary="the output projection keeps a copy of the vectors",
+            summary="the output projection has a copy of the vectors",
             levels=(TIED,),
             bug=_output_copied,
         ),
         Mutant(
             name="output-detached",
-            summary="the output's share of the gradient is lost",
+            summary="the gradient of the output is lost",
             levels=(TIED,),
             bug=_output_detached,
         ),
         Mutant(
             name="input-detached",
-            summary="the input's share of the gradient is lost",
+            summary="the gradient of the input is lost",
             levels=(TIED, UNTIED),
             bug=_input_detached,
         ),

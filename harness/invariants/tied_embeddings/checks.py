@@ -1,4 +1,4 @@
-"""The cases of tied-embeddings. Imported when checks run, never to list them."""
+"""The checks of tied-embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness.invariants.base import Check, tolerance_of
 from harness.invariants.subjects import Subject
-from harness.invariants.support.compare import BROKEN, compare_named, failed
+from harness.invariants.support.compare import BROKEN, compare_named, error_line
 from harness.invariants.support.tiny_models import DTYPES, decoder_config, random_tokens, translator_config
 from harness.invariants.tied_embeddings import TIED
 from harness.models.embedding import OutputProjection
@@ -35,8 +35,8 @@ def generic_checks(level: str) -> Iterator[Check]:
         translator = build_model(translator_config({}, tie_embeddings=tied), 0, dtype=dtype)
         pair: tuple[tuple[str, Either], ...] = (("decoder", decoder), ("translator", translator))
         for name, model in pair:
-            for deed, done in _deeds(model).items():
-                yield _storages(f"{name}: after {deed}", done, tied=tied, dtype=dtype)
+            for treatment, treated in _treatments(model).items():
+                yield _storages(f"{name}: after {treatment}", treated, tied=tied, dtype=dtype)
         yield _both_uses("decoder: gradient", decoder, tokens)
 
 
@@ -49,16 +49,16 @@ def subject_checks(subject: Subject) -> Iterator[Check]:
         yield _both_uses("the study's model: gradient", model, subject.tokens[:ROWS])
 
 
-def _deeds(model: Either) -> dict[str, Callable[[], Either]]:
-    deeds: dict[str, Callable[[], Either]] = {
+def _treatments(model: Either) -> dict[str, Callable[[], Either]]:
+    treatments: dict[str, Callable[[], Either]] = {
         "building": lambda: model,
         "a copy": lambda: copy.deepcopy(model),
         ".to": lambda: copy.deepcopy(model).to(torch.bfloat16),
         "an update": lambda: _updated(copy.deepcopy(model)),
     }
     if isinstance(model, Transformer):
-        deeds["loading"] = lambda: _loaded(model)
-    return deeds
+        treatments["loading"] = lambda: _loaded(model)
+    return treatments
 
 
 def _loaded(model: Transformer) -> Transformer:
@@ -75,21 +75,21 @@ def _updated(model: Either) -> Either:
     return model
 
 
-def _storages(case: str, done: Callable[[], Either], *, tied: bool, dtype: torch.dtype) -> Check:
-    """One storage where embeddings are tied and two where not; `compared` counts values of the tables."""
+def _storages(case: str, treated: Callable[[], Either], *, tied: bool, dtype: torch.dtype) -> Check:
+    """One storage if embeddings are tied and two otherwise; `compared` counts the values of the table."""
     problems: list[str] = []
     compared, deviation = 0, math.inf
     try:
-        model = done()
+        model = treated()
         table, output = model.embedding.weight, model.output.weight
     except BROKEN as error:
-        problems.append(failed(error))
+        problems.append(error_line(error))
     else:
         compared = output.numel()
         together = table.data_ptr() == output.data_ptr()
         deviation = 0.0 if together == tied else math.inf
         if together != tied:
-            problems.append(f"{'two storages' if tied else 'one storage'} of the vectors")
+            problems.append("the vectors have " + ("two storages" if tied else "one storage"))
     return Check(
         case=case,
         precision=tolerance_of(dtype)[0],
@@ -103,7 +103,7 @@ def _storages(case: str, done: Callable[[], Either], *, tied: bool, dtype: torch
 
 
 def _both_uses(case: str, model: Transformer, tokens: Tensor) -> Check:
-    """The gradient by the table, or by both tables, against those of its uses apart."""
+    """The gradient with respect to the table, or to both tables, against the gradients of the two uses."""
     inputs, targets = tokens[:, :-1], tokens[:, 1:]
     by_input, by_output = _uses_apart(model, inputs, targets)
 
@@ -120,7 +120,9 @@ def _both_uses(case: str, model: Transformer, tokens: Tensor) -> Check:
 
 
 def _uses_apart(model: Transformer, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss by the vectors that went in, summed for each token, and by the output's weights: each (V, C)."""
+    """The gradients with respect to the embedded vectors, summed per token, and to the output's weights, both
+    (V, C).
+    """
     table = model.embedding.weight.detach()
     top = table if model.unembedding is None else model.unembedding.weight.detach()
     vectors, weights = table[inputs].requires_grad_(), top.clone().requires_grad_()

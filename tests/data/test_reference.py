@@ -51,21 +51,21 @@ def test_forms(document: dict[str, Any], expected: Any) -> None:
     [
         ("wikitext2", "unknown corpus 'wikitext2'; did you mean 'wikitext-2'?"),
         ({"kind": "named", "name": "tatoeba"}, "did you mean 'tatoeba-en-es'?"),
-        (7, "a corpus is a name, or a mapping"),
+        (7, "a corpus is a name or a mapping"),
         ({"kind": "named", "name": "wikitext-2", "share": 0}, "greater than 0"),
         ({"kind": "named", "name": "wikitext-2", "share": 1.5}, "less than or equal to 1"),
-        ({"kind": "named", "name": "glove-6b-50d", "share": 0.5}, "share is of text to train on"),
-        ({"kind": "web"}, "a corpus is a name, or a mapping"),
-        ({"kind": "files"}, "give files .* or train"),
-        ({"kind": "files", "files": ["a.txt"], "train": ["b.txt"]}, "not both"),
+        ({"kind": "named", "name": "glove-6b-50d", "share": 0.5}, "share is for text to train on"),
+        ({"kind": "web"}, "a corpus is a name or a mapping"),
+        ({"kind": "files"}, "give either files .* or train"),
+        ({"kind": "files", "files": ["a.txt"], "train": ["b.txt"]}, "give either files .* or train"),
         ({"kind": "files", "files": ["a.txt"], "test": ["b.txt"]}, "with files, use fractions"),
-        ({"kind": "files", "train": ["a.txt"], "fractions": {"test": 0.2}}, "divided already"),
+        ({"kind": "files", "train": ["a.txt"], "fractions": {"test": 0.2}}, "fractions need files"),
         ({"kind": "files", "files": ["a.txt"], "fractions": {"test": 0.4, "valid": 0.3}}, "more than a half"),
-        ({"kind": "files", "files": ["a.tsv"], "source": "en"}, "source and target go together"),
+        ({"kind": "files", "files": ["a.tsv"], "source": "en"}, "give both source and target"),
         ({"kind": "files", "files": ["a.tsv"], "column": 0}, "greater than or equal to 1"),
         ({"kind": "files", "files": ["a.txt"], "colum": "x"}, "Extra inputs"),
-        ({"kind": "hf", "dataset": "x"}, "which column"),
-        ({"kind": "hf", "dataset": "x", "column": 1}, "have names"),
+        ({"kind": "hf", "dataset": "x"}, "give the column of the text"),
+        ({"kind": "hf", "dataset": "x", "column": 1}, "by their names"),
     ],
 )
 def test_refused(document: Any, message: str) -> None:
@@ -88,7 +88,8 @@ def test_the_schema_offers_the_names() -> None:
 def test_naming_a_corpus_imports_nothing_heavy() -> None:
     code = (
         "import sys, harness.data.reference, harness.data.tokenizer, harness.data.fetch, harness.data.corpus;"
-        "print([name for name in ('torch', 'numpy', 'pandas', 'datasets', 'sentencepiece') if name in sys.modules])"
+        "heavy = {'torch', 'numpy', 'pandas', 'datasets', 'sentencepiece'};"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 

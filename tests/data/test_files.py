@@ -86,29 +86,44 @@ def test_a_file_that_changes_in_use_is_noticed(tmp_path: Path) -> None:
     [
         ("a.txt", "", {}, r"a\.txt: the file is empty"),
         ("a.txt", " \n\n", {}, r"a\.txt: the file is empty"),
-        ("a.txt", b"ab\nc\xe9d", {}, r"a\.txt: not UTF-8 at byte 4; save it as UTF-8"),
-        ("a.txt.gz", gzip.compress(b"ab\xff"), {}, r"a\.txt\.gz: not UTF-8 at byte 2"),
-        ("a.txt.gz", gzip.compress(TEXT.encode())[:-20], {}, r"a\.txt\.gz: not a whole gzip file"),
-        ("a.txt.gz", b"plain", {}, r"a\.txt\.gz: not a whole gzip file"),
+        ("a.txt", b"ab\nc\xe9d", {}, r"a\.txt: the text is not UTF-8 at byte 4; save the file as UTF-8"),
+        ("a.txt.gz", gzip.compress(b"ab\xff"), {}, r"a\.txt\.gz: the text is not UTF-8 at byte 2"),
+        ("a.txt.gz", gzip.compress(TEXT.encode())[:-20], {}, r"a\.txt\.gz: the gzip file is damaged"),
+        ("a.txt.gz", b"plain", {}, r"a\.txt\.gz: the gzip file is damaged"),
         (
             "a.csv",
             "a,b",
             {},
-            r"a\.csv: unknown kind of file '\.csv'; known: \.txt, \.txt\.gz, \.tsv, \.jsonl",
+            r"a\.csv: unknown type of file '\.csv'; use one of \.txt, \.txt\.gz, \.tsv, \.jsonl",
         ),
-        ("a.txt", "x", {"column": "text"}, r"a\.txt: running text has no columns"),
-        ("a.tsv", "x\ty", {}, r"a\.tsv: which column holds the text\?"),
-        ("a.tsv", "text\tid\nx\ty\n", {"column": "txt"}, r"a\.tsv:1: no column 'txt'; did you mean 'text'"),
-        ("a.tsv", "x\ty\nz\n", {"column": 2}, r"a\.tsv:2: 1 columns, and column 2 was asked for"),
-        ("a.jsonl", '{"a": "x"}\n\n{"b": "x"}\n', {"column": "a"}, r"a\.jsonl:3: no column 'a'; known: b"),
-        ("a.jsonl", '{"a": "x"}\n{"a": }\n', {"column": "a"}, r"a\.jsonl:2:7: not JSON"),
-        ("a.jsonl", "[1]\n", {"column": "a"}, r"a\.jsonl:1: not a JSON object"),
-        ("a.jsonl", '{"a": 3}\n', {"column": "a"}, r"a\.jsonl:1: column 'a' holds int, not text"),
+        ("a.txt", "x", {"column": "text"}, r"a\.txt: a file of running text has no columns"),
+        ("a.tsv", "x\ty", {}, r"a\.tsv: the columns of the text are not given; add column"),
+        (
+            "a.tsv",
+            "text\tid\nx\ty\n",
+            {"column": "txt"},
+            r"a\.tsv:1: there is no column 'txt'; did you mean 'text'",
+        ),
+        ("a.tsv", "x\ty\nz\n", {"column": 2}, r"a\.tsv:2: the line has 1 columns, but column 2 is needed"),
+        (
+            "a.jsonl",
+            '{"a": "x"}\n\n{"b": "x"}\n',
+            {"column": "a"},
+            r"a\.jsonl:3: there is no column 'a'; known: b",
+        ),
+        ("a.jsonl", '{"a": "x"}\n{"a": }\n', {"column": "a"}, r"a\.jsonl:2:7: the line is not JSON"),
+        ("a.jsonl", "[1]\n", {"column": "a"}, r"a\.jsonl:1: the line is not a JSON object"),
+        (
+            "a.jsonl",
+            '{"a": 3}\n',
+            {"column": "a"},
+            r"a\.jsonl:1: column 'a' has a value of type int instead of text",
+        ),
         (
             "a.jsonl",
             '{"a": "x\\ud800"}\n',
             {"column": "a"},
-            r"a\.jsonl:1: .*half a surrogate pair at character 1",
+            r"a\.jsonl:1: .*half of a surrogate pair at character 1",
         ),
         ("a.txt", "one line", {"fractions": Fractions(test=0.0)}, "split 'train' of corpus .* is empty"),
     ],
@@ -123,5 +138,7 @@ def test_bad_files(
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"none\.txt: cannot read: No such file.*relative paths start at"):
+    with pytest.raises(
+        CorpusError, match=r"none\.txt: the file cannot be read: No such file.*relative paths start at"
+    ):
         load(str(tmp_path / "none.txt"))

@@ -191,7 +191,7 @@ def test_a_vocabulary_that_does_not_fit_the_text(tmp_path: Path, size: int, reas
     rare = "".join(chr(0x4E00 + zlib.crc32(bytes([number])) % 20_000) for number in range(200))
     (tmp_path / "a.txt").write_text(f"{rare}\n" * 20)
     corpus = load_corpus(FilesCorpus(train=(str(tmp_path / "a.txt"),)))
-    with pytest.raises(CorpusError, match=f"no tokenizer of {size} tokens can be learnt from .*{reason}"):
+    with pytest.raises(CorpusError, match=f"a tokenizer of {size} tokens cannot be learnt from .*{reason}"):
         build_tokenizer(BpeConfig(vocab_size=size), corpus)
 
 

@@ -54,30 +54,28 @@ def test_the_order_follows_the_seed_alone() -> None:
 
 @given(before=st.integers(0, 12))
 def test_resuming_is_going_on(before: int) -> None:
-    whole = packed()
+    uninterrupted = packed()
     for _ in range(before):
-        next(whole)
-    state = json.loads(json.dumps(whole.state()))
+        next(uninterrupted)
+    state = json.loads(json.dumps(uninterrupted.state()))
     resumed = packed()
     resumed.restore(state)
     for _ in range(7):
-        for one, other in zip(next(whole), next(resumed), strict=True):
+        for one, other in zip(next(uninterrupted), next(resumed), strict=True):
             assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("other", [{"seed": 8}, {"length": 5}])
 def test_a_position_in_another_stream_is_refused(other: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="a position in another stream"):
+    with pytest.raises(ValueError, match="the saved position belongs to another stream"):
         packed(**other).restore(packed().state())
 
 
 def test_too_short_to_train_or_evaluate_on() -> None:
     assert starts(PackedBatches(TOKENS[:11], length=10, batch=1, seed=0), 2) == [1000, 1000]
-    with pytest.raises(
-        CorpusError, match="11 tokens are 1 windows of 10 and their targets, fewer than one batch of 2"
-    ):
+    with pytest.raises(CorpusError, match="11 tokens give 1 windows of length 10, but a batch takes 2"):
         PackedBatches(TOKENS[:11], length=10, batch=2, seed=0)
-    with pytest.raises(CorpusError, match="1 tokens are too few"):
+    with pytest.raises(CorpusError, match="the text to evaluate on has 1 tokens"):
         evaluation_batches(TOKENS[:1], length=10, batch=2)
 
 
@@ -104,7 +102,7 @@ def test_prompts_are_of_the_split_do_not_overlap_and_follow_the_seed() -> None:
 
 
 def test_a_split_too_short_for_the_prompts_says_how_long_it_is() -> None:
-    with pytest.raises(CorpusError, match=r"11 prompts of 10 tokens .* a split of 103 tokens holds 10"):
+    with pytest.raises(CorpusError, match=r"11 prompts of 10 tokens .* a split of 103 tokens has 10"):
         prompts(TOKENS, count=11, length=10, seed=0)
 
 

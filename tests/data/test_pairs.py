@@ -73,13 +73,13 @@ def test_what_was_tokenised_line_by_line_is_each_sentence_alone(
 ) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     odd = [Pair("", "x"), Pair("two\nlines", "  spaces "), Pair("▁ é \r 😀", ""), Pair("end", "end")]
-    found = pair_tokens(corpus(odd), "train", TOKENIZER)
-    assert isinstance(found.source.ids, np.memmap)
+    tokens = pair_tokens(corpus(odd), "train", TOKENIZER)
+    assert isinstance(tokens.source.ids, np.memmap)
     for side in ("source", "target"):
-        sentences = getattr(found, side)
+        sentences = getattr(tokens, side)
         expected = [TOKENIZER.encode(getattr(pair, side).replace("\n", " ")) for pair in odd]
-        places = zip(sentences.starts, sentences.ends, strict=True)
-        assert [sentences.ids[start:end].tolist() for start, end in places] == expected
+        bounds = zip(sentences.starts, sentences.ends, strict=True)
+        assert [sentences.ids[start:end].tolist() for start, end in bounds] == expected
 
 
 def test_sources_end_and_targets_are_one_ahead(pairs: PairTokens) -> None:
@@ -135,9 +135,9 @@ def test_little_is_padding_where_lengths_vary(tmp_path: Path, monkeypatch: pytes
 
 
 def test_pairs_that_are_too_long_are_left_out(pairs: PairTokens) -> None:
-    kept = pairs.at_most(8)
-    assert 0 < len(kept) < len(pairs)
-    assert len(kept) == sum(max(len(p.source.encode()), len(p.target.encode())) + 1 <= 8 for p in PAIRS)
+    short = pairs.at_most(8)
+    assert 0 < len(short) < len(pairs)
+    assert len(short) == sum(max(len(p.source.encode()), len(p.target.encode())) + 1 <= 8 for p in PAIRS)
     for source, _, targets in epoch(PairBatches(pairs, length=8, rows=4, seed=0)):
         assert source.shape == targets.shape == (4, 8)
 
@@ -151,26 +151,26 @@ def test_the_order_is_the_same_whoever_makes_the_batches(pairs: PairTokens, work
             for _ in range(2)
         )
         prefetched = Prefetched(ahead, workers=workers, ahead=3)
-        for expected, found in itertools.islice(zip(plain, prefetched, strict=True), 40):
-            assert all(np.array_equal(one, other) for one, other in zip(expected, found, strict=True))
+        for expected, batch in itertools.islice(zip(plain, prefetched, strict=True), 40):
+            assert all(np.array_equal(one, other) for one, other in zip(expected, batch, strict=True))
             assert prefetched.state() == plain.state()
         prefetched.close()
 
 
 def test_resuming_is_going_on_whatever_had_been_made_ahead(pairs: PairTokens) -> None:
     for before, index in itertools.product((0, 3, 11), range(2)):
-        whole = streams(pairs)[index]
+        uninterrupted = streams(pairs)[index]
         interrupted = Prefetched(streams(pairs)[index], workers=2, ahead=4)
         for _ in range(before):
-            next(whole)
+            next(uninterrupted)
             next(interrupted)
         state = json.loads(json.dumps(interrupted.state()))
         interrupted.close()
         resumed = Prefetched(streams(pairs)[index], workers=2, ahead=4)
         next(resumed)
         resumed.restore(state)
-        for expected, found in itertools.islice(zip(whole, resumed, strict=True), 20):
-            assert all(np.array_equal(one, other) for one, other in zip(expected, found, strict=True))
+        for expected, batch in itertools.islice(zip(uninterrupted, resumed, strict=True), 20):
+            assert all(np.array_equal(one, other) for one, other in zip(expected, batch, strict=True))
         resumed.close()
 
 
@@ -179,20 +179,20 @@ def test_seeds_and_epochs_differ_and_a_position_elsewhere_is_refused(pairs: Pair
         first, other = streams(pairs)[index], streams(pairs, seed=1)[index]
         assert not np.array_equal(first.make((0, 0))[0], other.make((0, 0))[0])
         assert not np.array_equal(first.make((0, 0))[0], first.make((1, 0))[0])
-        with pytest.raises(ValueError, match="a position in another stream"):
+        with pytest.raises(ValueError, match="the saved position belongs to another stream"):
             other.restore(first.state())
 
 
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda pairs: PairBatches(pairs, length=24, rows=61, seed=0), "fewer than one batch of 61"),
+        (lambda pairs: PairBatches(pairs, length=24, rows=61, seed=0), "but a batch takes 61"),
         (lambda pairs: PairBatches(pairs, length=2, rows=1, seed=0), "0 pairs of at most 2 tokens"),
         (
             lambda pairs: BucketedBatches(pairs, length=24, tokens=9999, seed=0),
-            "fewer than one batch of 9999",
+            "fewer tokens than one batch of 9999",
         ),
-        (lambda pairs: BucketedBatches(pairs, length=24, tokens=23, seed=0), "does not hold one pair"),
+        (lambda pairs: BucketedBatches(pairs, length=24, tokens=23, seed=0), "has no room for a pair"),
         (
             lambda pairs: pair_evaluation_batches(pairs, length=2, target_tokens=9, rows=4),
             "no pair of at most 2 tokens",

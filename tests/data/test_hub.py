@@ -70,7 +70,7 @@ def test_streamed_once_and_again_when_it_changed(folder: Path, monkeypatch: pyte
     ("settings", "message"),
     [
         ({"column": "txt"}, "has no column 'txt'; did you mean 'text'"),
-        ({"column": "n"}, "column 'n' holds int, not text"),
+        ({"column": "n"}, "column 'n' has values of type int, but text is needed"),
         ({"column": "translation.fr"}, r"has no column 'translation\.fr'"),
         ({"valid": "validation"}, "split 'validation': Bad split: validation"),
         ({"config": "english"}, "'english' not found"),
@@ -90,6 +90,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
 def test_without_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(
-        CorpusError, match=r"needs the library `datasets`; pip install 'transformer-harness\[data\]'"
+        CorpusError,
+        match=r"needs the package `datasets`; install it with: pip install 'transformer-harness\[data\]'",
     ):
         load_corpus(config(folder))

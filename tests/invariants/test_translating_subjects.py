@@ -1,4 +1,4 @@
-"""Invariants of the model on an arm that translates: its sources are padded, and it has a decoder's inputs."""
+"""Invariants of the model on an arm that translates, with padded sources and inputs of a decoder."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_planted_bug_is_found(name: str) -> None:
         assert not all(check.passed for check in INVARIANTS[invariant].check_subject(subject))
 
 
-def test_a_source_s_padding_is_told_to_the_model() -> None:
+def test_the_model_ignores_the_padding_of_a_source() -> None:
     subject = arm()
     assert subject.sources is not None
     alone = Subject(model=subject.model, tokens=subject.tokens[1:2], sources=subject.sources[1:2, :5])

@@ -52,13 +52,13 @@ def test_a_word_may_hold_spaces_where_the_width_is_known(load: Load) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "said"),
     [
-        ("a 1 2\nb 3\n", 2, "1 values after the word, and 2 were expected"),
-        ("2 2\na 1 2\n", 1, "announces 2 words, and 1 follow"),
+        ("a 1 2\nb 3\n", 2, "the word has 1 values, but 2 are expected"),
+        ("2 2\na 1 2\n", 1, "the first line says 2 words, but 1 follow"),
         ("a 1 2\nb 3 x\n", 2, "could not convert"),
         ("a 1 2\nb 3 nan\n", 2, "not finite"),
         ("a\nb\n", 1, "0 values"),
         ("\n", None, "empty"),
-        ("0 3\n", None, "no word vectors"),
+        ("0 3\n", None, "the file has no word vectors"),
     ],
 )
 def test_what_is_no_vector_is_refused_with_its_line(
@@ -71,12 +71,12 @@ def test_what_is_no_vector_is_refused_with_its_line(
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
-    with pytest.raises(CorpusError, match="cannot read"):
+    with pytest.raises(CorpusError, match="the file cannot be read"):
         load_corpus(VectorsFile(file="nowhere.vec"))
 
 
 def test_they_are_no_text(load: Load) -> None:
-    with pytest.raises(CorpusError, match="holds vectors, and text was asked for"):
+    with pytest.raises(CorpusError, match="is of kind vectors, but kind text is needed"):
         load(GLOVE).text("train")
 
 
@@ -87,19 +87,19 @@ def test_the_digest_is_the_content_s(load: Load) -> None:
 
 
 def test_tokens_that_are_words_get_their_vectors_and_others_zeros(load: Load) -> None:
-    found = token_vectors(load(GLOVE), ByteTokenizer(), width=3)
-    of = {letter: found[ByteTokenizer().encode(letter)[0]].tolist() for letter in "aAbB"}
-    assert of == {"a": [1, 2, 3], "A": [1, 2, 3], "b": [0, 0, 0], "B": [7, 8, 9]}
-    assert np.count_nonzero(found.any(axis=1)) == 3
-    assert found.shape == (ByteTokenizer.vocab_size, 3)
+    table = token_vectors(load(GLOVE), ByteTokenizer(), width=3)
+    by_letter = {letter: table[ByteTokenizer().encode(letter)[0]].tolist() for letter in "aAbB"}
+    assert by_letter == {"a": [1, 2, 3], "A": [1, 2, 3], "b": [0, 0, 0], "B": [7, 8, 9]}
+    assert np.count_nonzero(table.any(axis=1)) == 3
+    assert table.shape == (ByteTokenizer.vocab_size, 3)
 
 
 def test_another_width_is_refused(load: Load) -> None:
-    with pytest.raises(CorpusError, match=r"have 3 values, and model\.embedding\.width is 5") as refused:
+    with pytest.raises(CorpusError, match=r"have 3 values, but model\.embedding\.width is 5") as refused:
         token_vectors(load(GLOVE), ByteTokenizer(), width=5)
     assert refused.value.hint == "set model.embedding.width to 3"
 
 
 def test_vectors_for_none_of_the_tokens_are_refused(load: Load) -> None:
-    with pytest.raises(CorpusError, match="a vector for none of the tokenizer's 259 tokens"):
+    with pytest.raises(CorpusError, match="no vector for any of the tokenizer's 259 tokens"):
         token_vectors(load("the 1 2\n"), ByteTokenizer(), width=2)

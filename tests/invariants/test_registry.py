@@ -55,8 +55,8 @@ def test_a_planted_bug_is_found_at_the_levels_it_concerns_and_at_no_other(
     invariant: Invariant[Any], mutant: Mutant, level: str
 ) -> None:
     with mutant.plant():
-        found = any(not check.passed for check in invariant.check(level))
-    assert found == (level in mutant.levels)
+        detected = any(not check.passed for check in invariant.check(level))
+    assert detected == (level in mutant.levels)
 
 
 def test_every_invariant_has_bugs_of_its_own_at_levels_that_exist() -> None:

@@ -52,33 +52,33 @@ def test_pairs_of_one_source_stay_together_and_keep_their_attribution(wheel: Pat
 
 
 def test_a_share_is_less_to_train_on_and_nothing_less_that_is_held_out(wheel: Path) -> None:
-    whole = load_corpus("wikitext-2")
+    full = load_corpus("wikitext-2")
     shares = [load_corpus(NamedCorpus(name="wikitext-2", share=share)) for share in (0.1, 0.2)]
     small, large = (corpus.text("train") for corpus in shares)
-    text = whole.text("train")
+    text = full.text("train")
     assert text.startswith(large)
     assert large.startswith(small)
     assert len(text) / 10 - 80 < len(small) <= len(text) / 10 < len(large)
     assert small.endswith("\n")
-    assert all(corpus.text(split) == whole.text(split) for corpus in shares for split in ("valid", "test"))
-    assert len({whole.digest, *(corpus.digest for corpus in shares)}) == 3
-    assert load_corpus(NamedCorpus(name="wikitext-2", share=1.0)).digest == whole.digest
+    assert all(corpus.text(split) == full.text(split) for corpus in shares for split in ("valid", "test"))
+    assert len({full.digest, *(corpus.digest for corpus in shares)}) == 3
+    assert load_corpus(NamedCorpus(name="wikitext-2", share=1.0)).digest == full.digest
     with pytest.raises(CorpusError, match=r"'train' of corpus 'wikitext-2 \(1e-06 of it\)' is empty"):
         load_corpus(NamedCorpus(name="wikitext-2", share=1e-6)).text("train")
 
 
 def test_a_share_of_pairs_is_drawn_by_source_and_not_from_the_shortest(wheel: Path) -> None:
-    whole = load_corpus("tatoeba-en-es")
+    full = load_corpus("tatoeba-en-es")
     small, large = (load_corpus(NamedCorpus(name="tatoeba-en-es", share=share)) for share in (0.1, 0.2))
-    rows = whole.pairs("train")
-    found = small.pairs("train")
-    sources = {pair.source for pair in found}
-    assert [pair for pair in rows if pair.source in sources] == found
+    rows = full.pairs("train")
+    share = small.pairs("train")
+    sources = {pair.source for pair in share}
+    assert [pair for pair in rows if pair.source in sources] == share
     assert sources < {pair.source for pair in large.pairs("train")}
-    assert 0.09 < len(found) / len(rows) < 0.11
-    places = [place for place, pair in enumerate(rows) if pair.source in sources]
-    assert 0.45 < sum(places) / len(places) / len(rows) < 0.55
-    assert small.pairs("test") == whole.pairs("test")
+    assert 0.09 < len(share) / len(rows) < 0.11
+    indices = [index for index, pair in enumerate(rows) if pair.source in sources]
+    assert 0.45 < sum(indices) / len(indices) / len(rows) < 0.55
+    assert small.pairs("test") == full.pairs("test")
 
 
 def test_the_split_of_a_sentence_is_the_same_for_ever(wheel: Path) -> None:
@@ -97,9 +97,9 @@ def test_word_vectors(wheel: Path) -> None:
 
 
 def test_asking_a_corpus_for_what_it_is_not(wheel: Path) -> None:
-    with pytest.raises(CorpusError, match="'tatoeba-en-es' holds pairs, and text was asked for"):
+    with pytest.raises(CorpusError, match="'tatoeba-en-es' is of kind pairs, but kind text is needed"):
         load_corpus("tatoeba-en-es").text("train")
-    with pytest.raises(CorpusError, match="'python-docs' holds text, and pairs was asked for"):
+    with pytest.raises(CorpusError, match="'python-docs' is of kind text, but kind pairs is needed"):
         load_corpus("python-docs").pairs("train")
     with pytest.raises(CorpusError, match="no split 'validation'; did you mean 'valid'"):
         load_corpus("python-docs").text("validation")
