@@ -1,17 +1,16 @@
-"""Every error that the harness raises on purpose, and the exit code each one ends a command with.
+"""Every error that the harness raises on purpose, and the exit code with which it ends a command.
 
     HarnessError                     70  a fault of the harness or of this machine
     ├── InputError                    2  something a person wrote or asked for; nothing was written
     │   ├── StudyError                2  a study file, with file, line and column
-    │   ├── CorpusError               2  a corpus: unknown, unavailable, damaged
-    │   └── StoreError                2  a results database: unreadable, of another kind, of a newer version
-    ├── TrialError                    3  some trials failed; the rest is there, and the reasons are told
-    └── InvalidError                  5  finished, but something does not count: a broken invariant, an
-    undeclared difference,
-                                         a report that the store does not give, a figure of calibration out of
-                                         bounds
+    │   ├── CorpusError               2  a corpus: unknown, unavailable or damaged
+    │   └── StoreError                2  a results database: unreadable, of another kind or of a newer version
+    ├── TrialError                    3  some trials failed; the others have finished
+    └── InvalidError                  5  finished, but something is invalid: a broken invariant, an undeclared
+                                         difference, a report that does not agree with the store, a figure of
+                                         calibration that is out of bounds
 
-0 is success, 130 an interruption from the keyboard.
+0 means success, and 130 an interruption from the keyboard.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a file that a person wrote; lines and columns count from 1."""
+    """A location in a file that a person wrote. Lines and columns count from 1."""
 
     file: str
     line: int | None = None
@@ -46,9 +45,9 @@ class HarnessError(Exception):
 
     def __str__(self) -> str:
         """One line: `file:line:column: message; hint`."""
-        place = f"{self.at}: " if self.at else ""
+        location = f"{self.at}: " if self.at else ""
         advice = f"; {self.hint}" if self.hint else ""
-        return f"{place}{self.message}{advice}"
+        return f"{location}{self.message}{advice}"
 
 
 class InputError(HarnessError):
@@ -76,7 +75,9 @@ class InvalidError(HarnessError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint for a misspelt name: the nearest known ones, or all of them when none is near and they are few."""
+    """A hint for a misspelt name: the nearest known names, or all of them if no name is near and they are
+    few.
+    """
     names = sorted(set(known))
     near = difflib.get_close_matches(word, names, n=2, cutoff=0.6)
     if near:

@@ -23,7 +23,8 @@ Chosen = dict[str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Combination:
-    """One level of each factor, by its index in the study's list and by its name. Without factors it is empty.
+    """One level of each factor, by its index in the study's list and by its name. Without factors it is
+    empty.
 
     A factor that exists only `when` others have certain levels is missing if they have other levels.
     """
@@ -104,8 +105,8 @@ class _Factors:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Alphabetical, but parents come before the factors that depend on them. Raises graphlib.CycleError if
-        factors depend on each other in a circle.
+        """Alphabetical, but parents come before the factors that depend on them. Raises graphlib.CycleError
+        if factors depend on each other in a circle.
         """
         graph = TopologicalSorter({factor: self._parents(factor) for factor in self.levels})
         graph.prepare()

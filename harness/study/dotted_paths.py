@@ -19,7 +19,7 @@ def value_at(document: Any, path: str) -> Any:
 
 
 def with_value(document: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy of the document with another value of a setting. Mappings that are missing on the way are made."""
+    """A copy of the document with another value of a setting. Missing mappings on the way are made."""
     key, _, rest = path.partition(".")
     if rest:
         inner = document.get(key)

@@ -1,5 +1,5 @@
-"""What a study declares, without its claims: a question, a task with its base settings, factors with a baseline
-level, conditions and a design.
+"""What a study declares, without its claims: a question, a task with its base settings, factors with a
+baseline level, conditions and a design.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ Scalar = bool | int | float | str | None
 NAME = r"[a-z][a-z0-9_]*"
 NAME_RULE = "use lowercase letters, digits and underscores, and begin with a letter"
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}(/{NAME})?$", max_length=64)]
-"""Of a study, or of a part of one: `activation_checkpointing/cost`."""
+"""The name of a study, or of one of its parts: `activation_checkpointing/cost`."""
 
 Level = Scalar | dict[str, dict[str, Any]]
-"""A value of the setting that the factor names, or one name with the several settings that it stands for."""
+"""A value of the setting that the factor names, or one name with a group of settings."""
 
 Where = Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1)]
-"""Factor → its level, or a list of levels of which it has one."""
+"""Factor → its level, or a list of alternative levels."""
 
 
 class Until(Config):
-    """When rounds may end early: once every comparison with the baseline on the primary metric is known
-    precisely enough.
+    """Rounds may end early, as soon as every comparison with the baseline on the primary metric is precise
+    enough.
 
-    `width` is that of the 95 % interval of a ratio, as a fraction: 0.05 where its upper end is 5 % above its
-    lower one. What the ratio is plays no part. `at_least` rounds are run in any case, or all where an
+    `width` is the width of the 95 % interval of a ratio, as a fraction: 0.05 if its upper end is 5 % above
+    its lower end. The ratio itself plays no part. At least `at_least` rounds are run, or all rounds if an
     exploratory scale has fewer.
     """
 
@@ -41,20 +41,22 @@ class Until(Config):
 
 
 class Around(Config):
-    """`count` values around each arm's own, which is the middle one; each is `factor` times the one before."""
+    """`count` values around the value of each arm, which is the middle one. Each is `factor` times the one
+    before.
+    """
 
     factor: float = Field(gt=1.0, allow_inf_nan=False)
     count: int = Field(ge=3, le=99)
 
 
 class Tune(Config):
-    """Each arm gets its own best settings under each condition before it is measured, by trials that decide
-    nothing else.
+    """Each arm gets the settings that are best for it under each condition before it is measured. The trials
+    of tuning decide nothing else.
 
-    `grid` names settings by their path, and the values that are tried: a list, or some around each arm's own.
-    Every combination is tried, so that every arm has the same budget. `by` is the metric whose best median
-    over `seeds` is chosen. With `finalists`, only the baseline, the arms that claims name and the best others
-    go on to be measured: so many in all.
+    `grid` names settings by their paths, with the values to try: a list, or values around the value of each
+    arm. Every combination is tried, so that every arm has the same budget. The candidate with the best median
+    of the metric `by` over `seeds` is chosen. `finalists` is the number of arms that are measured: the
+    baseline, the arms that claims name, and the best of the others.
     """
 
     grid: dict[str, Annotated[list[Scalar], Field(min_length=2)] | Around] = Field(min_length=1)
@@ -64,17 +66,17 @@ class Tune(Config):
 
 
 ENOUGH_SENTENCES = 100
-"""Pairs that can reject in any family of contrasts that a study has."""
+"""A number of pairs that is large enough for every family of contrasts of a study."""
 
 
 class Design(Config):
     """How arms are formed and how often each is run. Every claim about speed needs at least 6 rounds, or
     `exploratory`.
 
-    one-factor: all factors at their first levels, then each other level, one factor at a time. factorial:
+    one-factor: all factors at their first levels, then every other level, one factor at a time. factorial:
     every combination. leave-one-out: all factors at their last levels (on), then one factor at a time at its
-    first (off). paired: the first levels of all factors together, the second together, and so on. `exclude`
-    leaves out the arms that have all of some levels.
+    first level (off). paired: all first levels together, all second levels together, and so on. `exclude`
+    removes the arms that have all of the listed levels.
     """
 
     arms: Literal["one-factor", "factorial", "leave-one-out", "paired"] = "one-factor"
@@ -96,15 +98,13 @@ class Design(Config):
 
     @property
     def fewest_rounds(self) -> int:
-        """The rounds that are run in any case; `rounds` are the most."""
+        """The number of rounds that are always run. `rounds` is the largest number."""
         return self.rounds if self.until is None else min(self.rounds, self.until.at_least)
 
     def pairs(self, paired_over: PairedOver) -> int:
-        """The fewest pairs that a comparison has. A round of a seed is every arm once in one session, and so
-        a pair of its own.
+        """The smallest number of pairs that a comparison can have. Every round of every seed gives a pair.
 
-        Of one checkpoint's sentences there are always enough; several seeds decide on the method, and are
-        what is counted.
+        The sentences of one checkpoint are always enough. With several seeds, the seeds are counted.
         """
         if paired_over == "sentences" and self.seeds == 1:
             return ENOUGH_SENTENCES
@@ -114,11 +114,10 @@ class Design(Config):
 
 
 class Parity(Config):
-    """Work by the names that tasks count it under (`updates`, `training_tokens` …).
+    """Kinds of work, by the names under which tasks count them (`updates`, `training_tokens` …).
 
-    Arms must match in all that is counted, except what `differ` names. FLOPs and seconds are shown, and must
-    match only where `match` names them: seconds within the study's margin for time, on the medians of the
-    trials.
+    Arms must do the same amount of work, except for the kinds under `differ`. FLOPs and seconds are compared
+    only if they are under `match`: seconds within the study's margin for time, by the medians of the trials.
     """
 
     match: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
@@ -126,10 +125,11 @@ class Parity(Config):
 
 
 class Reference(Config):
-    """By `updates` updates nobody's `metric` was below `at_least`. A training that is makes its arm invalid.
+    """Nobody has reported a `metric` below `at_least` within `updates` updates. A training that reaches one
+    makes its arm invalid.
 
-    Text of the test in the training, labels that leak through a mask, a loss averaged over padding: each
-    learns too fast.
+    A training that learns too fast has usually seen the text of the test or its labels, or averages its loss
+    over padding.
     """
 
     source: str
@@ -144,8 +144,8 @@ class StudyBase(Config):
 
     `base` and `level` settings are the settings of the task.
 
-    `when` says where a factor (`rule`) or a level of it (`rule=linear`) exists: only with certain levels of
-    other factors.
+    `when` makes a factor (`rule`) or one of its levels (`rule=linear`) depend on other factors: it exists
+    only with the listed levels of them.
     """
 
     study: Name
@@ -170,14 +170,14 @@ class StudyBase(Config):
 
     @property
     def digest(self) -> str:
-        """The id of the study's content. Claims, margins and design are part of it, so none of them can change
-        after the data.
+        """The id of the study's content. Claims, margins and design are part of it, so none of them can
+        change after the data.
         """
         return digest(content(self))
 
 
 def level_name(level: Level) -> str:
-    """How a level is called: its own name, or its value as YAML writes it."""
+    """The name of a level: its own name, or its value as YAML writes it."""
     if isinstance(level, dict):
         return next(iter(level))
     if isinstance(level, bool):

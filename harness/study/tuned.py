@@ -11,7 +11,7 @@ from harness.study.schema import Scalar
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """A candidate and its results: one value per seed, the worst possible one if it diverged, and the median."""
+    """A candidate and its results: one value per seed, which is the worst possible one if it diverged."""
 
     settings: Mapping[str, Scalar]
     values: tuple[float, ...]

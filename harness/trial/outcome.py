@@ -1,8 +1,7 @@
-"""What a worker reports, line by line, and what the driver makes of it.
+"""The protocol between a worker and its driver: events as lines of JSON, and the outcome that they give.
 
-A worker writes JSON lines: `started`, any number of `sample` and `check`, `sentences` at most once, then
-`finished` or `failed`. A file that ends without one of the last two belongs to a worker that died: its trial
-is lost.
+A worker writes `started`, any number of `sample` and `check`, `sentences` at most once, then `finished` or
+`failed`. A file that ends without one of the last two comes from a worker that died: its trial is lost.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from harness.invariants.base import Check
 from harness.scoring.sentences import Sentences
 
 Status = Literal["finished", "failed", "lost"]
-"""`lost` is a worker that died without a word of its own."""
+"""`lost` means that the worker died without reporting an error."""
 
 
 class Sample(NamedTuple):
-    """One raw value; `step` counts repeated units within a trial (updates, generations) from 0."""
+    """One raw value. `step` counts the repeated units of a trial (updates, generations) from 0."""
 
     metric: str
     step: int
@@ -29,9 +28,11 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A trial's result: raw samples, invariant checks, hashes of its outputs, and what work it spent.
+    """The result of a trial: raw samples, checks of invariants, hashes of its outputs, and the work that it
+    did.
 
-    `spent` counts work (updates, tokens, parameters): arms must match in it unless the study says otherwise.
+    `spent` counts the work (updates, tokens, parameters). It must be equal for all arms, unless the study
+    declares a difference.
     """
 
     status: Status
@@ -46,10 +47,7 @@ class Outcome:
 
 
 class EventWriter:
-    """The worker's side.
-
-    Each line is flushed, so that a killed worker loses at most the line it was writing.
-    """
+    """The worker's side. Each line is flushed, so that a killed worker loses at most one line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -58,7 +56,7 @@ class EventWriter:
         self._write({"event": "started", "trial": trial, "pid": pid})
 
     def sample(self, metric: str, value: float, step: int = 0) -> None:
-        """One raw value. NaN and infinities are kept: divergence is data."""
+        """Write one raw value. NaN and infinities are written too, because divergence is data."""
         value = float(value)
         number = repr(value) if value - value == 0.0 else json.dumps(value)
         self._stream.write(f'{{"event":"sample","metric":"{metric}","step":{step},"value":{number}}}\n')
@@ -82,9 +80,9 @@ class EventWriter:
 
 
 def read_events(lines: Iterable[str], *, died: str) -> Outcome:
-    """The outcome that the lines tell; `died` is the error where they end without one.
+    """The outcome of a trial from its events. `died` is the error if they end without an outcome.
 
-    A last line cut off in the middle is ignored, as the worker that wrote it is dead.
+    A last line that is cut off is ignored, because its worker is dead.
     """
     samples: list[Sample] = []
     checks: list[Check] = []

@@ -1,4 +1,4 @@
-"""The checks of a design that leaves something open: rounds that may end early, settings that are tuned."""
+"""The checks of a design that adapts to results: rounds that may end early, and settings that are tuned."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from harness.study.schema import Tune
 
 
 def check_adaptive_design(checker: StudyChecker, loaded: LoadedStudy) -> None:
-    """Raises StudyError at the first thing that could not work, before anything is run."""
+    """Raises StudyError if the design could not work."""
     design, primary = loaded.study.design, loaded.study.primary
     paired_over = metric(primary).paired_over
     if design.until is not None and paired_over != "rounds":
         checker.fail(
             ("design", "until"),
-            f"every round of a seed gives the same {primary}, so more rounds cannot make an interval narrower",
+            f"every round of a seed gives the same {primary}, so more rounds cannot make an interval "
+            "narrower",
             hint=f"use more {paired_over}",
         )
     if design.tune is not None:

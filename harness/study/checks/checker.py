@@ -119,8 +119,8 @@ class StudyChecker:
                 )
 
     def check_pairs(self, paired_over: PairedOver, family: int, subject: str) -> None:
-        """Raises StudyError if the design has too few pairs for any of a family of that many comparisons ever to
-        be significant; `subject` is what could then never be decided.
+        """Raises StudyError if the design has too few pairs for any of a family of that many comparisons ever
+        to be significant; `subject` is what could then never be decided.
         """
         design = self.study.design
         pairs = design.pairs(paired_over)

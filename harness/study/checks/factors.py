@@ -13,8 +13,8 @@ from harness.study.schema import Level, Where, level_name
 
 
 def check_factors(checker: StudyChecker) -> None:
-    """Raises StudyError where a level could never be run, and where a condition or an exclusion means
-    nothing.
+    """Raises StudyError if a level could never be run, or if an entry of `when` or `design.exclude` has no
+    effect.
     """
     study = checker.study
     _check_level_names(checker)
@@ -22,11 +22,11 @@ def check_factors(checker: StudyChecker) -> None:
         _check_when(checker, name)
     _check_arms_kind(checker)
     try:
-        every, places = all_arms(study), checker.conditions
+        every, conditions = all_arms(study), checker.conditions
     except CycleError as error:
         chain = " → ".join(repr(factor) for factor in reversed(error.args[1]))
         checker.fail(("when",), f"factors depend on each other in a circle: {chain}")
-    for combinations, section in ((every, "compare"), (places, "across")):
+    for combinations, section in ((every, "compare"), (conditions, "across")):
         if len(combinations) > MOST:
             noun = "arms" if section == "compare" else "conditions"
             checker.fail(
@@ -133,7 +133,7 @@ def _check_exclude(
 def _check_used(
     checker: StudyChecker, combinations: tuple[Combination, ...], section: str, noun: str
 ) -> None:
-    """Nothing that is written may silently never be run."""
+    """Every level that is listed must be run."""
     factors: Mapping[str, list[Level]] = getattr(checker.study, section)
     for factor, levels in factors.items():
         used = {combination.levels.get(factor) for combination in combinations}

@@ -1,6 +1,5 @@
-"""What a schema cannot say: names that must exist, levels that must differ.
-
-Claims have rules of their own.
+"""The checks of a study that a schema cannot make: names must exist, and levels must differ. Claims have
+their own checks.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from harness.tasks.base import Task
 
 
 def check_study(checker: StudyChecker) -> None:
-    """The primary metric, invariants, margins and factors. Raises StudyError at the first that is wrong."""
+    """Raises StudyError if the primary metric, an invariant, a margin, a reference or a factor is wrong."""
     study = checker.study
     checker.check_metric(("primary",), study.primary)
     _check_invariants(checker)
@@ -69,7 +68,7 @@ def _check_margins(checker: StudyChecker) -> None:
 
 
 def check_tasks(checker: StudyChecker, tasks: Mapping[tuple[str, str], Task]) -> None:
-    """No level may stand for the same settings as another: comparing a thing with itself answers nothing."""
+    """Raises StudyError if two arms or two conditions have the same settings."""
     arms, conditions = checker.arms, checker.conditions
     texts = {names: canonical_json(task.plain()) for names, task in tasks.items()}
     seen: dict[tuple[str, ...], Combination] = {}
@@ -94,8 +93,8 @@ def _changes_nothing(
     same: Combination,
     against: str,
 ) -> NoReturn:
-    """Points at a level that `chosen` has and `same` has not, one that departs from `reference` where there
-    is one.
+    """Raises StudyError at a level of `chosen` that `same` does not have, if possible at one in which it
+    differs from `reference`.
     """
     distinct = [factor for factor, name in chosen.names.items() if same.names.get(factor) != name]
     departs = [factor for factor in distinct if reference.names.get(factor) != chosen.names[factor]]

@@ -1,9 +1,9 @@
-"""From a study to its trials, in batches: what is tuned, then trainings, checks, and rounds in an order that
-is random and recorded.
+"""From a study to its trials, in batches: tuning, then trainings, checks and rounds, in an order that is
+random and recorded.
 
-What comes next may depend on what has come out. So a plan is made from a study and the results so far: more
-results only lengthen what is known of it. A driver asks `schedule` for batches until there are none; killed
-and started again, it is given the same ones.
+The next trials can depend on results. So a plan is made from a study and the results so far, and more results
+only make its known part longer. A driver asks `schedule` for batches until there are none. A driver that was
+killed and started again gets the same batches.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ NOTHING_YET: Results = MappingProxyType({})
 class Batch:
     """Trials of one purpose that are planned together.
 
-    Measurements are a round of one seed: every arm under every condition, whole in one session, or it is run
-    again. Trials of any other purpose stand each for itself.
+    A batch of measurements is a round of one seed: every arm under every condition, all in one session. A
+    round that is not complete is run again. Trials of other purposes do not depend on each other.
     """
 
     purpose: Purpose
@@ -36,10 +36,10 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`known` are the batches that the results so far decide, in the order in which they are to run.
+    """`known` are the batches that the results so far decide, in the order in which they run.
 
-    `later` are those that follow from what tuning will find, with every arm at its own settings in the
-    meantime.
+    `later` are the batches that depend on tuning. Until it ends they show every arm with its settings before
+    tuning.
     """
 
     known: tuple[Batch, ...]
@@ -55,28 +55,28 @@ class Plan:
 
     @property
     def trainings(self) -> tuple[TrialSpec, ...]:
-        return self._of("train")
+        return self._with_purpose("train")
 
     @property
     def checks(self) -> tuple[TrialSpec, ...]:
-        return self._of("check")
+        return self._with_purpose("check")
 
     @property
     def tuning(self) -> tuple[TrialSpec, ...]:
-        return self._of("tune")
+        return self._with_purpose("tune")
 
     @property
     def rounds(self) -> tuple[tuple[TrialSpec, ...], ...]:
-        """Each round of each seed."""
+        """Every round of every seed."""
         return tuple(batch.trials for batch in self.batches if batch.purpose == "measure")
 
-    def _of(self, purpose: Purpose) -> tuple[TrialSpec, ...]:
+    def _with_purpose(self, purpose: Purpose) -> tuple[TrialSpec, ...]:
         return tuple(trial for trial in self.trials if trial.purpose == purpose)
 
 
 def plan(loaded: LoadedStudy, results: Results = NOTHING_YET) -> Plan:
-    """The trials of a study as far as the results decide them; equal studies and results have equal plans,
-    order included.
+    """The trials of a study, as far as the results decide them. Equal studies with equal results have equal
+    plans, in the same order.
     """
     now = resolve(loaded, results)
     tuning, measuring = tuple(_tuning(loaded)), tuple(_measuring(now))
@@ -84,20 +84,19 @@ def plan(loaded: LoadedStudy, results: Results = NOTHING_YET) -> Plan:
 
 
 def longest_plan(loaded: LoadedStudy) -> Plan:
-    """The plan of a study whose rounds never end early."""
+    """The plan of a study if its rounds do not end early."""
     design = loaded.study.design.model_copy(update={"until": None})
     return plan(replace(loaded, study=loaded.study.model_copy(update={"design": design})))
 
 
 def schedule(loaded: LoadedStudy, results: Callable[[], Results]) -> Iterator[Batch]:
-    """Batch after batch until there are none.
-
-    `results` is asked for what has come out whenever the next one depends on it.
+    """All batches in order. `results` returns the results so far, and is called whenever the next batch
+    depends on them.
     """
-    given = 0
-    while len(known := plan(loaded, results()).known) > given:
-        yield from known[given:]
-        given = len(known)
+    yielded = 0
+    while len(known := plan(loaded, results()).known) > yielded:
+        yield from known[yielded:]
+        yielded = len(known)
 
 
 def _tuning(loaded: LoadedStudy) -> Iterator[Batch]:

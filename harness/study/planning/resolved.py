@@ -1,5 +1,5 @@
-"""A study as its results make it: the settings that tuning chose, the arms that went on, the rounds that were
-wanted.
+"""A study with everything that its results decide: the settings that tuning chose, the finalists, and the
+number of rounds.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from harness.config import canonical_json
 from harness.study.arms import named_condition
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.finalists import finalists
@@ -19,22 +20,22 @@ from harness.study.study import Study
 
 
 def is_open(loaded: LoadedStudy) -> bool:
-    """Whether the study's tuning has not come to its end, so that nobody can know what is to be measured."""
+    """Whether the tuning of the study has not ended, so that the measurements are not known yet."""
     return loaded.study.design.tune is not None and not loaded.tuned
 
 
 def deciding_metrics(study: Study) -> set[str]:
-    """What `resolve` must know of each trial: the metrics that tuning and the rounds that end early go by."""
+    """The metrics that `resolve` needs of each trial, for tuning and for rounds that may end early."""
     tune, until = study.design.tune, study.design.until
     return {*([tune.by] if tune else []), *([study.primary] if until else [])}
 
 
 def resolve(loaded: LoadedStudy, results: Results) -> LoadedStudy:
-    """The study of a fixed design that was run, or is to be run, as far as the results tell: what reports and
-    verdicts are about.
+    """The study with a fixed design that was run or will be run, as far as the results decide it. Reports and
+    verdicts are about this study.
 
-    Only trials of tuning choose settings and arms, and only the widths of intervals choose how many rounds
-    there are. A study that leaves nothing open is its own resolution.
+    Only the trials of tuning choose settings and arms, and only the widths of intervals choose the number of
+    rounds. A study with a fixed design is returned as it is.
     """
     tune, until = loaded.study.design.tune, loaded.study.design.until
     if tune is not None:
@@ -47,21 +48,21 @@ def resolve(loaded: LoadedStudy, results: Results) -> LoadedStudy:
 
 
 def _tuned(loaded: LoadedStudy, tune: Tune, results: Results) -> LoadedStudy:
-    found = tuned_arms(loaded, tune, results)
-    going_on = {arm.name for arm in finalists(loaded, tune, found)}
-    arms = tuple(arm for arm in loaded.arms if arm.name in going_on)
+    tuned = tuned_arms(loaded, tune, results)
+    arms = finalists(loaded, tune, tuned)
+    measured = {arm.name for arm in arms}
     tasks = {
         (arm.name, condition.name): loaded.tasks[arm.name, condition.name]
         for arm in arms
         for condition in loaded.conditions
     }
-    for chosen in found:
-        condition = next(each for each in loaded.conditions if each.names == chosen.condition)
-        place = chosen.arm, condition.name
-        if place in tasks:
-            grid = tuning_grid(tune, tasks[place])
-            tasks[place] = next(each.task for each in grid if each.settings == chosen.chosen.settings)
-    tuned = tuple(replace(each, measured=each.arm in going_on) for each in found)
+    names = {canonical_json(condition.names): condition.name for condition in loaded.conditions}
+    for arm in tuned:
+        key = arm.arm, names[canonical_json(arm.condition)]
+        if key in tasks:
+            grid = tuning_grid(tune, tasks[key])
+            tasks[key] = next(one.task for one in grid if one.settings == arm.chosen.settings)
+    tuned = tuple(replace(arm, measured=arm.arm in measured) for arm in tuned)
     return _with_targets(replace(loaded, arms=arms, tasks=tasks, tuned=tuned))
 
 

@@ -1,4 +1,4 @@
-"""What has come out of a run's trials so far, as far as its next trials depend on it."""
+"""The results of a run's trials so far, as far as its next trials depend on them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from harness.trial.spec import TrialSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A trial that has finished: where it ran, and one value for each of the metrics that were asked for.
+    """A trial that has finished: the session in which it ran, and one value per requested metric.
 
-    `values` are reduced as the metric's record says; losses of a training that diverged are infinite.
+    The record of the metric says how samples become one value. Losses of a training that diverged are
+    infinite.
     """
 
     spec_id: str
@@ -24,21 +25,22 @@ class Result:
 
 
 Results = Mapping[str, Result]
-"""Content id of a trial → what came out. Trials that have not finished are not there."""
+"""Id of a trial → its result. Trials that have not finished are missing."""
 
 
 def result_values(
     samples: Mapping[str, Sequence[float]], metrics: Collection[str], *, diverged: bool
 ) -> dict[str, float]:
-    """The one value of each of the metrics that a trial has, from their samples in the order of their steps.
+    """One value per metric of a trial, from its samples in the order of their steps.
 
-    NaN among the samples stays NaN; a diverged training lost, whatever was last seen of it.
+    NaN among the samples stays NaN. The losses of a diverged training are infinite, whatever its last samples
+    were.
     """
-    found = {name: metric(name).of_trial(values) for name, values in samples.items() if name in metrics}
+    reduced = {name: metric(name).of_trial(values) for name, values in samples.items() if name in metrics}
     lost = {name: math.inf for name in metrics if diverged and metric(name).lost_by_divergence}
-    return {**found, **lost}
+    return {**reduced, **lost}
 
 
 def in_one_session(trials: tuple[TrialSpec, ...], results: Results) -> bool:
-    """Whether all of them have finished, and in the same session."""
+    """Whether all of these trials have finished, in the same session."""
     return all(trial.id in results for trial in trials) and len({results[t.id].session for t in trials}) == 1

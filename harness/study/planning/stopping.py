@@ -1,8 +1,8 @@
-"""How many rounds a study takes whose rounds end early: as soon as every comparison is known precisely
+"""The number of rounds of a study whose rounds may end early: they end as soon as every comparison is precise
 enough.
 
-The rule sees how wide intervals are and nothing else, never where they lie: stopping on significance finds a
-difference between equal arms in one study of five (docs/validity.md, "Margins").
+The rule looks only at the widths of intervals, never at their positions. A rule that stops at the first
+significant result finds a difference between equal arms in one study of five (docs/validity.md, "Margins").
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from harness.study.schema import Until
 
 
 def rounds_wanted(loaded: LoadedStudy, results: Results) -> int:
-    """The rounds that the study takes as far as the results tell: those that it begins with, and one more
-    after each that leaves an interval too wide. None is added to rounds that are not whole, as their
-    comparison is lost until they are.
+    """The number of rounds that the results so far ask for: the first ones, and one more after each round
+    that leaves an interval too wide. No round is added while an earlier one is incomplete.
     """
     design = loaded.study.design
     if design.until is None:
@@ -38,27 +37,27 @@ def rounds_wanted(loaded: LoadedStudy, results: Results) -> int:
 
 
 def last_round(comparisons: Sequence[Sequence[Mapping[int, float]]], until: Until, *, most: int) -> int:
-    """The last round that is wanted, given the log ratios of each comparison: of each whole round, one a
-    seed.
+    """The last round that is needed. `comparisons` holds for each comparison the log ratios of every complete
+    round, one per seed.
     """
     width = math.log1p(until.width)
     for number in range(until.at_least, most):
         if any(len(rounds) < number for rounds in comparisons):
             return number
-        pairs = [dict(enumerate(_all_of(rounds[:number]))) for rounds in comparisons]
+        pairs = [dict(enumerate(_joined(rounds[:number]))) for rounds in comparisons]
         if all(narrow_enough(ratios, width) for ratios in pairs):
             return number
     return most
 
 
-def _all_of(rounds: Sequence[Mapping[int, float]]) -> list[float]:
+def _joined(rounds: Sequence[Mapping[int, float]]) -> list[float]:
     return [ratio for ratios in rounds for ratio in ratios.values()]
 
 
 def _ratios(
     loaded: LoadedStudy, arm: Combination, condition: Combination, results: Results
 ) -> Iterator[Mapping[int, float]]:
-    """Seed → ln(arm / baseline), round after round, up to the first that is not there as a whole."""
+    """Seed → ln(arm / baseline) of every round before the first incomplete one."""
     design, name = loaded.study.design, loaded.study.primary
     for number in range(1, design.rounds + 1):
         sides: list[dict[int, float]] = []
@@ -67,8 +66,8 @@ def _ratios(
                 measurement(loaded, chosen, condition, seed=seed, number=number)
                 for seed in range(design.seeds)
             ]
-            found = {s.seed: results[s.id].values.get(name, math.nan) for s in specs if s.id in results}
-            if len(found) < design.seeds or not all(value > 0 for value in found.values()):
+            values = {s.seed: results[s.id].values.get(name, math.nan) for s in specs if s.id in results}
+            if len(values) < design.seeds or not all(value > 0 for value in values.values()):
                 return
-            sides.append(found)
+            sides.append(values)
         yield log_ratios(*sides)

@@ -1,9 +1,9 @@
 """The trials of a study, one function per purpose, and their order within a round. `plan` puts the rounds in
 order.
 
-Within a round of a seed the conditions are shuffled, and the arms are shuffled under each condition, such that
-every arm comes first equally often. Everything is drawn from the design's `order_seed`, and no draw depends on
-the number of rounds. So a study that goes on for longer runs its first rounds in the same order.
+Within a round of a seed the conditions are shuffled, and the arms are shuffled under each condition, such
+that every arm comes first equally often. Everything is drawn from the design's `order_seed`, and no draw
+depends on the number of rounds. So a study that goes on for longer runs its first rounds in the same order.
 """
 
 from __future__ import annotations

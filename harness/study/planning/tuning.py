@@ -1,8 +1,9 @@
 """Tuning: the settings that each arm is tried with before it is measured, and the choice among them. The
 trials of tuning decide nothing else.
 
-Every arm has the same number of candidates, on seeds that no measurement uses. A training that diverges counts
-as the worst. The candidate with the best median is chosen, and of equal ones the one with the smallest value.
+Every arm has the same number of candidates, on seeds that no measurement uses. A training that diverges
+counts as the worst. The candidate with the best median is chosen, and of equal ones the one with the smallest
+value.
 """
 
 from __future__ import annotations

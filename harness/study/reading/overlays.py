@@ -1,4 +1,4 @@
-"""What a file says of each of its parts at each scale: body, part and scale laid one on top of the other."""
+"""The parts of a study at each scale: the keys of the body, overridden by the part and by the scale."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from harness.study.reading.yaml_document import Document, KeyPath, Located, read
 from harness.study.schema import NAME, NAME_RULE
 
 BODY_SCALE = "cpu"
-"""The scale that a study's body is written for; the others are overlays under `scales`."""
+"""The scale of a study's body. The other scales are overlays under `scales`."""
 
 PARTS = "parts"
-OF_THE_FILE = ("study", "question", "scales", PARTS)
+FILE_KEYS = ("study", "question", "scales", PARTS)
 """Keys that a part cannot have."""
 
-CAN_BE_LEFT_OUT = {"claims": "claim", "compare": "factor", "across": "condition"}
-"""Sections of which a part or a scale leaves something out by saying null, and what each holds."""
+REMOVABLE = {"claims": "claim", "compare": "factor", "across": "condition"}
+"""Sections from which a part or a scale can remove an entry by giving it as null → what an entry is."""
 
 
 def scale_names(document: Document) -> tuple[str, ...]:
-    """That of the body first."""
+    """The names of the scales, the scale of the body first. Raises StudyError if `scales` is not valid."""
     overlays = document.data.get("scales", {})
     if not isinstance(overlays, dict):
         at = document.location(("scales",), value=True)
@@ -40,7 +40,7 @@ def scale_names(document: Document) -> tuple[str, ...]:
 
 
 def part_names(document: Document) -> tuple[str, ...]:
-    """The names of a study's parts, or one empty name."""
+    """The names of a study's parts, or one empty name. Raises StudyError if a name or a part is not valid."""
     name = document.data.get("study")
     if isinstance(name, str) and not re.fullmatch(NAME, name):
         at = document.location(("study",), value=True)
@@ -75,14 +75,14 @@ def _check_parts(document: Document, path: KeyPath, known: tuple[str, ...] | Non
         if not isinstance(settings, dict):
             at = document.location((*path, name), value=True)
             raise StudyError(f"parts.{name}: expected a mapping, found {shown(settings)}", at=at)
-        for key in OF_THE_FILE:
+        for key in FILE_KEYS:
             if key in settings:
                 at = document.location((*path, name, key))
                 raise StudyError(f"key {key!r} belongs to the study, not to one of its parts", at=at)
 
 
 class Layers:
-    """What a file says of each of its parts at one scale, with settings from the command line on top."""
+    """The keys of each part at one scale, overridden by settings from the command line."""
 
     def __init__(self, document: Document, scale: str, settings: Sequence[str]) -> None:
         self._layers: list[Located] = [document.without("scales")]
@@ -92,24 +92,25 @@ class Layers:
         self._parts = tuple(document.data.get(PARTS, ()))
 
     def part(self, name: str) -> Located:
-        """The part as if it were a study of its own, recipes not filled in; the whole study for an empty
-        name.
+        """The part as if it were a study of its own, without the contents of recipes. An empty name stands
+        for the study itself.
         """
-        written, *overlays = [layer for whole in self._layers for layer in _of_part(whole, name)]
+        merged, *overlays = [layer for layers in self._layers for layer in _part_layers(layers, name)]
         for layer in overlays:
-            written = _laid(written, layer)
+            merged = _overridden(merged, layer)
         for setting in self._settings:
-            meant, rest = self._meant(setting)
-            if meant in (None, name):
-                written = _with_setting(written, rest, setting)
-        if name and "study" in written.data:
-            at = written.location(("study",), value=True)
-            called = Located(f"{written.data['study']}/{name}", {}, {(): at})  # type: ignore[arg-type]  # a scalar
-            written = written.replaced(("study",), called, key=written.location(("study",)))
-        return written
+            part, rest = self._part_of_setting(setting)
+            if part in (None, name):
+                merged = _with_setting(merged, rest, setting)
+        if name and "study" in merged.data:
+            full_name = f"{merged.data['study']}/{name}"
+            at = merged.location(("study",), value=True)
+            named = Located(full_name, {}, {(): at})  # type: ignore[arg-type]  # a scalar
+            merged = merged.replaced(("study",), named, key=merged.location(("study",)))
+        return merged
 
-    def _meant(self, setting: str) -> tuple[str | None, str]:
-        """The part that a setting is for, None for all, and the setting without it."""
+    def _part_of_setting(self, setting: str) -> tuple[str | None, str]:
+        """The part that a setting is for, or None for all parts, and the setting without the part."""
         if not setting.startswith(f"{PARTS}."):
             return None, setting
         name, _, rest = setting.removeprefix(f"{PARTS}.").partition(".")
@@ -119,38 +120,38 @@ class Layers:
         return name, rest
 
 
-def _of_part(layer: Located, name: str) -> Iterator[Located]:
+def _part_layers(layer: Located, name: str) -> Iterator[Located]:
     yield layer.without(PARTS)
     if name in layer.data.get(PARTS, {}):
         yield layer.at(PARTS, name)
 
 
-def _laid(written: Located, layer: Located) -> Located:
-    """`layer` on top of what is written; a claim, factor or condition that it says is null is left out."""
-    for section, called in CAN_BE_LEFT_OUT.items():
-        for name in [name for name, said in _mapping(layer, section).items() if said is None]:
-            known = _mapping(written, section)
+def _overridden(base: Located, layer: Located) -> Located:
+    """`base` with the keys of the layer. A claim, factor or condition that is null there is removed."""
+    for section, noun in REMOVABLE.items():
+        for name in [name for name, value in _mapping(layer, section).items() if value is None]:
+            known = _mapping(base, section)
             if name not in known:
                 at, hint = layer.location((section, name)), did_you_mean(name, known)
-                raise StudyError(f"there is no {called} {name!r} to leave out", at=at, hint=hint)
-            written, layer = written.without(section, name), layer.without(section, name)
-    return written.merged(layer)
+                raise StudyError(f"there is no {noun} {name!r} to leave out", at=at, hint=hint)
+            base, layer = base.without(section, name), layer.without(section, name)
+    return base.merged(layer)
 
 
 def _mapping(layer: Located, section: str) -> dict[str, Any]:
-    found = layer.data.get(section)
-    return found if isinstance(found, dict) else {}  # validation says what is wrong with any other
+    entries = layer.data.get(section)
+    return entries if isinstance(entries, dict) else {}  # validation reports anything else
 
 
-def _with_setting(written: Located, setting: str, as_given: str) -> Located:
+def _with_setting(base: Located, setting: str, as_given: str) -> Located:
     dotted, equals, value = setting.partition("=")
     at = Location(f"--set {as_given}")
     keys = tuple(dotted.split("."))
-    if not equals or not all(keys) or (keys[0] in OF_THE_FILE and keys[0] != "question"):
+    if not equals or not all(keys) or (keys[0] in FILE_KEYS and keys[0] != "question"):
         raise StudyError("a setting must have the form path=value, for example design.rounds=20", at=at)
     part = read_text(f"value: {value}", file=at.file).under("value")
-    placed = Located(part.data, dict.fromkeys(part.keys, at), dict.fromkeys(part.values, at))
+    located = Located(part.data, dict.fromkeys(part.keys, at), dict.fromkeys(part.values, at))
     try:
-        return written.replaced(keys, placed, key=at)
+        return base.replaced(keys, located, key=at)
     except (KeyError, TypeError):
         raise StudyError(f"{dotted} cannot be set: part of this path is not a mapping", at=at) from None

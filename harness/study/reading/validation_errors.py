@@ -1,20 +1,18 @@
-"""From a pydantic validation error to one line that names file, line, column and the likely remedy."""
+"""From a pydantic validation error to one line with the file, the line, the column and a hint."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from harness.config import Config
 from harness.errors import Location, StudyError, did_you_mean
 from harness.study.claims import FORMS
 from harness.study.reading.yaml_document import KeyPath, Located
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-    from pydantic_core import ErrorDetails
-
-    from harness.config import Config
 
 _NOUNS = {
     "bool": "true or false",
@@ -37,8 +35,8 @@ _BOUNDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Problem:
-    """`expected` is the kind of value that was wanted, empty where the problem is another; `missing` names an
-    absent key.
+    """One thing that is wrong. `expected` is the kind of value that was expected at `path`, and `missing` the
+    name of a missing key. They are empty for other problems.
     """
 
     path: KeyPath
@@ -50,52 +48,54 @@ class _Problem:
 
 
 def study_error(error: ValidationError, document: Located, model: type[Config]) -> StudyError:
-    """The first problem in the order of the file, and how many more there are."""
-    found = [_problem(detail, document, model) for detail in error.errors(include_url=False)]
-    found = _without_echoes(found)
+    """The first problem in the order of the file, and the number of the others."""
+    problems = _distinct([_problem(detail, document, model) for detail in error.errors(include_url=False)])
     file = document.location(()).file
-    # What is written wrong comes before what is not written: the one often explains the other.
-    found.sort(key=lambda p: (bool(p.missing), p.at.file != file, p.at.line or 0, p.at.column or 0))
-    first, more = found[0], len(found) - 1
+    # Missing keys come last, because something else often explains them.
+    problems.sort(key=lambda p: (bool(p.missing), p.at.file != file, p.at.line or 0, p.at.column or 0))
+    first, more = problems[0], len(problems) - 1
     notes = [first.hint] if first.hint else []
     notes += [f"and {more} more problem{'s' if more > 1 else ''}"] if more else []
     return StudyError(first.message, at=first.at, hint=", ".join(notes) or None)
 
 
-def _without_echoes(problems: list[_Problem]) -> list[_Problem]:
-    """One problem a place: the several ways in which a value fails a union are one, and a misspelt key is not
-    missing too.
+def _distinct(problems: list[_Problem]) -> list[_Problem]:
+    """One problem per path. A misspelt key is not reported as missing too. A value that fits no member of a
+    union is one problem, and none if something deeper in it is wrong.
     """
-    suggested = {problem.hint for problem in problems if problem.hint}
-    kept: dict[tuple[KeyPath, str], _Problem] = {}
+    hints = [problem.hint for problem in problems if problem.hint]
+    distinct: dict[tuple[KeyPath, str], _Problem] = {}
     for problem in problems:
-        if problem.missing and any(f"{problem.missing!r}" in hint for hint in suggested):
+        if problem.missing and any(repr(problem.missing) in hint for hint in hints):
             continue
-        if problem.expected and any(
-            len(other.path) > len(problem.path) and other.path[: len(problem.path)] == problem.path
-            for other in problems
-        ):
-            continue
-        key = problem.path, problem.missing
-        alike = [p.expected for p in problems if p.expected and p.path == problem.path]
-        if len(alike) > 1 and problem.expected:
-            *others, last = dict.fromkeys(alike)
-            wanted = f"{', '.join(others)} or {last}" if others else last
-            message = problem.message.replace(f"expected {problem.expected}", f"expected {wanted}")
-            problem = _Problem(path=problem.path, at=problem.at, message=message, expected=wanted)
-        kept.setdefault(key, problem)
-    return list(kept.values())
+        if problem.expected:
+            if any(_is_inside(other.path, problem.path) for other in problems):
+                continue
+            problem = _expecting_any(problem, problems)
+        distinct.setdefault((problem.path, problem.missing), problem)
+    return list(distinct.values())
+
+
+def _is_inside(path: KeyPath, outer: KeyPath) -> bool:
+    return len(path) > len(outer) and path[: len(outer)] == outer
+
+
+def _expecting_any(problem: _Problem, problems: list[_Problem]) -> _Problem:
+    """The problem with all the kinds of value that were expected at its path."""
+    kinds = list(dict.fromkeys(p.expected for p in problems if p.expected and p.path == problem.path))
+    expected = f"{', '.join(kinds[:-1])} or {kinds[-1]}" if len(kinds) > 1 else kinds[0]
+    message = problem.message.replace(f"expected {problem.expected}", f"expected {expected}")
+    return replace(problem, message=message)
 
 
 def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _Problem:
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx", {})
     if kind in ("missing", "union_tag_not_found"):
         path = _path(loc if kind == "union_tag_not_found" else loc[:-1], document.data)
-        key = str(loc[-1]) if kind == "missing" else str(context["discriminator"]).strip("'()")
+        key = str(loc[-1]) if kind == "missing" else _discriminator(context)
         at, content = document.location(path), document.location(path, value=True)
-        at = (
-            at if at.file == content.file else content
-        )  # a recipe lacks it, not the study that names the recipe
+        if at.file != content.file:  # the key is missing in a recipe, not in the study that names the recipe
+            at = content
         return _Problem(path=path, at=at, message=f"missing key {key!r}{_inside(path)}", missing=key)
     if kind == "extra_forbidden":
         return _unknown_key((*_path(loc[:-1], document.data), loc[-1]), document, model)
@@ -105,12 +105,20 @@ def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _P
         if unknown:
             return _unknown_key((*path, unknown[0]), document, model)
     if kind == "union_tag_invalid":
-        path = (*path, *_path((str(context["discriminator"]).strip("'()"),), _at(document.data, path)))
-    message, hint, expected = _told(detail)
-    name = "".join(f"{part}." for part in path)
-    message = f"{name[:-1]}: {message}" if name else message
-    at = document.location(path, value=True)
-    return _Problem(path=path, at=at, message=message, hint=hint, expected=expected)
+        path = (*path, *_path((_discriminator(context),), _at(document.data, path)))
+    message, hint, expected = _description(detail)
+    name = ".".join(str(part) for part in path)
+    return _Problem(
+        path=path,
+        at=document.location(path, value=True),
+        message=f"{name}: {message}" if name else message,
+        hint=hint,
+        expected=expected,
+    )
+
+
+def _discriminator(context: dict[str, Any]) -> str:
+    return str(context["discriminator"]).strip("'()")
 
 
 def _unknown_key(path: KeyPath, document: Located, model: type[Config]) -> _Problem:
@@ -119,25 +127,25 @@ def _unknown_key(path: KeyPath, document: Located, model: type[Config]) -> _Prob
     return _Problem(path=path, at=at, message=f"unknown key {key!r}{_inside(path[:-1])}", hint=hint)
 
 
-def _told(detail: ErrorDetails) -> tuple[str, str | None, str]:
-    """(message, hint, kind of value expected) in the words of a person who writes YAML."""
-    kind, context, found = detail["type"], detail.get("ctx", {}), shown(detail["input"])
+def _description(detail: ErrorDetails) -> tuple[str, str | None, str]:
+    """The message, the hint, and the kind of value that was expected, for a person who writes YAML."""
+    kind, context, value = detail["type"], detail.get("ctx", {}), shown(detail["input"])
     if kind in ("literal_error", "enum", "union_tag_invalid"):
         word = context.get("tag", detail["input"])
         return f"{shown(word)} is not an allowed value", did_you_mean(str(word), _choices(context)), ""
     noun = _NOUNS.get(kind.split("_", 1)[0])
     if noun and kind.endswith(("_type", "_parsing", "_from_float", "_required")):
-        return f"expected {noun}, found {found}", None, noun
+        return f"expected {noun}, found {value}", None, noun
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
-        return f"must be {words} {context[key]:g}, found {found}", None, ""
+        return f"must be {words} {context[key]:g}, found {value}", None, ""
     if kind == "too_short":
         least, actual = context["min_length"], context["actual_length"]
         return f"needs at least {least} item{'s' if least > 1 else ''}, but has {actual}", None, ""
     if kind == "string_too_short":
         return "must not be empty", None, ""
     if kind == "string_pattern_mismatch":
-        return f"{found} does not match the pattern {context['pattern']}", None, ""
+        return f"{value} does not match the pattern {context['pattern']}", None, ""
     message = detail["msg"].removeprefix("Value error, ")
     if kind == "claim_form" and isinstance(detail["input"], dict):
         present = " and ".join(form for form in FORMS if form in detail["input"])
@@ -146,7 +154,7 @@ def _told(detail: ErrorDetails) -> tuple[str, str | None, str]:
 
 
 def shown(value: Any) -> str:
-    """A value as YAML writes it, cut short; of a collection only that it is one."""
+    """A value as YAML writes it, cut short. A collection is only named as one."""
     if isinstance(value, dict | list | tuple):
         return "a mapping" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
@@ -171,7 +179,7 @@ def _at(data: Any, path: KeyPath) -> Any:
 
 
 def _path(loc: tuple[int | str, ...], data: Any) -> KeyPath:
-    """The part of a pydantic location that leads through the data: tags of unions are left out."""
+    """The path of a pydantic location in the data. Tags of unions are not part of it."""
     path: list[str | int] = []
     for index, part in enumerate(loc):
         if len(path) == 2 and index == 2 and path[0] == "claims" and part in FORMS:
@@ -187,12 +195,15 @@ def _path(loc: tuple[int | str, ...], data: Any) -> KeyPath:
 
 
 def known_keys(model: type[Config], path: KeyPath) -> set[str]:
-    """The keys that `model` takes at `path`, over all members of unions on the way."""
+    """The keys that `model` accepts at `path`, in all members of unions on the way."""
     schema = model.model_json_schema()
     nodes = list(_variants(schema, schema))
     for part in path:
         nodes = [
-            found for node in nodes for child in _children(node, part) for found in _variants(child, schema)
+            variant
+            for node in nodes
+            for child in _children(node, part)
+            for variant in _variants(child, schema)
         ]
     return {name for node in nodes for name in node.get("properties", {})}
 

@@ -1,7 +1,7 @@
-"""YAML as a person wrote it: plain data, and the place of every key and value in the file.
+"""YAML as a person wrote it: plain data, and the location of every key and value in the file.
 
-YAML 1.2 by ruamel.yaml (`1e-3` is a number, `no` is a string). Aliases, duplicate keys, tags, several
-documents, keys that are not strings, and files beyond the limits are errors with line and column.
+It is YAML 1.2, read with ruamel.yaml (`1e-3` is a number, `no` is text). Aliases, duplicate keys, tags,
+several documents, keys that are not text, and files beyond the limits are errors with line and column.
 """
 
 from __future__ import annotations
@@ -31,17 +31,15 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Located:
-    """Plain data, and where in which file the key (or list item) at each path and the value that it holds
-    were written.
-    """
+    """Plain data, and where the key (or the list item) at each path and its value were written."""
 
     data: dict[str, Any]
     keys: dict[KeyPath, Location]
     values: dict[KeyPath, Location]
 
     def location(self, path: KeyPath, *, value: bool = False) -> Location:
-        """Where the key (or the list item) at `path` was written, or its value, or else its nearest ancestor
-        that a person wrote.
+        """Where the key (or the list item) at `path` was written, or its value. For a path that nobody wrote,
+        it is the location of the nearest ancestor.
         """
         table = self.values if value else self.keys
         while path and path not in table:
@@ -49,7 +47,7 @@ class Located:
         return table.get(path) or self.values[()]
 
     def under(self, key: str | int) -> Located:
-        """The part below a key, with paths counted from there."""
+        """The part below a key. Its paths begin there."""
         inner = self.data[key]  # type: ignore[index]  # lists are asked for by index
         keys, values = (
             {path[1:]: at for path, at in table.items() if path[:1] == (key,)}
@@ -64,10 +62,10 @@ class Located:
         return part
 
     def replaced(self, path: KeyPath, part: Located, *, key: Location) -> Located:
-        """`part` in the place of whatever stands at `path`; missing mappings on the way are made. `key` is
-        where it was asked for.
+        """A copy with `part` at `path`. Missing mappings on the way are made. `key` is the location of the
+        request.
 
-        Raises KeyError where the path leads through something that holds no keys.
+        Raises KeyError if something on the path has no keys.
         """
         data = copy.deepcopy(self.data)
         node: Any = data
@@ -87,7 +85,7 @@ class Located:
         return Located(data, *tables)
 
     def merged(self, over: Located) -> Located:
-        """`over` laid on top: mappings are merged key by key, everything else is replaced."""
+        """A copy with the keys of `over`: mappings are merged key by key, everything else is replaced."""
         result = self
         for key in over.data:
             part = over.under(key)
@@ -97,7 +95,9 @@ class Located:
         return result
 
     def without(self, *path: str) -> Located:
-        """Without what stands at `path`, if anything does. Raises KeyError where nothing holds it."""
+        """A copy without the key at `path`, if there is one. Raises KeyError if a mapping
+        on the way does not exist.
+        """
         data = copy.deepcopy(self.data)
         node = data
         for key in path[:-1]:
@@ -112,14 +112,14 @@ class Located:
 
 @dataclass(frozen=True)
 class Document(Located):
-    """A whole file."""
+    """A file with its text."""
 
     file: str
     text: str
 
 
 def read_document(path: Path) -> Document:
-    """Read a YAML mapping; StudyError says what is wrong and where."""
+    """Read a YAML mapping. Raises StudyError if the file cannot be read or is not valid."""
     name = str(path)
     try:
         with path.open("rb") as file:
@@ -141,7 +141,7 @@ def read_document(path: Path) -> Document:
 
 
 def read_text(text: str, *, file: str) -> Document:
-    """The same for YAML that is at hand; `file` is what errors call it."""
+    """Read a YAML mapping from text. Errors call it `file`. Raises StudyError if it is not valid."""
     return _Reader(file).read(text)
 
 
@@ -182,8 +182,8 @@ class _Reader:
         return Document(data, self.keys, self.values, self.file, text)
 
     def _check_events(self, events: Iterator[Any]) -> None:
-        """What plain data has no room for is refused before anything is built of it, however deep or long it
-        is.
+        """Refuse everything that is not plain data before anything is built from it, so that no document is
+        too deep or too long to be refused.
         """
         from ruamel.yaml import events as kinds
 
@@ -248,7 +248,9 @@ class _Reader:
             seen[key] = self.keys[(*path, key)] = self._location(key_node.start_mark)
             yield key, self._plain(value_node, (*path, key))
             if value_node.id == "scalar" and not value_node.value and value_node.style is None:
-                self.values[(*path, key)] = seen[key]  # ruamel places what is not there at the next token
+                self.values[(*path, key)] = seen[
+                    key
+                ]  # ruamel gives an absent value the location of the next token
 
     def _scalar(self, node: Any) -> Any:
         kind = str(node.tag).rsplit(":", 1)[-1]
