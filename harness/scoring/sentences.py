@@ -1,6 +1,4 @@
-"""What an arm wrote for each sentence, with what each score needs of it: as a trial leaves it and the store
-keeps it.
-"""
+"""What an arm wrote for each sentence, with the statistics of each score, in the form that is stored."""
 
 from __future__ import annotations
 
@@ -10,44 +8,57 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from harness.errors import InputError
-from harness.scoring.formulas import scored
+from harness.scoring.registry import stored_score
 from harness.statistics import SentenceStatistics
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
-    """The statistics of one score, as plain numbers: a row a sentence."""
+class StoredStatistics:
+    """The statistics of one score, as plain numbers, with one row per sentence."""
 
     signature: str
     values: tuple[tuple[float, ...], ...]
 
+    @classmethod
+    def from_statistics(cls, statistics: SentenceStatistics) -> Self:
+        """Whole numbers are stored as integers."""
+        return cls(
+            signature=statistics.signature,
+            values=tuple(
+                tuple(int(value) if value.is_integer() else value for value in row)
+                for row in statistics.values.tolist()
+            ),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sentences:
-    """`sources`, `references` and `outputs` hold one text a sentence; a continuation's reference is the text
-    that followed.
+    """`sources`, `references` and `outputs` have one text per sentence.
 
-    `unseen` counts the words of each source that training never saw. `scores` maps a metric of `SCORES` to
-    its statistics. InputError where their numbers differ, there is no sentence, or a statistic is not finite.
+    The reference of a continuation is the text that followed.
+
+    `unseen` has the number of words of each source that training never saw. `scores` maps the name of a score
+    to its statistics. Raises InputError if their numbers differ, if there is no sentence, or if a statistic
+    is not finite.
     """
 
     sources: tuple[str, ...]
     references: tuple[str, ...]
     outputs: tuple[str, ...]
     unseen: tuple[int, ...]
-    scores: Mapping[str, Kept]
+    scores: Mapping[str, StoredStatistics]
 
     def __post_init__(self) -> None:
         count = len(self.sources)
         if not count:
             raise InputError("no sentences were written")
         sizes = {"references": self.references, "outputs": self.outputs, "unseen": self.unseen}
-        for name, values in (*sizes.items(), *((name, kept.values) for name, kept in self.scores.items())):
+        for name, values in (*sizes.items(), *((name, score.values) for name, score in self.scores.items())):
             if len(values) != count:
-                raise InputError(f"{len(values)} {name} for {count} sources")
+                raise InputError(f"there are {len(values)} {name} for {count} sources")
         for name in self.scores:
             try:
                 self.statistics(name)
@@ -55,13 +66,13 @@ class Sentences:
                 raise InputError(str(error)) from None
 
     def statistics(self, metric: str) -> SentenceStatistics:
-        """The statistics (sentences, k) of one of its scores; KeyError where it has none by that name."""
-        kept = self.scores[metric]
-        return scored(metric, kept.signature, kept.values)
+        """The statistics (sentences, k) of a score. Raises KeyError if that score was not computed."""
+        stored = self.scores[metric]
+        return stored_score(metric, stored.signature, stored.values)
 
     @cached_property
     def content_id(self) -> str:
-        """The SHA-256 of all that it holds: equal sentences have equal ids."""
+        """The SHA-256 of the content: equal sentences have equal ids."""
         return hashlib.sha256(self._json).hexdigest()
 
     def packed(self) -> bytes:
@@ -70,21 +81,21 @@ class Sentences:
 
     @classmethod
     def unpacked(cls, body: bytes) -> Sentences:
-        """What `packed` made."""
+        """The sentences that `packed` made into bytes."""
         return cls.read(json.loads(zlib.decompress(body)))
 
     def plain(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Plain data for JSON."""
         fields = ("sources", "references", "outputs", "unseen")
-        scores = {name: asdict(kept) for name, kept in self.scores.items()}
+        scores = {name: asdict(score) for name, score in self.scores.items()}
         return {**{name: getattr(self, name) for name in fields}, "scores": scores}
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> Sentences:
-        """What `plain` made."""
+        """The sentences that `plain` made into plain data."""
         scores = {
-            name: Kept(signature=kept["signature"], values=tuple(map(tuple, kept["values"])))
-            for name, kept in plain["scores"].items()
+            name: StoredStatistics(signature=score["signature"], values=tuple(map(tuple, score["values"])))
+            for name, score in plain["scores"].items()
         }
         texts = {name: tuple(plain[name]) for name in ("sources", "references", "outputs", "unseen")}
         return cls(**texts, scores=scores)
@@ -95,21 +106,13 @@ class Sentences:
 
 
 def signatures(written: Iterable[Sentences]) -> dict[str, tuple[str, ...]]:
-    """Score → its signature; several where not all that was written was scored alike, none of a score without
-    one.
+    """The signatures of each score: several if the sentences were not all scored in the same way.
+
+    A score without a signature is left out.
     """
-    found: dict[str, dict[str, None]] = {}
-    for each in written:
-        for name, score in each.scores.items():
+    by_score: dict[str, dict[str, None]] = {}
+    for sentences in written:
+        for name, score in sentences.scores.items():
             if score.signature:
-                found.setdefault(name, {})[score.signature] = None
-    return {name: tuple(known) for name, known in found.items()}
-
-
-def kept(statistics: SentenceStatistics) -> Kept:
-    """The statistics of a score as they are kept: whole numbers as such."""
-    rows = statistics.values.tolist()
-    return Kept(
-        signature=statistics.signature,
-        values=tuple(tuple(int(value) if value.is_integer() else value for value in row) for row in rows),
-    )
+                by_score.setdefault(name, {})[score.signature] = None
+    return {name: tuple(known) for name, known in by_score.items()}

@@ -20,10 +20,10 @@ from harness.errors import InputError
 from harness.invariants.subjects import Subject, WritingSubject
 from harness.models.config import CacheKind
 from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Speculative
-from harness.scoring.sentences import Sentences, kept
-from harness.scoring.texts import check_texts
+from harness.scoring.registry import SCORE_NAMES, corpus_scores, statistics_by_score
+from harness.scoring.sentences import Sentences, StoredStatistics
+from harness.scoring.texts import LogLikelihoods, WrittenTexts, check_texts, unseen_words
 from harness.tasks.base import Context, Result, SampleRecorder, Task
-from harness.tasks.score import METRICS as SCORES
 from harness.tasks.train import Train
 from harness.tasks.trained_model import TrainedModel
 from harness.telemetry.clock import WarmUp
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from harness.data.tokenizer import Tokenizer
     from harness.models.decoding.base import Scorer
-    from harness.tasks.score import Forced
     from harness.tasks.support.timed_decoding import DecodedTexts, DecodingSettings, PromptedModel
     from harness.telemetry.clock import Clock
 
@@ -96,9 +95,9 @@ class Prompter(ABC):
         model, *drafts = self.bound(self._models, indices)
         return PromptedModel(model, drafts[0] if drafts else None, self.prompts(indices))
 
-    def forced(self, rows: Sequence[Sequence[int]]) -> Forced:
+    def likelihoods(self, rows: Sequence[Sequence[int]]) -> LogLikelihoods:
         """The probability that the model gives to a row of ids for each text, by teacher forcing."""
-        from harness.tasks.score import teacher_forced
+        from harness.tasks.support.teacher_forcing import teacher_forced
 
         def logits(tokens: Tensor, indices: Sequence[int]) -> Tensor:
             (model,) = self.bound(self._models[:1], indices)
@@ -143,7 +142,7 @@ class WritingTask(Task):
         "acceptance_rate",
         "peak_tensor_bytes",
         "peak_rss_bytes",
-        *SCORES,
+        *SCORE_NAMES,
     )
     offers: ClassVar[type[Subject] | None] = WritingSubject
     imports: ClassVar[tuple[str, ...]] = (
@@ -308,25 +307,22 @@ class WritingTask(Task):
         tokenizer: Tokenizer,
         record: SampleRecorder,
     ) -> Sentences:
-        from harness.scoring import perplexities
-        from harness.tasks.score import corpus_scores, distinct, model_score, score_texts, unseen_words
-
-        scores = score_texts(outputs, texts.references)
-        scores["model_score"] = model_score(prompter.forced(unit.ended_rows))
-        known: Forced = prompter.forced(texts.reference_ids)
-        nats = [-log_probability for log_probability in known.nats]
-        units = perplexities(nats, known.tokens, texts.references, tokenizer=tokenizer.digest)
-        scores |= {statistics.metric: statistics for statistics in units.values()}
-        for name, value in corpus_scores(scores).items():
+        written = WrittenTexts(
+            outputs=outputs,
+            references=texts.references,
+            output_likelihoods=prompter.likelihoods(unit.ended_rows),
+            reference_likelihoods=prompter.likelihoods(texts.reference_ids),
+            tokenizer=tokenizer.digest,
+        )
+        statistics = statistics_by_score(written)
+        for name, value in corpus_scores(written, statistics).items():
             record(name, value)
-        for n in (1, 2):
-            record(f"distinct_{n}", distinct(outputs, n))
         return Sentences(
             sources=texts.sources,
             references=texts.references,
             outputs=tuple(outputs),
             unseen=unseen_words(texts.sources, self.training_sources()),
-            scores={name: kept(statistics) for name, statistics in scores.items()},
+            scores={name: StoredStatistics.from_statistics(values) for name, values in statistics.items()},
         )
 
 

@@ -15,7 +15,7 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.claims.decision import Basis
 from harness.analysis.results import Analysis
-from harness.scoring.sentences import Kept
+from harness.scoring.sentences import StoredStatistics
 from harness.statistics import approximate_randomisation, compare_scores
 from tests.analysis.planted import claim
 from tests.analysis.written import Written, of_arm, with_sentences, written_study
@@ -71,7 +71,9 @@ def test_other_signatures_lost_sentences_and_rounds_that_differ_are_invalid() ->
         "signature": mixed,
         "without the sentences": with_sentences(frames, 2, scores={}),
         "differs between rounds of seed 0": with_sentences(
-            frames, 2, scores={"bleu": Kept(signature=stored.signature, values=stored.values[::-1])}
+            frames,
+            2,
+            scores={"bleu": StoredStatistics(signature=stored.signature, values=stored.values[::-1])},
         ),
     }
     for reason, spoilt in cases.items():
@@ -157,7 +159,11 @@ def perplexities(times: float, form: dict[str, Any]) -> Analysis:
     sentences = {}
     for row in frames.trials:
         token_nats = nats + (math.log(times) + noise if row.arm == "decoding=beam" else 0)
-        scores = {"perplexity_per_token": Kept(signature="t", values=tuple((nat, 1.0) for nat in token_nats))}
+        scores = {
+            "perplexity_per_token": StoredStatistics(
+                signature="t", values=tuple((nat, 1.0) for nat in token_nats)
+            )
+        }
         sentences[row.id] = replace(frames.sentences[row.id], scores=scores)
     samples = frames.samples.assign(metric="perplexity_per_token")
     return analyse(loaded, replace(frames, samples=samples, sentences=sentences))

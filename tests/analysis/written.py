@@ -14,7 +14,8 @@ import numpy as np
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames, sample_frame
 from harness.analysis.results import Analysis, Contrast
-from harness.scoring import Sentences, bleu, kept
+from harness.scoring.scores.translation import bleu
+from harness.scoring.sentences import Sentences, StoredStatistics
 from harness.store.rows import TrialRow
 from harness.study.arms import arms, conditions
 from harness.study.loaded import LoadedStudy
@@ -69,7 +70,7 @@ class Written:
             references=texts,
             outputs=tuple(outputs),
             unseen=(0,) * self.count,
-            scores={"bleu": kept(bleu(outputs, references))},
+            scores={"bleu": StoredStatistics.from_statistics(bleu(outputs, references))},
         )
 
     def frames(self) -> RunFrames:

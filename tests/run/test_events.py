@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.invariants.base import Check
-from harness.scoring.sentences import Kept, Sentences
+from harness.scoring.sentences import Sentences, StoredStatistics
 from harness.trial.outcome import EventWriter, Outcome, Sample, read_events
 
 CHECK = Check(
@@ -63,7 +63,7 @@ def test_sentences_are_read_as_they_were_written() -> None:
         references=("b",),
         outputs=("\n é",),
         unseen=(1,),
-        scores={"rouge1": Kept(signature="s", values=((0.1, 1.0),))},
+        scores={"rouge1": StoredStatistics(signature="s", values=((0.1, 1.0),))},
     )
     stream = io.StringIO()
     writer = EventWriter(stream)

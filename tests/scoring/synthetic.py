@@ -6,10 +6,46 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WORDS = """
-el la un una perro gato casa árbol niño corre come duerme mira está no sí más qué cuándo mañana ayer siempre nunca Madrid
-María 3 1.000 U.S. don't well-known, ¿Por ¡Hola! dijo: «bien» (tal vez) &quot;x&quot; fin.
-""".split()  # noqa: SIM905
+WORDS = [
+    "el",
+    "la",
+    "un",
+    "una",
+    "perro",
+    "gato",
+    "casa",
+    "árbol",
+    "niño",
+    "corre",
+    "come",
+    "duerme",
+    "mira",
+    "está",
+    "no",
+    "sí",
+    "más",
+    "qué",
+    "cuándo",
+    "mañana",
+    "ayer",
+    "siempre",
+    "nunca",
+    "Madrid",
+    "María",
+    "3",
+    "1.000",
+    "U.S.",
+    "don't",
+    "well-known,",
+    "¿Por",
+    "¡Hola!",
+    "dijo:",
+    "«bien»",
+    "(tal",
+    "vez)",
+    "&quot;x&quot;",
+    "fin.",
+]
 
 
 @dataclass(frozen=True)
@@ -21,16 +57,16 @@ class Texts:
 
 def noisy(sentence: str, rate: float, rng: np.random.Generator) -> str:
     """Words replaced, dropped, doubled or moved."""
-    kept: list[str] = []
+    words: list[str] = []
     for word in sentence.split():
         fate = rng.random()
         if fate < rate:
-            kept += [[str(rng.choice(WORDS))], [], [word, word]][int(rng.integers(3))]
+            words += [[str(rng.choice(WORDS))], [], [word, word]][int(rng.integers(3))]
         else:
-            kept.append(word)
-    if len(kept) > 3 and rng.random() < rate:
-        kept = [*kept[2:], *kept[:2]]
-    return " ".join(kept)
+            words.append(word)
+    if len(words) > 3 and rng.random() < rate:
+        words = [*words[2:], *words[:2]]
+    return " ".join(words)
 
 
 def make_texts(sentences: int, *, good: float = 0.25, poor: float = 0.3, seed: int = 0) -> Texts:

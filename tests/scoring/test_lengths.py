@@ -1,23 +1,14 @@
-"""Length ratio and scores by the length of the source."""
+"""Scores by the length of the source."""
 
 import math
 
-import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
 from harness.errors import InputError
-from harness.scoring import Bucket, bleu, by_source_length, chrf, length_ratio
+from harness.scoring.lengths import Bucket, by_source_length
+from harness.scoring.scores.translation import bleu
 from tests.scoring.synthetic import Texts
-
-
-def test_length_ratio_is_that_of_bleu(texts: Texts) -> None:
-    result = length_ratio(bleu(texts.good, texts.references))
-    expected = BLEU().corpus_score(texts.good, [texts.references])
-    assert result.corpus_score == pytest.approx(expected.sys_len / expected.ref_len)
-    assert length_ratio(bleu(["a b c"], ["a b, d"])).corpus_score == 3 / 4
-    with pytest.raises(ValueError, match="not of chrf"):
-        length_ratio(chrf(["a"], ["a"]))
 
 
 def test_each_bucket_is_a_corpus_of_its_own(texts: Texts) -> None:
@@ -44,14 +35,8 @@ def test_borders_belong_to_the_longer_bucket() -> None:
 
 def test_bad_sources_and_edges_are_refused() -> None:
     scored = bleu(["a", "b"], ["a", "b"])
-    with pytest.raises(InputError, match="1 sources for 2 scored sentences"):
+    with pytest.raises(InputError, match="there are 1 sources for 2 scored sentences"):
         by_source_length(scored, ["a"])
     for edges in ((), (0, 5), (5, 5), (9, 5)):
-        with pytest.raises(InputError, match="must be positive and rise"):
+        with pytest.raises(InputError, match="must be positive and increase"):
             by_source_length(scored, ["a", "b"], edges=edges)
-
-
-def test_lengths_are_paired_like_any_score(texts: Texts) -> None:
-    values = length_ratio(bleu(texts.good, texts.references)).values
-    assert values.shape == (len(texts.good), 2)
-    assert np.all(values[:, 1] >= 1)

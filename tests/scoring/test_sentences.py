@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from harness.errors import InputError
-from harness.scoring import Sentences, bleu, kept
-from harness.scoring.sentences import Kept
+from harness.scoring.scores.translation import bleu
+from harness.scoring.sentences import Sentences, StoredStatistics
 
 SOURCES = ("Hello.", "It is late.", "Where?")
 REFERENCES = ("Hola.", "Es tarde.", "¿Dónde?")
@@ -22,7 +22,7 @@ def written(*outputs: str, **changes: Any) -> Sentences:
         "references": REFERENCES,
         "outputs": texts,
         "unseen": (0, 0, 1),
-        "scores": {"bleu": kept(bleu(texts, REFERENCES))},
+        "scores": {"bleu": StoredStatistics.from_statistics(bleu(texts, REFERENCES))},
     }
     return Sentences(**{**fields, **changes})
 
@@ -53,14 +53,17 @@ def test_another_output_is_another_content() -> None:
             {"sources": (), "references": (), "outputs": (), "unseen": (), "scores": {}},
             "no sentences were written",
         ),
-        ({"references": REFERENCES[:2]}, "2 references for 3 sources"),
-        ({"unseen": ()}, "0 unseen for 3 sources"),
-        ({"scores": {"bleu": Kept(signature="s", values=((1.0,) * 10,))}}, "1 bleu for 3 sources"),
+        ({"references": REFERENCES[:2]}, "there are 2 references for 3 sources"),
+        ({"unseen": ()}, "there are 0 unseen for 3 sources"),
         (
-            {"scores": {"ter": Kept(signature="s", values=((1.0, math.nan),) * 3)}},
+            {"scores": {"bleu": StoredStatistics(signature="s", values=((1.0,) * 10,))}},
+            "there are 1 bleu for 3 sources",
+        ),
+        (
+            {"scores": {"ter": StoredStatistics(signature="s", values=((1.0, math.nan),) * 3)}},
             "ter: the statistics of sentence 1 are not finite",
         ),
-        ({"scores": {"blue": Kept(signature="s", values=((1.0,),) * 3)}}, "unknown score 'blue'"),
+        ({"scores": {"blue": StoredStatistics(signature="s", values=((1.0,),) * 3)}}, "unknown score 'blue'"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], problem: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.scoring import bleu
+from harness.scoring.scores.translation import bleu
 from harness.statistics import (
     SentenceStatistics,
     bootstrap_interval,

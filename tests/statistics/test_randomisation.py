@@ -12,7 +12,9 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest, Result
 
-from harness.scoring import bleu, chrf, perplexities, rouge, ter
+from harness.scoring.scores.perplexity import perplexities
+from harness.scoring.scores.rouge import rouge
+from harness.scoring.scores.translation import bleu, chrf, ter
 from harness.statistics import SentenceStatistics, approximate_randomisation, ratio_of_sums
 from harness.statistics.signed_rank import Floats
 from tests.scoring.synthetic import Texts, make_texts

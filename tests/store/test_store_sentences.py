@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy import func, select
 
-from harness.scoring.sentences import Kept, Sentences
+from harness.scoring.sentences import Sentences, StoredStatistics
 from harness.store.engine import reading
 from harness.store.rows import Run, Session
 from harness.store.store import Store
@@ -21,7 +21,7 @@ def written(*outputs: str) -> Sentences:
         references=("c", "d"),
         outputs=outputs,
         unseen=(0, 2),
-        scores={"ter": Kept(signature="s", values=((1, 2), (0.5, 3)))},
+        scores={"ter": StoredStatistics(signature="s", values=((1, 2), (0.5, 3)))},
     )
 
 

@@ -20,7 +20,7 @@ from harness.models.decoding.config import BeamSearch, Greedy
 from harness.models.decoding.decode import decode
 from harness.models.decoding.hypotheses import Hypothesis
 from harness.models.init import build_model
-from harness.scoring import bleu
+from harness.scoring.scores.translation import bleu
 from harness.tasks import translate
 from harness.tasks.base import Context, Result
 from harness.tasks.continue_text import ContinueText
@@ -143,7 +143,7 @@ def test_teacher_forcing_gives_the_log_probability_of_each_step(tmp_path: Path) 
     texts, tokenizer = task.texts()
     prompter = task.prompter(texts, context)
     rows = [list(range(10, 15)), [20], [7, 7], [9] * 12]
-    forced = prompter.forced(rows)
+    forced = prompter.likelihoods(rows)
     model = task.subject(context).model
     for index, row in enumerate(rows):
         total, prefix = 0.0, list(texts.source_ids[index])
@@ -180,7 +180,7 @@ def test_a_hypothesis_is_as_probable_to_its_beam_as_to_teacher_forcing(
         )
         for index, (best,) in zip(indices, rows, strict=True):
             hypotheses[index] = best
-    forced = prompter.forced([best.tokens for best in hypotheses])
+    forced = prompter.likelihoods([best.tokens for best in hypotheses])
     nats, tokens = [best.log_probability for best in hypotheses], [len(best.tokens) for best in hypotheses]
     assert forced.nats == pytest.approx(nats, rel=1e-5)
     assert forced.tokens == tokens
@@ -290,10 +290,10 @@ def test_texts_without_a_reference_are_refused_before_anything_is_decoded() -> N
 
     assert texts(("a", "b"), ("1", "2")).batches(1) == [[0], [1]]
     for sources, references, problem in (
-        (("a", "b"), ("1",), "2 sources for 1 references"),
+        (("a", "b"), ("1",), "there are 2 sources but 1 references"),
         (("a", "b"), ("1", " "), "reference 2 is empty"),
         (("a",), ("1",), "there is only one text to write on"),
-        ((), (), "no sources to score"),
+        ((), (), "there are no sources to score"),
     ):
         with pytest.raises(InputError, match=problem):
             texts(sources, references)

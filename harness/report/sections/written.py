@@ -12,7 +12,7 @@ import numpy as np
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name, metric_of
 from harness.report.sections.base import Section
-from harness.scoring import by_source_length
+from harness.scoring.lengths import by_source_length
 from harness.scoring.sentences import Sentences, signatures
 from harness.statistics import SentenceStatistics, bootstrap_interval
 from harness.wording import number_text, precise_text

@@ -9,7 +9,9 @@ import pytest
 from harness.report.build import render
 from harness.report.inputs import ReportInput
 from harness.report.plots.width import width_plots
-from harness.scoring import bleu, kept, length_ratio, scored
+from harness.scoring.registry import stored_score
+from harness.scoring.scores.translation import bleu, length_ratio
+from harness.scoring.sentences import StoredStatistics
 from harness.tasks.base import Task
 from harness.tasks.continue_text import ContinueText
 from tests.analysis.written import Written, written_study
@@ -46,14 +48,14 @@ def searched() -> ReportInput:
         written, words = frames.sentences[trial], levels[arm.names["decoding"]][1]
         outputs = tuple(" ".join(text.split()[:words]) for text in written.outputs)
         scores = bleu(outputs, written.references)
-        model_score = scored("model_score", "x", [(-0.5 * words, words)] * 60)
+        model_score = stored_score("model_score", "x", [(-0.5 * words, words)] * 60)
         sentences[trial] = replace(
             written,
             outputs=outputs,
             scores={
-                "bleu": kept(scores),
-                "length_ratio": kept(length_ratio(scores)),
-                "model_score": kept(model_score),
+                "bleu": StoredStatistics.from_statistics(scores),
+                "length_ratio": StoredStatistics.from_statistics(length_ratio(scores)),
+                "model_score": StoredStatistics.from_statistics(model_score),
             },
         )
     bare = synthetic_report(study(design={"rounds": 2}), steps=1)

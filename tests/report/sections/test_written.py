@@ -14,8 +14,9 @@ from harness.cli.export import latex_table, markdown_table
 from harness.report.build import render
 from harness.report.inputs import ReportInput
 from harness.report.sections.written import chosen_sentences, written_view
-from harness.scoring import Sentences, bleu, kept, scored
-from harness.scoring.sentences import Kept
+from harness.scoring.registry import stored_score
+from harness.scoring.scores.translation import bleu
+from harness.scoring.sentences import Sentences, StoredStatistics
 from tests.report.parsed import Page
 from tests.report.synthetic import study, synthetic_report
 from tests.report.texts import report_of_costs, report_of_texts
@@ -38,7 +39,7 @@ def sentences(*outputs: str) -> Sentences:
         references=references,
         outputs=outputs,
         unseen=(0, 1, 0),
-        scores={"bleu": kept(bleu(outputs, references))},
+        scores={"bleu": StoredStatistics.from_statistics(bleu(outputs, references))},
     )
 
 
@@ -75,7 +76,11 @@ def arms_of(rows: Sequence[Sequence[float]]) -> dict[str, Sentences]:
             references=texts,
             outputs=texts,
             unseen=(0,) * len(rows),
-            scores={"model_score": kept(scored("model_score", "x", [(value, 1.0) for value in column]))},
+            scores={
+                "model_score": StoredStatistics.from_statistics(
+                    stored_score("model_score", "x", [(value, 1.0) for value in column])
+                )
+            },
         )
         for number, column in enumerate(zip(*rows, strict=True))
     }
@@ -173,7 +178,9 @@ def test_the_signature_of_every_score_is_printed_once(report: ReportInput) -> No
             written,
             scores={
                 **written.scores,
-                "perplexity_per_token": Kept(signature=f"t{trial % 2}", values=((1.0, 1.0),) * 300),
+                "perplexity_per_token": StoredStatistics(
+                    signature=f"t{trial % 2}", values=((1.0, 1.0),) * 300
+                ),
             },
         )
         for trial, written in report.sentences.items()

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from harness.errors import InputError
-from harness.scoring import rouge
-from harness.scoring.rouge import KINDS
+from harness.scoring.scores.rouge import KINDS, rouge
 from tests.scoring.synthetic import Texts
 
 
@@ -40,7 +39,7 @@ def test_the_mean_is_that_of_the_command_line_but_for_its_resampling(texts: Text
     for row in by_command_line(texts, tmp_path, aggregate=True):
         kind, measure = row["score_type"].split("-")
         if measure == "F":
-            assert result[kind].corpus_score == pytest.approx(float(row["mid"]), abs=0.004)  # type: ignore[index]
+            assert result[kind].corpus_score == pytest.approx(float(row["mid"]), abs=0.004)
 
 
 def test_a_hand_worked_sentence() -> None:
@@ -57,7 +56,7 @@ def test_accents_divide_words_and_silence_scores_nothing() -> None:
 
 
 def test_bad_texts_are_refused() -> None:
-    with pytest.raises(InputError, match="1 hypotheses for 2 references"):
+    with pytest.raises(InputError, match="there are 1 hypotheses but 2 references"):
         rouge(["a"], ["a", "b"])
     with pytest.raises(InputError, match="reference 1 is empty"):
         rouge(["a"], [""])

@@ -1,4 +1,4 @@
-"""BLEU, chrF and TER against sacrebleu: its command line, its classes, and its scores of resampled corpora."""
+"""BLEU, chrF and TER against sacrebleu: its command line, its classes and its resampled corpora."""
 
 import json
 import subprocess
@@ -16,7 +16,8 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from harness.errors import InputError
-from harness.scoring import SCORES, bleu, chrf, scored, ter
+from harness.scoring.registry import FORMULAS, stored_score
+from harness.scoring.scores.translation import bleu, chrf, length_ratio, ter
 from harness.statistics import SentenceStatistics
 from tests.scoring.synthetic import Texts
 
@@ -77,37 +78,43 @@ def test_bleu_of_any_sums_is_sacrebleus(length: int, reference: int, shares: lis
     matches = [int(share * count) for share, count in zip(shares, ngrams, strict=True)]
     expected = BLEU.compute_bleu(matches.copy(), ngrams.copy(), length, reference, smooth_method="exp").score
     sums = np.array([length, reference, *matches, *ngrams], dtype=np.float64)
-    assert SCORES["bleu"](sums) == pytest.approx(expected, rel=1e-12)
+    assert FORMULAS["bleu"](sums) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("ours", "_"), SCORERS)
 def test_statistics_read_back_score_alike(texts: Texts, ours: Scorer, _: Any) -> None:
     result = ours(texts.good, texts.references)
-    again = scored(result.metric, result.signature, json.loads(json.dumps(result.values.tolist())))
+    again = stored_score(result.metric, result.signature, json.loads(json.dumps(result.values.tolist())))
     assert again.corpus_score == result.corpus_score
     assert again.sentence_scores.tolist() == result.sentence_scores.tolist()
 
 
 @pytest.mark.parametrize(("ours", "_"), SCORERS)
 def test_bad_texts_are_refused(ours: Scorer, _: Any) -> None:
-    with pytest.raises(InputError, match="2 hypotheses for 1 references"):
+    with pytest.raises(InputError, match="there are 2 hypotheses but 1 references"):
         ours(["a", "b"], ["a"])
-    with pytest.raises(InputError, match="no hypotheses"):
+    with pytest.raises(InputError, match="there are no hypotheses"):
         ours([], [])
-    with pytest.raises(InputError, match="no references"):
+    with pytest.raises(InputError, match="there are no references"):
         ours(["a"], [])
     with pytest.raises(InputError, match="reference 2 is empty"):
         ours(["a", "b"], ["a", " "])
-    with pytest.raises(InputError, match="hypotheses is one text"):
+    with pytest.raises(InputError, match="hypotheses must be a sequence of texts"):
         ours("ab", ["a", "b"])
-    with pytest.raises(InputError, match="hypotheses 2 is no text but NoneType"):
+    with pytest.raises(InputError, match="text 2 must be a string, but it is NoneType"):
         ours(["a", None], ["a", "b"])  # type: ignore[list-item]
 
 
-def test_unknown_scores_are_refused() -> None:
-    with pytest.raises(InputError, match=r"unknown score 'bleue'; did you mean 'bleu'\?"):
-        scored("bleue", "", [[1.0]])
-    with pytest.raises(ValueError, match="sentence 2 are not finite"):
-        scored("ter", "", [[1.0, 2.0], [np.nan, 1.0]])
-    with pytest.raises(ValueError, match=r"not \(0,\)"):
-        scored("ter", "", [])
+def test_length_ratio_is_that_of_bleu(texts: Texts) -> None:
+    result = length_ratio(bleu(texts.good, texts.references))
+    expected = BLEU().corpus_score(texts.good, [texts.references])
+    assert result.corpus_score == pytest.approx(expected.sys_len / expected.ref_len)
+    assert length_ratio(bleu(["a b c"], ["a b, d"])).corpus_score == 3 / 4
+    with pytest.raises(ValueError, match="not of chrf"):
+        length_ratio(chrf(["a"], ["a"]))
+
+
+def test_lengths_are_paired_like_any_score(texts: Texts) -> None:
+    values = length_ratio(bleu(texts.good, texts.references)).values
+    assert values.shape == (len(texts.good), 2)
+    assert np.all(values[:, 1] >= 1)

@@ -1,46 +1,35 @@
-"""How varied and how repetitive generated text is. Words or token ids come in, one sequence a text."""
+"""How varied and how repetitive generated text is, given one sequence of words or token ids per text."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 
 from harness.errors import InputError
-from harness.scoring.formulas import averaged
-from harness.scoring.texts import check_strings
-from harness.scoring.translation import smoothed_sentence_bleu
-from harness.statistics import SentenceStatistics
+from harness.scoring.score import TextScores, averaged
+from harness.scoring.scores.translation import smoothed_sentence_bleu
+from harness.statistics import SentenceStatistics, ratio_of_sums
 
 Tokens = Sequence[Hashable]
 _ORDERS = (1, 2, 3, 4)
 
 
-def words(texts: Sequence[str]) -> list[list[str]]:
-    """BLEU's words (13a) of each text."""
-    from sacrebleu.metrics.bleu import BLEU
-
-    check_strings("texts", texts)
-    tokenize = BLEU().tokenizer
-    return [tokenize(text.rstrip()).split() for text in texts]
-
-
 def distinct_n(sequences: Sequence[Tokens], n: int) -> float:
-    """Distinct n-grams of all sequences together over all n-grams, 0 to 1 (Li et al. 2016, §5.1).
+    """Distinct n-grams of all sequences together divided by all n-grams, 0 to 1 (Li et al. 2016, §5.1).
 
-    It falls as text grows longer, so compare equal amounts. InputError where no sequence has n tokens.
+    It falls as the text grows longer, so compare equal amounts. NaN if no sequence has n tokens.
     """
     _check(sequences, n)
-    found = Counter(gram for tokens in sequences for gram in _ngrams(tokens, n))
-    if not found:
-        raise InputError(f"no text has {n} tokens, so there are no {n}-grams to be distinct")
-    return len(found) / found.total()
+    counts = Counter(gram for tokens in sequences for gram in _ngrams(tokens, n))
+    return len(counts) / counts.total() if counts else math.nan
 
 
 def repetition(sequences: Sequence[Tokens], n: int = 4) -> SentenceStatistics:
     """The share of n-grams that occurred before in the same text, averaged over texts (seq-rep-n, Welleck et
     al. 2020, §3).
 
-    A text of fewer than n tokens repeats nothing: 0.
+    A text with fewer than n tokens repeats nothing and counts as 0.
     """
     _check(sequences, n)
     shares = []
@@ -51,12 +40,11 @@ def repetition(sequences: Sequence[Tokens], n: int = 4) -> SentenceStatistics:
 
 
 def self_bleu(sequences: Sequence[Tokens]) -> SentenceStatistics:
-    """BLEU of each text with all the others as its references, 0 to 100, averaged; high means alike (Zhu et
-    al. 2018, §3.2).
+    """BLEU of each text with all other texts as its references, 0 to 100, averaged (Zhu et al. 2018, §3.2).
 
-    Smoothed sentence BLEU of orders 1 to 4. One pass: the most often that the others have an n-gram is the
-    largest count of all, or the second largest where the text itself holds the largest. InputError with fewer
-    than two texts.
+    High means that the texts are alike. This is smoothed sentence BLEU of orders 1 to 4, computed in one
+    pass: the largest count of an n-gram among the other texts is the largest count of all, or the second
+    largest if the text itself has the largest. Raises InputError if there are fewer than two texts.
     """
     _check(sequences, 1)
     if len(sequences) < 2:
@@ -64,15 +52,15 @@ def self_bleu(sequences: Sequence[Tokens]) -> SentenceStatistics:
     counts = [Counter(gram for n in _ORDERS for gram in _ngrams(tokens, n)) for tokens in sequences]
     largest: Counter[Tokens] = Counter()
     second: Counter[Tokens] = Counter()
-    for own in counts:
-        for gram, count in own.items():
+    for grams in counts:
+        for gram, count in grams.items():
             second[gram] = max(second[gram], min(count, largest[gram]))
             largest[gram] = max(largest[gram], count)
     lengths = Counter(len(tokens) for tokens in sequences)
     scores = []
-    for tokens, own in zip(sequences, counts, strict=True):
+    for tokens, grams in zip(sequences, counts, strict=True):
         matches, total = [0] * len(_ORDERS), [0] * len(_ORDERS)
-        for gram, count in own.items():
+        for gram, count in grams.items():
             others = second[gram] if count == largest[gram] else largest[gram]
             matches[len(gram) - 1] += min(count, others)
             total[len(gram) - 1] += count
@@ -89,9 +77,19 @@ def _ngrams(tokens: Tokens, n: int) -> Iterator[tuple[Hashable, ...]]:
 
 def _check(sequences: Sequence[Tokens], n: int) -> None:
     if n < 1:
-        raise InputError(f"an n-gram has at least one token, not {n}")
+        raise InputError(f"an n-gram has at least one token, but n is {n}")
     if not sequences:
-        raise InputError("no texts to score")
-    for place, tokens in enumerate(sequences, start=1):
+        raise InputError("there are no texts to score")
+    for number, tokens in enumerate(sequences, start=1):
         if isinstance(tokens, str):
-            raise InputError(f"text {place} is not divided into tokens", hint="use words(texts)")
+            raise InputError(f"text {number} is not divided into tokens", hint="use words(texts)")
+
+
+SCORES = TextScores(
+    formulas={"repetition": ratio_of_sums, "self_bleu": ratio_of_sums},
+    compute=lambda texts: (repetition(texts.words), self_bleu(texts.words)),
+    figures={
+        "distinct_1": lambda texts: distinct_n(texts.words, 1),
+        "distinct_2": lambda texts: distinct_n(texts.words, 2),
+    },
+)

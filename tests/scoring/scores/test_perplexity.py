@@ -5,7 +5,7 @@ import math
 import pytest
 
 from harness.errors import InputError
-from harness.scoring import perplexities
+from harness.scoring.scores.perplexity import perplexities
 from harness.statistics import approximate_randomisation
 
 TEXTS = ["niño corre", "sí"]
@@ -39,13 +39,13 @@ def test_a_hopeless_model_is_infinite_not_an_error() -> None:
 @pytest.mark.parametrize(
     ("nats", "tokens", "texts", "message"),
     [
-        ([1.0], [1, 2], ["a"], "1 losses and 2 token counts for 1 texts"),
+        ([1.0], [1, 2], ["a"], "there are 1 losses and 2 token counts for 1 texts"),
         ([math.nan], [1], ["a"], "text 1 has a loss of nan"),
         ([1.0, math.inf], [1, 1], ["a", "b"], "text 2 has a loss of inf"),
         ([-1.0], [1], ["a"], "loss of -1"),
         ([1.0], [0], ["a"], "text 1 has 0 tokens"),
         ([1.0], [1], [" "], "text 1 has 0 words"),
-        ([], [], [], "no texts"),
+        ([], [], [], "there are no texts"),
     ],
 )
 def test_bad_counts_are_refused(nats: list[float], tokens: list[int], texts: list[str], message: str) -> None:

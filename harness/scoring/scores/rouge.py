@@ -1,0 +1,38 @@
+"""ROUGE-1, ROUGE-2 and ROUGE-L by rouge-score, sentence by sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from harness.scoring.score import TextScores, averaged
+from harness.scoring.texts import check_texts
+from harness.statistics import SentenceStatistics, ratio_of_sums
+
+KINDS = ("rouge1", "rouge2", "rougeL")
+
+
+def rouge(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, SentenceStatistics]:
+    """The F-measure of each kind, 0 to 1, averaged over sentences (Lin 2004), without stemming.
+
+    The tokenizer of rouge-score keeps only a-z and 0-9, in lower case: an accented letter divides a word, and
+    text in another script has no tokens and scores 0. The program of rouge-score prints the median of
+    resampled means, so only resampling makes it differ from this mean. Raises InputError for the reasons that
+    `check_texts` gives.
+    """
+    from rouge_score.rouge_scorer import RougeScorer  # takes most of a second: it imports nltk and scipy
+
+    check_texts(hypotheses, references)
+    scorer = RougeScorer(list(KINDS), use_stemmer=False)
+    scores = [
+        scorer.score(reference, hypothesis)
+        for hypothesis, reference in zip(hypotheses, references, strict=True)
+    ]
+    signature = f"stemmer:no|measure:f|version:{version('rouge-score')}"
+    return {kind: averaged(kind, signature, [score[kind].fmeasure for score in scores]) for kind in KINDS}
+
+
+SCORES = TextScores(
+    formulas=dict.fromkeys(KINDS, ratio_of_sums),
+    compute=lambda texts: rouge(texts.outputs, texts.references).values(),
+)
