@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -63,8 +62,11 @@ class AttentionPart(Frozen, ABC):
     # Whether the decoder of an encoder-decoder can use it. Such a kind also defines the costs of
     # cross-attention, which has the parameters of a layer of its own.
     attends_to_sources: ClassVar[bool] = False
-    # The names of the auxiliary losses that a layer returns, each with its weight in the objective.
-    auxiliary_losses: ClassVar[Mapping[str, float]] = MappingProxyType({})
+
+    @property
+    def auxiliary_losses(self) -> Mapping[str, float]:
+        """The names of the auxiliary losses that a layer returns, each with its weight in the objective."""
+        return {}
 
     @abstractmethod
     def width_of_head(self, sizes: Sizes) -> int:

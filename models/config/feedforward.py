@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,8 +21,10 @@ Activation = Literal["relu", "leaky-relu", "gelu", "gelu-tanh", "silu", "squared
 class FeedForwardPart(Frozen, ABC):
     """What the rest of the model asks of every kind of feed-forward layer."""
 
-    # The names of the auxiliary losses that a layer returns, each with its weight in the objective.
-    auxiliary_losses: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    @property
+    def auxiliary_losses(self) -> Mapping[str, float]:
+        """The names of the auxiliary losses that a layer returns, each with its weight in the objective."""
+        return {}
 
     @abstractmethod
     def parameters(self, sizes: Sizes) -> int:

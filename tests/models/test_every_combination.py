@@ -113,7 +113,7 @@ def held(config: BaseModel) -> Iterator[type[BaseModel]]:
 # The reasons that there are; any other refusal, or an error later on, is a mistake.
 REASONS = (
     "multiple of",
-    "rotary positions turn pairs",
+    "rotary positions rotate pairs",
     "norm_placement post",
     "cannot be the output",
     "never shows",
