@@ -1,4 +1,4 @@
-"""Trainings whose truth is known, built by hand: loss curves of paired seeds, some of which diverge."""
+"""Trainings with a known truth: loss curves of paired seeds, some of which diverge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run whose true effects are known, built by hand: trials, raw samples and checks, without a store."""
+"""A run with known true effects, built without a store: trials, raw samples and checks."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ class Planted:
 
 
 def _order(arms: int, turn: int) -> list[int]:
-    """Each arm's place in a round: as in a plan, the first ones take turns, the others are in
-    random order.
+    """The position of each arm in a round. As in a plan, the arms take turns at the first position; the
+    others are in random order.
     """
     first = turn % arms
     rest = np.random.default_rng(turn).permutation([arm for arm in range(arms) if arm != first])
@@ -184,7 +184,7 @@ def _checks(loaded: LoadedStudy) -> Iterable[CheckRow]:
 
 
 def spoil_check(frames: RunFrames, *, arm: str, invariant: str = "cache-parity", **changes: Any) -> RunFrames:
-    """The checks of an invariant on an arm, changed."""
+    """The frames with changed checks of one invariant on one arm."""
     return replace(
         frames,
         checks=tuple(

@@ -1,4 +1,4 @@
-"""Contrasts between arms: verdicts, corrections, and the symmetries that a paired comparison must have."""
+"""Contrasts: verdicts, corrections, and the symmetries that a paired comparison must have."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_more_steps_inside_a_trial_are_no_replicates() -> None:
 
 
 def learning(seeds: int, rounds: int) -> tuple[LoadedStudy, RunFrames]:
-    """Ten per cent less loss with a cache, exactly repeated by every round of a seed."""
+    """Ten per cent less loss with a cache; every round of a seed repeats the same value."""
     loaded = study(
         design={"seeds": seeds, "rounds": rounds},
         primary="validation_loss",
@@ -122,7 +122,7 @@ def learning(seeds: int, rounds: int) -> tuple[LoadedStudy, RunFrames]:
     return loaded, replace(frames, samples=samples)
 
 
-def test_rounds_of_one_seed_are_no_replicates_of_what_was_learned() -> None:
+def test_rounds_of_one_seed_are_no_replicates_of_a_training() -> None:
     """Ten rounds of one seed are one observation, six seeds are six."""
     one, six = (contrast(analyse(*learning(*size)), "validation_loss") for size in ((1, 10), (6, 2)))
     assert (one.n, one.verdict, one.low, one.high) == (1, "undecided", 0.0, math.inf)
@@ -220,8 +220,8 @@ def test_margins_and_claimed_regions_do_not_come_from_the_data() -> None:
     assert one.contrasts != two.contrasts
 
 
-def test_what_diverges_on_both_sides_on_every_seed_is_undecided() -> None:
-    """For losses and counts alike; one seed on which one of them got through is enough for a comparison."""
+def test_a_contrast_whose_arms_both_diverge_on_every_seed_is_undecided() -> None:
+    """Both for losses and for counts. One seed that finishes in one arm is enough for a comparison."""
     both = Learned(lost=lambda _arm, _seed: True).analysis()
     assert {
         (c.metric, c.verdict, c.reason) for c in both.contrasts if metric(c.metric).lost_by_divergence
@@ -317,7 +317,7 @@ def test_a_claim_on_another_metric_is_a_family_there() -> None:
     assert contrast(result, LATENCY).p_adjusted == contrast(result, LATENCY).p
 
 
-def test_arms_of_several_factors_are_told_by_what_they_change() -> None:
+def test_arms_of_several_factors_have_labels_with_the_changed_levels() -> None:
     slower = {"source": "x", "says": "It is.", "level": {"optimizer": "lion"}, "direction": "better"}
     loaded = training_study(
         compare={"clip": [1.0, 2.0], "optimizer": ["adam", "lion"]},

@@ -1,4 +1,6 @@
-"""Counts and shares of a training, which may be zero: compared by their differences, seed by seed."""
+"""Contrasts of counts and shares of a training, which may be zero: they are compared by differences over
+seeds.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ def claiming(form: dict[str, Any], seeds: int = 8, **changes: Any) -> Any:
 
 
 def fewer(arm: str, seed: int) -> float:
-    """Of the baseline 3 to 10, of the other none."""
+    """3 to 10 for the baseline, 0 for the other arm."""
     return 0.0 if arm == LION else 3.0 + seed
 
 

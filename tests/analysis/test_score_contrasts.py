@@ -1,6 +1,4 @@
-"""Scores of text: verdicts on differences over sentences, of one checkpoint and of a method, and what forbids
-them.
-"""
+"""Contrasts of text scores: verdicts on one checkpoint and on a method, and what makes them invalid."""
 
 from __future__ import annotations
 
@@ -150,7 +148,7 @@ def test_the_answer_tells_points_not_ratios() -> None:
 
 
 def perplexities(times: float, form: dict[str, Any]) -> Analysis:
-    """Of the beam, `times` what the others have; about 400 a token."""
+    """An analysis of perplexities of about 400 per token; those of the beam are `times` as large."""
     stated = {"source": "x", "says": "So.", "level": {"decoding": "beam"}, **form}
     loaded = written_study(primary="perplexity_per_token", claims={"it": stated})
     frames = Written(right=RIGHT, loaded=loaded).frames()
@@ -180,8 +178,8 @@ def perplexities(times: float, form: dict[str, Any]) -> Analysis:
 def test_perplexities_are_compared_by_their_ratio(
     times: float, contrast: str, better: str, same: str
 ) -> None:
-    """A margin of 1 %, of 400 as of 4: half a point would be an eighth of a percent of the one, and an eighth
-    of the other.
+    """The margin is 1 % of any perplexity. A margin of half a point would mean something else for each
+    perplexity.
     """
     for form, verdict in (({"direction": "better"}, better), ({"no_difference": True}, same)):
         result = perplexities(times, form)

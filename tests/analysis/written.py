@@ -1,6 +1,4 @@
-"""Arms that wrote sentences of a known quality, built by hand: every word of the reference is right with a
-known chance.
-"""
+"""Arms that wrote sentences of a known quality: each word equals the reference with a known probability."""
 
 from __future__ import annotations
 
@@ -45,8 +43,8 @@ def written_study(**changes: Any) -> LoadedStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """`right[level]` is the chance that a word is the reference's; the same dice fall for every arm of a
-    seed.
+    """`right[level]` is the probability that a word equals the reference. All arms of a seed use the same
+    random numbers.
     """
 
     right: Mapping[str, float]
@@ -126,6 +124,6 @@ def of_arm(analysis: Analysis, level: str) -> Contrast:
 
 
 def with_sentences(frames: RunFrames, trial: int, **changes: Any) -> RunFrames:
-    """One trial's sentences changed."""
+    """The frames with changed sentences of one trial."""
     spoilt = replace(frames.sentences[trial], **changes)
     return replace(frames, sentences={**frames.sentences, trial: spoilt})

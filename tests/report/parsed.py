@@ -51,7 +51,7 @@ class Page(HTMLParser):
             element.parts.append(data)
 
     def all(self, tag: str, *, within: str = "") -> list[Element]:
-        """Elements of a tag, in the element with the id `within` where one is named."""
+        """All elements with this tag, or only those inside the element with the id `within`."""
         elements = [element for element in self.elements if element.tag == tag]
         if not within:
             return elements

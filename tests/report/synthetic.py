@@ -1,6 +1,4 @@
-"""A made-up study and everything a report is made of, without a store: numbers known beforehand, oddities on
-request.
-"""
+"""A made-up study with everything that a report needs, without a store."""
 
 from __future__ import annotations
 
@@ -88,8 +86,8 @@ def load(declared: Study) -> LoadedStudy:
 
 
 def samples(loaded: LoadedStudy, *, steps: int = 3) -> pd.DataFrame:
-    """Eight metrics; tokens a second fall by 4 % over the rounds, and the ratio to the baseline grows with
-    new_tokens.
+    """Samples of eight metrics. Tokens per second fall by 4 % over the rounds, and the ratio to the baseline
+    grows with new_tokens.
     """
     random = np.random.default_rng(7)
     rows, trial = [], 0

@@ -88,7 +88,7 @@ def test_comparison_marks_the_baseline_and_prints_ratio_interval_and_verdict(pag
     assert "Intervals are not adjusted for multiple testing; the verdict uses the adjusted p." in intro
 
 
-def test_the_sign_flip_is_told_where_there_is_one() -> None:
+def test_the_sign_flip_is_reported_where_there_is_one() -> None:
     report = synthetic_report()
     first, *others = report.analysis.contrasts
     contrasts = (replace(first, p=0.0156, p_sign_flip=0.0078), *others)
@@ -183,7 +183,7 @@ def test_equal_input_gives_equal_bytes(html: str) -> None:
     assert render(synthetic_report()) == html
 
 
-def test_what_a_person_wrote_is_text_and_never_markup() -> None:
+def test_texts_of_the_study_never_become_markup() -> None:
     attack = "<script>alert('1')</script> & \"$x_1$\""
     levels = ["none", "<img src=x onerror=a>", "$\\frac$"]
     report = synthetic_report(study(question=attack, compare={"cache": levels}, claims={}))

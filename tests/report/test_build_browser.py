@@ -1,6 +1,4 @@
-"""The report in a real Chromium: nothing loaded, no complaint, nothing sticking out, on a desk and on a
-phone.
-"""
+"""The report in Chromium: it loads nothing, logs no error, and fits on wide and narrow screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that went wrong, or were small, or large: the report says so and still stands."""
+"""Reports of runs that failed, or that are unusually small or large."""
 
 import math
 from dataclasses import replace
@@ -188,7 +188,7 @@ def test_forty_arms_get_a_row_each_instead_of_lines() -> None:
     assert len(page.ids) == len(set(page.ids))
 
 
-def test_several_factors_are_told_apart_by_what_they_change() -> None:
+def test_arms_of_several_factors_have_labels_with_the_changed_levels() -> None:
     report = synthetic_report(
         study(compare={"cache": ["none", "static"], "norm": ["pre", "post"]}, claims={})
     )
@@ -219,7 +219,7 @@ def test_trainings_are_listed_after_the_measurements_and_never_drawn_among_them(
     assert page.by_id("figure-spread").text == Page(render(report)).by_id("figure-spread").text
 
 
-def test_arms_of_several_factors_are_told_by_what_they_change_and_the_rest_is_a_tooltip() -> None:
+def test_the_full_name_of_an_arm_of_several_factors_is_a_tooltip() -> None:
     compare = {"cache": ["none", "dynamic"], "model.init.embedding_std": [0.02, 0.005]}
     declared = study(compare=compare, across={}, claims={}, design={"rounds": 2})
     report = synthetic_report(declared, steps=1)

@@ -1,4 +1,4 @@
-"""The report of a study of two parts: one page, a group of sections for each, no two places with one name."""
+"""The report of a study with two parts: one page with sections for each part and unique ids."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_the_first_lines_answer_for_each_part(parts: tuple[ReportInput, ReportIn
     assert "cache/" not in header
 
 
-def test_a_study_without_parts_names_none() -> None:
+def test_a_study_without_parts_names_no_part() -> None:
     html = render(synthetic_report(study(**SMALL)))
     assert 'id="part' not in html
     assert 'id="comparison"' in html
 
 
-def test_what_is_said_of_several_parts_is_said_once(parts: tuple[ReportInput, ReportInput]) -> None:
+def test_a_banner_about_several_parts_appears_once(parts: tuple[ReportInput, ReportInput]) -> None:
     few = {"design": {"rounds": 1, "exploratory": True}}
     alike = [synthetic_report(study(**SMALL | few, study=f"cache/{name}", claims={})) for name in ("a", "b")]
     html = render(*alike, parts[1])

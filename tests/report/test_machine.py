@@ -1,5 +1,5 @@
-"""Noise of the machine is told where it was seen and nowhere else; a calibration is shown, and its absence
-too.
+"""Disturbances of the machine are reported only if they occurred. The report says whether the machine was
+calibrated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ QUIET: dict[str, Any] = {
 
 
 def looks(trials: int = 20, disturbed: int = 0, **noise: Any) -> pd.DataFrame:
-    """Two looks at each trial; the first `disturbed` trials are not quiet."""
+    """Two observations of each trial. The first `disturbed` trials have the given noise."""
     return pd.DataFrame(
         [
             {"trial": trial, **QUIET, **(noise if trial < disturbed else {})}
@@ -64,7 +64,7 @@ def test_a_quiet_machine_has_no_notes() -> None:
         ),
     ],
 )
-def test_each_kind_of_noise_is_told(disturbed: int, noise: dict[str, Any], text: str) -> None:
+def test_each_kind_of_noise_is_reported(disturbed: int, noise: dict[str, Any], text: str) -> None:
     (note,) = disturbances(looks(disturbed=disturbed, **noise))
     assert text in note
 
@@ -81,7 +81,7 @@ def test_each_kind_of_noise_is_told(disturbed: int, noise: dict[str, Any], text:
         (20, {"gpu_throttling": []}),
     ],
 )
-def test_what_is_usual_or_cannot_be_known_is_not_noise(disturbed: int, noise: dict[str, Any]) -> None:
+def test_usual_or_unknown_values_are_no_disturbance(disturbed: int, noise: dict[str, Any]) -> None:
     assert disturbances(looks(disturbed=disturbed, **noise)) == ()
 
 

@@ -15,7 +15,7 @@ RIGHT = {"greedy": 0.6, "beam": 0.66, "wide": 0.6}
 
 
 def translators(loaded: LoadedStudy) -> LoadedStudy:
-    """With the task of each arm: one translator, sampled at several temperatures."""
+    """The study with a task for each arm: one translator, sampled at several temperatures."""
     train = {
         "corpus": "tatoeba-en-es",
         "tokenizer": {"kind": "bytes"},

@@ -77,13 +77,6 @@ def numeric_factors(loaded: LoadedStudy) -> dict[str, dict[str, float]]:
     return factors
 
 
-def claimed_arm(loaded: LoadedStudy, level: Mapping[str, object]) -> str | None:
-    """The arm that a claim's `level` names. All other factors have the baseline's level."""
-    named = {factor: level_name(value) for factor, value in level.items()}  # type: ignore[arg-type]
-    wanted = {**loaded.baseline.names, **named}
-    return next((arm.name for arm in loaded.arms if arm.names == wanted), None)
-
-
 def ratio_plots(report: ReportInput) -> list[RatioPlot]:
     """One plot per numeric factor under `across` and combination of the levels of the other factors."""
     loaded, primary = report.loaded, report.loaded.study.primary

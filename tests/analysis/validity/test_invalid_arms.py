@@ -1,6 +1,4 @@
-"""What makes verdicts invalid: broken invariants, confounds, lost rows, split rounds, values that are no
-numbers.
-"""
+"""Invalid arms: broken invariants, confounds, missing rows, split rounds, and values that are not numbers."""
 
 from __future__ import annotations
 
@@ -66,7 +64,7 @@ def test_a_broken_arm_leaves_claims_on_other_arms_alone() -> None:
     }
 
 
-def test_a_broken_baseline_makes_everything_invalid_and_is_told_once() -> None:
+def test_a_broken_baseline_makes_everything_invalid_and_is_reported_once() -> None:
     result = spoilt(spoil_check(FRAMES, arm="cache=none", **BROKEN))
     assert set(result.invalid) == {"cache=none", "cache=dynamic", "cache=static"}
     assert verdicts(result) == ALL_INVALID
@@ -99,7 +97,9 @@ def test_an_invariant_that_crashed() -> None:
 
 
 def with_check_trials(frames: RunFrames) -> RunFrames:
-    """The frames with the trials that made the checks, which noted how many they made."""
+    """The frames together with the trials that made the checks. Each of these trials notes how many checks it
+    made.
+    """
     made = Counter((check.invariant, check.arm) for check in frames.checks)
     rows = [
         replace(
@@ -120,7 +120,9 @@ def with_check_trials(frames: RunFrames) -> RunFrames:
 
 
 def test_a_check_that_is_lost_is_missed() -> None:
-    """It may have been the one that failed. Trials of older code noted nothing, and are taken as they are."""
+    """The missing check may have been the one that failed. Trials of older code noted no number, so nothing
+    is missing.
+    """
     broken = (replace(FRAMES.checks[0], **BROKEN), *FRAMES.checks[1:])
     frames = with_check_trials(replace(FRAMES, checks=broken))
     arm = FRAMES.checks[0].arm
@@ -174,7 +176,9 @@ def test_a_round_split_over_two_sessions_is_not_paired() -> None:
 
 
 def test_every_round_of_a_seed_is_a_pair_of_costs_and_each_needs_one_session() -> None:
-    """Eight seeds in one round: eight pairs, from as many sessions as one likes, but none from two."""
+    """Eight seeds in one round are eight pairs. Pairs may come from different sessions, but each pair from
+    one.
+    """
     loaded = study(design={"seeds": 8, "rounds": 1}, across={"new_tokens": [256]}, claims={})
     frames = Planted(loaded=loaded).frames()
     frames.samples["session"] = frames.samples["seed"]
@@ -288,7 +292,7 @@ def test_losing_a_check_strengthens_nothing(scene: str, number: int) -> None:
     assert_not_stronger(BEFORE[scene], spoilt(replace(frames, checks=others)))
 
 
-def test_the_scenes_are_what_they_are_called() -> None:
+def test_the_scenes_deserve_their_names() -> None:
     assert verdicts(BEFORE["sound"])["kv-speedup"] == "confirmed"
     assert BEFORE["one confounded"].invalid
     assert "(2 of 2" not in BEFORE["one check broken"].invalid["cache=static"]

@@ -55,7 +55,7 @@ def equal(learned: Learned) -> RunFrames:
         (lambda _arm, _seed: "", False, "identical"),
     ],
 )
-def test_an_arm_that_did_what_the_baseline_did(
+def test_an_arm_with_the_outputs_of_the_baseline(
     weights: object,
     warned: bool,  # noqa: FBT001
     same: str,

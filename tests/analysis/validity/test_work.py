@@ -1,4 +1,6 @@
-"""Parity: what is counted must match in every condition; seconds and FLOPs only where the study says so."""
+"""Parity: every counted quantity must match under every condition; seconds and FLOPs only if the study lists
+them.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,7 @@ FRAMES = Planted().frames()
 
 
 def analysed(factor: float, *, parity: dict[str, Any] | None = None, **more: Any) -> Analysis:
-    """The study with the dynamic cache's trials `factor` times as long, by what they note of their
-    own work.
-    """
+    """The analysis if the trials of the dynamic cache take `factor` times as long, by their own notes."""
     loaded = study(**({"parity": parity} if parity else {}), **more)
 
     def dynamic(trial: TrialRow) -> bool:
@@ -36,7 +36,7 @@ def seconds(result: Analysis) -> set[tuple[str, float, bool, bool]]:
     }
 
 
-def test_seconds_are_told_of_every_arm_and_condition_and_enforced_of_none() -> None:
+def test_seconds_are_reported_for_every_arm_and_condition_and_never_enforced_by_default() -> None:
     result = analysed(3.0)
     assert result.invalid == {}
     assert ("cache=dynamic", 6.0, False, False) in seconds(result)
@@ -64,7 +64,7 @@ def test_seconds_match_within_the_margin_for_time_where_the_study_asks_for_it(
     assert why.startswith("confound: seconds at new tokens 16 is") == (verdict == "invalid")
 
 
-def test_what_a_study_says_must_match_may_not_be_said_to_differ_elsewhere() -> None:
+def test_a_quantity_that_must_match_makes_an_arm_with_less_work_invalid() -> None:
     assert analysed(1.0, parity={"match": ["new_tokens"]}).invalid == {}
     less = spoil_trials(
         FRAMES, lambda t: t.arm == "cache=static", spent={"new_tokens": 1.0, "parameters": 660_000.0}
@@ -74,7 +74,7 @@ def test_what_a_study_says_must_match_may_not_be_said_to_differ_elsewhere() -> N
 
 
 @pytest.mark.parametrize("tokens", [16, 64, 256])
-def test_a_difference_in_one_condition_is_told_with_that_condition(tokens: int) -> None:
+def test_a_difference_in_one_condition_is_reported_with_that_condition(tokens: int) -> None:
     frames = spoil_trials(
         FRAMES,
         lambda t: t.arm == "cache=static" and t.condition == {"new_tokens": str(tokens)},
@@ -93,12 +93,12 @@ def test_work_that_an_arm_does_not_count_is_no_match() -> None:
     assert "confound: new tokens at new tokens 16 is 0, but" in result.invalid["cache=static"]
 
 
-def test_seconds_that_were_not_recorded_are_not_told() -> None:
+def test_seconds_that_were_not_recorded_are_not_reported() -> None:
     frames = replace(FRAMES, trials=tuple(replace(t, seconds=None) for t in FRAMES.trials))
     assert {row.quantity for row in analyse(study(), frames).parity} == {"new_tokens", "parameters"}
 
 
-def test_flops_that_trials_count_are_told_and_match_where_the_study_asks_for_it() -> None:
+def test_flops_that_trials_count_are_reported_and_match_where_the_study_asks_for_it() -> None:
     def spent(arm: str) -> dict[str, float]:
         return {"updates": 30.0, "flops": 1.5e9 if arm == LION else 1e9}
 
@@ -111,8 +111,8 @@ def test_flops_that_trials_count_are_told_and_match_where_the_study_asks_for_it(
 
 
 def of_translations(*, more: int = 0, seed: int = 5, diverged: int | None = None) -> Analysis:
-    """Batches of like length hold other numbers of tokens for each seed; of one seed the second arm gets
-    `more`.
+    """Sentences of similar length make batches with different numbers of tokens for each seed. For one seed,
+    the second arm gets `more` tokens.
     """
     learned = Learned(lost=lambda arm, trial_seed: arm == LION and trial_seed == diverged)
     frames = learned.frames()
@@ -134,13 +134,13 @@ def test_work_that_differs_from_seed_to_seed_matches_where_every_arm_has_the_sam
     assert {(row.spent, row.baseline_spent, row.matches) for row in rows} == {(30_007.0, 30_007.0, True)}
 
 
-def test_one_seed_with_other_work_is_told_though_another_seed_has_as_much() -> None:
+def test_one_seed_with_other_work_is_reported_though_another_seed_has_as_much() -> None:
     result = of_translations(more=1)
     assert "training tokens is 30,006, but 30,005 for the baseline" in result.invalid[LION]
     (row,) = (row for row in result.parity if row.arm == LION and row.quantity == "training_tokens")
     assert (row.spent, row.baseline_spent, row.matches) == (30_006.0, 30_005.0, False)
 
 
-def test_a_seed_that_diverged_in_one_arm_is_compared_in_none() -> None:
+def test_a_seed_that_diverged_in_one_arm_is_not_compared() -> None:
     assert of_translations(diverged=7).invalid == {}
     assert LION in of_translations(diverged=7, more=1).invalid

@@ -1,5 +1,5 @@
-"""How much a setting matters: medians over what tuning tried, and over the numeric levels of what is
-compared.
+"""Curves: medians over the values that were tried in tuning, and over the numeric levels of a compared
+factor.
 """
 
 import math
@@ -36,7 +36,7 @@ CROSSED = {
 def tuned_report(
     losses: dict[str, dict[float, list[float]]], across: Sequence[str] = (), **grid: object
 ) -> ReportInput:
-    """Each arm was tried with these rates under every condition; the last arm is no finalist."""
+    """A report whose arms were tuned with these rates under every condition. The last arm is no finalist."""
     tune = {"grid": {"optimizer.lr": [1e-3, 1e-2]} | grid, "by": LOSS, "seeds": 3}
     declared = study(
         compare={"optimizer": list(losses)},
@@ -96,7 +96,7 @@ def diverged(report: ReportInput, trial: int) -> TrialRow:
 
 
 def of_losses(report: ReportInput) -> ReportInput:
-    """What was measured is called a loss."""
+    """The metric of the trials is renamed to a loss."""
     renamed = report.frame.assign(metric=report.frame["metric"].replace({PRIMARY: LOSS}))
     declared = report.loaded.study.model_copy(update={"primary": LOSS})
     return replace(report, frame=renamed, loaded=replace(report.loaded, study=declared))
@@ -124,7 +124,7 @@ def test_a_tuned_arm_is_a_line_of_sorted_medians_with_its_choice() -> None:
     assert [x for x, _ in plot.levels] == [1e-4, 3e-4, 1e-3, 1e-2, 0.03, 0.3]
 
 
-def test_what_was_chosen_is_ringed() -> None:
+def test_the_chosen_value_has_a_ring() -> None:
     [plot] = tuning_curves(tuned_report({"a": {1.0: [4.0], 3.0: [2.0], 9.0: [3.0]}, "b": {1.0: [5.0]}}))
     [axes] = draw_curves(plot).axes
     rings = [line for line in axes.lines if line.get_markerfacecolor() == "none"]

@@ -1,4 +1,4 @@
-"""What the figures are going to draw, and the SVG that comes out."""
+"""The data that the figures draw, and the resulting SVG."""
 
 import math
 from dataclasses import replace
@@ -42,7 +42,7 @@ def test_an_interval_without_bounds_is_no_bar_and_a_ratio_without_value_no_point
     assert plot.points[["low", "high"]].isna().all(axis=None)
 
 
-def test_each_combination_of_the_other_conditions_has_a_plot_of_its_own() -> None:
+def test_there_is_one_plot_per_combination_of_the_other_conditions() -> None:
     claim = {
         "source": "here",
         "says": "twice",
@@ -69,7 +69,9 @@ def test_each_combination_of_the_other_conditions_has_a_plot_of_its_own() -> Non
         ([1, None], None),
     ],
 )
-def test_a_condition_is_numeric_where_all_of_its_levels_are(levels: list[object], expected: object) -> None:
+def test_a_condition_is_numeric_if_all_of_its_levels_are_numbers(
+    levels: list[object], expected: object
+) -> None:
     assert numeric_factors(load(study(across={"width": levels}, claims={}))).get("width") == expected
 
 

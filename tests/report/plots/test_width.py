@@ -22,7 +22,9 @@ from tests.tasks.tiny_recipes import RECIPE
 
 @pytest.fixture(scope="module")
 def searched() -> ReportInput:
-    """Greedy, beams of 2 and 4 with and without division by the length; wider without it says less."""
+    """Greedy decoding and beams of width 2 and 4, with and without division by the length. Wider beams
+    without division write shorter texts.
+    """
     levels = {
         "greedy": ({"kind": "greedy"}, 12),
         "mean-2": ({"kind": "beam", "width": 2}, 12),
@@ -68,7 +70,7 @@ def searched() -> ReportInput:
     )
 
 
-def test_what_a_wider_beam_finds_shows_by_score_by_the_models_own_and_by_length(
+def test_the_effect_of_the_beam_width_is_drawn_for_each_score(
     searched: ReportInput,
 ) -> None:
     plots = {plot.title: {line.label: line.points for line in plot.lines} for plot in width_plots(searched)}

@@ -23,7 +23,7 @@ def cost(report: ReportInput) -> ReportInput:
     return report_of_costs(report)
 
 
-def test_effects_are_called_what_they_are(report: ReportInput, cost: ReportInput) -> None:
+def test_effects_are_described_as_ratios_or_differences(report: ReportInput, cost: ReportInput) -> None:
     """Scores are compared by differences over sentences, seconds by ratios over rounds."""
     for one, heading, intro in (
         (

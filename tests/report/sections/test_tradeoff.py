@@ -50,7 +50,7 @@ def test_a_slower_arm_that_is_no_better_is_dominated_and_named(
 
 
 def measured(bare: ReportInput, loaded: LoadedStudy, primary: str = "") -> ReportInput:
-    """A part of a study whose arms all came out a little above the baseline, in its primary metric and in
+    """A part of a study in which every arm is a little above the baseline in the primary metric and in
     memory.
     """
     if primary:
@@ -76,15 +76,15 @@ def measured(bare: ReportInput, loaded: LoadedStudy, primary: str = "") -> Repor
 
 @pytest.fixture(scope="module")
 def shipped(report: ReportInput) -> dict[str, ReportInput]:
-    """The parts of the study that ships."""
+    """The parts of a study that ships with the harness."""
     return {part.part: measured(report, part) for part in load_study(DECODING, "cpu")}
 
 
 def test_a_score_stands_against_the_cost_of_the_same_arms_of_the_same_model(
     shipped: dict[str, ReportInput],
 ) -> None:
-    """Of the four parts, two are of the translator: how varied a language model's texts are costs nothing of
-    it.
+    """Of the four parts, two are about the translator. The scores of the language model have no costs of the
+    same model.
     """
     assert list(shipped) == ["quality", "cost", "continuation", "speculation"]
     tradeoff = tradeoffs(tuple(shipped.values()))
@@ -116,7 +116,7 @@ def test_arms_of_another_model_or_another_decoding_are_not_the_same(
 
 
 def test_every_picture_says_its_own_metrics_and_which_way_is_better(shipped: dict[str, ReportInput]) -> None:
-    """Self-BLEU is better where it is low, tokens a second where they are many."""
+    """A low self-BLEU is better, and so are many tokens per second."""
     varied = shipped["continuation"]
     timed = measured(varied, varied.loaded, "tokens_per_second")
     first, second = tradeoff_views((*shipped.values(), timed))
@@ -143,9 +143,8 @@ def test_every_picture_says_its_own_metrics_and_which_way_is_better(shipped: dic
 
 
 def test_less_memory_is_worth_having(report: ReportInput, cost: ReportInput) -> None:
-    """Slower and no better, but smaller: nothing beats it at all three.
-
-    Where one arm's memory is not known it counts for none.
+    """A slower arm that is no better but needs less memory is not dominated. If the memory of one arm is
+    unknown, memory is not used.
     """
     small = tuple(
         replace(c, effect=0.5, low=0.5, high=0.5)

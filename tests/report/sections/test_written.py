@@ -68,7 +68,7 @@ NINE = (
 
 
 def arms_of(rows: Sequence[Sequence[float]]) -> dict[str, Sentences]:
-    """What arms wrote whose sentences have these scores."""
+    """Sentences of arms with these scores: one row per sentence, one column per arm."""
     texts = tuple(map(str, range(len(rows))))
     return {
         f"arm {number}": Sentences(
@@ -116,7 +116,7 @@ def test_three_more_are_drawn_by_the_seed_from_all_sentences() -> None:
     assert all(100 < count < 167 for count in drawn.values())  # each in a third of the draws
 
 
-def test_examples_of_a_report_are_those_of_its_primary_metric_and_its_order_seed(report: ReportInput) -> None:
+def test_the_examples_of_a_report_use_its_primary_metric_and_its_order_seed(report: ReportInput) -> None:
     for seed in (0, 5):
         study = report.loaded.study
         again = study.model_copy(update={"design": study.design.model_copy(update={"order_seed": seed})})
@@ -203,7 +203,7 @@ def test_the_signature_of_every_score_is_printed_once(report: ReportInput) -> No
 def test_a_table_of_scores_is_exported_with_their_signatures(
     report: ReportInput, table: Callable[..., str], signature_line: str
 ) -> None:
-    """Nothing else is below it, and nothing where arms wrote nothing."""
+    """The signatures are the only difference between the two tables."""
     written = report.sentences.values()
     signature = next(iter(written)).scores["bleu"].signature
     alone = table(report.analysis)
@@ -223,7 +223,7 @@ def test_equal_outputs_stand_side_by_side_once(report: ReportInput) -> None:
     )
 
 
-def test_what_arms_wrote_is_escaped_and_shown(report: ReportInput, cost: ReportInput) -> None:
+def test_generated_texts_are_escaped(report: ReportInput, cost: ReportInput) -> None:
     spoilt: dict[int, Any] = {
         trial: replace(written, references=tuple(f"<b>{text}" for text in written.references))
         for trial, written in report.sentences.items()
