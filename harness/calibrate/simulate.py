@@ -149,7 +149,7 @@ def _row(number: int, spec: TrialSpec) -> TrialRow:
 
 def _verdict(contrast: Contrast, effect: float) -> SimulatedVerdict:
     if contrast.verdict == "invalid":
-        raise AssertionError(f"a simulated study is complete, but its verdict is invalid: {contrast.reason}")
+        raise AssertionError(f"the verdict of a complete simulated study is invalid: {contrast.reason}")
     return SimulatedVerdict(
         excludes_zero=contrast.low > 1.0 or contrast.high < 1.0,
         equivalent=contrast.verdict == "equivalent",

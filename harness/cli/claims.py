@@ -4,11 +4,10 @@ file as a Markdown table.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import InputError
 from harness.study.sources import citation
@@ -36,20 +35,15 @@ _HEADS = ("study", "claim", "source", "what it says", "claimed", "here", "95 % i
 
 
 def show_claims(workspace: Workspace, output: Output) -> None:
-    """The ledger as a table, or as JSON: `claims` is a list of `harness.experiment.claims_ledger.Entry`, and
-    `unjudged` names studies.
-
-    In JSON, an infinite bound is the text `inf` or `-inf`.
-    """
+    """The ledger as a table, or as JSON with the fields of `harness.experiment.claims_ledger.Ledger`."""
     ledger = _read_ledger(workspace)
     if output.json:
-        claims = [{name: _json_value(value) for name, value in asdict(e).items()} for e in ledger.entries]
-        output.data({"claims": claims, "unjudged": list(ledger.unjudged)})
+        output.data(asdict(ledger))
         return
-    rows = [{**asdict(e), "source": citation(e.source), "date": e.date[:10]} for e in ledger.entries]
+    rows = [{**asdict(e), "source": citation(e.source), "date": e.date[:10]} for e in ledger.claims]
     output.table(rows, COLUMNS)
     for study in ledger.unjudged:
-        output.note(f"the newest run of {study} has no verdicts yet: harness report {study}")
+        output.note(f"the newest run of {study} has no verdicts yet; `harness report {study}` computes them")
 
 
 def write_claims(workspace: Workspace, file: Path, output: Output) -> None:
@@ -63,7 +57,7 @@ def write_claims(workspace: Workspace, file: Path, output: Output) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {file}: {error}") from error
     before, after = _around_markers(text, file)
-    entries = _without_smoke(_read_ledger(workspace).entries)
+    entries = _without_smoke(_read_ledger(workspace).claims)
     new_text = f"{before}{BEGIN}\n{markdown(entries)}{END}{after}"
     if new_text != text:
         try:
@@ -127,10 +121,6 @@ def _around_markers(text: str, file: Path) -> tuple[str, str]:
             hint=f"write {BEGIN} and {END} on lines of their own",
         )
     return text[: text.index(BEGIN)], text[text.index(END) + len(END) :]
-
-
-def _json_value(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(text: str) -> str:

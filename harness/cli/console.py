@@ -5,6 +5,7 @@ errors go to standard error.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,8 +37,9 @@ class Output:
             self.note(message)
 
     def data(self, value: Any) -> None:
-        """Write a value as JSON."""
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        """Write a value as JSON. JSON has no NaN and no infinity: they become text."""
+        text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+        sys.stdout.write(text + "\n")
 
     def line(self, text: str) -> None:
         sys.stdout.write(text + "\n")
@@ -134,6 +136,14 @@ def _bar() -> Iterator[Progress]:
                     rich.update(self.task, completed=done, description=what)
 
         yield Bar()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _cell(value: Any) -> str:

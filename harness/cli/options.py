@@ -1,4 +1,4 @@
-"""The options that several commands share, in groups, and what surrounds every command."""
+"""Groups of options that several commands share, and the errors and exit codes of every command."""
 
 from __future__ import annotations
 

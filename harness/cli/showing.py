@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -43,7 +42,7 @@ def show_study(experiment: Experiment, output: Output) -> None:
     loaded = experiment.parts
     if output.json:
         data = parts_as_json([(part.part, rows) for part, rows in zip(loaded, parts, strict=True)])
-        output.data(_finite({"study": experiment.name, "scale": loaded[0].scale, **data}))
+        output.data({"study": experiment.name, "scale": loaded[0].scale, **data})
         return
     for part, rows in zip(loaded, parts, strict=True):
         if part.part:
@@ -123,15 +122,13 @@ def _print_trial(store: Store, run: Run, rows: list[TrialRow], output: Output) -
             for row in samples
         ]
         output.data(
-            _finite(
-                {
-                    "run": run.id,
-                    "attempts": tries,
-                    "samples": values,
-                    "checks": checks,
-                    "telemetry": telemetry,
-                }
-            )
+            {
+                "run": run.id,
+                "attempts": tries,
+                "samples": values,
+                "checks": checks,
+                "telemetry": telemetry,
+            }
         )
         return
     for row in tries:
@@ -142,12 +139,3 @@ def _print_trial(store: Store, run: Run, rows: list[TrialRow], output: Output) -
     if checks:
         output.table(checks, list(checks[0]))
     output.line(f"{len(telemetry)} telemetry samples (--json prints them)")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -47,9 +47,9 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """All entries, and in `unjudged` the studies whose newest run has no verdicts in the store."""
+    """An entry per claim, and in `unjudged` the studies whose newest run has no verdicts in the store."""
 
-    entries: tuple[Entry, ...]
+    claims: tuple[Entry, ...]
     unjudged: tuple[str, ...]
 
 
@@ -62,11 +62,11 @@ def read_ledger(store: Store) -> Ledger:
     entries, unjudged = [], []
     for run in newest.values():
         rows = store.verdicts(run)
-        claims = json.loads(run.study_json).get("claims", {})
-        entries += [_entry(run, row, claims.get(row.claim, {})) for row in rows]
-        if claims and not rows:
+        declared = json.loads(run.study_json).get("claims", {})
+        entries += [_entry(run, row, declared.get(row.claim, {})) for row in rows]
+        if declared and not rows:
             unjudged.append(run.study)
-    return Ledger(entries=_in_order(entries), unjudged=tuple(dict.fromkeys(unjudged)))
+    return Ledger(claims=_in_order(entries), unjudged=tuple(dict.fromkeys(unjudged)))
 
 
 def device_of(run: Run) -> str:

@@ -167,7 +167,8 @@ class Experiment:
         return findings
 
     def analysis(self, part: str = "") -> Analysis:
-        """The contrasts, claims and invalid arms of a part. A study without parts has one part, named ``.
+        """The contrasts, claims and invalid arms of a part. A study without parts has one part, whose name is
+        empty.
 
         Raises InputError if there is no such part.
         """
@@ -220,7 +221,7 @@ class Experiment:
         Raises InputError if there are no results.
         """
         first = self.parts[0]
-        self.workspace.check_exists(hint=f"harness run {first.path} --scale {first.scale}")
+        self.workspace.check_exists(hint=f"start with `harness run {first.path} --scale {first.scale}`")
         with open_store(self.workspace.location) as store:
             made = self._runs
             if len(made) < len(self.parts):

@@ -24,7 +24,7 @@ def find_study(name: str, folder: Path = Path("studies")) -> Path:
     if path.suffix not in (".yaml", ".yml") and in_folder.is_file():
         return in_folder
     known = [known.stem for known in folder.glob("*.yaml")]
-    hint = did_you_mean(path.stem, known) or f"the folder {folder}/ has the studies"
+    hint = did_you_mean(path.stem, known) or f"`harness list` shows the studies in {folder}/"
     raise InputError(f"there is no study {name!r}: neither this file nor {in_folder} exists", hint=hint)
 
 

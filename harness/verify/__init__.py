@@ -1,1 +1,1 @@
-"""A report against the store that it was made from."""
+"""Verification of a report against the store that it was made from."""

@@ -79,7 +79,7 @@ class _Parser(HTMLParser):
         elif tag in ("article", "figure", "section"):
             self._part = self._term = ""
         elif tag == "svg":
-            self._drawing = "a drawing"
+            self._drawing = "a figure"
         elif self._table is not None:
             self._table.enter(tag)
         written = " ".join(f'{name}="{" ".join((value or "").split())}"' for name, value in attrs)

@@ -99,7 +99,9 @@ def test_a_file_where_a_folder_is_needed(here: Workplace, option: str) -> None:
 
 def test_a_report_without_results(here: Workplace) -> None:
     line = refused(here, "report", "tiny", "--scale", "smoke")
-    assert line == "there are no results at results/harness.db; harness run studies/tiny.yaml --scale smoke"
+    assert line == (
+        "there are no results at results/harness.db; start with `harness run studies/tiny.yaml --scale smoke`"
+    )
 
 
 def test_a_corpus_and_a_study_together(here: Workplace) -> None:

@@ -158,7 +158,7 @@ def test_each_scale_and_device_shows_its_newest_run_without_a_planted_bug(folder
         store.record_verdicts(smoke, [judged("amp-memory", "undecided")])
         faster = make(store, "amp", {"amp-memory": "000 §2"}, here=other, gpu="GPU-1")
         store.record_verdicts(faster, [judged("amp-memory", "refuted")])
-        entries = [entry for entry in read_ledger(store).entries if entry.study == "amp"]
+        entries = [entry for entry in read_ledger(store).claims if entry.study == "amp"]
         assert [(entry.verdict, entry.scale, entry.ordinal, entry.device) for entry in entries] == [
             ("confirmed", "cpu", 2, HERE.cpu),
             ("undecided", "smoke", 1, HERE.cpu),
