@@ -100,8 +100,8 @@ def test_the_comparison_leaves_as_a_table(base_run: BaseRun, form: str, mark: st
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--format", "cvs"), "no format 'cvs'; did you mean 'csv'?"),
-        (("--format", "parquet"), "Parquet goes to a file; name one with --output"),
+        (("--format", "cvs"), "unknown format 'cvs'; did you mean 'csv'?"),
+        (("--format", "parquet"), "Parquet cannot go to standard output; give a file with --output"),
         (("--output", "no/such/folder.csv"), "cannot write no/such/folder.csv: No such file or directory"),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_new_study_loads_and_is_never_overwritten(base_run: BaseRun, tmp_path:
     again = base_run.place.harness("new", "mine", "--folder", str(folder))
     assert (again.returncode, again.stderr) == (
         2,
-        f"error: {folder}/mine.yaml is there already; choose another name\n",
+        f"error: {folder}/mine.yaml already exists; choose another name\n",
     )
     assert (folder / "mine.yaml").read_text() == before
     assert base_run.place.harness("new", "My-Study", "--folder", str(folder)).returncode == 2
@@ -132,4 +132,4 @@ def test_the_plan_estimates_from_what_ran(base_run: BaseRun) -> None:
     assert answer["estimate"]["source"] == "from earlier runs"
     assert answer["arms"][1] == {"arm": "cache=dynamic", "differs_in": {"cache": ["none", "dynamic"]}}
     unseen = json.loads(base_run.place.harness("plan", "tiny", "--json").stdout)
-    assert unseen["estimate"]["source"].startswith("a guess")
+    assert unseen["estimate"]["source"].startswith("estimated")

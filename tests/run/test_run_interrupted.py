@@ -107,7 +107,7 @@ def test_one_run_has_one_driver(chain: Chain) -> None:
 def test_an_interruption_from_the_keyboard_says_how_to_go_on(chain: Chain) -> None:
     end = chain.in_round_2
     assert end.code == 130
-    assert end.said.splitlines()[-1] == "error: interrupted; the same command goes on where it stopped"
+    assert end.said.splitlines()[-1] == "error: interrupted; run the same command again to continue"
     assert not end.left
     assert not [row for row in end.rows if row.status == "running"]
 
