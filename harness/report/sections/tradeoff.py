@@ -121,4 +121,4 @@ def _texts(name: str, effect: Effect | None) -> tuple[str, str]:
 def _summary(info: Tradeoff) -> str:
     where = condition_title(info.condition)
     beaten = ", ".join(info.front.dominated)
-    return f"{where}: dominated arms: {beaten}" if beaten else f"{where}: no arm is dominated"
+    return f"{where} (dominated: {beaten})" if beaten else f"{where} (no arm is dominated)"

@@ -43,7 +43,7 @@ def test_a_slower_arm_that_is_no_better_is_dominated_and_named(
     assert len(view.panels) == 2
     assert view.columns == ("bleu", "sentence seconds", "peak tensor bytes")
     [block] = view.blocks
-    assert block.summary == "all trials: dominated arms: wide"
+    assert block.summary == "all trials (dominated: wide)"
     assert [row.dominated_by for row in block.rows] == ["", "", "greedy, beam"]
     assert block.rows[0].effects == (("0", ""), ("1.000 ×", ""), ("1.000 ×", ""))
     assert block.rows[2].effects[1:] == (("9 ×", "8.1 to 10 ×"), ("9 ×", ""))
@@ -165,4 +165,4 @@ def test_an_unbounded_interval_dominates_nothing_and_is_still_drawn(
 ) -> None:
     wild = tuple(replace(c, low=0.0, high=float("inf")) for c in cost.analysis.contrasts)
     [view] = tradeoff_views((report, replace(cost, analysis=replace(cost.analysis, contrasts=wild))))
-    assert view.blocks[0].summary == "all trials: no arm is dominated"
+    assert view.blocks[0].summary == "all trials (no arm is dominated)"
