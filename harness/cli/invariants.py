@@ -32,7 +32,7 @@ def show_invariants(names: list[str] | None, output: Output, *, mutants: bool) -
                 begun = True
             progress.advance(count)
 
-        matrix = kill_matrix(names or list(INVARIANTS), mutants=mutants, done=done)
+        matrix = kill_matrix(names or list(INVARIANTS), plant_bugs=mutants, done=done)
     if output.json:
         output.data(_data(matrix, mutants=mutants))
     else:
@@ -41,7 +41,7 @@ def show_invariants(names: list[str] | None, output: Output, *, mutants: bool) -
             ["invariant", "result", "must_be_equal", "worst", "tolerance", "in", "compared", "seconds"],
         )
         if mutants:
-            output.table(_mutant_rows(matrix), ["bug", "result", "what_it_does", "found_by", "seconds"])
+            output.table(_bug_rows(matrix), ["bug", "result", "what_it_does", "found_by", "seconds"])
     _raise_problems(matrix)
 
 
@@ -76,12 +76,12 @@ def _invariant_rows(matrix: Matrix) -> list[dict[str, Any]]:
     ]
 
 
-def _mutant_rows(matrix: Matrix) -> list[dict[str, Any]]:
+def _bug_rows(matrix: Matrix) -> list[dict[str, Any]]:
     return [
         {
-            "bug": f"{kill.invariant}/{kill.mutant}",
+            "bug": f"{kill.invariant}/{kill.bug}",
             "result": "killed" if kill.killed else "SURVIVED",
-            "what_it_does": _summary(kill.invariant, kill.mutant),
+            "what_it_does": _summary(kill.invariant, kill.bug),
             "found_by": _found_by(kill),
             "seconds": f"{kill.seconds:.1f}",
         }
@@ -111,10 +111,10 @@ def _data(matrix: Matrix, *, mutants: bool) -> dict[str, Any]:
     kills = [
         {
             "invariant": kill.invariant,
-            "mutant": kill.mutant,
+            "mutant": kill.bug,
             "found": kill.first_failures,
             "seconds": kill.seconds,
-            "summary": _summary(kill.invariant, kill.mutant),
+            "summary": _summary(kill.invariant, kill.bug),
             "killed": kill.killed,
         }
         for kill in matrix.kills
@@ -131,4 +131,4 @@ def _data(matrix: Matrix, *, mutants: bool) -> dict[str, Any]:
 def _summary(invariant: str, name: str) -> str:
     from harness.invariants.registry import find_invariant
 
-    return next(mutant.summary for mutant in find_invariant(invariant).mutants if mutant.name == name)
+    return find_invariant(invariant).planted_bug(name).summary

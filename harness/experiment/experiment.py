@@ -48,7 +48,7 @@ def load(
     `scale` is by default `gpu` if there is a GPU and the study has this scale, else `cpu`. Each of `settings`
     is `path=value`, for example `design.rounds=20`. Settings change the study before it is checked, and they
     change its digest; `design.rounds=calibrated` stands for the number of rounds that the calibration of this
-    machine recommends. `device` is auto, cpu or the UUID of a GPU. `plant` is a bug, `invariant/mutant`, that
+    machine recommends. `device` is auto, cpu or the UUID of a GPU. `plant` is a bug, `invariant/bug`, that
     is planted in the workers.
 
     Raises StudyError or InputError, one line that says what is wrong and where, if the study cannot be

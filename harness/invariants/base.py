@@ -54,7 +54,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mutant:
+class PlantedBug:
     """A bug that can be planted for the duration of a `with` block, and the levels whose checks must then
     fail.
 
@@ -76,7 +76,7 @@ class Mutant:
                 PLANTED.pop()
 
 
-PLANTED: list[Mutant] = []
+PLANTED: list[PlantedBug] = []
 """The bugs that are planted in this process at the moment."""
 
 
@@ -93,7 +93,7 @@ class Invariant(Generic[S]):
 
     name: ClassVar[str]
     statement: ClassVar[str]
-    mutants: ClassVar[tuple[Mutant, ...]]
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]]
     needs: ClassVar[type[Subject]] = Subject
     levels: ClassVar[tuple[str, ...]] = (ANY,)
 
@@ -104,6 +104,16 @@ class Invariant(Generic[S]):
     def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  most demand no equal outputs
         """Whether an arm with these settings of its task must give exactly the baseline's outputs."""
         return False
+
+    def planted_bug(self, name: str) -> PlantedBug:
+        """The planted bug of that name. Raises InputError if there is none."""
+        for bug in self.planted_bugs:
+            if bug.name == name:
+                return bug
+        raise InputError(
+            f"{self.name} has no planted bug {name!r}",
+            hint=did_you_mean(name, [bug.name for bug in self.planted_bugs]),
+        )
 
     def check(self, level: str = ANY) -> Iterator[Check]:
         """The checks of a level on tiny random models: in float64, where rounding cannot hide a bug, and in

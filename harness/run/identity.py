@@ -61,19 +61,19 @@ def _study_digest(loaded: LoadedStudy, corpora: Sequence[str]) -> str:
 
 
 def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
-    """Raises InputError if `plant` is not the name `invariant/mutant` of a planted bug.
+    """Raises InputError if `plant` is not the name `invariant/bug` of a planted bug.
 
     The invariant must be one that the study checks.
     """
-    mutants = {
-        f"{known}/{mutant.name}"
+    bugs = {
+        f"{known}/{bug.name}"
         for part in parts
         for known in part.study.invariants
-        for mutant in find_invariant(known).mutants
+        for bug in find_invariant(known).planted_bugs
     }
-    if plant not in mutants:
+    if plant not in bugs:
         raise InputError(
-            f"{plant!r} is not a planted bug of an invariant of this study", hint=did_you_mean(plant, mutants)
+            f"{plant!r} is not a planted bug of an invariant of this study", hint=did_you_mean(plant, bugs)
         )
 
 

@@ -110,8 +110,7 @@ def _planted(plant: str | None) -> Iterator[None]:
         yield
         return
     invariant, _, name = plant.partition("/")
-    mutant = next(mutant for mutant in find_invariant(invariant).mutants if mutant.name == name)
-    with mutant.plant():
+    with find_invariant(invariant).planted_bug(name).plant():
         yield
 
 

@@ -54,12 +54,12 @@ def test_a_bug_that_no_check_detects_survives() -> None:
     def nothing() -> Iterator[None]:
         yield
 
-    mutants = Causality.mutants
+    bugs = Causality.planted_bugs
     try:
-        Causality.mutants = (type(mutants[0])(name="harmless", summary="does nothing", bug=nothing),)
+        Causality.planted_bugs = (type(bugs[0])(name="harmless", summary="does nothing", bug=nothing),)
         kill = plant("causality", "harmless")
     finally:
-        Causality.mutants = mutants
+        Causality.planted_bugs = bugs
     assert (kill.killed, kill.first_failures) == (False, {"any": None})
 
 
@@ -79,7 +79,7 @@ def broken(**kills: bool) -> Matrix:
     rows = (
         Kill(
             invariant="causality",
-            mutant=name,
+            bug=name,
             first_failures={"any": "a case" if killed else None},
             seconds=0.1,
         )

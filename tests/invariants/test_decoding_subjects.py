@@ -57,8 +57,7 @@ def test_every_position_of_every_prompt_of_a_study_is_compared() -> None:
 )
 def test_a_bug_in_single_steps_is_found_on_a_study_too(name: str) -> None:
     invariant = INVARIANTS["cache-parity"]
-    (mutant,) = (mutant for mutant in invariant.mutants if mutant.name == name)
-    with mutant.plant():
+    with invariant.planted_bug(name).plant():
         (check,) = invariant.check_subject(study("doubling"))
     assert not check.passed
     assert "logits differ, first at position" in check.detail

@@ -16,7 +16,7 @@ from harness.invariants.base import (
     PLANTED,
     TOLERANCES,
     Invariant,
-    Mutant,
+    PlantedBug,
     replaced,
     tolerance_of,
 )
@@ -29,9 +29,9 @@ LEVELS = [
     for level in invariant.levels
 ]
 KILLS = [
-    pytest.param(invariant, mutant, level, id=f"{name}-{mutant.name}-{level}")
+    pytest.param(invariant, bug, level, id=f"{name}-{bug.name}-{level}")
     for name, invariant in INVARIANTS.items()
-    for mutant in invariant.mutants
+    for bug in invariant.planted_bugs
     for level in invariant.levels
 ]
 
@@ -40,9 +40,9 @@ KILLS = [
 def test_it_holds_in_both_precisions_after_every_bug_was_planted_and_taken_out_again(
     invariant: Invariant[Any], level: str
 ) -> None:
-    for mutant in invariant.mutants:
-        with mutant.plant():
-            assert [mutant] == PLANTED
+    for bug in invariant.planted_bugs:
+        with bug.plant():
+            assert [bug] == PLANTED
     assert not PLANTED
     checks = list(invariant.check(level))
     assert {check.precision for check in checks} == {"float64", "float32"}
@@ -50,22 +50,22 @@ def test_it_holds_in_both_precisions_after_every_bug_was_planted_and_taken_out_a
     assert all(check.compared > 0 for check in checks)
 
 
-@pytest.mark.parametrize(("invariant", "mutant", "level"), KILLS)
+@pytest.mark.parametrize(("invariant", "bug", "level"), KILLS)
 def test_a_planted_bug_is_found_at_the_levels_it_concerns_and_at_no_other(
-    invariant: Invariant[Any], mutant: Mutant, level: str
+    invariant: Invariant[Any], bug: PlantedBug, level: str
 ) -> None:
-    with mutant.plant():
+    with bug.plant():
         detected = any(not check.passed for check in invariant.check(level))
-    assert detected == (level in mutant.levels)
+    assert detected == (level in bug.levels)
 
 
 def test_every_invariant_has_bugs_of_its_own_at_levels_that_exist() -> None:
     for invariant in INVARIANTS.values():
-        assert invariant.mutants
-        assert len({mutant.name for mutant in invariant.mutants}) == len(invariant.mutants)
-        for mutant in invariant.mutants:
-            assert mutant.levels
-            assert set(mutant.levels) <= set(invariant.levels)
+        assert invariant.planted_bugs
+        assert len({bug.name for bug in invariant.planted_bugs}) == len(invariant.planted_bugs)
+        for bug in invariant.planted_bugs:
+            assert bug.levels
+            assert set(bug.levels) <= set(invariant.levels)
 
 
 def test_unknown_names_are_refused_with_a_suggestion() -> None:

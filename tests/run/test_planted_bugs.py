@@ -15,10 +15,10 @@ from tests.run.workplace import LEAST, Workplace
 # Those of the study that is run here.
 DECLARED = ("cache-parity", "cache-bytes")
 MUTANTS = [
-    pytest.param(f"{invariant.name}/{mutant.name}", mutant.levels, id=f"{invariant.name}/{mutant.name}")
+    pytest.param(f"{invariant.name}/{bug.name}", bug.levels, id=f"{invariant.name}/{bug.name}")
     for invariant in (INVARIANTS[name] for name in DECLARED)
-    for mutant in invariant.mutants
-    if {"none", "dynamic"} & set(mutant.levels)
+    for bug in invariant.planted_bugs
+    if {"none", "dynamic"} & set(bug.levels)
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from harness.invariants.base import Check, Invariant, Mutant
+from harness.invariants.base import Check, Invariant, PlantedBug
 from harness.invariants.subjects import Subject
 from harness.run.job import Job
 from harness.run.tiny_checks import tiny_checks
@@ -23,7 +23,7 @@ class Counting(Invariant[Subject]):
 
     name: ClassVar[str] = "counting"
     statement: ClassVar[str] = "What is counted is counted."
-    mutants: ClassVar[tuple[Mutant, ...]] = ()
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = ()
     levels: ClassVar[tuple[str, ...]] = ("any", "other")
 
     def __init__(self) -> None:

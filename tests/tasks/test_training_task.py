@@ -91,8 +91,7 @@ def test_invariants_hold_on_an_arm_that_translates(invariant: Invariant[Any], pa
 
 def test_a_planted_bug_is_found_on_an_arm_that_translates(pairs: dict[str, Any]) -> None:
     parity = INVARIANTS["accumulation-parity"]
-    (mutant,) = (mutant for mutant in parity.mutants if mutant.name == "not-divided")
-    with mutant.plant():
+    with parity.planted_bug("not-divided").plant():
         checks = list(parity.check_subject(subject(**pairs, batch=8, accumulate=2)))
     assert not all(check.passed for check in checks)
 
@@ -119,6 +118,5 @@ def test_it_is_the_arm_in_its_first_state() -> None:
 )
 def test_a_planted_bug_is_found_on_the_arm_itself(name: str, arm: str) -> None:
     invariant, _, bug = name.partition("/")
-    (mutant,) = (mutant for mutant in INVARIANTS[invariant].mutants if mutant.name == bug)
-    with mutant.plant():
+    with INVARIANTS[invariant].planted_bug(bug).plant():
         assert not all(check.passed for check in INVARIANTS[invariant].check_subject(subject(**ARMS[arm])))

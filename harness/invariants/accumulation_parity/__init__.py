@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, patched
+from harness.invariants.base import Invariant, PlantedBug, patched
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -67,18 +67,18 @@ class AccumulationParity(Invariant[TrainingSubject]):
         "the same weight."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="mean-of-means",
             summary="micro-batches have the same weight, whatever their token counts (transformers#34191)",
             bug=_mean_of_means,
         ),
-        Mutant(
+        PlantedBug(
             name="not-divided",
             summary="the gradients of the micro-batches are summed instead of averaged",
             bug=_not_divided,
         ),
-        Mutant(
+        PlantedBug(
             name="first-forgotten",
             summary="the gradients are cleared between micro-batches",
             bug=_first_forgotten,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, patched
+from harness.invariants.base import Invariant, PlantedBug, patched
 from harness.invariants.schedule_per_update import moved_schedule
 from harness.invariants.subjects import Subject, TrainingSubject
 
@@ -83,26 +83,26 @@ class AmpSkips(Invariant[TrainingSubject]):
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = (SCALED, UNSCALED)
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="double-unscale",
             summary="gradients are divided by the scale twice (Lightning#15501)",
             levels=(SCALED,),
             bug=_double_unscale,
         ),
-        Mutant(
+        PlantedBug(
             name="clipped-before-unscaling",
             summary="clipping uses gradients that are still scaled",
             levels=(SCALED,),
             bug=_clipped_before_unscaling,
         ),
-        Mutant(
+        PlantedBug(
             name="moved-on-a-skip",
             summary="a skipped update advances the schedule",
             levels=(SCALED,),
             bug=_moved_on_a_skip,
         ),
-        Mutant(
+        PlantedBug(
             name="skip-counted",
             summary="a skipped update is counted as applied",
             levels=(SCALED,),

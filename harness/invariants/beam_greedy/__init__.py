@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, Mutant, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, patched
 from harness.invariants.subjects import Subject, WritingSubject
 
 if TYPE_CHECKING:
@@ -68,20 +68,20 @@ class BeamGreedy(Invariant[WritingSubject]):
     )
     needs: ClassVar[type[Subject]] = WritingSubject
     levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="prompt-in-the-penalty",
             summary="the length penalty counts the prompt (transformers#26624)",
             levels=EVERY,
             bug=_prompt_in_the_penalty,
         ),
-        Mutant(
+        PlantedBug(
             name="histories-of-the-place",
             summary="a beam takes the earlier tokens of its slot, not those of the beam that it continues",
             levels=EVERY,
             bug=_histories_of_the_place,
         ),
-        Mutant(
+        PlantedBug(
             name="cache-not-reordered",
             summary="the cache is not reordered when beams change slots",
             levels=CACHED,

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, Mutant, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, patched
 from harness.invariants.subjects import DecodingSubject, Subject
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ class CacheBytes(Invariant[DecodingSubject]):
     statement: ClassVar[str] = "A cache's tensors take exactly the bytes that the closed form gives."
     needs: ClassVar[type[Subject]] = DecodingSubject
     levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="keys-kept-twice",
             summary="the stored keys are a view into a buffer of twice their size",
             levels=("dynamic", "static", "doubling"),
             bug=_keys_kept_twice,
         ),
-        Mutant(
+        PlantedBug(
             name="capacity-doubled",
             summary="a static cache is allocated with twice the positions that it will hold",
             levels=("static",),

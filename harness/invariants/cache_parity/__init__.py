@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, Mutant, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, patched
 from harness.invariants.subjects import DecodingSubject, Subject
 
 if TYPE_CHECKING:
@@ -114,38 +114,38 @@ class CacheParity(Invariant[DecodingSubject]):
     )
     needs: ClassVar[type[Subject]] = DecodingSubject
     levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="position-off-by-one",
             summary="a cached step uses the position of the previous token",
             levels=CACHED,
             bug=_position_off_by_one,
         ),
-        Mutant(
+        PlantedBug(
             name="top-left-mask",
             summary="the causal mask is aligned at the top left when keys come from a cache (pytorch#108108)",
             levels=CACHED,
             bug=_top_left_mask,
         ),
-        Mutant(
+        PlantedBug(
             name="newest-key-lost",
             summary="a cached step sees the second newest key instead of the newest one",
             levels=CACHED,
             bug=_newest_key_lost,
         ),
-        Mutant(
+        PlantedBug(
             name="oldest-half-lost",
             summary="a doubling cache forgets the oldest half of its positions when it grows",
             levels=("doubling",),
             bug=_oldest_half_lost,
         ),
-        Mutant(
+        PlantedBug(
             name="padding-ignored",
             summary="a cached step attends to the padding of its prompt",
             levels=CACHED,
             bug=_padding_ignored,
         ),
-        Mutant(
+        PlantedBug(
             name="dropout-left-on",
             summary="dropout stays on in evaluation mode",
             levels=("none", *CACHED),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, patched, replaced
+from harness.invariants.base import Invariant, PlantedBug, patched, replaced
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
@@ -63,18 +63,18 @@ class Causality(Invariant[Subject]):
         "The logits at a position do not change when later tokens change, and they have no gradient with "
         "respect to later tokens."
     )
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="next-token-seen",
             summary="the causal mask begins one position too late, so that every token sees the next one",
             bug=_next_token_seen,
         ),
-        Mutant(
+        PlantedBug(
             name="causal-flag-lost",
             summary="the fused kernel is called without the causal flag",
             bug=_flag_lost,
         ),
-        Mutant(
+        PlantedBug(
             name="window-both-ways",
             summary="layers with a window see as far ahead as they see back",
             bug=_window_both_ways,

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, patched
+from harness.invariants.base import Invariant, PlantedBug, patched
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ class CheckpointingParity(Invariant[TrainingSubject]):
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = ("none", *RECOMPUTED)
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="rng-not-preserved",
             summary="the second computation draws new random numbers for dropout",
             levels=RECOMPUTED,
             bug=_rng_not_preserved,
         ),
-        Mutant(
+        PlantedBug(
             name="other-inputs",
             summary="the second computation has another input than the first",
             levels=RECOMPUTED,

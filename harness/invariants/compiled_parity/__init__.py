@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, patched
+from harness.invariants.base import Invariant, PlantedBug, patched
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ class CompiledParity(Invariant[TrainingSubject]):
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = (EAGER, COMPILED)
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="lower-precision",
             summary="compiled products are computed in bfloat16, although float32 was asked for",
             bug=_lower_precision,
             levels=(COMPILED,),
         ),
-        Mutant(
+        PlantedBug(
             name="stale-weights",
             summary="the compiled step keeps using the weights that it was compiled with",
             bug=_stale_weights,

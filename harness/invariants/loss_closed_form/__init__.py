@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, replaced
+from harness.invariants.base import Invariant, PlantedBug, replaced
 from harness.invariants.subjects import Subject
 from harness.models.config import IGNORED_TARGET
 
@@ -95,23 +95,23 @@ class LossClosedForm(Invariant[Subject]):
         "Cross-entropy, label smoothing and z-loss have the value and the gradients of their closed form, "
         "also when some targets are ignored."
     )
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="ignored-counted",
             summary="the sum is divided by a number that includes ignored targets",
             bug=_ignored_counted,
         ),
-        Mutant(
+        PlantedBug(
             name="ignored-in-the-z-loss",
             summary="positions with ignored targets still count in the z-loss",
             bug=_ignored_in_the_z_loss,
         ),
-        Mutant(
+        PlantedBug(
             name="smoothed-over-the-others",
             summary="the smoothed probability goes to the other tokens only",
             bug=_smoothed_over_the_others,
         ),
-        Mutant(
+        PlantedBug(
             name="z-loss-without-gradient",
             summary="the loss in chunks includes the z-loss, but its gradient does not",
             bug=_z_loss_without_gradient,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, patched
+from harness.invariants.base import Invariant, PlantedBug, patched
 from harness.invariants.subjects import Subject, TrainingSubject
 
 IMPLEMENTATIONS = ("for-loop", "foreach", "fused")
@@ -49,14 +49,14 @@ class OptimizerParity(Invariant[TrainingSubject]):
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = IMPLEMENTATIONS
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="fused-without-decay",
             summary="the fused Adam forgets the weight decay",
             bug=_fused_without_decay,
             levels=("fused",),
         ),
-        Mutant(
+        PlantedBug(
             name="foreach-betas-exchanged",
             summary="the foreach Adam exchanges its two betas",
             bug=_foreach_betas_exchanged,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, replaced
+from harness.invariants.base import Invariant, PlantedBug, replaced
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
@@ -81,23 +81,23 @@ class PaddingParity(Invariant[Subject]):
     statement: ClassVar[str] = (
         "A row gives the same logits, loss and tokens alone as in a padded batch of any size."
     )
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="padding-attended",
             summary="the attention mask leaves padding visible",
             bug=_padding_attended,
         ),
-        Mutant(
+        PlantedBug(
             name="padding-counted",
             summary="padding on the left shifts the positions of the tokens after it",
             bug=_padding_counted,
         ),
-        Mutant(
+        PlantedBug(
             name="source-padding-attended",
             summary="cross-attention sees the padding of the source",
             bug=_source_padding_attended,
         ),
-        Mutant(
+        PlantedBug(
             name="padding-in-the-loss",
             summary="padded targets count in the loss as if they were token 0",
             bug=_padding_in_the_loss,

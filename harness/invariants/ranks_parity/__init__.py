@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, replaced
+from harness.invariants.base import Invariant, PlantedBug, replaced
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ class RanksParity(Invariant[TrainingSubject]):
         "Two ranks with different numbers of target tokens make the same updates as one rank with all tokens."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="mean-of-rank-means",
             summary="all ranks have the same weight, although they have different numbers of tokens",
             bug=_mean_of_rank_means,
         ),
-        Mutant(
+        PlantedBug(
             name="not-summed",
             summary="every rank uses only its own gradients",
             bug=_not_summed,

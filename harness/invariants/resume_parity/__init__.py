@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, patched, replaced
+from harness.invariants.base import Invariant, PlantedBug, patched, replaced
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -55,18 +55,18 @@ class ResumeParity(Invariant[TrainingSubject]):
         "last bit, as one that was not interrupted."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="data-position-lost",
             summary="the data starts from the beginning when training resumes",
             bug=_data_position_lost,
         ),
-        Mutant(
+        PlantedBug(
             name="generator-lost",
             summary="the state of dropout's random numbers is not restored",
             bug=_generator_lost,
         ),
-        Mutant(
+        PlantedBug(
             name="optimizer-lost",
             summary="the optimizer's moments are not restored",
             bug=_optimizer_lost,

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Invariant, Mutant, patched
+from harness.invariants.base import Invariant, PlantedBug, patched
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ class SchedulePerUpdate(Invariant[TrainingSubject]):
         "has."
     )
     needs: ClassVar[type[Subject]] = TrainingSubject
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="per-micro-batch",
             summary="every micro-batch advances the schedule",
             bug=_per_micro_batch,
         ),
-        Mutant(
+        PlantedBug(
             name="one-behind",
             summary="the first rate of the schedule is used twice and the last one never",
             bug=_one_behind,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, Mutant, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, patched
 from harness.invariants.subjects import Subject, WritingSubject
 
 if TYPE_CHECKING:
@@ -54,20 +54,20 @@ class SpeculativeTarget(Invariant[WritingSubject]):
     )
     needs: ClassVar[type[Subject]] = WritingSubject
     levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="redrawn-from-all",
             summary="after a rejection the token is drawn from the target's full distribution",
             levels=EVERY,
             bug=_redrawn_from_all,
         ),
-        Mutant(
+        PlantedBug(
             name="accepted-after-a-rejection",
             summary="proposed tokens are accepted although an earlier one was rejected",
             levels=EVERY,
             bug=_accepted_after_a_rejection,
         ),
-        Mutant(
+        PlantedBug(
             name="not-rolled-back",
             summary="rejected tokens stay in the cache before the next ones",
             levels=EVERY,

@@ -45,7 +45,7 @@ class Kill:
     """
 
     invariant: str
-    mutant: str
+    bug: str
     first_failures: dict[str, str | None]
     seconds: float
 
@@ -67,19 +67,19 @@ class Matrix:
 
     @property
     def survivors(self) -> list[str]:
-        return [f"{kill.invariant}/{kill.mutant}" for kill in self.kills if not kill.killed]
+        return [f"{kill.invariant}/{kill.bug}" for kill in self.kills if not kill.killed]
 
 
 def kill_matrix(
-    names: Iterable[str], *, mutants: bool = False, done: Callable[[int, int], None] | None = None
+    names: Iterable[str], *, plant_bugs: bool = False, done: Callable[[int, int], None] | None = None
 ) -> Matrix:
-    """Check invariants, and with `mutants` also plant each of their bugs. `done` is called with the number of
+    """Check invariants, and with `plant_bugs` also plant each of their bugs. `done` is called with the number of
     jobs that have ended and the number of all jobs.
 
     Raises InputError for an unknown name, before anything runs.
     """
     invariants = [find_invariant(name) for name in names]
-    bugs = [(owner.name, mutant.name) for owner in invariants for mutant in owner.mutants if mutants]
+    bugs = [(owner.name, bug.name) for owner in invariants for bug in owner.planted_bugs if plant_bugs]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "harness.invariants.registry"])
     with ProcessPoolExecutor(available_cores(), mp_context=context, max_tasks_per_child=1) as pool:
@@ -122,19 +122,19 @@ def examine(name: str) -> Examined:
     )
 
 
-def plant(name: str, bug: str) -> Kill:
+def plant(name: str, bug_name: str) -> Kill:
     """Plant a bug and check the invariant at every level that the bug concerns, in this process."""
     _one_thread()
     started = time.perf_counter()
     invariant = find_invariant(name)
-    mutant = next(mutant for mutant in invariant.mutants if mutant.name == bug)
+    bug = invariant.planted_bug(bug_name)
     first_failures: dict[str, str | None] = {}
-    with mutant.plant():
-        for level in mutant.levels:
+    with bug.plant():
+        for level in bug.levels:
             failed = (check for check in invariant.check(level) if not check.passed)
             first_failures[level] = next((f"{check.case} in {check.precision}" for check in failed), None)
     seconds = time.perf_counter() - started
-    return Kill(invariant=name, mutant=bug, first_failures=first_failures, seconds=seconds)
+    return Kill(invariant=name, bug=bug_name, first_failures=first_failures, seconds=seconds)
 
 
 def _nearness(check: Check) -> tuple[bool, float]:

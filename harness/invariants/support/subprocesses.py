@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from harness.invariants.base import PLANTED, Mutant
+from harness.invariants.base import PLANTED, PlantedBug
 from harness.machine.matmul import onednn_settings
 
 PATIENCE_S = 120.0
@@ -42,12 +42,12 @@ def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, .
 
 
 def _call(
-    mutants: tuple[Mutant, ...], products: str, function: Callable[..., None], arguments: tuple[Any, ...]
+    bugs: tuple[PlantedBug, ...], products: str, function: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     torch.set_num_threads(1)
     onednn_settings().fp32_precision = products
     with ExitStack() as stack:
-        for mutant in mutants:
-            stack.enter_context(mutant.plant())
+        for bug in bugs:
+            stack.enter_context(bug.plant())
         function(*arguments)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakKeyDictionary
 
-from harness.invariants.base import Invariant, Mutant, patched
+from harness.invariants.base import Invariant, PlantedBug, patched
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
@@ -66,20 +66,20 @@ class TiedEmbeddings(Invariant[Subject]):
         "the gradients of both uses."
     )
     levels: ClassVar[tuple[str, ...]] = (TIED, UNTIED)
-    mutants: ClassVar[tuple[Mutant, ...]] = (
-        Mutant(
+    planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
+        PlantedBug(
             name="output-copied",
             summary="the output projection has a copy of the vectors",
             levels=(TIED,),
             bug=_output_copied,
         ),
-        Mutant(
+        PlantedBug(
             name="output-detached",
             summary="the gradient of the output is lost",
             levels=(TIED,),
             bug=_output_detached,
         ),
-        Mutant(
+        PlantedBug(
             name="input-detached",
             summary="the gradient of the input is lost",
             levels=(TIED, UNTIED),

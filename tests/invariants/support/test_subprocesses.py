@@ -21,7 +21,7 @@ def test_they_have_the_same_bugs_and_the_same_library_for_products() -> None:
     other = "ieee" if before == "bf16" else "bf16"
     settings.fp32_precision = other
     try:
-        with INVARIANTS["causality"].mutants[0].plant():
+        with INVARIANTS["causality"].planted_bugs[0].plant():
             assert in_processes(report_state, [(other, 1)]) == [7]
     finally:
         settings.fp32_precision = before
