@@ -145,18 +145,18 @@ def test_the_content_of_a_config() -> None:
 
 def unions(annotation: Any, known: set[type[BaseModel]]) -> list[tuple[type[BaseModel], ...]]:
     """The config classes of every field that holds one of several, however deep."""
-    found = []
+    classes_of_unions = []
     classes = [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
     for config in classes:
         if config not in known:
             known.add(config)
             for field in config.model_fields.values():
                 members = tuple(directly(field.annotation))
-                found += [members] if len(members) > 1 else []
-                found += unions(field.annotation, known)
+                classes_of_unions += [members] if len(members) > 1 else []
+                classes_of_unions += unions(field.annotation, known)
     for inner in getattr(annotation, "__args__", ()):
-        found += unions(inner, known)
-    return found
+        classes_of_unions += unions(inner, known)
+    return classes_of_unions
 
 
 def directly(annotation: Any) -> list[type[BaseModel]]:

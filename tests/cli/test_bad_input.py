@@ -9,12 +9,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
 from tests.run.workplace import RUN, Workplace
+from tests.support.tiny_study import RECIPE, spoilt
 
 NOBODY = 65534
 
@@ -178,23 +180,16 @@ def test_a_folder_without_write_permission(here: Workplace, open_folder: Path, o
     assert list(mine.iterdir()) == []
 
 
-TRAINED = """\
+OWN_TEXT = spoilt(RECIPE, "python-docs", "{kind: files, files: [notes.txt]}")
+TRAINED = f"""\
 study: trained
 question: Does it train?
 task: train
 base:
-  corpus: {kind: files, files: [notes.txt]}
-  tokenizer: {kind: bytes}
-  model: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 32, max_positions: 64}
-  batch: 4
-  length: 32
-  updates: 6
-  optimizer: {kind: adamw, lr: 1e-2}
-  schedule: {kind: cosine, warmup: 2}
-  evaluation_tokens: 64
+{indent(OWN_TEXT, "  ")}  evaluation_tokens: 64
 compare:
   clip: [1.0, 2.0]
-design: {seeds: 1, exploratory: true}
+design: {{seeds: 1, exploratory: true}}
 primary: validation_loss
 """
 
@@ -203,7 +198,7 @@ primary: validation_loss
     ("settings", "message"),
     [
         (["base.optimizer.beta3=0.9"], "unknown key 'beta3' in optimizer; did you mean 'betas'?"),
-        (["base.schedule.warmup=20"], "schedule.warmup 20 is longer than the run of 6 updates"),
+        (["base.schedule.warmup=20"], "schedule.warmup 20 is longer than the run of 4 updates"),
         (["base.batch=5", "base.accumulate=2"], "batch 5 cannot be divided into 2 equal micro-batches"),
         (
             ["base.batch=500"],

@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from tests.study.open_studies import TUNED
-from tests.study.written import STUDY, put, spoilt
+from tests.support.tiny_study import STUDY, TUNED, put, spoilt
 
 ROUNDS = spoilt(STUDY, "{seeds: 1, rounds: 10}", "{rounds: 60, until: {width: 0.05}}")
 FINALISTS = spoilt(TUNED, "1e-2]", "1e-2]\n    finalists: 3")

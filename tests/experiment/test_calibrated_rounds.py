@@ -14,7 +14,7 @@ from harness.errors import InputError
 from harness.experiment.calibrated_rounds import asks_calibration, recommended_rounds, with_calibrated_rounds
 from harness.machine.calibration import Calibration, Limits, Scatter
 from harness.store.rows import CalibrationRow
-from tests.study.written import loaded
+from tests.support.tiny_study import loaded
 
 
 def test_only_the_number_of_rounds_can_be_calibrated() -> None:

@@ -19,25 +19,11 @@ from harness.statistics import smallest_detectable
 from harness.study.load import load_study
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.written import Written, of_arm
-from tests.study.open_studies import TUNED
-from tests.study.written import put
+from tests.support.tiny_study import TUNED, put, writing_study
 from tests.traps.stored import stored
 
 COUNTING = TUNED[: TUNED.index("design:")] + "design: {seeds: 7}\nprimary: gradient_spikes\n"
-WRITING = """\
-study: writing
-question: Which way of decoding writes best?
-task: continue_text
-base:
-  model: {recipe: small}
-  prompts: {corpus: python-docs, split: test, count: 300, tokens: 8}
-  new_tokens: 12
-compare:
-  decoding:
-    - greedy: {decoding: {kind: greedy}}
-    - beam: {decoding: {kind: beam, width: 2}}
-primary: bleu
-"""
+WRITING = writing_study(recipe="small", prompts=300)
 
 
 def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[dict[str, Any], str]:

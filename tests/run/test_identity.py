@@ -15,7 +15,7 @@ from harness.store.store import open_store
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import plan
 from harness.trial.spec import first_id
-from tests.study.written import loaded
+from tests.support.tiny_study import loaded
 
 
 def stored(folder: Path, study: LoadedStudy) -> Setting:

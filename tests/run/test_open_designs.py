@@ -24,8 +24,7 @@ from harness.study.planning.resolved import deciding_metrics, resolve
 from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
 from tests.run.in_process import Broken, Notes, Scripted, obedient
-from tests.study.open_studies import LOSS, SPEED, lr, tuned_study
-from tests.study.written import loaded
+from tests.support.tiny_study import LOSS, SPEED, loaded, lr, tuned_study
 
 HERE = environment()
 BEST = {"clip=1.0": 1e-4, "clip=0.5": 1e-2, "clip=0.25": 1e-3, "clip=2.0": 1e-2}

@@ -13,7 +13,7 @@ from harness.report.build import render
 from harness.store.store import open_store
 from harness.study.planning.tuning import FIRST_SEED
 from tests.run.workplace import Workplace
-from tests.study.open_studies import TUNED
+from tests.support.tiny_study import TUNED
 
 FEW = TUNED.replace("  seeds: 7\n", "  seeds: 2\n  exploratory: true\n").replace(
     "[1e-4, 1e-3, 1e-2]", "[1e-9, 1e-2]"

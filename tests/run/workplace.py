@@ -21,6 +21,7 @@ from harness.store.rows import Run, TrialRow
 from harness.store.store import open_store
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
+from tests.support.tiny_study import RECIPE as SMALL_RECIPE
 
 COMMAND = Path(sys.executable).with_name("harness")
 FAULTS = Path(__file__).with_name("faults")
@@ -60,18 +61,10 @@ scales:
     claims: {faster: {at: {new_tokens: 8}}}
 """
 
-RECIPE = """\
-corpus: python-docs
-tokenizer: {kind: bytes}
-model: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 32, max_positions: 64}
-batch: 4
-length: 32
-updates: 6
-optimizer: {kind: adamw, lr: 1e-2}
-schedule: {kind: cosine, warmup: 2}
-evaluate_every: 3
-evaluation_tokens: 256
-"""
+RECIPE = (
+    SMALL_RECIPE.replace("updates: 4", "updates: 6").replace("1e-3", "1e-2").replace("warmup: 1", "warmup: 2")
+    + "evaluate_every: 3\nevaluation_tokens: 256\n"
+)
 
 Exact = dict[str, tuple[dict[str, str], dict[str, float], float | None]]
 

@@ -21,8 +21,7 @@ from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
 from harness.verify.verify import verify
 from tests.run.workplace import Workplace
-from tests.study.open_studies import LOSS, TUNED
-from tests.study.written import spoilt
+from tests.support.tiny_study import LOSS, TUNED, spoilt
 
 FINALISTS = spoilt(TUNED, "[1e-4, 1e-3, 1e-2]", "{factor: 3, count: 3}\n    finalists: 2")
 EVEN = spoilt(FINALISTS, "count: 3", "count: 4")

@@ -25,22 +25,10 @@ from harness.verify.html_pieces import pieces
 from harness.verify.verify import Difference, Verification, verify
 from tests.analysis.written import Written
 from tests.run.workplace import Workplace
+from tests.support.tiny_study import writing_study
 from tests.verify.conftest import Reported
 
-WRITING = """\
-study: writing
-question: Which way of decoding writes best?
-task: continue_text
-base:
-  model: {recipe: lm-tiny}
-  prompts: {corpus: python-docs, split: test, count: 40, tokens: 8}
-  new_tokens: 12
-compare:
-  decoding:
-    - greedy: {decoding: {kind: greedy}}
-    - beam: {decoding: {kind: beam, width: 2}}
-primary: bleu
-"""
+WRITING = writing_study(recipe="lm-tiny", prompts=40)
 
 
 def changed(filled: Reported, folder: Path, pattern: str, replacement: str) -> Verification:

@@ -15,7 +15,7 @@ from harness.study.reading.yaml_document import Document, read_text
 from harness.study.study import Study
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
-from tests.study.written import STUDY, loaded, put, spoilt
+from tests.support.tiny_study import STUDY, loaded, put, spoilt
 
 TRAINING = """\
 study: learned
@@ -55,7 +55,10 @@ def refusal_of_training(claim: str, old: str = "", new: str = "") -> str:
     [
         (
             "reaches: 3.0, level: {std: 0.01}, metric: gradient_norm",
-            "14:75: neither higher nor lower values of gradient_norm are better, so arms cannot be compared by it",
+            (
+                "14:75: neither higher nor lower values of gradient_norm are better, so arms cannot be compared "
+                "by it"
+            ),
         ),
         (
             "reaches: 3.0, level: {std: 0.01}, metric: peak_rss_bytes",
@@ -78,10 +81,10 @@ def refusal_of_training(claim: str, old: str = "", new: str = "") -> str:
     ],
 )
 def test_a_claim_on_trainings_that_cannot_be_decided(claim: str, message: str | None) -> None:
-    told = refusal_of_training(claim)
-    assert told.startswith("t.yaml:14:")
+    message_shown = refusal_of_training(claim)
+    assert message_shown.startswith("t.yaml:14:")
     if message is not None:
-        assert told == f"t.yaml:{message}"
+        assert message_shown == f"t.yaml:{message}"
 
 
 def test_claims_on_trainings_that_can_be() -> None:
@@ -101,8 +104,8 @@ def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
     few = ("design: {seeds: 12}", "design: {seeds: 7}")
     any_of = "exploratory: no, " + SENSITIVE
     assert "are too few to decide 10 comparisons" in refusal_of_training(any_of, *few)
-    told = refusal_of_training(SENSITIVE, "design: {seeds: 12}", "design: {seeds: 6}")
-    assert told.startswith("t.yaml:11:17: 6 seeds are too few to decide it; use at least 8, or")
+    message_shown = refusal_of_training(SENSITIVE, "design: {seeds: 12}", "design: {seeds: 6}")
+    assert message_shown.startswith("t.yaml:11:17: 6 seeds are too few to decide it; use at least 8, or")
 
 
 @pytest.mark.parametrize(
@@ -110,11 +113,17 @@ def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
     [
         (
             "    at: {new_tokens: 32}\n    ratio: 2.0\n",
-            "19:5: claims.fast: a claim names its arm by exactly one of level, all_of and any_of; this one has none of them",
+            (
+                "19:5: claims.fast: a claim names its arm by exactly one of level, all_of and any_of; this one "
+                "has none of them"
+            ),
         ),
         (
             FAST + "    any_of: [{cache: dynamic}, {cache: static}]\n",
-            "19:5: claims.fast: a claim names its arm by exactly one of level, all_of and any_of; this one has level and any_of",
+            (
+                "19:5: claims.fast: a claim names its arm by exactly one of level, all_of and any_of; this one "
+                "has level and any_of"
+            ),
         ),
         (
             FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}]"),
@@ -135,7 +144,10 @@ def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
         ),
         (
             FAST.replace("ratio: 2.0", "direction: faster"),
-            "23:16: claims.fast.direction: 'faster' is not an allowed value; known: better, higher, lower, worse",
+            (
+                "23:16: claims.fast.direction: 'faster' is not an allowed value; known: better, higher, lower, "
+                "worse"
+            ),
         ),
         (
             FAST.replace("ratio: 2.0", "no_difference: false"),
@@ -207,7 +219,8 @@ def test_of_perplexities_a_direction_is_claimed_and_no_ratio() -> None:
     with pytest.raises(StudyError) as caught:
         check_writing("ratio: 0.5")
     assert str(caught.value).startswith(
-        "t.yaml:9:3: it: perplexity_per_token is compared by resampling sentences, which cannot decide a ratio"
+        "t.yaml:9:3: it: perplexity_per_token is compared by resampling sentences, which cannot decide a "
+        "ratio"
     )
 
 

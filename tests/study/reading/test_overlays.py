@@ -11,7 +11,7 @@ import pytest
 from harness.errors import StudyError
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
-from tests.study.written import RECIPE, STUDY, put, spoilt
+from tests.support.tiny_study import RECIPE, STUDY, put, spoilt
 
 PARTS = """\
 study: both
@@ -57,17 +57,17 @@ def refusal(folder: Path, text: str, *settings: str) -> str:
 
 
 def test_each_part_is_a_comparison_of_its_own_on_what_all_share(tmp_path: Path) -> None:
-    found = parts(tmp_path)
-    assert list(found) == ["speed", "memory"]
-    assert [part.name for part in found.values()] == ["both", "both"]
-    assert [part.study.study for part in found.values()] == ["both/speed", "both/memory"]
-    speed, memory = found["speed"].study, found["memory"].study
+    by_part = parts(tmp_path)
+    assert list(by_part) == ["speed", "memory"]
+    assert [part.name for part in by_part.values()] == ["both", "both"]
+    assert [part.study.study for part in by_part.values()] == ["both/speed", "both/memory"]
+    speed, memory = by_part["speed"].study, by_part["memory"].study
     assert (speed.design.rounds, memory.design.rounds) == (10, 6)
     assert (speed.primary, memory.primary) == ("decode_tokens_per_second", "cache_bytes")
     assert (set(speed.claims), set(memory.claims)) == ({"fast"}, {"bytes"})
     assert memory.base["prompts"] == {"corpus": "python-docs", "split": "test", "count": 4, "tokens": 8}
     assert speed.base["prompts"]["count"] == 2
-    assert (len(found["speed"].conditions), len(found["memory"].conditions)) == (2, 1)
+    assert (len(by_part["speed"].conditions), len(by_part["memory"].conditions)) == (2, 1)
     assert speed.digest != memory.digest
 
 
@@ -80,39 +80,39 @@ def test_a_part_alone_is_the_same_study_under_its_own_name(tmp_path: Path) -> No
         "invariants: [cache-bytes]\nclaims:\n"
         "  bytes: {source: here, says: As the formula., metric: cache_bytes, formula: cache_bytes_formula}\n"
     )
-    (whole,) = load_study(put(tmp_path, alone, name="alone.yaml"))
-    assert whole.study.plain() == part | {"study": "both"}
+    (alone_study,) = load_study(put(tmp_path, alone, name="alone.yaml"))
+    assert alone_study.study.plain() == part | {"study": "both"}
 
 
 def test_a_scale_is_laid_on_every_part_and_then_on_one(tmp_path: Path) -> None:
-    found = parts(tmp_path, PARTS, "smoke")
-    assert [part.study.design.rounds for part in found.values()] == [2, 2]
-    assert [part.study.base["new_tokens"] for part in found.values()] == [4, 4]
-    assert [condition.name for condition in found["speed"].conditions] == ["new_tokens=8"]
+    by_part = parts(tmp_path, PARTS, "smoke")
+    assert [part.study.design.rounds for part in by_part.values()] == [2, 2]
+    assert [part.study.base["new_tokens"] for part in by_part.values()] == [4, 4]
+    assert [condition.name for condition in by_part["speed"].conditions] == ["new_tokens=8"]
 
 
 def test_a_setting_is_for_all_parts_or_for_one(tmp_path: Path) -> None:
-    found = parts(tmp_path, PARTS, "cpu", "design.rounds=7", "parts.memory.base.prompts.count=1")
-    assert [part.study.design.rounds for part in found.values()] == [7, 7]
-    assert [part.study.base["prompts"]["count"] for part in found.values()] == [2, 1]
+    by_part = parts(tmp_path, PARTS, "cpu", "design.rounds=7", "parts.memory.base.prompts.count=1")
+    assert [part.study.design.rounds for part in by_part.values()] == [7, 7]
+    assert [part.study.base["prompts"]["count"] for part in by_part.values()] == [2, 1]
 
 
 def test_a_scale_leaves_a_claim_out_with_the_arms_that_it_needs(tmp_path: Path) -> None:
     body = spoilt(PARTS, "cache: [none, dynamic]", "cache: [none, static, dynamic]")
     smoke = "      speed: {across: {new_tokens: [8]}, compare: {cache: [none, static]}"
     text = spoilt(body, "      speed: {across: {new_tokens: [8]}", f"{smoke}, claims: {{fast: null}}")
-    found = parts(tmp_path, text, "smoke")
-    assert (set(found["speed"].study.claims), set(found["memory"].study.claims)) == (set(), {"bytes"})
+    by_part = parts(tmp_path, text, "smoke")
+    assert (set(by_part["speed"].study.claims), set(by_part["memory"].study.claims)) == (set(), {"bytes"})
     assert set(parts(tmp_path, text)["speed"].study.claims) == {"fast"}
-    kept = spoilt(text, ", claims: {fast: null}", "")
-    assert "cache has no level 'dynamic'" in refusal(tmp_path, kept)
+    remaining = spoilt(text, ", claims: {fast: null}", "")
+    assert "cache has no level 'dynamic'" in refusal(tmp_path, remaining)
 
 
 def test_a_claim_of_all_parts_is_left_to_one_by_the_others(tmp_path: Path) -> None:
     claim = "claims: {all: {source: s, says: t, metric: cache_bytes, formula: cache_bytes_formula}}\nparts:\n"
     text = spoilt(PARTS, "\nparts:\n", f"\n{claim}")
-    found = parts(tmp_path, spoilt(text, "      fast: {", "      all: null\n      fast: {"))
-    assert (set(found["speed"].study.claims), set(found["memory"].study.claims)) == (
+    by_part = parts(tmp_path, spoilt(text, "      fast: {", "      all: null\n      fast: {"))
+    assert (set(by_part["speed"].study.claims), set(by_part["memory"].study.claims)) == (
         {"fast"},
         {"all", "bytes"},
     )
@@ -120,7 +120,7 @@ def test_a_claim_of_all_parts_is_left_to_one_by_the_others(tmp_path: Path) -> No
 
 def test_a_scale_leaves_out_factors_and_conditions(tmp_path: Path) -> None:
     body = spoilt(PARTS, "  cache: [none, dynamic]", "  cache: [none, dynamic]\n  prompts.tokens: [8, 4]")
-    found = parts(
+    by_part = parts(
         tmp_path,
         spoilt(
             body,
@@ -129,7 +129,7 @@ def test_a_scale_leaves_out_factors_and_conditions(tmp_path: Path) -> None:
         ),
         "smoke",
     )
-    assert [list(part.study.compare) for part in found.values()] == [["cache"], ["cache"]]
+    assert [list(part.study.compare) for part in by_part.values()] == [["cache"], ["cache"]]
     gone = "speed: {across: {new_tokens: null}, claims: {fast: null}"
     speed = parts(tmp_path, spoilt(PARTS, "speed: {across: {new_tokens: [8]}", gone), "smoke")["speed"]
     assert ([condition.name for condition in speed.conditions], speed.study.across) == ([""], {})
@@ -141,7 +141,10 @@ def test_a_scale_leaves_out_factors_and_conditions(tmp_path: Path) -> None:
         (
             "  memory:\n",
             "  Memory:\n",
-            "18:3: parts: 'Memory' is not a valid name; use lowercase letters, digits and underscores, and begin with a letter",
+            (
+                "18:3: parts: 'Memory' is not a valid name; use lowercase letters, digits and "
+                "underscores, and begin with a letter"
+            ),
         ),
         (
             "    primary: cache_bytes\n",
@@ -151,7 +154,10 @@ def test_a_scale_leaves_out_factors_and_conditions(tmp_path: Path) -> None:
         (
             "    primary: cache_bytes\n",
             "    primary: cache_byte\n",
-            "19:14: task 'generate' does not produce the metric 'cache_byte' (in part memory); did you mean 'cache_bytes' or 'cache_bytes_formula'?",
+            (
+                "19:14: task 'generate' does not produce the metric 'cache_byte' (in part memory); did "
+                "you mean 'cache_bytes' or 'cache_bytes_formula'?"
+            ),
         ),
         (
             "      bytes:",
@@ -166,17 +172,26 @@ def test_a_scale_leaves_out_factors_and_conditions(tmp_path: Path) -> None:
         (
             "speed: {across",
             "speed: {claims: {fats: null}, across",
-            "29:24: there is no claim 'fats' to leave out (in part speed, at scale smoke); did you mean 'fast'?",
+            (
+                "29:24: there is no claim 'fats' to leave out (in part speed, at scale smoke); did you mean "
+                "'fast'?"
+            ),
         ),
         (
             "speed: {across",
             "speed: {compare: {cash: null}, across",
-            "29:25: there is no factor 'cash' to leave out (in part speed, at scale smoke); did you mean 'cache'?",
+            (
+                "29:25: there is no factor 'cash' to leave out (in part speed, at scale smoke); did you mean "
+                "'cache'?"
+            ),
         ),
         (
             "{new_tokens: [8]}}",
             "{batch: null}}",
-            "29:24: there is no condition 'batch' to leave out (in part speed, at scale smoke); known: new_tokens",
+            (
+                "29:24: there is no condition 'batch' to leave out (in part speed, at scale smoke); known: "
+                "new_tokens"
+            ),
         ),
         (
             "speed: {across",
@@ -219,13 +234,13 @@ def test_parts_that_are_none(tmp_path: Path, parts_text: str, message: str) -> N
 
 def test_a_claim_of_all_parts_is_refused(tmp_path: Path) -> None:
     claim = "claims: {b: {source: s, says: t, metric: cache_bytes, formula: cache_bytes_formula}}\nparts:\n"
-    told = refusal(tmp_path, spoilt(PARTS, "\nparts:\n", f"\n{claim}"))
-    assert told == "12:10: two parts have a claim 'b' (in part memory); remove it from one of them"
+    message = refusal(tmp_path, spoilt(PARTS, "\nparts:\n", f"\n{claim}"))
+    assert message == "12:10: two parts have a claim 'b' (in part memory); remove it from one of them"
 
 
 def test_a_setting_of_an_unknown_part(tmp_path: Path) -> None:
-    told = refusal(tmp_path, PARTS, "parts.sped.design.rounds=7")
-    assert told.startswith("--set parts.sped.design.rounds=7: there is no part 'sped'")
+    message = refusal(tmp_path, PARTS, "parts.sped.design.rounds=7")
+    assert message.startswith("--set parts.sped.design.rounds=7: there is no part 'sped'")
 
 
 def test_an_arm_whose_levels_do_not_go_together_is_named(tmp_path: Path) -> None:
@@ -239,8 +254,8 @@ def test_an_arm_whose_levels_do_not_go_together_is_named(tmp_path: Path) -> None
         "5:3: prompts.tokens 40 + new_tokens 32 is more than the model's max_positions 64 "
         "(in arm new_tokens=32, prompts.tokens=40); `design.exclude` can leave this arm out"
     )
-    kept = spoilt(crossed, "rounds: 10", "rounds: 10, exclude: [{new_tokens: 32, prompts.tokens: 40}]")
-    (study,) = load_study(put(tmp_path, kept, recipe=RECIPE))
+    remaining = spoilt(crossed, "rounds: 10", "rounds: 10, exclude: [{new_tokens: 32, prompts.tokens: 40}]")
+    (study,) = load_study(put(tmp_path, remaining, recipe=RECIPE))
     assert [arm.name for arm in study.arms] == [
         "new_tokens=8, prompts.tokens=8",
         "new_tokens=8, prompts.tokens=40",
@@ -252,5 +267,5 @@ def test_paired_factors_need_equally_many_levels(tmp_path: Path) -> None:
     text = spoilt(
         STUDY, "  cache: [none, dynamic, static]", "  cache: [none, dynamic, static]\n  units: [3, 5]"
     )
-    told = refusal(tmp_path, spoilt(text, "seeds: 1", "arms: paired"))
-    assert told == "11:3: paired factors need the same number of levels, but cache has 3 and units has 2"
+    message = refusal(tmp_path, spoilt(text, "seeds: 1", "arms: paired"))
+    assert message == "11:3: paired factors need the same number of levels, but cache has 3 and units has 2"

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import StudyError
 from harness.study.load import load_study
-from tests.study.written import RECIPE, put, spoilt
+from tests.support.tiny_study import RECIPE, put, spoilt
 
 MODEL = "max_positions: 64"
 

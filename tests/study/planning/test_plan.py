@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
-from tests.study.written import loaded
+from tests.support.tiny_study import loaded
 
 ALL_ROUNDS = "design: {seeds: 1, rounds: 10}"
 TWO_ARMS = ("dynamic, static]", "dynamic]")
@@ -21,8 +21,8 @@ def design(text: str) -> tuple[str, str]:
     return ALL_ROUNDS, f"design: {text}"
 
 
-def cells(found: Plan) -> list[list[tuple[str, tuple[str, ...], int]]]:
-    return [[(t.arm, tuple(t.condition.values()), t.seed) for t in trials] for trials in found.rounds]
+def cells(planned: Plan) -> list[list[tuple[str, tuple[str, ...], int]]]:
+    return [[(t.arm, tuple(t.condition.values()), t.seed) for t in trials] for trials in planned.rounds]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -37,33 +37,33 @@ def test_every_cell_is_measured_once_a_round_of_each_seed(
         ("dynamic, static]", ", ".join(("dynamic", "static", "doubling")[: levels - 1]) + "]"),
         design(f"{{seeds: {seeds}, rounds: {rounds}, order_seed: {order_seed}, exploratory: true}}"),
     )
-    found = plan(study)
+    planned = plan(study)
     everything = {
         (arm.name, (condition.names["new_tokens"],), seed)
         for arm in study.arms
         for condition in study.conditions
         for seed in range(seeds)
     }
-    assert [Counter(trials) for trials in cells(found)] == [
+    assert [Counter(trials) for trials in cells(planned)] == [
         Counter(cell for cell in everything if cell[2] == seed)
         for _ in range(rounds)
         for seed in range(seeds)
     ]
-    assert [{(t.round, t.seed) for t in trials} for trials in found.rounds] == [
+    assert [{(t.round, t.seed) for t in trials} for trials in planned.rounds] == [
         {(number, seed)} for number in range(1, rounds + 1) for seed in range(seeds)
     ]
-    assert len({trial.id for trial in found.trials}) == len(found.trials)
+    assert len({trial.id for trial in planned.trials}) == len(planned.trials)
     first = Counter(
-        (condition, arm) for trials in cells(found) for arm, condition, _ in trials[:: len(study.arms)]
+        (condition, arm) for trials in cells(planned) for arm, condition, _ in trials[:: len(study.arms)]
     )
     turns = [first[condition, arm] for arm, condition, _ in everything]
     assert max(turns) - min(turns) <= 1, "each arm goes first equally often"
 
 
 def test_arms_of_a_condition_run_one_after_the_other(tmp_path: Path) -> None:
-    found = plan(loaded(tmp_path, design("{seeds: 2, rounds: 10}")))
-    for trials in cells(found):
-        groups = [trials[place : place + 3] for place in range(0, len(trials), 3)]
+    planned = plan(loaded(tmp_path, design("{seeds: 2, rounds: 10}")))
+    for trials in cells(planned):
+        groups = [trials[start : start + 3] for start in range(0, len(trials), 3)]
         assert all(len({(where, seed) for _, where, seed in group}) == 1 for group in groups)
 
 
@@ -75,9 +75,9 @@ def test_the_order_differs_between_rounds_and_is_the_same_for_the_same_study(tmp
 
 
 def test_of_two_arms_each_goes_first_in_half_of_the_rounds(tmp_path: Path) -> None:
-    found = plan(loaded(tmp_path, TWO_ARMS))
+    planned = plan(loaded(tmp_path, TWO_ARMS))
     for where in ("8", "16", "32"):
-        firsts = Counter(next(arm for arm, (at,), _ in trials if at == where) for trials in cells(found))
+        firsts = Counter(next(arm for arm, (at,), _ in trials if at == where) for trials in cells(planned))
         assert firsts == {"cache=none": 5, "cache=dynamic": 5}
 
 
@@ -85,10 +85,10 @@ def test_eight_seeds_in_one_round_are_eight_rounds_of_a_seed_in_turn(tmp_path: P
     """Each whole in itself, so that an interruption costs one seed; of two arms each goes first for half of
     the seeds.
     """
-    found = plan(loaded(tmp_path, TWO_ARMS, design("{seeds: 8, rounds: 1}")))
-    assert [{(t.seed, t.round) for t in trials} for trials in found.rounds] == [{(n, 1)} for n in range(8)]
+    planned = plan(loaded(tmp_path, TWO_ARMS, design("{seeds: 8, rounds: 1}")))
+    assert [{(t.seed, t.round) for t in trials} for trials in planned.rounds] == [{(n, 1)} for n in range(8)]
     for where in ("8", "16", "32"):
-        firsts = Counter(next(arm for arm, (at,), _ in trials if at == where) for trials in cells(found))
+        firsts = Counter(next(arm for arm, (at,), _ in trials if at == where) for trials in cells(planned))
         assert firsts == {"cache=none": 4, "cache=dynamic": 4}
 
 

@@ -27,29 +27,29 @@ def names(compare: dict[str, Any], **more: Any) -> list[str]:
 
 
 def test_one_factor_changes_one_factor_at_a_time() -> None:
-    found = names({"b": [1, 2], "a": ["x", "y", "z"]}, design={"arms": "one-factor"})
-    assert found == ["a=x, b=1", "a=y, b=1", "a=z, b=1", "a=x, b=2"]
+    arm_names = names({"b": [1, 2], "a": ["x", "y", "z"]}, design={"arms": "one-factor"})
+    assert arm_names == ["a=x, b=1", "a=y, b=1", "a=z, b=1", "a=x, b=2"]
 
 
 def test_factorial_has_every_combination() -> None:
-    found = names({"b": [1, 2], "a": ["x", "y"]}, design={"arms": "factorial"})
-    assert found == ["a=x, b=1", "a=x, b=2", "a=y, b=1", "a=y, b=2"]
+    arm_names = names({"b": [1, 2], "a": ["x", "y"]}, design={"arms": "factorial"})
+    assert arm_names == ["a=x, b=1", "a=x, b=2", "a=y, b=1", "a=y, b=2"]
 
 
 def test_leave_one_out_starts_from_everything_on() -> None:
-    found = names({"a": [0, 1], "b": ["off", "on"], "c": [False, True]}, design={"arms": "leave-one-out"})
-    assert found == ["a=1, b=on, c=true", "a=0, b=on, c=true", "a=1, b=off, c=true", "a=1, b=on, c=false"]
+    arm_names = names({"a": [0, 1], "b": ["off", "on"], "c": [False, True]}, design={"arms": "leave-one-out"})
+    assert arm_names == ["a=1, b=on, c=true", "a=0, b=on, c=true", "a=1, b=off, c=true", "a=1, b=on, c=false"]
 
 
 def test_paired_levels_go_together() -> None:
-    found = names({"width": [64, 128, 256], "lr": [3e-3, 2e-3, 1e-3]}, design={"arms": "paired"})
-    assert found == ["lr=0.003, width=64", "lr=0.002, width=128", "lr=0.001, width=256"]
+    arm_names = names({"width": [64, 128, 256], "lr": [3e-3, 2e-3, 1e-3]}, design={"arms": "paired"})
+    assert arm_names == ["lr=0.003, width=64", "lr=0.002, width=128", "lr=0.001, width=256"]
 
 
 @pytest.mark.parametrize("kind", ["one-factor", "factorial"])
 def test_a_factor_exists_only_where_its_condition_holds(kind: str) -> None:
-    found = names(RULES, when={"rule": {"k": 8}}, design={"arms": kind})
-    assert found == ["k=1", "k=2", "k=8, rule=none", "k=8, rule=sqrt", "k=8, rule=linear"]
+    arm_names = names(RULES, when={"rule": {"k": 8}}, design={"arms": kind})
+    assert arm_names == ["k=1", "k=2", "k=8, rule=none", "k=8, rule=sqrt", "k=8, rule=linear"]
 
 
 def test_a_level_exists_only_where_its_condition_holds() -> None:
@@ -77,8 +77,8 @@ def test_conditions_nest_to_any_depth() -> None:
 
 def test_excluded_arms_are_not_run() -> None:
     left_out = [{"k": [1, 2], "rule": "linear"}, {"k": 1, "rule": "sqrt"}]
-    found = names(RULES, design={"arms": "factorial", "exclude": left_out})
-    assert found == [
+    arm_names = names(RULES, design={"arms": "factorial", "exclude": left_out})
+    assert arm_names == [
         "k=1, rule=none",
         "k=2, rule=none",
         "k=2, rule=sqrt",
@@ -131,9 +131,9 @@ def test_conditional_arms_are_the_product_with_what_does_not_exist_taken_out(
             ):
                 del row[child]
         expected.add(", ".join(f"{f}={v}" for f, v in row.items()))
-    found = arms(declared(compare, when=when, design={"arms": "factorial"}))
-    assert len(found) == len(expected)
-    assert {arm.name for arm in found} == expected
+    crossed_arms = arms(declared(compare, when=when, design={"arms": "factorial"}))
+    assert len(crossed_arms) == len(expected)
+    assert {arm.name for arm in crossed_arms} == expected
     assert {arm.name for arm in arms(declared(compare, when=when))} <= expected
 
 
@@ -148,14 +148,14 @@ def test_conditional_arms_are_the_product_with_what_does_not_exist_taken_out(
     ],
 )
 def test_an_arm_is_found_by_the_levels_that_make_it(levels: dict[str, str], arm: str | None) -> None:
-    found = find_arm(arms(declared(RULES, when={"rule": {"k": 8}})), levels)
-    assert (found.name if found else None) == arm
+    named = find_arm(arms(declared(RULES, when={"rule": {"k": 8}})), levels)
+    assert (named.name if named else None) == arm
 
 
 def test_a_level_of_several_arms_is_none_of_them() -> None:
     all_arms = arms(declared(RULES, when={"rule": {"k": [2, 8]}}))
     assert find_arm(all_arms, {"rule": "sqrt"}) is None
     crossed = arms(declared(RULES, design={"arms": "factorial"}))
-    found = find_arm(crossed, {"rule": "sqrt"})
-    assert found is not None
-    assert found.name == "k=1, rule=sqrt"
+    named = find_arm(crossed, {"rule": "sqrt"})
+    assert named is not None
+    assert named.name == "k=1, rule=sqrt"

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from harness.config import canonical_json, digest
 from harness.study.load import load_study
 from harness.study.planning.plan import plan
-from tests.study.written import RECIPE, STUDY, loaded, put, spoilt
+from tests.support.tiny_study import RECIPE, STUDY, loaded, put, spoilt
 
 TWO_FACTORS = spoilt(
     STUDY, "  cache: [none, dynamic, static]", "  cache: [none, dynamic, static]\n  units: [3, 5]"

@@ -5,6 +5,7 @@ is chosen.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from harness.study.planning.tuning import FIRST_SEED, best, tuned_arms, tuning_g
 from harness.study.schema import Around, Tune
 from harness.study.tuned import Tried
 from harness.trial.spec import TrialSpec
-from tests.study.open_studies import LOSS, lr, results, tuned_study
+from tests.support.tiny_study import LOSS, lr, results, tuned_study
 
 OPTIMA = {"clip=1.0": 1e-3, "clip=0.5": 1e-2, "clip=0.25": 1e-4, "clip=2.0": 1e-3}
 
@@ -33,13 +34,13 @@ def valley(spec: TrialSpec) -> float:
 
 
 def test_every_arm_is_tried_with_the_same_values_on_seeds_that_nothing_else_uses(tmp_path: Path) -> None:
-    found = plan(tuned_study(tmp_path, ("1e-2]", "1e-2]\n    seeds: 2")))
-    tried = {(spec.arm, lr(spec), spec.seed) for spec in found.tuning}
+    planned = plan(tuned_study(tmp_path, ("1e-2]", "1e-2]\n    seeds: 2")))
+    tried = {(spec.arm, lr(spec), spec.seed) for spec in planned.tuning}
     rates = (1e-4, 1e-3, 1e-2)
     assert tried == {(arm, rate, FIRST_SEED + seed) for arm in OPTIMA for rate in rates for seed in (0, 1)}
-    assert len(found.tuning) == len(tried) == 24
-    assert {(spec.purpose, spec.round) for spec in found.tuning} == {("tune", 0)}
-    measured = {spec.seed for trials in found.rounds for spec in trials}
+    assert len(planned.tuning) == len(tried) == 24
+    assert {(spec.purpose, spec.round) for spec in planned.tuning} == {("tune", 0)}
+    measured = {spec.seed for trials in planned.rounds for spec in trials}
     assert max(measured) < FIRST_SEED
 
 
@@ -81,16 +82,16 @@ def test_what_is_chosen_does_not_depend_on_what_is_measured(
     loaded = tuned_study(tmp_path)
     tuning = results(plan(loaded).tuning, valley)
     measured = [spec for trials in plan(loaded, tuning).rounds for spec in trials]
-    losses = [valley(measured[place]) * factor for place in order]
+    losses = [valley(measured[index]) * factor for index in order]
     permuted = dict(zip((spec.id for spec in measured), losses, strict=True))
     seen = {**tuning, **results(measured, lambda spec: permuted[spec.id])}
-    chosen = [resolve(loaded, found).tuned for found in (tuning, seen)]
+    chosen = [resolve(loaded, known_results).tuned for known_results in (tuning, seen)]
     assert chosen[0] == chosen[1]
-    told = [
-        canonical_json([task.plain() for task in resolve(loaded, found).tasks.values()])
-        for found in (tuning, seen)
+    task_texts = [
+        canonical_json([task.plain() for task in resolve(loaded, known_results).tasks.values()])
+        for known_results in (tuning, seen)
     ]
-    assert told[0] == told[1]
+    assert task_texts[0] == task_texts[1]
     assert plan(loaded, seen) == plan(loaded, tuning)
 
 
@@ -122,21 +123,21 @@ def test_the_median_over_seeds_decides_and_a_seed_that_is_no_number_is_the_worst
 def test_values_around_are_around_each_arms_own(tmp_path: Path) -> None:
     patches = ("clip: [1.0, 0.5, 0.25, 2.0]", "optimizer.lr: [1e-3, 1e-2]")
     grid = ("      optimizer.lr: [1e-4, 1e-3, 1e-2]", "      clip: {factor: 2, count: 3}")
-    found = plan(tuned_study(tmp_path, patches, grid))
-    assert sorted({spec.config["clip"] for spec in found.tuning}) == [0.5, 1.0, 2.0]
+    planned = plan(tuned_study(tmp_path, patches, grid))
+    assert sorted({spec.config["clip"] for spec in planned.tuning}) == [0.5, 1.0, 2.0]
     task = next(iter(tuned_study(tmp_path).tasks.values()))
     around = Tune(
         grid={"optimizer.lr": Around(factor=3.0, count=5), "evaluate_every": Around(factor=2.0, count=3)}
     )
     settings_of: list[dict[str, Any]] = [dict(one.settings) for one in tuning_grid(around, task)]
-    assert sorted({found["optimizer.lr"] for found in settings_of}) == [
+    assert sorted({settings["optimizer.lr"] for settings in settings_of}) == [
         0.000111111,
         0.000333333,
         1e-3,
         3e-3,
         9e-3,
     ]
-    assert sorted({found["evaluate_every"] for found in settings_of}) == [1, 2, 4]
+    assert sorted({settings["evaluate_every"] for settings in settings_of}) == [1, 2, 4]
     assert len(settings_of) == 15
 
 
@@ -181,9 +182,12 @@ def test_what_cannot_be_tuned_is_refused(tmp_path: Path, old: str, new: str, mes
 
 
 def test_settings_of_a_shared_training_are_not_tuned_where_it_is_only_loaded(tmp_path: Path) -> None:
-    from tests.study.written import loaded
+    from tests.support.tiny_study import loaded
 
-    tune = "design: {seeds: 1, rounds: 10, tune: {grid: {model.train.optimizer.lr: [1e-3, 1e-2]}, by: decode_tokens_per_second}}"
+    tune = (
+        "design: {seeds: 1, rounds: 10, tune: {grid: {model.train.optimizer.lr: [1e-3, 1e-2]}, "
+        "by: decode_tokens_per_second}}"
+    )
     with pytest.raises(StudyError, match="a setting of the model's training cannot be tuned here"):
         loaded(tmp_path, ("design: {seeds: 1, rounds: 10}", tune))
 
@@ -220,7 +224,14 @@ def test_a_family_counts_the_finalists_alone(tmp_path: Path) -> None:
     assert tuned_study(tmp_path, ("1e-2]", "1e-2]\n    finalists: 2"), ("seeds: 7", "seeds: 6"))
 
 
-TARGET = "claims:\n  c: {source: x, says: y., level: {clip: 0.5}, reaches: tuned, metric: validation_loss, smoothed: 1}\n"
+def valley_times(factor: float) -> Callable[[TrialSpec], float]:
+    return lambda spec: factor * valley(spec)
+
+
+TARGET = (
+    "claims:\n  c: {source: x, says: y., level: {clip: 0.5}, reaches: tuned, metric: validation_loss, "
+    "smoothed: 1}\n"
+)
 END = "primary: validation_loss\n"
 
 
@@ -229,7 +240,7 @@ def test_a_target_is_what_the_baseline_came_to_in_tuning_and_no_measurement_move
     tuning = results(plan(loaded).tuning, valley)
     measured = [spec for trials in plan(loaded, tuning).rounds for spec in trials]
     for factor in (0.1, 1.0, 50.0):
-        seen = {**tuning, **results(measured, lambda spec, factor=factor: factor * valley(spec))}  # type: ignore[misc]
+        seen = {**tuning, **results(measured, valley_times(factor))}
         claim = resolve(loaded, seen).study.claims["c"]
         assert isinstance(claim, ReachesClaim)
         assert claim.target == 2.0 + 0.001 * (FIRST_SEED % 7)

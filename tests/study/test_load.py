@@ -12,7 +12,7 @@ import pytest
 from harness.errors import StudyError
 from harness.study.load import StudyFile, load_study
 from harness.study.reading.yaml_document import MAX_BYTES
-from tests.study.written import FILE, RECIPE, STUDY, put, spoilt
+from tests.support.tiny_study import FILE, RECIPE, STUDY, put, spoilt
 
 Spoilt = tuple[str, str, str, str]
 
@@ -34,7 +34,10 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a key like none",
         "primary:",
         "colour: red\nprimary:",
-        "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, margins, parity, primary, question, references, study, task, when",
+        (
+            "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, margins, "
+            "parity, primary, question, references, study, task, when"
+        ),
     ),
     (
         "a duplicate key",
@@ -115,7 +118,10 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a name that is no name",
         "study: tiny",
         "study: Tiny Study",
-        "1:8: study: 'Tiny Study' is not a valid name; use lowercase letters, digits and underscores, and begin with a letter",
+        (
+            "1:8: study: 'Tiny Study' is not a valid name; use lowercase letters, digits and "
+            "underscores, and begin with a letter"
+        ),
     ),
     (
         "an alias",
@@ -232,13 +238,20 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an unknown metric",
         "primary: decode_tokens_per_second",
         "primary: decode_token_per_second",
-        "14:10: task 'generate' does not produce the metric 'decode_token_per_second'; did you mean 'decode_tokens_per_second' or 'tokens_per_second'?",
+        (
+            "14:10: task 'generate' does not produce the metric 'decode_token_per_second'; did you mean "
+            "'decode_tokens_per_second' or 'tokens_per_second'?"
+        ),
     ),
     (
         "a metric of another task",
         "primary: decode_tokens_per_second",
         "primary: validation_loss",
-        "14:10: task 'generate' does not produce the metric 'validation_loss'; known: cache_bytes, cache_bytes_formula, decode_tokens_per_second, first_token_seconds, peak_rss_bytes, peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second",
+        (
+            "14:10: task 'generate' does not produce the metric 'validation_loss'; known: cache_bytes, "
+            "cache_bytes_formula, decode_tokens_per_second, first_token_seconds, peak_rss_bytes, "
+            "peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second"
+        ),
     ),
     (
         "an unknown invariant",
@@ -256,7 +269,10 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an unknown margin",
         "primary:",
         "margins: {tim: 0.05}\nprimary:",
-        "14:11: margins are for metrics or groups of metrics, and there is none with the name 'tim'; did you mean 'time'?",
+        (
+            "14:11: margins are for metrics or groups of metrics, and there is none with the name 'tim'; "
+            "did you mean 'time'?"
+        ),
     ),
     (
         "a margin in per cent",
@@ -359,7 +375,10 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a list as a level",
         "dynamic, static]",
         "dynamic, [static]]",
-        "10:26: compare.cache.2: expected true or false, an integer, a number, text or a mapping, found a list",
+        (
+            "10:26: compare.cache.2: expected true or false, an integer, a number, text or a mapping, "
+            "found a list"
+        ),
     ),
     (
         "a level of two names",
@@ -425,7 +444,12 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "two forms of a claim",
         "ratio: 2.0",
         "ratio: 2.0\n    holds: cache-parity",
-        "19:5: claims.fast: a claim states exactly one of: at_least, at_most, direction, diverges, exponent, formula, holds, most_sensitive, no_difference, ratio, reaches, trend, value; found holds and ratio",
+        (
+            "19:5: claims.fast: a claim states exactly one of: at_least, at_most, direction, diverges, "
+            "exponent, "
+            "formula, holds, most_sensitive, no_difference, ratio, reaches, trend, value; found holds "
+            "and ratio"
+        ),
     ),
     (
         "text for a ratio",
@@ -437,13 +461,21 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a claim on an unknown metric",
         "metric: cache_bytes,",
         "metric: cache_byte,",
-        "25:66: task 'generate' does not produce the metric 'cache_byte'; did you mean 'cache_bytes' or 'cache_bytes_formula'?",
+        (
+            "25:66: task 'generate' does not produce the metric 'cache_byte'; did you mean 'cache_bytes' or "
+            "'cache_bytes_formula'?"
+        ),
     ),
     (
         "a claim on what is not measured",
         "ratio: 2.0",
         "ratio: 2.0\n    metric: loss",
-        "24:13: task 'generate' does not produce the metric 'loss'; known: cache_bytes, cache_bytes_formula, decode_tokens_per_second, first_token_seconds, peak_rss_bytes, peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second",
+        (
+            "24:13: task 'generate' does not produce the metric 'loss'; known: cache_bytes, "
+            "cache_bytes_formula, "
+            "decode_tokens_per_second, first_token_seconds, peak_rss_bytes, peak_tensor_bytes, "
+            "prefill_tokens_per_second, tokens_per_second"
+        ),
     ),
     (
         "a formula of itself",
@@ -455,7 +487,10 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a claim on an unknown invariant",
         "holds: cache-parity",
         "holds: cache-party",
-        "17:55: the study's `invariants` do not include 'cache-party'; did you mean 'cache-parity' or 'cache-bytes'?",
+        (
+            "17:55: the study's `invariants` do not include 'cache-party'; did you mean 'cache-parity' or "
+            "'cache-bytes'?"
+        ),
     ),
     (
         "a claim on an unknown level",
@@ -485,7 +520,10 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a claim at no condition",
         "    at: {new_tokens: 32}\n",
         "",
-        "18:3: fast does not say for which new_tokens it holds; add `at: {new_tokens: …}` with one of 8, 16, 32",
+        (
+            "18:3: fast does not say for which new_tokens it holds; add `at: {new_tokens: …}` with one "
+            "of 8, 16, 32"
+        ),
     ),
     (
         "a trend over an unknown factor",
@@ -497,7 +535,10 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a trend that is neither",
         "trend: increasing",
         "trend: rising",
-        "24:80: claims.grows.trend: 'rising' is not an allowed value; did you mean 'increasing' or 'decreasing'?",
+        (
+            "24:80: claims.grows.trend: 'rising' is not an allowed value; did you mean 'increasing' or "
+            "'decreasing'?"
+        ),
     ),
     (
         "a trend over two levels",
@@ -515,13 +556,19 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "too few rounds for a claim",
         "rounds: 10",
         "rounds: 5",
-        "13:28: 5 rounds are too few to decide fast; use at least 6, or set `exploratory: true` to see effects without verdicts",
+        (
+            "13:28: 5 rounds are too few to decide fast; use at least 6, or set `exploratory: true` to see "
+            "effects without verdicts"
+        ),
     ),
     (
         "too few rounds for the table",
         "rounds: 10",
         "rounds: 6",
-        "13:28: 6 rounds are too few to decide 5 comparisons of decode_tokens_per_second; use at least 8, or set `exploratory: true` to see effects without verdicts",
+        (
+            "13:28: 6 rounds are too few to decide 5 comparisons of decode_tokens_per_second; use at "
+            "least 8, or set `exploratory: true` to see effects without verdicts"
+        ),
     ),
     (
         "scales that are none",
@@ -569,13 +616,19 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "a slash in a name",
         "study: tiny",
         "study: tiny/cost",
-        "1:8: study: 'tiny/cost' is not a valid name; use lowercase letters, digits and underscores, and begin with a letter",
+        (
+            "1:8: study: 'tiny/cost' is not a valid name; use lowercase letters, digits and underscores, and "
+            "begin with a letter"
+        ),
     ),
     (
         "an unknown kind of design",
         "seeds: 1,",
         "arms: full,",
-        "13:16: design.arms: 'full' is not an allowed value; known: factorial, leave-one-out, one-factor, paired",
+        (
+            "13:16: design.arms: 'full' is not an allowed value; known: factorial, leave-one-out, "
+            "one-factor, paired"
+        ),
     ),
     (
         "a condition on an unknown factor",
@@ -616,13 +669,19 @@ IN_STUDY: tuple[Spoilt, ...] = (
     (
         "factors that need each other",
         "  cache: [none, dynamic, static]\n",
-        "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: none}, cache: {units: 3}}\n",
+        (
+            "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: none}, cache: {units: "
+            "3}}\n"
+        ),
         "12:1: factors depend on each other in a circle: 'cache' → 'units' → 'cache'",
     ),
     (
         "a level that is never run",
         "  cache: [none, dynamic, static]\n",
-        "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: dynamic}, units=5: {cache: none}}\n",
+        (
+            "  cache: [none, dynamic, static]\n  units: [3, 5]\nwhen: {units: {cache: dynamic}, units=5: "
+            "{cache: none}}\n"
+        ),
         "11:14: no arm has level '5' of units; check `when` and `design.exclude`",
     ),
     (
@@ -745,8 +804,8 @@ def test_the_study_that_is_spoilt_below_is_sound() -> None:
 @pytest.mark.parametrize(("what", "old", "new", "message"), IN_STUDY, ids=[case[0] for case in IN_STUDY])
 def test_a_spoilt_study_is_one_line(what: str, old: str, new: str, message: str) -> None:
     put(Path(), spoilt(STUDY, old, new))
-    told = refusal()
-    assert told == (message if message.startswith("studies/") else f"studies/tiny.yaml:{message}")
+    message_shown = refusal()
+    assert message_shown == (message if message.startswith("studies/") else f"studies/tiny.yaml:{message}")
 
 
 @pytest.mark.parametrize(("what", "old", "new", "message"), IN_RECIPE, ids=[case[0] for case in IN_RECIPE])

@@ -39,15 +39,15 @@ def test_what_a_person_did_wrong_can_be_caught_as_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "text"),
+    ("location", "text"),
     [
         (Location("a.yaml"), "a.yaml"),
         (Location("a.yaml", 3), "a.yaml:3"),
         (Location("a.yaml", 3, 7), "a.yaml:3:7"),
     ],
 )
-def test_a_location_is_what_editors_jump_to(place: Location, text: str) -> None:
-    assert str(place) == text
+def test_a_location_is_what_editors_jump_to(location: Location, text: str) -> None:
+    assert str(location) == text
 
 
 def test_an_error_is_one_line() -> None:

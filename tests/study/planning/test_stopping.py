@@ -23,8 +23,7 @@ from harness.study.schema import Until
 from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
 from tests.analysis.written import written_study
-from tests.study.open_studies import SPEED, results, tuned_study
-from tests.study.written import loaded
+from tests.support.tiny_study import SPEED, loaded, results, tuned_study
 
 FIXED = "design: {seeds: 1, rounds: 10}"
 STUDIES, MOST, SIZE = 3000, 40, 0.069
@@ -73,18 +72,18 @@ def test_more_results_only_lengthen_a_plan(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [None, math.nan, 0.0, -1.0])
 def test_no_round_is_added_to_one_that_is_not_whole(tmp_path: Path, value: float | None) -> None:
     study = open_rounds(tmp_path)
-    found = finished(study, 0.3, rounds=11)
-    assert rounds_wanted(study, found) == 12
+    finished_trials = finished(study, 0.3, rounds=11)
+    assert rounds_wanted(study, finished_trials) == 12
 
     def lost(spec: TrialSpec) -> bool:
         return (spec.arm, spec.round, spec.condition["new_tokens"]) == ("cache=dynamic", 4, "16")
 
     [spec] = [spec for trials in plan(study).rounds for spec in trials if lost(spec)]
     if value is None:
-        del found[spec.id]
+        del finished_trials[spec.id]
     else:
-        found |= results([spec], lambda _: value, SPEED)
-    assert rounds_wanted(study, found) == 10
+        finished_trials |= results([spec], lambda _: value, SPEED)
+    assert rounds_wanted(study, finished_trials) == 10
 
 
 def test_a_round_of_each_seed_is_a_pair(tmp_path: Path) -> None:
@@ -94,9 +93,9 @@ def test_a_round_of_each_seed_is_a_pair(tmp_path: Path) -> None:
     narrow = open_rounds(tmp_path, until="{width: 0.15}")
     assert rounds_wanted(narrow, finished(narrow, 0.1, rounds=10)) == 11
     two = open_rounds(tmp_path, ", seeds: 2", until="{width: 0.35}")
-    found = finished(two, 0.1, rounds=10)
-    assert rounds_wanted(two, found) == 10
-    assert len([spec for trials in plan(two).rounds for spec in trials]) == len(found)
+    finished_trials = finished(two, 0.1, rounds=10)
+    assert rounds_wanted(two, finished_trials) == 10
+    assert len([spec for trials in plan(two).rounds for spec in trials]) == len(finished_trials)
 
 
 def test_the_rule_is_blind_to_the_effect() -> None:
