@@ -229,4 +229,4 @@ def test_a_held_out_text_that_is_too_short_to_evaluate(here: Workplace) -> None:
 def test_a_recipe_whose_training_is_impossible(here: Workplace) -> None:
     for recipe in here.folder.rglob("lm-tiny.yaml"):
         recipe.write_text(recipe.read_text().replace("batch: 4", "batch: 400000"))
-    assert "fewer tokens than one batch of 400000" in refused(here, *RUN, "--quiet")
+    assert "but a batch takes 400000" in refused(here, *RUN, "--quiet")

@@ -226,7 +226,7 @@ def test_a_divergence_is_data_and_leaves_no_model(trained: Callable[..., Trained
             {"precision": "bf16", "optimizer": {"kind": "soap", "lr": 1e-3}},
             "soap decomposes matrices, which is impossible with bfloat16 weights",
         ),
-        ({"model": {**RECIPE["model"], "vocab_size": 300}}, "model.vocab_size is the tokenizer's, 259"),
+        ({"model": {**RECIPE["model"], "vocab_size": 300}}, "model.vocab_size must be the tokenizer's 259"),
         ({"model": {"preset": "nanno"}}, "no preset 'nanno'; did you mean 'nano'"),
     ],
 )

@@ -226,18 +226,18 @@ def test_a_prompt_of_special_tokens_alone_is_continued_as_any_other(tmp_path: Pa
             "new_tokens 256 and the first token are more than the model's max_positions 256",
         ),
         ({"decoding": {"kind": "speculative"}}, "needs a draft model; add `draft:"),
-        ({"decoding": {"kind": "beam", "width": 2, "n_best": 3}}, "n_best 3 is more than the beam's width 2"),
+        ({"decoding": {"kind": "beam", "width": 2, "n_best": 3}}, "n_best 3 exceeds the beam's width 2"),
         (
             {"decoding": {"kind": "beam", "width": 2, "n_best": 2}},
             "decoding\n.*n_best is 2, but a study writes one text per sentence",
         ),
         (
             {"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": 0}]}},
-            "temperature 0 is no distribution",
+            "temperature 0 does not define a distribution",
         ),
         (
             {"decoding": {"kind": "sampling", "filters": [{"kind": "temperature", "value": -1}]}},
-            "temperature -1 is no distribution",
+            "temperature -1 does not define a distribution",
         ),
         ({"decoding": {"kind": "sampling", "filters": [{"kind": "top-p", "p": 0}]}}, "greater than 0"),
         ({"sentences": {"corpus": "tatoeba-en-es", "count": 1}}, "greater than or equal to 2"),
