@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from harness.errors import InputError, did_you_mean
 from harness.wording import LARGEST_WRITTEN_OUT, ComparedBy, format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Better = Literal["higher", "lower", "neither"]
 PairedOver = Literal["rounds", "seeds", "sentences"]
@@ -62,6 +63,8 @@ class Metric:
 
     def of_trial(self, samples: Sequence[float]) -> float:
         """The one value of a trial with these samples, in the order of their steps."""
+        import numpy as np  # the records of metrics are read without it
+
         return float(self.of_trials(np.asarray(samples, dtype=np.float64), np.zeros(1, dtype=np.intp))[0])
 
     def of_trials(self, samples: NDArray[np.float64], starts: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -71,6 +74,8 @@ class Metric:
         `starts` says where each trial begins. A value is NaN if one of its samples is, unless only the last
         sample counts.
         """
+        import numpy as np
+
         lengths = np.diff(starts, append=len(samples))
         if self.per_trial == "last":
             return samples[starts + lengths - 1]

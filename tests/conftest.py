@@ -1,4 +1,4 @@
-"""Shared by tests of several rooms: a cache of corpora for the whole session, and places with a tiny study."""
+"""Fixtures of several packages: a cache of corpora for the session, and workplaces with a tiny study."""
 
 from __future__ import annotations
 

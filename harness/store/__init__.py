@@ -1,4 +1,4 @@
-"""Where results live: the only SQL of the harness.
+"""The store: the database that holds all runs. No other package of the harness uses SQL.
 
-Torch-free and pandas-free; Alembic is imported only to migrate.
+It imports neither torch nor pandas, and Alembic only to migrate a database.
 """

@@ -1,7 +1,7 @@
-"""From a path or URL to an engine whose transactions do what they say, with errors for people.
+"""Database engines: from a path or URL to an engine with real transactions and readable errors.
 
-SQLite 3.7.0 to 3.51.2 can corrupt a database in WAL mode (fixed in 3.51.3, and in 3.50.7 and 3.44.6 of the
-older lines): WAL is used on fixed versions only, a rollback journal elsewhere, `synchronous=FULL` in both.
+SQLite 3.7.0 to 3.51.2 can corrupt a database in WAL mode. Versions 3.51.3, 3.50.7 and 3.44.6 have a fix. WAL
+is used on fixed versions only and a rollback journal on all others, with `synchronous=FULL` in both cases.
 """
 
 from __future__ import annotations
@@ -27,40 +27,40 @@ _DRIVERS = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 
-# What the databases say, what it means, and what to do. The first match counts; lower case.
+# A part of the database's message in lower case, its meaning, and what to do. The first match counts.
 _MEANINGS = (
-    ("file is not a database", "not a SQLite database", "name another file with --store"),
-    ("malformed", "the database is damaged", "restore it from a copy, or name another file with --store"),
+    ("file is not a database", "this is not a SQLite database", "choose another file with --store"),
+    ("malformed", "the database is damaged", "restore it from a copy, or choose another file with --store"),
     (
         "database is locked",
-        f"another program kept the database locked for {BUSY_SECONDS:.0f} seconds",
-        "close what is writing to it and try again",
+        f"another program has locked the database for more than {BUSY_SECONDS:.0f} seconds",
+        "close the program that writes to it and try again",
     ),
     (
         "readonly database",
-        "the database cannot be written",
+        "the database is read-only",
         "check the permissions of the file and its folder",
     ),
     (
         "unable to open database file",
         "the database cannot be opened",
-        "check that the folder exists and that both can be written",
+        "check that its folder exists and that you may write to both",
     ),
-    ("disk is full", "the disk is full; nothing of this step was recorded", "make room and run again"),
+    ("disk is full", "the disk is full; this step was not recorded", "free some space and run again"),
     (
         "disk i/o error",
-        "the disk could not be read or written; nothing of this step was recorded",
-        "check its free space and its health",
+        "the disk cannot be read or written; this step was not recorded",
+        "check the disk for free space and errors",
     ),
-    ("permission denied", "the database user may not do this", "grant it the right, or name another user"),
+    ("permission denied", "the database user lacks a permission", "grant it, or choose another user"),
 )
 
 
 def parse_location(location: str | Path) -> URL:
-    """A URL with the driver filled in. Anything without `://` is the path of a SQLite file.
+    """The location as a URL with its driver. A text without `://` is the path of a SQLite file.
 
-    Raises StoreError for a URL that cannot be read, another kind of database, a directory, or a database in
-    memory.
+    Raises StoreError if the URL is malformed or names a directory, a database in memory, or a database that
+    is neither SQLite nor PostgreSQL.
     """
     if isinstance(location, Path) or "://" not in location:
         return _sqlite_url(Path(location))
@@ -68,20 +68,25 @@ def parse_location(location: str | Path) -> URL:
         url = make_url(location)
     except (ArgumentError, ValueError):
         raise StoreError(
-            "the store's URL cannot be read", hint="it looks like postgresql://user@host/database"
+            "the URL of the store is malformed", hint="a URL looks like postgresql://user@host/database"
         ) from None
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
         kinds = ("sqlite", "postgresql")
-        raise StoreError(f"{url.drivername!r} is no kind of store", hint=did_you_mean(url.drivername, kinds))
+        raise StoreError(
+            f"a store cannot be a database of the kind {url.drivername!r}",
+            hint=did_you_mean(url.drivername, kinds),
+        )
     if driver.startswith("sqlite"):
         if url.database in (None, "", ":memory:"):
             raise StoreError(
-                "a database in memory would keep nothing", hint="name a file: sqlite:///results/harness.db"
+                "a database in memory would lose all results", hint="use a file: sqlite:///results/harness.db"
             )
         if url.query:
             raise StoreError(
-                "a SQLite store takes no options in its URL", at=place(url), hint="leave out what follows '?'"
+                "the URL of a SQLite store must not have options",
+                at=shown_location(url),
+                hint="remove the '?' and everything after it",
             )
         return _sqlite_url(Path(str(url.database)))
     return url.set(drivername=driver)
@@ -92,59 +97,66 @@ def _sqlite_url(path: Path) -> URL:
         is_folder = path.is_dir()
     except OSError as error:
         raise StoreError(
-            f"the path cannot be reached ({error.strerror})",
+            f"cannot access the path ({error.strerror})",
             at=Location(str(path)),
-            hint="name another file with --store",
+            hint="choose another file with --store",
         ) from error
     if is_folder:
         raise StoreError(
-            "a directory, not a database", at=Location(str(path)), hint=f"did you mean {path / 'harness.db'}?"
+            "this is a directory, not a database",
+            at=Location(str(path)),
+            hint=f"did you mean {path / 'harness.db'}?",
         )
     return URL.create("sqlite+pysqlite", database=str(path.absolute()))
 
 
-def place(url: URL) -> Location:
-    """Where a store is, for messages: the file, or the URL without its password."""
+def shown_location(url: URL) -> Location:
+    """The location of a store for messages: the file, or the URL without its password."""
     return Location(str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string())
 
 
 def make_engine(url: URL) -> Engine:
-    """An engine for one of the two databases; nothing is opened or written yet, but the folder is made."""
+    """An engine for SQLite or PostgreSQL. Nothing is opened or written yet, but the folder is created.
+
+    Raises StoreError if the folder cannot be created or the driver of PostgreSQL is not installed.
+    """
     if url.get_backend_name() == "sqlite":
         try:
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"its folder cannot be made ({error.strerror})",
-                at=place(url),
-                hint="name another file with --store",
+                f"cannot create its folder ({error.strerror})",
+                at=shown_location(url),
+                hint="choose another file with --store",
             ) from error
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
-        # Positional parameters, as SQLite has them, so that bulk inserts take the same rows in both.
+        # With positional parameters, as in SQLite, bulk inserts take the same rows in both databases.
         return create_engine(url, paramstyle="format", connect_args={"connect_timeout": CONNECT_SECONDS})
     except ModuleNotFoundError as error:
         raise StoreError(
-            "PostgreSQL needs psycopg", at=place(url), hint="pip install 'transformer-harness[postgres]'"
+            "a PostgreSQL store needs the package psycopg",
+            at=shown_location(url),
+            hint="pip install 'transformer-harness[postgres]'",
         ) from error
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees one state of the database, with errors as StoreError."""
+    """A connection that sees one state of the database. Raises StoreError if the database fails."""
     with translated(engine.url), engine.connect() as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that is wholly kept, or leaves no trace when anything is raised within.
+    """A transaction that is recorded completely, or not at all if an error is raised inside it.
 
-    On SQLite it takes the write lock at once: one that began by reading would fail without waiting when it
-    comes to write beside another writer.
+    On SQLite it takes the write lock at once. A transaction that begins with reading would otherwise fail,
+    without waiting, when it writes at the same time as another writer.
     """
     with translated(engine.url), engine.connect() as connection:
         connection = connection.execution_options(harness_writes=True)
@@ -153,7 +165,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def use_safest_journal(engine: Engine) -> None:
-    """WAL where this SQLite is sound in it, so that readers never wait; else a rollback journal."""
+    """Use WAL, with which readers never wait, if this SQLite is safe with it, or else a rollback journal."""
     if engine.dialect.name != "sqlite":
         return
     wanted = "wal" if wal_is_sound(sqlite3.sqlite_version_info) else "delete"
@@ -163,7 +175,7 @@ def use_safest_journal(engine: Engine) -> None:
             if raw.execute("PRAGMA journal_mode").fetchone()[0] != wanted:
                 raw.execute(f"PRAGMA journal_mode={wanted}")
         except sqlite3.OperationalError as error:
-            # Readers of a rollback journal do no harm: the switch to WAL can wait until nobody has it open.
+            # A rollback journal is safe with readers, so the switch to WAL can wait until they are gone.
             if wanted == "delete":
                 raise DBAPIError.instance("PRAGMA journal_mode", None, error, sqlite3.Error) from error
         finally:
@@ -176,7 +188,7 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin in _begin_sqlite, not at sqlite3's discretion
+    connection.isolation_level = None  # _begin_sqlite begins transactions, not the module sqlite3
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA synchronous=FULL")
@@ -190,16 +202,16 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def translated(url: URL) -> Iterator[None]:
-    """Turns what a database says about itself into a StoreError; what it says about our SQL stays as it is."""
+    """Raises StoreError if the database reports an error, except for errors in the SQL of the harness."""
     try:
         yield
     except (IntegrityError, DataError):
-        raise  # a fault of the harness, not of the place
+        raise  # a fault of the harness, not of the database
     except DBAPIError as error:
-        said = " ".join(str(error.orig).split())
+        text = " ".join(str(error.orig).split())
         for needle, message, hint in _MEANINGS:
-            if needle in said.lower():
-                raise StoreError(message, at=place(url), hint=hint) from error
+            if needle in text.lower():
+                raise StoreError(message, at=shown_location(url), hint=hint) from error
         if isinstance(error, ProgrammingError):
             raise
-        raise StoreError(f"the database refused: {said}", at=place(url)) from error
+        raise StoreError(f"the database reports an error: {text}", at=shown_location(url)) from error

@@ -1,8 +1,7 @@
-"""One driver a run: a lock that ends with the process that holds it, however that process ends.
+"""One driver per run: a lock that ends with the process that holds it, however that process ends.
 
-Both kinds are kept by something that notices a death: the kernel (a locked file beside the SQLite database)
-or the PostgreSQL server (an advisory lock of a connection). A row with a host and a process id would have to
-guess.
+The kernel (with a locked file beside the SQLite database) or the PostgreSQL server (with an advisory lock of
+a connection) notices when that process ends. A row with a host and a process id could not show that reliably.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from harness.errors import StoreError
-from harness.store.engine import place, translated
+from harness.store.engine import shown_location, translated
 
 
 class RunLock(Protocol):
@@ -28,7 +27,7 @@ class RunLock(Protocol):
 def try_lock(engine: Engine, run_id: str) -> RunLock | None:
     """The lock of a run, or None while another driver holds it.
 
-    Raises StoreError where no lock file can be made.
+    Raises StoreError if the lock file cannot be created.
     """
     if engine.dialect.name == "sqlite":
         database = Path(str(engine.url.database))
@@ -37,9 +36,7 @@ def try_lock(engine: Engine, run_id: str) -> RunLock | None:
 
 
 class _FileLock:
-    """Processes started by exec do not inherit the descriptor, so a worker that outlives its driver holds
-    nothing.
-    """
+    """A locked file. Workers do not inherit it, so a worker that outlives its driver holds no lock."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
@@ -52,8 +49,8 @@ class _FileLock:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             except OSError as error:
                 raise StoreError(
-                    f"no lock file can be made beside it ({error.strerror})",
-                    at=place(engine.url),
+                    f"cannot create a lock file beside the database ({error.strerror})",
+                    at=shown_location(engine.url),
                     hint="check the permissions of its folder",
                 ) from error
             try:
@@ -63,9 +60,7 @@ class _FileLock:
                 return None
             if _is_at(path, descriptor):
                 return cls(path, descriptor)
-            os.close(
-                descriptor
-            )  # its holder removed the file after we opened it: what we locked has no name any more
+            os.close(descriptor)  # the former holder removed this file after it was opened here
 
     def release(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -95,6 +90,6 @@ class _AdvisoryLock:
         return None
 
     def release(self) -> None:
-        with suppress(DBAPIError):  # a broken connection has lost its lock already
+        with suppress(DBAPIError):  # a broken connection has already lost its lock
             self._connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
         self._connection.close()

@@ -1,6 +1,6 @@
-"""Brings a database to the schema of this version, or says why it is not ours to touch.
+"""Upgrades a database to the tables of this version, or refuses a database of another program.
 
-Alembic, which takes longer to import than most queries take, is loaded only when there is something to do.
+Alembic takes longer to import than most queries take, so it is imported only if there is something to do.
 """
 
 from __future__ import annotations
@@ -10,53 +10,55 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from harness.errors import StoreError
-from harness.store.engine import place, reading, writing
+from harness.store.engine import reading, shown_location, writing
 from harness.store.tables import VERSION_TABLE
 
-HEAD = 4  # the newest migration; revisions are whole numbers, written with four digits
+HEAD = 4  # the newest migration; a revision is a whole number, written with four digits
 
 
 def migrate(engine: Engine) -> None:
-    """Creates the tables in an empty database, upgrades an older one, leaves a current one alone.
+    """Create the tables in an empty database, or upgrade an older one.
 
-    Raises StoreError, and writes nothing, for a database of a newer harness or of another program.
+    Raises StoreError if the database belongs to a newer version of the harness or to another program. Nothing
+    is written then.
     """
     with reading(engine) as connection:
         if _version(connection) == HEAD:
             return
     with writing(engine) as connection:
         take_turns(connection)
-        if _version(connection) != HEAD:  # another process may have done it meanwhile
+        if _version(connection) != HEAD:  # another process may have upgraded it meanwhile
             _upgrade(connection)
 
 
 def take_turns(connection: Connection) -> None:
-    """Lets one transaction at a time past this point; on SQLite a writing transaction is alone anyway."""
+    """Let only one transaction at a time continue. On SQLite a writing transaction is always alone."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('transformer-harness'))"))
 
 
 def _version(connection: Connection) -> int:
-    """0 for an empty database."""
-    where = place(connection.engine.url)
+    """The version of the tables, or 0 for an empty database."""
+    where = shown_location(connection.engine.url)
     tables = inspect(connection).get_table_names()
     if not tables:
         return 0
     if VERSION_TABLE not in tables:
         raise StoreError(
-            f"a database of another program (it has a table {min(tables)!r}, and none of the harness's)",
+            f"this database belongs to another program (it has a table {min(tables)!r})",
             at=where,
-            hint="name another store with --store",
+            hint="choose another store with --store",
         )
-    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()
-    if len(found) != 1 or not found[0].isdecimal():
-        raise StoreError("the version of its tables cannot be read", at=where, hint="restore it from a copy")
-    version = int(found[0])
+    versions = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()
+    if len(versions) != 1 or not versions[0].isdecimal():
+        raise StoreError("cannot read the version of its tables", at=where, hint="restore it from a copy")
+    version = int(versions[0])
     if version > HEAD:
         raise StoreError(
-            f"written by a newer harness (tables of version {version}, this one knows up to {HEAD})",
+            f"a newer version of the harness wrote this database (version {version} of the tables; "
+            f"this version reads up to {HEAD})",
             at=where,
-            hint="upgrade transformer-harness, or name another store with --store",
+            hint="upgrade transformer-harness, or choose another store with --store",
         )
     return version
 

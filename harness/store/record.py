@@ -1,6 +1,4 @@
-"""What trials leave in the store, each step one transaction: attempts and what they measured, files,
-verdicts.
-"""
+"""Writes results to the store, each step in one transaction: attempts, measurements, files and verdicts."""
 
 from __future__ import annotations
 
@@ -40,9 +38,9 @@ SAMPLE_COLUMNS = [column.name for column in samples.columns]
 
 
 class Recorder(Reader):
-    """The half of the store that writes results.
+    """The part of the store that writes results.
 
-    Every method may raise StoreError; none leaves half of its work.
+    Every method raises StoreError if the database fails, and none leaves a part of its work behind.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -52,14 +50,14 @@ class Recorder(Reader):
         self._insert_samples = compiled.string
 
     def begin_trial(self, run: Run, session: Session, spec: TrialSpec, *, position: int, attempt: int) -> int:
-        """Records that an attempt at a trial starts now, and returns the attempt's id.
+        """Record that an attempt at a trial starts now, and return the attempt's id.
 
-        Raises HarnessError if the run has no such trial, or the trial runs or has finished already.
+        Raises HarnessError if the run has no such trial, or if the trial is running or has finished.
         """
         try:
             with writing(self._engine) as connection:
                 values = {
-                    "trial_id": _planned(connection, run, spec),
+                    "trial_id": _id_of_trial(connection, run, spec),
                     "session_id": session.id,
                     "number": attempt,
                     "position": position,
@@ -74,8 +72,8 @@ class Recorder(Reader):
                 ).scalar_one()
         except IntegrityError as error:
             raise HarnessError(
-                f"run {run.id}: attempt {attempt} at {spec.title} cannot begin: the trial runs or has finished already, "
-                "or this attempt was made"
+                f"run {run.id}: attempt {attempt} at {spec.title} cannot begin: "
+                "the trial is running or has finished, or there is an attempt with this number"
             ) from error
         return begun
 
@@ -88,10 +86,10 @@ class Recorder(Reader):
         telemetry: Sequence[TelemetrySample] = (),
         nvml_reason: str | None = None,
     ) -> None:
-        """Records an attempt's end and all that it measured: everything, or (whatever happens) nothing.
+        """Record the end of an attempt with all its measurements, or nothing at all if an error occurs.
 
-        `nvml_reason` says why the GPU's columns of the telemetry are empty. Raises HarnessError for an
-        attempt that is not running, or that gave one metric two values at one step.
+        `nvml_reason` says why the GPU's columns of the telemetry are empty. Raises HarnessError if the
+        attempt is not running or has two values of one metric at the same step.
         """
         ending = {
             "state": _state(outcome),
@@ -106,40 +104,39 @@ class Recorder(Reader):
         with writing(self._engine) as connection:
             running = (attempts.c.id == attempt_id) & (attempts.c.state == "running")
             if connection.execute(update(attempts).where(running).values(ending)).rowcount != 1:
-                raise HarnessError(f"attempt {attempt_id} is not running, so it cannot end")
+                raise HarnessError(f"attempt {attempt_id} cannot end because it is not running")
             if outcome.samples:
                 self._add_samples(connection, attempt_id, outcome.samples)
             if outcome.checks:
-                found = [{"attempt_id": attempt_id, **asdict(check)} for check in outcome.checks]
-                connection.execute(insert(checks), found)
+                rows = [{"attempt_id": attempt_id, **asdict(check)} for check in outcome.checks]
+                connection.execute(insert(checks), rows)
             if outcome.sentences is not None:
                 _add_sentences(connection, attempt_id, outcome.sentences)
             if telemetry:
-                connection.execute(insert(telemetry_table), [_seen(attempt_id, look) for look in telemetry])
+                connection.execute(
+                    insert(telemetry_table), [_telemetry_row(attempt_id, sample) for sample in telemetry]
+                )
 
     def supersede(self, run: Run, attempt_ids: Iterable[int]) -> None:
-        """Sets ended attempts aside: kept for ever with what they were, never counted again.
+        """Supersede ended attempts: they stay in the store with their former state and never count again.
 
-        Raises HarnessError, and sets none aside, if one is not there, runs, or was set aside before.
+        Raises HarnessError, without any change, if an attempt does not exist, is running or is superseded.
         """
-        wanted = set(attempt_ids)
+        chosen = set(attempt_ids)
         ended = (trials.c.run_id == run.id) & attempts.c.state.not_in(("running", "superseded"))
         with writing(self._engine) as connection:
-            found = connection.execute(
+            ids = connection.execute(
                 select(attempts.c.id).join(trials, trials.c.id == attempts.c.trial_id).where(ended)
             )
-            missing = wanted - set(found.scalars())
+            missing = chosen - set(ids.scalars())
             if missing:
-                raise HarnessError(f"run {run.id} has no ended attempts {sorted(missing)} to set aside")
+                raise HarnessError(f"run {run.id} has no ended attempts {sorted(missing)} to supersede")
             set_aside = update(attempts).values(superseded_state=attempts.c.state, state="superseded")
-            for attempt_id in wanted:
+            for attempt_id in chosen:
                 connection.execute(set_aside.where(attempts.c.id == attempt_id))
 
     def record_artifact(self, artifact: Artifact) -> None:
-        """Says where a file lies.
-
-        One made anew from the same content takes the place of the earlier record.
-        """
+        """Record a file. It replaces an earlier file of the same kind with the same content id."""
         same = (artifacts.c.kind == artifact.kind) & (artifacts.c.content_id == artifact.content_id)
         with writing(self._engine) as connection:
             take_turns(connection)
@@ -147,19 +144,21 @@ class Recorder(Reader):
             connection.execute(insert(artifacts).values(asdict(artifact)))
 
     def record_calibration(self, row: CalibrationRow) -> None:
-        """Keeps what an environment was measured to be, beside what was measured before."""
+        """Record a calibration of an environment. Earlier ones stay in the store."""
         with writing(self._engine) as connection:
             connection.execute(insert(calibrations).values(asdict(row)))
 
     def record_verdicts(self, run: Run, rows: Iterable[VerdictRow]) -> None:
-        """Replaces all verdicts of the run by these.
+        """Replace all verdicts of the run by these.
 
-        Raises HarnessError, and leaves the old ones, if a claim comes twice.
+        Raises HarnessError, without any change, if there are two verdicts on one claim.
         """
-        judged = [{"run_id": run.id, "place": place, **asdict(row)} for place, row in enumerate(rows)]
+        judged = [{"run_id": run.id, "place": order, **asdict(row)} for order, row in enumerate(rows)]
         claim, times = Counter(row["claim"] for row in judged).most_common(1)[0] if judged else ("", 0)
         if times > 1:
-            raise HarnessError(f"run {run.id} was given {times} verdicts on {claim!r}")
+            raise HarnessError(
+                f"run {run.id} has {times} verdicts on the claim {claim!r}; only one is allowed"
+            )
         with writing(self._engine) as connection:
             take_turns(connection)
             connection.execute(verdicts.delete().where(verdicts.c.run_id == run.id))
@@ -167,35 +166,33 @@ class Recorder(Reader):
                 connection.execute(insert(verdicts), judged)
 
     def _add_samples(self, connection: Connection, attempt_id: int, measured: Sequence[Sample]) -> None:
-        """Straight to the database's own driver: three times the speed of rows that SQLAlchemy looks at one
-        by one.
-        """
+        """Insert samples with the driver of the database, which is three times as fast as SQLAlchemy."""
         rows = [(attempt_id, metric, step, float(value)) for metric, step, value in measured]
         try:
             connection.exec_driver_sql(self._insert_samples, rows)
         except IntegrityError as error:
             (metric, step), times = Counter((metric, step) for metric, step, _ in measured).most_common(1)[0]
             raise HarnessError(
-                f"attempt {attempt_id} gave {times} values of {metric!r} at step {step}"
+                f"attempt {attempt_id} has {times} values of {metric!r} at step {step}"
             ) from error
 
 
 def _add_sentences(connection: Connection, attempt_id: int, written: Sentences) -> None:
-    """Only what is not there yet is added."""
+    """Link the attempt to its sentences, which are added if the store does not have them yet."""
     take_turns(connection)
-    there = select(sentences.c.content_id).where(sentences.c.content_id == written.content_id)
-    if connection.execute(there).scalar() is None:
+    existing = select(sentences.c.content_id).where(sentences.c.content_id == written.content_id)
+    if connection.execute(existing).scalar() is None:
         body = {"content_id": written.content_id, "body": written.packed()}
         connection.execute(insert(sentences).values(body))
     link = {"attempt_id": attempt_id, "content_id": written.content_id}
     connection.execute(insert(attempt_sentences).values(link))
 
 
-def _planned(connection: Connection, run: Run, spec: TrialSpec) -> int:
+def _id_of_trial(connection: Connection, run: Run, spec: TrialSpec) -> int:
     query = select(trials.c.id).where(trials.c.run_id == run.id, trials.c.spec_id == spec.id)
     trial_id: int | None = connection.execute(query).scalar()
     if trial_id is None:
-        raise HarnessError(f"run {run.id} has no trial {spec.title} ({spec.id}) in its plan")
+        raise HarnessError(f"the plan of run {run.id} has no trial {spec.title} ({spec.id})")
     return trial_id
 
 
@@ -205,6 +202,6 @@ def _state(outcome: Outcome) -> AttemptState:
     return outcome.status
 
 
-def _seen(attempt_id: int, look: TelemetrySample) -> dict[str, Any]:
-    source = "psutil" if look.gpu_memory_bytes is None else "psutil+nvml"
-    return {"attempt_id": attempt_id, **asdict(look), "source": source}
+def _telemetry_row(attempt_id: int, sample: TelemetrySample) -> dict[str, Any]:
+    source = "psutil" if sample.gpu_memory_bytes is None else "psutil+nvml"
+    return {"attempt_id": attempt_id, **asdict(sample), "source": source}

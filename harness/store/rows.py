@@ -1,7 +1,7 @@
-"""What the store gives back: small frozen records, a field a column.
+"""The rows of the store: small frozen records with one field per column.
 
-Columns that hold a document of another room (`study_json`, `spec_json`) stay text, for that room to parse;
-plain mappings (environment, provenance, condition, outputs, spent, notes) are decoded.
+Columns with a document of another package (`study_json`, `spec_json`) stay text, which that package parses.
+Plain mappings (environment, provenance, condition, outputs, spent, notes) are decoded.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from harness.telemetry.process_sampler import TelemetrySample
 
 TrialStatus = Literal["running", "finished", "failed", "superseded"]
 AttemptState = Literal["running", "finished", "diverged", "failed", "lost", "interrupted", "superseded"]
-"""`diverged` finished, with a loss that left the numbers: data, not a failure. Of the failures, `failed` gave
-a reason, `lost` is a worker that died without a word, `interrupted` a driver that did. `superseded` was set
-aside, whatever it was."""
+"""`diverged` has finished, with a loss that is not finite: this is data and not a failure. A `failed` attempt
+reported an error, a `lost` one belongs to a worker that ended without a report, and an `interrupted` one to a
+driver that ended. A `superseded` attempt does not count any more."""
 
 COUNTED: tuple[AttemptState, ...] = ("finished", "diverged")
-"""Attempts that stand: their trials need not run again."""
+"""The states of attempts that count. Their trials need not run again."""
 
 
 def now() -> str:
@@ -32,9 +32,10 @@ def now() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What makes two runs comparable as one.
+    """Everything that must be equal for two invocations to be the same run.
 
-    `plant` names a bug planted on purpose: such runs stay apart from honest ones.
+    `code_digest` is the digest of the code that can change a measurement. `plant` is the name of a planted
+    bug, so that runs with a planted bug are never mixed with others.
     """
 
     study_digest: str
@@ -52,10 +53,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A study at a scale, by one code, in one environment. The id is the identity's digest and an ordinal.
+    """A study at one scale, with one version of the code, in one environment.
 
-    `study_source` and `environment` are what was read and seen when the run was made; `expected_trials`
-    counts its plan.
+    The id consists of the identity's digest and an ordinal. `study_source` and `environment` were recorded
+    when the run was created. `expected_trials` is the number of trials in its plan.
     """
 
     id: str
@@ -85,7 +86,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One invocation of the driver; `ended_at` is None while it works, and for good if it died."""
+    """One invocation of the driver. `ended_at` is None while it runs, and stays None if it was killed."""
 
     id: int
     run_id: str
@@ -98,9 +99,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTrial:
-    """A trial of the plan and where it stands: the state of its newest attempt, `planned` while there is
-    none.
-    """
+    """A trial of the plan with the state of its newest attempt, or `planned` if there is no attempt."""
 
     spec_id: str
     purpose: str
@@ -116,11 +115,11 @@ class PlannedTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRow:
-    """One attempt at a trial, with what was tried; `id` is the attempt's, `attempt` its number among the
-    trial's.
+    """One attempt at a trial, with the trial.
 
-    `position` is the order in which it ran, `seconds` the wall time of its process, `superseded_state` what
-    it was before it was set aside.
+    `id` is the id of the attempt, and `attempt` its number among the attempts at the trial. `position` is its
+    place in the order in which the attempts of the run began, `seconds` the wall time of its process, and
+    `superseded_state` its state before it was superseded.
     """
 
     id: int
@@ -149,7 +148,7 @@ class TrialRow:
 
     @property
     def status(self) -> TrialStatus:
-        """The state, coarsely: does it stand, and if not, why not."""
+        """The state in four groups: whether the attempt counts, and if not, why."""
         if self.state in COUNTED:
             return "finished"
         if self.state == "running" or self.state == "superseded":
@@ -158,9 +157,7 @@ class TrialRow:
 
 
 class SampleRow(NamedTuple):
-    """One raw value; `trial_id` is the id of the TrialRow that measured it, an attempt, here and in the rows
-    below.
-    """
+    """One sample. Here and in the rows below, `trial_id` is the id of a TrialRow, which is an attempt."""
 
     trial_id: int
     metric: str
@@ -187,10 +184,10 @@ class TelemetryRow(TelemetrySample):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A file that results made, addressed by what it was made from; `sha256` is the file's own.
+    """A file that was produced from results. `sha256` is the digest of the file.
 
-    A checkpoint's content id is that of its recipe, and an attempt made it; a report is of a run. One of the
-    two is None.
+    A checkpoint has the content id of its training and belongs to an attempt; a report belongs to a run. So
+    either `run_id` or `attempt_id` is None.
     """
 
     kind: Literal["checkpoint", "report"]
@@ -204,12 +201,12 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictRow:
-    """What became of a claim. `effect` and its interval, and the `claimed` figure, are in the claim's own
-    unit or None.
+    """The verdict on a claim.
 
-    `code_digest` is the code's that judged, which may be newer than the run's. `basis` is what the verdict
-    can be computed from again (`harness.analysis.claims.decision`) and, under `written`, its figures in
-    words; None in a store older than it.
+    `effect`, its interval and the `claimed` figure are in the claim's unit, or None. `code_digest` is the
+    judging digest of the code that computed the verdict, which may be newer than the code of the run. `basis`
+    holds everything from which the verdict can be computed again (`harness.analysis.claims.decision`) and,
+    under `written`, its figures in words. It is None in rows of an older store.
     """
 
     claim: str
@@ -227,9 +224,7 @@ class VerdictRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationRow:
-    """What an environment was measured to be; `facts` is a harness.machine.calibration.Calibration as plain
-    data.
-    """
+    """A calibration of an environment. `facts` is a harness.machine.calibration.Calibration as plain data."""
 
     environment_digest: str
     facts: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Opening a store, and what the driver does with whole runs: plan them, hold them, let go of them."""
+"""Opens a store, and creates, plans and locks runs for the driver."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
 from harness.errors import StoreError
-from harness.store.engine import make_engine, parse_location, place, use_safest_journal, writing
+from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal, writing
 from harness.store.lock import RunLock, try_lock
 from harness.store.migrate import migrate, take_turns
 from harness.store.record import Recorder
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
 
 
 def open_store(location: str | Path) -> Store:
-    """The store in a SQLite file (a path or `sqlite:///path`) or in PostgreSQL
-    (`postgresql://user@host/database`).
+    """The store in a SQLite file or in a PostgreSQL database (`postgresql://user@host/database`).
 
-    Creates what is missing and upgrades what is older. Raises StoreError, with nothing written, where that
-    cannot be done or the database is not the harness's.
+    A missing database is created, and an older one is upgraded. Raises StoreError, with nothing written, if
+    this is not possible or the database belongs to another program.
     """
     engine = make_engine(parse_location(location))
     try:
@@ -43,9 +42,9 @@ def open_store(location: str | Path) -> Store:
 
 
 class Store(Recorder):
-    """Runs, sessions, trials and what they measured.
+    """Runs, sessions, trials and their results.
 
-    Every method may raise StoreError; none leaves half of its work.
+    Every method raises StoreError if the database fails, and none leaves a part of its work behind.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -59,7 +58,7 @@ class Store(Recorder):
         self.close()
 
     def close(self) -> None:
-        """Lets go of the database and of every run. A session that was not closed counts as broken off."""
+        """Release the database and every run. A session that was not closed counts as interrupted."""
         while self._locks:
             self._locks.popitem()[1].release()
         self._engine.dispose()
@@ -74,9 +73,7 @@ class Store(Recorder):
         environment: Mapping[str, Any],
         trials: Sequence[TrialSpec],
     ) -> Run:
-        """Another run of that identity, its ordinal one above the last, with all the trials of its plan, in
-        their order.
-        """
+        """Create a run with this identity, the next ordinal, and the trials of its plan in their order."""
         with writing(self._engine) as connection:
             take_turns(connection)
             last = select(func.max(runs.c.ordinal)).where(runs.c.identity_digest == identity.digest)
@@ -88,23 +85,21 @@ class Store(Recorder):
                 **asdict(identity),
                 study_json=study_json,
                 study_source=study_source,
-                environment=json.loads(json.dumps(environment, sort_keys=True)),  # as it will be read back
+                environment=json.loads(json.dumps(environment, sort_keys=True)),  # as a query returns it
                 expected_trials=len(trials),
                 created_at=now(),
             )
             values = {column: getattr(made, column) for column in ("id", "ordinal", "created_at")}
             text = {"name": study, "source": study_source, "resolved": study_json}
-            values["study_row"] = _kept_once(connection, studies, text)
-            values["environment_row"] = _kept_once(connection, environments, {"facts": made.environment})
+            values["study_row"] = _shared_row(connection, studies, text)
+            values["environment_row"] = _shared_row(connection, environments, {"facts": made.environment})
             values["identity_digest"] = identity.digest
             connection.execute(insert(runs).values(**values, **asdict(identity)))
             _plan(connection, made, trials)
         return made
 
     def extend_plan(self, run: Run, specs: Sequence[TrialSpec]) -> None:
-        """Adds what the run does not plan yet, after all that it does: a plan may grow with what has come
-        out.
-        """
+        """Add new trials at the end of the run's plan. A plan may grow with the results."""
         with writing(self._engine) as connection:
             known = set(
                 connection.execute(select(trials.c.spec_id).where(trials.c.run_id == run.id)).scalars()
@@ -112,15 +107,15 @@ class Store(Recorder):
             _plan(connection, run, [spec for spec in specs if spec.id not in known])
 
     def open_session(self, run: Run, provenance: Mapping[str, Any]) -> Session:
-        """Takes the run for this driver, and marks as interrupted what a dead driver left running.
+        """Lock the run for this driver, and mark the running attempts of a dead driver as interrupted.
 
-        Raises StoreError while another driver works on the run.
+        Raises StoreError if another driver works on the run.
         """
         lock = try_lock(self._engine, run.id)
         if lock is None:
             raise StoreError(
-                f"run {run.id} of {run.study} is being driven by {self._driver_of(run)}",
-                at=place(self._engine.url),
+                f"{self._driver_of(run)} is already working on run {run.id} of {run.study}",
+                at=shown_location(self._engine.url),
                 hint="wait until it ends, or stop it",
             )
         try:
@@ -144,10 +139,7 @@ class Store(Recorder):
         return Session(id=session_id, **values)
 
     def close_session(self, session: Session) -> None:
-        """Ends the session and frees its run.
-
-        An attempt still marked as running was broken off: it becomes interrupted.
-        """
+        """End the session and unlock its run. An attempt that is still running becomes interrupted."""
         with writing(self._engine) as connection:
             _abandon(connection, session.run_id)
             connection.execute(update(sessions).where(sessions.c.id == session.id).values(ended_at=now()))
@@ -156,12 +148,13 @@ class Store(Recorder):
     def _driver_of(self, run: Run) -> str:
         unended = [session for session in self.sessions(run) if session.ended_at is None]
         if not unended:
-            return "another process that has just started"
-        return f"process {unended[-1].pid} on {unended[-1].host} since {unended[-1].started_at}"
+            return "another process, which has just started,"
+        last = unended[-1]
+        return f"process {last.pid} on {last.host} (since {last.started_at})"
 
 
-def _kept_once(connection: Connection, table: Table, values: dict[str, Any]) -> str:
-    """The digest of the row with these values, which is made if it is not there."""
+def _shared_row(connection: Connection, table: Table, values: dict[str, Any]) -> str:
+    """The digest of the row with these values, which is inserted if it does not exist."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     if connection.execute(select(table.c.digest).where(table.c.digest == digest)).scalar() is None:
@@ -184,11 +177,10 @@ def _plan(connection: Connection, run: Run, specs: Sequence[TrialSpec]) -> None:
 
 
 def _abandon(connection: Connection, run_id: str) -> None:
-    """Whoever calls this holds the run's lock, so the process that was to finish these trials is gone, or
-    gives up.
+    """Mark running attempts as interrupted.
+
+    The caller holds the lock of the run, so no other process can finish these attempts.
     """
-    of_run = select(trials.c.id).where(trials.c.run_id == run_id)
-    broken_off = update(attempts).where(attempts.c.state == "running", attempts.c.trial_id.in_(of_run))
-    connection.execute(
-        broken_off.values(state="interrupted", error="interrupted: its driver ended before it did")
-    )
+    in_run = select(trials.c.id).where(trials.c.run_id == run_id)
+    running = update(attempts).where(attempts.c.state == "running", attempts.c.trial_id.in_(in_run))
+    connection.execute(running.values(state="interrupted", error="interrupted: the driver ended first"))

@@ -1,14 +1,14 @@
 """The tables. A change here needs a migration in `migrations/versions/`; a test compares the two.
 
     studies ──────┐
-    environments ─┴─ runs ─┬─ sessions ── one a driver invocation
+    environments ─┴─ runs ─┬─ sessions (one per invocation of the driver)
                            ├─ trials ── attempts ─┬─ samples · checks · telemetry
                            │                      ├─ attempt_sentences ── sentences
                            │                      └─ artifacts (checkpoints)
                            ├─ verdicts
                            └─ artifacts (reports)
 
-Times of day are ISO 8601 text in UTC, so that they sort and read the same in every database.
+Times are ISO 8601 texts in UTC, so that they sort and read in the same way in every database.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ metadata = MetaData(
     }
 )
 
-# Studies and environments are kept once for all runs that share them, addressed by the content of their row.
+# Runs share the rows of studies and environments, whose keys are the digests of their content.
 studies = Table(
     "studies",
     metadata,
@@ -61,10 +61,10 @@ environments = Table(
     Column("facts", Json, nullable=False),
 )
 
-# One identity may have several runs, told apart by their ordinal: `--fresh` starts another one. The
-# identity's digests say what is comparable: study_digest knows no comments but the corpora,
-# environment_digest the GPU that was chosen. So the rows of what was written and seen have addresses of their
-# own.
+# One identity may have several runs with different ordinals: `--fresh` starts another one. The digests of the
+# identity cover what must be equal: study_digest ignores comments and includes the corpora, and
+# environment_digest includes the chosen GPU. The rows with the text of the study and with the environment
+# therefore have digests of their own.
 runs = Table(
     "runs",
     metadata,
@@ -82,7 +82,7 @@ runs = Table(
     UniqueConstraint("identity_digest", "ordinal"),
 )
 
-# ended_at stays NULL for a driver that died.
+# ended_at stays NULL if the driver was killed.
 sessions = Table(
     "sessions",
     metadata,
@@ -95,8 +95,8 @@ sessions = Table(
     Column("provenance", Json, nullable=False),
 )
 
-# Every trial that a run plans, in the order of the plan, written with the run: one without an attempt is
-# missing.
+# Every trial of a run's plan, in the order of the plan. They are written with the run, so a trial without an
+# attempt is missing.
 trials = Table(
     "trials",
     metadata,
@@ -113,10 +113,10 @@ trials = Table(
     UniqueConstraint("run_id", "spec_id"),
 )
 
-# superseded_state keeps what an attempt was before it was set aside.
-# The database itself holds that no trial of a run counts twice, whatever a driver does: the index's
-# expression is NULL for attempts that do not count, and NULLs never collide. (A partial index would say the
-# same, but naming a dialect's option here loads that dialect on every start.)
+# superseded_state is the state of an attempt before it was superseded.
+# The database itself ensures that no trial of a run counts twice, whatever a driver does: the expression of
+# the index is NULL for attempts that do not count, and NULLs never collide. (A partial index would do the
+# same, but it needs an option of a dialect, and naming that option imports the dialect on every start.)
 attempts = Table(
     "attempts",
     metadata,
@@ -148,7 +148,7 @@ attempts = Table(
     ),
 )
 
-# Rows live in the primary key's own tree: no second index to keep, a quarter less to write.
+# Rows are stored in the tree of the primary key. Without a second index, a quarter less is written.
 samples = Table(
     "samples",
     metadata,
@@ -174,8 +174,8 @@ checks = Table(
     Column("detail", Prose, nullable=False),
 )
 
-# What attempts wrote, sentence by sentence, with its scores: compressed, and kept once however often it was
-# written again, since every round of an arm that repeats itself writes the same.
+# The sentences that attempts wrote, with their scores, compressed. Equal sentences are stored once, because a
+# deterministic arm writes the same in every round.
 sentences = Table(
     "sentences",
     metadata,
@@ -190,9 +190,9 @@ attempt_sentences = Table(
     Column("content_id", ForeignKey("sentences.content_id"), nullable=False),
 )
 
-# What was seen from outside the measured process, a column a field of
-# harness.telemetry.process_sampler.TelemetrySample; the GPU's are NULL where the attempt's nvml_reason says
-# why.
+# Samples of the measured process, with one column per field of
+# harness.telemetry.process_sampler.TelemetrySample. The columns of the GPU are NULL if the attempt has an
+# nvml_reason.
 telemetry = Table(
     "telemetry",
     metadata,
@@ -215,7 +215,7 @@ telemetry = Table(
     Column("gpu_throttling", Json),
 )
 
-# Ceilings and scatter of an environment, whose digest is that of runs; the newest counts, older ones stay.
+# The speeds and the scatter of an environment, with the environment_digest of runs. The newest row counts.
 calibrations = Table(
     "calibrations",
     metadata,
@@ -226,7 +226,7 @@ calibrations = Table(
     Column("facts", Json, nullable=False),
 )
 
-# Files that results made: a checkpoint was made by an attempt, a report of a run.
+# Files that were produced from results: an attempt produces a checkpoint, and a report belongs to a run.
 artifacts = Table(
     "artifacts",
     metadata,
@@ -241,9 +241,9 @@ artifacts = Table(
     CheckConstraint("(attempt_id IS NULL) <> (run_id IS NULL)", name="maker"),
 )
 
-# The last judgement of a run's claims. Written anew as a whole: the samples stay, the code that judges them
-# changes. `basis` is all that the verdict can be computed from again (harness.analysis.claims.decision); NULL
-# in rows older than it.
+# The newest verdicts on a run's claims, which are replaced together: the samples stay, but the code that
+# judges them changes. The verdict can be computed again from `basis` (harness.analysis.claims.decision),
+# which is NULL in rows of older versions. `place` is the position of the claim in the study.
 verdicts = Table(
     "verdicts",
     metadata,

@@ -1,4 +1,4 @@
-"""Column types that give back what was put in, on SQLite and on PostgreSQL alike."""
+"""Column types that return exactly what was stored, both on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 
 class _Untyped(UserDefinedType[float]):
-    """A SQLite column without a type: it stores each value as it is bound."""
+    """A SQLite column without a type, which stores each value as it is bound."""
 
     cache_ok = True
 
@@ -22,9 +22,9 @@ class _Untyped(UserDefinedType[float]):
 class Float64(TypeDecorator[float]):
     """Any IEEE 754 double, bit for bit except for the payload of a NaN.
 
-    SQLite cannot store a NaN and writes NULL instead, so in such a column NULL means NaN and nothing else,
-    and reads as NaN. PostgreSQL keeps NaN itself. A SQLite column declared REAL would lose the sign of −0.0
-    (it packs whole numbers as integers), so there the column has no declared type; values must be bound as
+    SQLite cannot store a NaN and writes NULL instead, so NULL in such a column always means NaN and is read
+    as NaN. PostgreSQL stores NaN. A SQLite column of the type REAL would lose the sign of −0.0, because it
+    stores whole numbers as integers, so the column has no declared type there. Values must be bound as
     `float`.
     """
 
@@ -42,7 +42,7 @@ class Float64(TypeDecorator[float]):
 
 
 class Figure(TypeDecorator[float]):
-    """A number that a judgement arrived at, or None. NaN is none: a figure that nobody could compute."""
+    """A number of a verdict, or None. NaN is stored as None: the number could not be computed."""
 
     impl = Double
     cache_ok = True
@@ -52,9 +52,9 @@ class Figure(TypeDecorator[float]):
 
 
 class Json(TypeDecorator[Any]):
-    """JSON as text: sorted keys, no white space, all ASCII.
+    """JSON as ASCII text with sorted keys and without white space.
 
-    NaN and infinities as Python's json writes them.
+    NaN and infinities are written as Python's json writes them.
     """
 
     impl = Text
@@ -68,10 +68,10 @@ class Json(TypeDecorator[Any]):
 
 
 class Prose(TypeDecorator[str]):
-    """Text from anywhere, such as the traceback of a dying process.
+    """Text from any source, such as the traceback of a process.
 
-    NUL (PostgreSQL refuses it) and lone surrogates (no UTF-8 has them) are written as escapes: what a worker
-    said last must never be the reason that its trial cannot be recorded.
+    NUL, which PostgreSQL refuses, and lone surrogates, which UTF-8 does not allow, are written as escapes:
+    the output of a worker must never be the reason why its trial cannot be recorded.
     """
 
     impl = Text

@@ -47,7 +47,7 @@ class WarmUp(Config):
         return self
 
     def steady(self, seconds: list[float]) -> bool:
-        """Whether the last `window` units differ by at most `tolerance` (slowest divided by fastest, minus 1).
+        """Whether the last `window` units differ by at most `tolerance` (slowest over fastest, minus 1).
 
         Fewer units than `window` are not steady, and neither is a NaN.
         """

@@ -78,16 +78,18 @@ def test_an_unknown_bug(here: Workplace) -> None:
 
 def test_a_store_that_is_not_a_database(here: Workplace) -> None:
     (here.folder / "notes.txt").write_text("not a database at all, " * 100)
-    assert "notes.txt: not a SQLite database" in refused(here, *RUN, "--store", "notes.txt")
-    assert "notes.txt: not a SQLite database" in refused(here, "list", "--store", "notes.txt")
+    assert "notes.txt: this is not a SQLite database" in refused(here, *RUN, "--store", "notes.txt")
+    assert "notes.txt: this is not a SQLite database" in refused(here, "list", "--store", "notes.txt")
 
 
 def test_a_store_that_is_a_directory(here: Workplace) -> None:
-    assert "studies: a directory, not a database" in refused(here, *RUN, "--store", "studies")
+    assert "studies: this is a directory, not a database" in refused(here, *RUN, "--store", "studies")
 
 
 def test_a_store_of_an_unknown_kind(here: Workplace) -> None:
-    assert "'mysql' is no kind of store" in refused(here, *RUN, "--store", "mysql://host/database")
+    assert "a store cannot be a database of the kind 'mysql'" in refused(
+        here, *RUN, "--store", "mysql://host/database"
+    )
 
 
 @pytest.mark.parametrize("option", ["--results", "--reports"])

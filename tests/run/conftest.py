@@ -16,16 +16,16 @@ from tests.run.workplace import RUN, Exact, Workplace
 class BaseRun:
     """A run that nothing disturbed."""
 
-    place: Workplace
+    workplace: Workplace
     done: subprocess.CompletedProcess[str]
     exact: Exact
 
 
 @pytest.fixture(scope="session")
 def base_run(new_workplace: Callable[[], Workplace]) -> BaseRun:
-    place = new_workplace()
-    done = place.harness(*RUN, "-v")
-    return BaseRun(place, done, place.exact())
+    workplace = new_workplace()
+    done = workplace.harness(*RUN, "-v")
+    return BaseRun(workplace, done, workplace.exact())
 
 
 @pytest.fixture

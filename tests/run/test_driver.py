@@ -74,7 +74,8 @@ class Scene:
         return run, backend, notes
 
     def setting(self, **changes: object) -> Setting:
-        return Setting(results=self.folder, environment=self._here, code="c0de", corpora=("c",), **changes)  # type: ignore[arg-type]
+        values = {"results": self.folder, "environment": self._here, "code": "c0de", "corpora": ("c",)}
+        return Setting(**{**values, **changes})  # type: ignore[arg-type]
 
     def driver(self) -> Driver:
         backend = Scripted(obedient)

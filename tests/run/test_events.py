@@ -51,10 +51,10 @@ def test_what_is_written_is_read() -> None:
 def test_cut_off_anywhere_it_is_a_death_that_keeps_the_whole_lines(cut: int) -> None:
     part = written()[:cut]
     outcome = read(part)
-    whole = part.count("\n")
+    complete = part.count("\n")
     assert (outcome.status, outcome.error) == ("lost", "it died")
-    assert len(outcome.samples) == max(0, min(whole, 3) - 1)
-    assert len(outcome.checks) == (whole >= 4)
+    assert len(outcome.samples) == max(0, min(complete, 3) - 1)
+    assert len(outcome.checks) == (complete >= 4)
 
 
 def test_sentences_are_read_as_they_were_written() -> None:

@@ -47,8 +47,8 @@ def value(spec: TrialSpec) -> tuple[str, float]:
 def outcome(job: Job) -> Outcome:
     if job.spec.purpose == "train":
         return obedient(job)
-    name, found = value(job.spec)
-    return Outcome(status="finished", samples=(Sample(name, 0, found),))
+    name, measured = value(job.spec)
+    return Outcome(status="finished", samples=(Sample(name, 0, measured),))
 
 
 def drive(study: LoadedStudy, folder: Path, decide: Callable[[Job], Outcome]) -> tuple[Run, Scripted, Notes]:
@@ -145,7 +145,7 @@ def test_rounds_go_on_until_every_interval_is_narrow(tmp_path: Path) -> None:
 def test_however_often_it_is_broken_off_the_same_is_decided(
     tmp_path_factory: pytest.TempPathFactory, breaks: list[int], kind: Callable[[Path], LoadedStudy]
 ) -> None:
-    folder, whole = tmp_path_factory.mktemp("broken"), tmp_path_factory.mktemp("whole")
+    folder, undisturbed = tmp_path_factory.mktemp("broken"), tmp_path_factory.mktemp("whole")
     study = kind(folder)
     for after in breaks:
         try:
@@ -153,16 +153,16 @@ def test_however_often_it_is_broken_off_the_same_is_decided(
         except Broken:
             continue
     drive(study, folder, outcome)
-    drive(study, whole, outcome)
+    drive(study, undisturbed, outcome)
     stories = []
-    for place in (folder, whole):
-        with open_store(place / "harness.db") as store:
+    for results in (folder, undisturbed):
+        with open_store(results / "harness.db") as store:
             run = store.runs()[-1]
-            found = closed(store, study)
+            decided = closed(store, study)
             stories.append(
                 (
-                    found.tuned,
-                    found.study.design,
+                    decided.tuned,
+                    decided.study.design,
                     [row.spec_id for row in store.planned(run)],
                     set(store.results(run)),
                 )

@@ -1,4 +1,4 @@
-"""A study of two parts, run: a run of its own for each part, models trained once, every command covers both."""
+"""A study with two parts: each part has its own run, models are trained once, every command covers both."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ parts:
     primary: cache_bytes
     base: {new_tokens: 12}
     claims:
-      bytes: {source: test, says: Bytes follow the formula., metric: cache_bytes, formula: cache_bytes_formula}
+      bytes:
+        {source: test, says: Bytes follow the formula., metric: cache_bytes, formula: cache_bytes_formula}
 """
 
 
 @pytest.fixture
-def place(in_process: Workplace) -> Workplace:
+def workplace(in_process: Workplace) -> Workplace:
     (in_process.folder / "studies" / "pair.yaml").write_text(PARTS)
     return in_process
 
@@ -53,7 +54,7 @@ def answer(*words: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_every_command_covers_both_parts(place: Workplace) -> None:
+def test_every_command_covers_both_parts(workplace: Workplace) -> None:
     planned = answer("plan", "pair")
     assert planned["study"] == "pair"
     assert [part["part"] for part in planned["parts"]] == ["speed", "memory"]
@@ -76,7 +77,7 @@ def test_every_command_covers_both_parts(place: Workplace) -> None:
     assert states == [["finished"] * 4] * 2
     assert [row["newest_run"] is not None for row in answer("list") if row["study"] == "pair"] == [True]
 
-    with open_store(place.database) as store:
+    with open_store(workplace.database) as store:
         assert [run.study for run in store.runs()] == ["pair/speed", "pair/memory"]
         trained = [row for run in store.runs() for row in store.trials(run) if row.purpose == "train"]
         assert len(trained) == 1, "both parts load the one model"
@@ -94,7 +95,7 @@ def test_every_command_covers_both_parts(place: Workplace) -> None:
         experiment.analysis("memroy")
 
 
-def test_the_scatter_is_that_of_the_log_ratios_within_rounds(place: Workplace) -> None:
+def test_the_scatter_is_that_of_the_log_ratios_within_rounds(workplace: Workplace) -> None:
     answer("run", "pair", "--set", "design.rounds=3")
     experiment = harness.load("pair", settings=["design.rounds=3"])
     frame = experiment.frame().query("part == 'speed' and metric == 'decode_tokens_per_second'")
@@ -102,5 +103,5 @@ def test_the_scatter_is_that_of_the_log_ratios_within_rounds(place: Workplace) -
     ratios = [math.log(row["cache=dynamic"] / row["cache=none"]) for _, row in speeds.iterrows()]
     mean = sum(ratios) / 3
     expected = math.sqrt(sum((ratio - mean) ** 2 for ratio in ratios) / 2)
-    found = answer("plan", "pair")["parts"][0]["detectable"]["scatter"]
-    assert found == pytest.approx(expected)
+    scatter = answer("plan", "pair")["parts"][0]["detectable"]["scatter"]
+    assert scatter == pytest.approx(expected)

@@ -35,12 +35,18 @@ invariants: [checkpointing-parity]
 claims:
   same: {source: test, says: It changes nothing., holds: checkpointing-parity}
   worse: {source: test, says: It raises the loss., level: {model.checkpointing.kind: blocks}, ratio: 1.38}
-  faster: {source: test, says: It is faster., level: {model.checkpointing.kind: blocks}, metric: update_seconds, ratio: 0.93, within: 1.06}
+  faster:
+    source: test
+    says: It is faster.
+    level: {model.checkpointing.kind: blocks}
+    metric: update_seconds
+    ratio: 0.93
+    within: 1.06
 """
 
 
-def run(place: Workplace, *options: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-    (place.folder / "studies" / "recompute.yaml").write_text(STUDY)
+def run(workplace: Workplace, *options: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    (workplace.folder / "studies" / "recompute.yaml").write_text(STUDY)
     done = CliRunner().invoke(app, ["run", "recompute", "--json", *options])
     answer = json.loads(done.stdout)
     return done.exit_code, answer, {claim["id"]: claim["verdict"] for claim in answer["claims"]}

@@ -19,33 +19,33 @@ finally:
 
 
 def test_a_report_is_written_again_from_the_store_without_torch(base_run: BaseRun) -> None:
-    place = base_run.place
-    page = place.folder / "reports" / "tiny.smoke.html"
+    workplace = base_run.workplace
+    page = workplace.folder / "reports" / "tiny.smoke.html"
     before = page.read_text()
     page.unlink()
     done = subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM, "report", "tiny", "--scale", "smoke", "--json"],
         check=False,
-        cwd=place.folder,
-        env=place.environment(),
+        cwd=workplace.folder,
+        env=workplace.environment(),
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert answer["run"] == place.runs()[-1].id
+    assert answer["run"] == workplace.runs()[-1].id
     assert page.read_text().splitlines()[0] == before.splitlines()[0]
     assert "Does a tiny cache change anything?" in page.read_text()
 
 
 def test_a_study_that_was_changed_since_its_run_is_not_reported_as_if_it_had_run(base_run: BaseRun) -> None:
-    place = base_run.place
-    written = place.study.read_text()
-    place.study.write_text(written.replace("ratio: 1.5", "ratio: 1.6"))
+    workplace = base_run.workplace
+    written = workplace.study.read_text()
+    workplace.study.write_text(written.replace("ratio: 1.5", "ratio: 1.6"))
     try:
-        done = place.harness("report", "tiny", "--scale", "smoke")
+        done = workplace.harness("report", "tiny", "--scale", "smoke")
     finally:
-        place.study.write_text(written)
+        workplace.study.write_text(written)
     assert (done.returncode, done.stdout) == (2, "")
     assert "tiny was changed after its last run at scale smoke" in done.stderr
     assert done.stderr.rstrip().endswith("harness run studies/tiny.yaml --scale smoke")

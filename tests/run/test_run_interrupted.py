@@ -39,7 +39,7 @@ class Break:
 
 @dataclass(frozen=True)
 class Chain:
-    place: Workplace
+    workplace: Workplace
     in_training: Break
     second_driver: subprocess.CompletedProcess[str]
     in_round_1: Break
@@ -48,15 +48,15 @@ class Chain:
 
 
 def broken_off(
-    place: Workplace,
+    workplace: Workplace,
     fault: dict[str, Any],
     *,
     by: signal.Signals,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Break:
     """Run until the fault's worker hangs, and send the driver alone a signal."""
-    with place.start(*RUN, fault=fault) as driver:
-        until(lambda: place.met(fault["name"]) > fault.get("skip", 0), driver)
+    with workplace.start(*RUN, fault=fault) as driver:
+        until(lambda: workplace.met(fault["name"]) > fault.get("skip", 0), driver)
         meanwhile()
         workers = descendants(driver)
         assert len(workers) == 2  # a fork server and its trial
@@ -66,22 +66,22 @@ def broken_off(
         except subprocess.TimeoutExpired:
             driver.kill()  # leaving the `with` would wait for it for ever
             raise
-    return Break(driver.returncode, said, still_there(workers), place.trials(superseded=True))
+    return Break(driver.returncode, said, still_there(workers), workplace.trials(superseded=True))
 
 
 @pytest.fixture(scope="module")
 def chain(new_workplace: Callable[[], Workplace]) -> Chain:
-    place = new_workplace()
-    in_training = broken_off(place, TRAINING, by=signal.SIGKILL)
+    workplace = new_workplace()
+    in_training = broken_off(workplace, TRAINING, by=signal.SIGKILL)
     second: list[subprocess.CompletedProcess[str]] = []
     in_round_1 = broken_off(
-        place, ROUND_1, by=signal.SIGKILL, meanwhile=lambda: second.append(place.harness(*RUN))
+        workplace, ROUND_1, by=signal.SIGKILL, meanwhile=lambda: second.append(workplace.harness(*RUN))
     )
-    in_round_2 = broken_off(place, ROUND_2, by=signal.SIGINT)
-    [weights] = (place.folder / "results" / "checkpoints").glob("*/model.safetensors")
+    in_round_2 = broken_off(workplace, ROUND_2, by=signal.SIGINT)
+    [weights] = (workplace.folder / "results" / "checkpoints").glob("*/model.safetensors")
     weights.write_bytes(weights.read_bytes()[:-100])
-    last = place.harness(*RUN, fault=KILLED)
-    return Chain(place, in_training, second[0], in_round_1, in_round_2, last)
+    last = workplace.harness(*RUN, fault=KILLED)
+    return Chain(workplace, in_training, second[0], in_round_1, in_round_2, last)
 
 
 def test_a_killed_driver_takes_its_workers_with_it(chain: Chain) -> None:
@@ -94,12 +94,12 @@ def test_a_driver_killed_in_training_leaves_no_model(chain: Chain) -> None:
     [row] = chain.in_training.rows
     assert (row.purpose, row.status) == ("train", "running")
     [said] = [r for r in chain.in_round_1.rows if r.purpose == "train" and r.state == "interrupted"]
-    assert said.error == "interrupted: its driver ended before it did"
+    assert said.error == "interrupted: the driver ended first"
 
 
 def test_one_run_has_one_driver(chain: Chain) -> None:
     assert chain.second_driver.returncode == 2
-    assert "is being driven by process" in chain.second_driver.stderr
+    assert "is already working on run" in chain.second_driver.stderr
     assert chain.second_driver.stderr.count("\n") == 1
     assert chain.second_driver.stdout == ""
 
@@ -113,7 +113,7 @@ def test_an_interruption_from_the_keyboard_says_how_to_go_on(chain: Chain) -> No
 
 
 def test_an_interrupted_round_is_run_again_whole_and_a_finished_one_is_not(chain: Chain) -> None:
-    rows = chain.place.trials(superseded=True)
+    rows = chain.workplace.trials(superseded=True)
     sessions = {number: {row.session_id for row in finished(rows, number)} for number in (1, 2)}
     tried = {number: {row.session_id for row in rows if row.round == number} for number in (1, 2)}
     assert [len(sessions[number]) for number in (1, 2)] == [1, 1]
@@ -129,14 +129,14 @@ def test_an_interrupted_round_is_run_again_whole_and_a_finished_one_is_not(chain
 def test_the_end_is_that_of_an_undisturbed_run(chain: Chain, base_run: BaseRun) -> None:
     """The same trials, none twice, with the same outputs, bytes and weights."""
     assert chain.last.returncode == 0, chain.last.stderr
-    assert set(Counter(chain.place.finished()).values()) == {1}
-    assert chain.place.exact() == base_run.exact
-    assert len(chain.place.runs()) == 1
+    assert set(Counter(chain.workplace.finished()).values()) == {1}
+    assert chain.workplace.exact() == base_run.exact
+    assert len(chain.workplace.runs()) == 1
 
 
 def test_a_damaged_model_is_trained_again(chain: Chain) -> None:
     assert "is damaged, so the model is trained again" in chain.last.stderr
-    trainings = [row for row in chain.place.trials(superseded=True) if row.purpose == "train"]
+    trainings = [row for row in chain.workplace.trials(superseded=True) if row.purpose == "train"]
     assert [(row.state, row.superseded_state) for row in trainings] == [
         ("superseded", "interrupted"),
         ("superseded", "finished"),
@@ -145,9 +145,9 @@ def test_a_damaged_model_is_trained_again(chain: Chain) -> None:
 
 
 def test_a_killed_worker_is_tried_again_and_the_error_names_the_signal(chain: Chain) -> None:
-    [killed] = [row for row in chain.place.trials() if row.state == "lost" and row.round]
+    [killed] = [row for row in chain.workplace.trials() if row.state == "lost" and row.round]
     [again] = [
-        row for row in chain.place.trials() if row.spec_id == killed.spec_id and row.status == "finished"
+        row for row in chain.workplace.trials() if row.spec_id == killed.spec_id and row.status == "finished"
     ]
     assert killed.error == "the worker was killed by SIGKILL"
     assert again.attempt == killed.attempt + 1

@@ -18,7 +18,7 @@ Done = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True)
 class Story:
-    place: Workplace
+    workplace: Workplace
     first: Done
     exact: Exact
     again: Done
@@ -28,8 +28,8 @@ class Story:
 @pytest.fixture(scope="module")
 def story(base_run: BaseRun) -> Story:
     """A run; the same again; a fresh one in which one arm's trial fails whenever it is tried."""
-    place = base_run.place
-    again = place.harness(*RUN)
+    workplace = base_run.workplace
+    again = workplace.harness(*RUN)
     fault = {
         "name": "twice",
         "task": "generate",
@@ -38,27 +38,27 @@ def story(base_run: BaseRun) -> Story:
         "act": "raise",
         "times": 99,
     }
-    fresh = place.harness(*RUN, "--fresh", "--json", fault=fault)
-    return Story(place, base_run.done, base_run.exact, again, fresh)
+    fresh = workplace.harness(*RUN, "--fresh", "--json", fault=fault)
+    return Story(workplace, base_run.done, base_run.exact, again, fresh)
 
 
 def test_every_planned_trial_finishes_once(story: Story) -> None:
-    run = story.place.runs()[0]
+    run = story.workplace.runs()[0]
     assert story.first.returncode == 0, story.first.stderr
-    assert story.place.finished(run) == sorted(spec.id for spec in plan(story.place.loaded()).trials)
+    assert story.workplace.finished(run) == sorted(spec.id for spec in plan(story.workplace.loaded()).trials)
     assert run.expected_trials == 13
 
 
 def test_order_of_execution_is_that_of_the_plan(story: Story) -> None:
-    rows = story.place.trials(story.place.runs()[0])
+    rows = story.workplace.trials(story.workplace.runs()[0])
     ran = [row.spec_id for row in sorted(rows, key=lambda row: row.position)]
-    assert ran == [spec.id for spec in plan(story.place.loaded()).trials]
+    assert ran == [spec.id for spec in plan(story.workplace.loaded()).trials]
 
 
 def test_every_trial_was_watched_from_outside(story: Story) -> None:
     from harness.store.store import open_store
 
-    with open_store(story.place.database) as store:
+    with open_store(story.workplace.database) as store:
         run = store.runs("tiny")[0]
         seen: dict[int, int] = {}
         for look in store.telemetry(run):  # the last may be of a process that is being torn down
@@ -79,7 +79,7 @@ def test_a_pipe_gets_tab_separated_lines_and_notes_go_to_standard_error(story: S
 
 
 def test_the_report_is_whole_and_nothing_else_is_left(story: Story) -> None:
-    folder = story.place.folder
+    folder = story.workplace.folder
     page = (folder / "reports" / "tiny.smoke.html").read_text()
     assert "Does a tiny cache change anything?" in page
     assert page.rstrip().endswith("</html>")
@@ -91,17 +91,17 @@ def test_the_report_is_whole_and_nothing_else_is_left(story: Story) -> None:
 def test_a_second_run_runs_no_trial(story: Story) -> None:
     assert story.again.returncode == 0
     assert "all 13 trials are done" in story.again.stderr
-    assert story.place.exact(story.place.runs()[0]) == story.exact
+    assert story.workplace.exact(story.workplace.runs()[0]) == story.exact
 
 
 def test_fresh_makes_another_run_of_the_same_identity_with_the_same_model(story: Story) -> None:
-    first, second = story.place.runs()
+    first, second = story.workplace.runs()
     assert (first.identity, first.ordinal, second.ordinal) == (second.identity, 1, 2)
-    assert not [row for row in story.place.trials(second) if row.purpose == "train"]
+    assert not [row for row in story.workplace.trials(second) if row.purpose == "train"]
 
 
 def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(story: Story) -> None:
-    """Exit 1, the report written, both attempts kept with the reason; the other arm's trials are all there."""
+    """Exit code 3, a report, both attempts recorded with the reason, and all trials of the other arm."""
     answer: dict[str, Any] = json.loads(story.fresh.stdout)
     claims = {claim["id"]: claim for claim in answer["claims"]}
     assert story.fresh.returncode == 3
@@ -113,9 +113,9 @@ def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(sto
     assert claims["faster"]["verdict"] == "invalid"
     assert len(answer["failed"]) == 2
     assert (answer["finished"], answer["expected"]) == (11, 13)
-    failed = [row for row in story.place.trials() if row.status == "failed"]
+    failed = [row for row in story.workplace.trials() if row.status == "failed"]
     assert [(row.arm, row.condition["new_tokens"]) for row in failed] == [("cache=dynamic", "24")] * 4
     assert [row.attempt for row in failed] == [1, 2, 1, 2]
     assert all(row.error == "RuntimeError: planted trouble" for row in failed)
     assert all("sitecustomize.py" in str(row.traceback) for row in failed)
-    assert "planted trouble" in (story.place.folder / answer["report"]).read_text()
+    assert "planted trouble" in (story.workplace.folder / answer["report"]).read_text()

@@ -63,7 +63,7 @@ def job(shared: Path | None, *, arm: str = "a", task: str = "train", **others: A
     return Job(spec=spec, events="", checkpoints={}, shared=folder, **{"threads": 1, **others})
 
 
-def told(checks: Iterator[Check]) -> list[tuple[str, str, bool]]:
+def plain(checks: Iterator[Check]) -> list[tuple[str, str, bool]]:
     return [(check.case, repr(check.deviation), check.passed) for check in checks]
 
 
@@ -73,14 +73,14 @@ BOTH = [("any, first", "0.0", True), ("any, second", "nan", False)]
 def test_every_arm_is_told_the_checks_that_one_made(tmp_path: Path) -> None:
     invariant = Counting()
     for arm in ("a", "b"):
-        assert told(tiny_checks(invariant, "any", job(tmp_path, arm=arm))) == BOTH
+        assert plain(tiny_checks(invariant, "any", job(tmp_path, arm=arm))) == BOTH
     assert invariant.made == 1
 
 
 def test_without_a_shared_folder_each_trial_makes_its_own() -> None:
     invariant = Counting()
     for _ in range(2):
-        assert told(tiny_checks(invariant, "any", job(None))) == BOTH
+        assert plain(tiny_checks(invariant, "any", job(None))) == BOTH
     assert invariant.made == 2
 
 
@@ -91,7 +91,7 @@ def test_what_may_come_out_differently_is_not_shared(tmp_path: Path, other: dict
     invariant = Counting()
     list(tiny_checks(invariant, "any", job(tmp_path)))
     list(tiny_checks(invariant, "any", job(tmp_path, **other)))
-    assert told(tiny_checks(invariant, "other", job(tmp_path)))[0][0] == "other, first"
+    assert plain(tiny_checks(invariant, "other", job(tmp_path)))[0][0] == "other, first"
     assert invariant.made == 3
 
 
@@ -101,5 +101,5 @@ def test_checks_that_were_broken_off_are_made_again(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="broken off"):
         list(tiny_checks(invariant, "any", job(tmp_path)))
     invariant.breaks = False
-    assert told(tiny_checks(invariant, "any", job(tmp_path))) == BOTH
+    assert plain(tiny_checks(invariant, "any", job(tmp_path))) == BOTH
     assert invariant.made == 2

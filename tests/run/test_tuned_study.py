@@ -32,18 +32,16 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
     with open_store(in_process.database) as store:
         [run] = store.runs("tiny")
         rows = store.trials(run)
-        kept = {row.metric for row in store.samples(run)}
+        metrics = {row.metric for row in store.samples(run)}
     tuning, measured = ([row for row in rows if row.purpose == purpose] for purpose in ("tune", "measure"))
     assert (len(tuning), len(measured)) == (8, 8)
     assert {row.seed for row in tuning} == {FIRST_SEED}
     assert {json.loads(row.spec_json)["config"]["optimizer"]["lr"] for row in measured} == {1e-2}
-    assert "validation_loss" in kept
-    [found] = harness.load(in_process.study).findings()
-    assert {contrast.n for contrast in found.analysis.contrasts if contrast.metric == "validation_loss"} == {
-        2
-    }
-    assert sum("is at the edge of the grid" in warning for warning in found.analysis.warnings) == 4
-    page = render(found)
+    assert "validation_loss" in metrics
+    [part] = harness.load(in_process.study).findings()
+    assert {contrast.n for contrast in part.analysis.contrasts if contrast.metric == "validation_loss"} == {2}
+    assert sum("is at the edge of the grid" in warning for warning in part.analysis.warnings) == 4
+    page = render(part)
     section = page[page.index('<section id="tuning">') :]
     section = section[: section.index("</section>")]
     assert f"lowest on seed {FIRST_SEED}, which nothing else uses" in section

@@ -31,29 +31,29 @@ STEPS = {"name": "worker", "task": "generate", "metric": "cache_bytes"}
 
 
 @pytest.fixture(scope="module")
-def place(new_workplace: Callable[[], Workplace]) -> Workplace:
+def workplace(new_workplace: Callable[[], Workplace]) -> Workplace:
     return new_workplace()
 
 
 @pytest.fixture(scope="module")
-def job(place: Workplace) -> Job:
+def job(workplace: Workplace) -> Job:
     """A measurement whose model is there, though nobody trained it."""
-    spec = next(spec for spec in plan(place.loaded()).rounds[0] if spec.arm == "cache=dynamic")
+    spec = next(spec for spec in plan(workplace.loaded()).rounds[0] if spec.arm == "cache=dynamic")
     task = Generate.read(spec.config)
-    folder = place.folder / "model"
+    folder = workplace.folder / "model"
     save_checkpoint(folder, build_model(task.model.train.model, 0), {})
     return Job(spec=spec, events="", checkpoints={digest(task.model.train.plain()): str(folder)}, threads=1)
 
 
 @pytest.fixture
-def backend(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LocalBackend]]:
+def backend(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LocalBackend]]:
     """Makes one backend, whose workers meet a fault if one is given."""
     made: list[LocalBackend] = []
 
     def make(fault: dict[str, Any] | None = None) -> LocalBackend:
-        for name, value in place.environment(fault).items():
+        for name, value in workplace.environment(fault).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.chdir(place.folder)  # which has packages with our packages' names
+        monkeypatch.chdir(workplace.folder)  # which has packages with our packages' names
         made.append(LocalBackend(nvml=NvmlReader()))
         return made[0]
 
@@ -62,41 +62,41 @@ def backend(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 def one_shot(
-    place: Workplace, job: Job, folder: Path, *, noise: str = ""
+    workplace: Workplace, job: Job, folder: Path, *, noise: str = ""
 ) -> subprocess.CompletedProcess[str]:
     file = folder / "job.json"
     file.write_text(job.model_dump_json())
     (folder / "sitecustomize.py").write_text(noise)
-    variables = place.environment()
+    variables = workplace.environment()
     variables["PYTHONPATH"] += os.pathsep + str(folder)
     return subprocess.run(
         [sys.executable, "-P", "-m", "harness.run.worker", str(file)],
         check=False,
-        cwd=place.folder,
+        cwd=workplace.folder,
         env=variables,
         capture_output=True,
         text=True,
     )
 
 
-def test_a_check_trial_notes_how_many_checks_it_made(place: Workplace, job: Job, tmp_path: Path) -> None:
+def test_a_check_trial_notes_how_many_checks_it_made(workplace: Workplace, job: Job, tmp_path: Path) -> None:
     events = tmp_path / "events"
-    spec = next(spec for spec in plan(place.loaded()).checks if spec.arm == "cache=dynamic")
-    done = one_shot(place, job.model_copy(update={"spec": spec, "events": str(events)}), tmp_path)
+    spec = next(spec for spec in plan(workplace.loaded()).checks if spec.arm == "cache=dynamic")
+    done = one_shot(workplace, job.model_copy(update={"spec": spec, "events": str(events)}), tmp_path)
     assert done.returncode == 0, done.stderr
     outcome = read_events(events.read_text().splitlines(keepends=True), died="")
     assert outcome.notes["checks"] == len(outcome.checks) > 0
 
 
-def wait_until_met(place: Workplace, name: str, handle: LocalHandle, *, times: int = 1) -> None:
+def wait_until_met(workplace: Workplace, name: str, handle: LocalHandle, *, times: int = 1) -> None:
     deadline = time.monotonic() + DEADLINE_S
-    while place.met(name) < times:
+    while workplace.met(name) < times:
         ended, _ = wait([handle.future], timeout=0.02)
         assert not ended
         assert time.monotonic() < deadline
 
 
-def told(outcome: Outcome) -> dict[str, Any]:
+def comparable(outcome: Outcome) -> dict[str, Any]:
     """What does not depend on how fast the machine was."""
     values = {
         (s.metric, s.step): s.value
@@ -108,32 +108,32 @@ def told(outcome: Outcome) -> dict[str, Any]:
 
 
 def test_one_shot_and_forked_tell_the_same(
-    place: Workplace, job: Job, backend: Callable[..., LocalBackend], tmp_path: Path
+    workplace: Workplace, job: Job, backend: Callable[..., LocalBackend], tmp_path: Path
 ) -> None:
     """In a folder with another `models` and `harness`; the one-shot worker prints on its standard output
     meanwhile.
     """
     events = tmp_path / "events.jsonl"
     noisy = "import atexit; print('noise before', flush=True); atexit.register(print, 'noise after')"
-    done = one_shot(place, job.model_copy(update={"events": str(events)}), tmp_path, noise=noisy)
+    done = one_shot(workplace, job.model_copy(update={"events": str(events)}), tmp_path, noise=noisy)
     assert (done.returncode, done.stdout) == (0, "noise before\nnoise after\n"), done.stderr
     with events.open() as lines:
         alone = read_events(lines, died="it died")
     forked = backend().submit(job).future.result(timeout=60)
     assert alone.status == "finished"
-    assert told(alone) == told(forked.outcome)
+    assert comparable(alone) == comparable(forked.outcome)
     assert alone.notes["threads"] == job.threads
     assert alone.notes.keys() == forked.outcome.notes.keys() >= {"work_seconds", "steady"}
     assert forked.telemetry[0].rss_bytes > 0
 
 
 def test_noise_and_crashes_of_one_trial_are_not_those_of_the_next(
-    place: Workplace, job: Job, backend: Callable[..., LocalBackend]
+    workplace: Workplace, job: Job, backend: Callable[..., LocalBackend]
 ) -> None:
     """Three trials of one fork server: killed, failed, killed while silent. Each error is its own."""
     here = backend({**STEPS, "act": "kill", "times": 1})
     noisy = job.model_copy(update={"checkpoints": {}})  # the trial fails at once, and its traceback is kept
-    results: list[Finished] = [here.submit(each).future.result(timeout=60) for each in (job, noisy, job)]
+    results: list[Finished] = [here.submit(j).future.result(timeout=60) for j in (job, noisy, job)]
     killed, failed, fine = (result.outcome for result in results)
     assert (killed.status, killed.error) == ("lost", "the worker was killed by SIGKILL")
     assert killed.samples  # what it had said before
@@ -166,11 +166,11 @@ def test_each_round_of_a_part_has_a_fork_server_of_its_own_and_parts_share_one(
 
 
 def test_a_fork_server_that_is_killed_fails_its_trial_and_is_replaced(
-    place: Workplace, job: Job, backend: Callable[..., LocalBackend]
+    workplace: Workplace, job: Job, backend: Callable[..., LocalBackend]
 ) -> None:
     here = backend({**STEPS, "name": "server", "act": "hang", "times": 1})
     handle = here.submit(job)
-    wait_until_met(place, "server", handle)
+    wait_until_met(workplace, "server", handle)
     trial = psutil.Process(handle.pid)
     trial.parent().kill()  # type: ignore[union-attr]
     lost = handle.future.result(timeout=60).outcome
@@ -180,18 +180,18 @@ def test_a_fork_server_that_is_killed_fails_its_trial_and_is_replaced(
 
 
 def test_a_cancelled_trial_ends_and_a_closed_backend_leaves_no_process(
-    place: Workplace, job: Job, backend: Callable[..., LocalBackend]
+    workplace: Workplace, job: Job, backend: Callable[..., LocalBackend]
 ) -> None:
     others = set(
         psutil.Process().children(recursive=True)
     )  # a fork server of multiprocessing lives as long as the tests
     here = backend({**STEPS, "name": "cancel", "act": "hang", "times": 2})
     handle = here.submit(job)
-    wait_until_met(place, "cancel", handle)
+    wait_until_met(workplace, "cancel", handle)
     handle.cancel(grace_s=5.0)
     assert handle.future.result(timeout=0).outcome.error == "the worker was killed by SIGTERM"
     handle = here.submit(job)
-    wait_until_met(place, "cancel", handle, times=2)
+    wait_until_met(workplace, "cancel", handle, times=2)
     processes = set(psutil.Process().children(recursive=True)) - others
     here.close()
     assert processes
@@ -200,7 +200,7 @@ def test_a_cancelled_trial_ends_and_a_closed_backend_leaves_no_process(
 
 
 def test_a_trial_cancelled_while_its_server_starts_never_runs_to_its_end(
-    place: Workplace, job: Job, backend: Callable[..., LocalBackend]
+    workplace: Workplace, job: Job, backend: Callable[..., LocalBackend]
 ) -> None:
     handle = backend({**STEPS, "name": "early", "act": "hang"}).submit(job)
     handle.cancel(grace_s=30.0)
@@ -210,11 +210,11 @@ def test_a_trial_cancelled_while_its_server_starts_never_runs_to_its_end(
 
 
 def test_a_worker_that_cannot_start_says_why(
-    place: Workplace, job: Job, monkeypatch: pytest.MonkeyPatch
+    workplace: Workplace, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from harness.errors import HarnessError
 
-    broken = place.folder / "broken"
+    broken = workplace.folder / "broken"
     (broken / "torch").mkdir(parents=True)
     (broken / "torch" / "__init__.py").write_text("raise ImportError('no torch today')")
     monkeypatch.setenv("PYTHONPATH", str(broken))

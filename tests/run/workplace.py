@@ -1,4 +1,4 @@
-"""A folder with a tiny study in it, and the real command line run there."""
+"""A folder with a tiny study, in which tests run the real command line."""
 
 from __future__ import annotations
 
@@ -111,13 +111,13 @@ class Workplace:
 
     def environment(self, fault: dict[str, Any] | None = None) -> dict[str, str]:
         """`TMPDIR` is the place's own, so that it waits for no other measurement on this machine."""
-        found = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_")}
-        found |= {"HARNESS_CACHE": str(self.cache), "TMPDIR": str(self.folder / "tmp")}
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_")}
+        variables |= {"HARNESS_CACHE": str(self.cache), "TMPDIR": str(self.folder / "tmp")}
         path = [str(self.code)]
         if fault is not None:
-            found["FAULT"] = json.dumps({"mark": str(self.folder / f"met-{fault['name']}"), **fault})
+            variables["FAULT"] = json.dumps({"mark": str(self.folder / f"met-{fault['name']}"), **fault})
             path.append(str(FAULTS))
-        return {**found, "PYTHONPATH": os.pathsep.join(path)}
+        return {**variables, "PYTHONPATH": os.pathsep.join(path)}
 
     def start(self, *arguments: str, fault: dict[str, Any] | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -161,9 +161,10 @@ class Workplace:
         """All that a finished trial must give again, whenever and however often it is interrupted."""
         with open_store(self.database) as store:
             chosen = run or store.runs("tiny")[-1]
-            kept = {row.trial_id: row.value for row in store.samples(chosen) if row.metric == "cache_bytes"}
+            samples = store.samples(chosen)
+            cache_bytes = {row.trial_id: row.value for row in samples if row.metric == "cache_bytes"}
             rows = [row for row in store.trials(chosen) if row.status == "finished"]
-        return {row.spec_id: (row.outputs, row.spent, kept.get(row.id)) for row in rows}
+        return {row.spec_id: (row.outputs, row.spent, cache_bytes.get(row.id)) for row in rows}
 
 
 def copy_code(folder: Path) -> Path:
@@ -176,7 +177,7 @@ def copy_code(folder: Path) -> Path:
 
 
 def _hear_interrupts() -> None:
-    """Whatever started the tests in the background may have set SIGINT to be ignored, which children inherit."""
+    """A shell that runs the tests in the background makes them ignore SIGINT, and children inherit this."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code expects, and what the first version wrote can still be read."""
+"""The migrations create the tables that the code expects, and keep the data of the first version readable."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_an_empty_file_is_as_good_as_none(tmp_path: Path) -> None:
 def test_a_directory_is_refused_with_the_file_that_was_meant(tmp_path: Path) -> None:
     assert (
         refusal(tmp_path)
-        == f"{tmp_path}: a directory, not a database; did you mean {tmp_path / 'harness.db'}?"
+        == f"{tmp_path}: this is a directory, not a database; did you mean {tmp_path / 'harness.db'}?"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -62,7 +62,7 @@ def test_a_text_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("study: kv_cache\n" * 200)
     before = path.read_bytes()
-    assert refusal(path) == f"{path}: not a SQLite database; name another file with --store"
+    assert refusal(path) == f"{path}: this is not a SQLite database; choose another file with --store"
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -74,7 +74,7 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(
     path = tmp_path / "optuna.db"
     execute(path, *(f"CREATE TABLE {table} (version_num TEXT)" for table in tables))
     before = path.read_bytes()
-    assert "a database of another program" in refusal(path)
+    assert "this database belongs to another program" in refusal(path)
     assert path.read_bytes() == before
 
 
@@ -83,7 +83,7 @@ def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     open_store(path).close()
     execute(path, "UPDATE harness_alembic_version SET version_num = '0999'")
     before = path.read_bytes()
-    assert "written by a newer harness (tables of version 999, this one knows up to" in refusal(path)
+    assert "a newer version of the harness wrote this database (version 999 of the tables; " in refusal(path)
     assert path.read_bytes() == before
 
 
@@ -91,31 +91,37 @@ def test_a_version_that_is_no_number_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "harness.db"
     open_store(path).close()
     execute(path, "UPDATE harness_alembic_version SET version_num = 'a1b2'")
-    assert "the version of its tables cannot be read" in refusal(path)
+    assert "cannot read the version of its tables" in refusal(path)
 
 
 def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "harness.db"
     open_store(path).close()
-    whole = path.read_bytes()
-    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
     assert f"{path}: the database is damaged" in refusal(path)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "its folder cannot be made" in refusal(tmp_path / "file" / "harness.db")
+    assert "cannot create its folder" in refusal(tmp_path / "file" / "harness.db")
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("sqlite://", "a database in memory would keep nothing"),
-        ("sqlite:///:memory:", "a database in memory would keep nothing"),
-        ("sqlite:///harness.db?mode=ro", "harness.db: a SQLite store takes no options in its URL"),
-        ("postgresq://me@here/results", "'postgresq' is no kind of store; did you mean 'postgresql'?"),
-        ("mysql://me@here/results", "'mysql' is no kind of store; known: postgresql, sqlite"),
-        ("postgresql://me@here:port/results", "the store's URL cannot be read"),
+        ("sqlite://", "a database in memory would lose all results"),
+        ("sqlite:///:memory:", "a database in memory would lose all results"),
+        ("sqlite:///harness.db?mode=ro", "harness.db: the URL of a SQLite store must not have options"),
+        (
+            "postgresq://me@here/results",
+            "a store cannot be a database of the kind 'postgresq'; did you mean 'postgresql'?",
+        ),
+        (
+            "mysql://me@here/results",
+            "a store cannot be a database of the kind 'mysql'; known: postgresql, sqlite",
+        ),
+        ("postgresql://me@here:port/results", "the URL of the store is malformed"),
     ],
 )
 def test_a_url_of_another_kind_is_refused(url: str, said: str) -> None:
@@ -125,14 +131,15 @@ def test_a_url_of_another_kind_is_refused(url: str, said: str) -> None:
 def test_a_server_that_is_not_there_is_refused_without_telling_the_password(tmp_path: Path) -> None:
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     message = refusal(f"postgresql://me:secret@/results?host={tmp_path}")
-    assert "the database refused" in message
+    assert "the database reports an error" in message
     assert "secret" not in message
 
 
 def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    assert "PostgreSQL needs psycopg; pip install 'transformer-harness[postgres]'" in refusal(
-        "postgresql://me@here/db"
+    assert (
+        "a PostgreSQL store needs the package psycopg; pip install 'transformer-harness[postgres]'"
+        in refusal("postgresql://me@here/db")
     )
 
 
@@ -141,7 +148,7 @@ def test_a_postgresql_database_of_another_program_is_refused(postgres_url: str) 
 
     with psycopg.connect(postgres_url) as connection:
         connection.execute("CREATE TABLE studies (id INTEGER)")
-    assert "a database of another program (it has a table 'studies'" in refusal(postgres_url)
+    assert "this database belongs to another program (it has a table 'studies'" in refusal(postgres_url)
 
 
 def test_a_database_locked_by_another_program_is_refused(
@@ -151,7 +158,7 @@ def test_a_database_locked_by_another_program_is_refused(
     path = tmp_path / "harness.db"
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
-    assert "another program kept the database locked" in refusal(path)
+    assert "another program has locked the database" in refusal(path)
     holder.execute("ROLLBACK")
     holder.close()
     open_store(path).close()
@@ -170,7 +177,7 @@ def test_a_full_disk_is_said_and_the_store_stays_whole(tmp_path: Path, new_run: 
     try:
         with (
             open_store(path) as store,
-            pytest.raises(StoreError, match="the disk is full; nothing of this step"),
+            pytest.raises(StoreError, match="the disk is full; this step was not recorded"),
         ):
             store.create_run(
                 run.identity,

@@ -69,7 +69,7 @@ with open_store(path) as store:
     refused(lambda: create(store))
     print(store.runs() == [run])
 """
-    refusal = "/harness.db: the database cannot be written; check the permissions of the file and its folder"
+    refusal = "/harness.db: the database is read-only; check the permissions of the file and its folder"
     assert said(folder, steps) == ["True", refusal, "True"]
 
 
@@ -79,7 +79,10 @@ folder.chmod(0o555)
 with open_store(path) as store:
     refused(lambda: store.open_session(run, {}))
 """
-    refusal = "/harness.db: no lock file can be made beside it (Permission denied); check the permissions of its folder"
+    refusal = (
+        "/harness.db: cannot create a lock file beside the database (Permission denied); "
+        "check the permissions of its folder"
+    )
     assert said(folder, steps) == [refusal]
 
 
@@ -93,9 +96,11 @@ refused(lambda: open_store(folder / "closed" / "new.db"))
 (folder / "closed").chmod(0o755)
 print(list((folder / "closed").iterdir()))
 """
+    denied = "Permission denied); choose another file with --store"
+    check = "check that its folder exists and that you may write to both"
     assert said(folder, steps) == [
-        "/closed/new.db: the database cannot be opened; check that the folder exists and that both can be written",
-        "/closed/deeper/new.db: its folder cannot be made (Permission denied); name another file with --store",
-        "/closed/new.db: the path cannot be reached (Permission denied); name another file with --store",
+        f"/closed/new.db: the database cannot be opened; {check}",
+        f"/closed/deeper/new.db: cannot create its folder ({denied}",
+        f"/closed/new.db: cannot access the path ({denied}",
         "[]",
     ]

@@ -72,7 +72,7 @@ def test_runs_share_one_row_for_one_study_and_environment(store: Store, location
 
     same = again(run.study_source, dict(run.environment))
     other = again(run.study_source + "# why\n", {**run.environment, "nvml_reason": "no driver"})
-    assert [(found.study_source, found.environment) for found in store.runs()] == [
+    assert [(row.study_source, row.environment) for row in store.runs()] == [
         (made.study_source, made.environment) for made in (run, same, other)
     ]
     assert store.find_run(run.identity) == other
@@ -101,7 +101,7 @@ def test_a_second_driver_of_a_run_is_turned_away_until_the_first_ends(
 ) -> None:
     with open_store(location) as second:
         with pytest.raises(
-            StoreError, match=rf"{run.id} of kv_cache is being driven by process {os.getpid()} on"
+            StoreError, match=rf"process {os.getpid()} on .* is already working on run {run.id} of kv_cache"
         ):
             second.open_session(run, {})
         other = second.open_session(new_run(second), {})
@@ -182,7 +182,7 @@ def test_a_figure_that_nobody_could_compute_is_none(store: Store, run: Run) -> N
 def test_two_verdicts_on_one_claim_are_refused_and_the_old_ones_stay(store: Store, run: Run) -> None:
     old = [verdict("speed")]
     store.record_verdicts(run, old)
-    with pytest.raises(HarnessError, match="2 verdicts on 'same'"):
+    with pytest.raises(HarnessError, match="2 verdicts on the claim 'same'"):
         store.record_verdicts(run, [verdict("speed"), verdict("same"), verdict("same", n=3)])
     assert store.verdicts(run) == old
 

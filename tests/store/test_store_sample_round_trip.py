@@ -1,4 +1,4 @@
-"""Every double that a trial measures comes back bit for bit: divergence is data, and so is the sign of zero."""
+"""Every double of a trial is read back bit for bit: divergence is data, and so is the sign of zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences in the store: what was written comes back, is kept once, and counts only while its attempt does."""
+"""Sentences in the store are read back as written, are stored once, and count with their attempt."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_sentences_come_back_and_equal_ones_are_kept_once(
     ids = [
         finish(store, run, session, spec(seed), what) for seed, what in enumerate((same, same, other, None))
     ]
-    found = store.sentences(run)
-    assert found == {ids[0]: same, ids[1]: same, ids[2]: other}
-    assert found[ids[0]] is found[ids[1]]
+    by_attempt = store.sentences(run)
+    assert by_attempt == {ids[0]: same, ids[1]: same, ids[2]: other}
+    assert by_attempt[ids[0]] is by_attempt[ids[1]]
     with reading(store._engine) as connection:
         assert connection.execute(select(func.count()).select_from(sentences_table)).scalar() == 2
 

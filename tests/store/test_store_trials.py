@@ -120,10 +120,10 @@ def test_a_failure_is_recorded_whatever_the_worker_said(
 
 def test_a_trial_counts_once(store: Store, run: Run, session: Session, spec: NewSpec) -> None:
     first = store.begin_trial(run, session, spec(0), position=0, attempt=1)
-    with pytest.raises(HarnessError, match="runs or has finished already"):
+    with pytest.raises(HarnessError, match="is running or has finished"):
         store.begin_trial(run, session, spec(0), position=1, attempt=2)
     store.finish_trial(first, Outcome(status="finished"), seconds=1.0)
-    with pytest.raises(HarnessError, match="runs or has finished already"):
+    with pytest.raises(HarnessError, match="is running or has finished"):
         store.begin_trial(run, session, spec(0), position=1, attempt=2)
     with pytest.raises(HarnessError, match="is not running"):
         store.finish_trial(first, Outcome(status="failed"), seconds=1.0)
@@ -155,7 +155,7 @@ def test_an_attempt_is_made_once(store: Store, run: Run, session: Session, spec:
 def test_a_trial_that_was_not_planned_cannot_begin(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    with pytest.raises(HarnessError, match=rf"has no trial .* \({spec(99).id}\) in its plan"):
+    with pytest.raises(HarnessError, match=rf"the plan of run .* has no trial .* \({spec(99).id}\)"):
         store.begin_trial(run, session, spec(99), position=0, attempt=1)
     assert store.trials(run) == []
 
@@ -169,7 +169,7 @@ def test_a_trial_that_diverged_stands_and_is_told_from_one_that_did_not(
     assert [row.state for row in store.trials(run)] == ["diverged", "finished", "finished"]
     assert {row.status for row in store.trials(run)} == {"finished"}
     assert set(store.results(run)) == {spec(seed).id for seed in range(3)}
-    with pytest.raises(HarnessError, match="runs or has finished already"):
+    with pytest.raises(HarnessError, match="is running or has finished"):
         store.begin_trial(run, session, spec(0), position=3, attempt=2)
 
 
@@ -261,7 +261,7 @@ def test_what_was_running_when_a_session_closes_becomes_interrupted(
     store.close_session(session)
     [row] = store.trials(run)
     assert (row.state, row.status) == ("interrupted", "failed")
-    assert row.error == "interrupted: its driver ended before it did"
+    assert row.error == "interrupted: the driver ended first"
 
 
 def test_results_are_one_value_a_metric_of_the_trials_that_count(
@@ -286,13 +286,13 @@ def test_results_are_one_value_a_metric_of_the_trials_that_count(
     for seed, outcome in enumerate(measured):
         begun = store.begin_trial(run, session, spec(seed), position=seed, attempt=1)
         store.finish_trial(begun, outcome, seconds=1.0)
-    found = store.results(run, {speed, loss})
-    assert set(found) == {spec(seed).id for seed in range(3)}
-    assert found[spec(0).id].values == {speed: 2.0, loss: 2.0}
-    assert math.isnan(found[spec(1).id].values[speed])
-    assert (found[spec(2).id].diverged, found[spec(2).id].values) == (True, {loss: math.inf})
+    results = store.results(run, {speed, loss})
+    assert set(results) == {spec(seed).id for seed in range(3)}
+    assert results[spec(0).id].values == {speed: 2.0, loss: 2.0}
+    assert math.isnan(results[spec(1).id].values[speed])
+    assert (results[spec(2).id].diverged, results[spec(2).id].values) == (True, {loss: math.inf})
     assert store.results(run)[spec(0).id].values == {}
-    assert {result.session for result in found.values()} == {session.id}
+    assert {result.session for result in results.values()} == {session.id}
 
 
 def test_a_plan_grows_by_what_it_does_not_hold_yet(store: Store, run: Run, spec: NewSpec) -> None:

@@ -81,11 +81,11 @@ def test_activations_are_those_that_the_backward_pass_needs() -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     with MemoryByCategory(model, optimizer) as memory:
         loss = model(x).sum()
-        kept = dict(memory.live)
+        before = dict(memory.live)
         loss.backward()
         after = dict(memory.live)
-    assert kept["activation"] == 4 * ROWS + 4
-    assert (kept["other"], kept["gradient"]) == (0, 0)
+    assert before["activation"] == 4 * ROWS + 4
+    assert (before["other"], before["gradient"]) == (0, 0)
     assert (after["activation"], after["other"], after["gradient"]) == (4, 0, 4 * MATRIX)
 
 

@@ -83,7 +83,8 @@ def test_a_busy_process_uses_one_core_and_its_end_ends_the_sampling() -> None:
 def test_children_are_counted_with_their_parent() -> None:
     program = (
         "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c',"
-        "\"block = b'x' * (64 << 20); print('ready', flush=True); input()\"], stdin=subprocess.PIPE); child.wait()"
+        "\"block = b'x' * (64 << 20); print('ready', flush=True); input()\"],"
+        "stdin=subprocess.PIPE); child.wait()"
     )
     with process(program) as parent:
         ready(parent)

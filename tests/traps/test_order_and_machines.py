@@ -28,14 +28,15 @@ def test_rows_that_drift_run_in_a_fixed_order(tmp_path: Path) -> None:
     samples = frames.samples.copy()
     second = samples["arm"] == "cache=dynamic"
     samples.loc[second & (samples["metric"] == SPEED), "value"] *= 1.1
-    found = judged(tmp_path, LOADED, replace(frames, trials=fixed, samples=samples))
-    assert claim(found, "it").verdict == "invalid"
-    assert "cache=dynamic ran after cache=none in every round" in contrast(found).reason
+    analysis = judged(tmp_path, LOADED, replace(frames, trials=fixed, samples=samples))
+    assert claim(analysis, "it").verdict == "invalid"
+    assert "cache=dynamic ran after cache=none in every round" in contrast(analysis).reason
 
 
 def test_drift_in_a_random_order_fools_nobody(tmp_path: Path) -> None:
-    found = judged(tmp_path, LOADED, Planted(loaded=LOADED, ratio=flat(1.0), noise=0.005, drift=0.1).frames())
-    assert claim(found, "it").verdict == "refuted"
+    drifting = Planted(loaded=LOADED, ratio=flat(1.0), noise=0.005, drift=0.1)
+    analysis = judged(tmp_path, LOADED, drifting.frames())
+    assert claim(analysis, "it").verdict == "refuted"
 
 
 def test_a_baseline_of_another_machine(tmp_path: Path) -> None:
@@ -47,14 +48,14 @@ def test_a_baseline_of_another_machine(tmp_path: Path) -> None:
     there = stored(tmp_path, LOADED, frames, machine="elsewhere")
     sessions = {trial.session_id for trial in here.trials}, {trial.session_id for trial in there.trials}
     assert sessions[0] != sessions[1]
-    own = tuple(trial for trial in here.trials if trial.arm != "cache=none")
-    lone = replace(here, trials=own, samples=here.samples[here.samples["arm"] != "cache=none"])
+    others = tuple(trial for trial in here.trials if trial.arm != "cache=none")
+    lone = replace(here, trials=others, samples=here.samples[here.samples["arm"] != "cache=none"])
     assert claim(analyse(LOADED, lone), "it").verdict == "invalid"
     mixed = here.samples.copy()
     mixed.loc[mixed["arm"] == "cache=none", "session"] = there.trials[0].session_id
-    found = analyse(LOADED, replace(here, samples=mixed))
-    assert claim(found, "it").verdict == "invalid"
-    assert contrast(found).reason == "round 1 was not run in one session"
+    analysis = analyse(LOADED, replace(here, samples=mixed))
+    assert claim(analysis, "it").verdict == "invalid"
+    assert contrast(analysis).reason == "round 1 was not run in one session"
 
 
 def test_swapped_arms_mirror_and_time_agrees_with_throughput(tmp_path: Path) -> None:

@@ -38,16 +38,16 @@ def test_a_nan_seed_that_was_dropped(tmp_path: Path) -> None:
 
 def test_a_nan_seed_that_stayed(tmp_path: Path) -> None:
     samples = FRAMES.samples.copy()
-    own = (samples["trial"] == LION[3].id) & (samples["metric"] == "validation_loss")
-    samples.loc[own, "value"] = math.nan
-    found = claim(judged(tmp_path, LOADED, replace(FRAMES, samples=samples)), "it")
-    assert (found.verdict, "is not a number in 1 trial" in found.sentence) == ("invalid", True)
+    chosen = (samples["trial"] == LION[3].id) & (samples["metric"] == "validation_loss")
+    samples.loc[chosen, "value"] = math.nan
+    settled = claim(judged(tmp_path, LOADED, replace(FRAMES, samples=samples)), "it")
+    assert (settled.verdict, "is not a number in 1 trial" in settled.sentence) == ("invalid", True)
 
 
 def test_a_diverged_seed_ranks_last(tmp_path: Path) -> None:
     lost = Learned(loaded=LOADED, lost=lambda arm, seed: (arm, seed) == ("optimizer=lion", 3)).frames()
-    found = claim(judged(tmp_path, LOADED, lost), "it")
-    assert (found.verdict, found.n) == ("undecided", 8)
+    settled = claim(judged(tmp_path, LOADED, lost), "it")
+    assert (settled.verdict, settled.n) == ("undecided", 8)
 
 
 def test_the_best_of_many_seeds(tmp_path: Path) -> None:
@@ -61,20 +61,20 @@ def test_the_best_of_many_seeds(tmp_path: Path) -> None:
     )
     assert claim(judged(tmp_path, LOADED, swapped), "it").verdict == "invalid"
     more = Learned(loaded=training_study(claims={"it": CLAIM}, design={"seeds": 9})).frames()
-    found = claim(analyse(LOADED, more), "it")
-    assert (found.verdict, "were not planned" in found.sentence) == ("invalid", True)
+    settled = claim(analyse(LOADED, more), "it")
+    assert (settled.verdict, "were not planned" in settled.sentence) == ("invalid", True)
 
 
 @settings(max_examples=25, deadline=None)
-@given(place=st.integers(0, 10**6), whole=st.booleans())
-def test_a_row_deleted_strengthens_nothing(place: int, whole: bool) -> None:  # noqa: FBT001
+@given(index=st.integers(0, 10**6), entire_trial=st.booleans())
+def test_a_row_deleted_strengthens_nothing(index: int, entire_trial: bool) -> None:  # noqa: FBT001
     for loaded, before in (
         (LOADED, "confirmed"),
         (training_study(claims={"it": {**CLAIM, "direction": "worse"}}), "refuted"),
     ):
-        row = FRAMES.samples.index[place % len(FRAMES.samples)]
+        row = FRAMES.samples.index[index % len(FRAMES.samples)]
         trial = FRAMES.samples.loc[row, "trial"]
-        gone = FRAMES.samples.index[FRAMES.samples["trial"] == trial] if whole else [row]
+        gone = FRAMES.samples.index[FRAMES.samples["trial"] == trial] if entire_trial else [row]
         after = claim(analyse(loaded, replace(FRAMES, samples=FRAMES.samples.drop(index=gone))), "it").verdict
         assert after in (before, "invalid")
 
@@ -85,7 +85,7 @@ def test_margins_and_regions_do_not_move_with_the_outcomes() -> None:
     permuted.loc[losses, "value"] = permuted.loc[losses, "value"].sample(frac=1, random_state=1).to_numpy()
     one, two = (analyse(LOADED, frames) for frames in (FRAMES, replace(FRAMES, samples=permuted)))
     assert [c.margin for c in one.contrasts] == [c.margin for c in two.contrasts]
-    bases = [claim(found, "it").basis for found in (one, two)]
+    bases = [claim(settled, "it").basis for settled in (one, two)]
     assert bases[0] is not None
     assert bases[1] is not None
     assert bases[0]["rule"] == bases[1]["rule"]

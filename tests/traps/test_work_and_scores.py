@@ -34,8 +34,8 @@ def test_accumulation_with_fewer_updates_declared_by_its_tokens_alone(tmp_path: 
         folder = tmp_path / str(len(parity))
         folder.mkdir()
         loaded = training_study(claims={"it": CLAIM}, parity=parity)
-        found = claim(judged(folder, loaded, Learned(loaded=loaded, spent=eighth).frames()), "it")
-        assert (found.verdict, "confound: updates is 30, but 240 for the baseline" in found.sentence) == (
+        settled = claim(judged(folder, loaded, Learned(loaded=loaded, spent=eighth).frames()), "it")
+        assert (settled.verdict, "confound: updates is 30, but 240 for the baseline" in settled.sentence) == (
             "invalid",
             True,
         )
@@ -52,9 +52,9 @@ def test_mixed_signatures(tmp_path: Path) -> None:
     for verdict, signed in (("confirmed", scored), ("invalid", other)):
         (tmp_path / verdict).mkdir()
         written = with_sentences(frames, 2, scores={"bleu": signed})
-        found = claim(judged(tmp_path / verdict, planted.loaded, written), "it")
-        assert found.verdict == verdict
-        assert all(("tok:13a" in found.sentence, "tok:none" in found.sentence)) == (verdict == "invalid")
+        settled = claim(judged(tmp_path / verdict, planted.loaded, written), "it")
+        assert settled.verdict == verdict
+        assert all(("tok:13a" in settled.sentence, "tok:none" in settled.sentence)) == (verdict == "invalid")
 
 
 def test_a_run_faster_than_its_reference(tmp_path: Path) -> None:
@@ -63,11 +63,11 @@ def test_a_run_faster_than_its_reference(tmp_path: Path) -> None:
         folder.mkdir()
         references = [{"source": "001 §2", "metric": "loss", "updates": 10, "at_least": at_least}]
         loaded = training_study(claims={"it": CLAIM}, references=references)
-        found = judged(folder, loaded, Learned(loaded=loaded).frames())
-        assert claim(found, "it").verdict == verdict
+        settled = judged(folder, loaded, Learned(loaded=loaded).frames())
+        assert claim(settled, "it").verdict == verdict
         if verdict == "invalid":
-            assert "learns faster than its reference: loss is 5." in found.invalid["optimizer=lion"]
-            assert "but 001 §2 reports at least 6 until update 10" in found.invalid["optimizer=lion"]
+            assert "learns faster than its reference: loss is 5." in settled.invalid["optimizer=lion"]
+            assert "but 001 §2 reports at least 6 until update 10" in settled.invalid["optimizer=lion"]
 
 
 def test_time_is_read_only_when_the_device_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,10 +104,10 @@ def test_a_launch_that_was_timed_for_its_kernel(
     loaded = training_study(
         primary="update_seconds", design={"rounds": 8}, claims={"it": {**CLAIM, "metric": "update_seconds"}}
     )
-    found = claim(judged(tmp_path, loaded, _timed(loaded, share, arms)), "it")
-    assert found.verdict == verdict
+    settled = claim(judged(tmp_path, loaded, _timed(loaded, share, arms)), "it")
+    assert settled.verdict == verdict
     reason = "exceeds the machine's peak matmul speed"
-    assert (reason in found.sentence) == (verdict == "invalid")
+    assert (reason in settled.sentence) == (verdict == "invalid")
 
 
 def _timed(loaded: LoadedStudy, share: float, arms: str) -> RunFrames:
@@ -127,6 +127,6 @@ def _timed(loaded: LoadedStudy, share: float, arms: str) -> RunFrames:
             )
             seconds = (0.2 if arm.names["optimizer"] == "lion" else 0.3) * math.exp(random.normal(0, 0.01))
             odd = round_ == 3 and arms in ("both", arm.names["optimizer"])
-            for unit, each in enumerate((0.1, share if odd else 0.4, 99.0)):
-                samples += [(number, "update_seconds", unit, seconds), (number, "mfu", unit, each)]
+            for unit, value in enumerate((0.1, share if odd else 0.4, 99.0)):
+                samples += [(number, "update_seconds", unit, seconds), (number, "mfu", unit, value)]
     return RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
