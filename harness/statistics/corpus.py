@@ -1,4 +1,4 @@
-"""What a corpus metric needs of every sentence, and when two systems may be compared by it."""
+"""The statistics of a corpus metric for every sentence, and the check that two systems can be compared."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from harness.statistics.signed_rank import Floats
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SentenceStatistics:
-    """Sufficient statistics of a corpus metric: the score of a corpus is `score` of the sums over its
-    sentences.
+    """Sufficient statistics of a corpus metric: `score` of their sums over the sentences is the score of the
+    corpus.
 
-    `values` is (sentences, k); `score` takes sums (…, k) to scores (…), so that thousands of resamples are
-    one call. A mean over sentences is the case k = 2: the value and 1. `signature` tells everything that the
-    score depends on but the text: settings, tokenizer, version. Raises ValueError where `values` is no table,
-    empty, or not finite.
+    `values` is (sentences, k). `score` takes sums (…, k) to scores (…), so that one call scores thousands of
+    resamples. A mean over sentences is the case k = 2: the value and 1. `signature` names everything except
+    the text on which the score depends: settings, tokenizer, version. Raises ValueError if `values` is not a
+    table, is empty, or is not finite.
     """
 
     metric: str
@@ -29,7 +29,9 @@ class SentenceStatistics:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or not self.values.size:
-            raise ValueError(f"{self.metric} needs statistics (sentences, k), not {self.values.shape}")
+            raise ValueError(
+                f"{self.metric} needs statistics (sentences, k), but their shape is {self.values.shape}"
+            )
         bad = np.flatnonzero(~np.isfinite(self.values).all(axis=1))
         if bad.size:
             raise ValueError(f"{self.metric}: the statistics of sentence {bad[0] + 1} are not finite")
@@ -49,29 +51,33 @@ class SentenceStatistics:
 
 
 def ratio_of_sums(sums: Floats) -> Floats:
-    """(…, 2) → (…): a sum over a count, for mean metrics; NaN where the count is 0."""
+    """(…, 2) → (…): a sum divided by a count, for metrics that are means; NaN if the count is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio: Floats = sums[..., 0] / sums[..., 1]
     return ratio
 
 
 def check_comparable(systems: Iterable[SentenceStatistics]) -> None:
-    """ValueError, telling why, unless all are of one metric, one signature, as many sentences, and score
-    finitely.
+    """Raises ValueError with the reason unless all systems have the same metric, signature and number of
+    sentences, and a finite score.
     """
     first, *others = systems
     for system in (first, *others):
         if not math.isfinite(system.corpus_score):
-            raise ValueError(f"{first.metric} cannot be compared: a score is {system.corpus_score}")
+            raise ValueError(f"{first.metric} cannot be compared, because a score is {system.corpus_score}")
     for other in others:
         for what in ("metric", "signature", "sentences"):
             here, there = getattr(first, what), getattr(other, what)
             if here != there:
-                raise ValueError(f"{first.metric} cannot be compared: {what} {here!r} against {there!r}")
+                raise ValueError(
+                    f"{first.metric} cannot be compared, because the {what} differs: {here!r} and {there!r}"
+                )
 
 
 def drawn_counts(sentences: int, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Chunks (≤ 500, sentences), `resamples` rows in all: how often each sentence is drawn, with replacement."""
+    """How often each sentence is drawn, with replacement: chunks (≤ 500, sentences) with `resamples` rows in
+    all.
+    """
     for start in range(0, resamples, 500):
         rows = min(500, resamples - start)
         drawn = rng.integers(sentences, size=(rows, sentences), dtype=np.int64)

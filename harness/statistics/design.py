@@ -13,28 +13,31 @@ _EFFICIENCY = 3 / math.pi  # of the signed-rank test against the t test on norma
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Adjusted p of every member of a family (Holm 1979): reject those at most α, in the order they came in."""
+    """The adjusted p of every member of a family (Holm 1979), in the given order. Reject those of at most
+    α.
+    """
     adjusted: dict[str, float] = {}
     running = 0.0
-    for place, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
-        running = max(running, min(1.0, (len(p_values) - place) * p_values[name]))
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[name]))
         adjusted[name] = running
     return {name: adjusted[name] for name in p_values}
 
 
 def largest_family(n: int, *, alpha: float = 0.05) -> int:
-    """The largest family in which n pairs can still reject after Holm; 0 where they never can."""
+    """The largest family in which n pairs can still reject after Holm; 0 if they never can."""
     return math.floor(alpha / smallest_reachable_p(n))
 
 
 def rounds_needed(sigma: float, margin: float) -> int:
-    """Rounds after which two equal arms come out equivalent within ± margin with probability about 0.8.
+    """Rounds after which two equal arms are called equivalent within ± margin with a probability of about
+    0.8.
 
     `sigma` is the SD of within-round log ratios, `margin` relative (0.05 for 5 %). n = max(10, ⌈9 σ² /
     ln²(1+m)⌉): (z₀.₉₅ + z₀.₉)² = 8.57, divided by the efficiency 0.955 of the signed-rank test.
     """
     if sigma < 0 or margin <= 0:
-        raise ValueError(f"needs sigma ≥ 0 and margin > 0, not {sigma} and {margin}")
+        raise ValueError(f"needs sigma ≥ 0 and margin > 0, but they are {sigma} and {margin}")
     return max(MINIMUM_ROUNDS, math.ceil(9 * sigma**2 / math.log1p(margin) ** 2))
 
 
@@ -50,7 +53,7 @@ def smallest_detectable(n: int, sigma: float) -> float:
     reached = attainable[attainable <= 0.05]
     if reached.size == 0:
         return math.inf
-    from scipy.special import stdtrit  # half a second that most commands need not pay
+    from scipy.special import stdtrit  # takes half a second, which most commands do not need
 
     size = float(reached[-1])
     quantiles = float(stdtrit(n - 1, 1 - size / 2)) + float(stdtrit(n - 1, 0.8))
@@ -66,11 +69,11 @@ def narrow_enough(pairs: Pairs, width: float) -> bool:
     studies (normal, t₃ and skewed); stopped at the first p ≤ 0.05, in 0.20. An interval that an infinity
     leaves unbounded is never narrow enough.
 
-    Raises ValueError on a width that is not positive, and on NaN.
+    Raises ValueError if the width is not positive or a value is NaN.
     """
     if not width > 0:
-        raise ValueError(f"the width of an interval must be positive, not {width}")
+        raise ValueError(f"the width of an interval must be positive, but it is {width}")
     if len(pairs) < MINIMUM_ROUNDS:
         return False
     interval = signed_rank_interval(as_values(pairs), level=0.95)
-    return interval.high - interval.low <= width  # False where both are infinite: inf − inf is NaN
+    return interval.high - interval.low <= width  # False if both are infinite: inf − inf is NaN

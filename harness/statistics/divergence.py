@@ -1,4 +1,4 @@
-"""Runs that do or do not diverge: paired yes-or-no outcomes."""
+"""Paired outcomes that are yes or no, for example whether a training diverged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from harness.statistics.paired import check_same_pairs
 
 @dataclass(frozen=True, slots=True)
 class McNemar:
-    """n pairs by where the event happened, and the two-sided exact p of "as often in either arm"."""
+    """n pairs, counted by the arms in which the event happened, and the two-sided exact p of "equally
+    often".
+    """
 
     n: int
     both: int
@@ -22,14 +24,14 @@ class McNemar:
 
 
 def mcnemar(arm: Mapping[int, bool], baseline: Mapping[int, bool]) -> McNemar:
-    """McNemar's test with its exact binomial p (McNemar 1947; Agresti 2013, §11.1) on one outcome a seed.
+    """McNemar's test with its exact binomial p (McNemar 1947; Agresti 2013, §11.1) on one outcome per seed.
 
-    Only pairs in which the arms differ tell anything: given their number d, the arm's share is Binomial(d,
-    ½). Raises ValueError on no pairs, and where a pair lacks one side.
+    Only pairs in which the arms differ carry information: given their number d, the arm's share is
+    Binomial(d, ½). Raises ValueError if there are no pairs or if a pair lacks one side.
     """
     check_same_pairs(arm, baseline)
     if not arm:
-        raise ValueError("no pairs to compare")
+        raise ValueError("there are no pairs to compare")
     only_arm = sum(arm[key] and not baseline[key] for key in arm)
     only_baseline = sum(baseline[key] and not arm[key] for key in arm)
     both = sum(arm[key] and baseline[key] for key in arm)

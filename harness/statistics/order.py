@@ -19,7 +19,7 @@ Level = TypeVar("Level", bound=float)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The change from one level of the condition to the next; `values` holds that of each round."""
+    """The change from one level of the condition to the next; `values` has the change of each round."""
 
     low: float
     high: float
@@ -29,8 +29,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How an effect grows with a condition: the slope per doubling, of each round too, and each step between
-    adjacent levels.
+    """How an effect grows with a condition: the slope per doubling (overall and per round) and the steps
+    between adjacent levels.
     """
 
     slope: PairedEstimate
@@ -48,19 +48,19 @@ class Drift:
 
 
 def trend(rounds: Mapping[int, Mapping[Level, float]]) -> Trend:
-    """The trend of `rounds[round][condition]` over log₂(condition): one least-squares slope a round, then
+    """The trend of `rounds[round][condition]` over log₂(condition): one least-squares slope per round, and
     their estimate.
 
     Raises ValueError unless every round has the same two or more positive levels, each with a finite value.
     """
     levels = sorted(next(iter(rounds.values()), {}))
     if len(levels) < 2 or levels[0] <= 0:
-        raise ValueError(f"a trend needs two or more positive levels, not {levels}")
+        raise ValueError(f"a trend needs two or more positive levels, but the levels are {levels}")
     for key, values in rounds.items():
         if sorted(values) != levels:
-            raise ValueError(f"round {key} has the levels {sorted(values)}, others have {levels}")
+            raise ValueError(f"round {key} has the levels {sorted(values)}, but other rounds have {levels}")
         if not all(map(math.isfinite, values.values())):
-            raise ValueError(f"a slope needs finite values, and round {key} has others")
+            raise ValueError(f"a slope needs finite values, but round {key} has others")
     columns = {level: {key: values[level] for key, values in rounds.items()} for level in levels}
     slopes = {key: _slope(values, levels) for key, values in rounds.items()}
     return Trend(
@@ -82,7 +82,7 @@ def _slope(values: Mapping[Level, float], levels: list[Level]) -> float:
 
 
 def drift(values: Pairs) -> Drift:
-    """Whether the values, keyed by their place in the order of execution, rise or fall along it.
+    """Whether the values rise or fall in the order of execution, which is given by their keys.
 
     Kendall's tau with its exact null distribution (Mann 1945; Kendall 1938, §4). A tie counts against both
     directions.
@@ -103,8 +103,8 @@ def drift(values: Pairs) -> Drift:
 def _inversions_cdf(n: int) -> Floats:
     """P(inversions ≤ k) of a random permutation of n, k = 0 … n(n−1)/2, in about n³ operations.
 
-    The element in place `size` adds 0 … size − 1 of them, each as likely: a moving mean of what the others
-    have.
+    The element at position `size` adds 0 … size − 1 inversions with equal probability, so the probabilities
+    are moving means of those before.
     """
     probability = np.ones(1)
     for size in range(2, n + 1):

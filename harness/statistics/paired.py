@@ -1,7 +1,8 @@
 """Paired comparison of an arm with its baseline: one value a pair, a pair being a timing round or a seed.
 
 The pairs come as a mapping from the round or seed to its one value, so that repeated measurements inside a
-round cannot be taken for replicates: summarise them first (docs/validity.md, "Likely bugs of the statistics").
+round cannot be taken for replicates: summarise them first (docs/validity.md, "Likely bugs of the
+statistics").
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ _SAMPLED_FLIPS = 99_999
 
 @dataclass(frozen=True, slots=True)
 class PairedEstimate:
-    """What n pairs say about the centre of their differences; decided by `ci95`, `ci90` and `p`, never by
-    `t95`.
-    """
+    """The estimated centre of n paired differences. Verdicts use `ci95`, `ci90` and `p`, never `t95`."""
 
     n: int
     estimate: float
@@ -43,14 +42,17 @@ class PairedEstimate:
 def differences(arm: Pairs, baseline: Pairs) -> dict[int, float]:
     """arm − baseline for each pair; two equal infinities (both diverged) are a tie, 0.
 
-    Raises ValueError where a pair lacks one side: a lost row must not quietly narrow anything.
+    Raises ValueError if a pair lacks one side, because a lost row must not make an interval narrower.
     """
     check_same_pairs(arm, baseline)
     return {key: _minus(arm[key], baseline[key]) for key in arm}
 
 
 def log_ratios(arm: Pairs, baseline: Pairs) -> dict[int, float]:
-    """ln(arm / baseline) for each pair of positive values, +inf being a miss. Errors as in `differences`."""
+    """ln(arm / baseline) for each pair of positive values, where +inf is a miss.
+
+    Raises ValueError if a pair lacks one side or a value is not positive.
+    """
     check_same_pairs(arm, baseline)
     for name, side in (("arm", arm), ("baseline", baseline)):
         for key, value in side.items():
@@ -60,7 +62,7 @@ def log_ratios(arm: Pairs, baseline: Pairs) -> dict[int, float]:
 
 
 def safe_exp(value: float) -> float:
-    """e to the power of `value`, infinite where a float would overflow."""
+    """e to the power of `value`; infinite if a float would overflow."""
     try:
         return math.exp(value)
     except OverflowError:
@@ -70,8 +72,8 @@ def safe_exp(value: float) -> float:
 def paired_estimate(pairs: Pairs) -> PairedEstimate:
     """Hodges-Lehmann estimate of paired differences with exact signed-rank intervals and p.
 
-    Swapping the arms (negating every difference) mirrors the result exactly. Raises ValueError on no pairs or
-    NaN.
+    Swapping the arms (negating every difference) mirrors the result exactly. Raises ValueError if there are
+    no pairs or a value is NaN.
     """
     values = as_values(pairs)
     return PairedEstimate(
@@ -90,7 +92,7 @@ def t_interval(pairs: Pairs, *, level: float) -> Interval:
     n = values.size
     if n < 2 or not np.isfinite(values).all():
         return Interval(-math.inf, math.inf, level)
-    from scipy.special import stdtrit  # half a second that most commands need not pay
+    from scipy.special import stdtrit  # takes half a second, which most commands do not need
 
     mean = float(np.mean(values))
     half = float(stdtrit(n - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(n)
@@ -100,8 +102,8 @@ def t_interval(pairs: Pairs, *, level: float) -> Interval:
 def sign_flip_p(pairs: Pairs, *, seed: int = 0) -> float:
     """Two-sided p of the mean difference among all 2ⁿ choices of signs (Fisher 1935, §21).
 
-    Exact up to 40 pairs (sums of two halves, matched by sorting); beyond, the Monte Carlo p of 99,999 seeded
-    flips, itself a valid test. Infinities weigh more than all finite values together.
+    Exact up to 40 pairs (sums of two halves, matched by sorting). With more pairs it is the Monte Carlo p of
+    99,999 seeded flips, which is also a valid test. Infinities weigh more than all finite values together.
     """
     values = _tame_infinities(as_values(pairs))
     observed = abs(float(np.sum(values)))
@@ -119,18 +121,18 @@ def sign_flip_p(pairs: Pairs, *, seed: int = 0) -> float:
 
 
 def as_values(pairs: Pairs) -> Floats:
-    """The values of the pairs, (n,); ValueError on none or NaN."""
+    """The values of the pairs, (n,). Raises ValueError if there are none or one is NaN."""
     values = np.fromiter(pairs.values(), dtype=np.float64, count=len(pairs))
     if values.size == 0:
-        raise ValueError("no pairs to compare")
+        raise ValueError("there are no pairs to compare")
     if np.isnan(values).any():
         bad = next(key for key, value in pairs.items() if math.isnan(value))
-        raise ValueError(f"the value of pair {bad} is NaN; a diverged run counts as inf")
+        raise ValueError(f"the value of pair {bad} is NaN; give a training that diverged as inf")
     return values
 
 
 def check_same_pairs(arm: Mapping[int, object], baseline: Mapping[int, object]) -> None:
-    """ValueError, naming them, where pairs lack one side."""
+    """Raises ValueError with their names if pairs lack one side."""
     alone = sorted(arm.keys() ^ baseline.keys())
     if alone:
         raise ValueError(f"pairs with one side missing: {', '.join(map(str, alone))}")

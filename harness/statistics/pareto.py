@@ -1,4 +1,4 @@
-"""Which arms are worth having when several objectives count: the Pareto front, with intervals."""
+"""The Pareto front of arms that are compared by several objectives, with intervals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Objectives = Mapping[str, Literal["higher", "lower"]]
 
 @dataclass(frozen=True, slots=True)
 class Pareto:
-    """The points that nothing dominates, and for every other point what dominates it."""
+    """The points that no other point dominates, and for every other point the points that dominate it."""
 
     front: tuple[str, ...]
     dominated: dict[str, tuple[str, ...]]
@@ -24,9 +24,9 @@ class Pareto:
 def pareto(points: Mapping[str, Mapping[str, Interval]], objectives: Objectives) -> Pareto:
     """The Pareto front of `points[name][objective]`; an exact value is an interval whose ends are equal.
 
-    A point is dominated where another is better or equal at every objective and better at one, whatever the
-    values are within their intervals: overlapping intervals never dominate. Raises ValueError where there is
-    nothing to compare, a point has other objectives, or an interval is NaN or reversed.
+    A point is dominated if another point is better or equal in every objective and better in one, for all
+    values within their intervals. So overlapping intervals never dominate. Raises ValueError if there is
+    nothing to compare, if a point has other objectives, or if an interval is NaN or reversed.
     """
     if not points or not objectives:
         raise ValueError("a Pareto front needs points and objectives")
@@ -40,14 +40,14 @@ def pareto(points: Mapping[str, Mapping[str, Interval]], objectives: Objectives)
 
 
 def _oriented(name: str, point: Mapping[str, Interval], objectives: Objectives) -> list[tuple[float, float]]:
-    """(worst, best) at each objective, higher being better."""
+    """(worst, best) for each objective, turned so that higher is better."""
     if point.keys() != objectives.keys():
-        raise ValueError(f"{name} has the objectives {sorted(point)}, not {sorted(objectives)}")
+        raise ValueError(f"{name} has the objectives {sorted(point)}, but they must be {sorted(objectives)}")
     ends = []
     for objective, better in objectives.items():
         low, high = point[objective].low, point[objective].high
         if math.isnan(low) or math.isnan(high) or low > high:
-            raise ValueError(f"{objective} of {name} is no interval: {low} to {high}")
+            raise ValueError(f"{objective} of {name} is not an interval: {low} to {high}")
         ends.append((low, high) if better == "higher" else (-high, -low))
     return ends
 

@@ -13,7 +13,9 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Randomisation:
-    """arm − baseline of the corpus score, its two-sided p, and whether no sentence differs at all."""
+    """The difference arm − baseline of the corpus scores, its two-sided p, and whether all sentences are
+    equal.
+    """
 
     sentences: int
     difference: float
@@ -24,13 +26,13 @@ class Randomisation:
 def approximate_randomisation(
     arm: SentenceStatistics, baseline: SentenceStatistics, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Randomisation:
-    """Exchange the two outputs of each sentence by a fair coin, and count differences as large as the one
-    seen.
+    """Exchange the two outputs of each sentence by a fair coin, and count the differences that are at least
+    as large as the observed one.
 
-    Riezler & Maxwell 2005, §4; p = (1 + count) / (1 + resamples), itself a valid test (Phipson & Smyth 2010).
-    An exchange that gives the very difference seen counts, so that identical outputs have p = 1; sacrebleu
-    counts larger ones only. It concerns these two outputs, not the methods that made them. Raises ValueError
-    where signatures differ or a score is not finite.
+    Riezler & Maxwell 2005, §4; p = (1 + count) / (1 + resamples) is a valid test (Phipson & Smyth 2010).
+    Equal differences count, so that identical outputs have p = 1; sacrebleu counts only larger ones. The
+    result is about these two outputs, not about the methods that made them. Raises ValueError if signatures
+    differ or a score is not finite.
     """
     check_comparable((arm, baseline))
     exchanged = arm.values - baseline.values
@@ -40,7 +42,7 @@ def approximate_randomisation(
         return Randomisation(arm.sentences, 0.0, 1.0, identical=True)
     rounding = 1e-11 * (
         abs(arm.corpus_score) + abs(baseline.corpus_score)
-    )  # equal but for it counts as equal
+    )  # differences that are equal except for rounding count as equal
     rng = np.random.default_rng(seed)
     extreme = 0
     for start in range(0, resamples, 1000):

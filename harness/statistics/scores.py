@@ -1,4 +1,4 @@
-"""Two arms by a corpus score: the difference, whether it is one, and between which bounds it lies."""
+"""Comparison of two arms by a corpus score: the difference, its p and its interval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.statistics.signed_rank import Floats, Interval
 class ScoreDifference:
     """arm − baseline, the two-sided p of "no difference", and the difference on each resample, sorted.
 
-    `identical`: no sentence of any seed differs. With several seeds but fewer than six nothing is bounded.
+    `identical` means that no sentence of any seed differs. With two to five seeds nothing is bounded.
     """
 
     seeds: int
@@ -30,14 +30,14 @@ class ScoreDifference:
     draws: Floats
 
     def interval(self, level: float) -> Interval:
-        """The percentile interval, widened for few seeds as `bootstrap_over_seeds` tells."""
+        """The percentile interval, widened if there are few seeds (see `tail_of`)."""
         if not self._bounded:
             return Interval(-math.inf, math.inf, level)
         return percentiles(self.draws, tail_of(level, self.seeds), level)
 
     def beyond(self, bound: float) -> float:
-        """Two-sided p of "the difference is `bound`": at most α where the interval of level 1 − α excludes
-        the bound.
+        """Two-sided p of "the difference is `bound`": at most α if the interval of level 1 − α excludes
+        it.
         """
         if self.identical:
             return 1.0 if bound == 0.0 else 0.0
@@ -60,16 +60,18 @@ def compare_scores(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> ScoreDifference:
-    """Training seed → what was scored, on both sides. Of one seed the verdict is on that checkpoint, of
-    several on the method.
+    """Compare two arms, each given as training seed → statistics.
 
-    One: p by paired approximate randomisation, bounds by the paired bootstrap over sentences. Several: both
-    by the bootstrap over seeds × sentences. Raises ValueError where signatures differ, a seed lacks a side or
-    a score is not finite.
+    With one seed, the result is about that checkpoint: p by paired approximate randomisation, bounds by the
+    paired bootstrap over sentences (Koehn 2004). With several seeds, it is about the method: seeds and
+    sentences are crossed, because every seed is scored on every sentence, so each resample draws both, with
+    the two arms of a seed together (Owen 2007, "The pigeonhole bootstrap").
+
+    Raises ValueError if signatures differ, a seed lacks an arm, or a score is not finite.
     """
     check_same_pairs(arm, baseline)
     if not arm:
-        raise ValueError("no seeds to compare")
+        raise ValueError("there are no seeds to compare")
     systems = [*arm.values(), *(baseline[key] for key in arm)]
     check_comparable(systems)
     n = len(arm)
@@ -83,7 +85,7 @@ def compare_scores(
     if n > 1:
         drawn = np.random.default_rng([seed, 1]).integers(n, size=differences.shape)
         differences = np.take_along_axis(differences, drawn, axis=1)
-    found = ScoreDifference(
+    compared = ScoreDifference(
         seeds=n,
         sentences=systems[0].sentences,
         estimate=sum(per_seed) / n,
@@ -92,17 +94,17 @@ def compare_scores(
         draws=np.sort(differences.mean(axis=1)),
     )
     if identical:
-        return found
+        return compared
     if n == 1:
         [key] = arm
         p = approximate_randomisation(arm[key], baseline[key], resamples=resamples, seed=seed).p
     else:
-        p = found.beyond(0.0)
-    return ScoreDifference(n, found.sentences, found.estimate, p, identical=False, draws=found.draws)
+        p = compared.beyond(0.0)
+    return ScoreDifference(n, compared.sentences, compared.estimate, p, identical=False, draws=compared.draws)
 
 
 def _two_sided(share: float, seeds: int) -> float:
-    """From the share of resamples on the far side to a p, the inverse of `tail_of`."""
+    """The p that belongs to a share of resamples in the tail; the inverse of `tail_of`."""
     if seeds == 1:
         return min(1.0, 2 * share)
     from scipy.special import ndtri, stdtr

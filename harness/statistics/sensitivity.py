@@ -1,4 +1,4 @@
-"""Whether one factor is among the most sensitive of several, each moved by the same ratio from its default."""
+"""Whether one factor is among the most sensitive of several that are all moved by the same ratio."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ FEWEST_FACTORS = 5
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """The factor's rise less this one's, seed by seed, and its p after Holm over all rivals."""
+    """The rise of the factor minus the rise of this rival, paired by seed, and its p after Holm over all
+    rivals.
+    """
 
     difference: PairedEstimate
     p_adjusted: float
 
     def is_significantly(self, size: Literal["smaller", "larger"], *, alpha: float = 0.05) -> bool:
-        """Whether this rival's rise is smaller, or larger, than the factor's."""
+        """Whether the rise of this rival is smaller (or larger) than that of the factor."""
         interval = self.difference.ci95
         beyond = interval.low > 0 if size == "smaller" else interval.high < 0
         return beyond and self.p_adjusted <= alpha
@@ -29,7 +31,7 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Every rival of one factor among K; `top` = ⌈K / 3⌉ places count as "among the most sensitive"."""
+    """The rivals of one factor among K factors. The first `top` = ⌈K / 3⌉ are "among the most sensitive"."""
 
     top: int
     rivals: dict[str, Rival]
@@ -44,7 +46,7 @@ class Ranking:
 
     @property
     def verdict(self) -> Literal["confirmed", "refuted", "undecided"]:
-        """Confirmed where at least K − top rivals are significantly smaller, refuted where at least `top` are
+        """Confirmed if at least K − top rivals are significantly smaller, refuted if at least `top` are
         larger.
         """
         factors = len(self.rivals) + 1
@@ -57,8 +59,8 @@ def worst_rise(lower: Pairs, higher: Pairs, default: Pairs) -> dict[int, float]:
     """S of a factor: for each seed, the larger rise of log loss of its two levels, ÷ r and × r, over the
     default.
 
-    A diverged run is inf, and so is its rise; where the default diverged too, the rise is 0. Raises
-    ValueError where a seed lacks a level or a loss is not positive.
+    A training that diverged counts as inf, and so does its rise; if the default diverged as well, the rise is
+    0. Raises ValueError if a seed lacks a level or a loss is not positive.
     """
     down, up = log_ratios(lower, default), log_ratios(higher, default)
     return {seed: max(down[seed], up[seed]) for seed in default}
@@ -68,13 +70,13 @@ def most_sensitive(rises: Mapping[str, Pairs], factor: str) -> Ranking:
     """`rises[name][seed]` of `worst_rise`, the `factor` against each of the others by the paired signed-rank
     test.
 
-    Raises ValueError with fewer than 5 factors, an unknown factor, or factors that were run on different
-    seeds.
+    Raises ValueError if there are fewer than 5 factors, if the factor is unknown, or if factors have
+    different seeds.
     """
     if len(rises) < FEWEST_FACTORS:
-        raise ValueError(f"a ranking needs at least {FEWEST_FACTORS} factors, not {len(rises)}")
+        raise ValueError(f"a ranking needs at least {FEWEST_FACTORS} factors, but there are {len(rises)}")
     if factor not in rises:
-        raise ValueError(f"no rises of {factor!r}; there are {', '.join(sorted(rises))}")
+        raise ValueError(f"there are no rises of {factor!r}, only of {', '.join(sorted(rises))}")
     estimates = {
         name: paired_estimate(differences(rises[factor], other))
         for name, other in rises.items()

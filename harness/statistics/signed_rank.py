@@ -1,6 +1,6 @@
 """The Wilcoxon signed-rank test and the Hodges-Lehmann interval that inverts it, exactly.
 
-Everything is read off the Walsh averages (x_i + x_j) / 2, i ≤ j: the estimate is their median, the interval
+Everything is read from the Walsh averages (x_i + x_j) / 2, i ≤ j: the estimate is their median, the interval
 lies between two of their order statistics, and the test counts how many of them are on either side of 0.
 
 Ties and zeros. Without them a Walsh average is never exactly 0 and the counts are the classical rank sums.
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A closed confidence interval; `level` is 0.95 for 95 %. Unbounded where too few pairs can bound it."""
+    """A closed confidence interval; `level` is 0.95 for 95 %. It is unbounded if there are too few pairs."""
 
     low: float
     high: float
@@ -74,7 +74,7 @@ def hodges_lehmann(values: Floats) -> float:
 def signed_rank_interval(values: Floats, *, level: float) -> Interval:
     """The closed interval between the k-th smallest and k-th largest Walsh average (Hollander & Wolfe §3.3).
 
-    It is (−inf, inf) where no order statistic reaches the level: 95 % needs 6 pairs, 90 % needs 5.
+    It is (−inf, inf) if no order statistic reaches the level: 95 % needs 6 pairs, 90 % needs 5.
     """
     alpha = round(1 - level, 12)  # 1 − 0.95 is a little more than 0.05 in binary
     k = int(np.searchsorted(2 * null_cdf(values.size), alpha, side="right"))
@@ -87,8 +87,8 @@ def signed_rank_interval(values: Floats, *, level: float) -> Interval:
 
 
 def signed_rank_p(values: Floats) -> float:
-    """Two-sided exact p of "symmetric about 0": at most α exactly when the interval of level 1 − α excludes
-    0.
+    """Two-sided exact p of "symmetric about 0". It is at most α exactly if the interval of level 1 − α
+    excludes 0.
     """
     averages = walsh_averages(values)
     not_above = averages.size - np.count_nonzero(averages > 0)

@@ -255,7 +255,9 @@ class Train(TrainingTask):
         with evaluated(training.updater.optimizer):
             if context.shares(self):
                 recipe = {"train": self.plain(), "seed": context.seed}
-                weights = save_checkpoint(context.checkpoint(self), model, recipe, kept=training.kept)
+                weights = save_checkpoint(
+                    context.checkpoint(self), model, recipe, earlier=training.earlier_models
+                )
             else:
                 weights = parameters_digest(model)
         return Result(

@@ -27,7 +27,7 @@ RECIPE = "recipe.json"
 
 
 def weights_file(after: int | None = None) -> str:
-    """The name of the weights at the end of training, or of those that were kept `after` so many updates."""
+    """The name of the file with the weights at the end of training, or `after` that many updates."""
     return WEIGHTS if after is None else f"after-{after}.safetensors"
 
 
@@ -36,12 +36,12 @@ def save_checkpoint(
     model: nn.Module,
     recipe: dict[str, Any],
     *,
-    kept: Mapping[int, nn.Module] = MappingProxyType({}),
+    earlier: Mapping[int, nn.Module] = MappingProxyType({}),
 ) -> str:
-    """Write `folder` in one rename and return the digest of its weights. `kept` are earlier states, by their
-    updates.
+    """Write `folder` in one rename and return the digest of its weights.
 
-    A folder that is already there was made by another process from the same recipe and is replaced.
+    `earlier` has the models that were kept during training, by their number of updates. A folder that exists
+    already was made by another process from the same recipe, and is replaced.
     """
     from safetensors.torch import save_model
 
@@ -49,7 +49,7 @@ def save_checkpoint(
         made = scratch / "made"
         made.mkdir()
         save_model(model, str(made / WEIGHTS))
-        for after, state in kept.items():
+        for after, state in earlier.items():
             save_model(state, str(made / weights_file(after)))
         (made / RECIPE).write_text(json.dumps(recipe, indent=1, sort_keys=True))
         for path in (*made.iterdir(), made):
@@ -64,10 +64,10 @@ def save_checkpoint(
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` for this process, gone when the block ends.
+    """A folder beside `folder` for this process, which is removed when the block ends.
 
-    A killed process cannot clean up, but it loses its lock: scratch of others that nobody holds is removed
-    here.
+    A killed process cannot clean up, but it loses its lock. So scratch folders that no process holds are
+    removed here.
     """
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _lock(folder: Path, how: int) -> int:
-    """A descriptor that holds the folder's lock until it is closed, or its process ends."""
+    """A descriptor that holds the lock of the folder until it is closed or its process ends."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, how)
@@ -100,7 +100,7 @@ def _lock(folder: Path, how: int) -> int:
 
 
 def _sync(path: Path) -> None:
-    """Have what was written, or renamed inside a folder, survive a power cut."""
+    """Make a written file, or a rename inside a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -109,12 +109,13 @@ def _sync(path: Path) -> None:
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 of the weights file, or of those of all weights where states were kept; FileNotFoundError where
-    there is none.
+    """SHA-256 of the weights file, or of all weights files if earlier models were kept.
+
+    Raises FileNotFoundError if there is no weights file.
     """
-    kept = sorted(folder.glob("after-*.safetensors"))
-    found = [_file_digest(path) for path in (folder / WEIGHTS, *kept)]
-    return hashlib.sha256("".join(found).encode()).hexdigest() if kept else found[0]
+    earlier = sorted(folder.glob("after-*.safetensors"))
+    digests = [_file_digest(path) for path in (folder / WEIGHTS, *earlier)]
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if earlier else digests[0]
 
 
 def _file_digest(path: Path) -> str:
@@ -123,14 +124,14 @@ def _file_digest(path: Path) -> str:
 
 
 def parameters_digest(model: nn.Module) -> str:
-    """SHA-256 of the parameters' names and bits: equal for models that are equal bit for bit."""
+    """SHA-256 of the names and bits of the parameters: equal for models that are equal bit for bit."""
     import torch
 
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, parameter in model.named_parameters():
-        found.update(name.encode())
-        found.update(parameter.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @overload
@@ -140,10 +141,9 @@ def load_model(folder: Path, config: EncoderDecoderConfig, *, after: int | None 
 def load_model(
     folder: Path, config: ModelConfig | EncoderDecoderConfig, *, after: int | None = None
 ) -> Transformer | EncoderDecoder:
-    """The model of a checkpoint, in evaluation mode, on the CPU: at the end, or as it was kept `after` so
-    many updates.
+    """The model of a checkpoint, in evaluation mode, on the CPU: at the end, or `after` that many updates.
 
-    HarnessError where the file is damaged or of another model.
+    Raises HarnessError if the file is damaged or holds another model.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_model as load_weights
@@ -156,9 +156,9 @@ def load_model(
     try:
         load_weights(model, str(folder / weights_file(after)))
     except (OSError, SafetensorError, RuntimeError) as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise HarnessError(
-            f"the checkpoint {folder} cannot be loaded: {said}",
+            f"the checkpoint {folder} cannot be loaded: {reason}",
             hint="delete this folder; the next run trains it again",
         ) from error
     return model.eval()

@@ -1,4 +1,4 @@
-"""Evaluation on held-out text, off the clock."""
+"""Evaluation on held-out text."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from harness.training.precision import Precision
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Means over the counted targets of all batches: loss in nats, log of the softmax's denominator; and
-    their number.
+    """Means over the counted targets of all batches (the loss in nats and the log of the softmax's
+    denominator), and the number of these targets.
     """
 
     loss: float
@@ -22,7 +22,10 @@ class Evaluated:
 
 
 def evaluate(objective: Objective, batches: Iterable[MicroBatch], precision: Precision) -> Evaluated:
-    """In the precision of training, dropout off. Every token weighs alike. ValueError: no target counts."""
+    """Evaluate in the precision of training, without dropout. Every target token has the same weight.
+
+    Raises ValueError if no target counts.
+    """
     model = objective.model
     was_training = model.training
     model.eval()
@@ -34,10 +37,10 @@ def evaluate(objective: Objective, batches: Iterable[MicroBatch], precision: Pre
         loss, log_z, tokens = loss + sums.loss, log_z + sums.log_z, tokens + sums.tokens
     model.train(was_training)
     if not tokens:
-        raise ValueError("no target token to evaluate on")
+        raise ValueError("there is no target token to evaluate on")
     return Evaluated(loss=loss / tokens, log_z=log_z / tokens, tokens=tokens)
 
 
 def perplexity(loss: float) -> float:
-    """Of a loss in nats a token; infinite rather than an error beyond what a float holds."""
+    """The perplexity of a loss in nats per token; infinite if it is too large for a float."""
     return math.exp(loss) if loss < 700 else math.inf

@@ -1,5 +1,5 @@
-"""The training loop: updates, their recording, evaluation off the clock, and a state that it goes on from bit
-for bit.
+"""The training loop: updates and their recording, evaluation that is not timed, and a state to resume
+from.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Batches(Protocol):
-    """An endless stream of micro-batches that knows its position."""
+    """An endless stream of micro-batches with a position that can be saved and restored."""
 
     def __next__(self) -> MicroBatch: ...
     def state(self) -> Mapping[str, Any]: ...
@@ -33,10 +33,10 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """How long and how. An update takes `accumulate` micro-batches; `save_every` updates the state is saved,
-    None for never.
+    """How long to train, and how. An update takes `accumulate` micro-batches.
 
-    A copy of the model is kept after each number of updates in `keep`.
+    The state is saved every `save_every` updates, or never. A copy of the model is kept after each number of
+    updates in `keep`.
     """
 
     updates: int
@@ -50,8 +50,8 @@ class LoopSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What turns updates into rates: chance loss in nats, FLOPs of training on a batch, and the device's
-    peak, if known.
+    """The loss of a uniform guess in nats, the FLOPs of training on a batch, and the peak FLOP/s of the
+    device if it is known.
     """
 
     chance: float
@@ -61,8 +61,8 @@ class Costs:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What training spent: updates tried and applied, target tokens, FLOPs of the products, seconds without
-    evaluation.
+    """The work of a training: attempted and applied updates, target tokens, FLOPs of the matrix products, and
+    seconds without evaluations.
     """
 
     updates: int
@@ -77,7 +77,7 @@ class Trained:
 class Training:
     """A training from its first update, or from a saved state, to its end.
 
-    `kept` are copies of the model on the way.
+    `earlier_models` has the copies that were kept, by their number of updates.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class Training:
         )
         self._training_tokens = self._evaluation_tokens = 0
         self._flops = 0.0
-        self.kept: dict[int, nn.Module] = {}
+        self.earlier_models: dict[int, nn.Module] = {}
 
     def run(self, save: Callable[[dict[str, Any]], None] | None = None) -> Trained:
-        """Train to the end or until the loss diverges. `save` takes the state every `save_every` updates."""
+        """Train to the end or until the loss diverges. `save` gets the state every `save_every` updates."""
         recipe, recorder, updater = self.recipe, self._recorder, self.updater
         updater.objective.model.train()
         trained_in(updater.optimizer)
@@ -159,20 +159,20 @@ class Training:
         )
 
     def _evaluate(self, update: int) -> None:
-        """A loss that is not finite is a divergence: of the last update no loss of training tells."""
+        """A loss that is not finite is a divergence. Only this shows a divergence in the last update."""
         with evaluated(self.updater.optimizer):
-            found = evaluate(self.updater.objective, self._evaluation(), self.updater.precision)
-        self._evaluation_tokens += found.tokens
-        if not math.isfinite(found.loss):
+            evaluation = evaluate(self.updater.objective, self._evaluation(), self.updater.precision)
+        self._evaluation_tokens += evaluation.tokens
+        if not math.isfinite(evaluation.loss):
             self._recorder.diverged_at = update
             return
-        self._report("validation_loss", found.loss, update)
-        self._report("validation_perplexity", perplexity(found.loss), update)
-        self._report("log_z", found.log_z, update)
+        self._report("validation_loss", evaluation.loss, update)
+        self._report("validation_perplexity", perplexity(evaluation.loss), update)
+        self._report("log_z", evaluation.log_z, update)
 
     def _keep(self, updates: int) -> None:
         with evaluated(self.updater.optimizer):
-            self.kept[updates] = copy.deepcopy(self.updater.objective.model).cpu()
+            self.earlier_models[updates] = copy.deepcopy(self.updater.objective.model).cpu()
 
     def _report(self, metric: str, value: float, step: int, /) -> None:
         if self.recipe.save_every:
@@ -191,8 +191,8 @@ class Training:
         )
 
     def state(self) -> dict[str, Any]:
-        """Where training stands, samples included, beside the states of model, optimizer, scaler and
-        generators.
+        """The position of the training and its samples, without the states of model, optimizer, scaler and
+        random generators.
         """
         return {
             "attempted": self.updater.attempted,
@@ -209,9 +209,9 @@ class Training:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken; its samples are reported again.
+        """Continue at the position of `state`, and report its samples again.
 
-        ValueError: the data is of another stream.
+        Raises ValueError if the data is another stream.
         """
         self.data.restore(state["data"])
         self.updater.attempted, self.updater.applied = state["attempted"], state["applied"]

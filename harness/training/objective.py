@@ -1,8 +1,7 @@
-"""What is trained: the loss of a model on a batch. A batch is its inputs, then its targets, of which −100 is
-not counted.
+"""The loss of a model on a micro-batch: its inputs, then its targets. Targets of −100 do not count.
 
-B rows, T target tokens, S source tokens. A decoder takes (tokens (B, T), targets (B, T)), an encoder-decoder
-(source (B, S), decoder's inputs (B, T), targets (B, T)), its sources padded with id 0.
+B rows, T target tokens, S source tokens. A decoder takes (tokens (B, T), targets (B, T)). An encoder-decoder
+takes (source (B, S), inputs of the decoder (B, T), targets (B, T)), with the sources padded with id 0.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ CHUNK = 512
 
 
 class Trainable(Protocol):
-    """A model with states before its output projection: `harness.models.transformer.Transformer`, for one."""
+    """A model with hidden states before its output projection, such as `Transformer`."""
 
     @property
     def output(self) -> OutputProjection: ...
@@ -39,8 +38,8 @@ class Trainable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """Sums over counted targets: their negative log-likelihood in nats, the log of the softmax's denominator,
-    their number.
+    """Sums over the counted targets: negative log-likelihood in nats, log of the softmax's denominator, and
+    the number of targets.
     """
 
     loss: float
@@ -49,12 +48,12 @@ class Summed:
 
 
 def counted(batch: MicroBatch) -> int:
-    """Targets that count."""
+    """The number of targets that count."""
     return int(np.count_nonzero(batch[-1] != IGNORED_TARGET))
 
 
 class Objective:
-    """The loss of `model`: cross-entropy a token, with the smoothing and z-loss of `settings`."""
+    """The loss of `model`: cross-entropy per token, with the smoothing and z-loss of `settings`."""
 
     def __init__(self, model: nn.Module, settings: LossConfig) -> None:
         self.model = model
@@ -67,22 +66,22 @@ class Objective:
         self._run, self._loss = self._trainable.hidden, self._loss_of
 
     def compile(self) -> None:
-        """Have torch compile the model, for training together with its loss; that happens at the next call,
-        and again for another shape.
+        """Make torch compile the model together with its loss, at the next call and again for every new
+        shape.
 
-        Every chunk of logits is a part of what is compiled: of very many, that takes long.
+        Every chunk of logits is compiled, so a large number of chunks takes long.
         """
         self._run, self._loss = torch.compile(self._trainable.hidden), torch.compile(self._loss_of)
 
     def tensors(self, batch: MicroBatch) -> tuple[Tensor, ...]:
-        """The batch on the model's device, without waiting for it."""
+        """The batch on the device of the model, without waiting for the copy."""
         arrays = (torch.from_numpy(np.ascontiguousarray(array)) for array in batch)
         if self.device.type == "cpu":
             return tuple(arrays)
         return tuple(array.pin_memory().to(self.device, non_blocking=True) for array in arrays)
 
     def mean_loss(self, batch: Sequence[Tensor]) -> Loss:
-        """Means over counted targets; 0 where there are none."""
+        """Means over the counted targets; 0 if there are none."""
         return self._loss(*batch)
 
     def _loss_of(self, *batch: Tensor) -> Loss:
@@ -95,7 +94,9 @@ class Objective:
         return loss._replace(auxiliary={name: value.to(loss.mean) for name, value in auxiliary.items()})
 
     def minimised(self, loss: Loss) -> Tensor:
-        """The scalar that training minimises: the mean loss plus the weighted auxiliary losses of the layers."""
+        """The scalar that training minimises: the mean loss plus the weighted auxiliary losses of the
+        layers.
+        """
         total = loss.mean
         for name, value in (loss.auxiliary or {}).items():
             total = total + self._weights[name] * value
@@ -111,7 +112,9 @@ class Objective:
 
     @torch.no_grad()
     def summed(self, batch: Sequence[Tensor]) -> Summed:
-        """Without smoothing or z-loss, in float32 at least, from logits of a chunk of positions at a time."""
+        """Sums without smoothing or z-loss, at least in float32, from the logits of one chunk of positions
+        at a time.
+        """
         *inputs, targets = batch
         hidden = self._hidden(self._run, inputs)
         rows, flat = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
@@ -123,7 +126,7 @@ class Objective:
             counts = chosen != IGNORED_TARGET
             z = logits.logsumexp(dim=-1)
             picked = logits.gather(1, torch.where(counts, chosen, 0)[:, None])[:, 0]
-            # `where`, not a product: what stands at padding may be anything.
+            # `where` and not a product, because the value at padding may be infinite or NaN.
             loss = loss + torch.where(counts, z - picked, 0).sum()
             log_z = log_z + torch.where(counts, z, 0).sum()
         sums = torch.stack([loss, log_z]).tolist()

@@ -1,4 +1,4 @@
-"""In which precision a step is computed, and in which its weights are kept."""
+"""The precision of the computations of an update, and the precision of its weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Precision(Config):
-    """`computed` is the type of the matrix products, `master_weights` that of the weights and of the
+    """`computed` is the type of the matrix products; `master_weights` is the type of the weights and of the
     optimizer's state.
     """
 
@@ -37,14 +37,14 @@ class _Precision(Config):
         return dtype
 
     def autocast(self, device: str) -> AbstractContextManager[Any]:
-        """What the forward pass runs in."""
+        """The context in which the forward pass runs."""
         if self.computed == self.master_weights:
             return nullcontext()
         import torch
 
         return torch.autocast(torch.device(device).type, dtype=self.products_dtype)
 
-    def scaler(self, device: str) -> torch.amp.GradScaler | None:  # noqa: ARG002  one of them has a scaler
+    def scaler(self, device: str) -> torch.amp.GradScaler | None:  # noqa: ARG002  a subclass needs it
         return None
 
 
@@ -53,25 +53,24 @@ class Float32(_Precision):
 
 
 class BFloat16Autocast(_Precision):
-    """Products in bfloat16, whose range is float32's: no scaling (Kalamkar et al. 2019, §3)."""
+    """Products in bfloat16. It has the range of float32, so nothing is scaled (Kalamkar et al. 2019, §3)."""
 
     kind: Literal["bf16-autocast"] = "bf16-autocast"
     computed: ClassVar[str] = "bfloat16"
 
 
 class Float16Autocast(_Precision):
-    """Products in float16 without scaling: what is below 6e-8 becomes 0. For comparison."""
+    """Products in float16 without scaling, for comparison: values below 6e-8 become 0."""
 
     kind: Literal["fp16-autocast"] = "fp16-autocast"
     computed: ClassVar[str] = "float16"
 
 
 class Float16Scaled(_Precision):
-    """Products in float16, the loss scaled, gradients unscaled before they are clipped (Micikevicius et al.
-    2018, §3.2).
+    """Products in float16 with a scaled loss; gradients are unscaled before they are clipped.
 
-    An update whose gradients are not finite is skipped, and the scale halved; after `growth_interval` others
-    it doubles.
+    An update whose gradients are not finite is skipped, and the scale is halved. After `growth_interval`
+    updates without a skip it is doubled (Micikevicius et al. 2018, §3.2).
     """
 
     kind: Literal["fp16-scaled"] = "fp16-scaled"
@@ -88,7 +87,7 @@ class Float16Scaled(_Precision):
 
 
 class BFloat16(_Precision):
-    """Everything in bfloat16, the weights too: a step below 1/256 of a weight is lost."""
+    """Everything in bfloat16, including the weights: a step smaller than 1/256 of a weight is lost."""
 
     kind: Literal["bf16"] = "bf16"
     computed: ClassVar[str] = "bfloat16"
@@ -101,4 +100,4 @@ def _spelt_out(name: Any) -> Any:
 
 Precision = Float32 | BFloat16Autocast | Float16Autocast | Float16Scaled | BFloat16
 PrecisionConfig = Annotated[Annotated[Precision, Field(discriminator="kind")], BeforeValidator(_spelt_out)]
-"""For a field of a config: a plain name stands for the precision's defaults."""
+"""The type of a config's field: a plain name means this precision with its defaults."""

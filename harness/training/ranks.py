@@ -1,8 +1,6 @@
-"""Several processes train one model, each on micro-batches of its own, all of them with the gradient of the
-whole.
+"""Several processes train one model: each has its own micro-batches, and all use the same total gradient.
 
-They are ranks of torch's process group, which whoever starts them sets up; without one there is a single
-rank.
+They are ranks of torch's process group, which their launcher sets up. Without a group there is one rank.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ def several_ranks() -> bool:
 
 
 def tokens_of_all(tokens: int, device: torch.device) -> int:
-    """The target tokens of all ranks, of which this one has so many."""
+    """The target tokens of all ranks together, given those of this rank."""
     if not several_ranks():
         return tokens
     total = torch.tensor(tokens, device=device)
@@ -27,8 +25,9 @@ def tokens_of_all(tokens: int, device: torch.device) -> int:
 
 
 def sum_over_ranks(parameters: Iterable[nn.Parameter], losses: Tensor) -> Tensor:
-    """Make every rank's gradients the sum of all, those of parameters that a rank did not use included;
-    returns that of the losses.
+    """Replace the gradients on every rank by their sum over all ranks; returns the sum of the losses.
+
+    A parameter that a rank did not use counts as having a gradient of zero there.
     """
     if not several_ranks():
         return losses

@@ -1,4 +1,4 @@
-"""Recording of updates without waiting for the device: results stay there until several updates are read at once."""
+"""Recording of updates without waiting for the device: the results of several updates are read at once."""
 
 from __future__ import annotations
 

@@ -14,9 +14,8 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Schedule(Config, ABC):
-    """A linear warm-up over `warmup` updates, then what a subclass says.
-
-    Positions count applied updates from 0.
+    """A linear warm-up over `warmup` updates, and then the curve of a subclass. Applied updates count from
+    0.
     """
 
     kind: str
@@ -24,11 +23,13 @@ class Schedule(Config, ABC):
 
     @property
     def least_updates(self) -> int:
-        """A run of fewer updates would end before its parts are over."""
+        """A training with fewer updates would end before all parts of the schedule are over."""
         return self.warmup
 
     def factor(self, update: int, updates: int) -> float:
-        """The factor for update `update` (from 0) of `updates`: between 0 and 1, and 1 at the end of warm-up."""
+        """The factor for an update (counted from 0) of `updates`: from 0 to 1, and 1 at the end of
+        warm-up.
+        """
         if update < self.warmup:
             return (update + 1) / self.warmup
         return self._after_warmup(update, updates)
@@ -52,10 +53,10 @@ class ConstantSchedule(Schedule):
 
 
 class CosineSchedule(Schedule):
-    """The peak for `flat` updates, then a half cosine down to `floor` (Loshchilov & Hutter 2017, eq. 5,
-    without restarts).
+    """The peak for `flat` updates, then half a cosine down to `floor`.
 
-    As in source 003's code: its printed formula adds the floor to the whole peak and so jumps above it.
+    Loshchilov & Hutter 2017, eq. 5, without restarts. This is the formula of the code of source 003; the
+    formula that it prints adds the floor to the peak, and so exceeds it.
     """
 
     kind: Literal["cosine"] = "cosine"
@@ -85,9 +86,8 @@ class LinearSchedule(Schedule):
 
 
 class InverseSquareRootSchedule(Schedule):
-    """Falls with one over the root of the updates made (Vaswani et al.
-
-    2017, eq. 3, with the peak as a setting).
+    """Falls with the inverse square root of the updates (Vaswani et al. 2017, eq. 3, with a peak to
+    choose).
     """
 
     kind: Literal["inverse-sqrt"] = "inverse-sqrt"
@@ -98,9 +98,9 @@ class InverseSquareRootSchedule(Schedule):
 
 
 class WarmupStableDecaySchedule(Schedule):
-    """The peak until the last `decay` updates, then a straight line or 1 − √progress to `floor` (Hu et al.
+    """The peak until the last `decay` updates, then a straight line or 1 − √progress to `floor`.
 
-    2024, §4; Hägele et al. 2024, §3).
+    Hu et al. 2024, §4; Hägele et al. 2024, §3.
     """
 
     kind: Literal["warmup-stable-decay"] = "warmup-stable-decay"
@@ -132,8 +132,8 @@ ScheduleConfig = Annotated[
 
 
 class LearningRateScaling(Config):
-    """How the peak learning rate follows the rows of an update: by their ratio to `batch` rows, its root, or
-    not.
+    """How the peak learning rate depends on the rows of an update: on their ratio to `batch` rows, on the
+    square root of this ratio, or not at all.
 
     Linear: Goyal et al. 2017, §2.1; square root: Krizhevsky 2014, §5.
     """

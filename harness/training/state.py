@@ -1,6 +1,4 @@
-"""The whole state of an unfinished training, in one file that is complete or absent, and going on from it bit
-for bit.
-"""
+"""Saves the complete state of an unfinished training in one file, and resumes from it bit for bit."""
 
 from __future__ import annotations
 
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
 def save_state(
     path: Path, training: Training, recipe: Mapping[str, Any], position: Mapping[str, Any]
 ) -> None:
-    """Model, optimizer, scaler, every generator and the training's own `position`, with the recipe, and a
-    SHA-256.
+    """Write the state of model, optimizer, scaler and all random generators, with `position` and the
+    recipe.
     """
     updater = training.updater
     content = io.BytesIO()
@@ -41,10 +39,10 @@ def save_state(
 
 
 def resume(path: Path, training: Training, recipe: Mapping[str, Any]) -> None:
-    """Have `training` go on where the file was saved. HarnessError: it is damaged, or of another recipe or
-    other data.
+    """Make `training` continue where the file was saved.
 
-    Nothing is changed before all of that is known.
+    Raises HarnessError, before anything is changed, if the file is damaged or belongs to another recipe or
+    other data.
     """
     state = _read(path, recipe)
     try:
@@ -75,14 +73,14 @@ def _read(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _library_types() -> list[Any]:
-    """What Shampoo keeps beside tensors."""
+    """The classes of pytorch-optimizer that the state of Shampoo contains."""
     try:
         from pytorch_optimizer.optimizer.utils import graft, preconditioner
     except ImportError:
         return []
-    own = "pytorch_optimizer."
-    named = [value for module in (graft, preconditioner) for value in vars(module).values()]
-    return [value for value in named if isinstance(value, type) and value.__module__.startswith(own)]
+    values = [value for module in (graft, preconditioner) for value in vars(module).values()]
+    classes = [value for value in values if isinstance(value, type)]
+    return [value for value in classes if value.__module__.startswith("pytorch_optimizer.")]
 
 
 def _generators(device: torch.device) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""The file of an unfinished training: its recipe, then its state, then a checksum of both. Read without
-torch.
+"""The file of an unfinished training: its recipe, its state, and a checksum of both. Needs no torch.
 
-It is complete or absent: one line of JSON, the state as torch wrote it, and a SHA-256 of all that is before
-it.
+The file is complete or absent. It has one line of JSON, the state as torch wrote it, and a SHA-256 of
+everything before it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ FROM_THE_BEGINNING = "delete it to train from the beginning"
 
 
 def state_path(checkpoint: Path) -> Path:
-    """Where the training that makes a checkpoint keeps its state meanwhile."""
+    """The file in which a training stores its state until its checkpoint is complete."""
     return checkpoint.with_name(f"{checkpoint.name}.state")
 
 
@@ -43,27 +42,27 @@ def write_state_file(path: Path, recipe: Mapping[str, Any], state: bytes) -> Non
 
 
 def read_state_file(path: Path, recipe: Mapping[str, Any]) -> bytes:
-    """The state. InputError: the file is damaged, or of another recipe, and in what."""
+    """The state. Raises InputError if the file is damaged or belongs to another recipe."""
     content = path.read_bytes()
     payload, checksum = content[:-CHECKSUM], content[-CHECKSUM:]
     if hashlib.sha256(payload).digest() != checksum:
         raise InputError(
-            f"the training state {path} is damaged: its {len(content):,} bytes have another checksum than they say",
+            f"the training state {path} is damaged: its {len(content):,} bytes do not match its checksum",
             hint=FROM_THE_BEGINNING,
         )
     saved, _, state = payload.partition(b"\n")
     difference = next(_differences(json.loads(saved), json.loads(json.dumps(recipe))), None)
     if difference is not None:
         raise InputError(
-            f"the training state {path} is of another recipe: {difference}",
-            hint="resume with the recipe that it was saved by, or delete it to train from the beginning",
+            f"the training state {path} belongs to another recipe: {difference}",
+            hint=f"resume with the recipe that saved it, or {FROM_THE_BEGINNING}",
         )
     return state
 
 
-def _differences(saved: Any, own: Any, place: str = "") -> Iterator[str]:
-    if isinstance(saved, dict) and isinstance(own, dict):
-        for key in sorted({*saved, *own}):
-            yield from _differences(saved.get(key), own.get(key), f"{place}.{key}" if place else str(key))
-    elif saved != own:
-        yield f"{place} was {saved!r} there and is {own!r} here"
+def _differences(saved: Any, current: Any, path: str = "") -> Iterator[str]:
+    if isinstance(saved, dict) and isinstance(current, dict):
+        for key in sorted({*saved, *current}):
+            yield from _differences(saved.get(key), current.get(key), f"{path}.{key}" if path else str(key))
+    elif saved != current:
+        yield f"{path} is {saved!r} there but {current!r} now"

@@ -32,22 +32,22 @@ class Divergence(Config):
 def gradient_spikes(norms: Sequence[float]) -> int:
     """Updates whose gradient norm, before clipping, is above 3 × the median of the 50 finite norms before it.
 
-    The spike score of OLMo 2 (arXiv 2501.00656) measures by a rolling mean and SD of the last 1,000 values.
-    Of a few hundred updates there are no 1,000, and spikes raise the SD that they are measured by: so a short
-    window, and its median. The first 10 norms judge only what follows. An infinite norm is what a gradient
-    scaler skips, or the end of a training: no spike.
+    The spike score of OLMo 2 (arXiv 2501.00656) uses the rolling mean and SD of the last 1,000 values. Short
+    trainings do not have 1,000 updates, and spikes raise the SD that judges them. Hence a short window and
+    its median. The first 10 norms are not judged. An infinite norm is not a spike: a gradient scaler skips
+    it, or the training ends.
     """
     finite = [norm for norm in norms if math.isfinite(norm)]
     judged = islice(enumerate(finite), FEWEST_BEFORE, None)
-    return sum(norm > SPIKE * median(finite[max(0, place - WINDOW) : place]) for place, norm in judged)
+    return sum(norm > SPIKE * median(finite[max(0, index - WINDOW) : index]) for index, norm in judged)
 
 
 def late_loss_spread(losses: Sequence[float]) -> float | None:
-    """SD of the losses around their straight line (least squares), over the last quarter of the updates, 8 at
-    the fewest.
+    """SD of the losses around a straight line (least squares), over the last quarter of the updates (at
+    least 8).
 
-    The line is what is still learned, which is not unsteadiness. Batches scatter the loss too, but alike in
-    every arm, as a seed gives them the same ones. None where fewer than 3 updates leave nothing to scatter.
+    The line is what the model still learns, which is not unsteadiness. Batches scatter the loss, too, but in
+    the same way in every arm, because a seed fixes the batches. None if there are fewer than 3 updates.
     """
     late = np.asarray(losses[-max(FEWEST_LATE, len(losses) // 4) :], dtype=np.float64)
     if late.size < 3:

@@ -21,10 +21,10 @@ from harness.training.ranks import sum_over_ranks, tokens_of_all
 class Update:
     """The results of an update. The tensors are on the device, so reading them waits for it.
 
-    `loss` and `log_z` are means over the counted targets. `norm` is the norm of the gradient before clipping.
-    On request, `clipped_norm` is its norm as the optimizer sees it, after clipping, and `zeros` the share of
-    exact zeros among the gradients of linear layers. `auxiliary` are the auxiliary losses of the model's layers by
-    name, before their weights.
+    `loss` and `log_z` are means over the counted targets. `norm` is the norm of the gradient before
+    clipping. On request, `clipped_norm` is its norm as the optimizer sees it, after clipping, and `zeros`
+    the share of exact zeros among the gradients of linear layers. `auxiliary` are the auxiliary losses of
+    the model's layers by name, before their weights.
     """
 
     loss: Tensor
@@ -44,10 +44,7 @@ class Update:
 
 
 class Updater:
-    """Makes updates of a model.
-
-    `attempted` counts all of them, `applied` those that a scaler did not skip.
-    """
+    """Updates a model. `attempted` counts all updates, `applied` only those that a scaler did not skip."""
 
     def __init__(
         self, objective: Objective, optimizer: Optimizer, *, precision: Precision, clip: float | None
@@ -60,7 +57,9 @@ class Updater:
         self._peaks = [float(group["lr"]) for group in optimizer.param_groups]
 
     def set_rate(self, factor: float) -> float:
-        """Have every group learn at `factor` times its peak; returns that of the first."""
+        """Set the learning rate of every group to `factor` times its peak; returns the rate of the first
+        group.
+        """
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             group["lr"] = peak * factor
         return self._peaks[0] * factor
@@ -92,10 +91,10 @@ class Updater:
         )
 
     def accumulate(self, micro_batches: Sequence[MicroBatch], tokens: Sequence[int]) -> Loss:
-        """Add the gradient of the mean over all counted targets, scaled where there is a scaler; returns the
+        """Add the gradient of the mean over all counted targets (scaled if there is a scaler); returns the
         means.
 
-        All are those of every rank, where there are several.
+        With several ranks, the means are over the targets of all ranks.
         """
         device = str(self.objective.device)
         total = max(1, tokens_of_all(sum(tokens), self.objective.device))
@@ -115,7 +114,7 @@ class Updater:
         return Loss(mean, log_z, auxiliary=dict(zip(names, others, strict=True)))
 
     def _step(self) -> bool:
-        """False where the scaler found gradients that are not finite, and skipped the step."""
+        """Make the step. False if the scaler skipped it, because gradients were not finite."""
         if self.scaler is None:
             self.optimizer.step()
             return True
@@ -128,9 +127,9 @@ class Updater:
         return nn.utils.get_total_norm(p.grad for p in self._parameters if p.grad is not None)
 
     def _zeros(self) -> float:
-        """Underflow in 16 bits shows here.
+        """The share of exact zeros among the gradients of linear layers, which shows underflow in 16 bits.
 
-        Embeddings are left out: tokens that did not occur have no gradient.
+        Embeddings are left out, because tokens that did not occur have no gradient.
         """
         model = self.objective.model
         weights = {id(m.weight): m.weight for m in model.modules() if isinstance(m, nn.Linear)}

@@ -149,7 +149,7 @@ def test_every_job_is_told_where_its_model_lies_and_what_is_planted(scene: Scene
 
 @pytest.mark.parametrize(
     ("seed", "cut", "said"),
-    [(0, 0, ""), (1, 0, "is of another recipe: seed was 1 there and is 0 here"), (0, 1, "is damaged")],
+    [(0, 0, ""), (1, 0, "belongs to another recipe: seed is 1 there but 0 now"), (0, 1, "is damaged")],
     ids=["its own", "of another seed", "truncated"],
 )
 def test_a_state_that_no_training_can_go_on_from_is_refused(

@@ -56,5 +56,5 @@ def test_unknown_scores_are_refused() -> None:
         stored_score("bleue", "", [[1.0]])
     with pytest.raises(ValueError, match="sentence 2 are not finite"):
         stored_score("ter", "", [[1.0, 2.0], [math.nan, 1.0]])
-    with pytest.raises(ValueError, match=r"not \(0,\)"):
+    with pytest.raises(ValueError, match=r"their shape is \(0,\)"):
         stored_score("ter", "", [])

@@ -49,5 +49,5 @@ def test_too_few_divergences_prove_nothing() -> None:
 def test_a_seed_without_its_other_side_is_refused() -> None:
     with pytest.raises(ValueError, match="one side missing: 2"):
         mcnemar({1: True, 2: False}, {1: True})
-    with pytest.raises(ValueError, match="no pairs"):
+    with pytest.raises(ValueError, match="there are no pairs"):
         mcnemar({}, {})

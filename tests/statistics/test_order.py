@@ -50,7 +50,7 @@ def test_a_rise_with_a_fall_in_it_shows_in_its_step() -> None:
         ({}, "two or more"),
         ({0: {0: 1.0, 2: 1.0}}, "positive levels"),
         ({0: {1: 1.0, 2: 1.0}, 1: {1: 1.0, 4: 1.0}}, "round 1 has the levels"),
-        ({0: {1: 1.0, 2: 1.0}, 3: {1: 1.0, 2: math.inf}}, "round 3 has others"),
+        ({0: {1: 1.0, 2: 1.0}, 3: {1: 1.0, 2: math.inf}}, "but round 3 has others"),
     ],
 )
 def test_what_has_no_slope_is_refused(rounds: dict[int, dict[float, float]], message: str) -> None:
@@ -86,8 +86,8 @@ def test_inversions_are_counted_as_all_permutations_have_them_and_of_many_as_the
     many = _inversions_cdf(300)
     spread = math.sqrt(300 * 299 * 605 / 72)  # Kendall 1938, §4
     for deviations in (-2.0, 0.0, 1.5):
-        place = round(300 * 299 / 4 + deviations * spread)
-        assert many[place] == pytest.approx(norm.cdf(deviations), abs=2e-3)
+        index = round(300 * 299 / 4 + deviations * spread)
+        assert many[index] == pytest.approx(norm.cdf(deviations), abs=2e-3)
 
 
 def test_drift_follows_the_order_of_the_keys_and_mirrors() -> None:
@@ -106,6 +106,6 @@ def test_drift_needs_an_order_and_differences() -> None:
 
 def test_drift_is_found_as_often_as_its_level_says() -> None:
     rng = np.random.default_rng(12)
-    found = np.mean([drift(dict(enumerate(rng.normal(size=10)))).p <= 0.05 for _ in range(2000)])
-    assert found <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 2000)
-    assert found >= 0.02
+    rejected = np.mean([drift(dict(enumerate(rng.normal(size=10)))).p <= 0.05 for _ in range(2000)])
+    assert rejected <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 2000)
+    assert rejected >= 0.02

@@ -100,7 +100,7 @@ def test_a_ratio_of_what_is_not_positive_is_refused(bad: float) -> None:
 def test_nan_and_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="pair 4 is NaN"):
         paired_estimate({3: 0.0, 4: math.nan})
-    with pytest.raises(ValueError, match="no pairs"):
+    with pytest.raises(ValueError, match="there are no pairs"):
         paired_estimate({})
 
 

@@ -78,7 +78,7 @@ def test_what_nothing_is_known_of_is_never_dominated() -> None:
     [
         ({}, "needs points"),
         ({"a": {"bleu": exact(1.0)}}, r"a has the objectives \['bleu'\]"),
-        ({"a": {"bleu": exact(math.nan), "seconds": exact(1.0)}}, "bleu of a is no interval"),
+        ({"a": {"bleu": exact(math.nan), "seconds": exact(1.0)}}, "bleu of a is not an interval"),
         ({"a": {"bleu": span(2, 1), "seconds": exact(1.0)}}, "2 to 1"),
     ],
 )

@@ -98,9 +98,9 @@ def test_the_scale_of_a_score_does_not_matter(scale: float) -> None:
 
 def test_scores_that_are_not_finite_are_refused() -> None:
     lost = perplexities([1e6], [1], ["a"], tokenizer="t")["token"]
-    found = perplexities([1.0], [1], ["a"], tokenizer="t")["token"]
-    with pytest.raises(ValueError, match="perplexity_per_token cannot be compared: a score is inf"):
-        approximate_randomisation(lost, found)
+    known = perplexities([1.0], [1], ["a"], tokenizer="t")["token"]
+    with pytest.raises(ValueError, match="perplexity_per_token cannot be compared, because a score is inf"):
+        approximate_randomisation(lost, known)
 
 
 def test_means_and_corpus_scores_find_the_difference_that_is_there(close: Texts) -> None:
@@ -114,21 +114,23 @@ def test_means_and_corpus_scores_find_the_difference_that_is_there(close: Texts)
 
 def test_equal_systems_are_told_apart_as_often_as_the_level_says() -> None:
     rng = np.random.default_rng(5)
-    found = [
+    rejected = [
         approximate_randomisation(
             means(rng.exponential(size=40)), means(rng.exponential(size=40)), resamples=300, seed=study
         ).p
         <= 0.05
         for study in range(600)
     ]
-    assert 0.02 <= np.mean(found) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 600)
+    assert 0.02 <= np.mean(rejected) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 600)
 
 
 def test_what_was_scored_otherwise_is_refused(close: Texts) -> None:
     result = bleu(close.good, close.references)
-    with pytest.raises(ValueError, match=r"bleu cannot be compared: signature 'nrefs:1.*' against 'case:lc'"):
+    with pytest.raises(
+        ValueError, match=r"bleu cannot be compared, because the signature differs: 'nrefs:1.*' and 'case:lc'"
+    ):
         approximate_randomisation(result, replace(result, signature="case:lc"))
-    with pytest.raises(ValueError, match="sentences 150 against 149"):
+    with pytest.raises(ValueError, match="the sentences differs: 150 and 149"):
         approximate_randomisation(result, replace(result, values=result.values[:-1]))
-    with pytest.raises(ValueError, match="metric 'bleu' against 'chrf'"):
+    with pytest.raises(ValueError, match="metric differs: 'bleu' and 'chrf'"):
         approximate_randomisation(result, chrf(close.good, close.references))

@@ -31,7 +31,9 @@ def noisy(effect: float, seed: int = 0) -> SentenceStatistics:
 def plain_interval(
     arms: list[SentenceStatistics], bases: list[SentenceStatistics], resamples: int = 10_000
 ) -> tuple[float, float]:
-    """The 95 % interval of the mean difference: seeds and sentences are drawn, one resample after the other."""
+    """The 95 % interval of the mean difference: seeds and sentences are drawn, one resample after the
+    other.
+    """
     rng, n, sentences = np.random.default_rng(9), len(arms), arms[0].sentences
     means_of_resamples = []
     for _ in range(resamples):
@@ -100,11 +102,11 @@ def test_equal_outputs_are_identical() -> None:
 
 def test_what_cannot_be_compared_is_refused() -> None:
     one, other = noisy(0.0), means(np.zeros(200), signature="other")
-    with pytest.raises(ValueError, match="no seeds"):
+    with pytest.raises(ValueError, match="there are no seeds"):
         compare_scores({}, {})
     with pytest.raises(ValueError, match="one side missing: 2"):
         compare_scores({1: one, 2: one}, {1: one})
-    with pytest.raises(ValueError, match="signature 's' against 'other'"):
+    with pytest.raises(ValueError, match="signature differs: 's' and 'other'"):
         compare_scores({1: one}, {1: other})
 
 

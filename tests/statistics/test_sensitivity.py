@@ -92,7 +92,10 @@ def test_equal_factors_are_seldom_ranked() -> None:
 
 @pytest.mark.parametrize(
     ("names", "factor", "message"),
-    [("abcd", "a", "at least 5 factors, not 4"), ("abcde", "z", "no rises of 'z'; there are a, b, c, d, e")],
+    [
+        ("abcd", "a", "at least 5 factors, but there are 4"),
+        ("abcde", "z", "no rises of 'z', only of a, b, c, d, e"),
+    ],
 )
 def test_too_few_or_unknown_factors_are_refused(names: str, factor: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -80,10 +80,10 @@ def test_a_later_time_never_helps() -> None:
 @pytest.mark.parametrize(
     ("times", "losses", "message"),
     [
-        ([], [], "one loss a time"),
+        ([], [], "one loss per time"),
         ([1, 2], [1.0], "1 losses for 2 times"),
-        ([2, 1], [1.0, 1.0], "rising"),
-        ([1, 1], [1.0, 1.0], "rising"),
+        ([2, 1], [1.0, 1.0], "increasing"),
+        ([1, 1], [1.0, 1.0], "increasing"),
         ([0, 1], [1.0, 1.0], "positive"),
         ([1, math.nan], [1.0, 1.0], "finite"),
     ],
@@ -96,5 +96,5 @@ def test_broken_curves_are_refused(times: list[float], losses: list[float], mess
 def test_a_senseless_target_or_window_is_refused() -> None:
     with pytest.raises(ValueError, match="target is NaN"):
         time_to_target([1], [1.0], math.nan)
-    with pytest.raises(ValueError, match="not 0"):
+    with pytest.raises(ValueError, match="window is 0"):
         time_to_target([1], [1.0], 1.0, window=0)

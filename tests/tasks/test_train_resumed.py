@@ -113,7 +113,7 @@ def refused(training: Train, folder: Path) -> str:
 
 def test_the_state_of_another_recipe_is_refused(saved: Path) -> None:
     said = refused(task(optimizer={"kind": "adamw", "lr": 3e-2}), saved.with_suffix(""))
-    assert f"{saved} is of another recipe: train.optimizer.lr was 0.01 there and is 0.03 here" in said
+    assert f"{saved} belongs to another recipe: train.optimizer.lr is 0.01 there but 0.03 now" in said
 
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "one bit"])

@@ -104,7 +104,7 @@ def test_a_model_kept_on_the_way_is_the_one_that_writes(make: Any, pairs: Path, 
         task = task_of.read({**settings, "model": {"recipe": "tiny", "train": train, "after": after}})
         config = task.model.train.model.model_copy(update={"init_std": 0.5})
         folder = tmp_path / "model"
-        save_checkpoint(folder, build_model(config, 0), {}, kept={1: build_model(config, 1)})
+        save_checkpoint(folder, build_model(config, 0), {}, earlier={1: build_model(config, 1)})
         context = Context(seed=0, device="cpu", checkpoints={digest(task.model.train.plain()): str(folder)})
         result = task.run(context, lambda *_sample: None)
         assert result.spent["updates"] == after

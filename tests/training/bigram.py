@@ -45,20 +45,20 @@ class Stream:
     """Random batches, each a function of its place."""
 
     def __init__(self, rows: int = 2, length: int = 5) -> None:
-        self._shape, self._place = (rows, length), 0
+        self._shape, self._position = (rows, length), 0
 
     def __iter__(self) -> Iterator[MicroBatch]:
         return self
 
     def __next__(self) -> MicroBatch:
-        self._place += 1
-        return batch(*self._shape, seed=self._place)
+        self._position += 1
+        return batch(*self._shape, seed=self._position)
 
     def state(self) -> dict[str, int]:
-        return {"place": self._place}
+        return {"position": self._position}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._place = state["place"]
+        self._position = state["position"]
 
 
 def batch(rows: int, length: int, seed: int) -> MicroBatch:
@@ -81,10 +81,10 @@ def updater(
     return Updater(objective, optimizer, precision=precision or Float32(), clip=clip)
 
 
-def training(updates_of: Updater, reported: Reported, **settings: Any) -> Training:
+def training(made: Updater, reported: Reported, **settings: Any) -> Training:
     defaults: dict[str, Any] = {"updates": 4, "schedule": CosineSchedule(), "evaluate_every": 3}
     return Training(
-        updates_of,
+        made,
         Stream(),
         LoopSettings(**{**defaults, **settings}),
         evaluation=lambda: [batch(2, 5, 99)],
@@ -93,9 +93,9 @@ def training(updates_of: Updater, reported: Reported, **settings: Any) -> Traini
     )
 
 
-def run(updates_of: Updater, **settings: Any) -> tuple[Trained, Reported]:
+def run(made: Updater, **settings: Any) -> tuple[Trained, Reported]:
     reported: Reported = []
-    return training(updates_of, reported, **settings).run(), reported
+    return training(made, reported, **settings).run(), reported
 
 
 def values(reported: Reported, metric: str) -> list[float]:

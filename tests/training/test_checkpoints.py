@@ -46,10 +46,10 @@ def test_equal_models_have_equal_files_and_other_ones_others(folder: Path) -> No
 
 
 def test_models_kept_on_the_way_lie_in_the_checkpoint_and_count_in_its_digest(folder: Path) -> None:
-    kept = {2: build_model(CONFIG, 2), 10: build_model(CONFIG, 10)}
-    sha256 = save_checkpoint(folder, build_model(CONFIG, 1), {}, kept=kept)
+    earlier = {2: build_model(CONFIG, 2), 10: build_model(CONFIG, 10)}
+    sha256 = save_checkpoint(folder, build_model(CONFIG, 1), {}, earlier=earlier)
     assert sha256 == weights_digest(folder) != save(folder.with_name("other"), 1)
-    for after, model in (*kept.items(), (None, build_model(CONFIG, 1))):
+    for after, model in (*earlier.items(), (None, build_model(CONFIG, 1))):
         loaded = load_model(folder, CONFIG, after=after)
         assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
     with pytest.raises(HarnessError, match="cannot be loaded"):

@@ -28,8 +28,8 @@ def model(**settings: object) -> Transformer:
     return build_model(ModelConfig.model_validate({**SIZES, **settings}), 0)
 
 
-def groups(of: Transformer) -> tuple[set[int], set[int]]:
-    optimizer = AdamW(lr=1e-3, weight_decay=0.3).build(of)
+def groups(model: Transformer) -> tuple[set[int], set[int]]:
+    optimizer = AdamW(lr=1e-3, weight_decay=0.3).build(model)
     decayed, plain = optimizer.param_groups
     assert (decayed["weight_decay"], plain["weight_decay"]) == (0.3, 0.0)
     return {id(p) for p in decayed["params"]}, {id(p) for p in plain["params"]}

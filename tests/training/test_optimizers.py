@@ -26,8 +26,10 @@ SIZES = {"d_model": 16, "n_layers": 1, "n_heads": 2, "d_ff": 32, "max_positions"
 
 
 def settings(kind: str, **options: Any) -> OptimizerSettings:
-    found: OptimizerSettings = ADAPTER.validate_python({"kind": kind, "lr": RATES.get(kind, 1e-2), **options})
-    return found
+    settings: OptimizerSettings = ADAPTER.validate_python(
+        {"kind": kind, "lr": RATES.get(kind, 1e-2), **options}
+    )
+    return settings
 
 
 def small() -> Transformer:
@@ -36,7 +38,9 @@ def small() -> Transformer:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_learns(kind: str) -> None:
-    """From a start far from the uniform guess, the best there is for random targets, most of the way to it."""
+    """From a start far from the uniform guess, the best there is for random targets, most of the way to
+    it.
+    """
     model = small()
     with torch.no_grad():
         model.embedding.weight.mul_(60)
@@ -116,9 +120,9 @@ def test_an_unknown_optimizer_is_refused() -> None:
 
 
 def test_a_rule_that_matches_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match=r"weight_decay 0\.1 falls on matrices, and this model has none"):
+    with pytest.raises(InputError, match=r"weight_decay 0\.1 applies to matrices, but this model has no"):
         SGD(lr=1.0, weight_decay=0.1).build(nn.LayerNorm(4))
-    with pytest.raises(InputError, match="muon is for matrices"):
+    with pytest.raises(InputError, match="muon is for matrices, but"):
         Muon(lr=1.0).build(nn.LayerNorm(4))
     assert len(SGD(lr=1.0).build(nn.LayerNorm(4)).param_groups) == 1
 

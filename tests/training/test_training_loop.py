@@ -55,10 +55,10 @@ def test_evaluation_weighs_every_token_alike_and_skips_what_is_ignored() -> None
     ]
     log_z = [math.log(np.exp(table[token]).sum()) for token, _ in counted]
     losses = [z - table[token][target] for z, (token, target) in zip(log_z, counted, strict=True)]
-    found = evaluate(objective(model.train()), batches, Float32())
-    assert found.tokens == len(losses) == 13
-    assert found.loss == pytest.approx(np.mean(losses), rel=1e-6)
-    assert found.log_z == pytest.approx(np.mean(log_z), rel=1e-6)
+    evaluation = evaluate(objective(model.train()), batches, Float32())
+    assert evaluation.tokens == len(losses) == 13
+    assert evaluation.loss == pytest.approx(np.mean(losses), rel=1e-6)
+    assert evaluation.log_z == pytest.approx(np.mean(log_z), rel=1e-6)
     assert model.training  # as it was found, dropout or not
 
 
@@ -107,10 +107,10 @@ def test_evaluation_is_off_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rates_follow_from_seconds() -> None:
     _, reported = run(updater(Bigram()), accumulate=3)
     seconds = values(reported, "update_seconds")
-    assert values(reported, "training_tokens_per_second") == pytest.approx([30 / each for each in seconds])
-    assert values(reported, "mfu") == pytest.approx([3 * 60.0 / each / 1e9 for each in seconds])
+    assert values(reported, "training_tokens_per_second") == pytest.approx([30 / one for one in seconds])
+    assert values(reported, "mfu") == pytest.approx([3 * 60.0 / one / 1e9 for one in seconds])
     assert all(
-        0 < data < whole for data, whole in zip(values(reported, "data_seconds"), seconds, strict=True)
+        0 < data < update for data, update in zip(values(reported, "data_seconds"), seconds, strict=True)
     )
 
 
@@ -256,9 +256,9 @@ def test_schedule_free_is_evaluated_on_its_averages_and_trained_on_the_rest() ->
 
 
 def test_logits_in_chunks_train_like_whole_ones() -> None:
-    whole, chunked = _curve(LossConfig()), _curve(LossConfig(logits=ChunkedLogits(positions=3)))
-    assert len(whole) == 21
-    assert chunked == pytest.approx(whole, rel=1e-4)
+    at_once, chunked = _curve(LossConfig()), _curve(LossConfig(logits=ChunkedLogits(positions=3)))
+    assert len(at_once) == 21
+    assert chunked == pytest.approx(at_once, rel=1e-4)
 
 
 def _curve(settings: LossConfig) -> list[float]:

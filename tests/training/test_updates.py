@@ -46,9 +46,9 @@ def gradients(
     made = updater(model, SGD(lr=1.0), **settings)
     tokens = [int((targets != -100).sum()) for _, targets in micro_batches]
     loss = made.accumulate(micro_batches, tokens).mean.item()
-    found = [parameter.grad for parameter in model.parameters()]
-    assert all(gradient is not None for gradient in found)
-    return loss, [gradient for gradient in found if gradient is not None]
+    gradients = [parameter.grad for parameter in model.parameters()]
+    assert all(gradient is not None for gradient in gradients)
+    return loss, [gradient for gradient in gradients if gradient is not None]
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def gradients(
 def test_micro_batches_are_one_big_batch_token_by_token(loss: LossConfig) -> None:
     """In float64, where a mean of the micro-batches' means would differ in the first digit."""
     parts = uneven()
-    whole = tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    together = tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     small_loss, accumulated = gradients(small(torch.float64), parts, loss=loss)
-    big_loss, at_once = gradients(small(torch.float64), [whole], loss=loss)
+    big_loss, at_once = gradients(small(torch.float64), [together], loss=loss)
     assert small_loss == pytest.approx(big_loss, rel=1e-12)
     for one, other in zip(accumulated, at_once, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12 * float(other.abs().max()))
@@ -85,8 +85,8 @@ def test_a_micro_batch_in_which_nothing_counts_changes_nothing() -> None:
     inputs, targets = batch(8, 5, 9)
     with_nothing = [*uneven(), (inputs, np.full_like(targets, -100))]
     _, expected = gradients(small(), uneven())
-    _, found = gradients(small(), with_nothing)
-    for one, other in zip(found, expected, strict=True):
+    _, observed = gradients(small(), with_nothing)
+    for one, other in zip(observed, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 

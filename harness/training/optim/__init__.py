@@ -1,6 +1,5 @@
-"""Optimizers: a discriminated union on `kind`, each a config with its `.build` beside it.
-
-torch is imported inside.
+"""Optimizers: a union of configs, each with its `build`, distinguished by `kind`. Importing it needs no
+torch.
 """
 
 from __future__ import annotations

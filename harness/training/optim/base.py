@@ -1,4 +1,4 @@
-"""What every optimizer's config has, and which parameters decay."""
+"""The base of the configs of all optimizers, and the choice of the parameters that decay."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 
 class OptimizerSettings(Config, ABC):
-    """`lr` is the peak learning rate.
-
-    `weight_decay` falls on matrices alone: never on norms, biases, embeddings.
+    """`lr` is the peak learning rate. `weight_decay` applies to matrices only: never to norms, biases or
+    embeddings.
     """
 
     from_library: ClassVar[bool] = False
@@ -41,11 +40,11 @@ class OptimizerSettings(Config, ABC):
     weight_decay: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
 
     def scaled(self, factor: float) -> Self:
-        """The same with every learning rate `factor` times as high."""
+        """The same optimizer with every learning rate multiplied by `factor`."""
         return self.model_copy(update={"lr": self.lr * factor})
 
     def check_installed(self) -> None:
-        """InputError where the optimizer is of a package that is not installed. Loads nothing."""
+        """Raises InputError if the package of the optimizer is not installed. Loads nothing."""
         if self.from_library and importlib.util.find_spec("pytorch_optimizer") is None:
             raise InputError(
                 f"optimizer {self.kind} is from pytorch-optimizer, which is not installed",
@@ -54,9 +53,9 @@ class OptimizerSettings(Config, ABC):
 
     @abstractmethod
     def build(self, model: nn.Module) -> Optimizer:
-        """One optimizer over all trained parameters of `model`, tied ones once.
+        """One optimizer over all trained parameters of `model`; a tied parameter counts once.
 
-        InputError where its rule matches none.
+        Raises InputError if the model has no parameters of the kind that the optimizer is for.
         """
 
 
@@ -69,7 +68,7 @@ class Parameters:
 
 
 def parameters_of(model: nn.Module) -> Parameters:
-    """Each trained parameter once. A tied output is an embedding."""
+    """The trained parameters, each of them once. A tied output projection is an embedding."""
     from torch import nn
 
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
@@ -80,25 +79,25 @@ def parameters_of(model: nn.Module) -> Parameters:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices, which decay, then the rest, which does not.
+    """The matrices, which decay, and then the other parameters, which do not.
 
-    InputError: there is a decay, and nothing that it falls on.
+    Raises InputError if there is weight decay but the model has no matrices.
     """
-    found = parameters_of(model)
-    if weight_decay and not found.matrices:
+    parameters = parameters_of(model)
+    if weight_decay and not parameters.matrices:
         raise InputError(
-            f"weight_decay {weight_decay:g} falls on matrices, and this model has none",
+            f"weight_decay {weight_decay:g} applies to matrices, but this model has no matrices",
             hint="set weight_decay: 0",
         )
     groups = (
-        {"params": found.matrices, "weight_decay": weight_decay},
-        {"params": found.others, "weight_decay": 0.0},
+        {"params": parameters.matrices, "weight_decay": weight_decay},
+        {"params": parameters.others, "weight_decay": 0.0},
     )
     return [group for group in groups if group["params"]]
 
 
 def library() -> ModuleType:
-    """pytorch-optimizer, where `check_installed` has found it."""
+    """The package pytorch-optimizer. Call `check_installed` first."""
     import pytorch_optimizer
 
     return pytorch_optimizer
@@ -106,9 +105,9 @@ def library() -> ModuleType:
 
 @contextmanager
 def evaluated(optimizer: Optimizer) -> Iterator[None]:
-    """Inside, the model has the weights to evaluate: schedule-free optimizers train on others (Defazio et al.
+    """In this context the model has the weights to evaluate.
 
-    2024, §2).
+    Schedule-free optimizers train other weights (Defazio et al. 2024, §2).
     """
     _switch(optimizer, "eval")
     try:
@@ -118,7 +117,7 @@ def evaluated(optimizer: Optimizer) -> Iterator[None]:
 
 
 def trained_in(optimizer: Optimizer) -> None:
-    """Make the model's weights those to train."""
+    """Give the model the weights to train."""
     _switch(optimizer, "train")
 
 

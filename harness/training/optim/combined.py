@@ -1,4 +1,4 @@
-"""Several optimizers, each with its own parameters, that step together."""
+"""Several optimizers for different parameters that step together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 
 class CombinedOptimizer(Optimizer):
-    """One optimizer over the parameter groups of all of `parts`, which stay theirs."""
+    """One optimizer over the parameter groups of all `parts`."""
 
     def __init__(self, parts: Sequence[Optimizer]) -> None:
         self.parts = tuple(parts)
@@ -17,11 +17,11 @@ class CombinedOptimizer(Optimizer):
         self._adopt()
 
     def _adopt(self) -> None:
-        """Share the parts' groups, so that a learning rate set here is set there."""
+        """Share the groups of the parts, so that a learning rate set here also holds there."""
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Raises ValueError for a closure: the parts would each call it."""
+        """Raises ValueError if there is a closure, because every part would call it."""
         if closure is not None:
             raise ValueError("CombinedOptimizer takes no closure")
         for part in self.parts:

@@ -1,4 +1,4 @@
-"""Optimizers that treat every value of a parameter alike: SGD, Adam and what came of it, Lion."""
+"""Optimizers that treat every value of a parameter in the same way: SGD, Adam and its successors, Lion."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ Epsilon = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
 class SGD(OptimizerSettings):
-    """Stochastic gradient descent with momentum (Sutskever et al.
-
-    2013, §2); decay is added to the gradient.
+    """Stochastic gradient descent with momentum (Sutskever et al. 2013, §2); decay is added to the
+    gradient.
     """
 
     kind: Literal["sgd"] = "sgd"
@@ -118,9 +117,10 @@ class Lion(OptimizerSettings):
 
 
 class LionTrustRatio(OptimizerSettings):
-    """Lion, each tensor's step scaled by the root mean square of its values, `least_rms` at least.
+    """Lion, with the step of each tensor scaled by the root mean square of its values (at least `least_rms`).
 
-    The ratio is LAMB's (You et al. 2020, §3), its lower bound Adafactor's (Shazeer & Stern 2018, §8).
+    The ratio is that of LAMB (You et al. 2020, §3), its lower bound that of Adafactor (Shazeer & Stern 2018,
+    §8).
     """
 
     kind: Literal["lion-trust-ratio"] = "lion-trust-ratio"
@@ -136,10 +136,7 @@ class LionTrustRatio(OptimizerSettings):
 
 
 class ScheduleFreeAdamW(OptimizerSettings):
-    """Schedule-free AdamW (Defazio et al.
-
-    2024, algorithm 1): averages take the place of a falling learning rate.
-    """
+    """Schedule-free AdamW (Defazio et al. 2024, algorithm 1): averages replace a falling learning rate."""
 
     from_library: ClassVar[bool] = True
     needs_constant_schedule: ClassVar[bool] = True

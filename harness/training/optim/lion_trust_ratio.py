@@ -12,11 +12,11 @@ from torch.optim import Optimizer
 
 
 class LionTrustRatio(Optimizer):
-    """u = sign(β₁ m + (1 − β₁) g) + λ p; p ← p − lr · max(rms(p), least_rms) / rms(u) · u; m ← β₂ m + (1 −
-    β₂) g.
+    """u = sign(β₁ m + (1 − β₁) g) + λ p; p ← p − lr · max(rms(p), least_rms) / rms(u) · u;
+    m ← β₂ m + (1 − β₂) g.
 
-    So the learning rate is the relative change of each tensor in a step. Arithmetic is in the tensors' own
-    precision.
+    So the learning rate is the relative change of each tensor in a step. Arithmetic is in the precision of
+    the tensors.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class LionTrustRatio(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Raises ValueError for a closure, which it has no use for."""
+        """Raises ValueError if there is a closure, because none is used."""
         if closure is not None:
             raise ValueError("LionTrustRatio takes no closure")
         for group in self.param_groups:

@@ -1,4 +1,4 @@
-"""Optimizers that see a matrix as a matrix: Muon, Shampoo, SOAP. Embeddings, norms and biases go to AdamW."""
+"""Optimizers for matrices: Muon, Shampoo, SOAP. AdamW trains the embeddings, norms and biases."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-RMSPROP_GRAFTING = 3  # the library's number for it
+RMSPROP_GRAFTING = 3  # the number that pytorch-optimizer gives to it
 
 
 class MatrixOptimizer(OptimizerSettings):
-    """`others_lr` is AdamW's learning rate for all that is no matrix, `lr` where it is not given; nothing of
-    it decays.
+    """AdamW trains the parameters that are not matrices, with the learning rate `others_lr` (by default `lr`)
+    and without decay.
     """
 
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
@@ -37,21 +37,24 @@ class MatrixOptimizer(OptimizerSettings):
 
         from harness.training.optim.combined import CombinedOptimizer
 
-        found = parameters_of(model)
-        if not found.matrices:
-            raise InputError(f"{self.kind} is for matrices, and this model has none", hint="choose adamw")
-        matrices = build(found.matrices)
-        if not found.others:
+        parameters = parameters_of(model)
+        if not parameters.matrices:
+            raise InputError(
+                f"optimizer {self.kind} is for matrices, but this model has no matrices",
+                hint="use another optimizer, for example adamw",
+            )
+        matrices = build(parameters.matrices)
+        if not parameters.others:
             return matrices
         rate = self.lr if self.others_lr is None else self.others_lr
-        others = AdamW(found.others, lr=rate, betas=self.others_betas, weight_decay=0.0, fused=True)
+        others = AdamW(parameters.others, lr=rate, betas=self.others_betas, weight_decay=0.0, fused=True)
         return CombinedOptimizer([matrices, others])
 
 
 class Muon(MatrixOptimizer):
-    """Muon (Jordan et al.
+    """Muon (Jordan et al. 2024), with steps as long as those of AdamW (Liu et al. 2025, §2.2).
 
-    2024), its steps as long as AdamW's (Liu et al. 2025, §2.2), so that both take one learning rate.
+    So both can use the same learning rate.
     """
 
     kind: Literal["muon"] = "muon"
@@ -77,10 +80,9 @@ class Muon(MatrixOptimizer):
 
 
 class Shampoo(MatrixOptimizer):
-    """Shampoo (Gupta et al. 2018, algorithm 1) in blocks, its steps as long as RMSProp's (Anil et al. 2020,
-    §4).
+    """Shampoo (Gupta et al. 2018, algorithm 1) in blocks, with steps as long as those of RMSProp.
 
-    `every` is the number of updates between two computations of the inverse roots.
+    `every` is the number of updates between two computations of the inverse roots (Anil et al. 2020, §4).
     """
 
     from_library: ClassVar[bool] = True
@@ -116,9 +118,9 @@ class Shampoo(MatrixOptimizer):
 
 
 class SOAP(MatrixOptimizer):
-    """SOAP (Vyas et al.
+    """SOAP (Vyas et al. 2024, algorithm 3): Adam in the eigenbasis of Shampoo's preconditioner.
 
-    2024, algorithm 3): Adam in the eigenbasis of Shampoo's preconditioner, renewed `every` updates.
+    The basis is computed again every `every` updates.
     """
 
     from_library: ClassVar[bool] = True
