@@ -36,20 +36,14 @@ def show_verdicts(experiment: Experiment, output: Output, *, report: bool) -> No
     path = experiment.report() if report else None
     _print_verdicts(parts, path, output)
     hint = f"see {path}" if path else None
-    for problems, kind in ((_failed(parts), TrialError), (_invalid(parts), InvalidError)):
+    failed = [f"{_prefix(part)}{line}" for part in parts for line in part.run.failed]
+    invalid = [
+        f"{_prefix(part)}{arm}: {reason}" for part in parts for arm, reason in part.analysis.invalid.items()
+    ]
+    for problems, kind in ((failed, TrialError), (invalid, InvalidError)):
         if problems:
             count = f"{len(problems)} problems; the first: " if len(problems) > 1 else ""
             raise kind(f"{count}{problems[0]}", hint=hint)
-
-
-def _failed(parts: Sequence[ReportInput]) -> list[str]:
-    return [f"{_prefix(part)}{line}" for part in parts for line in part.run.failed]
-
-
-def _invalid(parts: Sequence[ReportInput]) -> list[str]:
-    return [
-        f"{_prefix(part)}{arm}: {reason}" for part in parts for arm, reason in part.analysis.invalid.items()
-    ]
 
 
 def _prefix(part: ReportInput) -> str:

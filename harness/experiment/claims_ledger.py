@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +65,9 @@ def read_ledger(store: Store) -> Ledger:
         entries += [_entry(run, row, declared.get(row.claim, {})) for row in rows]
         if declared and not rows:
             unjudged.append(run.study)
-    return Ledger(claims=_in_order(entries), unjudged=tuple(dict.fromkeys(unjudged)))
+    # The sort is stable: claims of a study stay in the order in which it states them.
+    entries.sort(key=lambda entry: (entry.source, entry.study))
+    return Ledger(claims=tuple(entries), unjudged=tuple(dict.fromkeys(unjudged)))
 
 
 def device_of(run: Run) -> str:
@@ -107,8 +108,3 @@ def _entry(run: Run, row: VerdictRow, claim: dict[str, Any]) -> Entry:
 
 def _plain(figure: float | None) -> str:
     return "–" if figure is None else f"{figure:.4g}"
-
-
-def _in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Ordered by source and study. Claims of a study stay in the order in which it states them."""
-    return tuple(sorted(entries, key=lambda entry: (entry.source, entry.study)))

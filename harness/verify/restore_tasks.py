@@ -25,8 +25,8 @@ def untuned_task(
     """The task of an arm under a condition before tuning. `tried` are the trials that tuned it, in the order
     of the grid.
 
-    Every setting that was not tuned has the value of these trials. A tuned setting has the value that the study
-    declares, if the tuned values follow from it, or else the middle of the tuned values.
+    Every setting that was not tuned has the value of these trials. A tuned setting has the value that the
+    study declares, if the tuned values follow from it, or else the middle of the tuned values.
     """
     configs = [spec.config for spec in tried]
     document, declared = configs[0], _declared_settings(study, arm, condition)
