@@ -91,8 +91,8 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
             interval=interval_text(low, high),
             n=estimate.n,
             sentence=f"{HERE} the worst ratio of the {record.label}{at_condition(condition.names)} to its "
-            f"value at the default, with the factor at its default ÷ {claim.by:g} and × {claim.by:g}, is: {ratios} "
-            f"({count(estimate.n, 'seed')}). {self._position(rule.ranking(basis.members))}.",
+            f"value at the default, with the factor at its default ÷ {claim.by:g} and × {claim.by:g}, is: "
+            f"{ratios} ({count(estimate.n, 'seed')}). {self._position(rule.ranking(basis.members))}.",
             numbers=Numbers(effect=effect, low=low, high=high),
             basis=basis.plain(),
         )

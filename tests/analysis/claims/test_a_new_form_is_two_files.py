@@ -1,7 +1,7 @@
 """A newcomer's form of claim: one file with its fields and its check, one with its rule and its sentence.
 
-Nothing else is edited. The form is then read from a study, checked, settled, listed in the schema, and decided
-again from what the store keeps.
+Nothing else is edited. The form is then read from a study, checked, settled, listed in the schema, and
+decided again from what the store keeps.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from harness.study.reading.yaml_document import Document, read_text
 from harness.study.study import Study
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
-from tests.support.tiny_study import STUDY, loaded, put, spoilt
+from tests.study.written import STUDY, loaded, put, spoilt
 
 TRAINING = """\
 study: learned
@@ -36,6 +36,12 @@ claims:
 SENSITIVE = "most_sensitive: std, among: [std, lr, warmup, decay, clip], by: 2"
 FAST = "    level: {cache: dynamic}\n    at: {new_tokens: 32}\n    ratio: 2.0\n"
 
+NO_DIRECTION = (
+    "14:75: neither higher nor lower values of gradient_norm are better, so arms cannot be compared by it"
+)
+NOT_A_DIRECTION = "23:16: claims.fast.direction: 'faster' is not an allowed value"
+ONE_WAY = "19:5: claims.fast: a claim names its arm by exactly one of level, all_of and any_of"
+
 
 def check_written(document: Document, task: type[Task]) -> None:
     study = Study.read(document.data)
@@ -53,13 +59,7 @@ def refusal_of_training(claim: str, old: str = "", new: str = "") -> str:
 @pytest.mark.parametrize(
     ("claim", "message"),
     [
-        (
-            "reaches: 3.0, level: {std: 0.01}, metric: gradient_norm",
-            (
-                "14:75: neither higher nor lower values of gradient_norm are better, so arms cannot be compared "
-                "by it"
-            ),
-        ),
+        ("reaches: 3.0, level: {std: 0.01}, metric: gradient_norm", NO_DIRECTION),
         (
             "reaches: 3.0, level: {std: 0.01}, metric: peak_rss_bytes",
             "14:75: it: `reaches` needs a loss metric, and peak_rss_bytes is not one",
@@ -81,10 +81,10 @@ def refusal_of_training(claim: str, old: str = "", new: str = "") -> str:
     ],
 )
 def test_a_claim_on_trainings_that_cannot_be_decided(claim: str, message: str | None) -> None:
-    message_shown = refusal_of_training(claim)
-    assert message_shown.startswith("t.yaml:14:")
+    refusal = refusal_of_training(claim)
+    assert refusal.startswith("t.yaml:14:")
     if message is not None:
-        assert message_shown == f"t.yaml:{message}"
+        assert refusal == f"t.yaml:{message}"
 
 
 def test_claims_on_trainings_that_can_be() -> None:
@@ -104,8 +104,8 @@ def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
     few = ("design: {seeds: 12}", "design: {seeds: 7}")
     any_of = "exploratory: no, " + SENSITIVE
     assert "are too few to decide 10 comparisons" in refusal_of_training(any_of, *few)
-    message_shown = refusal_of_training(SENSITIVE, "design: {seeds: 12}", "design: {seeds: 6}")
-    assert message_shown.startswith("t.yaml:11:17: 6 seeds are too few to decide it; use at least 8, or")
+    refusal = refusal_of_training(SENSITIVE, "design: {seeds: 12}", "design: {seeds: 6}")
+    assert refusal.startswith("t.yaml:11:17: 6 seeds are too few to decide it; use at least 8, or")
 
 
 @pytest.mark.parametrize(
@@ -113,17 +113,11 @@ def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
     [
         (
             "    at: {new_tokens: 32}\n    ratio: 2.0\n",
-            (
-                "19:5: claims.fast: a claim names its arm by exactly one of level, all_of and any_of; this one "
-                "has none of them"
-            ),
+            f"{ONE_WAY}; this one has none of them",
         ),
         (
             FAST + "    any_of: [{cache: dynamic}, {cache: static}]\n",
-            (
-                "19:5: claims.fast: a claim names its arm by exactly one of level, all_of and any_of; this one "
-                "has level and any_of"
-            ),
+            f"{ONE_WAY}; this one has level and any_of",
         ),
         (
             FAST.replace("level: {cache: dynamic}", "all_of: [{cache: dynamic}]"),
@@ -144,10 +138,7 @@ def test_too_few_seeds_for_a_ranking_or_for_any_of_many() -> None:
         ),
         (
             FAST.replace("ratio: 2.0", "direction: faster"),
-            (
-                "23:16: claims.fast.direction: 'faster' is not an allowed value; known: better, higher, lower, "
-                "worse"
-            ),
+            f"{NOT_A_DIRECTION}; known: better, higher, lower, worse",
         ),
         (
             FAST.replace("ratio: 2.0", "no_difference: false"),
@@ -219,8 +210,8 @@ def test_of_perplexities_a_direction_is_claimed_and_no_ratio() -> None:
     with pytest.raises(StudyError) as caught:
         check_writing("ratio: 0.5")
     assert str(caught.value).startswith(
-        "t.yaml:9:3: it: perplexity_per_token is compared by resampling sentences, which cannot decide a "
-        "ratio"
+        "t.yaml:9:3: it: perplexity_per_token is compared by resampling sentences, "
+        "which cannot decide a ratio"
     )
 
 

@@ -9,6 +9,14 @@ from tests.study.claims.stated_claims import DECODING, TRAINING, check, refusal
 BYTES = "level: {cache: dynamic}, metric: cache_bytes, exponent: 1.0, over: new_tokens, within: 0.1"
 SECONDS = BYTES.replace("cache_bytes", "first_token_seconds")
 LOSS = "level: {std: 0.01}, exponent: -0.5, over: depth, within: 0.1"
+CONTAINS_ZERO = (
+    "claims.it: the region 0 to 2 of the claimed exponent 1 contains 0, so that no change would confirm the "
+    "claim; use a `within` below 1"
+)
+NOT_POSITIVE = (
+    "it: an exponent needs a metric that is always positive and has one value per round or seed, and "
+    "gradient_norm is not one"
+)
 
 
 def test_an_exponent_is_claimed_of_a_metric_that_is_positive() -> None:
@@ -44,13 +52,13 @@ def test_an_exponent_is_claimed_of_a_metric_that_is_positive() -> None:
         (
             DECODING,
             BYTES.replace("0.1", "1.0"),
-            "claims.it: the region 0 to 2 of the claimed exponent 1 contains 0, so that no change would confirm",
+            CONTAINS_ZERO,
         ),
         (DECODING, BYTES.replace("within: 0.1", "within: 0"), "claims.it.within: must be greater than 0"),
         (
             TRAINING,
             LOSS.replace("exponent", "metric: gradient_norm, exponent"),
-            "it: an exponent needs a metric that is always positive and has one value per round or seed, and",
+            NOT_POSITIVE,
         ),
         (DECODING, BYTES.replace("dynamic", "paged"), "cache has no level 'paged'"),
     ],

@@ -17,11 +17,13 @@ from harness.analysis.claims.bounds import Bound
 from harness.analysis.claims.decision import Basis, Rule
 from harness.analysis.claims.direction import Direction
 from harness.analysis.claims.diverges import Discordant
+from harness.analysis.claims.exponent import SlopeRegion
 from harness.analysis.claims.member import Member
 from harness.analysis.claims.most_sensitive import AmongMostSensitive
 from harness.analysis.claims.no_difference import Same
 from harness.analysis.claims.ratio import Region
 from harness.analysis.claims.trend import Slope
+from harness.analysis.claims.value import ValueBound
 from harness.statistics import paired_estimate
 
 MARGIN = math.log(1.05)
@@ -50,20 +52,20 @@ def test_the_intervals_decide(values: list[float], low: float, width: float) -> 
     open.
     """
     rule = Region(low=math.exp(low), high=math.exp(low + width))
-    found = paired_estimate(dict(enumerate(values)))
+    estimate = paired_estimate(dict(enumerate(values)))
     borders = [math.log(rule.low), math.log(rule.high)]
     near = min(
         abs(end - border)
-        for ci in (found.ci90, found.ci95)
+        for ci in (estimate.ci90, estimate.ci95)
         for end in (ci.low, ci.high)
         for border in borders
     )
     if near < 1e-9:
         return  # rounding may put it on either side
     expected = "undecided"
-    if borders[0] < found.ci90.low and found.ci90.high < borders[1]:
+    if borders[0] < estimate.ci90.low and estimate.ci90.high < borders[1]:
         expected = "confirmed"
-    elif found.ci95.high < borders[0] or found.ci95.low > borders[1]:
+    elif estimate.ci95.high < borders[0] or estimate.ci95.low > borders[1]:
         expected = "refuted"
     assert verdict(rule, member(*values)) == expected
 
@@ -188,6 +190,8 @@ RULES: list[Rule] = [
     Same(margin=MARGIN),
     Slope(side=1, margin=0.01),
     Discordant(side=-1),
+    ValueBound(side=-1, bound=0.1),
+    SlopeRegion(low=-0.1, high=0.2),
 ]
 
 
@@ -204,7 +208,7 @@ def test_a_verdict_comes_back_from_what_is_kept_beside_it(
 ) -> None:
     basis = Basis(
         rule=rule,
-        members=tuple(member(*each, steps=(tuple(enumerate(each)),)) for each in values),
+        members=tuple(member(*row, steps=(tuple(enumerate(row)),)) for row in values),
         needed=needed,
     )
     again = Basis.read(json.loads(json.dumps(basis.plain())))
