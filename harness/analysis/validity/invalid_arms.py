@@ -32,7 +32,7 @@ def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[Parity
     baseline = loaded.baseline.name
     if baseline in reasons:
         for arm in loaded.arms[1:]:
-            reasons.setdefault(arm.name, f"the baseline {baseline} does not count: {reasons[baseline]}")
+            reasons.setdefault(arm.name, f"the baseline {baseline} is invalid: {reasons[baseline]}")
     return reasons
 
 

@@ -68,7 +68,8 @@ def test_the_sentence_without_noise() -> None:
     result = seconds(2.0, {"noise": 1e-9, "units": 1}, exponent=2.0, within=0.25)
     assert result.sentence == (
         "At this scale, on this device, first token seconds of cache=dynamic grows like new tokens to the "
-        "power of 2 (95 % interval 2 to 2, 10 rounds): inside the region 1.75 to 2.25 of the claimed exponent 2."
+        "power of 2 (95 % interval 2 to 2, 10 rounds): "
+        "inside the region 1.75 to 2.25 of the claimed exponent 2."
     )
     assert (result.effect, result.interval) == ("exponent 2", "2 to 2")
 
@@ -117,7 +118,7 @@ def test_one_level_shows_no_exponent() -> None:
 
 
 def verdicts_of(exponent: float, studies: int, seed: int) -> list[str]:
-    """Verdicts on an exponent of 1 ± 0.15, where the machine drifts between rounds and every trial is noisy."""
+    """Verdicts on an exponent of 1 ± 0.15, where the machine drifts between rounds and trials are noisy."""
     random, rule, levels = np.random.default_rng(seed), SlopeRegion(low=0.85, high=1.15), np.log2(LEVELS)
     verdicts: list[str] = []
     for _ in range(studies):

@@ -64,7 +64,8 @@ def test_a_decreasing_trend_mirrors_an_increasing_one() -> None:
 def test_the_sentence_of_a_trend() -> None:
     settled_speed = claim(Planted(ratio=by_doubling(1.2), noise=1e-9, units=1).analysis(), "kv-growth")
     assert settled_speed.sentence == (
-        "At this scale, on this device, the ratio of decode tokens per second, cache=dynamic to the baseline, "
+        "At this scale, on this device, the ratio of decode tokens per second, cache=dynamic "
+        "to the baseline, "
         "is 2 × at 16, 2.88 × at 64, 4.15 × at 256 new tokens; it changes by × 1.2 per doubling "
         "(95 % interval 1.2 to 1.2 ×, 10 rounds): it is increasing."
     )
