@@ -15,7 +15,7 @@ from harness.study.reading.yaml_document import Document, read_text
 from harness.study.study import Study
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
-from tests.study.written import STUDY, loaded, put, spoilt
+from tests.support.tiny_study import STUDY, loaded, put, spoilt
 
 TRAINING = """\
 study: learned
