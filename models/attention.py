@@ -95,7 +95,9 @@ class MaskScope:
 def layer_mask(
     scope: MaskScope, seen: Tensor | None, *, window: int | None, bias: Tensor | None
 ) -> AttentionMask:
-    """The mask of the layers with this window: `seen` (see `attention_mask`) cut off at the window, plus `bias`."""
+    """The mask of the layers with this window: `seen` (see `attention_mask`) cut off at the window, plus
+    `bias`.
+    """
     narrows = window is not None and window < scope.keys
     if seen is None and scope.causal and scope.queries > 1:
         if scope.knows_causal and not narrows and bias is None:

@@ -29,7 +29,9 @@ Layer = Callable[..., LayerOutput]
 
 
 class Block(nn.Module):
-    """Its parameters are named by the layer that they belong to: `attention`, `attention_norm`, `feedforward`, …"""
+    """Its parameters are named by the layer that they belong to: `attention`, `attention_norm`,
+    `feedforward`, …
+    """
 
     def __init__(self, config: Architecture, *, layer: int, attends_to_source: bool = False) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Caches of the keys and values of past tokens, so that a decoding step computes only those of its own token.
 
 B batch, H heads, T new tokens, S = length + T, D width of a key or of a value. Use them under
-`torch.inference_mode()`. Keys and values of a source (cross-attention) are kept beside them; these are computed
-once and never appended to.
+`torch.inference_mode()`. Keys and values of a source (cross-attention) are kept beside them; these are
+computed once and never appended to.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from harness.models.padding import (
     unless_all_real,
 )
 
-# Up to so many positions a buffer is laid out position by position. The filled part is then one piece of memory,
-# which with many rows is read up to twice as fast: row by row, a processor would prefetch what is not filled
-# yet. With more positions than that, the positions of a row are too far apart. Measured on a CPU.
+# Up to so many positions a buffer is laid out position by position. The filled part is then one piece of
+# memory, which with many rows is read up to twice as fast: row by row, a processor would prefetch what is not
+# filled yet. With more positions than that, the positions of a row are too far apart. Measured on a CPU.
 FEW_POSITIONS = 64
 
 
@@ -50,8 +50,9 @@ Move = tuple[int, int, int]
 class Cache(ABC):
     """What every kind offers. The padding mask of the keys is kept beside them.
 
-    All rows hold the same number of positions. A row that is shorter than another has padding before it, which
-    `append_valid` marks. So rows may be rolled back to different lengths, and the newest key is always the last.
+    All rows hold the same number of positions. A row that is shorter than another has padding before it,
+    which `append_valid` marks. So rows may be rolled back to different lengths, and the newest key is always
+    the last.
     """
 
     def __init__(self, shape: CacheShape, *, room: int) -> None:
@@ -89,7 +90,9 @@ class Cache(ABC):
         """Let every layer hold only its first `length` positions."""
 
     def append_valid(self, valid: Tensor | None, *, batch: int, tokens: int) -> Tensor | None:
-        """The mask (B, S) after adding that of the new tokens (B, T), None = all real; call it before layers append."""
+        """The mask (B, S) after adding that of the new tokens (B, T), None = all real; call it before layers
+        append.
+        """
         if valid is None and self._valid is None:
             return None
         past = self.length
@@ -115,8 +118,8 @@ class Cache(ABC):
     def reorder(self, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
         """Let row i continue as a copy of what is now row `rows[i]`, a row of the same source.
 
-        Only rows that change are copied, in place, and only after their first `shared[i]` positions, which the
-        caller knows to be equal because several beams have them in common.
+        Only rows that change are copied, in place, and only after their first `shared[i]` positions, which
+        the caller knows to be equal because several beams have them in common.
         """
         known = [0] * len(rows) if shared is None else shared
         length = self.length
@@ -148,7 +151,8 @@ class Cache(ABC):
         return torch.from_numpy(np.array(numbers)).to(self._keys[0].device)
 
     def keep_rows(self, rows: Tensor) -> None:
-        """Keep those rows (B',) in that order and free the others. A row that is named n times becomes n rows.
+        """Keep those rows (B',) in that order and free the others. A row that is named n times becomes n
+        rows.
 
         Positions that are padding in all of these rows are dropped.
         """
@@ -271,8 +275,8 @@ class _BufferedCache(Cache):
 class StaticCache(_BufferedCache):
     """Preallocated to its capacity: no copy of the past, and the same memory from the first token on.
 
-    All layers share one buffer, so that one call moves rows, and not two per layer. Keys and values of different
-    widths have a buffer each.
+    All layers share one buffer, so that one call moves rows, and not two per layer. Keys and values of
+    different widths have a buffer each.
     """
 
     def __init__(self, shape: CacheShape) -> None:
@@ -323,8 +327,8 @@ class DoublingCache(_BufferedCache):
 
 
 def _rows_of(buffer: Tensor, rows: Tensor, *, axis: int, first: int, count: int) -> Tensor:
-    """A buffer (…, B, H, capacity, D) with only those rows of `axis`, and `count` positions of each from `first`
-    on.
+    """A buffer (…, B, H, capacity, D) with only those rows of `axis`, and `count` positions of each from
+    `first` on.
     """
     size = list(buffer.shape)
     size[axis] = len(rows)

@@ -1,8 +1,8 @@
 """Cross-entropy fused with the output projection, a chunk of positions at a time.
 
-A chunk's logits give its loss and, at once, its share of the gradients; then they are gone. N positions, C =
-d_model, V tokens. (The idea: Wijmans et al. 2024, §4; gradients taken in the forward pass as by Hsu et al.
-2024, §3.)
+The logits of a chunk give its loss and at once its share of the gradients, and are then freed. n positions of
+a chunk, C = d_model, V tokens of the vocabulary. (The idea is from Wijmans et al. 2024, §4; gradients in the
+forward pass as in Hsu et al. 2024, §3.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.models.embedding import OutputProjection
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Terms:
-    """What the loss of one position is made of; `count` is the number of positions that count."""
+    """The terms of the loss of one position. `count` is the number of counted positions."""
 
     smoothing: float
     z_loss: float
@@ -41,17 +41,17 @@ def chunked_cross_entropy(
     positions: int,
     ignore_index: int,
 ) -> tuple[Tensor, Tensor]:
-    """The mean of `harness.models.loss.cross_entropy`, from states (..., C) and targets (...), and log Z,
-    averaged alike.
+    """The mean of `harness.models.loss.cross_entropy` and the mean log Z, from states (..., C) and targets
+    (...).
 
-    The loss is differentiable once, log Z, the logarithm of the softmax's denominator, is not.
-    Summed in float32 at least. No more than `positions` rows of logits exist at a time.
+    The loss is differentiable once. Log Z, the logarithm of the softmax's denominator, is not differentiable.
+    Summed in float32 at least. At most `positions` rows of logits exist at a time.
     """
     flat = targets.reshape(-1)
     rows = hidden.reshape(flat.numel(), -1)
     if output.scale != 1.0:
         rows = rows * output.scale
-    if torch.is_autocast_enabled(rows.device.type):  # what autocast would do to the products by itself
+    if torch.is_autocast_enabled(rows.device.type):  # as autocast itself would
         rows = rows.to(torch.get_autocast_dtype(rows.device.type))
     terms = _Terms(
         smoothing=settings.label_smoothing,
@@ -60,10 +60,11 @@ def chunked_cross_entropy(
         ignore_index=ignore_index,
         count=(flat != ignore_index).sum().clamp(min=1),
         positions=positions,
-        gradients=torch.is_grad_enabled(),  # inside the function it never is
+        gradients=torch.is_grad_enabled(),  # never enabled inside the function
     )
     with torch.autocast(rows.device.type, enabled=False):
-        loss, log_z = _ChunkedCrossEntropy.apply(rows, output.weight, output.bias, flat, terms)  # type: ignore[no-untyped-call]
+        apply: Any = _ChunkedCrossEntropy.apply
+        loss, log_z = apply(rows, output.weight, output.bias, flat, terms)
     return loss, log_z.detach()
 
 
@@ -100,15 +101,15 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        gradients = (None if kept is None else kept * grad.to(kept.dtype) for kept in ctx.saved_tensors)
+        gradients = (None if part is None else part * grad.to(part.dtype) for part in ctx.saved_tensors)
         return (*gradients, None, None)
 
 
 def _loss_and_gradient(
     logits: Tensor, targets: Tensor, terms: _Terms, *, gradient: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Summed loss and log Z of logits (n, V), which are overwritten, and the gradient of the mean loss by
-    what the projection gave.
+    """Summed loss and log Z of logits (n, V), which are overwritten, and the gradient (n, V) of the mean
+    loss.
     """
     counted = targets != terms.ignore_index  # (n,)
     chosen = torch.where(counted, targets, 0)[:, None]  # (n, 1)
@@ -141,7 +142,7 @@ def _loss_and_gradient(
 
 
 def _add_product(total: Tensor, by_logits: Tensor, hidden: Tensor) -> None:
-    """total (V, C) += by_logitsᵀ · hidden, without a second (V, C) where the precisions agree."""
+    """total (V, C) += by_logitsᵀ · hidden, without a second (V, C) if the precisions agree."""
     if total.dtype == hidden.dtype:
         total.addmm_(by_logits.T, hidden)
     else:

@@ -27,19 +27,20 @@ def parameter_count(config: ModelConfig | EncoderDecoderConfig) -> int:
 
 
 def flops_per_token(config: ModelConfig, *, keys: int) -> int:
-    """Floating-point operations of the matrix products of a forward pass, for one token that attends to `keys`
-    positions.
+    """Floating-point operations of the matrix products of a forward pass, for one token that attends to
+    `keys` positions.
 
-    A multiplication and an addition count as two. A pass over T tokens without a cache computes the whole T × T
-    attention, including the masked half and everything outside a window: T · flops_per_token(keys=T) per row.
+    A multiplication and an addition count as two. A pass over T tokens without a cache computes the whole T ×
+    T attention, including the masked half and everything outside a window: T · flops_per_token(keys=T) per
+    row.
     """
     products = config.n_layers * _block_products(config, keys=keys)
     return 2 * (config.embedding.products(config) + products + config.vocab_size * config.d_model)
 
 
 def encoder_flops_per_token(config: EncoderDecoderConfig, *, source: int) -> int:
-    """Like `flops_per_token`, for one of `source` source tokens, including its keys and values for the decoder's
-    layers.
+    """Like `flops_per_token`, for one of `source` source tokens, including its keys and values for the
+    decoder's layers.
     """
     products = config.n_encoder_layers * _block_products(config, keys=source)
     products += config.n_decoder_layers * config.attention.source_products(config)

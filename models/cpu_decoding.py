@@ -1,12 +1,13 @@
 """Weights laid out for decoding on a CPU: the same products in the same precision, read faster.
 
-Everything here is behind the single call of `prepare_for_decoding`, including `_bypass_attribute_lookup`, the one
-function of this package that needs knowledge of CPython: it stores parameters and submodules as plain attributes.
+Everything here is behind the single call of `prepare_for_decoding`, including `_bypass_attribute_lookup`, the
+one function of this package that needs knowledge of CPython: it stores parameters and submodules as plain
+attributes.
 
 A decoding step multiplies a few rows by every weight, so its time is the time to read the weights. oneDNN's
 blocked layout, made once instead of at every product, is read in the order of the memory by every core, and
-an activation after a product costs nothing there. A single row is multiplied before oneDNN would have begun: by
-as many parts of the weight as there are threads, as a batch. Exact except for the order of the sums.
+an activation after a product costs nothing there. A single row is multiplied before oneDNN would have begun:
+by as many parts of the weight as there are threads, as a batch. Exact except for the order of the sums.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ ONEDNN_ACTIVATIONS: Mapping[Activation, tuple[str, str]] = MappingProxyType(
 NO_ACTIVATION = ("none", "")
 # The layout for this number of rows was the fastest for 1 to 80 rows. It can compute any number of rows.
 ROWS = 64
-# oneDNN makes a kernel for every number of rows, which takes a third of a millisecond and 0.7 MB, and it keeps
-# 1,024 of them. Texts of many lengths would need thousands, so larger numbers of rows are rounded up.
+# oneDNN makes a kernel for every number of rows, which takes a third of a millisecond and 0.7 MB, and it
+# keeps 1,024 of them. Texts of many lengths would need thousands, so larger numbers of rows are rounded up.
 EXACT_ROWS = 16
-# Weights of at most so many values are stored a second time, in parts, for one row. oneDNN reads larger weights
-# as fast.
+# Weights of at most so many values are stored a second time, in parts, for one row. oneDNN reads larger
+# weights as fast.
 SMALL_WEIGHT = 2**18
 # The part of a thread has at least so many values.
 LEAST_PART = 2**14
@@ -121,9 +122,10 @@ ONLY_CALLED = (PackedLinear, nn.LayerNorm, nn.RMSNorm)
 def prepare_for_decoding(model: Model) -> Model:
     """A copy of the model with its weights laid out for decoding only.
 
-    Later changes of the model do not reach the copy. The number of products stays what the config says, so that
-    models that differ in it differ here too. Without oneDNN, on another device, and in precisions other than
-    float32 and bfloat16 the model is returned as it is. Raises ValueError if the model is in training mode.
+    Later changes of the model do not reach the copy. The number of products stays what the config says, so
+    that models that differ in it differ here too. Without oneDNN, on another device, and in precisions other
+    than float32 and bfloat16 the model is returned as it is. Raises ValueError if the model is in training
+    mode.
     """
     if model.training:
         raise ValueError("the model is in training mode; call model.eval() before decoding")
@@ -157,9 +159,9 @@ def _pack_with_activation(layer: ResidualLayer, name: str) -> None:
 def _bypass_attribute_lookup(module: nn.Module) -> None:
     """Store parameters and submodules in the module's `__dict__`, where Python finds them at once.
 
-    Otherwise `nn.Module.__getattr__` finds them, and only after Python has searched in vain; one step of a small
-    model has hundreds of such lookups. An assignment replaces both and removes the entry in `__dict__`. For a
-    layer that is only called, the entry is its `forward`, so hooks that are set on it later do not run.
+    Otherwise `nn.Module.__getattr__` finds them, and only after Python has searched in vain; one step of a
+    small model has hundreds of such lookups. An assignment replaces both and removes the entry in `__dict__`.
+    For a layer that is only called, the entry is its `forward`, so hooks that are set on it later do not run.
     """
     layers = {name: _callable_of(child) for name, child in module._modules.items()}
     vars(module).update({**module._parameters, **layers})
@@ -176,7 +178,8 @@ def _callable_of(layer: nn.Module | None) -> Callable[..., object] | nn.Module |
 
 
 def _can_be_packed(weight: Tensor) -> bool:
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    backend: Any = torch.backends.mkldnn
+    if weight.device.type != "cpu" or not backend.is_available():
         return False
     if weight.dtype == torch.bfloat16:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

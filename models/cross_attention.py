@@ -1,7 +1,7 @@
 """Attention from a decoder to the encoder's states of the source (Vaswani et al. 2017, §3.2.3).
 
-B batch, T queries, S source tokens, C = d_model, H heads, K heads of keys and values, D width of a head. R rows
-of the source, of which B is a multiple.
+B batch, T queries, S source tokens, C = d_model, H heads, K heads of keys and values, D width of a head. R
+rows of the source, of which B is a multiple.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from harness.models.self_initialised import AtRest
 
 
 class TokenEmbedding(nn.Embedding):
-    """Vectors of d_model values, or of a width of their own and projected (source 001 §1.1).
+    """Vectors of d_model values, or of a width of their own with a projection (source 001 §1.1).
 
-    `scale` is what remains to be multiplied by: positions do it while they are added. Projected vectors are
-    scaled before.
+    `scale` is the factor by which the stack still multiplies the vectors, when it adds positions. Projected
+    vectors are scaled before the projection.
     """
 
     def __init__(self, config: Architecture, vocab_size: int) -> None:
@@ -46,22 +46,23 @@ class TokenEmbedding(nn.Embedding):
         return projected
 
     def take(self, vectors: Tensor) -> None:
-        """Replace the vectors by given ones (V, W).
+        """Replace the vectors by the given ones (V, W).
 
-        Raises ValueError for another shape and for values that are not finite.
+        Raises ValueError if they have another shape or are not all finite.
         """
         if vectors.shape != self.weight.shape:
             raise ValueError(
-                f"word vectors are {tuple(vectors.shape)}, but the model has {tuple(self.weight.shape)} (tokens, width)"
+                f"word vectors have shape {tuple(vectors.shape)}, but the model needs "
+                f"{tuple(self.weight.shape)} (tokens, width)"
             )
         if not bool(vectors.isfinite().all()):
-            raise ValueError("word vectors are not all finite; give tokens without one a vector of zeros")
+            raise ValueError("word vectors are not all finite; use a vector of zeros for tokens without one")
         with torch.no_grad():
             self.weight.copy_(vectors)
 
 
 class OutputBias(AtRest):
-    """One trained value a token, added to its logit."""
+    """One trained value per token, which is added to its logit."""
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
@@ -83,30 +84,30 @@ class OutputProjection:
     """Another way to compute h · weightᵀ + bias."""
 
     def logits(self, hidden: Tensor) -> Tensor:
+        """(..., C) -> (..., V)."""
         scaled = hidden if self.scale == 1.0 else hidden * self.scale
         logits = F.linear(scaled, self.weight, self.bias) if self.product is None else self.product(scaled)
         return logits if self.soft_cap is None else torch.tanh(logits / self.soft_cap) * self.soft_cap
 
 
 class Output(nn.Module):
-    """The top of a model: mixed into it, so that parameters are named `unembedding` and `output_bias`."""
+    """The top of a model. A base class, so that its parameters are named `unembedding` and `output_bias`."""
 
     embedding: TokenEmbedding
 
     def add_output(self, config: Architecture, vocab_size: int) -> None:
-        # A tied output reads the embedding's own parameter: there is no second tensor to come loose.
+        # A tied output reads the embedding's own parameter, so there is no second tensor that could differ.
         tied = config.tie_embeddings
         self.unembedding = None if tied else nn.Linear(config.d_model, vocab_size, bias=False)
         self.output_bias = OutputBias(vocab_size) if config.output.bias else None
-        self.packed_output: nn.Module | None = (
-            None  # the same weights laid out for decoding, see `harness.models.cpu_decoding`
-        )
+        # The same weights laid out for decoding, see `harness.models.cpu_decoding`.
+        self.packed_output: nn.Module | None = None
         self.output_settings: OutputConfig = config.output
         self.output_scale = config.d_model**-0.5 if config.output.scale == "inverse-sqrt-width" else 1.0
 
     @property
     def output(self) -> OutputProjection:
-        """What turns hidden states into logits, for losses that never hold all of them."""
+        """The projection of hidden states to logits, also for losses that never hold all logits."""
         top = self.embedding if self.unembedding is None else self.unembedding
         return OutputProjection(
             weight=top.weight,

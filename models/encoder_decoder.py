@@ -146,7 +146,8 @@ class BoundDecoder:
         sources = self.memory.states.shape[0]
         if batch % sources:
             raise ValueError(
-                f"{batch} rows to decode are not a multiple of the {sources} sources; give every source as many rows"
+                f"{batch} rows to decode are not a multiple of the {sources} sources; give every source "
+                "the same number of rows"
             )
         like = self.memory.states
         shape = decoder.cache_shape(self.model.config, batch=batch, capacity=capacity, like=like)
@@ -169,7 +170,7 @@ class BoundDecoder:
         return self.model.output.logits(self._hidden(tokens, cache, valid))
 
     def keep_sources(self, rows: Tensor) -> BoundDecoder:
-        """The same decoder for some of its sources (B',), as `harness.models.decoding.base.BoundToSources`."""
+        """The same decoder for some sources (B',), as `harness.models.decoding.base.BoundToSources`."""
         states, mask = self.memory.states, self.memory.mask.tensor
         assert states is not None
         rows_mask = EVERYTHING if mask is None else AttentionMask(tensor=mask[rows])

@@ -52,7 +52,8 @@ def build_model(
     device: str | torch.device = "cpu",
     vectors: Tensor | None = None,
 ) -> Transformer | EncoderDecoder:
-    """A model in training mode. The values do not depend on the device and, except for rounding, not on dtype.
+    """A model in training mode. The values do not depend on the device and, except for rounding, not on
+    dtype.
 
     `vectors` (tokens, width) are the word vectors of a pretrained embedding. The state of torch's generators
     does not change, so that dropout does not depend on how many modules were built.
@@ -60,8 +61,8 @@ def build_model(
     """
     if isinstance(config.embedding, PretrainedEmbedding) != (vectors is not None):
         raise ValueError(
-            "a pretrained embedding needs word vectors, and no other embedding accepts them; pass `vectors` only "
-            "with embedding: {kind: pretrained}"
+            "a pretrained embedding needs word vectors, and no other embedding accepts them; pass `vectors` "
+            "only with embedding: {kind: pretrained}"
         )
     with torch.random.fork_rng(devices=[]):
         model = Transformer(config) if isinstance(config, ModelConfig) else EncoderDecoder(config)

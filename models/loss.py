@@ -21,7 +21,8 @@ PLAIN = LossConfig()
 
 
 class Loss(NamedTuple):
-    """Means over counted targets, all scalars: the loss, and log Z, the logarithm of the softmax's denominator.
+    """Means over counted targets, all scalars: the loss, and log Z, the logarithm of the softmax's
+    denominator.
 
     `auxiliary` are the losses that layers of the model returned, by name. Log Z is not differentiable.
     """
@@ -54,14 +55,18 @@ def cross_entropy(
 def loss_of_hidden(
     hidden: Tensor, output: OutputProjection, targets: Tensor, settings: LossConfig = PLAIN
 ) -> Tensor:
-    """The loss from the states (..., C) before the output projection: `loss_of_hidden(m.hidden(x), m.output, y)`."""
+    """The loss from the states (..., C) before the output projection: `loss_of_hidden(m.hidden(x), m.output,
+    y)`.
+    """
     return loss_and_log_z(hidden, output, targets, settings).mean
 
 
 def loss_and_log_z(
     hidden: Tensor, output: OutputProjection, targets: Tensor, settings: LossConfig = PLAIN
 ) -> Loss:
-    """The loss and log Z from states (..., C) and targets (...), in float32 at least; 0 if all targets are ignored."""
+    """The loss and log Z from states (..., C) and targets (...), in float32 at least; 0 if all targets are
+    ignored.
+    """
     match settings.logits:
         case WholeLogits():
             logits = output.logits(hidden)
@@ -75,8 +80,8 @@ def loss_and_log_z(
 
 
 def _mean_log_z(logits: Tensor, targets: Tensor, loss: Tensor, settings: LossConfig) -> Tensor:
-    """The mean log Z of logits (..., V) whose mean loss is known: without smoothing and z-loss, log Z is the loss
-    plus the target's logit.
+    """The mean log Z of logits (..., V) whose mean loss is known: without smoothing and z-loss, log Z is the
+    loss plus the target's logit.
     """
     flat = targets.reshape(-1)
     rows, counted = logits.reshape(flat.numel(), -1), flat != IGNORED_TARGET

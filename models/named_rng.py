@@ -1,4 +1,4 @@
-"""Random numbers by name: what a key draws depends on nothing else that draws."""
+"""Random numbers by name: the numbers of a key do not depend on anything else that draws."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ import torch
 
 
 def keyed_generator(key: str) -> torch.Generator:
-    """A generator of its own for each key, on the CPU, so that every device draws alike."""
+    """The generator of a key. It is on the CPU, so that all devices draw the same numbers."""
     digest = hashlib.sha256(key.encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class AtRest(nn.Module, ABC):
-    """A module whose parameters start where they change nothing: gains at 1, biases at 0. Nothing is drawn."""
+    """A module whose parameters start where they change nothing: gains at 1, biases at 0."""
 
     @abstractmethod
     def reset_parameters(self) -> None: ...

@@ -1,7 +1,7 @@
 """Attention: its projections, what bounds its logits, and the kernel that computes it.
 
-Every kind says how many `parameters` a layer has, how many multiplications, its `products`, a token costs, and
-what a cache keeps of a token.
+Every kind says how many `parameters` a layer has, how many multiplications, its `products`, a token costs,
+and what a cache keeps of a token.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class CachedToken(NamedTuple):
 
 
 class MaterialisedKernel(Frozen):
-    """Logits, softmax and product are written out. The reference, and the only kernel that can bound logits."""
+    """Logits, softmax and product written out: the reference, and the only kernel that can bound logits."""
 
     kind: Literal["materialised"] = "materialised"
 

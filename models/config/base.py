@@ -24,7 +24,7 @@ FROM_LIST = Strict(strict=False)
 
 
 class Frozen(BaseModel):
-    """The base of all configs here: immutable and strict. `no` is text, not False, and "0.1" is not a number."""
+    """The base of all configs here: immutable and strict. `no` is text, and "0.1" is not a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

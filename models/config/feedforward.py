@@ -1,6 +1,7 @@
 """The layer between attentions. A mixture of experts would be one more member of the union.
 
-Every kind says how many `parameters` a layer has, and how many multiplications, its `products`, a token costs.
+Every kind says how many `parameters` a layer has, and how many multiplications, its `products`, a token
+costs.
 """
 
 from __future__ import annotations

@@ -16,10 +16,11 @@ class WholeLogits(Frozen):
 
 
 class ChunkedLogits(Frozen):
-    """Logits of so many positions at a time, with their gradients, so that the logits of a batch never all exist.
+    """Logits of so many positions at a time, with their gradients, so that the logits of a batch never all
+    exist.
 
-    512 positions suit the caches of a CPU. A GPU has work for more: an H200 trains the preset "small" 1.5 times
-    as fast with 2048.
+    512 positions suit the caches of a CPU. A GPU has work for more: an H200 trains the preset "small" 1.5
+    times as fast with 2048.
     """
 
     kind: Literal["chunked"] = "chunked"

@@ -89,8 +89,8 @@ class Architecture(Frozen):
             )
         if self.tie_embeddings and isinstance(self.embedding, PretrainedEmbedding):
             raise ValueError(
-                f"word vectors of width {self.embedding.width} cannot be the output of d_model {self.d_model}; "
-                "set tie_embeddings: false"
+                f"word vectors of width {self.embedding.width} cannot be the output of d_model "
+                f"{self.d_model}; set tie_embeddings: false"
             )
         return self
 
@@ -107,7 +107,8 @@ class EncoderDecoderConfig(Architecture):
     """A sequence-to-sequence model (Vaswani et al. 2017, §3.1).
 
     `vocab_size` is the target's. Without a `source_vocab_size` both sides share one vocabulary and one table
-    of vectors. Tied output reads the target's vectors. Raises pydantic's ValidationError if it cannot be built.
+    of vectors. Tied output reads the target's vectors. Raises pydantic's ValidationError if it cannot be
+    built.
     """
 
     kind: Literal["encoder-decoder"] = "encoder-decoder"
@@ -124,8 +125,8 @@ class EncoderDecoderConfig(Architecture):
             )
         if self.source_vocab_size is not None and isinstance(self.embedding, PretrainedEmbedding):
             raise ValueError(
-                f"word vectors fill one table, but source_vocab_size {self.source_vocab_size} needs a second; "
-                "remove source_vocab_size or set embedding: {kind: learned}"
+                f"word vectors fill one table, but source_vocab_size {self.source_vocab_size} needs a "
+                "second; remove source_vocab_size or set embedding: {kind: learned}"
             )
         return self
 

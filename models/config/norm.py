@@ -1,4 +1,4 @@
-"""Norms and where they are placed. Every norm says how many `parameters` it has over a vector of some width."""
+"""Norms and where they are placed. Every norm says how many `parameters` it has over some width."""
 
 from __future__ import annotations
 

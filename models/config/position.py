@@ -83,8 +83,8 @@ class RotaryPosition(_Position):
             )
         if rotated < 2 or rotated % 2:
             raise ValueError(
-                f"rotary positions rotate pairs of values, but position.fraction {self.fraction:g} of a head of "
-                f"{sizes.head_width} values is {rotated}; choose a fraction that gives an even number above 0"
+                f"rotary positions rotate pairs of values, but position.fraction {self.fraction:g} of a head "
+                f"of {sizes.head_width} values is {rotated}; choose a fraction that gives an even number"
             )
 
 
@@ -111,9 +111,9 @@ class RelativePosition(_Position):
     def _distances_are_left_to_grow(self) -> Self:
         if self.max_distance <= self.buckets // 2:
             raise ValueError(
-                f"{self.buckets // 2} of {self.buckets} buckets hold one distance each, so no bucket is left for "
-                f"longer distances up to max_distance {self.max_distance}; use fewer buckets or a greater "
-                "max_distance"
+                f"{self.buckets // 2} of {self.buckets} buckets hold one distance each, so no bucket is left "
+                f"for longer distances up to max_distance {self.max_distance}; use fewer buckets "
+                "or a greater max_distance"
             )
         return self
 

@@ -1,1 +1,1 @@
-"""Decoding: pure functions over the small protocol of `harness.models.decoding.base`."""
+"""Decoding: functions over the small protocols of `harness.models.decoding.base`."""

@@ -1,4 +1,4 @@
-"""What a model must offer to be decoded: so little that a model of one's own has it soon."""
+"""What a model must offer to be decoded. The protocols are small, so that any model can implement them."""
 
 from __future__ import annotations
 
@@ -11,40 +11,41 @@ from harness.models.config import CacheKind
 
 
 class Decodable(Protocol):
-    """All that greedy decoding, beam search and sampling ask for."""
+    """All that greedy decoding, beam search and sampling need."""
 
     @property
     def max_positions(self) -> int:
-        """Tokens that prompt and continuation may have together."""
+        """The largest number of tokens of prompt and continuation together."""
 
     def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
-        """An empty cache for `capacity` positions; None for "none", and from a model that has none.
+        """An empty cache for `capacity` positions; None for "none", and from a model without caches.
 
-        Without one every step is fed the whole prefix.
+        Without a cache every step is fed all tokens so far.
         """
 
     def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
-        """Logits (B, V) after the last of `tokens` (B, T), which the cache's past precedes; beam search
-        overwrites them.
+        """Logits (B, V) after the last of `tokens` (B, T), which follow the cached positions.
+
+        Beam search overwrites the logits.
         """
 
 
 class Scorer(Decodable, Protocol):
-    """What speculative decoding asks of its target besides."""
+    """What speculative decoding needs of its target model in addition."""
 
     def __call__(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
-        """Logits (B, T, V) after each of `tokens` (B, T), which the cache's past precedes."""
+        """Logits (B, T, V) after each of `tokens` (B, T), which follow the cached positions."""
 
 
 @runtime_checkable
 class BoundToSources(Protocol):
-    """Offered besides by a model whose rows have sources: sentences to translate.
+    """What a model offers in addition if its rows have sources: sentences to translate.
 
-    Its tokens may have n times as many rows as it has sources: beams, n neighbours to each source.
+    Tokens may have n times as many rows as there are sources: n neighbouring rows (beams) per source.
     """
 
     def keep_sources(self, rows: Tensor) -> Decodable:
-        """The same model for those of its sources (B',), in that order; caches are told apart from it."""
+        """The same model for only those of its sources (B',), in that order. Caches change separately."""
 
 
 class PassThrough:

@@ -1,7 +1,7 @@
-"""Which beams go on: a search's bookkeeping, in plain numbers. Torch-free.
+"""The bookkeeping of a beam search, in plain numbers: which beams continue. Torch-free.
 
-A step of a small model takes milliseconds, and objects for hundreds of beams would take a tenth of that: so a
-beam is its place in a sentence's two lists.
+A step of a small model takes milliseconds, and objects for hundreds of beams would take a tenth of that. So a
+beam is an index into the two lists of its sentence.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from harness.models.decoding.config import BeamSearch
 from harness.models.decoding.hypotheses import Ended
 
 Tokens = tuple[int, ...]
-# A beam by one token longer: its log-probability, the place of the beam that it continues, the token.
+# A beam extended by one token: its log-probability, the index of the beam that it continues, and the token.
 Continuation = tuple[float, int, int]
 
 
 class Sentence:
-    """The live beams of one row of the prompt, in no order, and its hypotheses that have `ended`.
+    """The live beams of one row of the prompt, in no order, and the hypotheses of the row that have `ended`.
 
     A beam that does not exist (yet) has the log-probability -inf.
     """
@@ -33,17 +33,16 @@ class Sentence:
     def split(
         self, scores: Sequence[float], places: Sequence[int], *, vocabulary: int, end: int | None, last: bool
     ) -> list[Continuation]:
-        """The `width` best candidates that go on; what ends among the `width` best of all is added to
-        `ended`.
+        """The `width` best candidates that continue. Those of the `width` best that end are added to `ended`.
 
-        Scores come best first, and a place is that of a beam · vocabulary + token.
+        Scores come best first. A place is the index of a beam · vocabulary + token.
         """
         width = self.ended.settings.width
         going_on: list[Continuation] = []
-        for rank, (score, place) in enumerate(zip(scores, places, strict=True)):
+        for rank, (score, candidate) in enumerate(zip(scores, places, strict=True)):
             if score == -math.inf or len(going_on) == width:
                 break
-            parent, token = divmod(place, vocabulary)
+            parent, token = divmod(candidate, vocabulary)
             if not last and token != end:
                 going_on.append((score, parent, token))
             elif rank < width:
@@ -56,10 +55,10 @@ class Sentence:
 
 
 class Moved(NamedTuple):
-    """After a step: which of the sentences before are not done, and the row (of B · K) that each beam
-    continues now.
+    """The result of a step: the previous sentences that are not done, and the row (of B · K) that each beam
+    continues.
 
-    `unchanged` is how many of its leading tokens are those of the beam that was in its place.
+    `unchanged` is the number of leading tokens that a beam shares with the beam that had its index before.
     """
 
     sentences: list[int]
@@ -68,35 +67,37 @@ class Moved(NamedTuple):
 
 
 class Search:
-    """The sentences that are not done, each with as many beams, and what has `ended` of all of them."""
+    """The sentences that are not done, each with equally many beams, and the `ended` hypotheses of all
+    sentences.
+    """
 
     def __init__(self, settings: BeamSearch, *, batch: int, new_tokens: int, end: int | None) -> None:
         self.settings, self.new_tokens, self.end = settings, new_tokens, end
         self.ended = [Ended(settings=settings) for _ in range(batch)]
         self.sentences = [Sentence(ended) for ended in self.ended]
         self.length = 0
-        """Tokens of every beam."""
+        """The number of tokens of every beam."""
 
     @property
     def width(self) -> int:
-        """Beams of a sentence: one before the first step, `settings.width` after it."""
+        """The number of beams of a sentence: one before the first step, `settings.width` after it."""
         return len(self.sentences[0].scores)
 
     @property
     def scores(self) -> list[float]:
-        """Of all beams, row by row."""
+        """The log-probabilities of all beams, row by row."""
         return [score for sentence in self.sentences for score in sentence.scores]
 
     @property
     def tokens(self) -> list[Tokens]:
-        """Of all beams, row by row."""
+        """The tokens of all beams, row by row."""
         return [tokens for sentence in self.sentences for tokens in sentence.tokens]
 
     def step(
         self, scores: Sequence[Sequence[float]], places: Sequence[Sequence[int]], *, vocabulary: int
     ) -> Moved:
-        """One token further, with the best candidates of each sentence (see `Sentence.split`); leaves out
-        those done.
+        """Extend every beam by one token, from the best candidates of each sentence (see `Sentence.split`),
+        and remove the sentences that are done.
         """
         moved = Moved([], [], [])
         width, before = self.settings.width, self.length
@@ -110,10 +111,10 @@ class Search:
             placed = settled(going_on, width)
             first_row = len(moved.sentences) * width
             tokens = sentence.tokens
-            for place, (_, parent, _) in enumerate(placed):
+            for index, (_, parent, _) in enumerate(placed):
                 moved.parents.append(first_row + parent)
-                alike = before if parent == place else common_prefix(tokens, parent, place)
-                moved.unchanged.append(alike)
+                shared = before if parent == index else common_prefix(tokens, parent, index)
+                moved.unchanged.append(shared)
             moved.sentences.append(number)
             sentence.tokens = continued(tokens, placed)
             sentence.scores = [score for score, _, _ in placed]
@@ -122,29 +123,29 @@ class Search:
 
 
 def settled(going_on: Sequence[Continuation], width: int) -> list[Continuation]:
-    """Give each its place, the best child of a parent that of its parent: only rows whose own beam died out
-    are copied to.
+    """Give each candidate an index; the best child of a beam gets the index of that beam.
 
-    Places that are left over get beams that do not exist.
+    So only rows whose beam has died out are overwritten. Indices that are left over get beams that do not
+    exist.
     """
     first: dict[int, Continuation] = {}
     others: list[Continuation] = []
-    for each in going_on:
-        if first.setdefault(each[1], each) is not each:
-            others.append(each)
+    for candidate in going_on:
+        if first.setdefault(candidate[1], candidate) is not candidate:
+            others.append(candidate)
     free = iter(others)
-    return [first.get(place) or next(free, (-math.inf, place, 0)) for place in range(width)]
+    return [first.get(index) or next(free, (-math.inf, index, 0)) for index in range(width)]
 
 
 def continued(tokens: Sequence[Tokens], placed: Sequence[Continuation]) -> list[Tokens]:
-    """The tokens of beams by one longer; before the first step there is one beam, which all of them continue."""
+    """The tokens of the extended beams. Before the first step there is one beam, which all continue."""
     if len(tokens) == 1:
         return [(*tokens[0], token) for _, _, token in placed]
     return [(*tokens[parent], token) for _, parent, token in placed]
 
 
 def common_prefix(tokens: Sequence[Tokens], one: int, other: int) -> int:
-    """How many leading tokens the beams of two places have in common; none where there is only one beam yet."""
+    """The number of leading tokens that two beams have in common; 0 while there is only one beam."""
     if len(tokens) == 1:
         return 0
     here, there = tokens[one], tokens[other]

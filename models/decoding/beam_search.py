@@ -1,8 +1,7 @@
 """Beam search (Graves 2012, §2.1; Sutskever et al. 2014, §3.2), all beams of all rows in one forward pass.
 
-The scores of all continuations stay on the device; which of the best go on is settled in
-`harness.models.decoding.beam_bookkeeping`. B sentences (rows of the prompt that are not done), K beams of
-each, V vocabulary.
+The scores of all continuations stay on the device; `harness.models.decoding.beam_bookkeeping` decides which
+of the best continue. B sentences (rows of the prompt that are not done), K beams per sentence, V vocabulary.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ def beam_search(
     end: int | None = None,
     valid: Tensor | None = None,
 ) -> list[list[Hypothesis]]:
-    """The `n_best` hypotheses of each prompt (B, P), best first; fewer where there are no more.
+    """The `n_best` hypotheses of each prompt (B, P), best first, or fewer if there are no more.
 
     A hypothesis ends with `end` when it is among the `width` best candidates of its step, or at `new_tokens`.
-    Its log-probability is the model's own: n-grams that may not repeat are left out, not renormalised away.
-    Beam 1 is greedy decoding. Raises ValueError, before anything runs, for a continuation beyond
-    max_positions, and where logits are not finite.
+    Its log-probability is the model's own: forbidden n-grams are left out without renormalisation. A beam of
+    width 1 is greedy decoding. Raises ValueError if the continuation would exceed max_positions (before
+    anything runs), and if logits are not finite.
     """
     check_prompt("beam search", model, prompt, new_tokens=new_tokens, valid=valid)
     batch, length = prompt.shape
@@ -47,7 +46,7 @@ def beam_search(
         logits = rows.feed(prompt, valid=valid)  # (B, V)
         while True:
             before, width = len(search.sentences), search.width
-            scores, places = (found.tolist() for found in best_candidates(search, logits))
+            scores, places = (tensor.tolist() for tensor in best_candidates(search, logits))
             if settings.no_repeat_ngram is None:
                 check_finite("beam search", (best[0] for best in scores))
             moved = search.step(scores, places, vocabulary=logits.shape[1])
@@ -58,7 +57,8 @@ def beam_search(
             if width < settings.width:
                 rows.expand(torch.arange(len(search.sentences), device=device), width=settings.width)
             else:
-                # Not the prompt's length: sentences that leave may take padding before it with them.
+                # Not the prompt's length, because padding may have been dropped together with finished
+                # sentences.
                 prompted = rows.length - (search.length - 1)
                 rows.reorder(moved.parents, shared=[prompted + tokens for tokens in moved.unchanged])
             newest = torch.tensor([tokens[-1] for tokens in search.tokens], device=device)
@@ -66,11 +66,11 @@ def beam_search(
 
 
 def best_candidates(search: Search, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The 2K best continuations of each sentence by one token, so that K are left if K end; fewer where there
-    are none.
+    """The 2K best continuations of each sentence by one token, so that K are left even if K end.
 
-    From the logits (B · K, V), which are overwritten, to log-probabilities, largest first, and places among
-    the K · V of a sentence, each (B, 2K). Those that do not exist have -inf. Summed in float32 at least.
+    From the logits (B · K, V), which are overwritten, to log-probabilities, largest first, and indices into
+    the K · V continuations of a sentence, each (B, at most 2K). Continuations that do not exist have -inf.
+    Summed in float32 at least.
     """
     settings = search.settings
     precision = torch.promote_types(logits.dtype, torch.float32)

@@ -22,7 +22,8 @@ class Temperature(Frozen):
     def _positive(cls, value: float) -> float:
         if value <= 0.0:
             raise ValueError(
-                f"temperature {value:g} does not define a distribution; use a value above 0, or greedy, which is the limit at 0"
+                f"temperature {value:g} does not define a distribution; use a value above 0, or greedy, "
+                "which is the limit at 0"
             )
         return value
 
@@ -35,7 +36,7 @@ class TopK(Frozen):
 
 
 class TopP(Frozen):
-    """The smallest set of most probable tokens whose probabilities add up to p (Holtzman et al. 2020, §3.1)."""
+    """The smallest set of most probable tokens that reaches p together (Holtzman et al. 2020, §3.1)."""
 
     kind: Literal["top-p"] = "top-p"
     p: Annotated[float, Field(gt=0.0, le=1.0)]
@@ -56,10 +57,11 @@ class Greedy(Frozen):
 
 
 class Sampling(Frozen):
-    """Filters act in the order in which they are listed. Without filters the model's own distribution is sampled.
+    """Filters act in the order in which they are listed. Without filters the model's own distribution is
+    sampled.
 
-    `streams` names the random numbers of each row, by default by the row's index in the batch. Rows with equal
-    names draw equal numbers.
+    `streams` names the random numbers of each row, by default by the row's index in the batch. Rows with
+    equal names draw equal numbers.
     """
 
     kind: Literal["sampling"] = "sampling"
@@ -90,8 +92,8 @@ class BeamSearch(Frozen):
     """Beam search. `width` may exceed the vocabulary: the beam then fills up over the first steps.
 
     A row is done when `width` hypotheses have ended ("enough"), or when no live beam can still be among the
-    `n_best` ("bound"), which is exact for penalties that grow with length. `no_repeat_ngram: 3` forbids that a
-    trigram occurs twice in the continuation (Paulus et al. 2017, §2.5).
+    `n_best` ("bound"), which is exact for penalties that grow with length. `no_repeat_ngram: 3` forbids that
+    a trigram occurs twice in the continuation (Paulus et al. 2017, §2.5).
     """
 
     kind: Literal["beam"] = "beam"

@@ -27,16 +27,18 @@ def decode(
 ) -> list[list[int]]:
     """The best continuation of each prompt (B, P), without its end token.
 
-    Speculative decoding takes a Pair of models, all else one. Raises ValueError for what cannot be decoded,
-    TypeError for a Pair where one model is needed and the other way round.
+    Speculative decoding takes a Pair of models, all others take one model. Raises ValueError if the prompt
+    cannot be decoded, and TypeError if a Pair is passed where one model is needed, or the reverse.
     """
     if isinstance(decoding, Speculative):
         if not isinstance(model, Pair):
-            raise TypeError("speculative: needs a Pair(target=…, draft=…) of models")
-        made = speculative(model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
-        return _until(made.tokens.tolist(), end)
+            raise TypeError("speculative decoding needs Pair(target=…, draft=…), but one model was passed")
+        result = speculative(
+            model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid
+        )
+        return _until(result.tokens.tolist(), end)
     if isinstance(model, Pair):
-        raise TypeError(f"{decoding.kind}: needs one model, not a Pair")
+        raise TypeError(f"{decoding.kind} decoding needs one model, but a Pair was passed")
     match decoding:
         case Greedy():
             tokens = greedy(model, prompt, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
@@ -45,10 +47,10 @@ def decode(
             tokens = sample(model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
             return _until(tokens.tolist(), end)
         case BeamSearch():
-            found = beam_search(
+            rows = beam_search(
                 model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid
             )
-            return _until([list(hypotheses[0].tokens) for hypotheses in found], end)
+            return _until([list(hypotheses[0].tokens) for hypotheses in rows], end)
         case _:
             assert_never(decoding)
 

@@ -1,6 +1,7 @@
-"""The rows that are being decoded, and all that they have been fed.
+"""The rows that are being decoded, and the tokens that the model has been fed.
 
-A cache keeps it, or else it is kept as tokens and fed again every time: the same operations either way.
+A cache keeps their keys and values; without a cache the tokens are kept and fed again at every step. The
+operations are the same in both cases.
 B sentences, R rows (B, or B times the width of a beam), T new tokens, V vocabulary.
 """
 
@@ -32,7 +33,7 @@ class Rows(ABC):
     @property
     @abstractmethod
     def length(self) -> int:
-        """Positions fed so far, padding included."""
+        """The number of positions that were fed, padding included."""
 
     @abstractmethod
     def feed(self, tokens: Tensor, *, valid: Tensor | None = None) -> Tensor:
@@ -40,12 +41,12 @@ class Rows(ABC):
 
     @abstractmethod
     def score(self, tokens: Tensor) -> Tensor:
-        """Tokens (R, T) to the logits (R, T, V) after each; the model must be a Scorer."""
+        """Tokens (R, T) to the logits (R, T, V) after each token; the model must be a Scorer."""
 
     @abstractmethod
     def reorder(self, rows: list[int], *, shared: list[int]) -> None:
-        """Row i goes on as `rows[i]` of the same sentence; their first `shared[i]` positions are known to be
-        alike.
+        """Row i continues as `rows[i]` of the same sentence; their first `shared[i]` positions are known to
+        be equal.
         """
 
     @abstractmethod
@@ -54,18 +55,18 @@ class Rows(ABC):
 
     @abstractmethod
     def _select(self, rows: Tensor) -> None:
-        """Keep those rows, each as often as it is named."""
+        """Keep those rows, each as often as it is listed."""
 
     def expand(self, sentences: Tensor, *, width: int) -> None:
-        """Each row, all of them named (B,), becomes `width` neighbours."""
+        """Every row, all of them listed in `sentences` (B,), becomes `width` neighbouring rows."""
         self._select(sentences.repeat_interleave(width))
 
     def keep(self, sentences: Tensor, *, width: int = 1) -> None:
-        """Keep those sentences (B',), each with its `width` rows; the others leave the batch."""
+        """Keep those sentences (B',) with their `width` rows each; the others leave the batch."""
         if isinstance(self._model, BoundToSources):
             self._model = self._model.keep_sources(sentences)
-        own = torch.arange(width, device=sentences.device)
-        self._select((sentences[:, None] * width + own).flatten())
+        beams = torch.arange(width, device=sentences.device)
+        self._select((sentences[:, None] * width + beams).flatten())
 
 
 class CachedRows(Rows):
@@ -94,7 +95,7 @@ class CachedRows(Rows):
 
 
 class UncachedRows(Rows):
-    """Plain on purpose: what the caches are compared with."""
+    """The plain reference with which caches are compared."""
 
     def __init__(self, model: Decodable, *, batch: int, device: torch.device) -> None:
         super().__init__(model)
@@ -114,7 +115,7 @@ class UncachedRows(Rows):
         logits = cast(Scorer, self._model)(self._tokens, cache=None, valid=self._valid)
         return logits[:, -tokens.shape[1] :]
 
-    def reorder(self, rows: list[int], *, shared: list[int]) -> None:  # noqa: ARG002  tokens are few: all are copied
+    def reorder(self, rows: list[int], *, shared: list[int]) -> None:  # noqa: ARG002
         self._select(torch.tensor(rows, device=self._tokens.device))
 
     def truncate(self, lengths: Tensor) -> None:
@@ -142,6 +143,8 @@ class UncachedRows(Rows):
 
 
 def open_rows(model: Decodable, *, batch: int, capacity: int, cache: CacheKind, device: torch.device) -> Rows:
-    """Rows that have been fed nothing yet; at most `capacity` positions will be."""
-    made = model.new_cache(cache, batch=batch, capacity=capacity)
-    return UncachedRows(model, batch=batch, device=device) if made is None else CachedRows(model, made)
+    """Rows to which no token has been fed yet, with room for `capacity` positions."""
+    new_cache = model.new_cache(cache, batch=batch, capacity=capacity)
+    if new_cache is None:
+        return UncachedRows(model, batch=batch, device=device)
+    return CachedRows(model, new_cache)

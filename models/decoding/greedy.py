@@ -1,4 +1,4 @@
-"""Greedy decoding: the most probable token, again and again."""
+"""Greedy decoding: the most probable token at every step."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ def greedy_steps(
     end: int | None = None,
     valid: Tensor | None = None,
 ) -> Iterator[Tensor]:
-    """Yield the tokens (B,) one step at a time; the first step is the prefill, cache allocation included.
+    """Yield the tokens (B,) of one step at a time; the first step includes the prompt and the allocation of a
+    cache.
 
-    Prompt (B, P), padded on the left where `valid` (B, P) is False. Cache "none" runs the whole prefix again
-    at every step. A row that gave `end` leaves the batch and is filled up with it; when all have, there are
-    no more steps. Raises ValueError, before anything runs, for a continuation beyond max_positions, and after
-    the last step where logits were not finite.
+    Prompt (B, P), padded on the left where `valid` (B, P) is False. Cache "none" runs all tokens so far again
+    at every step. A row that has produced `end` leaves the batch and is filled up with it; there are no more
+    steps once all rows have. Raises ValueError if the continuation would exceed max_positions (before
+    anything runs), and after the last step if logits were not finite.
     """
     check_prompt("greedy", model, prompt, new_tokens=new_tokens, valid=valid)
     return _steps(model, prompt, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
@@ -43,7 +44,9 @@ def greedy(
     end: int | None = None,
     valid: Tensor | None = None,
 ) -> Tensor:
-    """The continuation (B, N), N = new_tokens or, with `end`, the longest row's; see `greedy_steps`."""
+    """The continuation (B, N); N is new_tokens or, with `end`, the length of the longest row. See
+    `greedy_steps`.
+    """
     steps = greedy_steps(model, prompt, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
     return torch.stack(list(steps), dim=1)
 
@@ -65,5 +68,5 @@ def _steps(
         return token[:, 0]
 
     yield from token_steps(model, prompt, best, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
-    # Asked once at the end: asking at every step would make a device wait for it.
+    # Checked once at the end, because a check at every step would make the device wait.
     check_finite("greedy", torch.cat(values))

@@ -1,4 +1,4 @@
-"""Hypotheses of a beam search: their scores, the ones that have ended, the tokens that they may not repeat."""
+"""Hypotheses of a beam search: scores, those that have ended, and tokens that they may not repeat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalt
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hypothesis:
-    """`tokens` without the prompt, the end token included; `score` is the penalised log-probability."""
+    """`tokens` are without the prompt and with the end token; `score` is the penalised log-probability."""
 
     tokens: tuple[int, ...]
     log_probability: float
@@ -22,7 +22,7 @@ class Hypothesis:
 
 
 def penalised(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
-    """`length` counts the continuation, never the prompt (transformers#26624)."""
+    """The log-probability with the length penalty. `length` never counts the prompt (transformers#26624)."""
     match penalty:
         case GNMTPenalty():
             return float(log_probability / ((5 + length) / 6) ** penalty.alpha)
@@ -34,7 +34,7 @@ def penalised(log_probability: float, *, length: int, penalty: LengthPenalty) ->
 
 @dataclass(kw_only=True, slots=True)
 class Ended:
-    """What has ended of one row: its `n_best`, best first, and how many there were."""
+    """The hypotheses of one row that have ended: the `n_best`, best first, and the number of all of them."""
 
     settings: BeamSearch
     best: list[Hypothesis] = field(default_factory=list)
@@ -48,10 +48,10 @@ class Ended:
         del self.best[self.settings.n_best :]
 
     def is_final(self, best_live: float, *, longest: int) -> bool:
-        """Whether the row is done, its best live beam having that log-probability.
+        """Whether the row is done, given the log-probability of its best live beam.
 
-        No hypothesis grows more probable, and the penalty is mildest for the longest: a live beam can reach
-        its present log-probability at `longest` tokens, and no more.
+        A hypothesis never becomes more probable, and the penalty is mildest for the longest. So the best that
+        a live beam can reach is its present log-probability at `longest` tokens.
         """
         if best_live == -math.inf:
             return True
@@ -62,9 +62,7 @@ class Ended:
 
 
 def repeated(tokens: Tensor, *, n: int) -> tuple[Tensor, Tensor]:
-    """Which next tokens would complete an n-gram that is in its row (R, L) already: rows and tokens, one a
-    case.
-    """
+    """The next tokens that would repeat an n-gram of their row (R, L): indices of rows, and tokens."""
     length = tokens.shape[1]
     if length < n:
         nothing = torch.empty(0, dtype=torch.long, device=tokens.device)

@@ -1,4 +1,4 @@
-"""What every decoder refuses, in the same words."""
+"""The checks that all decoders share."""
 
 from __future__ import annotations
 
@@ -13,30 +13,34 @@ from harness.models.decoding.base import Decodable
 def check_prompt(
     name: str, model: Decodable, prompt: Tensor, *, new_tokens: int, valid: Tensor | None
 ) -> None:
-    """Raises ValueError, before anything runs, for a prompt (B, P) that the model cannot continue so far."""
+    """Raises ValueError if the model cannot continue the prompt (B, P) by so many tokens."""
     batch, length = prompt.shape
     if batch < 1:
-        raise ValueError(f"{name}: needs at least one row")
+        raise ValueError(f"{name}: the prompt has no rows; give at least one")
     if length < 1 or new_tokens < 1:
-        raise ValueError(f"{name}: needs a prompt and new tokens, not {length} and {new_tokens}")
+        raise ValueError(
+            f"{name}: prompt and continuation need at least one token each, not {length} and {new_tokens}"
+        )
     if length + new_tokens > model.max_positions:
         raise ValueError(
             f"{name}: prompt {length} + new tokens {new_tokens} exceed max_positions {model.max_positions}; "
-            "ask for fewer or build a model with more"
+            "reduce new_tokens or increase the model's max_positions"
         )
     if valid is not None and valid.shape != prompt.shape:
-        raise ValueError(f"{name}: valid is {tuple(valid.shape)}, the prompt {tuple(prompt.shape)}")
+        raise ValueError(
+            f"{name}: valid has shape {tuple(valid.shape)}, but the prompt has {tuple(prompt.shape)}"
+        )
     if valid is not None and not bool(valid[:, -1].all()):
         raise ValueError(f"{name}: a prompt ends in padding; pad on the left")
 
 
 def check_finite(name: str, summary: Tensor | Iterable[float]) -> None:
-    """`summary` has a number from each row of logits: its maximum, or its log-sum-exp."""
+    """Raises ValueError if a number is not finite. `summary` has one per row, such as its maximum."""
     if isinstance(summary, Tensor):
         finite = bool(summary.isfinite().all())
     else:
         finite = all(math.isfinite(value) for value in summary)
     if not finite:
         raise ValueError(
-            f"{name}: the model gave no finite logit to choose by; look for a parameter that is not finite"
+            f"{name}: the model produced logits that are not finite; check whether its parameters are finite"
         )

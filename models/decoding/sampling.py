@@ -1,4 +1,4 @@
-"""Sampling from the model's distribution, filtered."""
+"""Sampling from the model's filtered distribution."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def sample(
     end: int | None = None,
     valid: Tensor | None = None,
 ) -> Tensor:
-    """The continuation (B, N) of prompts (B, P), rows and ends as in `greedy_steps`.
+    """The continuation (B, N) of prompts (B, P); rows end as in `greedy_steps`.
 
-    A row's random numbers are its own: they depend neither on the cache, nor on the device, nor on what
-    stands beside it. Raises ValueError, before anything runs, for a continuation beyond max_positions or
-    another number of streams than of rows, and where logits are not finite.
+    Every row has random numbers of its own, which depend neither on the cache nor on the device nor on other
+    rows. Raises ValueError if the continuation would exceed max_positions or the number of streams is not the
+    number of rows (before anything runs), and if logits are not finite.
     """
     check_prompt("sampling", model, prompt, new_tokens=new_tokens, valid=valid)
     numbers = uniforms(generators(settings, len(prompt)), new_tokens, device=prompt.device)
@@ -44,25 +44,28 @@ def sample(
 
 
 def distribution(name: str, logits: Tensor, filters: tuple[Filter, ...]) -> Tensor:
-    """Logits (..., V) to probabilities in float64. Raises ValueError where no logit is finite."""
+    """Logits (..., V) to probabilities in float64. Raises ValueError if logits are not finite."""
     check_finite(name, logits.amax(dim=-1))
     return filtered(logits.double(), filters).softmax(dim=-1)
 
 
 def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
-    """Tokens (...) where the cumulative (..., V) first exceeds numbers (...) in [0, 1); never one of
-    probability 0.
+    """The tokens (...) at which cumulative probabilities (..., V) first exceed the numbers (...) in [0, 1).
+
+    A token of probability 0 is never drawn.
     """
     reached = probabilities.cumsum(dim=-1)
-    wanted = numbers[..., None] * reached[..., -1:]
-    return torch.searchsorted(reached, wanted, right=True).squeeze(-1)
+    thresholds = numbers[..., None] * reached[..., -1:]
+    return torch.searchsorted(reached, thresholds, right=True).squeeze(-1)
 
 
 def generators(settings: Sampling, rows: int) -> list[torch.Generator]:
-    """One for each row. ValueError: another number of streams is named."""
+    """One generator per row. Raises ValueError if the number of streams is not the number of rows."""
     streams = settings.streams or tuple(map(str, range(rows)))
     if len(streams) != rows:
-        raise ValueError(f"sampling: {len(streams)} streams are named for {rows} rows")
+        raise ValueError(
+            f"sampling: streams has {len(streams)} names, but there are {rows} rows; give one name per row"
+        )
     return [keyed_generator(f"{settings.seed}/{stream}") for stream in streams]
 
 

@@ -23,7 +23,7 @@ from harness.models.decoding.verification import Judge, build_judge
 
 
 class Pair(NamedTuple):
-    """Two models of one vocabulary."""
+    """Two models with the same vocabulary."""
 
     target: Scorer
     draft: Decodable
@@ -31,8 +31,8 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speculated:
-    """`tokens` (B, N), rows filled up with the end token; `rounds` is how often the target ran after the
-    prompt.
+    """`tokens` are (B, N), and rows are filled up with the end token. `rounds` is the number of passes of the
+    target model after the prompt.
     """
 
     tokens: Tensor
@@ -42,7 +42,7 @@ class Speculated:
 
     @property
     def acceptance_rate(self) -> float:
-        """Of the drafted tokens, the share that the target accepted; NaN when none was drafted."""
+        """The share of the drafted tokens that the target accepted; NaN if no token was drafted."""
         return self.accepted / self.drafted if self.drafted else math.nan
 
 
@@ -56,12 +56,11 @@ def speculative(
     end: int | None = None,
     valid: Tensor | None = None,
 ) -> Speculated:
-    """Continue prompts (B, P): with `choose` greedy, the target's greedy tokens; sampled, its exact
-    distribution.
+    """Continue prompts (B, P) with the target's greedy tokens, or by sampling from its exact distribution.
 
-    Both models use that kind of cache. Rows accept at their own pace and leave the batch when they end.
-    Raises ValueError, before anything runs, for a continuation beyond either model's max_positions, and where
-    logits are not finite or the vocabularies differ.
+    Both models use this kind of cache. Rows accept different numbers of tokens and leave the batch when they
+    end. Raises ValueError if the continuation would exceed the max_positions of one of the models (before
+    anything runs), and if logits are not finite or the vocabularies differ.
     """
     for model in models:
         check_prompt("speculative", model, prompt, new_tokens=new_tokens, valid=valid)
@@ -79,7 +78,7 @@ def speculative(
 
 
 class _Run:
-    """Both models have been fed all tokens but the newest of each row, `self._newest` (R,)."""
+    """Both models have been fed all tokens except the newest of each row, `self._newest` (R,)."""
 
     def __init__(
         self,
@@ -110,8 +109,8 @@ class _Run:
         drafted = self._draft.feed(prompt, valid=valid)
         if logits.shape != drafted.shape:
             raise ValueError(
-                f"speculative: the target has {logits.shape[1]} tokens and the draft {drafted.shape[1]}; "
-                "they need one vocabulary"
+                f"speculative: the target has a vocabulary of {logits.shape[1]} tokens and the draft one of "
+                f"{drafted.shape[1]}; use models with the same vocabulary"
             )
         self._judge.start(self.live)
         nothing = prompt[:, :0]
@@ -119,7 +118,7 @@ class _Run:
         self._write(nothing, accepted, newest)
 
     def round(self) -> None:
-        """Draft, verify, roll both back to what was accepted, write it down."""
+        """Draft tokens, verify them, roll both models back to the accepted tokens, and store these."""
         count = self._draft_tokens()
         self._judge.start(self.live)
         fed = self._newest[:, None]  # (R, 1 + N in the end)
@@ -132,19 +131,21 @@ class _Run:
         self.accepted += int(accepted.sum())
         behind = 1
         if bool((accepted == count).any()):
-            self._draft.feed(fed[:, -1:])  # accepted, and not known to the draft yet
+            self._draft.feed(fed[:, -1:])  # accepted, but not fed to the draft yet
             behind = 0
         _roll_back(self._target, count - accepted)
         _roll_back(self._draft, count - accepted - behind)
         self._write(fed[:, 1:], accepted, newest)
 
     def _draft_tokens(self) -> int:
-        """As many as are asked for, can still be used by any row, and have room."""
+        """The number of tokens to draft: as requested, but no more than any row can use or than there is room
+        for.
+        """
         most_left = self._new_tokens - int(self.written[self.live].min())
         return min(self._settings.draft_tokens, most_left - 1, self._most - self._target.length - 1)
 
     def _write(self, proposed: Tensor, accepted: Tensor, newest: Tensor) -> None:
-        """Write down the accepted ones of (R, N) and the target's own (R,); rows that have ended leave."""
+        """Store the accepted tokens of (R, N) and the target's own (R,); rows that have ended leave."""
         block = F.pad(proposed, (0, 1)).scatter(1, accepted[:, None], newest[:, None])  # (R, N + 1)
         columns = torch.arange(block.shape[1], device=block.device)
         written = self.written[self.live]
@@ -168,6 +169,6 @@ class _Run:
 
 
 def _roll_back(rows: Rows, dropped: Tensor) -> None:
-    """Drop that many of the newest positions of each row (R,)."""
+    """Drop so many of the newest positions of each row (R,)."""
     if bool(dropped.any()):
         rows.truncate(rows.length - dropped)

@@ -1,4 +1,4 @@
-"""One token a step for every row, until its end: what greedy decoding and sampling share."""
+"""One token per step for every row until it ends, as greedy decoding and sampling share it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from harness.models.config import CacheKind
 from harness.models.decoding.base import Decodable
 from harness.models.decoding.decoding_state import open_rows
 
-# Logits (R, V) of the rows that go on, and which rows of the prompt these are (R,), to their next tokens
-# (R,).
+# From the logits (R, V) of the rows that continue and their indices among the prompts (R,) to their next
+# tokens (R,).
 Choose = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -31,7 +31,7 @@ def token_steps(
     A row that has ended leaves the batch, and is filled up with `end`.
     """
     batch, length = prompt.shape
-    # Inference mode is entered anew for each step: a generator would leak it into its caller.
+    # Inference mode is entered for each step anew, because a generator would leave it on in its caller.
     with torch.inference_mode():
         rows = open_rows(
             model, batch=batch, capacity=length + new_tokens - 1, cache=cache, device=prompt.device

@@ -17,11 +17,11 @@ from harness.models.decoding.sampling import distribution, draw, generators, uni
 
 
 class Judge(ABC):
-    """Once a round: `start`, then `propose` for each token of the draft, then `verify`."""
+    """In every round: `start`, then `propose` for each token of the draft, then `verify`."""
 
     @abstractmethod
     def start(self, live: Tensor) -> None:
-        """A round begins for those rows of the prompt (R,)."""
+        """Begin a round for those rows of the prompt (R,)."""
 
     @abstractmethod
     def propose(self, logits: Tensor) -> Tensor:
@@ -29,14 +29,14 @@ class Judge(ABC):
 
     @abstractmethod
     def verify(self, logits: Tensor, proposed: Tensor) -> tuple[Tensor, Tensor]:
-        """The target's logits (R, N + 1, V) before and after each of the proposed (R, N).
+        """How many of the proposed tokens (R, N) are accepted (R,), and the target's own next token (R,).
 
-        To how many of them are accepted (R,), and the target's own token (R,) after these.
+        The target's logits are (R, N + 1, V): those before each proposed token, and after the last.
         """
 
 
 class GreedyJudge(Judge):
-    """Accepts what the target would have chosen itself."""
+    """Accepts the tokens that the target would have chosen itself."""
 
     def start(self, live: Tensor) -> None:
         """Nothing is drawn."""
@@ -52,10 +52,10 @@ class GreedyJudge(Judge):
 
 
 class SamplingJudge(Judge):
-    """Accepts x with probability min(1, p(x) / q(x)), else draws from max(0, p - q): the result has p
-    exactly.
+    """Accepts x with probability min(1, p(x) / q(x)), otherwise draws from max(0, p - q), which samples
+    exactly p.
 
-    p is the target's and q the draft's distribution, both filtered. A row's random numbers are its own.
+    p is the target's distribution and q the draft's, both filtered. Every row has random numbers of its own.
     """
 
     def __init__(self, settings: Sampling, *, batch: int, draft_tokens: int, device: torch.device) -> None:
@@ -64,7 +64,7 @@ class SamplingJudge(Judge):
         self._draft_tokens, self._device = draft_tokens, device
 
     def start(self, live: Tensor) -> None:
-        # As many in every round, whether they are needed or not.
+        # The same number in every round, whether all are needed or not.
         rows = [self._generators[row] for row in live.tolist()]
         numbers = uniforms(rows, 2 * self._draft_tokens + 1, device=self._device)
         self._drawn, self._judged = numbers[:, 1:].chunk(2, dim=1)  # each (R, draft_tokens)
@@ -79,24 +79,26 @@ class SamplingJudge(Judge):
 
     def verify(self, logits: Tensor, proposed: Tensor) -> tuple[Tensor, Tensor]:
         p = distribution("speculative", logits, self._filters)  # (R, N + 1, V)
-        # After the last proposed token there is no draft to make up for: q is nothing there.
+        # After the last proposed token there is no draft to correct, so q is 0 there.
         q = torch.stack([*self._q, torch.zeros_like(p[:, 0])], dim=1)
-        of_p, of_q = (each[:, :-1].gather(2, proposed[..., None]).squeeze(2) for each in (p, q))  # (R, N)
-        accepted = leading(self._judged[:, : proposed.shape[1]] * of_q < of_p)
-        place = accepted[:, None, None].expand(-1, 1, p.shape[2])
-        wanted = p.gather(1, place).squeeze(1)  # (R, V)
-        left = residual(wanted, q.gather(1, place).squeeze(1))
+        target, draft = (
+            tensor[:, :-1].gather(2, proposed[..., None]).squeeze(2) for tensor in (p, q)
+        )  # (R, N)
+        accepted = leading(self._judged[:, : proposed.shape[1]] * draft < target)
+        index = accepted[:, None, None].expand(-1, 1, p.shape[2])
+        next_p = p.gather(1, index).squeeze(1)  # (R, V)
+        left = residual(next_p, q.gather(1, index).squeeze(1))
         return accepted, draw(left, self._last)
 
 
 def residual(p: Tensor, q: Tensor) -> Tensor:
-    """max(0, p - q) (R, V), not normalised; p itself where rounding leaves nothing of it."""
+    """max(0, p - q) (R, V), not normalised, or p itself if rounding leaves only zeros."""
     left = (p - q).clamp(min=0.0)
     return torch.where(left.sum(dim=-1, keepdim=True) > 0.0, left, p)
 
 
 def leading(true: Tensor) -> Tensor:
-    """How many of (R, N) are true before the first that is not: (R,)."""
+    """The number (R,) of leading True values in each row of (R, N)."""
     return F.pad(true, (0, 1)).int().argmin(dim=1)
 
 

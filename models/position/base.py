@@ -1,7 +1,8 @@
 """What every position encoding offers: three ways to act, each of which does nothing unless it is overridden.
 
-B batch, H heads, T tokens, S positions of a table, C = d_model, D width of a head, W rotated values of a head.
-Positions are a slice if all rows have the same, otherwise an index (B, T). Both select rows of a table (S, ·).
+B batch, H heads, T tokens, S positions of a table, C = d_model, D width of a head, W rotated values of a
+head. Positions are a slice if all rows have the same, otherwise an index (B, T). Both select rows of a table
+(S, ·).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ Positions = slice | Tensor
 
 
 def positions_of(*, past: int, tokens: int, valid: Tensor | None) -> Positions:
-    """Positions of the newest `tokens` after `past` cached ones; `valid` (B, past + tokens) marks real tokens.
+    """Positions of the newest `tokens` after `past` cached ones; `valid` (B, past + tokens) marks real
+    tokens.
 
     Padding is not counted, so a row in a padded batch has the positions that it has alone.
     """
@@ -72,7 +74,7 @@ class PositionEncoding(nn.Module):
 
 
 class TabulatedPosition(PositionEncoding, ABC):
-    """Fixed tables as non-persistent buffers, computed in float64 and rounded once to the model's precision."""
+    """Fixed tables as non-persistent buffers, computed in float64 and rounded to the model's precision."""
 
     def __init__(self, tables: tuple[str, ...]) -> None:
         super().__init__()

@@ -69,7 +69,7 @@ def alibi_slopes(n_heads: int) -> list[float]:
 
 
 def bucket(offset: int, settings: RelativePosition, *, causal: bool) -> int:
-    """The bucket of one offset (key - query). An encoder uses half of the buckets for keys that come later."""
+    """The bucket of one offset (key - query). An encoder uses half of the buckets for later keys."""
     buckets, first = settings.buckets, 0
     if causal:
         distance = max(-offset, 0)

@@ -49,10 +49,10 @@ def decoder(dtype: torch.dtype = torch.float64, **settings: Any) -> Transformer:
     return build_model(ModelConfig.model_validate({**SIZES, **settings}), 0, dtype=dtype)
 
 
-def close(found: Tensor, expected: Tensor, tolerance: float, *, least: float = 0.0) -> None:
+def close(actual: Tensor, expected: Tensor, tolerance: float, *, least: float = 0.0) -> None:
     """To within `tolerance` of the largest expected value, or of `least` where that is more."""
     largest = max(expected.abs().max().item(), least)
-    assert (found.cpu() - expected.cpu()).abs().max().item() <= tolerance * largest
+    assert (actual.cpu() - expected.cpu()).abs().max().item() <= tolerance * largest
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -64,17 +64,17 @@ def test_logits_and_gradients(
     twin = copy.deepcopy(model).to(device)
     tokens = numbers(3, 17)
     sides = []
-    for side, place in ((model, "cpu"), (twin, str(device))):
-        logits = side(tokens[:, :-1].to(place))
-        torch.autograd.backward(cross_entropy(logits, tokens[:, 1:].to(place)))
+    for side, side_device in ((model, "cpu"), (twin, str(device))):
+        logits = side(tokens[:, :-1].to(side_device))
+        torch.autograd.backward(cross_entropy(logits, tokens[:, 1:].to(side_device)))
         sides.append([logits.detach(), *(p.grad for p in side.parameters() if p.grad is not None)])
     assert len(sides[0]) == len(sides[1]) > 2
     # A key's bias moves all logits of a query alike, so its gradient is 0, and what is found is nothing but
     # rounding.
     least = 1e-3 * max(gradient.abs().max().item() for gradient in sides[0][1:])
-    for expected, found in zip(*sides, strict=True):
-        assert found.device == device
-        close(found, expected, tolerance, least=least)
+    for expected, actual in zip(*sides, strict=True):
+        assert actual.device == device
+        close(actual, expected, tolerance, least=least)
 
 
 def test_an_encoder_decoder_with_padding(device: torch.device) -> None:
@@ -86,8 +86,8 @@ def test_an_encoder_decoder_with_padding(device: torch.device) -> None:
     valid = torch.arange(9) < torch.tensor([[9], [4], [7]])
     assert isinstance(model, EncoderDecoder)
     expected = model(source, target, source_valid=valid)
-    found = twin(source.to(device), target.to(device), source_valid=valid.to(device))
-    close(found, expected, 1e-10)
+    actual = twin(source.to(device), target.to(device), source_valid=valid.to(device))
+    close(actual, expected, 1e-10)
 
 
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
@@ -117,8 +117,8 @@ def test_decoding_gives_the_tokens_of_the_cpu(
     prompt, how = numbers(3, 5), decoding_config(settings)
     valid = torch.arange(5) >= torch.tensor([[0], [2], [1]])
     expected = decode(model, prompt, how, new_tokens=20, cache="none", end=7, valid=valid)
-    found = decode(twin, prompt.to(device), how, new_tokens=20, cache=cache, end=7, valid=valid.to(device))
-    assert found == expected
+    actual = decode(twin, prompt.to(device), how, new_tokens=20, cache=cache, end=7, valid=valid.to(device))
+    assert actual == expected
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_speculative_decoding_gives_the_targets_tokens(device: torch.device) -> 
 )
 def test_checkpointing_keeps_dropout_and_saves_memory(how: dict[str, Any], device: torch.device) -> None:
     tokens = numbers(16, 64).to(device)
-    found, peaks = [], []
+    actual, peaks = [], []
     for checkpointing in ({"kind": "none"}, how):
         sizes = {"d_model": 128, "d_ff": 512, "n_layers": 4, "dropout": 0.1}
         model = decoder(torch.float32, **sizes, checkpointing=checkpointing).to(device)
@@ -160,10 +160,10 @@ def test_checkpointing_keeps_dropout_and_saves_memory(how: dict[str, Any], devic
         loss = cross_entropy(model(tokens), tokens)
         torch.autograd.backward(loss)
         peaks.append(torch.cuda.max_memory_allocated() - before)
-        found.append((loss.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]))
+        actual.append((loss.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]))
         del model, loss
-    assert torch.equal(found[0][0], found[1][0])
-    for expected, again in zip(found[0][1], found[1][1], strict=True):
+    assert torch.equal(actual[0][0], actual[1][0])
+    for expected, again in zip(actual[0][1], actual[1][1], strict=True):
         close(again, expected, 1e-5)
     assert peaks[1] < peaks[0]
 

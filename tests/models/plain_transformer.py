@@ -28,8 +28,8 @@ def plain_translation_logits(
     config: EncoderDecoderConfig, weights: Weights, source: list[int], target: list[int]
 ) -> Tensor:
     """(T, V)."""
-    own = "embedding" if config.source_vocab_size is None else "source_embedding"
-    x = embed(config, part(weights, own), source)
+    embedding_name = "embedding" if config.source_vocab_size is None else "source_embedding"
+    x = embed(config, part(weights, embedding_name), source)
     memory = plain_stack(config, part(weights, "encoder"), x, layers=config.n_encoder_layers, causal=False)
     x = embed(config, part(weights, "embedding"), target)
     decoder = part(weights, "decoder")
@@ -134,10 +134,10 @@ def attention(layer: Layer, weights: Weights, x: Tensor, memory: Tensor | None) 
     else:
         q, k, v = linear(weights, "q", x), linear(weights, "k", keys_from), linear(weights, "v", keys_from)
     if settings.qk_norm is not None:
-        own = settings.qk_norm
-        size = width if own.over == "head" else None
-        q = in_pieces(own.norm, part(weights, "qk_norm.q"), q, size)
-        k = in_pieces(own.norm, part(weights, "qk_norm.k"), k, size)
+        qk_norm = settings.qk_norm
+        size = width if qk_norm.over == "head" else None
+        q = in_pieces(qk_norm.norm, part(weights, "qk_norm.q"), q, size)
+        k = in_pieces(qk_norm.norm, part(weights, "qk_norm.k"), k, size)
     window = None if memory is not None else settings.windows[layer.number % len(settings.windows)]
     merged = torch.zeros(len(x), heads * width, dtype=x.dtype)
     for head in range(heads):

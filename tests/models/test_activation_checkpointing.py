@@ -20,10 +20,10 @@ def kept_and_found(
     model: torch.nn.Module, *inputs: torch.Tensor
 ) -> tuple[list[torch.Size], list[torch.Tensor]]:
     """Shapes that the forward pass keeps, then loss, gradients and the generator's next draw."""
-    kept = []
+    stored = []
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
-        kept.append(tensor.shape)
+        stored.append(tensor.shape)
         return tensor
 
     torch.manual_seed(7)
@@ -31,13 +31,13 @@ def kept_and_found(
         loss = cross_entropy(model(*inputs), inputs[-1])
     torch.autograd.backward(loss)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    return kept, [loss.detach(), torch.rand(3), *gradients]
+    return stored, [loss.detach(), torch.rand(3), *gradients]
 
 
 @pytest.mark.parametrize("how", HOW, ids=str)
 @pytest.mark.parametrize("translates", [False, True])
 def test_loss_and_gradients_are_bitwise_the_same(how: dict[str, Any], *, translates: bool) -> None:
-    found, kept = [], []
+    results, stored = [], []
     for checkpointing in ({"kind": "none"}, how):
         settings = {**SIZES, "checkpointing": checkpointing}
         if translates:
@@ -48,21 +48,21 @@ def test_loss_and_gradients_are_bitwise_the_same(how: dict[str, Any], *, transla
         else:
             decoder = ModelConfig.model_validate({**settings, "n_layers": 3})
             shapes, values = kept_and_found(build_model(decoder, 0), TOKENS)
-        found.append(values)
-        kept.append(sum(shape.numel() for shape in shapes))
-    assert len(found[0]) == len(found[1])
-    assert all(torch.equal(plain, again) for plain, again in zip(*found, strict=True))
-    assert kept[1] < kept[0]
+        results.append(values)
+        stored.append(sum(shape.numel() for shape in shapes))
+    assert len(results[0]) == len(results[1])
+    assert all(torch.equal(plain, again) for plain, again in zip(*results, strict=True))
+    assert stored[1] < stored[0]
 
 
 def test_no_attention_of_a_translator_keeps_its_weights() -> None:
     weights = {(7, 7), (7, 11), (11, 11)}  # queries and keys of decoder, cross-attention and encoder
-    found, kept = [], []
+    results, stored = [], []
     for how in ("none", "attention"):
         settings = {**SIZES, "checkpointing": {"kind": how}, "n_encoder_layers": 1, "n_decoder_layers": 1}
         model = build_model(EncoderDecoderConfig.model_validate(settings), 0)
         shapes, values = kept_and_found(model, TOKENS, TOKENS[:, :7])
-        found.append(values)
-        kept.append(weights & {tuple(shape[-2:]) for shape in shapes})
-    assert kept == [weights, set()]
-    assert all(torch.equal(plain, again) for plain, again in zip(*found, strict=True))
+        results.append(values)
+        stored.append(weights & {tuple(shape[-2:]) for shape in shapes})
+    assert stored == [weights, set()]
+    assert all(torch.equal(plain, again) for plain, again in zip(*results, strict=True))

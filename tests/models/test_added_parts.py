@@ -1,6 +1,6 @@
-"""A newcomer's norm, attention and feed-forward layer: each is a config and a module, and nothing else changes.
+"""A newcomer's norm, attention and feed-forward layer: each is a config and a module, and no more.
 
-The additions are appended to two files of a copy of the harness, as definitions that replace those before them.
+The additions are appended to two files of a copy of the harness, where they replace earlier definitions.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def build_feedforward(config: Architecture) -> ResidualLayer:
 def checked(
     folder: Path, part: str, kind: str, additions: Mapping[str, str], mistake: tuple[str, str] = ("", "")
 ) -> subprocess.CompletedProcess[str]:
-    """The checks of the part in a copy of the harness with the additions, with the mistake if there is one."""
+    """The checks of the part in a copy of the harness with the additions, and perhaps a mistake."""
     shutil.copytree(ROOT / "harness", folder / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     for name, source in additions.items():
         with (folder / "harness" / "models" / name).open("a") as file:

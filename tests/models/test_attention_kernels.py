@@ -94,20 +94,24 @@ def test_dropout_zeroes_weights_and_scales_the_others(kind: str) -> None:
     with torch.no_grad():
         weights = kernel(kind)(q, k, values, EVERYTHING, dropout=0.0)[..., :7]
         torch.manual_seed(0)
-        found = kernel(kind)(q, k, values, EVERYTHING, dropout=0.25)[..., :7]
-    dropped = found == 0
+        attended_values = kernel(kind)(q, k, values, EVERYTHING, dropout=0.25)[..., :7]
+    dropped = attended_values == 0
     assert dropped.double().mean().item() == pytest.approx(0.25, abs=0.1)  # of 392: 4.6 standard deviations
-    torch.testing.assert_close(found[~dropped], weights[~dropped] / 0.75)
+    torch.testing.assert_close(attended_values[~dropped], weights[~dropped] / 0.75)
 
 
 @pytest.mark.parametrize("kind", ["materialised", "sdpa", "by-shape"])
 @pytest.mark.parametrize(
-    ("everywhere", "own", "drops"), [(0.5, 0.0, False), (0.0, 0.5, True), (0.5, None, True)]
+    ("everywhere", "attention_dropout", "drops"), [(0.5, 0.0, False), (0.0, 0.5, True), (0.5, None, True)]
 )
 def test_attention_s_own_dropout_replaces_the_model_s(
-    kind: str, everywhere: float, own: float | None, *, drops: bool
+    kind: str, everywhere: float, attention_dropout: float | None, *, drops: bool
 ) -> None:
-    settings = {**SIZES, "dropout": everywhere, "attention": {"kernel": {"kind": kind}, "dropout": own}}
+    settings = {
+        **SIZES,
+        "dropout": everywhere,
+        "attention": {"kernel": {"kind": kind}, "dropout": attention_dropout},
+    }
     config = ModelConfig.model_validate(settings)
     context = AttentionContext(masks={None: EVERYTHING}, rotation=None, cache=None, memory=MEMORY)
     x = torch.randn(2, 7, 32, generator=torch.Generator().manual_seed(3))
@@ -159,10 +163,10 @@ def test_one_query_of_many_rows_is_written_out(
         return original(self, q, *others)
 
     monkeypatch.setattr(ByShape, "_written_out", noted)
-    found = kernel("by-shape", n_kv_heads=heads)(q, k, v, mask, dropout=0.0)
+    attended_values = kernel("by-shape", n_kv_heads=heads)(q, k, v, mask, dropout=0.0)
     assert queries == [1]
-    assert (found - expected).abs().max() <= 1e-12 * expected.abs().max()
+    assert (attended_values - expected).abs().max() <= 1e-12 * expected.abs().max()
     fewer = AttentionMask(tensor=None if mask.tensor is None else mask.tensor[-rows + 1 :])
-    found = kernel("by-shape", n_kv_heads=heads)(q[1:], k[1:], v[1:], fewer, dropout=0.0)
+    attended_values = kernel("by-shape", n_kv_heads=heads)(q[1:], k[1:], v[1:], fewer, dropout=0.0)
     assert queries == [1]  # a row less is left to torch
-    assert (found - expected[1:]).abs().max() <= 1e-12 * expected.abs().max()
+    assert (attended_values - expected[1:]).abs().max() <= 1e-12 * expected.abs().max()

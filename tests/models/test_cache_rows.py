@@ -54,9 +54,9 @@ class Plain:
             keys, values = self.cache.append(layer, new + layer, -new - layer)
             assert torch.equal(keys, -values) or mask is not None
             for row, expected in enumerate(self.rows):
-                kept = torch.ones(keys.shape[2], dtype=torch.bool) if mask is None else mask[row]
-                assert torch.equal(keys[row][:, kept], torch.stack(expected, dim=1) + layer)
-                assert torch.equal(values[row][:, kept], -torch.stack(expected, dim=1) - layer)
+                visible = torch.ones(keys.shape[2], dtype=torch.bool) if mask is None else mask[row]
+                assert torch.equal(keys[row][:, visible], torch.stack(expected, dim=1) + layer)
+                assert torch.equal(values[row][:, visible], -torch.stack(expected, dim=1) - layer)
         return mask
 
     def take(self, rows: list[int]) -> None:
@@ -171,10 +171,10 @@ def test_what_is_not_held_cannot_be_kept(cache: Cache, plain: Plain) -> None:
 
 
 def sources(cache: Cache, layer: int) -> list[float]:
-    kept = cache.cross(layer)
-    assert kept is not None
-    assert torch.equal(kept[0], -kept[1])
-    return kept[0][:, 0, 0, 0].tolist()
+    cross = cache.cross(layer)
+    assert cross is not None
+    assert torch.equal(cross[0], -cross[1])
+    return cross[0][:, 0, 0, 0].tolist()
 
 
 def test_sources_are_kept_once_and_never_grow(cache: Cache, plain: Plain) -> None:

@@ -49,10 +49,10 @@ def test_chunks_give_the_loss_and_the_gradients_of_the_whole(
         results.append([loss.detach(), log_z, *(t.grad for t in (hidden, weight, shift) if t is not None)])
     exact = projection.logits(hidden.detach()).logsumexp(dim=-1)[targets != -100].mean().detach()
     torch.testing.assert_close(results[0][1], exact)
-    for whole, chunked in zip(*results, strict=True):
-        assert whole is not None
+    for at_once, chunked in zip(*results, strict=True):
+        assert at_once is not None
         assert chunked is not None
-        assert (whole - chunked).abs().max() <= 1e-10 * whole.abs().max()
+        assert (at_once - chunked).abs().max() <= 1e-10 * at_once.abs().max()
 
 
 def test_smoothing_and_z_loss_have_their_closed_forms() -> None:
@@ -118,9 +118,9 @@ class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def test_under_autocast_products_are_in_its_precision_and_gradients_in_the_parameters_own() -> None:
-    whole, chunked = (LossConfig(logits=kind) for kind in (WholeLogits(), ChunkedLogits(positions=4)))
+    at_once, chunked = (LossConfig(logits=kind) for kind in (WholeLogits(), ChunkedLogits(positions=4)))
     gradients = []
-    for settings in (whole, chunked):
+    for settings in (at_once, chunked):
         hidden, weight, _, targets = inputs(dtype=torch.float32)
         projection = OutputProjection(weight=weight, bias=None, scale=1.0, soft_cap=None)
         with Products() as products:

@@ -20,13 +20,13 @@ def drawn(x: Tensor, p: float, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_values_are_dropped_as_often_as_asked_and_the_others_scaled(dtype: torch.dtype, p: float) -> None:
     x = torch.full((501, 399), -3.0, dtype=dtype)
-    found = drawn(x, p)
-    assert found.dtype == dtype
-    zero = found == 0
+    dropped = drawn(x, p)
+    assert dropped.dtype == dtype
+    zero = dropped == 0
     # Five standard deviations of a binomial share, and what rounding p to 2⁻¹⁵ adds.
     assert abs(float(zero.double().mean()) - p) < 5 * (p * (1 - p) / x.numel()) ** 0.5 + 2**-15
     expected = torch.tensor(-3.0 / (1 - round(p * 2**15) / 2**15), dtype=dtype)
-    assert torch.equal(found[~zero], expected.expand(int((~zero).sum())))
+    assert torch.equal(dropped[~zero], expected.expand(int((~zero).sum())))
 
 
 def test_neighbours_are_dropped_independently() -> None:
@@ -39,11 +39,11 @@ def test_neighbours_are_dropped_independently() -> None:
 def test_the_gradient_goes_through_what_stayed_and_nothing_else(dtype: torch.dtype) -> None:
     x = torch.randn(7, 5, 3, dtype=dtype).transpose(0, 2).requires_grad_()
     weights = torch.randn(3, 5, 7, dtype=dtype)
-    found = drawn(x, 0.3)
-    torch.autograd.backward((found * weights).sum())
+    dropped = drawn(x, 0.3)
+    torch.autograd.backward((dropped * weights).sum())
     scale = 1 / (1 - round(0.3 * 2**15) / 2**15)
     assert x.grad is not None
-    assert torch.equal(x.grad, torch.where(found == 0, 0, weights * scale).to(dtype))
+    assert torch.equal(x.grad, torch.where(dropped == 0, 0, weights * scale).to(dtype))
 
 
 def test_a_seed_repeats_itself_and_another_differs() -> None:

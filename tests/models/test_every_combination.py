@@ -85,11 +85,11 @@ def drawn(annotation: Any, values: tuple[Any, ...] = (2,)) -> st.SearchStrategy[
 
 
 def _values(config: type[BaseModel], name: str) -> tuple[Any, ...]:
-    found = VALUES.get(f"{config.__name__}.{name}", VALUES.get(name))
-    if found is None:
+    declared = VALUES.get(f"{config.__name__}.{name}", VALUES.get(name))
+    if declared is None:
         field = config.model_fields[name]
         return (2,) if field.is_required() else (field.get_default(call_default_factory=True),)
-    return found
+    return declared
 
 
 def members(annotation: Any) -> Iterator[type[BaseModel]]:

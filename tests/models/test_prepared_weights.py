@@ -95,7 +95,10 @@ def test_rows_are_rounded_up_and_cut_off_again(activation: Activation | None, ro
     assert computed == ([] if rows == 1 and layer.parts else [rounded_up(rows) if rows > 16 else rows])
 
 
-@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="only MKL's products are computed in parts")  # type: ignore[no-untyped-call]
+@pytest.mark.skipif(
+    not torch.backends.mkl.is_available(),  # type: ignore[no-untyped-call]
+    reason="only MKL's products are computed in parts",
+)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("outputs", [1, 130, 129])
 @pytest.mark.parametrize("biased", [False, True])
@@ -149,11 +152,11 @@ def test_decodes_the_same_tokens(rows: int) -> None:
 def test_beams_of_a_translator_are_the_same() -> None:
     model = _translator({"position": {"kind": "sinusoidal"}})
     start = torch.zeros((3, 1), dtype=torch.long)
-    found = [
-        beam_search(each.bind(_tokens(3)), start, BeamSearch(width=4), new_tokens=12, cache="static", end=1)
-        for each in (model, prepare_for_decoding(model))
+    hypotheses = [
+        beam_search(one.bind(_tokens(3)), start, BeamSearch(width=4), new_tokens=12, cache="static", end=1)
+        for one in (model, prepare_for_decoding(model))
     ]
-    plain, prepared = ([row[0].tokens for row in rows] for rows in found)
+    plain, prepared = ([row[0].tokens for row in rows] for rows in hypotheses)
     assert prepared == plain
 
 

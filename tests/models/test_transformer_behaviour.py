@@ -43,15 +43,15 @@ def test_later_tokens_do_not_reach_earlier_logits(position: str) -> None:
 
 def test_the_gradient_of_a_logit_by_later_embeddings_is_zero() -> None:
     net, row = model(), tokens(1, 8)
-    kept: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
 
     def keep(_module: object, _inputs: object, output: torch.Tensor) -> None:
         output.retain_grad()
-        kept.append(output)
+        outputs.append(output)
 
     net.embedding.register_forward_hook(keep)
     net(row)[0, 4].sum().backward()
-    gradient = kept[0].grad
+    gradient = outputs[0].grad
     assert gradient is not None
     assert torch.equal(gradient[0, 5:], torch.zeros_like(gradient[0, 5:]))
     assert (gradient[0, :5].abs().amax(dim=1) > 0).all()

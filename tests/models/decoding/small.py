@@ -73,7 +73,7 @@ def log_probabilities(
     model: Transformer, prompt: Tensor, *, new_tokens: int, end: int | None, filters: tuple[Filter, ...] = ()
 ) -> dict[tuple[int, ...], float]:
     """Of all continuations of a prompt (P,): teacher forcing in one pass for each length, without a cache."""
-    found: dict[tuple[int, ...], float] = {}
+    totals: dict[tuple[int, ...], float] = {}
     for length in range(1, new_tokens + 1):
         said = [
             tokens
@@ -86,8 +86,8 @@ def log_probabilities(
                 :, len(prompt) - 1 : -1
             ]
             steps = filtered(logits, filters).log_softmax(dim=-1).gather(2, following[:, :, None])
-            found.update(zip(said, steps.sum(dim=(1, 2)).tolist(), strict=True))
-    return found
+            totals.update(zip(said, steps.sum(dim=(1, 2)).tolist(), strict=True))
+    return totals
 
 
 def p_value(drawn: Tensor, expected: Tensor) -> float:
@@ -99,6 +99,6 @@ def p_value(drawn: Tensor, expected: Tensor) -> float:
     if bool(counts[wanted == 0].any()):
         return 0.0
     rare = wanted < 5
-    cells = [torch.cat((each[~rare], each[rare].sum()[None])) for each in (counts, wanted)]
+    cells = [torch.cat((row[~rare], row[rare].sum()[None])) for row in (counts, wanted)]
     filled = cells[1] > 0
     return float(chisquare(cells[0][filled].numpy(), cells[1][filled].numpy()).pvalue)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -52,8 +52,8 @@ def by_hand(log_probability: float, length: int, name: str) -> float:
 
 def brute_force(model: Transformer, prompt: Tensor, *, penalty: str, end: int | None) -> Ranked:
     """All continuations of up to 4 tokens, best first, with their scores."""
-    found = log_probabilities(model, prompt, new_tokens=4, end=end)
-    scored = [(tokens, by_hand(total, len(tokens), penalty)) for tokens, total in found.items()]
+    totals = log_probabilities(model, prompt, new_tokens=4, end=end)
+    scored = [(tokens, by_hand(total, len(tokens), penalty)) for tokens, total in totals.items()]
     return sorted(scored, key=lambda item: -item[1])
 
 
@@ -66,14 +66,14 @@ def enumerated(four: Transformer) -> dict[tuple[str, int | None], list[Ranked]]:
     }
 
 
-def agrees(found: list[list[Hypothesis]], ranked: list[Ranked]) -> bool:
+def agrees(rows: list[list[Hypothesis]], ranked: list[Ranked]) -> bool:
     return all(
         [hypothesis.tokens for hypothesis in row] == [tokens for tokens, _ in best[: len(row)]]
         and all(
             math.isclose(hypothesis.score, score, rel_tol=1e-10)
             for hypothesis, (_, score) in zip(row, best, strict=False)
         )
-        for row, best in zip(found, ranked, strict=True)
+        for row, best in zip(rows, ranked, strict=True)
     )
 
 
@@ -92,9 +92,9 @@ def test_a_beam_without_limit_finds_the_best_of_all_continuations(
     settings = BeamSearch.model_validate(
         {"width": 256, "n_best": 7, "stop": stop, "length_penalty": PENALTIES[penalty]}
     )
-    found = beam_search(four, PROMPTS, settings, new_tokens=4, cache=kind, end=end)
-    assert [len(row) for row in found] == [7, 7, 7]
-    assert agrees(found, enumerated[penalty, end])
+    rows = beam_search(four, PROMPTS, settings, new_tokens=4, cache=kind, end=end)
+    assert [len(row) for row in rows] == [7, 7, 7]
+    assert agrees(rows, enumerated[penalty, end])
 
 
 def prompt_counted(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
@@ -116,8 +116,8 @@ def test_a_wrong_length_in_the_penalty_shows(
 ) -> None:
     monkeypatch.setattr(hypotheses, "penalised", bug)
     settings = BeamSearch(width=256, n_best=7, length_penalty=PENALTIES[penalty])
-    found = beam_search(four, PROMPTS, settings, new_tokens=4, cache="none", end=END)
-    assert not agrees(found, enumerated[penalty, END])
+    rows = beam_search(four, PROMPTS, settings, new_tokens=4, cache="none", end=END)
+    assert not agrees(rows, enumerated[penalty, END])
 
 
 @pytest.mark.parametrize("end", [None, END])
@@ -125,8 +125,8 @@ def test_a_wrong_length_in_the_penalty_shows(
 def test_beam_1_is_greedy(many: Transformer, kind: CacheKind, end: int | None) -> None:
     prompt = prompts(6, 5, vocabulary=23)
     tokens = greedy(many, prompt, new_tokens=30, cache="none", end=end)
-    found = beam_search(many, prompt, BeamSearch(width=1), new_tokens=30, cache=kind, end=end)
-    for row, (best,) in zip(tokens.tolist(), found, strict=True):
+    rows = beam_search(many, prompt, BeamSearch(width=1), new_tokens=30, cache=kind, end=end)
+    for row, (best,) in zip(tokens.tolist(), rows, strict=True):
         ended = end is not None and end in row
         assert list(best.tokens) == (row[: row.index(end) + 1] if ended else row)
 
@@ -156,8 +156,12 @@ def test_batched_and_padded_beams_are_those_of_each_row_alone(
     for row in range(5):
         alone = prompt[row : row + 1, valid[row]]
         (expected,) = beam_search(many, alone, settings, new_tokens=20, cache="none", end=4)
-        assert [each.tokens for each in together[row]] == [each.tokens for each in expected]
-        assert [each.score for each in together[row]] == pytest.approx([each.score for each in expected])
+        assert [hypothesis.tokens for hypothesis in together[row]] == [
+            hypothesis.tokens for hypothesis in expected
+        ]
+        assert [hypothesis.score for hypothesis in together[row]] == pytest.approx(
+            [hypothesis.score for hypothesis in expected]
+        )
     assert max(len(together[row][0].tokens) for row in (1, 2)) < len(together[0][0].tokens)
 
 
@@ -165,7 +169,12 @@ def test_batched_and_padded_beams_are_those_of_each_row_alone(
 def test_a_cache_that_is_not_reordered_shows(
     many: Transformer, monkeypatch: pytest.MonkeyPatch, kind: type[DynamicCache]
 ) -> None:
-    name: CacheKind = {DynamicCache: "dynamic", StaticCache: "static", DoublingCache: "doubling"}[kind]  # type: ignore[assignment]
+    names: dict[Any, CacheKind] = {
+        DynamicCache: "dynamic",
+        StaticCache: "static",
+        DoublingCache: "doubling",
+    }
+    name = names[kind]
     prompt, settings = prompts(3, 5, vocabulary=23), BeamSearch(width=4)
     right = beam_search(many, prompt, settings, new_tokens=12, cache=name)
     monkeypatch.setattr(kind, "reorder", lambda *_, **__: None)
@@ -181,7 +190,7 @@ def test_no_ngram_occurs_twice(many: Transformer, n: int) -> None:
         beam_search(many, prompt, bound, new_tokens=20, cache="static"), free, strict=True
     ):
         assert twice(unbound[0].tokens, n) or n == 3
-        assert not any(twice(each.tokens, n) for each in row)
+        assert not any(twice(hypothesis.tokens, n) for hypothesis in row)
     assert any(twice(row[0].tokens, n) for row in free)
 
 
@@ -192,10 +201,12 @@ def twice(tokens: tuple[int, ...], n: int) -> bool:
 
 def test_scores_are_the_models_own_where_ngrams_may_not_repeat(four: Transformer) -> None:
     settings = BeamSearch(width=64, n_best=5, no_repeat_ngram=2)
-    found = beam_search(four, PROMPTS, settings, new_tokens=4, cache="static")
-    for prompt, row in zip(PROMPTS, found, strict=True):
+    rows = beam_search(four, PROMPTS, settings, new_tokens=4, cache="static")
+    for prompt, row in zip(PROMPTS, rows, strict=True):
         allowed = [
-            each for each in brute_force(four, prompt, penalty="mean", end=None) if not twice(each[0], 2)
+            scored
+            for scored in brute_force(four, prompt, penalty="mean", end=None)
+            if not twice(scored[0], 2)
         ]
         assert agrees([row], [allowed])
 
@@ -203,10 +214,10 @@ def test_scores_are_the_models_own_where_ngrams_may_not_repeat(four: Transformer
 def test_where_every_token_would_repeat_hypotheses_end_early(four: Transformer) -> None:
     """Four tokens, none twice: there is no fifth."""
     settings = BeamSearch(width=30, n_best=24, no_repeat_ngram=1)
-    found = beam_search(four, PROMPTS, settings, new_tokens=6, cache="static")
-    for row in found:
-        assert {tuple(sorted(each.tokens)) for each in row} == {(0, 1, 2, 3)}
-        assert len({each.tokens for each in row}) == 24
+    rows = beam_search(four, PROMPTS, settings, new_tokens=6, cache="static")
+    for row in rows:
+        assert {tuple(sorted(hypothesis.tokens)) for hypothesis in row} == {(0, 1, 2, 3)}
+        assert len({hypothesis.tokens for hypothesis in row}) == 24
 
 
 def test_which_tokens_would_repeat() -> None:
@@ -241,10 +252,10 @@ def test_which_tokens_would_repeat() -> None:
 def test_one_child_of_each_parent_stays_in_its_place(
     parents: list[int], placed: list[tuple[int, int | None]]
 ) -> None:
-    """The best child; the others take the places that are free, best first, and the rest is left to nobody."""
+    """The best child keeps the index; the others take free indices, best first; the rest stays empty."""
     children = [(-1.0 - rank, parent, rank) for rank, parent in enumerate(parents)]
-    found = settled(children, 4)
-    assert [(parent, token if score > -math.inf else None) for score, parent, token in found] == placed
+    continued = settled(children, 4)
+    assert [(parent, token if score > -math.inf else None) for score, parent, token in continued] == placed
 
 
 def test_only_rows_whose_beam_died_out_are_copied(many: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,8 +296,8 @@ def ends_when_asked(stop: str, second: float) -> tuple[float, int]:
             return self.logits[tokens[:, -1]].clamp(min=-50)
 
     settings = BeamSearch.model_validate({"width": 2, "stop": stop})
-    found = beam_search(Counting(table), torch.tensor([[0]]), settings, new_tokens=30, cache="none", end=1)
-    return found[0][0].score, len(fed)
+    rows = beam_search(Counting(table), torch.tensor([[0]]), settings, new_tokens=30, cache="none", end=1)
+    return rows[0][0].score, len(fed)
 
 
 def test_enough_stops_early_and_bound_only_when_nothing_better_can_come() -> None:
@@ -299,20 +310,21 @@ def test_enough_stops_early_and_bound_only_when_nothing_better_can_come() -> Non
 
 def test_what_cannot_be_searched_is_refused_before_anything_runs(four: Transformer) -> None:
     prompt = prompts(2, 5, vocabulary=4)
-    for text, arguments in {
-        r"beam search: needs a prompt and new tokens, not 0 and 3": {
+    cases: dict[str, dict[str, Any]] = {
+        r"beam search: prompt and continuation need at least one token each, not 0 and 3": {
             "prompt": prompt[:, :0],
             "new_tokens": 3,
         },
-        r"beam search: needs at least one row": {"prompt": prompt[:0], "new_tokens": 3},
-        r"prompt 5 \+ new tokens 44 exceed max_positions 48; ask for fewer": {
+        r"beam search: the prompt has no rows; give at least one": {"prompt": prompt[:0], "new_tokens": 3},
+        r"prompt 5 \+ new tokens 44 exceed max_positions 48; reduce new_tokens": {
             "prompt": prompt,
             "new_tokens": 44,
         },
-    }.items():
+    }
+    for text, arguments in cases.items():
         with pytest.raises(ValueError, match=text):
-            beam_search(four, settings=BeamSearch(width=2), cache="static", **arguments)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"^beam search: the model gave no finite logit to choose by"):
+            beam_search(four, settings=BeamSearch(width=2), cache="static", **arguments)
+    with pytest.raises(ValueError, match=r"^beam search: the model produced logits that are not finite"):
         beam_search(
             Markov(torch.full((3, 3), math.nan)),
             prompt[:, :1] % 3,
@@ -344,8 +356,8 @@ def test_logits_may_be_a_part_of_something_larger() -> None:
             return torch.cat((table, table), dim=1)[tokens[:, -1]][:, :9]
 
     prompt, settings = prompts(3, 2, vocabulary=9), BeamSearch(width=3, n_best=3)
-    found = beam_search(Cutting(table), prompt, settings, new_tokens=6, cache="none", end=1)
-    assert found == beam_search(Markov(table), prompt, settings, new_tokens=6, cache="none", end=1)
+    rows = beam_search(Cutting(table), prompt, settings, new_tokens=6, cache="none", end=1)
+    assert rows == beam_search(Markov(table), prompt, settings, new_tokens=6, cache="none", end=1)
 
 
 def test_scores_of_a_model_in_low_precision_are_summed_in_float32() -> None:

@@ -46,23 +46,27 @@ def cut(row: list[int]) -> list[int]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_translations_end_each_at_its_own_time(translator: EncoderDecoder, kind: CacheKind) -> None:
-    found = greedy(together(translator), START, new_tokens=20, cache=kind, end=END).tolist()
+    rows = greedy(together(translator), START, new_tokens=20, cache=kind, end=END).tolist()
     for row in range(ROWS):
         expected = greedy(alone(translator, row), START[:1], new_tokens=20, cache="none").tolist()[0]
-        assert cut(found[row]) == cut(expected)
-    assert len({len(cut(row)) for row in found}) > 2
+        assert cut(rows[row]) == cut(expected)
+    assert len({len(cut(row)) for row in rows}) > 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_beams_share_their_source_and_leave_with_it(translator: EncoderDecoder, kind: CacheKind) -> None:
     settings = BeamSearch(width=3, n_best=2)
-    found = beam_search(together(translator), START, settings, new_tokens=20, cache=kind, end=END)
+    rows = beam_search(together(translator), START, settings, new_tokens=20, cache=kind, end=END)
     for row in range(ROWS):
         source = alone(translator, row)
         (expected,) = beam_search(source, START[:1], settings, new_tokens=20, cache="none", end=END)
-        assert [each.tokens for each in found[row]] == [each.tokens for each in expected]
-        assert [each.score for each in found[row]] == pytest.approx([each.score for each in expected])
-    assert len({len(row[0].tokens) for row in found}) > 2
+        assert [hypothesis.tokens for hypothesis in rows[row]] == [
+            hypothesis.tokens for hypothesis in expected
+        ]
+        assert [hypothesis.score for hypothesis in rows[row]] == pytest.approx(
+            [hypothesis.score for hypothesis in expected]
+        )
+    assert len({len(row[0].tokens) for row in rows}) > 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

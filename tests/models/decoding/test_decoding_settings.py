@@ -45,7 +45,7 @@ def sampling(**setting: Any) -> dict[str, Any]:
     [
         (
             sampling(kind="temperature", value=0),
-            "temperature 0 does not define a distribution; use a value above 0, or greedy, which is the limit at 0",
+            "use a value above 0, or greedy, which is the limit at 0",
         ),
         (sampling(kind="temperature", value=-0.5), "temperature -0.5 does not define a distribution"),
         (sampling(kind="temperature", value=float("nan")), "should be a finite number"),

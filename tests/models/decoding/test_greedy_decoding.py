@@ -109,9 +109,12 @@ def test_what_cannot_be_decoded_is_refused_before_anything_runs(kind: CacheKind)
     one_padded_at_the_end = torch.tensor([[True, False]])
     for text, arguments in {
         "prompt 2 \\+ new tokens 11 exceed max_positions 12": {"new_tokens": 11},
-        "needs a prompt and new tokens, not 2 and 0": {"new_tokens": 0},
+        "prompt and continuation need at least one token each, not 2 and 0": {"new_tokens": 0},
         "pad on the left": {"new_tokens": 2, "valid": one_padded_at_the_end},
-        r"valid is \(1, 1\), the prompt \(1, 2\)": {"new_tokens": 2, "valid": one_padded_at_the_end[:, :1]},
+        r"valid has shape \(1, 1\), but the prompt has \(1, 2\)": {
+            "new_tokens": 2,
+            "valid": one_padded_at_the_end[:, :1],
+        },
     }.items():
         with pytest.raises(ValueError, match=text):
             greedy_steps(recorder, torch.tensor([[0, 1]]), cache=kind, **arguments)  # type: ignore[arg-type]

@@ -26,10 +26,10 @@ def test_the_largest_of_a_row_in_every_precision(dtype: torch.dtype) -> None:
     assert torch.equal(drawn.gather(1, places), values)
 
 
-@pytest.mark.parametrize("place", [0, 20 * BLOCK - 1, 20 * BLOCK, 20 * BLOCK + 6])
-def test_several_in_one_block_are_found_wherever_it_is(place: int) -> None:
+@pytest.mark.parametrize("column", [0, 20 * BLOCK - 1, 20 * BLOCK, 20 * BLOCK + 6])
+def test_several_in_one_block_are_found_wherever_it_is(column: int) -> None:
     values = torch.zeros(1, 20 * BLOCK + 7)
-    start = min(place, 20 * BLOCK + 4)
+    start = min(column, 20 * BLOCK + 4)
     values[0, start : start + 3] = torch.tensor([1.0, 3.0, 2.0])
     assert largest(values, 3)[1].tolist() == [[start + 1, start + 2, start]]
 
@@ -44,7 +44,7 @@ def test_not_a_number_and_infinities_are_seen() -> None:
     values = torch.full((2, 20 * BLOCK), -torch.inf)
     values[0, 700] = torch.nan
     values[1, 701] = torch.inf
-    found, places = largest(values, 1)
-    assert found[0].isnan().all()
-    assert found[1].isposinf().all()
+    top, places = largest(values, 1)
+    assert top[0].isnan().all()
+    assert top[1].isposinf().all()
     assert places.tolist() == [[700], [701]]

@@ -21,7 +21,7 @@ LOGITS = st.lists(st.floats(-8, 8), min_size=1, max_size=9)
 SHARE = st.floats(0.01, 1.0)
 
 
-def kept(logits: Tensor) -> list[int]:
+def finite_indices(logits: Tensor) -> list[int]:
     return (logits > -math.inf).nonzero().flatten().tolist()
 
 
@@ -33,7 +33,7 @@ def test_each_filter_keeps_what_its_definition_says(values: list[float], k: int,
     ranked = sorted(range(len(values)), key=lambda i: -values[i])
 
     kth = values[ranked[min(k, len(values)) - 1]]
-    assert kept(top_k(logits, k)) == [i for i, value in enumerate(values) if value >= kth]
+    assert finite_indices(top_k(logits, k)) == [i for i, value in enumerate(values) if value >= kth]
 
     fewest, reached = [], 0.0
     for token in ranked:
@@ -41,13 +41,13 @@ def test_each_filter_keeps_what_its_definition_says(values: list[float], k: int,
             break
         fewest.append(token)
         reached += probabilities[token]
-    nucleus = kept(top_p(logits, p))
+    nucleus = finite_indices(top_p(logits, p))
     at_the_edge = abs(reached - p) < 1e-9 or abs(reached - probabilities[fewest[-1]] - p) < 1e-9
     assert nucleus == sorted(fewest) or at_the_edge
 
-    near_the_edge = [abs(each - p * max(probabilities)) < 1e-12 for each in probabilities]
-    likely = [i for i, each in enumerate(probabilities) if each >= p * max(probabilities)]
-    assert kept(min_p(logits, p)) == likely or any(near_the_edge)
+    near_the_edge = [abs(probability - p * max(probabilities)) < 1e-12 for probability in probabilities]
+    likely = [i for i, probability in enumerate(probabilities) if probability >= p * max(probabilities)]
+    assert finite_indices(min_p(logits, p)) == likely or any(near_the_edge)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
@@ -57,15 +57,15 @@ def test_the_best_token_stays_and_what_stays_is_not_changed(values: list[float],
     for result in (top_k(logits, k), top_p(logits, p), min_p(logits, p)):
         best = int(logits.argmax())
         assert result[best] == logits[best]
-        assert torch.equal(result[kept(result)], logits[kept(result)])
+        assert torch.equal(result[finite_indices(result)], logits[finite_indices(result)])
 
 
 def test_rows_are_filtered_each_for_itself_and_in_the_order_asked_for() -> None:
     logits = torch.tensor([[0.0, 1.0, 2.0], [5.0, 0.0, 0.0]]).log_softmax(-1)
-    assert [kept(row) for row in top_p(logits, 0.7)] == [[1, 2], [0]]
+    assert [finite_indices(row) for row in top_p(logits, 0.7)] == [[1, 2], [0]]
     hot_first = (Temperature(value=100.0), TopP(p=0.7))
-    assert [kept(row) for row in filtered(logits, hot_first)] == [[0, 1, 2], [0, 1, 2]]
-    assert [kept(row) for row in filtered(logits, hot_first[::-1])] == [[1, 2], [0]]
+    assert [finite_indices(row) for row in filtered(logits, hot_first)] == [[0, 1, 2], [0, 1, 2]]
+    assert [finite_indices(row) for row in filtered(logits, hot_first[::-1])] == [[1, 2], [0]]
 
 
 def test_an_impossible_token_is_never_drawn() -> None:
@@ -155,6 +155,6 @@ def test_no_finite_logit_is_one_line() -> None:
     for value in (math.nan, -math.inf, math.inf):
         model = Markov(torch.full((3, 3), value))
         with pytest.raises(
-            ValueError, match=r"^sampling: the model gave no finite logit to choose by; look for"
+            ValueError, match=r"^sampling: the model produced logits that are not finite; check"
         ):
             sample(model, torch.zeros((1, 1), dtype=torch.long), Sampling(), new_tokens=2, cache="none")

@@ -135,11 +135,11 @@ def test_sources_leave_with_their_rows() -> None:
         Sources(logits, sources), prompt, new_tokens=12, cache="none", end=END
     ).tolist()
     for row in range(5):
-        own = Sources(logits, sources[row : row + 1])
-        assert [beam_search(own, prompt[:1], settings, new_tokens=12, cache="none", end=END)[0]] == [
+        one_source = Sources(logits, sources[row : row + 1])
+        assert [beam_search(one_source, prompt[:1], settings, new_tokens=12, cache="none", end=END)[0]] == [
             together[row]
         ]
-        alone = greedy(own, prompt[:1], new_tokens=12, cache="none", end=END).tolist()
+        alone = greedy(one_source, prompt[:1], new_tokens=12, cache="none", end=END).tolist()
         assert cut(alone[0]) == cut(greedily_together[row])
     assert len({len(row[0].tokens) for row in together}) > 1
 
@@ -147,7 +147,7 @@ def test_sources_leave_with_their_rows() -> None:
 @pytest.mark.parametrize(
     "decoding",
     [Greedy(), Sampling(seed=1), BeamSearch(width=3), Speculative(draft_tokens=3)],
-    ids=lambda each: each.kind,
+    ids=lambda settings: settings.kind,
 )
 def test_every_way_of_decoding_gives_rows_without_their_end(model: Transformer, decoding: Decoding) -> None:
     prompt, valid = padded(8)
@@ -168,7 +168,8 @@ def test_every_way_of_decoding_gives_rows_without_their_end(model: Transformer, 
 def test_logits_that_are_not_finite_are_said_after_the_last_step() -> None:
     model = Markov(torch.tensor([[0.0, 1.0], [float("nan"), 0.0]]))
     with pytest.raises(
-        ValueError, match=r"^greedy: the model gave no finite logit to choose by; look for a parameter"
+        ValueError,
+        match=r"^greedy: the model produced logits that are not finite; check whether its parameters",
     ):
         greedy(model, torch.tensor([[0]]), new_tokens=3, cache="none")
     assert greedy(model, torch.tensor([[0]]), new_tokens=1, cache="none").tolist() == [[1]]
@@ -176,5 +177,7 @@ def test_logits_that_are_not_finite_are_said_after_the_last_step() -> None:
 
 def test_streams_are_one_a_row(model: Transformer) -> None:
     prompt = torch.tensor([[3], [2], [1]])
-    with pytest.raises(ValueError, match=r"^sampling: 2 streams are named for 3 rows"):
+    with pytest.raises(
+        ValueError, match=r"^sampling: streams has 2 names, but there are 3 rows; give one name per row"
+    ):
         sample(model, prompt, Sampling(streams=("a", "b")), new_tokens=2, cache="none")

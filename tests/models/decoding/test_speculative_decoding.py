@@ -113,8 +113,8 @@ def five() -> tuple[Transformer, Transformer]:
 
 def exact(model: Transformer, *, recipe: tuple[Filter, ...]) -> dict[tuple[int, ...], float]:
     """The filtered distribution over continuations of up to 4 tokens."""
-    found = log_probabilities(model, PREFIX[0], new_tokens=4, end=0, filters=recipe)
-    return {tokens: math.exp(total) for tokens, total in found.items()}
+    totals = log_probabilities(model, PREFIX[0], new_tokens=4, end=0, filters=recipe)
+    return {tokens: math.exp(total) for tokens, total in totals.items()}
 
 
 def agreement(
@@ -188,10 +188,13 @@ def test_what_cannot_be_speculated_is_refused_in_one_line(target: Transformer) -
     short = tiny(vocabulary=19, positions=20)
     with pytest.raises(ValueError, match=r"^speculative: prompt 8 \+ new tokens 13 exceed max_positions 20"):
         speculative(Pair(target, short), PROMPT, Speculative(), new_tokens=13, cache="static")
-    with pytest.raises(ValueError, match=r"target has 19 tokens and the draft 5; they need one vocabulary"):
+    with pytest.raises(
+        ValueError,
+        match=r"target has a vocabulary of 19 tokens and the draft one of 5; use models with the same",
+    ):
         speculative(Pair(target, tiny(vocabulary=5)), PROMPT % 5, Speculative(), new_tokens=3, cache="none")
     broken = Markov(torch.full((19, 19), math.nan))
     for choose in ({"kind": "greedy"}, {"kind": "sampling"}):
         settings = Speculative.model_validate({"choose": choose})
-        with pytest.raises(ValueError, match=r"^speculative: the model gave no finite logit to choose by"):
+        with pytest.raises(ValueError, match=r"^speculative: the model produced logits that are not finite"):
             speculative(Pair(broken, target), PROMPT, settings, new_tokens=3, cache="none")

@@ -61,12 +61,12 @@ def until(row: list[int], end: int) -> tuple[int, ...]:
     return tuple(row[: row.index(end) + 1] if end in row else row)
 
 
-def assert_beams_agree(found: list[list[Hypothesis]], expected: ReferenceBeams) -> None:
+def assert_beams_agree(hypotheses: list[list[Hypothesis]], expected: ReferenceBeams) -> None:
     lengths = {len(tokens) for row in expected.rows for tokens, _ in row}
     assert len(lengths) > 1  # else length penalties and ends would not have been seen
-    assert [[hypothesis.tokens for hypothesis in row] for row in found] == [
+    assert [[hypothesis.tokens for hypothesis in row] for row in hypotheses] == [
         [tokens for tokens, _ in row] for row in expected.rows
     ]
-    for ours, theirs in zip(found, expected.rows, strict=True):
+    for ours, theirs in zip(hypotheses, expected.rows, strict=True):
         for hypothesis, (_, score) in zip(ours, theirs, strict=True):
             assert abs(hypothesis.score - score) <= RELATIVE_TOLERANCE * abs(score)

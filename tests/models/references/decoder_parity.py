@@ -36,13 +36,13 @@ class DecoderPair:
     @torch.no_grad()
     def reference_logits(self, valid: Tensor | None = None) -> Tensor:
         """Of TOKENS; padding is not counted as a position."""
-        told = {}
+        settings = {}
         if valid is not None:
-            told["attention_mask"] = valid.long()
+            settings["attention_mask"] = valid.long()
             if self.reference.config.model_type != "bloom":  # it counts the mask by itself
-                told["position_ids"] = (valid.cumsum(1) - 1).clamp(min=0)
+                settings["position_ids"] = (valid.cumsum(1) - 1).clamp(min=0)
         with float64_throughout():
-            logits: Tensor = self.reference(TOKENS, **told).logits
+            logits: Tensor = self.reference(TOKENS, **settings).logits
         return logits
 
     def reference_generation(self, **settings: Any) -> Any:
@@ -101,7 +101,7 @@ class DecoderParity:
     def test_beams_agree_token_for_token(self, pair: DecoderPair, stop: Stop) -> None:
         settings = BeamSearch(width=4, n_best=4, stop=stop)
         expected = reference_beams(pair.reference_generation, settings, prompt_tokens=14)
-        found = beam_search(
+        hypotheses = beam_search(
             pair.ours,
             TOKENS,
             settings,
@@ -110,4 +110,4 @@ class DecoderParity:
             end=expected.end,
             valid=LEFT_PADDED,
         )
-        assert_beams_agree(found, expected)
+        assert_beams_agree(hypotheses, expected)

@@ -58,9 +58,9 @@ class Checkpoint:
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
     path = downloaded(cache_dir() / "checkpoints")
-    told = {"gguf_file": path.name, "local_files_only": True}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **told)
-    config = transformers.AutoConfig.from_pretrained(path.parent, **told)
+    source = {"gguf_file": path.name, "local_files_only": True}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **source)
+    config = transformers.AutoConfig.from_pretrained(path.parent, **source)
     config._attn_implementation = "eager"
     reference = transformers.LlamaForCausalLM(config).eval()
     # What from_pretrained does, which would ask for one more package to do it.

@@ -27,7 +27,7 @@ _FEEDFORWARD = {"plain": {"up": "wi", "down": "wo"}, "gated": {"gate": "wi_0", "
 
 
 def names(feedforward: str) -> dict[str, str]:
-    """Its layers are numbered within a block: self-attention, cross-attention in the decoder, feed-forward."""
+    """Layers are numbered within a block: self-attention, cross-attention in the decoder, feed-forward."""
     mapped = {"embedding": "shared"}
     for stack, parts in (
         ("encoder", ("attention", "feedforward")),
@@ -97,5 +97,5 @@ def test_every_offset_is_in_the_bucket_that_checkpoints_were_trained_with(
     )
     settings = RelativePosition(buckets=buckets, max_distance=max_distance)
     clamped = offsets.clamp(-max_distance, max_distance).tolist()  # as `Relative` does
-    found = torch.tensor([bucket(offset, settings, causal=causal) for offset in clamped])
-    assert offsets[found != expected].tolist() == []
+    ours = torch.tensor([bucket(offset, settings, causal=causal) for offset in clamped])
+    assert offsets[ours != expected].tolist() == []

@@ -39,10 +39,10 @@ class TranslationPair:
     @torch.no_grad()
     def reference_logits(self, *, target_valid: Tensor | None = None) -> Tensor:
         """Of TARGET given SOURCE, whose padding is masked."""
-        told = {} if target_valid is None else {"decoder_attention_mask": target_valid.long()}
+        masks = {} if target_valid is None else {"decoder_attention_mask": target_valid.long()}
         with float64_throughout():
             logits: Tensor = self.reference(
-                input_ids=SOURCE, attention_mask=SOURCE_VALID.long(), decoder_input_ids=TARGET, **told
+                input_ids=SOURCE, attention_mask=SOURCE_VALID.long(), decoder_input_ids=TARGET, **masks
             ).logits
         return logits
 
@@ -105,7 +105,7 @@ class TranslationParity:
     ) -> None:
         settings = BeamSearch(width=4, n_best=4, stop=stop, no_repeat_ngram=no_repeat_ngram)
         expected = reference_beams(pair.reference_generation, settings, prompt_tokens=1)
-        found = beam_search(
+        hypotheses = beam_search(
             pair.ours.bind(SOURCE, SOURCE_VALID),
             START,
             settings,
@@ -113,4 +113,4 @@ class TranslationParity:
             cache="dynamic",
             end=expected.end,
         )
-        assert_beams_agree(found, expected)
+        assert_beams_agree(hypotheses, expected)
