@@ -73,8 +73,8 @@ class Matrix:
 def kill_matrix(
     names: Iterable[str], *, plant_bugs: bool = False, done: Callable[[int, int], None] | None = None
 ) -> Matrix:
-    """Check invariants, and with `plant_bugs` also plant each of their bugs. `done` is called with the number of
-    jobs that have ended and the number of all jobs.
+    """Check invariants, and with `plant_bugs` also plant each of their bugs. `done` is called with the number
+    of jobs that have ended and the number of all jobs.
 
     Raises InputError for an unknown name, before anything runs.
     """
