@@ -269,10 +269,7 @@ IN_STUDY: tuple[Spoilt, ...] = (
         "an unknown margin",
         "primary:",
         "margins: {tim: 0.05}\nprimary:",
-        (
-            "14:11: margins are for metrics or groups of metrics, and there is none with the name 'tim'; "
-            "did you mean 'time'?"
-        ),
+        ("14:11: no metric and no group of metrics has the name 'tim'; did you mean 'time'?"),
     ),
     (
         "a margin in per cent",

@@ -53,7 +53,7 @@ def _check_invariants(checker: StudyChecker) -> None:
 
 
 def _check_margins(checker: StudyChecker) -> None:
-    problem = "margins are for metrics or groups of metrics, and there is none with the name"
+    problem = "no metric and no group of metrics has the name"
     for name, margin in checker.study.margins.items():
         path = ("margins", name)
         checker.check_known(path, name, {*METRICS, *DEFAULT_MARGINS}, problem, value=False)
