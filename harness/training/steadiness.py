@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from itertools import islice
 from statistics import median
 
-import numpy as np
 from pydantic import Field
 
 from harness.config import Config
@@ -49,6 +48,8 @@ def late_loss_spread(losses: Sequence[float]) -> float | None:
     The line is what the model still learns, which is not unsteadiness. Batches scatter the loss, too, but in
     the same way in every arm, because a seed fixes the batches. None if there are fewer than 3 updates.
     """
+    import numpy as np  # the config of a training is read without it
+
     late = np.asarray(losses[-max(FEWEST_LATE, len(losses) // 4) :], dtype=np.float64)
     if late.size < 3:
         return None

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from harness.config import Config, canonical_json, content, digest
 from harness.errors import InputError
-from harness.tasks.registry import task_class
 
 Purpose = Literal["train", "tune", "check", "measure"]
 
@@ -91,6 +90,8 @@ def first_id(spec_json: str) -> str:
 @lru_cache(maxsize=4096)
 def _config_content(task: str, config_json: str) -> dict[str, Any]:
     """The content of a task's config; all of the config if the code of today cannot read it."""
+    from harness.tasks.registry import task_class  # it imports numpy, which readers of the store do not need
+
     config: dict[str, Any] = json.loads(config_json)
     try:
         return content(task_class(task).read(config))
