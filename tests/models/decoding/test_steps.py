@@ -161,7 +161,7 @@ def test_every_way_of_decoding_gives_rows_without_their_end(model: Transformer, 
         tokens = greedy(model, prompt, new_tokens=25, cache="none", end=END, valid=valid)
         assert decoded == [[token for token in cut(row) if token != END] for row in tokens.tolist()]
     other = model if decoding.kind == "speculative" else models
-    with pytest.raises(TypeError, match=f"^{decoding.kind}: needs "):
+    with pytest.raises(TypeError, match=f"^{decoding.kind} decoding needs "):
         decode(other, prompt, decoding, new_tokens=3, cache="static")
 
 

@@ -144,7 +144,7 @@ def test_word_vectors_are_taken_as_they_are_and_may_be_frozen() -> None:
     assert not model.embedding.weight.requires_grad
     with pytest.raises(ValueError, match="needs word vectors"):
         build_model(config, 1)
-    with pytest.raises(ValueError, match=r"\(50, 5\), but the model has \(50, 6\)"):
+    with pytest.raises(ValueError, match=r"\(50, 5\), but the model needs \(50, 6\)"):
         build_model(config, 1, vectors=vectors[:, :5])
     with pytest.raises(ValueError, match="not all finite"):
         build_model(config, 1, vectors=vectors / 0)
