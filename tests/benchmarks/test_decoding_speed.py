@@ -58,8 +58,8 @@ def test_beam_5_beside_5_times_greedy(
         monkeypatch.setattr(StaticCache, "reorder", copy_all)
     if way.startswith("beam"):
         settings = BeamSearch(width=BEAMS)
-        found = benchmark(beam_search, model, prompt, settings, new_tokens=WORDS, cache="static")
-        assert [row[0].tokens for row in found] == [row[0].tokens for row in best]
+        beams = benchmark(beam_search, model, prompt, settings, new_tokens=WORDS, cache="static")
+        assert [row[0].tokens for row in beams] == [row[0].tokens for row in best]
     else:
         rows = prompt if way == "greedy" else prompt.repeat_interleave(BEAMS, dim=0)
         tokens = benchmark(greedy, model, rows, new_tokens=WORDS, cache="static")

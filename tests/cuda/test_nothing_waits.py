@@ -78,5 +78,5 @@ def test_greedy_decoding(cache: CacheKind, device: torch.device) -> None:
     steps = greedy_steps(model, prompt, new_tokens=8, cache=cache)
     first = next(steps)
     with waiting_is_an_error():
-        found = [first, *(next(steps) for _ in range(7))]
-    assert torch.equal(torch.stack(found, dim=1), greedy(model, prompt, new_tokens=8, cache="none"))
+        decoded = [first, *(next(steps) for _ in range(7))]
+    assert torch.equal(torch.stack(decoded, dim=1), greedy(model, prompt, new_tokens=8, cache="none"))

@@ -47,19 +47,19 @@ def train(
 def test_the_losses_are_those_of_the_cpu(tmp_path: Path) -> None:
     plain: dict[str, Any] = {"model": {**RECIPE["model"], "dropout": 0.0}}  # a GPU draws other numbers
     expected = train(tmp_path / "cpu", device="cpu", **plain)
-    found = train(tmp_path / "gpu", **plain)
-    assert list(found) == list(range(UPDATES))
-    assert found == pytest.approx(expected, rel=1e-4)
+    losses = train(tmp_path / "gpu", **plain)
+    assert list(losses) == list(range(UPDATES))
+    assert losses == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_again_and_interrupted_it_gives_the_same_bits(arm: str, tmp_path: Path) -> None:
     changes = {"model": {**RECIPE["model"], "dropout": 0.1}, **ARMS[arm]}
-    whole = train(tmp_path / "whole", **changes)
-    assert train(tmp_path / "again", **changes) == whole
+    uninterrupted = train(tmp_path / "uninterrupted", **changes)
+    assert train(tmp_path / "again", **changes) == uninterrupted
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "interrupted", stop_at=7, **changes)
     assert not (tmp_path / "interrupted").exists()
-    assert train(tmp_path / "interrupted", **changes) == whole
-    digests = {weights_digest(tmp_path / name) for name in ("whole", "again", "interrupted")}
+    assert train(tmp_path / "interrupted", **changes) == uninterrupted
+    digests = {weights_digest(tmp_path / name) for name in ("uninterrupted", "again", "interrupted")}
     assert len(digests) == 1

@@ -147,16 +147,16 @@ def main() -> None:
     arena = Arena(threads=options.threads)
     try:
         for case in chosen:
-            found = [{**record, **origin} for record in compare(case, arena, rounds=rounds, units=units)]
-            _keep(options.results, case, found)
-            for record in found:
+            records = [{**record, **origin} for record in compare(case, arena, rounds=rounds, units=units)]
+            _store(options.results, case, records)
+            for record in records:
                 print(_line(record), flush=True)  # noqa: T201
-            verdicts += [verdict(record) for record in found]
+            verdicts += [verdict(record) for record in records]
     finally:
         arena.close()
-    short = [each for each in verdicts if each not in (None, "met")]
-    if short:
-        counts = ", ".join(f"{short.count(each)} {each}" for each in dict.fromkeys(short))
+    unmet = [outcome for outcome in verdicts if outcome not in (None, "met")]
+    if unmet:
+        counts = ", ".join(f"{unmet.count(outcome)} {outcome}" for outcome in dict.fromkeys(unmet))
         sys.exit(f"not every target is met: {counts}")
 
 
@@ -205,8 +205,8 @@ def _options() -> argparse.Namespace:
 
 def _line(record: dict[str, Any]) -> str:
     target = "" if record["target"] is None else f"  target {record['target']:.1f}"
-    found = verdict(record)
-    judged = "" if found is None else f"  {found}"
+    outcome = verdict(record)
+    judged = "" if outcome is None else f"  {outcome}"
     used = "".join(f"  {name} {record[name]:.0%}" for name in ("mfu", "mbu") if name in record)
     return (
         f"{record['case']:28} {record['peer']:30} {record['ratio']:5.2f} "
@@ -215,11 +215,11 @@ def _line(record: dict[str, Any]) -> str:
     )
 
 
-def _keep(path: Path, case: Case, found: list[dict[str, Any]]) -> None:
+def _store(path: Path, case: Case, records: list[dict[str, Any]]) -> None:
     """Replace the case's records in the file, in the order of `CASES`."""
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     by_case = {name: [record for record in known if record["case"] == name] for name in NAMES}
-    by_case[case.name] = found
+    by_case[case.name] = records
     _write(path, [record for records in by_case.values() for record in records])
 
 

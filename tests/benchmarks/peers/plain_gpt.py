@@ -86,7 +86,7 @@ class TorchEncoderGPT(nn.Module):
 
 
 class TorchTranslator(nn.Module):
-    """`nn.Transformer` with one table of vectors for source, target and output; post-norm, as in the paper."""
+    """`nn.Transformer` with one table of vectors for source, target and output, post-norm as in the paper."""
 
     mask: Tensor
 

@@ -44,7 +44,7 @@ FUSED = {
 
 
 def beam_unit(case: Case, contestant: str, threads: int) -> Callable[[], Tensor]:
-    """A function that returns the best hypothesis of each source (B, tokens); everyone must return the same."""
+    """A function that returns the best hypothesis of each source (B, tokens). All contestants must agree."""
     source = random_tokens(case.batch, case.prompt, vocab_size=case.size.vocab_size - 1, seed=0)
     match contestant:
         case "ours":
@@ -105,10 +105,10 @@ def _ours(case: Case, source: Tensor) -> Callable[[], Tensor]:
     settings = BeamSearch(width=case.beams)
 
     def translate() -> Tensor:
-        found = beam_search(
+        beams = beam_search(
             model.bind(source), start, settings, new_tokens=case.tokens, cache="static", end=1
         )
-        return torch.tensor([hypotheses[0].tokens for hypotheses in found])
+        return torch.tensor([hypotheses[0].tokens for hypotheses in beams])
 
     return translate
 

@@ -1,6 +1,5 @@
-"""GPT-2 (Radford et al.
-
-2019): learned positions, pre-norm, tanh GELU, one product for queries, keys and values.
+"""GPT-2 (Radford et al. 2019): learned positions, pre-norm, tanh GELU, and one fused
+product for queries, keys and values.
 """
 
 from __future__ import annotations
