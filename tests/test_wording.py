@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from harness.cli.console import Output
+from harness.cli.console import CommandOutput
 from harness.cli.export import latex_table, markdown_table
 from harness.report.build import render
 from harness.wording import (
@@ -180,7 +180,7 @@ def test_one_interval_looks_the_same_everywhere(capsys: pytest.CaptureFixture[st
     assert "[" not in table.text
 
     row = {"claim": settled.id, **asdict(settled)}
-    for output in (Output(), Output(json=True)):
+    for output in (CommandOutput(), CommandOutput(json=True)):
         output.table([row], ["claim", "interval"])
         assert text in capsys.readouterr().out
     figures = json.loads(json.dumps(settled.row()))

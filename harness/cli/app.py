@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import Output, TextOutput
+from harness.cli.console import CommandOutput, TextOutput
 from harness.cli.data import app as data
 from harness.cli.options import (
     Device,
@@ -52,7 +52,7 @@ def run(
     no_report: Annotated[
         bool, typer.Option("--no-report", help="Print the verdicts, but write no report.")
     ] = False,
-    output: Output,
+    output: CommandOutput,
 ) -> None:
     """Run the missing trials of a study and write its report."""
     from harness.cli.running import run_study
@@ -62,7 +62,7 @@ def run(
 
 @app.command()
 @command
-def report(study: StudyArgument, *, options: ReportOptions, output: Output) -> None:
+def report(study: StudyArgument, *, options: ReportOptions, output: CommandOutput) -> None:
     """Judge the newest run of a study again and write its report."""
     from harness.cli.running import show_verdicts
 
@@ -97,7 +97,7 @@ def show(
     ],
     *,
     options: StoredStudyOptions,
-    output: Output,
+    output: CommandOutput,
 ) -> None:
     """Show the trials and claims of a study's newest run, or all data of one trial."""
     from harness.cli.showing import show_study, show_trial
@@ -108,7 +108,7 @@ def show(
 
 @app.command()
 @command
-def plan(study: StudyArgument, *, options: StudyOptions, output: Output) -> None:
+def plan(study: StudyArgument, *, options: StudyOptions, output: CommandOutput) -> None:
     """Show the trials of a study in order, their estimated duration, and the smallest detectable effect."""
     from harness.cli.planning import show_plan
 
@@ -137,7 +137,7 @@ def calibrate(
     ] = None,
     options: StoreOptions,
     device: Device = "auto",
-    output: Output,
+    output: CommandOutput,
 ) -> None:
     """Measure this machine, or measure how often the analysis is wrong under its noise."""
     from harness.cli.calibrate import ErrorChecks, calibrate_machine, check_error_rates
@@ -155,7 +155,7 @@ def verify(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="The HTML file of a report.")],
     *,
     options: StoreOptions,
-    output: Output,
+    output: CommandOutput,
 ) -> None:
     """Compute a report again from the store, and show the first difference if there is one."""
     from harness.cli.verify import verify_report
@@ -175,7 +175,7 @@ def claims(
         ),
     ] = None,
     options: StoreOptions,
-    output: Output,
+    output: CommandOutput,
 ) -> None:
     """List all claims in the store by source: the claimed figure, the measured one and the verdict."""
     from harness.cli.claims import show_claims, write_claims
@@ -188,7 +188,7 @@ def claims(
 
 @app.command("list")
 @command
-def list_studies(*, folder: StudiesFolder = STUDIES, options: StoreOptions, output: Output) -> None:
+def list_studies(*, folder: StudiesFolder = STUDIES, options: StoreOptions, output: CommandOutput) -> None:
     """List the studies and the newest run of each."""
     from harness.cli.studies import show_studies
 
@@ -222,7 +222,7 @@ def invariants(
     mutants: Annotated[
         bool, typer.Option("--mutants", help="Also plant every bug and check that its invariant detects it.")
     ] = False,
-    output: Output,
+    output: CommandOutput,
 ) -> None:
     """Check every invariant on tiny models. The exit code is 5 if one fails or misses a planted bug."""
     from harness.cli.invariants import show_invariants
@@ -236,7 +236,7 @@ def schema() -> None:
     """Print the JSON schema of studies, which lets editors complete and check YAML."""
     from harness.study.reading.json_schema import study_schema
 
-    Output().data(study_schema())
+    CommandOutput().data(study_schema())
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.console import Output
+from harness.cli.console import CommandOutput
 from harness.cli.running import ProgressListener
 from harness.errors import InputError, InvalidError
 from harness.metrics import METRICS
@@ -43,7 +43,7 @@ class ErrorChecks:
         return self.aa is not None or self.power or self.real is not None
 
 
-def calibrate_machine(workspace: Workspace, output: Output, *, device: str, quick: bool) -> None:
+def calibrate_machine(workspace: Workspace, output: CommandOutput, *, device: str, quick: bool) -> None:
     """Measure this machine, store the result and print it."""
     from harness.calibrate.machine import calibrate
 
@@ -52,7 +52,7 @@ def calibrate_machine(workspace: Workspace, output: Output, *, device: str, quic
     _print_calibration(row, output)
 
 
-def _print_calibration(row: CalibrationRow, output: Output) -> None:
+def _print_calibration(row: CalibrationRow, output: CommandOutput) -> None:
     from harness.machine.calibration import Calibration
 
     calibration = Calibration.read(row.facts)
@@ -93,7 +93,9 @@ def _print_calibration(row: CalibrationRow, output: Output) -> None:
     )
 
 
-def check_error_rates(checks: ErrorChecks, workspace: Workspace, output: Output, *, device: str) -> None:
+def check_error_rates(
+    checks: ErrorChecks, workspace: Workspace, output: CommandOutput, *, device: str
+) -> None:
     """Run the requested checks and print their figures.
 
     Raises InvalidError, after everything has been printed, if a figure is outside its bounds.
@@ -137,7 +139,7 @@ def _residuals(workspace: Workspace) -> Residuals:
     return measured or shipped_residuals()
 
 
-def _real_false_alarms(studies: int, workspace: Workspace, output: Output, device: str) -> FalseAlarms:
+def _real_false_alarms(studies: int, workspace: Workspace, output: CommandOutput, device: str) -> FalseAlarms:
     from harness.calibrate.real_aa_runs import real_false_alarms, seconds_needed
 
     minutes = seconds_needed(studies) / 60

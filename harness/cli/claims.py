@@ -13,9 +13,9 @@ from harness.errors import InputError
 from harness.study.sources import citation
 
 if TYPE_CHECKING:
-    from harness.cli.console import Output
+    from harness.cli.console import CommandOutput
     from harness.experiment import Workspace
-    from harness.experiment.claims_ledger import Entry, Ledger
+    from harness.experiment.claims_ledger import Ledger, LedgerEntry
 
 COLUMNS = (
     "source",
@@ -34,7 +34,7 @@ BEGIN, END = "<!-- claims: written by `harness claims --into` -->", "<!-- end of
 _HEADS = ("study", "claim", "source", "what it says", "claimed", "here", "95 % interval", "n", "verdict")
 
 
-def show_claims(workspace: Workspace, output: Output) -> None:
+def show_claims(workspace: Workspace, output: CommandOutput) -> None:
     """The ledger as a table, or as JSON with the fields of `harness.experiment.claims_ledger.Ledger`."""
     ledger = _read_ledger(workspace)
     if output.json:
@@ -46,7 +46,7 @@ def show_claims(workspace: Workspace, output: Output) -> None:
         output.note(f"the newest run of {study} has no verdicts yet; `harness report {study}` computes them")
 
 
-def write_claims(workspace: Workspace, file: Path, output: Output) -> None:
+def write_claims(workspace: Workspace, file: Path, output: CommandOutput) -> None:
     """Write the claims as a table between the two markers of a file. The same store gives the same file.
 
     If a study also ran at another scale, its runs at scale `smoke` are left out. Raises InputError, and
@@ -67,7 +67,7 @@ def write_claims(workspace: Workspace, file: Path, output: Output) -> None:
     output.note(f"{file}: {len(entries)} claims{'' if new_text != text else ', unchanged'}")
 
 
-def markdown(entries: Sequence[Entry]) -> str:
+def markdown(entries: Sequence[LedgerEntry]) -> str:
     """A table of claims by study, and a line that says when and where the runs were made."""
     if not entries:
         return "No claim has a verdict yet.\n"
@@ -97,7 +97,7 @@ def _read_ledger(workspace: Workspace) -> Ledger:
         return read_ledger(store)
 
 
-def _runs(entries: Sequence[Entry]) -> str:
+def _runs(entries: Sequence[LedgerEntry]) -> str:
     """The studies, without their parts, grouped by scale, device and date."""
     groups: dict[tuple[str, str, str], dict[str, None]] = {}
     for e in entries:
@@ -108,7 +108,7 @@ def _runs(entries: Sequence[Entry]) -> str:
     )
 
 
-def _without_smoke(entries: Iterable[Entry]) -> list[Entry]:
+def _without_smoke(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     by_study = sorted(entries, key=lambda entry: entry.study)
     larger = {entry.study for entry in by_study if entry.scale != "smoke"}
     return [entry for entry in by_study if entry.scale != "smoke" or entry.study not in larger]

@@ -16,7 +16,7 @@ import typer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class CommandOutput:
     """Where the results of a command go. The annotated fields are options of the command.
 
     Notes are for people: they go to standard error, and are left out with `quiet` and with `json`.
@@ -77,7 +77,7 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextOutput(Output):
+class TextOutput(CommandOutput):
     """For commands that print no JSON."""
 
     json: bool = False
@@ -94,7 +94,7 @@ class Progress:
 
 
 class _Lines(Progress):
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: CommandOutput) -> None:
         self._output, self._total, self._tenth = output, 0.0, 0
 
     def begin(self, what: str, total: float) -> None:

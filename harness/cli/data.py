@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import Output
+from harness.cli.console import CommandOutput
 from harness.cli.options import command
 
 app = typer.Typer(help="List corpora and download them.", no_args_is_help=True, rich_markup_mode=None)
@@ -14,7 +14,7 @@ app = typer.Typer(help="List corpora and download them.", no_args_is_help=True, 
 
 @app.command("list")
 @command
-def list_corpora(*, output: Output) -> None:
+def list_corpora(*, output: CommandOutput) -> None:
     """List the named corpora: splits, size, licence, and whether each is in the cache."""
     from dataclasses import asdict
 
@@ -39,7 +39,7 @@ def fetch(
     study: Annotated[
         str | None, typer.Option(help="Fetch every corpus that this study needs, at all of its scales.")
     ] = None,
-    output: Output,
+    output: CommandOutput,
 ) -> None:
     """Download a corpus, or all corpora of a study, into the cache, so that a run needs no network."""
     from harness.cli.running import ProgressListener

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.analysis.results import Analysis, Contrast
-from harness.cli.console import Output
+from harness.cli.console import CommandOutput
 from harness.errors import InputError, did_you_mean
 from harness.experiment import Experiment
 from harness.metrics import metric
@@ -24,7 +24,7 @@ _LATEX = {
 COLUMNS = ("metric", "condition", "arm", "baseline", "value", "effect", "95 % interval", "n", "verdict")
 
 
-def export_study(experiment: Experiment, form: str, file: Path | None, output: Output) -> None:
+def export_study(experiment: Experiment, form: str, file: Path | None, output: CommandOutput) -> None:
     """Write raw samples as CSV or Parquet, or contrasts as Markdown or LaTeX, to a file or to standard
     output.
 

@@ -6,14 +6,14 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.console import Output
+from harness.cli.console import CommandOutput
 from harness.errors import InvalidError
 
 if TYPE_CHECKING:
     from harness.invariants.support.kill_matrix import Kill, Matrix
 
 
-def show_invariants(names: list[str] | None, output: Output, *, mutants: bool) -> None:
+def show_invariants(names: list[str] | None, output: CommandOutput, *, mutants: bool) -> None:
     """Check the named invariants, or all of them; with `mutants`, also plant each of their bugs. Other
     programs may read the JSON.
 

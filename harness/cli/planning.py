@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cli.console import Output, parts_as_json
+from harness.cli.console import CommandOutput, parts_as_json
 from harness.experiment import Experiment, Workspace
 from harness.experiment.calibrated_rounds import Recommendation, recommended_rounds
 from harness.experiment.detectable_effect import DetectableEffect, detectable_effect
@@ -66,7 +66,7 @@ class _PartPlan:
         return data
 
 
-def show_plan(experiment: Experiment, output: Output) -> None:
+def show_plan(experiment: Experiment, output: CommandOutput) -> None:
     """Print every trial in order, the arms and conditions, the estimated duration and the smallest detectable
     effect, for each part of the study.
     """

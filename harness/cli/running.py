@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.console import Output, Progress, parts_as_json
+from harness.cli.console import CommandOutput, Progress, parts_as_json
 from harness.errors import InvalidError, TrialError
 from harness.experiment import Experiment, Listener
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.trial.spec import TrialSpec
 
 
-def run_study(experiment: Experiment, output: Output, *, fresh: bool, report: bool) -> None:
+def run_study(experiment: Experiment, output: CommandOutput, *, fresh: bool, report: bool) -> None:
     """Run the missing trials, print the verdicts and write the report.
 
     Raises TrialError or InvalidError, after everything has been printed, if trials failed or verdicts are
@@ -30,7 +30,7 @@ def run_study(experiment: Experiment, output: Output, *, fresh: bool, report: bo
     show_verdicts(experiment, output, report=report)
 
 
-def show_verdicts(experiment: Experiment, output: Output, *, report: bool) -> None:
+def show_verdicts(experiment: Experiment, output: CommandOutput, *, report: bool) -> None:
     """Judge the run, print the verdicts, and write the report if `report` is set. Raises as `run_study`."""
     parts = experiment.judge()
     path = experiment.report() if report else None
@@ -51,7 +51,7 @@ def _prefix(part: ReportInput) -> str:
     return f"{part.loaded.part}: " if part.loaded.part else ""
 
 
-def _print_verdicts(parts: Sequence[ReportInput], path: Path | None, output: Output) -> None:
+def _print_verdicts(parts: Sequence[ReportInput], path: Path | None, output: CommandOutput) -> None:
     study = parts[0].loaded
     if output.json:
         data = parts_as_json([(part.loaded.part, _verdict_data(part)) for part in parts])
@@ -83,7 +83,7 @@ def _verdict_data(part: ReportInput) -> dict[str, Any]:
 class ProgressListener(Listener):
     """Shows the progress of an experiment, counted over all parts of the study."""
 
-    def __init__(self, output: Output, progress: Progress) -> None:
+    def __init__(self, output: CommandOutput, progress: Progress) -> None:
         self._output, self._progress, self._corpus = output, progress, ""
         self._sizes: tuple[int, ...] = ()
         self._begun = self._done = self._end = 0

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.console import Output, parts_as_json
+from harness.cli.console import CommandOutput, parts_as_json
 from harness.experiment import Experiment, Workspace
 from harness.study.planning.plan import Plan, plan
 from harness.study.planning.resolved import deciding_metrics
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.study.loaded import LoadedStudy
 
 
-def show_study(experiment: Experiment, output: Output) -> None:
+def show_study(experiment: Experiment, output: CommandOutput) -> None:
     """The newest run of a study: every planned trial with its state, and every claim. Other programs may read
     the JSON.
     """
@@ -50,7 +50,7 @@ def show_study(experiment: Experiment, output: Output) -> None:
         _print_study(part, rows, output)
 
 
-def _print_study(part: LoadedStudy, shown: dict[str, Any], output: Output) -> None:
+def _print_study(part: LoadedStudy, shown: dict[str, Any], output: CommandOutput) -> None:
     primary = part.study.primary
     for trial in shown["trials"]:
         trial[primary] = trial["metrics"].get(primary)
@@ -89,7 +89,7 @@ def _trials(planned: Plan, rows: list[TrialRow], values: pd.DataFrame) -> list[d
     return shown
 
 
-def show_trial(what: str, workspace: Workspace, output: Output) -> bool:
+def show_trial(what: str, workspace: Workspace, output: CommandOutput) -> bool:
     """Everything that is stored about the trial with this id. False if `what` is not the id of a stored
     trial.
     """
@@ -110,7 +110,7 @@ def show_trial(what: str, workspace: Workspace, output: Output) -> bool:
     return False
 
 
-def _print_trial(store: Store, run: Run, rows: list[TrialRow], output: Output) -> None:
+def _print_trial(store: Store, run: Run, rows: list[TrialRow], output: CommandOutput) -> None:
     ids = {row.id for row in rows}
     samples = [row for row in store.samples(run, include_superseded=True) if row.trial_id in ids]
     checks = [asdict(row) for row in store.checks(run, include_superseded=True) if row.trial_id in ids]

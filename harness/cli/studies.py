@@ -7,13 +7,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from harness.cli.console import Output
+from harness.cli.console import CommandOutput
 from harness.errors import HarnessError, InputError
 from harness.experiment import Workspace
 from harness.study.load import StudyFile
 
 
-def show_studies(folder: Path, workspace: Workspace, output: Output) -> None:
+def show_studies(folder: Path, workspace: Workspace, output: CommandOutput) -> None:
     """One line per study: its question, scales and newest run, or the reason why it cannot be read."""
     newest = _newest_runs(workspace)
     rows = []
@@ -46,7 +46,7 @@ def _newest_runs(workspace: Workspace) -> dict[str, str]:
     return {run.study.partition("/")[0]: f"{run.created_at[:16]} {run.scale}" for run in runs}
 
 
-def new_study(name: str, folder: Path, output: Output) -> None:
+def new_study(name: str, folder: Path, output: CommandOutput) -> None:
     """Write `folder/NAME.yaml`, and the recipe that it uses if it does not exist. No file is overwritten.
 
     Raises InputError if the name is not allowed or the study exists.

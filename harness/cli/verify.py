@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from harness.cli.console import Output
+from harness.cli.console import CommandOutput
 from harness.errors import InvalidError, Location
 from harness.verify.verify import verify
 
 _MOST_LETTERS = 120
 
 
-def verify_report(report: Path, location: str, output: Output) -> None:
+def verify_report(report: Path, location: str, output: CommandOutput) -> None:
     """Print that every number of the report follows from the store at `location`.
 
     Raises InvalidError, which names the first difference, if one does not.

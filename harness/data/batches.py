@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.config import digest
 from harness.data.cache import TRAILER, cache_dir, read_checksummed, write_checksummed
-from harness.data.stream import Batch, BatchStream, Position
+from harness.data.stream import Batch, BatchStream, StreamPosition
 from harness.errors import CorpusError
 from harness.models.config import IGNORED_TARGET
 
@@ -64,14 +64,14 @@ class PackedBatches(BatchStream):
         self._tokens, self._length, self._batch, self._seed = tokens, length, batch, seed
         self._order = (-1, np.empty(0, dtype=np.int64))
 
-    def make(self, position: Position) -> Batch:
+    def make(self, position: StreamPosition) -> Batch:
         """The position is (number of windows before the batch, 0)."""
         indices = range(position[0], position[0] + self._batch)
         windows = np.array([self._window(index) for index in indices], dtype=np.int64)  # (B,)
         chunk = self._tokens[windows[:, None] * self._length + np.arange(self._length + 1)]  # (B, T + 1)
         return chunk[:, :-1].astype(np.int64), chunk[:, 1:].astype(np.int64)
 
-    def following(self, position: Position) -> Position:
+    def following(self, position: StreamPosition) -> StreamPosition:
         return (position[0] + self._batch, 0)
 
     def identity(self) -> dict[str, int]:

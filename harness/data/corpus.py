@@ -5,14 +5,16 @@ from __future__ import annotations
 from harness.config import digest
 from harness.data.catalogue import entry
 from harness.data.content import Content, Corpus
-from harness.data.download import Progress
+from harness.data.download import DownloadProgress
 from harness.data.fetch import fetch, is_cached
 from harness.data.reference import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
 from harness.data.splits import running_share, stable_fraction
 
 
 def load_corpus(
-    reference: str | NamedCorpus | FilesCorpus | HfCorpus | VectorsFile, *, progress: Progress | None = None
+    reference: str | NamedCorpus | FilesCorpus | HfCorpus | VectorsFile,
+    *,
+    progress: DownloadProgress | None = None,
 ) -> Corpus:
     """The corpus that `reference` names. It is downloaded first if it is not on this machine; `progress` is
     called as in `fetch`.

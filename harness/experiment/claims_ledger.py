@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class LedgerEntry:
     """A claim and its last verdict, at one scale on one device.
 
     `effect`, `low`, `high` and `claimed_figure` are in the unit of the claim, or None if there is no such
@@ -48,7 +48,7 @@ class Entry:
 class Ledger:
     """An entry per claim, and in `unjudged` the studies whose newest run has no verdicts in the store."""
 
-    claims: tuple[Entry, ...]
+    claims: tuple[LedgerEntry, ...]
     unjudged: tuple[str, ...]
 
 
@@ -81,9 +81,9 @@ def device_of(run: Run) -> str:
     return next((gpu.name or gpu.uuid for gpu in chosen), here.cpu)
 
 
-def _entry(run: Run, row: VerdictRow, claim: dict[str, Any]) -> Entry:
+def _entry(run: Run, row: VerdictRow, claim: dict[str, Any]) -> LedgerEntry:
     texts = (row.basis or {}).get("written", {})
-    return Entry(
+    return LedgerEntry(
         source=claim.get("source", ""),
         claim=row.claim,
         says=claim.get("says", ""),

@@ -16,7 +16,7 @@ from harness.run.lease import machine_lease
 from harness.store.rows import Run, Session
 from harness.store.store import Store
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.plan import Batch, plan, schedule
+from harness.study.planning.plan import TrialBatch, plan, schedule
 from harness.study.planning.resolved import deciding_metrics, is_open, resolve
 from harness.study.planning.results import Results, in_one_session
 from harness.trial.spec import Purpose, TrialSpec
@@ -141,7 +141,7 @@ class Driver:
     def _results(self, run: Run) -> Results:
         return self._store.results(run, deciding_metrics(self._loaded.study))
 
-    def _missing(self, batch: Batch, results: Results) -> tuple[TrialSpec, ...]:
+    def _missing(self, batch: TrialBatch, results: Results) -> tuple[TrialSpec, ...]:
         """The trials of a batch that must run: all of a round that is incomplete or from several sessions."""
         if batch.purpose == "train":
             return tuple(spec for spec in batch.trials if not self._checkpoints.has(spec))
@@ -149,7 +149,7 @@ class Driver:
             return () if in_one_session(batch.trials, results) else batch.trials
         return tuple(spec for spec in batch.trials if spec.id not in results)
 
-    def _run_batch(self, batch: Batch, missing: tuple[TrialSpec, ...], progress: _Progress) -> None:
+    def _run_batch(self, batch: TrialBatch, missing: tuple[TrialSpec, ...], progress: _Progress) -> None:
         self._store.extend_plan(progress.run, batch.trials)
         if batch.purpose == "train":
             progress.trainings += batch.trials

@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from harness.store.engine import reading
 from harness.store.rows import (
-    COUNTED,
+    COUNTED_STATES,
     Artifact,
     CalibrationRow,
     CheckRow,
@@ -42,7 +42,7 @@ from harness.store.tables import (
     trials,
     verdicts,
 )
-from harness.study.planning.results import Result, result_values
+from harness.study.planning.results import StoredResult, result_values
 from harness.trial.spec import current_id
 
 if TYPE_CHECKING:
@@ -115,9 +115,9 @@ class Reader:
         query = query.where(_belongs_to(run, include_superseded)).order_by(attempts.c.id)
         return [TrialRow(**_with_current_id(row)) for row in self._all(query)]
 
-    def results(self, run: Run, metrics: Collection[str] = ()) -> dict[str, Result]:
+    def results(self, run: Run, metrics: Collection[str] = ()) -> dict[str, StoredResult]:
         """The result of each finished trial by the trial's content id, with its values of these metrics."""
-        rows = [row for row in self.trials(run) if row.state in COUNTED]
+        rows = [row for row in self.trials(run) if row.state in COUNTED_STATES]
         values: dict[int, dict[str, list[float]]] = {row.id: {} for row in rows}
         if metrics:
             query = _joined(samples, run, include_superseded=False).where(samples.c.metric.in_(metrics))
@@ -125,7 +125,7 @@ class Reader:
                 if row["trial_id"] in values:
                     values[row["trial_id"]].setdefault(row["metric"], []).append(row["value"])
         return {
-            row.spec_id: Result(
+            row.spec_id: StoredResult(
                 spec_id=row.spec_id,
                 session=row.session_id,
                 diverged=row.state == "diverged",

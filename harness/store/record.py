@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SAMPLE_COLUMNS = [column.name for column in samples.columns]
 
 
-class Recorder(Reader):
+class RunRecorder(Reader):
     """The part of the store that writes results.
 
     Every method raises StoreError if the database fails, and none leaves a part of its work behind.

@@ -21,7 +21,7 @@ AttemptState = Literal["running", "finished", "diverged", "failed", "lost", "int
 reported an error, a `lost` one belongs to a worker that ended without a report, and an `interrupted` one to a
 driver that ended. A `superseded` attempt does not count any more."""
 
-COUNTED: tuple[AttemptState, ...] = ("finished", "diverged")
+COUNTED_STATES: tuple[AttemptState, ...] = ("finished", "diverged")
 """The states of attempts that count. Their trials need not run again."""
 
 
@@ -149,7 +149,7 @@ class TrialRow:
     @property
     def status(self) -> TrialStatus:
         """The state in four groups: whether the attempt counts, and if not, why."""
-        if self.state in COUNTED:
+        if self.state in COUNTED_STATES:
             return "finished"
         if self.state == "running" or self.state == "superseded":
             return self.state

@@ -17,7 +17,7 @@ from harness.errors import StoreError
 from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal, writing
 from harness.store.lock import RunLock, try_lock
 from harness.store.migrate import migrate, take_turns
-from harness.store.record import Recorder
+from harness.store.record import RunRecorder
 from harness.store.rows import Identity, Run, Session, now
 from harness.store.tables import attempts, environments, runs, sessions, studies, trials
 
@@ -41,7 +41,7 @@ def open_store(location: str | Path) -> Store:
     return Store(engine)
 
 
-class Store(Recorder):
+class Store(RunRecorder):
     """Runs, sessions, trials and their results.
 
     Every method raises StoreError if the database fails, and none leaves a part of its work behind.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.training.evaluation import evaluate, perplexity
 from harness.training.objective import MicroBatch
 from harness.training.optim import evaluated, trained_in
-from harness.training.recorder import PendingUpdate, Recorder, ReportSample, Stopwatch
+from harness.training.recorder import PendingUpdate, ReportSample, Stopwatch, TrainingRecorder
 from harness.training.schedule import Schedule
 from harness.training.steadiness import Divergence
 from harness.training.update import Updater
@@ -94,7 +94,7 @@ class Training:
         self._evaluation, self._costs = evaluation, costs
         self._samples: list[tuple[str, float, int]] = []
         self._report_to = report
-        self._recorder = Recorder(
+        self._recorder = TrainingRecorder(
             self._report,
             device=updater.objective.device,
             divergence=recipe.divergence,

@@ -65,7 +65,7 @@ class PendingUpdate:
     seconds: Callable[[], float]
 
 
-class Recorder:
+class TrainingRecorder:
     """Reports updates (several at a time on an accelerator) and detects that a training has diverged.
 
     `losses` and `norms` are the curves so far.

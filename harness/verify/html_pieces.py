@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Literal
 
-Kind = Literal["text", "markup", "style"]
+PieceKind = Literal["text", "markup", "style"]
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
@@ -21,7 +21,7 @@ class Piece:
     `where` describes the position: heading, row, column.
     """
 
-    kind: Kind
+    kind: PieceKind
     content: str
     where: str
 
@@ -108,7 +108,7 @@ class _Parser(HTMLParser):
         if not text:
             return
         self._note_position(text)
-        kind: Kind = "style" if "style" in self._open else "text"
+        kind: PieceKind = "style" if "style" in self._open else "text"
         self.pieces.append(Piece(kind, text, self._where()))
 
     def handle_comment(self, data: str) -> None:

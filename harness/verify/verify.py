@@ -14,12 +14,12 @@ from harness.errors import InputError, Location, StoreError
 from harness.report.build import render
 from harness.report.source import report_input
 from harness.store.store import open_store
-from harness.verify.html_pieces import Kind, Piece, pieces
+from harness.verify.html_pieces import Piece, PieceKind, pieces
 from harness.verify.restore_study import RestoredStudies, restore_studies
 
 _RUN = re.compile(r'<th scope="row">run</th><td>([^<]*)</td>')
 _COMMAND = re.compile(r'<pre class="command"><code>([^<]*)</code>')
-_ORDER: tuple[Kind, ...] = ("text", "markup", "style")
+_ORDER: tuple[PieceKind, ...] = ("text", "markup", "style")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,11 @@ from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Sampling, Speculative
 from harness.models.decoding.greedy import greedy
 from harness.models.decoding.sampling import sample
-from harness.models.decoding.speculative import Pair, speculative
+from harness.models.decoding.speculative import TargetAndDraft, speculative
 
 
 def decode(
-    model: Decodable | Pair,
+    model: Decodable | TargetAndDraft,
     prompt: Tensor,
     decoding: Decoding,
     *,
@@ -27,18 +27,20 @@ def decode(
 ) -> list[list[int]]:
     """The best continuation of each prompt (B, P), without its end token.
 
-    Speculative decoding takes a Pair of models, all others take one model. Raises ValueError if the prompt
-    cannot be decoded, and TypeError if a Pair is passed where one model is needed, or the reverse.
+    Speculative decoding takes a TargetAndDraft, all others take one model. Raises ValueError if the prompt
+    cannot be decoded, and TypeError if a TargetAndDraft is passed where one model is needed, or the reverse.
     """
     if isinstance(decoding, Speculative):
-        if not isinstance(model, Pair):
-            raise TypeError("speculative decoding needs Pair(target=…, draft=…), but one model was passed")
+        if not isinstance(model, TargetAndDraft):
+            raise TypeError(
+                "speculative decoding needs TargetAndDraft(target=…, draft=…), but one model was passed"
+            )
         result = speculative(
             model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid
         )
         return _until(result.tokens.tolist(), end)
-    if isinstance(model, Pair):
-        raise TypeError(f"{decoding.kind} decoding needs one model, but a Pair was passed")
+    if isinstance(model, TargetAndDraft):
+        raise TypeError(f"{decoding.kind} decoding needs one model, but a TargetAndDraft was passed")
     match decoding:
         case Greedy():
             tokens = greedy(model, prompt, new_tokens=new_tokens, cache=cache, end=end, valid=valid)

@@ -22,7 +22,7 @@ from harness.models.decoding.refusals import check_prompt
 from harness.models.decoding.verification import Judge, build_judge
 
 
-class Pair(NamedTuple):
+class TargetAndDraft(NamedTuple):
     """Two models with the same vocabulary."""
 
     target: Scorer
@@ -47,7 +47,7 @@ class Speculated:
 
 
 def speculative(
-    models: Pair,
+    models: TargetAndDraft,
     prompt: Tensor,
     settings: Speculative,
     *,
@@ -82,7 +82,7 @@ class _Run:
 
     def __init__(
         self,
-        models: Pair,
+        models: TargetAndDraft,
         prompt: Tensor,
         settings: Speculative,
         *,

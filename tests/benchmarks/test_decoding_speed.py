@@ -14,7 +14,7 @@ from harness.models.config import CacheKind
 from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch, Speculative
 from harness.models.decoding.greedy import greedy
-from harness.models.decoding.speculative import Pair, speculative
+from harness.models.decoding.speculative import TargetAndDraft, speculative
 from harness.models.init import build_model
 from tests.models.configs import model_config
 
@@ -88,7 +88,7 @@ def test_a_draft_that_is_mostly_right(benchmark: BenchmarkFixture, way: str) -> 
     if way == "greedy":
         assert torch.equal(benchmark(greedy, target, prompt, new_tokens=NEW_TOKENS, cache="static"), expected)
     else:
-        pair = Pair(target=target, draft=draft)
+        pair = TargetAndDraft(target=target, draft=draft)
         made = benchmark(speculative, pair, prompt, Speculative(), new_tokens=NEW_TOKENS, cache="static")
         benchmark.extra_info["acceptance rate"] = made.acceptance_rate
         assert torch.equal(made.tokens, expected)

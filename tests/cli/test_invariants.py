@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.cli.console import Output
+from harness.cli.console import CommandOutput
 from harness.cli.invariants import show_invariants
 from harness.errors import InvalidError
 from harness.invariants.base import Check
@@ -102,7 +102,7 @@ def test_a_failure_ends_in_five(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         InvalidError,
         match="1 of 1 invariants fail: causality; 1 of 1 planted bugs were not detected: causality",
     ):
-        show_invariants(None, Output(), mutants=True)
+        show_invariants(None, CommandOutput(), mutants=True)
     assert "FAIL (1 of 2 checks)" in (shown := capsys.readouterr().out)
     assert "SURVIVED" in shown
     assert InvalidError.exit_code == 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cli.console import Output
+from harness.cli.console import CommandOutput
 from harness.cli.running import ProgressListener
 from harness.run.backends.base import Finished
 from harness.store.rows import Run
@@ -40,7 +40,7 @@ def percentages(
     """The percentages that are shown while the trials of some parts end. A part is (trials left, trials done,
     how its trials end).
     """
-    output = Output()
+    output = CommandOutput()
     with output.progress() as progress:
         shown = ProgressListener(output, progress)
         shown.parts(sizes)

@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.models.attention_kernels import BACKENDS
 from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig
 from harness.models.decoding.decode import decode
-from harness.models.decoding.speculative import Pair
+from harness.models.decoding.speculative import TargetAndDraft
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.init import build_model
 from harness.models.loss import cross_entropy
@@ -142,7 +142,7 @@ def test_speculative_decoding_gives_the_targets_tokens(device: torch.device) -> 
     prompt = numbers(3, 5).to(device)
     expected = decode(target, prompt, decoding_config({"kind": "greedy"}), new_tokens=20, cache="static")
     how = decoding_config({"kind": "speculative", "draft_tokens": 3})
-    assert decode(Pair(target, draft), prompt, how, new_tokens=20, cache="static") == expected
+    assert decode(TargetAndDraft(target, draft), prompt, how, new_tokens=20, cache="static") == expected
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from textwrap import indent
 
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.results import Result
+from harness.study.planning.results import StoredResult
 from harness.trial.spec import TrialSpec
 
 RECIPE = """\
@@ -130,10 +130,10 @@ def tuned_study(folder: Path, *patches: tuple[str, str], settings: Iterable[str]
 
 def results(
     trials: Iterable[TrialSpec], value: Callable[[TrialSpec], float], name: str = LOSS
-) -> dict[str, Result]:
+) -> dict[str, StoredResult]:
     """The results if all these trials have finished in one session."""
     return {
-        spec.id: Result(spec_id=spec.id, session=1, diverged=False, values={name: value(spec)})
+        spec.id: StoredResult(spec_id=spec.id, session=1, diverged=False, values={name: value(spec)})
         for spec in trials
     }
 

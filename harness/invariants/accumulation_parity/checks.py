@@ -15,7 +15,7 @@ from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
 from harness.invariants.support.tiny_models import DTYPES, decoder_config, translator_config
 from harness.invariants.support.tiny_training import (
-    Update,
+    MicroBatches,
     gradients,
     random_batch,
     tiny_updater,
@@ -72,7 +72,7 @@ def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
     )
 
 
-def _compared(case: str, updater: Callable[[], Updater], updates: Sequence[Update]) -> Iterator[Check]:
+def _compared(case: str, updater: Callable[[], Updater], updates: Sequence[MicroBatches]) -> Iterator[Check]:
     reference = gradients(updater(), [_big(updates[0])])
     yield compare_named(
         f"{case}: gradients",

@@ -15,7 +15,7 @@ from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
 from harness.invariants.support.tiny_models import DTYPES, decoder_config, translator_config
 from harness.invariants.support.tiny_training import (
-    Update,
+    MicroBatches,
     gradients,
     random_batch,
     tiny_updater,
@@ -68,10 +68,10 @@ def _tiny(kind: str, way: Mapping[str, Any], dtype: torch.dtype) -> nn.Module:
 
 
 def _run_tiny(
-    kind: str, way: Mapping[str, Any], dtype: torch.dtype, updates: Sequence[Update]
+    kind: str, way: Mapping[str, Any], dtype: torch.dtype, updates: Sequence[MicroBatches]
 ) -> dict[str, Tensor]:
     return _run(tiny_updater(_tiny(kind, way, dtype)), updates)
 
 
-def _run(updater: Updater, updates: Sequence[Update]) -> dict[str, Tensor]:
+def _run(updater: Updater, updates: Sequence[MicroBatches]) -> dict[str, Tensor]:
     return {**gradients(updater, updates[0]), **training_values(updater, updates)}

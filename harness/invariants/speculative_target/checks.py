@@ -18,7 +18,7 @@ from harness.models.cache import Cache
 from harness.models.config import CacheKind
 from harness.models.decoding.base import PassThrough, Scorer
 from harness.models.decoding.config import Sampling, Speculative, Temperature
-from harness.models.decoding.speculative import Pair, speculative
+from harness.models.decoding.speculative import TargetAndDraft, speculative
 from harness.models.transformer import Transformer
 
 # The number of draws, and the probability that a correct sampler fails the test.
@@ -62,7 +62,7 @@ def _greedy(case: str, subject: WritingSubject) -> Check:
     def tokens() -> Tensor:
         target = subject.decodable
         return speculative(
-            Pair(target=target, draft=StumblingDraft(target)),
+            TargetAndDraft(target=target, draft=StumblingDraft(target)),
             prompts,
             Speculative(),
             new_tokens=subject.new_tokens,
@@ -83,7 +83,7 @@ def _sampled(model: Transformer, *, kind: CacheKind) -> Check:
     expected = _rare_together(wanted, wanted)
     critical = float(chi2.ppf(1 - FALSE_ALARM, df=len(expected) - 1))
     settings = Speculative(draft_tokens=2, choose=Sampling(filters=(FLAT,), seed=1))
-    pair = Pair(target=model, draft=StumblingDraft(model))
+    pair = TargetAndDraft(target=model, draft=StumblingDraft(model))
     statistic, detail = math.inf, ""
     try:
         drawn = speculative(

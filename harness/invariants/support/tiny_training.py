@@ -21,7 +21,7 @@ LENGTH = 12
 
 Config = TypeVar("Config", bound=Architecture)
 
-Update = Sequence[MicroBatch]
+MicroBatches = Sequence[MicroBatch]
 """The micro-batches of one update."""
 
 
@@ -49,7 +49,7 @@ def random_batch(
     return (generator.integers(1, VOCABULARY, (rows, 7)), *batch) if source else batch
 
 
-def gradients(updater: Updater, micro_batches: Update) -> dict[str, Tensor]:
+def gradients(updater: Updater, micro_batches: MicroBatches) -> dict[str, Tensor]:
     """The gradient of every parameter and the loss of an update, which is not applied."""
     model = updater.objective.model
     with seeded(model):
@@ -59,7 +59,7 @@ def gradients(updater: Updater, micro_batches: Update) -> dict[str, Tensor]:
     return {**by_name, "loss": loss.to(next(model.parameters()).dtype)}
 
 
-def training_values(updater: Updater, updates: Sequence[Update]) -> dict[str, Tensor]:
+def training_values(updater: Updater, updates: Sequence[MicroBatches]) -> dict[str, Tensor]:
     """The losses and norms of some updates, the final parameters, and the next random number."""
     model = updater.objective.model
     dtype = next(model.parameters()).dtype

@@ -23,7 +23,7 @@ NOTHING_YET: Results = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class TrialBatch:
     """Trials of one purpose that are planned together.
 
     A batch of measurements is a round of one seed: every arm under every condition, all in one session. A
@@ -42,11 +42,11 @@ class Plan:
     tuning.
     """
 
-    known: tuple[Batch, ...]
-    later: tuple[Batch, ...] = ()
+    known: tuple[TrialBatch, ...]
+    later: tuple[TrialBatch, ...] = ()
 
     @property
-    def batches(self) -> tuple[Batch, ...]:
+    def batches(self) -> tuple[TrialBatch, ...]:
         return (*self.known, *self.later)
 
     @property
@@ -89,7 +89,7 @@ def longest_plan(loaded: LoadedStudy) -> Plan:
     return plan(replace(loaded, study=loaded.study.model_copy(update={"design": design})))
 
 
-def schedule(loaded: LoadedStudy, results: Callable[[], Results]) -> Iterator[Batch]:
+def schedule(loaded: LoadedStudy, results: Callable[[], Results]) -> Iterator[TrialBatch]:
     """All batches in order. `results` returns the results so far, and is called whenever the next batch
     depends on them.
     """
@@ -99,7 +99,7 @@ def schedule(loaded: LoadedStudy, results: Callable[[], Results]) -> Iterator[Ba
         yielded = len(known)
 
 
-def _tuning(loaded: LoadedStudy) -> Iterator[Batch]:
+def _tuning(loaded: LoadedStudy) -> Iterator[TrialBatch]:
     tune = loaded.study.design.tune
     if tune is None:
         return
@@ -115,7 +115,7 @@ def _tuning(loaded: LoadedStudy) -> Iterator[Batch]:
     yield from _batch(spec for candidates in trials for specs in candidates for spec in specs)
 
 
-def _measuring(loaded: LoadedStudy) -> Iterator[Batch]:
+def _measuring(loaded: LoadedStudy) -> Iterator[TrialBatch]:
     seeds = range(loaded.study.design.seeds)
     yield from _batch(training_trials((task, seed) for seed in seeds for task in loaded.tasks.values()))
     yield from _batch(check_trials(loaded))
@@ -124,7 +124,7 @@ def _measuring(loaded: LoadedStudy) -> Iterator[Batch]:
             yield from _batch(round_trials(loaded, number, seed))
 
 
-def _batch(trials: Iterable[TrialSpec]) -> Iterator[Batch]:
+def _batch(trials: Iterable[TrialSpec]) -> Iterator[TrialBatch]:
     specs = tuple(trials)
     if specs:
-        yield Batch(purpose=specs[0].purpose, trials=specs)
+        yield TrialBatch(purpose=specs[0].purpose, trials=specs)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class StoredResult:
     """A trial that has finished: the session in which it ran, and one value per requested metric.
 
     The record of the metric says how samples become one value. Losses of a training that diverged are
@@ -27,7 +27,7 @@ class Result:
     values: Mapping[str, float]
 
 
-Results = Mapping[str, Result]
+Results = Mapping[str, StoredResult]
 """Id of a trial → its result. Trials that have not finished are missing."""
 
 

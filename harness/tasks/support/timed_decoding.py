@@ -13,7 +13,7 @@ from harness.models.config import CacheKind
 from harness.models.decoding.base import Scorer
 from harness.models.decoding.config import Decoding, Sampling, Speculative
 from harness.models.decoding.decode import decode
-from harness.models.decoding.speculative import Pair, speculative
+from harness.models.decoding.speculative import TargetAndDraft, speculative
 from harness.tasks.support.watched_models import FirstTokenWatch, watch_first_token
 from harness.telemetry.clock import Clock
 
@@ -117,7 +117,7 @@ def _decode(
     if not isinstance(decoding, Speculative):
         return decode(model, prompt, decoding, **limits)  # type: ignore[arg-type]
     assert draft is not None
-    speculated = speculative(Pair(model, draft), prompt, decoding, **limits)  # type: ignore[arg-type]
+    speculated = speculative(TargetAndDraft(model, draft), prompt, decoding, **limits)  # type: ignore[arg-type]
     decoded.drafted += speculated.drafted
     decoded.accepted += speculated.accepted
     rows = speculated.tokens.tolist()

@@ -129,10 +129,10 @@ class LionTrustRatio(OptimizerSettings):
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
 
     def build(self, model: nn.Module) -> Optimizer:
-        from harness.training.optim.lion_trust_ratio import LionTrustRatio as Ours
+        from harness.training.optim.lion_trust_ratio import LionTrustRatioOptimizer
 
         groups = parameter_groups(model, self.weight_decay)
-        return Ours(groups, lr=self.lr, betas=self.betas, least_rms=self.least_rms)
+        return LionTrustRatioOptimizer(groups, lr=self.lr, betas=self.betas, least_rms=self.least_rms)
 
 
 class ScheduleFreeAdamW(OptimizerSettings):

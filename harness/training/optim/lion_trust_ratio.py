@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 
-class LionTrustRatio(Optimizer):
+class LionTrustRatioOptimizer(Optimizer):
     """u = sign(β₁ m + (1 − β₁) g) + λ p; p ← p − lr · max(rms(p), least_rms) / rms(u) · u;
     m ← β₂ m + (1 − β₂) g.
 
@@ -36,7 +36,7 @@ class LionTrustRatio(Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Raises ValueError if there is a closure, because none is used."""
         if closure is not None:
-            raise ValueError("LionTrustRatio takes no closure")
+            raise ValueError("LionTrustRatioOptimizer takes no closure")
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:

@@ -11,7 +11,7 @@ from harness.models.config import CacheKind, EncoderDecoderConfig
 from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch, Speculative
 from harness.models.decoding.greedy import greedy
-from harness.models.decoding.speculative import Pair, speculative
+from harness.models.decoding.speculative import TargetAndDraft, speculative
 from harness.models.encoder_decoder import BoundDecoder, EncoderDecoder
 from harness.models.init import build_model
 
@@ -79,7 +79,7 @@ def test_a_translator_can_be_drafted_for(translator: EncoderDecoder, kind: Cache
                 parameter.shape, generator=torch.Generator().manual_seed(number), dtype=torch.float64
             )
             parameter.add_(0.05 * noise)
-    pair = Pair(target=together(translator), draft=together(draft.eval()))
+    pair = TargetAndDraft(target=together(translator), draft=together(draft.eval()))
     made = speculative(pair, START, Speculative(draft_tokens=3), new_tokens=20, cache=kind, end=END)
     expected = greedy(together(translator), START, new_tokens=20, cache="static", end=END)
     assert made.tokens.tolist() == expected.tolist()

@@ -14,7 +14,7 @@ from harness.models.decoding import speculative as speculative_module
 from harness.models.decoding import verification
 from harness.models.decoding.config import Filter, Sampling, Speculative, Temperature, TopK
 from harness.models.decoding.greedy import greedy
-from harness.models.decoding.speculative import Pair, speculative
+from harness.models.decoding.speculative import TargetAndDraft, speculative
 from harness.models.transformer import Transformer
 from tests.models.decoding.small import Markov, log_probabilities, p_value, perturbed, prompts, tiny
 
@@ -57,7 +57,7 @@ def test_greedy_tokens_are_the_targets_whatever_the_draft_says(
 ) -> None:
     """To the last position of the model."""
     made = speculative(
-        Pair(target, drafts[name]),
+        TargetAndDraft(target, drafts[name]),
         PROMPT,
         Speculative(draft_tokens=draft_tokens),
         new_tokens=24,
@@ -78,7 +78,7 @@ def test_greedy_tokens_are_the_targets_whatever_the_draft_says(
 def test_rows_accept_at_their_own_pace(target: Transformer, drafts: dict[str, Transformer]) -> None:
     """So the slowest row alone decides how often the target runs."""
     settings = Speculative(draft_tokens=3)
-    pair = Pair(target, drafts["near"])
+    pair = TargetAndDraft(target, drafts["near"])
     rounds = [
         speculative(pair, PROMPT[row : row + 1], settings, new_tokens=24, cache="static").rounds
         for row in range(5)
@@ -88,7 +88,7 @@ def test_rows_accept_at_their_own_pace(target: Transformer, drafts: dict[str, Tr
 
 
 def test_nothing_is_drafted_for_one_token(target: Transformer) -> None:
-    made = speculative(Pair(target, target), PROMPT, Speculative(), new_tokens=1, cache="static")
+    made = speculative(TargetAndDraft(target, target), PROMPT, Speculative(), new_tokens=1, cache="static")
     assert torch.equal(made.tokens, greedy(target, PROMPT, new_tokens=1, cache="none"))
     assert (made.drafted, made.rounds) == (0, 0)
     assert math.isnan(made.acceptance_rate)
@@ -118,7 +118,11 @@ def exact(model: Transformer, *, recipe: tuple[Filter, ...]) -> dict[tuple[int, 
 
 
 def agreement(
-    pair: Pair, expected: dict[tuple[int, ...], float], *, recipe: tuple[Filter, ...], kind: CacheKind
+    pair: TargetAndDraft,
+    expected: dict[tuple[int, ...], float],
+    *,
+    recipe: tuple[Filter, ...],
+    kind: CacheKind,
 ) -> float:
     settings = Speculative(draft_tokens=2, choose=Sampling(filters=recipe, seed=11))
     made = speculative(pair, PREFIX.expand(ROWS, -1), settings, new_tokens=4, cache=kind, end=0)
@@ -136,7 +140,7 @@ def test_samples_have_the_targets_distribution(
     target, draft = five
     expected = exact(target, recipe=RECIPES[name])
     assert math.isclose(sum(expected.values()), 1.0)
-    assert agreement(Pair(target, draft), expected, recipe=RECIPES[name], kind=kind) > 1e-3
+    assert agreement(TargetAndDraft(target, draft), expected, recipe=RECIPES[name], kind=kind) > 1e-3
 
 
 def all_of_it(p: Tensor, _: Tensor) -> Tensor:
@@ -166,20 +170,22 @@ def test_a_planted_bug_shows_in_the_distribution(
     target, draft = five
     expected = exact(target, recipe=())
     monkeypatch.setattr(owner, function, bug)
-    assert agreement(Pair(target, draft), expected, recipe=(), kind="doubling") < 1e-6
+    assert agreement(TargetAndDraft(target, draft), expected, recipe=(), kind="doubling") < 1e-6
 
 
 def test_one_seed_is_one_result_with_every_cache(five: tuple[Transformer, Transformer]) -> None:
     settings = Speculative(draft_tokens=3, choose=Sampling(seed=4))
     prompt = prompts(6, 4, vocabulary=5)
     made = {
-        kind: speculative(Pair(*five), prompt, settings, new_tokens=20, cache=kind, end=0).tokens.tolist()
+        kind: speculative(
+            TargetAndDraft(*five), prompt, settings, new_tokens=20, cache=kind, end=0
+        ).tokens.tolist()
         for kind in KINDS
     }
     assert all(tokens == made["none"] for tokens in made.values())
     other = Speculative(draft_tokens=3, choose=Sampling(seed=5))
     assert (
-        speculative(Pair(*five), prompt, other, new_tokens=20, cache="none", end=0).tokens.tolist()
+        speculative(TargetAndDraft(*five), prompt, other, new_tokens=20, cache="none", end=0).tokens.tolist()
         != made["none"]
     )
 
@@ -187,14 +193,16 @@ def test_one_seed_is_one_result_with_every_cache(five: tuple[Transformer, Transf
 def test_what_cannot_be_speculated_is_refused_in_one_line(target: Transformer) -> None:
     short = tiny(vocabulary=19, positions=20)
     with pytest.raises(ValueError, match=r"^speculative: prompt 8 \+ new tokens 13 exceed max_positions 20"):
-        speculative(Pair(target, short), PROMPT, Speculative(), new_tokens=13, cache="static")
+        speculative(TargetAndDraft(target, short), PROMPT, Speculative(), new_tokens=13, cache="static")
     with pytest.raises(
         ValueError,
         match=r"target has a vocabulary of 19 tokens and the draft one of 5; use models with the same",
     ):
-        speculative(Pair(target, tiny(vocabulary=5)), PROMPT % 5, Speculative(), new_tokens=3, cache="none")
+        speculative(
+            TargetAndDraft(target, tiny(vocabulary=5)), PROMPT % 5, Speculative(), new_tokens=3, cache="none"
+        )
     broken = Markov(torch.full((19, 19), math.nan))
     for choose in ({"kind": "greedy"}, {"kind": "sampling"}):
         settings = Speculative.model_validate({"choose": choose})
         with pytest.raises(ValueError, match=r"^speculative: the model produced logits that are not finite"):
-            speculative(Pair(broken, target), PROMPT, settings, new_tokens=3, cache="none")
+            speculative(TargetAndDraft(broken, target), PROMPT, settings, new_tokens=3, cache="none")

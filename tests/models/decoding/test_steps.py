@@ -17,7 +17,7 @@ from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Samplin
 from harness.models.decoding.decode import decode
 from harness.models.decoding.greedy import greedy, greedy_steps
 from harness.models.decoding.sampling import sample
-from harness.models.decoding.speculative import Pair
+from harness.models.decoding.speculative import TargetAndDraft
 from harness.models.transformer import Transformer
 from tests.models.decoding.small import Markov, perturbed, prompts, tiny
 
@@ -151,7 +151,7 @@ def test_sources_leave_with_their_rows() -> None:
 )
 def test_every_way_of_decoding_gives_rows_without_their_end(model: Transformer, decoding: Decoding) -> None:
     prompt, valid = padded(8)
-    models = Pair(target=model, draft=perturbed(model, std=0.1))
+    models = TargetAndDraft(target=model, draft=perturbed(model, std=0.1))
     subject = models if decoding.kind == "speculative" else model
     decoded = decode(subject, prompt, decoding, new_tokens=25, cache="static", end=END, valid=valid)
     assert not any(END in row for row in decoded)

@@ -1,5 +1,5 @@
-"""BART (Lewis et al. 2020): post-norm, learned positions from row 2 on, a norm on the embeddings, and a bias on
-the logits.
+"""BART (Lewis et al. 2020): post-norm, learned positions from row 2 on, a norm on the embeddings and
+a bias on the logits.
 """
 
 from __future__ import annotations

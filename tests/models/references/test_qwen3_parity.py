@@ -1,4 +1,4 @@
-"""Qwen3 (Yang et al. 2025): LLaMA with the queries and keys of each head normalised before they are turned."""
+"""Qwen3 (Yang et al. 2025): LLaMA with normalised queries and keys in each head, before they are rotated."""
 
 from __future__ import annotations
 

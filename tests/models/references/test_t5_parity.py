@@ -1,4 +1,4 @@
-"""T5 (Raffel et al. 2020): relative biases, unscaled attention, RMSNorm, heads of their own width, no biases."""
+"""T5 (Raffel et al. 2020): relative biases, unscaled attention, RMSNorm, a separate head width, no biases."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from harness.study.checks.checker import StudyChecker
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan, plan
 from harness.study.planning.resolved import resolve
-from harness.study.planning.results import Result
+from harness.study.planning.results import StoredResult
 from harness.study.planning.stopping import last_round, rounds_wanted
 from harness.study.reading.yaml_document import read_text
 from harness.study.schema import Until
@@ -42,7 +42,7 @@ def speeds(spread: float, rounds: int = 14) -> dict[str, float]:
     }
 
 
-def finished(study: LoadedStudy, spread: float, *, rounds: int) -> dict[str, Result]:
+def finished(study: LoadedStudy, spread: float, *, rounds: int) -> dict[str, StoredResult]:
     values = speeds(spread)
     trials = [spec for trials in longest_plan(study).rounds for spec in trials if spec.round <= rounds]
     return results(trials, lambda spec: values[f"{spec.arm}/{spec.round}"], SPEED)

@@ -18,7 +18,7 @@ from harness.errors import StudyError
 from harness.study.claims.reaches import ReachesClaim
 from harness.study.planning.plan import plan
 from harness.study.planning.resolved import is_open, resolve
-from harness.study.planning.results import Result
+from harness.study.planning.results import StoredResult
 from harness.study.planning.tuning import FIRST_SEED, best, tuned_arms, tuning_grid
 from harness.study.schema import Around, Tune
 from harness.study.tuned import Tried
@@ -115,7 +115,7 @@ def test_the_median_over_seeds_decides_and_a_seed_that_is_no_number_is_the_worst
     [first, *_] = tuned_arms(loaded, tune, outcome)
     assert first.chosen.settings == {"optimizer.lr": 1e-4}
     assert [one.median for one in first.tried] == [1.0, 2.0, math.inf]
-    unmeasured = {key: Result(spec_id=key, session=1, diverged=True, values={}) for key in outcome}
+    unmeasured = {key: StoredResult(spec_id=key, session=1, diverged=True, values={}) for key in outcome}
     [first, *_] = tuned_arms(loaded, tune, unmeasured)
     assert (first.chosen.median, first.chosen.settings) == (math.inf, {"optimizer.lr": 1e-4})
 
