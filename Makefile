@@ -5,10 +5,17 @@ BIN := $(VENV)/bin
 # harness/models is a link to models/, and ruff does not follow links.
 PACKAGES := harness models tests
 
-.PHONY: demo test check unit benchmark peers format clean
+.PHONY: demo picture test check unit benchmark peers format clean
 
 demo: $(VENV)/installed
 	$(BIN)/harness run studies/kv_cache.yaml
+
+# The picture in the README, from the report of the demo. Needs Chromium.
+CHROMIUM ?= chromium
+picture: demo
+	$(CHROMIUM) --headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-background-networking \
+		--user-data-dir=$$(mktemp -d) --window-size=1100,860 --screenshot=docs/report.png file://$(CURDIR)/reports/kv_cache.html
+	$(BIN)/python -c "from PIL import Image; Image.open('docs/report.png').convert('P', palette=1, colors=64).save('docs/report.png', optimize=True)"
 
 test: check unit
 
