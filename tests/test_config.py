@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Discriminator, Field, Tag
 
 from harness.config import FROM_LIST, Config, canonical_json, content, digest
-from harness.study.study import Study
+from harness.study.loaded import Study
 from harness.tasks.registry import TASKS
 
 

@@ -14,9 +14,8 @@ from harness.invariants.registry import find_invariant
 from harness.machine.environment import Environment
 from harness.store.rows import Identity, Run
 from harness.store.store import Store
-from harness.study.loaded import LoadedStudy
+from harness.study.loaded import LoadedStudy, Study
 from harness.study.planning.plan import plan
-from harness.study.study import Study
 
 DIGEST_PREFIX = "s2-"
 """Of the digests of studies. Those of the first version have none."""

@@ -14,14 +14,12 @@ from harness.errors import InputError, Location, StudyError, did_you_mean
 from harness.study.arms import Combination
 from harness.study.checks.adaptive_design import check_adaptive_design
 from harness.study.checks.checker import StudyChecker
-from harness.study.checks.claims import check_claims
-from harness.study.checks.study import check_study, check_tasks
-from harness.study.loaded import LoadedStudy
+from harness.study.checks.study import check_claims, check_study, check_tasks
+from harness.study.loaded import LoadedStudy, Study
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
 from harness.study.reading.yaml_document import Document, KeyPath, Located, read_document
 from harness.study.schema import level_name, level_settings
-from harness.study.study import Study
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 

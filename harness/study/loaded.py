@@ -1,15 +1,53 @@
-"""A study that was read and checked. Planning, running and judging work on it."""
+"""A study with its claims; the results of tuning; and a study that was read and checked, on which planning,
+running and judging work.
+"""
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import Field
+
 from harness.study.arms import Combination, arm_labels
-from harness.study.study import Study
-from harness.study.tuned import TunedArm
+from harness.study.claims import AnyClaim
+from harness.study.schema import Scalar, StudyBase
 from harness.tasks.base import Task
+
+
+class Study(StudyBase):
+    """One scale of a study, or of one of its parts, with every setting resolved."""
+
+    claims: dict[str, AnyClaim] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A candidate and its results: one value per seed, which is the worst possible one if it diverged."""
+
+    settings: Mapping[str, Scalar]
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedArm:
+    """The candidates of an arm under a condition, in the order of the grid. `edges` are the settings whose
+    best value is the smallest or the largest that was tried. `measured` says whether the arm is a finalist.
+    """
+
+    arm: str
+    condition: Mapping[str, str]
+    tried: tuple[Tried, ...]
+    chosen: Tried
+    edges: tuple[str, ...]
+    measured: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,7 +139,7 @@ class Reference(Config):
 
 
 class StudyBase(Config):
-    """A study without its claims, which are checked against it: all of `harness.study.study.Study` but
+    """A study without its claims, which are checked against it: all of `harness.study.loaded.Study` but
     `claims`.
 
     `base` and `level` settings are the settings of the task.

@@ -13,8 +13,7 @@ from harness.config import canonical_json
 from harness.errors import HarnessError
 from harness.study.arms import arms, conditions
 from harness.study.load import load_study
-from harness.study.loaded import LoadedStudy
-from harness.study.study import Study
+from harness.study.loaded import LoadedStudy, Study
 from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
 from harness.verify.restore_tasks import untuned_task

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import InputError
 from harness.study.arms import Combination
 from harness.study.dotted_paths import MISSING, value_at, with_value
+from harness.study.loaded import Study
 from harness.study.planning.tuning import tuning_grid
 from harness.study.schema import Around, Tune, level_settings
-from harness.study.study import Study
 from harness.tasks.registry import task_class
 
 if TYPE_CHECKING:

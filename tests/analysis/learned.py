@@ -15,8 +15,7 @@ from harness.analysis.frames import RunFrames, sample_frame
 from harness.analysis.results import Analysis
 from harness.store.rows import TrialRow
 from harness.study.arms import arms, conditions
-from harness.study.loaded import LoadedStudy
-from harness.study.study import Study
+from harness.study.loaded import LoadedStudy, Study
 
 UPDATES = 30
 

@@ -15,8 +15,7 @@ from harness.analysis.frames import RunFrames, sample_frame
 from harness.analysis.results import Analysis, Contrast, SettledClaim
 from harness.store.rows import CheckRow, TrialRow
 from harness.study.arms import arms, conditions
-from harness.study.loaded import LoadedStudy
-from harness.study.study import Study
+from harness.study.loaded import LoadedStudy, Study
 
 SPEED, LATENCY = "decode_tokens_per_second", "first_token_seconds"
 CLAIMS: dict[str, Any] = {

@@ -16,8 +16,7 @@ from harness.scoring.scores.translation import bleu
 from harness.scoring.sentences import Sentences, StoredStatistics
 from harness.store.rows import TrialRow
 from harness.study.arms import arms, conditions
-from harness.study.loaded import LoadedStudy
-from harness.study.study import Study
+from harness.study.loaded import LoadedStudy, Study
 
 
 def written_study(**changes: Any) -> LoadedStudy:

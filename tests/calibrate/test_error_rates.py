@@ -12,7 +12,7 @@ from harness.calibrate.error_rates import MARGIN, FalseAlarms, expected, false_a
 from harness.calibrate.noise import Residuals, shipped_residuals
 from harness.calibrate.simulate import Simulation, simulate
 from harness.statistics import Interval, PairedEstimate, Pairs, paired_estimate
-from harness.study.study import Study
+from harness.study.loaded import Study
 
 
 @pytest.mark.parametrize(("studies", "bounds"), [(1000, (33, 69)), (200, (3, 19)), (1, (0, 1))])

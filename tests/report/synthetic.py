@@ -25,8 +25,7 @@ from harness.report.inputs import ReportInput, RunInfo
 from harness.statistics import log_ratios, paired_estimate
 from harness.store.rows import CheckRow
 from harness.study.arms import arms, conditions
-from harness.study.loaded import LoadedStudy
-from harness.study.study import Study
+from harness.study.loaded import LoadedStudy, Study
 
 PRIMARY = "decode_tokens_per_second"
 QUESTION = "Does a key-value cache make generation faster without changing what is generated?"

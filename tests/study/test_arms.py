@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.study.arms import arms, conditions, find_arm
-from harness.study.study import Study
+from harness.study.loaded import Study
 
 RULES: dict[str, Any] = {"k": [1, 2, 8], "rule": ["none", "sqrt", "linear"]}
 

@@ -28,10 +28,9 @@ from harness.report.plots.style import (
     scale_of,
 )
 from harness.study.arms import arms
-from harness.study.loaded import LoadedStudy
+from harness.study.loaded import LoadedStudy, TunedArm
 from harness.study.planning.tuning import best
 from harness.study.schema import level_name
-from harness.study.tuned import TunedArm
 
 LEAST_LEVELS = 3
 """A compared factor needs this many levels for a curve."""

@@ -8,9 +8,9 @@ from harness.metrics import METRICS
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name, condition_title
 from harness.report.sections.base import Section
+from harness.study.loaded import Tried, TunedArm
 from harness.study.planning.tuning import FIRST_SEED
 from harness.study.schema import Tune
-from harness.study.tuned import Tried, TunedArm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,7 @@ from harness.errors import InputError
 from harness.metrics import metric
 from harness.study.checks.checker import StudyChecker
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.finalists import required_arms
-from harness.study.planning.tuning import tuning_grid
+from harness.study.planning.tuning import required_arms, tuning_grid
 from harness.study.schema import Tune
 
 

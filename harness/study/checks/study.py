@@ -1,5 +1,5 @@
-"""The checks of a study that a schema cannot make: names must exist, and levels must differ. Claims have
-their own checks.
+"""The checks of a study that a schema cannot make: names must exist, levels must differ, and the design must
+be able to decide the claims.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from harness.metrics import DEFAULT_MARGINS, METRICS
 from harness.study.arms import Combination
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.factors import check_factors
+from harness.study.claims.base import Claim
 from harness.tasks.base import Task
 
 
@@ -108,3 +109,24 @@ def _changes_nothing(
         f"level {chosen.names[factor]!r} of {factor} gives the same settings as {against}",
         hint=hint if crossed else None,
     )
+
+
+def check_claims(checker: StudyChecker, claims: Mapping[str, Claim]) -> None:
+    """Raises StudyError at the first claim that is wrong, or if no comparison of the primary metric could
+    ever be significant among so many.
+    """
+    for name, claim in claims.items():
+        claim.check(checker, ("claims", name))
+    study = checker.study
+    record = METRICS[study.primary]
+    if study.design.exploratory or record.exact:
+        return
+    contrasts = (
+        claim.named_contrast(study.primary, checker.arms, checker.conditions) for claim in claims.values()
+    )
+    named = sum(contrast is not None and contrast.metric == study.primary for contrast in contrasts)
+    tune = study.design.tune
+    measured = tune.finalists if tune and tune.finalists else len(checker.arms)
+    size = (measured - 1) * len(checker.conditions) - named
+    subject = f"{size} comparison{'s' if size > 1 else ''} of {study.primary}"
+    checker.check_pairs(record.paired_over, size, subject)

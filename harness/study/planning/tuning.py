@@ -1,5 +1,5 @@
-"""Tuning: the settings that each arm is tried with before it is measured, and the choice among them. The
-trials of tuning decide nothing else.
+"""Tuning: the settings that each arm is tried with before it is measured, the choice among them, and the
+choice of the arms that are measured. The trials of tuning decide nothing else.
 
 Every arm has the same number of candidates, on seeds that no measurement uses. A training that diverges
 counts as the worst. The candidate with the best median is chosen, and of equal ones the one with the smallest
@@ -20,10 +20,9 @@ from harness.errors import InputError, did_you_mean
 from harness.metrics import metric
 from harness.study.arms import Combination
 from harness.study.dotted_paths import MISSING, leaves, value_at, with_value
-from harness.study.loaded import LoadedStudy
+from harness.study.loaded import LoadedStudy, Tried, TunedArm
 from harness.study.planning.results import Results
 from harness.study.schema import Around, Scalar, Tune
-from harness.study.tuned import Tried, TunedArm
 from harness.tasks.base import Task
 from harness.trial.spec import TrialSpec
 
@@ -168,3 +167,29 @@ def edge_warnings(tuned: Sequence[TunedArm]) -> tuple[str, ...]:
         for arm in tuned
         for path in arm.edges
     )
+
+
+def required_arms(loaded: LoadedStudy) -> tuple[Combination, ...]:
+    """The arms that are measured whatever tuning finds: the baseline, and every arm that a claim needs."""
+    names = {loaded.baseline.name}
+    for claim in loaded.study.claims.values():
+        names.update(arm.name for arm in claim.required_arms(loaded.arms))
+    return tuple(arm for arm in loaded.arms if arm.name in names)
+
+
+def finalists(loaded: LoadedStudy, tune: Tune, tuned: Sequence[TunedArm]) -> tuple[Combination, ...]:
+    """The arms that are measured, in the study's order: all of them, unless the study states a number. They
+    are chosen by tuning alone, never by what is measured.
+
+    Besides the required arms these are the ones with the best medians in tuning. The first ones come first
+    among equal arms, and before anything was tuned.
+    """
+    if tune.finalists is None:
+        return loaded.arms
+    required = {arm.name for arm in required_arms(loaded)}
+    sign = 1.0 if metric(tune.by).better == "lower" else -1.0
+    medians = {arm.arm: sign * arm.chosen.median for arm in tuned}
+    others = [arm for arm in loaded.arms if arm.name not in required]
+    others.sort(key=lambda arm: medians.get(arm.name, 0.0))
+    measured = required | {arm.name for arm in others[: tune.finalists - len(required)]}
+    return tuple(arm for arm in loaded.arms if arm.name in measured)

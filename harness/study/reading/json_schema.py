@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.study.loaded import Study
 from harness.study.reading.overlays import FILE_KEYS, PARTS, REMOVABLE
 from harness.study.schema import NAME
-from harness.study.study import Study
 from harness.tasks.registry import TASKS
 
 _ALWAYS_REQUIRED = ["question", "study"]

@@ -18,8 +18,8 @@ from harness.report.plots.curve import CurvePlot, draw_curves, level_curves, tun
 from harness.report.plots.svg import inline_svg
 from harness.store.rows import TrialRow
 from harness.study.arms import conditions
+from harness.study.loaded import Tried, TunedArm
 from harness.study.planning.tuning import best
-from harness.study.tuned import Tried, TunedArm
 from tests.report.parsed import Page
 from tests.report.synthetic import PRIMARY, study, synthetic_report
 

@@ -8,11 +8,11 @@ import pytest
 
 from harness.errors import StudyError
 from harness.study.checks.checker import StudyChecker
-from harness.study.checks.claims import check_claims
+from harness.study.checks.study import check_claims
 from harness.study.claims.ratio import RatioClaim
 from harness.study.load import load_study
+from harness.study.loaded import Study
 from harness.study.reading.yaml_document import Document, read_text
-from harness.study.study import Study
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 from tests.support.tiny_study import STUDY, loaded, put, spoilt

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from harness.errors import StudyError
 from harness.study.checks.checker import StudyChecker
-from harness.study.checks.claims import check_claims
+from harness.study.checks.study import check_claims
+from harness.study.loaded import Study
 from harness.study.reading.validation_errors import study_error
 from harness.study.reading.yaml_document import read_text
-from harness.study.study import Study
 from harness.tasks.registry import task_class
 
 TRAINING = """\

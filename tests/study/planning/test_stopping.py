@@ -15,9 +15,8 @@ from harness.study.checks.adaptive_design import check_adaptive_design
 from harness.study.checks.checker import StudyChecker
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan, plan
-from harness.study.planning.resolved import resolve
+from harness.study.planning.resolved import last_round, resolve, rounds_wanted
 from harness.study.planning.results import StoredResult
-from harness.study.planning.stopping import last_round, rounds_wanted
 from harness.study.reading.yaml_document import read_text
 from harness.study.schema import Until
 from harness.tasks.registry import task_class

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from harness.config import canonical_json
 from harness.errors import StudyError
 from harness.study.claims.reaches import ReachesClaim
+from harness.study.loaded import Tried
 from harness.study.planning.plan import plan
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import StoredResult
 from harness.study.planning.tuning import FIRST_SEED, best, tuned_arms, tuning_grid
 from harness.study.schema import Around, Tune
-from harness.study.tuned import Tried
 from harness.trial.spec import TrialSpec
 from tests.support.tiny_study import LOSS, lr, results, tuned_study
 
