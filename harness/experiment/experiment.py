@@ -250,7 +250,14 @@ def this_machine(device: str) -> tuple[Environment, str | None]:
     Raises InputError if there is no such device.
     """
     here = _environment()
-    return here, _gpu(device, here)
+    uuids = [gpu.uuid for gpu in here.gpus]
+    if device == "cpu" or (device == "auto" and not uuids):
+        return here, None
+    if device == "auto":
+        return here, uuids[0]
+    if device not in uuids:
+        raise InputError(f"there is no device {device!r}", hint=did_you_mean(device, ["auto", "cpu", *uuids]))
+    return here, device
 
 
 def _environment() -> Environment:
@@ -258,14 +265,3 @@ def _environment() -> Environment:
     here = environment()
     variables = {**WORKER_VARIABLES, **here.variables, "worker threads": str(worker_threads("measure"))}
     return here.model_copy(update={"variables": variables})
-
-
-def _gpu(device: str, here: Environment) -> str | None:
-    uuids = [gpu.uuid for gpu in here.gpus]
-    if device == "cpu" or (device == "auto" and not uuids):
-        return None
-    if device == "auto":
-        return uuids[0]
-    if device not in uuids:
-        raise InputError(f"there is no device {device!r}", hint=did_you_mean(device, ["auto", "cpu", *uuids]))
-    return device

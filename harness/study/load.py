@@ -52,9 +52,9 @@ class StudyFile:
         StudyError with file, line, column and a suggestion.
         """
         if scale not in self.scales:
-            raise StudyError(
+            raise self._document.error(
+                ("scales",),
                 f"there is no scale {scale!r} in this study",
-                at=self._document.location(("scales",)),
                 hint=did_you_mean(scale, self.scales),
             )
         for name in self.scales:
@@ -91,8 +91,7 @@ class StudyFile:
         try:
             task = task_class(study.task)
         except InputError as error:
-            at = document.location(("task",), value=True)
-            raise StudyError(error.message, at=at, hint=error.hint) from None
+            raise document.error(("task",), error.message, hint=error.hint, value=True) from None
         checker = StudyChecker(study, document, task)
         check_study(checker)
         tasks = dict(self._tasks(checker, written))
@@ -130,8 +129,9 @@ def _check_claim_ids(part: LoadedStudy, known: set[str], written: Located) -> No
     """Each claim belongs to one part. A claim that stands beside `parts` would belong to all of them."""
     for claim in part.study.claims:
         if claim in known:
-            at = written.location(("claims", claim))
-            raise StudyError(f"two parts have a claim {claim!r}", at=at, hint="remove it from one of them")
+            raise written.error(
+                ("claims", claim), f"two parts have a claim {claim!r}", hint="remove it from one of them"
+            )
         known.add(claim)
 
 

@@ -108,9 +108,7 @@ class Design(Config):
         """
         if paired_over == "sentences" and self.seeds == 1:
             return ENOUGH_SENTENCES
-        if paired_over == "sentences":
-            return self.seeds
-        return self.seeds if paired_over == "seeds" else self.fewest_rounds * self.seeds
+        return self.fewest_rounds * self.seeds if paired_over == "rounds" else self.seeds
 
 
 class Parity(Config):

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NoReturn
 
-from harness.errors import StudyError, did_you_mean
+from harness.errors import did_you_mean
 from harness.metrics import METRICS, Metric, PairedOver
 from harness.statistics import largest_family
-from harness.study.arms import Combination, arms, conditions, find_arm
+from harness.study.arms import Combination, arms, conditions, find_arm, wanted_levels
 from harness.study.reading.yaml_document import KeyPath, Located
 from harness.study.schema import Level, Scalar, StudyBase, level_name
 from harness.tasks.base import Task
@@ -41,7 +41,7 @@ class StudyChecker:
 
     def fail(self, path: KeyPath, message: str, *, hint: str | None = None, value: bool = False) -> NoReturn:
         """Raises StudyError at the key (or the list item) at `path`, or at its value."""
-        raise StudyError(message, at=self.document.location(path, value=value), hint=hint)
+        raise self.document.error(path, message, hint=hint, value=value)
 
     def check_known(
         self,
@@ -76,20 +76,27 @@ class StudyChecker:
     def check_levels(
         self,
         path: KeyPath,
-        levels: Mapping[str, Scalar],
-        section: Literal["compare", "across"],
+        where: Mapping[str, Scalar | list[Scalar]],
+        factors: Mapping[str, list[Level]],
+        unknown: str,
+        *,
+        value: bool,
     ) -> None:
-        """Raises StudyError if a factor under `path` is not in the section, or does not have the level."""
-        factors: Mapping[str, list[Level]] = getattr(self.study, section)
-        for factor, level in levels.items():
+        """Raises StudyError if a factor under `path` is not one of `factors`, or if it does not have a level
+        that is asked for. The error is at the `value` of the factor, or else at its key.
+        """
+        for factor, asked in where.items():
             inner = (*path, factor)
-            self.check_known(inner, factor, factors, f"`{section}` has no factor", value=False)
-            names = [level_name(known) for known in factors[factor]]
-            self.check_known(inner, level_name(level), names, f"{factor} has no level")
+            self.check_known(inner, factor, factors, unknown, value=False)
+            if asked == []:
+                self.fail(inner, f"no level of {factor} is listed", hint="list at least one")
+            names = [level_name(level) for level in factors[factor]]
+            for level in wanted_levels(asked):
+                self.check_known(inner, level, names, f"{factor} has no level", value=value)
 
     def arm(self, path: KeyPath, levels: Mapping[str, Scalar]) -> Combination:
         """The arm of these levels. Raises StudyError if there is none."""
-        self.check_levels(path, levels, "compare")
+        self.check_levels(path, levels, self.study.compare, "`compare` has no factor", value=True)
         arm = find_arm(self.arms, levels)
         if arm is None:
             baseline = self.arms[0].names
@@ -104,7 +111,7 @@ class StudyChecker:
 
     def check_condition(self, path: KeyPath, at: Mapping[str, Scalar]) -> None:
         """Raises StudyError unless `at`, of the claim at `path`, names one condition."""
-        self.check_levels((*path, "at"), at, "across")
+        self.check_levels((*path, "at"), at, self.study.across, "`across` has no factor", value=True)
         names = {factor: level_name(level) for factor, level in at.items()}
         meant = [condition for condition in self.conditions if names.items() <= condition.names.items()]
         if not meant:

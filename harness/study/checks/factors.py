@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from graphlib import CycleError
 
 from harness.errors import did_you_mean
-from harness.study.arms import MOST, Combination, all_arms, wanted_levels
+from harness.study.arms import MOST, Combination, all_arms
 from harness.study.checks.checker import StudyChecker
 from harness.study.reading.yaml_document import KeyPath
 from harness.study.schema import Level, Where, level_name
@@ -79,24 +79,7 @@ def _check_when(checker: StudyChecker, name: str) -> None:
             path, "when: all levels of paired factors are used, so none of them can depend on other factors"
         )
     others = {other: levels for other, levels in factors.items() if other != factor}
-    _check_where(checker, study.when[name], others, f"`{section}` has no other factor", path)
-
-
-def _check_where(
-    checker: StudyChecker,
-    where: Where,
-    factors: Mapping[str, list[Level]],
-    unknown: str,
-    path: KeyPath,
-) -> None:
-    for factor, asked in where.items():
-        inner = (*path, factor)
-        checker.check_known(inner, factor, factors, unknown, value=False)
-        if asked == []:
-            checker.fail(inner, f"no level of {factor} is listed", hint="list at least one")
-        names = [level_name(level) for level in factors[factor]]
-        for level in wanted_levels(asked):
-            checker.check_known(inner, level, names, f"{factor} has no level", value=False)
+    checker.check_levels(path, study.when[name], others, f"`{section}` has no other factor", value=False)
 
 
 def _check_arms_kind(checker: StudyChecker) -> None:
@@ -123,7 +106,7 @@ def _check_arms_kind(checker: StudyChecker) -> None:
 def _check_exclude(
     checker: StudyChecker, every: tuple[Combination, ...], where: Where, path: KeyPath
 ) -> None:
-    _check_where(checker, where, checker.study.compare, "`compare` has no factor", path)
+    checker.check_levels(path, where, checker.study.compare, "`compare` has no factor", value=False)
     if not any(arm.meets(where) for arm in every):
         checker.fail(path, "no arm has all of these levels, so this excludes nothing")
     if every[0].meets(where):

@@ -135,10 +135,12 @@ def check_has_ratio(checker: StudyChecker, path: KeyPath, record: Metric) -> Non
     """Raises StudyError unless arms are compared by the ratio of the metric, by rounds or by seeds."""
     hint = "claim a `direction`, or `no_difference: true`"
     if record.compared_by == "differences":
-        message = f"{path[-1]}: {record.name} is compared by differences, so it has no ratio"
-        checker.fail(path, message, hint=hint)
-    if record.paired_over == "sentences":
-        message = (
-            f"{path[-1]}: {record.name} is compared by resampling sentences, which cannot decide a ratio"
+        checker.fail(
+            path, f"{path[-1]}: {record.name} is compared by differences, so it has no ratio", hint=hint
         )
-        checker.fail(path, message, hint=hint)
+    if record.paired_over == "sentences":
+        checker.fail(
+            path,
+            f"{path[-1]}: {record.name} is compared by resampling sentences, which cannot decide a ratio",
+            hint=hint,
+        )

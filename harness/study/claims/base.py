@@ -100,5 +100,6 @@ def check_numeric_condition(claim: Claim, checker: StudyChecker, path: KeyPath, 
                 value=True,
             )
     if len(levels) < 3 and claim.is_decided_by(checker):
-        message = f"{noun} over {over} needs at least 3 levels, but there are {len(levels)}"
-        checker.fail(path, message, value=True)
+        checker.fail(
+            path, f"{noun} over {over} needs at least 3 levels, but there are {len(levels)}", value=True
+        )

@@ -18,6 +18,10 @@ class DivergesClaim(ConditionComparison):
     diverges: Literal["less", "more"]
 
     def check_metric(self, checker: StudyChecker, path: KeyPath) -> Metric:
-        problem = f"nothing can diverge: task {checker.study.task!r} does not produce the metric"
-        checker.check_known(path, "loss", checker.task.metrics, problem)
+        checker.check_known(
+            path,
+            "loss",
+            checker.task.metrics,
+            f"nothing can diverge: task {checker.study.task!r} does not produce the metric",
+        )
         return METRICS["loss"]

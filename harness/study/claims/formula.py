@@ -22,9 +22,12 @@ class FormulaClaim(Claim):
         checker.check_metric((*path, "formula"), self.formula, directed=False)
         if self.formula == self.metric:
             checker.fail((*path, "formula"), f"{path[-1]} compares {self.metric} with itself", value=True)
-        known = (*checker.study.invariants, None)
-        problem = "the study's `invariants` do not include"
-        checker.check_known((*path, "also_holds"), self.also_holds, known, problem)
+        checker.check_known(
+            (*path, "also_holds"),
+            self.also_holds,
+            (*checker.study.invariants, None),
+            "the study's `invariants` do not include",
+        )
 
     def formula_metrics(self) -> tuple[str, str] | None:
         return self.metric, self.formula

@@ -13,5 +13,9 @@ class HoldsClaim(Claim):
     holds: str
 
     def check(self, checker: StudyChecker, path: KeyPath) -> None:
-        problem = "the study's `invariants` do not include"
-        checker.check_known((*path, "holds"), self.holds, checker.study.invariants, problem)
+        checker.check_known(
+            (*path, "holds"),
+            self.holds,
+            checker.study.invariants,
+            "the study's `invariants` do not include",
+        )

@@ -50,16 +50,20 @@ class MostSensitiveClaim(Claim):
         name, compare = path[-1], checker.study.compare
         record = checker.check_metric((*path, "metric"), self.metric or checker.study.primary)
         if not record.is_loss:
-            message = f"{name}: `most_sensitive` needs a loss metric, and {record.name} is not one"
-            checker.fail((*path, "metric"), message, value=True)
+            checker.fail(
+                (*path, "metric"),
+                f"{name}: `most_sensitive` needs a loss metric, and {record.name} is not one",
+                value=True,
+            )
         for index, factor in enumerate(self.among):
             at = (*path, "among", index)
             checker.check_known(at, factor, compare, "`compare` has no factor")
             if factor in self.among[:index]:
                 checker.fail(at, f"factor {factor!r} is written twice")
             if self.factor_arms(factor, compare, checker.arms) is None:
-                message = f"{name} needs arms with {factor} at its default ÷ {self.by:g} and × {self.by:g}"
-                checker.fail(at, message)
+                checker.fail(
+                    at, f"{name} needs arms with {factor} at its default ÷ {self.by:g} and × {self.by:g}"
+                )
         checker.check_known(
             (*path, "most_sensitive"), self.most_sensitive, self.among, "`among` has no factor"
         )

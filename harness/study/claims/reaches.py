@@ -49,8 +49,9 @@ class ReachesClaim(ConditionComparison):
         at = (*path, "metric")
         record = checker.check_metric(at, self.metric)
         if not record.is_loss:
-            message = f"{path[-1]}: `reaches` needs a loss metric, and {record.name} is not one"
-            checker.fail(at, message, value=True)
+            checker.fail(
+                at, f"{path[-1]}: `reaches` needs a loss metric, and {record.name} is not one", value=True
+            )
         tune = checker.study.design.tune
         if self.reaches == "tuned" and (tune is None or tune.by != self.metric):
             problem = f"tuning uses {tune.by}" if tune else "this design has no tuning"

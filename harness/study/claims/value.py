@@ -51,7 +51,7 @@ class ValueClaim(ArmsClaim):
     metric: str | None = None
 
     def check(self, checker: StudyChecker, path: KeyPath) -> None:
-        name, at = path[-1], (*path, "value", self.value.key)
+        name = path[-1]
         self.check_arms(checker, path)
         checker.check_condition(path, self.at)
         record = checker.check_metric((*path, "metric"), self.metric or checker.study.primary, directed=False)
@@ -66,7 +66,10 @@ class ValueClaim(ArmsClaim):
                 value=True,
             )
         if record.compared_by == "ratios" and self.value.figure <= 0:
-            message = f"{name}: {record.name} is always positive, so the figure must be greater than 0"
-            checker.fail(at, message, value=True)
+            checker.fail(
+                (*path, "value", self.value.key),
+                f"{name}: {record.name} is always positive, so the figure must be greater than 0",
+                value=True,
+            )
         if self.is_decided_by(checker):
             checker.check_pairs("seeds", self.family_size, str(name))

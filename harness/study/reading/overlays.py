@@ -26,16 +26,18 @@ def scale_names(document: Document) -> tuple[str, ...]:
     """The names of the scales, the scale of the body first. Raises StudyError if `scales` is not valid."""
     overlays = document.data.get("scales", {})
     if not isinstance(overlays, dict):
-        at = document.location(("scales",), value=True)
-        raise StudyError(f"scales: expected a mapping of names to settings, found {shown(overlays)}", at=at)
+        raise document.error(
+            ("scales",),
+            f"scales: expected a mapping of names to settings, found {shown(overlays)}",
+            value=True,
+        )
     for name, overlay in overlays.items():
         if not isinstance(overlay, dict):
-            at = document.location(("scales", name), value=True)
-            raise StudyError(f"scales.{name}: expected a mapping, found {shown(overlay)}", at=at)
-        if "study" in overlay:
-            raise StudyError(
-                "a scale cannot change the name of its study", at=document.location(("scales", name, "study"))
+            raise document.error(
+                ("scales", name), f"scales.{name}: expected a mapping, found {shown(overlay)}", value=True
             )
+        if "study" in overlay:
+            raise document.error(("scales", name, "study"), "a scale cannot change the name of its study")
     return (BODY_SCALE, *(name for name in overlays if name != BODY_SCALE))
 
 
@@ -43,14 +45,12 @@ def part_names(document: Document) -> tuple[str, ...]:
     """The names of a study's parts, or one empty name. Raises StudyError if a name or a part is not valid."""
     name = document.data.get("study")
     if isinstance(name, str) and not re.fullmatch(NAME, name):
-        at = document.location(("study",), value=True)
-        raise StudyError(f"study: {name!r} is not a valid name", at=at, hint=NAME_RULE)
+        raise document.error(("study",), f"study: {name!r} is not a valid name", hint=NAME_RULE, value=True)
     if PARTS not in document.data:
         for scale, overlay in document.data.get("scales", {}).items():
             if PARTS in overlay:
-                raise StudyError(
-                    "the study has no parts, so a scale cannot have parts",
-                    at=document.location(("scales", scale, PARTS)),
+                raise document.error(
+                    ("scales", scale, PARTS), "the study has no parts, so a scale cannot have parts"
                 )
         return ("",)
     _check_parts(document, (PARTS,), None)
@@ -64,21 +64,24 @@ def part_names(document: Document) -> tuple[str, ...]:
 def _check_parts(document: Document, path: KeyPath, known: tuple[str, ...] | None) -> None:
     parts: Any = document.at(*path).data
     if not isinstance(parts, dict) or not parts:
-        at = document.location(path, value=True)
-        raise StudyError(f"parts: expected a mapping of names to settings, found {shown(parts)}", at=at)
+        raise document.error(
+            path, f"parts: expected a mapping of names to settings, found {shown(parts)}", value=True
+        )
     for name, settings in parts.items():
-        at = document.location((*path, name))
+        inner = (*path, name)
         if known is not None and name not in known:
-            raise StudyError(f"there is no part {name!r}", at=at, hint=did_you_mean(name, known))
+            raise document.error(inner, f"there is no part {name!r}", hint=did_you_mean(name, known))
         if not re.fullmatch(NAME, name):
-            raise StudyError(f"parts: {name!r} is not a valid name", at=at, hint=NAME_RULE)
+            raise document.error(inner, f"parts: {name!r} is not a valid name", hint=NAME_RULE)
         if not isinstance(settings, dict):
-            at = document.location((*path, name), value=True)
-            raise StudyError(f"parts.{name}: expected a mapping, found {shown(settings)}", at=at)
+            raise document.error(
+                inner, f"parts.{name}: expected a mapping, found {shown(settings)}", value=True
+            )
         for key in FILE_KEYS:
             if key in settings:
-                at = document.location((*path, name, key))
-                raise StudyError(f"key {key!r} belongs to the study, not to one of its parts", at=at)
+                raise document.error(
+                    (*inner, key), f"key {key!r} belongs to the study, not to one of its parts"
+                )
 
 
 class Layers:
@@ -132,8 +135,11 @@ def _overridden(base: Located, layer: Located) -> Located:
         for name in [name for name, value in _mapping(layer, section).items() if value is None]:
             known = _mapping(base, section)
             if name not in known:
-                at, hint = layer.location((section, name)), did_you_mean(name, known)
-                raise StudyError(f"there is no {noun} {name!r} to leave out", at=at, hint=hint)
+                raise layer.error(
+                    (section, name),
+                    f"there is no {noun} {name!r} to leave out",
+                    hint=did_you_mean(name, known),
+                )
             base, layer = base.without(section, name), layer.without(section, name)
     return base.merged(layer)
 

@@ -105,7 +105,7 @@ def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _P
         if unknown:
             return _unknown_key((*path, unknown[0]), document, model)
     if kind == "union_tag_invalid":
-        path = (*path, *_path((_discriminator(context),), _at(document.data, path)))
+        path = (*path, *_path((_discriminator(context),), document.at(*path).data))
     message, hint, expected = _description(detail)
     name = ".".join(str(part) for part in path)
     return _Problem(
@@ -123,8 +123,12 @@ def _discriminator(context: dict[str, Any]) -> str:
 
 def _unknown_key(path: KeyPath, document: Located, model: type[Config]) -> _Problem:
     key, at = str(path[-1]), document.location(path)
-    hint = did_you_mean(key, known_keys(model, path[:-1]))
-    return _Problem(path=path, at=at, message=f"unknown key {key!r}{_inside(path[:-1])}", hint=hint)
+    return _Problem(
+        path=path,
+        at=at,
+        message=f"unknown key {key!r}{_inside(path[:-1])}",
+        hint=did_you_mean(key, known_keys(model, path[:-1])),
+    )
 
 
 def _description(detail: ErrorDetails) -> tuple[str, str | None, str]:
@@ -170,12 +174,6 @@ def _inside(path: KeyPath) -> str:
 def _choices(context: dict[str, Any]) -> list[str]:
     text = context.get("expected_tags") or context.get("expected") or ""
     return [word.strip(" '\"") for word in str(text).replace(" or ", ",").split(",")]
-
-
-def _at(data: Any, path: KeyPath) -> Any:
-    for part in path:
-        data = data[part]
-    return data
 
 
 def _path(loc: tuple[int | str, ...], data: Any) -> KeyPath:

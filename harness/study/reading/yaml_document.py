@@ -46,6 +46,12 @@ class Located:
             path = path[:-1]
         return table.get(path) or self.values[()]
 
+    def error(
+        self, path: KeyPath, message: str, *, hint: str | None = None, value: bool = False
+    ) -> StudyError:
+        """An error at the key (or the list item) at `path`, or at its value."""
+        return StudyError(message, at=self.location(path, value=value), hint=hint)
+
     def under(self, key: str | int) -> Located:
         """The part below a key. Its paths begin there."""
         inner = self.data[key]  # type: ignore[index]  # lists are asked for by index
@@ -178,8 +184,7 @@ class _Reader:
             raise StudyError("the file is empty", at=Location(self.file, 1, 1))
         if root.id != "mapping":
             raise self._error(root.start_mark, "expected a mapping of keys to values")
-        data = self._plain(root, ())
-        return Document(data, self.keys, self.values, self.file, text)
+        return Document(self._plain(root, ()), self.keys, self.values, self.file, text)
 
     def _check_events(self, events: Iterator[Any]) -> None:
         """Refuse everything that is not plain data before anything is built from it, so that no document is
@@ -194,10 +199,9 @@ class _Reader:
                     event.start_mark, f"the alias *{event.anchor} is not allowed", hint="write the value out"
                 )
             if getattr(event, "tag", None) is not None:
+                tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
                 raise self._error(
-                    event.start_mark,
-                    f"the tag {_short(event.tag)} is not allowed",
-                    hint="use plain values only",
+                    event.start_mark, f"the tag {tag} is not allowed", hint="use plain values only"
                 )
             if isinstance(event, kinds.CollectionStartEvent):
                 depth += 1
@@ -261,7 +265,7 @@ class _Reader:
             raise self._error(node.start_mark, message) from error
         if isinstance(value, float) and not math.isfinite(value):
             raise self._error(node.start_mark, f"{node.value} is not allowed", "use a finite number")
-        if isinstance(value, str) and not _encodable(value):
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
             raise self._error(
                 node.start_mark, "the text has half of a surrogate pair, which is not a character"
             )
@@ -277,15 +281,3 @@ class _Reader:
     def _error(self, mark: Any, message: str, hint: str | None = None) -> StudyError:
         at = self._location(mark) if mark is not None else Location(self.file)
         return StudyError(message, at=at, hint=hint)
-
-
-def _short(tag: Any) -> str:
-    return str(tag).replace("tag:yaml.org,2002:", "!!")
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
