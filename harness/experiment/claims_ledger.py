@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.machine.environment import Environment
 from harness.run.identity import environment_digest
-
-if TYPE_CHECKING:
-    from harness.store.rows import Run, VerdictRow
-    from harness.store.store import Store
+from harness.store.rows import Run, VerdictRow
+from harness.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.data.reference import FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
+from harness.data.reference import CorpusRef, FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
 from harness.experiment.workspace import find_study
 from harness.study.load import StudyFile
 from harness.study.loaded import LoadedStudy
-
-if TYPE_CHECKING:
-    from harness.data.reference import CorpusRef
-    from harness.tasks.base import Task
+from harness.tasks.base import Task
 
 
 def corpora_of(*parts: LoadedStudy) -> list[CorpusRef]:

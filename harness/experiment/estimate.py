@@ -5,17 +5,14 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from harness.config import canonical_json
+from harness.experiment.workspace import Workspace
 from harness.run.driver import worker_threads
 from harness.store.store import open_store
 from harness.study.planning.plan import Plan
 from harness.tasks.registry import task_class
-
-if TYPE_CHECKING:
-    from harness.experiment.workspace import Workspace
-    from harness.trial.spec import TrialSpec
+from harness.trial.spec import TrialSpec
 
 FLOPS_PER_CORE = 2e10
 """A rough speed of small models on one core of a current CPU, right within a factor of three."""
@@ -52,8 +49,6 @@ def _key(spec: TrialSpec) -> tuple[str, str, str, str, str]:
 
 def _earlier_seconds(study: str, workspace: Workspace) -> dict[tuple[str, str, str, str, str], float]:
     """The median seconds of the finished trials of a study, over all of its runs."""
-    from harness.trial.spec import TrialSpec
-
     if not workspace.has_store():
         return {}
     seconds: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)

@@ -17,7 +17,8 @@ from harness.machine.environment import Environment, environment
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import Driver, Listener, worker_threads
 from harness.run.identity import Setting, check_plant, environment_digest, newest_run
-from harness.store.store import open_store
+from harness.store.rows import Artifact, CalibrationRow, Run, TrialRow, VerdictRow
+from harness.store.store import Store, open_store
 from harness.study.load import StudyFile
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from harness.analysis.results import Analysis
     from harness.report.inputs import ReportInput
-    from harness.store.rows import CalibrationRow, Run, TrialRow
-    from harness.store.store import Store
 
 GPU_SCALE = "gpu"
 
@@ -153,8 +152,6 @@ class Experiment:
 
     def judge(self) -> tuple[ReportInput, ...]:
         """Compute the findings and store the verdict on every claim."""
-        from harness.store.rows import VerdictRow
-
         findings, code = self.findings(), code_digests().judging
         with self.opened() as (store, runs):
             for part, run in zip(findings, runs, strict=True):
@@ -191,7 +188,6 @@ class Experiment:
     def report(self) -> Path:
         """Write the HTML report and return its path."""
         from harness.report.build import write_report
-        from harness.store.rows import Artifact
 
         scale = "" if self.parts[0].scale == BODY_SCALE else f".{self.parts[0].scale}"
         planted = ".planted" if self._plant else ""

@@ -24,8 +24,10 @@ def find_study(name: str, folder: Path = Path("studies")) -> Path:
     if path.suffix not in (".yaml", ".yml") and in_folder.is_file():
         return in_folder
     known = [known.stem for known in folder.glob("*.yaml")]
-    hint = did_you_mean(path.stem, known) or f"`harness list` shows the studies in {folder}/"
-    raise InputError(f"there is no study {name!r}: neither this file nor {in_folder} exists", hint=hint)
+    raise InputError(
+        f"there is no study {name!r}: neither this file nor {in_folder} exists",
+        hint=did_you_mean(path.stem, known) or f"`harness list` shows the studies in {folder}/",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,5 +70,7 @@ class Workspace:
                     f"cannot write in {folder}: {nearest} is not a folder", hint="choose another folder"
                 )
             if not os.access(nearest, os.W_OK | os.X_OK):
-                hint = "choose another folder or change its permissions"
-                raise InputError(f"cannot write in {folder}: permission denied", hint=hint)
+                raise InputError(
+                    f"cannot write in {folder}: permission denied",
+                    hint="choose another folder or change its permissions",
+                )

@@ -192,8 +192,9 @@ class _Recipes:
             file = self._folder / f"{name}.yaml"
             if not file.is_file():
                 known = [recipe.stem for recipe in self._folder.glob("*.yaml")]
-                hint = did_you_mean(name, known)
-                raise StudyError(f"there is no recipe {name!r} in {self._folder}", at=at, hint=hint)
+                raise StudyError(
+                    f"there is no recipe {name!r} in {self._folder}", at=at, hint=did_you_mean(name, known)
+                )
             self._documents[name] = read_document(file)
         return self._documents[name]
 

@@ -55,8 +55,12 @@ class StudyChecker:
         """Raises StudyError if the word at `path` is not a known one: the value, or else the key."""
         names = set(known)
         if word not in names:
-            hint = did_you_mean(str(word), filter(None, names))
-            self.fail(path, f"{problem} {word!r}", hint=hint, value=value)
+            self.fail(
+                path,
+                f"{problem} {word!r}",
+                hint=did_you_mean(str(word), filter(None, names)),
+                value=value,
+            )
 
     def check_metric(self, path: KeyPath, name: str, *, directed: bool = True) -> Metric:
         """The record of the metric. Raises StudyError if the task does not produce it, or if it is `directed`

@@ -68,8 +68,11 @@ def _check_when(checker: StudyChecker, name: str) -> None:
     factor, _, level = name.partition("=")
     section = next((part for part in ("compare", "across") if factor in getattr(study, part)), None)
     if section is None:
-        hint = did_you_mean(factor, [*study.compare, *study.across])
-        checker.fail(path, f"when: there is no factor {factor!r}", hint=hint)
+        checker.fail(
+            path,
+            f"when: there is no factor {factor!r}",
+            hint=did_you_mean(factor, [*study.compare, *study.across]),
+        )
     factors: Mapping[str, list[Level]] = getattr(study, section)
     names = [level_name(known) for known in factors[factor]]
     if level and level not in names:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from harness.metrics import metric
-
-if TYPE_CHECKING:
-    from harness.trial.spec import TrialSpec
+from harness.trial.spec import TrialSpec
 
 
 @dataclass(frozen=True, kw_only=True)

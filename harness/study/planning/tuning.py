@@ -61,8 +61,10 @@ def _values(path: str, wanted: Sequence[Scalar] | Around, document: dict[str, An
     """The values of a setting: the listed ones, or values around the one that the task has."""
     centre = value_at(document, path)
     if centre is MISSING:
-        hint = did_you_mean(path, (known for known, _ in leaves(document)))
-        raise InputError(f"there is no setting {path!r}", hint=hint)
+        raise InputError(
+            f"there is no setting {path!r}",
+            hint=did_you_mean(path, (known for known, _ in leaves(document))),
+        )
     if isinstance(wanted, Around):
         if isinstance(centre, bool) or not isinstance(centre, int | float) or centre <= 0:
             raise InputError(

@@ -118,8 +118,11 @@ class Layers:
             return None, setting
         name, _, rest = setting.removeprefix(f"{PARTS}.").partition(".")
         if name not in self._parts:
-            hint = did_you_mean(name, self._parts)
-            raise StudyError(f"there is no part {name!r}", at=Location(f"--set {setting}"), hint=hint)
+            raise StudyError(
+                f"there is no part {name!r}",
+                at=Location(f"--set {setting}"),
+                hint=did_you_mean(name, self._parts),
+            )
         return name, rest
 
 

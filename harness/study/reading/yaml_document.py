@@ -139,9 +139,10 @@ def read_document(path: Path) -> Document:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        before = raw[: error.start].decode()
         raise StudyError(
-            "the file is not UTF-8", at=_location_after(before, name), hint="save it in this encoding"
+            "the file is not UTF-8",
+            at=_location_after(raw[: error.start].decode(), name),
+            hint="save it in this encoding",
         ) from error
     return read_text(text, file=name)
 
@@ -176,9 +177,9 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             raise self._error(mark, f"not valid YAML: {error.problem or error.context}") from error
         except ReaderError as error:
-            at = _location_after(text[: error.position], self.file)
             raise StudyError(
-                f"not valid YAML: the character U+{error.character:04X} is not allowed", at=at
+                f"not valid YAML: the character U+{error.character:04X} is not allowed",
+                at=_location_after(text[: error.position], self.file),
             ) from error
         if root is None:
             raise StudyError("the file is empty", at=Location(self.file, 1, 1))
@@ -261,8 +262,9 @@ class _Reader:
         try:
             value = self._scalars.construct_object(node)
         except ValueError as error:
-            message = f"cannot read {node.value[:40]!r} as {_KINDS.get(kind, kind)}"
-            raise self._error(node.start_mark, message) from error
+            raise self._error(
+                node.start_mark, f"cannot read {node.value[:40]!r} as {_KINDS.get(kind, kind)}"
+            ) from error
         if isinstance(value, float) and not math.isfinite(value):
             raise self._error(node.start_mark, f"{node.value} is not allowed", "use a finite number")
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
