@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from importlib import import_module
+from pkgutil import resolve_name
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
@@ -168,6 +170,44 @@ def patched(owner: Any, attribute: str, replacement: Any) -> Iterator[None]:
         yield
     finally:
         setattr(owner, attribute, original)
+
+
+def instead_of(
+    module: str, *names: str, everywhere: bool = False
+) -> Callable[[Callable[..., Any]], Callable[[], AbstractContextManager[None]]]:
+    """Makes a bug of the decorated function: it runs instead of each named function `f` or method `C.m` of a
+    module, and its first argument is the original.
+
+    A function is replaced in this module only, or with `everywhere` in every module of this project that has
+    it. The module is imported when the bug is planted.
+    """
+
+    def planted(wrong: Callable[..., Any]) -> Callable[[], AbstractContextManager[None]]:
+        @wraps(wrong)
+        @contextmanager
+        def bug() -> Iterator[None]:
+            with ExitStack() as stack:
+                for name in names:
+                    class_name, _, attribute = name.rpartition(".")
+                    owner = resolve_name(f"{module}:{class_name}")
+                    original = getattr(owner, attribute)
+                    wrapped = _with_original(wrong, original)
+                    change = replaced(original, wrapped) if everywhere else patched(owner, attribute, wrapped)
+                    stack.enter_context(change)
+                yield
+
+        return bug
+
+    return planted
+
+
+def _with_original(wrong: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function and not a `partial`, because it may become a method."""
+
+    def replacement(*arguments: Any, **named: Any) -> Any:
+        return wrong(original, *arguments, **named)
+
+    return replacement
 
 
 @contextmanager

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, patched
+from harness.invariants.base import Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -15,45 +14,42 @@ if TYPE_CHECKING:
     from harness.training.update import Updater
 
 
-def _mean_of_means() -> AbstractContextManager[None]:
-    from harness.training.update import Updater
-
-    original = Updater.accumulate
-
-    def alike(self: Updater, micro_batches: Sequence[MicroBatch], tokens: Sequence[int]) -> Loss:
-        return original(self, micro_batches, [1 for _ in tokens])
-
-    return patched(Updater, "accumulate", alike)
-
-
-def _not_divided() -> AbstractContextManager[None]:
-    from harness.training.update import Updater
-
-    original = Updater.accumulate
-
-    def sum_of_means(self: Updater, micro_batches: Sequence[MicroBatch], tokens: Sequence[int]) -> Loss:
-        loss = original(self, micro_batches, tokens)
-        for parameter in self.objective.model.parameters():
-            if parameter.grad is not None:
-                parameter.grad *= len(micro_batches)
-        return loss
-
-    return patched(Updater, "accumulate", sum_of_means)
+@instead_of("harness.training.update", "Updater.accumulate")
+def _mean_of_means(
+    original: Callable[..., Loss],
+    updater: Updater,
+    micro_batches: Sequence[MicroBatch],
+    tokens: Sequence[int],
+) -> Loss:
+    return original(updater, micro_batches, [1 for _ in tokens])
 
 
-def _first_forgotten() -> AbstractContextManager[None]:
-    from harness.training.update import Updater
+@instead_of("harness.training.update", "Updater.accumulate")
+def _not_divided(
+    original: Callable[..., Loss],
+    updater: Updater,
+    micro_batches: Sequence[MicroBatch],
+    tokens: Sequence[int],
+) -> Loss:
+    loss = original(updater, micro_batches, tokens)
+    for parameter in updater.objective.model.parameters():
+        if parameter.grad is not None:
+            parameter.grad *= len(micro_batches)
+    return loss
 
-    original = Updater.accumulate
 
-    def last_alone(self: Updater, micro_batches: Sequence[MicroBatch], tokens: Sequence[int]) -> Loss:
-        loss = original(self, micro_batches, tokens)
-        if len(micro_batches) > 1:
-            self.optimizer.zero_grad(set_to_none=True)
-            original(self, micro_batches[-1:], tokens[-1:])
-        return loss
-
-    return patched(Updater, "accumulate", last_alone)
+@instead_of("harness.training.update", "Updater.accumulate")
+def _first_forgotten(
+    original: Callable[..., Loss],
+    updater: Updater,
+    micro_batches: Sequence[MicroBatch],
+    tokens: Sequence[int],
+) -> Loss:
+    loss = original(updater, micro_batches, tokens)
+    if len(micro_batches) > 1:
+        updater.optimizer.zero_grad(set_to_none=True)
+        original(updater, micro_batches[-1:], tokens[-1:])
+    return loss
 
 
 class AccumulationParity(Invariant[TrainingSubject]):

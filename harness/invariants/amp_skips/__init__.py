@@ -4,11 +4,11 @@ skipped completely.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, patched
+from harness.invariants.base import Invariant, PlantedBug, instead_of, patched
 from harness.invariants.schedule_per_update import moved_schedule
 from harness.invariants.subjects import Subject, TrainingSubject
 
@@ -20,19 +20,13 @@ if TYPE_CHECKING:
 SCALED, UNSCALED = "scaled", "unscaled"
 
 
-def _double_unscale() -> AbstractContextManager[None]:
-    from torch.amp import GradScaler
-
-    original = GradScaler.unscale_
-
-    def twice(self: GradScaler, optimizer: Optimizer) -> None:
-        original(self, optimizer)
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.grad /= self.get_scale()
-
-    return patched(GradScaler, "unscale_", twice)
+@instead_of("torch.amp", "GradScaler.unscale_")
+def _double_unscale(original: Callable[..., None], scaler: GradScaler, optimizer: Optimizer) -> None:
+    original(scaler, optimizer)
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                parameter.grad /= scaler.get_scale()
 
 
 @contextmanager
@@ -58,16 +52,10 @@ def _moved_on_a_skip() -> AbstractContextManager[None]:
     return moved_schedule(lambda training, _: training.updater.attempted)
 
 
-def _skip_counted() -> AbstractContextManager[None]:
-    from harness.training.update import Updater
-
-    original = Updater._step
-
-    def always(self: Updater) -> bool:
-        original(self)
-        return True
-
-    return patched(Updater, "_step", always)
+@instead_of("harness.training.update", "Updater._step")
+def _skip_counted(original: Callable[..., bool], updater: Updater) -> bool:
+    original(updater)
+    return True
 
 
 class AmpSkips(Invariant[TrainingSubject]):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject, WritingSubject
 
 if TYPE_CHECKING:
@@ -20,39 +19,23 @@ EVERY = ("none", *CACHED)
 PROMPT = 5
 
 
-def _prompt_in_the_penalty() -> AbstractContextManager[None]:
-    from harness.models.decoding import hypotheses
-
-    original = hypotheses.penalised
-
-    def with_prompt(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
-        return original(log_probability, length=length + PROMPT, penalty=penalty)
-
-    return patched(hypotheses, "penalised", with_prompt)
+@instead_of("harness.models.decoding.hypotheses", "penalised")
+def _prompt_in_the_penalty(
+    original: Callable[..., float], log_probability: float, *, length: int, penalty: LengthPenalty
+) -> float:
+    return original(log_probability, length=length + PROMPT, penalty=penalty)
 
 
-def _histories_of_the_place() -> AbstractContextManager[None]:
-    from harness.models.decoding import beam_bookkeeping as beams
-
-    original = beams.continued
-
-    def stale(before: Sequence[Tokens], placed: Sequence[Continuation]) -> list[Tokens]:
-        return original(before, [(score, slot, token) for slot, (score, _, token) in enumerate(placed)])
-
-    return patched(beams, "continued", stale)
+@instead_of("harness.models.decoding.beam_bookkeeping", "continued")
+def _histories_of_the_place(
+    original: Callable[..., list[Tokens]], before: Sequence[Tokens], placed: Sequence[Continuation]
+) -> list[Tokens]:
+    return original(before, [(score, slot, token) for slot, (score, _, token) in enumerate(placed)])
 
 
-@contextmanager
-def _cache_not_reordered() -> Iterator[None]:
-    from harness.models import cache
-
-    def stay(self: cache.Cache, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
-        """Every beam keeps the keys of its slot."""
-
-    with ExitStack() as stack:
-        for kind in (cache.DynamicCache, cache.StaticCache, cache.DoublingCache):
-            stack.enter_context(patched(kind, "reorder", stay))
-        yield
+@instead_of("harness.models.cache", "DynamicCache.reorder", "StaticCache.reorder", "DoublingCache.reorder")
+def _cache_not_reordered(*_: object, **__: object) -> None:
+    """Every beam keeps the keys of its slot."""
 
 
 class BeamGreedy(Invariant[WritingSubject]):

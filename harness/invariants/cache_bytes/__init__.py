@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import DecodingSubject, Subject
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.models.cache import Cache, CacheShape
+    from harness.models.cache import Cache, CacheShape, DynamicCache
     from harness.models.config import CacheKind
 
 
-@contextmanager
-def _keys_kept_twice() -> Iterator[None]:
+@instead_of("harness.models.cache", "DynamicCache.append", "StaticCache.append", "DoublingCache.append")
+def _keys_kept_twice(
+    original: Callable[..., tuple[Tensor, Tensor]], cache: DynamicCache, layer: int, k: Tensor, v: Tensor
+) -> tuple[Tensor, Tensor]:
     import torch
 
-    from harness.models import cache
-
-    def hoarding(original: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor]]:
-        def append(self: cache.DynamicCache, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-            result = original(self, layer, k, v)
-            keys = self._keys[layer]
-            assert keys is not None
-            self._keys[layer] = torch.cat((keys, keys), dim=2).narrow(2, 0, keys.shape[2])
-            return result
-
-        return append
-
-    with ExitStack() as stack:
-        for kind in (cache.DynamicCache, cache.StaticCache, cache.DoublingCache):
-            stack.enter_context(patched(kind, "append", hoarding(kind.append)))
-        yield
+    result = original(cache, layer, k, v)
+    keys = cache._keys[layer]
+    assert keys is not None
+    cache._keys[layer] = torch.cat((keys, keys), dim=2).narrow(2, 0, keys.shape[2])
+    return result
 
 
-def _capacity_doubled() -> AbstractContextManager[None]:
-    from harness.models import cache, transformer
-
-    original = cache.make_cache
-
-    def generous(kind: CacheKind, shape: CacheShape) -> Cache | None:
-        return original(kind, replace(shape, capacity=2 * shape.capacity))
-
-    return patched(transformer, "make_cache", generous)
+@instead_of("harness.models.transformer", "make_cache")
+def _capacity_doubled(
+    original: Callable[..., Cache | None], kind: CacheKind, shape: CacheShape
+) -> Cache | None:
+    return original(kind, replace(shape, capacity=2 * shape.capacity))
 
 
 class CacheBytes(Invariant[DecodingSubject]):

@@ -2,107 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import DecodingSubject, Subject
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from harness.models.block import Block
     from harness.models.cache import Cache
     from harness.models.position.base import Positions
 
 CACHED = ("dynamic", "static", "doubling")
 
 
-@contextmanager
-def _position_off_by_one() -> Iterator[None]:
-    from harness.models import transformer
-    from harness.models.position import base as position
-
-    original = position.positions_of
-
-    def off_by_one(*, past: int, tokens: int, valid: Tensor | None) -> Positions:
-        right = original(past=past, tokens=tokens, valid=valid)
-        if not past:
-            return right
-        return (
-            slice(right.start - 1, right.stop - 1) if isinstance(right, slice) else (right - 1).clamp(min=0)
-        )
-
-    with patched(transformer, "positions_of", off_by_one):
-        yield
+@instead_of("harness.models.transformer", "positions_of")
+def _position_off_by_one(
+    original: Callable[..., Positions], *, past: int, tokens: int, valid: Tensor | None
+) -> Positions:
+    right = original(past=past, tokens=tokens, valid=valid)
+    if not past:
+        return right
+    return slice(right.start - 1, right.stop - 1) if isinstance(right, slice) else (right - 1).clamp(min=0)
 
 
-def _top_left_mask() -> AbstractContextManager[None]:
-    from harness.models import attention
+@instead_of("harness.models.attention", "causal_mask")
+def _top_left_mask(_: object, queries: int, keys: int, *, device: torch.device) -> Tensor:
+    import torch
 
-    def top_left(queries: int, keys: int, *, device: torch.device) -> Tensor:
-        import torch
-
-        return torch.ones((queries, keys), dtype=torch.bool, device=device).tril()
-
-    return patched(attention, "causal_mask", top_left)
+    return torch.ones((queries, keys), dtype=torch.bool, device=device).tril()
 
 
-@contextmanager
-def _newest_key_lost() -> Iterator[None]:
-    from harness.models import cache
+@instead_of("harness.models.cache", "DynamicCache.append", "StaticCache.append", "DoublingCache.append")
+def _newest_key_lost(
+    original: Callable[..., tuple[Tensor, Tensor]], cache: Cache, layer: int, k: Tensor, v: Tensor
+) -> tuple[Tensor, Tensor]:
+    import torch
 
-    def lossy(original: object) -> object:
-        def append(self: Cache, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-            import torch
-
-            keys, values = original(self, layer, k, v)  # type: ignore[operator]
-            if keys.shape[2] == k.shape[2]:
-                return keys, values
-            return torch.cat((keys[:, :, :-1], keys[:, :, -2:-1]), dim=2), values
-
-        return append
-
-    with ExitStack() as stack:
-        for kind in (cache.DynamicCache, cache.StaticCache, cache.DoublingCache):
-            stack.enter_context(patched(kind, "append", lossy(kind.append)))
-        yield
+    keys, values = original(cache, layer, k, v)
+    if keys.shape[2] == k.shape[2]:
+        return keys, values
+    return torch.cat((keys[:, :, :-1], keys[:, :, -2:-1]), dim=2), values
 
 
-def _oldest_half_lost() -> AbstractContextManager[None]:
-    from harness.models import cache
-
-    original = cache.grown
-
-    def forgetful(old: Tensor, *, filled: int, capacity: int) -> Tensor:
-        new = original(old, filled=filled, capacity=capacity)
-        new[:, :, : filled // 2] = 0
-        return new
-
-    return patched(cache, "grown", forgetful)
+@instead_of("harness.models.cache", "grown")
+def _oldest_half_lost(original: Callable[..., Tensor], old: Tensor, *, filled: int, capacity: int) -> Tensor:
+    new = original(old, filled=filled, capacity=capacity)
+    new[:, :, : filled // 2] = 0
+    return new
 
 
-def _padding_ignored() -> AbstractContextManager[None]:
-    from harness.models import attention, transformer
+@instead_of("harness.models.transformer", "attention_mask")
+def _padding_ignored(
+    original: Callable[..., Tensor | None],
+    queries: int,
+    keys: int,
+    *,
+    valid: Tensor | None,
+    device: torch.device,
+) -> Tensor | None:
+    return original(queries, keys, valid=valid if keys == queries else None, device=device)
 
-    original = attention.attention_mask
 
-    def ignorant(queries: int, keys: int, *, valid: Tensor | None, device: torch.device) -> Tensor | None:
-        return original(queries, keys, valid=valid if keys == queries else None, device=device)
-
-    return patched(transformer, "attention_mask", ignorant)
-
-
-def _dropout_left_on() -> AbstractContextManager[None]:
+@instead_of("harness.models.block", "Block._dropped")
+def _dropout_left_on(_: object, block: Block, x: Tensor) -> Tensor:
     from torch.nn import functional
 
-    from harness.models.block import Block
-
-    def always(self: Block, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.dropout.p, training=True)
-
-    return patched(Block, "_dropped", always)
+    return functional.dropout(x, block.dropout.p, training=True)
 
 
 class CacheParity(Invariant[DecodingSubject]):

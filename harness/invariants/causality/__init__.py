@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, patched, replaced
+from harness.invariants.base import Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
@@ -13,48 +13,47 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.models.attention import MaskScope
-    from harness.models.attention_kernels import AttentionMask
-
-
-def _next_token_seen() -> AbstractContextManager[None]:
-    from harness.models import attention
-
-    def one_too_far(queries: int, keys: int, *, device: torch.device) -> Tensor:
-        import torch
-
-        return torch.ones((queries, keys), dtype=torch.bool, device=device).tril(keys - queries + 1)
-
-    return replaced(attention.causal_mask, one_too_far)
-
-
-def _flag_lost() -> AbstractContextManager[None]:
     from harness.models.attention_kernels import AttentionMask, ScaledDotProduct
 
-    original = ScaledDotProduct.__call__
 
-    def open_to_all(
-        self: ScaledDotProduct, q: Tensor, k: Tensor, v: Tensor, mask: AttentionMask, *, dropout: float
-    ) -> Tensor:
-        return original(self, q, k, v, AttentionMask(tensor=mask.tensor), dropout=dropout)
+@instead_of("harness.models.attention", "causal_mask", everywhere=True)
+def _next_token_seen(_: object, queries: int, keys: int, *, device: torch.device) -> Tensor:
+    import torch
 
-    return patched(ScaledDotProduct, "__call__", open_to_all)
+    return torch.ones((queries, keys), dtype=torch.bool, device=device).tril(keys - queries + 1)
 
 
-def _window_both_ways() -> AbstractContextManager[None]:
-    from harness.models import attention
+@instead_of("harness.models.attention_kernels", "ScaledDotProduct.__call__")
+def _flag_lost(
+    original: Callable[..., Tensor],
+    kernel: ScaledDotProduct,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: AttentionMask,
+    *,
+    dropout: float,
+) -> Tensor:
     from harness.models.attention_kernels import AttentionMask
 
-    original = attention.layer_mask
+    return original(kernel, q, k, v, AttentionMask(tensor=mask.tensor), dropout=dropout)
 
-    def symmetric(
-        scope: MaskScope, seen: Tensor | None, *, window: int | None, bias: Tensor | None
-    ) -> AttentionMask:
-        mask = original(scope, seen, window=window, bias=bias)
-        if window is None or bias is not None or scope.queries == 1:
-            return mask
-        return AttentionMask(tensor=scope.window(window)[None, None])
 
-    return replaced(original, symmetric)
+@instead_of("harness.models.attention", "layer_mask", everywhere=True)
+def _window_both_ways(
+    original: Callable[..., AttentionMask],
+    scope: MaskScope,
+    seen: Tensor | None,
+    *,
+    window: int | None,
+    bias: Tensor | None,
+) -> AttentionMask:
+    from harness.models.attention_kernels import AttentionMask
+
+    mask = original(scope, seen, window=window, bias=bias)
+    if window is None or bias is not None or scope.queries == 1:
+        return mask
+    return AttentionMask(tensor=scope.window(window)[None, None])
 
 
 class Causality(Invariant[Subject]):

@@ -5,11 +5,9 @@ nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, patched
+from harness.invariants.base import Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -18,32 +16,25 @@ if TYPE_CHECKING:
 RECOMPUTED = ("blocks", "attention")
 
 
-def _rng_not_preserved() -> AbstractContextManager[None]:
+@instead_of("harness.models.block", "recomputed")
+def _rng_not_preserved(_: object, function: Callable[..., Tensor], *arguments: Any) -> Any:
     from torch.utils.checkpoint import checkpoint
 
-    from harness.models import block
-
-    forgetful = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
-    return patched(block, "recomputed", forgetful)
+    return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
 
-def _other_inputs() -> AbstractContextManager[None]:
-    from harness.models import block
+@instead_of("harness.models.block", "recomputed")
+def _other_inputs(
+    original: Callable[..., Tensor], function: Callable[..., Tensor], x: Tensor, *others: Any
+) -> Tensor:
+    runs = 0
 
-    original = block.recomputed
+    def run(x: Tensor, *others: Any) -> Tensor:
+        nonlocal runs
+        runs += 1
+        return function(x if runs == 1 else x.roll(1, dims=1), *others)
 
-    def careless(function: Callable[..., Tensor], x: Tensor, *others: Any) -> Tensor:
-        runs = 0
-
-        def run(x: Tensor, *others: Any) -> Tensor:
-            nonlocal runs
-            runs += 1
-            return function(x if runs == 1 else x.roll(1, dims=1), *others)
-
-        again: Tensor = original(run, x, *others)
-        return again
-
-    return patched(block, "recomputed", careless)
+    return original(run, x, *others)
 
 
 class CheckpointingParity(Invariant[TrainingSubject]):

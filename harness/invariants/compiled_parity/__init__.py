@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, patched
+from harness.invariants.base import Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -16,27 +15,23 @@ if TYPE_CHECKING:
 EAGER, COMPILED = "eager", "compiled"
 
 
-def _lower_precision() -> AbstractContextManager[None]:
+@instead_of("torch", "compile")
+def _lower_precision(
+    _: object, function: Callable[..., Tensor], *__: object, **___: object
+) -> Callable[..., Tensor]:
     import torch
 
-    def careless(function: Callable[..., Tensor], *_: Any, **__: Any) -> Callable[..., Tensor]:
-        def run(*arguments: Any) -> Tensor:
-            with torch.autocast(arguments[0].device.type, dtype=torch.bfloat16):
-                return function(*arguments)
+    def run(*arguments: Any) -> Tensor:
+        with torch.autocast(arguments[0].device.type, dtype=torch.bfloat16):
+            return function(*arguments)
 
-        return run
-
-    return patched(torch, "compile", careless)
+    return run
 
 
-def _stale_weights() -> AbstractContextManager[None]:
-    import torch
-
-    def frozen(function: Any, *_: Any, **__: Any) -> Callable[..., Tensor]:
-        copied: Callable[..., Tensor] = getattr(copy.deepcopy(function.__self__), function.__name__)
-        return copied
-
-    return patched(torch, "compile", frozen)
+@instead_of("torch", "compile")
+def _stale_weights(_: object, function: Any, *__: object, **___: object) -> Callable[..., Tensor]:
+    copied: Callable[..., Tensor] = getattr(copy.deepcopy(function.__self__), function.__name__)
+    return copied
 
 
 class CompiledParity(Invariant[TrainingSubject]):

@@ -2,87 +2,74 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, replaced
+from harness.invariants.base import Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject
-from harness.models.config import IGNORED_TARGET
+from harness.models.config import IGNORED_TARGET, LossConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.models.chunked_loss import _Terms
-    from harness.models.config import LossConfig
 
 
-def _ignored_counted() -> AbstractContextManager[None]:
-    from harness.models import loss
-
-    original = loss.cross_entropy
-
-    def diluted(logits: Tensor, targets: Tensor, **settings: object) -> Tensor:
-        mean = original(logits, targets, **settings)  # type: ignore[arg-type]
-        return mean * ((targets != IGNORED_TARGET).sum() / targets.numel())
-
-    return replaced(original, diluted)
+PLAIN = LossConfig()
 
 
-def _ignored_in_the_z_loss() -> AbstractContextManager[None]:
-    from harness.models import loss
-
-    original = loss.cross_entropy
-
-    def everywhere(
-        logits: Tensor,
-        targets: Tensor,
-        *,
-        ignore_index: int = IGNORED_TARGET,
-        settings: LossConfig = loss.PLAIN,
-    ) -> Tensor:
-        plain = original(
-            logits, targets, ignore_index=ignore_index, settings=settings.model_copy(update={"z_loss": 0.0})
-        )
-        z = logits.logsumexp(dim=-1).square().sum() / (targets != ignore_index).sum().clamp(min=1)
-        return plain + settings.z_loss * z
-
-    return replaced(original, everywhere)
+@instead_of("harness.models.loss", "cross_entropy", everywhere=True)
+def _ignored_counted(
+    original: Callable[..., Tensor], logits: Tensor, targets: Tensor, **settings: object
+) -> Tensor:
+    mean = original(logits, targets, **settings)
+    return mean * ((targets != IGNORED_TARGET).sum() / targets.numel())
 
 
-def _smoothed_over_the_others() -> AbstractContextManager[None]:
-    from harness.models import loss
-
-    original = loss.cross_entropy
-
-    def others(
-        logits: Tensor,
-        targets: Tensor,
-        *,
-        ignore_index: int = IGNORED_TARGET,
-        settings: LossConfig = loss.PLAIN,
-    ) -> Tensor:
-        tokens = logits.shape[-1]
-        share = min(settings.label_smoothing * tokens / (tokens - 1), 1.0)
-        changed = settings.model_copy(update={"label_smoothing": share})
-        return original(logits, targets, ignore_index=ignore_index, settings=changed)
-
-    return replaced(original, others)
+@instead_of("harness.models.loss", "cross_entropy", everywhere=True)
+def _ignored_in_the_z_loss(
+    original: Callable[..., Tensor],
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    ignore_index: int = IGNORED_TARGET,
+    settings: LossConfig = PLAIN,
+) -> Tensor:
+    plain = original(
+        logits, targets, ignore_index=ignore_index, settings=settings.model_copy(update={"z_loss": 0.0})
+    )
+    z = logits.logsumexp(dim=-1).square().sum() / (targets != ignore_index).sum().clamp(min=1)
+    return plain + settings.z_loss * z
 
 
-def _z_loss_without_gradient() -> AbstractContextManager[None]:
-    from harness.models import chunked_loss
+@instead_of("harness.models.loss", "cross_entropy", everywhere=True)
+def _smoothed_over_the_others(
+    original: Callable[..., Tensor],
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    ignore_index: int = IGNORED_TARGET,
+    settings: LossConfig = PLAIN,
+) -> Tensor:
+    tokens = logits.shape[-1]
+    share = min(settings.label_smoothing * tokens / (tokens - 1), 1.0)
+    changed = settings.model_copy(update={"label_smoothing": share})
+    return original(logits, targets, ignore_index=ignore_index, settings=changed)
 
-    original = chunked_loss._loss_and_gradient
 
-    def constant(
-        logits: Tensor, targets: Tensor, terms: _Terms, *, gradient: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        right, log_z, _ = original(logits.clone(), targets, terms, gradient=False)
-        *_, wrong = original(logits, targets, replace(terms, z_loss=0.0), gradient=gradient)
-        return right, log_z, wrong
-
-    return replaced(original, constant)
+@instead_of("harness.models.chunked_loss", "_loss_and_gradient", everywhere=True)
+def _z_loss_without_gradient(
+    original: Callable[..., tuple[Tensor, Tensor, Tensor | None]],
+    logits: Tensor,
+    targets: Tensor,
+    terms: _Terms,
+    *,
+    gradient: bool,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    right, log_z, _ = original(logits.clone(), targets, terms, gradient=False)
+    *_, wrong = original(logits, targets, replace(terms, z_loss=0.0), gradient=gradient)
+    return right, log_z, wrong
 
 
 class LossClosedForm(Invariant[Subject]):

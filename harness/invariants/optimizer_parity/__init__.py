@@ -4,36 +4,25 @@ one tensor after another.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, patched
+from harness.invariants.base import Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject, TrainingSubject
 
 IMPLEMENTATIONS = ("for-loop", "foreach", "fused")
 
 
-def _fused_without_decay() -> AbstractContextManager[None]:
-    from torch.optim import adam
-
-    original = adam._fused_adam
-
-    def undecayed(*tensors: Any, weight_decay: float, **settings: Any) -> None:
-        del weight_decay
-        original(*tensors, weight_decay=0.0, **settings)
-
-    return patched(adam, "_fused_adam", undecayed)
+@instead_of("torch.optim.adam", "_fused_adam")
+def _fused_without_decay(original: Callable[..., None], *tensors: Any, **settings: Any) -> None:
+    original(*tensors, **{**settings, "weight_decay": 0.0})
 
 
-def _foreach_betas_exchanged() -> AbstractContextManager[None]:
-    from torch.optim import adam
-
-    original = adam._multi_tensor_adam
-
-    def exchanged(*tensors: Any, beta1: float, beta2: float, **settings: Any) -> None:
-        original(*tensors, beta1=beta2, beta2=beta1, **settings)
-
-    return patched(adam, "_multi_tensor_adam", exchanged)
+@instead_of("torch.optim.adam", "_multi_tensor_adam")
+def _foreach_betas_exchanged(
+    original: Callable[..., None], *tensors: Any, beta1: float, beta2: float, **settings: Any
+) -> None:
+    original(*tensors, beta1=beta2, beta2=beta1, **settings)
 
 
 class OptimizerParity(Invariant[TrainingSubject]):

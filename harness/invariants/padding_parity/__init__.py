@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, replaced
+from harness.invariants.base import Invariant, PlantedBug, instead_of, replaced
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
@@ -38,38 +38,26 @@ def _padding_attended() -> Iterator[None]:
         yield
 
 
-def _padding_counted() -> AbstractContextManager[None]:
-    from harness.models.position import base as position
-
-    original = position.positions_of
-
-    def all_counted(*, past: int, tokens: int, valid: Tensor | None) -> Positions:
-        del valid
-        return original(past=past, tokens=tokens, valid=None)
-
-    return replaced(original, all_counted)
+@instead_of("harness.models.position.base", "positions_of", everywhere=True)
+def _padding_counted(
+    original: Callable[..., Positions], *, past: int, tokens: int, valid: Tensor | None
+) -> Positions:
+    del valid
+    return original(past=past, tokens=tokens, valid=None)
 
 
-def _source_padding_attended() -> AbstractContextManager[None]:
-    from harness.models import encoder_decoder
+@instead_of("harness.models.encoder_decoder", "source_mask", everywhere=True)
+def _source_padding_attended(_: object, __: Tensor | None) -> AttentionMask:
     from harness.models.attention_kernels import EVERYTHING
 
-    def everything(valid: Tensor | None) -> AttentionMask:
-        del valid
-        return EVERYTHING
-
-    return replaced(encoder_decoder.source_mask, everything)
+    return EVERYTHING
 
 
-def _padding_in_the_loss() -> AbstractContextManager[None]:
-    from harness.models import loss
-
-    original = loss.cross_entropy
-
-    def all_targets(logits: Tensor, targets: Tensor, **settings: object) -> Tensor:
-        return original(logits, targets.clamp(min=0), **settings)  # type: ignore[arg-type]
-
-    return replaced(original, all_targets)
+@instead_of("harness.models.loss", "cross_entropy", everywhere=True)
+def _padding_in_the_loss(
+    original: Callable[..., Tensor], logits: Tensor, targets: Tensor, **settings: object
+) -> Tensor:
+    return original(logits, targets.clamp(min=0), **settings)
 
 
 class PaddingParity(Invariant[Subject]):

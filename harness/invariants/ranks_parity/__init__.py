@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, replaced
+from harness.invariants.base import Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
@@ -14,26 +13,18 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def _mean_of_rank_means() -> AbstractContextManager[None]:
+@instead_of("harness.training.ranks", "tokens_of_all", everywhere=True)
+def _mean_of_rank_means(_: object, tokens: int, __: torch.device) -> int:
     from torch import distributed
 
     from harness.training import ranks
 
-    def as_if_alike(tokens: int, device: torch.device) -> int:
-        del device
-        return tokens * (distributed.get_world_size() if ranks.several_ranks() else 1)
-
-    return replaced(ranks.tokens_of_all, as_if_alike)
+    return tokens * (distributed.get_world_size() if ranks.several_ranks() else 1)
 
 
-def _not_summed() -> AbstractContextManager[None]:
-    from harness.training import ranks
-
-    def unchanged(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
-        del parameters
-        return loss
-
-    return replaced(ranks.sum_over_ranks, unchanged)
+@instead_of("harness.training.ranks", "sum_over_ranks", everywhere=True)
+def _not_summed(_: object, __: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
+    return loss
 
 
 class RanksParity(Invariant[TrainingSubject]):

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import Invariant, PlantedBug, patched, replaced
+from harness.invariants.base import Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject, TrainingSubject
 
 if TYPE_CHECKING:
-    import torch
-
     from harness.training.loop import Training
 
 
-def _data_position_lost() -> AbstractContextManager[None]:
-    from harness.training.loop import Training
-
-    original = Training.restore
-
-    def from_the_start(self: Training, state: Mapping[str, Any]) -> None:
-        first = dict(self.data.state())
-        original(self, state)
-        self.data.restore(first)
-
-    return patched(Training, "restore", from_the_start)
+@instead_of("harness.training.loop", "Training.restore")
+def _data_position_lost(original: Callable[..., None], training: Training, state: Mapping[str, Any]) -> None:
+    first = dict(training.data.state())
+    original(training, state)
+    training.data.restore(first)
 
 
-def _generator_lost() -> AbstractContextManager[None]:
-    from harness.training import state
-
-    def nothing(saved: Mapping[str, Any], device: torch.device) -> None:
-        """Dropout uses the current state of the generator."""
-
-    return replaced(state._set_generators, nothing)
+@instead_of("harness.training.state", "_set_generators", everywhere=True)
+def _generator_lost(*_: object) -> None:
+    """Dropout uses the current state of the generator."""
 
 
-def _optimizer_lost() -> AbstractContextManager[None]:
-    from torch.optim import Optimizer
-
-    def nothing(self: Optimizer, state_dict: dict[str, Any]) -> None:
-        """The moments start from zero."""
-
-    return patched(Optimizer, "load_state_dict", nothing)
+@instead_of("torch.optim", "Optimizer.load_state_dict")
+def _optimizer_lost(*_: object) -> None:
+    """The moments start from zero."""
 
 
 class ResumeParity(Invariant[TrainingSubject]):

@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, patched
+from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import Subject, WritingSubject
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.models.decoding.decoding_state import Rows
-
 EVERY = ("none", "dynamic", "static", "doubling")
 
 
-def _redrawn_from_all() -> AbstractContextManager[None]:
-    from harness.models.decoding import verification
-
-    def all_of_it(p: Tensor, _: Tensor) -> Tensor:
-        return p
-
-    return patched(verification, "residual", all_of_it)
+@instead_of("harness.models.decoding.verification", "residual")
+def _redrawn_from_all(_: object, p: Tensor, __: Tensor) -> Tensor:
+    return p
 
 
-def _accepted_after_a_rejection() -> AbstractContextManager[None]:
-    from harness.models.decoding import verification
-
-    def how_many(true: Tensor) -> Tensor:
-        return true.sum(dim=1)
-
-    return patched(verification, "leading", how_many)
+@instead_of("harness.models.decoding.verification", "leading")
+def _accepted_after_a_rejection(_: object, true: Tensor) -> Tensor:
+    return true.sum(dim=1)
 
 
-def _not_rolled_back() -> AbstractContextManager[None]:
-    from harness.models.decoding import speculative
-
-    def stay(rows: Rows, dropped: Tensor) -> None:
-        """The rejected tokens stay in the cache."""
-
-    return patched(speculative, "_roll_back", stay)
+@instead_of("harness.models.decoding.speculative", "_roll_back")
+def _not_rolled_back(*_: object) -> None:
+    """The rejected tokens stay in the cache."""
 
 
 class SpeculativeTarget(Invariant[WritingSubject]):

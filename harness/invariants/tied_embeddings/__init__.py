@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakKeyDictionary
 
-from harness.invariants.base import Invariant, PlantedBug, patched
+from harness.invariants.base import Invariant, PlantedBug, instead_of, patched
 from harness.invariants.subjects import Subject
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.models.embedding import Output, OutputProjection
+    from harness.models.embedding import Output, OutputProjection, TokenEmbedding
 
 TIED, UNTIED = "tied", "untied"
 
@@ -46,15 +46,9 @@ def _output_detached() -> AbstractContextManager[None]:
     return patched(Output, "output", property(frozen))
 
 
-def _input_detached() -> AbstractContextManager[None]:
-    from harness.models.embedding import TokenEmbedding
-
-    original = TokenEmbedding.forward
-
-    def frozen(self: TokenEmbedding, tokens: Tensor) -> Tensor:
-        return original(self, tokens).detach()
-
-    return patched(TokenEmbedding, "forward", frozen)
+@instead_of("harness.models.embedding", "TokenEmbedding.forward")
+def _input_detached(original: Callable[..., Tensor], embedding: TokenEmbedding, tokens: Tensor) -> Tensor:
+    return original(embedding, tokens).detach()
 
 
 class TiedEmbeddings(Invariant[Subject]):
