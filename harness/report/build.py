@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
 from harness.errors import InputError
-from harness.report.inputs import ReportInput, RunInfo
+from harness.report.inputs import ReportInput
 from harness.report.sections import (
     claims,
     comparison,
@@ -24,11 +25,28 @@ from harness.report.sections import (
 from harness.report.sections.headline import headline_view
 from harness.report.sections.tradeoff import tradeoff_views
 
-__all__ = ["SECTIONS", "ReportInput", "RunInfo", "render", "write_report"]
 
-SECTIONS = tuple(
-    module.SECTION
-    for module in (claims, comparison, figures, written, tuning, invariants, parity, samples, method)
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """`id` is the anchor of the section and the name of its template. The template gets the result of `view`
+    as `view`; if that is None, the section is left out.
+    """
+
+    id: str
+    title: str
+    view: Callable[[ReportInput], object]
+
+
+SECTIONS = (
+    Section(id="claims", title="Claims", view=claims.claims_view),
+    Section(id="comparison", title="Comparison", view=comparison.comparison_view),
+    Section(id="figures", title="Figures", view=figures.figures_view),
+    Section(id="written", title="Generated texts", view=written.written_view),
+    Section(id="tuning", title="Tuning", view=tuning.tuning_view),
+    Section(id="invariants", title="Invariants", view=invariants.invariants_view),
+    Section(id="parity", title="Parity: work of each arm", view=parity.parity_view),
+    Section(id="samples", title="Raw samples", view=samples.samples_view),
+    Section(id="method", title="Method", view=method.method_view),
 )
 
 

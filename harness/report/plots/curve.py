@@ -19,11 +19,9 @@ from harness.report.plots.style import (
     WIDE,
     arm_colours,
     arm_markers,
-    fit,
     legend_above,
     level_axis,
     log_axis,
-    look,
     panel,
     scale_of,
 )
@@ -239,9 +237,8 @@ def draw_curves(plot: CurvePlot) -> Figure:
     drawn = [y / scale.factor for line in plot.lines for _, y in line.trials]
     colours = arm_colours(labels) if several else dict.fromkeys(labels, PALETTE[0])
     markers = arm_markers(labels)
-    with look():
-        rows = math.ceil(len(labels) / 2) if several else 0
-        figure, axes = panel(width=WIDE if several else NARROW, height=2.7 + 0.17 * rows)
+    rows = math.ceil(len(labels) / 2) if several else 0
+    with panel(width=WIDE if several else NARROW, height=2.7 + 0.17 * rows) as (figure, axes):
         for line in plot.lines:
             _draw_line(axes, line, scale.factor, colours[line.label], markers[line.label])
         level_axis(axes, _readable(plot), plot.title, log=plot.log)
@@ -250,7 +247,7 @@ def draw_curves(plot: CurvePlot) -> Figure:
         axes.set_ylabel(scale.axis_label(record))
         if several:
             legend_above(axes)
-        return fit(figure)
+        return figure
 
 
 def _draw_line(axes: Axes, line: CurveLine, factor: float, colour: str, marker: str) -> None:

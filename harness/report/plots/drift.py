@@ -21,9 +21,7 @@ from harness.report.plots.style import (
     WIDE,
     arm_colours,
     arm_markers,
-    fit,
     legend_above,
-    look,
     panel,
 )
 
@@ -60,8 +58,7 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
     labels = arm_labels(report.loaded)
     points = info.points.assign(arm=info.points["arm"].map(labels))
     few = len(labels) <= MOST_LINES
-    with look():
-        figure, axes = panel(width=WIDE, height=2.7 + 0.17 * (len(labels) // 2 + 1 if few else 1))
+    with panel(width=WIDE, height=2.7 + 0.17 * (len(labels) // 2 + 1 if few else 1)) as (figure, axes):
         axes.axhline(1.0, color=INK, linewidth=0.8)
         if few:
             order = list(labels.values())
@@ -91,7 +88,7 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
         axes.set_xlabel("trial, in the order of running")
         axes.set_ylabel(f"{metric_of(info.metric).label} ÷ median")
         legend_above(axes)
-        return fit(figure)
+        return figure
 
 
 def _borders(points: pd.DataFrame, figure: Figure) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import arm_labels, condition_title, metric_of
-from harness.report.plots.style import INK, MUTED, PALETTE, WIDE, fit, look, panel, ratio_axis
+from harness.report.plots.style import INK, MUTED, PALETTE, WIDE, panel, ratio_axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +70,7 @@ def forests(report: ReportInput) -> list[Forest]:
 
 def draw_forest(forest: Forest) -> Figure:
     rows = forest.rows
-    with look():
-        figure, axes = panel(width=WIDE, height=0.9 + 0.21 * len(rows))
+    with panel(width=WIDE, height=0.9 + 0.21 * len(rows)) as (figure, axes):
         record = metric_of(forest.metric)
         axes.axvline(record.neutral, color=INK, linewidth=1.0)
         for height, row in enumerate(rows):
@@ -100,4 +99,4 @@ def draw_forest(forest: Forest) -> Figure:
         else:
             axes.set_xlabel(f"{record.label}, arm − baseline")
         axes.set_title(condition_title(forest.condition))
-        return fit(figure)
+        return figure

@@ -20,9 +20,7 @@ from harness.report.plots.style import (
     MOST_LINES,
     NARROW,
     PALETTE,
-    fit,
     level_axis,
-    look,
     panel,
     scale_of,
 )
@@ -108,8 +106,7 @@ def draw_formula(plot: FormulaPlot) -> Figure:
         measured=plot.points["measured"] / scale.factor, formula=plot.points["formula"] / scale.factor
     )
     top = max(plot.largest / scale.factor, math.ulp(1.0)) * 1.08
-    with look():
-        figure, axes = panel(width=NARROW, height=2.3)
+    with panel(width=NARROW, height=2.3) as (figure, axes):
         if plot.factor:
             line = points.groupby("x", as_index=False)["formula"].median()
             x, order = "x", {"x": line["x"], "y": line["formula"]}
@@ -135,4 +132,4 @@ def draw_formula(plot: FormulaPlot) -> Figure:
         axes.set_ylabel(scale.axis_label(record))
         axes.set_title(plot.title)
         axes.legend(loc="upper left")
-        return fit(figure)
+        return figure

@@ -23,10 +23,8 @@ from harness.report.plots.style import (
     WIDE,
     arm_colours,
     arm_markers,
-    fit,
     legend_above,
     level_axis,
-    look,
     panel,
     ratio_axis,
 )
@@ -112,8 +110,7 @@ def draw_ratios(plot: RatioPlot, loaded: LoadedStudy) -> Figure:
     colours = arm_colours(list(labels)) | dict.fromkeys(invalid, MUTED)
     markers = arm_markers(list(labels))
     entries = len(arms) + bool(plot.claims)
-    with look():
-        figure, axes = panel(width=WIDE, height=2.9 + 0.17 * math.ceil(entries / 2))
+    with panel(width=WIDE, height=2.9 + 0.17 * math.ceil(entries / 2)) as (figure, axes):
         _baseline(axes, labels[loaded.baseline.name])
         sns.lineplot(
             points.assign(arm=points["arm"].map(named)),
@@ -142,7 +139,7 @@ def draw_ratios(plot: RatioPlot, loaded: LoadedStudy) -> Figure:
         axes.set_ylabel(f"{metric_of(plot.metric).label}, × baseline")
         if entries:
             legend_above(axes)
-        return fit(figure)
+        return figure
 
 
 def _baseline(axes: Axes, label: str) -> None:

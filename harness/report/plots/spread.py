@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import arm_labels, condition_key, condition_title, metric_of
-from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, fit, look, panel, scale_of
+from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, panel, scale_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,7 @@ def draw_spread(spread: Spread) -> Figure:
     points = spread.points.assign(
         value=spread.points["value"] / scale.factor, height=spread.points["arm"] + offset
     )
-    with look():
-        figure, axes = panel(width=NARROW, height=0.9 + 0.34 * len(spread.labels))
+    with panel(width=NARROW, height=0.9 + 0.34 * len(spread.labels)) as (figure, axes):
         sns.scatterplot(
             points,
             x="value",
@@ -85,4 +84,4 @@ def draw_spread(spread: Spread) -> Figure:
         axes.margins(x=0.06)
         axes.set(xlabel=scale.axis_label(record), ylabel="")
         axes.set_title(condition_title(spread.condition))
-        return fit(figure)
+        return figure

@@ -102,21 +102,14 @@ def scale_of(metric: Metric, values: Sequence[float]) -> Scale:
 
 
 @contextmanager
-def look() -> Iterator[None]:
+def panel(*, width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
+    """An empty panel of this size in inches, to draw on in the common look. In the end its margins fit its
+    labels.
+    """
     with sns.plotting_context("paper"), mpl.rc_context(_RC):
-        yield
-
-
-def panel(*, width: float, height: float) -> tuple[Figure, Axes]:
-    """An empty panel of this size in inches."""
-    figure = Figure(figsize=(width, height))
-    return figure, figure.add_subplot()
-
-
-def fit(figure: Figure) -> Figure:
-    """The figure with margins that fit its labels."""
-    figure.tight_layout(pad=0.4)
-    return figure
+        figure = Figure(figsize=(width, height))
+        yield figure, figure.add_subplot()
+        figure.tight_layout(pad=0.4)
 
 
 def legend_above(axes: Axes) -> None:

@@ -14,7 +14,7 @@ from harness.analysis.results import Contrast
 from harness.metrics import Metric, metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import arm_labels, condition_title
-from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, fit, look, panel, ratio_axis
+from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, panel, ratio_axis
 from harness.statistics import Interval, Pareto, pareto
 from harness.study.arms import Combination
 from harness.tasks.base import Task
@@ -159,8 +159,7 @@ def better_side(info: Tradeoff, cost: str) -> str:
 
 def draw_tradeoff(info: Tradeoff, cost: str) -> Figure:
     """Quality against one of the costs. An arm that is dominated over all metrics is grey."""
-    with look():
-        figure, axes = panel(width=NARROW, height=3.0)
+    with panel(width=NARROW, height=3.0) as (figure, axes):
         for point in info.points:
             beaten = point.label in info.front.dominated
             colour = MUTED if beaten else PALETTE[0]
@@ -177,4 +176,4 @@ def draw_tradeoff(info: Tradeoff, cost: str) -> Figure:
         axes.set_xlabel(f"{metric(cost).label}, × baseline")
         axes.set_ylabel(f"{metric(info.quality).label}, arm − baseline")
         axes.set_title(f"{condition_title(info.condition)}\n{better_side(info, cost)} is better")
-        return fit(figure)
+        return figure

@@ -14,7 +14,7 @@ from harness.config import canonical_json
 from harness.models.decoding.config import BeamSearch, Greedy, LengthPenalty, MeanPenalty
 from harness.report.inputs import ReportInput
 from harness.report.labels import metric_of
-from harness.report.plots.style import MARKERS, NARROW, PALETTE, fit, legend_above, level_axis, look, panel
+from harness.report.plots.style import MARKERS, NARROW, PALETTE, legend_above, level_axis, panel
 from harness.statistics import Interval, SentenceStatistics, bootstrap_interval
 
 RESAMPLES = 1000
@@ -134,8 +134,7 @@ def _plot(title: str, searches: list[_Search], statistics: dict[str, SentenceSta
 
 
 def draw_widths(plot: WidthPlot) -> Figure:
-    with look():
-        figure, axes = panel(width=NARROW, height=2.8)
+    with panel(width=NARROW, height=2.8) as (figure, axes):
         for index, line in enumerate(plot.lines):
             colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
             # Lines are shifted a little, so that intervals at the same width do not overlap.
@@ -150,4 +149,4 @@ def draw_widths(plot: WidthPlot) -> Figure:
         level_axis(axes, [(float(width), str(width)) for width in levels], "beam width")
         axes.set_ylabel(plot.title)
         legend_above(axes)
-        return fit(figure)
+        return figure

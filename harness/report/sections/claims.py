@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from harness.analysis.results import SettledClaim
 from harness.report.inputs import ReportInput
 from harness.report.labels import Badge, badge
-from harness.report.sections.base import Section
 from harness.study.sources import citation
 
 
@@ -31,6 +30,3 @@ def claims_view(report: ReportInput) -> tuple[ClaimView, ...]:
         )
         for number, claim in enumerate(report.analysis.claims, start=1)
     )
-
-
-SECTION = Section(id="claims", title="Claims", view=claims_view)

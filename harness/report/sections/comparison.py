@@ -19,7 +19,6 @@ from harness.report.labels import (
     condition_title,
     metric_of,
 )
-from harness.report.sections.base import Section
 from harness.wording import effect_text, interval_text, margin_text, precise_text
 
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
@@ -192,6 +191,3 @@ def _contrast_row(report: ReportInput, contrast: Contrast) -> ContrastRow:
         relevant="yes" if contrast.relevant else "no",
         reason=contrast.reason,
     )
-
-
-SECTION = Section(id="comparison", title="Comparison", view=comparison_view)

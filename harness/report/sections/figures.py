@@ -20,7 +20,6 @@ from harness.report.plots.spread import draw_spread, spreads
 from harness.report.plots.style import MOST_LINES
 from harness.report.plots.svg import inline_svg
 from harness.report.plots.width import draw_widths, width_plots
-from harness.report.sections.base import Section
 from harness.report.sections.samples import condition_anchors
 from harness.wording import count
 
@@ -235,6 +234,3 @@ def _not_finite(number: int, noun: str) -> tuple[str, ...]:
         return ()
     verb = "is" if number == 1 else "are"
     return (f"{count(number, noun)} {verb} not finite and cannot be drawn; see the raw samples.",)
-
-
-SECTION = Section(id="figures", title="Figures", view=figures_view)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, Badge, arm_name, badge
-from harness.report.sections.base import Section
 from harness.store.rows import CheckRow
 
 
@@ -99,6 +98,3 @@ def _view(check: CheckRow) -> CheckView:
         tolerance=f"{check.tolerance:.2g}",
         row=check,
     )
-
-
-SECTION = Section(id="invariants", title="Invariants", view=invariants_view)

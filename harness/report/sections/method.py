@@ -14,7 +14,6 @@ from harness.metrics import METRICS, Metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name
 from harness.report.machine import calibrated
-from harness.report.sections.base import Section
 from harness.study.schema import Design
 from harness.wording import format_bytes, margin_text
 
@@ -192,6 +191,3 @@ def _percent(value: float) -> str:
 def _median_and_max(column: pd.Series[Any], write: Any) -> str:
     numbers = pd.to_numeric(column).dropna()
     return f"{write(float(numbers.median()))} / {write(float(numbers.max()))}" if len(numbers) else "–"
-
-
-SECTION = Section(id="method", title="Method", view=method_view)

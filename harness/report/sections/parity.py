@@ -15,7 +15,6 @@ from harness.report.labels import (
     condition_key,
     condition_title,
 )
-from harness.report.sections.base import Section
 from harness.wording import format_seconds, precise_text, ratio_text, words
 
 
@@ -92,6 +91,3 @@ def _spent(row: ParityRow) -> Spent:
         ratio="" if same or not row.baseline_spent else ratio_text(row.spent / row.baseline_spent),
         badge=badge,
     )
-
-
-SECTION = Section(id="parity", title="Parity: work of each arm", view=parity_view)

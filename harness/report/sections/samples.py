@@ -9,7 +9,6 @@ import pandas as pd
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, anchor, arm_name, condition_key, condition_title
-from harness.report.sections.base import Section
 from harness.wording import words
 
 MOST_CSV_BYTES = 5_000_000
@@ -152,6 +151,3 @@ def _wide(part: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         (str(round_), str(seed), str(step), *row)
         for (round_, seed, step, *_), row in zip(cells.index, cells.to_numpy().tolist(), strict=True)
     ]
-
-
-SECTION = Section(id="samples", title="Raw samples", view=samples_view)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from harness.metrics import METRICS
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name, condition_title
-from harness.report.sections.base import Section
 from harness.study.loaded import Tried, TunedArm
 from harness.study.planning.tuning import FIRST_SEED
 from harness.study.schema import Tune
@@ -85,6 +84,3 @@ def _tried(one: Tried, tuned: TunedArm, tune: Tune) -> TriedView:
         for path, value in one.settings.items()
     )
     return TriedView(settings=settings, value=METRICS[tune.by].format(one.median), chosen=one is tuned.chosen)
-
-
-SECTION = Section(id="tuning", title="Tuning", view=tuning_view)

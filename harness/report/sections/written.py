@@ -11,7 +11,6 @@ import numpy as np
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name, metric_of
-from harness.report.sections.base import Section
 from harness.scoring.lengths import by_source_length
 from harness.scoring.sentences import Sentences, signatures
 from harness.statistics import SentenceStatistics, bootstrap_interval
@@ -134,6 +133,3 @@ def _examples(report: ReportInput, written: dict[str, Sentences], score: str) ->
             )
         )
     return tuple(examples)
-
-
-SECTION = Section(id="written", title="Generated texts", view=written_view)
