@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
 from harness.errors import StoreError
 from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal, writing
-from harness.store.lock import RunLock, try_lock
+from harness.store.lock import Release, try_lock
 from harness.store.migrate import migrate, take_turns
 from harness.store.record import RunRecorder
 from harness.store.rows import Identity, Run, Session, now
@@ -49,7 +49,7 @@ class Store(RunRecorder):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._locks: dict[str, RunLock] = {}
+        self._locks: dict[str, Release] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +60,7 @@ class Store(RunRecorder):
     def close(self) -> None:
         """Release the database and every run. A session that was not closed counts as interrupted."""
         while self._locks:
-            self._locks.popitem()[1].release()
+            self._locks.popitem()[1]()
         self._engine.dispose()
 
     def create_run(
@@ -111,8 +111,8 @@ class Store(RunRecorder):
 
         Raises StoreError if another driver works on the run.
         """
-        lock = try_lock(self._engine, run.id)
-        if lock is None:
+        release = try_lock(self._engine, run.id)
+        if release is None:
             raise StoreError(
                 f"{self._driver_of(run)} is already working on run {run.id} of {run.study}",
                 at=shown_location(self._engine.url),
@@ -133,9 +133,9 @@ class Store(RunRecorder):
                     insert(sessions).values(values).returning(sessions.c.id)
                 ).scalar_one()
         except BaseException:
-            lock.release()
+            release()
             raise
-        self._locks[run.id] = lock
+        self._locks[run.id] = release
         return Session(id=session_id, **values)
 
     def close_session(self, session: Session) -> None:
@@ -143,7 +143,7 @@ class Store(RunRecorder):
         with writing(self._engine) as connection:
             _abandon(connection, session.run_id)
             connection.execute(update(sessions).where(sessions.c.id == session.id).values(ended_at=now()))
-        self._locks.pop(session.run_id).release()
+        self._locks.pop(session.run_id)()
 
     def _driver_of(self, run: Run) -> str:
         unended = [session for session in self.sessions(run) if session.ended_at is None]

@@ -8,7 +8,7 @@ median of its units.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,7 @@ from harness.invariants.subjects import TrainingSubject
 from harness.models.config import ModelConfig
 from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder
-from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask, with_preset
+from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask
 from harness.telemetry.clock import WarmUp
 from harness.training.schedule import ConstantSchedule
 
@@ -53,13 +53,6 @@ class Step(TrainingTask):
 
     units: int = Field(default=5, gt=0)
     warm_up: WarmUp = WarmUp(at_most=6, window=3)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _resolve_model(cls, document: Any) -> Any:
-        if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
-            return document
-        return {**document, "model": with_preset(document["model"])}
 
     @model_validator(mode="after")
     def _micro_batches_are_alike(self) -> Self:

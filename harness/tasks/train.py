@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import operator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from harness.config import FROM_LIST
 from harness.data.reference import CorpusRef
-from harness.data.tokenizer import TokenizerConfig, tokenizer_config
+from harness.data.tokenizer import TokenizerConfig
 from harness.invariants.subjects import TrainingSubject
 from harness.models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
 from harness.tasks.base import Context, Result, SampleRecorder
-from harness.tasks.training_task import UPDATES_TO_CHECK, TokenBudget, TrainingTask, with_preset
+from harness.tasks.training_task import UPDATES_TO_CHECK, TokenBudget, TrainingTask
 from harness.training.schedule import CosineSchedule, ScheduleConfig
 from harness.training.steadiness import Divergence
 
@@ -88,17 +88,6 @@ class Train(TrainingTask):
         default=(), exclude_if=operator.not_
     )
     vectors: CorpusRef | None = Field(default=None, exclude_if=operator.not_)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _resolve_model(cls, document: Any) -> Any:
-        """`model: {preset: nano}` becomes the preset's sizes with the vocabulary of the tokenizer."""
-        if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
-            return document
-        settings = with_preset(document["model"])
-        if "vocab_size" not in settings and "tokenizer" in document:
-            settings["vocab_size"] = tokenizer_config(document["tokenizer"]).vocab_size
-        return {**document, "model": settings}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from harness.config import Config
+from harness.data.tokenizer import tokenizer_config
 from harness.errors import did_you_mean
 from harness.invariants.subjects import Subject, TrainingSubject
 from harness.models.config import (
@@ -110,6 +111,19 @@ class TrainingTask(Task):
     def update_tokens(self) -> int:
         """Target tokens of an update; for translations, whose lengths differ, the greatest number."""
         return self.batch * self.length if isinstance(self.batch, int) else self.batch.tokens
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_model(cls, document: Any) -> Any:
+        """`model: {preset: nano}` becomes the preset's sizes, with the vocabulary of the tokenizer if the
+        task has one.
+        """
+        if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
+            return document
+        settings = with_preset(document["model"])
+        if "vocab_size" not in settings and "tokenizer" in document and "tokenizer" in cls.model_fields:
+            settings["vocab_size"] = tokenizer_config(document["tokenizer"]).vocab_size
+        return {**document, "model": settings}
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:
