@@ -19,7 +19,7 @@ from harness.models.cache import Cache
 from harness.models.config import Architecture, CachedToken, MultiHeadAttention, QKNorm
 from harness.models.layer import LayerOutput, ResidualLayer
 from harness.models.norm import build_norm
-from harness.models.position.base import Rotation
+from harness.models.position import Rotation
 from harness.models.self_initialised import StackedLinear
 
 

@@ -27,8 +27,7 @@ from harness.models.dropout import Dropout
 from harness.models.embedding import Output, TokenEmbedding
 from harness.models.layer import Losses, add_losses
 from harness.models.norm import build_norm
-from harness.models.position.base import Positions, positions_of
-from harness.models.position.build import build_position
+from harness.models.position import Positions, build_position, positions_of
 
 Role = Literal["encoder", "decoder", "decoder with a source"]
 

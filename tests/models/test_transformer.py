@@ -10,8 +10,7 @@ import torch
 from harness.models.attention import attention_mask
 from harness.models.config import ModelConfig
 from harness.models.init import build_model
-from harness.models.position.absolute import Sinusoidal
-from harness.models.position.rotary import Rotary
+from harness.models.position import Rotary, Sinusoidal
 from harness.models.transformer import Transformer
 from tests.models.configs import model_config
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from harness.models.block import Block
     from harness.models.cache import Cache
-    from harness.models.position.base import Positions
+    from harness.models.position import Positions
 
 CACHED = ("dynamic", "static", "doubling")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.models.attention_kernels import AttentionMask
-    from harness.models.position.base import Positions
+    from harness.models.position import Positions
 
 
 @contextmanager

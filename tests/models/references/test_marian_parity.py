@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.models.encoder_decoder import EncoderDecoder
-from harness.models.position.absolute import Sinusoidal
+from harness.models.position import Sinusoidal
 from tests.models.references.names import BART
 from tests.models.references.reference import copy_weights, random_reference
 from tests.models.references.translation_parity import (

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.models.config import RelativePosition
-from harness.models.position.bias import bucket
+from harness.models.position import bucket
 from tests.models.references.reference import copy_weights, random_reference
 from tests.models.references.translation_parity import (
     VOCAB_SIZE,

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.models.config import RelativePosition
-from harness.models.position.bias import bucket
+from harness.models.position import bucket
 
 
 @pytest.mark.parametrize(("buckets", "max_distance"), [(32, 16), (64, 20)])
