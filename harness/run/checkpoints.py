@@ -9,8 +9,7 @@ from harness.config import digest
 from harness.run.identity import Setting
 from harness.store.rows import Artifact
 from harness.store.store import Store
-from harness.training.checkpoint import weights_digest
-from harness.training.state_file import read_state_file, state_path
+from harness.training.checkpoint import read_state_file, state_path, weights_digest
 from harness.trial.outcome import Outcome
 from harness.trial.spec import TrialSpec
 

@@ -223,8 +223,8 @@ class Train(TrainingTask):
             return training.run()
         from functools import partial
 
+        from harness.training.checkpoint import state_path
         from harness.training.state import resume, save_state
-        from harness.training.state_file import state_path
 
         path = state_path(context.checkpoint(self))
         recipe = {"train": self.plain(), "seed": context.seed}

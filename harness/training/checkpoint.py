@@ -1,4 +1,8 @@
-"""Checkpoints: a folder with the weights (safetensors) and the recipe that made them, complete or absent."""
+"""Checkpoints: a folder with the weights (safetensors) and the recipe that made them, complete or absent.
+
+Until a checkpoint is complete, a file beside it has the state of the unfinished training, complete or absent:
+its recipe, its state, and a checksum of both. Importing this module needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
-from harness.errors import HarnessError
+from harness.data.cache import TRAILER
+from harness.data.cache import sync_directory as sync
+from harness.errors import HarnessError, InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 RECIPE = "recipe.json"
+FROM_THE_BEGINNING = "delete it to train from the beginning"
 
 
 def weights_file(after: int | None = None) -> str:
@@ -53,12 +60,12 @@ def save_checkpoint(
             save_model(state, str(made / weights_file(after)))
         (made / RECIPE).write_text(json.dumps(recipe, indent=1, sort_keys=True))
         for path in (*made.iterdir(), made):
-            _sync(path)
+            sync(path)
         sha256 = weights_digest(made)
         if folder.exists():
             folder.rename(scratch / "replaced")
         made.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     return sha256
 
 
@@ -97,15 +104,6 @@ def _lock(folder: Path, how: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _sync(path: Path) -> None:
-    """Make a written file, or a rename inside a folder, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def weights_digest(folder: Path) -> str:
@@ -162,3 +160,49 @@ def load_model(
             hint="delete this folder; the next run trains it again",
         ) from error
     return model.eval()
+
+
+def state_path(checkpoint: Path) -> Path:
+    """The file in which a training stores its state until its checkpoint is complete."""
+    return checkpoint.with_name(f"{checkpoint.name}.state")
+
+
+def write_state_file(path: Path, recipe: Mapping[str, Any], state: bytes) -> None:
+    """Write one line of JSON with the recipe, the state as torch wrote it, and a SHA-256 of both."""
+    payload = json.dumps(recipe, sort_keys=True).encode() + b"\n" + state
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    with unfinished.open("wb") as file:
+        file.write(payload)
+        file.write(hashlib.sha256(payload).digest())
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    sync(path.parent)
+
+
+def read_state_file(path: Path, recipe: Mapping[str, Any]) -> bytes:
+    """The state. Raises InputError if the file is damaged or belongs to another recipe."""
+    content = path.read_bytes()
+    payload, checksum = content[:-TRAILER], content[-TRAILER:]
+    if hashlib.sha256(payload).digest() != checksum:
+        raise InputError(
+            f"the training state {path} is damaged: its {len(content):,} bytes do not match its checksum",
+            hint=FROM_THE_BEGINNING,
+        )
+    saved, _, state = payload.partition(b"\n")
+    difference = next(_differences(json.loads(saved), json.loads(json.dumps(recipe))), None)
+    if difference is not None:
+        raise InputError(
+            f"the training state {path} belongs to another recipe: {difference}",
+            hint=f"resume with the recipe that saved it, or {FROM_THE_BEGINNING}",
+        )
+    return state
+
+
+def _differences(saved: Any, current: Any, path: str = "") -> Iterator[str]:
+    if isinstance(saved, dict) and isinstance(current, dict):
+        for key in sorted({*saved, *current}):
+            yield from _differences(saved.get(key), current.get(key), f"{path}.{key}" if path else str(key))
+    elif saved != current:
+        yield f"{path} is {saved!r} there but {current!r} now"

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from harness.errors import HarnessError
-from harness.training.state_file import FROM_THE_BEGINNING, read_state_file, write_state_file
+from harness.training.checkpoint import FROM_THE_BEGINNING, read_state_file, write_state_file
 
 if TYPE_CHECKING:
     from harness.training.loop import Training

@@ -1,4 +1,5 @@
-"""The bookkeeping of a beam search, in plain numbers: which beams continue. Torch-free.
+"""The bookkeeping of a beam search, in plain numbers: which beams continue, and the hypotheses that have
+ended. Torch-free.
 
 A step of a small model takes milliseconds, and objects for hundreds of beams would take a tenth of that. So a
 beam is an index into the two lists of its sentence.
@@ -9,14 +10,63 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple, assert_never
 
-from harness.models.decoding.config import BeamSearch
-from harness.models.decoding.hypotheses import Ended
+from harness.models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
 
 Tokens = tuple[int, ...]
 # A beam extended by one token: its log-probability, the index of the beam that it continues, and the token.
 Continuation = tuple[float, int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hypothesis:
+    """`tokens` are without the prompt and with the end token; `score` is the penalised log-probability."""
+
+    tokens: Tokens
+    log_probability: float
+    score: float
+
+
+def penalised(log_probability: float, *, length: int, penalty: LengthPenalty) -> float:
+    """The log-probability with the length penalty. `length` never counts the prompt (transformers#26624)."""
+    match penalty:
+        case GNMTPenalty():
+            return float(log_probability / ((5 + length) / 6) ** penalty.alpha)
+        case MeanPenalty():
+            return log_probability / length
+        case _:
+            assert_never(penalty)
+
+
+@dataclass(kw_only=True, slots=True)
+class Ended:
+    """The hypotheses of one row that have ended: the `n_best`, best first, and the number of all of them."""
+
+    settings: BeamSearch
+    best: list[Hypothesis] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, tokens: Tokens, log_probability: float) -> None:
+        score = penalised(log_probability, length=len(tokens), penalty=self.settings.length_penalty)
+        self.count += 1
+        self.best.append(Hypothesis(tokens=tokens, log_probability=log_probability, score=score))
+        self.best.sort(key=lambda hypothesis: -hypothesis.score)
+        del self.best[self.settings.n_best :]
+
+    def is_final(self, best_live: float, *, longest: int) -> bool:
+        """Whether the row is done, given the log-probability of its best live beam.
+
+        A hypothesis never becomes more probable, and the penalty is mildest for the longest. So the best that
+        a live beam can reach is its present log-probability at `longest` tokens.
+        """
+        if best_live == -math.inf:
+            return True
+        if self.settings.stop == "enough":
+            return self.count >= self.settings.width
+        reachable = penalised(best_live, length=longest, penalty=self.settings.length_penalty)
+        return len(self.best) == self.settings.n_best and reachable <= self.best[-1].score
 
 
 class Sentence:

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from harness.models.config import CacheKind
-from harness.models.decoding.base import Decodable
-from harness.models.decoding.beam_bookkeeping import Search
+from harness.models.decoding.base import Decodable, check_finite, check_prompt
+from harness.models.decoding.beam_bookkeeping import Hypothesis, Search
 from harness.models.decoding.config import BeamSearch
 from harness.models.decoding.decoding_state import open_rows
-from harness.models.decoding.hypotheses import Hypothesis, repeated
-from harness.models.decoding.refusals import check_finite, check_prompt
 from harness.models.decoding.topk import largest
 
 
@@ -87,3 +85,15 @@ def best_candidates(search: Search, logits: Tensor) -> tuple[Tensor, Tensor]:
     by_sentence = totals.reshape(len(search.sentences), -1)  # (B, K · V)
     scores, places = largest(by_sentence, min(2 * settings.width, by_sentence.shape[1]))
     return scores, places
+
+
+def repeated(tokens: Tensor, *, n: int) -> tuple[Tensor, Tensor]:
+    """The next tokens that would repeat an n-gram of their row (R, L): indices of rows, and tokens."""
+    length = tokens.shape[1]
+    if length < n:
+        nothing = torch.empty(0, dtype=torch.long, device=tokens.device)
+        return nothing, nothing
+    ngrams = tokens.unfold(1, n, 1)  # (R, L - n + 1, n)
+    newest = tokens[:, None, length - n + 1 :]  # (R, 1, n - 1)
+    rows, places = (ngrams[..., :-1] == newest).all(dim=-1).nonzero(as_tuple=True)
+    return rows, ngrams[rows, places, -1]

@@ -1,4 +1,5 @@
-"""The rows that are being decoded, and the tokens that the model has been fed.
+"""The rows that are being decoded, the tokens that the model has been fed, and one token per step for every
+row until it ends.
 
 A cache keeps their keys and values; without a cache the tokens are kept and fed again at every step. The
 operations are the same in both cases.
@@ -8,6 +9,7 @@ B sentences, R rows (B, or B times the width of a beam), T new tokens, V vocabul
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
@@ -24,6 +26,10 @@ from harness.models.padding import (
     leading_padding,
     unless_all_real,
 )
+
+# From the logits (R, V) of the rows that continue and their indices among the prompts (R,) to their next
+# tokens (R,).
+Choose = Callable[[Tensor, Tensor], Tensor]
 
 
 class Rows(ABC):
@@ -148,3 +154,42 @@ def open_rows(model: Decodable, *, batch: int, capacity: int, cache: CacheKind, 
     if new_cache is None:
         return UncachedRows(model, batch=batch, device=device)
     return CachedRows(model, new_cache)
+
+
+def token_steps(
+    model: Decodable,
+    prompt: Tensor,
+    choose: Choose,
+    *,
+    new_tokens: int,
+    cache: CacheKind,
+    end: int | None,
+    valid: Tensor | None,
+) -> Iterator[Tensor]:
+    """Yield the tokens (B,) of each step.
+
+    A row that has ended leaves the batch, and is filled up with `end`.
+    """
+    batch, length = prompt.shape
+    # Inference mode is entered for each step anew, because a generator would leave it on in its caller.
+    with torch.inference_mode():
+        rows = open_rows(
+            model, batch=batch, capacity=length + new_tokens - 1, cache=cache, device=prompt.device
+        )
+        live = torch.arange(batch, device=prompt.device)
+        token = step = choose(rows.feed(prompt, valid=valid), live)  # (B,)
+    yield step
+    for _ in range(new_tokens - 1):
+        with torch.inference_mode():
+            if end is not None:
+                going_on = (token != end).nonzero().flatten()
+                if not len(going_on):
+                    return
+                if len(going_on) < len(live):
+                    rows.keep(going_on)
+                    live, token = live[going_on], token[going_on]
+            token = step = choose(rows.feed(token[:, None]), live)  # (R,)
+            if len(live) < batch and end is not None:
+                step = torch.full((batch,), end, dtype=token.dtype, device=token.device)
+                step[live] = token
+        yield step

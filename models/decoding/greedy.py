@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from harness.models.config import CacheKind
-from harness.models.decoding.base import Decodable
-from harness.models.decoding.refusals import check_finite, check_prompt
-from harness.models.decoding.steps import token_steps
+from harness.models.decoding.base import Decodable, check_finite, check_prompt
+from harness.models.decoding.decoding_state import token_steps
 from harness.models.decoding.topk import largest
 
 

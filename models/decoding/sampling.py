@@ -1,18 +1,22 @@
-"""Sampling from the model's filtered distribution."""
+"""Sampling from the model's filtered distribution.
+
+Filters are pure functions on logits (..., V); excluded tokens get -inf.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 import torch
 from torch import Tensor
 
 from harness.models.config import CacheKind
-from harness.models.decoding.base import Decodable
-from harness.models.decoding.config import Filter, Sampling
-from harness.models.decoding.filters import filtered
-from harness.models.decoding.refusals import check_finite, check_prompt
-from harness.models.decoding.steps import token_steps
+from harness.models.decoding.base import Decodable, check_finite, check_prompt
+from harness.models.decoding.config import Filter, MinP, Sampling, Temperature, TopK, TopP
+from harness.models.decoding.decoding_state import token_steps
 from harness.models.named_rng import keyed_generator
 
 
@@ -73,3 +77,51 @@ def uniforms(rows: Sequence[torch.Generator], count: int, *, device: torch.devic
     """Random numbers (rows, count) in [0, 1), float64."""
     numbers = [torch.rand(count, generator=generator, dtype=torch.float64) for generator in rows]
     return torch.stack(numbers).to(device)
+
+
+def filtered(logits: Tensor, filters: Iterable[Filter]) -> Tensor:
+    """The logits (..., V) after all filters, in the order given."""
+    for one in filters:
+        match one:
+            case Temperature():
+                # The largest logit is subtracted first, which changes no softmax: a tiny temperature would
+                # make it infinite. GPUs multiply by the reciprocal, which must be finite as well.
+                below = logits - logits.amax(dim=-1, keepdim=True)
+                logits = below / max(one.value, sys.float_info.min)
+            case TopK():
+                logits = top_k(logits, one.k)
+            case TopP():
+                logits = top_p(logits, one.p)
+            case MinP():
+                logits = min_p(logits, one.p)
+            case _:
+                assert_never(one)
+    return logits
+
+
+def top_k(logits: Tensor, k: int) -> Tensor:
+    """The k largest logits, and those that equal the k-th (Fan et al. 2018, §5)."""
+    if k >= logits.shape[-1]:
+        return logits
+    least = logits.topk(k, dim=-1).values[..., -1:]
+    return logits.masked_fill(logits < least, -math.inf)
+
+
+def top_p(logits: Tensor, p: float) -> Tensor:
+    """The smallest set of most probable tokens that reaches p, at least one token (Holtzman et al. 2020,
+    §3.1).
+    """
+    if p >= 1.0:  # rounding could make the sum reach 1 too early
+        return logits
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+    probabilities = ordered.softmax(dim=-1)
+    before = probabilities.cumsum(dim=-1) - probabilities  # the sum over more probable tokens
+    before[..., 0] = 0.0
+    excluded = torch.empty_like(logits, dtype=torch.bool).scatter_(-1, order, before >= p)
+    return logits.masked_fill(excluded, -math.inf)
+
+
+def min_p(logits: Tensor, p: float) -> Tensor:
+    """The tokens at least p times as probable as the most probable token (Nguyen et al. 2024, §3)."""
+    least = logits.amax(dim=-1, keepdim=True) + math.log(p)
+    return logits.masked_fill(logits < least, -math.inf)

@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.models.config import CacheKind
-from harness.models.decoding.base import Decodable, Scorer
+from harness.models.decoding.base import Decodable, Scorer, check_prompt
 from harness.models.decoding.config import Speculative
 from harness.models.decoding.decoding_state import Rows, open_rows
-from harness.models.decoding.refusals import check_prompt
 from harness.models.decoding.verification import Judge, build_judge
 
 

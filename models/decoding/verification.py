@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness.models.decoding.base import check_finite
 from harness.models.decoding.config import Greedy, Sampling, Speculative
-from harness.models.decoding.refusals import check_finite
 from harness.models.decoding.sampling import distribution, draw, generators, uniforms
 
 

@@ -28,8 +28,7 @@ from harness.store.store import Store, open_store
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
-from harness.training.checkpoint import WEIGHTS
-from harness.training.state_file import state_path, write_state_file
+from harness.training.checkpoint import WEIGHTS, state_path, write_state_file
 from harness.trial.outcome import Outcome
 from tests.run.in_process import Broken, Notes, Scripted, obedient
 from tests.run.workplace import Workplace

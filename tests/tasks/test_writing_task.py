@@ -15,10 +15,10 @@ from harness.config import digest
 from harness.data.tokenizer import BOS_ID, EOS_ID
 from harness.errors import InputError
 from harness.invariants.registry import find_invariant
+from harness.models.decoding.beam_bookkeeping import Hypothesis
 from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch, Greedy
 from harness.models.decoding.decode import decode
-from harness.models.decoding.hypotheses import Hypothesis
 from harness.models.init import build_model
 from harness.scoring.scores.translation import bleu
 from harness.tasks import translate

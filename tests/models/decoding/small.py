@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.models.cache import Cache
 from harness.models.config import CacheKind
 from harness.models.decoding.config import Filter
-from harness.models.decoding.filters import filtered
+from harness.models.decoding.sampling import filtered
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
 from tests.models.configs import model_config

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from harness.models.cache import DoublingCache, DynamicCache, StaticCache
 from harness.models.config import CacheKind
-from harness.models.decoding import hypotheses
-from harness.models.decoding.beam_bookkeeping import settled
-from harness.models.decoding.beam_search import beam_search
+from harness.models.decoding import beam_bookkeeping
+from harness.models.decoding.beam_bookkeeping import Hypothesis, penalised, settled
+from harness.models.decoding.beam_search import beam_search, repeated
 from harness.models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
 from harness.models.decoding.greedy import greedy
-from harness.models.decoding.hypotheses import Hypothesis, penalised, repeated
 from harness.models.transformer import Transformer
 from tests.models.decoding.small import Markov, log_probabilities, prompts, tiny
 
@@ -114,7 +113,7 @@ def test_a_wrong_length_in_the_penalty_shows(
     bug: object,
     penalty: str,
 ) -> None:
-    monkeypatch.setattr(hypotheses, "penalised", bug)
+    monkeypatch.setattr(beam_bookkeeping, "penalised", bug)
     settings = BeamSearch(width=256, n_best=7, length_penalty=PENALTIES[penalty])
     rows = beam_search(four, PROMPTS, settings, new_tokens=4, cache="none", end=END)
     assert not agrees(rows, enumerated[penalty, END])

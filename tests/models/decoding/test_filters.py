@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.models.decoding import filters, sampling
+from harness.models.decoding import sampling
 from harness.models.decoding.config import Filter, MinP, Sampling, Temperature, TopK, TopP
-from harness.models.decoding.filters import filtered, min_p, top_k, top_p
 from harness.models.decoding.greedy import greedy
-from harness.models.decoding.sampling import distribution, draw, sample
+from harness.models.decoding.sampling import distribution, draw, filtered, min_p, sample, top_k, top_p
 from tests.models.decoding.small import Markov, p_value
 
 LOGITS = st.lists(st.floats(-8, 8), min_size=1, max_size=9)
@@ -137,7 +136,7 @@ def not_of_the_best(logits: Tensor, p: float) -> Tensor:
 def test_a_wrong_filter_shows_in_the_frequencies(
     name: str, bug: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filters, name.replace("-", "_"), bug)
+    monkeypatch.setattr(sampling, name.replace("-", "_"), bug)
     assert agreement(name) < 1e-6
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.models.decoding.beam_bookkeeping import Hypothesis
 from harness.models.decoding.config import BeamSearch
-from harness.models.decoding.hypotheses import Hypothesis
 from tests.models.references.reference import RELATIVE_TOLERANCE
 
 Stop = Literal["enough", "bound"]
