@@ -1,7 +1,8 @@
-"""Multi-head self-attention (Vaswani et al. 2017, §3.2), and the masks that its layers share.
+"""Multi-head attention to the same tokens or to a source (Vaswani et al. 2017, §3.2), and the masks that its
+layers share.
 
-B batch, T queries, S keys (T plus what a cache holds), C = d_model, H heads, K heads of keys and values, D
-head width.
+B batch, T queries, S keys (T plus what a cache holds, or source tokens), C = d_model, H heads, K heads of
+keys and values, D head width. R rows of the source, of which B is a multiple.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -202,6 +204,55 @@ class FusedCopiedMultiHead(FusedMultiHead):
         return q.contiguous(), k.contiguous(), v.contiguous()
 
 
+class CrossAttention(MultiHead):
+    """From a decoder to the encoder's states of the source (Vaswani et al. 2017, §3.2.3).
+
+    Computes keys and values of a source once per source if there is a cache to keep them in.
+    """
+
+    only_called: ClassVar[bool] = False
+
+    def forward(self, x: Tensor, context: AttentionContext) -> Tensor:
+        """(B, T, C) -> (B, T, C).
+
+        B may be a multiple of the rows of the source: neighbouring rows then share one source.
+        """
+        assert context.memory is not None
+        batch, tokens, _ = x.shape
+        k, v = self._source(context, context.memory)  # (R, K, S, D)
+        q = self.q(x).view(batch, tokens, self.n_heads, self.head_width)
+        if self.qk_norm is not None:
+            q = self.qk_norm.queries(q)
+        rows = k.shape[0]
+        # Beams of one source count as more queries of it, so that its keys and values need not be copied.
+        q = q.view(rows, batch // rows * tokens, self.n_heads, self.head_width).transpose(1, 2)
+        dropout = self.dropout if self.training else 0.0
+        attended = self.kernel(q, k, v, context.memory.mask, dropout=dropout)  # (R, H, B / R · T, D)
+        projected: Tensor = self.out(attended.transpose(1, 2).reshape(batch, tokens, -1))
+        return projected
+
+    def project_source(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """States of the source (R, S, C) to keys and values, each (R, K, S, D) and contiguous, since every
+        step reads them.
+        """
+        batch, length, _ = states.shape
+        heads = (batch, length, self.n_kv_heads, self.head_width)
+        k, v = self.k(states).view(heads), self.v(states).view(heads)
+        if self.qk_norm is not None:
+            k = self.qk_norm.keys(k)
+        return k.transpose(1, 2).contiguous(), v.transpose(1, 2).contiguous()
+
+    def _source(self, context: AttentionContext, memory: Memory) -> tuple[Tensor, Tensor]:
+        cached = None if context.cache is None else context.cache.cross(self.layer)
+        if cached is not None:
+            return cached
+        assert memory.states is not None
+        k, v = self.project_source(memory.states)
+        if context.cache is not None:
+            context.cache.keep_cross(self.layer, k, v)
+        return k, v
+
+
 class QueryKeyNorm(nn.Module):
     """Normalises queries (B, T, H, D) and keys (B, T, K, D), each with a gain of its own (Dehghani et al.
     2023, §2).
@@ -234,3 +285,10 @@ def build_attention(config: Architecture, *, layer: int) -> Attention:
             return FusedMultiHead(settings, config, layer=layer)
         case MultiHeadAttention() as settings:
             return FusedCopiedMultiHead(settings, config, layer=layer)
+
+
+def build_cross_attention(config: Architecture, *, layer: int) -> CrossAttention:
+    """Its projections are always separate: queries and keys come from different states."""
+    match config.attention:
+        case MultiHeadAttention() as settings:
+            return CrossAttention(settings, config, layer=layer)

@@ -13,9 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from harness.models.attention import AttentionContext, build_attention
+from harness.models.attention import (
+    AttentionContext,
+    CrossAttention,
+    build_attention,
+    build_cross_attention,
+)
 from harness.models.config import Architecture, AttentionCheckpointing, BlockCheckpointing
-from harness.models.cross_attention import CrossAttention, build_cross_attention
 from harness.models.dropout import Dropout
 from harness.models.feedforward import build_feedforward
 from harness.models.layer import LayerOutput, Losses, ResidualLayer, add_losses

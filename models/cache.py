@@ -8,7 +8,7 @@ computed once and never appended to.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +55,7 @@ class Cache(ABC):
     the last.
     """
 
-    def __init__(self, shape: CacheShape, *, room: int) -> None:
+    def __init__(self, shape: CacheShape, *, room: int = 0) -> None:
         self._keys, self._values = (
             [_buffer_for(shape, width, room=room) for _ in range(shape.layers)] for width in shape.token[1:]
         )
@@ -73,9 +73,13 @@ class Cache(ABC):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the tensors of keys and values, including unused capacity and the source's."""
+        """Bytes of the tensors of keys and values, including unused capacity and the source's.
+
+        Each storage counts once.
+        """
         source = (tensor for pair in self._cross.values() for tensor in pair)
-        return _bytes_of((*self._keys, *self._values, *source))
+        storages = [tensor.untyped_storage() for tensor in (*self._keys, *self._values, *source)]
+        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
     @abstractmethod
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -202,9 +206,6 @@ class Cache(ABC):
 class DynamicCache(Cache):
     """Concatenates: it takes exactly the bytes that are needed, and copies everything at every step."""
 
-    def __init__(self, shape: CacheShape) -> None:
-        super().__init__(shape, room=0)
-
     @property
     def length(self) -> int:
         return self._keys[-1].shape[2]
@@ -226,7 +227,7 @@ class DynamicCache(Cache):
 class _BufferedCache(Cache):
     """Writes into buffers (B, H, capacity, D) and returns views of the filled part."""
 
-    def __init__(self, shape: CacheShape, *, room: int) -> None:
+    def __init__(self, shape: CacheShape, *, room: int = 0) -> None:
         super().__init__(shape, room=room)
         self._filled = [0] * shape.layers
 
@@ -280,7 +281,7 @@ class StaticCache(_BufferedCache):
     """
 
     def __init__(self, shape: CacheShape) -> None:
-        super().__init__(shape, room=0)
+        super().__init__(shape)
         _, keys, values = shape.token
         groups = [(2, keys)] if keys == values else [(1, keys), (1, values)]
         self._hold(
@@ -369,9 +370,3 @@ def make_cache(kind: CacheKind, shape: CacheShape) -> Cache | None:
         "doubling": DoublingCache,
     }
     return classes[kind](shape)
-
-
-def _bytes_of(tensors: Iterable[Tensor]) -> int:
-    """Bytes of the storages behind the tensors; each storage counts once."""
-    storages = {storage.data_ptr(): storage.nbytes() for storage in (t.untyped_storage() for t in tensors)}
-    return sum(storages.values())

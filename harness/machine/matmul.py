@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,9 +43,6 @@ class MatmulRoute:
     library: Literal["torch's choice", "oneDNN"]
     error: float | None
     plain_error: float | None
-
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def choose_matmul_route() -> MatmulRoute:

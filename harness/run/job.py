@@ -16,7 +16,7 @@ class Job(Config):
     The worker writes to the file `events`. `checkpoints` maps the digest of a training's config to the folder
     of its model. `gpu` is the UUID of a GPU, or None for the CPU. `plant` names a bug to plant, as
     `invariant/bug`. Trials with the same folder `shared` share their checks of tiny models
-    (`harness.run.tiny_checks`).
+    (`harness.run.worker.tiny_checks`).
     """
 
     spec: TrialSpec

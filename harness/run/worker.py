@@ -18,15 +18,16 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.config import digest
 from harness.errors import HarnessError
-from harness.invariants.base import Check
+from harness.invariants.base import Check, Invariant
 from harness.invariants.registry import find_invariant
 from harness.machine.matmul import choose_matmul_route
 from harness.run.job import Job
-from harness.run.tiny_checks import tiny_checks
 from harness.tasks.base import Context, Result
 from harness.trial.outcome import EventWriter
 
@@ -74,6 +75,37 @@ def _check(job: Job, writer: EventWriter) -> Result:
     return Result(notes={"checks": made})
 
 
+def tiny_checks(invariant: Invariant[Any], level: str, job: Job) -> Iterator[Check]:
+    """The checks of tiny models of a level: those that an earlier trial saved in the job's shared folder, or
+    new ones. They do not depend on a study.
+
+    Checks are saved when all of them are complete, whether they passed or not.
+    """
+    file = _shared_file(invariant, level, job)
+    if file is None:
+        yield from invariant.check(level)
+        return
+    if file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            yield Check(**json.loads(line))
+        return
+    made = []
+    for check in invariant.check(level):
+        made.append(check)
+        yield check
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+    unfinished.write_text("".join(f"{json.dumps(asdict(check))}\n" for check in made), encoding="utf-8")
+    unfinished.replace(file)
+
+
+def _shared_file(invariant: Invariant[Any], level: str, job: Job) -> Path | None:
+    """The file for checks under equal conditions: same bug, device, threads and matrix-product library."""
+    if not job.shared:
+        return None
+    alike = [invariant.name, level, job.plant, job.gpu, job.threads, job.task.products]
+    return Path(job.shared) / f"{digest({'alike': alike})}.checks"
+
+
 def _write(checks: Iterable[Check], writer: EventWriter) -> int:
     """The number of checks that were written."""
     made = 0
@@ -101,7 +133,7 @@ def _prepare(job: Job) -> dict[str, Any]:
     torch.set_num_threads(job.threads)
     if job.task.products == "small":  # oneDNN takes longer to accept such a product than to compute it
         return {"threads": job.threads}
-    return {"threads": job.threads, "matmul": choose_matmul_route().plain()}
+    return {"threads": job.threads, "matmul": asdict(choose_matmul_route())}
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -37,12 +37,12 @@ class TelemetrySample:
     swap_in_bytes: int
     swap_out_bytes: int
     cpu_mhz: float | None
-    gpu_memory_bytes: int | None
-    gpu_utilisation: float | None
-    gpu_process_bytes: int | None
-    gpu_temperature_c: int | None
-    gpu_sm_clock_mhz: int | None
-    gpu_throttling: Sequence[str] | None
+    gpu_memory_bytes: int | None = None
+    gpu_utilisation: float | None = None
+    gpu_process_bytes: int | None = None
+    gpu_temperature_c: int | None = None
+    gpu_sm_clock_mhz: int | None = None
+    gpu_throttling: Sequence[str] | None = None
 
 
 class ProcessSampler:
@@ -144,12 +144,7 @@ class _ProcessLook:
             swap_in_bytes=swap.sin - self._swap_start.sin,
             swap_out_bytes=swap.sout - self._swap_start.sout,
             cpu_mhz=mhz,
-            gpu_memory_bytes=gpu.memory_bytes,
-            gpu_utilisation=gpu.utilisation,
-            gpu_process_bytes=gpu.process_bytes,
-            gpu_temperature_c=gpu.temperature_c,
-            gpu_sm_clock_mhz=gpu.sm_clock_mhz,
-            gpu_throttling=gpu.throttling,
+            **gpu,
         )
 
     def _cpu_percent(self, now: float, cpu_seconds: float) -> float | None:
@@ -177,15 +172,6 @@ def _cpu_mhz() -> float | None:
     return frequency.current if frequency else None
 
 
-class _GpuLook(NamedTuple):
-    memory_bytes: int | None = None
-    utilisation: float | None = None
-    process_bytes: int | None = None
-    temperature_c: int | None = None
-    sm_clock_mhz: int | None = None
-    throttling: tuple[str, ...] | None = None
-
-
 class _GpuWatch:
     """The GPUs of one process, combined: sums of bytes, mean utilisation, hottest GPU and slowest clock."""
 
@@ -204,9 +190,10 @@ class _GpuWatch:
             return "the process has no GPU"
         return "; ".join(f"{name}: {why}" for name, why in self._reasons.items()) or None
 
-    def look(self, pids: Sequence[int]) -> _GpuLook:
+    def look(self, pids: Sequence[int]) -> dict[str, Any]:
+        """The fields of a sample that are about GPUs."""
         if self._nvml is None or not self._uuids:
-            return _GpuLook()
+            return {}
         readings = [self._nvml.read(uuid) for uuid in self._uuids]
         for reading in readings:
             self._reasons.update(reading.reasons)
@@ -216,16 +203,18 @@ class _GpuWatch:
         temperature = _complete(reading.temperature_c for reading in readings)
         clock = _complete(reading.sm_clock_mhz for reading in readings)
         throttling = _complete(reading.throttling for reading in readings)
-        return _GpuLook(
-            memory_bytes=sum(memory) if memory else None,
-            utilisation=sum(utilisation) / len(utilisation) if utilisation else None,
-            process_bytes=sum(sizes.get(pid, 0) for sizes in by_pid for pid in pids) if by_pid else None,
-            temperature_c=max(temperature) if temperature else None,
-            sm_clock_mhz=min(clock) if clock else None,
-            throttling=tuple(sorted({name for names in throttling for name in names}))
+        return {
+            "gpu_memory_bytes": sum(memory) if memory else None,
+            "gpu_utilisation": sum(utilisation) / len(utilisation) if utilisation else None,
+            "gpu_process_bytes": sum(sizes.get(pid, 0) for sizes in by_pid for pid in pids)
+            if by_pid
+            else None,
+            "gpu_temperature_c": max(temperature) if temperature else None,
+            "gpu_sm_clock_mhz": min(clock) if clock else None,
+            "gpu_throttling": tuple(sorted({name for names in throttling for name in names}))
             if throttling
             else None,
-        )
+        }
 
 
 def _complete(values: Iterable[Value | None]) -> list[Value]:

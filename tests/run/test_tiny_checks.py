@@ -12,7 +12,7 @@ import pytest
 from harness.invariants.base import Check, Invariant, PlantedBug
 from harness.invariants.subjects import Subject
 from harness.run.job import Job
-from harness.run.tiny_checks import tiny_checks
+from harness.run.worker import tiny_checks
 from harness.trial.spec import TrialSpec
 
 

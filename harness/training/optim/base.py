@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -15,8 +15,6 @@ from harness.config import Config
 from harness.errors import InputError
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from torch import nn
     from torch.optim import Optimizer
 
@@ -96,11 +94,12 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return [group for group in groups if group["params"]]
 
 
-def library() -> ModuleType:
-    """The package pytorch-optimizer. Call `check_installed` first."""
+def library_optimizer(name: str, parameters: Sequence[Any], **settings: Any) -> Optimizer:
+    """The optimizer of that name from pytorch-optimizer. Call `check_installed` first."""
     import pytorch_optimizer
 
-    return pytorch_optimizer
+    built: Optimizer = getattr(pytorch_optimizer, name)(parameters, **settings)
+    return built
 
 
 @contextmanager

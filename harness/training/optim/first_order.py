@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from harness.config import FROM_LIST
-from harness.training.optim.base import OptimizerSettings, library, parameter_groups
+from harness.training.optim.base import OptimizerSettings, library_optimizer, parameter_groups
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,8 +30,13 @@ class SGD(OptimizerSettings):
     def build(self, model: nn.Module) -> Optimizer:
         from torch import optim
 
-        groups = parameter_groups(model, self.weight_decay)
-        return optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov, fused=True)
+        return optim.SGD(
+            parameter_groups(model, self.weight_decay),
+            lr=self.lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            fused=True,
+        )
 
 
 class Adam(OptimizerSettings):
@@ -44,8 +49,9 @@ class Adam(OptimizerSettings):
     def build(self, model: nn.Module) -> Optimizer:
         from torch.optim import Adam as Torch
 
-        groups = parameter_groups(model, self.weight_decay)
-        return Torch(groups, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)
+        return Torch(
+            parameter_groups(model, self.weight_decay), lr=self.lr, betas=self.betas, eps=self.eps, fused=True
+        )
 
 
 class AdamW(OptimizerSettings):
@@ -60,12 +66,14 @@ class AdamW(OptimizerSettings):
     def build(self, model: nn.Module) -> Optimizer:
         from torch.optim import AdamW as Torch
 
-        how: dict[str, Any] = {
-            "fused": self.implementation == "fused",
-            "foreach": self.implementation == "foreach",
-        }
-        groups = parameter_groups(model, self.weight_decay)
-        return Torch(groups, lr=self.lr, betas=self.betas, eps=self.eps, **how)
+        return Torch(
+            parameter_groups(model, self.weight_decay),
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.eps,
+            fused=self.implementation == "fused",
+            foreach=self.implementation == "foreach",
+        )
 
 
 class RAdam(OptimizerSettings):
@@ -79,8 +87,13 @@ class RAdam(OptimizerSettings):
     def build(self, model: nn.Module) -> Optimizer:
         from torch.optim import RAdam as Torch
 
-        groups = parameter_groups(model, self.weight_decay)
-        return Torch(groups, lr=self.lr, betas=self.betas, eps=self.eps, decoupled_weight_decay=True)
+        return Torch(
+            parameter_groups(model, self.weight_decay),
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.eps,
+            decoupled_weight_decay=True,
+        )
 
 
 class Adan(OptimizerSettings):
@@ -94,11 +107,14 @@ class Adan(OptimizerSettings):
     weight_decay: float = Field(default=0.02, ge=0.0, allow_inf_nan=False)
 
     def build(self, model: nn.Module) -> Optimizer:
-        groups = parameter_groups(model, self.weight_decay)
-        built: Optimizer = library().Adan(
-            groups, lr=self.lr, betas=self.betas, eps=self.eps, weight_decouple=True
+        return library_optimizer(
+            "Adan",
+            parameter_groups(model, self.weight_decay),
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.eps,
+            weight_decouple=True,
         )
-        return built
 
 
 class Lion(OptimizerSettings):
@@ -111,9 +127,13 @@ class Lion(OptimizerSettings):
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
 
     def build(self, model: nn.Module) -> Optimizer:
-        groups = parameter_groups(model, self.weight_decay)
-        built: Optimizer = library().Lion(groups, lr=self.lr, betas=self.betas, weight_decouple=True)
-        return built
+        return library_optimizer(
+            "Lion",
+            parameter_groups(model, self.weight_decay),
+            lr=self.lr,
+            betas=self.betas,
+            weight_decouple=True,
+        )
 
 
 class LionTrustRatio(OptimizerSettings):
@@ -129,10 +149,11 @@ class LionTrustRatio(OptimizerSettings):
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
 
     def build(self, model: nn.Module) -> Optimizer:
-        from harness.training.optim.lion_trust_ratio import LionTrustRatioOptimizer
+        from harness.training.optim.implementations import LionTrustRatioOptimizer
 
-        groups = parameter_groups(model, self.weight_decay)
-        return LionTrustRatioOptimizer(groups, lr=self.lr, betas=self.betas, least_rms=self.least_rms)
+        return LionTrustRatioOptimizer(
+            parameter_groups(model, self.weight_decay), lr=self.lr, betas=self.betas, least_rms=self.least_rms
+        )
 
 
 class ScheduleFreeAdamW(OptimizerSettings):
@@ -147,6 +168,10 @@ class ScheduleFreeAdamW(OptimizerSettings):
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
 
     def build(self, model: nn.Module) -> Optimizer:
-        groups = parameter_groups(model, self.weight_decay)
-        built: Optimizer = library().ScheduleFreeAdamW(groups, lr=self.lr, betas=self.betas, eps=self.eps)
-        return built
+        return library_optimizer(
+            "ScheduleFreeAdamW",
+            parameter_groups(model, self.weight_decay),
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.eps,
+        )

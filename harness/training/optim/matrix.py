@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field
 
 from harness.errors import InputError
-from harness.training.optim.base import OptimizerSettings, library, parameters_of
+from harness.training.optim.base import OptimizerSettings, library_optimizer, parameters_of
 from harness.training.optim.first_order import Beta, Betas, Epsilon
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class MatrixOptimizer(OptimizerSettings):
     def _with_adamw(self, model: nn.Module, build: Callable[[list[nn.Parameter]], Optimizer]) -> Optimizer:
         from torch.optim import AdamW
 
-        from harness.training.optim.combined import CombinedOptimizer
+        from harness.training.optim.implementations import CombinedOptimizer
 
         parameters = parameters_of(model)
         if not parameters.matrices:
@@ -96,8 +96,10 @@ class Shampoo(MatrixOptimizer):
     eps: Epsilon = 1e-6
 
     def build(self, model: nn.Module) -> Optimizer:
-        def build(matrices: list[nn.Parameter]) -> Optimizer:
-            built: Optimizer = library().ScalableShampoo(
+        return self._with_adamw(
+            model,
+            lambda matrices: library_optimizer(
+                "ScalableShampoo",
                 matrices,
                 lr=self.lr,
                 betas=self.betas,
@@ -111,10 +113,8 @@ class Shampoo(MatrixOptimizer):
                 block_size=self.block,
                 graft_type=RMSPROP_GRAFTING,
                 matrix_eps=self.eps,
-            )
-            return built
-
-        return self._with_adamw(model, build)
+            ),
+        )
 
 
 class SOAP(MatrixOptimizer):
@@ -133,8 +133,10 @@ class SOAP(MatrixOptimizer):
     eps: Epsilon = 1e-8
 
     def build(self, model: nn.Module) -> Optimizer:
-        def build(matrices: list[nn.Parameter]) -> Optimizer:
-            built: Optimizer = library().SOAP(
+        return self._with_adamw(
+            model,
+            lambda matrices: library_optimizer(
+                "SOAP",
                 matrices,
                 lr=self.lr,
                 betas=self.betas,
@@ -142,7 +144,5 @@ class SOAP(MatrixOptimizer):
                 precondition_frequency=self.every,
                 max_precondition_dim=self.largest,
                 eps=self.eps,
-            )
-            return built
-
-        return self._with_adamw(model, build)
+            ),
+        )
