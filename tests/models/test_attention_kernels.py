@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.models.attention import AttentionContext, Memory, build_attention
+from harness.models.attention import AttentionContext, Memory, build_attention, build_cross_attention
 from harness.models.attention_kernels import (
     EVERYTHING,
     WRITTEN_OUT_LOGITS,
@@ -19,7 +19,6 @@ from harness.models.attention_kernels import (
     build_kernel,
 )
 from harness.models.config import ModelConfig
-from harness.models.cross_attention import build_cross_attention
 
 SIZES = {"vocab_size": 2, "n_layers": 1, "d_model": 32, "n_heads": 4, "d_ff": 1, "max_positions": 9}
 GENERATOR = torch.Generator().manual_seed(0)
