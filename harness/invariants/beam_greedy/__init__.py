@@ -19,7 +19,7 @@ EVERY = ("none", *CACHED)
 PROMPT = 5
 
 
-@instead_of("harness.models.decoding.hypotheses", "penalised")
+@instead_of("harness.models.decoding.beam_bookkeeping", "penalised")
 def _prompt_in_the_penalty(
     original: Callable[..., float], log_probability: float, *, length: int, penalty: LengthPenalty
 ) -> float:

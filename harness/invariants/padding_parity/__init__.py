@@ -38,7 +38,7 @@ def _padding_attended() -> Iterator[None]:
         yield
 
 
-@instead_of("harness.models.position.base", "positions_of", everywhere=True)
+@instead_of("harness.models.position", "positions_of", everywhere=True)
 def _padding_counted(
     original: Callable[..., Positions], *, past: int, tokens: int, valid: Tensor | None
 ) -> Positions:

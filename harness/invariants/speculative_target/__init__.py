@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 EVERY = ("none", "dynamic", "static", "doubling")
 
 
-@instead_of("harness.models.decoding.verification", "residual")
+@instead_of("harness.models.decoding.speculative", "residual")
 def _redrawn_from_all(_: object, p: Tensor, __: Tensor) -> Tensor:
     return p
 
 
-@instead_of("harness.models.decoding.verification", "leading")
+@instead_of("harness.models.decoding.speculative", "leading")
 def _accepted_after_a_rejection(_: object, true: Tensor) -> Tensor:
     return true.sum(dim=1)
 
