@@ -1,6 +1,5 @@
 """Pure statistics: paired estimates with exact intervals, corrections, designs, trend and drift."""
 
-from harness.statistics.bootstrap import bootstrap_interval
 from harness.statistics.corpus import SentenceStatistics, ratio_of_sums
 from harness.statistics.design import (
     MINIMUM_ROUNDS,
@@ -10,24 +9,29 @@ from harness.statistics.design import (
     rounds_needed,
     smallest_detectable,
 )
-from harness.statistics.divergence import McNemar, mcnemar
-from harness.statistics.order import Drift, Step, Trend, drift, trend
+from harness.statistics.order import Drift, Step, Trend, drift, time_to_target, trend
 from harness.statistics.paired import (
+    McNemar,
     PairedEstimate,
     Pairs,
     differences,
     log_ratios,
+    mcnemar,
     paired_estimate,
     safe_exp,
     sign_flip_p,
     t_interval,
 )
 from harness.statistics.pareto import Pareto, pareto
-from harness.statistics.randomisation import Randomisation, approximate_randomisation
-from harness.statistics.scores import ScoreDifference, compare_scores
+from harness.statistics.scores import (
+    Randomisation,
+    ScoreDifference,
+    approximate_randomisation,
+    bootstrap_interval,
+    compare_scores,
+)
 from harness.statistics.sensitivity import Ranking, Rival, most_sensitive, worst_rise
 from harness.statistics.signed_rank import Interval, smallest_reachable_p
-from harness.statistics.target import time_to_target
 
 __all__ = [
     "MINIMUM_ROUNDS",
