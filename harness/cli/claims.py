@@ -7,15 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from harness.cli.console import CommandOutput
 from harness.errors import InputError
+from harness.experiment import Workspace
+from harness.experiment.claims_ledger import Ledger, LedgerEntry, read_ledger
+from harness.store.store import open_store
 from harness.study.sources import citation
-
-if TYPE_CHECKING:
-    from harness.cli.console import CommandOutput
-    from harness.experiment import Workspace
-    from harness.experiment.claims_ledger import Ledger, LedgerEntry
 
 COLUMNS = (
     "source",
@@ -89,9 +87,6 @@ def markdown(entries: Sequence[LedgerEntry]) -> str:
 
 
 def _read_ledger(workspace: Workspace) -> Ledger:
-    from harness.experiment.claims_ledger import read_ledger
-    from harness.store.store import open_store
-
     workspace.check_exists()
     with open_store(workspace.location) as store:
         return read_ledger(store)

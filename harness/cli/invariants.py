@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.cli.console import CommandOutput
 from harness.errors import InvalidError
-
-if TYPE_CHECKING:
-    from harness.invariants.support.kill_matrix import Kill, Matrix
+from harness.invariants.registry import INVARIANTS, find_invariant
+from harness.invariants.support.kill_matrix import Kill, Matrix, kill_matrix
 
 
 def show_invariants(names: list[str] | None, output: CommandOutput, *, mutants: bool) -> None:
@@ -19,9 +18,6 @@ def show_invariants(names: list[str] | None, output: CommandOutput, *, mutants: 
 
     Raises InvalidError, after everything has been printed, if an invariant fails or misses a bug.
     """
-    from harness.invariants.registry import INVARIANTS
-    from harness.invariants.support.kill_matrix import kill_matrix
-
     with output.progress() as progress:
         begun = False
 
@@ -58,8 +54,6 @@ def _raise_problems(matrix: Matrix) -> None:
 
 
 def _invariant_rows(matrix: Matrix) -> list[dict[str, Any]]:
-    from harness.invariants.registry import find_invariant
-
     return [
         {
             "invariant": examined.invariant,
@@ -97,8 +91,6 @@ def _found_by(kill: Kill) -> str:
 
 
 def _data(matrix: Matrix, *, mutants: bool) -> dict[str, Any]:
-    from harness.invariants.registry import find_invariant
-
     rows = []
     for examined in matrix.examined:
         row, worst = asdict(examined), examined.worst.deviation
@@ -129,6 +121,4 @@ def _data(matrix: Matrix, *, mutants: bool) -> dict[str, Any]:
 
 
 def _summary(invariant: str, name: str) -> str:
-    from harness.invariants.registry import find_invariant
-
     return find_invariant(invariant).planted_bug(name).summary

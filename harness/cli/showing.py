@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import CommandOutput, parts_as_json
 from harness.experiment import Experiment, Workspace
+from harness.store.rows import Run, TrialRow
+from harness.store.store import Store, open_store
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
 from harness.study.planning.resolved import deciding_metrics
 from harness.trial.spec import TRIAL_ID, first_id
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from harness.store.rows import Run, TrialRow
-    from harness.store.store import Store
-    from harness.study.loaded import LoadedStudy
 
 
 def show_study(experiment: Experiment, output: CommandOutput) -> None:
@@ -93,8 +92,6 @@ def show_trial(what: str, workspace: Workspace, output: CommandOutput) -> bool:
     """Everything that is stored about the trial with this id. False if `what` is not the id of a stored
     trial.
     """
-    from harness.store.store import open_store
-
     if not TRIAL_ID.fullmatch(what) or not workspace.has_store():
         return False
     with open_store(workspace.location) as store:

@@ -88,7 +88,7 @@ def test_a_calibration_is_stored_printed_and_used_by_the_plan(here: Workplace) -
 
 def test_real_comparisons_of_a_baseline_with_itself(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "harness.calibrate.real_aa_runs.expected", lambda studies: (0, studies)
+        "harness.calibrate.error_rates.expected", lambda studies: (0, studies)
     )  # every number is within the bounds
     data = answer("calibrate", "--real", "2")
     assert data["studies"] == 2

@@ -96,7 +96,7 @@ def test_broken_invariants_and_surviving_bugs_are_named() -> None:
 def test_a_failure_ends_in_five(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     names = {"causal-flag-lost": False}
     monkeypatch.setattr(
-        "harness.invariants.support.kill_matrix.kill_matrix", lambda *_, **__: broken(**names)
+        "harness.cli.invariants.kill_matrix", lambda *_, **__: broken(**names)
     )
     with pytest.raises(
         InvalidError,
