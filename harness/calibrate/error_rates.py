@@ -1,5 +1,6 @@
-"""How often the analysis is wrong: false alarms, false equivalences and power, with bounds
-(`docs/validity.md`, "The harness is measured too").
+"""How often the analysis is wrong: false alarms, false equivalences and power, with bounds, in simulated
+studies and in real runs that compare a baseline with itself (`docs/validity.md`, "The harness is measured
+too").
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ import math
 from dataclasses import dataclass
 
 from harness.calibrate.noise import Residuals
-from harness.calibrate.simulate import Simulation, simulate
+from harness.calibrate.simulate import GENERATION, Simulation, aa_study, simulate
+from harness.experiment import Experiment, Listener, Workspace
+from harness.experiment.experiment import this_machine
 from harness.metrics import DEFAULT_MARGINS
 from harness.statistics import MINIMUM_ROUNDS, rounds_needed
 
@@ -17,6 +20,12 @@ TAIL = 0.005
 """A correct analysis leaves two-sided bounds once in 100 times: 33 to 69 of 1,000, at most 19 of 200."""
 LEAST_DETECTED = 0.7
 MARGIN = DEFAULT_MARGINS["time"]
+
+CONDITIONS = 20
+"""The most comparisons in one real run."""
+
+SECONDS_PER_ROUND, SECONDS_PER_TRIAL = 3.0, 0.13
+_FEWEST_TOKENS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,4 +132,49 @@ def power(residuals: Residuals, *, at_margin: int, planted: int, processes: int 
         margin=MARGIN,
         rounds_with_power=rounds,
         source=residuals.source,
+    )
+
+
+def seconds_needed(studies: int) -> float:
+    """Roughly how long `real_false_alarms` takes on two cores."""
+    runs, trials = math.ceil(studies / CONDITIONS), 2 * studies
+    return MINIMUM_ROUNDS * (runs * SECONDS_PER_ROUND + trials * SECONDS_PER_TRIAL)
+
+
+def real_false_alarms(studies: int, workspace: Workspace, *, device: str, listener: Listener) -> FalseAlarms:
+    """Run `studies` comparisons of a small generation with itself, each with ten rounds of two new processes.
+
+    A run has up to 20 comparisons, at different lengths, which share the rounds and their fork servers but no
+    trial. Every raw sample stays in the store. An invalid comparison counts as an interval that excludes
+    zero.
+    """
+    here, gpu = this_machine(device)
+    excluding, equivalent = 0, 0
+    runs: list[str] = []
+    while studies > len(runs) * CONDITIONS:
+        lengths = list(
+            range(_FEWEST_TOKENS, _FEWEST_TOKENS + min(CONDITIONS, studies - len(runs) * CONDITIONS))
+        )
+        settings = [
+            f"design.rounds={MINIMUM_ROUNDS}",
+            f"design.order_seed={len(runs)}",
+            f"across.new_tokens={lengths}",
+        ]
+        experiment = Experiment(
+            (aa_study(GENERATION, settings),), here, workspace=workspace, gpu=gpu, plant=None
+        )
+        experiment.run(fresh=True, listener=listener)
+        with experiment.opened() as (_, made):
+            runs += [run.id for run in made]
+        metric, contrasts = experiment.parts[0].study.primary, experiment.analysis().contrasts
+        primary = [contrast for contrast in contrasts if contrast.metric == metric]
+        excluding += sum(not contrast.low <= 1.0 <= contrast.high for contrast in primary)
+        equivalent += sum(contrast.verdict == "equivalent" for contrast in primary)
+    return FalseAlarms(
+        studies=studies,
+        excluding_zero=excluding,
+        equivalent=equivalent,
+        rounds=MINIMUM_ROUNDS,
+        bounds=(0, expected(studies)[1]),
+        source=f"measured now, run{'s' if len(runs) > 1 else ''} {', '.join(runs)}",
     )

@@ -4,12 +4,13 @@ study.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import random
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -98,14 +99,9 @@ def simulate(simulation: Simulation, studies: int, *, processes: int) -> list[Si
     """Simulate the studies 0 to `studies`. The result does not depend on the number of processes."""
     if processes == 1:
         return [simulation.study(number) for number in range(studies)]
-    shares = [range(first, studies, processes) for first in range(processes)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
-        return [verdict for share in pool.map(partial(_share, simulation), shares) for verdict in share]
-
-
-def _share(simulation: Simulation, numbers: Sequence[int]) -> list[SimulatedVerdict]:
-    return [simulation.study(number) for number in numbers]
+        return list(pool.map(simulation.study, range(studies), chunksize=math.ceil(studies / processes)))
 
 
 @lru_cache(maxsize=4)

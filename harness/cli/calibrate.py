@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harness.calibrate.error_rates import (
+    FalseAlarms,
+    Power,
+    false_alarms,
+    power,
+    real_false_alarms,
+    seconds_needed,
+)
+from harness.calibrate.machine import calibrate
+from harness.calibrate.noise import Residuals, shipped_residuals, stored_residuals
 from harness.cli.console import CommandOutput
 from harness.cli.running import ProgressListener
 from harness.errors import InputError, InvalidError
+from harness.experiment import Workspace
+from harness.experiment.experiment import this_machine
+from harness.machine.calibration import Calibration
 from harness.metrics import METRICS
 from harness.statistics import rounds_needed
+from harness.store.rows import CalibrationRow
+from harness.store.store import open_store
 from harness.wording import format_seconds
-
-if TYPE_CHECKING:
-    from harness.calibrate.error_rates import FalseAlarms, Power
-    from harness.calibrate.noise import Residuals
-    from harness.experiment import Workspace
-    from harness.store.rows import CalibrationRow
 
 POWER_STUDIES, PLANTED = 1000, 100
 MOST_STUDIES = 1_000_000
@@ -45,16 +54,12 @@ class ErrorChecks:
 
 def calibrate_machine(workspace: Workspace, output: CommandOutput, *, device: str, quick: bool) -> None:
     """Measure this machine, store the result and print it."""
-    from harness.calibrate.machine import calibrate
-
     with output.progress() as progress:
         row = calibrate(workspace, device=device, quick=quick, listener=ProgressListener(output, progress))
     _print_calibration(row, output)
 
 
 def _print_calibration(row: CalibrationRow, output: CommandOutput) -> None:
-    from harness.machine.calibration import Calibration
-
     calibration = Calibration.read(row.facts)
     margins = {one.metric: METRICS[one.metric].margin for one in calibration.scatter}
     rounds = {one.metric: rounds_needed(one.sigma, margins[one.metric]) for one in calibration.scatter}
@@ -105,7 +110,6 @@ def check_error_rates(
     if checks.real is not None:
         results.append(_real_false_alarms(checks.real, workspace, output, device))
     if checks.aa is not None or checks.power:
-        from harness.calibrate.error_rates import false_alarms, power
         from harness.machine.environment import available_cores
 
         residuals, cores = _residuals(workspace), available_cores()
@@ -128,10 +132,6 @@ def check_error_rates(
 
 
 def _residuals(workspace: Workspace) -> Residuals:
-    from harness.calibrate.noise import shipped_residuals, stored_residuals
-    from harness.experiment.experiment import this_machine
-    from harness.store.store import open_store
-
     measured = None
     if workspace.has_store():
         with open_store(workspace.location) as store:
@@ -140,8 +140,6 @@ def _residuals(workspace: Workspace) -> Residuals:
 
 
 def _real_false_alarms(studies: int, workspace: Workspace, output: CommandOutput, device: str) -> FalseAlarms:
-    from harness.calibrate.real_aa_runs import real_false_alarms, seconds_needed
-
     minutes = seconds_needed(studies) / 60
     output.note(f"running {studies} real comparisons: about {minutes:.0f} minutes on two cores")
     with output.progress() as progress:

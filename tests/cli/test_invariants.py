@@ -95,9 +95,7 @@ def test_broken_invariants_and_surviving_bugs_are_named() -> None:
 
 def test_a_failure_ends_in_five(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     names = {"causal-flag-lost": False}
-    monkeypatch.setattr(
-        "harness.cli.invariants.kill_matrix", lambda *_, **__: broken(**names)
-    )
+    monkeypatch.setattr("harness.cli.invariants.kill_matrix", lambda *_, **__: broken(**names))
     with pytest.raises(
         InvalidError,
         match="1 of 1 invariants fail: causality; 1 of 1 planted bugs were not detected: causality",
