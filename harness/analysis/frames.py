@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from harness.config import canonical_json
 from harness.metrics import metric
-from harness.store.rows import CheckRow
-
-if TYPE_CHECKING:
-    from harness.scoring.sentences import Sentences
-    from harness.store.rows import Run, TrialRow
-    from harness.store.store import Store
+from harness.scoring.sentences import Sentences
+from harness.store.rows import CheckRow, Run, TrialRow
+from harness.store.store import Store
 
 SAMPLE_COLUMNS = [
     "trial",

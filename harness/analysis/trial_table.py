@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from harness.config import canonical_json
 from harness.metrics import Metric
@@ -18,9 +19,6 @@ from harness.statistics import SentenceStatistics, differences, log_ratios, safe
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
 from harness.wording import count
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Trial = tuple[int, int]
 """(round, seed): what identifies a trial of one arm under one condition."""

@@ -9,17 +9,14 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.analysis.frames import run_frames
 from harness.metrics import METRICS
 from harness.statistics import MINIMUM_ROUNDS
-
-if TYPE_CHECKING:
-    from harness.store.rows import Run
-    from harness.store.store import Store
+from harness.store.rows import Run
+from harness.store.store import Store
 
 SHIPPED = Path(__file__).with_name("residuals.json")
 MOST_RUNS = 5

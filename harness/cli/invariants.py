@@ -42,13 +42,14 @@ def show_invariants(names: list[str] | None, output: CommandOutput, *, mutants: 
 
 
 def _raise_problems(matrix: Matrix) -> None:
-    problems = []
-    for bad, total, what in (
-        (matrix.broken, matrix.examined, "invariants fail"),
-        (matrix.survivors, matrix.kills, "planted bugs were not detected"),
-    ):
-        if bad:
-            problems.append(f"{len(bad)} of {len(total)} {what}: {', '.join(bad)}")
+    problems = [
+        f"{len(bad)} of {len(total)} {what}: {', '.join(bad)}"
+        for bad, total, what in (
+            (matrix.broken, matrix.examined, "invariants fail"),
+            (matrix.survivors, matrix.kills, "planted bugs were not detected"),
+        )
+        if bad
+    ]
     if problems:
         raise InvalidError("; ".join(problems))
 

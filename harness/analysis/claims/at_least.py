@@ -12,7 +12,3 @@ class AtLeastSettlement(BoundSettlement[AtLeastClaim]):
     """`Bound` decides: the ratio is at least the claimed one."""
 
     side: ClassVar[int] = 1
-
-    @property
-    def figure(self) -> float:
-        return self.claim.at_least

@@ -12,7 +12,3 @@ class AtMostSettlement(BoundSettlement[AtMostClaim]):
     """`Bound` decides: the ratio is at most the claimed one."""
 
     side: ClassVar[int] = -1
-
-    @property
-    def figure(self) -> float:
-        return self.claim.at_most

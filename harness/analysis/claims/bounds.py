@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,9 +54,9 @@ class BoundSettlement(MetricSettlement[MetricComparisonT]):
     """1 for a lower bound, −1 for an upper one."""
 
     @property
-    @abstractmethod
     def figure(self) -> float:
-        """The claimed ratio."""
+        """The claimed ratio, which is the field with the name of the form."""
+        return getattr(self.claim, self.claim.form())  # type: ignore[no-any-return]
 
     @property
     def claimed(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from harness.analysis.claims.arms import ArmResult, ComparisonSettlement
 from harness.analysis.claims.direction import Direction
@@ -15,12 +14,10 @@ from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.trial_table import IncomparableError
 from harness.metrics import Metric, metric
 from harness.statistics import log_ratios, safe_exp, sign_flip_p, time_to_target
+from harness.store.rows import TrialRow
 from harness.study.arms import Combination, named_condition
 from harness.study.claims.reaches import ReachesClaim
 from harness.wording import at_condition, count, interval_text, ratio_text
-
-if TYPE_CHECKING:
-    from harness.store.rows import TrialRow
 
 UPDATE_SECONDS = "update_seconds"
 

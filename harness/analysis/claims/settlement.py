@@ -5,18 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import ClaimVerdict, SettledClaim
 from harness.analysis.trial_table import IncomparableError, TrialTable
 from harness.config import canonical_json
+from harness.store.rows import TrialRow
 from harness.study.arms import Combination
 from harness.study.claims.base import Claim
 from harness.study.loaded import LoadedStudy
-
-if TYPE_CHECKING:
-    from harness.store.rows import TrialRow
 
 HERE = "At this scale, on this device,"
 
