@@ -1,5 +1,8 @@
 """Contrasts: every arm against the baseline on every metric, with paired estimates and verdicts
 (docs/validity.md, "Verdicts of contrasts").
+
+A text score is compared by the difference of two corpus scores (perplexities by their ratio) over the same
+sentences (docs/validity.md, "Quality").
 """
 
 from __future__ import annotations
@@ -11,11 +14,17 @@ from dataclasses import replace
 import numpy as np
 
 from harness.analysis.results import ArmSummary, Contrast, Verdict
-from harness.analysis.score_contrasts import score_contrast
 from harness.analysis.trial_table import IncomparableError, TrialTable, repeated
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
-from harness.statistics import holm, paired_estimate, safe_exp, sign_flip_p
+from harness.statistics import (
+    SentenceStatistics,
+    compare_scores,
+    holm,
+    paired_estimate,
+    safe_exp,
+    sign_flip_p,
+)
 from harness.study.arms import Combination
 
 ALPHA = 0.05
@@ -89,7 +98,7 @@ def estimated(
         )
         exploratory = table.loaded.study.design.exploratory
         if record.paired_over == "sentences":
-            return score_contrast(table, record, arms, condition, medians)
+            return _score_contrast(table, record, arms, condition, medians)
         if record.exact or (record.exact_if_repeated and repeated(sides) and not exploratory):
             return _counted(medians, sides)
         by_ratios = record.compared_by == "ratios"
@@ -115,6 +124,59 @@ def estimated(
         t_high=to_effect(estimate.t95.high),
         pairs=tuple(sorted(pairs.items())),
     )
+
+
+def _score_contrast(
+    table: TrialTable,
+    record: Metric,
+    arms: tuple[Combination, Combination],
+    condition: Combination,
+    empty: Contrast,
+) -> Contrast:
+    """`empty` filled with the difference or the ratio of the scores. `beyond` stays empty if no sentence
+    differs.
+
+    A ratio is estimated as a difference of logs, and the bounds of `beyond` are logs too. Raises
+    IncomparableError if sentences are missing, signatures differ, or a score is not finite.
+    """
+    arm, other = (_on_scale(record, table.scores(record, side.name, condition)) for side in arms)
+    to_effect = safe_exp if record.compared_by == "ratios" else float
+    try:
+        difference = compare_scores(arm, other)
+    except ValueError as problem:
+        raise IncomparableError(str(problem)) from None
+    ci95, ci90 = difference.interval(0.95), difference.interval(0.90)
+    margin = scale(record, empty.margin)
+    bounds = () if difference.identical else (-margin, 0.0, margin)
+    beyond = {bound: difference.p if bound == 0.0 else difference.beyond(bound) for bound in bounds}
+    return replace(
+        empty,
+        n=difference.sentences,
+        effect=to_effect(difference.estimate),
+        low=to_effect(ci95.low),
+        high=to_effect(ci95.high),
+        low90=to_effect(ci90.low),
+        high90=to_effect(ci90.high),
+        p=difference.p,
+        p_adjusted=difference.p,
+        beyond=tuple(sorted(beyond.items())),
+    )
+
+
+def scale(record: Metric, margin: float) -> float:
+    """A margin on the scale of a member's values: its logarithm for ratios, unchanged for differences."""
+    return margin if record.compared_by == "differences" else math.log1p(margin)
+
+
+def _on_scale(record: Metric, scores: Mapping[int, SentenceStatistics]) -> Mapping[int, SentenceStatistics]:
+    if record.compared_by == "differences":
+        return scores
+    return {seed: _with_log(statistics) for seed, statistics in scores.items()}
+
+
+def _with_log(statistics: SentenceStatistics) -> SentenceStatistics:
+    """The statistics of the logarithm of the score."""
+    return replace(statistics, score=lambda sums: np.log(statistics.score(sums)))
 
 
 def _counted(medians: Contrast, sides: tuple[Mapping[tuple[int, int], float], ...]) -> Contrast:

@@ -7,9 +7,8 @@ from typing import TypeVar
 
 from harness.analysis.claims.arms import ArmResult, ComparisonSettlement, certainty
 from harness.analysis.claims.member import contrast_member
-from harness.analysis.contrasts import COUNTED, LOST, estimated
+from harness.analysis.contrasts import COUNTED, LOST, estimated, scale
 from harness.analysis.results import Numbers
-from harness.analysis.score_contrasts import scale
 from harness.metrics import Metric, metric
 from harness.study.arms import Combination, named_condition
 from harness.study.claims.arms import MetricComparison
