@@ -141,11 +141,10 @@ def calibrate(
     output: CommandOutput,
 ) -> None:
     """Measure this machine, or measure how often the analysis is wrong under its noise."""
-    from harness.cli.calibrate import ErrorChecks, calibrate_machine, check_error_rates
+    from harness.cli.calibrate import calibrate_machine, check_error_rates
 
-    checks = ErrorChecks(aa=aa, power=power, real=real)
-    if checks.any:
-        check_error_rates(checks, options.workspace, output, device=device)
+    if aa is not None or power or real is not None:
+        check_error_rates(options.workspace, output, device=device, aa=aa, with_power=power, real=real)
     else:
         calibrate_machine(options.workspace, output, device=device, quick=quick)
 

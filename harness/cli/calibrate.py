@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from harness.calibrate.error_rates import (
@@ -29,27 +29,6 @@ from harness.wording import format_seconds
 
 POWER_STUDIES, PLANTED = 1000, 100
 MOST_STUDIES = 1_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class ErrorChecks:
-    """Which checks of the analysis were requested. Without any, the machine is calibrated instead."""
-
-    aa: int | None
-    power: bool
-    real: int | None
-
-    def check(self) -> None:
-        """Raises InputError if the options contradict each other or are out of range."""
-        if self.aa is not None and self.real is not None:
-            raise InputError("--aa and --real cannot be used together", hint="run them one after the other")
-        for name, studies in (("--aa", self.aa), ("--real", self.real)):
-            if studies is not None and not 1 <= studies <= MOST_STUDIES:
-                raise InputError(f"{name} must be between 1 and {MOST_STUDIES:,} (got {studies:,})")
-
-    @property
-    def any(self) -> bool:
-        return self.aa is not None or self.power or self.real is not None
 
 
 def calibrate_machine(workspace: Workspace, output: CommandOutput, *, device: str, quick: bool) -> None:
@@ -99,23 +78,30 @@ def _print_calibration(row: CalibrationRow, output: CommandOutput) -> None:
 
 
 def check_error_rates(
-    checks: ErrorChecks, workspace: Workspace, output: CommandOutput, *, device: str
+    workspace: Workspace,
+    output: CommandOutput,
+    *,
+    device: str,
+    aa: int | None,
+    with_power: bool,
+    real: int | None,
 ) -> None:
     """Run the requested checks and print their figures.
 
-    Raises InvalidError, after everything has been printed, if a figure is outside its bounds.
+    Raises InputError if the options contradict each other or are out of range. Raises InvalidError, after
+    everything has been printed, if a figure is outside its bounds.
     """
-    checks.check()
+    _check_numbers(aa, real)
     results: list[FalseAlarms | Power] = []
-    if checks.real is not None:
-        results.append(_real_false_alarms(checks.real, workspace, output, device))
-    if checks.aa is not None or checks.power:
+    if real is not None:
+        results.append(_real_false_alarms(real, workspace, output, device))
+    if aa is not None or with_power:
         from harness.machine.environment import available_cores
 
         residuals, cores = _residuals(workspace), available_cores()
-        if checks.aa is not None:
-            results.append(false_alarms(residuals, checks.aa, processes=cores))
-        if checks.power:
+        if aa is not None:
+            results.append(false_alarms(residuals, aa, processes=cores))
+        if with_power:
             results.append(power(residuals, at_margin=POWER_STUDIES, planted=PLANTED, processes=cores))
     figures: dict[str, Any] = {}
     for result in results:
@@ -129,6 +115,14 @@ def check_error_rates(
     problems = [result.summary() for result in results if not result.within]
     if problems:
         raise InvalidError("; ".join(problems))
+
+
+def _check_numbers(aa: int | None, real: int | None) -> None:
+    if aa is not None and real is not None:
+        raise InputError("--aa and --real cannot be used together", hint="run them one after the other")
+    for name, studies in (("--aa", aa), ("--real", real)):
+        if studies is not None and not 1 <= studies <= MOST_STUDIES:
+            raise InputError(f"{name} must be between 1 and {MOST_STUDIES:,} (got {studies:,})")
 
 
 def _residuals(workspace: Workspace) -> Residuals:

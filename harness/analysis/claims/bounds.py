@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.analysis.claims.arms import ArmResult
+from harness.analysis.claims.arms import ArmResult, MetricComparisonT, MetricSettlement
 from harness.analysis.claims.decision import Rule, Tests
 from harness.analysis.claims.member import Member
-from harness.analysis.claims.metric import MetricComparisonT, MetricSettlement
 from harness.analysis.results import ClaimVerdict
 
 

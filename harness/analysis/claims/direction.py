@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.analysis.claims.arms import ArmResult
+from harness.analysis.claims.arms import ArmResult, MetricSettlement
 from harness.analysis.claims.decision import Rule, Tests
 from harness.analysis.claims.member import Member
-from harness.analysis.claims.metric import MetricSettlement
 from harness.analysis.contrasts import ALPHA
 from harness.analysis.results import ClaimVerdict
 from harness.study.claims.direction import DirectionClaim

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.analysis.claims.arms import ArmResult
+from harness.analysis.claims.arms import ArmResult, MetricSettlement
 from harness.analysis.claims.decision import Rule, Tests
 from harness.analysis.claims.direction import Direction
 from harness.analysis.claims.member import Member
-from harness.analysis.claims.metric import MetricSettlement
 from harness.analysis.results import ClaimVerdict
 from harness.study.claims.ratio import RatioClaim
 from harness.wording import interval_text
