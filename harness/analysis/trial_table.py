@@ -85,8 +85,9 @@ class TrialTable:
         is the number of the round. Raises IncomparableError as `trials` does.
         """
         members: dict[int, list[float]] = {}
+        seeds = self.loaded.study.design.seeds
         for (number, seed), value in self.trials(record, arm, condition).items():
-            replicate = seed if record.paired_over == "seeds" else self._replicate(number, seed)
+            replicate = seed if record.paired_over == "seeds" else (number - 1) * seeds + seed + 1
             members.setdefault(replicate, []).append(value)
         mean = _geometric_mean if record.compared_by == "ratios" else fmean
         return {replicate: mean(values) for replicate, values in sorted(members.items())}
@@ -177,9 +178,6 @@ class TrialTable:
         arms, comparisons = len(self.loaded.arms), (len(self.loaded.arms) - 1) * len(self.loaded.conditions)
         planned = rounds >= 6 and rounds >= arms
         return planned or comparisons * 2.0 ** (1 - rounds) <= 0.01
-
-    def _replicate(self, number: int, seed: int) -> int:
-        return (number - 1) * self.loaded.study.design.seeds + seed + 1
 
     def _rows(self, record: Metric, arm: str, condition: Combination) -> list[_Row]:
         return self._by_cell.get((record.name, arm, canonical_json(condition.names)), [])

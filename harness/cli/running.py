@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from harness.cli.console import CommandOutput, Progress, parts_as_json
 from harness.errors import InvalidError, TrialError
 from harness.experiment import Experiment, Listener
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from harness.report.inputs import ReportInput
-    from harness.run.backends.base import Finished
-    from harness.store.rows import Run
-    from harness.trial.spec import TrialSpec
+from harness.report.inputs import ReportInput
+from harness.run.backends.base import Finished
+from harness.store.rows import Run
+from harness.trial.spec import TrialSpec
 
 
 def run_study(experiment: Experiment, output: CommandOutput, *, fresh: bool, report: bool) -> None:
