@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.workplace import Workplace, copy_code
+from tests.end_to_end.workplace import Workplace, copy_code
 
 IN_MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 

@@ -22,7 +22,7 @@ from harness.study.planning.plan import plan
 from harness.tasks.generate import Generate
 from harness.telemetry.nvml import NvmlReader
 from harness.trial.outcome import EventWriter
-from tests.run.workplace import COMMAND, Workplace
+from tests.end_to_end.workplace import COMMAND, Workplace
 
 SAMPLES = 100_000
 

@@ -14,8 +14,8 @@ from harness.calibrate.machine import Effort
 from harness.cli.app import app
 from harness.machine.calibration import Calibration
 from harness.store.store import open_store
-from tests.run.in_process import InProcess
-from tests.run.workplace import Workplace
+from tests.end_to_end.in_process import InProcess
+from tests.end_to_end.workplace import Workplace
 
 
 @pytest.fixture

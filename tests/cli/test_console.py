@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from tests.run.workplace import COMMAND, Workplace
+from tests.end_to_end.workplace import COMMAND, Workplace
 
 TABLES = (("plan", "tiny"), ("list",), ("data", "list"), ("data", "fetch", "python-docs"))
 

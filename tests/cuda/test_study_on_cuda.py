@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from harness.store.store import open_store
-from tests.run.workplace import Workplace
+from tests.end_to_end.workplace import Workplace
 
 
 def test_a_study_runs_on_the_gpu_and_again_nothing_is_left_to_do(workplace: Workplace) -> None:

@@ -16,8 +16,8 @@ from harness.machine.environment import Environment
 from harness.report.inputs import ReportInput
 from harness.report.source import report_input
 from harness.telemetry.nvml import Gpu
-from tests.run.in_process import InProcess
-from tests.run.workplace import Workplace
+from tests.end_to_end.in_process import InProcess
+from tests.end_to_end.workplace import Workplace
 
 
 @pytest.fixture(autouse=True)

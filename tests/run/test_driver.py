@@ -30,8 +30,8 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
 from harness.training.checkpoint import WEIGHTS, state_path, write_state_file
 from harness.trial.outcome import Outcome
-from tests.run.in_process import Broken, Notes, Scripted, obedient
-from tests.run.workplace import Workplace
+from tests.end_to_end.in_process import Broken, Notes, Scripted, obedient
+from tests.end_to_end.workplace import Workplace
 
 Decide = Callable[[Job], Outcome]
 

@@ -19,7 +19,7 @@ from harness.study.load import load_study
 from harness.study.planning.plan import plan
 from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
-from tests.run.workplace import Workplace
+from tests.end_to_end.workplace import Workplace
 
 
 @dataclass(frozen=True, kw_only=True)

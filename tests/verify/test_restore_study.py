@@ -20,7 +20,7 @@ from harness.study.planning.resolved import deciding_metrics
 from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
 from harness.verify.verify import verify
-from tests.run.workplace import Workplace
+from tests.end_to_end.workplace import Workplace
 from tests.support.tiny_study import LOSS, TUNED, spoilt
 
 FINALISTS = spoilt(TUNED, "[1e-4, 1e-3, 1e-2]", "{factor: 3, count: 3}\n    finalists: 2")

@@ -24,7 +24,7 @@ from harness.trial.outcome import Outcome, Sample
 from harness.verify.html_pieces import pieces
 from harness.verify.verify import Difference, Verification, verify
 from tests.analysis.written import Written
-from tests.run.workplace import Workplace
+from tests.end_to_end.workplace import Workplace
 from tests.support.tiny_study import writing_study
 from tests.verify.conftest import Reported
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.run.workplace import Workplace
+from tests.end_to_end.workplace import Workplace
 
 PROGRAM = """
 import sys

@@ -157,7 +157,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "recipes").mkdir()
     (folder / "recipes/own.yaml").write_text(RECIPE)
     (folder / "study.yaml").write_text(STUDY)
-    tests = Path(__file__).parents[3]
+    tests = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (folder, tests)))}
     process = subprocess.run(
         [sys.executable, "-c", USED],

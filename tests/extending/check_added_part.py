@@ -1,4 +1,4 @@
-"""Checks of a part that test_added_parts.py has added to a copy of the harness.
+"""Checks of a part that test_part_of_the_model.py has added to a copy of the harness.
 
 Run as a program with the part, its new kind and an empty folder, with the copy first on the path.
 """
@@ -20,7 +20,7 @@ from harness.models.cost import cache_bytes
 from harness.models.init import build_model
 from harness.models.layer import Losses
 from harness.models.transformer import Transformer
-from tests.models.test_every_combination import drawn, it_trains_decodes_and_round_trips, read_or_refused
+from tests.models.config.test_config import drawn, it_trains_decodes_and_round_trips, read_or_refused
 from tests.training.bigram import Reported, run, updater, values
 
 OFTEN = settings(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.workplace import LEAST, Workplace, copy_code
+from tests.end_to_end.workplace import LEAST, Workplace, copy_code
 
 
 @pytest.fixture

@@ -194,7 +194,7 @@ def checked(
         with (folder / "harness" / "models" / name).open("a") as file:
             file.write(source.replace(*mistake))
     return subprocess.run(
-        [sys.executable, "-m", "tests.models.check_added_part", part, kind, str(folder)],
+        [sys.executable, "-m", "tests.extending.check_added_part", part, kind, str(folder)],
         env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"},
         cwd=folder,
         capture_output=True,

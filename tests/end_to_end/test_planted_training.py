@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from tests.run.workplace import Workplace
+from tests.end_to_end.workplace import Workplace
 
 STUDY = """\
 study: recompute

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.store.store import open_store
-from tests.run.workplace import LEAST, Workplace
+from tests.end_to_end.workplace import LEAST, Workplace
 
 
 def test_a_study_whose_model_diverged_says_so_and_keeps_the_training(in_process: Workplace) -> None:

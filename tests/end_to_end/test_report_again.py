@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from tests.run.conftest import BaseRun
+from tests.end_to_end.conftest import BaseRun
 
 PROGRAM = """
 import sys

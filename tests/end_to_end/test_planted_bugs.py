@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.invariants.registry import INVARIANTS
-from tests.run.workplace import LEAST, Workplace
+from tests.end_to_end.workplace import LEAST, Workplace
 
 # Those of the study that is run here.
 DECLARED = ("cache-parity", "cache-bytes")

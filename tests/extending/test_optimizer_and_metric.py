@@ -1,7 +1,7 @@
 """An optimizer and a metric are added to a copy of the harness, in the files that docs/extending.md names.
 
 The additions are appended to those files. Tests of forms of claim and of parts of the model are
-`tests/analysis/claims/test_a_new_form_is_two_files.py` and `tests/models/test_added_parts.py`.
+`test_form_of_claim.py` and `test_part_of_the_model.py`.
 """
 
 from __future__ import annotations

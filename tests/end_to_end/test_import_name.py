@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.machine.code_digest import PACKAGE, code_digests
-from tests.run.workplace import Workplace, copy_code
+from tests.end_to_end.workplace import Workplace, copy_code
 
 ROOT = PACKAGE.parent
 

@@ -25,7 +25,7 @@ from harness.tasks.generate import Generate
 from harness.telemetry.nvml import NvmlReader
 from harness.training.checkpoint import save_checkpoint
 from harness.trial.outcome import Outcome, read_events
-from tests.run.workplace import DEADLINE_S, Workplace, still_there
+from tests.end_to_end.workplace import DEADLINE_S, Workplace, still_there
 
 STEPS = {"name": "worker", "task": "generate", "metric": "cache_bytes"}
 

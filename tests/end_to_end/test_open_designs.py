@@ -23,7 +23,7 @@ from harness.study.planning.plan import longest_plan, plan
 from harness.study.planning.resolved import deciding_metrics, resolve
 from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
-from tests.run.in_process import Broken, Notes, Scripted, obedient
+from tests.end_to_end.in_process import Broken, Notes, Scripted, obedient
 from tests.support.tiny_study import LOSS, SPEED, loaded, lr, tuned_study
 
 HERE = environment()

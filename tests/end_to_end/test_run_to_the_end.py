@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from harness.study.planning.plan import plan
-from tests.run.conftest import BaseRun
-from tests.run.workplace import RUN, Exact, Workplace
+from tests.end_to_end.conftest import BaseRun
+from tests.end_to_end.workplace import RUN, Exact, Workplace
 
 Done = subprocess.CompletedProcess[str]
 

@@ -12,7 +12,7 @@ import pytest
 
 from harness.store.store import open_store
 from harness.study.load import StudyFile, load_study
-from tests.run.conftest import BaseRun
+from tests.end_to_end.conftest import BaseRun
 
 SMOKE = ("tiny", "--scale", "smoke")
 

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from harness.store.rows import TrialRow
-from tests.run.conftest import BaseRun
-from tests.run.workplace import RUN, Workplace, descendants, still_there, until
+from tests.end_to_end.conftest import BaseRun
+from tests.end_to_end.workplace import RUN, Workplace, descendants, still_there, until
 
 TRAINING: dict[str, Any] = {"name": "training", "task": "train", "metric": "loss", "step": 2, "act": "hang"}
 LONG: dict[str, Any] = {

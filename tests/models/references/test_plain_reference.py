@@ -10,7 +10,7 @@ from torch import nn
 
 from harness.models.config import AnyModelConfig, EncoderDecoderConfig, ModelConfig
 from harness.models.init import build_model
-from tests.models.plain_transformer import plain_logits, plain_translation_logits
+from tests.models.references.plain_transformer import plain_logits, plain_translation_logits
 
 SIZES = {"vocab_size": 11, "d_model": 16, "n_heads": 4, "d_ff": 10, "max_positions": 12, "init_std": 0.4}
 MATERIALISED = {"kind": "materialised"}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.run.in_process import InProcess
-from tests.run.workplace import RUN, Exact, Workplace
+from tests.end_to_end.in_process import InProcess
+from tests.end_to_end.workplace import RUN, Exact, Workplace
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import harness
 from harness.cli.app import app
 from harness.errors import InputError
 from harness.store.store import open_store
-from tests.run.workplace import Workplace
+from tests.end_to_end.workplace import Workplace
 
 PARTS = """\
 study: pair

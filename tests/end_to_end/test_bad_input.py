@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from tests.run.workplace import RUN, Workplace
+from tests.end_to_end.workplace import RUN, Workplace
 from tests.support.tiny_study import RECIPE, spoilt
 
 NOBODY = 65534

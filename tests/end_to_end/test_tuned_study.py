@@ -12,7 +12,7 @@ from harness.cli.app import app
 from harness.report.build import render
 from harness.store.store import open_store
 from harness.study.planning.tuning import FIRST_SEED
-from tests.run.workplace import Workplace
+from tests.end_to_end.workplace import Workplace
 from tests.support.tiny_study import TUNED
 
 FEW = TUNED.replace("  seeds: 7\n", "  seeds: 2\n  exploratory: true\n").replace(
