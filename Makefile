@@ -27,8 +27,11 @@ check: $(VENV)/installed-dev
 	$(BIN)/deptry harness
 	$(BIN)/vulture
 
+# Test files are shared out among this number of processes.
+WORKERS ?= 2
+
 unit: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 benchmark: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
