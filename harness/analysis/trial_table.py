@@ -173,10 +173,11 @@ class TrialTable:
     def _never_by_chance(self, rounds: int) -> bool:
         """Whether a random order would hardly ever put the same arm first in all of these rounds.
 
-        If there are at least as many rounds as arms, the plan lets every arm begin a round.
+        With more rounds than arms, and at least 6, the plan never lets the same one of two arms run first in
+        all of them.
         """
         arms, comparisons = len(self.loaded.arms), (len(self.loaded.arms) - 1) * len(self.loaded.conditions)
-        planned = rounds >= 6 and rounds >= arms
+        planned = rounds >= 6 and rounds > arms
         return planned or comparisons * 2.0 ** (1 - rounds) <= 0.01
 
     def _rows(self, record: Metric, arm: str, condition: Combination) -> list[_Row]:

@@ -1,19 +1,15 @@
-"""The trials of a study, one function per purpose, and their order within a round. `plan` puts the rounds in
-order.
-
-Within a round of a seed the conditions are shuffled, and the arms are shuffled under each condition, such
-that every arm comes first equally often. Everything is drawn from the design's `order_seed`, and no draw
-depends on the number of rounds. So a study that goes on for longer runs its first rounds in the same order.
+"""The trials of a study, one function per purpose. `plan` puts the rounds in order, and the order within a
+round is that of a serially balanced sequence (`harness.study.planning.sequence`).
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
+from harness.study.planning.sequence import Sequence, balanced_sequence
 from harness.tasks.base import Task
 from harness.trial.spec import TrialSpec
 
@@ -57,11 +53,11 @@ def check_trials(loaded: LoadedStudy) -> Iterator[TrialSpec]:
 
 
 def round_trials(loaded: LoadedStudy, number: int, seed: int) -> Iterator[TrialSpec]:
-    """A round of one seed: every arm once under every condition, in random order."""
-    index = (number - 1) * loaded.study.design.seeds + seed
-    for condition in _condition_order(loaded, index):
-        for arm in _arm_order(loaded, condition, index):
-            yield measurement(loaded, arm, condition, seed=seed, number=number)
+    """A round of one seed: every arm once under every condition, in the order of the sequence."""
+    for block in _sequence(loaded).round(_round_index(loaded, number, seed)):
+        for arm in block.arms:
+            condition = loaded.conditions[block.condition]
+            yield measurement(loaded, loaded.arms[arm], condition, seed=seed, number=number)
 
 
 def measurement(
@@ -80,17 +76,12 @@ def measurement(
     )
 
 
-def _condition_order(loaded: LoadedStudy, index: int) -> list[Combination]:
-    """The conditions of the round with this index, which counts the rounds of all seeds from 0."""
-    order = random.Random(f"{loaded.study.design.order_seed}/{index}")
-    return order.sample(loaded.conditions, len(loaded.conditions))
+def _sequence(loaded: LoadedStudy) -> Sequence:
+    return balanced_sequence(
+        arms=len(loaded.arms), conditions=len(loaded.conditions), seed=loaded.study.design.order_seed
+    )
 
 
-def _arm_order(loaded: LoadedStudy, condition: Combination, index: int) -> list[Combination]:
-    """The arms under a condition of that round. Of as many rounds as there are arms, each arm begins one."""
-    arms = list(loaded.arms)
-    cycle, turn = divmod(index, len(arms))
-    name = f"{loaded.study.design.order_seed}/{condition.name}"
-    first = random.Random(f"{name}/cycle {cycle}").sample(range(len(arms)), len(arms))[turn]
-    others = arms[:first] + arms[first + 1 :]
-    return [arms[first], *random.Random(f"{name}/{index}").sample(others, len(others))]
+def _round_index(loaded: LoadedStudy, number: int, seed: int) -> int:
+    """The number of a round among the rounds of all seeds, from 0."""
+    return (number - 1) * loaded.study.design.seeds + seed

@@ -57,7 +57,10 @@ def test_every_cell_is_measured_once_a_round_of_each_seed(
         (condition, arm) for trials in cells(planned) for arm, condition, _ in trials[:: len(study.arms)]
     )
     turns = [first[condition, arm] for arm, condition, _ in everything]
-    assert max(turns) - min(turns) <= 1, "each arm goes first equally often"
+    assert max(turns) - min(turns) <= 2, "under each condition each arm goes first about equally often"
+    firsts = Counter(arm for trials in cells(planned) for arm, *_ in trials[:: len(study.arms)])
+    over_all = [firsts[arm.name] for arm in study.arms]
+    assert max(over_all) - min(over_all) <= 1, "each arm goes first equally often"
 
 
 def test_arms_of_a_condition_run_one_after_the_other(tmp_path: Path) -> None:
