@@ -37,8 +37,8 @@ class Metric:
     measured with a clock.
 
     `margin` is the largest difference that does not matter, unless a study declares another one for this
-    metric or for its `margin_group`: a fraction for ratios, otherwise in the unit of the metric. A margin
-    that is `margin_in_points` may be 1 or more.
+    metric or for its `margin_group`: a fraction for ratios, otherwise in the unit of the metric. It is 0 if
+    there is no default. A margin that is `margin_in_points` may be 1 or more.
 
     `per_trial` says how the samples of a trial become its one value.
     """
@@ -151,7 +151,8 @@ _loss = partial(
     margin_group="loss",
     per_trial="last",
 )
-# A figure that describes a training or a generation. It may be zero, and every difference matters.
+# A figure that describes a training or a generation. It may be zero. How large a difference does not matter
+# depends on what is counted, so there is no default margin: a claim needs a margin that its study declares.
 _figure = partial(
     Metric,
     unit="",
@@ -163,6 +164,7 @@ _figure = partial(
     margin_in_points=True,
     per_trial="last",
 )
+_figure_share = partial(_figure, margin=0.005, margin_group="share", margin_in_points=False)
 # Scores of text: from 0 to 100, or from 0 to 1. Their zero has no meaning, so they have no ratios.
 _score = partial(
     Metric,
@@ -200,7 +202,7 @@ _ALL: tuple[Metric, ...] = (
         summary="log of the softmax's denominator in an update, averaged over its targets",
     ),
     _figure(name="clipped_gradient_norm", summary="global norm of the gradient after clipping"),
-    _figure(
+    _figure_share(
         name="zero_gradients",
         better="lower",
         summary="share of exact zeros among the gradients of linear layers: underflow, in 16 bits",
@@ -293,7 +295,7 @@ _ALL: tuple[Metric, ...] = (
         name="first_token_p99_seconds",
         summary="from the start of a batch to its first new tokens, 99th percentile over batches",
     ),
-    _figure(
+    _figure_share(
         name="acceptance_rate",
         per_trial="median",
         summary="share of the drafted tokens that the target model accepted",
@@ -329,8 +331,10 @@ _ALL: tuple[Metric, ...] = (
         better="lower",
         summary="BLEU of each text against all others, 0 to 100: high where texts are alike",
     ),
-    _figure(name="distinct_1", summary="distinct words divided by all words that were written"),
-    _figure(name="distinct_2", summary="distinct pairs of words divided by all pairs that were written"),
+    _figure_share(name="distinct_1", summary="distinct words divided by all words that were written"),
+    _figure_share(
+        name="distinct_2", summary="distinct pairs of words divided by all pairs that were written"
+    ),
     _share(
         name="model_score",
         unit="nats/token",

@@ -23,6 +23,11 @@ Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}(/{NAME})?$", max_leng
 Level = Scalar | dict[str, dict[str, Any]]
 """A value of the setting that the factor names, or one name with a group of settings."""
 
+Reason = Annotated[str, StringConstraints(min_length=1)]
+
+WIDEST_MARGIN = 3.0
+"""A margin may be this many times the default without a reason."""
+
 Where = Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1)]
 """Factor → its level, or a list of alternative levels."""
 
@@ -158,6 +163,10 @@ class StudyBase(Config):
     invariants: tuple[str, ...] = ()
     parity: Parity = Parity()
     margins: dict[str, Annotated[float, Field(gt=0.0, lt=100.0)]] = Field(default_factory=dict)
+    margin_reasons: dict[str, Reason] = Field(default_factory=dict, exclude_if=operator.not_)
+    """Why a margin is wider than usual: needed above `WIDEST_MARGIN` times the default, and printed beside
+    the verdicts.
+    """
     references: tuple[Reference, ...] = Field(default=(), exclude_if=operator.not_)
 
     def margin(self, record: Metric) -> float:
@@ -165,6 +174,11 @@ class StudyBase(Config):
         group, else the default.
         """
         return self.margins.get(record.name, self.margins.get(record.margin_group, record.margin))
+
+    def margin_reason(self, record: Metric) -> str:
+        """Why the study's margin for this metric is wider than usual; empty if it gives no reason."""
+        name = record.name if record.name in self.margins else record.margin_group
+        return self.margin_reasons.get(name, "")
 
     @property
     def digest(self) -> str:

@@ -125,6 +125,12 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
         return self.loaded.study.margin(self.record)
 
     @property
+    def declared_reasons(self) -> tuple[str, ...]:
+        reason = self.loaded.study.margin_reason(self.record) if self.claim.needs_margin else ""
+        margin = (f"The margin of {self.margin:.2g} is wider than usual: {reason}.",) if reason else ()
+        return (*super().declared_reasons, *margin)
+
+    @property
     def scaled_margin(self) -> float:
         """The margin on the scale of the values, which are logs if the metric is compared by ratios."""
         return scale(self.record, self.margin)

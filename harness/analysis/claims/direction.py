@@ -16,9 +16,10 @@ OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "h
 
 @dataclass(frozen=True, kw_only=True)
 class Direction(Rule):
-    """The log ratio, or the difference, is positive (`side` 1) or negative (−1).
+    """The log ratio, or the difference, is positive (`side` 1) or negative (−1), and larger than the margin.
 
-    Values that are the same within the margin have no direction.
+    Values that are the same within the margin have no direction. A measured difference that is not larger
+    than the margin confirms none either, however surely it is not zero.
     """
 
     side: int
@@ -28,7 +29,8 @@ class Direction(Rule):
         same = member.same(self.margin)
         up, down = member.above(0.0), member.below(0.0)
         towards, away = (up, down) if self.side > 0 else (down, up)
-        return Tests(1.0 if same <= ALPHA else towards, min(away, same))
+        confirm = towards if abs(member.centre) > self.margin else 1.0
+        return Tests(1.0 if same <= ALPHA else confirm, min(away, same))
 
 
 class DirectionSettlement(MetricSettlement[DirectionClaim]):
@@ -54,4 +56,6 @@ class DirectionSettlement(MetricSettlement[DirectionClaim]):
         low, high = result.numbers.low, result.numbers.high
         if low is not None and high is not None and low <= self.record.neutral <= high:
             return "the interval includes equal values"
+        if abs(result.member.centre) <= self.scaled_margin:
+            return f"the measured difference is not larger than the margin of {self.margin:.2g}"
         return "the difference is not significant"

@@ -53,6 +53,11 @@ class Member:
     def estimate(self) -> PairedEstimate:
         return paired_estimate(dict(enumerate(value for _, value in self.pairs)))
 
+    @property
+    def centre(self) -> float:
+        """The estimated effect, on the scale of the values."""
+        return self.estimate.estimate
+
     def numbers(self) -> dict[str, float]:
         """n, the estimate, its intervals and p, as the store keeps them."""
         estimate = self.estimate
@@ -124,6 +129,10 @@ class ScoredMember(Member):
     @property
     def n(self) -> int:
         return self.sentences
+
+    @property
+    def centre(self) -> float:
+        return self.difference
 
     def numbers(self) -> dict[str, float]:
         return {

@@ -26,8 +26,7 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
     """`Direction` decides, on one ratio of times to the target per seed.
 
     A training that misses the target takes infinitely long and ranks last; two that miss it tie. Seconds are
-    timings: each round must be of one session, and the margin is that of time. Updates are counted, so every
-    single one matters.
+    timings: each round must be of one session. The margin is that of time, also where updates are counted.
     """
 
     @property
@@ -45,7 +44,7 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
 
     @property
     def margin(self) -> float:
-        return self.loaded.study.margin(self.clock) if self.clock else 0.0
+        return self.loaded.study.margin(metric(UPDATE_SECONDS))
 
     @cached_property
     def condition(self) -> Combination:
@@ -87,9 +86,11 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
         if verdict == "confirmed":
             return f"{self.claim.when}, as claimed"
         if verdict == "undecided":
-            return "the interval includes equal times"
+            small = 0 < abs(result.member.centre) <= self.rule.margin
+            limit = f"the difference is not larger than the margin of {self.margin:.2g}"
+            return limit if small else "the interval includes equal times"
         if result.member.same(self.rule.margin) <= ALPHA:
-            return f"equally soon, within the margin of {self.margin:.2g}" if self.margin else "equally soon"
+            return f"equally soon, within the margin of {self.margin:.2g}"
         return f"{'later' if self.claim.when == 'sooner' else 'sooner'}, the opposite of the claim"
 
     def _times(self, arm: Combination) -> dict[int, float]:

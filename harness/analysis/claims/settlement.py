@@ -111,10 +111,17 @@ class Settlement(ABC, Generic[ClaimT]):
         if self.doubts:
             return replace(self.unsettled, verdict="invalid", sentence=f"{self.doubts}.")
         try:
-            return self.settle()
+            settled = self.settle()
         except IncomparableError as problem:
             sentence = f"The data do not allow a comparison: {problem}."
             return replace(self.unsettled, verdict="invalid", claimed="–", sentence=sentence)
+        return replace(settled, sentence=" ".join((settled.sentence, *self.declared_reasons)))
+
+    @property
+    def declared_reasons(self) -> tuple[str, ...]:
+        """Sentences that say why a region or a margin is wider than usual."""
+        reason = self.claim.region_reason
+        return (f"The region is wider than usual: {reason}.",) if reason else ()
 
     @property
     def why_open(self) -> str:

@@ -55,6 +55,14 @@ class TrendSettlement(ComparisonSettlement[TrendClaim]):
         margin = math.log1p(self.loaded.study.margin(self.record)) / doublings
         return Slope(side=1 if self.claim.trend == "increasing" else -1, margin=margin)
 
+    @property
+    def declared_reasons(self) -> tuple[str, ...]:
+        reason = self.loaded.study.margin_reason(self.record)
+        return (
+            *super().declared_reasons,
+            *((f"The margin is wider than usual: {reason}.",) if reason else ()),
+        )
+
     def settle(self) -> SettledClaim:
         if reason := one_level(self.loaded, self.claim.over):
             return replace(self.unsettled, sentence=reason)

@@ -129,6 +129,17 @@ class StudyChecker:
                     hint=f"add `at: {{{factor}: …}}` with one of {', '.join(map(level_name, possible))}",
                 )
 
+    def check_margin(self, path: KeyPath, record: Metric) -> None:
+        """Raises StudyError if the study does not say how large a difference of the metric does not matter,
+        and there is no default either.
+        """
+        if self.study.margin(record) == 0:
+            self.fail(
+                path,
+                f"{path[-1]}: {record.name} has no default margin, so any difference would count",
+                hint=f"declare the largest difference that does not matter: `margins: {{{record.name}: …}}`",
+            )
+
     def check_pairs(self, paired_over: PairedOver, family: int, subject: str) -> None:
         """Raises StudyError if the design has too few pairs for any of a family of that many comparisons ever
         to be significant; `subject` is what could then never be decided.

@@ -15,6 +15,7 @@ from harness.study.arms import Combination
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.factors import check_factors
 from harness.study.claims.base import Claim
+from harness.study.schema import WIDEST_MARGIN
 from harness.tasks.base import Task
 
 
@@ -66,6 +67,19 @@ def _check_margins(checker: StudyChecker) -> None:
                 hint=f"{margin:g} % is {margin / 100:g}",
                 value=True,
             )
+        default = METRICS[name].margin if name in METRICS else DEFAULT_MARGINS[name]
+        if 0 < WIDEST_MARGIN * default < margin and name not in checker.study.margin_reasons:
+            checker.fail(
+                path,
+                f"margins.{name}: {margin:g} is more than {WIDEST_MARGIN:g} times the default of {default:g}",
+                hint=f"say why under `margin_reasons: {{{name}: …}}`, which is printed beside the verdicts",
+                value=True,
+            )
+    for name in checker.study.margin_reasons:
+        path = ("margin_reasons", name)
+        checker.check_known(
+            path, name, checker.study.margins, "`margins` does not declare a margin for", value=False
+        )
 
 
 def check_tasks(checker: StudyChecker, tasks: Mapping[tuple[str, str], Task]) -> None:

@@ -78,6 +78,9 @@ class ArmsClaim(Claim):
 class Comparison(ArmsClaim):
     """A claim about arms against another arm: the baseline, unless `against` names one."""
 
+    needs_margin: ClassVar[bool] = False
+    """Whether the verdict depends on the margin of the metric."""
+
     against: dict[str, Scalar] = Field(default_factory=dict, exclude_if=operator.not_)
 
     def required_arms(self, arms: Sequence[Combination]) -> Iterable[Combination]:
@@ -88,6 +91,8 @@ class Comparison(ArmsClaim):
         self.check_arms(checker, path, other)
         self.check_condition(checker, path)
         record = self.check_metric(checker, path)
+        if self.needs_margin:
+            checker.check_margin(path, record)
         if self.is_decided_by(checker):
             checker.check_pairs(record.paired_over, self.family_size, str(path[-1]))
 

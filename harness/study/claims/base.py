@@ -81,9 +81,28 @@ class Claim(Config):
         """The ratio that figures of the primary metric mark."""
         return None
 
+    @property
+    def region_reason(self) -> str:
+        """Why the region is wider than usual; empty if it is not, or if the form has no region."""
+        return ""
+
     def is_decided_by(self, checker: StudyChecker) -> bool:
         """Whether neither the study nor the claim is declared exploratory."""
         return not checker.study.design.exploratory and self.exploratory is None
+
+
+def check_reason(
+    checker: StudyChecker, path: KeyPath, within: float, widest: float, because: str | None
+) -> None:
+    """Raises StudyError unless a region that is wider than usual has a reason."""
+    if because is None:
+        checker.fail(
+            (*path, "within"),
+            f"{path[-1]}: a `within` of {within:g} is more than {widest:g}, so that almost any figure would "
+            "confirm the claim",
+            hint="say why with `because: …`, which is printed beside the verdict",
+            value=True,
+        )
 
 
 def check_numeric_condition(claim: Claim, checker: StudyChecker, path: KeyPath, over: str, noun: str) -> None:

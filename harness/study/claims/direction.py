@@ -11,5 +11,6 @@ class DirectionClaim(MetricComparison):
     """`metric` of the arm is better, worse, higher or lower than the other arm's, by more than the margin."""
 
     needs_ratio: ClassVar[bool] = False
+    needs_margin: ClassVar[bool] = True
 
     direction: Literal["better", "worse", "higher", "lower"]

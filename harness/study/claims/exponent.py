@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.arms import ArmsClaim
-from harness.study.claims.base import check_numeric_condition
+from harness.study.claims.base import check_numeric_condition, check_reason
 from harness.study.reading.yaml_document import KeyPath
+from harness.study.schema import Reason
+
+WIDEST = 1.0
 
 
 class ExponentClaim(ArmsClaim):
     """`metric` of the arm itself grows like `over` to the power of `exponent`, within ± `within`. The
     condition `over` has at least 3 numeric levels.
 
-    The region must not contain 0, unless an exponent of 0 is claimed.
+    The region must not contain 0, unless an exponent of 0 is claimed. A `within` above `WIDEST`, a factor of
+    2 per doubling, needs a reason, `because`.
     """
 
     exponent: float = Field(allow_inf_nan=False)
     over: str
     within: float = Field(gt=0.0, allow_inf_nan=False)
+    because: Reason | None = Field(default=None, exclude_if=operator.not_)
     metric: str | None = None
 
     @model_validator(mode="after")
@@ -38,8 +44,14 @@ class ExponentClaim(ArmsClaim):
     def region(self) -> tuple[float, float]:
         return self.exponent - self.within, self.exponent + self.within
 
+    @property
+    def region_reason(self) -> str:
+        return self.because or ""
+
     def check(self, checker: StudyChecker, path: KeyPath) -> None:
         name = path[-1]
+        if self.within > WIDEST:
+            check_reason(checker, path, self.within, WIDEST, self.because)
         self.check_arms(checker, path)
         check_numeric_condition(self, checker, path, self.over, "an exponent")
         record = checker.check_metric((*path, "metric"), self.metric or checker.study.primary, directed=False)

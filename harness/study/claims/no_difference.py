@@ -11,5 +11,6 @@ class NoDifferenceClaim(MetricComparison):
     """`metric` of the arm equals the other arm's, within the margin that the study declares for it."""
 
     needs_ratio: ClassVar[bool] = False
+    needs_margin: ClassVar[bool] = True
 
     no_difference: Literal[True]

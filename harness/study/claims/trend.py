@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from harness.metrics import Metric
 from harness.study.checks.checker import StudyChecker
@@ -15,6 +15,8 @@ class TrendClaim(Comparison):
     """The arm's ratio to the other arm grows (or falls) with log2 of the condition `over`, which has at least
     3 numeric levels.
     """
+
+    needs_margin: ClassVar[bool] = True
 
     trend: Literal["increasing", "decreasing"]
     over: str

@@ -89,7 +89,7 @@ def test_a_margin_is_a_number_of_them() -> None:
         ({"direction": "lower"}, "confirmed", "below the baseline's"),
         ({"direction": "better"}, "confirmed", "better, as claimed"),
         ({"direction": "higher"}, "refuted", "the opposite of the claim"),
-        ({"no_difference": True}, "refuted", "the values differ"),
+        ({"no_difference": True}, "refuted", "larger than the margin of 0.005"),
         ({"direction": "lower", "exploratory": "few updates"}, "undecided", "exploratory (few updates)"),
     ],
 )
