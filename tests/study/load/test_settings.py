@@ -26,7 +26,8 @@ REFUSED: tuple[Spoilt, ...] = (
         "primary:",
         "colour: red\nprimary:",
         (
-            "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, margins, "
+            "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, "
+            "margin_reasons, margins, "
             "parity, primary, question, references, study, task, when"
         ),
     ),
@@ -150,6 +151,21 @@ REFUSED: tuple[Spoilt, ...] = (
         "primary:",
         "margins: {time: 5}\nprimary:",
         "14:17: margins.time: must be less than 1, found 5; 5 % is 0.05",
+    ),
+    (
+        "a margin that is much wider than usual",
+        "primary:",
+        "margins: {time: 0.2}\nprimary:",
+        (
+            "14:17: margins.time: 0.2 is more than 3 times the default of 0.05; say why under "
+            "`margin_reasons: {time: …}`, which is printed beside the verdicts"
+        ),
+    ),
+    (
+        "a reason without a margin",
+        "primary:",
+        "margin_reasons: {time: why not}\nprimary:",
+        "14:18: `margins` does not declare a margin for 'time'",
     ),
     (
         "an unknown corpus",
