@@ -154,6 +154,8 @@ class Experiment:
         """Compute the findings and store the verdict on every claim."""
         findings, code = self.findings(), code_digests().judging
         with self.opened() as (store, runs):
+            for part in self.parts:
+                store.record_study(part.study.study, part.source, part.study.model_dump_json())
             for part, run in zip(findings, runs, strict=True):
                 claims = [(claim.row(), claim.stored_basis()) for claim in part.analysis.claims]
                 rows = [

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class RunInfo:
     """One run of a study.
 
-    `created_at` is a time in ISO 8601 and UTC. `plant` is the name of a planted bug. `failed` has one line
+    `study` is the digest of the text of the study by which the run is judged. `created_at` is a time in ISO
+    8601 and UTC. `plant` is the name of a planted bug. `failed` has one line
     per trial that failed.
     """
 
@@ -38,6 +39,7 @@ class RunInfo:
     expected_trials: int
     finished_trials: int
     superseded_trials: int
+    study: str = ""
     failed: list[str] = field(default_factory=list)
 
 

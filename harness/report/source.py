@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,6 +12,7 @@ from harness.analysis.analyse import analyse
 from harness.analysis.frames import run_frames
 from harness.report.inputs import ReportInput, RunInfo
 from harness.store.rows import TelemetryRow
+from harness.store.store import study_key
 from harness.study.planning.plan import Plan, plan
 from harness.study.planning.resolved import deciding_metrics, resolve
 
@@ -25,6 +26,7 @@ TELEMETRY_COLUMNS = [column.name for column in fields(TelemetryRow)]
 
 def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
     """Everything that a report shows about a run. Verdicts are computed again from the stored samples."""
+    judged_as = study_key(loaded.study.study, loaded.source, loaded.study.model_dump_json())
     results = store.results(run, deciding_metrics(loaded.study))
     planned, loaded = plan(loaded, results), resolve(loaded, results)
     frames = run_frames(store, run)
@@ -36,7 +38,7 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
         frame=frames.samples,
         trials=frames.trials,
         telemetry=telemetry.rename(columns={"trial_id": "trial"}),
-        run=_info(store, (loaded, planned), run, frames.trials),
+        run=replace(_info(store, (loaded, planned), run, frames.trials), study=judged_as),
         environment=run.environment,
         provenance=sessions[-1].provenance if sessions else {},
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),

@@ -1,9 +1,12 @@
-"""The identity of a run: everything that must be equal if a second invocation is to continue the same run."""
+"""The identity of a run: everything that must be equal if a second invocation is to continue the same run.
+
+Only what is measured counts (`harness.study.measured`). A study that is judged otherwise has the same run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,11 +17,15 @@ from harness.invariants.registry import find_invariant
 from harness.machine.environment import Environment
 from harness.store.rows import Identity, Run
 from harness.store.store import Store
+from harness.study.arms import arms, conditions
 from harness.study.loaded import LoadedStudy, Study
+from harness.study.measured import measured_content
 from harness.study.planning.plan import plan
 
-DIGEST_PREFIX = "s2-"
-"""Of the digests of studies. Those of the first version have none."""
+DIGEST_PREFIX, SECOND_PREFIX = "s3-", "s2-"
+"""Of the digests of studies, and of those of the second version, which covered claims and margins as well.
+Digests of the first version have none.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +62,13 @@ def environment_digest(environment: Environment, gpu: str | None) -> str:
 
 
 def _study_digest(loaded: LoadedStudy, corpora: Sequence[str]) -> str:
+    return DIGEST_PREFIX + digest({"study": measured_content(loaded), "corpora": list(corpora)})
+
+
+def _second_digest(loaded: LoadedStudy, corpora: Sequence[str]) -> str:
+    """The digest that the second version of the code gave to a study."""
     tasks = [digest(content(task)) for task in loaded.tasks.values()]
-    return DIGEST_PREFIX + digest({"study": loaded.study.digest, "tasks": tasks, "corpora": list(corpora)})
+    return SECOND_PREFIX + digest({"study": loaded.study.digest, "tasks": tasks, "corpora": list(corpora)})
 
 
 def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
@@ -77,16 +89,16 @@ def check_plant(parts: Sequence[LoadedStudy], plant: str) -> None:
 
 
 def newest_run(store: Store, loaded: LoadedStudy, setting: Setting) -> Run:
-    """The newest run of the study in its present form, on any machine and with any code.
+    """The newest run that measured what the study measures, on any machine and with any code. Its claims and
+    margins may be others.
 
     Raises StoreError if there is none.
     """
-    study, wanted = loaded.study.study, _study_digest(loaded, setting.corpora)
+    study = loaded.study.study
     runs = [run for run in store.runs(study) if run.scale == loaded.scale and run.plant == setting.plant]
     runs.sort(key=lambda run: run.created_at, reverse=True)
     for run in runs:
-        of_first_version = not run.study_digest.startswith(DIGEST_PREFIX)
-        if (of_first_version or run.study_digest == wanted) and _same_content(store, run, loaded):
+        if _measured_the_same(store, run, loaded, setting.corpora):
             return run
     again = f"harness run {loaded.path} --scale {loaded.scale}"
     if runs:
@@ -97,15 +109,23 @@ def newest_run(store: Store, loaded: LoadedStudy, setting: Setting) -> Run:
     raise StoreError(f"there is no run of {study} at scale {loaded.scale}", hint=again)
 
 
-def _same_content(store: Store, run: Run, loaded: LoadedStudy) -> bool:
-    """Whether the study and the trials that a run stored are those of the study, read by the code of today.
-    Digests alone do not say so: the first version made them differently, and a default may have changed.
+def _measured_the_same(store: Store, run: Run, loaded: LoadedStudy, corpora: Sequence[str]) -> bool:
+    """Whether what a run stored is what the study measures, read by the code of today. The digest of the run
+    alone does not say so: earlier versions made it differently, and a default may have changed.
     """
     try:
         stored = Study.model_validate_json(run.study_json)
     except ValidationError:
         return False
+    before = replace(loaded, study=stored, arms=arms(stored), conditions=conditions(stored))
+    names = {(arm.name, condition.name) for arm in before.arms for condition in before.conditions}
+    if names != loaded.tasks.keys() or measured_content(before) != measured_content(loaded):
+        return False
+    if run.study_digest.startswith(DIGEST_PREFIX) and run.study_digest != _study_digest(loaded, corpora):
+        return False
+    if run.study_digest.startswith(SECOND_PREFIX) and run.study_digest != _second_digest(before, corpora):
+        return False
     planned = {trial.spec_id for trial in store.planned(run)}
-    return stored == loaded.study and planned.issuperset(
-        spec.id for batch in plan(loaded).known for spec in batch.trials
+    return planned.issuperset(
+        spec.id for batch in plan(loaded).known if batch.purpose != "check" for spec in batch.trials
     )

@@ -88,6 +88,11 @@ class Reader:
             query = query.where(studies.c.name == study)
         return [Run(**row) for row in self._all(query)]
 
+    def study(self, key: str) -> tuple[str, str] | None:
+        """The source and the resolved JSON of the study with this digest of its text, or None."""
+        rows = self._all(select(studies).where(studies.c.digest == key))
+        return (rows[0]["source"], rows[0]["resolved"]) if rows else None
+
     def sessions(self, run: Run) -> list[Session]:
         """The sessions of the run, the oldest first."""
         query = select(sessions).where(sessions.c.run_id == run.id).order_by(sessions.c.id)

@@ -90,13 +90,20 @@ class Store(RunRecorder):
                 created_at=now(),
             )
             values = {column: getattr(made, column) for column in ("id", "ordinal", "created_at")}
-            text = {"name": study, "source": study_source, "resolved": study_json}
-            values["study_row"] = _shared_row(connection, studies, text)
+            values["study_row"] = _shared_row(
+                connection, studies, _study_row(study, study_source, study_json)
+            )
             values["environment_row"] = _shared_row(connection, environments, {"facts": made.environment})
             values["identity_digest"] = identity.digest
             connection.execute(insert(runs).values(**values, **asdict(identity)))
             _plan(connection, made, trials)
         return made
+
+    def record_study(self, name: str, source: str, resolved: str) -> None:
+        """Record the text of a study as it is judged now; its run may have begun with another one."""
+        with writing(self._engine) as connection:
+            take_turns(connection)
+            _shared_row(connection, studies, _study_row(name, source, resolved))
 
     def extend_plan(self, run: Run, specs: Sequence[TrialSpec]) -> None:
         """Add new trials at the end of the run's plan. A plan may grow with the results."""
@@ -153,10 +160,23 @@ class Store(RunRecorder):
         return f"process {last.pid} on {last.host} (since {last.started_at})"
 
 
+def study_key(name: str, source: str, resolved: str) -> str:
+    """The digest of the text of a study, by which the store finds it."""
+    return _row_digest(_study_row(name, source, resolved))
+
+
+def _study_row(name: str, source: str, resolved: str) -> dict[str, Any]:
+    return {"name": name, "source": source, "resolved": resolved}
+
+
+def _row_digest(values: dict[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _shared_row(connection: Connection, table: Table, values: dict[str, Any]) -> str:
     """The digest of the row with these values, which is inserted if it does not exist."""
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    digest = _row_digest(values)
     if connection.execute(select(table.c.digest).where(table.c.digest == digest)).scalar() is None:
         connection.execute(insert(table).values(digest=digest, **values))
     return digest

@@ -182,8 +182,8 @@ class StudyBase(Config):
 
     @property
     def digest(self) -> str:
-        """The id of the study's content. Claims, margins and design are part of it, so none of them can
-        change after the data.
+        """The id of everything that the study declares: what is measured and what is judged. A run depends
+        only on what is measured (`harness.study.measured`).
         """
         return digest(content(self))
 

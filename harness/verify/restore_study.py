@@ -1,11 +1,11 @@
-"""The studies of the runs of a report as they were when the runs were made, even if their file has
+"""The studies of the runs of a report as they were when the report was made, even if their file has
 changed: also the tasks that their arms had before tuning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,14 @@ class RestoredStudies:
     parts: tuple[LoadedStudy, ...]
     command_problem: str | None
     notes: tuple[str, ...]
+
+
+def as_judged(store: Store, run: Run, key: str | None) -> Run:
+    """The run with the study by which a report judged it: `key` is the digest of its text. It is the study
+    with which the run began if the report names none, or one that the store does not have.
+    """
+    judged = store.study(key) if key else None
+    return run if judged is None else replace(run, study_source=judged[0], study_json=judged[1])
 
 
 def restore_studies(

@@ -15,9 +15,10 @@ from harness.report.build import render
 from harness.report.source import report_input
 from harness.store.store import open_store
 from harness.verify.html_pieces import Piece, PieceKind, pieces
-from harness.verify.restore_study import RestoredStudies, restore_studies
+from harness.verify.restore_study import RestoredStudies, as_judged, restore_studies
 
 _RUN = re.compile(r'<th scope="row">run</th><td>([^<]*)</td>')
+_STUDY = re.compile(r'<th scope="row">judged as study</th><td>([^<]*)</td>')
 _COMMAND = re.compile(r'<pre class="command"><code>([^<]*)</code>')
 _ORDER: tuple[PieceKind, ...] = ("text", "markup", "style")
 
@@ -70,7 +71,9 @@ def verify(report: Path, location: str) -> Verification:
                 at=Location(location),
                 hint="give the store of the report with --store",
             )
-        studies = restore_studies(store, [known[run] for run in runs], path, settings)
+        judged_as = dict(zip(_RUN.findall(page), _STUDY.findall(page), strict=False))
+        judged = [as_judged(store, known[run], judged_as.get(run)) for run in runs]
+        studies = restore_studies(store, judged, path, settings)
         inputs = [
             report_input(store, part, known[run]) for part, run in zip(studies.parts, runs, strict=True)
         ]

@@ -22,6 +22,7 @@ from harness.trial.spec import TrialSpec
 from harness.verify.verify import verify
 from tests.end_to_end.workplace import Workplace
 from tests.support.tiny_study import LOSS, TUNED, spoilt
+from tests.verify.conftest import Reported
 
 FINALISTS = spoilt(TUNED, "[1e-4, 1e-3, 1e-2]", "{factor: 3, count: 3}\n    finalists: 2")
 EVEN = spoilt(FINALISTS, "count: 3", "count: 4")
@@ -120,3 +121,17 @@ def test_a_changed_number_is_still_detected(tmp_path: Path, section: str) -> Non
         f"{page[:position]}{(int(page[position]) + 1) % 10}{page[position + 1 :]}", encoding="utf-8"
     )
     assert verify(report, str(store)).difference is not None
+
+
+def test_a_report_that_was_judged_by_a_changed_study_is_verified(filled: Reported, tmp_path: Path) -> None:
+    """The margin was changed after the run, so the store has two texts of the study."""
+    copy = filled.copy(tmp_path)
+    (changed,) = load_study(copy.study, "cpu", ("design.rounds=8", "margins.time=0.2"))
+    with open_store(copy.store) as store:
+        [run] = store.runs()
+        before = verify(copy.report, str(copy.store))
+        write_report([report_input(store, changed, run)], copy.report)
+        assert verify(copy.report, str(copy.store)).difference is not None
+        store.record_study("tiny", changed.source, changed.study.model_dump_json())
+    assert before.difference is None
+    assert verify(copy.report, str(copy.store)).difference is None

@@ -73,8 +73,11 @@ def _missing(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
 
 
 def _broken(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
-    """Declared invariants that failed, or that were not checked completely."""
-    for invariant in loaded.study.invariants:
+    """Declared invariants that failed, or that were not checked completely. An invariant that failed counts
+    even if the study does not declare it any more.
+    """
+    failing = (check.invariant for check in frames.checks if check.arm == arm and not check.passed)
+    for invariant in dict.fromkeys((*loaded.study.invariants, *failing)):
         trials = [t for t in frames.trials if t.purpose == "check" and t.task == invariant and t.arm == arm]
         checks = [check for check in frames.checks if check.invariant == invariant and check.arm == arm]
         failed = [check for check in checks if not check.passed]

@@ -61,6 +61,7 @@ def method_view(report: ReportInput) -> MethodView:
         provenance=flat(
             {
                 "run": report.run.id,
+                "judged as study": report.run.study,
                 "study_digest": report.run.study_digest,
                 "code_digest": report.run.code_digest,
                 **report.provenance,

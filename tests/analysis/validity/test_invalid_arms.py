@@ -54,6 +54,13 @@ def test_a_broken_invariant_makes_its_arm_invalid_and_says_why() -> None:
     assert result.answer.startswith(f"The answer is incomplete: cache=dynamic is invalid: {why}.")
 
 
+def test_an_invariant_that_broke_counts_even_if_the_study_drops_it() -> None:
+    broken = spoil_check(FRAMES, arm="cache=dynamic", **BROKEN)
+    dropped = spoilt(broken, invariants=[], claims={})
+    assert dropped.invalid == spoilt(broken).invalid
+    assert spoilt(FRAMES, invariants=[], claims={}).invalid == {}
+
+
 def test_a_broken_arm_leaves_claims_on_other_arms_alone() -> None:
     result = spoilt(spoil_check(FRAMES, arm="cache=static", **BROKEN))
     assert verdicts(result) == {
