@@ -1,5 +1,5 @@
-"""What makes the numbers of an arm invalid: a broken invariant, missing trials, unequal work, or results that
-are too good to be true.
+"""What makes the numbers of an arm invalid: a broken invariant, missing trials, unequal work, seeds that
+repeat each other, or results that are too good to be true.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.analysis.frames import RunFrames, trial_values
 from harness.analysis.results import ParityRow
+from harness.analysis.validity.replicates import repeated_seeds
 from harness.analysis.validity.work import confounds
 from harness.config import canonical_json
 from harness.metrics import metric
@@ -44,6 +45,7 @@ def _problems(
     yield from missing
     if not missing:  # the work of an arm can only be compared if all of it was done
         yield from confounds(arm, parity)
+    yield from repeated_seeds(loaded, frames, arm)
     yield from _faster_than_reference(loaded, frames, arm)
     yield from _faster_than_peak(frames, arm)
 

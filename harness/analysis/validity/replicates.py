@@ -1,0 +1,90 @@
+"""Whether the seeds of an arm are replicates: each must have trained a model of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+
+from harness.analysis.frames import RunFrames, trial_values
+from harness.config import canonical_json
+from harness.metrics import METRICS
+from harness.store.rows import TrialRow
+from harness.study.loaded import LoadedStudy
+from harness.wording import at_condition
+
+WEIGHTS = "weights"
+"""The name of the hash of a trained model among a trial's outputs."""
+
+_REAL_VALUED = [
+    record.name
+    for record in METRICS.values()
+    if record.compared_by == "ratios" and record.paired_over != "rounds" and not record.exact
+]
+"""Losses and perplexities: two models never agree on one to the last bit."""
+
+
+def repeated_seeds(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
+    """Two seeds of the arm whose trainings ended with equal weights, or where no weights were hashed, with an
+    equal loss to the last bit. Such seeds say nothing about the scatter between trainings.
+
+    Trainings that diverged are left out: they are equally lost, whatever their weights are.
+    """
+    measured = [trial for trial in _finished(frames, "measure") if trial.arm == arm]
+    if len({trial.seed for trial in measured}) < 2:
+        return
+    for condition in loaded.conditions:
+        rows = [trial for trial in measured if trial.condition == condition.names]
+        trainings = [*rows, *_trainings(loaded, frames, arm, condition.name)]
+        weights = [(trial.seed, trial.outputs[WEIGHTS]) for trial in trainings if WEIGHTS in trial.outputs]
+        where = at_condition(condition.names)
+        if weights:
+            yield from _repeated(weights, f"weights{where}")
+        else:
+            yield from _equal_losses(frames, {trial.id for trial in rows}, where)
+
+
+def _finished(frames: RunFrames, purpose: str) -> list[TrialRow]:
+    return [
+        trial
+        for trial in frames.trials
+        if trial.purpose == purpose and trial.status == "finished" and not trial.notes.get("diverged")
+    ]
+
+
+def _trainings(loaded: LoadedStudy, frames: RunFrames, arm: str, condition: str) -> list[TrialRow]:
+    """The trainings of the models that the trials of the arm load."""
+    task = loaded.tasks.get((arm, condition))
+    configs = {canonical_json(training.plain()) for training in task.trainings()} if task else set()
+    if len(configs) != 1:  # a model and its draft are two trainings, which are not told apart by their hash
+        return []
+    return [
+        trial
+        for trial in _finished(frames, "train")
+        if canonical_json(json.loads(trial.spec_json).get("config")) in configs
+    ]
+
+
+def _equal_losses(frames: RunFrames, trials: set[int], where: str) -> Iterator[str]:
+    samples = frames.samples[
+        frames.samples["trial"].isin(trials) & frames.samples["metric"].isin(_REAL_VALUED)
+    ]
+    values = trial_values(samples)
+    for name, part in values.groupby("metric", sort=True):
+        pairs = zip(part["seed"].tolist(), part["value"].tolist(), strict=True)
+        finite = [(seed, repr(value)) for seed, value in pairs if math.isfinite(value)]
+        reasons = list(_repeated(finite, f"{METRICS[str(name)].label}{where}, to the last bit"))
+        if reasons:
+            yield reasons[0]
+            return
+
+
+def _repeated(results: Iterable[tuple[int, str]], what: str) -> Iterator[str]:
+    """The seeds that share the first result that several seeds have."""
+    seeds: dict[str, set[int]] = {}
+    for seed, result in results:
+        seeds.setdefault(result, set()).add(seed)
+    shared = sorted(sorted(group) for group in seeds.values() if len(group) > 1)
+    if shared:
+        names = ", ".join(map(str, shared[0][:-1])) + f" and {shared[0][-1]}"
+        yield f"seeds {names} end with equal {what}, so they are no replicates"
