@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
 from harness.errors import InputError, did_you_mean
-from harness.invariants.subjects import Subject
+from harness.invariants.subjects import Subject, WritingSubject
 from harness.models.config import CacheKind
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ BITWISE: Mapping[str, float] = dict.fromkeys(TOLERANCES, 0.0)
 ANY = "any"
 
 CACHE_KINDS: tuple[CacheKind, ...] = get_args(CacheKind)
+# The levels at which something is cached.
+CACHED = CACHE_KINDS[1:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,21 +85,26 @@ PLANTED: list[PlantedBug] = []
 
 
 S = TypeVar("S", bound=Subject)
+W = TypeVar("W", bound=WritingSubject)
 
 
 class Invariant(Generic[S]):
     """Names and statements are plain data, so that they can be listed without torch.
 
-    `needs` is the subject that a study's arm must offer so that the invariant can be checked on it. If some
-    kinds of arm are checked differently, each kind is a level, for example "dynamic" and "static" for kinds
-    of cache.
+    The name is that of the invariant's folder, with hyphens. The type argument S is the subject that a
+    study's arm must offer so that the invariant can be checked on it; `needs` holds it. If some kinds of arm
+    are checked differently, each kind is a level, for example "dynamic" and "static" for kinds of cache.
     """
 
     name: ClassVar[str]
+    needs: ClassVar[type[Subject]]
     statement: ClassVar[str]
     planted_bugs: ClassVar[tuple[PlantedBug, ...]]
-    needs: ClassVar[type[Subject]] = Subject
     levels: ClassVar[tuple[str, ...]] = (ANY,)
+
+    def __init_subclass__(cls) -> None:
+        cls.name = vars(cls).get("name", cls.__module__.rpartition(".")[2].replace("_", "-"))
+        (cls.needs,) = get_args(vars(cls)["__orig_bases__"][0])
 
     def level_of(self, subject: S) -> str:  # noqa: ARG002  invariants with several levels use it
         """The level at which a study's arm is checked."""
@@ -143,6 +150,15 @@ class Invariant(Generic[S]):
     def _checks_module(self) -> ModuleType:
         """`checks` in the folder of the invariant: it needs torch, which listing invariants does not."""
         return import_module(f"{type(self).__module__}.checks")
+
+
+class CacheInvariant(Invariant[W]):
+    """An invariant of decoding. The level is the kind of cache."""
+
+    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
+
+    def level_of(self, subject: W) -> str:
+        return subject.cache
 
 
 def cache_kind(level: str) -> CacheKind:

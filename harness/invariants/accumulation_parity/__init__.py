@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.invariants.base import Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import Subject, TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 
 if TYPE_CHECKING:
     from harness.models.loss import Loss
@@ -57,12 +57,10 @@ class AccumulationParity(Invariant[TrainingSubject]):
     the two layouts.
     """
 
-    name: ClassVar[str] = "accumulation-parity"
     statement: ClassVar[str] = (
         "Micro-batches give the same gradients, losses and updates as one big batch: every target token has "
         "the same weight."
     )
-    needs: ClassVar[type[Subject]] = TrainingSubject
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(
             name="mean-of-means",

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from harness.data.tokenizer import PAD_ID
 from harness.invariants.base import CURVES, TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.tiny_models import DTYPES, decoder_config, translator_config
+from harness.invariants.support.tiny_models import DTYPES, NO_KEY_BIAS, built
 from harness.invariants.support.tiny_training import (
     MicroBatches,
     gradients,
@@ -24,7 +23,6 @@ from harness.invariants.support.tiny_training import (
     without_dropout,
 )
 from harness.models.config import IGNORED_TARGET
-from harness.models.init import build_model
 from harness.training.objective import MicroBatch
 from harness.training.update import Updater
 
@@ -38,7 +36,7 @@ def generic_checks(_level: str) -> Iterator[Check]:
         for kind in ("decoder", "translator"):
 
             def updater(kind: str = kind, dtype: torch.dtype = dtype) -> Updater:
-                return tiny_updater(_tiny(kind, dtype))
+                return tiny_updater(built(kind, NO_KEY_BIAS, dtype))
 
             updates = [
                 [
@@ -96,22 +94,12 @@ def _big(micro_batches: Sequence[MicroBatch]) -> MicroBatch:
 
 def _rows(arrays: Sequence[NDArray[np.int64]], *, fill: int) -> NDArray[np.int64]:
     longest = max(array.shape[1] for array in arrays)
-    padded = [
-        np.pad(array, ((0, 0), (0, longest - array.shape[1])), constant_values=fill) for array in arrays
-    ]
-    return np.concatenate(padded)
+    return np.concatenate(
+        [np.pad(array, ((0, 0), (0, longest - array.shape[1])), constant_values=fill) for array in arrays]
+    )
 
 
 def _halves(batch: MicroBatch) -> list[MicroBatch]:
     """The halves of a batch; a batch of one row is not divided."""
     parts = [tuple(arrays) for arrays in zip(*(np.array_split(array, 2) for array in batch), strict=True)]
     return [part for part in parts if len(part[0])]
-
-
-def _tiny(kind: str, dtype: torch.dtype) -> nn.Module:
-    """A model without biases on keys: their gradients consist of rounding errors, which Adam would magnify to
-    full steps.
-    """
-    plain = {"attention": {"qkv_bias": False}}
-    config = decoder_config(plain) if kind == "decoder" else translator_config(plain)
-    return build_model(config, 0, dtype=dtype)

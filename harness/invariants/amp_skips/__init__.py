@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.invariants.base import Invariant, PlantedBug, instead_of, patched
 from harness.invariants.schedule_per_update import moved_schedule
-from harness.invariants.subjects import Subject, TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 
 if TYPE_CHECKING:
     from torch.amp import GradScaler
@@ -64,12 +64,10 @@ class AmpSkips(Invariant[TrainingSubject]):
     At level "unscaled" there is no scaler, and no update may be skipped.
     """
 
-    name: ClassVar[str] = "amp-skips"
     statement: ClassVar[str] = (
         "With a scaled loss, clipping uses the unscaled norms, and an update with gradients that are not "
         "finite changes neither the weights nor the schedule nor the count of updates."
     )
-    needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = (SCALED, UNSCALED)
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import Subject, WritingSubject
+from harness.invariants.base import CACHE_KINDS, CACHED, CacheInvariant, PlantedBug, instead_of
+from harness.invariants.subjects import WritingSubject
 
 if TYPE_CHECKING:
     from harness.models.decoding.beam_bookkeeping import Continuation, Tokens
     from harness.models.decoding.config import LengthPenalty
-
-CACHED = ("dynamic", "static", "doubling")
-EVERY = ("none", *CACHED)
 
 # The number of tokens of every prompt of the tiny models.
 PROMPT = 5
@@ -38,30 +35,27 @@ def _cache_not_reordered(*_: object, **__: object) -> None:
     """Every beam keeps the keys of its slot."""
 
 
-class BeamGreedy(Invariant[WritingSubject]):
+class BeamGreedy(CacheInvariant[WritingSubject]):
     """The level is the kind of cache.
 
     On a study's subject only the beam of width one is checked.
     """
 
-    name: ClassVar[str] = "beam-greedy"
     statement: ClassVar[str] = (
         "A beam of width one gives the greedy tokens, and a beam without limit gives the best of all "
         "continuations."
     )
-    needs: ClassVar[type[Subject]] = WritingSubject
-    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(
             name="prompt-in-the-penalty",
             summary="the length penalty counts the prompt (transformers#26624)",
-            levels=EVERY,
+            levels=CACHE_KINDS,
             bug=_prompt_in_the_penalty,
         ),
         PlantedBug(
             name="histories-of-the-place",
             summary="a beam takes the earlier tokens of its slot, not those of the beam that it continues",
-            levels=EVERY,
+            levels=CACHE_KINDS,
             bug=_histories_of_the_place,
         ),
         PlantedBug(
@@ -74,6 +68,3 @@ class BeamGreedy(Invariant[WritingSubject]):
 
     def wants_alike(self, settings: Mapping[str, Any]) -> bool:
         return bool(settings["decoding"].get("width") == 1)
-
-    def level_of(self, subject: WritingSubject) -> str:
-        return subject.cache

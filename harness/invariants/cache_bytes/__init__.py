@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import DecodingSubject, Subject
+from harness.invariants.base import CACHED, CacheInvariant, PlantedBug, instead_of
+from harness.invariants.subjects import DecodingSubject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,18 +36,15 @@ def _capacity_doubled(
     return original(kind, replace(shape, capacity=2 * shape.capacity))
 
 
-class CacheBytes(Invariant[DecodingSubject]):
+class CacheBytes(CacheInvariant[DecodingSubject]):
     """At level "none" nothing is stored: 0 bytes."""
 
-    name: ClassVar[str] = "cache-bytes"
     statement: ClassVar[str] = "A cache's tensors take exactly the bytes that the closed form gives."
-    needs: ClassVar[type[Subject]] = DecodingSubject
-    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(
             name="keys-kept-twice",
             summary="the stored keys are a view into a buffer of twice their size",
-            levels=("dynamic", "static", "doubling"),
+            levels=CACHED,
             bug=_keys_kept_twice,
         ),
         PlantedBug(
@@ -57,6 +54,3 @@ class CacheBytes(Invariant[DecodingSubject]):
             bug=_capacity_doubled,
         ),
     )
-
-    def level_of(self, subject: DecodingSubject) -> str:
-        return subject.cache

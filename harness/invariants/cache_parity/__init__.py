@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import DecodingSubject, Subject
+from harness.invariants.base import CACHE_KINDS, CACHED, CacheInvariant, PlantedBug, instead_of
+from harness.invariants.subjects import DecodingSubject
 
 if TYPE_CHECKING:
     import torch
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from harness.models.block import Block
     from harness.models.cache import Cache
     from harness.models.position import Positions
-
-CACHED = ("dynamic", "static", "doubling")
 
 
 @instead_of("harness.models.transformer", "positions_of")
@@ -74,15 +72,12 @@ def _dropout_left_on(_: object, block: Block, x: Tensor) -> Tensor:
     return functional.dropout(x, block.dropout.p, training=True)
 
 
-class CacheParity(Invariant[DecodingSubject]):
+class CacheParity(CacheInvariant[DecodingSubject]):
     """Level "none" is the reference itself; its checks make sure that decoding is deterministic."""
 
-    name: ClassVar[str] = "cache-parity"
     statement: ClassVar[str] = (
         "Decoding with a key-value cache gives the same logits and the same tokens as decoding without one."
     )
-    needs: ClassVar[type[Subject]] = DecodingSubject
-    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(
             name="position-off-by-one",
@@ -117,13 +112,10 @@ class CacheParity(Invariant[DecodingSubject]):
         PlantedBug(
             name="dropout-left-on",
             summary="dropout stays on in evaluation mode",
-            levels=("none", *CACHED),
+            levels=CACHE_KINDS,
             bug=_dropout_left_on,
         ),
     )
 
     def wants_alike(self, settings: Mapping[str, Any]) -> bool:  # noqa: ARG002  every arm decodes
         return True
-
-    def level_of(self, subject: DecodingSubject) -> str:
-        return subject.cache

@@ -57,7 +57,6 @@ def _window_both_ways(
 
 
 class Causality(Invariant[Subject]):
-    name: ClassVar[str] = "causality"
     statement: ClassVar[str] = (
         "The logits at a position do not change when later tokens change, and they have no gradient with "
         "respect to later tokens."

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
-from harness.invariants.base import Check, tolerance_of
+from harness.invariants.base import Check
 from harness.invariants.subjects import Subject
-from harness.invariants.support.compare import BROKEN, compare, error_line
+from harness.invariants.support.compare import Judgement, compare, judged
 from harness.invariants.support.tiny_models import DTYPES, decoders, random_tokens, translators
 
 LENGTH = 12
@@ -68,33 +67,22 @@ def _jacobian(case: str, forward: Forward, entry: nn.Module, tokens: Tensor, kno
     """The gradient with respect to the inputs after position `known` must be exactly zero; `compared` counts
     pairs of row and position.
     """
-    problems: list[str] = []
-    deviation, compared = math.inf, 0
-    precision = tolerance_of(next(entry.parameters()).dtype)[0]
-    try:
+
+    def observed() -> Tensor:
         logits, embedded = _with_embedded(forward, entry, tokens)
         weights = torch.randn(logits[:, known].shape, generator=torch.Generator().manual_seed(2)).to(
             logits.dtype
         )
-        (gradient,) = torch.autograd.grad((logits[:, known] * weights).sum(), embedded)  # (B, T, C)
-    except BROKEN as error:
-        problems.append(error_line(error))
-    else:
+        return torch.autograd.grad((logits[:, known] * weights).sum(), embedded)[0]  # (B, T, C)
+
+    def judge(gradient: Tensor) -> Judgement:
         ahead, seen = gradient[:, known + 1 :], gradient[:, : known + 1]
-        compared = ahead.shape[:2].numel()
         deviation = float(ahead.abs().max() / seen.abs().max())
-        if not deviation <= 0.0:
-            problems.append("a logit depends on a token after it")
-    return Check(
-        case=case,
-        precision=precision,
-        passed=not problems,
-        deviation=deviation,
-        tolerance=0.0,
-        compared=compared,
-        skipped=0,
-        detail="; ".join(problems),
-    )
+        problems = [] if deviation <= 0.0 else ["a logit depends on a token after it"]
+        return Judgement(deviation, ahead.shape[:2].numel(), problems=problems)
+
+    dtype = next(entry.parameters()).dtype
+    return judged(case, dtype=dtype, tolerance=0.0, observed=observed, judge=judge)
 
 
 def _with_embedded(forward: Forward, entry: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:

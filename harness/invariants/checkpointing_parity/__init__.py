@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.invariants.base import Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import Subject, TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,12 +40,10 @@ def _other_inputs(
 class CheckpointingParity(Invariant[TrainingSubject]):
     """Level "none" is the reference itself; its checks make sure that training is deterministic."""
 
-    name: ClassVar[str] = "checkpointing-parity"
     statement: ClassVar[str] = (
         "Activation checkpointing with dropout gives the same loss, gradients and five updates, to the last "
         "bit."
     )
-    needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = ("none", *RECOMPUTED)
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(

@@ -7,13 +7,12 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.invariants.base import BITWISE, TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.tiny_models import DTYPES, decoder_config, translator_config
+from harness.invariants.support.tiny_models import DTYPES, built
 from harness.invariants.support.tiny_training import (
     MicroBatches,
     gradients,
@@ -22,7 +21,6 @@ from harness.invariants.support.tiny_training import (
     training_values,
 )
 from harness.models.config import NoCheckpointing
-from harness.models.init import build_model
 from harness.training.update import Updater
 
 UPDATES = 5
@@ -31,18 +29,20 @@ WAYS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "blocks": ({"kind": "blocks"}, {"kind": "blocks", "every": 2}),
     "attention": ({"kind": "attention"},),
 }
+SIZES: Mapping[str, Mapping[str, Any]] = {"decoder": {"n_layers": 3}, "translator": {}}
 
 
 def generic_checks(level: str) -> Iterator[Check]:
-    for dtype, way, kind in product(DTYPES, WAYS[level], ("decoder", "translator")):
+    for dtype, way, (kind, sizes) in product(DTYPES, WAYS[level], SIZES.items()):
         updates = [[random_batch(seed, source=kind == "translator")] for seed in range(UPDATES)]
-        plain, checkpointed = (
-            partial(_run_tiny, kind, settings, dtype, updates) for settings in ({"kind": "none"}, way)
+        plain, tested = (
+            built(kind, sizes, dtype, dropout=0.1, checkpointing=settings)
+            for settings in ({"kind": "none"}, way)
         )
         yield compare_named(
             f"{kind}, {' '.join(map(str, way.values()))}: loss, gradients and {UPDATES} updates",
-            reference=plain(),
-            observed=checkpointed,
+            reference=_run(tiny_updater(plain), updates),
+            observed=partial(_run, tiny_updater(tested), updates),
             tolerances=BITWISE,
         )
 
@@ -59,18 +59,6 @@ def subject_checks(subject: TrainingSubject) -> Iterator[Check]:
         observed=lambda: _run(subject.updater(subject.build(subject.config)), updates),
         tolerances=BITWISE if subject.tokens.device.type == "cpu" else TOLERANCES,
     )
-
-
-def _tiny(kind: str, way: Mapping[str, Any], dtype: torch.dtype) -> nn.Module:
-    if kind == "decoder":
-        return build_model(decoder_config({}, n_layers=3, dropout=0.1, checkpointing=way), 0, dtype=dtype)
-    return build_model(translator_config({}, dropout=0.1, checkpointing=way), 0, dtype=dtype)
-
-
-def _run_tiny(
-    kind: str, way: Mapping[str, Any], dtype: torch.dtype, updates: Sequence[MicroBatches]
-) -> dict[str, Tensor]:
-    return _run(tiny_updater(_tiny(kind, way, dtype)), updates)
 
 
 def _run(updater: Updater, updates: Sequence[MicroBatches]) -> dict[str, Tensor]:

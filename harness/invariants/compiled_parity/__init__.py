@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.invariants.base import Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import Subject, TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,11 +40,9 @@ class CompiledParity(Invariant[TrainingSubject]):
     At level "eager" nothing is compiled, and the computation must repeat itself.
     """
 
-    name: ClassVar[str] = "compiled-parity"
     statement: ClassVar[str] = (
         "The compiled step gives the same losses, gradients and updates as the eager one."
     )
-    needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = (EAGER, COMPILED)
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(

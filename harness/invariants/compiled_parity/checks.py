@@ -11,7 +11,7 @@ from harness.invariants.base import BITWISE, CURVES, TOLERANCES, Check
 from harness.invariants.compiled_parity import COMPILED
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.tiny_models import DTYPES, decoder_config
+from harness.invariants.support.tiny_models import DTYPES, NO_KEY_BIAS, built
 from harness.invariants.support.tiny_training import (
     gradients,
     random_batch,
@@ -20,7 +20,6 @@ from harness.invariants.support.tiny_training import (
     training_values,
     without_dropout,
 )
-from harness.models.init import build_model
 from harness.training.update import Updater
 
 UPDATES = 20
@@ -32,8 +31,7 @@ def generic_checks(level: str) -> Iterator[Check]:
     for dtype in DTYPES:
 
         def updater(dtype: torch.dtype = dtype) -> Updater:
-            config = decoder_config({"attention": {"qkv_bias": False}}, n_layers=1)
-            return tiny_updater(build_model(config, 0, dtype=dtype))
+            return tiny_updater(built("decoder", NO_KEY_BIAS, dtype, n_layers=1))
 
         def observed(updater: Callable[[], Updater] = updater) -> dict[str, Tensor]:
             return training_values(_compiled(updater()) if compiled else updater(), updates)

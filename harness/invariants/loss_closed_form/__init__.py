@@ -77,7 +77,6 @@ class LossClosedForm(Invariant[Subject]):
     with some targets ignored.
     """
 
-    name: ClassVar[str] = "loss-closed-form"
     statement: ClassVar[str] = (
         "Cross-entropy, label smoothing and z-loss have the value and the gradients of their closed form, "
         "also when some targets are ignored."

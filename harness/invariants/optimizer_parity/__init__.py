@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from harness.invariants.base import Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import Subject, TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 
 IMPLEMENTATIONS = ("for-loop", "foreach", "fused")
 
@@ -31,12 +31,10 @@ class OptimizerParity(Invariant[TrainingSubject]):
     Level "for-loop" is the reference, where training must repeat itself.
     """
 
-    name: ClassVar[str] = "optimizer-parity"
     statement: ClassVar[str] = (
         "The fused and foreach implementations of an optimizer make the same updates as the one that loops "
         "over tensors."
     )
-    needs: ClassVar[type[Subject]] = TrainingSubject
     levels: ClassVar[tuple[str, ...]] = IMPLEMENTATIONS
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(

@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.invariants.base import BITWISE, CURVES, TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.tiny_models import DTYPES, decoder_config
+from harness.invariants.support.tiny_models import DTYPES, NO_KEY_BIAS, built
 from harness.invariants.support.tiny_training import (
     random_batch,
     tiny_updater,
@@ -18,7 +18,6 @@ from harness.invariants.support.tiny_training import (
     training_values,
     without_dropout,
 )
-from harness.models.init import build_model
 from harness.training.optim import SGD, Adam, AdamW, OptimizerSettings, RAdam
 from harness.training.update import Updater
 
@@ -80,8 +79,8 @@ def _curves(values: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _tiny(settings: OptimizerSettings, implementation: str, dtype: torch.dtype) -> Updater:
-    model = build_model(decoder_config({"attention": {"qkv_bias": False}}), 0, dtype=dtype)
-    return _implemented(tiny_updater(model, optimizer=settings), implementation)
+    updater = tiny_updater(built("decoder", NO_KEY_BIAS, dtype), optimizer=settings)
+    return _implemented(updater, implementation)
 
 
 def _implemented(updater: Updater, implementation: str) -> Updater:

@@ -65,7 +65,6 @@ class PaddingParity(Invariant[Subject]):
     rows.
     """
 
-    name: ClassVar[str] = "padding-parity"
     statement: ClassVar[str] = (
         "A row gives the same logits, loss and tokens alone as in a padded batch of any size."
     )

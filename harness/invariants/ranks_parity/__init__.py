@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.invariants.base import Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import Subject, TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 
 if TYPE_CHECKING:
     import torch
@@ -33,11 +33,9 @@ class RanksParity(Invariant[TrainingSubject]):
     On a study's arm the ranks are simulated one after another.
     """
 
-    name: ClassVar[str] = "ranks-parity"
     statement: ClassVar[str] = (
         "Two ranks with different numbers of target tokens make the same updates as one rank with all tokens."
     )
-    needs: ClassVar[type[Subject]] = TrainingSubject
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(
             name="mean-of-rank-means",

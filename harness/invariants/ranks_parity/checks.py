@@ -15,7 +15,7 @@ from harness.invariants.base import CURVES, TOLERANCES, Check, replaced
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
 from harness.invariants.support.subprocesses import in_processes
-from harness.invariants.support.tiny_models import DTYPES, decoder_config
+from harness.invariants.support.tiny_models import DTYPES, NO_KEY_BIAS, built
 from harness.invariants.support.tiny_training import (
     gradients,
     random_batch,
@@ -24,7 +24,6 @@ from harness.invariants.support.tiny_training import (
     training_values,
     without_dropout,
 )
-from harness.models.init import build_model
 from harness.training import ranks
 from harness.training.objective import MicroBatch, counted
 from harness.training.update import Updater
@@ -117,8 +116,7 @@ def _batches(update: int) -> tuple[MicroBatch, ...]:
 
 
 def _updater(dtype: torch.dtype) -> Updater:
-    config = decoder_config({"attention": {"qkv_bias": False}})
-    return tiny_updater(build_model(config, 0, dtype=dtype))
+    return tiny_updater(built("decoder", NO_KEY_BIAS, dtype))
 
 
 def _file(folder: str, rank: int, dtype: torch.dtype) -> Path:

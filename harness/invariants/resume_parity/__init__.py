@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.invariants.base import Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import Subject, TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 
 if TYPE_CHECKING:
     from harness.training.loop import Training
@@ -32,12 +32,10 @@ def _optimizer_lost(*_: object) -> None:
 class ResumeParity(Invariant[TrainingSubject]):
     """On tiny models SIGKILL ends the process; on a study's arm an exception ends the training."""
 
-    name: ClassVar[str] = "resume-parity"
     statement: ClassVar[str] = (
         "A training run that is killed during any update and resumed ends with the same parameters, to the "
         "last bit, as one that was not interrupted."
     )
-    needs: ClassVar[type[Subject]] = TrainingSubject
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(
             name="data-position-lost",

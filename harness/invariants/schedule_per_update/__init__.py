@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.invariants.base import Invariant, PlantedBug, patched
-from harness.invariants.subjects import Subject, TrainingSubject
+from harness.invariants.subjects import TrainingSubject
 
 if TYPE_CHECKING:
     from harness.training.loop import Training
@@ -47,12 +47,10 @@ def _one_behind() -> AbstractContextManager[None]:
 
 
 class SchedulePerUpdate(Invariant[TrainingSubject]):
-    name: ClassVar[str] = "schedule-per-update"
     statement: ClassVar[str] = (
         "The learning rate takes one step of its schedule per update, however many micro-batches the update "
         "has."
     )
-    needs: ClassVar[type[Subject]] = TrainingSubject
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(
             name="per-micro-batch",

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.invariants.base import CACHE_KINDS, Invariant, PlantedBug, instead_of
-from harness.invariants.subjects import Subject, WritingSubject
+from harness.invariants.base import CACHE_KINDS, CacheInvariant, PlantedBug, instead_of
+from harness.invariants.subjects import WritingSubject
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-EVERY = ("none", "dynamic", "static", "doubling")
 
 
 @instead_of("harness.models.decoding.speculative", "residual")
@@ -29,33 +27,30 @@ def _not_rolled_back(*_: object) -> None:
     """The rejected tokens stay in the cache."""
 
 
-class SpeculativeTarget(Invariant[WritingSubject]):
+class SpeculativeTarget(CacheInvariant[WritingSubject]):
     """The level is the kind of cache of both models. On a study's subject only greedy tokens are checked."""
 
-    name: ClassVar[str] = "speculative-target"
     statement: ClassVar[str] = (
         "Speculative decoding gives the target model's greedy tokens, or samples from the target model's "
         "distribution."
     )
-    needs: ClassVar[type[Subject]] = WritingSubject
-    levels: ClassVar[tuple[str, ...]] = CACHE_KINDS
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
         PlantedBug(
             name="redrawn-from-all",
             summary="after a rejection the token is drawn from the target's full distribution",
-            levels=EVERY,
+            levels=CACHE_KINDS,
             bug=_redrawn_from_all,
         ),
         PlantedBug(
             name="accepted-after-a-rejection",
             summary="proposed tokens are accepted although an earlier one was rejected",
-            levels=EVERY,
+            levels=CACHE_KINDS,
             bug=_accepted_after_a_rejection,
         ),
         PlantedBug(
             name="not-rolled-back",
             summary="rejected tokens stay in the cache before the next ones",
-            levels=EVERY,
+            levels=CACHE_KINDS,
             bug=_not_rolled_back,
         ),
     )
@@ -63,6 +58,3 @@ class SpeculativeTarget(Invariant[WritingSubject]):
     def wants_alike(self, settings: Mapping[str, Any]) -> bool:
         decoding = settings["decoding"]
         return bool(decoding["kind"] == "speculative" and decoding["choose"]["kind"] == "greedy")
-
-    def level_of(self, subject: WritingSubject) -> str:
-        return subject.cache

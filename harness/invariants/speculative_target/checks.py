@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from itertools import product
 
@@ -10,9 +9,9 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-from harness.invariants.base import Check, cache_kind, tolerance_of
+from harness.invariants.base import Check, cache_kind
 from harness.invariants.subjects import WritingSubject
-from harness.invariants.support.compare import BROKEN, error_line
+from harness.invariants.support.compare import Judgement, judged
 from harness.invariants.support.decoding import compare_greedy, random_prompts, tiny_model
 from harness.models.cache import Cache
 from harness.models.config import CacheKind
@@ -84,31 +83,20 @@ def _sampled(model: Transformer, *, kind: CacheKind) -> Check:
     critical = float(chi2.ppf(1 - FALSE_ALARM, df=len(expected) - 1))
     settings = Speculative(draft_tokens=2, choose=Sampling(filters=(FLAT,), seed=1))
     pair = TargetAndDraft(target=model, draft=StumblingDraft(model))
-    statistic, detail = math.inf, ""
-    try:
-        drawn = speculative(
-            pair, prompt.expand(DRAWS, -1), settings, new_tokens=NEW_TOKENS, cache=kind
-        ).tokens
-    except BROKEN as error:
-        detail = error_line(error)
-    else:
+
+    def observed() -> Tensor:
+        prompts = prompt.expand(DRAWS, -1)
+        return speculative(pair, prompts, settings, new_tokens=NEW_TOKENS, cache=kind).tokens
+
+    def judge(drawn: Tensor) -> Judgement:
         powers = torch.tensor([VOCABULARY**power for power in reversed(range(NEW_TOKENS))])
         counts = torch.bincount((drawn * powers).sum(dim=1), minlength=len(wanted))
         statistic = float(((_rare_together(counts, wanted) - expected) ** 2 / expected).sum())
-        if not statistic <= critical:
-            detail = (
-                f"{DRAWS} draws of {NEW_TOKENS} tokens do not follow the target: chi-square {statistic:.0f}"
-            )
-    return Check(
-        case="sampled tokens",
-        precision=tolerance_of(next(model.parameters()).dtype)[0],
-        passed=not detail,
-        deviation=statistic,
-        tolerance=critical,
-        compared=DRAWS,
-        skipped=0,
-        detail=detail,
-    )
+        problem = f"{DRAWS} draws of {NEW_TOKENS} tokens do not follow the target: chi-square {statistic:.0f}"
+        return Judgement(statistic, DRAWS, problems=[] if statistic <= critical else [problem])
+
+    dtype = next(model.parameters()).dtype
+    return judged("sampled tokens", dtype=dtype, tolerance=critical, observed=observed, judge=judge)
 
 
 @torch.inference_mode()

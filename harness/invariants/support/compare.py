@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,9 +19,53 @@ MOST_SKIPPED = 0.01
 BROKEN = (RuntimeError, ValueError, IndexError, TypeError, AttributeError)
 
 
+T = TypeVar("T")
+
+
 def error_line(error: BaseException) -> str:
     """The error's type and message in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+class Judgement(NamedTuple):
+    """What a comparison says: how much was compared, how far it is from the reference, and what is wrong.
+
+    The check fails if there are problems.
+    """
+
+    deviation: float
+    compared: int = 0
+    skipped: int = 0
+    problems: Sequence[str] = ()
+
+
+def judged(
+    case: str,
+    *,
+    dtype: torch.dtype,
+    tolerance: float,
+    observed: Callable[[], T],
+    judge: Callable[[T], Judgement],
+) -> Check:
+    """The check of what `observed` returns. It fails, and nothing was compared, if `observed` raises one of
+    the errors that a bug may cause.
+    """
+    try:
+        value = observed()
+    except BROKEN as error:
+        judgement = Judgement(math.inf, problems=[error_line(error)])
+    else:
+        judgement = judge(value)
+    return Check(
+        case=case,
+        precision=tolerance_of(dtype)[0],
+        passed=not judgement.problems,
+        deviation=judgement.deviation,
+        tolerance=tolerance,
+        compared=judgement.compared,
+        skipped=judgement.skipped,
+        detail="; ".join(judgement.problems),
+    )
 
 
 def compare(
@@ -37,39 +82,27 @@ def compare(
     logits is decisive; at most 1 % of positions may be undecided. The check fails if nothing was compared or
     if `observed` raises an error.
     """
-    precision, tolerance = tolerance_of(reference.dtype, tolerances)
-    problems: list[str] = []
-    deviation, compared, skipped = math.inf, 0, 0
-    try:
-        logits = observed()
-    except BROKEN as error:
-        problems.append(error_line(error))
-    else:
+    _, tolerance = tolerance_of(reference.dtype, tolerances)
+
+    def judge(logits: Tensor) -> Judgement:
         if logits.shape != reference.shape:
-            problems.append(f"shape {tuple(logits.shape)} instead of {tuple(reference.shape)}")
-        elif not reference.numel():
-            problems.append("nothing was compared")
-        else:
-            compared = reference.shape[:-1].numel()
-            deviation = relative_deviation(reference, logits)
-            if not deviation <= tolerance:  # so that NaN is a failure
-                problems.append(f"logits differ, first at {_first_beyond(reference, logits, tolerance)}")
-            if tokens:
-                skipped, different = _tokens(reference, logits, decisive_gap(reference))
-                if different:
-                    problems.append(f"{different} of {compared} tokens differ")
-                if too_many_skipped(skipped, compared, reference.dtype):
-                    problems.append(f"{skipped} of {compared} positions have no decisive token")
-    return Check(
-        case=case,
-        precision=precision,
-        passed=not problems,
-        deviation=deviation,
-        tolerance=tolerance,
-        compared=compared,
-        skipped=skipped,
-        detail="; ".join(problems),
-    )
+            problem = f"shape {tuple(logits.shape)} instead of {tuple(reference.shape)}"
+            return Judgement(math.inf, problems=[problem])
+        if not reference.numel():
+            return Judgement(math.inf, problems=["nothing was compared"])
+        compared, skipped = reference.shape[:-1].numel(), 0
+        deviation = relative_deviation(reference, logits)
+        problems = []
+        if not deviation <= tolerance:  # so that NaN is a failure
+            problems.append(f"logits differ, first at {_first_beyond(reference, logits, tolerance)}")
+        if tokens:
+            skipped, different = _tokens(reference, logits, decisive_gap(reference))
+            if different:
+                problems.append(f"{different} of {compared} tokens differ")
+            problems += too_many_skipped(skipped, compared, reference.dtype)
+        return Judgement(deviation, compared, skipped, problems)
+
+    return judged(case, dtype=reference.dtype, tolerance=tolerance, observed=observed, judge=judge)
 
 
 def compare_named(
@@ -87,37 +120,23 @@ def compare_named(
     the largest one, because it may consist of rounding errors, as the gradient of a bias on keys does. The
     precision is the reference's. NaN on both sides is a difference.
     """
-    precision, tolerance = tolerance_of(next(iter(reference.values())).dtype, tolerances)
-    problems: list[str] = []
-    deviation, compared = math.inf, 0
-    try:
-        tensors = observed()
-    except BROKEN as error:
-        problems.append(error_line(error))
-    else:
+    dtype = next(iter(reference.values())).dtype
+    _, tolerance = tolerance_of(dtype, tolerances)
+
+    def judge(tensors: Mapping[str, Tensor]) -> Judgement:
         missing = sorted(reference.keys() ^ tensors.keys())
         if missing:
-            problems.append(f"only one side has {', '.join(missing)}")
-        else:
-            compared = sum(tensor.numel() for tensor in reference.values())
-            deviations = _deviations(reference, tensors, _sizes(reference, gradients, tolerance))
-            worst = max(deviations, key=lambda name: _rank(deviations[name]))
-            deviation = deviations[worst]
-            if not deviation <= tolerance:
-                beyond = sum(not value <= tolerance for value in deviations.values())
-                problems.append(f"{beyond} of {len(deviations)} tensors differ, most of all {worst}")
-            if not compared:
-                problems.append("nothing was compared")
-    return Check(
-        case=case,
-        precision=precision,
-        passed=not problems,
-        deviation=deviation,
-        tolerance=tolerance,
-        compared=compared,
-        skipped=0,
-        detail="; ".join(problems),
-    )
+            return Judgement(math.inf, problems=[f"only one side has {', '.join(missing)}"])
+        compared = sum(tensor.numel() for tensor in reference.values())
+        deviations = _deviations(reference, tensors, _sizes(reference, gradients, tolerance))
+        worst = max(deviations, key=lambda name: _rank(deviations[name]))
+        problems = [] if compared else ["nothing was compared"]
+        beyond = sum(not value <= tolerance for value in deviations.values())  # NaN is beyond it
+        if beyond:
+            problems.append(f"{beyond} of {len(deviations)} tensors differ, most of all {worst}")
+        return Judgement(deviations[worst], compared, problems=problems)
+
+    return judged(case, dtype=dtype, tolerance=tolerance, observed=observed, judge=judge)
 
 
 def _sizes(reference: Mapping[str, Tensor], gradients: Collection[str], tolerance: float) -> dict[str, float]:
@@ -159,14 +178,13 @@ def decisive_gap(reference: Tensor) -> float:
     return 2 * tolerance_of(reference.dtype)[1] * float(reference.abs().max())
 
 
-def too_many_skipped(skipped: int, compared: int, dtype: torch.dtype) -> bool:
-    """Whether too few positions had a decisive token.
+def too_many_skipped(skipped: int, compared: int, dtype: torch.dtype) -> list[str]:
+    """The problem if too few positions had a decisive token.
 
     In 16 bits near ties are common, so that one decisive position is enough.
     """
-    if dtype.itemsize > 2:
-        return skipped > MOST_SKIPPED * compared
-    return skipped == compared
+    too_many = skipped > MOST_SKIPPED * compared if dtype.itemsize > 2 else skipped == compared
+    return [f"{skipped} of {compared} positions have no decisive token"] if too_many else []
 
 
 def relative_deviation(reference: Tensor, observed: Tensor) -> float:

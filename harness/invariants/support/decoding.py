@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from harness.invariants.base import Check, tolerance_of
-from harness.invariants.support.compare import BROKEN, decisive_gap, error_line, too_many_skipped
+from harness.invariants.support.compare import Judgement, decisive_gap, judged, too_many_skipped
 from harness.models.config import LearnedPosition, ModelConfig
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
@@ -50,38 +49,26 @@ def compare_greedy(
     `deviation` says how far the tokens' logits are below the best ones. The check fails if `observed` raises
     an error.
     """
-    precision, tolerance = tolerance_of(dtype)
-    problems: list[str] = []
-    deviation, compared, skipped = math.inf, 0, 0
-    try:
+
+    def decoded() -> tuple[Tensor, Tensor]:
         tokens = observed()
-        logits = _teacher_forced(forced, prompts, tokens)  # (B, N, V)
-    except BROKEN as error:
-        problems.append(error_line(error))
-    else:
+        return tokens, _teacher_forced(forced, prompts, tokens)
+
+    def judge(tokens_and_logits: tuple[Tensor, Tensor]) -> Judgement:
+        tokens, logits = tokens_and_logits  # (B, N), (B, N, V)
         best = logits.topk(2, dim=-1).values
         undecided = best[..., 0] - best[..., 1] <= decisive_gap(logits)
         below = (best[..., 0] - logits.gather(2, tokens[..., None]).squeeze(2)).masked_fill(undecided, 0.0)
         compared, skipped = tokens.numel(), int(undecided.sum())
-        deviation = float(below.max() / logits.abs().max())
+        problems = too_many_skipped(skipped, compared, logits.dtype)
         different = int((below > 0).sum())
         if different:
             row, position = (below > 0).nonzero()[0].tolist()
-            problems.append(
-                f"{different} of {compared} tokens differ, first at position {position} of row {row}"
-            )
-        if too_many_skipped(skipped, compared, logits.dtype):
-            problems.append(f"{skipped} of {compared} positions have no decisive token")
-    return Check(
-        case=case,
-        precision=precision,
-        passed=not problems,
-        deviation=deviation,
-        tolerance=tolerance,
-        compared=compared,
-        skipped=skipped,
-        detail="; ".join(problems),
-    )
+            first = f"first at position {position} of row {row}"
+            problems.insert(0, f"{different} of {compared} tokens differ, {first}")
+        return Judgement(float(below.max() / logits.abs().max()), compared, skipped, problems)
+
+    return judged(case, dtype=dtype, tolerance=tolerance_of(dtype)[1], observed=decoded, judge=judge)
 
 
 @torch.inference_mode()

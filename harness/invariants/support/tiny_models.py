@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from harness.models.config import EncoderDecoderConfig, ModelConfig
+from harness.models.config import Architecture, EncoderDecoderConfig, ModelConfig
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
@@ -41,6 +41,9 @@ TRANSLATORS: Mapping[str, Mapping[str, Any]] = {
     "translator, learned": {"position": {"kind": "learned"}},
     "translator, relative, materialised": {"position": {"kind": "relative"}, "attention": MATERIALISED},
 }
+# Settings of a model without biases on keys. The gradients of these biases consist of rounding errors, which
+# Adam would magnify to full steps.
+NO_KEY_BIAS: Mapping[str, Any] = {"attention": {"qkv_bias": False}}
 
 
 def decoder_config(settings: Mapping[str, Any], **others: Any) -> ModelConfig:
@@ -51,6 +54,12 @@ def translator_config(settings: Mapping[str, Any], **others: Any) -> EncoderDeco
     return EncoderDecoderConfig.model_validate(
         {**SIZES, "n_encoder_layers": 2, "n_decoder_layers": 2, **settings, **others}
     )
+
+
+def built(kind: str, settings: Mapping[str, Any], dtype: torch.dtype, **others: Any) -> nn.Module:
+    """A model of kind "decoder" or "translator"."""
+    config: Callable[..., Architecture] = decoder_config if kind == "decoder" else translator_config
+    return build_model(config(settings, **others), 0, dtype=dtype)
 
 
 def decoders(dtype: torch.dtype, **others: Any) -> Iterator[tuple[str, Transformer]]:

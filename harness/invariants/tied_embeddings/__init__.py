@@ -54,7 +54,6 @@ def _input_detached(original: Callable[..., Tensor], embedding: TokenEmbedding, 
 class TiedEmbeddings(Invariant[Subject]):
     """Checked after building, loading, copying and `.to`; at level "untied" there must be two tables."""
 
-    name: ClassVar[str] = "tied-embeddings"
     statement: ClassVar[str] = (
         "Tied embeddings share one storage after loading and after `.to`, and their gradient is the sum of "
         "the gradients of both uses."

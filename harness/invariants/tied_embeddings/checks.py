@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from harness.invariants.base import Check, tolerance_of
+from harness.invariants.base import Check
 from harness.invariants.subjects import Subject
-from harness.invariants.support.compare import BROKEN, compare_named, error_line
+from harness.invariants.support.compare import Judgement, compare_named, judged
 from harness.invariants.support.tiny_models import DTYPES, decoder_config, random_tokens, translator_config
 from harness.invariants.tied_embeddings import TIED
 from harness.models.embedding import OutputProjection
@@ -77,29 +77,15 @@ def _updated(model: Either) -> Either:
 
 def _storages(case: str, treated: Callable[[], Either], *, tied: bool, dtype: torch.dtype) -> Check:
     """One storage if embeddings are tied and two otherwise; `compared` counts the values of the table."""
-    problems: list[str] = []
-    compared, deviation = 0, math.inf
-    try:
-        model = treated()
+
+    def judge(model: Either) -> Judgement:
         table, output = model.embedding.weight, model.output.weight
-    except BROKEN as error:
-        problems.append(error_line(error))
-    else:
-        compared = output.numel()
-        together = table.data_ptr() == output.data_ptr()
-        deviation = 0.0 if together == tied else math.inf
-        if together != tied:
-            problems.append("the vectors have " + ("two storages" if tied else "one storage"))
-    return Check(
-        case=case,
-        precision=tolerance_of(dtype)[0],
-        passed=not problems,
-        deviation=deviation,
-        tolerance=0.0,
-        compared=compared,
-        skipped=0,
-        detail="; ".join(problems),
-    )
+        if (table.data_ptr() == output.data_ptr()) == tied:
+            return Judgement(0.0, output.numel())
+        problem = "the vectors have " + ("two storages" if tied else "one storage")
+        return Judgement(math.inf, output.numel(), problems=[problem])
+
+    return judged(case, dtype=dtype, tolerance=0.0, observed=treated, judge=judge)
 
 
 def _both_uses(case: str, model: Transformer, tokens: Tensor) -> Check:
