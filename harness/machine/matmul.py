@@ -13,13 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
 
 from harness.telemetry.clock import Clock
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 CPU_SIZE, DEVICE_SIZE = 768, 8192
 ENOUGH_SECONDS, MOST_PRODUCTS = 0.15, 20
@@ -51,8 +50,6 @@ def choose_matmul_route() -> MatmulRoute:
     The choice depends on the processor and on torch alone and never on a timing, so a machine always makes
     the same choice.
     """
-    import torch
-
     if not (torch.backends.mkldnn.is_available() and mkl_keeps_to_avx2()):  # type: ignore[no-untyped-call]
         return MatmulRoute(library="torch's choice", error=None, plain_error=None)
     settings = onednn_settings()
@@ -69,16 +66,12 @@ def choose_matmul_route() -> MatmulRoute:
 
 def onednn_settings() -> Any:
     """torch's settings of oneDNN's matrix products, which torch's type hints leave out."""
-    import torch
-
     module: Any = torch.backends.mkldnn
     return module.matmul
 
 
 def largest_error(product: Callable[[Tensor, Tensor], Tensor]) -> float:
     """The largest relative error of `product` in float32 over `SHAPES`, transposed factors and batches."""
-    import torch
-
     generator = torch.Generator().manual_seed(0)
     errors = []
     for rows, inner, columns in SHAPES:
@@ -95,8 +88,6 @@ def largest_error(product: Callable[[Tensor, Tensor], Tensor]) -> float:
 
 def mkl_keeps_to_avx2() -> bool:
     """Whether this is an AMD processor with AVX-512 and torch was built with MKL."""
-    import torch
-
     if sys.platform != "linux" or not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return False
     try:
@@ -113,14 +104,10 @@ def matmul_peak(dtype: torch.dtype, device: str) -> float:
     Both `dtype` and float32 are tried, because a CPU may support a precision in which it is slow. This takes
     a fraction of a second, unless a single product takes longer.
     """
-    import torch
-
     return max(_fastest(tried, device) for tried in {dtype, torch.float32})
 
 
 def _fastest(dtype: torch.dtype, device: str) -> float:
-    import torch
-
     size = CPU_SIZE if device == "cpu" else DEVICE_SIZE
     left, right = (torch.full((size, size), 0.5, dtype=dtype, device=device) for _ in range(2))
     clock, until = Clock(device), time.perf_counter() + ENOUGH_SECONDS

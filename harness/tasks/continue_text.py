@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
+from harness.data.batches import prompts, token_array
+from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import DecodingSubject, Subject
 from harness.tasks.base import Context
@@ -59,8 +61,6 @@ class ContinueText(WritingTask):
         return rows * self.model.train.row_flops() * (self.units + self.warm_up.at_most)
 
     def texts(self) -> tuple[Texts, Tokenizer]:
-        from harness.data.batches import prompts, token_array
-        from harness.data.corpus import load_corpus
 
         _, tokenizer = self.model.train.corpus_and_tokenizer()
         split = token_array(load_corpus(self.prompts.corpus), self.prompts.split, tokenizer)

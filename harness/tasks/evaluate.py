@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from harness.config import Config, digest
+from harness.data.batches import Ids, evaluation_batches, token_array
+from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import Subject
+from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.trained_model import TrainedDecoder
 
 if TYPE_CHECKING:
-    from harness.data.batches import Ids
     from harness.data.tokenizer import Tokenizer
 
 
@@ -61,16 +63,12 @@ class Evaluate(Task):
     def subject(self, context: Context) -> Subject:
         import torch
 
-        from harness.data.batches import evaluation_batches
-
         held_out, _, _ = self._texts()
         batches = evaluation_batches(held_out, length=self.model.train.length, batch=self.batch)
         tokens = torch.from_numpy(next(batches)[0]).to(context.device)
         return Subject(model=self.model.load(context), tokens=tokens)
 
     def run(self, context: Context, record: SampleRecorder) -> Result:
-        from harness.data.batches import evaluation_batches
-        from harness.models.cost import parameter_count
         from harness.training.evaluation import Evaluated, evaluate, perplexity
         from harness.training.objective import Objective
 
@@ -105,8 +103,6 @@ class Evaluate(Task):
 
         Raises CorpusError if a split does not exist or has fewer than two tokens.
         """
-        from harness.data.batches import token_array
-        from harness.data.corpus import load_corpus
 
         training_corpus, tokenizer = self.model.train.corpus_and_tokenizer()
         count = self.evaluation_tokens + 1

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from harness.data.batches import prompts, token_array
+from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import DecodingSubject, Subject
 from harness.models.config import CacheKind
-from harness.models.cost import flops_per_token
+from harness.models.cost import cache_bytes, flops_per_token, parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.trained_model import Prompts, TrainedDecoder
-from harness.telemetry.clock import WarmUp
+from harness.telemetry.clock import Clock, WarmUp, time_units
+from harness.telemetry.memory import device_peak_bytes, peak_rss_bytes, reset_device_peak, reset_peak_rss
 
 if TYPE_CHECKING:
     from harness.models.decoding.base import Decodable
-    from harness.telemetry.clock import Clock
 
 
 class Generate(Task):
@@ -75,9 +77,6 @@ class Generate(Task):
     def subject(self, context: Context) -> DecodingSubject:
         import torch
 
-        from harness.data.batches import prompts, token_array
-        from harness.data.corpus import load_corpus
-
         _, tokenizer = self.model.train.corpus_and_tokenizer()
         tokens = token_array(load_corpus(self.prompts.corpus), self.prompts.split, tokenizer)
         windows = prompts(tokens, count=self.prompts.count, length=self.prompts.tokens, seed=context.seed)
@@ -89,10 +88,7 @@ class Generate(Task):
         )
 
     def run(self, context: Context, record: SampleRecorder) -> Result:
-        from harness.models.cost import parameter_count
         from harness.models.cpu_decoding import prepare_for_decoding
-        from harness.telemetry.clock import Clock, time_units
-        from harness.telemetry.memory import peak_rss_bytes, reset_peak_rss
 
         subject = self.subject(context)
         subject = replace(subject, model=prepare_for_decoding(subject.model))
@@ -133,10 +129,7 @@ class Generate(Task):
 
     def _record_memory(self, subject: DecodingSubject, context: Context, record: SampleRecorder) -> None:
         """Measured in one more generation that is not timed, because watching every tensor takes time."""
-        from harness.models.cost import cache_bytes
         from harness.tasks.support.watched_models import CacheWatch
-        from harness.telemetry.clock import Clock
-        from harness.telemetry.memory import device_peak_bytes, reset_device_peak
         from harness.telemetry.tensor_memory import TensorPeak
 
         watched = CacheWatch(subject.model)

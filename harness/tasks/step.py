@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from harness.data.reference import CorpusRef
@@ -18,7 +19,8 @@ from harness.models.config import ModelConfig
 from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder
 from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask
-from harness.telemetry.clock import WarmUp
+from harness.telemetry.clock import Clock, WarmUp, time_units
+from harness.telemetry.memory import device_peak_bytes, peak_rss_bytes, reset_device_peak, reset_peak_rss
 from harness.training.schedule import ConstantSchedule
 
 if TYPE_CHECKING:
@@ -82,13 +84,6 @@ class Step(TrainingTask):
 
         from harness.machine.matmul import matmul_peak
         from harness.models.init import build_model
-        from harness.telemetry.clock import Clock, time_units
-        from harness.telemetry.memory import (
-            device_peak_bytes,
-            peak_rss_bytes,
-            reset_device_peak,
-            reset_peak_rss,
-        )
 
         model = build_model(self.model, context.seed, device=context.device)
         updater = self.updater(model)
@@ -141,7 +136,6 @@ class Step(TrainingTask):
 
     def _micro_batches(self, seed: int) -> list[MicroBatch]:
         """Random tokens without padding: the same for all arms with a seed, however they are divided."""
-        import numpy as np
 
         random = np.random.default_rng(seed)
         tokens = random.integers(1, self.model.vocab_size, (self.rows, self.length + 1))

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 import operator
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from harness.config import FROM_LIST
+from harness.data.build_tokenizer import build_tokenizer
+from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef
+from harness.data.stream import Prefetched
 from harness.data.tokenizer import TokenizerConfig
+from harness.data.vectors import token_vectors
 from harness.invariants.subjects import TrainingSubject
 from harness.models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
+from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder
+from harness.tasks.support.training_batches import BatchSizes, TrainingText, packed_text, paired_text
 from harness.tasks.training_task import UPDATES_TO_CHECK, TokenBudget, TrainingTask
+from harness.telemetry.memory import peak_rss_bytes
+from harness.training.checkpoint import parameters_digest, save_checkpoint, state_path
 from harness.training.schedule import CosineSchedule, ScheduleConfig
 from harness.training.steadiness import Divergence
 
@@ -24,7 +33,6 @@ if TYPE_CHECKING:
 
     from harness.data.content import Corpus
     from harness.data.tokenizer import Tokenizer
-    from harness.tasks.support.training_batches import TrainingText
     from harness.training.loop import Batches, Trained, Training
 
 
@@ -139,10 +147,8 @@ class Train(TrainingTask):
     def run(self, context: Context, record: SampleRecorder) -> Result:
         import torch
 
-        from harness.data.stream import Prefetched
         from harness.machine.matmul import matmul_peak
         from harness.models.init import build_model
-        from harness.telemetry.memory import peak_rss_bytes
         from harness.training.loop import Costs, LoopSettings, Training
 
         text = self._text(context.seed)
@@ -181,15 +187,12 @@ class Train(TrainingTask):
 
     def corpus_and_tokenizer(self) -> tuple[Corpus, Tokenizer]:
         """The training's corpus, and the tokenizer that is learnt from it."""
-        from harness.data.build_tokenizer import build_tokenizer
-        from harness.data.corpus import load_corpus
 
         corpus = load_corpus(self.corpus)
         return corpus, build_tokenizer(self.tokenizer, corpus)
 
     def _text(self, seed: int) -> TrainingText:
         """The corpus in batches. Raises CorpusError if it is shorter than one update."""
-        from harness.tasks.support.training_batches import BatchSizes, packed_text, paired_text
 
         sizes = BatchSizes(
             update=self.batch_size,
@@ -210,9 +213,6 @@ class Train(TrainingTask):
             return None
         import torch
 
-        from harness.data.corpus import load_corpus
-        from harness.data.vectors import token_vectors
-
         _, tokenizer = self.corpus_and_tokenizer()
         width = self.model.embedding.width
         return torch.from_numpy(token_vectors(load_corpus(self.vectors), tokenizer, width=width))
@@ -221,9 +221,7 @@ class Train(TrainingTask):
         """Run the training. If other trials wait for the model, an interrupted attempt is continued."""
         if self.save_every is None or not context.shares(self):
             return training.run()
-        from functools import partial
 
-        from harness.training.checkpoint import state_path
         from harness.training.state import resume, save_state
 
         path = state_path(context.checkpoint(self))
@@ -235,8 +233,6 @@ class Train(TrainingTask):
         return trained
 
     def _result(self, context: Context, model: nn.Module, training: Training, trained: Trained) -> Result:
-        from harness.models.cost import parameter_count
-        from harness.training.checkpoint import parameters_digest, save_checkpoint
         from harness.training.optim import evaluated
 
         if trained.diverged:

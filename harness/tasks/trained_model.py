@@ -12,6 +12,7 @@ from harness.data.reference import CorpusRef
 from harness.models.config import ModelConfig
 from harness.tasks.base import Context
 from harness.tasks.train import Train
+from harness.training.checkpoint import load_model
 
 if TYPE_CHECKING:
     from harness.models.encoder_decoder import EncoderDecoder
@@ -53,7 +54,6 @@ class TrainedModel(Config):
 
     def load(self, context: Context) -> Transformer | EncoderDecoder:
         """The model in evaluation mode, on the trial's device."""
-        from harness.training.checkpoint import load_model
 
         after = None if self.after == self.train.updates else self.after
         model = load_model(context.checkpoint(self.train), self.train.model, after=after)

@@ -4,6 +4,7 @@ make.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -236,7 +237,6 @@ class TrainingTask(Task):
         """The seconds of the first forward and backward pass, which compiles. Gradients and random numbers
         are the same afterwards as before.
         """
-        import time
 
         import torch
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from harness.config import Config
+from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef
 from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from harness.errors import InputError
@@ -68,7 +70,6 @@ class Translate(WritingTask):
         return rows * share * self.model.train.row_flops() * (self.units + self.warm_up.at_most)
 
     def texts(self) -> tuple[Texts, Tokenizer]:
-        from harness.data.corpus import load_corpus
 
         training_corpus, tokenizer = self.model.train.corpus_and_tokenizer()
         same = self.sentences.corpus == self.model.train.corpus
@@ -97,7 +98,6 @@ def draw_pairs(pairs: Sequence[Pair], count: int | None) -> list[Pair]:
 
     Raises InputError if there are fewer than `count`.
     """
-    import numpy as np
 
     by_source: dict[str, Pair] = {}
     for pair in pairs:

@@ -19,6 +19,7 @@ from pydantic import Field, field_validator, model_validator
 from harness.errors import InputError
 from harness.invariants.subjects import Subject, WritingSubject
 from harness.models.config import CacheKind
+from harness.models.cost import parameter_count
 from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Speculative
 from harness.scoring.registry import SCORE_NAMES, corpus_scores, statistics_by_score
 from harness.scoring.sentences import Sentences, StoredStatistics
@@ -26,7 +27,8 @@ from harness.scoring.texts import LogLikelihoods, WrittenTexts, check_texts, uns
 from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.train import Train
 from harness.tasks.trained_model import TrainedModel
-from harness.telemetry.clock import WarmUp
+from harness.telemetry.clock import Clock, WarmUp, time_units
+from harness.telemetry.memory import peak_rss_bytes, reset_peak_rss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from harness.data.tokenizer import Tokenizer
     from harness.models.decoding.base import Scorer
     from harness.tasks.support.timed_decoding import DecodedTexts, DecodingSettings, PromptedModel
-    from harness.telemetry.clock import Clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,10 +229,7 @@ class WritingTask(Task):
         return self.prompter(texts, context).subject(range(min(8, len(texts.sources))))
 
     def run(self, context: Context, record: SampleRecorder) -> Result:
-        from harness.models.cost import parameter_count
         from harness.tasks.support.timed_decoding import DecodedTexts, DecodingSettings, decode_batches
-        from harness.telemetry.clock import Clock, time_units
-        from harness.telemetry.memory import peak_rss_bytes, reset_peak_rss
 
         texts, tokenizer = self.texts()
         prompter = self.prompter(texts, context)
