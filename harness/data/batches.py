@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.config import digest
 from harness.data.cache import TRAILER, cache_dir, read_checksummed, write_checksummed
-from harness.data.stream import Batch, BatchStream, StreamPosition
+from harness.data.stream import Batch, BatchStream, StreamPosition, shuffled
 from harness.errors import CorpusError
 from harness.models.config import IGNORED_TARGET
 
@@ -62,7 +62,7 @@ class PackedBatches(BatchStream):
                 hint="use a smaller batch, a shorter length or a larger corpus",
             )
         self._tokens, self._length, self._batch, self._seed = tokens, length, batch, seed
-        self._order = (-1, np.empty(0, dtype=np.int64))
+        self._order = shuffled(self.windows, seed)
 
     def make(self, position: StreamPosition) -> Batch:
         """The position is (number of windows before the batch, 0)."""
@@ -80,11 +80,7 @@ class PackedBatches(BatchStream):
     def _window(self, count: int) -> int:
         """The window that comes after `count` others."""
         epoch, index = divmod(count, self.windows)
-        known = self._order
-        if known[0] != epoch:
-            order = np.random.default_rng([self._seed, epoch]).permutation(self.windows)
-            known = self._order = (epoch, order)
-        return int(known[1][index])
+        return int(self._order(epoch)[index])
 
 
 def evaluation_batches(tokens: Ids, *, length: int, batch: int) -> Iterator[Batch]:

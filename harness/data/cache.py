@@ -77,6 +77,12 @@ def install(folder: Path, target: Path) -> None:
     sync_directory(target.parent)
 
 
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits. Raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_checksummed(path: Path, payload: bytes) -> None:
     """Write `payload` and its SHA-256 atomically. If two processes write one path, either may win."""
     with unfinished(path.parent) as work:

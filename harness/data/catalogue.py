@@ -29,8 +29,8 @@ class CorpusFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CatalogueEntry:
-    """A named corpus. One without a package comes with Python."""
+class CorpusFacts:
+    """What `harness data list` shows of a named corpus."""
 
     name: str
     kind: Kind
@@ -39,6 +39,12 @@ class CatalogueEntry:
     origin: str
     about: str
     splits: tuple[str, ...] = SPLITS
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogueEntry(CorpusFacts):
+    """A named corpus. One without a package comes with Python."""
+
     package: Package | None = None
     files: tuple[CorpusFile, ...] = ()
 

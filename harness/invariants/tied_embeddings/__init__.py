@@ -19,31 +19,32 @@ if TYPE_CHECKING:
 TIED, UNTIED = "tied", "untied"
 
 
-def _output_copied() -> AbstractContextManager[None]:
+def _other_weight(change: Callable[[Output, Tensor], Tensor]) -> AbstractContextManager[None]:
+    """Make a tied output use the weight that `change` returns."""
     from harness.models.embedding import Output
 
     original: Callable[[Output], OutputProjection] = vars(Output)["output"].fget
+
+    def changed(self: Output) -> OutputProjection:
+        right = original(self)
+        return right if self.unembedding is not None else replace(right, weight=change(self, right.weight))
+
+    return patched(Output, "output", property(changed))
+
+
+def _output_copied() -> AbstractContextManager[None]:
     copies: WeakKeyDictionary[Output, Tensor] = WeakKeyDictionary()
 
-    def copied(self: Output) -> OutputProjection:
-        right = original(self)
-        if self.unembedding is None and (self not in copies or copies[self].dtype != right.weight.dtype):
-            copies[self] = right.weight.detach().clone().requires_grad_()
-        return replace(right, weight=copies.get(self, right.weight))
+    def copied(output: Output, weight: Tensor) -> Tensor:
+        if output not in copies or copies[output].dtype != weight.dtype:
+            copies[output] = weight.detach().clone().requires_grad_()
+        return copies[output]
 
-    return patched(Output, "output", property(copied))
+    return _other_weight(copied)
 
 
 def _output_detached() -> AbstractContextManager[None]:
-    from harness.models.embedding import Output
-
-    original: Callable[[Output], OutputProjection] = vars(Output)["output"].fget
-
-    def frozen(self: Output) -> OutputProjection:
-        right = original(self)
-        return right if self.unembedding is not None else replace(right, weight=right.weight.detach())
-
-    return patched(Output, "output", property(frozen))
+    return _other_weight(lambda _, weight: weight.detach())
 
 
 @instead_of("harness.models.embedding", "TokenEmbedding.forward")
