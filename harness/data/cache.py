@@ -83,14 +83,18 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_durably(path: Path, *parts: bytes) -> None:
+    """Write the parts into a new file that survives a power failure."""
+    with path.open("wb") as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_checksummed(path: Path, payload: bytes) -> None:
     """Write `payload` and its SHA-256 atomically. If two processes write one path, either may win."""
     with unfinished(path.parent) as work:
-        with (work / path.name).open("wb") as file:
-            file.write(payload)
-            file.write(hashlib.sha256(payload).digest())
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(work / path.name, payload, hashlib.sha256(payload).digest())
         (work / path.name).replace(path)
         sync_directory(path.parent)
 

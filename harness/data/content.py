@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from harness.errors import CorpusError, did_you_mean
 
@@ -33,6 +33,7 @@ class Vectors:
 
 
 Content = str | list[Pair] | Vectors
+ContentType = TypeVar("ContentType", str, list[Pair], Vectors)
 
 Row = tuple[str, ...]
 """A row of a table of text: (text,) or (source, target)."""
@@ -56,21 +57,15 @@ class Corpus:
 
         Raises CorpusError if the corpus is of another kind, has no such split, or has a damaged file.
         """
-        content = self._content("text", split)
-        assert isinstance(content, str)
-        return content
+        return self._content("text", split, str)
 
     def pairs(self, split: str) -> list[Pair]:
         """The translation pairs of `split`. Raises CorpusError as `text` does."""
-        content = self._content("pairs", split)
-        assert isinstance(content, list)
-        return content
+        return self._content("pairs", split, list)
 
     def vectors(self) -> Vectors:
         """All word vectors. Raises CorpusError as `text` does."""
-        content = self._content("vectors", self.splits[0])
-        assert isinstance(content, Vectors)
-        return content
+        return self._content("vectors", self.splits[0], Vectors)
 
     def sentences(self, split: str) -> list[str]:
         """The lines of running text, or the sources and targets of pairs: a tokenizer learns from them."""
@@ -78,7 +73,7 @@ class Corpus:
             return [sentence for pair in self.pairs(split) for sentence in (pair.source, pair.target)]
         return self.text(split).split("\n")
 
-    def _content(self, kind: Kind, split: str) -> Content:
+    def _content(self, kind: Kind, split: str, expected: type[ContentType]) -> ContentType:
         if self.kind != kind:
             raise CorpusError(
                 f"corpus {self.name!r} is of kind {self.kind}, but kind {kind} is needed",
@@ -90,6 +85,7 @@ class Corpus:
         content = self.read(split)
         if not content:
             raise CorpusError(f"split {split!r} of corpus {self.name!r} is empty")
+        assert isinstance(content, expected)
         return content
 
 

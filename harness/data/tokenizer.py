@@ -60,16 +60,13 @@ class Tokenizer(Protocol):
     @property
     def digest(self) -> str:
         """Identifies the tokenizer: tokenizers with equal digests give equal ids."""
-        ...
 
     def encode(self, text: str) -> list[int]: ...
 
     def encode_array(self, text: str) -> NDArray[np.int32]:
         """The same ids as an array of shape (tokens,), which is faster for long text."""
-        ...
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of the ids. Special tokens give no text; bytes that are not UTF-8, which a model may
         produce, give U+FFFD.
         """
-        ...

@@ -8,15 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.config import digest
 from harness.data.content import Corpus, Vectors
 from harness.data.files import file_digest, file_text
 from harness.errors import CorpusError, Location
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from harness.data.reference import VectorsFile
     from harness.data.tokenizer import Tokenizer
 
@@ -44,8 +44,6 @@ def parse_vectors(text: str, *, path: str) -> Vectors:
     Raises CorpusError, which names the line, if a line has a different number of values or a value that is
     not a finite number.
     """
-    import numpy as np
-
     rows = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     head = rows[0][1].split()
     announced = [int(cell) for cell in head] if len(head) == 2 and all(c.isdecimal() for c in head) else None
@@ -82,8 +80,6 @@ def token_vectors(corpus: Corpus, tokenizer: Tokenizer, *, width: int) -> NDArra
 
     Raises CorpusError if the vectors have another width than the model's, or if no token has a vector.
     """
-    import numpy as np
-
     vectors = corpus.vectors()
     if vectors.values.shape[1] != width:
         raise CorpusError(

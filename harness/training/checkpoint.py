@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
-from harness.data.cache import TRAILER, file_sha256
+from harness.data.cache import TRAILER, file_sha256, write_durably
 from harness.data.cache import sync_directory as sync
 from harness.errors import HarnessError, InputError
 
@@ -167,11 +167,7 @@ def write_state_file(path: Path, recipe: Mapping[str, Any], state: bytes) -> Non
     payload = json.dumps(recipe, sort_keys=True).encode() + b"\n" + state
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
-    with unfinished.open("wb") as file:
-        file.write(payload)
-        file.write(hashlib.sha256(payload).digest())
-        file.flush()
-        os.fsync(file.fileno())
+    write_durably(unfinished, payload, hashlib.sha256(payload).digest())
     unfinished.replace(path)
     sync(path.parent)
 

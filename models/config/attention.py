@@ -6,13 +6,21 @@ and what a cache keeps of a token.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from harness.models.config.base import FROM_LIST, Count, Frozen, KindOr, PositiveFloat, Probability, Sizes
+from harness.models.config.base import (
+    FROM_LIST,
+    Count,
+    Frozen,
+    KindOr,
+    LayerPart,
+    PositiveFloat,
+    Probability,
+    Sizes,
+)
 from harness.models.config.norm import QKNorm
 
 
@@ -56,25 +64,16 @@ Kernel = Annotated[MaterialisedKernel | SDPAKernel | ByShapeKernel, Field(discri
 QKVProjection = Literal["separate", "fused", "fused-copied"]
 
 
-class AttentionPart(Frozen, ABC):
+class AttentionPart(LayerPart):
     """What the rest of the model asks of every kind of attention."""
 
     # Whether the decoder of an encoder-decoder can use it. Such a kind also defines the costs of
     # cross-attention, which has the parameters of a layer of its own.
     attends_to_sources: ClassVar[bool] = False
 
-    @property
-    def auxiliary_losses(self) -> Mapping[str, float]:
-        """The names of the auxiliary losses that a layer returns, each with its weight in the objective."""
-        return {}
-
     @abstractmethod
     def width_of_head(self, sizes: Sizes) -> int:
         """The width of queries and keys, which rotary positions rotate."""
-
-    @abstractmethod
-    def parameters(self, sizes: Sizes) -> int:
-        """Parameters of one layer."""
 
     @abstractmethod
     def products(self, sizes: Sizes, *, keys: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict
@@ -42,6 +44,19 @@ class Sizes(Protocol):
     def max_positions(self) -> int: ...
     @property
     def head_width(self) -> int: ...
+
+
+class LayerPart(Frozen, ABC):
+    """What the rest of the model asks of every layer."""
+
+    @property
+    def auxiliary_losses(self) -> Mapping[str, float]:
+        """The names of the auxiliary losses that a layer returns, each with its weight in the objective."""
+        return {}
+
+    @abstractmethod
+    def parameters(self, sizes: Sizes) -> int:
+        """Parameters of one layer."""
 
 
 class KindOr:

@@ -6,30 +6,20 @@ costs.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from harness.models.config.base import Frozen, Sizes
+from harness.models.config.base import LayerPart, Sizes
 
 # leaky-relu has slope 0.01 below zero; gelu is exact, gelu-tanh its approximation (Hendrycks & Gimpel 2016,
 # §2); squared-relu is relu(x)² (So et al. 2021, §4).
 Activation = Literal["relu", "leaky-relu", "gelu", "gelu-tanh", "silu", "squared-relu"]
 
 
-class FeedForwardPart(Frozen, ABC):
+class FeedForwardPart(LayerPart):
     """What the rest of the model asks of every kind of feed-forward layer."""
-
-    @property
-    def auxiliary_losses(self) -> Mapping[str, float]:
-        """The names of the auxiliary losses that a layer returns, each with its weight in the objective."""
-        return {}
-
-    @abstractmethod
-    def parameters(self, sizes: Sizes) -> int:
-        """Parameters of one layer."""
 
     @abstractmethod
     def products(self, sizes: Sizes) -> int:

@@ -11,7 +11,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 from harness.models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty
 
@@ -36,8 +36,6 @@ def penalised(log_probability: float, *, length: int, penalty: LengthPenalty) ->
             return float(log_probability / ((5 + length) / 6) ** penalty.alpha)
         case MeanPenalty():
             return log_probability / length
-        case _:
-            assert_never(penalty)
 
 
 @dataclass(kw_only=True, slots=True)

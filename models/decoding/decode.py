@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from torch import Tensor
 
 from harness.models.config import CacheKind
 from harness.models.decoding.base import Decodable
 from harness.models.decoding.beam_search import beam_search
-from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Sampling, Speculative
+from harness.models.decoding.config import BeamSearch, Decoding, Sampling, Speculative
 from harness.models.decoding.greedy import greedy
 from harness.models.decoding.sampling import sample
 from harness.models.decoding.speculative import TargetAndDraft, speculative
@@ -38,24 +36,18 @@ def decode(
         result = speculative(
             model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid
         )
-        return _until(result.tokens.tolist(), end)
-    if isinstance(model, TargetAndDraft):
+        rows = result.tokens.tolist()
+    elif isinstance(model, TargetAndDraft):
         raise TypeError(f"{decoding.kind} decoding needs one model, but a TargetAndDraft was passed")
-    match decoding:
-        case Greedy():
-            tokens = greedy(model, prompt, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
-            return _until(tokens.tolist(), end)
-        case Sampling():
-            tokens = sample(model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid)
-            return _until(tokens.tolist(), end)
-        case BeamSearch():
-            rows = beam_search(
-                model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid
-            )
-            return _until([list(hypotheses[0].tokens) for hypotheses in rows], end)
-        case _:
-            assert_never(decoding)
-
-
-def _until(rows: list[list[int]], end: int | None) -> list[list[int]]:
+    elif isinstance(decoding, BeamSearch):
+        hypotheses = beam_search(
+            model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid
+        )
+        rows = [list(best.tokens) for best, *_ in hypotheses]
+    elif isinstance(decoding, Sampling):
+        rows = sample(
+            model, prompt, decoding, new_tokens=new_tokens, cache=cache, end=end, valid=valid
+        ).tolist()
+    else:
+        rows = greedy(model, prompt, new_tokens=new_tokens, cache=cache, end=end, valid=valid).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]

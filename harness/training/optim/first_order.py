@@ -54,13 +54,18 @@ class Adam(OptimizerSettings):
         )
 
 
-class AdamW(OptimizerSettings):
-    """AdamW (Loshchilov & Hutter 2019, algorithm 2)."""
+class AdamSettings(OptimizerSettings):
+    """The settings of Adam and its successors with decoupled decay."""
 
-    kind: Literal["adamw"] = "adamw"
     betas: Betas = (0.9, 0.95)
     eps: Epsilon = 1e-8
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+
+
+class AdamW(AdamSettings):
+    """AdamW (Loshchilov & Hutter 2019, algorithm 2)."""
+
+    kind: Literal["adamw"] = "adamw"
     implementation: Literal["fused", "foreach", "for-loop"] = "fused"
 
     def build(self, model: nn.Module) -> Optimizer:
@@ -76,13 +81,10 @@ class AdamW(OptimizerSettings):
         )
 
 
-class RAdam(OptimizerSettings):
+class RAdam(AdamSettings):
     """RAdam (Liu et al. 2020, algorithm 2) with decoupled decay."""
 
     kind: Literal["radam"] = "radam"
-    betas: Betas = (0.9, 0.95)
-    eps: Epsilon = 1e-8
-    weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
 
     def build(self, model: nn.Module) -> Optimizer:
         from torch.optim import RAdam as Torch
@@ -156,16 +158,13 @@ class LionTrustRatio(OptimizerSettings):
         )
 
 
-class ScheduleFreeAdamW(OptimizerSettings):
+class ScheduleFreeAdamW(AdamSettings):
     """Schedule-free AdamW (Defazio et al. 2024, algorithm 1): averages replace a falling learning rate."""
 
     from_library: ClassVar[bool] = True
     needs_constant_schedule: ClassVar[bool] = True
 
     kind: Literal["schedule-free-adamw"] = "schedule-free-adamw"
-    betas: Betas = (0.9, 0.95)
-    eps: Epsilon = 1e-8
-    weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
 
     def build(self, model: nn.Module) -> Optimizer:
         return library_optimizer(
