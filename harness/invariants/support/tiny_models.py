@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.models.config import Architecture, EncoderDecoderConfig, ModelConfig
+from harness.models.config import EncoderDecoderConfig, ModelConfig
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
@@ -58,8 +58,9 @@ def translator_config(settings: Mapping[str, Any], **others: Any) -> EncoderDeco
 
 def built(kind: str, settings: Mapping[str, Any], dtype: torch.dtype, **others: Any) -> nn.Module:
     """A model of kind "decoder" or "translator"."""
-    config: Callable[..., Architecture] = decoder_config if kind == "decoder" else translator_config
-    return build_model(config(settings, **others), 0, dtype=dtype)
+    if kind == "decoder":
+        return build_model(decoder_config(settings, **others), 0, dtype=dtype)
+    return build_model(translator_config(settings, **others), 0, dtype=dtype)
 
 
 def decoders(dtype: torch.dtype, **others: Any) -> Iterator[tuple[str, Transformer]]:
