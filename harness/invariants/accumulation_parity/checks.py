@@ -12,9 +12,11 @@ from harness.data.tokenizer import PAD_ID
 from harness.invariants.base import CURVES, TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.tiny_models import DTYPES, NO_KEY_BIAS, built
-from harness.invariants.support.tiny_training import (
+from harness.invariants.support.tiny import (
+    DTYPES,
+    NO_KEY_BIAS,
     MicroBatches,
+    built,
     gradients,
     random_batch,
     tiny_updater,

@@ -12,9 +12,16 @@ from harness.invariants.amp_skips import SCALED
 from harness.invariants.base import TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.loop_runs import RepeatedBatches, run_training
-from harness.invariants.support.tiny_models import DTYPES, decoder_config
-from harness.invariants.support.tiny_training import parameters, random_batch, tolerances_for, without_dropout
+from harness.invariants.support.tiny import (
+    DTYPES,
+    RepeatedBatches,
+    decoder_config,
+    parameters,
+    random_batch,
+    run_training,
+    tolerances_for,
+    without_dropout,
+)
 from harness.models.config import LossConfig
 from harness.models.init import build_model
 from harness.training.objective import MicroBatch, Objective

@@ -12,8 +12,8 @@ from torch import Tensor
 from harness.invariants.base import Check, cache_kind
 from harness.invariants.beam_greedy import PROMPT
 from harness.invariants.subjects import WritingSubject
-from harness.invariants.support.compare import compare
-from harness.invariants.support.decoding import compare_greedy, random_prompts, tiny_model
+from harness.invariants.support.compare import compare, compare_greedy
+from harness.invariants.support.tiny import random_prompts, tiny_model
 from harness.models.config import CacheKind
 from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch, GNMTPenalty, LengthPenalty, MeanPenalty

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from harness.invariants.base import Check
 from harness.invariants.subjects import Subject
 from harness.invariants.support.compare import Judgement, compare, judged
-from harness.invariants.support.tiny_models import DTYPES, decoders, random_tokens, translators
+from harness.invariants.support.tiny import DTYPES, decoders, random_tokens, translators
 
 LENGTH = 12
 LAST_KNOWN = (0, 5, 10)

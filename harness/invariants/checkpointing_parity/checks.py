@@ -12,9 +12,10 @@ from torch import Tensor
 from harness.invariants.base import BITWISE, TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.tiny_models import DTYPES, built
-from harness.invariants.support.tiny_training import (
+from harness.invariants.support.tiny import (
+    DTYPES,
     MicroBatches,
+    built,
     gradients,
     random_batch,
     tiny_updater,

@@ -11,8 +11,10 @@ from harness.invariants.base import BITWISE, CURVES, TOLERANCES, Check
 from harness.invariants.compiled_parity import COMPILED
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.tiny_models import DTYPES, NO_KEY_BIAS, built
-from harness.invariants.support.tiny_training import (
+from harness.invariants.support.tiny import (
+    DTYPES,
+    NO_KEY_BIAS,
+    built,
     gradients,
     random_batch,
     tiny_updater,

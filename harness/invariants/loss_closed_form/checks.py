@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.invariants.base import Check
 from harness.invariants.subjects import Subject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.tiny_models import DTYPES, VOCABULARY
+from harness.invariants.support.tiny import DTYPES, VOCABULARY
 from harness.models import loss
 from harness.models.config import IGNORED_TARGET, ChunkedLogits, LossConfig, WholeLogits
 from harness.models.embedding import OutputProjection

@@ -10,8 +10,10 @@ from torch import Tensor
 from harness.invariants.base import BITWISE, CURVES, TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.tiny_models import DTYPES, NO_KEY_BIAS, built
-from harness.invariants.support.tiny_training import (
+from harness.invariants.support.tiny import (
+    DTYPES,
+    NO_KEY_BIAS,
+    built,
     random_batch,
     tiny_updater,
     tolerances_for,

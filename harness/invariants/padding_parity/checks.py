@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.invariants.base import Check
 from harness.invariants.subjects import Subject
 from harness.invariants.support.compare import compare, compare_named
-from harness.invariants.support.tiny_models import DTYPES, decoders, random_tokens, translators
+from harness.invariants.support.tiny import DTYPES, decoders, random_tokens, translators
 from harness.models.config import IGNORED_TARGET
 from harness.models.decoding.greedy import greedy
 from harness.models.encoder_decoder import EncoderDecoder

@@ -15,8 +15,10 @@ from harness.invariants.base import CURVES, TOLERANCES, Check, replaced
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
 from harness.invariants.support.subprocesses import in_processes
-from harness.invariants.support.tiny_models import DTYPES, NO_KEY_BIAS, built
-from harness.invariants.support.tiny_training import (
+from harness.invariants.support.tiny import (
+    DTYPES,
+    NO_KEY_BIAS,
+    built,
     gradients,
     random_batch,
     tiny_updater,

@@ -17,10 +17,17 @@ from torch import Tensor
 from harness.invariants.base import BITWISE, TOLERANCES, Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.loop_runs import RepeatedBatches, make_training
 from harness.invariants.support.subprocesses import in_processes
-from harness.invariants.support.tiny_models import DTYPES, decoder_config
-from harness.invariants.support.tiny_training import parameters, random_batch, seeded, tiny_updater
+from harness.invariants.support.tiny import (
+    DTYPES,
+    RepeatedBatches,
+    decoder_config,
+    make_training,
+    parameters,
+    random_batch,
+    seeded,
+    tiny_updater,
+)
 from harness.models.init import build_model
 from harness.training.loop import Training
 from harness.training.schedule import CosineSchedule

@@ -10,9 +10,14 @@ from torch import Tensor
 from harness.invariants.base import Check
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.loop_runs import RepeatedBatches, run_training
-from harness.invariants.support.tiny_models import DTYPES, decoder_config
-from harness.invariants.support.tiny_training import random_batch, tiny_updater
+from harness.invariants.support.tiny import (
+    DTYPES,
+    RepeatedBatches,
+    decoder_config,
+    random_batch,
+    run_training,
+    tiny_updater,
+)
 from harness.models.init import build_model
 from harness.training.objective import MicroBatch
 from harness.training.schedule import (

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from harness.invariants.base import Check, cache_kind
 from harness.invariants.subjects import WritingSubject
-from harness.invariants.support.compare import Judgement, judged
-from harness.invariants.support.decoding import compare_greedy, random_prompts, tiny_model
+from harness.invariants.support.compare import Judgement, compare_greedy, judged
+from harness.invariants.support.tiny import random_prompts, tiny_model
 from harness.models.cache import Cache
 from harness.models.config import CacheKind
 from harness.models.decoding.base import PassThrough, Scorer

@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.invariants.base import Check
 from harness.invariants.subjects import Subject
 from harness.invariants.support.compare import Judgement, compare_named, judged
-from harness.invariants.support.tiny_models import DTYPES, decoder_config, random_tokens, translator_config
+from harness.invariants.support.tiny import DTYPES, decoder_config, random_tokens, translator_config
 from harness.invariants.tied_embeddings import TIED
 from harness.models.embedding import OutputProjection
 from harness.models.encoder_decoder import EncoderDecoder

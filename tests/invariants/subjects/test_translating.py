@@ -10,7 +10,7 @@ import torch
 from harness.invariants.base import Invariant
 from harness.invariants.registry import INVARIANTS
 from harness.invariants.subjects import Subject, WritingSubject
-from harness.invariants.support.tiny_models import random_tokens, translator_config
+from harness.invariants.support.tiny import random_tokens, translator_config
 from harness.models.init import build_model
 
 OF_EVERY_MODEL = [
