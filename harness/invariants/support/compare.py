@@ -1,4 +1,4 @@
-"""Comparisons: of tensors that should be the same, and of decoded tokens with those that the model finds best."""
+"""Comparisons of tensors that should be the same, and of decoded tokens with the best ones of a model."""
 
 from __future__ import annotations
 
