@@ -17,6 +17,7 @@ from harness.report.plots.style import (
     NARROW,
     PALETTE,
     WIDE,
+    Plot,
     arm_colours,
     arm_markers,
     legend_above,
@@ -52,18 +53,16 @@ class CurveLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CurvePlot:
+class CurvePlot(Plot):
     """`levels` are (x, name), sorted. `log` says whether the x-axis is logarithmic. `left_out` counts trials
-    without a finite value; each is counted in one plot only.
+    without a finite value.
     """
 
-    metric: str
     setting: str
     condition: dict[str, str]
     levels: tuple[tuple[float, str], ...]
     log: bool
     lines: tuple[CurveLine, ...]
-    left_out: int
 
     @property
     def title(self) -> str:

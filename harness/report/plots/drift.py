@@ -19,6 +19,7 @@ from harness.report.plots.style import (
     MUTED,
     PALETTE,
     WIDE,
+    Plot,
     arm_colours,
     arm_markers,
     legend_above,
@@ -27,14 +28,12 @@ from harness.report.plots.style import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drift:
+class Drift(Plot):
     """`points` has the columns order (from 1), round, session, arm, and relative (value ÷ median of its arm,
     condition and seed). `left_out` counts trials without a finite value or with a median of zero.
     """
 
-    metric: str
     points: pd.DataFrame
-    left_out: int
 
 
 def drift(report: ReportInput) -> Drift | None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import arm_labels, condition_title, metric_of
-from harness.report.plots.style import INK, MUTED, PALETTE, WIDE, panel, ratio_axis
+from harness.report.plots.style import INK, MUTED, PALETTE, WIDE, Plot, panel, ratio_axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +27,9 @@ class ForestRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forest:
-    metric: str
+class Forest(Plot):
     condition: dict[str, str]
     rows: tuple[ForestRow, ...]
-    left_out: int
 
 
 def forests(report: ReportInput) -> list[Forest]:

@@ -20,6 +20,7 @@ from harness.report.plots.style import (
     MOST_LINES,
     NARROW,
     PALETTE,
+    Plot,
     level_axis,
     panel,
     scale_of,
@@ -27,21 +28,19 @@ from harness.report.plots.style import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class FormulaPlot:
+class FormulaPlot(Plot):
     """`points` has the columns x, measured and formula, with one row per trial. `factor` is empty if x is the
     formula itself. `largest` is the top of the y-axis, which all panels of a claim share. `left_out` counts
     trials without both values.
     """
 
     claim: str
-    metric: str
     formula: str
     title: str
     factor: str
     levels: tuple[tuple[float, str], ...]
     points: pd.DataFrame
     largest: float
-    left_out: int
 
 
 def formula_plots(report: ReportInput) -> list[FormulaPlot]:

@@ -21,6 +21,7 @@ from harness.report.plots.style import (
     INK,
     MUTED,
     WIDE,
+    Plot,
     arm_colours,
     arm_markers,
     legend_above,
@@ -44,19 +45,17 @@ class ClaimedRatio:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RatioPlot:
+class RatioPlot(Plot):
     """`points` has the columns arm, x, ratio, low, high (NaN if the interval is unbounded) and valid.
     `levels` are (x, name). `others` holds the levels of the other factors under `across`. `left_out` counts
     contrasts without a finite ratio.
     """
 
-    metric: str
     factor: str
     others: dict[str, str]
     levels: tuple[tuple[float, str], ...]
     points: pd.DataFrame
     claims: tuple[ClaimedRatio, ...]
-    left_out: int
 
 
 def numeric_factors(loaded: LoadedStudy) -> dict[str, dict[str, float]]:

@@ -11,20 +11,18 @@ from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import arm_labels, condition_key, condition_title, metric_of
-from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, panel, scale_of
+from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, Plot, panel, scale_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
+class Spread(Plot):
     """`points` has the columns arm (its row, from 0), round, and value in the metric's unit. `left_out`
     counts the values that are not finite.
     """
 
-    metric: str
     condition: dict[str, str]
     labels: tuple[str, ...]
     points: pd.DataFrame
-    left_out: int
 
 
 def spreads(report: ReportInput) -> list[Spread]:

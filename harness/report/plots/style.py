@@ -73,6 +73,16 @@ def arm_markers(labels: Sequence[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plot:
+    """What every plot of a metric has. `left_out` counts the values that are not finite and cannot be drawn;
+    each is counted in one plot only.
+    """
+
+    metric: str
+    left_out: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scale:
     """Values are divided by `factor` and labelled in `unit`."""
 
