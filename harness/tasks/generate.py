@@ -121,7 +121,7 @@ class Generate(Task):
 
     def _record_memory(self, subject: DecodingSubject, context: Context, record: SampleRecorder) -> None:
         """Measured in one more generation that is not timed, because watching every tensor takes time."""
-        from harness.tasks.support.watched_models import CacheWatch
+        from harness.tasks.support.timed_decoding import CacheWatch
         from harness.telemetry.tensor_memory import TensorPeak
 
         watched = CacheWatch(subject.model)
