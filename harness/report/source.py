@@ -64,7 +64,17 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, trials: tuple
     # something was measured with it.
     measured = any(row.purpose != "train" and row.status == "finished" for row in trials)
     done = sum(spec.id in finished or (spec.purpose == "train" and measured) for spec in planned.trials)
-    failed = {row.spec_id: row for row in trials if row.status == "failed" and row.spec_id not in finished}
+    # A lead-in is not needed once its round has finished. Older versions had none.
+    done += sum(
+        batch.opening.id not in finished and finished.issuperset(spec.id for spec in batch.trials)
+        for batch in planned.batches
+        if batch.opening is not None
+    )
+    failed = {
+        row.spec_id: row
+        for row in trials
+        if row.status == "failed" and row.spec_id not in finished and row.purpose != "lead-in"
+    }
     return RunInfo(
         id=run.id,
         scale=run.scale,

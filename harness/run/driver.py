@@ -114,14 +114,15 @@ class Driver:
             study_json=self._loaded.study.model_dump_json(),
             study_source=self._loaded.source,
             environment=self._setting.environment.model_dump(mode="json"),
-            trials=[spec for batch in plan(self._loaded).known for spec in batch.trials],
+            trials=[spec for batch in plan(self._loaded).known for spec in batch.with_opening],
         )
 
     def _run_missing(self, progress: _Progress) -> None:
         run = progress.run
         results = self._results(run)
         planned = plan(self._loaded, results)
-        todo = sum(len(self._missing(batch, results)) for batch in planned.batches)
+        missing = ((batch, self._missing(batch, results)) for batch in planned.batches)
+        todo = sum(len(specs) + (batch.opening is not None) for batch, specs in missing if specs)
         self._listener.begin(run, todo=todo, done=len(planned.trials) - todo)
         with contextlib.ExitStack() as lease:
             for batch in schedule(self._loaded, lambda: self._results(run)):
@@ -150,22 +151,24 @@ class Driver:
         return tuple(spec for spec in batch.trials if spec.id not in results)
 
     def _run_batch(self, batch: TrialBatch, missing: tuple[TrialSpec, ...], progress: _Progress) -> None:
-        self._store.extend_plan(progress.run, batch.trials)
+        self._store.extend_plan(progress.run, batch.with_opening)
         if batch.purpose == "train":
             progress.trainings += batch.trials
             finished = self._results(progress.run)
             self._set_aside(progress.run, [spec for spec in missing if spec.id in finished])
         if missing and batch.purpose == "measure":
-            self._set_aside(progress.run, missing)
+            self._set_aside(progress.run, (*missing, *([batch.opening] if batch.opening else [])))
             self._backend.begin_round()
+            if batch.opening is not None:
+                self._attempt(batch.opening, progress, most=1)
         for spec in missing:
             attempt_id, result = self._attempt(spec, progress)
             if batch.purpose == "train":
                 self._checkpoints.record(spec, result.outcome, attempt_id)
 
-    def _attempt(self, spec: TrialSpec, progress: _Progress) -> tuple[int, Finished]:
-        """Run a trial, and run it once more if it fails. Every attempt is recorded."""
-        for _ in range(ATTEMPTS):
+    def _attempt(self, spec: TrialSpec, progress: _Progress, most: int = ATTEMPTS) -> tuple[int, Finished]:
+        """Run a trial, at most `most` times if it fails. Every attempt is recorded."""
+        for _ in range(most):
             self._listener.trial(spec)
             attempt = progress.attempts[spec.id] = progress.attempts.get(spec.id, 0) + 1
             attempt_id = self._store.begin_trial(

@@ -8,11 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from harness.config import Config, digest
 from harness.errors import InputError
 from harness.invariants.subjects import Subject
+from harness.telemetry.clock import WarmUp
 
 if TYPE_CHECKING:
     from harness.data.reference import CorpusRef
@@ -82,6 +83,13 @@ class Task(Config, ABC):
 
     text_settings: ClassVar[tuple[str, ...]] = ()
     """The settings that decide whether there is enough text: of tasks with equal settings one is checked."""
+
+    def lead_in(self) -> Self:
+        """The trial that opens a round of timings. It does everything that a trial of this task does, but it
+        times one unit only, after one unit of warm-up. A task without units is run as it is.
+        """
+        shorter = {"units": 1, "warm_up": WarmUp(at_least=1, at_most=1)}
+        return self.model_copy(update={key: value for key, value in shorter.items() if hasattr(self, key)})
 
     @abstractmethod
     def corpora(self) -> tuple[CorpusRef, ...]:

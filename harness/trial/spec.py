@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from harness.config import Config, canonical_json, content, digest
 from harness.errors import InputError
 
-Purpose = Literal["train", "tune", "check", "measure"]
+Purpose = Literal["train", "tune", "check", "measure", "lead-in"]
+"""A `lead-in` opens a round of timings. It is recorded, but its samples are never analysed."""
 
 TRIAL_ID = re.compile(r"(t2-)?[0-9a-f]{16}")
 """An id of this version, or of the first version, which had no prefix."""
@@ -24,7 +25,8 @@ class TrialSpec(Config):
     """All that a worker needs to know. `task` names a task, or the invariant if `purpose` is `check`.
 
     `condition` holds the level names of the factors under `across`. Trials that train a shared model, tune a
-    setting or check an invariant belong to no round: their `round` is 0. Rounds of measurements count from 1.
+    setting or check an invariant belong to no round: their `round` is 0. Rounds of measurements, with their
+    lead-ins, count from 1.
     """
 
     purpose: Purpose

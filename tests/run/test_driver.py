@@ -108,12 +108,16 @@ def scene(tmp_path: Path, loaded: LoadedStudy, here: Environment) -> Scene:
 def test_order_is_that_of_the_plan_and_every_round_starts_from_fresh_processes(scene: Scene) -> None:
     _, backend, notes = scene.drive()
     expected: list[str | None] = [spec.id for spec in (*scene.plan.trainings, *scene.plan.checks)]
-    for trials in scene.plan.rounds:
-        expected += [None, *(spec.id for spec in trials)]
+    for lead_in, trials in zip(scene.plan.lead_ins, scene.plan.rounds, strict=True):
+        expected += [None, lead_in.id, *(spec.id for spec in trials)]
     assert [job.spec.id if job else None for job in backend.asked] == expected
-    assert [job.spec.purpose for job in backend.jobs] == ["train"] + ["check"] * 4 + ["measure"] * 8
-    assert [row.position for row in scene.rows()] == list(range(13))
-    assert notes.begun == [(13, 0)]
+    assert [job.spec.purpose for job in backend.jobs] == [
+        *["train"],
+        *["check"] * 4,
+        *["lead-in", *["measure"] * 4] * 2,
+    ]
+    assert [row.position for row in scene.rows()] == list(range(15))
+    assert notes.begun == [(15, 0)]
 
 
 def test_a_timed_trial_leaves_a_core_to_the_driver_and_training_takes_all(scene: Scene) -> None:
@@ -134,7 +138,7 @@ def test_the_machine_is_held_from_the_first_training_on(scene: Scene, tmp_path: 
         return obedient(job)
 
     scene.drive(look)
-    assert held == {"train": 1, "check": 4, "measure": 8}
+    assert held == {"train": 1, "check": 4, "measure": 8, "lead-in": 2}
 
 
 def test_every_job_is_told_where_its_model_lies_and_what_is_planted(scene: Scene) -> None:
@@ -179,9 +183,9 @@ def test_a_trial_that_crashes_once_is_tried_once_more(scene: Scene) -> None:
         return tried[job.spec.id] == 1
 
     _, backend, _ = scene.drive(failing(when=first_time))
-    assert len(backend.jobs) == 26
+    assert len(backend.jobs) == 28
     assert Counter((row.attempt, row.status) for row in scene.rows()) == {
-        (1, "failed"): 13,
+        (1, "failed"): 15,  # a lead-in is not tried again
         (2, "finished"): 13,
     }
 
@@ -196,7 +200,7 @@ def test_a_run_that_is_done_is_not_run_again_unless_asked_afresh(scene: Scene) -
     first, _, _ = scene.drive()
     again, backend, notes = scene.drive()
     fresh, backend_of_fresh, _ = scene.drive(fresh=True)
-    assert (again.id, backend.asked, notes.begun) == (first.id, [], [(0, 13)])
+    assert (again.id, backend.asked, notes.begun) == (first.id, [], [(0, 15)])
     assert fresh.ordinal == 2
     assert [job.spec.id for job in backend_of_fresh.jobs] == [spec.id for spec in scene.plan.trials[1:]]
 
@@ -215,7 +219,7 @@ def test_another_code_text_bug_or_device_is_another_run(
     run = Driver(scene.loaded, setting, store=scene.store, backend=backend, listener=Notes()).run()
     assert run.identity != first.identity
     trains_again = "gpu" not in change
-    assert len(backend.jobs) == 12 + trains_again
+    assert len(backend.jobs) == 14 + trains_again
 
 
 @pytest.mark.parametrize("damage", ["truncated", "deleted", "folder deleted"])
@@ -235,7 +239,7 @@ def test_a_model_that_is_not_as_it_was_made_is_trained_again_and_nothing_else_is
     [note] = notes.notes
     assert str(weights.parent) in note
     assert note.endswith("so the model is trained again")
-    assert Counter(row.status for row in scene.rows(superseded=True)) == {"finished": 13, "superseded": 1}
+    assert Counter(row.status for row in scene.rows(superseded=True)) == {"finished": 15, "superseded": 1}
 
 
 def test_check_plant_names_the_nearest_bug(loaded: LoadedStudy) -> None:
@@ -248,7 +252,7 @@ def test_check_plant_names_the_nearest_bug(loaded: LoadedStudy) -> None:
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(0, 14), st.sets(st.integers(0, 12), max_size=3)), max_size=4))
+@given(st.lists(st.tuples(st.integers(0, 16), st.sets(st.integers(0, 14), max_size=3)), max_size=4))
 def test_whatever_breaks_in_between_every_round_is_whole_in_one_session_at_the_end(
     tmp_path_factory: pytest.TempPathFactory,
     loaded: LoadedStudy,
@@ -274,8 +278,9 @@ def test_whatever_breaks_in_between_every_round_is_whole_in_one_session_at_the_e
             continue
     scene.drive()
     rows = scene.rows()
-    finished = Counter(row.spec_id for row in rows if row.status == "finished")
-    assert finished == dict.fromkeys(order, 1)
+    finished = Counter(row.spec_id for row in rows if row.status == "finished" and row.purpose != "lead-in")
+    lead_ins = {spec.id for spec in scene.plan.lead_ins}
+    assert finished == {spec_id: 1 for spec_id in order if spec_id not in lead_ins}
     for number in (1, 2):
         assert len({row.session_id for row in rows if row.round == number and row.status == "finished"}) == 1
     assert not [row for row in rows if row.status == "running"]
@@ -293,7 +298,12 @@ def test_an_interrupted_study_of_many_seeds_runs_again_only_the_seed_that_was_br
     with pytest.raises(Broken):
         scene.drive(breaking_at(lambda job: job.spec.purpose == "measure" and job.spec.seed == 2, after=1))
     _, backend, _ = scene.drive()
-    assert [job.spec.seed for job in backend.jobs] == [2, 2, 3, 3]
+    assert [(job.spec.purpose, job.spec.seed) for job in backend.jobs] == [
+        ("lead-in", 2),
+        *[("measure", 2)] * 2,
+        ("lead-in", 3),
+        *[("measure", 3)] * 2,
+    ]
     assert backend.asked.count(None) == 2
 
 

@@ -116,7 +116,7 @@ def _design(report: ReportInput) -> Facts:
         ),
         (
             "order",
-            f"conditions shuffled within a round, arms within a condition (seed {study.design.order_seed})",
+            f"every arm follows every arm equally often, from a drawn order (seed {study.design.order_seed})",
         ),
         ("trials", "each in a new process"),
         ("estimate", _estimate(METRICS[study.primary], seeds=study.design.seeds)),

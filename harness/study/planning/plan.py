@@ -15,7 +15,7 @@ from types import MappingProxyType
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import Results
-from harness.study.planning.trials import check_trials, round_trials, training_trials
+from harness.study.planning.trials import check_trials, lead_in, round_trials, training_trials
 from harness.study.planning.tuning import FIRST_SEED, tuning_grid, tuning_trials
 from harness.trial.spec import Purpose, TrialSpec
 
@@ -28,10 +28,19 @@ class TrialBatch:
 
     A batch of measurements is a round of one seed: every arm under every condition, all in one session. A
     round that is not complete is run again. Trials of other purposes do not depend on each other.
+
+    `opening` is the lead-in of a round of timings: it runs before trials of the round, and it is not one of
+    them.
     """
 
     purpose: Purpose
     trials: tuple[TrialSpec, ...]
+    opening: TrialSpec | None = None
+
+    @property
+    def with_opening(self) -> tuple[TrialSpec, ...]:
+        """The trials in the order in which they run, the lead-in included."""
+        return self.trials if self.opening is None else (self.opening, *self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +60,7 @@ class Plan:
 
     @property
     def trials(self) -> tuple[TrialSpec, ...]:
-        return tuple(trial for batch in self.batches for trial in batch.trials)
+        return tuple(trial for batch in self.batches for trial in batch.with_opening)
 
     @property
     def trainings(self) -> tuple[TrialSpec, ...]:
@@ -67,8 +76,12 @@ class Plan:
 
     @property
     def rounds(self) -> tuple[tuple[TrialSpec, ...], ...]:
-        """Every round of every seed."""
+        """The measurements of every round of every seed, without lead-ins."""
         return tuple(batch.trials for batch in self.batches if batch.purpose == "measure")
+
+    @property
+    def lead_ins(self) -> tuple[TrialSpec, ...]:
+        return self._with_purpose("lead-in")
 
     def _with_purpose(self, purpose: Purpose) -> tuple[TrialSpec, ...]:
         return tuple(trial for trial in self.trials if trial.purpose == purpose)
@@ -121,10 +134,10 @@ def _measuring(loaded: LoadedStudy) -> Iterator[TrialBatch]:
     yield from _batch(check_trials(loaded))
     for number in range(1, loaded.study.design.rounds + 1):
         for seed in seeds:
-            yield from _batch(round_trials(loaded, number, seed))
+            yield from _batch(round_trials(loaded, number, seed), lead_in(loaded, number, seed))
 
 
-def _batch(trials: Iterable[TrialSpec]) -> Iterator[TrialBatch]:
+def _batch(trials: Iterable[TrialSpec], opening: TrialSpec | None = None) -> Iterator[TrialBatch]:
     specs = tuple(trials)
     if specs:
-        yield TrialBatch(purpose=specs[0].purpose, trials=specs)
+        yield TrialBatch(purpose=specs[0].purpose, trials=specs, opening=opening)

@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from harness.metrics import metric
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.sequence import Sequence, balanced_sequence
 from harness.tasks.base import Task
+from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
 
 
@@ -58,6 +60,25 @@ def round_trials(loaded: LoadedStudy, number: int, seed: int) -> Iterator[TrialS
         for arm in block.arms:
             condition = loaded.conditions[block.condition]
             yield measurement(loaded, loaded.arms[arm], condition, seed=seed, number=number)
+
+
+def lead_in(loaded: LoadedStudy, number: int, seed: int) -> TrialSpec | None:
+    """The trial that opens a round, so that the first place of a round is like every other. It has the arm
+    that the sequence has before the round, under the condition with which the round begins.
+
+    None if no claim and no primary metric of the study is timed.
+    """
+    if not is_timed(loaded):
+        return None
+    first = next(round_trials(loaded, number, seed))
+    task = task_class(first.task).read(first.config)
+    return first.model_copy(update={"purpose": "lead-in", "config": task.lead_in().plain()})
+
+
+def is_timed(loaded: LoadedStudy) -> bool:
+    """Whether the primary metric of the study, or a metric of one of its claims, is timed."""
+    claimed = (getattr(claim, "metric", None) for claim in loaded.study.claims.values())
+    return any(metric(name).timed for name in (loaded.study.primary, *claimed) if name)
 
 
 def measurement(
