@@ -6,6 +6,7 @@
     │   ├── CorpusError               2  a corpus: unknown, unavailable or damaged
     │   └── StoreError                2  a results database: unreadable, of another kind or of a newer version
     ├── TrialError                    3  some trials failed; the others have finished
+    ├── ChangedError                  4  the run stopped, because its code or a file of the study changed
     └── InvalidError                  5  finished, but something is invalid: a broken invariant, an undeclared
                                          difference, a report that does not agree with the store, a figure of
                                          calibration that is out of bounds
@@ -68,6 +69,10 @@ class StoreError(InputError):
 
 class TrialError(HarnessError):
     exit_code = 3
+
+
+class ChangedError(HarnessError):
+    exit_code = 4
 
 
 class InvalidError(HarnessError):

@@ -59,7 +59,7 @@ def code_digests(package: Path = PACKAGE) -> CodeDigests:
     Nothing is imported and nothing is cached. Compiled files, hidden files and leftovers of editors do not
     count. A clone and an installed wheel of the same code have the same digests.
     """
-    contents = {name: (package / name).read_bytes() for name in sorted(_sources(package))}
+    contents = {name: (package / name).read_bytes() for name in sorted(source_files(package))}
     measuring = _measuring(contents)
     first = _digest("", contents, measuring)
     return CodeDigests(measuring=first, judging=_digest(first, contents, contents.keys() - measuring))
@@ -67,7 +67,7 @@ def code_digests(package: Path = PACKAGE) -> CodeDigests:
 
 def measuring_files(package: Path = PACKAGE) -> frozenset[str]:
     """The files, relative to the package, that can change a measurement; all others judge and print."""
-    return _measuring({name: (package / name).read_bytes() for name in _sources(package)})
+    return _measuring({name: (package / name).read_bytes() for name in source_files(package)})
 
 
 def _digest(start: str, contents: Mapping[str, bytes], names: Iterable[str]) -> str:
@@ -78,7 +78,8 @@ def _digest(start: str, contents: Mapping[str, bytes], names: Iterable[str]) -> 
     return digest.hexdigest()
 
 
-def _sources(package: Path) -> Iterator[str]:
+def source_files(package: Path) -> Iterator[str]:
+    """The files of the package that count, relative to it."""
     for folder, subfolders, files in os.walk(package, followlinks=True):  # models is a link in a clone
         subfolders[:] = [name for name in subfolders if name != "__pycache__" and not name.startswith(".")]
         for name in files:

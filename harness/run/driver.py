@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.errors import ChangedError
 from harness.machine.environment import available_cores, provenance
 from harness.run.backends.base import Backend, Finished
 from harness.run.checkpoints import Checkpoints
 from harness.run.identity import Setting, identity
 from harness.run.job import Job
 from harness.run.lease import machine_lease
+from harness.run.source_watch import SourceWatch, files_of
 from harness.store.rows import Run, Session
 from harness.store.store import Store
 from harness.study.loaded import LoadedStudy
@@ -76,6 +78,7 @@ class Driver:
         self._loaded, self._setting = loaded, setting
         self._store, self._backend, self._listener = store, backend, listener
         self._checkpoints = Checkpoints(setting, store, listener.note)
+        self._watch = SourceWatch(setting.code, files_of(loaded))
 
     def check(self) -> None:
         """Raises InputError if a training cannot continue from its saved state. Nothing is written."""
@@ -85,7 +88,8 @@ class Driver:
     def run(self) -> Run:
         """Find or create the run, and run all its missing trials.
 
-        It is safe to interrupt this at any moment and to call it again.
+        It is safe to interrupt this at any moment and to call it again. Raises ChangedError, with the last
+        round set aside, if the code or a file of the study has changed since the driver was made.
         """
         run = self._find_or_create()
         session = self._store.open_session(run, provenance(Path.cwd()).model_dump(mode="json"))
@@ -164,7 +168,13 @@ class Driver:
         for spec in missing:
             attempt_id, result = self._attempt(spec, progress)
             if batch.purpose == "train":
+                self._watch.check()
                 self._checkpoints.record(spec, result.outcome, attempt_id)
+        try:
+            self._watch.check()
+        except ChangedError:
+            self._set_aside(progress.run, missing)
+            raise
 
     def _attempt(self, spec: TrialSpec, progress: _Progress, most: int = ATTEMPTS) -> tuple[int, Finished]:
         """Run a trial, at most `most` times if it fails. Every attempt is recorded."""
