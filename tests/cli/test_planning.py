@@ -24,12 +24,12 @@ def test_rounds_that_may_end_early_are_a_range(tmp_path: Path) -> None:
     put(tmp_path, ROUNDS)
     plan = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--json"]).stdout)
     once = 1 + 2 * 3
-    assert len(plan["trials"]) == once + 10 * 9
-    assert (plan["at_most"]["rounds"], plan["at_most"]["trials"]) == (60, once + 60 * 9)
+    assert len(plan["trials"]) == once + 10 * 10
+    assert (plan["at_most"]["rounds"], plan["at_most"]["trials"]) == (60, once + 60 * 10)
     assert plan["at_most"]["seconds"] > 4 * plan["estimate"]["seconds"]
     printed = CliRunner().invoke(app, ["plan", "tiny"])
     assert (
-        "10 to 60 rounds, until every 95 % interval is at most 5 % wide: up to 547 trials" in printed.output
+        "10 to 60 rounds, until every 95 % interval is at most 5 % wide: up to 607 trials" in printed.output
     )
 
 

@@ -26,11 +26,11 @@ def test_the_json_of_show_is_a_contract(base_run: BaseRun) -> None:
         "smoke",
         base_run.workplace.runs()[0].id,
     )
-    assert len(answer["trials"]) == 13
+    assert len(answer["trials"]) == 15
     for trial in answer["trials"]:
         assert {"id", "arm", "condition", "seed", "round", "state", "attempts", "metrics"} <= set(trial)
         assert (trial["state"], trial["attempts"]) == ("finished", 1)
-    measured = [trial for trial in answer["trials"] if trial["round"]]
+    measured = [trial for trial in answer["trials"] if trial["purpose"] == "measure"]
     assert all(trial["metrics"]["decode_tokens_per_second"] > 0 for trial in measured)
     claims = {claim["id"]: claim for claim in answer["claims"]}
     assert set(claims) == {"same", "faster", "bytes"}
@@ -68,7 +68,7 @@ def test_what_has_not_run_is_planned(base_run: BaseRun) -> None:
 
 def test_one_trial_with_everything_that_was_seen_of_it(base_run: BaseRun) -> None:
     trials = json.loads(base_run.workplace.harness("show", *SMOKE, "--json").stdout)["trials"]
-    trial = next(trial for trial in trials if trial["round"] == 2)
+    trial = next(trial for trial in trials if trial["round"] == 2 and trial["purpose"] == "measure")
     answer = json.loads(base_run.workplace.harness("show", trial["id"], "--json").stdout)
     values = [row["value"] for row in answer["samples"] if row["metric"] == "decode_tokens_per_second"]
     assert values == [trial["metrics"]["decode_tokens_per_second"]]

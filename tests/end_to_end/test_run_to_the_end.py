@@ -46,7 +46,7 @@ def test_every_planned_trial_finishes_once(story: Story) -> None:
     run = story.workplace.runs()[0]
     assert story.first.returncode == 0, story.first.stderr
     assert story.workplace.finished(run) == sorted(spec.id for spec in plan(story.workplace.loaded()).trials)
-    assert run.expected_trials == 13
+    assert run.expected_trials == 15
 
 
 def test_order_of_execution_is_that_of_the_plan(story: Story) -> None:
@@ -90,7 +90,7 @@ def test_the_report_is_whole_and_nothing_else_is_left(story: Story) -> None:
 
 def test_a_second_run_runs_no_trial(story: Story) -> None:
     assert story.again.returncode == 0
-    assert "all 13 trials are done" in story.again.stderr
+    assert "all 15 trials are done" in story.again.stderr
     assert story.workplace.exact(story.workplace.runs()[0]) == story.exact
 
 

@@ -51,14 +51,14 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
         1,
         8,
         10,
-        129,
+        139,
     ]
     first = planned.rounds[0][0]
-    assert first.title == "generate cache=static new_tokens=64 seed 0 round 1"
+    assert first.title == "generate cache=static new_tokens=16 seed 0 round 1"
     assert (planned.trainings[0].id, planned.checks[0].id, first.id) == (
         "t2-cc4ae84436f2ee37",
         "t2-5789154d8ad3f4de",
-        "t2-4db6b963bf84ec78",
+        "t2-01ba0a67eddfe3af",
     )
 
 
