@@ -12,7 +12,7 @@ import pandas as pd
 from harness.config import canonical_json
 from harness.metrics import metric
 from harness.scoring.sentences import Sentences
-from harness.store.rows import CheckRow, Run, TrialRow
+from harness.store.rows import Chain, CheckRow, Run, TrialRow
 from harness.store.store import Store
 
 SAMPLE_COLUMNS = [
@@ -37,13 +37,15 @@ class RunFrames:
     """What a run recorded.
 
     `samples` is a long frame with a column per factor under `across`. `trials` are those that are not
-    superseded. `sentences` maps a trial's id to the texts that the trial wrote.
+    superseded. `sentences` maps a trial's id to the texts that the trial wrote. `chain` says what was changed
+    in the store after it was written.
     """
 
     samples: pd.DataFrame
     trials: tuple[TrialRow, ...]
     checks: tuple[CheckRow, ...]
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
+    chain: Chain = field(default_factory=Chain)
 
 
 def run_frames(store: Store, run: Run) -> RunFrames:
@@ -56,6 +58,7 @@ def run_frames(store: Store, run: Run) -> RunFrames:
         trials=trials,
         checks=checks,
         sentences=store.sentences(run),
+        chain=store.chain(run),
     )
 
 

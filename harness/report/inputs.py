@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.frames import trial_values, with_diverged
 from harness.report.labels import anchor
 from harness.report.machine import disturbances
+from harness.store.rows import Chain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,8 @@ class RunInfo:
     """One run of a study.
 
     `study` is the digest of the text of the study by which the run is judged. `created_at` is a time in ISO
-    8601 and UTC. `plant` is the name of a planted bug. `failed` has one line
-    per trial that failed.
+    8601 and UTC. `plant` is the name of a planted bug. `failed` has one line per trial that failed. `chain`
+    are the digests of what the attempts recorded.
     """
 
     id: str
@@ -41,6 +42,7 @@ class RunInfo:
     superseded_trials: int
     study: str = ""
     failed: list[str] = field(default_factory=list)
+    chain: Chain = field(default_factory=Chain)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import run_frames
+from harness.analysis.frames import RunFrames, run_frames
 from harness.report.inputs import ReportInput, RunInfo
 from harness.store.rows import TelemetryRow
 from harness.store.store import study_key
@@ -38,7 +38,7 @@ def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
         frame=frames.samples,
         trials=frames.trials,
         telemetry=telemetry.rename(columns={"trial_id": "trial"}),
-        run=replace(_info(store, (loaded, planned), run, frames.trials), study=judged_as),
+        run=replace(_info(store, (loaded, planned), run, frames), study=judged_as),
         environment=run.environment,
         provenance=sessions[-1].provenance if sessions else {},
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
@@ -57,8 +57,8 @@ def _sessions(store: Store, run: Run, trials: tuple[TrialRow, ...]) -> list[Sess
     return [session for session in sessions if session.id in measured] or list(sessions)
 
 
-def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, trials: tuple[TrialRow, ...]) -> RunInfo:
-    loaded, planned = study
+def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: RunFrames) -> RunInfo:
+    (loaded, planned), trials = study, frames.trials
     finished = {row.spec_id for row in trials if row.status == "finished"}
     # A model that another study trained is not trained again. Its training counts as finished as soon as
     # something was measured with it.
@@ -89,6 +89,7 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, trials: tuple
             row.status == "superseded" for row in store.trials(run, include_superseded=True)
         ),
         failed=[*(f"{_title(loaded, row)}: {row.error}" for row in failed.values()), *_diverged(trials)],
+        chain=frames.chain,
     )
 
 

@@ -147,8 +147,11 @@ def make_engine(url: URL) -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that sees one state of the database. Raises StoreError if the database fails."""
-    with translated(engine.url), engine.connect() as connection, connection.begin():
-        yield connection
+    with translated(engine.url), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":  # by default, every query there sees a newer state
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
 
 
 @contextmanager

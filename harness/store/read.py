@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Engine, RowMapping, Select, Table, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from harness.store.chain import checked_chain
 from harness.store.engine import reading
 from harness.store.rows import (
     COUNTED_STATES,
     Artifact,
     CalibrationRow,
+    Chain,
     CheckRow,
     Identity,
     PlannedTrial,
@@ -43,7 +45,7 @@ from harness.store.tables import (
     verdicts,
 )
 from harness.study.planning.results import StoredResult, result_values
-from harness.trial.spec import current_id
+from harness.trial.spec import current_id, first_id
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
@@ -174,6 +176,24 @@ class Reader:
         """The telemetry of the run's attempts, in the order in which it was recorded."""
         query = _joined(telemetry, run, include_superseded)
         return [TelemetryRow(**row) for row in self._all(query.order_by(telemetry.c.id))]
+
+    def chain(self, run: Run) -> Chain:
+        """The chain of the run, compared with what the store holds now. It reads everything that the run
+        recorded, superseded attempts included.
+        """
+        with reading(self._engine) as connection:
+            return checked_chain(connection, run.id)
+
+    def wrong_ids(self, run: Run) -> list[str]:
+        """The stored ids of trials that do not follow from their specifications by the rules of today or the
+        first version. Another version of the code may have had other defaults and so other ids.
+        """
+        query = select(trials.c.spec_id, trials.c.spec_json).where(trials.c.run_id == run.id)
+        return [
+            row["spec_id"]
+            for row in self._all(query.order_by(trials.c.id))
+            if row["spec_id"] not in (current_id(row["spec_json"], ""), first_id(row["spec_json"]))
+        ]
 
     def artifact(self, kind: Literal["checkpoint", "report"], content_id: str) -> Artifact | None:
         """The newest file with this content id, whichever run produced it."""

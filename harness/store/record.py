@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from harness.errors import HarnessError
+from harness.store.chain import add_links
 from harness.store.engine import writing
 from harness.store.migrate import take_turns
 from harness.store.read import Reader
@@ -116,6 +117,7 @@ class RunRecorder(Reader):
                 connection.execute(
                     insert(telemetry_table), [_telemetry_row(attempt_id, sample) for sample in telemetry]
                 )
+            add_links(connection, _run_of(connection, attempt_id), "ended", [attempt_id])
 
     def supersede(self, run: Run, attempt_ids: Iterable[int]) -> None:
         """Supersede ended attempts: they stay in the store with their former state and never count again.
@@ -134,6 +136,7 @@ class RunRecorder(Reader):
             set_aside = update(attempts).values(superseded_state=attempts.c.state, state="superseded")
             for attempt_id in chosen:
                 connection.execute(set_aside.where(attempts.c.id == attempt_id))
+            add_links(connection, run.id, "superseded", chosen)
 
     def record_artifact(self, artifact: Artifact) -> None:
         """Record a file. It replaces an earlier file of the same kind with the same content id."""
@@ -194,6 +197,12 @@ def _id_of_trial(connection: Connection, run: Run, spec: TrialSpec) -> int:
     if trial_id is None:
         raise HarnessError(f"the plan of run {run.id} has no trial {spec.title} ({spec.id})")
     return trial_id
+
+
+def _run_of(connection: Connection, attempt_id: int) -> str:
+    query = select(trials.c.run_id).join(attempts, attempts.c.trial_id == trials.c.id)
+    run_id: str = connection.execute(query.where(attempts.c.id == attempt_id)).scalar_one()
+    return run_id
 
 
 def _state(outcome: Outcome) -> AttemptState:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
@@ -28,6 +29,12 @@ COUNTED_STATES: tuple[AttemptState, ...] = ("finished", "diverged")
 def now() -> str:
     """The time of day in UTC, ISO 8601 with microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def row_digest(values: Mapping[str, Any]) -> str:
+    """The key of a row that several runs share: a digest of its values, 16 hexadecimal digits."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +187,25 @@ class TelemetryRow(TelemetrySample):
 
     trial_id: int
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """The chain of a run (`harness.store.chain`), compared with what the store holds now.
+
+    `digests` are those of its links, the oldest first. `earlier` counts the attempts that a version of the
+    harness without chains wrote, so that a change of them is not noticed. `problems` says what was changed
+    after it was written.
+    """
+
+    digests: tuple[str, ...] = ()
+    earlier: int = 0
+    problems: tuple[str, ...] = ()
+
+    @property
+    def head(self) -> str | None:
+        """The digest of the newest link, which depends on all others. None if no attempt has ended."""
+        return self.digests[-1] if self.digests else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socket
@@ -14,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
 from harness.errors import StoreError
+from harness.store.chain import add_links
 from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal, writing
 from harness.store.lock import Release, try_lock
 from harness.store.migrate import migrate, take_turns
 from harness.store.record import RunRecorder
-from harness.store.rows import Identity, Run, Session, now
+from harness.store.rows import Identity, Run, Session, now, row_digest
 from harness.store.tables import attempts, environments, runs, sessions, studies, trials
 
 if TYPE_CHECKING:
@@ -162,21 +162,16 @@ class Store(RunRecorder):
 
 def study_key(name: str, source: str, resolved: str) -> str:
     """The digest of the text of a study, by which the store finds it."""
-    return _row_digest(_study_row(name, source, resolved))
+    return row_digest(_study_row(name, source, resolved))
 
 
 def _study_row(name: str, source: str, resolved: str) -> dict[str, Any]:
     return {"name": name, "source": source, "resolved": resolved}
 
 
-def _row_digest(values: dict[str, Any]) -> str:
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _shared_row(connection: Connection, table: Table, values: dict[str, Any]) -> str:
     """The digest of the row with these values, which is inserted if it does not exist."""
-    digest = _row_digest(values)
+    digest = row_digest(values)
     if connection.execute(select(table.c.digest).where(table.c.digest == digest)).scalar() is None:
         connection.execute(insert(table).values(digest=digest, **values))
     return digest
@@ -203,4 +198,6 @@ def _abandon(connection: Connection, run_id: str) -> None:
     """
     in_run = select(trials.c.id).where(trials.c.run_id == run_id)
     running = update(attempts).where(attempts.c.state == "running", attempts.c.trial_id.in_(in_run))
-    connection.execute(running.values(state="interrupted", error="interrupted: the driver ended first"))
+    running = running.values(state="interrupted", error="interrupted: the driver ended first")
+    ended = connection.execute(running.returning(attempts.c.id)).scalars().all()
+    add_links(connection, run_id, "ended", ended)

@@ -5,6 +5,7 @@
                            ├─ trials ── attempts ─┬─ samples · checks · telemetry
                            │                      ├─ attempt_sentences ── sentences
                            │                      └─ artifacts (checkpoints)
+                           ├─ chain (of digests of attempts)
                            ├─ verdicts
                            └─ artifacts (reports)
 
@@ -188,6 +189,20 @@ attempt_sentences = Table(
     metadata,
     Column("attempt_id", ForeignKey("attempts.id"), primary_key=True),
     Column("content_id", ForeignKey("sentences.content_id"), nullable=False),
+)
+
+# The chain of each run (harness.store.chain). Rows are added and never changed. `content` holds the digest of
+# each part of what the attempt recorded, and `digest` covers the other columns and the link before.
+chain = Table(
+    "chain",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("event", Text, nullable=False),
+    Column("attempt_id", ForeignKey("attempts.id"), nullable=False),
+    Column("content", Json, nullable=False),
+    Column("digest", Text, nullable=False),
+    CheckConstraint("event IN ('earlier', 'ended', 'superseded')", name="event"),
 )
 
 # Samples of the measured process, with one column per field of

@@ -11,14 +11,18 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from harness.errors import InputError, Location, StoreError
+from harness.machine.code_digest import code_digests
 from harness.report.build import render
 from harness.report.source import report_input
-from harness.store.store import open_store
+from harness.store.rows import Chain, Run
+from harness.store.store import Store, open_store
 from harness.verify.html_pieces import Piece, PieceKind, pieces
 from harness.verify.restore_study import RestoredStudies, as_judged, restore_studies
+from harness.wording import count
 
 _RUN = re.compile(r'<th scope="row">run</th><td>([^<]*)</td>')
 _STUDY = re.compile(r'<th scope="row">judged as study</th><td>([^<]*)</td>')
+_CHAIN = re.compile(r'<th scope="row">chain</th><td>([0-9a-f]{16})\b[^<]*</td>')
 _COMMAND = re.compile(r'<pre class="command"><code>([^<]*)</code>')
 _ORDER: tuple[PieceKind, ...] = ("text", "markup", "style")
 
@@ -37,9 +41,14 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """`numbers` counts the numbers in the text of the page; `notes` say what could not be checked."""
+    """`chains` holds the head of each run's chain in the store, or None. `problems` say what in the store was
+    changed after it was written. `numbers` counts the numbers in the text of the page; `notes` say what could
+    not be checked.
+    """
 
     runs: tuple[str, ...]
+    chains: tuple[str | None, ...]
+    problems: tuple[str, ...]
     numbers: int
     difference: Difference | None
     notes: tuple[str, ...]
@@ -72,6 +81,8 @@ def verify(report: Path, location: str) -> Verification:
                 hint="give the store of the report with --store",
             )
         judged_as = dict(zip(_RUN.findall(page), _STUDY.findall(page), strict=False))
+        chains = [store.chain(known[run]) for run in runs]
+        problems, notes = _changes(store, [known[run] for run in runs], chains)
         judged = [as_judged(store, known[run], judged_as.get(run)) for run in runs]
         studies = restore_studies(store, judged, path, settings)
         inputs = [
@@ -81,10 +92,57 @@ def verify(report: Path, location: str) -> Verification:
     reported = pieces(page)
     return Verification(
         runs=runs,
+        chains=tuple(chain.head for chain in chains),
+        problems=problems,
         numbers=sum(piece.numbers for piece in reported),
-        difference=first_difference(reported, pieces(again)) or _wrong_command(studies, settings),
-        notes=studies.notes,
+        difference=_other_head(page, chains)
+        or first_difference(reported, pieces(again))
+        or _wrong_command(studies, settings),
+        notes=(*notes, *studies.notes),
     )
+
+
+def _changes(
+    store: Store, runs: Sequence[Run], chains: Sequence[Chain]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What was changed in the store after it was written, and what cannot be said about it."""
+    problems, notes = [], []
+    for run, chain in zip(runs, chains, strict=True):
+        problems += [f"run {run.id}: {problem}" for problem in chain.problems]
+        if chain.earlier:
+            notes.append(
+                f"run {run.id}: an earlier version of the harness, which recorded no digests, wrote "
+                f"{count(chain.earlier, 'attempt')}; a change of their data is not noticed"
+            )
+        wrong = store.wrong_ids(run)
+        if wrong and run.code_digest == code_digests().measuring:
+            problems.append(
+                f"run {run.id}: the ids of {count(len(wrong), 'trial')} do not follow from their "
+                f"specifications ({wrong[0]})"
+            )
+        elif wrong:
+            notes.append(
+                f"run {run.id}: other code gave {count(len(wrong), 'trial')} their ids, which could not be "
+                "computed again"
+            )
+    return tuple(problems), tuple(notes)
+
+
+def _other_head(page: str, chains: Sequence[Chain]) -> Difference | None:
+    """A chain whose head in the report is not its head in the store."""
+    heads = _CHAIN.findall(page)
+    if len(heads) != len(chains):
+        return None  # a report of an earlier version, or a run in which no attempt has ended
+    for reported, chain in zip(heads, chains, strict=True):
+        if reported != chain.head:
+            later = len(chain.digests) - 1 - chain.digests.index(reported) if reported in chain.digests else 0
+            grown = f", after {count(later, 'more link')}" if later else ""
+            return Difference(
+                where="the head of the chain",
+                reported=reported,
+                recomputed=f"{chain.head or 'nothing'}{grown}",
+            )
+    return None
 
 
 def first_difference(reported: Sequence[Piece], recomputed: Sequence[Piece]) -> Difference | None:

@@ -42,7 +42,10 @@ def stored(folder: Path, loaded: LoadedStudy, frames: RunFrames, *, machine: str
         for row in sorted(frames.trials, key=lambda row: row.position)
     ]
     for (invariant, arm), made in checks.items():
-        spec = TrialSpec(purpose="check", task=invariant, arm=arm, condition={}, seed=0, round=0, config={})
+        config = {"task": loaded.study.task, "configs": []}
+        spec = TrialSpec(
+            purpose="check", task=invariant, arm=arm, condition={}, seed=0, round=0, config=config
+        )
         outcomes.append((spec, Outcome(status="finished", samples=(), checks=tuple(made))))
     with open_store(folder / "harness.db") as store:
         return _recorded(store, loaded, outcomes, machine)

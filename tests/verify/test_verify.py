@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.errors import InputError, StoreError
+from harness.machine.code_digest import code_digests
 from harness.report.build import write_report
 from harness.report.source import report_input
 from harness.store.rows import CalibrationRow, Identity
@@ -150,7 +151,9 @@ def test_a_changed_row_of_the_store_is_detected(filled: Reported, tmp_path: Path
     assert connection.execute(statement).rowcount >= 1
     connection.commit()
     connection.close()
-    assert difference(verify(copy.report, str(copy.store))).where
+    verification = verify(copy.report, str(copy.store))
+    assert difference(verification).where
+    assert verification.problems[0].startswith(f"run {filled.run}: the ")
 
 
 def test_another_file_and_a_store_without_the_run_are_bad_input(filled: Reported, tmp_path: Path) -> None:
@@ -182,11 +185,43 @@ def test_a_later_session_without_trials_changes_nothing(filled: Reported, tmp_pa
     assert inputs.run.sessions == 2
 
 
+def test_a_report_that_is_older_than_its_store_is_recognised(filled: Reported, tmp_path: Path) -> None:
+    """The head in the page is an earlier link of the chain."""
+    copy = filled.copy(tmp_path)
+    before = verify(copy.report, str(copy.store)).chains
+    with open_store(copy.store) as store:
+        [run] = store.runs("tiny")
+        store.supersede(run, [store.trials(run)[-1].id])
+    verification = verify(copy.report, str(copy.store))
+    assert verification.problems == ()
+    wrong = difference(verification)
+    assert (wrong.where, wrong.reported) == ("the head of the chain", before[0])
+    assert wrong.recomputed.endswith(", after 1 more link")
+
+
+def test_ids_are_computed_again_from_the_specifications(filled: Reported, tmp_path: Path) -> None:
+    """If other code made the run, an id may differ for a good reason, which is noted."""
+    copy = filled.copy(tmp_path)
+    connection = sqlite3.connect(copy.store)
+    connection.execute("UPDATE trials SET spec_json = replace(spec_json, '\"round\":1,', '\"round\":9,')")
+    connection.commit()
+    other_code = verify(copy.report, str(copy.store))
+    assert any("other code gave" in note for note in other_code.notes)
+    assert any("trials are not labelled as" in problem for problem in other_code.problems)
+    connection.execute("UPDATE runs SET code_digest = ?", (code_digests().measuring,))
+    connection.commit()
+    connection.close()
+    same_code = verify(copy.report, str(copy.store))
+    assert "do not follow from their specifications" in same_code.problems[-1]
+
+
 def test_the_command_prints_one_line_and_sets_the_exit_code(filled: Reported, tmp_path: Path) -> None:
     untouched = CliRunner().invoke(
         app, ["verify", str(filled.report), "--store", str(filled.store), "--json"]
     )
     assert (untouched.exit_code, json.loads(untouched.stdout)["verified"]) == (0, True)
+    line = CliRunner().invoke(app, ["verify", str(filled.report), "--store", str(filled.store)]).stdout
+    assert f"({filled.run}, chain {json.loads(untouched.stdout)['chains'][0]})" in line
     copy = filled.copy(tmp_path)
     page = copy.report.read_text(encoding="utf-8")
     copy.report.write_text(
@@ -195,6 +230,14 @@ def test_the_command_prints_one_line_and_sets_the_exit_code(filled: Reported, tm
     forged = CliRunner().invoke(app, ["verify", str(copy.report), "--store", str(copy.store)])
     assert forged.exit_code == 5
     assert "faster, claimed: the report says '2.5 ×" in forged.stderr
+    edited = filled.copy(tmp_path)
+    connection = sqlite3.connect(edited.store)
+    connection.execute("UPDATE samples SET value = 3 * value")
+    connection.commit()
+    connection.close()
+    changed_store = CliRunner().invoke(app, ["verify", str(edited.report), "--store", str(edited.store)])
+    assert changed_store.exit_code == 5
+    assert "the store was changed after it was written: run " in changed_store.stderr
     lost = CliRunner().invoke(app, ["verify", str(copy.report), "--store", str(tmp_path / "none.db")])
     assert (lost.exit_code, (tmp_path / "none.db").exists()) == (2, False)
 

@@ -1,5 +1,5 @@
-"""What makes the numbers of an arm invalid: a broken invariant, missing trials, unequal work, seeds that
-repeat each other, or results that are too good to be true.
+"""What makes the numbers of an arm invalid: a store that was changed, a broken invariant, missing trials,
+unequal work, seeds that repeat each other, or results that are too good to be true.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[Parity
 def _problems(
     loaded: LoadedStudy, frames: RunFrames, arm: str, parity: tuple[ParityRow, ...]
 ) -> Iterator[str]:
+    yield from _changed_store(frames)
     missing = tuple(_missing(loaded, frames, arm))
     yield from _broken(loaded, frames, arm)
     yield from missing
@@ -48,6 +49,14 @@ def _problems(
     yield from repeated_seeds(loaded, frames, arm)
     yield from _faster_than_reference(loaded, frames, arm)
     yield from _faster_than_peak(frames, arm)
+
+
+def _changed_store(frames: RunFrames) -> Iterator[str]:
+    """What was changed in the store after it was written. It makes every arm invalid: nobody knows what else
+    was changed.
+    """
+    if frames.chain.problems:
+        yield f"the store was changed after it was written: {'; '.join(frames.chain.problems)}"
 
 
 def _missing(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:

@@ -14,8 +14,9 @@ from harness.metrics import METRICS, Metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name
 from harness.report.machine import calibrated
+from harness.store.rows import Chain
 from harness.study.schema import Design
-from harness.wording import format_bytes, margin_text
+from harness.wording import count, format_bytes, margin_text
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -64,6 +65,7 @@ def method_view(report: ReportInput) -> MethodView:
                 "judged as study": report.run.study,
                 "study_digest": report.run.study_digest,
                 "code_digest": report.run.code_digest,
+                "chain": chain_text(report.run.chain),
                 **report.provenance,
             }
         ),
@@ -75,6 +77,14 @@ def method_view(report: ReportInput) -> MethodView:
         yaml=loaded.source,
         command=report.command,
     )
+
+
+def chain_text(chain: Chain) -> str:
+    """The head of a run's chain, and the number of attempts whose data it does not cover."""
+    if chain.head is None:
+        return "no attempt has ended"
+    earlier = f" ({count(chain.earlier, 'attempt')} of an earlier version without digests)"
+    return f"{chain.head}{earlier if chain.earlier else ''}"
 
 
 def flat(facts: Mapping[str, Any], prefix: str = "") -> Facts:

@@ -1,0 +1,128 @@
+"""Who was fooled: those who read a database in which somebody had multiplied an arm's samples, swapped two
+arms or removed what did not fit; those whose trials ran beside another driver's; and those whose machine was
+busy, so that an honest run seemed faster than possible."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.analysis.analyse import analyse
+from harness.analysis.frames import run_frames
+from harness.analysis.results import Analysis
+from harness.store.store import open_store
+from tests.analysis.planted import SPEED, Planted, claim, flat, study
+from tests.traps.stored import judged, stored
+
+CLAIMS = {
+    "faster": {"source": "x", "says": "Faster.", "level": {"cache": "dynamic"}, "direction": "better"},
+    "ratio": {"source": "x", "says": "Twice.", "level": {"cache": "dynamic"}, "ratio": 2.0},
+}
+LOADED = study(
+    compare={"cache": ["none", "dynamic"]}, across={"new_tokens": [256]}, invariants=[], claims=CLAIMS
+)
+SAMPLES_OF = "(SELECT attempts.id FROM attempts JOIN trials ON trials.id = trial_id WHERE {})"
+OTHER_ARM = SAMPLES_OF.format("arm = 'cache=dynamic'")
+LAST_ROUND = SAMPLES_OF.format("round = 10")
+
+
+def edited(folder: Path, *statements: str, ratio: float = 2.0) -> Analysis:
+    """The analysis of a run whose database was edited by hand afterwards."""
+    stored(folder, LOADED, Planted(loaded=LOADED, ratio=flat(ratio)).frames())
+    path = folder / "harness.db"
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        assert connection.execute(statement).rowcount >= 1
+    connection.commit()
+    connection.close()
+    with open_store(path) as store:
+        return analyse(LOADED, run_frames(store, store.runs()[0]))
+
+
+def test_an_untouched_store_decides(tmp_path: Path) -> None:
+    analysis = judged(tmp_path, LOADED, Planted(loaded=LOADED, ratio=flat(2.0)).frames())
+    assert [claim(analysis, name).verdict for name in CLAIMS] == ["confirmed", "confirmed"]
+
+
+@pytest.mark.parametrize(
+    ("statements", "reason"),
+    [
+        (
+            (f"UPDATE samples SET value = value * 3 WHERE attempt_id IN {OTHER_ARM}",),
+            "the samples of attempts changed: ",
+        ),
+        (
+            ("UPDATE trials SET arm = iif(arm = 'cache=none', 'cache=dynamic', 'cache=none')",),
+            "trials are not labelled as their specifications say: t2-",
+        ),
+        (
+            ('UPDATE trials SET spec_json = replace(spec_json, \'"config":{}\', \'"config":{"a":1}\')',),
+            "the trial of attempts changed: ",
+        ),
+        (
+            (
+                f"DELETE FROM samples WHERE attempt_id IN {LAST_ROUND}",
+                f"DELETE FROM attempts WHERE id IN {LAST_ROUND}",
+            ),
+            "attempts were deleted: ",
+        ),
+        (
+            (
+                f"DELETE FROM chain WHERE attempt_id IN {OTHER_ARM}",
+                f"UPDATE samples SET value = value * 3 WHERE attempt_id IN {OTHER_ARM}",
+            ),
+            "the chain of digests is broken at link 0 ",
+        ),
+        (
+            (f"INSERT INTO samples SELECT id, '{SPEED}', 99, 9e9 FROM attempts WHERE id IN {OTHER_ARM}",),
+            "the samples of attempts changed: ",
+        ),
+        (
+            ("UPDATE attempts SET position = 100 - position",),
+            "the record of attempts changed: ",
+        ),
+        (
+            ("UPDATE studies SET resolved = replace(resolved, 'cache', 'cash')",),
+            "the study of the run was changed",
+        ),
+    ],
+    ids=[
+        "one arm's samples multiplied",
+        "labels swapped",
+        "a specification changed",
+        "a round deleted",
+        "digests deleted, too",
+        "samples added",
+        "the order of trials changed",
+        "the study changed",
+    ],
+)
+def test_a_store_that_was_edited_decides_nothing(
+    tmp_path: Path, statements: tuple[str, ...], reason: str
+) -> None:
+    analysis = edited(tmp_path, *statements)
+    assert [claim(analysis, name).verdict for name in CLAIMS] == ["invalid", "invalid"]
+    assert {contrast.verdict for contrast in analysis.contrasts} == {"invalid"}
+    assert list(analysis.invalid) == ["cache=none", "cache=dynamic"]
+    why = analysis.invalid["cache=none"]
+    assert why.startswith("the store was changed after it was written: ")
+    assert reason in why
+    assert "the store was changed" in analysis.answer
+
+
+def test_a_failed_check_that_passes_later_decides_nothing(tmp_path: Path) -> None:
+    loaded = study(compare={"cache": ["none", "dynamic"]}, invariants=["cache-parity"], claims={})
+    frames = Planted(loaded=loaded, ratio=flat(2.0)).frames()
+    checks = tuple(replace(check, passed=check.arm == "cache=none") for check in frames.checks)
+    stored(tmp_path, loaded, replace(frames, checks=checks))
+    path = tmp_path / "harness.db"
+    connection = sqlite3.connect(path)
+    assert connection.execute("UPDATE checks SET passed = 1, deviation = 0 WHERE NOT passed").rowcount == 2
+    connection.commit()
+    connection.close()
+    with open_store(path) as store:
+        analysis = analyse(loaded, run_frames(store, store.runs()[0]))
+    assert "the checks of attempts changed: " in analysis.invalid["cache=dynamic"]
