@@ -17,7 +17,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, RowMapping, insert, select
 
 from harness.config import digest
-from harness.store.content import Content, recorded_content
+from harness.store.content import PartDigests, recorded_content
 from harness.store.rows import Chain, row_digest
 from harness.store.tables import attempts, chain, environments, runs, studies, trials
 
@@ -43,7 +43,7 @@ def add_links(connection: Connection, run_id: str, event: Event, attempt_ids: It
     newest = select(chain.c.number, chain.c.digest).where(chain.c.run_id == run_id)
     last = connection.execute(newest.order_by(chain.c.number.desc()).limit(1)).first()
     number, previous = (last.number + 1, last.digest) if last else (0, "")
-    contents: dict[int, Content] = {}
+    contents: dict[int, PartDigests] = {}
     if event == "ended":
         contents = recorded_content(connection, select(attempts.c.id).where(attempts.c.id.in_(chosen)))
     for attempt_id in chosen:
@@ -76,7 +76,7 @@ def checked_chain(connection: Connection, run_id: str) -> Chain:
         for row in connection.execute(joined.where(trials.c.run_id == run_id)).mappings()
     }
     events: dict[int, list[str]] = defaultdict(list)
-    contents: dict[int, Content] = {}
+    contents: dict[int, PartDigests] = {}
     for link in links:
         events[link["attempt_id"]].append(link["event"])
         if link["event"] == "ended":
@@ -125,7 +125,7 @@ def _wrong_states(events: Mapping[int, Sequence[str]], rows: Mapping[int, RowMap
 
 
 def _wrong_contents(
-    connection: Connection, run_id: str, contents: Mapping[int, Content], rows: Mapping[int, RowMapping]
+    connection: Connection, run_id: str, contents: Mapping[int, PartDigests], rows: Mapping[int, RowMapping]
 ) -> Iterator[str]:
     """Parts of attempts that are not what they were when the attempts ended."""
     in_run = select(attempts.c.id).join(trials, trials.c.id == attempts.c.trial_id)

@@ -21,16 +21,16 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, Text, func, se
 from harness.store.tables import attempt_sentences, attempts, checks, samples, sentences, telemetry, trials
 from harness.store.types import Json
 
-Content = dict[str, str]
+PartDigests = dict[str, str]
 """The digest of each part that is not empty. The parts are `trial`, `record` (the row of the attempt),
 `samples`, `checks`, `sentences` and `telemetry`."""
 
 _ROWS_AT_ONCE = 20_000
 
 
-def recorded_content(connection: Connection, chosen: Select[tuple[int]]) -> dict[int, Content]:
+def recorded_content(connection: Connection, chosen: Select[tuple[int]]) -> dict[int, PartDigests]:
     """The content of each attempt whose id is in `chosen`."""
-    contents: dict[int, Content] = defaultdict(dict)
+    contents: dict[int, PartDigests] = defaultdict(dict)
     for name, digests in (
         ("trial", _rows(connection, _trials(chosen), _names(trials.columns, ("id", "run_id")))),
         ("record", _rows(connection, _attempts(chosen), _names(attempts.columns, ("id", "trial_id")))),
