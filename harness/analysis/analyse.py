@@ -75,7 +75,7 @@ def _primary_contrasts(loaded: LoadedStudy, compared: tuple[Contrast, ...]) -> l
         if same:
             sentences.append(f"{same} {total} {'is' if same == 1 else 'are'} {relation} the baseline.")
     if not sentences:
-        why = "no contrast is decided"
+        why = "no contrast with the baseline shows a difference or equality"
         if loaded.study.design.exploratory:
             why = "the study is exploratory, so effects are shown without a verdict"
         sentences.append(f"{record.label[0].upper()}{record.label[1:]}: {why}.")

@@ -18,6 +18,8 @@ from harness.trial.spec import TRIAL_ID, first_id
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.analysis.results import SettledClaim
+
 
 def show_study(experiment: Experiment, output: CommandOutput) -> None:
     """The newest run of a study: every planned trial with its state, and every claim. Other programs may read
@@ -33,8 +35,9 @@ def show_study(experiment: Experiment, output: CommandOutput) -> None:
     parts: list[dict[str, Any]] = [
         {
             "run": run.id,
+            "progress": part.run.progress,
             "trials": _trials(planned, rows, part.values),
-            "claims": [claim.row() for claim in part.analysis.claims],
+            "claims": [_claim(claim, part.run.progress) for claim in part.analysis.claims],
         }
         for part, run, planned, rows in zip(findings, runs, plans, attempts, strict=True)
     ]
@@ -49,7 +52,17 @@ def show_study(experiment: Experiment, output: CommandOutput) -> None:
         _print_study(part, rows, output)
 
 
+def _claim(claim: SettledClaim, progress: str) -> dict[str, Any]:
+    """The claim as data. Before the run has ended, one that lacks trials is only not known yet."""
+    row = claim.row()
+    if progress and row["verdict"] == "invalid":
+        row |= {"verdict": "undecided", "reason": f"{progress} trials"}
+    return row
+
+
 def _print_study(part: LoadedStudy, shown: dict[str, Any], output: CommandOutput) -> None:
+    if shown["progress"]:
+        output.line(f"run {shown['run']}: {shown['progress']} trials")
     primary = part.study.primary
     for trial in shown["trials"]:
         trial[primary] = trial["metrics"].get(primary)

@@ -27,7 +27,7 @@ class RunInfo:
 
     `study` is the digest of the text of the study by which the run is judged. `created_at` is a time in ISO
     8601 and UTC. `plant` is the name of a planted bug. `failed` has one line per trial that failed. `chain`
-    are the digests of what the attempts recorded.
+    are the digests of what the attempts recorded. `running` says whether a driver works on the run now.
     """
 
     id: str
@@ -43,6 +43,15 @@ class RunInfo:
     study: str = ""
     failed: list[str] = field(default_factory=list)
     chain: Chain = field(default_factory=Chain)
+    running: bool = False
+
+    @property
+    def progress(self) -> str:
+        """`running, 1 of 128`. Empty if all trials have finished, or only those that failed are missing."""
+        if self.finished_trials >= self.expected_trials or (self.failed and not self.running):
+            return ""
+        state = "running" if self.running else "interrupted"
+        return f"{state}, {self.finished_trials} of {self.expected_trials}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import socket
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import psutil
 
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames, run_frames
@@ -90,7 +92,15 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: RunFr
         ),
         failed=[*(f"{_title(loaded, row)}: {row.error}" for row in failed.values()), *_diverged(trials)],
         chain=frames.chain,
+        running=any(map(_is_open, store.sessions(run))),
     )
+
+
+def _is_open(session: Session) -> bool:
+    """Whether the driver of this session still works. A driver that was killed has left its session open."""
+    if session.ended_at is not None:
+        return False
+    return session.host != socket.gethostname() or psutil.pid_exists(session.pid)
 
 
 def _diverged(trials: tuple[TrialRow, ...]) -> list[str]:

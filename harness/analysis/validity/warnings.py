@@ -89,9 +89,13 @@ def idle_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
         required = any(wanted_alike(loaded, arm.name, invariant) for invariant in loaded.study.invariants)
         if outputs.get(arm.name) == baseline and not required:
             yield (
-                f"arm {loaded.label(arm.name)} gave exactly the baseline's outputs on every seed; "
-                "its level may have no effect"
+                f"arm {loaded.label(arm.name)} gave exactly the baseline's outputs in "
+                f"{_all_trials(len(baseline))}; its level may have no effect"
             )
+
+
+def _all_trials(number: int) -> str:
+    return f"all of its {number} trials" if number > 1 else "its only trial"
 
 
 def wanted_alike(loaded: LoadedStudy, arm: str, invariant: str) -> bool:

@@ -1,5 +1,5 @@
-"""Measured points on the line of a closed form: one panel per arm over a numeric condition, or measured
-values over computed values if there is no such condition.
+"""Measured points and the values of a closed form for the same trials, joined by a line: one panel per arm
+over a numeric condition, or measured values over computed values if there is no such condition.
 """
 
 from __future__ import annotations

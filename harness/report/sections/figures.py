@@ -174,7 +174,8 @@ def _formulas(report: ReportInput) -> list[FigureView | None]:
             _figure(
                 report.anchor("figure-formula", number),
                 f"{measured} against its formula ({claim})",
-                "Dots are the measured values of all rounds; the line is the closed form. They should agree.",
+                "Dots are the measured values of all rounds. The line joins the values of the formula for "
+                "the same trials, so it should go through the dots.",
                 chosen,
                 lambda plot: (draw_formula(plot), plot.title or "all arms"),
                 left_out=_not_finite(sum(plot.left_out for plot in chosen), "trial"),

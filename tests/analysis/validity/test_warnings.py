@@ -16,7 +16,10 @@ from harness.invariants.registry import find_invariant
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import Planted, contrast, flat, spoil_trials, study, verdicts
 
-SAME = "arm optimizer=lion gave exactly the baseline's outputs on every seed; its level may have no effect"
+SAME = (
+    "arm optimizer=lion gave exactly the baseline's outputs in all of its 8 trials; "
+    "its level may have no effect"
+)
 
 
 def shared(_arm: str, seed: int) -> str:
