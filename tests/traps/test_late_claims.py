@@ -15,7 +15,7 @@ from harness.study.loaded import LoadedStudy
 from tests.end_to_end.in_process import Notes, Scripted, obedient
 from tests.support.tiny_study import loaded
 
-MARGIN = ("primary:", "margins: {time: 0.2}\nprimary:")
+MARGIN = ("primary:", "margins: {time: 0.1}\nprimary:")
 INVARIANT = ("[cache-parity, cache-bytes]", "[cache-parity, cache-bytes, padding-parity]")
 
 

@@ -126,7 +126,7 @@ def test_a_changed_number_is_still_detected(tmp_path: Path, section: str) -> Non
 def test_a_report_that_was_judged_by_a_changed_study_is_verified(filled: Reported, tmp_path: Path) -> None:
     """The margin was changed after the run, so the store has two texts of the study."""
     copy = filled.copy(tmp_path)
-    (changed,) = load_study(copy.study, "cpu", ("design.rounds=8", "margins.time=0.2"))
+    (changed,) = load_study(copy.study, "cpu", ("design.rounds=8", "margins.time=0.1"))
     with open_store(copy.store) as store:
         [run] = store.runs()
         before = verify(copy.report, str(copy.store))
