@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from harness.analysis.claims import named_contrasts, settle_claims
 from harness.analysis.claims.settlement import Evidence
 from harness.analysis.contrasts import contrasts, summaries
 from harness.analysis.frames import RunFrames, trial_values, with_diverged
 from harness.analysis.results import Analysis, Contrast, SettledClaim
+from harness.analysis.standing import Standing, with_standing
 from harness.analysis.trial_table import TrialTable
 from harness.analysis.validity.invalid_arms import invalid_arms
 from harness.analysis.validity.warnings import warnings
@@ -17,9 +20,15 @@ from harness.metrics import Metric, metric
 from harness.study.loaded import LoadedStudy
 from harness.wording import at_condition, count, effect_phrase, interval_text
 
+NO_STANDINGS: Mapping[str, Standing] = MappingProxyType({})
 
-def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
-    """The verdict of every contrast and every claim, with all numbers behind them."""
+
+def analyse(
+    loaded: LoadedStudy, frames: RunFrames, standings: Mapping[str, Standing] = NO_STANDINGS
+) -> Analysis:
+    """The verdict of every contrast and every claim, with all numbers behind them. `standings` say which
+    claims were declared after the data or decided before.
+    """
     values = trial_values(frames.samples[frames.samples["purpose"] == "measure"])
     losses = {loaded.study.primary, *values["metric"]}
     table = TrialTable(
@@ -32,7 +41,7 @@ def analyse(loaded: LoadedStudy, frames: RunFrames) -> Analysis:
     invalid = invalid_arms(loaded, frames, parity)
     compared = contrasts(table, invalid, named_contrasts(loaded))
     evidence = Evidence(loaded=loaded, frames=frames, cells=table, invalid=invalid)
-    claims = settle_claims(evidence)
+    claims = with_standing(settle_claims(evidence), standings)
     return Analysis(
         answer=" ".join((*_doubt(evidence), *_primary_contrasts(loaded, compared), *_claim_counts(claims))),
         claims=claims,

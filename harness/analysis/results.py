@@ -65,7 +65,8 @@ class SettledClaim:
     verdict.
 
     `basis` is the data that the verdict was computed from (`harness.analysis.claims.decision`). It is None
-    for a claim that is invalid or exact.
+    for a claim that is invalid or exact. `alone` is what the data of this run alone say, if that is not the
+    verdict: the claim is `late`, or an earlier run decides it (`harness.analysis.standing`).
     """
 
     id: str
@@ -79,6 +80,8 @@ class SettledClaim:
     sentence: str = ""
     numbers: Numbers = Numbers()
     basis: dict[str, Any] | None = None
+    alone: ClaimVerdict | None = None
+    late: bool = False
 
     def row(self) -> dict[str, Any]:
         """The claim as data."""
@@ -92,6 +95,11 @@ class SettledClaim:
             "claimed": self.numbers.claimed,
             "reason": self.sentence,
         }
+
+    @property
+    def alone_verdict(self) -> ClaimVerdict:
+        """What the data of this run alone say."""
+        return self.alone or self.verdict
 
     def stored_basis(self) -> dict[str, Any]:
         """What the store holds beside the verdict: the basis, and the texts of the figures."""

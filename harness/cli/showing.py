@@ -28,7 +28,7 @@ def show_study(experiment: Experiment, output: CommandOutput) -> None:
     with experiment.opened() as (store, runs):
         attempts = [store.trials(run, include_superseded=True) for run in runs]
         plans = [
-            plan(part, store.results(run, deciding_metrics(part.study)))
+            plan(part.drawn(run.draw, run.training_draw), store.results(run, deciding_metrics(part.study)))
             for part, run in zip(experiment.parts, runs, strict=True)
         ]
         findings = experiment.findings()

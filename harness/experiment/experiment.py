@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import InputError, did_you_mean
 from harness.experiment.calibrated_rounds import asks_calibration, with_calibrated_rounds
 from harness.experiment.corpora import check_installed, check_texts, corpora_of, fetch_corpora
+from harness.experiment.declaring import DeclaredStudy, declare_claims, declare_study
 from harness.experiment.workspace import Workspace, find_study
 from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import Driver, Listener, worker_threads
-from harness.run.identity import Setting, check_plant, environment_digest, newest_run
-from harness.store.rows import Artifact, CalibrationRow, Run, TrialRow, VerdictRow
+from harness.run.identity import Setting, check_plant, environment_digest, identity, newest_run
+from harness.store.rows import Artifact, CalibrationRow, Judgement, Run, TrialRow, VerdictRow
 from harness.store.store import Store, open_store
 from harness.study.load import StudyFile
 from harness.study.loaded import LoadedStudy
@@ -63,6 +65,7 @@ def load(
     if plant is not None:
         check_plant(parts, plant)
     experiment = Experiment(parts, here, workspace=workspace or Workspace(), gpu=gpu, plant=plant)
+    experiment.declared = tuple(part for name in file.scales for part in file.load(name))
     if len(fixed) < len(settings):
         settings = with_calibrated_rounds(settings, parts, experiment.calibration())
         experiment.parts = file.load(scale, settings)
@@ -70,7 +73,11 @@ def load(
 
 
 class Experiment:
-    """A study at one scale on one device, with its results in one workspace. `parts` are its parts."""
+    """A study at one scale on one device, with its results in one workspace. `parts` are its parts.
+
+    `declared` are the parts at all scales. Their claims are recorded together, so that a first run at a small
+    scale makes no claim of another scale late.
+    """
 
     def __init__(
         self,
@@ -82,6 +89,7 @@ class Experiment:
         plant: str | None,
     ) -> None:
         self.parts, self.workspace = parts, workspace
+        self.declared: tuple[LoadedStudy, ...] = ()
         self._here, self._gpu, self._plant = here, gpu, plant
         self._runs: dict[str, Run] = {}
         self._analysed: tuple[list[list[TrialRow]], tuple[ReportInput, ...]] | None = None
@@ -110,6 +118,9 @@ class Experiment:
             NvmlReader() as nvml,
             LocalBackend(nvml=nvml) as backend,
         ):
+            self._declare_claims(store)
+            if fresh:
+                self._judge_the_last_run(store, setting)
             listener.parts(tuple(len(longest_plan(part).trials) for part in self.parts))
             drivers = {
                 part.part: Driver(part, setting, store=store, backend=backend, listener=listener)
@@ -144,6 +155,7 @@ class Experiment:
         from harness.report.source import report_input
 
         with self.opened() as (store, runs):
+            self._declare_claims(store)
             trials = [store.trials(run, include_superseded=True) for run in runs]
             if self._analysed is None or self._analysed[0] != trials:
                 pairs = zip(self.parts, runs, strict=True)
@@ -152,18 +164,50 @@ class Experiment:
 
     def judge(self) -> tuple[ReportInput, ...]:
         """Compute the findings and store the verdict on every claim."""
-        findings, code = self.findings(), code_digests().judging
+        findings = self.findings()
         with self.opened() as (store, runs):
-            for part in self.parts:
-                store.record_study(part.study.study, part.source, part.study.model_dump_json())
-            for part, run in zip(findings, runs, strict=True):
-                claims = [(claim.row(), claim.stored_basis()) for claim in part.analysis.claims]
-                rows = [
-                    VerdictRow(claim=row.pop("id"), **row, basis=basis, code_digest=code)
-                    for row, basis in claims
-                ]
-                store.record_verdicts(run, rows)
+            for part, found, run in zip(self.parts, findings, runs, strict=True):
+                _record(store, part, found, run)
         return findings
+
+    def history(self) -> pd.DataFrame:
+        """One row per earlier verdict on a claim, of this study or of any run with the same claim: claim,
+        run, date, scale, what differs, the verdict and its figures, whether it was late, whether its values
+        were new (`look`), and whether it decides the claim. The oldest come first.
+        """
+        import pandas as pd
+
+        from harness.analysis.earlier_runs import EarlierVerdict
+
+        rows = [
+            asdict(verdict)
+            for part in self.findings()
+            for verdicts in part.history.earlier.values()
+            for verdict in verdicts
+        ]
+        return pd.DataFrame(rows, columns=[field.name for field in fields(EarlierVerdict)])
+
+    def declare(self) -> DeclaredStudy:
+        """Record a digest of all that the study declares, to be given to somebody else before the data."""
+        self.workspace.check_writable()
+        with open_store(self.workspace.location) as store:
+            self._declare_claims(store)
+            return declare_study(store, self.parts)
+
+    def _declare_claims(self, store: Store) -> None:
+        declare_claims(store, (*self.parts, *self.declared))
+
+    def _judge_the_last_run(self, store: Store, setting: Setting) -> None:
+        """Judge the run before a fresh one, if nobody has, so that its verdict is known when it decides."""
+        from harness.report.source import report_input
+
+        for part in self.parts:
+            last = store.find_run(identity(part, setting))
+            if last is None:
+                continue
+            judged = store.judgements(part.study.study, ())
+            if not any(row.run_id == last.id and row.complete for row in judged):
+                _record(store, part, report_input(store, part, last), last)
 
     def analysis(self, part: str = "") -> Analysis:
         """The contrasts, claims and invalid arms of a part. A study without parts has one part, whose name is
@@ -239,6 +283,33 @@ class Experiment:
             plant=self._plant,
             fresh=fresh,
         )
+
+
+def _record(store: Store, part: LoadedStudy, found: ReportInput, run: Run) -> None:
+    """Store the verdicts on the claims of a part, and the text of the study by which they were judged."""
+    code, history = code_digests().judging, found.history
+    store.record_study(part.study.study, part.source, part.study.model_dump_json())
+    rows, judgements = [], []
+    for claim in found.analysis.claims:
+        row = claim.row()
+        rows.append(VerdictRow(claim=row.pop("id"), **row, basis=claim.stored_basis(), code_digest=code))
+        judgements.append(
+            Judgement(
+                run_id=run.id,
+                claim=claim.id,
+                claim_digest=history.digests[claim.id],
+                verdict=claim.verdict,
+                alone=claim.alone_verdict,
+                late=claim.late,
+                complete=found.run.finished_trials >= found.run.expected_trials,
+                effect=claim.effect,
+                interval=claim.interval,
+                values_digest=history.values[claim.id],
+                code_digest=code,
+            )
+        )
+    store.record_verdicts(run, rows)
+    store.record_judgements(run, judgements)
 
 
 def this_machine(device: str) -> tuple[Environment, str | None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.earlier_runs import NO_HISTORY, History
 from harness.analysis.frames import trial_values, with_diverged
 from harness.report.labels import anchor
 from harness.report.machine import disturbances
@@ -62,7 +63,7 @@ class ReportInput:
     `telemetry` has the column `trial` and the columns of `harness.telemetry.process_sampler.TelemetrySample`;
     `nvml_reason` says why the GPU columns are empty, or is None. `calibration` is the newest calibration of
     the machine before the first measurement. `command` repeats the run. `sentences` maps trials to the texts
-    that they wrote.
+    that they wrote. `history` holds the earlier verdicts.
     """
 
     loaded: LoadedStudy
@@ -77,6 +78,7 @@ class ReportInput:
     command: str
     calibration: CalibrationRow | None
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
+    history: History = NO_HISTORY
 
     def anchor(self, *parts: object) -> str:
         """An id that is unique on the page, because it contains the part of the study."""

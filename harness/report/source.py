@@ -11,6 +11,7 @@ import pandas as pd
 import psutil
 
 from harness.analysis.analyse import analyse
+from harness.analysis.earlier_runs import Until, read_history
 from harness.analysis.frames import RunFrames, run_frames
 from harness.report.inputs import ReportInput, RunInfo
 from harness.store.rows import TelemetryRow
@@ -26,17 +27,22 @@ if TYPE_CHECKING:
 TELEMETRY_COLUMNS = [column.name for column in fields(TelemetryRow)]
 
 
-def report_input(store: Store, loaded: LoadedStudy, run: Run) -> ReportInput:
-    """Everything that a report shows about a run. Verdicts are computed again from the stored samples."""
+def report_input(store: Store, loaded: LoadedStudy, run: Run, until: Until = (None, None)) -> ReportInput:
+    """Everything that a report shows about a run. Verdicts are computed again from the stored samples, and
+    earlier verdicts are read up to the judgement and the declaration `until`.
+    """
     judged_as = study_key(loaded.study.study, loaded.source, loaded.study.model_dump_json())
+    loaded = loaded.drawn(run.draw, run.training_draw)
     results = store.results(run, deciding_metrics(loaded.study))
-    planned, loaded = plan(loaded, results), resolve(loaded, results)
     frames = run_frames(store, run)
+    history = read_history(store, loaded, run, frames, until)
+    planned, loaded = plan(loaded, results), resolve(loaded, results)
     sessions = _sessions(store, run, frames.trials)
     telemetry = pd.DataFrame([asdict(row) for row in store.telemetry(run)], columns=TELEMETRY_COLUMNS)
     return ReportInput(
         loaded=loaded,
-        analysis=analyse(loaded, frames),
+        analysis=analyse(loaded, frames, history.standings),
+        history=history,
         frame=frames.samples,
         trials=frames.trials,
         telemetry=telemetry.rename(columns={"trial_id": "trial"}),

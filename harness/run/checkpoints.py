@@ -55,7 +55,7 @@ class Checkpoints:
         """Raises InputError if the training would continue from a damaged state or from another recipe's."""
         path = state_path(self.folder(training))
         if path.exists() and not self.has(training):
-            read_state_file(path, {"train": training.config, "seed": training.seed})
+            read_state_file(path, {"train": training.config, "seed": training.generator})
 
     def record(self, training: TrialSpec, outcome: Outcome, attempt_id: int) -> None:
         """Record the checkpoint of a training, if the training produced one."""
@@ -75,7 +75,7 @@ class Checkpoints:
         return digest(
             {
                 "train": training.config_content,
-                "seed": training.seed,
+                "seed": training.generator,
                 "code": self._setting.code,
                 "corpora": list(self._setting.corpora),
                 "plant": self._setting.plant,

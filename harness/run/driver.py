@@ -21,6 +21,7 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import TrialBatch, plan, schedule
 from harness.study.planning.resolved import deciding_metrics, is_open, resolve
 from harness.study.planning.results import Results, in_one_session
+from harness.study.seeds import outcome_is_training
 from harness.trial.spec import Purpose, TrialSpec
 
 ATTEMPTS = 2
@@ -82,7 +83,7 @@ class Driver:
 
     def check(self) -> None:
         """Raises InputError if a training cannot continue from its saved state. Nothing is written."""
-        for training in plan(self._loaded).trainings:
+        for training in plan(self._drawn()).trainings:
             self._checkpoints.check_state(training)
 
     def run(self) -> Run:
@@ -92,6 +93,7 @@ class Driver:
         round set aside, if the code or a file of the study has changed since the driver was made.
         """
         run = self._find_or_create()
+        self._loaded = self._loaded.drawn(run.draw, run.training_draw)
         session = self._store.open_session(run, provenance(Path.cwd()).model_dump(mode="json"))
         try:
             rows = self._store.trials(run, include_superseded=True)
@@ -107,19 +109,34 @@ class Driver:
         return run
 
     def _find_or_create(self) -> Run:
-        who = identity(self._loaded, self._setting)
-        existing = None if self._setting.fresh else self._store.find_run(who)
+        existing = self._existing()
         if existing is not None:
             return existing
+        drawn = self._drawn()
         return self._store.create_run(
-            who,
+            identity(self._loaded, self._setting),
             study=self._loaded.study.study,
             # not canonical JSON: the claims keep their order
             study_json=self._loaded.study.model_dump_json(),
             study_source=self._loaded.source,
             environment=self._setting.environment.model_dump(mode="json"),
-            trials=[spec for batch in plan(self._loaded).known for spec in batch.with_opening],
+            trials=[spec for batch in plan(drawn).known for spec in batch.with_opening],
+            draws=(drawn.draw, drawn.training_draw),
         )
+
+    def _existing(self) -> Run | None:
+        who = identity(self._loaded, self._setting)
+        return None if self._setting.fresh else self._store.find_run(who)
+
+    def _drawn(self) -> LoadedStudy:
+        """The study with the seeds of its run. Only a fresh run of a study that has run before draws others.
+        Shared models are trained with other seeds only if the study asks what their training is worth.
+        """
+        existing = self._existing()
+        if existing is not None:
+            return self._loaded.drawn(existing.draw, existing.training_draw)
+        draw = self._store.next_draw(self._loaded.study.study) if self._setting.fresh else 1
+        return self._loaded.drawn(draw, draw if outcome_is_training(self._loaded) else 1)
 
     def _run_missing(self, progress: _Progress) -> None:
         run = progress.run

@@ -127,5 +127,8 @@ def _measured_the_same(store: Store, run: Run, loaded: LoadedStudy, corpora: Seq
         return False
     planned = {trial.spec_id for trial in store.planned(run)}
     return planned.issuperset(
-        spec.id for batch in plan(loaded).known if batch.purpose != "check" for spec in batch.trials
+        spec.id
+        for batch in plan(loaded.drawn(run.draw, run.training_draw)).known
+        if batch.purpose != "check"
+        for spec in batch.trials
     )

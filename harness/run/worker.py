@@ -116,7 +116,7 @@ def _write(checks: Iterable[Check], writer: EventWriter) -> int:
 
 
 def _context(job: Job) -> Context:
-    return Context(seed=job.spec.seed, device=job.device, checkpoints=job.checkpoints)
+    return Context(seed=job.spec.generator, device=job.device, checkpoints=job.checkpoints)
 
 
 def _prepare(job: Job) -> dict[str, Any]:

@@ -63,7 +63,8 @@ class Run:
     """A study at one scale, with one version of the code, in one environment.
 
     The id consists of the identity's digest and an ordinal. `study_source` and `environment` were recorded
-    when the run was created. `expected_trials` is the number of trials in its plan.
+    when the run was created. `expected_trials` is the number of trials in its plan. `draw` and
+    `training_draw` say which seeds its trials and its shared trainings draw from (`harness.study.seeds`).
     """
 
     id: str
@@ -79,6 +80,8 @@ class Run:
     environment: dict[str, Any]
     expected_trials: int
     created_at: str
+    draw: int = 1
+    training_draw: int = 1
 
     @property
     def identity(self) -> Identity:
@@ -256,3 +259,66 @@ class CalibrationRow:
     facts: dict[str, Any]
     code_digest: str
     made_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A judgement of a claim on one run.
+
+    `verdict` is what was said and `alone` what the data of this run alone say. They differ if the claim was
+    `late`, which means declared after the data, or if an earlier run decides it. `complete` says whether
+    every planned trial had finished. `effect` and `interval` are texts. The digests identify what the claim
+    declared and the values that were judged. Judgements of older versions have no digests and do not say
+    whether they were complete. `id` is 0 until the judgement is stored.
+    """
+
+    run_id: str
+    claim: str
+    claim_digest: str | None
+    verdict: str
+    alone: str
+    late: bool
+    complete: bool | None
+    effect: str
+    interval: str
+    values_digest: str | None
+    code_digest: str
+    judged_at: str = field(default_factory=now)
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredClaim:
+    """The first appearance of what a claim declares. `after_attempt` is the newest attempt that was in the
+    store then.
+    """
+
+    digest: str
+    study: str
+    claim: str
+    content: dict[str, Any]
+    code_digest: str
+    after_attempt: int = 0
+    declared_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """All that a study declared at one moment, with its digest."""
+
+    study: str
+    scale: str
+    digest: str
+    content: dict[str, Any]
+    declared_at: str
+    after_attempt: int = 0
+    id: int = 0
+
+
+class MeasuredAttempt(NamedTuple):
+    """An attempt at a measurement that finished, even if it was superseded later. The draws are its run's."""
+
+    id: int
+    spec_json: str
+    draw: int
+    training_draw: int

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 
 from harness.errors import StoreError
 from harness.store.chain import add_links
+from harness.store.declared import DeclarationStore
 from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal, writing
 from harness.store.lock import Release, try_lock
 from harness.store.migrate import migrate, take_turns
-from harness.store.record import RunRecorder
 from harness.store.rows import Identity, Run, Session, now, row_digest
 from harness.store.tables import attempts, environments, runs, sessions, studies, trials
 
@@ -41,7 +41,7 @@ def open_store(location: str | Path) -> Store:
     return Store(engine)
 
 
-class Store(RunRecorder):
+class Store(DeclarationStore):
     """Runs, sessions, trials and their results.
 
     Every method raises StoreError if the database fails, and none leaves a part of its work behind.
@@ -72,8 +72,11 @@ class Store(RunRecorder):
         study_source: str,
         environment: Mapping[str, Any],
         trials: Sequence[TrialSpec],
+        draws: tuple[int, int] = (1, 1),
     ) -> Run:
-        """Create a run with this identity, the next ordinal, and the trials of its plan in their order."""
+        """Create a run with this identity, the next ordinal, and the trials of its plan in their order.
+        `draws` are its `draw` and its `training_draw`.
+        """
         with writing(self._engine) as connection:
             take_turns(connection)
             last = select(func.max(runs.c.ordinal)).where(runs.c.identity_digest == identity.digest)
@@ -88,8 +91,11 @@ class Store(RunRecorder):
                 environment=json.loads(json.dumps(environment, sort_keys=True)),  # as a query returns it
                 expected_trials=len(trials),
                 created_at=now(),
+                draw=draws[0],
+                training_draw=draws[1],
             )
-            values = {column: getattr(made, column) for column in ("id", "ordinal", "created_at")}
+            columns = ("id", "ordinal", "created_at", "draw", "training_draw")
+            values = {column: getattr(made, column) for column in columns}
             values["study_row"] = _shared_row(
                 connection, studies, _study_row(study, study_source, study_json)
             )
@@ -183,7 +189,7 @@ def _plan(connection: Connection, run: Run, specs: Sequence[TrialSpec]) -> None:
             "run_id": run.id,
             "spec_id": spec.id,
             "spec_json": spec.model_dump_json(),
-            **spec.model_dump(mode="json", exclude={"config"}),
+            **spec.model_dump(mode="json", exclude={"config", "generator_seed"}),
         }
         for spec in specs
     ]

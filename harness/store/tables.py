@@ -7,7 +7,10 @@
                            │                      └─ artifacts (checkpoints)
                            ├─ chain (of digests of attempts)
                            ├─ verdicts
+                           ├─ judgements
                            └─ artifacts (reports)
+
+    declared_claims and declarations belong to no run: what is declared outlives every run.
 
 Times are ISO 8601 texts in UTC, so that they sort and read in the same way in every database.
 """
@@ -65,7 +68,8 @@ environments = Table(
 # One identity may have several runs with different ordinals: `--fresh` starts another one. The digests of the
 # identity cover what must be equal: study_digest ignores comments and includes the corpora, and
 # environment_digest includes the chosen GPU. The rows with the text of the study and with the environment
-# therefore have digests of their own.
+# therefore have digests of their own. `draw` counts the sets of seeds that the study has used, and
+# `training_draw` is the one of the shared trainings (harness.study.seeds).
 runs = Table(
     "runs",
     metadata,
@@ -77,6 +81,8 @@ runs = Table(
     Column("code_digest", Text, nullable=False),
     Column("environment_digest", Text, nullable=False),
     Column("plant", Text),
+    Column("draw", Integer, nullable=False, server_default=text("1")),
+    Column("training_draw", Integer, nullable=False, server_default=text("1")),
     Column("study_row", ForeignKey("studies.digest"), nullable=False, index=True),
     Column("environment_row", ForeignKey("environments.digest"), nullable=False),
     Column("created_at", Text, nullable=False),
@@ -275,4 +281,54 @@ verdicts = Table(
     Column("computed_at", Text, nullable=False),
     Column("code_digest", Text, nullable=False),
     Column("basis", Json),
+)
+
+# Every judgement of a claim that differs from the one before, in the order in which they were made. Rows are
+# never replaced. `claim_digest` identifies what the claim declared, `verdict` is what was said, `alone` is
+# what the data of this run alone say, `complete` is whether every planned trial had finished, and
+# `values_digest` identifies the values that were judged. Rows of older versions have no digests, and it is
+# unknown whether they were complete.
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False, index=True),
+    Column("claim", Text, nullable=False),
+    Column("claim_digest", Text, index=True),
+    Column("verdict", Text, nullable=False),
+    Column("alone", Text, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("complete", Boolean),
+    Column("effect", Text, nullable=False),
+    Column("interval", Text, nullable=False),
+    Column("values_digest", Text),
+    Column("judged_at", Text, nullable=False),
+    Column("code_digest", Text, nullable=False),
+)
+
+# The first appearance of each claim. `after_attempt` is the newest attempt that was in the store then: a
+# sequence and not a clock, which anybody can set.
+declared_claims = Table(
+    "declared_claims",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("study", Text, nullable=False),
+    Column("claim", Text, nullable=False),
+    Column("content", Json, nullable=False),
+    Column("after_attempt", Integer, nullable=False),
+    Column("declared_at", Text, nullable=False),
+    Column("code_digest", Text, nullable=False),
+)
+
+# What `harness declare` printed: the digest of all that a study declares, to be given to somebody else.
+declarations = Table(
+    "declarations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study", Text, nullable=False, index=True),
+    Column("scale", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("content", Json, nullable=False),
+    Column("after_attempt", Integer, nullable=False),
+    Column("declared_at", Text, nullable=False),
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -56,7 +56,8 @@ class LoadedStudy:
 
     `tasks` holds the resolved config of each arm under each condition, by their names. `source` is the text
     of the file, and `settings` come from the command line. `tuned` holds the results of tuning, once every
-    trial of it has ended (`harness.study.planning.resolved`).
+    trial of it has ended (`harness.study.planning.resolved`). `draw` and `training_draw` are those of the run
+    (`harness.study.seeds`).
     """
 
     path: Path
@@ -68,6 +69,12 @@ class LoadedStudy:
     tasks: dict[tuple[str, str], Task]
     settings: tuple[str, ...] = ()
     tuned: tuple[TunedArm, ...] = ()
+    draw: int = 1
+    training_draw: int = 1
+
+    def drawn(self, draw: int, training_draw: int) -> LoadedStudy:
+        """The study with the seeds of a run."""
+        return replace(self, draw=draw, training_draw=training_draw)
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ import re
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from harness.config import Config, canonical_json, content, digest
 from harness.errors import InputError
@@ -27,6 +27,8 @@ class TrialSpec(Config):
     `condition` holds the level names of the factors under `across`. Trials that train a shared model, tune a
     setting or check an invariant belong to no round: their `round` is 0. Rounds of measurements, with their
     lead-ins, count from 1.
+    `seed` is an index, by which trials are paired. Generators draw from `generator_seed`, or from the index
+    if it is None.
     """
 
     purpose: Purpose
@@ -36,6 +38,12 @@ class TrialSpec(Config):
     seed: int
     round: int
     config: dict[str, Any]
+    generator_seed: int | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def generator(self) -> int:
+        """The seed that the generators of the trial draw from."""
+        return self.seed if self.generator_seed is None else self.generator_seed
 
     @cached_property
     def id(self) -> str:

@@ -23,6 +23,7 @@ from harness.wording import count
 _RUN = re.compile(r'<th scope="row">run</th><td>([^<]*)</td>')
 _STUDY = re.compile(r'<th scope="row">judged as study</th><td>([^<]*)</td>')
 _CHAIN = re.compile(r'<th scope="row">chain</th><td>([0-9a-f]{16})\b[^<]*</td>')
+_UNTIL = re.compile(r'<th scope="row">history until</th><td>judgement (\d+), declaration (\d+)</td>')
 _COMMAND = re.compile(r'<pre class="command"><code>([^<]*)</code>')
 _ORDER: tuple[PieceKind, ...] = ("text", "markup", "style")
 
@@ -85,8 +86,10 @@ def verify(report: Path, location: str) -> Verification:
         problems, notes = _changes(store, [known[run] for run in runs], chains)
         judged = [as_judged(store, known[run], judged_as.get(run)) for run in runs]
         studies = restore_studies(store, judged, path, settings)
+        until = dict(zip(_RUN.findall(page), _UNTIL.findall(page), strict=False))
         inputs = [
-            report_input(store, part, known[run]) for part, run in zip(studies.parts, runs, strict=True)
+            report_input(store, part, known[run], _numbers(until.get(run, ("0", "0"))))
+            for part, run in zip(studies.parts, runs, strict=True)
         ]
         again = render(*inputs)
     reported = pieces(page)
@@ -143,6 +146,10 @@ def _other_head(page: str, chains: Sequence[Chain]) -> Difference | None:
                 recomputed=f"{chain.head or 'nothing'}{grown}",
             )
     return None
+
+
+def _numbers(texts: tuple[str, str]) -> tuple[int, int]:
+    return int(texts[0]), int(texts[1])
 
 
 def first_difference(reported: Sequence[Piece], recomputed: Sequence[Piece]) -> Difference | None:

@@ -143,3 +143,18 @@ def test_a_database_of_version_1_still_opens(tmp_path: Path) -> None:
             computed_at="2026-11-22T10:00:09.000000+00:00",
         )
         assert (same.verdict, same.effect, same.claimed) == ("undecided", None, None)
+
+
+def test_verdicts_of_older_versions_stay_as_judgements(tmp_path: Path) -> None:
+    with open_store(old_database(tmp_path / "harness.db")) as store:
+        [run] = store.runs()
+        assert (run.draw, run.training_draw, store.next_draw("kv_cache")) == (1, 1, 2)
+        speed, same = store.judgements("kv_cache", ())
+        assert (speed.claim, speed.verdict, speed.alone, speed.effect) == (
+            "kv-speedup",
+            "confirmed",
+            "confirmed",
+            "2.5",
+        )
+        assert (speed.claim_digest, speed.complete, speed.late) == (None, None, False)
+        assert (same.verdict, same.effect, same.interval) == ("undecided", "–", "–")

@@ -1,19 +1,27 @@
-"""A study that is only judged otherwise runs nothing again: the same samples get other verdicts at once."""
+"""Who was fooled: those who chose the claim, the margin or the run after they had seen the values."""
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
+from harness.analysis.claims.decision import Basis
+from harness.analysis.results import SettledClaim
+from harness.experiment import Experiment
 from harness.machine.environment import environment
 from harness.run.driver import Driver
 from harness.run.identity import Setting, newest_run
 from harness.store.rows import Run
 from harness.store.store import open_store
 from harness.study.loaded import LoadedStudy
+from harness.verify.verify import verify
 from tests.end_to_end.in_process import Notes, Scripted, obedient
-from tests.support.tiny_study import loaded
+from tests.support.tiny_study import loaded, spoilt
+from tests.traps.invented import STUDY, Invented, invented, slightly_better
+
+__all__ = ["invented"]
 
 MARGIN = ("primary:", "margins: {time: 0.1}\nprimary:")
 INVARIANT = ("[cache-parity, cache-bytes]", "[cache-parity, cache-bytes, padding-parity]")
@@ -41,3 +49,139 @@ def test_a_margin_runs_nothing_and_an_invariant_runs_its_checks(tmp_path: Path) 
     again, added = drive(loaded(tmp_path, INVARIANT), tmp_path)
     assert again.id == first.id
     assert added == [("check", "padding-parity")] * 3
+
+
+def better(experiment: Experiment) -> SettledClaim:
+    return next(claim for claim in experiment.analysis().claims if claim.id == "better")
+
+
+def test_a_margin_that_was_chosen_after_the_data_decides_nothing(invented: Invented) -> None:
+    """Trap 1: the effect lies within the declared margin of 1 %, so a smaller one is set and judged."""
+    first = invented.run()
+    assert (better(first).verdict, better(first).late) == ("refuted", False)
+    jobs = len(invented.jobs)
+    again = invented.run("margins.loss=0.004")
+    assert len(invented.jobs) == jobs, "the same samples are judged"
+    late = better(again)
+    assert (late.verdict, late.alone, late.late) == ("undecided", "confirmed", True)
+    assert late.sentence.startswith("Declared after the data")
+    assert late.basis is not None
+    assert Basis.read(late.basis).verdict == "undecided"
+    [earlier] = again.history().to_dict("records")
+    assert (earlier["verdict"], earlier["look"]) == ("refuted", False)
+    assert earlier["differs"] == ("this run", "other margin")
+    page = again.report().read_text(encoding="utf-8")
+    assert "better was judged 1 time before" in page
+    assert verify(again.report(), again.workspace.location).difference is None
+    fresh = invented.run("margins.loss=0.004", fresh=True)
+    assert (better(fresh).verdict, better(fresh).late) == ("confirmed", False)
+    assert [row["verdict"] for row in fresh.history().to_dict("records")] == ["refuted", "undecided"]
+    assert verify(fresh.report(), fresh.workspace.location).difference is None
+
+
+def test_fresh_runs_until_one_confirms(invented: Invented) -> None:
+    """Trap 19: the first whole run decides; later ones are counted and stand beside it."""
+    invented.value = lambda spec: (
+        2.0 + 0.1 * spec.seed + random.Random(f"{spec.generator}{spec.arm}").random()
+    )
+    first = invented.run()
+    decided = better(first).verdict
+    invented.value = slightly_better
+    for times in (1, 2):
+        again = invented.run("margins.loss=0.01", fresh=True)
+        settled = better(again)
+        assert (settled.verdict, settled.alone) == (decided, "refuted")
+        assert "is a replication" in settled.sentence
+        history = again.history()
+        assert len(history) == times
+        assert history["decides"].tolist() == [True, *[False] * (times - 1)]
+        assert history["look"].all()
+    seeds = {job.spec.generator for job in invented.jobs}
+    assert len(seeds) == 18
+    assert set(range(6)) < seeds
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["design.seeds=8", "design.order_seed=3", "base.evaluate_every=2", "question=Other?"],
+)
+def test_another_design_does_not_overturn_the_run_that_decided(invented: Invented, change: str) -> None:
+    invented.run()
+    invented.value = lambda spec: slightly_better(spec) * (0.9 if spec.arm == "clip=0.5" else 1.0)
+    settled = better(invented.run(change))
+    assert settled.verdict == "refuted"
+    assert settled.alone in (None, "confirmed")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("claims.better.direction=worse",),
+        ("claims.better.metric=loss",),
+        ("primary=loss",),
+        ("margins.loss=0.02",),
+        ("design.exploratory=true", "design.seeds=6"),
+    ],
+)
+def test_whatever_a_claim_states_is_late_after_the_data(
+    invented: Invented, settings: tuple[str, ...]
+) -> None:
+    invented.run()
+    settled = better(invented.run(*settings))
+    assert settled.verdict == "undecided"
+    assert settled.late is ("exploratory" not in settings[0])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("says: It is better.", "says: It is much better."),
+        ("source: x", "source: y"),
+        ("Does clipping help?", "Does it?"),
+        (
+            "primary: validation_loss",
+            "primary: validation_loss\nmargins: {time: 0.1}\nparity: {differ: [flops]}",
+        ),
+        ("  better: {", "  renamed: {"),
+    ],
+)
+def test_words_never_make_a_claim_late(invented: Invented, old: str, new: str) -> None:
+    invented.run()
+    invented.text = spoilt(STUDY, old, new)
+    settled = invented.run().analysis().claims
+    assert [(claim.verdict, claim.late) for claim in settled] == [("refuted", False)]
+
+
+def test_a_renamed_arm_in_a_renamed_study_hides_no_data(invented: Invented) -> None:
+    """The trials get other ids and run again, but they repeat values that were in the store."""
+    invented.run()
+    invented.text = STUDY.replace("study: tiny", "study: other")
+    invented.text = invented.text.replace("clip: [1.0, 0.5]", "clip: [1.0, {ours: {clip: 0.5}}]")
+    invented.text = invented.text.replace("level: {clip: 0.5}", "level: {clip: ours}")
+    settled = better(invented.run("margins.loss=0.004"))
+    assert (settled.verdict, settled.late) == ("undecided", True)
+
+
+def test_a_claim_is_in_time_while_trials_have_only_begun(invented: Invented) -> None:
+    invented.broken = lambda _spec: True
+    invented.run()
+    invented.broken = lambda _spec: False
+    settled = better(invented.run("margins.loss=0.004"))
+    assert (settled.verdict, settled.late) == ("confirmed", False)
+
+
+def test_new_code_decides_about_itself_and_names_the_earlier_run(invented: Invented) -> None:
+    invented.run()
+    invented.code = "other"
+    invented.value = lambda spec: slightly_better(spec) * (0.9 if spec.arm == "clip=0.5" else 1.0)
+    again = invented.run()
+    assert better(again).verdict == "confirmed"
+    assert again.history()["differs"].tolist() == [("other code",)]
+
+
+def test_a_claim_that_was_dropped_is_still_named(invented: Invented) -> None:
+    invented.run()
+    invented.text = STUDY[: STUDY.index("claims:")]
+    again = invented.run()
+    assert again.history()["verdict"].tolist() == ["refuted"]
+    assert "is no longer stated" in again.report().read_text(encoding="utf-8")

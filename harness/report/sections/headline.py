@@ -118,6 +118,9 @@ def _banners(report: ReportInput) -> list[Banner]:
             else "Trials failed"
         )
         banners.append(Banner(title=title, lines=tuple(run.failed)))
+    lines = tuple(report.history.lines)
+    if lines:
+        banners.append(Banner(title="Earlier verdicts", lines=lines, alarming=False))
     if report.loaded.study.design.exploratory:
         text = "This design cannot decide anything. Effects are shown without a verdict."
         banners.append(Banner(title="Exploratory", lines=(text,), alarming=False))

@@ -63,6 +63,7 @@ def method_view(report: ReportInput) -> MethodView:
             {
                 "run": report.run.id,
                 "judged as study": report.run.study,
+                "history until": _until_text(report),
                 "study_digest": report.run.study_digest,
                 "code_digest": report.run.code_digest,
                 "chain": chain_text(report.run.chain),
@@ -85,6 +86,12 @@ def chain_text(chain: Chain) -> str:
         return "no attempt has ended"
     earlier = f" ({count(chain.earlier, 'attempt')} of an earlier version without digests)"
     return f"{chain.head}{earlier if chain.earlier else ''}"
+
+
+def _until_text(report: ReportInput) -> str:
+    """Up to where the store was read for earlier verdicts, which `harness verify` repeats."""
+    judgement, declaration = report.history.until
+    return f"judgement {judgement}, declaration {declaration}"
 
 
 def flat(facts: Mapping[str, Any], prefix: str = "") -> Facts:

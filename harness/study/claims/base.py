@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
 from harness.config import Config
-from harness.study.arms import Combination
+from harness.study.arms import Combination, named_condition
 from harness.study.checks.checker import StudyChecker
 from harness.study.reading.yaml_document import KeyPath
 from harness.study.schema import Scalar, level_name
@@ -39,6 +39,9 @@ class Claim(Config):
     declares the form `ratio`, whose class has a field `ratio`.
     """
 
+    exact: ClassVar[bool] = False
+    """Whether a claim of this form holds exactly or is broken, so that it can be declared after the data."""
+
     source: str
     """The document and its section, for example `001 §5`."""
 
@@ -60,6 +63,19 @@ class Claim(Config):
     def required_arms(self, arms: Sequence[Combination]) -> Iterable[Combination]:
         """The arms that are measured whatever tuning finds. The first of `arms` is the baseline."""
         return ()
+
+    def compared_arms(self, arms: Sequence[Combination]) -> tuple[Combination, ...]:
+        """The arms whose values the claim is about, by default all arms of the study if it names none."""
+        return tuple(dict.fromkeys(self.required_arms(arms))) or tuple(arms)
+
+    def compared_conditions(self, conditions: Sequence[Combination]) -> tuple[Combination, ...]:
+        """The conditions under which the claim is about them: the one under `at`, or all conditions."""
+        at: Mapping[str, Scalar] | None = getattr(self, "at", None)
+        return tuple(conditions) if at is None else (named_condition(conditions, at),)
+
+    def metrics(self, primary: str) -> tuple[str, ...]:
+        """The metrics that the claim is about, by default the primary one."""
+        return (getattr(self, "metric", None) or primary,)
 
     def named_contrast(
         self, primary: str, arms: Sequence[Combination], conditions: Sequence[Combination]

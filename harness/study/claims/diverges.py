@@ -17,6 +17,9 @@ class DivergesClaim(ConditionComparison):
 
     diverges: Literal["less", "more"]
 
+    def metrics(self, primary: str) -> tuple[str, ...]:
+        return ("loss",)
+
     def check_metric(self, checker: StudyChecker, path: KeyPath) -> Metric:
         checker.check_known(
             path,

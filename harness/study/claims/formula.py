@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.base import Claim
 from harness.study.reading.yaml_document import KeyPath
@@ -11,6 +13,8 @@ class FormulaClaim(Claim):
     """`metric` equals the closed form `formula`, another metric of the same trials, in every arm and under
     every condition.
     """
+
+    exact: ClassVar[bool] = True
 
     formula: str
     metric: str
@@ -30,4 +34,7 @@ class FormulaClaim(Claim):
         )
 
     def formula_metrics(self) -> tuple[str, str] | None:
+        return self.metric, self.formula
+
+    def metrics(self, primary: str) -> tuple[str, ...]:
         return self.metric, self.formula

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.base import Claim
 from harness.study.reading.yaml_document import KeyPath
@@ -9,6 +11,8 @@ from harness.study.reading.yaml_document import KeyPath
 
 class HoldsClaim(Claim):
     """An invariant holds for every arm, with the study's own model and inputs."""
+
+    exact: ClassVar[bool] = True
 
     holds: str
 

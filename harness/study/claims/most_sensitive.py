@@ -33,6 +33,9 @@ class MostSensitiveClaim(Claim):
         baseline = arms[0].names
         return (arm for arm in arms if any(arm.names[f] != baseline[f] for f in self.among))
 
+    def compared_arms(self, arms: Sequence[Combination]) -> tuple[Combination, ...]:
+        return (arms[0], *self.required_arms(arms))
+
     def factor_arms(
         self, factor: str, compare: Mapping[str, Sequence[Level]], arms: Sequence[Combination]
     ) -> tuple[Combination, Combination] | None:

@@ -45,6 +45,9 @@ class ReachesClaim(ConditionComparison):
         """The loss to reach, NaN as long as tuning has not found it."""
         return math.nan if self.reaches == "tuned" else self.reaches
 
+    def metrics(self, primary: str) -> tuple[str, ...]:
+        return (self.metric, "update_seconds") if self.counted_in == "seconds" else (self.metric,)
+
     def check_metric(self, checker: StudyChecker, path: KeyPath) -> Metric:
         at = (*path, "metric")
         record = checker.check_metric(at, self.metric)

@@ -17,6 +17,7 @@ from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import Results
 from harness.study.planning.trials import check_trials, lead_in, round_trials, training_trials
 from harness.study.planning.tuning import FIRST_SEED, tuning_grid, tuning_trials
+from harness.study.seeds import generator_seed
 from harness.trial.spec import Purpose, TrialSpec
 
 NOTHING_YET: Results = MappingProxyType({})
@@ -123,14 +124,16 @@ def _tuning(loaded: LoadedStudy) -> Iterator[TrialBatch]:
         for candidate in tuning_grid(tune, loaded.tasks[arm.name, condition.name])
     ]
     seeds = range(FIRST_SEED, FIRST_SEED + tune.seeds)
-    yield from _batch(training_trials((task, seed) for seed in seeds for task in tasks))
+    yield from _batch(training_trials((task, seed, None) for seed in seeds for task in tasks))
     trials = (tuning_trials(loaded, tune, arm, condition) for arm, condition in cells)
     yield from _batch(spec for candidates in trials for specs in candidates for spec in specs)
 
 
 def _measuring(loaded: LoadedStudy) -> Iterator[TrialBatch]:
     seeds = range(loaded.study.design.seeds)
-    yield from _batch(training_trials((task, seed) for seed in seeds for task in loaded.tasks.values()))
+    name, draw = loaded.study.study, loaded.training_draw
+    drawn = [(seed, generator_seed(name, draw, seed)) for seed in seeds]
+    yield from _batch(training_trials((task, *seed) for seed in drawn for task in loaded.tasks.values()))
     yield from _batch(check_trials(loaded))
     for number in range(1, loaded.study.design.rounds + 1):
         for seed in seeds:

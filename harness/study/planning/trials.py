@@ -11,15 +11,18 @@ from harness.metrics import metric
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.sequence import Sequence, balanced_sequence
+from harness.study.seeds import generator_seed
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
 
 
-def training_trials(trials: Iterable[tuple[Task, int]]) -> tuple[TrialSpec, ...]:
-    """The trainings of the models that these tasks load with these seeds, without repetitions."""
+def training_trials(trials: Iterable[tuple[Task, int, int | None]]) -> tuple[TrialSpec, ...]:
+    """The trainings of the models that these tasks load, without repetitions. Each task comes with the index
+    of a seed and with the seed of the generators, which is None if it is the index.
+    """
     specs: dict[str, TrialSpec] = {}
-    for task, seed in trials:
+    for task, seed, generator in trials:
         for training in task.trainings():
             spec = TrialSpec(
                 purpose="train",
@@ -29,6 +32,7 @@ def training_trials(trials: Iterable[tuple[Task, int]]) -> tuple[TrialSpec, ...]
                 seed=seed,
                 round=0,
                 config=training.plain(),
+                generator_seed=generator,
             )
             specs.setdefault(spec.id, spec)
     return tuple(specs.values())
@@ -94,6 +98,7 @@ def measurement(
         seed=seed,
         round=number,
         config=task.plain(),
+        generator_seed=generator_seed(loaded.study.study, loaded.draw, seed),
     )
 
 
