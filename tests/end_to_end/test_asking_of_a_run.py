@@ -33,17 +33,17 @@ def test_the_json_of_show_is_a_contract(base_run: BaseRun) -> None:
     measured = [trial for trial in answer["trials"] if trial["purpose"] == "measure"]
     assert all(trial["metrics"]["decode_tokens_per_second"] > 0 for trial in measured)
     claims = {claim["id"]: claim for claim in answer["claims"]}
-    assert set(claims) == {"same", "faster", "bytes"}
+    assert set(claims) == {"same", "fast", "grows", "bytes"}
     assert all(
         set(c) == {"id", "verdict", "effect", "low", "high", "n", "claimed", "reason"}
         for c in claims.values()
     )
-    assert (claims["faster"]["claimed"], claims["faster"]["n"], claims["faster"]["verdict"]) == (
-        1.5,
+    assert (claims["fast"]["claimed"], claims["fast"]["n"], claims["fast"]["verdict"]) == (
+        2.0,
         2,
         "undecided",
     )
-    assert claims["faster"]["effect"] > 0
+    assert claims["fast"]["effect"] > 0
 
 
 def test_verdicts_and_the_report_are_in_the_store(base_run: BaseRun) -> None:

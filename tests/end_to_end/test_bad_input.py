@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from tests.end_to_end.workplace import RUN, Workplace
-from tests.support.tiny_study import RECIPE, spoilt
+from tests.support.tiny_study import RECIPE, patched
 
 NOBODY = 65534
 
@@ -121,7 +121,7 @@ def test_a_corpus_that_is_not_in_the_cache_without_a_network(
     here: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error names the corpus, the command for a machine with a network, and a corpus that needs none."""
-    for recipe in here.folder.rglob("lm-tiny.yaml"):
+    for recipe in here.folder.rglob("small.yaml"):
         recipe.write_text(recipe.read_text().replace("python-docs", "wikitext-2"))
     for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -182,14 +182,17 @@ def test_a_folder_without_write_permission(here: Workplace, open_folder: Path, o
     assert list(mine.iterdir()) == []
 
 
-OWN_TEXT = spoilt(RECIPE, "python-docs", "{kind: files, files: [notes.txt]}")
+OWN_TEXT = patched(
+    RECIPE,
+    ("python-docs", "{kind: files, files: [notes.txt]}"),
+    ("evaluation_tokens: 256", "evaluation_tokens: 64"),
+)
 TRAINED = f"""\
 study: trained
 question: Does it train?
 task: train
 base:
-{indent(OWN_TEXT, "  ")}  evaluation_tokens: 64
-compare:
+{indent(OWN_TEXT, "  ")}compare:
   clip: [1.0, 2.0]
 design: {{seeds: 1, exploratory: true}}
 primary: validation_loss
@@ -229,6 +232,6 @@ def test_a_held_out_text_that_is_too_short_to_evaluate(here: Workplace) -> None:
 
 
 def test_a_recipe_whose_training_is_impossible(here: Workplace) -> None:
-    for recipe in here.folder.rglob("lm-tiny.yaml"):
+    for recipe in here.folder.rglob("small.yaml"):
         recipe.write_text(recipe.read_text().replace("batch: 4", "batch: 400000"))
     assert "but a batch takes 400000" in refused(here, *RUN, "--quiet")

@@ -13,8 +13,8 @@ from tests.end_to_end.workplace import LEAST, Workplace
 
 
 def test_a_study_whose_model_diverged_says_so_and_keeps_the_training(in_process: Workplace) -> None:
-    recipe = in_process.folder / "studies" / "recipes" / "lm-tiny.yaml"
-    recipe.write_text(recipe.read_text().replace("lr: 1e-2", "lr: 1e30"))
+    recipe = in_process.folder / "studies" / "recipes" / "small.yaml"
+    recipe.write_text(recipe.read_text().replace("lr: 1e-3", "lr: 1e30"))
     done = CliRunner().invoke(app, [*LEAST, "--json"])
     answer = json.loads(done.stdout)
     assert done.exit_code == 3

@@ -20,7 +20,7 @@ study: pair
 question: What does a cache do to speed and to memory?
 task: generate
 base:
-  model: {recipe: lm-tiny}
+  model: {recipe: small}
   prompts: {corpus: python-docs, split: test, count: 2, tokens: 8}
   new_tokens: 8
   units: 1

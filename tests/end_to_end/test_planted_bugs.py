@@ -34,7 +34,7 @@ def test_a_planted_bug_makes_its_arms_invalid(
     assert done.exit_code == 5
     for arm in broken:
         assert answer["invalid"][arm].startswith(f"invariant {invariant} is broken: ")
-    assert verdicts["faster"] == "invalid"
+    assert verdicts["fast"] == "invalid"
     assert "better" not in answer["answer"]
     assert Path(answer["report"]).name == "tiny.least.planted.html"
     assert done.stderr.startswith("error: ")

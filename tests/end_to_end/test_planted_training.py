@@ -5,6 +5,7 @@ invalid, without it refuted.
 from __future__ import annotations
 
 import json
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -12,33 +13,32 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from tests.end_to_end.workplace import Workplace
+from tests.support.tiny_study import RECIPE as TINY_RECIPE
+from tests.support.tiny_study import patched
 
-STUDY = """\
+RECIPE = patched(
+    TINY_RECIPE,
+    ("n_layers: 1", "n_layers: 2"),
+    ("max_positions: 64", "max_positions: 64, dropout: 0.1"),
+    ("lr: 1e-3", "lr: 1e-2"),
+)
+STUDY = f"""\
 study: recompute
 question: Does activation checkpointing change what is learned?
 task: train
 base:
-  corpus: python-docs
-  tokenizer: {kind: bytes}
-  model: {d_model: 16, n_layers: 2, n_heads: 2, d_ff: 32, max_positions: 32, dropout: 0.1}
-  batch: 4
-  length: 16
-  updates: 6
-  optimizer: {kind: adamw, lr: 1e-2}
-  evaluate_every: 6
-  evaluation_tokens: 256
-compare:
+{indent(RECIPE, "  ")}compare:
   model.checkpointing.kind: [none, blocks]
-design: {seeds: 7}
+design: {{seeds: 7}}
 primary: validation_loss
 invariants: [checkpointing-parity]
 claims:
-  same: {source: test, says: It changes nothing., holds: checkpointing-parity}
-  worse: {source: test, says: It raises the loss., level: {model.checkpointing.kind: blocks}, ratio: 1.38}
+  same: {{source: test, says: It changes nothing., holds: checkpointing-parity}}
+  worse: {{source: test, says: It raises the loss., level: {{model.checkpointing.kind: blocks}}, ratio: 1.38}}
   faster:
     source: test
     says: It is faster.
-    level: {model.checkpointing.kind: blocks}
+    level: {{model.checkpointing.kind: blocks}}
     metric: update_seconds
     ratio: 0.93
     within: 1.06

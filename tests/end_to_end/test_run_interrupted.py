@@ -19,7 +19,7 @@ from tests.end_to_end.workplace import RUN, Workplace, descendants, still_there,
 TRAINING: dict[str, Any] = {"name": "training", "task": "train", "metric": "loss", "step": 2, "act": "hang"}
 LONG: dict[str, Any] = {
     "task": "generate",
-    "config": {"new_tokens": 24, "cache": "none"},
+    "config": {"new_tokens": 32, "cache": "none"},
     "metric": "cache_bytes",
 }
 ROUND_1 = {"name": "round 1", **LONG, "act": "hang"}

@@ -33,7 +33,7 @@ def story(base_run: BaseRun) -> Story:
     fault = {
         "name": "twice",
         "task": "generate",
-        "config": {"cache": "dynamic", "new_tokens": 24},
+        "config": {"cache": "dynamic", "new_tokens": 32},
         "metric": "cache_bytes",
         "act": "raise",
         "times": 99,
@@ -75,13 +75,13 @@ def test_a_pipe_gets_tab_separated_lines_and_notes_go_to_standard_error(story: S
         "confirmed"
     ] * 2
     assert "\x1b" not in story.first.stdout + story.first.stderr
-    assert "generate cache=none new_tokens=24 seed 0 round 2: " in story.first.stderr  # -v
+    assert "generate cache=none new_tokens=32 seed 0 round 2: " in story.first.stderr  # -v
 
 
 def test_the_report_is_whole_and_nothing_else_is_left(story: Story) -> None:
     folder = story.workplace.folder
     page = (folder / "reports" / "tiny.smoke.html").read_text()
-    assert "Does a tiny cache change anything?" in page
+    assert "Does a cache make generation faster?" in page
     assert page.rstrip().endswith("</html>")
     assert {path.name for path in (folder / "results").iterdir()} == {"checkpoints", "harness.db"}
     assert not [path for path in (folder / "results" / "checkpoints").iterdir() if path.name.startswith(".")]
@@ -106,15 +106,15 @@ def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(sto
     claims = {claim["id"]: claim for claim in answer["claims"]}
     assert story.fresh.returncode == 3
     assert (
-        "first: generate cache=dynamic new_tokens=24 seed 0 round 1: RuntimeError: planted"
+        "first: generate cache=dynamic new_tokens=32 seed 0 round 1: RuntimeError: planted"
         in story.fresh.stderr
     )
     assert story.fresh.stderr.count("\n") == 1
-    assert claims["faster"]["verdict"] == "invalid"
+    assert claims["fast"]["verdict"] == "invalid"
     assert len(answer["failed"]) == 2
     assert (answer["finished"], answer["expected"]) == (11, 13)
     failed = [row for row in story.workplace.trials() if row.status == "failed"]
-    assert [(row.arm, row.condition["new_tokens"]) for row in failed] == [("cache=dynamic", "24")] * 4
+    assert [(row.arm, row.condition["new_tokens"]) for row in failed] == [("cache=dynamic", "32")] * 4
     assert [row.attempt for row in failed] == [1, 2, 1, 2]
     assert all(row.error == "RuntimeError: planted trouble" for row in failed)
     assert all("sitecustomize.py" in str(row.traceback) for row in failed)

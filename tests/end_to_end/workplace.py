@@ -21,7 +21,8 @@ from harness.store.rows import Run, TrialRow
 from harness.store.store import open_store
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
-from tests.support.tiny_study import RECIPE as SMALL_RECIPE
+from tests.support.tiny_study import STUDY as TINY_STUDY
+from tests.support.tiny_study import patched, put
 
 COMMAND = Path(sys.executable).with_name("harness")
 FAULTS = Path(__file__).with_name("faults")
@@ -29,42 +30,23 @@ DEADLINE_S = 90.0
 RUN = ("run", "tiny", "--scale", "smoke")
 LEAST = ("run", "tiny", "--scale", "least")
 
-STUDY = """\
-study: tiny
-question: Does a tiny cache change anything?
-task: generate
-base:
-  model: {recipe: lm-tiny}
-  prompts: {corpus: python-docs, split: test, count: 2, tokens: 8}
-  new_tokens: 8
-  units: 1
-  warm_up: {at_least: 0, at_most: 1, window: 2}
-compare:
-  cache: [none, dynamic, static]
-across:
-  new_tokens: [8, 24]
-design: {rounds: 7}
-primary: decode_tokens_per_second
-invariants: [cache-parity, cache-bytes]
-claims:
-  same: {source: test, says: Caches change nothing., holds: cache-parity}
-  faster: {source: test, says: Caches are faster., level: {cache: dynamic}, at: {new_tokens: 24}, ratio: 1.5}
-  bytes: {source: test, says: Bytes follow the formula., metric: cache_bytes, formula: cache_bytes_formula}
-scales:
-  smoke:
+STUDY = patched(
+    TINY_STUDY,
+    ("  cache: none\n", "  cache: none\n  units: 1\n  warm_up: {at_least: 0, at_most: 1, window: 2}\n"),
+    (
+        "    across: {new_tokens: [8, 32]}\n",
+        """\
+    across: {new_tokens: [8, 32]}
     compare: {cache: [none, dynamic]}
-    design: {rounds: 2, exploratory: true}
   least:
-    compare: {cache: [none, dynamic]}
-    across: {new_tokens: [8]}
     design: {rounds: 1, exploratory: true}
-    claims: {faster: {at: {new_tokens: 8}}}
-"""
-
-RECIPE = (
-    SMALL_RECIPE.replace("updates: 4", "updates: 6").replace("1e-3", "1e-2").replace("warmup: 1", "warmup: 2")
-    + "evaluate_every: 3\nevaluation_tokens: 256\n"
+    across: {new_tokens: [8]}
+    compare: {cache: [none, dynamic]}
+    claims: {fast: {at: {new_tokens: 8}}}
+""",
+    ),
 )
+"""The tiny study, which measures as shortly as can be, with fewer arms in its small scales."""
 
 Exact = dict[str, tuple[dict[str, str], dict[str, float], float | None]]
 
@@ -85,9 +67,7 @@ class Workplace:
 
         `code` holds ours.
         """
-        (folder / "studies" / "recipes").mkdir(parents=True)
-        (folder / "studies" / "tiny.yaml").write_text(STUDY)
-        (folder / "studies" / "recipes" / "lm-tiny.yaml").write_text(RECIPE)
+        put(folder, STUDY)
         (folder / "tmp").mkdir()
         for name in ("models", "harness"):
             (folder / name).mkdir()

@@ -23,7 +23,7 @@ from tests.support.tiny_study import TUNED, put, writing_study
 from tests.traps.stored import stored
 
 COUNTING = TUNED[: TUNED.index("design:")] + "design: {seeds: 7}\nprimary: gradient_spikes\n"
-WRITING = writing_study(recipe="small", prompts=300)
+WRITING = writing_study(prompts=300)
 
 
 def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[dict[str, Any], str]:

@@ -50,7 +50,7 @@ assert again.frame().equals(experiment.frame())
     assert done.returncode == 0, done.stderr
     first, report = done.stdout.splitlines()
     one_row = 2 * 15 * 16 * 4  # keys and values, 8 + 8 - 1 positions, d_model 16, 4 bytes
-    assert first == f"['bytes', 'faster', 'same'] [{one_row}.0]"
+    assert first == f"['bytes', 'fast', 'grows', 'same'] [{one_row}.0]"
     assert (workplace.folder / report).read_text(encoding="utf-8").count("<h1>") == 1
 
 

@@ -19,6 +19,7 @@ import pytest
 import harness
 from harness.analysis.claims import SETTLEMENTS
 from harness.study.claims import FORMS
+from tests.support.tiny_study import RECIPE
 
 ROOT = Path(harness.__file__).parents[1]
 FIELDS = '''
@@ -134,16 +135,6 @@ design: {rounds: ROUNDS}
 primary: decode_tokens_per_second
 claims:
   it: {source: x, says: It wins., level: {cache: dynamic}, wins: WINS}
-"""
-RECIPE = """\
-corpus: python-docs
-tokenizer: {kind: bytes}
-model: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 32, max_positions: 64}
-batch: 4
-length: 32
-updates: 4
-optimizer: {kind: adamw, lr: 1e-3}
-schedule: {kind: cosine, warmup: 1}
 """
 
 

@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
 import harness
+from tests.support.tiny_study import RECIPE
 
 ADDITIONS = {
     "training/optim/first_order.py": '''
@@ -64,29 +66,20 @@ Train.run = _run_and_report
 """,
 }
 
-STUDY = """\
+STUDY = f"""\
 study: added
 question: Does the new optimizer train?
 task: train
 base:
-  corpus: python-docs
-  tokenizer: {kind: bytes}
-  model: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 32, max_positions: 64}
-  batch: 4
-  length: 32
-  updates: 4
-  optimizer: {kind: sgd, lr: 1e-3}
-  evaluate_every: 4
-  evaluation_tokens: 256
-compare:
-  optimizer: [{sgd: {optimizer: {kind: sgd, lr: 1e-3}}}, {sign: {optimizer: {kind: sign, lr: 1e-3}}}]
-design: {seeds: 3, exploratory: true}
+{indent(RECIPE, "  ")}compare:
+  optimizer: [{{adamw: {{}}}}, {{sign: {{optimizer: {{kind: sign, lr: 1e-3}}}}}}]
+design: {{seeds: 3, exploratory: true}}
 primary: validation_loss
 claims:
   squared:
     source: here
     says: The metric is compared.
-    level: {optimizer: sign}
+    level: {{optimizer: sign}}
     metric: seed_squared
     no_difference: true
 """

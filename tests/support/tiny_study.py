@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from textwrap import indent
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
@@ -20,6 +23,8 @@ length: 32
 updates: 4
 optimizer: {kind: adamw, lr: 1e-3}
 schedule: {kind: cosine, warmup: 1}
+evaluate_every: 2
+evaluation_tokens: 256
 """
 FILE = Path("studies/tiny.yaml")
 LOSS, SPEED = "validation_loss", "decode_tokens_per_second"
@@ -66,9 +71,7 @@ study: tiny
 question: Does clipping help?
 task: train
 base:
-{indent(RECIPE, "  ")}  evaluate_every: 2
-  evaluation_tokens: 256
-compare:
+{indent(RECIPE, "  ")}compare:
   clip: [1.0, 0.5, 0.25, 2.0]
 design:
   seeds: 7
@@ -79,14 +82,14 @@ primary: validation_loss
 """
 
 
-def writing_study(*, recipe: str, prompts: int) -> str:
+def writing_study(*, prompts: int) -> str:
     """A study of two ways of decoding, scored by BLEU."""
     return f"""\
 study: writing
 question: Which way of decoding writes best?
 task: continue_text
 base:
-  model: {{recipe: {recipe}}}
+  model: {{recipe: small}}
   prompts: {{corpus: python-docs, split: test, count: {prompts}, tokens: 8}}
   new_tokens: 12
 compare:
@@ -112,20 +115,27 @@ def spoilt(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def loaded(folder: Path, *patches: tuple[str, str], scale: str = "cpu", recipe: str = RECIPE) -> LoadedStudy:
-    """The tiny study, changed by the patches."""
-    text = STUDY
+def patched(text: str, *patches: tuple[str, str]) -> str:
+    """`text`, spoilt or changed by one patch after the other."""
     for old, new in patches:
         text = spoilt(text, old, new)
-    return load_study(put(folder, text, recipe=recipe), scale)[0]
+    return text
+
+
+def recipe(*patches: tuple[str, str]) -> dict[str, Any]:
+    """The tiny recipe as settings, changed by the patches."""
+    settings: dict[str, Any] = YAML(typ="safe", pure=True).load(patched(RECIPE, *patches))
+    return settings
+
+
+def loaded(folder: Path, *patches: tuple[str, str], scale: str = "cpu", recipe: str = RECIPE) -> LoadedStudy:
+    """The tiny study, changed by the patches."""
+    return load_study(put(folder, patched(STUDY, *patches), recipe=recipe), scale)[0]
 
 
 def tuned_study(folder: Path, *patches: tuple[str, str], settings: Iterable[str] = ()) -> LoadedStudy:
     """The study whose learning rate is tuned, changed by the patches."""
-    text = TUNED
-    for old, new in patches:
-        text = spoilt(text, old, new)
-    return load_study(put(folder, text), settings=list(settings))[0]
+    return load_study(put(folder, patched(TUNED, *patches)), settings=list(settings))[0]
 
 
 def results(

@@ -13,17 +13,16 @@ from harness.invariants.registry import INVARIANTS
 from harness.invariants.subjects import TrainingSubject
 from harness.tasks.base import Context
 from harness.tasks.train import Train
+from tests.support.tiny_study import recipe
 
-ARM = {
-    "corpus": "python-docs",
-    "tokenizer": {"kind": "bytes"},
-    "model": {"d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 24, "max_positions": 32, "dropout": 0.1},
-    "batch": 4,
-    "length": 16,
-    "updates": 9,
-    "optimizer": {"kind": "adamw", "lr": 1e-2},
-    "schedule": {"kind": "cosine", "warmup": 2},
-}
+ARM = recipe(
+    ("n_layers: 1", "n_layers: 2"),
+    ("max_positions: 64", "max_positions: 32, dropout: 0.1"),
+    ("length: 32", "length: 16"),
+    ("updates: 4", "updates: 9"),
+    ("lr: 1e-3", "lr: 1e-2"),
+    ("warmup: 1", "warmup: 2"),
+)
 TRANSLATOR = {
     "kind": "encoder-decoder",
     "d_model": 16,

@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-RECIPE: dict[str, Any] = {
-    "corpus": "python-docs",
-    "tokenizer": {"kind": "bytes"},
-    "model": {"d_model": 16, "n_layers": 1, "n_heads": 2, "d_ff": 32, "max_positions": 64, "dropout": 0.1},
-    "batch": 4,
-    "length": 32,
-    "updates": 8,
-    "optimizer": {"kind": "adamw", "lr": 1e-2},
-    "schedule": {"kind": "cosine", "warmup": 2},
-    "evaluate_every": 4,
-    "evaluation_tokens": 256,
-}
+from tests.support.tiny_study import recipe
+
+RECIPE = recipe(
+    ("max_positions: 64", "max_positions: 64, dropout: 0.1"),
+    ("updates: 4", "updates: 8"),
+    ("lr: 1e-3", "lr: 1e-2"),
+    ("warmup: 1", "warmup: 2"),
+    ("evaluate_every: 2", "evaluate_every: 4"),
+)
+"""Long enough to learn something, with dropout."""
 NOUNS = ("cat", "dog", "house", "tree", "book")
 VERBS = ("eats", "sees", "likes", "finds")
 

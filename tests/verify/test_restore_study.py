@@ -39,15 +39,15 @@ study: tiny
 question: Which model writes best, with its best beams?
 task: continue_text
 base:
-  model: {recipe: lm-tiny}
+  model: {recipe: small}
   prompts: {corpus: python-docs, split: test, count: 40, tokens: 8}
   new_tokens: 12
   decoding: {kind: beam, width: 4}
 compare:
   model:
-    - small: {model.recipe: lm-tiny}
-    - wide: {model.recipe: lm-wide}
-    - flat: {model.recipe: lm-wide, decoding.width: 6}
+    - small: {model.recipe: small}
+    - wide: {model.recipe: wide}
+    - flat: {model.recipe: wide, decoding.width: 6}
 design:
   tune: {grid: {decoding.width: {factor: 1.5, count: 3}}, by: sentence_seconds, finalists: 2}
   rounds: 2
@@ -59,8 +59,8 @@ primary: sentence_seconds
 def reported(workplace: Workplace, text: str) -> tuple[Path, Path]:
     """The report of a run of this study, and the store."""
     workplace.study.write_text(text)
-    recipe = workplace.study.parent / "recipes" / "lm-tiny.yaml"
-    (recipe.parent / "lm-wide.yaml").write_text(spoilt(recipe.read_text(), "d_ff: 32", "d_ff: 64"))
+    recipe = workplace.study.parent / "recipes" / "small.yaml"
+    (recipe.parent / "wide.yaml").write_text(spoilt(recipe.read_text(), "d_ff: 32", "d_ff: 64"))
     (loaded,) = load_study(workplace.study)
     report, location = workplace.folder / "tuned.html", workplace.folder / "harness.db"
     with open_store(location) as store:

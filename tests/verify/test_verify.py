@@ -29,7 +29,7 @@ from tests.end_to_end.workplace import Workplace
 from tests.support.tiny_study import writing_study
 from tests.verify.conftest import Reported
 
-WRITING = writing_study(recipe="lm-tiny", prompts=40)
+WRITING = writing_study(prompts=40)
 
 
 def changed(filled: Reported, folder: Path, pattern: str, replacement: str) -> Verification:
@@ -59,10 +59,10 @@ def test_an_unchanged_report_passes(filled: Reported) -> None:
 @pytest.mark.parametrize(
     ("pattern", "replacement", "where"),
     [
-        (r"(At this scale, on this device,[^<]*?)1\.(\d)", r"\g<1>9.\2", "faster"),
-        (r"(<dt>measured</dt><dd>)(\d)", r"\g<1>9\2", "faster, measured"),
-        (r"(<dt>claimed</dt><dd>)1\.5", r"\g<1>1.6", "faster, claimed"),
-        (r"(</span> )(confirmed|undecided|refuted)", r"\1invalid", "Does a tiny cache change anything?"),
+        (r"(At this scale, on this device,[^<]*?)1\.(\d)", r"\g<1>9.\2", "fast"),
+        (r"(<dt>measured</dt><dd>)(\d)", r"\g<1>9\2", "fast, measured"),
+        (r"(<dt>claimed</dt><dd>)2\b", r"\g<1>3", "fast, claimed"),
+        (r"(</span> )(confirmed|undecided|refuted)", r"\1invalid", "Does a cache make generation faster?"),
         (r"(<b>)1(\.\d+ ×</b>)", r"\g<1>2\2", "row cache=dynamic, column effect and 95 % interval"),
         (r"(<text[^>]*>)1(\.?\d*)", r"\g<1>3\2", "the figure"),
         (r"(<td class=\"number\">)64(</td>)", r"\g<1>65\2", "row"),
@@ -124,7 +124,7 @@ def test_a_command_that_would_run_another_study_is_detected(filled: Reported, tm
 def test_an_edited_study_file_changes_no_number_and_is_noted(filled: Reported) -> None:
     written = filled.study.read_text(encoding="utf-8")
     try:
-        filled.study.write_text(written.replace("ratio: 1.5", "ratio: 9.5"), encoding="utf-8")
+        filled.study.write_text(written.replace("ratio: 2.0", "ratio: 9.5"), encoding="utf-8")
         verification = verify(filled.report, str(filled.store))
     finally:
         filled.study.write_text(written, encoding="utf-8")
@@ -225,11 +225,11 @@ def test_the_command_prints_one_line_and_sets_the_exit_code(filled: Reported, tm
     copy = filled.copy(tmp_path)
     page = copy.report.read_text(encoding="utf-8")
     copy.report.write_text(
-        page.replace("<dt>claimed</dt><dd>1.5", "<dt>claimed</dt><dd>2.5"), encoding="utf-8"
+        page.replace("<dt>claimed</dt><dd>2 ", "<dt>claimed</dt><dd>2.5 "), encoding="utf-8"
     )
     forged = CliRunner().invoke(app, ["verify", str(copy.report), "--store", str(copy.store)])
     assert forged.exit_code == 5
-    assert "faster, claimed: the report says '2.5 ×" in forged.stderr
+    assert "fast, claimed: the report says '2.5 ×" in forged.stderr
     edited = filled.copy(tmp_path)
     connection = sqlite3.connect(edited.store)
     connection.execute("UPDATE samples SET value = 3 * value")
