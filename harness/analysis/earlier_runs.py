@@ -17,7 +17,7 @@ import numpy as np
 from harness.analysis.frames import RunFrames
 from harness.analysis.late_claims import claim_digests, late_claims
 from harness.analysis.standing import Standing
-from harness.config import canonical_json
+from harness.config import canonical_json, content
 from harness.store.rows import Declaration, Judgement, Run
 from harness.store.store import Store
 from harness.study.claim_content import claim_content
@@ -36,7 +36,7 @@ _PARTS = {
     "against": "settings of the arms",
     "tune": "tuning",
     "levels": "conditions",
-    "exploratory": "exploratory or not",
+    "exploratory": "status (exploratory or not)",
 }
 
 
@@ -76,7 +76,8 @@ class History:
     """The earlier verdicts on the claims of a study by the id of the claim, in the order in which they were
     made. Claims that the study no longer states are among them: they are `dropped`.
 
-    `standings` follow from it. `declaration` is the newest one of the study. `until` holds the newest
+    `standings` follow from it. `declaration` is the newest one of the study, and `declared_as_judged` says
+    whether the study still declares the same. `until` holds the newest
     judgement and the newest declaration that were read. `digests` identify the claims of the study, and
     `values` the values on which each of them is judged.
     """
@@ -86,6 +87,7 @@ class History:
     dropped: tuple[str, ...] = ()
     declaration: Declaration | None = None
     until: tuple[int, int] = (0, 0)
+    declared_as_judged: bool = False
     digests: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
 
@@ -209,12 +211,13 @@ def read_history(
             )
         )
         values_before.add(row.values_digest)
-    declarations = store.declarations(loaded.study.study, loaded.scale, until=until[1])
+    declarations = store.declarations(loaded.name, loaded.scale, until=until[1])
     return History(
         earlier={name: tuple(verdicts) for name, verdicts in earlier.items()},
         standings={name: Standing(late=late.get(name), decided=deciding[name]) for name in judged.decidable},
         dropped=tuple(name for name in earlier if name not in digests),
         declaration=declarations[-1] if declarations else None,
+        declared_as_judged=bool(declarations) and _states(declarations[-1], loaded),
         digests=digests,
         values=values,
         until=(
@@ -222,6 +225,12 @@ def read_history(
             declarations[-1].id if declarations else 0,
         ),
     )
+
+
+def _states(declaration: Declaration, loaded: LoadedStudy) -> bool:
+    """Whether a declaration states this part of a study as it is now."""
+    now = canonical_json(content(loaded.study))
+    return any(canonical_json(part["study"]) == now for part in declaration.content["parts"])
 
 
 def _is_shown(row: Judgement, rows: Sequence[Judgement], judged: _Judged) -> bool:

@@ -48,7 +48,7 @@ def run(
     *,
     options: RunOptions,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start a new run even if there is one to continue.")
+        bool, typer.Option("--fresh", help="Start a new run with other seeds, even if there is one.")
     ] = False,
     no_report: Annotated[
         bool, typer.Option("--no-report", help="Print the verdicts, but write no report.")
@@ -114,6 +114,18 @@ def plan(study: StudyArgument, *, options: StudyOptions, output: CommandOutput) 
     from harness.cli.planning import show_plan
 
     show_plan(options.load(study), output)
+
+
+@app.command()
+@command
+def declare(study: StudyArgument, *, options: StudyOptions, output: CommandOutput) -> None:
+    """Record a digest of all that a study declares, to be committed or sent before the data exist.
+
+    The digest covers the study, its claims, margins and design at this scale, the code, and the date.
+    """
+    from harness.cli.declaring import show_declaration
+
+    show_declaration(options.load(study), output)
 
 
 @app.command()

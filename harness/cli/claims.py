@@ -24,6 +24,7 @@ COLUMNS = (
     "interval",
     "n",
     "verdict",
+    "judged",
     "scale",
     "device",
     "date",
@@ -40,6 +41,9 @@ def show_claims(workspace: Workspace, output: CommandOutput) -> None:
         return
     rows = [{**asdict(e), "source": citation(e.source), "date": e.date[:10]} for e in ledger.claims]
     output.table(rows, COLUMNS)
+    for entry in ledger.claims:
+        if entry.earlier:
+            output.line(f"{entry.study}, {entry.claim}, earlier verdicts: {'; '.join(entry.earlier)}")
     for study in ledger.unjudged:
         output.note(f"the newest run of {study} has no verdicts yet; `harness report {study}` computes them")
 
@@ -83,6 +87,9 @@ def markdown(entries: Sequence[LedgerEntry]) -> str:
             f"**{e.verdict}**",
         )
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    earlier = [f"- {e.study}, {e.claim}: {_cell('; '.join(e.earlier))}" for e in entries if e.earlier]
+    if earlier:
+        lines += ["", "Earlier verdicts on the same claims:", "", *earlier]
     return "\n".join((*lines, "", f"Newest runs: {_runs(entries)}.", ""))
 
 

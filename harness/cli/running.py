@@ -61,6 +61,9 @@ def _print_verdicts(parts: Sequence[ReportInput], path: Path | None, output: Com
             output.line(_prefix(part) + part.analysis.answer)
         rows = [{"claim": claim.id, **asdict(claim)} for part in parts for claim in part.analysis.claims]
         output.table(rows, ["claim", "verdict", "effect", "interval", "claimed", "n"])
+        for part in parts:
+            for line in part.history.lines:
+                output.line(_prefix(part) + line)
     if path is not None:
         output.line(f"report: {path}")
 
@@ -70,6 +73,7 @@ def _verdict_data(part: ReportInput) -> dict[str, Any]:
         "run": part.run.id,
         "answer": part.analysis.answer,
         "claims": [claim.row() for claim in part.analysis.claims],
+        "history": [asdict(earlier) for rows in part.history.earlier.values() for earlier in rows],
         "invalid": part.analysis.invalid,
         "failed": part.run.failed,
         "finished": part.run.finished_trials,

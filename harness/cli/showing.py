@@ -38,6 +38,7 @@ def show_study(experiment: Experiment, output: CommandOutput) -> None:
             "progress": part.run.progress,
             "trials": _trials(planned, rows, part.values),
             "claims": [_claim(claim, part.run.progress) for claim in part.analysis.claims],
+            "history": [asdict(earlier) for rows in part.history.earlier.values() for earlier in rows],
         }
         for part, run, planned, rows in zip(findings, runs, plans, attempts, strict=True)
     ]
@@ -70,6 +71,9 @@ def _print_study(part: LoadedStudy, shown: dict[str, Any], output: CommandOutput
     columns = ["id", "purpose", "arm", "condition", "seed", "round", "state", "attempts", primary]
     output.table(shown["trials"], columns)
     output.table(shown["claims"], ["id", "verdict", "effect", "low", "high", "n", "claimed"])
+    if shown["history"]:
+        columns = ["claim", "date", "run", "scale", "differs", "verdict", "effect", "interval", "decides"]
+        output.table(shown["history"], columns)
 
 
 def _trials(planned: Plan, rows: list[TrialRow], values: pd.DataFrame) -> list[dict[str, Any]]:

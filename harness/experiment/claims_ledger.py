@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.machine.environment import Environment
 from harness.run.identity import environment_digest
-from harness.store.rows import Run, VerdictRow
+from harness.store.rows import Judgement, Run, VerdictRow
 from harness.store.store import Store
 
 
@@ -18,7 +19,8 @@ class LedgerEntry:
 
     `effect`, `low`, `high` and `claimed_figure` are in the unit of the claim, or None if there is no such
     figure; `ours`, `interval` and `claimed` are the same as text. `ordinal` counts the runs of this study,
-    code and machine.
+    code and machine. `earlier` has one sentence per earlier verdict on the claim, on any run of the study at
+    this scale, and `judged` counts them together with the last one.
     """
 
     source: str
@@ -40,6 +42,8 @@ class LedgerEntry:
     run: str
     ordinal: int
     reason: str
+    judged: int = 1
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +60,14 @@ def read_ledger(store: Store) -> Ledger:
     for run in store.runs():  # the oldest first
         if run.plant is None:
             newest[run.study, run.scale, device_of(run)] = run
+    runs = {run.id: run for run in store.runs()}
     entries, unjudged = [], []
     for run in newest.values():
-        rows = store.verdicts(run)
+        rows, judgements = store.verdicts(run), store.judgements(run.study, ())
         declared = json.loads(run.study_json).get("claims", {})
-        entries += [_entry(run, row, declared.get(row.claim, {})) for row in rows]
+        for row in rows:
+            earlier = _earlier(row.claim, run, judgements, runs)
+            entries.append(_entry(run, row, declared.get(row.claim, {}), earlier))
         if declared and not rows:
             unjudged.append(run.study)
     # The sort is stable: claims of a study stay in the order in which it states them.
@@ -79,7 +86,21 @@ def device_of(run: Run) -> str:
     return next((gpu.name or gpu.uuid for gpu in chosen), here.cpu)
 
 
-def _entry(run: Run, row: VerdictRow, claim: dict[str, Any]) -> LedgerEntry:
+def _earlier(
+    claim: str, run: Run, judgements: Sequence[Judgement], runs: Mapping[str, Run]
+) -> tuple[str, ...]:
+    """One sentence per judgement of a claim before the last one of this run, at this scale."""
+    made = [row for row in judgements if row.claim == claim and runs[row.run_id].plant is None]
+    mine = [row for row in made if row.run_id == run.id]
+    return tuple(
+        f"{row.judged_at[:10]}, run {row.run_id}: {row.verdict if row.late else row.alone}"
+        f"{', declared after the data' if row.late else ''}, {row.effect} ({row.interval})"
+        for row in made
+        if runs[row.run_id].scale == run.scale and row is not (mine or [None])[-1]
+    )
+
+
+def _entry(run: Run, row: VerdictRow, claim: dict[str, Any], earlier: tuple[str, ...]) -> LedgerEntry:
     texts = (row.basis or {}).get("written", {})
     return LedgerEntry(
         source=claim.get("source", ""),
@@ -101,6 +122,8 @@ def _entry(run: Run, row: VerdictRow, claim: dict[str, Any]) -> LedgerEntry:
         run=run.id,
         ordinal=run.ordinal,
         reason=row.reason,
+        judged=len(earlier) + 1,
+        earlier=earlier,
     )
 
 

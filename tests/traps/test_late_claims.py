@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from harness.analysis.claims.decision import Basis
 from harness.analysis.results import SettledClaim
+from harness.config import canonical_json
 from harness.experiment import Experiment
+from harness.experiment.claims_ledger import read_ledger
 from harness.machine.environment import environment
 from harness.run.driver import Driver
 from harness.run.identity import Setting, newest_run
@@ -185,3 +188,52 @@ def test_a_claim_that_was_dropped_is_still_named(invented: Invented) -> None:
     again = invented.run()
     assert again.history()["verdict"].tolist() == ["refuted"]
     assert "is no longer stated" in again.report().read_text(encoding="utf-8")
+
+
+def test_a_declaration_is_shown_with_what_was_known_then(invented: Invented) -> None:
+    experiment = invented.experiment()
+    made = experiment.declare()
+    content = canonical_json(made.declaration.content)
+    assert hashlib.sha256(content.encode()).hexdigest() == made.declaration.digest
+    assert (made.with_data, list(made.claims)) == (False, ["better"])
+    page = invented.run().report().read_text(encoding="utf-8")
+    assert f"before its data ({made.declaration.digest})" in page
+    changed = invented.run("margins.loss=0.004")
+    assert "before its data, and changed since then" in changed.report().read_text(encoding="utf-8")
+    assert invented.experiment().declare().with_data
+    page = invented.run().report().read_text(encoding="utf-8")
+    assert "after 12 measurements of this run" in page
+
+
+def test_the_ledger_names_every_earlier_verdict(invented: Invented) -> None:
+    invented.run()
+    invented.run(fresh=True)
+    with open_store(invented.folder / "harness.db") as store:
+        [entry] = read_ledger(store).claims
+    assert (entry.verdict, entry.judged, len(entry.earlier)) == ("refuted", 2, 1)
+    assert "refuted" in entry.earlier[0]
+
+
+def test_a_run_that_nobody_judged_still_decides(invented: Invented) -> None:
+    """Whoever reads the samples and starts again must not get rid of them."""
+    invented.experiment().run()
+    invented.value = lambda spec: slightly_better(spec) * (0.9 if spec.arm == "clip=0.5" else 1.0)
+    settled = better(invented.run(fresh=True))
+    assert (settled.verdict, settled.alone) == ("refuted", "confirmed")
+
+
+def test_an_incomplete_run_decides_nothing(invented: Invented) -> None:
+    invented.broken = lambda spec: spec.seed == 3
+    invented.run()
+    invented.broken = lambda _spec: False
+    settled = better(invented.run(fresh=True))
+    assert (settled.verdict, settled.alone) == ("refuted", None)
+
+
+def test_a_claim_that_was_decided_cannot_be_made_exploratory_unseen(invented: Invented) -> None:
+    invented.run()
+    invented.text = spoilt(STUDY, "direction: better}", "direction: better, exploratory: too small}")
+    again = invented.run()
+    assert better(again).verdict == "undecided"
+    assert again.history()["verdict"].tolist() == ["refuted"]
+    assert again.history()["differs"].tolist() == [("this run", "other status (exploratory or not)")]

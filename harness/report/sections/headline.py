@@ -87,6 +87,7 @@ def _part(report: ReportInput) -> PartView:
         count(run.sessions, "session"),
         datetime.fromisoformat(run.created_at).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         f"run {run.id}",
+        *_declared(report),
     ]
     return PartView(
         name=report.loaded.part,
@@ -95,6 +96,18 @@ def _part(report: ReportInput) -> PartView:
         facts=tuple(facts),
         claims=claims_view(report),
     )
+
+
+def _declared(report: ReportInput) -> list[str]:
+    """When all of this was declared, and whether the run had measured anything before."""
+    history = report.history
+    if history.declaration is None:
+        return []
+    last, when = history.declaration.after_attempt, history.declaration.declared_at[:16].replace("T", " ")
+    before = sum(trial.purpose == "measure" and trial.id <= last for trial in report.trials)
+    data = f"after {count(before, 'measurement')} of this run" if before else "before its data"
+    changed = "" if history.declared_as_judged else ", and changed since then"
+    return [f"declared {when} UTC {data}{changed} ({history.declaration.digest})"]
 
 
 def _banners(report: ReportInput) -> list[Banner]:
