@@ -142,6 +142,8 @@ def test_the_json_is_a_contract(folder: Path) -> None:
         "date",
         "run",
         "ordinal",
+        "judged",
+        "earlier",
         "reason",
     }
 
