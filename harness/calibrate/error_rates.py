@@ -9,15 +9,26 @@ import math
 from dataclasses import dataclass
 
 from harness.calibrate.noise import Residuals
-from harness.calibrate.simulate import GENERATION, Simulation, aa_study, simulate
+from harness.calibrate.simulate import (
+    DISTURBANCES,
+    GENERATION,
+    UNDISTURBED,
+    Disturbance,
+    Simulation,
+    aa_study,
+    simulate,
+)
 from harness.experiment import Experiment, Listener, Workspace
 from harness.experiment.experiment import this_machine
 from harness.metrics import DEFAULT_MARGINS
 from harness.statistics import MINIMUM_ROUNDS, rounds_needed
+from harness.statistics.signed_rank import null_cdf
 
 LEVEL = 0.05
 TAIL = 0.005
-"""A correct analysis leaves two-sided bounds once in 100 times: 33 to 69 of 1,000, at most 19 of 200."""
+"""A correct analysis leaves two-sided bounds once in 100 times."""
+ARMS = (2, 4, 5)
+"""The numbers of arms of the studies whose noise follows the order of trials."""
 LEAST_DETECTED = 0.7
 MARGIN = DEFAULT_MARGINS["time"]
 
@@ -40,6 +51,8 @@ class FalseAlarms:
     rounds: int
     bounds: tuple[int, int]
     source: str
+    arms: int = 2
+    noise: str = ""
 
     @property
     def within(self) -> bool:
@@ -49,7 +62,8 @@ class FalseAlarms:
         low, high = self.bounds
         return (
             f"{self.excluding_zero:,} of {self.studies:,} comparisons of a baseline with itself have a 95 % "
-            f"interval that excludes zero (acceptable: {low:,} to {high:,})"
+            f"interval that excludes zero (acceptable: {low:,} to {high:,}"
+            + (f"; {self.noise}, {self.arms} arms)" if self.noise else ")")
         )
 
 
@@ -84,29 +98,61 @@ class Power:
         )
 
 
-def expected(studies: int) -> tuple[int, int]:
-    """The fewest and the most rejections to expect from `studies` tests at the 5 % level, with at most half a
-    percent in each tail.
+def expected(studies: int, size: float) -> tuple[int, int]:
+    """The fewest and the most rejections to expect from `studies` tests that reject a true hypothesis with
+    the probability `size`, with at most half a percent in each tail.
     """
     from scipy.stats import binom
 
     counts = range(studies + 1)
-    low = max(count for count in counts if binom.cdf(count - 1, studies, LEVEL) <= TAIL)
-    high = min(count for count in counts if binom.sf(count, studies, LEVEL) <= TAIL)
+    low = max(count for count in counts if binom.cdf(count - 1, studies, size) <= TAIL)
+    high = min(count for count in counts if binom.sf(count, studies, size) <= TAIL)
     return low, high
 
 
-def false_alarms(residuals: Residuals, studies: int, *, processes: int = 1) -> FalseAlarms:
-    """Simulate studies of ten rounds without any effect, on a machine whose speed drifts."""
-    results = simulate(Simulation(residuals=residuals, rounds=MINIMUM_ROUNDS), studies, processes=processes)
+def attainable_size(rounds: int, *, sides: int = 2) -> float:
+    """The largest size, at most 5 %, that the exact signed-rank test of so many rounds can have."""
+    sizes = sides * null_cdf(rounds)
+    return float(sizes[sizes <= LEVEL][-1])
+
+
+def false_alarms(
+    residuals: Residuals,
+    studies: int,
+    *,
+    arms: int = 2,
+    disturbance: Disturbance = UNDISTURBED,
+    processes: int = 1,
+) -> FalseAlarms:
+    """Simulate studies of ten rounds without any effect, on a machine whose speed drifts.
+
+    With a disturbance that follows the order of trials, differences are not exchangeable. The test may then
+    reject less often than its size, so there is no lower bound.
+    """
+    simulation = Simulation(
+        residuals=residuals, rounds=MINIMUM_ROUNDS, arms=arms, disturbance=disturbance, seed=arms
+    )
+    results = simulate(simulation, studies, processes=processes)
+    low, high = expected(studies, attainable_size(MINIMUM_ROUNDS))
     return FalseAlarms(
         studies=studies,
         excluding_zero=sum(result.excludes_zero for result in results),
         equivalent=sum(result.equivalent for result in results),
         rounds=MINIMUM_ROUNDS,
-        bounds=expected(studies),
+        bounds=(0 if disturbance.name else low, high),
         source=residuals.source,
+        arms=arms,
+        noise=disturbance.name,
     )
+
+
+def disturbed_false_alarms(residuals: Residuals, studies: int, *, processes: int = 1) -> list[FalseAlarms]:
+    """The same for every disturbance and for two, four and five arms."""
+    return [
+        false_alarms(residuals, studies, arms=arms, disturbance=disturbance, processes=processes)
+        for disturbance in DISTURBANCES
+        for arms in ARMS
+    ]
 
 
 def power(residuals: Residuals, *, at_margin: int, planted: int, processes: int = 1) -> Power:
@@ -128,7 +174,7 @@ def power(residuals: Residuals, *, at_margin: int, planted: int, processes: int 
         least_detected=math.ceil(LEAST_DETECTED * planted),
         at_margin=at_margin,
         equivalent_at_margin=sum(result.equivalent for result in with_margin),
-        most_equivalent_at_margin=expected(at_margin)[1],
+        most_equivalent_at_margin=expected(at_margin, attainable_size(rounds, sides=1))[1],
         margin=MARGIN,
         rounds_with_power=rounds,
         source=residuals.source,
@@ -175,6 +221,6 @@ def real_false_alarms(studies: int, workspace: Workspace, *, device: str, listen
         excluding_zero=excluding,
         equivalent=equivalent,
         rounds=MINIMUM_ROUNDS,
-        bounds=(0, expected(studies)[1]),
+        bounds=(0, expected(studies, attainable_size(MINIMUM_ROUNDS))[1]),
         source=f"measured now, run{'s' if len(runs) > 1 else ''} {', '.join(runs)}",
     )

@@ -18,8 +18,9 @@ import numpy as np
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames, sample_frame
 from harness.analysis.results import Contrast
-from harness.calibrate.noise import Residuals
+from harness.calibrate.noise import Residuals, Trial
 from harness.store.rows import TrialRow
+from harness.study.arms import arms
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import plan
@@ -32,6 +33,36 @@ STUDIES = (GENERATION, _FOLDER / "training.yaml")
 
 LARGEST_DRIFT = 0.25
 """The largest change of the machine's speed from the first trial of a study to its last, up or down."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disturbance:
+    """Noise that depends on the order of the trials. Every figure slows a trial, as a share of its time.
+
+    `after_second` slows the trial after the second arm, `first_place` the first trial of every round, and
+    `within_round` every trial of a round, against the one before.
+    """
+
+    name: str = ""
+    after_second: float = 0.0
+    first_place: float = 0.0
+    within_round: float = 0.0
+
+    def slowed(self, place_in_round: int, before: str, second: str) -> float:
+        """The logarithm of how much slower a trial is. `before` is the arm of the trial before it."""
+        return (
+            math.log1p(self.after_second) * (before == second)
+            + math.log1p(self.first_place) * (place_in_round == 0)
+            + math.log1p(self.within_round) * place_in_round
+        )
+
+
+UNDISTURBED = Disturbance()
+DISTURBANCES = (
+    Disturbance(name="carry-over of 5 %", after_second=0.05),
+    Disturbance(name="first place 10 % slower", first_place=0.10),
+    Disturbance(name="drift of 1 % per trial of a round", within_round=0.01),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,44 +78,55 @@ class SimulatedVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """`effect` is the true log ratio of the arm to the baseline. Every other study has the opposite sign."""
+    """`effect` is the true log ratio of each arm to the baseline. Every other study has the opposite sign.
+
+    With several arms, the studies take turns at the arm whose verdict is returned, so that studies stay
+    independent of each other.
+    """
 
     residuals: Residuals
     rounds: int
     effect: float = 0.0
     seed: int = 0
+    arms: int = 2
+    disturbance: Disturbance = UNDISTURBED
 
     def study(self, number: int) -> SimulatedVerdict:
-        """Study `number`. Each round is a real round, and its two trials are drawn from it without
-        replacement.
+        """Study `number`. Each round is a real round, and its trials are drawn from it, without replacement
+        if it has enough.
 
-        So slow rounds stay slow for both arms and outliers remain outliers, but chance decides which arm has
+        So slow rounds stay slow for all arms and outliers remain outliers, but chance decides which arm has
         them. In addition, the speed of the machine drifts in a straight line over the planned order of
-        trials.
+        trials, and the disturbance follows the order of the plan, lead-ins included.
         """
         chance = random.Random(f"{self.seed}/{number}")
-        loaded = _reordered(_study(self.rounds), number)
+        loaded = _reordered(_study(self.rounds, self.arms), number)
+        second = loaded.arms[1].name
         effect = -self.effect if number % 2 else self.effect
         drift = chance.uniform(-LARGEST_DRIFT, LARGEST_DRIFT)
         rows: list[TrialRow] = []
         samples: list[tuple[int, str, int, float]] = []
-        order = plan(loaded).rounds
-        trials = sum(map(len, order))
-        for round_trials in order:
-            drawn = chance.sample(chance.choice(self.residuals.rounds), len(round_trials))
-            for spec, noise in zip(round_trials, drawn, strict=True):
-                row = _row(len(rows) + 1, spec)
+        batches = [batch for batch in plan(loaded).batches if batch.purpose == "measure"]
+        trials = sum(len(batch.with_opening) for batch in batches)
+        begun, before = 0, ""
+        for batch in batches:
+            drawn = _drawn(chance, self.residuals, len(batch.with_opening))
+            for turn, (spec, noise) in enumerate(zip(batch.with_opening, drawn, strict=True)):
+                begun += 1
+                row = _row(begun, spec)
                 level = drift * (row.position / trials) + (
                     0.0 if spec.arm == loaded.baseline.name else effect
                 )
+                level -= self.disturbance.slowed(turn, before, second)
+                before = spec.arm
                 samples += [
                     (row.id, loaded.study.primary, step, float(1000 * np.exp(level + unit)))
                     for step, unit in enumerate(noise)
                 ]
                 rows.append(row)
         frames = RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
-        contrast = next(c for c in analyse(loaded, frames).contrasts if c.metric == loaded.study.primary)
-        return _verdict(contrast, effect)
+        compared = [c for c in analyse(loaded, frames).contrasts if c.metric == loaded.study.primary]
+        return _verdict(compared[number % len(compared)], effect)
 
 
 def aa_study(study: Path, settings: Sequence[str] = ()) -> LoadedStudy:
@@ -104,9 +146,26 @@ def simulate(simulation: Simulation, studies: int, *, processes: int) -> list[Si
         return list(pool.map(simulation.study, range(studies), chunksize=math.ceil(studies / processes)))
 
 
-@lru_cache(maxsize=4)
-def _study(rounds: int) -> LoadedStudy:
-    return aa_study(GENERATION, [f"design.rounds={rounds}"])
+def _drawn(chance: random.Random, residuals: Residuals, trials: int) -> list[Trial]:
+    """So many trials of one real round. With replacement only if no round has as many."""
+    enough = [one for one in residuals.rounds if len(one) >= trials]
+    if enough:
+        return chance.sample(chance.choice(enough), trials)
+    return chance.choices(chance.choice(residuals.rounds), k=trials)
+
+
+@lru_cache(maxsize=16)
+def _study(rounds: int, number: int) -> LoadedStudy:
+    """A study of so many equal arms."""
+    loaded = aa_study(GENERATION, [f"design.rounds={rounds}"])
+    baseline = {
+        condition: task for (arm, condition), task in loaded.tasks.items() if arm == loaded.baseline.name
+    }
+    levels = {"compare": {"arm": [str(index) for index in range(number)]}}
+    study = loaded.study.model_copy(update=levels)
+    equal = arms(study)
+    tasks = {(arm.name, condition): task for arm in equal for condition, task in baseline.items()}
+    return replace(loaded, study=study, arms=equal, tasks=tasks)
 
 
 def _reordered(loaded: LoadedStudy, number: int) -> LoadedStudy:

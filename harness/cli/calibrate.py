@@ -8,6 +8,7 @@ from typing import Any
 from harness.calibrate.error_rates import (
     FalseAlarms,
     Power,
+    disturbed_false_alarms,
     false_alarms,
     power,
     real_false_alarms,
@@ -93,6 +94,7 @@ def check_error_rates(
     """
     _check_numbers(aa, real)
     results: list[FalseAlarms | Power] = []
+    disturbed: list[FalseAlarms] = []
     if real is not None:
         results.append(_real_false_alarms(real, workspace, output, device))
     if aa is not None or with_power:
@@ -101,18 +103,21 @@ def check_error_rates(
         residuals, cores = _residuals(workspace), available_cores()
         if aa is not None:
             results.append(false_alarms(residuals, aa, processes=cores))
+            disturbed = disturbed_false_alarms(residuals, aa, processes=cores)
         if with_power:
             results.append(power(residuals, at_margin=POWER_STUDIES, planted=PLANTED, processes=cores))
     figures: dict[str, Any] = {}
     for result in results:
         figures |= asdict(result)
     if output.json:
-        output.data(figures)
+        output.data(figures | ({"disturbed": [asdict(one) for one in disturbed]} if disturbed else {}))
     else:
         output.table([{"what": name, "figure": value} for name, value in figures.items()], ["what", "figure"])
+        rows = [{**asdict(one), "at_most": one.bounds[1]} for one in disturbed]
+        output.table(rows, ["noise", "arms", "studies", "excluding_zero", "at_most", "equivalent"])
         for result in results:
             output.note(result.summary())
-    problems = [result.summary() for result in results if not result.within]
+    problems = [result.summary() for result in (*results, *disturbed) if not result.within]
     if problems:
         raise InvalidError("; ".join(problems))
 

@@ -4,20 +4,55 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import repeat
 
 import pytest
 
 import harness.analysis.contrasts
-from harness.calibrate.error_rates import MARGIN, FalseAlarms, expected, false_alarms, power
+from harness.calibrate.error_rates import (
+    MARGIN,
+    FalseAlarms,
+    attainable_size,
+    expected,
+    false_alarms,
+    power,
+)
 from harness.calibrate.noise import Residuals, shipped_residuals
-from harness.calibrate.simulate import Simulation, simulate
+from harness.calibrate.simulate import DISTURBANCES, Disturbance, Simulation, simulate
 from harness.statistics import Interval, PairedEstimate, Pairs, paired_estimate
 from harness.study.loaded import Study
+from harness.study.planning import sequence
+from harness.study.planning.sequence import balanced_sequence
 
 
-@pytest.mark.parametrize(("studies", "bounds"), [(1000, (33, 69)), (200, (3, 19)), (1, (0, 1))])
-def test_the_bounds_are_those_of_a_test_at_five_percent(studies: int, bounds: tuple[int, int]) -> None:
-    assert expected(studies) == bounds
+@pytest.mark.parametrize(("studies", "bounds"), [(1000, (32, 67)), (200, (3, 18)), (1, (0, 1))])
+def test_the_bounds_follow_from_the_size_of_the_test(studies: int, bounds: tuple[int, int]) -> None:
+    assert expected(studies, attainable_size(10)) == bounds
+    assert expected(1000, 0.05) == (33, 69)
+
+
+def test_the_size_is_the_largest_one_that_the_exact_test_can_have() -> None:
+    """6 pairs reject with 2 of 64 choices of signs; 10 pairs with 50 of 1,024."""
+    assert attainable_size(6) == 2 / 64
+    assert attainable_size(10) == 50 / 1024
+    assert attainable_size(5, sides=1) == 1 / 32
+
+
+@pytest.mark.parametrize("arms", [2, 4, 5])
+@pytest.mark.parametrize("disturbance", DISTURBANCES, ids=lambda one: one.name)
+def test_noise_that_follows_the_order_of_trials(disturbance: Disturbance, arms: int) -> None:
+    alarms = false_alarms(shipped_residuals(), 20, arms=arms, disturbance=disturbance)
+    assert alarms.within, alarms
+
+
+def test_a_disturbance_that_always_hits_the_same_arm_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order A B, A B, A B the second trial follows the first arm always."""
+    monkeypatch.setattr(sequence, "_orders", lambda labels: repeat(tuple(range(len(labels)))))
+    worse = Disturbance(name="carry-over of 80 %", after_second=0.8)
+    balanced_sequence.cache_clear()
+    with pytest.raises(AssertionError, match="ran after"):
+        false_alarms(shipped_residuals(), 1, disturbance=worse)
+    balanced_sequence.cache_clear()
 
 
 def test_a_baseline_compared_with_itself_on_a_drifting_machine() -> None:
@@ -36,7 +71,7 @@ def test_an_effect_of_the_margin_is_not_equivalent_and_twice_the_margin_is_detec
 
 def test_a_count_outside_either_bound_is_wrong() -> None:
     alarms = FalseAlarms(
-        studies=1000, excluding_zero=33, equivalent=0, rounds=10, bounds=expected(1000), source=""
+        studies=1000, excluding_zero=33, equivalent=0, rounds=10, bounds=expected(1000, 0.05), source=""
     )
     assert [replace(alarms, excluding_zero=count).within for count in (32, 33, 69, 70)] == [
         False,

@@ -88,7 +88,7 @@ def test_a_calibration_is_stored_printed_and_used_by_the_plan(here: Workplace) -
 
 def test_real_comparisons_of_a_baseline_with_itself(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "harness.calibrate.error_rates.expected", lambda studies: (0, studies)
+        "harness.calibrate.error_rates.expected", lambda studies, _size: (0, studies)
     )  # every number is within the bounds
     data = answer("calibrate", "--real", "2")
     assert data["studies"] == 2
@@ -105,16 +105,23 @@ def test_the_error_rates_of_the_analysis_are_printed(
 ) -> None:
     monkeypatch.setattr("harness.cli.calibrate.POWER_STUDIES", 20)
     monkeypatch.setattr("harness.cli.calibrate.PLANTED", 10)
+    monkeypatch.setattr("harness.calibrate.error_rates.ARMS", (2,))
     data = answer("calibrate", "--aa", "40", "--power")
     assert (data["studies"], data["planted"], data["at_margin"]) == (40, 10, 20)
     assert data["detected"] >= data["least_detected"] == 7
+    assert [(one["noise"], one["arms"], one["studies"]) for one in data["disturbed"]] == [
+        ("carry-over of 5 %", 2, 40),
+        ("first place 10 % slower", 2, 40),
+        ("drift of 1 % per trial of a round", 2, 40),
+    ]
     assert not here.database.exists()
 
 
 def test_figures_outside_their_bounds_are_printed_and_end_with_5(
     here: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.calibrate.error_rates.expected", lambda _studies: (0, -1))
+    monkeypatch.setattr("harness.calibrate.error_rates.expected", lambda _studies, _size: (0, -1))
+    monkeypatch.setattr("harness.calibrate.error_rates.ARMS", (2,))
     done = harness_("calibrate", "--aa", "5", "--json")
     assert done.exit_code == 5
     assert json.loads(done.stdout)["studies"] == 5

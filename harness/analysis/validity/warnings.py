@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import ParityRow
 from harness.analysis.trial_table import IncomparableError, TrialTable
+from harness.analysis.validity.order_effects import order_warnings
 from harness.config import canonical_json
 from harness.invariants.registry import find_invariant
 from harness.metrics import Metric, metric
@@ -27,6 +28,7 @@ def warnings(
     primary = metric(loaded.study.primary)
     return (
         *drift_warnings(table, primary),
+        *order_warnings(table, primary),
         *unknown_quantities(loaded, parity),
         *edge_warnings(loaded.tuned),
         *idle_warnings(loaded, frames),
