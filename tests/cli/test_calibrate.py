@@ -24,7 +24,6 @@ def here(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     monkeypatch.chdir(workplace.folder)
     monkeypatch.setenv("HARNESS_CACHE", str(workplace.cache))
     monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
-    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(workplace.folder / "tmp"))
     monkeypatch.setattr(
         "harness.machine.environment.available_cores", lambda: 1
     )  # simulations run in this process

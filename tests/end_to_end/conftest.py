@@ -34,6 +34,5 @@ def in_process(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workpla
     monkeypatch.chdir(workplace.folder)
     monkeypatch.setenv("HARNESS_CACHE", str(workplace.cache))
     monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
-    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(workplace.folder / "tmp"))
     monkeypatch.setattr("harness.report.build.write_report", lambda _, path: path.touch())
     return workplace

@@ -30,13 +30,6 @@ HERE = environment()
 BEST = {"clip=1.0": 1e-4, "clip=0.5": 1e-2, "clip=0.25": 1e-3, "clip=2.0": 1e-2}
 
 
-@pytest.fixture(autouse=True)
-def lease(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lease of its own, so that no other measurement on this machine is waited for."""
-    folder = tmp_path_factory.mktemp("lease")
-    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(folder))
-
-
 def value(spec: TrialSpec) -> tuple[str, float]:
     if spec.task == "train":
         return LOSS, 2.0 + abs(math.log10(lr(spec) / BEST[spec.arm])) + 0.01 * (spec.seed % 10)

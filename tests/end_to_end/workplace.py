@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from harness.config import digest
 from harness.machine.code_digest import PACKAGE
 from harness.store.rows import Run, TrialRow
 from harness.store.store import open_store
@@ -90,14 +91,13 @@ class Workplace:
         return len(mark.read_text().splitlines()) if mark.exists() else 0
 
     def environment(self, fault: dict[str, Any] | None = None) -> dict[str, str]:
-        """`TMPDIR` is the place's own, so that it waits for no other measurement on this machine."""
+        """With a lease of the place's own (see `faults`), so that it waits for no other measurement."""
         variables = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_")}
         variables |= {"HARNESS_CACHE": str(self.cache), "TMPDIR": str(self.folder / "tmp")}
-        path = [str(self.code)]
+        variables["TEST_LEASE"] = f"transformer-harness-tests-{digest(str(self.folder))}"
         if fault is not None:
             variables["FAULT"] = json.dumps({"mark": str(self.folder / f"met-{fault['name']}"), **fault})
-            path.append(str(FAULTS))
-        return {**variables, "PYTHONPATH": os.pathsep.join(path)}
+        return {**variables, "PYTHONPATH": os.pathsep.join([str(self.code), str(FAULTS)])}
 
     def start(self, *arguments: str, fault: dict[str, Any] | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(

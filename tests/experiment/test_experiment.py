@@ -58,7 +58,6 @@ def test_a_run_is_analysed_once_until_its_trials_change(
     here: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
-    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(here.folder / "tmp"))
     analysed = 0
 
     def counted(*arguments: Any) -> ReportInput:

@@ -5,9 +5,6 @@ interruption.
 from __future__ import annotations
 
 import fcntl
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +19,6 @@ from harness.run.checkpoints import Checkpoints
 from harness.run.driver import Driver
 from harness.run.identity import Setting, check_plant
 from harness.run.job import Job
-from harness.run.lease import machine_lease
 from harness.store.rows import Run, TrialRow
 from harness.store.store import Store, open_store
 from harness.study.load import load_study
@@ -92,12 +88,6 @@ def here() -> Environment:
 @pytest.fixture(scope="module")
 def loaded(new_workplace: Callable[[], Workplace]) -> LoadedStudy:
     return load_study(new_workplace().study, "smoke")[0]
-
-
-@pytest.fixture(autouse=True)
-def lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lease of its own, so that no other measurement on this machine is waited for."""
-    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(tmp_path))
 
 
 @pytest.fixture
@@ -305,27 +295,3 @@ def test_an_interrupted_study_of_many_seeds_runs_again_only_the_seed_that_was_br
         *[("measure", 3)] * 2,
     ]
     assert backend.asked.count(None) == 2
-
-
-SECOND = """
-from harness.run.lease import machine_lease
-
-with machine_lease(lambda note: print(note, flush=True)):
-    print("measuring", flush=True)
-"""
-
-
-def test_the_lease_is_waited_for_with_a_note_and_let_go_afterwards(tmp_path: Path) -> None:
-    with machine_lease(print):
-        second = subprocess.Popen(
-            [sys.executable, "-c", SECOND],
-            env={**os.environ, "TMPDIR": str(tmp_path)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert second.stdout
-        note = second.stdout.readline()
-        holder = f"process {os.getpid()}, which is training or measuring on this machine"
-        assert note == f"waiting for {holder}\n"
-        assert second.poll() is None
-    assert second.communicate(timeout=30)[0] == "measuring\n"

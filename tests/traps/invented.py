@@ -97,7 +97,6 @@ class Invented:
 @pytest.fixture
 def invented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invented:
     made = Invented(tmp_path)
-    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr("harness.run.backends.local.LocalBackend", made.backend)
     for name in ("check_installed", "check_texts"):
         monkeypatch.setattr(f"harness.experiment.experiment.{name}", lambda *_: None)

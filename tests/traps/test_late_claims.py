@@ -30,11 +30,6 @@ MARGIN = ("primary:", "margins: {time: 0.1}\nprimary:")
 INVARIANT = ("[cache-parity, cache-bytes]", "[cache-parity, cache-bytes, padding-parity]")
 
 
-@pytest.fixture(autouse=True)
-def lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(tmp_path))
-
-
 def drive(study: LoadedStudy, folder: Path) -> tuple[Run, list[tuple[str, str]]]:
     """The run, and the purpose and the task of every trial that had to run."""
     backend = Scripted(obedient)

@@ -36,12 +36,6 @@ def here() -> Environment:
     return environment()
 
 
-@pytest.fixture(autouse=True)
-def lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lease of its own, so that no other measurement on this machine is waited for."""
-    monkeypatch.setattr("harness.run.lease.tempfile.gettempdir", lambda: str(tmp_path))
-
-
 def drive(store: Store, study: LoadedStudy, here: Environment, decide: Callable[[Job], Outcome]) -> Scripted:
     backend = Scripted(decide)
     setting = Setting(results=study.path.parent, environment=here, code="c0de", corpora=())

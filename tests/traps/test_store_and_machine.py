@@ -4,8 +4,12 @@ busy, so that an honest run seemed faster than possible."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import run_frames
 from harness.analysis.results import Analysis
+from harness.run import lease
 from harness.store.store import open_store
 from tests.analysis.planted import SPEED, Planted, claim, flat, study
 from tests.traps.stored import judged, stored
@@ -126,3 +131,34 @@ def test_a_failed_check_that_passes_later_decides_nothing(tmp_path: Path) -> Non
     with open_store(path) as store:
         analysis = analyse(loaded, run_frames(store, store.runs()[0]))
     assert "the checks of attempts changed: " in analysis.invalid["cache=dynamic"]
+
+
+DRIVER = """
+import sys
+import time
+from harness.run import lease
+
+lease.NAME = sys.argv[1]
+for _ in range(15):
+    with lease.machine_lease(lambda _: None):
+        begun = time.monotonic_ns()
+        sum(range(20_000))
+        print(begun, time.monotonic_ns())
+"""
+
+
+def test_drivers_with_other_folders_and_homes_never_measure_at_once(tmp_path: Path) -> None:
+    """The clock is the same in every process of a machine."""
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-c", DRIVER, f"{lease.NAME}-traps"],
+            env={**os.environ, "TMPDIR": str(tmp_path / str(number)), "HOME": str(tmp_path / str(number))},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    lines = [line for driver in drivers for line in driver.communicate(timeout=60)[0].splitlines()]
+    spans = sorted(tuple(map(int, line.split())) for line in lines)
+    assert len(spans) == 45
+    assert all(end <= begun for (_, end), (begun, _) in pairwise(spans))

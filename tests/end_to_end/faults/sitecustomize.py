@@ -1,5 +1,5 @@
-"""Trouble for workers: with this folder on PYTHONPATH, a trial that the variable FAULT describes meets its
-fate.
+"""A lease for drivers of tests, with the name in the variable TEST_LEASE, and trouble for workers: with this
+folder on PYTHONPATH, a trial that the variable FAULT describes meets its fate.
 
 FAULT is JSON: `task`, `config` (settings the trial must have), `metric` and `step` (the report at which it
 strikes), `skip` (how often it passes by first), `times` (how often it strikes then), `act` (hang, raise,
@@ -49,5 +49,9 @@ def _meet(fault: dict[str, Any], mark: Path) -> None:
         signal.pause()
 
 
-if "harness.run.worker" in sys.orig_argv and "FAULT" in os.environ:
+if "harness.run.worker" not in sys.orig_argv:
+    import harness.run.lease
+
+    harness.run.lease.NAME = os.environ["TEST_LEASE"]
+elif "FAULT" in os.environ:
     _install(json.loads(os.environ["FAULT"]))
