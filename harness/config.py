@@ -18,6 +18,15 @@ FROM_LIST = Strict(strict=False)
 """For a field that is a tuple. YAML has only lists, and a `mode="before"` validator would refuse them."""
 
 
+class Measurement:
+    """`Annotated[int, MEASUREMENT]` marks a setting that says how something is measured, and not what. It
+    must be equal in all arms that are compared.
+    """
+
+
+MEASUREMENT = Measurement()
+
+
 class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -41,6 +41,10 @@ class Metric:
     there is no default. A margin that is `margin_in_points` may be 1 or more.
 
     `per_trial` says how the samples of a trial become its one value.
+
+    A metric `per_token` cannot be compared over different tokenizers; `per_byte` is the metric that measures
+    the same per byte, if there is one. A `held_out` metric says how a model does on text that it has not
+    seen.
     """
 
     name: str
@@ -55,6 +59,9 @@ class Metric:
     margin_group: str
     margin_in_points: bool = False
     per_trial: Literal["median", "last", "max"]
+    per_token: bool = False
+    per_byte: str | None = None
+    held_out: bool = False
     summary: str
 
     @property
@@ -128,7 +135,7 @@ _timing = partial(
     margin_group="time",
     per_trial="median",
 )
-_rate = partial(_timing, unit="tokens/s", better="higher")
+_rate = partial(_timing, unit="tokens/s", better="higher", per_token=True)
 _memory = partial(
     Metric,
     unit="B",
@@ -150,7 +157,9 @@ _loss = partial(
     margin=0.01,
     margin_group="loss",
     per_trial="last",
+    per_token=True,
 )
+_held_out_loss = partial(_loss, per_byte="bits_per_byte", held_out=True)
 # A figure that describes a training or a generation. It may be zero. How large a difference does not matter
 # depends on what is counted, so there is no default margin: a claim needs a margin that its study declares.
 _figure = partial(
@@ -178,19 +187,32 @@ _score = partial(
     per_trial="last",
 )
 _share = partial(_score, margin=0.005, margin_group="share", margin_in_points=False)
+_held_out_score = partial(_score, held_out=True)
+_held_out_share = partial(_share, held_out=True)
 # Perplexities are exponentials, so their ratios have a meaning.
-_perplexity = partial(_share, better="neither", compared_by="ratios", margin=0.01, margin_group="perplexity")
+_perplexity = partial(
+    _held_out_share, better="neither", compared_by="ratios", margin=0.01, margin_group="perplexity"
+)
 
 _ALL: tuple[Metric, ...] = (
-    _loss(name="loss", summary="training loss of an update"),
-    _loss(name="validation_loss", summary="loss on held-out text, averaged over tokens"),
+    _loss(name="loss", per_byte="bits_per_byte", summary="training loss of an update"),
+    _held_out_loss(name="validation_loss", summary="loss on held-out text, averaged over tokens, in float32"),
+    _held_out_loss(
+        name="validation_loss_as_trained",
+        summary="loss on held-out text, averaged over tokens, in the precision of the training",
+    ),
     _loss(
         name="training_text_loss",
         summary="loss of a trained model on text that it was trained on, dropout off",
     ),
-    _loss(name="bits_per_byte", unit="bits/byte", summary="loss on held-out text, averaged over bytes"),
+    _held_out_loss(
+        name="bits_per_byte",
+        unit="bits/byte",
+        per_token=False,
+        summary="loss on held-out text, averaged over bytes",
+    ),
     _figure(name="gradient_norm", summary="global norm of the gradient before clipping"),
-    _loss(name="validation_perplexity", unit="", summary="exponential of the validation loss"),
+    _held_out_loss(name="validation_perplexity", unit="", summary="exponential of the validation loss"),
     _figure(
         name="log_z",
         unit="nats",
@@ -306,14 +328,18 @@ _ALL: tuple[Metric, ...] = (
         per_trial="median",
         summary="tokens that were written, end-of-text tokens included",
     ),
-    _score(name="bleu", summary="BLEU of all sentences, 0 to 100 (sacrebleu's defaults)"),
-    _score(name="chrf", summary="chrF2 of all sentences, 0 to 100"),
-    _score(name="ter", better="lower", summary="translation edit rate, in percent of the references' words"),
-    _share(name="rouge1", summary="F1 of the words in common with the reference, mean over sentences"),
-    _share(
+    _held_out_score(name="bleu", summary="BLEU of all sentences, 0 to 100 (sacrebleu's defaults)"),
+    _held_out_score(name="chrf", summary="chrF2 of all sentences, 0 to 100"),
+    _held_out_score(
+        name="ter", better="lower", summary="translation edit rate, in percent of the references' words"
+    ),
+    _held_out_share(
+        name="rouge1", summary="F1 of the words in common with the reference, mean over sentences"
+    ),
+    _held_out_share(
         name="rouge2", summary="F1 of the pairs of words in common with the reference, mean over sentences"
     ),
-    _share(
+    _held_out_share(
         name="rougeL", summary="F1 of the longest common subsequence with the reference, mean over sentences"
     ),
     _share(
@@ -338,11 +364,15 @@ _ALL: tuple[Metric, ...] = (
     _share(
         name="model_score",
         unit="nats/token",
+        per_token=True,
+        per_byte="perplexity_per_byte",
         summary="log-probability per token that the model gives to the written text, by teacher forcing",
     ),
     _perplexity(
         name="perplexity_per_token",
         better="lower",
+        per_token=True,
+        per_byte="perplexity_per_byte",
         summary="perplexity of the references under the model, per token",
     ),
     _perplexity(name="perplexity_per_word", summary="perplexity of the references under the model, per word"),

@@ -79,6 +79,11 @@ def margin_text(margin: float, compared_by: ComparedBy) -> str:
     return f"± {precise_text(margin * 100)} %" if compared_by == "ratios" else f"± {precise_text(margin)}"
 
 
+def percent_text(share: float) -> str:
+    """A share as percent, with two significant digits: `0.32 %`, `28 %`."""
+    return f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.0f} %"
+
+
 def format_bytes(value: float) -> str:
     """Bytes in binary units: 1536 is `1.5 KiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -13,6 +13,7 @@ from harness.analysis.frames import RunFrames, trial_values, with_diverged
 from harness.analysis.results import Analysis, Contrast, SettledClaim
 from harness.analysis.standing import Standing, with_standing
 from harness.analysis.trial_table import TrialTable
+from harness.analysis.validity.held_out import seen_texts
 from harness.analysis.validity.invalid_arms import invalid_arms
 from harness.analysis.validity.warnings import warnings
 from harness.analysis.validity.work import parity_rows
@@ -36,6 +37,7 @@ def analyse(
         values=with_diverged(values, frames.trials, sorted(losses)),
         sentences=frames.sentences,
         outputs={trial.id: trial.outputs for trial in frames.trials},
+        seen=seen_texts(frames.trials),
     )
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.store.rows import CheckRow
+from harness.tasks.work import Amount
 
 Verdict = Literal["invalid", "identical", "equivalent", "better", "worse", "undecided"]
 ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
@@ -122,7 +123,8 @@ class ArmSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ParityRow:
-    """How much of one quantity an arm's trials spent under one condition, and how much the baseline spent.
+    """How much of one quantity an arm's trials spent under one condition, and how much the baseline spent. A
+    quantity may be a fingerprint of a text instead (`harness.tasks.work`).
 
     `enforced` quantities must match unless the study declares that they differ.
     """
@@ -130,8 +132,8 @@ class ParityRow:
     quantity: str
     arm: str
     condition: dict[str, str]
-    baseline_spent: float
-    spent: float
+    baseline_spent: Amount
+    spent: Amount
     declared: bool
     matches: bool
     enforced: bool = True

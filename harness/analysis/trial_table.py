@@ -43,19 +43,29 @@ class TrialTable:
     """The measurements of a study, looked up by metric, arm and condition.
 
     `values` comes from `frames.trial_values`. `sentences` maps a trial to the texts that it wrote, `outputs`
-    to the hashes of its outputs; trials without hashes are missing there.
+    to the hashes of its outputs; trials without hashes are missing there. `seen` says for an arm under a
+    condition (as canonical JSON) why the text that it was evaluated on was not held out.
     """
 
     loaded: LoadedStudy
     values: pd.DataFrame
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
     outputs: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    seen: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def check_held_out(self, record: Metric, arm: str, condition: Combination) -> None:
+        """Raises IncomparableError if the metric needs held-out text and the model was trained on it."""
+        reason = self.seen.get((arm, canonical_json(condition.names)))
+        if record.held_out and reason is not None:
+            raise IncomparableError(reason)
 
     def trials(self, record: Metric, arm: str, condition: Combination) -> dict[Trial, float]:
         """(round, seed) → value.
 
-        Raises IncomparableError unless every planned trial is there exactly once and is complete.
+        Raises IncomparableError unless every planned trial is there exactly once and is complete, and if the
+        metric needs held-out text that the model has seen.
         """
+        self.check_held_out(record, arm, condition)
         rows, design = self._rows(record, arm, condition), self.loaded.study.design
         measured = [(row.round, row.seed) for row in rows]
         planned = [(number, seed) for number in range(1, design.rounds + 1) for seed in range(design.seeds)]

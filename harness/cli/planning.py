@@ -15,8 +15,7 @@ from harness.invariants.registry import find_invariant
 from harness.metrics import metric
 from harness.statistics import largest_family
 from harness.store.rows import CalibrationRow
-from harness.study.arms import Combination
-from harness.study.dotted_paths import leaves
+from harness.study.arm_settings import differences, setting_text
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, longest_plan, plan
 from harness.wording import count, format_seconds, margin_text
@@ -115,22 +114,6 @@ def _trials(planned: Plan, arm_name: Callable[[str], str]) -> list[dict[str, Any
     ]
 
 
-def differences(loaded: LoadedStudy, arm: Combination) -> dict[str, list[Any]]:
-    """The settings in which an arm differs from the baseline under any condition: path → [value of the
-    baseline, value of the arm].
-    """
-    differing: dict[str, list[Any]] = {}
-    for condition in loaded.conditions:
-        base, changed = (
-            dict(leaves(loaded.tasks[name, condition.name].plain()))
-            for name in (loaded.baseline.name, arm.name)
-        )
-        for path in sorted({*base, *changed}):
-            if base.get(path) != changed.get(path):
-                differing.setdefault(path, [base.get(path), changed.get(path)])
-    return differing
-
-
 def _lines(planned: _PartPlan, *, calibrated: bool) -> Iterator[str]:
     """The notes on a part, for people."""
     yield from _setup_lines(planned.part)
@@ -148,7 +131,10 @@ def _setup_lines(loaded: LoadedStudy) -> Iterator[str]:
     study = loaded.study
     yield f"arms: {loaded.baseline.name} (baseline)"
     for arm in loaded.arms[1:]:
-        changes = [f"{path} {base!r} → {value!r}" for path, (base, value) in differences(loaded, arm).items()]
+        changes = [
+            f"{path} {setting_text(base)} → {setting_text(value)}"
+            for path, (base, value) in differences(loaded, arm).items()
+        ]
         yield f"arms: {loaded.label(arm.name)}: " + ", ".join(changes)
     yield "conditions: " + (
         "; ".join(condition.name for condition in loaded.conditions if condition.name) or "one"

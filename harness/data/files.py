@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,8 @@ def files_corpus(config: FilesCorpus) -> Corpus:
     for path in (path for paths in given.values() for path in paths):
         _check_format(Path(path), config)
     sha256 = {path: file_digest(Path(path)) for paths in given.values() for path in paths}
+    for split in ("valid", "test"):
+        _check_held_out(split, given, sha256)
     fractions = config.fractions
     shares = {"train": 1.0, "valid": fractions.valid, "test": fractions.test}
     splits = tuple(split for split in SPLITS if (shares[split] > 0.0 if config.files else given[split]))
@@ -57,6 +59,18 @@ def _rows_of_split(rows: Iterable[Row], split: str, *, fractions: Fractions) -> 
     """The rows of `split`, chosen by the hash of their text or source: equal ones are in the same split."""
     divide = partial(stable_split, salt="rows", fractions=fractions)
     return [row for row in rows if divide(row[0]) == split]
+
+
+def _check_held_out(split: str, given: Mapping[str, Iterable[str]], sha256: Mapping[str, str]) -> None:
+    trained_on = {sha256[path]: path for path in given["train"]}
+    for path in given[split]:
+        if sha256[path] in trained_on:
+            raise CorpusError(
+                f"the file has the same content as {trained_on[sha256[path]]}, so split {split} is not held "
+                "out from split train",
+                at=Location(path),
+                hint="give other text, or use `files`, of which fractions are held out",
+            )
 
 
 def _check_format(path: Path, config: FilesCorpus) -> None:

@@ -92,6 +92,12 @@ class FilesCorpus(_Columns):
     def _one_division(self) -> Self:
         if bool(self.files) == bool(self.train):
             raise ValueError("give either files (fractions of them are held out) or train, valid and test")
+        for split, held_out in (("valid", self.valid), ("test", self.test)):
+            if common := sorted({*self.train} & {*held_out}):
+                raise ValueError(
+                    f"{common[0]} is under both train and {split}, so a model would be evaluated on the text "
+                    "that it was trained on"
+                )
         if self.files and (self.valid or self.test):
             raise ValueError("valid and test need train; with files, use fractions instead")
         if self.train and "fractions" in self.model_fields_set and self.fractions != Fractions():
@@ -124,6 +130,8 @@ class HfCorpus(_Columns):
             raise ValueError("give the column of the text, or the columns source and target")
         if any(isinstance(column, int) for column in (self.column, self.source, self.target)):
             raise ValueError("give the columns of a data set by their names, not by numbers")
+        if self.train in (self.valid, self.test):
+            raise ValueError(f"split {self.train} cannot be both the training text and a held-out text")
         return self
 
 
@@ -163,3 +171,23 @@ CorpusRef = Annotated[
     ),
 ]
 """The type of a config's field that refers to a corpus: a plain name becomes a NamedCorpus."""
+
+
+def reference_name(reference: NamedCorpus | FilesCorpus | HfCorpus | VectorsFile) -> str:
+    """The name of a corpus for people: that of the catalogue, of its first file or of its data set."""
+    match reference:
+        case NamedCorpus(name=name, share=share):
+            return name if share == 1.0 else f"{name} ({share:.3g} of it)"
+        case FilesCorpus(files=files, train=train):
+            return (files or train)[0]
+        case HfCorpus(dataset=dataset):
+            return dataset
+        case VectorsFile(file=file):
+            return file
+
+
+def entire(
+    reference: NamedCorpus | FilesCorpus | HfCorpus | VectorsFile,
+) -> NamedCorpus | FilesCorpus | HfCorpus | VectorsFile:
+    """The corpus without its share: a share has the validation and test sets of the entire corpus."""
+    return reference.model_copy(update={"share": 1.0}) if isinstance(reference, NamedCorpus) else reference

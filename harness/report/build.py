@@ -19,6 +19,7 @@ from harness.report.sections import (
     method,
     parity,
     samples,
+    settings,
     tuning,
     written,
 )
@@ -40,6 +41,7 @@ class Section:
 SECTIONS = (
     Section(id="claims", title="Claims", view=claims.claims_view),
     Section(id="comparison", title="Comparison", view=comparison.comparison_view),
+    Section(id="settings", title="Settings of each arm", view=settings.settings_view),
     Section(id="figures", title="Figures", view=figures.figures_view),
     Section(id="written", title="Generated texts", view=written.written_view),
     Section(id="tuning", title="Tuning", view=tuning.tuning_view),

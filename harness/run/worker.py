@@ -51,7 +51,8 @@ def run_job(job: Job) -> None:
         notes = {**result.notes, **machine, "work_seconds": time.perf_counter() - started}
         if result.sentences is not None:
             writer.sentences(result.sentences)
-        writer.finished(outputs=result.outputs, spent=result.spent, notes=notes)
+        spent = {**result.spent, "threads": job.threads} if result.spent else {}
+        writer.finished(outputs=result.outputs, spent=spent, notes=notes)
 
 
 def _run(job: Job, writer: EventWriter) -> Result:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from harness.invariants.base import Check
+from harness.tasks.work import Work
 from harness.telemetry.process_sampler import TelemetrySample
 
 TrialStatus = Literal["running", "finished", "failed", "superseded"]
@@ -150,7 +151,7 @@ class TrialRow:
     seconds: float | None
     spec_json: str
     outputs: dict[str, str]
-    spent: dict[str, float]
+    spent: Work
     notes: dict[str, Any]
     error: str | None
     traceback: str | None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 from harness.config import Config, digest
 from harness.errors import InputError
 from harness.invariants.subjects import Subject
+from harness.tasks.work import Work
 from harness.telemetry.clock import WarmUp
 
 if TYPE_CHECKING:
@@ -50,13 +51,13 @@ class Context:
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """Hashes of the outputs (arms with equal hashes computed the same), and the work that was spent, for
-    parity between arms.
+    parity between arms: amounts, and fingerprints of what it was measured on.
 
     `sentences` are the texts of a task that writes text.
     """
 
     outputs: dict[str, str] = field(default_factory=dict)
-    spent: dict[str, float] = field(default_factory=dict)
+    spent: Work = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     sentences: Sentences | None = None
 
@@ -110,6 +111,18 @@ class Task(Config, ABC):
     @abstractmethod
     def flops(self) -> float:
         """An estimate of the trial's floating-point operations, from which a plan's time is estimated."""
+
+    @abstractmethod
+    def expected_work(self) -> Work:
+        """What a trial will spend and be measured on, as far as the config alone says it; nothing is read.
+
+        The names are those of `Result.spent`. Arms whose trials will spend the same have equal entries. An
+        amount may be an estimate, and a fingerprint is made of the settings that decide on the content.
+        """
+
+    def seen_text(self) -> str | None:
+        """Why the text that is evaluated is not held out, by the config alone; None if it is."""
+        return None
 
     @abstractmethod
     def run(self, context: Context, record: SampleRecorder) -> Result:

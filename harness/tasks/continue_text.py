@@ -13,9 +13,11 @@ from harness.data.reference import CorpusRef
 from harness.invariants.subjects import DecodingSubject, Subject
 from harness.tasks.base import Context
 from harness.tasks.trained_model import Prompts, TrainedDecoder
+from harness.tasks.work import Work
 from harness.tasks.writing_task import Prompter, Texts, WritingTask
 
 if TYPE_CHECKING:
+    from harness.data.content import Corpus
     from harness.data.tokenizer import Tokenizer
     from harness.models.decoding.base import Scorer
 
@@ -53,18 +55,37 @@ class ContinueText(WritingTask):
         rows = self.prompts.count * width * share
         return rows * self.model.train.row_flops() * (self.units + self.warm_up.at_most)
 
-    def texts(self) -> tuple[Texts, Tokenizer]:
+    def expected_work(self) -> Work:
+        return {
+            **super().expected_work(),
+            "sentences": self.prompts.count,
+            "prompt_tokens": self.prompts.count * self.prompts.tokens,
+            "new_tokens": self.prompts.count * self.new_tokens,
+        }
 
-        _, tokenizer = self.model.train.corpus_and_tokenizer()
+    @property
+    def expected_texts(self) -> tuple[str, list[Any]]:
+        return self.prompts.name, [self.prompts.expected_text, self.new_tokens]
+
+    def seen_text(self) -> str | None:
+        return self.model.seen(self.prompts.corpus, self.prompts.split, "prompts.split")
+
+    def texts(self) -> tuple[Texts, Corpus, Tokenizer]:
+        corpus, tokenizer = self.model.train.corpus_and_tokenizer()
         length = self.prompts.tokens
         windows = self.prompts.windows(tokenizer, length=length + self.new_tokens, seed=0).tolist()
         sources = tuple(tokenizer.decode(row[:length]) for row in windows)
-        return Texts(
+        texts = Texts(
             sources=sources,
             references=tuple(tokenizer.decode(row[length:]) for row in windows),
             source_ids=tuple(tuple(row[:length]) for row in windows),
             reference_ids=tuple(tuple(row[length:]) for row in windows),
-        ), tokenizer
+        )
+        return texts, corpus, tokenizer
+
+    @property
+    def text_source(self) -> tuple[CorpusRef, str]:
+        return self.prompts.corpus, self.prompts.split
 
     def training_sources(self) -> Iterable[str]:
         corpus, _ = self.model.train.corpus_and_tokenizer()

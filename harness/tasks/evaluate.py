@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from harness.config import Config, digest
+from harness.config import MEASUREMENT, Config, content, digest
 from harness.data.batches import Ids, evaluation_batches, token_array
 from harness.data.corpus import load_corpus
-from harness.data.reference import CorpusRef
+from harness.data.overlap import held_out_note
+from harness.data.reference import CorpusRef, entire, reference_name
 from harness.invariants.subjects import Subject
-from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.trained_model import TrainedDecoder
+from harness.tasks.work import Work, fingerprint, fingerprint_of_texts
 
 if TYPE_CHECKING:
+    from harness.data.content import Corpus
     from harness.data.tokenizer import Tokenizer
 
 
@@ -31,9 +32,10 @@ class Evaluate(Task):
     """The loss on the first `evaluation_tokens` of `text` and of the model's training text, in rows of the
     training's length.
 
-    Dropout is off and every token has the same weight, in the precision of the training. Losses per token can
-    be compared for one kind of text only, because a tokenizer needs more tokens for other kinds; therefore
-    `bits_per_byte` is recorded as well.
+    Dropout is off, every token has the same weight, and everything is computed in float32. Losses per token
+    can be compared for one kind of text only, because a tokenizer needs more tokens for other kinds;
+    therefore `bits_per_byte` is recorded as well. On the split that the model was trained on, only
+    `training_text_loss` is recorded.
     """
 
     name: ClassVar[str] = "evaluate"
@@ -48,8 +50,8 @@ class Evaluate(Task):
 
     model: TrainedDecoder
     text: HeldOutText
-    evaluation_tokens: int = Field(default=16384, gt=0)
-    batch: int = Field(default=16, gt=0)
+    evaluation_tokens: Annotated[int, MEASUREMENT] = Field(default=16384, gt=0)
+    batch: Annotated[int, MEASUREMENT] = Field(default=16, gt=0)
 
     def corpora(self) -> tuple[CorpusRef, ...]:
         return (*self.model.train.corpora(), self.text.corpus)
@@ -57,49 +59,82 @@ class Evaluate(Task):
     def trainings(self) -> tuple[Task, ...]:
         return (self.model.train,)
 
+    def expected_work(self) -> Work:
+        expected = self.model.expected_work
+        text = [
+            content(entire(self.text.corpus)),
+            self.text.split,
+            self.evaluation_tokens,
+            expected["tokenizer"],
+        ]
+        return {
+            **expected,
+            "evaluation_tokens": 2 * self.evaluation_tokens,
+            "length": self.model.train.length,
+            "evaluation_text": fingerprint(self._text_name, text),
+        }
+
+    def seen_text(self) -> str | None:
+        return self.model.seen(self.text.corpus, self.text.split, "text.split")
+
+    @property
+    def _text_name(self) -> str:
+        return f"{reference_name(entire(self.text.corpus))} {self.text.split}"
+
+    text_settings: ClassVar[tuple[str, ...]] = ("model", "text", "evaluation_tokens")
+
+    def check_text(self) -> None:
+        *_, corpus, _ = self._texts()
+        self._held_out(corpus)
+
+    def _held_out(self, training: Corpus) -> dict[str, Any]:
+        return held_out_note(training, load_corpus(self.text.corpus), self.text.split)
+
     def flops(self) -> float:
         return 2 * self.evaluation_tokens / self.model.train.length * self.model.train.row_flops()
 
     def subject(self, context: Context) -> Subject:
         import torch
 
-        held_out, _, _ = self._texts()
+        held_out, *_ = self._texts()
         batches = evaluation_batches(held_out, length=self.model.train.length, batch=self.batch)
         tokens = torch.from_numpy(next(batches)[0]).to(context.device)
         return Subject(model=self.model.load(context), tokens=tokens)
 
     def run(self, context: Context, record: SampleRecorder) -> Result:
-        from harness.training.evaluation import Evaluated, evaluate, perplexity
+        from harness.training.evaluation import Evaluated, bits_per_byte, evaluate, perplexity
         from harness.training.objective import Objective
 
-        held_out_ids, training_ids, tokenizer = self._texts()
+        held_out_ids, training_ids, training_corpus, tokenizer = self._texts()
         training = self.model.train
-        model = self.model.load(context).to(training.precision.weights_dtype)
-        objective = Objective(model, training.loss)
+        objective = Objective(self.model.load(context), training.loss)
 
         def evaluated(tokens: Ids) -> Evaluated:
             batches = evaluation_batches(tokens, length=training.length, batch=self.batch)
-            return evaluate(objective, batches, training.precision)
+            return evaluate(objective, batches)
 
         held_out, trained_on = evaluated(held_out_ids), evaluated(training_ids)
-        size = len(tokenizer.decode(held_out_ids[1:].tolist()).encode())
+        text = tokenizer.decode(held_out_ids[1:].tolist())
         record("training_text_loss", trained_on.loss)
-        record("validation_loss", held_out.loss)
-        record("validation_perplexity", perplexity(held_out.loss))
-        record("bits_per_byte", held_out.loss * held_out.tokens / size / math.log(2.0))
-        record("log_z", held_out.log_z)
+        if self.seen_text() is None:  # else they would be figures of held-out text by their names only
+            record("validation_loss", held_out.loss)
+            record("validation_perplexity", perplexity(held_out.loss))
+            record("bits_per_byte", bits_per_byte(held_out, len(text.encode())))
+            record("log_z", held_out.log_z)
         return Result(
             outputs={"losses": digest([held_out.loss, trained_on.loss])},
             spent={
-                **self.model.spent,
+                **self.model.work(training_corpus, tokenizer),
                 "evaluation_tokens": held_out.tokens + trained_on.tokens,
-                "parameters": parameter_count(training.model),
+                "length": training.length,
+                "evaluation_text": fingerprint_of_texts(self._text_name, [text]),
             },
+            notes=self._held_out(training_corpus),
         )
 
-    def _texts(self) -> tuple[Ids, Ids, Tokenizer]:
-        """Ids of held-out text and of training text, each one more than `evaluation_tokens`, and their
-        tokenizer.
+    def _texts(self) -> tuple[Ids, Ids, Corpus, Tokenizer]:
+        """Ids of held-out text and of training text, each one more than `evaluation_tokens`; and the corpus
+        and the tokenizer of the training.
 
         Raises CorpusError if a split does not exist or has fewer than two tokens.
         """
@@ -107,4 +142,5 @@ class Evaluate(Task):
         training_corpus, tokenizer = self.model.train.corpus_and_tokenizer()
         count = self.evaluation_tokens + 1
         held_out = token_array(load_corpus(self.text.corpus), self.text.split, tokenizer)[:count]
-        return held_out, token_array(training_corpus, "train", tokenizer)[:count], tokenizer
+        trained_on = token_array(training_corpus, "train", tokenizer)[:count]
+        return held_out, trained_on, training_corpus, tokenizer

@@ -8,20 +8,23 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from harness.config import MEASUREMENT
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import DecodingSubject, Subject
 from harness.models.config import CacheKind
-from harness.models.cost import cache_bytes, flops_per_token, parameter_count
+from harness.models.cost import cache_bytes, flops_per_token
 from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.trained_model import Prompts, TrainedDecoder
+from harness.tasks.work import Work, fingerprint, fingerprint_of_texts
 from harness.telemetry.clock import Clock, WarmUp, time_units
 from harness.telemetry.memory import device_peak_bytes, peak_rss_bytes, reset_device_peak, reset_peak_rss
 
 if TYPE_CHECKING:
+    from harness.data.tokenizer import Tokenizer
     from harness.models.decoding.base import Decodable
 
 
@@ -47,8 +50,8 @@ class Generate(Task):
     prompts: Prompts
     new_tokens: int = Field(ge=2)
     cache: CacheKind = "none"
-    units: int = Field(default=3, gt=0)
-    warm_up: WarmUp = WarmUp(at_most=4, window=2)
+    units: Annotated[int, MEASUREMENT] = Field(default=3, gt=0)
+    warm_up: Annotated[WarmUp, MEASUREMENT] = WarmUp(at_most=4, window=2)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -61,6 +64,23 @@ class Generate(Task):
     def trainings(self) -> tuple[Task, ...]:
         return (self.model.train,)
 
+    def expected_work(self) -> Work:
+        expected = self.model.expected_work
+        return {
+            **expected,
+            **self._counted,
+            "prompts": fingerprint(self.prompts.name, [self.prompts.expected_text, expected["tokenizer"]]),
+        }
+
+    @property
+    def _counted(self) -> Work:
+        rows = self.prompts.count
+        return {
+            "batch": rows,
+            "prompt_tokens": rows * self.prompts.tokens,
+            "new_tokens": rows * self.new_tokens,
+        }
+
     def flops(self) -> float:
         model, end = self.model.decoder, self.prompts.tokens + self.new_tokens
         lengths = range(self.prompts.tokens, end) if self.cache == "none" else (end,)
@@ -68,9 +88,12 @@ class Generate(Task):
         return self.prompts.count * generation * (self.warm_up.at_most + self.units + 1)
 
     def subject(self, context: Context) -> DecodingSubject:
+        _, tokenizer = self.model.train.corpus_and_tokenizer()
+        return self._subject(context, tokenizer)
+
+    def _subject(self, context: Context, tokenizer: Tokenizer) -> DecodingSubject:
         import torch
 
-        _, tokenizer = self.model.train.corpus_and_tokenizer()
         windows = self.prompts.windows(tokenizer, length=self.prompts.tokens, seed=context.seed)
         return DecodingSubject(
             model=self.model.load(context),
@@ -82,7 +105,8 @@ class Generate(Task):
     def run(self, context: Context, record: SampleRecorder) -> Result:
         from harness.models.cpu_decoding import prepare_for_decoding
 
-        subject = self.subject(context)
+        corpus, tokenizer = self.model.train.corpus_and_tokenizer()
+        subject = self._subject(context, tokenizer)
         subject = replace(subject, model=prepare_for_decoding(subject.model))
         clock = Clock(context.device)
         reset_peak_rss()
@@ -98,14 +122,13 @@ class Generate(Task):
             self._record_speed(unit, record, step)
         self._record_memory(subject, context, record)
         digests = sorted({unit.digest for unit in units})
-        rows = self.prompts.count
+        prompts = [tokenizer.decode(row) for row in subject.tokens.tolist()]
         return Result(
             outputs={"tokens": ",".join(digests)},
             spent={
-                **self.model.spent,
-                "prompt_tokens": rows * self.prompts.tokens,
-                "new_tokens": rows * self.new_tokens,
-                "parameters": parameter_count(self.model.decoder),
+                **self.model.work(corpus, tokenizer),
+                **self._counted,
+                "prompts": fingerprint_of_texts(self.prompts.name, prompts),
             },
             notes={"warm_up_units": len(timing.warm_up_seconds), "steady": timing.steady},
         )

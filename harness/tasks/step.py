@@ -8,17 +8,19 @@ median of its units.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from harness.config import MEASUREMENT
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import TrainingSubject
 from harness.models.config import ModelConfig
 from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder
 from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask
+from harness.tasks.work import Work
 from harness.telemetry.clock import Clock, WarmUp, time_units
 from harness.telemetry.memory import device_peak_bytes, peak_rss_bytes, reset_device_peak, reset_peak_rss
 from harness.training.schedule import ConstantSchedule
@@ -53,8 +55,8 @@ class Step(TrainingTask):
         "peak_rss_bytes",
     )
 
-    units: int = Field(default=5, gt=0)
-    warm_up: WarmUp = WarmUp(at_most=6, window=3)
+    units: Annotated[int, MEASUREMENT] = Field(default=5, gt=0)
+    warm_up: Annotated[WarmUp, MEASUREMENT] = WarmUp(at_most=6, window=3)
 
     @model_validator(mode="after")
     def _micro_batches_are_alike(self) -> Self:
@@ -75,6 +77,14 @@ class Step(TrainingTask):
 
     def corpora(self) -> tuple[CorpusRef, ...]:
         return ()
+
+    def expected_work(self) -> Work:
+        return {
+            "updates": self.units,
+            "training_tokens": self.units * self.rows * self.length,
+            "parameters": parameter_count(self.model),
+            "length": self.length,
+        }
 
     def flops(self) -> float:
         return 3 * self.rows * self.row_flops() * (self.units + self.warm_up.at_most + 2)
@@ -120,6 +130,7 @@ class Step(TrainingTask):
                 "training_tokens": self.units * tokens,
                 "parameters": parameter_count(self.model),
                 "flops": self.units * flops,
+                "length": self.length,
             },
             notes={
                 "warm_up_units": len(timing.warm_up_seconds),

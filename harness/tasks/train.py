@@ -6,16 +6,17 @@ import math
 import operator
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from harness.config import FROM_LIST
+from harness.config import FROM_LIST, MEASUREMENT, content
 from harness.data.build_tokenizer import build_tokenizer
 from harness.data.corpus import load_corpus
-from harness.data.reference import CorpusRef
+from harness.data.overlap import held_out_note
+from harness.data.reference import CorpusRef, entire, reference_name
 from harness.data.stream import Prefetched
-from harness.data.tokenizer import TokenizerConfig
+from harness.data.tokenizer import BpeConfig, TokenizerConfig
 from harness.data.vectors import token_vectors
 from harness.invariants.subjects import TrainingSubject
 from harness.models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
@@ -23,13 +24,14 @@ from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder
 from harness.tasks.support.training_batches import BatchSizes, TrainingText, packed_text, paired_text
 from harness.tasks.training_task import UPDATES_TO_CHECK, TokenBudget, TrainingTask
+from harness.tasks.work import Work, fingerprint, fingerprint_of_texts
 from harness.telemetry.memory import peak_rss_bytes
 from harness.training.checkpoint import parameters_digest, save_checkpoint, state_path
 from harness.training.schedule import CosineSchedule, ScheduleConfig
 from harness.training.steadiness import Divergence
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from harness.data.content import Corpus
     from harness.data.tokenizer import Tokenizer
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 class Train(TrainingTask):
     """Trains for `updates` updates, skipped ones included: a decoder on packed windows of `length` tokens, an
     encoder-decoder on translations.
+
+    Every evaluation is in float32. With `evaluate_as_trained` it is repeated in the training's own precision,
+    as the metric `validation_loss_as_trained`.
 
     `workers` threads prepare `prefetch` batches ahead. Without workers, each batch is prepared when it is
     needed.
@@ -55,6 +60,8 @@ class Train(TrainingTask):
         "loss",
         "validation_loss",
         "validation_perplexity",
+        "bits_per_byte",
+        "validation_loss_as_trained",
         "log_z",
         "training_log_z",
         "gradient_norm",
@@ -86,9 +93,10 @@ class Train(TrainingTask):
     tokenizer: TokenizerConfig
     updates: int = Field(gt=0)
     schedule: ScheduleConfig = CosineSchedule()
-    evaluate_every: int = Field(default=100, gt=0)
-    evaluation_tokens: int = Field(default=16384, gt=0)
-    divergence: Divergence | None = Divergence()
+    evaluate_every: Annotated[int, MEASUREMENT] = Field(default=100, gt=0)
+    evaluation_tokens: Annotated[int, MEASUREMENT] = Field(default=16384, gt=0)
+    evaluate_as_trained: Annotated[bool, MEASUREMENT] = Field(default=False, exclude_if=operator.not_)
+    divergence: Annotated[Divergence | None, MEASUREMENT] = Divergence()
     workers: int = Field(default=0, ge=0)
     prefetch: int = Field(default=2, gt=0)
     save_every: int | None = Field(default=None, gt=0)
@@ -137,7 +145,55 @@ class Train(TrainingTask):
         return (self.corpus,) if self.vectors is None else (self.corpus, self.vectors)
 
     def check_text(self) -> None:
-        self._text(seed=0)
+        corpus, tokenizer = self.corpus_and_tokenizer()
+        self._text(0, (corpus, tokenizer))
+        held_out_note(corpus, corpus, "valid")  # measured here, and not while trials are timed
+
+    def expected_work(self) -> Work:
+        name, size = reference_name(entire(self.corpus)), self.evaluation_tokens
+        held_out = [content(entire(self.corpus)), size, self.expected_text["tokenizer"]]
+        return {
+            "updates": self.updates,
+            "training_tokens": self.updates * self.update_tokens,
+            "evaluation_tokens": -(-self.updates // self.evaluate_every) * size,
+            "parameters": parameter_count(self.model),
+            "length": self.length,
+            "data_workers": self.workers,
+            **self.expected_text,
+            "evaluation_text": fingerprint(f"{name} valid", held_out),
+        }
+
+    @property
+    def expected_text(self) -> Work:
+        """What is read, and in which order, by the settings: the tokenizer, and the text of the training."""
+        corpora = [content(reference) for reference in self.corpora()]
+        tokenizer = [content(self.tokenizer), corpora[0] if isinstance(self.tokenizer, BpeConfig) else None]
+        return {
+            "tokenizer": fingerprint(self._tokenizer_name, tokenizer),
+            "training_text": fingerprint(reference_name(self.corpus), [corpora, self._order]),
+        }
+
+    def read_text(self, corpus: Corpus, tokenizer: Tokenizer) -> Work:
+        """The same by what was read."""
+        vectors = [] if self.vectors is None else [load_corpus(self.vectors).digest]
+        text = [corpus.digest, *vectors, self._order]
+        return {
+            "tokenizer": fingerprint(self._tokenizer_name, tokenizer.digest),
+            "training_text": fingerprint(reference_name(self.corpus), text),
+        }
+
+    @property
+    def _tokenizer_name(self) -> str:
+        return f"{self.tokenizer.kind} {self.tokenizer.vocab_size}"
+
+    @property
+    def _order(self) -> list[Any]:
+        """On what the order of a training's text depends, besides the text and the seed. Windows of running
+        text have the same order in batches of every size.
+        """
+        if isinstance(self.model, ModelConfig):
+            return [self.length]
+        return [self.length, self.micro_batch, isinstance(self.batch, TokenBudget)]
 
     def flops(self) -> float:
         evaluations = -(-self.updates // self.evaluate_every)
@@ -151,13 +207,15 @@ class Train(TrainingTask):
         from harness.models.init import build_model
         from harness.training.loop import Costs, LoopSettings, Training
 
-        text = self._text(context.seed)
+        corpus, tokenizer = self.corpus_and_tokenizer()
+        text = self._text(context.seed, (corpus, tokenizer))
         data: Batches = text.training
         if self.workers:
             data = Prefetched(text.training, workers=self.workers, ahead=self.prefetch)
         model = build_model(self.model, context.seed, device=context.device, vectors=self.word_vectors())
         updater = self.updater(model)
         peak = matmul_peak(self.precision.products_dtype, context.device)
+        evaluated_text = text.evaluated()
         torch.manual_seed(context.seed)
         if self.compile:
             record("compile_seconds", self.compiled(updater, text.training.first()))
@@ -172,27 +230,37 @@ class Train(TrainingTask):
                 divergence=self.divergence,
                 save_every=self.save_every,
                 keep=self.keep if context.shares(self) else (),
+                as_trained=self.evaluate_as_trained,
             ),
             evaluation=text.evaluation,
             report=record,
             costs=Costs(
-                chance=math.log(self.model.vocab_size), flops_of=self.training_flops, peak_flops=peak
+                chance=math.log(self.model.vocab_size),
+                flops_of=self.training_flops,
+                peak_flops=peak,
+                evaluated_bytes=evaluated_text.size,
             ),
         )
         trained = self._run_saved(training, context)
         if isinstance(data, Prefetched):
             data.close()
         record("peak_rss_bytes", peak_rss_bytes() or math.nan)
-        return self._result(context, model, training, trained)
+        name = f"{reference_name(entire(self.corpus))} valid"
+        read = {
+            **self.read_text(corpus, tokenizer),
+            "evaluation_text": fingerprint_of_texts(name, (*evaluated_text.targets, *evaluated_text.sources)),
+        }
+        return self._result(context, training, trained, read, held_out_note(corpus, corpus, "valid"))
 
     def corpus_and_tokenizer(self) -> tuple[Corpus, Tokenizer]:
         """The training's corpus, and the tokenizer that is learnt from it."""
-
         corpus = load_corpus(self.corpus)
         return corpus, build_tokenizer(self.tokenizer, corpus)
 
-    def _text(self, seed: int) -> TrainingText:
-        """The corpus in batches. Raises CorpusError if it is shorter than one update."""
+    def _text(self, seed: int, read: tuple[Corpus, Tokenizer] | None = None) -> TrainingText:
+        """The corpus in batches. `read` are the corpus and its tokenizer if they are loaded already. Raises
+        CorpusError if the corpus is shorter than one update.
+        """
 
         sizes = BatchSizes(
             update=self.batch_size,
@@ -202,7 +270,8 @@ class Train(TrainingTask):
             evaluation_tokens=self.evaluation_tokens,
         )
         training_text = packed_text if isinstance(self.model, ModelConfig) else paired_text
-        return training_text(sizes, *self.corpus_and_tokenizer(), seed)
+        corpus, tokenizer = read or self.corpus_and_tokenizer()
+        return training_text(sizes, corpus, tokenizer, seed)
 
     def word_vectors(self) -> Tensor | None:
         """The tokens' first vectors, or None for a model that starts from random ones.
@@ -232,11 +301,14 @@ class Train(TrainingTask):
         path.unlink(missing_ok=True)
         return trained
 
-    def _result(self, context: Context, model: nn.Module, training: Training, trained: Trained) -> Result:
+    def _result(
+        self, context: Context, training: Training, trained: Trained, read: Work, notes: dict[str, Any]
+    ) -> Result:
         from harness.training.optim import evaluated
 
         if trained.diverged:
-            return Result(notes={"diverged": True}, spent={"updates": trained.updates})
+            return Result(notes={**notes, "diverged": True}, spent={"updates": trained.updates})
+        model = training.updater.objective.model
         with evaluated(training.updater.optimizer):
             if context.shares(self):
                 recipe = {"train": self.plain(), "seed": context.seed}
@@ -253,8 +325,12 @@ class Train(TrainingTask):
                 "evaluation_tokens": trained.evaluation_tokens,
                 "parameters": parameter_count(self.model),
                 "flops": trained.flops,
+                "length": self.length,
+                "data_workers": self.workers,
+                **read,
             },
             notes={
+                **notes,
                 "skipped_updates": trained.updates - trained.applied_updates,
                 "master_weights": self.precision.master_weights,
             },

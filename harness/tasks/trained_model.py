@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from harness.config import Config
+from harness.config import Config, content
 from harness.data.batches import prompts, token_array
 from harness.data.corpus import load_corpus
-from harness.data.reference import CorpusRef
+from harness.data.reference import CorpusRef, entire, reference_name
 from harness.models.config import ModelConfig
+from harness.models.cost import parameter_count
 from harness.tasks.base import Context
 from harness.tasks.train import Train
+from harness.tasks.work import Work
 from harness.training.checkpoint import load_model
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.data.content import Corpus
     from harness.data.tokenizer import Tokenizer
     from harness.models.encoder_decoder import EncoderDecoder
     from harness.models.transformer import Transformer
@@ -52,11 +55,30 @@ class TrainedModel(Config):
         return self.train.updates if self.after is None else self.after
 
     @property
-    def spent(self) -> dict[str, float]:
-        """What it took to make the model, for parity between arms: updates, and training tokens by the
-        recipe.
+    def expected_work(self) -> Work:
+        """What it takes to make the model, for parity between arms, by its recipe."""
+        return {**self._counted, **self.train.expected_text}
+
+    def work(self, corpus: Corpus, tokenizer: Tokenizer) -> Work:
+        """What it took to make the model: updates and training tokens by the recipe, and the text that its
+        training read. `corpus` and `tokenizer` are those of the training.
         """
-        return {"updates": self.updates, "training_tokens": self.updates * self.train.update_tokens}
+        return {**self._counted, **self.train.read_text(corpus, tokenizer)}
+
+    @property
+    def _counted(self) -> Work:
+        return {
+            "updates": self.updates,
+            "training_tokens": self.updates * self.train.update_tokens,
+            "parameters": parameter_count(self.train.model),
+        }
+
+    def seen(self, corpus: CorpusRef, split: str, key: str) -> str | None:
+        """Why a split is not held out from the model: it is the one that the model was trained on. `key` is
+        where the split was declared.
+        """
+        trained_on = split == "train" and entire(corpus) == entire(self.train.corpus)
+        return f"{key} train is the text that recipe {self.recipe} trains on" if trained_on else None
 
     def load(self, context: Context) -> Transformer | EncoderDecoder:
         """The model in evaluation mode, on the trial's device."""
@@ -113,3 +135,12 @@ class Prompts(Config):
         """
         tokens = token_array(load_corpus(self.corpus), self.split, tokenizer)
         return prompts(tokens, count=self.count, length=length, seed=seed)
+
+    @property
+    def name(self) -> str:
+        return f"{reference_name(entire(self.corpus))} {self.split}"
+
+    @property
+    def expected_text(self) -> list[Any]:
+        """The settings that decide on the text of the prompts, besides the tokenizer and the seed."""
+        return [content(entire(self.corpus)), self.split, self.count, self.tokens]

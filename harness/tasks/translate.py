@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from harness.config import Config
+from harness.config import Config, content
 from harness.data.corpus import load_corpus
-from harness.data.reference import CorpusRef
+from harness.data.reference import CorpusRef, entire, reference_name
 from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from harness.errors import InputError
 from harness.invariants.subjects import WritingSubject
 from harness.models.config import EncoderDecoderConfig
 from harness.tasks.base import Context
+from harness.tasks.work import Work
 from harness.tasks.writing_task import Prompter, Texts, WritingTask
 
 if TYPE_CHECKING:
     import torch
 
-    from harness.data.content import Pair
+    from harness.data.content import Corpus, Pair
     from harness.data.tokenizer import Tokenizer
     from harness.models.decoding.base import Scorer
 
@@ -69,7 +70,24 @@ class Translate(WritingTask):
         share = min(self.new_tokens, SENTENCE_TOKENS) / self.model.train.length
         return rows * share * self.model.train.row_flops() * (self.units + self.warm_up.at_most)
 
-    def texts(self) -> tuple[Texts, Tokenizer]:
+    def expected_work(self) -> Work:
+        count = self.sentences.count
+        if count is None:  # the split says how many there are
+            counted: Work = {"sentences": "all", "new_tokens": f"{self.new_tokens} per sentence"}
+        else:
+            counted = {"sentences": count, "new_tokens": count * self.new_tokens}
+        return {**super().expected_work(), **counted}
+
+    @property
+    def expected_texts(self) -> tuple[str, list[Any]]:
+        corpus = entire(self.sentences.corpus)
+        name = f"{reference_name(corpus)} {self.sentences.split}"
+        return name, [content(corpus), self.sentences.split, self.sentences.count]
+
+    def seen_text(self) -> str | None:
+        return self.model.seen(self.sentences.corpus, self.sentences.split, "sentences.split")
+
+    def texts(self) -> tuple[Texts, Corpus, Tokenizer]:
 
         training_corpus, tokenizer = self.model.train.corpus_and_tokenizer()
         same = self.sentences.corpus == self.model.train.corpus
@@ -81,9 +99,12 @@ class Translate(WritingTask):
         reference_ids = tuple((*tokenizer.encode(reference), EOS_ID) for reference in references)
         check_lengths("source", sources, ids, self.max_positions)
         check_lengths("reference", references, reference_ids, self.model.train.model.max_positions)
-        return Texts(
-            sources=sources, references=references, source_ids=ids, reference_ids=reference_ids
-        ), tokenizer
+        texts = Texts(sources=sources, references=references, source_ids=ids, reference_ids=reference_ids)
+        return texts, training_corpus, tokenizer
+
+    @property
+    def text_source(self) -> tuple[CorpusRef, str]:
+        return self.sentences.corpus, self.sentences.split
 
     def training_sources(self) -> Iterable[str]:
         corpus, _ = self.model.train.corpus_and_tokenizer()

@@ -11,15 +11,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from harness.config import MEASUREMENT
+from harness.data.corpus import load_corpus
+from harness.data.overlap import held_out_note
 from harness.errors import InputError
 from harness.invariants.subjects import Subject, WritingSubject
 from harness.models.config import CacheKind
-from harness.models.cost import parameter_count
 from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Speculative
 from harness.scoring.registry import SCORE_NAMES, corpus_scores, statistics_by_score
 from harness.scoring.sentences import Sentences, StoredStatistics
@@ -27,12 +29,15 @@ from harness.scoring.texts import LogLikelihoods, WrittenTexts, check_texts, uns
 from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.train import Train
 from harness.tasks.trained_model import TrainedModel
+from harness.tasks.work import Work, fingerprint, fingerprint_of_texts
 from harness.telemetry.clock import Clock, WarmUp, time_units
 from harness.telemetry.memory import peak_rss_bytes, reset_peak_rss
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from harness.data.content import Corpus
+    from harness.data.reference import CorpusRef
     from harness.data.tokenizer import Tokenizer
     from harness.models.decoding.base import Scorer
     from harness.tasks.support.timed_decoding import DecodedTexts, DecodingSettings, PromptedModel
@@ -157,8 +162,8 @@ class WritingTask(Task):
     new_tokens: int = Field(gt=0)
     cache: CacheKind = "dynamic"
     batch: int = Field(default=64, gt=0)
-    units: int = Field(default=1, gt=0)
-    warm_up: WarmUp = WarmUp(at_least=0, at_most=0)
+    units: Annotated[int, MEASUREMENT] = Field(default=1, gt=0)
+    warm_up: Annotated[WarmUp, MEASUREMENT] = WarmUp(at_least=0, at_most=0)
 
     @field_validator("decoding")
     @classmethod
@@ -206,15 +211,36 @@ class WritingTask(Task):
     text_settings: ClassVar[tuple[str, ...]] = ("model", "draft", "decoding", "new_tokens")
 
     def check_text(self) -> None:
-        self.texts()
+        _, corpus, _ = self.texts()
+        self._held_out(corpus)
+
+    def _held_out(self, training: Corpus) -> dict[str, Any]:
+        reference, split = self.text_source
+        return held_out_note(training, load_corpus(reference), split)
+
+    def expected_work(self) -> Work:
+        name, settings = self.expected_texts
+        expected = self.model.expected_work
+        texts = fingerprint(name, [*settings, expected["tokenizer"]])
+        return {**expected, "batch": self.batch, "sources": texts, "references": texts}
+
+    @property
+    @abstractmethod
+    def expected_texts(self) -> tuple[str, list[Any]]:
+        """A name for the texts to write on, and the settings that decide on them, besides the tokenizer."""
 
     @abstractmethod
-    def texts(self) -> tuple[Texts, Tokenizer]:
-        """The texts to write on, and the tokenizer.
+    def texts(self) -> tuple[Texts, Corpus, Tokenizer]:
+        """The texts to write on, and the corpus and the tokenizer of the model's training.
 
         Raises CorpusError or InputError if there are too few, or if one is empty or longer than the model
         reads.
         """
+
+    @property
+    @abstractmethod
+    def text_source(self) -> tuple[CorpusRef, str]:
+        """The corpus and the split of the texts to write on."""
 
     @abstractmethod
     def training_sources(self) -> Iterable[str]:
@@ -225,13 +251,13 @@ class WritingTask(Task):
         """The models of the trial on its device, ready to write on the texts."""
 
     def subject(self, context: Context) -> WritingSubject:
-        texts, _ = self.texts()
+        texts, *_ = self.texts()
         return self.prompter(texts, context).subject(range(min(8, len(texts.sources))))
 
     def run(self, context: Context, record: SampleRecorder) -> Result:
         from harness.tasks.support.timed_decoding import DecodedTexts, DecodingSettings, decode_batches
 
-        texts, tokenizer = self.texts()
+        texts, corpus, tokenizer = self.texts()
         prompter = self.prompter(texts, context)
         settings = DecodingSettings(
             decoding=self.decoding,
@@ -256,13 +282,28 @@ class WritingTask(Task):
         return Result(
             outputs={"tokens": ",".join(sorted({_digest(unit.rows) for unit in units}))},
             spent={
-                **self.model.spent,
-                "sentences": len(texts.sources),
-                "parameters": parameter_count(self.model.train.model),
+                **self.model.work(corpus, tokenizer),
+                **self._texts_work(texts),
             },
-            notes={"warm_up_units": len(timing.warm_up_seconds), "steady": timing.steady},
+            notes={
+                "warm_up_units": len(timing.warm_up_seconds),
+                "steady": timing.steady,
+                **self._held_out(corpus),
+            },
             sentences=self._scored(texts, outputs, units[-1], prompter, tokenizer, record),
         )
+
+    def _texts_work(self, texts: Texts) -> Work:
+        """`new_tokens` is the most that the texts may have: how long they get is a result."""
+        name, _ = self.expected_texts
+        return {
+            "batch": self.batch,
+            "sentences": len(texts.sources),
+            "prompt_tokens": sum(map(len, texts.source_ids)),
+            "new_tokens": len(texts.sources) * self.new_tokens,
+            "sources": fingerprint_of_texts(name, texts.sources),
+            "references": fingerprint_of_texts(name, texts.references),
+        }
 
     def _record_speed(self, unit: DecodedTexts, record: SampleRecorder, step: int) -> None:
         seconds, count = sum(unit.seconds), len(unit.rows)

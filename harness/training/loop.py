@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.training.evaluation import evaluate, perplexity
+from harness.training.evaluation import bits_per_byte, evaluate, evaluate_in, perplexity
 from harness.training.objective import MicroBatch
 from harness.training.optim import evaluated, trained_in
 from harness.training.recorder import PendingUpdate, ReportSample, Stopwatch, TrainingRecorder
@@ -36,7 +36,7 @@ class LoopSettings:
     """How long to train, and how. An update takes `accumulate` micro-batches.
 
     The state is saved every `save_every` updates, or never. A copy of the model is kept after each number of
-    updates in `keep`.
+    updates in `keep`. With `as_trained` every evaluation is repeated in the precision of the training.
     """
 
     updates: int
@@ -46,17 +46,19 @@ class LoopSettings:
     save_every: int | None = None
     keep: tuple[int, ...] = ()
     divergence: Divergence | None = None
+    as_trained: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """The loss of a uniform guess in nats, the FLOPs of training on a batch, and the peak FLOP/s of the
-    device if it is known.
+    """The loss of a uniform guess in nats, the FLOPs of training on a batch, the peak FLOP/s of the device if
+    it is known, and the bytes of the text that is evaluated, if they are known.
     """
 
     chance: float
     flops_of: Callable[[MicroBatch], float]
     peak_flops: float | None = None
+    evaluated_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,14 +162,21 @@ class Training:
 
     def _evaluate(self, update: int) -> None:
         """A loss that is not finite is a divergence. Only this shows a divergence in the last update."""
+        objective, precision = self.updater.objective, self.updater.precision
         with evaluated(self.updater.optimizer):
-            evaluation = evaluate(self.updater.objective, self._evaluation(), self.updater.precision)
+            evaluation = evaluate(objective, self._evaluation())
+            if self.recipe.as_trained:
+                as_trained = evaluate_in(precision, objective, self._evaluation())
+                self._report("validation_loss_as_trained", as_trained.loss, update)
         self._evaluation_tokens += evaluation.tokens
         if not math.isfinite(evaluation.loss):
             self._recorder.diverged_at = update
             return
         self._report("validation_loss", evaluation.loss, update)
         self._report("validation_perplexity", perplexity(evaluation.loss), update)
+        if self._costs.evaluated_bytes:
+            bits = bits_per_byte(evaluation, self._costs.evaluated_bytes)
+            self._report("bits_per_byte", bits, update)
         self._report("log_z", evaluation.log_z, update)
 
     def _keep(self, updates: int) -> None:

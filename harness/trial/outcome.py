@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TextIO
 
 from harness.invariants.base import Check
 from harness.scoring.sentences import Sentences
+from harness.tasks.work import Work
 
 Status = Literal["finished", "failed", "lost"]
 """`lost` means that the worker died without reporting an error."""
@@ -31,15 +32,15 @@ class Outcome:
     """The result of a trial: raw samples, checks of invariants, hashes of its outputs, and the work that it
     did.
 
-    `spent` counts the work (updates, tokens, parameters). It must be equal for all arms, unless the study
-    declares a difference.
+    `spent` counts the work (updates, tokens, parameters) and says what it was measured on
+    (`harness.tasks.work`). It must be equal for all arms, unless the study declares a difference.
     """
 
     status: Status
     samples: tuple[Sample, ...] = ()
     checks: tuple[Check, ...] = ()
     outputs: dict[str, str] = field(default_factory=dict)
-    spent: dict[str, float] = field(default_factory=dict)
+    spent: Work = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     sentences: Sentences | None = None
     error: str | None = None
@@ -68,7 +69,7 @@ class EventWriter:
     def sentences(self, sentences: Sentences) -> None:
         self._write({"event": "sentences", **sentences.plain()})
 
-    def finished(self, *, outputs: dict[str, str], spent: dict[str, float], notes: dict[str, Any]) -> None:
+    def finished(self, *, outputs: dict[str, str], spent: Work, notes: dict[str, Any]) -> None:
         self._write({"event": "finished", "outputs": outputs, "spent": spent, "notes": notes})
 
     def failed(self, error: str, traceback: str) -> None:

@@ -22,6 +22,7 @@ from harness.store.rows import Run, TrialRow
 from harness.store.store import open_store
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
+from harness.tasks.work import Work
 from tests.support.tiny_study import STUDY as TINY_STUDY
 from tests.support.tiny_study import patched, put
 
@@ -49,7 +50,7 @@ STUDY = patched(
 )
 """The tiny study, which measures as shortly as can be, with fewer arms in its small scales."""
 
-Exact = dict[str, tuple[dict[str, str], dict[str, float], float | None]]
+Exact = dict[str, tuple[dict[str, str], Work, float | None]]
 
 
 @dataclass(frozen=True, kw_only=True)

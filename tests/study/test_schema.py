@@ -18,7 +18,9 @@ from harness.study.planning.plan import plan
 from tests.support.tiny_study import RECIPE, STUDY, loaded, put, spoilt
 
 TWO_FACTORS = spoilt(
-    STUDY, "  cache: [none, dynamic, static]", "  cache: [none, dynamic, static]\n  units: [3, 5]"
+    STUDY,
+    "  cache: [none, dynamic, static]",
+    "  cache: [none, dynamic, static]\n  prompts.tokens: [8, 4]\nparity: {differ: [prompt_tokens, prompts]}",
 )
 TWO_FACTORS = spoilt(TWO_FACTORS, "[8, 16, 32]", "[8, 16, 32]\n  prompts.count: [1, 2]")
 TWO_FACTORS = spoilt(TWO_FACTORS, "{new_tokens: 32}", "{prompts.count: 1, new_tokens: 32}")

@@ -49,6 +49,7 @@ def test_every_unit_is_a_whole_update() -> None:
         "training_tokens": 3 * 8 * 32,
         "parameters": parameter_count(model),
         "flops": 3 * 3 * 8 * 32 * flops_per_token(model, keys=32),
+        "length": 32,
     }
 
 

@@ -42,7 +42,7 @@ def test_texts_that_a_model_cannot_read_are_refused_before_anything_runs(
     rows = "".join(f"a {noun}\tun {noun}\n" for noun in (*NOUNS, *VERBS))
     train.write_text(rows)
     test.write_text("".join(f"{noun} b\tb {noun}\n" for noun in NOUNS[:4]) + f"{source}\t{target}\n")
-    files = {"kind": "files", "train": [str(train)], "valid": [str(train)], "test": [str(test)]}
+    files = {"kind": "files", "train": [str(train)], "test": [str(test)]}
     corpus = {**files, "source": 1, "target": 2}
     settings = translation(train)
     model = {**settings["model"]["train"]["model"], "max_positions": 64}

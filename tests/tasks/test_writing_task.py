@@ -140,7 +140,7 @@ def test_teacher_forcing_gives_the_log_probability_of_each_step(tmp_path: Path) 
     task = ContinueText.read(continuation())
     result, _ = run(task, tmp_path)
     context = surroundings(task, tmp_path)
-    texts, tokenizer = task.texts()
+    texts, _, tokenizer = task.texts()
     prompter = task.prompter(texts, context)
     rows = [list(range(10, 15)), [20], [7, 7], [9] * 12]
     forced = prompter.likelihoods(rows)
@@ -170,7 +170,7 @@ def test_a_hypothesis_is_as_probable_to_its_beam_as_to_teacher_forcing(
     settings = {**(make(pairs) if make is translation else make()), "decoding": BEAM}
     task = (Translate if make is translation else ContinueText).read(settings)
     result, _ = run(task, tmp_path)
-    texts, _ = task.texts()
+    texts, *_ = task.texts()
     prompter = task.prompter(texts, surroundings(task, tmp_path))
     hypotheses = [Hypothesis(tokens=(), log_probability=0.0, score=0.0)] * len(texts.sources)
     for indices in texts.batches(task.batch):
@@ -208,7 +208,7 @@ def test_a_beam_wider_than_the_vocabulary_keeps_every_first_token(pairs: Path, t
 
 def test_a_prompt_of_special_tokens_alone_is_continued_as_any_other(tmp_path: Path) -> None:
     task = ContinueText.read(continuation())
-    texts, _ = task.texts()
+    texts, *_ = task.texts()
     special = replace(texts, source_ids=((BOS_ID,), (EOS_ID, EOS_ID), (BOS_ID, EOS_ID)))
     prompter = task.prompter(special, surroundings(task, tmp_path))
     for index, length in ((0, 1), (1, 2), (2, 2)):

@@ -55,7 +55,7 @@ def test_evaluation_weighs_every_token_alike_and_skips_what_is_ignored() -> None
     ]
     log_z = [math.log(np.exp(table[token]).sum()) for token, _ in counted]
     losses = [z - table[token][target] for z, (token, target) in zip(log_z, counted, strict=True)]
-    evaluation = evaluate(objective(model.train()), batches, Float32())
+    evaluation = evaluate(objective(model.train()), batches)
     assert evaluation.tokens == len(losses) == 13
     assert evaluation.loss == pytest.approx(np.mean(losses), rel=1e-6)
     assert evaluation.log_z == pytest.approx(np.mean(log_z), rel=1e-6)
@@ -65,7 +65,7 @@ def test_evaluation_weighs_every_token_alike_and_skips_what_is_ignored() -> None
 def test_nothing_to_evaluate_on_is_refused() -> None:
     inputs, targets = batch(2, 5, 0)
     with pytest.raises(ValueError, match="no target token"):
-        evaluate(objective(Bigram()), [(inputs, np.full_like(targets, -100))], Float32())
+        evaluate(objective(Bigram()), [(inputs, np.full_like(targets, -100))])
 
 
 def test_every_update_is_reported_and_evaluation_comes_when_asked_for_and_last() -> None:

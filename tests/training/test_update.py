@@ -77,7 +77,7 @@ def test_micro_batches_are_one_big_batch_token_by_token(loss: LossConfig) -> Non
 )
 def test_log_z_of_an_update_is_the_mean_over_its_targets(loss: LossConfig) -> None:
     model, parts = small(torch.float64), uneven()
-    expected = evaluate(Objective(model, LossConfig()), parts, Float32()).log_z
+    expected = evaluate(Objective(model, LossConfig()), parts).log_z
     assert updater(model, SGD(lr=1.0), loss=loss)(parts).log_z.item() == pytest.approx(expected, rel=1e-6)
 
 

@@ -52,6 +52,7 @@ design:
   tune: {grid: {decoding.width: {factor: 1.5, count: 3}}, by: sentence_seconds, finalists: 2}
   rounds: 2
   exploratory: true
+parity: {differ: [parameters]}
 primary: sentence_seconds
 """
 

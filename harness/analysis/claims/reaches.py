@@ -95,6 +95,7 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
 
     def _times(self, arm: Combination) -> dict[int, float]:
         """Seed → updates or seconds to the target, the geometric mean of several rounds."""
+        self.evidence.cells.check_held_out(metric(self.claim.metric), arm.name, self.condition)
         trials = self.evidence.trials(arm, self.condition)
         times = {seed: [self._time(arm, trial) for trial in rows] for seed, rows in trials.items()}
         return {seed: safe_exp(sum(map(math.log, row)) / len(row)) for seed, row in times.items()}

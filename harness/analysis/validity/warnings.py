@@ -12,9 +12,12 @@ from harness.config import canonical_json
 from harness.invariants.registry import find_invariant
 from harness.metrics import Metric, metric
 from harness.statistics import drift, holm
+from harness.study.arm_settings import changed_by_levels
+from harness.study.dotted_paths import value_at
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.tuning import edge_warnings
 
+OPTIMIZERS = ("optimizer.kind", "model.train.optimizer.kind")
 DRIFT_ALPHA = 0.01
 MOST_UNSTEADY = 0.1
 """The share of trials that may be unsteady: a longer warm-up would not help against occasional disturbances.
@@ -33,6 +36,9 @@ def warnings(
         *edge_warnings(loaded.tuned),
         *idle_warnings(loaded, frames),
         *unsteady_warnings(primary, frames),
+        *bundled_warnings(loaded),
+        *untuned_warnings(loaded),
+        *unknown_texts(loaded, frames),
     )
 
 
@@ -69,6 +75,57 @@ def unknown_quantities(loaded: LoadedStudy, parity: Iterable[ParityRow]) -> Iter
                     f"parity.{key} names {name!r}, but no trial counts it "
                     f"(counted: {', '.join(counted) or 'nothing'})"
                 )
+
+
+def bundled_warnings(loaded: LoadedStudy) -> Iterator[str]:
+    """Levels that change several settings at once, one warning per factor."""
+    levels: dict[str, dict[str, None]] = {}
+    settings: dict[str, dict[str, None]] = {}
+    for arm in loaded.arms[1:] if loaded.tasks else ():
+        for factor, level, changed in changed_by_levels(loaded, arm):
+            if len(changed) > 1:
+                levels.setdefault(factor, {})[level] = None
+                settings.setdefault(factor, {}).update(dict.fromkeys(changed))
+    for factor, names in levels.items():
+        many = len(names) > 1
+        yield (
+            f"level{'s' if many else ''} {', '.join(names)} of {factor} change{'' if many else 's'} several "
+            f"settings at once ({', '.join(settings[factor])}), so an effect may come from any of them"
+        )
+
+
+def untuned_warnings(loaded: LoadedStudy) -> Iterator[str]:
+    """Optimizers that are compared on what they learn, with learning rates that were not tuned."""
+    names = {
+        path: dict.fromkeys(str(value_at(task.plain(), path)) for task in loaded.tasks.values())
+        for path in OPTIMIZERS
+    }
+    tune = loaded.study.design.tune
+    tuned = tune is not None and any(path.endswith("optimizer.lr") for path in tune.grid)
+    primary, claims = loaded.study.primary, loaded.study.claims.values()
+    compared = [primary, *(name for claim in claims for name in claim.metrics(primary))]
+    for kinds in names.values():
+        if len(kinds) > 1 and not tuned and not all(metric(name).timed for name in compared):
+            yield (
+                f"optimizers are compared ({', '.join(kinds)}) with learning rates that were not tuned, so a "
+                "difference may come from the learning rates; `design.tune` finds the best one of each arm"
+            )
+
+
+def unknown_texts(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
+    """Trials of an older version did not record on which texts they were measured."""
+    expected = {
+        quantity
+        for task in loaded.tasks.values()
+        for quantity, amount in task.expected_work().items()
+        if isinstance(amount, str)
+    }
+    measured = [t for t in frames.trials if t.purpose == "measure" and t.state == "finished" and t.spent]
+    if expected and measured and not any(expected & trial.spent.keys() for trial in measured):
+        yield (
+            "the trials are of an older version, which did not record the texts that they were measured on, "
+            "so the texts of the arms were not compared"
+        )
 
 
 def idle_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:

@@ -15,6 +15,7 @@ from harness.config import canonical_json
 from harness.metrics import DEFAULT_MARGINS
 from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
+from harness.tasks.work import Amount, amount_text, compared
 from harness.wording import at_condition, words
 
 SECONDS, FLOPS = "seconds", "flops"
@@ -24,8 +25,10 @@ MEASURED = (FLOPS, SECONDS)
 Cell = tuple[str, str]
 """Arm, condition as canonical JSON."""
 
-Amounts = Mapping[int, set[float]]
-"""Seed → the amounts of one quantity that its trials spent: a single amount if all trials agree."""
+Amounts = Mapping[int, dict[Amount, Amount]]
+"""Seed → the amounts of one quantity that its trials spent, by what must be equal in them: a single amount if
+all trials agree.
+"""
 
 ALL_SEEDS = -1
 """The key for an amount that holds for all seeds together."""
@@ -82,32 +85,41 @@ def confounds(arm: str, parity: Iterable[ParityRow]) -> Iterator[str]:
             if row.spent == row.baseline_spent:
                 yield f"confound: {quantity} differs between trials of the arm"
             else:
-                amounts = f"{row.spent:,.15g}, but {row.baseline_spent:,.15g} for the baseline"
+                amounts = f"{amount_text(row.spent)}, but {amount_text(row.baseline_spent)} for the baseline"
                 yield f"confound: {quantity} is {amounts}"
             return
 
 
-def _spent(loaded: LoadedStudy, cell: Cell, trials: list[TrialRow]) -> dict[str, dict[int, set[float]]]:
+def _spent(loaded: LoadedStudy, cell: Cell, trials: list[TrialRow]) -> dict[str, Amounts]:
     """Quantity → the amounts that the trials of one arm under one condition spent."""
-    amounts: dict[str, dict[int, set[float]]] = defaultdict(dict)
+    amounts: dict[str, Amounts] = {}
+    by_seed: dict[str, dict[int, dict[Amount, Amount]]] = defaultdict(dict)
     for trial in trials:
         for quantity, amount in trial.spent.items():
-            amounts[quantity].setdefault(trial.seed, set()).add(amount)
+            by_seed[quantity].setdefault(trial.seed, {}).setdefault(compared(amount), amount)
+    amounts.update(by_seed)
     condition = next(c for c in loaded.conditions if canonical_json(c.names) == cell[1])
     task = loaded.tasks.get((cell[0], condition.name))
     if task is not None and FLOPS not in amounts:
-        amounts[FLOPS] = {ALL_SEEDS: {float(task.flops())}}
+        amounts[FLOPS] = {ALL_SEEDS: _single(float(task.flops()))}
     times = [float(trial.notes.get("work_seconds", trial.seconds or math.nan)) for trial in trials]
     if SECONDS not in amounts and not any(math.isnan(time) for time in times):
-        amounts[SECONDS] = {ALL_SEEDS: {median(times)}}
+        amounts[SECONDS] = {ALL_SEEDS: _single(median(times))}
     return amounts
 
 
+def _single(amount: float) -> dict[Amount, Amount]:
+    return {amount: amount}
+
+
 def _match(loaded: LoadedStudy, quantity: str, arm: Amounts, baseline: Amounts) -> bool:
-    if quantity != SECONDS or not arm or not baseline or min(_pooled(arm) | _pooled(baseline)) <= 0:
+    if quantity != SECONDS or not arm or not baseline:
+        return not _differing(arm, baseline)
+    seconds, base_seconds = (float(_largest(amounts)) for amounts in (arm, baseline))
+    if min(seconds, base_seconds) <= 0:
         return not _differing(arm, baseline)
     margin = loaded.study.margins.get("time", DEFAULT_MARGINS["time"])
-    return abs(math.log(max(_pooled(arm)) / max(_pooled(baseline)))) <= math.log1p(margin)
+    return abs(math.log(seconds / base_seconds)) <= math.log1p(margin)
 
 
 def _differing(arm: Amounts, baseline: Amounts) -> list[int]:
@@ -118,16 +130,23 @@ def _differing(arm: Amounts, baseline: Amounts) -> list[int]:
     shared = arm.keys() & baseline.keys()
     if not shared:  # no seed finished in both, so all amounts together must agree
         arm, baseline, shared = {ALL_SEEDS: _pooled(arm)}, {ALL_SEEDS: _pooled(baseline)}, {ALL_SEEDS}
-    return sorted(seed for seed in shared if len(arm[seed]) != 1 or arm[seed] != baseline[seed])
+    return sorted(seed for seed in shared if len(arm[seed]) != 1 or arm[seed].keys() != baseline[seed].keys())
 
 
-def _shown_amounts(arm: Amounts, baseline: Amounts) -> tuple[float, float]:
+def _shown_amounts(arm: Amounts, baseline: Amounts) -> tuple[Amount, Amount]:
     """The amounts of the first seed that differs, or the largest of any seed."""
     for seed in _differing(arm, baseline):
         if seed in arm and seed in baseline:
-            return max(arm[seed]), max(baseline[seed])
-    return max(_pooled(arm), default=0.0), max(_pooled(baseline), default=0.0)
+            return _largest({seed: arm[seed]}), _largest({seed: baseline[seed]})
+    return _largest(arm), _largest(baseline)
 
 
-def _pooled(amounts: Amounts) -> set[float]:
-    return set().union(*amounts.values())
+def _largest(amounts: Amounts) -> Amount:
+    """The largest amount, the last of fingerprints in the order of the alphabet, or 0 if there is none."""
+    numbers = [amount for amount in _pooled(amounts).values() if not isinstance(amount, str)]
+    texts = [amount for amount in _pooled(amounts).values() if isinstance(amount, str)]
+    return max(numbers) if numbers else max(texts, default=0.0)
+
+
+def _pooled(amounts: Amounts) -> dict[Amount, Amount]:
+    return {key: amount for by_content in amounts.values() for key, amount in by_content.items()}

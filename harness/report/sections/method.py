@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.validity.held_out import overlap_facts
 from harness.metrics import METRICS, Metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name
@@ -139,6 +140,7 @@ def _design(report: ReportInput) -> Facts:
         ("estimate", _estimate(METRICS[study.primary], seeds=study.design.seeds)),
         ("work that must match", ", ".join(("every counted quantity", *study.parity.match))),
         ("work that may differ", differ),
+        *((f"held-out text {name}", fact) for name, fact in overlap_facts(report.trials)),
     )
 
 

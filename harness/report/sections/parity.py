@@ -15,6 +15,7 @@ from harness.report.labels import (
     condition_key,
     condition_title,
 )
+from harness.tasks.work import Amount, amount_text
 from harness.wording import format_seconds, precise_text, ratio_text, words
 
 
@@ -46,6 +47,12 @@ class ParityView:
 _DECLARED = Badge(text="differs (declared)", tone="same", mark="≠")
 _CONFOUND = Badge(text="differs", tone="bad", mark="≠")
 _WRITE: dict[str, Callable[[float], str]] = {SECONDS: format_seconds, FLOPS: "{:.3g}".format}
+
+
+def _written(quantity: str, amount: Amount) -> str:
+    if isinstance(amount, str):
+        return amount_text(amount)
+    return _WRITE.get(quantity, precise_text)(amount)
 
 
 def parity_view(report: ReportInput) -> ParityView:
@@ -85,9 +92,12 @@ def _unmatched(report: ReportInput) -> str:
 def _spent(row: ParityRow) -> Spent:
     badge = None if row.matches or not row.enforced else _DECLARED if row.declared else _CONFOUND
     same = row.spent == row.baseline_spent
+    ratio = ""
+    if not same and isinstance(row.spent, int | float) and isinstance(row.baseline_spent, int | float):
+        ratio = ratio_text(row.spent / row.baseline_spent) if row.baseline_spent else ""
     return Spent(
-        text=_WRITE.get(row.quantity, precise_text)(row.spent),
-        baseline=_WRITE.get(row.quantity, precise_text)(row.baseline_spent),
-        ratio="" if same or not row.baseline_spent else ratio_text(row.spent / row.baseline_spent),
+        text=_written(row.quantity, row.spent),
+        baseline=_written(row.quantity, row.baseline_spent),
+        ratio=ratio,
         badge=badge,
     )

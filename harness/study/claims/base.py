@@ -77,6 +77,10 @@ class Claim(Config):
         """The metrics that the claim is about, by default the primary one."""
         return (getattr(self, "metric", None) or primary,)
 
+    def compares_values(self) -> bool:
+        """Whether the claim compares the values of arms, so that they must be of one kind."""
+        return True
+
     def named_contrast(
         self, primary: str, arms: Sequence[Combination], conditions: Sequence[Combination]
     ) -> NamedContrast | None:

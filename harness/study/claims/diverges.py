@@ -20,6 +20,9 @@ class DivergesClaim(ConditionComparison):
     def metrics(self, primary: str) -> tuple[str, ...]:
         return ("loss",)
 
+    def compares_values(self) -> bool:
+        return False  # a loss is judged by the chance of its own tokenizer
+
     def check_metric(self, checker: StudyChecker, path: KeyPath) -> Metric:
         checker.check_known(
             path,

@@ -21,6 +21,9 @@ class FormulaClaim(Claim):
     also_holds: str | None = None
     """An invariant of the study that checks the formula in further cases."""
 
+    def compares_values(self) -> bool:
+        return False
+
     def check(self, checker: StudyChecker, path: KeyPath) -> None:
         checker.check_metric((*path, "metric"), self.metric, directed=False)
         checker.check_metric((*path, "formula"), self.formula, directed=False)

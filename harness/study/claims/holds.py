@@ -16,6 +16,9 @@ class HoldsClaim(Claim):
 
     holds: str
 
+    def compares_values(self) -> bool:
+        return False
+
     def check(self, checker: StudyChecker, path: KeyPath) -> None:
         checker.check_known(
             (*path, "holds"),

@@ -10,7 +10,7 @@ from harness.data.batches import PackedBatches, evaluation_batches, token_array
 from harness.data.content import Corpus
 from harness.data.pairs import BucketedBatches, PairBatches, PairTokens, pair_evaluation_batches, pair_tokens
 from harness.data.stream import Batch, BatchStream
-from harness.data.tokenizer import Tokenizer
+from harness.data.tokenizer import EOS_ID, Tokenizer
 from harness.errors import CorpusError
 
 EVALUATION_ROWS = 64
@@ -32,12 +32,28 @@ class BatchSizes:
     evaluation_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluatedText:
+    """The text that an evaluation reads: what the model predicts, and the sources if it translates."""
+
+    targets: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The bytes of the targets."""
+        return sum(len(text.encode()) for text in self.targets)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingText:
-    """Endless micro-batches, and a new pass over the evaluation's batches per call."""
+    """Endless micro-batches, and a new pass over the evaluation's batches per call. `evaluated` decodes the
+    text of these batches.
+    """
 
     training: BatchStream
     evaluation: Callable[[], Iterable[Batch]]
+    evaluated: Callable[[], EvaluatedText]
 
 
 def packed_text(sizes: BatchSizes, corpus: Corpus, tokenizer: Tokenizer, seed: int) -> TrainingText:
@@ -57,7 +73,11 @@ def packed_text(sizes: BatchSizes, corpus: Corpus, tokenizer: Tokenizer, seed: i
     held_out = token_array(corpus, "valid", tokenizer)[: sizes.evaluation_tokens + 1]
     evaluation = partial(evaluation_batches, held_out, length=length, batch=rows)
     evaluation()  # refuses a text that is too short now, and not after many updates
-    return TrainingText(training=training, evaluation=evaluation)
+
+    def evaluated() -> EvaluatedText:
+        return EvaluatedText((tokenizer.decode(held_out[1:].tolist()),))
+
+    return TrainingText(training=training, evaluation=evaluation, evaluated=evaluated)
 
 
 def paired_text(sizes: BatchSizes, corpus: Corpus, tokenizer: Tokenizer, seed: int) -> TrainingText:
@@ -78,7 +98,17 @@ def paired_text(sizes: BatchSizes, corpus: Corpus, tokenizer: Tokenizer, seed: i
         rows=EVALUATION_ROWS,
     )
     evaluation()  # refuses a split without a pair now, and not after many updates
-    return TrainingText(training=training, evaluation=evaluation)
+
+    def evaluated() -> EvaluatedText:
+        batches = list(evaluation())
+        sides = [
+            [tokenizer.decode(row[row > EOS_ID]) for batch in batches for row in batch[side]]
+            for side in (0, 2)
+        ]
+        pairs = sorted(zip(*sides, strict=True))  # batches are sorted by numbers of tokens
+        return EvaluatedText(tuple(target for _, target in pairs), tuple(source for source, _ in pairs))
+
+    return TrainingText(training=training, evaluation=evaluation, evaluated=evaluated)
 
 
 def _pair_batches(sizes: BatchSizes, pairs: PairTokens, size: int, seed: int) -> BatchStream:

@@ -13,6 +13,7 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.results import Analysis
 from harness.store.rows import TrialRow
+from harness.tasks.work import Amount
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import Planted, claim, spoil_trials, study
 
@@ -30,7 +31,7 @@ def analysed(factor: float, *, parity: dict[str, Any] | None = None, **more: Any
     return analyse(loaded, spoil_trials(noted, dynamic, notes={"work_seconds": 2.0 * factor}))
 
 
-def seconds(result: Analysis) -> set[tuple[str, float, bool, bool]]:
+def seconds(result: Analysis) -> set[tuple[str, Amount, bool, bool]]:
     return {
         (row.arm, row.spent, row.matches, row.enforced) for row in result.parity if row.quantity == "seconds"
     }

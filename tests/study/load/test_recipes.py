@@ -116,7 +116,8 @@ def test_a_spoilt_recipe_is_named_with_its_own_line(old: str, new: str, message:
 def test_a_level_may_name_a_recipe_which_is_then_used(tmp_path: Path) -> None:
     text = spoilt(STUDY, "  cache: [none, dynamic, static]", "  model.recipe: [small, wide]")
     text = text[: text.index("claims:")] + "design: {rounds: 10}\n"
-    file = put(tmp_path, spoilt(text, "design: {seeds: 1, rounds: 10}\n", ""))
+    text = spoilt(text, "design: {seeds: 1, rounds: 10}\n", "parity: {differ: [parameters]}\n")
+    file = put(tmp_path, text)
     (file.parent / "recipes" / "wide.yaml").write_text(spoilt(RECIPE, "d_model: 16", "d_model: 32"))
     (loaded,) = load_study(file)
     widths = [

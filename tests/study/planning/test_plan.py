@@ -116,7 +116,9 @@ def test_one_training_a_recipe_and_seed_however_many_arms_share_it(tmp_path: Pat
         (1, "train", 0),
         (2, "train", 0),
     ]
-    varied = plan(loaded(tmp_path, ("dynamic, static]", "dynamic, long: {model.train.updates: 8}]")))
+    longer = ("dynamic, static]", "dynamic, long: {model.train.updates: 8}]")
+    declared = ("primary: ", "parity: {differ: [training_tokens, updates]}\nprimary: ")
+    varied = plan(loaded(tmp_path, longer, declared))
     assert [t.config["updates"] for t in varied.trainings] == [4, 8]
 
 
@@ -137,7 +139,8 @@ def test_trainings_come_before_checks_and_checks_before_rounds(tmp_path: Path) -
 def test_factors_are_crossed_where_varied_and_changed_one_by_one_where_compared(tmp_path: Path) -> None:
     study: LoadedStudy = loaded(
         tmp_path,
-        ("  cache: [none, dynamic, static]", "  cache: [none, static]\n  units: [3, 5]"),
+        ("  cache: [none, dynamic, static]", "  cache: [none, static]\n  prompts.tokens: [8, 4]"),
+        ("invariants: [", "parity: {differ: [prompt_tokens, prompts]}\ninvariants: ["),
         ("  new_tokens: [8, 16, 32]", "  new_tokens: [8, 16, 32]\n  prompts.count: [1, 2]"),
         ("at: {new_tokens: 32}", "at: {new_tokens: 32, prompts.count: 2}"),
         ("    level: {cache: dynamic}", "    level: {cache: static}"),
@@ -148,9 +151,9 @@ def test_factors_are_crossed_where_varied_and_changed_one_by_one_where_compared(
         ("across: {new_tokens: [8, 32]}", "across: {prompts.count: [1, 2]}"),
     )
     assert [arm.name for arm in study.arms] == [
-        "cache=none, units=3",
-        "cache=static, units=3",
-        "cache=none, units=5",
+        "cache=none, prompts.tokens=8",
+        "cache=static, prompts.tokens=8",
+        "cache=none, prompts.tokens=4",
     ]
     assert len(study.conditions) == 6
     sizes = {

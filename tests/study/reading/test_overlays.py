@@ -45,6 +45,8 @@ scales:
       speed: {across: {new_tokens: [8]}}
 """
 
+DECLARED = "parity: {differ: [prompt_tokens, prompts]}"
+
 
 def parts(folder: Path, text: str = PARTS, scale: str = "cpu", *settings: str) -> dict[str, LoadedStudy]:
     return {part.part: part for part in load_study(put(folder, text), scale, settings)}
@@ -119,7 +121,9 @@ def test_a_claim_of_all_parts_is_left_to_one_by_the_others(tmp_path: Path) -> No
 
 
 def test_a_scale_leaves_out_factors_and_conditions(tmp_path: Path) -> None:
-    body = spoilt(PARTS, "  cache: [none, dynamic]", "  cache: [none, dynamic]\n  prompts.tokens: [8, 4]")
+    body = spoilt(
+        PARTS, "  cache: [none, dynamic]", "  cache: [none, dynamic]\n  prompts.tokens: [8, 4]\n" + DECLARED
+    )
     by_part = parts(
         tmp_path,
         spoilt(
@@ -248,7 +252,7 @@ def test_an_arm_whose_levels_do_not_go_together_is_named(tmp_path: Path) -> None
         STUDY, "  cache: [none, dynamic, static]", "  new_tokens: [8, 32]\n  prompts.tokens: [8, 40]"
     )
     text = spoilt(text, "across:\n  new_tokens: [8, 16, 32]\n", "")
-    text = text[: text.index("invariants:")]
+    text = text[: text.index("invariants:")] + "parity: {differ: [new_tokens, prompt_tokens, prompts]}\n"
     crossed = spoilt(text, "seeds: 1", "arms: factorial")
     assert refusal(tmp_path, crossed) == (
         "5:3: prompts.tokens 40 + new_tokens 32 is more than the model's max_positions 64 "

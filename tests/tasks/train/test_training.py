@@ -75,16 +75,20 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(trained: Call
 
 def test_it_reports_all_its_metrics_and_what_it_spent(trained: Callable[..., Trained]) -> None:
     result, values, folder = trained()
-    assert set(values) == set(Train.metrics) - {"compile_seconds"}
+    assert set(values) == set(Train.metrics) - {"compile_seconds", "validation_loss_as_trained"}
     assert result.outputs == {"weights": weights_digest(folder)}
     model = Train.read(RECIPE).model
     assert isinstance(model, ModelConfig)
-    assert result.spent == {
+    texts = {name for name, amount in result.spent.items() if isinstance(amount, str)}
+    assert texts == {"tokenizer", "training_text", "evaluation_text"}
+    assert {name: amount for name, amount in result.spent.items() if name not in texts} == {
         "updates": 8,
         "training_tokens": 8 * 4 * 32,
         "evaluation_tokens": 2 * 256,
         "parameters": parameter_count(model),
         "flops": 3 * 8 * 4 * 32 * flops_per_token(model, keys=32),
+        "length": 32,
+        "data_workers": 0,
     }
 
 
@@ -176,7 +180,7 @@ def test_a_schedule_free_model_is_kept_as_it_was_evaluated(trained: Callable[...
     _, values, folder = trained(**changes)
     task = Train.read({**RECIPE, **changes})
     objective = Objective(load_model(folder, task.model), task.loss)
-    evaluated = evaluate(objective, task._text(0).evaluation(), task.precision)
+    evaluated = evaluate(objective, task._text(0).evaluation())
     assert evaluated.loss == pytest.approx(values["validation_loss"][-1][1], rel=1e-6)
 
 

@@ -86,8 +86,8 @@ def test_it_learns_to_translate(file: str, batch: Any, accumulate: int, tmp_path
     assert values["validation_loss"][-1] < 1.0
     assert isinstance(task.model, EncoderDecoderConfig)
     assert isinstance(load_model(tmp_path / "model", task.model), EncoderDecoder)
-    assert set(values) == set(Train.metrics) - {"compile_seconds"}
-    assert result.spent["training_tokens"] < 300 * (512 if isinstance(batch, dict) else 24 * 16)
+    assert set(values) == set(Train.metrics) - {"compile_seconds", "validation_loss_as_trained"}
+    assert float(result.spent["training_tokens"]) < 300 * (512 if isinstance(batch, dict) else 24 * 16)
 
 
 def test_micro_batches_and_workers_change_nothing(file: str) -> None:

@@ -24,6 +24,7 @@ base:
 compare:
   batch: [4, 8]
 design: {seeds: 2, exploratory: true}
+parity: {differ: [training_tokens]}
 primary: validation_loss
 """
 
@@ -36,4 +37,4 @@ def test_a_task_without_a_subject_takes_no_invariants(tmp_path: Path) -> None:
     with pytest.raises(StudyError) as error:
         load_study(study)
     message = "invariant 'cache-parity' cannot be checked on the task 'train'"
-    assert str(error.value) == f"{study}:16:14: {message}"
+    assert str(error.value) == f"{study}:17:14: {message}"
