@@ -44,7 +44,7 @@ class Metric:
 
     A metric `per_token` cannot be compared over different tokenizers; `per_byte` is the metric that measures
     the same per byte, if there is one. A `held_out` metric says how a model does on text that it has not
-    seen.
+    seen. An `objective` metric is what the training minimises, with its smoothing and its z-loss.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Metric:
     per_token: bool = False
     per_byte: str | None = None
     held_out: bool = False
+    objective: bool = False
     summary: str
 
     @property
@@ -195,7 +196,7 @@ _perplexity = partial(
 )
 
 _ALL: tuple[Metric, ...] = (
-    _loss(name="loss", per_byte="bits_per_byte", summary="training loss of an update"),
+    _loss(name="loss", per_byte="bits_per_byte", objective=True, summary="training loss of an update"),
     _held_out_loss(name="validation_loss", summary="loss on held-out text, averaged over tokens, in float32"),
     _held_out_loss(
         name="validation_loss_as_trained",
@@ -237,6 +238,7 @@ _ALL: tuple[Metric, ...] = (
     ),
     _loss(
         name="late_loss_spread",
+        objective=True,
         summary="SD of the training loss around its straight line, over the last quarter of the updates",
     ),
     _timing(name="update_seconds", summary="time of one optimizer update, with the wait for its data"),

@@ -120,6 +120,10 @@ class Task(Config, ABC):
         amount may be an estimate, and a fingerprint is made of the settings that decide on the content.
         """
 
+    def objective(self) -> tuple[float, ...]:
+        """What the loss of a training contains besides the cross-entropy. Only equal ones can be compared."""
+        return ()
+
     def seen_text(self) -> str | None:
         """Why the text that is evaluated is not held out, by the config alone; None if it is."""
         return None

@@ -93,6 +93,9 @@ class TrainingTask(Task):
     def check_installed(self) -> None:
         self.optimizer.check_installed()
 
+    def objective(self) -> tuple[float, ...]:
+        return self.loss.label_smoothing, self.loss.z_loss
+
     @property
     def batch_size(self) -> int:
         """Rows of an update, or its tokens per side if the batch is given in tokens."""

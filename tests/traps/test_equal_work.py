@@ -156,6 +156,15 @@ def test_a_rate_per_token_of_two_tokenizers(tmp_path: Path) -> None:
     assert "training_tokens_per_second is counted per token" in refusal(tmp_path, text)
 
 
+@pytest.mark.parametrize("setting", ["z_loss: 1e-3", "label_smoothing: 0.1"])
+def test_a_training_loss_with_other_terms(tmp_path: Path, setting: str) -> None:
+    text = learning(f"loss: {{{setting}}}", "loss")
+    message = refusal(tmp_path, text)
+    assert message.startswith("17:10: loss contains the label smoothing and the z-loss of the training")
+    assert message.endswith("use validation_loss, which contains neither")
+    assert load_study(put(tmp_path, text.replace("primary: loss", "primary: validation_loss")))
+
+
 def test_a_file_to_learn_from_and_to_be_tested_on(tmp_path: Path) -> None:
     """Trap 7: the same file, and a copy of it."""
     same = "corpus: {kind: files, train: [a.txt], valid: [a.txt]}"

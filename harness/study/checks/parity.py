@@ -19,10 +19,11 @@ from harness.study.dotted_paths import leaves
 from harness.study.reading.yaml_document import KeyPath
 from harness.study.schema import level_name, level_settings
 from harness.tasks.base import Task
-from harness.tasks.work import amount_text, compared
+from harness.tasks.work import Work, amount_text, compared
 from harness.wording import at_condition, words
 
 Tasks = Mapping[tuple[str, str], Task]
+Works = Mapping[tuple[str, str], Work]
 TOKENIZER, TRAINING_TEXT_LOSS = "tokenizer", "training_text_loss"
 
 
@@ -31,8 +32,13 @@ def check_parity(checker: StudyChecker, tasks: Tasks, claims: Mapping[str, Claim
     tokenizers of the arms, or if arms will do different work that the study does not declare.
     """
     _check_measurement(checker, tasks)
-    _check_metrics(checker, tasks, claims)
-    _check_work(checker, tasks)
+    work = {names: task.expected_work() for names, task in tasks.items()}
+    seen = next(filter(None, (task.seen_text() for task in tasks.values())), None)
+    for path, metric, arms in _compared(checker, claims):
+        _check_held_out(checker, seen, metric, path)
+        _check_tokenizers(checker, work, metric, arms, path)
+        _check_objectives(checker, tasks, metric, arms, path)
+    _check_work(checker, work)
 
 
 def _check_measurement(checker: StudyChecker, tasks: Tasks) -> None:
@@ -84,44 +90,42 @@ def _level_that_sets(checker: StudyChecker, setting: str, *arms: Combination) ->
     return ("compare",)
 
 
-def _check_metrics(checker: StudyChecker, tasks: Tasks, claims: Mapping[str, Claim]) -> None:
-    """The primary metric, and the metric of each claim, over the arms that are compared on it."""
+def _compared(
+    checker: StudyChecker, claims: Mapping[str, Claim]
+) -> Iterator[tuple[KeyPath, str, Sequence[Combination]]]:
+    """The metric of each claim, and then the primary one, with the arms that are compared on it and where it
+    was declared.
+    """
     for name, claim in claims.items():
         metric, path = claim.metric_name(checker.study.primary), ("claims", name)
         if metric is not None:
             at = (*path, "metric") if "metric" in checker.document.at(*path).data else path
-            _check_held_out(checker, tasks, metric, at)
-            _check_tokenizers(checker, tasks, metric, claim.compared_arms(checker.arms), at)
-    _check_held_out(checker, tasks, checker.study.primary, ("primary",))
-    _check_tokenizers(checker, tasks, checker.study.primary, checker.arms, ("primary",))
+            yield at, metric, claim.compared_arms(checker.arms)
+    yield ("primary",), checker.study.primary, checker.arms
 
 
-def _check_held_out(checker: StudyChecker, tasks: Tasks, metric: str, path: KeyPath) -> None:
+def _check_held_out(checker: StudyChecker, seen: str | None, metric: str, path: KeyPath) -> None:
     """Raises StudyError if the metric says how a model does on text that it has not seen, but it has."""
-    problem = next(filter(None, (task.seen_text() for task in tasks.values())), None)
-    if METRICS[metric].held_out and problem is not None:
+    if METRICS[metric].held_out and seen is not None:
         instead = TRAINING_TEXT_LOSS if TRAINING_TEXT_LOSS in checker.task.metrics else None
         checker.fail(
             path,
-            f"{metric} needs text that the model was not trained on, but {problem}",
+            f"{metric} needs text that the model was not trained on, but {seen}",
             hint="use a split that is held out" + (f", or the metric {instead}" if instead else ""),
             value=path[-1] in ("primary", "metric"),
         )
 
 
 def _check_tokenizers(
-    checker: StudyChecker, tasks: Tasks, metric: str, arms: Sequence[Combination], path: KeyPath
+    checker: StudyChecker, work: Works, metric: str, arms: Sequence[Combination], path: KeyPath
 ) -> None:
     """Raises StudyError if a figure per token is compared over arms whose tokenizers differ: a larger
     vocabulary has fewer tokens, and each of them is harder to predict.
     """
     record = METRICS[metric]
     for arm, condition in itertools.product(arms[1:] if record.per_token else (), checker.conditions):
-        first, other = (
-            compared(tasks[chosen.name, condition.name].expected_work().get(TOKENIZER, ""))
-            for chosen in (arms[0], arm)
-        )
-        if first != other:
+        first, other = (work[chosen.name, condition.name].get(TOKENIZER, "") for chosen in (arms[0], arm))
+        if compared(first) != compared(other):
             checker.fail(
                 path,
                 f"{metric} is counted per token, but {arms[0].name} and {arm.name} have different "
@@ -131,16 +135,35 @@ def _check_tokenizers(
             )
 
 
-def _check_work(checker: StudyChecker, tasks: Tasks) -> None:
+def _check_objectives(
+    checker: StudyChecker, tasks: Tasks, metric: str, arms: Sequence[Combination], path: KeyPath
+) -> None:
+    """Raises StudyError if the loss that a training minimises is compared over arms that minimise different
+    losses.
+    """
+    for arm, condition in itertools.product(
+        arms[1:] if METRICS[metric].objective else (), checker.conditions
+    ):
+        first, other = (tasks[chosen.name, condition.name].objective() for chosen in (arms[0], arm))
+        if first != other:
+            checker.fail(
+                path,
+                f"{metric} contains the label smoothing and the z-loss of the training, which differ between "
+                f"{arms[0].name} and {arm.name}",
+                hint="use validation_loss, which contains neither",
+                value=path[-1] in ("primary", "metric"),
+            )
+
+
+def _check_work(checker: StudyChecker, work: Works) -> None:
     """Raises StudyError at the first difference in the work of the arms, with the line that declares all of
     them.
     """
     declared, differences = checker.study.parity.differ, dict[str, str]()
     for condition in checker.conditions:
-        base = tasks[checker.arms[0].name, condition.name].expected_work()
+        base = work[checker.arms[0].name, condition.name]
         for arm in checker.arms[1:]:
-            work = tasks[arm.name, condition.name].expected_work()
-            for quantity, amount in work.items():
+            for quantity, amount in work[arm.name, condition.name].items():
                 if compared(amount) != compared(base[quantity]) and quantity not in declared:
                     differences.setdefault(
                         quantity,
