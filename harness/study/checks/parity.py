@@ -97,8 +97,8 @@ def _compared(
     was declared.
     """
     for name, claim in claims.items():
-        metric, path = claim.metric_name(checker.study.primary), ("claims", name)
-        if metric is not None:
+        path = ("claims", name)
+        for metric in claim.metrics(checker.study.primary) if claim.compares_values() else ():
             at = (*path, "metric") if "metric" in checker.document.at(*path).data else path
             yield at, metric, claim.compared_arms(checker.arms)
     yield ("primary",), checker.study.primary, checker.arms
