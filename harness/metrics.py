@@ -278,19 +278,21 @@ _ALL: tuple[Metric, ...] = (
         name="peak_step_bytes",
         summary="most bytes of tensors alive at once during an update, parameters included",
     ),
-    _memory(name="parameter_bytes", summary="of the peak of an update: parameters"),
-    _memory(name="gradient_bytes", summary="of the peak of an update: gradients of parameters"),
+    _memory(name="parameter_bytes", summary="most bytes of parameters alive at once during an update"),
+    _memory(
+        name="gradient_bytes", summary="most bytes of gradients of parameters alive at once during an update"
+    ),
     _memory(
         name="optimizer_bytes",
-        summary="of the peak of an update: the optimizer's state and the tensors that its step makes",
+        summary="most bytes alive at once of the optimizer's state and the tensors that its step makes",
     ),
     _memory(
         name="activation_bytes",
-        summary="of the peak of an update: tensors that the forward pass made, or checkpointing recomputed",
+        summary="most bytes alive at once of tensors that the forward pass made, or checkpointing recomputed",
     ),
     _memory(
         name="other_bytes",
-        summary="of the peak of an update: gradients of activations and all other tensors of a backward pass",
+        summary="most bytes alive at once of gradients of activations and other tensors of a backward pass",
     ),
     _memory(
         name="static_bytes",

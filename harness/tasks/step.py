@@ -159,7 +159,10 @@ class Step(TrainingTask):
 
 
 def record_memory(updater: Updater, micro_batches: list[MicroBatch], record: SampleRecorder) -> None:
-    """Measured in the second of two updates, because the first one creates the optimizer's state."""
+    """The peak of an update, and that of each category.
+
+    They are measured in the second of two updates, because the first one creates the optimizer's state.
+    """
     from harness.telemetry.memory_categories import MemoryByCategory
 
     with MemoryByCategory(updater.objective.model, updater.optimizer) as memory:
@@ -168,7 +171,7 @@ def record_memory(updater: Updater, micro_batches: list[MicroBatch], record: Sam
         memory.start_peak()
         updater(micro_batches)
     record("peak_step_bytes", memory.peak_bytes)
-    for category, size in memory.at_peak.items():
+    for category, size in memory.peaks().items():
         record(f"{category}_bytes", size)
     record("static_bytes", static)
     record("dynamic_bytes", memory.peak_bytes - static)

@@ -1,8 +1,13 @@
-"""The exact peak memory of a training step, by category, counted in the same way on a CPU and an accelerator.
+"""The exact peak memory of a training step and of each category in it, counted in the same way on a CPU and
+an accelerator.
+
+Each category has a peak of its own: activations are most at the end of the forward pass, the optimizer's
+tensors in its step. A category at the peak of the total would say in which phase that peak was, and two arms
+whose peaks are in different phases could not be compared.
 
 The category of a storage depends on where it is created: in the forward pass of a module (also when
 activation checkpointing repeats it), in the backward pass, or in a step of the optimizer. A gradient is
-recognised when autograd assigns it to a parameter.
+recognised when autograd assigns it to a parameter, and then counts as a gradient from its creation.
 """
 
 from __future__ import annotations
@@ -29,27 +34,44 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 class MemoryByCategory(TensorPeak):  # type: ignore[no-untyped-call]
     """Context manager for updates of `model` by `optimizer`, whose state must be created inside it.
 
-    `live` holds the bytes that are alive in each category, and `at_peak` those at the highest total since
-    `start_peak`. Memory that compiled code allocates for itself is not seen.
+    `live` holds the bytes that are alive in each category. Memory that compiled code allocates for itself is
+    not seen.
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
         self.live: dict[Category, int] = dict.fromkeys(CATEGORIES, 0)
-        self.at_peak = dict(self.live)
-        self._category_of: dict[int, Category] = {}
-        self._peaks = 0
-        self._peaks_before: dict[int, int] = {}  # storage → the number of peaks before its creation
+        self._number_of: dict[int, int] = {}  # storage → its number, because a later storage may have its key
+        self._categories: list[Category] = []  # by number
+        self._changes: list[tuple[int, int]] = []  # number and bytes, in the order of time
+        self._peak_from = 0
         self._born_as: Category | None = "parameter"
         self._depth = 0
         self._model, self._optimizer = model, optimizer
         self._hooks = ExitStack()
         super().__init__(held=model.parameters())
         self._born_as = None
-        self.at_peak = dict(self.live)
+        self.start_peak()
 
     def start_peak(self) -> None:
-        """Discard the peak so far and start a new one from the storages that are alive now."""
+        """Discard the peaks so far and start new ones from the storages that are alive now."""
         self._new_peak()
+        self._peak_from = len(self._changes)
+
+    def peaks(self) -> dict[Category, int]:
+        """The most bytes of each category that were alive at once since `start_peak`.
+
+        They are computed from all changes, because the category of a gradient is known only after its
+        creation. Their sum may be larger than the peak of the total.
+        """
+        live = dict.fromkeys(CATEGORIES, 0)
+        for number, by in self._changes[: self._peak_from]:
+            live[self._categories[number]] += by
+        most = dict(live)
+        for number, by in self._changes[self._peak_from :]:
+            category = self._categories[number]
+            live[category] += by
+            most[category] = max(most[category], live[category])
+        return most
 
     def __enter__(self) -> Self:
         for handle in self._registered():
@@ -90,21 +112,19 @@ class MemoryByCategory(TensorPeak):  # type: ignore[no-untyped-call]
     def _gradient_is_there(self, parameter: Tensor) -> None:
         assert parameter.grad is not None
         key = parameter.grad.untyped_storage()._cdata
-        born_as = self._category_of.get(key)
-        if born_as is not None and born_as != "gradient":
-            self._category_of[key] = "gradient"
-            figures = [self.live]
-            if self._peaks > self._peaks_before[key]:
-                figures.append(self.at_peak)  # it existed at the peak, in its first category
-            for figure in figures:
-                figure[born_as] -= self._counted[key]
-                figure["gradient"] += self._counted[key]
+        number = self._number_of.get(key)
+        if number is not None and self._categories[number] != "gradient":
+            self.live[self._categories[number]] -= self._counted[key]
+            self.live["gradient"] += self._counted[key]
+            self._categories[number] = "gradient"
 
     def _changed(self, key: int, by: int) -> None:
-        if key not in self._category_of:
-            self._category_of[key] = self._category()
-            self._peaks_before[key] = self._peaks
-        self.live[self._category_of[key]] += by
+        if key not in self._number_of:
+            self._number_of[key] = len(self._categories)
+            self._categories.append(self._category())
+        number = self._number_of[key]
+        self.live[self._categories[number]] += by
+        self._changes.append((number, by))
         super()._changed(key, by)
 
     def _category(self) -> Category:
@@ -115,10 +135,4 @@ class MemoryByCategory(TensorPeak):  # type: ignore[no-untyped-call]
 
     def _died(self, key: int, reference: Any) -> None:
         super()._died(key, reference)
-        self._category_of.pop(key, None)
-        self._peaks_before.pop(key, None)
-
-    def _new_peak(self) -> None:
-        super()._new_peak()
-        self._peaks += 1
-        self.at_peak = dict(self.live)
+        self._number_of.pop(key, None)

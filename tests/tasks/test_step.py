@@ -79,16 +79,18 @@ def test_rows_that_do_not_divide_into_micro_batches_are_refused() -> None:
         Step.read({**settings, "compile": True})
 
 
-def test_bytes_are_exact_and_add_up() -> None:
+def test_bytes_are_exact_and_each_category_has_its_peak() -> None:
     (_, first), (_, again) = run(), run()
     parameters = 4 * parameter_count(Step.read(SETTINGS).model)
     for name in (*MEMORY, "peak_step", "static", "dynamic"):
         assert first[f"{name}_bytes"] == again[f"{name}_bytes"]
-    assert sum(first[f"{name}_bytes"][0] for name in MEMORY) == first["peak_step_bytes"][0]
+    peaks = [first[f"{name}_bytes"][0] for name in MEMORY]
+    assert max(peaks) < first["peak_step_bytes"][0] < sum(peaks)
     assert first["parameter_bytes"] == [parameters]
     # AdamW keeps two values a parameter, and the number of steps a tensor.
-    assert 2 * parameters < first["optimizer_bytes"][0] < 2 * parameters + 1000
-    assert first["static_bytes"][0] == first["parameter_bytes"][0] + first["optimizer_bytes"][0]
+    state = first["static_bytes"][0] - parameters
+    assert 2 * parameters < state < 2 * parameters + 1000
+    assert first["optimizer_bytes"] == [state]
     assert first["dynamic_bytes"][0] == first["peak_step_bytes"][0] - first["static_bytes"][0]
 
 

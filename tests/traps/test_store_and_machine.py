@@ -12,13 +12,16 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import run_frames
 from harness.analysis.results import Analysis
+from harness.models.init import build_model
 from harness.run import lease
 from harness.store.store import open_store
+from harness.tasks.step import Step, record_memory
 from tests.analysis.planted import SPEED, Planted, claim, flat, study
 from tests.traps.stored import judged, stored
 
@@ -162,3 +165,27 @@ def test_drivers_with_other_folders_and_homes_never_measure_at_once(tmp_path: Pa
     spans = sorted(tuple(map(int, line.split())) for line in lines)
     assert len(spans) == 45
     assert all(end <= begun for (_, end), (begun, _) in pairwise(spans))
+
+
+def test_a_category_of_memory_has_the_same_meaning_in_both_arms() -> None:
+    """With one token, the peak of an update is in the optimizer's step, when no activation is alive; with 64
+    rows it is in the backward pass. At the peaks of the totals, the ratio would be in the thousands.
+    """
+    (few, small), (many, large) = (_memory_of(rows) for rows in (1, 64))
+    assert 30 < many / few <= 64
+    assert few < 0.1 * small < 0.1 * large
+
+
+def _memory_of(rows: int) -> tuple[float, float]:
+    """The bytes of activations and of everything, each at its own peak."""
+    model = {"vocab_size": 50, "d_model": 64, "n_layers": 1, "n_heads": 2, "d_ff": 64, "max_positions": 8}
+    optimizer = {"kind": "adamw", "lr": 1e-3}
+    task = Step.read({"model": model, "batch": rows, "length": 4, "optimizer": optimizer})
+    values: dict[str, float] = {}
+
+    def record(metric: str, value: float, _step: int = 0, /) -> None:
+        values[metric] = value
+
+    tokens = np.ones((rows, 4), dtype=np.int64)
+    record_memory(task.updater(build_model(task.model, 0, device="cpu")), [(tokens, tokens)], record)
+    return values["activation_bytes"], values["peak_step_bytes"]
