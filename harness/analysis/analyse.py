@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from harness.analysis.claims import named_contrasts, settle_claims
 from harness.analysis.claims.settlement import Evidence
 from harness.analysis.contrasts import contrasts, summaries
 from harness.analysis.frames import RunFrames, trial_values, with_diverged
 from harness.analysis.results import Analysis, Contrast, SettledClaim
-from harness.analysis.standing import Standing, with_standing
+from harness.analysis.standing import (
+    NO_STANDINGS,
+    Standings,
+    with_standing,
+    without_late_margins,
+)
 from harness.analysis.trial_table import TrialTable
 from harness.analysis.validity.held_out import seen_texts
 from harness.analysis.validity.invalid_arms import invalid_arms
@@ -21,12 +24,8 @@ from harness.metrics import Metric, metric
 from harness.study.loaded import LoadedStudy
 from harness.wording import at_condition, count, effect_phrase, interval_text
 
-NO_STANDINGS: Mapping[str, Standing] = MappingProxyType({})
 
-
-def analyse(
-    loaded: LoadedStudy, frames: RunFrames, standings: Mapping[str, Standing] = NO_STANDINGS
-) -> Analysis:
+def analyse(loaded: LoadedStudy, frames: RunFrames, standings: Standings = NO_STANDINGS) -> Analysis:
     """The verdict of every contrast and every claim, with all numbers behind them. `standings` say which
     claims were declared after the data or decided before.
     """
@@ -42,8 +41,9 @@ def analyse(
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)
     compared = contrasts(table, invalid, named_contrasts(loaded))
+    compared = without_late_margins(compared, standings.late_margins)
     evidence = Evidence(loaded=loaded, frames=frames, cells=table, invalid=invalid)
-    claims = with_standing(settle_claims(evidence), standings)
+    claims = with_standing(settle_claims(evidence), standings.claims)
     return Analysis(
         answer=" ".join((*_doubt(evidence), *_primary_contrasts(loaded, compared), *_claim_counts(claims))),
         claims=claims,

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from harness.analysis.frames import RunFrames
-from harness.analysis.late_claims import claim_digests, late_claims
-from harness.analysis.standing import Standing
+from harness.analysis.late_claims import claim_digests, late_claims, late_margins
+from harness.analysis.standing import NO_STANDINGS, Standing, Standings
 from harness.config import canonical_json, content
-from harness.store.rows import Declaration, Judgement, Run
+from harness.store.rows import Declaration, DeclaredClaim, Judgement, Run
 from harness.store.store import Store
 from harness.study.claim_content import claim_content
 from harness.study.claims.base import Claim
@@ -83,7 +83,7 @@ class History:
     """
 
     earlier: Mapping[str, tuple[EarlierVerdict, ...]]
-    standings: Mapping[str, Standing]
+    standings: Standings = NO_STANDINGS
     dropped: tuple[str, ...] = ()
     declaration: Declaration | None = None
     until: tuple[int, int] = (0, 0)
@@ -96,14 +96,13 @@ class History:
         """One line per claim that was judged before."""
         for claim, verdicts in self.earlier.items():
             looks = sum(verdict.look for verdict in verdicts)
-            times = (
-                f"was judged {count(len(verdicts), 'time')} before, on {count(looks, 'other set')} of values"
-            )
+            times = f"was judged {count(len(verdicts), 'time')} before, "
+            times += f"on {count(looks, 'other set')} of values" if looks else "on the same values"
             stated = " and is no longer stated" if claim in self.dropped else ""
             yield f"{claim} {times}{stated}. {'; '.join(verdict.sentence for verdict in verdicts)}."
 
 
-NO_HISTORY = History(earlier={}, standings={})
+NO_HISTORY = History(earlier={})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +133,22 @@ class _Judged:
         if first is None or first.run_id == self.run.id:
             return None
         return [row for row in comparable if row.run_id == first.run_id][-1]
+
+    def seen_values(self, rows: Iterable[Judgement], values: Mapping[str, str]) -> dict[str, DeclaredClaim]:
+        """The claims on exactly the values that another run had given before the claim first appeared: a
+        setting that changes no value makes no new data.
+        """
+        declared = self.store.declared_claims(self.digests.values())
+        before: dict[str, DeclaredClaim] = {}
+        for row in rows:
+            first = declared.get(self.digests.get(row.claim, ""))
+            same_draw = self.runs[row.run_id].draw == self.run.draw and row.run_id != self.run.id
+            if first is None or not same_draw or row.values_digest != values.get(row.claim):
+                continue
+            begun = self.store.first_attempt(row.run_id)
+            if row.values_digest and begun is not None and begun <= first.after_attempt:
+                before[row.claim] = first
+        return before
 
     def _is_comparable(self, other: Run) -> bool:
         return (other.code_digest, other.environment_digest, other.plant) == (
@@ -184,7 +199,8 @@ def read_history(
         key: declared.content
         for key, declared in store.declared_claims({row.claim_digest or "" for row in rows}).items()
     }
-    late, values = late_claims(store, loaded, run), values_digests(loaded, frames)
+    values = values_digests(loaded, frames)
+    late = judged.seen_values(rows, values) | late_claims(store, loaded, run)
     deciding = {
         name: judged.deciding([row for row in rows if row.claim_digest == digests[name]])
         for name in judged.decidable
@@ -214,7 +230,10 @@ def read_history(
     declarations = store.declarations(loaded.name, loaded.scale, until=until[1])
     return History(
         earlier={name: tuple(verdicts) for name, verdicts in earlier.items()},
-        standings={name: Standing(late=late.get(name), decided=deciding[name]) for name in judged.decidable},
+        standings=Standings(
+            claims={name: Standing(late=late.get(name), decided=deciding[name]) for name in judged.decidable},
+            late_margins=late_margins(store, loaded, run),
+        ),
         dropped=tuple(name for name in earlier if name not in digests),
         declaration=declarations[-1] if declarations else None,
         declared_as_judged=bool(declarations) and _states(declarations[-1], loaded),
@@ -262,7 +281,9 @@ def _differences(before: Mapping[str, object], now: Mapping[str, object]) -> lis
 
 
 def values_digests(loaded: LoadedStudy, frames: RunFrames) -> dict[str, str]:
-    """The digest of the values on which each claim is judged, by the id of the claim."""
+    """The digest of the values on which each claim is judged, by the id of the claim; empty without
+    values.
+    """
     samples = frames.samples[frames.samples["purpose"] == "measure"]
     digests = {}
     for name, claim in loaded.study.claims.items():
@@ -274,5 +295,5 @@ def values_digests(loaded: LoadedStudy, frames: RunFrames) -> dict[str, str]:
             & samples["condition"].isin(conditions)
         ]
         values = np.sort(chosen["value"].to_numpy(dtype=np.float64))
-        digests[name] = hashlib.sha256(values.tobytes()).hexdigest()[:16]
+        digests[name] = hashlib.sha256(values.tobytes()).hexdigest()[:16] if len(values) else ""
     return digests

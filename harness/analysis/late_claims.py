@@ -8,14 +8,15 @@ that had only begun had no value. A fresh run draws other seeds, so earlier valu
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 
 from harness.config import canonical_json, digest
 from harness.metrics import metric
-from harness.store.rows import DeclaredClaim, Run
+from harness.store.rows import DeclaredClaim, MeasuredAttempt, Run
 from harness.store.store import Store
-from harness.study.claim_content import claim_digest
-from harness.study.claims.base import Claim
+from harness.study.claim_content import claim_digest, margin_contents, margin_digest
 from harness.study.loaded import LoadedStudy
 from harness.trial.spec import TrialSpec
 
@@ -31,36 +32,84 @@ def late_claims(store: Store, loaded: LoadedStudy, run: Run) -> dict[str, Declar
     A claim that the store has never seen is not late: `harness.experiment` records every claim before it is
     judged.
     """
-    digests = claim_digests(loaded)
+    digests, seen = claim_digests(loaded), _Seen(store, loaded, run)
     declared = store.declared_claims(digests.values())
     late: dict[str, DeclaredClaim] = {}
     for name, claim in loaded.study.claims.items():
         first = declared.get(digests[name])
         if first is None or claim.exact:
             continue
-        if first.after_attempt and _was_measured(store, loaded, run, claim, first.after_attempt):
+        arms = {arm.name for arm in claim.compared_arms(loaded.arms)}
+        conditions = {
+            canonical_json(condition.names) for condition in claim.compared_conditions(loaded.conditions)
+        }
+        cells = [(arm, condition) for arm in arms for condition in conditions]
+        if any(seen.before(first, metric, cells) for metric in claim.metrics(loaded.study.primary)):
             late[name] = first
     return late
 
 
-def _was_measured(store: Store, loaded: LoadedStudy, run: Run, claim: Claim, until: int) -> bool:
-    arms = {arm.name for arm in claim.compared_arms(loaded.arms)}
-    conditions = {
-        canonical_json(condition.names) for condition in claim.compared_conditions(loaded.conditions)
-    }
+def late_margins(store: Store, loaded: LoadedStudy, run: Run) -> frozenset[str]:
+    """The metrics whose margin was declared after values of the metric, in any arm of the run."""
+    if not loaded.tasks:
+        return frozenset()
+    digests = {name: margin_digest(declared) for name, declared in margin_contents(loaded).items()}
+    declared, seen = store.declared_claims(digests.values()), _Seen(store, loaded, run)
     cells = [
-        row.spec_json
-        for row in store.planned(run)
-        if row.purpose == "measure" and row.arm in arms and canonical_json(row.condition) in conditions
+        (arm.name, canonical_json(condition.names)) for arm in loaded.arms for condition in loaded.conditions
     ]
-    shares = any(task.trainings() for task in loaded.tasks.values())
-    for name in claim.metrics(loaded.study.primary):
-        by_model = shares and metric(name).paired_over != "rounds"
-        mine = {_content(spec, by_index=by_model and run.training_draw != run.draw) for spec in cells}
-        for row in store.measured_attempts(loaded.study.task, name, until=until):
-            if _content(row.spec_json, by_index=by_model and row.training_draw != row.draw) in mine:
-                return True
-    return False
+    return frozenset(
+        name for name, key in digests.items() if key in declared and seen.before(declared[key], name, cells)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the store held of the measurements of a run, in this run and in all others."""
+
+    store: Store
+    loaded: LoadedStudy
+    run: Run
+
+    def before(self, first: DeclaredClaim, name: str, cells: Collection[tuple[str, str]]) -> bool:
+        """Whether there was a value of a metric in one of the cells (arm, condition) before a declaration."""
+        if not first.after_attempt:
+            return False
+        by_index = self._shares_models and metric(name).paired_over != "rounds"
+        mine = {content for cell in cells for content in self._planned(by_index=by_index).get(cell, ())}
+        matching = [
+            row.id
+            for row in self._attempts
+            if row.id <= first.after_attempt and _content_of(row, by_index=by_index) in mine
+        ]
+        return bool(matching) and self.store.measured(name, matching)
+
+    @cached_property
+    def _shares_models(self) -> bool:
+        return any(task.trainings() for task in self.loaded.tasks.values())
+
+    @cached_property
+    def _attempts(self) -> list[MeasuredAttempt]:
+        return self.store.finished_measurements(self.loaded.study.task)
+
+    @cached_property
+    def _specs(self) -> list[tuple[tuple[str, str], str]]:
+        """(arm, condition) and the specification of each measurement of the run."""
+        rows = (row for row in self.store.planned(self.run) if row.purpose == "measure")
+        return [((row.arm, canonical_json(row.condition)), row.spec_json) for row in rows]
+
+    @cache  # noqa: B019  lives as long as one history is read
+    def _planned(self, *, by_index: bool) -> dict[tuple[str, str], set[str]]:
+        planned: dict[tuple[str, str], set[str]] = {}
+        draws = self.run.draw, self.run.training_draw
+        for cell, spec_json in self._specs:
+            row = MeasuredAttempt(0, spec_json, *draws)
+            planned.setdefault(cell, set()).add(_content_of(row, by_index=by_index))
+        return planned
+
+
+def _content_of(row: MeasuredAttempt, *, by_index: bool) -> str:
+    return _content(row.spec_json, by_index=by_index and row.training_draw != row.draw)
 
 
 @lru_cache(maxsize=65536)

@@ -5,9 +5,9 @@ an earlier run decided keeps that verdict.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from harness.analysis.results import SettledClaim
+from harness.analysis.results import Contrast, SettledClaim
 from harness.store.rows import DeclaredClaim, Judgement
 
 LATE = "declared after the data"
@@ -21,6 +21,27 @@ class Standing:
 
     late: DeclaredClaim | None = None
     decided: Judgement | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standings:
+    """The standing of each claim by its id, and the metrics whose margin was declared after the data."""
+
+    claims: Mapping[str, Standing] = field(default_factory=dict)
+    late_margins: frozenset[str] = frozenset()
+
+
+NO_STANDINGS = Standings()
+
+
+def without_late_margins(contrasts: tuple[Contrast, ...], late: frozenset[str]) -> tuple[Contrast, ...]:
+    """The contrasts, undecided where their verdict rests on a margin that was declared after the data."""
+    return tuple(
+        replace(contrast, verdict="undecided", relevant=False, reason=f"the margin was {LATE}")
+        if contrast.metric in late and contrast.verdict in ("better", "worse", "equivalent")
+        else contrast
+        for contrast in contrasts
+    )
 
 
 def with_standing(

@@ -15,13 +15,13 @@ from harness.run.identity import DIGEST_PREFIX
 from harness.store.rows import Declaration, DeclaredClaim, Run, now
 from harness.store.store import Store
 from harness.study.arms import arms, conditions
-from harness.study.claim_content import claim_content, claim_digest
+from harness.study.claim_content import claim_content, claim_digest, margin_contents, margin_digest
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.measured import measured_content
 
 
 def declare_claims(store: Store, parts: Iterable[LoadedStudy]) -> None:
-    """Record every claim that the store has not seen.
+    """Record every claim, and every margin, that the store has not seen.
 
     Claims with which an older version of the harness began a run count as declared before all data: that
     version would have begun another run if they had changed.
@@ -38,6 +38,14 @@ def declare_claims(store: Store, parts: Iterable[LoadedStudy]) -> None:
                 key,
                 DeclaredClaim(
                     digest=key, study=part.study.study, claim=name, content=declared, code_digest=code
+                ),
+            )
+        for name, margin in margin_contents(part).items():
+            key = margin_digest(margin)
+            claims.setdefault(
+                key,
+                DeclaredClaim(
+                    digest=key, study=part.study.study, claim=name, content=margin, code_digest=code
                 ),
             )
     if claims.keys() <= store.declared_claims(claims).keys():
@@ -64,7 +72,8 @@ def _stored_claims(run: Run, part: LoadedStudy) -> set[str]:
     names = {(arm.name, condition.name) for arm in before.arms for condition in before.conditions}
     if names != part.tasks.keys():
         return set()
-    return {claim_digest(before, claim) for claim in stored.claims.values()}
+    margins = {margin_digest(margin) for margin in margin_contents(before).values()}
+    return margins | {claim_digest(before, claim) for claim in stored.claims.values()}
 
 
 @dataclass(frozen=True, kw_only=True)

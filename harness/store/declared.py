@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -29,6 +29,9 @@ from harness.store.tables import (
     studies,
     trials,
 )
+
+_MOST_IDS = 10_000
+"""SQLite takes at most 32,766 variables in a statement."""
 
 _NOT_JUDGED = ("id", "judged_at", "code_digest")
 
@@ -69,24 +72,42 @@ class DeclarationStore(RunRecorder):
         query = select(declared_claims).where(declared_claims.c.digest.in_(list(digests)))
         return {row["digest"]: DeclaredClaim(**row) for row in self._all(query)}
 
-    def measured_attempts(self, task: str, metric: str, *, until: int) -> list[MeasuredAttempt]:
-        """The attempts of all runs up to the attempt `until` that measured a metric with a task, or diverged.
-        Attempts that were superseded later are among them, because somebody could have seen their values.
+    def finished_measurements(self, task: str) -> list[MeasuredAttempt]:
+        """The attempts of all runs that finished a measurement with a task, in their order. Those that were
+        superseded later are among them, because somebody could have seen their values.
         """
         ended = func.coalesce(attempts.c.superseded_state, attempts.c.state)
-        measured = select(samples.c.attempt_id).where(
-            samples.c.attempt_id == attempts.c.id, samples.c.metric == metric
-        )
         query = (
             select(attempts.c.id, trials.c.spec_json, runs.c.draw, runs.c.training_draw)
             .join(trials, trials.c.id == attempts.c.trial_id)
             .join(runs, runs.c.id == trials.c.run_id)
-            .where(attempts.c.id <= until, trials.c.purpose == "measure", trials.c.task == task)
-            .where(ended.in_(COUNTED_STATES), or_(ended == "diverged", measured.exists()))
+            .where(trials.c.purpose == "measure", trials.c.task == task, ended.in_(COUNTED_STATES))
             .order_by(attempts.c.id)
         )
         with reading(self._engine) as connection:
             return [MeasuredAttempt._make(row) for row in connection.execute(query)]
+
+    def measured(self, metric: str, attempt_ids: Sequence[int]) -> bool:
+        """Whether one of these attempts has a sample of the metric, or diverged."""
+        ended = func.coalesce(attempts.c.superseded_state, attempts.c.state)
+        sampled = select(samples.c.attempt_id).where(
+            samples.c.attempt_id == attempts.c.id, samples.c.metric == metric
+        )
+        one = or_(ended == "diverged", sampled.exists())
+        with reading(self._engine) as connection:
+            for start in range(0, len(attempt_ids), _MOST_IDS):
+                ids = list(attempt_ids[start : start + _MOST_IDS])
+                query = select(attempts.c.id).where(attempts.c.id.in_(ids), one).limit(1)
+                if connection.execute(query).scalar() is not None:
+                    return True
+        return False
+
+    def first_attempt(self, run_id: str) -> int | None:
+        """The first attempt of a run, or None."""
+        query = select(func.min(attempts.c.id)).join(trials, trials.c.id == attempts.c.trial_id)
+        with reading(self._engine) as connection:
+            first: int | None = connection.execute(query.where(trials.c.run_id == run_id)).scalar()
+        return first
 
     def record_judgements(self, run: Run, rows: Iterable[Judgement]) -> None:
         """Record judgements of the run's claims that differ from the last ones."""

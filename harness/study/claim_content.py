@@ -7,6 +7,7 @@ or renamed is the same claim, and a claim whose margin, region, metric or arm ch
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from harness.config import content, digest
@@ -55,6 +56,27 @@ def claim_content(loaded: LoadedStudy, claim: Claim) -> dict[str, Any]:
     if study.design.exploratory or claim.exploratory is not None:
         declared["exploratory"] = True
     return declared
+
+
+def margin_contents(loaded: LoadedStudy) -> dict[str, dict[str, Any]]:
+    """What a study declares about its contrasts: the margin of each metric that needs one, by the metric."""
+    study = loaded.study
+    return {
+        name: {
+            "form": "margin",
+            "study": study.study,
+            "metric": name,
+            "margin": study.margin(metric(name)),
+            "exploratory": study.design.exploratory,
+        }
+        for name in next(iter(loaded.tasks.values())).metrics
+        if not metric(name).exact and metric(name).better != "neither"
+    }
+
+
+def margin_digest(declared: Mapping[str, Any]) -> str:
+    """The id of one of the `margin_contents`."""
+    return PREFIX + digest(declared)
 
 
 def _tasks(loaded: LoadedStudy, arm: Combination, conditions: tuple[Combination, ...]) -> list[str]:

@@ -29,8 +29,6 @@ base:
 """
     + "".join(f"  {line}\n" for line in RECIPE.splitlines())
     + """\
-  evaluate_every: 2
-  evaluation_tokens: 256
 compare:
   clip: [1.0, 0.5]
 design: {seeds: 6}

@@ -65,6 +65,9 @@ def test_a_margin_that_was_chosen_after_the_data_decides_nothing(invented: Inven
     assert late.sentence.startswith("Declared after the data")
     assert late.basis is not None
     assert Basis.read(late.basis).verdict == "undecided"
+    contrast = next(c for c in again.analysis().contrasts if c.metric == "validation_loss")
+    assert (contrast.verdict, contrast.reason) == ("undecided", "the margin was declared after the data")
+    assert "better" not in again.analysis().answer
     [earlier] = again.history().to_dict("records")
     assert (earlier["verdict"], earlier["look"]) == ("refuted", False)
     assert earlier["differs"] == ("this run", "other margin")
@@ -158,6 +161,15 @@ def test_a_renamed_arm_in_a_renamed_study_hides_no_data(invented: Invented) -> N
     invented.text = invented.text.replace("level: {clip: 0.5}", "level: {clip: ours}")
     settled = better(invented.run("margins.loss=0.004"))
     assert (settled.verdict, settled.late) == ("undecided", True)
+
+
+def test_a_setting_that_changes_no_value_makes_no_new_data(invented: Invented) -> None:
+    """The settings of the arms differ, so the trials run again, but every value is the same."""
+    invented.run()
+    settled = better(invented.run("margins.loss=0.004", "base.evaluate_every=1"))
+    assert (settled.verdict, settled.late) == ("undecided", True)
+    fresh = better(invented.run("margins.loss=0.004", "base.evaluate_every=1", fresh=True))
+    assert (fresh.verdict, fresh.late) == ("confirmed", False)
 
 
 def test_a_claim_is_in_time_while_trials_have_only_begun(invented: Invented) -> None:
