@@ -91,12 +91,12 @@ def _earlier(
 ) -> tuple[str, ...]:
     """One sentence per judgement of a claim before the last one of this run, at this scale."""
     made = [row for row in judgements if row.claim == claim and runs[row.run_id].plant is None]
-    mine = [row for row in made if row.run_id == run.id]
+    last = max((row.id for row in made if row.run_id == run.id), default=0)
     return tuple(
         f"{row.judged_at[:10]}, run {row.run_id}: {row.verdict if row.late else row.alone}"
         f"{', declared after the data' if row.late else ''}, {row.effect} ({row.interval})"
         for row in made
-        if runs[row.run_id].scale == run.scale and row is not (mine or [None])[-1]
+        if runs[row.run_id].scale == run.scale and row.id != last
     )
 
 
