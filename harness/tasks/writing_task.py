@@ -296,13 +296,14 @@ class WritingTask(Task):
     def _texts_work(self, texts: Texts) -> Work:
         """`new_tokens` is the most that the texts may have: how long they get is a result."""
         name, _ = self.expected_texts
+        pairs = sorted(zip(texts.sources, texts.references, strict=True))  # their order changes no score
         return {
             "batch": self.batch,
             "sentences": len(texts.sources),
             "prompt_tokens": sum(map(len, texts.source_ids)),
             "new_tokens": len(texts.sources) * self.new_tokens,
-            "sources": fingerprint_of_texts(name, texts.sources),
-            "references": fingerprint_of_texts(name, texts.references),
+            "sources": fingerprint_of_texts(name, (source for source, _ in pairs)),
+            "references": fingerprint_of_texts(name, (reference for _, reference in pairs)),
         }
 
     def _record_speed(self, unit: DecodedTexts, record: SampleRecorder, step: int) -> None:

@@ -248,6 +248,21 @@ def test_optimizers_with_any_learning_rates(tmp_path: Path) -> None:
     assert list(untuned_warnings(load_study(put(tmp_path, timed))[0])) == []
 
 
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (
+            "evaluation_tokens: [64, 128]",
+            "evaluation_tokens says how arms are measured, so it cannot be tuned",
+        ),
+        ("updates: [4, 8]", "tuning would choose the updates of each arm, so arms could do different work"),
+    ],
+)
+def test_a_search_that_chooses_the_ruler_or_the_work(tmp_path: Path, grid: str, message: str) -> None:
+    text = learning("clip: 0.5").replace("seeds: 8", f"seeds: 8, tune: {{grid: {{{grid}}}}}")
+    assert message in refusal(tmp_path, text)
+
+
 def test_a_level_that_changes_more_than_its_name_says(tmp_path: Path) -> None:
     (loaded,) = load_study(put(tmp_path, learning("clip: 0.5, loss: {z_loss: 1e-4}")))
     assert list(bundled_warnings(loaded)) == [

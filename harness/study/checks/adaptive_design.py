@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.errors import InputError
 from harness.metrics import metric
 from harness.study.checks.checker import StudyChecker
+from harness.study.checks.parity import check_candidate
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.tuning import required_arms, tuning_grid
 from harness.study.schema import Tune
@@ -49,6 +50,8 @@ def _check_grid(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> None:
                 grid = tuning_grid(tune, task)
             except InputError as error:
                 checker.fail(path, f"arm {arm.name}: {error.message}", hint=error.hint)
+            for candidate in grid:
+                check_candidate(checker, task, candidate.task, path)
             if any(candidate.task.trainings() != task.trainings() for candidate in grid):
                 checker.fail(
                     path,

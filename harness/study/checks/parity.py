@@ -41,6 +41,25 @@ def check_parity(checker: StudyChecker, tasks: Tasks, claims: Mapping[str, Claim
     _check_work(checker, work)
 
 
+def check_candidate(checker: StudyChecker, task: Task, candidate: Task, path: KeyPath) -> None:
+    """Raises StudyError if tuning could choose how an arm is measured, or how much an arm does: a grid would be
+    another way to give an arm more.
+    """
+    measured, other = dict(_measurement(task)), dict(_measurement(candidate))
+    for setting, value in other.items():
+        if value != measured.get(setting):
+            checker.fail(path, f"{setting} says how arms are measured, so it cannot be tuned")
+    work, declared = task.expected_work(), checker.study.parity.differ
+    for quantity, amount in candidate.expected_work().items():
+        if compared(amount) != compared(work[quantity]) and quantity not in declared:
+            checker.fail(
+                path,
+                f"tuning would choose the {words(quantity)} of each arm, so arms could do different work",
+                hint="tune something else, or declare it: "
+                f"`parity: {{differ: [{', '.join(sorted({*declared, quantity}))}]}}`",
+            )
+
+
 def _check_measurement(checker: StudyChecker, tasks: Tasks) -> None:
     baseline = checker.arms[0]
     for arm in checker.arms[1:]:
