@@ -42,7 +42,7 @@ def check_parity(checker: StudyChecker, tasks: Tasks, claims: Mapping[str, Claim
 
 
 def check_candidate(checker: StudyChecker, task: Task, candidate: Task, path: KeyPath) -> None:
-    """Raises StudyError if tuning could choose how an arm is measured, or how much an arm does: a grid would be
+    """Raises StudyError if tuning could choose how an arm is measured, or how much it does: a grid would be
     another way to give an arm more.
     """
     measured, other = dict(_measurement(task)), dict(_measurement(candidate))
