@@ -38,7 +38,8 @@ class RunFrames:
 
     `samples` is a long frame with a column per factor under `across`. `trials` are those that are not
     superseded. `sentences` maps a trial's id to the texts that the trial wrote. `chain` says what was changed
-    in the store after it was written.
+    in the store after it was written. `calibrated_flops` are the machine's fastest matrix products by
+    precision.
     """
 
     samples: pd.DataFrame
@@ -46,6 +47,7 @@ class RunFrames:
     checks: tuple[CheckRow, ...]
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
     chain: Chain = field(default_factory=Chain)
+    calibrated_flops: Mapping[str, float] = field(default_factory=dict)
 
 
 def run_frames(store: Store, run: Run) -> RunFrames:
@@ -59,7 +61,15 @@ def run_frames(store: Store, run: Run) -> RunFrames:
         checks=checks,
         sentences=store.sentences(run),
         chain=store.chain(run),
+        calibrated_flops=_calibrated_flops(store, run),
     )
+
+
+def _calibrated_flops(store: Store, run: Run) -> dict[str, float]:
+    """The fastest matrix products that a calibration measured before the run, by precision, in FLOP/s."""
+    row = store.calibration(run.environment_digest, before=run.created_at)
+    measured = row.facts.get("limits", {}).get("matmul", {}) if row else {}
+    return {precision: flops for precision, flops in measured.items() if flops}
 
 
 def sample_frame(trials: Iterable[TrialRow], samples: Iterable[tuple[int, str, int, float]]) -> pd.DataFrame:

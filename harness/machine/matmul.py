@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -21,7 +22,12 @@ from torch import Tensor
 from harness.telemetry.clock import Clock
 
 CPU_SIZE, DEVICE_SIZE = 768, 8192
-ENOUGH_SECONDS, MOST_PRODUCTS = 0.15, 20
+ENOUGH_SECONDS, MOST_PRODUCTS = 0.4, 60
+
+PRECISIONS = MappingProxyType(
+    {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+)
+"""The types of products by their names in a calibration and in the notes of a trial."""
 
 # Relative errors of products in float32 are about 3e-7, in TensorFloat-32 3e-4, in bfloat16 3e-3.
 LARGEST_ERROR = 1e-6
@@ -98,13 +104,16 @@ def mkl_keeps_to_avx2() -> bool:
     return "AuthenticAMD" in first and "avx512f" in first
 
 
-def matmul_peak(dtype: torch.dtype, device: str) -> float:
-    """The FLOP/s of the fastest square product with this process's threads: the peak that MFU refers to.
+def matmul_peaks(dtype: torch.dtype, device: str) -> dict[str, float]:
+    """The FLOP/s of the fastest square product with this process's threads, by precision. The largest is the
+    peak that MFU refers to.
 
-    Both `dtype` and float32 are tried, because a CPU may support a precision in which it is slow. This takes
-    a fraction of a second, unless a single product takes longer.
+    Both `dtype` and float32 are tried, because a CPU may support a precision in which it is slow. Each takes
+    about half a second, unless a single product takes longer.
     """
-    return max(_fastest(tried, device) for tried in {dtype, torch.float32})
+    return {
+        name: _fastest(kind, device) for name, kind in PRECISIONS.items() if kind in (dtype, torch.float32)
+    }
 
 
 def _fastest(dtype: torch.dtype, device: str) -> float:

@@ -133,8 +133,8 @@ def _prepare(job: Job) -> dict[str, Any]:
         )
     torch.set_num_threads(job.threads)
     if job.task.products == "small":  # oneDNN takes longer to accept such a product than to compute it
-        return {"threads": job.threads}
-    return {"threads": job.threads, "matmul": asdict(choose_matmul_route())}
+        return {"threads": job.threads, "device": job.device}
+    return {"threads": job.threads, "device": job.device, "matmul": asdict(choose_matmul_route())}
 
 
 @contextlib.contextmanager

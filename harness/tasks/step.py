@@ -92,13 +92,13 @@ class Step(TrainingTask):
     def run(self, context: Context, record: SampleRecorder) -> Result:
         import torch
 
-        from harness.machine.matmul import matmul_peak
+        from harness.machine.matmul import matmul_peaks
         from harness.models.init import build_model
 
         model = build_model(self.model, context.seed, device=context.device)
         updater = self.updater(model)
         micro_batches = self._micro_batches(context.seed)
-        peak = matmul_peak(self.precision.products_dtype, context.device)
+        peaks = matmul_peaks(self.precision.products_dtype, context.device)
         torch.manual_seed(context.seed)
         model.train()
         if self.compile:
@@ -123,7 +123,7 @@ class Step(TrainingTask):
         for unit, seconds in enumerate(timing.seconds):
             record("update_seconds", seconds, unit)
             record("training_tokens_per_second", tokens / seconds, unit)
-            record("mfu", flops / seconds / peak, unit)
+            record("mfu", flops / seconds / max(peaks.values()), unit)
         return Result(
             spent={
                 "updates": sum(update.applied for update in made[-self.units :]),
@@ -137,6 +137,7 @@ class Step(TrainingTask):
                 "steady": timing.steady,
                 "skipped_updates": updater.attempted - updater.applied,
                 "master_weights": self.precision.master_weights,
+                "peak_flops": peaks,
             },
         )
 

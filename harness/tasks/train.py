@@ -203,7 +203,7 @@ class Train(TrainingTask):
     def run(self, context: Context, record: SampleRecorder) -> Result:
         import torch
 
-        from harness.machine.matmul import matmul_peak
+        from harness.machine.matmul import matmul_peaks
         from harness.models.init import build_model
         from harness.training.loop import Costs, LoopSettings, Training
 
@@ -214,7 +214,7 @@ class Train(TrainingTask):
             data = Prefetched(text.training, workers=self.workers, ahead=self.prefetch)
         model = build_model(self.model, context.seed, device=context.device, vectors=self.word_vectors())
         updater = self.updater(model)
-        peak = matmul_peak(self.precision.products_dtype, context.device)
+        peaks = matmul_peaks(self.precision.products_dtype, context.device)
         evaluated_text = text.evaluated()
         torch.manual_seed(context.seed)
         if self.compile:
@@ -237,7 +237,7 @@ class Train(TrainingTask):
             costs=Costs(
                 chance=math.log(self.model.vocab_size),
                 flops_of=self.training_flops,
-                peak_flops=peak,
+                peak_flops=max(peaks.values()),
                 evaluated_bytes=evaluated_text.size,
             ),
         )
@@ -250,7 +250,8 @@ class Train(TrainingTask):
             **self.read_text(corpus, tokenizer),
             "evaluation_text": fingerprint_of_texts(name, (*evaluated_text.targets, *evaluated_text.sources)),
         }
-        return self._result(context, training, trained, read, held_out_note(corpus, corpus, "valid"))
+        notes = {**held_out_note(corpus, corpus, "valid"), "peak_flops": peaks}
+        return self._result(context, training, trained, read, notes)
 
     def corpus_and_tokenizer(self) -> tuple[Corpus, Tokenizer]:
         """The training's corpus, and the tokenizer that is learnt from it."""

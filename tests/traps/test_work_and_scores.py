@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness.analysis.analyse import analyse
 from harness.analysis.frames import RunFrames, sample_frame
 from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
@@ -108,6 +109,38 @@ def test_a_launch_that_was_timed_for_its_kernel(
     assert settled.verdict == verdict
     reason = "exceeds the machine's peak matmul speed"
     assert (reason in settled.sentence) == (verdict == "invalid")
+
+
+def test_a_busy_cpu_is_no_reason_to_doubt_a_clock(tmp_path: Path) -> None:
+    """The peak of the odd trial was measured beside other programs. On a CPU, no work can be left out."""
+    loaded = training_study(
+        primary="update_seconds", design={"rounds": 8}, claims={"it": {**CLAIM, "metric": "update_seconds"}}
+    )
+    frames = _timed(loaded, 1.11, "lion")
+    for folder, device, verdict in (("cpu", "cpu", "confirmed"), ("gpu", "cuda:0", "invalid")):
+        (tmp_path / folder).mkdir()
+        trials = tuple(replace(t, notes={**t.notes, "device": device}) for t in frames.trials)
+        analysis = judged(tmp_path / folder, loaded, replace(frames, trials=trials))
+        assert claim(analysis, "it").verdict == verdict
+        warned = any("the peak was measured too low" in warning for warning in analysis.warnings)
+        assert warned == (device == "cpu")
+
+
+@pytest.mark.parametrize(("fastest", "verdict"), [(1.0, "invalid"), (1.2, "confirmed")])
+def test_the_ceiling_is_the_fastest_product_of_the_run_and_the_calibration(
+    fastest: float, verdict: str
+) -> None:
+    """One trial seemed to reach 1.11 of the peak that it measured itself; another trial measured more."""
+    loaded = training_study(
+        primary="update_seconds", design={"rounds": 8}, claims={"it": {**CLAIM, "metric": "update_seconds"}}
+    )
+    frames = _timed(loaded, 1.11, "lion")
+    first, *others = (replace(t, notes={**t.notes, "peak_flops": {"fp32": 1e9}}) for t in frames.trials)
+    faster = replace(first, notes={**first.notes, "peak_flops": {"fp32": fastest * 1e9}})
+    by_trial = replace(frames, trials=(faster, *others))
+    assert claim(analyse(loaded, by_trial), "it").verdict == verdict
+    calibrated = replace(frames, trials=(first, *others), calibrated_flops={"fp32": fastest * 1e9})
+    assert claim(analyse(loaded, calibrated), "it").verdict == verdict
 
 
 def _timed(loaded: LoadedStudy, share: float, arms: str) -> RunFrames:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.analysis.frames import RunFrames, trial_values
+from harness.analysis.frames import RunFrames
 from harness.analysis.results import ParityRow
+from harness.analysis.validity.peak_speed import faster_than_peak
 from harness.analysis.validity.replicates import repeated_seeds
 from harness.analysis.validity.work import confounds
 from harness.config import canonical_json
@@ -15,11 +16,6 @@ from harness.metrics import metric
 from harness.store.rows import CheckRow
 from harness.study.loaded import LoadedStudy
 from harness.wording import count, number_text
-
-SHARE_OF_PEAK, MOST = "mfu", 1.05
-"""A trial may reach this share of the fastest matrix product that it timed itself: a later one may be
-slightly faster.
-"""
 
 
 def invalid_arms(loaded: LoadedStudy, frames: RunFrames, parity: Iterable[ParityRow]) -> dict[str, str]:
@@ -48,7 +44,7 @@ def _problems(
         yield from confounds(arm, parity)
     yield from repeated_seeds(loaded, frames, arm)
     yield from _faster_than_reference(loaded, frames, arm)
-    yield from _faster_than_peak(frames, arm)
+    yield from faster_than_peak(frames, arm)
 
 
 def _changed_store(frames: RunFrames) -> Iterator[str]:
@@ -133,22 +129,3 @@ def _faster_than_reference(loaded: LoadedStudy, frames: RunFrames, arm: str) -> 
                 f"(seed {int(first['seed'])}), but {reference.source} reports at least "
                 f"{number_text(reference.at_least)} until update {reference.updates}"
             )
-
-
-def _faster_than_peak(frames: RunFrames, arm: str) -> Iterator[str]:
-    """Trials that appear to exceed the machine's peak: on a device that works asynchronously, the clock was
-    stopped before the work was finished.
-    """
-    samples = frames.samples
-    shares = samples[
-        (samples["purpose"] == "measure") & (samples["arm"] == arm) & (samples["metric"] == SHARE_OF_PEAK)
-    ]
-    values = trial_values(shares)
-    beyond = values[values["value"] > MOST]
-    if len(beyond):
-        worst = beyond.sort_values("value", kind="stable").iloc[-1]
-        yield (
-            f"exceeds the machine's peak matmul speed ({number_text(float(worst['value']))} of the peak in "
-            f"round {int(worst['round'])}, seed {int(worst['seed'])}), so the clock was stopped before the "
-            "work was finished"
-        )

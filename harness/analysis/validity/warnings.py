@@ -8,6 +8,7 @@ from harness.analysis.frames import RunFrames
 from harness.analysis.results import ParityRow
 from harness.analysis.trial_table import IncomparableError, TrialTable
 from harness.analysis.validity.order_effects import order_warnings
+from harness.analysis.validity.peak_speed import low_peak_warnings
 from harness.config import canonical_json
 from harness.invariants.registry import find_invariant
 from harness.metrics import Metric, metric
@@ -36,6 +37,7 @@ def warnings(
         *edge_warnings(loaded.tuned),
         *idle_warnings(loaded, frames),
         *unsteady_warnings(primary, frames),
+        *low_peak_warnings(loaded, frames),
         *bundled_warnings(loaded),
         *untuned_warnings(loaded),
         *unknown_texts(loaded, frames),
