@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 Better = Literal["higher", "lower", "neither"]
 PairedOver = Literal["rounds", "seeds", "sentences"]
+REPLICATES: MappingProxyType[str, str] = MappingProxyType(
+    {"rounds": "round", "seeds": "seed", "sentences": "distinct text"}
+)
+"""What is counted as one observation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +42,8 @@ class Metric:
 
     `margin` is the largest difference that does not matter, unless a study declares another one for this
     metric or for its `margin_group`: a fraction for ratios, otherwise in the unit of the metric. It is 0 if
-    there is no default. A margin that is `margin_in_points` may be 1 or more.
+    there is no default. A margin that is `margin_in_points` may be 1 or more. `lowest` and `highest` are the
+    ends of the scale of a score.
 
     `per_trial` says how the samples of a trial become its one value.
 
@@ -58,6 +63,8 @@ class Metric:
     margin: float
     margin_group: str
     margin_in_points: bool = False
+    lowest: float = -math.inf
+    highest: float = math.inf
     per_trial: Literal["median", "last", "max"]
     per_token: bool = False
     per_byte: str | None = None
@@ -185,14 +192,22 @@ _score = partial(
     margin=0.5,
     margin_group="score",
     margin_in_points=True,
+    lowest=0.0,
+    highest=100.0,
     per_trial="last",
 )
-_share = partial(_score, margin=0.005, margin_group="share", margin_in_points=False)
+_share = partial(_score, margin=0.005, margin_group="share", margin_in_points=False, highest=1.0)
 _held_out_score = partial(_score, held_out=True)
 _held_out_share = partial(_share, held_out=True)
 # Perplexities are exponentials, so their ratios have a meaning.
 _perplexity = partial(
-    _held_out_share, better="neither", compared_by="ratios", margin=0.01, margin_group="perplexity"
+    _held_out_share,
+    better="neither",
+    compared_by="ratios",
+    margin=0.01,
+    margin_group="perplexity",
+    lowest=1.0,
+    highest=math.inf,
 )
 
 _ALL: tuple[Metric, ...] = (
@@ -335,7 +350,10 @@ _ALL: tuple[Metric, ...] = (
     _held_out_score(name="bleu", summary="BLEU of all sentences, 0 to 100 (sacrebleu's defaults)"),
     _held_out_score(name="chrf", summary="chrF2 of all sentences, 0 to 100"),
     _held_out_score(
-        name="ter", better="lower", summary="translation edit rate, in percent of the references' words"
+        name="ter",
+        better="lower",
+        highest=math.inf,
+        summary="translation edit rate, in percent of the references' words",
     ),
     _held_out_share(
         name="rouge1", summary="F1 of the words in common with the reference, mean over sentences"
@@ -349,6 +367,7 @@ _ALL: tuple[Metric, ...] = (
     _share(
         name="length_ratio",
         better="neither",
+        highest=math.inf,
         summary="length of the written texts divided by the length of the references",
     ),
     _share(
@@ -370,6 +389,8 @@ _ALL: tuple[Metric, ...] = (
         unit="nats/token",
         per_token=True,
         per_byte="perplexity_per_byte",
+        lowest=-math.inf,
+        highest=0.0,
         summary="log-probability per token that the model gives to the written text, by teacher forcing",
     ),
     _perplexity(

@@ -20,7 +20,7 @@ from harness.analysis.validity.held_out import seen_texts
 from harness.analysis.validity.invalid_arms import invalid_arms
 from harness.analysis.validity.warnings import warnings
 from harness.analysis.validity.work import parity_rows
-from harness.metrics import Metric, metric
+from harness.metrics import REPLICATES, Metric, metric
 from harness.study.loaded import LoadedStudy
 from harness.wording import at_condition, count, effect_phrase, interval_text
 
@@ -99,7 +99,7 @@ def _effect_sentence(loaded: LoadedStudy, record: Metric, contrast: Contrast) ->
     interval = interval_text(contrast.low, contrast.high, record.compared_by)
     return (
         f"{arm}, {effect_phrase(contrast.effect, record.compared_by)} the baseline's "
-        f"(95 % interval {interval}, {count(contrast.n, record.paired_over[:-1])})"
+        f"(95 % interval {interval}, {count(contrast.n, REPLICATES[record.paired_over])})"
     )
 
 

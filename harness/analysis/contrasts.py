@@ -8,7 +8,7 @@ sentences (docs/validity.md, "Quality").
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,9 @@ from harness.analysis.trial_table import IncomparableError, TrialTable, repeated
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
 from harness.statistics import (
+    FEWEST_SEEDS,
+    FEWEST_TEXTS,
+    ScoreDifference,
     SentenceStatistics,
     compare_scores,
     holm,
@@ -26,6 +29,7 @@ from harness.statistics import (
     sign_flip_p,
 )
 from harness.study.arms import Combination
+from harness.wording import count, number_text
 
 ALPHA = 0.05
 COUNTED = "counted exactly"
@@ -137,9 +141,11 @@ def _score_contrast(
     differs.
 
     A ratio is estimated as a difference of logs, and the bounds of `beyond` are logs too. Raises
-    IncomparableError if sentences are missing, signatures differ, or a score is not finite.
+    IncomparableError if sentences are missing, texts or signatures differ, or a score is not finite.
     """
-    arm, other = (_on_scale(record, table.scores(record, side.name, condition)) for side in arms)
+    names = arms[0].name, arms[1].name
+    scores = table.scores(record, names, condition)
+    arm, other = (_on_scale(record, side) for side in scores)
     to_effect = safe_exp if record.compared_by == "ratios" else float
     try:
         difference = compare_scores(arm, other)
@@ -151,7 +157,14 @@ def _score_contrast(
     beyond = {bound: difference.p if bound == 0.0 else difference.beyond(bound) for bound in bounds}
     return replace(
         empty,
-        n=difference.sentences,
+        n=difference.texts,
+        seeds=difference.seeds,
+        open=_why_scores_decide_nothing(
+            record,
+            difference,
+            [statistics.corpus_score for side in scores for statistics in side.values()],
+            same_texts=difference.identical and table.wrote_the_same(record, names, condition),
+        ),
         effect=to_effect(difference.estimate),
         low=to_effect(ci95.low),
         high=to_effect(ci95.high),
@@ -161,6 +174,33 @@ def _score_contrast(
         p_adjusted=difference.p,
         beyond=tuple(sorted(beyond.items())),
     )
+
+
+def _why_scores_decide_nothing(
+    record: Metric, difference: ScoreDifference, scores: Sequence[float], *, same_texts: bool
+) -> str:
+    """Why neither equality nor a direction follows from the `scores` of both arms, whatever they are."""
+    if difference.effective_texts < FEWEST_TEXTS:
+        texts = count(difference.texts, "distinct text")
+        if difference.texts >= FEWEST_TEXTS:
+            texts += (
+                f", of which some are repeated so often that they count as {difference.effective_texts:.0f},"
+            )
+        return f"{texts} cannot decide; at least {FEWEST_TEXTS} are needed"
+    if not difference.bounded:
+        return f"{count(difference.seeds, 'seed')} cannot decide; at least {FEWEST_SEEDS} are needed, or one"
+    near = scale(record, record.margin)
+    for end, name in ((record.lowest, "lowest"), (record.highest, "highest")):
+        values = [score if record.compared_by == "differences" else math.log(score) for score in scores]
+        border = end if record.compared_by == "differences" or math.isinf(end) else math.log(end)
+        if all(abs(value - border) <= near for value in values):
+            return (
+                f"{record.label} is at the {name} value that it can have, {number_text(end)}, in both arms, "
+                "so it cannot show a difference"
+            )
+    if difference.identical and not same_texts:
+        return f"{record.label} is the same for every text although the arms wrote different ones"
+    return ""
 
 
 def scale(record: Metric, margin: float) -> float:
@@ -224,6 +264,8 @@ def _adjust(raw: list[Contrast], named: set[Named]) -> list[Contrast]:
 def _decide(contrast: Contrast, table: TrialTable) -> Contrast:
     if contrast.verdict != "undecided" or contrast.reason == LOST:
         return contrast
+    if contrast.open and not table.loaded.study.design.exploratory:
+        return replace(contrast, reason=contrast.open)
     record, counted = metric(contrast.metric), contrast.reason == COUNTED
     neutral = record.neutral
     differs = contrast.p_adjusted <= ALPHA and not contrast.low <= neutral <= contrast.high

@@ -19,9 +19,10 @@ class Contrast:
     `effect` is arm ÷ baseline for metrics that are compared by ratios (the exponential of the Hodges-Lehmann
     estimate of the log ratios) and arm − baseline for the others; `n` counts the pairs. `low` and `high`
     bound its 95 % interval, `low90` and `high90` the 90 % interval, `t_low` and `t_high` the t interval (a
-    diagnostic). Text scores have bootstrap intervals over `n` sentences, and `beyond`: the p at each bound
-    that a rule needs. `p` is two-sided. `p_sign_flip` is a diagnostic for pairs of seeds. `p_adjusted`
-    has Holm's correction over the contrasts of this metric that no claim uses; for the others it equals `p`.
+    diagnostic). A text score is compared over `n` distinct texts and a number of `seeds`, and has
+    `beyond`: the p at each bound that a rule needs. `open` says why a score decides nothing, whatever its
+    values are. `p` is two-sided. `p_sign_flip` is a diagnostic for pairs of seeds. `p_adjusted` has Holm's
+    correction over the contrasts of this metric that no claim uses; for the others it equals `p`.
     `value` and `baseline_value` are medians over trials in the metric's unit. `pairs` holds (replicate, log
     ratio or difference).
     """
@@ -45,6 +46,8 @@ class Contrast:
     value: float
     pairs: tuple[tuple[int, float], ...]
     beyond: tuple[tuple[float, float], ...] = ()
+    seeds: int = 0
+    open: str = ""
     verdict: Verdict
     relevant: bool
     reason: str

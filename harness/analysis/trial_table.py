@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -102,22 +103,54 @@ class TrialTable:
         mean = _geometric_mean if record.compared_by == "ratios" else fmean
         return {replicate: mean(values) for replicate, values in sorted(members.items())}
 
-    def scores(self, record: Metric, arm: str, condition: Combination) -> dict[int, SentenceStatistics]:
-        """Seed → the statistics of a score.
+    def scores(
+        self, record: Metric, arms: tuple[str, str], condition: Combination
+    ) -> tuple[dict[int, SentenceStatistics], dict[int, SentenceStatistics]]:
+        """For each arm, seed → the statistics of a score. All arms and seeds have the same texts, in any
+        order.
 
-        Raises IncomparableError if the rounds of a seed differ, or if the sentences are not in the store.
+        Raises IncomparableError if the rounds of a seed differ, if the sentences are not in the store, or if
+        a trial was scored on other sentences than the second arm's first.
         """
+        first, second = (self._written(record, arm, condition) for arm in arms)
+        reference = Counter(next(iter(second.values())).keys)
+        for arm, trials in zip(arms, (first, second), strict=True):
+            for row, written in trials.items():
+                _check_same_sentences(f"{record.label} of {arm}, seed {row.seed}", reference, written)
+        return self._by_seed(record, arms[0], first), self._by_seed(record, arms[1], second)
+
+    def _written(self, record: Metric, arm: str, condition: Combination) -> dict[_Row, Sentences]:
         self.trials(record, arm, condition)
+        rows = {row: self.sentences.get(row.trial) for row in self._rows(record, arm, condition)}
+        written = {row: text for row, text in rows.items() if text is not None and record.name in text.scores}
+        if len(written) < len(rows):
+            raise IncomparableError(f"{record.label} of {arm} was stored without the sentences")
+        return written
+
+    def _by_seed(
+        self, record: Metric, arm: str, written: Mapping[_Row, Sentences]
+    ) -> dict[int, SentenceStatistics]:
         by_seed: dict[int, SentenceStatistics] = {}
-        for row in self._rows(record, arm, condition):
-            written = self.sentences.get(row.trial)
-            if written is None or record.name not in written.scores:
-                raise IncomparableError(f"{record.label} of {arm} was stored without the sentences")
-            statistics = written.statistics(record.name)
+        for row, text in written.items():
+            statistics = text.statistics(record.name)
             first = by_seed.setdefault(row.seed, statistics)
-            if first is not statistics and not np.array_equal(first.values, statistics.values):
+            if first is not statistics and not np.array_equal(
+                first.by_text().values, statistics.by_text().values
+            ):
                 raise IncomparableError(f"{record.label} of {arm} differs between rounds of seed {row.seed}")
         return by_seed
+
+    def wrote_the_same(self, record: Metric, arms: tuple[str, str], condition: Combination) -> bool:
+        """Whether both arms wrote the same text for every sentence, in every trial of a score."""
+        first, second = (
+            {(row.round, row.seed): row.trial for row in self._rows(record, arm, condition)} for arm in arms
+        )
+        texts = (
+            (self.sentences[first[trial]], self.sentences[second[trial]])
+            for trial in first
+            if trial in second
+        )
+        return all(one.outputs_by_key == other.outputs_by_key for one, other in texts)
 
     def log_ratios(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
         """Replicate → ln(arm / other).
@@ -203,6 +236,18 @@ class TrialTable:
         for key, row in zip(keys, zip(*fields, strict=True), strict=True):
             cells.setdefault(key, []).append(_Row(*row))
         return cells
+
+
+def _check_same_sentences(what: str, reference: Counter[str], written: Sentences) -> None:
+    """Raises IncomparableError unless exactly the sentences of the reference were written."""
+    keys = Counter(written.keys)
+    missing, additional = (reference - keys).total(), (keys - reference).total()
+    if missing or additional:
+        raise IncomparableError(
+            f"{what}, was measured on other texts: {missing} of {count(reference.total(), 'sentence')} "
+            f"{'is' if missing == 1 else 'are'} missing, and {count(additional, 'other sentence')} "
+            f"{'is' if additional == 1 else 'are'} there"
+        )
 
 
 def repeated(sides: tuple[Mapping[Trial, float], ...]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -46,5 +46,5 @@ def by_source_length(
     for low, high in pairwise((0, *edges, math.inf)):
         inside = (low <= lengths) & (lengths < high)
         if inside.any():
-            buckets[Bucket(low, high)] = replace(statistics, values=statistics.values[inside])
+            buckets[Bucket(low, high)] = statistics.where(inside)
     return buckets

@@ -41,8 +41,10 @@ def corpus_scores(texts: WrittenTexts, statistics: dict[str, SentenceStatistics]
     return {name: values.corpus_score for name, values in statistics.items()} | figures
 
 
-def stored_score(metric: str, signature: str, values: ArrayLike) -> SentenceStatistics:
-    """The statistics of a score, from their stored values.
+def stored_score(
+    metric: str, signature: str, values: ArrayLike, *, texts: tuple[str, ...] = ()
+) -> SentenceStatistics:
+    """The statistics of a score, from their stored values. `texts` names the text of each sentence.
 
     Raises InputError if there is no such score, and ValueError if the values are not finite.
     """
@@ -50,4 +52,4 @@ def stored_score(metric: str, signature: str, values: ArrayLike) -> SentenceStat
         formula = FORMULAS[metric]
     except KeyError:
         raise InputError(f"unknown score {metric!r}", hint=did_you_mean(metric, FORMULAS)) from None
-    return sentence_statistics(metric, signature, values, formula)
+    return sentence_statistics(metric, signature, values, formula, texts)

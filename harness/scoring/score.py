@@ -31,10 +31,14 @@ class TextScores:
 
 
 def sentence_statistics(
-    metric: str, signature: str, values: ArrayLike, formula: Formula = ratio_of_sums
+    metric: str,
+    signature: str,
+    values: ArrayLike,
+    formula: Formula = ratio_of_sums,
+    texts: tuple[str, ...] = (),
 ) -> SentenceStatistics:
     """The statistics (sentences, k) of a score with this formula."""
-    return SentenceStatistics(metric, signature, np.asarray(values, dtype=np.float64), formula)
+    return SentenceStatistics(metric, signature, np.asarray(values, dtype=np.float64), formula, texts)
 
 
 def averaged(metric: str, signature: str, values: Sequence[float]) -> SentenceStatistics:

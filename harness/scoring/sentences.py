@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from harness.errors import InputError
+from harness.scoring.distinct import distinct_texts, sentence_keys
 from harness.scoring.registry import stored_score
 from harness.statistics import SentenceStatistics
 
@@ -68,7 +69,25 @@ class Sentences:
     def statistics(self, metric: str) -> SentenceStatistics:
         """The statistics (sentences, k) of a score. Raises KeyError if that score was not computed."""
         stored = self.scores[metric]
-        return stored_score(metric, stored.signature, stored.values)
+        return stored_score(metric, stored.signature, stored.values, texts=self.texts)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What each sentence is: a digest of its source and its reference."""
+        return sentence_keys(self.sources, self.references)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The name of each sentence's text. Sentences with the same name are one observation."""
+        return distinct_texts(self.sources, self.references)
+
+    @property
+    def outputs_by_key(self) -> dict[str, list[str]]:
+        """What was written for each sentence, in alphabetical order if the sentence occurs several times."""
+        outputs: dict[str, list[str]] = {}
+        for key, output in sorted(zip(self.keys, self.outputs, strict=True)):
+            outputs.setdefault(key, []).append(output)
+        return outputs
 
     @cached_property
     def content_id(self) -> str:

@@ -24,6 +24,8 @@ from harness.statistics.paired import (
 )
 from harness.statistics.pareto import Pareto, pareto
 from harness.statistics.scores import (
+    FEWEST_SEEDS,
+    FEWEST_TEXTS,
     Randomisation,
     ScoreDifference,
     approximate_randomisation,
@@ -34,6 +36,8 @@ from harness.statistics.sensitivity import Ranking, Rival, most_sensitive, worst
 from harness.statistics.signed_rank import Interval, smallest_reachable_p
 
 __all__ = [
+    "FEWEST_SEEDS",
+    "FEWEST_TEXTS",
     "MINIMUM_ROUNDS",
     "Drift",
     "Interval",

@@ -42,8 +42,8 @@ def written_study(**changes: Any) -> LoadedStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """`right[level]` is the probability that a word equals the reference. All arms of a seed use the same
-    random numbers.
+    """`right[level]` is the probability that a word equals the reference. All seeds have the same references,
+    and all arms of a seed use the same random numbers.
     """
 
     right: Mapping[str, float]
@@ -52,8 +52,8 @@ class Written:
     spread: float = 0.0
 
     def sentences(self, level: str, seed: int) -> Sentences:
-        random = np.random.default_rng([seed, 7])
-        words, dice = random.integers(500, size=(self.count, 12)), random.random((self.count, 12))
+        words = np.random.default_rng(7).integers(500, size=(self.count, 12))
+        dice = np.random.default_rng([seed, 7]).random((self.count, 12))
         luck = np.random.default_rng([seed, len(level)]).normal(0, self.spread)
         wrong = dice > self.right[level] + luck
         references = [" ".join(f"w{word}" for word in row) for row in words]

@@ -15,7 +15,7 @@ from harness.analysis.claims.member import Member, contrast_member
 from harness.analysis.claims.settlement import HERE, Settlement
 from harness.analysis.contrasts import COUNTED, LOST, estimated, scale
 from harness.analysis.results import ClaimVerdict, Numbers, SettledClaim
-from harness.metrics import Metric, metric
+from harness.metrics import REPLICATES, Metric, metric
 from harness.study.arms import Combination, named_arm, named_condition
 from harness.study.claims.arms import ArmsClaim, Comparison, MetricComparison
 from harness.wording import at_condition, count, effect_phrase, effect_text, interval_text
@@ -151,7 +151,7 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
             numbers=Numbers(
                 effect=contrast.effect, low=contrast.low, high=contrast.high, claimed=self.figure
             ),
-            lost=LOST if member.lost else "",
+            lost=contrast.open or (LOST if member.lost else ""),
         )
 
     def alike(self, result: ArmResult) -> str:
@@ -165,7 +165,7 @@ def certainty(member: Member, interval: str, paired_over: str) -> str:
     """`95 % interval 1.9 to 2.1 ×, 10 rounds`, or how often the value was counted."""
     if member.counted:
         return f"{COUNTED}, {count(member.n, 'trial')}"
-    return f"95 % interval {interval}, {count(member.n, paired_over[:-1])}"
+    return f"95 % interval {interval}, {count(member.n, REPLICATES[paired_over])}"
 
 
 def _deciding(basis: Basis) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from harness.analysis.contrasts import COUNTED, LOST
 from harness.analysis.results import Contrast
@@ -32,9 +31,6 @@ class Member:
     nothing about either arm. `p_sign_flip` is a diagnostic for pairs of seeds.
     """
 
-    procedure: ClassVar[str] = ""
-    """How the member is tested, if not as its rule says."""
-
     metric: str
     arm: str
     against: str
@@ -48,6 +44,11 @@ class Member:
     @property
     def n(self) -> int:
         return len(self.pairs)
+
+    @property
+    def procedure(self) -> str:
+        """How the member is tested, if not as its rule says."""
+        return ""
 
     @property
     def estimate(self) -> PairedEstimate:
@@ -114,11 +115,13 @@ class ScoredMember(Member):
     """One arm against another by a score of text: the `difference`, its intervals, and the two-sided p of
     each bound that matters. For a metric that is compared by ratios these are logs.
 
-    The sentences that were resampled are in the store, so `pairs` is empty.
+    `sentences` counts distinct texts. `open` says why they decide nothing, whatever the numbers are. The
+    sentences are in the store, so `pairs` is empty.
     """
 
-    procedure: ClassVar[str] = "paired approximate randomisation, bootstrap over sentences"
     sentences: int
+    seeds: int = 1
+    open: str = ""
     difference: float
     low: float
     high: float
@@ -134,6 +137,12 @@ class ScoredMember(Member):
     def centre(self) -> float:
         return self.difference
 
+    @property
+    def procedure(self) -> str:
+        if self.seeds == 1:
+            return "bootstrap over distinct texts, paired approximate randomisation"
+        return "components of variance between seeds and between distinct texts"
+
     def numbers(self) -> dict[str, float]:
         return {
             "n": self.n,
@@ -146,9 +155,13 @@ class ScoredMember(Member):
         }
 
     def same(self, margin: float) -> float:
+        if self.open:
+            return 1.0
         return self.inside(-margin, margin) if self.beyond and margin > 0 else float(bool(self.beyond))
 
     def _beyond(self, bound: float, sign: float, *, closed: bool) -> float:
+        if self.open:
+            return 1.0
         if not self.beyond:
             return 0.0 if sign * (0.0 - bound) > 0 or (closed and bound == 0.0) else 1.0
         return dict(self.beyond)[bound] if sign * (self.difference - bound) > 0 else 1.0
@@ -174,6 +187,8 @@ def contrast_member(contrast: Contrast, other: str) -> Member:
             condition=contrast.condition,
             pairs=(),
             sentences=contrast.n,
+            seeds=contrast.seeds,
+            open=contrast.open,
             difference=scaled(contrast.effect),
             low=scaled(contrast.low),
             high=scaled(contrast.high),

@@ -67,7 +67,9 @@ def _effect(report: ReportInput) -> FigureView | None:
     by_ratios = record.compared_by == "ratios"
     estimate, interval = "Hodges-Lehmann estimates", "signed-rank"
     if record.paired_over == "sentences":
-        estimate, interval = "differences of the corpus scores", "bootstrap"
+        one = report.loaded.study.design.seeds == 1
+        estimate = "differences of the corpus scores"
+        interval = "bootstrap" if one else "variance-component"
     intervals = (
         f"Points are {estimate}; bars are 95 % {interval} intervals, not adjusted for multiple testing. "
         "A point without a bar has an unbounded interval."

@@ -149,8 +149,8 @@ def _estimate(primary: Metric, *, seeds: int) -> str:
     if primary.paired_over == "sentences":
         effect = f"{primary.compared_by.removesuffix('s')} of the corpus scores"
         if seeds > 1:
-            return f"{effect}; interval and p by the bootstrap over seeds and paired sentences"
-        return f"{effect}; bootstrap interval, p by approximate randomisation over paired sentences"
+            return f"{effect}; interval and p from the variance between seeds and between distinct texts"
+        return f"{effect}; bootstrap over distinct texts, paired approximate randomisation must agree"
     effects = "log ratios" if primary.compared_by == "ratios" else "differences"
     return (
         f"Hodges-Lehmann estimate of the {effects} within {primary.paired_over}; "

@@ -5,7 +5,7 @@ examples side by side.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def _groups(written: Sentences, score: str) -> Iterator[tuple[str, SentenceStati
     unseen = np.array(written.unseen) > 0
     for name, chosen in (("all words seen in training", ~unseen), ("with unseen words", unseen)):
         if chosen.any():
-            yield name, replace(statistics, values=statistics.values[chosen])
+            yield name, statistics.where(chosen)
     for bucket, part in by_source_length(statistics, written.sources, edges=EDGES).items():
         yield f"{bucket} words", part
 
