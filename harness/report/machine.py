@@ -14,7 +14,7 @@ from harness.store.rows import CalibrationRow
 from harness.wording import count, format_bytes, format_seconds, words
 
 OTHER_CORES = 0.5
-"""A trial is disturbed if other programs keep this many cores busy. (The load is a mean over a minute.)"""
+"""A trial is disturbed if other programs, of any container, keep this many cores busy."""
 DISTURBED_TRIALS = 0.1
 FREQUENCY_RANGE = 0.15
 """From the 5th to the 95th percentile of the trials, as a share of the higher one."""
@@ -81,7 +81,8 @@ def disturbances(telemetry: pd.DataFrame) -> tuple[str, ...]:
     """
     if telemetry.empty:
         return ()
-    trials = telemetry.groupby("trial", sort=True)
+    others = pd.to_numeric(telemetry["other_cpu_percent"])
+    trials = telemetry.assign(other_cpu_percent=others).groupby("trial", sort=True)
     return tuple(
         note
         for notes in (
@@ -96,8 +97,10 @@ def disturbances(telemetry: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _load(trials: Any) -> Iterator[str]:
-    trial_cores = (trials["cpu_percent"].median() / 100).fillna(1.0).clip(lower=1.0)
-    other = trials["load"].median() - trial_cores
+    cores = pd.to_numeric(trials["cpu_percent"].median()) / 100
+    # earlier versions recorded only the load, which is a mean over a minute
+    by_load = trials["load"].median() - cores.fillna(1.0).clip(lower=1.0)
+    other = (trials["other_cpu_percent"].median() / 100).fillna(by_load)
     disturbed = other >= OTHER_CORES
     if disturbed.mean() > DISTURBED_TRIALS:
         yield (

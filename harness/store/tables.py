@@ -234,6 +234,7 @@ telemetry = Table(
     Column("gpu_temperature_c", Integer),
     Column("gpu_sm_clock_mhz", Integer),
     Column("gpu_throttling", Json),
+    Column("other_cpu_percent", Double),
 )
 
 # The speeds and the scatter of an environment, with the environment_digest of runs. The newest row counts.

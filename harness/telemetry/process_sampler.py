@@ -26,7 +26,9 @@ class TelemetrySample:
     `rss_bytes` is a sum, so a page that several processes share counts several times. `load` is the 1-minute
     load of the host. Swap is in bytes since the first sample. `cpu_mhz` is the mean over the cores, read once
     per second. GPU memory is the sum, and utilisation (0 to 1) the mean, over the GPUs of the process;
-    `gpu_process_bytes` is the memory that this process uses.
+    `gpu_process_bytes` is the memory that this process uses. `other_cpu_percent` is the CPU time of the host
+    without that of this process, its descendants and the sampling process. It includes the load of other
+    containers, which no other reading shows.
     """
 
     t_seconds: float
@@ -43,6 +45,7 @@ class TelemetrySample:
     gpu_temperature_c: int | None = None
     gpu_sm_clock_mhz: int | None = None
     gpu_throttling: Sequence[str] | None = None
+    other_cpu_percent: float | None = None
 
 
 class ProcessSampler:
@@ -113,7 +116,7 @@ class _ProcessLook:
         self._children: list[psutil.Process] = []
         self._started = time.monotonic()
         self._swap_start = psutil.swap_memory()
-        self._cpu_before: tuple[float, float] | None = None
+        self._cpu_before: tuple[float, float, float] | None = None
         self._slow_due = self._started
 
     def sample(self) -> TelemetrySample:
@@ -135,11 +138,13 @@ class _ProcessLook:
             rss, threads, cpu_seconds = rss + more[0], threads + more[1], cpu_seconds + more[2]
         swap = psutil.swap_memory()
         gpu = self._gpus.look([self._process.pid, *(child.pid for child in self._children)])
+        cpu_percent, other_cpu_percent = self._cpu_percent(now, cpu_seconds)
         return TelemetrySample(
             t_seconds=now - self._started,
             rss_bytes=rss,
             threads=threads,
-            cpu_percent=self._cpu_percent(now, cpu_seconds),
+            cpu_percent=cpu_percent,
+            other_cpu_percent=other_cpu_percent,
             load=os.getloadavg()[0],
             swap_in_bytes=swap.sin - self._swap_start.sin,
             swap_out_bytes=swap.sout - self._swap_start.sout,
@@ -147,12 +152,23 @@ class _ProcessLook:
             **gpu,
         )
 
-    def _cpu_percent(self, now: float, cpu_seconds: float) -> float | None:
-        before, self._cpu_before = self._cpu_before, (now, cpu_seconds)
+    def _cpu_percent(self, now: float, cpu_seconds: float) -> tuple[float | None, float | None]:
+        """Of the process, and of all others, since the previous sample."""
+        others = host_cpu_seconds() - cpu_seconds - time.process_time()
+        before, self._cpu_before = self._cpu_before, (now, cpu_seconds, others)
         if before is None:
-            return None
+            return None, None
+        seconds = now - before[0]
         # the time of a child that has just ended is missing until its parent has waited for it
-        return 100 * max(0.0, cpu_seconds - before[1]) / (now - before[0])
+        mine, theirs = max(0.0, cpu_seconds - before[1]), max(0.0, others - before[2])
+        return 100 * mine / seconds, 100 * theirs / seconds
+
+
+def host_cpu_seconds() -> float:
+    """The time that all cores of the host were busy since it started, whoever used them."""
+    times = psutil.cpu_times()
+    idle = ("idle", "iowait", "guest", "guest_nice")  # guests are in `user` already
+    return sum(times) - sum(getattr(times, field, 0.0) for field in idle)
 
 
 def _usage(process: psutil.Process) -> tuple[int, int, float]:

@@ -170,6 +170,7 @@ def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> Report
     trials = sorted(set(frame["trial"]))
     quiet = {
         "load": 0.9,
+        "other_cpu_percent": 5.0,
         "threads": 3,
         "swap_in_bytes": 0,
         "swap_out_bytes": 0,

@@ -21,6 +21,7 @@ from tests.report.synthetic import synthetic_report
 QUIET: dict[str, Any] = {
     "cpu_percent": 99.0,
     "load": 1.0,
+    "other_cpu_percent": None,
     "swap_in_bytes": 0,
     "swap_out_bytes": 0,
     "cpu_mhz": 2600.0,
@@ -74,6 +75,7 @@ def test_each_kind_of_noise_is_reported(disturbed: int, noise: dict[str, Any], t
     [
         (2, {"load": 2.6}),
         (20, {"load": 1.3}),
+        (20, {"load": 9.0, "other_cpu_percent": 40.0}),
         (20, {"load": 4.0, "cpu_percent": 390.0}),
         (20, {"cpu_mhz": None}),
         (20, {"swap_in_bytes": 4096}),
@@ -83,6 +85,12 @@ def test_each_kind_of_noise_is_reported(disturbed: int, noise: dict[str, Any], t
 )
 def test_usual_or_unknown_values_are_no_disturbance(disturbed: int, noise: dict[str, Any]) -> None:
     assert disturbances(looks(disturbed=disturbed, **noise)) == ()
+
+
+def test_programs_of_other_containers_are_noticed_by_the_time_that_the_host_was_busy() -> None:
+    """Their load may not be shown in this container."""
+    (note,) = disturbances(looks(disturbed=20, load=0.1, other_cpu_percent=250.0))
+    assert note == "other programs kept 2.5 cores busy during 20 of 20 measured trials"
 
 
 def test_first_looks_that_have_no_processor_time_count_as_one_core() -> None:
@@ -125,7 +133,9 @@ def test_the_report_says_whether_the_machine_was_calibrated_and_quiet() -> None:
     page = Page(render(report))
     assert NOT_CALIBRATED in page.all("main")[0].text
     assert "The machine was quiet" in page.all("main")[0].text
-    noisy = replace(report, telemetry=report.telemetry.assign(load=3.0), calibration=calibration())
+    noisy = replace(
+        report, telemetry=report.telemetry.assign(other_cpu_percent=200.0), calibration=calibration()
+    )
     page = Page(render(noisy))
     assert NOT_CALIBRATED not in page.all("main")[0].text
     assert "The machine was quiet" not in page.all("main")[0].text

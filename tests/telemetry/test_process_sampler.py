@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -10,7 +11,13 @@ from itertools import pairwise
 import psutil
 import pytest
 
-from harness.telemetry.process_sampler import ProcessSampler, _usage
+from harness.telemetry.process_sampler import (
+    ProcessSampler,
+    _GpuWatch,
+    _ProcessLook,
+    _usage,
+    host_cpu_seconds,
+)
 
 FAST = 0.02
 
@@ -146,3 +153,26 @@ def test_a_sampler_can_be_used_again_but_not_twice_at_once() -> None:
 def test_an_interval_must_be_positive() -> None:
     with pytest.raises(ValueError, match="positive"):
         ProcessSampler(interval_s=0)
+
+
+def test_the_time_of_other_programs_is_the_host_s_without_the_process_and_the_sampler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four core-seconds of the host go by between two samples of a process that does nothing."""
+    busy = iter((100.0, 104.0))
+    monkeypatch.setattr("harness.telemetry.process_sampler.host_cpu_seconds", lambda: next(busy))
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as idle:
+        look = _ProcessLook(idle.pid, _GpuWatch(None, ()))
+        first, second = look.sample(), look.sample()
+        idle.communicate(b"\n")
+    assert first.other_cpu_percent is None
+    assert second.other_cpu_percent is not None
+    seconds = second.other_cpu_percent / 100 * (second.t_seconds - first.t_seconds)
+    assert 2.0 < seconds <= 4.0  # less what the two processes themselves used
+
+
+def test_the_busy_time_of_the_host_grows_with_work() -> None:
+    before, mine = host_cpu_seconds(), time.process_time()
+    while time.process_time() < mine + 0.1:
+        pass
+    assert host_cpu_seconds() - before >= 0.05
