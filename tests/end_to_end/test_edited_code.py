@@ -1,13 +1,17 @@
-"""The code is edited between two runs, or before the first one."""
+"""The code is edited between two runs, or holds a bug that nobody planted."""
 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import harness
+from harness.cli.app import app
+from harness.models.cache import DynamicCache
+from harness.report.build import render
 from tests.end_to_end.workplace import LEAST, Workplace, copy_code
 
 
@@ -20,7 +24,7 @@ def edited(corpus_cache: Path, tmp_path: Path) -> Workplace:
 def test_an_edited_template_runs_nothing_again_and_an_edited_kernel_runs_everything(
     edited: Workplace,
 ) -> None:
-    first = edited.harness(*LEAST)
+    first = edited.harness(*LEAST, "--no-report")
     assert first.returncode == 0, first.stderr
     [run] = edited.runs()
     attempts = [row.id for row in edited.trials(run)]
@@ -36,7 +40,7 @@ def test_an_edited_template_runs_nothing_again_and_an_edited_kernel_runs_everyth
 
     kernel = edited.code / "models" / "attention_kernels.py"
     kernel.write_text(kernel.read_text() + "# another kernel\n")
-    other = edited.harness(*LEAST)
+    other = edited.harness(*LEAST, "--no-report")
     assert other.returncode == 0, other.stderr
     new = edited.runs()[-1]
     assert (new.study_digest, new.environment_digest) == (run.study_digest, run.environment_digest)
@@ -45,23 +49,24 @@ def test_an_edited_template_runs_nothing_again_and_an_edited_kernel_runs_everyth
     assert [row.purpose for row in edited.trials(new)].count("train") == 1
 
 
-def test_an_off_by_one_in_a_cache_makes_its_arm_invalid(edited: Workplace) -> None:
-    """Nobody planted this bug for the harness: the study must report it instead of a speed-up."""
-    cache = edited.code / "models" / "cache.py"
-    length = re.compile(r"(class DynamicCache.*?def length.*?return )([^\n]+)", re.DOTALL)
-    text, edits = length.subn(r"\1max(0, (\2) - 1)", cache.read_text())
-    assert edits == 1
-    cache.write_text(text)
+def test_an_off_by_one_in_a_cache_makes_its_arm_invalid(
+    in_process: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry does not know this bug: the study must report it instead of a speed-up."""
+    read = DynamicCache.__dict__["length"].fget
+    monkeypatch.setattr(DynamicCache, "length", property(lambda cache: max(0, read(cache) - 1)))
 
-    done = edited.harness(*LEAST, "--json")
+    done = CliRunner().invoke(app, [*LEAST, "--json"])
 
     answer = json.loads(done.stdout)
     verdicts = {claim["id"]: claim["verdict"] for claim in answer["claims"]}
-    assert done.returncode == 5
+    assert done.exit_code == 5
     assert set(answer["invalid"]) == {"cache=dynamic"}
     assert answer["invalid"]["cache=dynamic"].startswith("invariant cache-parity is broken: ")
     assert verdicts["fast"] == "invalid"
     assert verdicts["same"] in ("invalid", "refuted")
     assert "cache-parity is broken" in answer["answer"]
     assert "cache-parity is broken" in done.stderr
-    assert "cache-parity is broken" in (edited.folder / answer["report"]).read_text()
+    [part] = harness.load("tiny", scale="least").findings()
+    assert "cache-parity is broken" in render(part)
+    assert in_process.runs()

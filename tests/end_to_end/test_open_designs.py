@@ -74,10 +74,14 @@ def tuned(folder: Path) -> LoadedStudy:
 
 
 def sequential(folder: Path) -> LoadedStudy:
-    """What is open is how many rounds there are."""
+    """What is open is how many rounds there are, of three arms at one condition."""
     fixed = ("design: {seeds: 1, rounds: 10}", "design: {rounds: 15, until: {width: 0.1}}")
     unchecked = ("  same: {source: here, says: Nothing changes., holds: cache-parity}\n", "")
-    return loaded(folder, fixed, unchecked, ("[cache-parity, cache-bytes]", "[cache-bytes]"))
+    grows = (
+        "{source: here, says: The gain grows., level: {cache: dynamic}, trend: increasing, over: new_tokens}"
+    )
+    one_condition = (("[8, 16, 32]", "[32]"), (f"  grows: {grows}\n", ""))
+    return loaded(folder, fixed, unchecked, *one_condition, ("[cache-parity, cache-bytes]", "[cache-bytes]"))
 
 
 def test_tuning_first_then_every_finalist_at_its_own_best(tmp_path: Path) -> None:

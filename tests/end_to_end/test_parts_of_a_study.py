@@ -40,6 +40,7 @@ parts:
       bytes:
         {source: test, says: Bytes follow the formula., metric: cache_bytes, formula: cache_bytes_formula}
 """
+MEASURED_SPEEDS = "part == 'speed' and purpose == 'measure' and metric == 'decode_tokens_per_second'"
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_every_command_covers_both_parts(workplace: Workplace) -> None:
 def test_the_scatter_is_that_of_the_log_ratios_within_rounds(workplace: Workplace) -> None:
     answer("run", "pair", "--set", "design.rounds=3")
     experiment = harness.load("pair", settings=["design.rounds=3"])
-    frame = experiment.frame().query("part == 'speed' and metric == 'decode_tokens_per_second'")
+    frame = experiment.frame().query(MEASURED_SPEEDS)
     speeds = frame.pivot_table(index="round", columns="arm", values="value")
     ratios = [math.log(row["cache=dynamic"] / row["cache=none"]) for _, row in speeds.iterrows()]
     mean = sum(ratios) / 3

@@ -16,11 +16,12 @@ from harness.models.init import build_model
 from harness.models.loss import loss_of_hidden
 from tests.models.configs import encoder_decoder_config
 
-SIZES = {"vocab_size": 13, "d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 24, "max_positions": 40}
+SIZES = {"vocab_size": 13, "d_model": 16, "n_layers": 1, "n_heads": 2, "d_ff": 24, "max_positions": 40}
 VARIANTS: dict[str, dict[str, Any]] = {
     "rotary": {},
     "alibi": {"position": {"kind": "alibi"}},
     "relative, windows, capped": {
+        "n_layers": 2,
         "position": {"kind": "relative"},
         "attention": {"kernel": {"kind": "materialised"}, "windows": [4, None], "soft_cap": 5.0},
     },
@@ -101,7 +102,7 @@ def test_dropout_without_a_graph_break_is_drawn_anew() -> None:
 
 
 def _translator(*, dropout: float) -> EncoderDecoder:
-    sizes = {"d_model": 16, "n_encoder_layers": 1, "n_decoder_layers": 2, "n_heads": 2, "d_ff": 24}
+    sizes = {"d_model": 16, "n_encoder_layers": 1, "n_decoder_layers": 1, "n_heads": 2, "d_ff": 24}
     settings = {**sizes, "max_positions": 40, "dropout": dropout}
     return build_model(encoder_decoder_config(settings, vocab_size=13), 0).train()
 

@@ -44,7 +44,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "plain": {},
     "accumulating": {"accumulate": 2},
     "checkpointed": {
-        "model": {**ARM["model"], "checkpointing": {"kind": "blocks"}},  # type: ignore[dict-item]
+        "model": {**ARM["model"], "checkpointing": {"kind": "blocks"}},
     },
     "bfloat16 products": {"precision": "bf16-autocast"},
     "bfloat16 weights": {"precision": "bf16"},
