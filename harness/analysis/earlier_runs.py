@@ -18,14 +18,14 @@ from harness.analysis.frames import RunFrames
 from harness.analysis.late_claims import claim_digests, late_claims, late_margins
 from harness.analysis.standing import NO_STANDINGS, Standing, Standings
 from harness.config import canonical_json, content
-from harness.store.rows import Declaration, DeclaredClaim, Judgement, Run
+from harness.store.rows import Declaration, DeclaredClaim, JudgedClaim, Run
 from harness.store.store import Store
 from harness.study.claim_content import claim_content
 from harness.study.claims.base import Claim
 from harness.study.loaded import LoadedStudy
 from harness.wording import count
 
-Until = tuple[int | None, int | None]
+HistoryEnd = tuple[int | None, int | None]
 """The last judgement and the last declaration that are read, or None for all of them."""
 
 _PARTS = {
@@ -123,7 +123,7 @@ class _Judged:
         claims = self.loaded.study.claims.items()
         return {name: claim for name, claim in claims if not claim.exact and claim.exploratory is None}
 
-    def deciding(self, rows: Iterable[Judgement]) -> Judgement | None:
+    def deciding(self, rows: Iterable[JudgedClaim]) -> JudgedClaim | None:
         """The newest judgement of the run that decides a claim, given all judgements of the claim. None if
         that is this run.
         """
@@ -134,7 +134,7 @@ class _Judged:
             return None
         return [row for row in comparable if row.run_id == first.run_id][-1]
 
-    def seen_values(self, rows: Iterable[Judgement], values: Mapping[str, str]) -> dict[str, DeclaredClaim]:
+    def seen_values(self, rows: Iterable[JudgedClaim], values: Mapping[str, str]) -> dict[str, DeclaredClaim]:
         """The claims on exactly the values that another run had given before the claim first appeared: a
         setting that changes no value makes no new data.
         """
@@ -157,7 +157,7 @@ class _Judged:
             self.run.plant,
         )
 
-    def differs(self, row: Judgement, contents: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
+    def differs(self, row: JudgedClaim, contents: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
         """What was different when this judgement was made, in words."""
         other, words = self.runs[row.run_id], list[str]()
         if other.id == self.run.id:
@@ -186,7 +186,7 @@ class _Judged:
 
 
 def read_history(
-    store: Store, loaded: LoadedStudy, run: Run, frames: RunFrames, until: Until = (None, None)
+    store: Store, loaded: LoadedStudy, run: Run, frames: RunFrames, until: HistoryEnd = (None, None)
 ) -> History:
     """The history of a run's claims. `loaded` is the study before tuning, `frames` are the run's rows."""
     digests = claim_digests(loaded)
@@ -252,7 +252,7 @@ def _states(declaration: Declaration, loaded: LoadedStudy) -> bool:
     return any(canonical_json(part["study"]) == now for part in declaration.content["parts"])
 
 
-def _is_shown(row: Judgement, rows: Sequence[Judgement], judged: _Judged) -> bool:
+def _is_shown(row: JudgedClaim, rows: Sequence[JudgedClaim], judged: _Judged) -> bool:
     """Whether a judgement belongs to the history: of another run, or of this one if the claim was another one
     or the verdict changed. Judgements at other scales belong to it if they decided something.
     """

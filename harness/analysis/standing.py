@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.analysis.results import Contrast, SettledClaim
-from harness.store.rows import DeclaredClaim, Judgement
+from harness.store.rows import DeclaredClaim, JudgedClaim
 
 LATE = "declared after the data"
 
@@ -20,7 +20,7 @@ class Standing:
     """
 
     late: DeclaredClaim | None = None
-    decided: Judgement | None = None
+    decided: JudgedClaim | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.machine.environment import Environment
 from harness.run.identity import environment_digest
-from harness.store.rows import Judgement, Run, VerdictRow
+from harness.store.rows import JudgedClaim, Run, VerdictRow
 from harness.store.store import Store
 
 
@@ -87,7 +87,7 @@ def device_of(run: Run) -> str:
 
 
 def _earlier(
-    claim: str, run: Run, judgements: Sequence[Judgement], runs: Mapping[str, Run]
+    claim: str, run: Run, judgements: Sequence[JudgedClaim], runs: Mapping[str, Run]
 ) -> tuple[str, ...]:
     """One sentence per judgement of a claim before the last one of this run, at this scale."""
     made = [row for row in judgements if row.claim == claim and runs[row.run_id].plant is None]

@@ -19,7 +19,7 @@ from harness.machine.environment import Environment, environment
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import Driver, Listener, worker_threads
 from harness.run.identity import Setting, check_plant, environment_digest, identity, newest_run
-from harness.store.rows import Artifact, CalibrationRow, Judgement, Run, TrialRow, VerdictRow
+from harness.store.rows import Artifact, CalibrationRow, JudgedClaim, Run, TrialRow, VerdictRow
 from harness.store.store import Store, open_store
 from harness.study.load import StudyFile
 from harness.study.loaded import LoadedStudy
@@ -166,8 +166,8 @@ class Experiment:
         """Compute the findings and store the verdict on every claim."""
         findings = self.findings()
         with self.opened() as (store, runs):
-            for part, found, run in zip(self.parts, findings, runs, strict=True):
-                _record(store, part, found, run)
+            for part, judged, run in zip(self.parts, findings, runs, strict=True):
+                _record(store, part, judged, run)
         return findings
 
     def history(self) -> pd.DataFrame:
@@ -232,14 +232,14 @@ class Experiment:
         )
 
     def report(self) -> Path:
-        """Write the HTML report and return its path."""
+        """Judge the run, write the HTML report and return its path."""
         from harness.report.build import write_report
 
         scale = "" if self.parts[0].scale == BODY_SCALE else f".{self.parts[0].scale}"
         planted = ".planted" if self._plant else ""
         path = self.workspace.reports / f"{self.name}{scale}{planted}.html"
         self.workspace.reports.mkdir(parents=True, exist_ok=True)
-        write_report(self.findings(), path)
+        write_report(self.judge(), path)
         sha256, full_path = hashlib.sha256(path.read_bytes()).hexdigest(), str(path.resolve())
         with self.opened() as (store, runs):
             for run in runs:
@@ -285,23 +285,23 @@ class Experiment:
         )
 
 
-def _record(store: Store, part: LoadedStudy, found: ReportInput, run: Run) -> None:
+def _record(store: Store, part: LoadedStudy, judged: ReportInput, run: Run) -> None:
     """Store the verdicts on the claims of a part, and the text of the study by which they were judged."""
-    code, history = code_digests().judging, found.history
+    code, history = code_digests().judging, judged.history
     store.record_study(part.study.study, part.source, part.study.model_dump_json())
     rows, judgements = [], []
-    for claim in found.analysis.claims:
+    for claim in judged.analysis.claims:
         row = claim.row()
         rows.append(VerdictRow(claim=row.pop("id"), **row, basis=claim.stored_basis(), code_digest=code))
         judgements.append(
-            Judgement(
+            JudgedClaim(
                 run_id=run.id,
                 claim=claim.id,
                 claim_digest=history.digests[claim.id],
                 verdict=claim.verdict,
                 alone=claim.alone_verdict,
                 late=claim.late,
-                complete=found.run.finished_trials >= found.run.expected_trials,
+                complete=judged.run.finished_trials >= judged.run.expected_trials,
                 effect=claim.effect,
                 interval=claim.interval,
                 values_digest=history.values[claim.id],

@@ -11,7 +11,7 @@ import pandas as pd
 import psutil
 
 from harness.analysis.analyse import analyse
-from harness.analysis.earlier_runs import Until, read_history
+from harness.analysis.earlier_runs import HistoryEnd, read_history
 from harness.analysis.frames import RunFrames, run_frames
 from harness.report.inputs import ReportInput, RunInfo
 from harness.store.rows import TelemetryRow
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 TELEMETRY_COLUMNS = [column.name for column in fields(TelemetryRow)]
 
 
-def report_input(store: Store, loaded: LoadedStudy, run: Run, until: Until = (None, None)) -> ReportInput:
+def report_input(
+    store: Store, loaded: LoadedStudy, run: Run, until: HistoryEnd = (None, None)
+) -> ReportInput:
     """Everything that a report shows about a run. Verdicts are computed again from the stored samples, and
     earlier verdicts are read up to the judgement and the declaration `until`.
     """

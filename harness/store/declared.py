@@ -15,7 +15,7 @@ from harness.store.rows import (
     COUNTED_STATES,
     Declaration,
     DeclaredClaim,
-    Judgement,
+    JudgedClaim,
     MeasuredAttempt,
     Run,
 )
@@ -38,11 +38,6 @@ _NOT_JUDGED = ("id", "judged_at", "code_digest")
 
 class DeclarationStore(RunRecorder):
     """The part of the store that remembers what was declared, and every judgement."""
-
-    def last_attempt(self) -> int:
-        """The newest attempt in the store, or 0."""
-        with reading(self._engine) as connection:
-            return _last_attempt(connection)
 
     def declare_claims(self, claims: Iterable[DeclaredClaim], *, before_all: Collection[str] = ()) -> None:
         """Record the claims that the store has not seen, after its newest attempt.
@@ -109,19 +104,19 @@ class DeclarationStore(RunRecorder):
             first: int | None = connection.execute(query.where(trials.c.run_id == run_id)).scalar()
         return first
 
-    def record_judgements(self, run: Run, rows: Iterable[Judgement]) -> None:
+    def record_judgements(self, run: Run, rows: Iterable[JudgedClaim]) -> None:
         """Record judgements of the run's claims that differ from the last ones."""
         with writing(self._engine) as connection:
             take_turns(connection)
             query = select(judgements).where(judgements.c.run_id == run.id).order_by(judgements.c.id)
-            last = {row["claim"]: Judgement(**row) for row in connection.execute(query).mappings()}
+            last = {row["claim"]: JudgedClaim(**row) for row in connection.execute(query).mappings()}
             new = [_values(row) for row in rows if _differs(row, last.get(row.claim))]
             if new:
                 connection.execute(insert(judgements), new)
 
     def judgements(
         self, study: str, claim_digests: Iterable[str], *, until: int | None = None
-    ) -> list[Judgement]:
+    ) -> list[JudgedClaim]:
         """The judgements of the study's runs and of these claims in any run, in the order in which they were
         made, up to the judgement `until` if it is given.
         """
@@ -132,7 +127,7 @@ class DeclarationStore(RunRecorder):
         )
         if until is not None:
             query = query.where(judgements.c.id <= until)
-        return [Judgement(**row) for row in self._all(query.order_by(judgements.c.id))]
+        return [JudgedClaim(**row) for row in self._all(query.order_by(judgements.c.id))]
 
     def record_declaration(self, declaration: Declaration) -> Declaration:
         """Record a declaration after the newest attempt of the store, and return it."""
@@ -161,12 +156,12 @@ def _last_attempt(connection: Connection) -> int:
     return connection.execute(select(func.max(attempts.c.id))).scalar() or 0
 
 
-def _values(row: Judgement) -> dict[str, Any]:
+def _values(row: JudgedClaim) -> dict[str, Any]:
     return {name: value for name, value in asdict(row).items() if name != "id"}
 
 
-def _differs(row: Judgement, last: Judgement | None) -> bool:
-    def content(judged: Judgement) -> dict[str, Any]:
+def _differs(row: JudgedClaim, last: JudgedClaim | None) -> bool:
+    def content(judged: JudgedClaim) -> dict[str, Any]:
         return {name: value for name, value in asdict(judged).items() if name not in _NOT_JUDGED}
 
     return last is None or content(row) != content(last)

@@ -263,7 +263,7 @@ class CalibrationRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class JudgedClaim:
     """A judgement of a claim on one run.
 
     `verdict` is what was said and `alone` what the data of this run alone say. They differ if the claim was
