@@ -36,6 +36,11 @@ def show_study(experiment: Experiment, output: CommandOutput) -> None:
         {
             "run": run.id,
             "progress": part.run.progress,
+            "chain": {
+                "head": part.run.chain.head,
+                "earlier": part.run.chain.earlier,
+                "problems": list(part.run.chain.problems),
+            },
             "trials": _trials(planned, rows, part.values),
             "claims": [_claim(claim, part.run.progress) for claim in part.analysis.claims],
             "history": [asdict(earlier) for rows in part.history.earlier.values() for earlier in rows],
@@ -62,6 +67,8 @@ def _claim(claim: SettledClaim, progress: str) -> dict[str, Any]:
 
 
 def _print_study(part: LoadedStudy, shown: dict[str, Any], output: CommandOutput) -> None:
+    for problem in shown["chain"]["problems"]:
+        output.note(f"run {shown['run']}: the store was changed after it was written: {problem}")
     if shown["progress"]:
         output.line(f"run {shown['run']}: {shown['progress']} trials")
     primary = part.study.primary

@@ -68,7 +68,7 @@ def link_digest(link: Mapping[str, Any], previous: str) -> str:
 def checked_chain(connection: Connection, run_id: str) -> Chain:
     """The chain of a run, compared with what its attempts hold now."""
     query = select(chain).where(chain.c.run_id == run_id).order_by(chain.c.number)
-    links = connection.execute(query).mappings().all()
+    links = [dict(link) for link in connection.execute(query).mappings()]
     columns = (attempts.c.id.label("attempt_id"), attempts.c.state, trials)
     joined = select(*columns).join(trials, trials.c.id == attempts.c.trial_id)
     rows = {
@@ -95,7 +95,7 @@ def checked_chain(connection: Connection, run_id: str) -> Chain:
     )
 
 
-def _broken_links(links: Sequence[RowMapping]) -> Iterator[str]:
+def _broken_links(links: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     previous = ""
     for number, link in enumerate(links):
         if link["number"] != number or link_digest(link, previous) != link["digest"]:

@@ -18,12 +18,20 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.frames import run_frames
 from harness.analysis.results import Analysis
+from harness.cli.console import CommandOutput
+from harness.cli.showing import show_study
+from harness.cli.verify import verify_report
+from harness.errors import InvalidError
 from harness.models.init import build_model
 from harness.run import lease
 from harness.store.store import open_store
 from harness.tasks.step import Step, record_memory
+from harness.verify.verify import verify
 from tests.analysis.planted import SPEED, Planted, claim, flat, study
+from tests.traps.invented import Invented, invented
 from tests.traps.stored import judged, stored
+
+__all__ = ["invented"]
 
 CLAIMS = {
     "faster": {"source": "x", "says": "Faster.", "level": {"cache": "dynamic"}, "direction": "better"},
@@ -134,6 +142,25 @@ def test_a_failed_check_that_passes_later_decides_nothing(tmp_path: Path) -> Non
     with open_store(path) as store:
         analysis = analyse(loaded, run_frames(store, store.runs()[0]))
     assert "the checks of attempts changed: " in analysis.invalid["cache=dynamic"]
+
+
+def test_verify_and_show_name_what_was_edited(invented: Invented, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report was right when it was written, and the editor did not touch it."""
+    experiment, path = invented.run(), invented.folder / "harness.db"
+    report = experiment.report()
+    honest = verify(report, str(path))
+    assert (honest.problems, honest.difference) == ((), None)
+    assert honest.chains[0] in report.read_text(encoding="utf-8")
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE samples SET value = value * 3 WHERE attempt_id = 2")
+    connection.commit()
+    connection.close()
+    problem = "the samples of attempts changed: 2 (train"
+    assert problem in verify(report, str(path)).problems[0]
+    with pytest.raises(InvalidError, match="the store was changed after it was written"):
+        verify_report(report, str(path), CommandOutput())
+    show_study(invented.experiment(), CommandOutput())
+    assert problem in capsys.readouterr().err
 
 
 DRIVER = """
