@@ -27,6 +27,11 @@ def number_text(value: float) -> str:
     return f"{value:,.0f}" if 999.5 <= abs(value) < LARGEST_WRITTEN_OUT else f"{value:.3g}"
 
 
+def level_text(level: float) -> str:
+    """The level of an interval: `95 %`, `98.3 %`."""
+    return f"{level * 100:.3g} %"
+
+
 def precise_text(value: float) -> str:
     """Up to six significant digits, for numbers that somebody chose or counted: `0.05`, `12,345`."""
     if not math.isfinite(value):

@@ -167,7 +167,7 @@ def test_one_interval_looks_the_same_everywhere(capsys: pytest.CaptureFixture[st
     effect = contrast(analysis)
     text = interval_text(effect.low, effect.high)
     settled = claim(analysis, "kv-speedup")
-    assert f"(95 % interval {text}, 10 rounds)" in settled.sentence
+    assert f"(95 % interval {text}, 10 rounds of one model)" in settled.sentence
     assert settled.interval == text
 
     report = synthetic_report(planted.loaded.study)

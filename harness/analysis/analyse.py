@@ -6,8 +6,9 @@ import math
 
 from harness.analysis.claims import named_contrasts, settle_claims
 from harness.analysis.claims.settlement import Evidence
-from harness.analysis.contrasts import contrasts, summaries
+from harness.analysis.contrasts import ALPHA, contrasts, summaries
 from harness.analysis.frames import RunFrames, trial_values, with_diverged
+from harness.analysis.member import replicates_text
 from harness.analysis.results import Analysis, Contrast, SettledClaim
 from harness.analysis.standing import (
     NO_STANDINGS,
@@ -20,9 +21,10 @@ from harness.analysis.validity.held_out import seen_texts
 from harness.analysis.validity.invalid_arms import invalid_arms
 from harness.analysis.validity.warnings import warnings
 from harness.analysis.validity.work import parity_rows
+from harness.config import canonical_json
 from harness.metrics import REPLICATES, Metric, metric
 from harness.study.loaded import LoadedStudy
-from harness.wording import at_condition, count, effect_phrase, interval_text
+from harness.wording import at_condition, count, effect_phrase, interval_text, level_text
 
 
 def analyse(loaded: LoadedStudy, frames: RunFrames, standings: Standings = NO_STANDINGS) -> Analysis:
@@ -44,8 +46,14 @@ def analyse(loaded: LoadedStudy, frames: RunFrames, standings: Standings = NO_ST
     compared = without_late_margins(compared, standings.late_margins)
     evidence = Evidence(loaded=loaded, frames=frames, cells=table, invalid=invalid)
     claims = with_standing(settle_claims(evidence), standings.claims)
+    answer = (
+        *_doubt(evidence),
+        *_primary_contrasts(loaded, compared),
+        *_claim_counts(claims),
+        *_by_chance(loaded, compared, claims),
+    )
     return Analysis(
-        answer=" ".join((*_doubt(evidence), *_primary_contrasts(loaded, compared), *_claim_counts(claims))),
+        answer=" ".join(answer),
         claims=claims,
         contrasts=compared,
         summaries=summaries(table),
@@ -99,7 +107,8 @@ def _effect_sentence(loaded: LoadedStudy, record: Metric, contrast: Contrast) ->
     interval = interval_text(contrast.low, contrast.high, record.compared_by)
     return (
         f"{arm}, {effect_phrase(contrast.effect, record.compared_by)} the baseline's "
-        f"(95 % interval {interval}, {count(contrast.n, REPLICATES[record.paired_over])})"
+        f"({level_text(1 - contrast.alpha)} interval {interval}, "
+        f"{replicates_text(contrast.n, REPLICATES[record.paired_over], contrast.models)})"
     )
 
 
@@ -118,3 +127,28 @@ def _claim_counts(claims: tuple[SettledClaim, ...]) -> list[str]:
         if verdict in verdicts
     ]
     return [f"Claims: {', '.join(counts)}."] if counts else []
+
+
+def _by_chance(
+    loaded: LoadedStudy, compared: tuple[Contrast, ...], claims: tuple[SettledClaim, ...]
+) -> list[str]:
+    """How many of the verdicts would be wrong by chance alone: at most 5 % in each family."""
+    decided = {claim.id for claim in claims if claim.verdict in ("confirmed", "refuted")}
+    families: set[object] = {
+        tested.family
+        for name, claim in loaded.study.claims.items()
+        if name in decided and (tested := claim.tested(loaded.study, loaded.arms, loaded.conditions))
+    }
+    named = set(named_contrasts(loaded))
+    families |= {
+        (contrast.metric, contrast.arm, canonical_json(contrast.condition)) in named
+        for contrast in compared
+        if contrast.metric == loaded.study.primary
+        and contrast.verdict in ("better", "worse", "equivalent")
+        and not metric(contrast.metric).exact
+    }
+    if not families:
+        return []
+    number = "1 family" if len(families) == 1 else f"each of {len(families)} families"
+    wrong = f"at most {len(families) * ALPHA:.2g} of these verdicts would be wrong (5 % in {number})"
+    return [f"By chance alone, {wrong}."]

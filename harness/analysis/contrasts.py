@@ -13,26 +13,29 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.analysis.member import COUNTED, contrast_member
 from harness.analysis.results import ArmSummary, Contrast, Verdict
-from harness.analysis.trial_table import IncomparableError, TrialTable, repeated
+from harness.analysis.trial_table import Diverged, IncomparableError, TrialTable, repeated
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
 from harness.statistics import (
+    FEWEST_MODELS,
     FEWEST_SEEDS,
     FEWEST_TEXTS,
     ScoreDifference,
     SentenceStatistics,
     compare_scores,
     holm,
-    paired_estimate,
+    holm_levels,
+    replicates,
     safe_exp,
     sign_flip_p,
 )
 from harness.study.arms import Combination
+from harness.study.trainings import trained_apart
 from harness.wording import count, number_text
 
 ALPHA = 0.05
-COUNTED = "counted exactly"
 LOST = "both arms diverged on every seed"
 
 Named = tuple[str, str, str]
@@ -42,20 +45,31 @@ Named = tuple[str, str, str]
 def contrasts(table: TrialTable, invalid: Mapping[str, str], named: Iterable[Named]) -> tuple[Contrast, ...]:
     """Every arm except the baseline, under every condition, on every metric that has a better direction.
 
-    `named` lists the contrasts that claims use. Each claim is a family of its own; all other contrasts of a
-    metric share Holm's correction. A metric that the study needs is listed even if it was not measured: a
-    contrast without data is `invalid`, never absent.
+    `named` lists the contrasts that claims use. On each metric they are one family, and all other contrasts
+    are another; each contrast is tested, and its interval printed, at the level that Holm's procedure gives
+    it. A metric that the study needs is listed even if it was not measured: a contrast without data is
+    `invalid`, never absent.
     """
     loaded, claimed = table.loaded, set(named)
     names = {loaded.study.primary, *table.values["metric"], *(name for name, _, _ in claimed)}
-    raw = [
-        estimated(table, metric(name), (arm, loaded.baseline), condition, invalid.get(arm.name, ""))
+    keys = [
+        (name, arm, condition)
         for name in sorted(names)
         if metric(name).better != "neither"
         for condition in loaded.conditions
         for arm in loaded.arms[1:]
     ]
-    return tuple(_decide(contrast, table) for contrast in _adjust(raw, claimed))
+
+    def at(name: str, arm: Combination, condition: Combination, alpha: float) -> Contrast:
+        reason = invalid.get(arm.name, "")
+        return estimated(table, metric(name), (arm, loaded.baseline), condition, reason, alpha=alpha)
+
+    raw = [at(*key, ALPHA) for key in keys]
+    adjusted = [
+        contrast if alpha == ALPHA else replace(at(*key, alpha), p_adjusted=p_adjusted)
+        for key, contrast, (alpha, p_adjusted) in zip(keys, raw, _family_levels(raw, claimed), strict=True)
+    ]
+    return tuple(_decide(contrast, table) for contrast in adjusted)
 
 
 def estimated(
@@ -64,9 +78,11 @@ def estimated(
     arms: tuple[Combination, Combination],
     condition: Combination,
     invalid: str = "",
+    *,
+    alpha: float = ALPHA,
 ) -> Contrast:
     """The first arm against the second with all numbers, but not decided yet: `undecided`, or `invalid` with
-    the reason.
+    the reason. Its intervals have the levels 1 − `alpha` and 1 − 2 `alpha`.
     """
     nan = math.nan
     arm, other = arms
@@ -88,6 +104,7 @@ def estimated(
         baseline_value=nan,
         value=nan,
         pairs=(),
+        alpha=alpha,
         verdict="invalid",
         relevant=False,
         reason=invalid,
@@ -102,30 +119,40 @@ def estimated(
         )
         exploratory = table.loaded.study.design.exploratory
         if record.paired_over == "sentences":
-            return _score_contrast(table, record, arms, condition, medians)
+            scored = _score_contrast(table, record, arms, condition, medians)
+            return _between_checkpoints(table, arms, condition, scored)
         if record.exact or (record.exact_if_repeated and repeated(sides) and not exploratory):
             return _counted(medians, sides)
         by_ratios = record.compared_by == "ratios"
         paired = table.log_ratios if by_ratios else table.differences
         pairs = paired(record, arm.name, other.name, condition)
+        diverged = table.diverged(record, (arm.name, other.name), condition)
     except IncomparableError as problem:
         return replace(empty, reason="; ".join(part for part in (invalid, str(problem)) if part))
-    estimate, to_effect = paired_estimate(pairs), safe_exp if by_ratios else float
-    lost = record.lost_by_divergence and table.lost(record, (arm.name, other.name), condition)
+    models = table.models(record)
+    samples = replicates(pairs, models=models, unknown=diverged.both)
+    lost = len(diverged.both) == len(pairs)
+    # unknown pairs are ties for the direction: if that decides, so are they for the interval beside it
+    ties = samples.p <= alpha
+    outer, inner = (samples.interval(level, ties=ties) for level in (1 - alpha, 1 - 2 * alpha))
+    t95 = samples.t_interval
     return replace(
         medians,
         reason=medians.reason or (LOST if lost else ""),
-        n=estimate.n,
-        effect=to_effect(estimate.estimate),
-        p=estimate.p,
-        p_adjusted=estimate.p,
+        n=samples.n,
+        models=models,
+        unknown=diverged.both,
+        diverged=_divergence(table, (arm, other), diverged, len(pairs)),
+        effect=effect_of(record, samples.estimate),
+        p=samples.p,
+        p_adjusted=samples.p,
         p_sign_flip=sign_flip_p(pairs) if record.paired_over == "seeds" else None,
-        low=to_effect(estimate.ci95.low),
-        high=to_effect(estimate.ci95.high),
-        low90=to_effect(estimate.ci90.low),
-        high90=to_effect(estimate.ci90.high),
-        t_low=to_effect(estimate.t95.low),
-        t_high=to_effect(estimate.t95.high),
+        low=effect_of(record, outer.low),
+        high=effect_of(record, outer.high),
+        low90=effect_of(record, inner.low),
+        high90=effect_of(record, inner.high),
+        t_low=effect_of(record, t95.low),
+        t_high=effect_of(record, t95.high),
         pairs=tuple(sorted(pairs.items())),
     )
 
@@ -148,10 +175,13 @@ def _score_contrast(
     arm, other = (_on_scale(record, side) for side in scores)
     to_effect = safe_exp if record.compared_by == "ratios" else float
     try:
-        difference = compare_scores(arm, other)
+        key = (record.name, arms[0].name, arms[1].name, condition.name)
+        if key not in table.compared_scores:
+            table.compared_scores[key] = compare_scores(arm, other)
+        difference = table.compared_scores[key]
     except ValueError as problem:
         raise IncomparableError(str(problem)) from None
-    ci95, ci90 = difference.interval(0.95), difference.interval(0.90)
+    outer, inner = difference.interval(1 - empty.alpha), difference.interval(1 - 2 * empty.alpha)
     margin = scale(record, empty.margin)
     bounds = () if difference.identical else (-margin, 0.0, margin)
     beyond = {bound: difference.p if bound == 0.0 else difference.beyond(bound) for bound in bounds}
@@ -166,10 +196,10 @@ def _score_contrast(
             same_texts=difference.identical and table.wrote_the_same(record, names, condition),
         ),
         effect=to_effect(difference.estimate),
-        low=to_effect(ci95.low),
-        high=to_effect(ci95.high),
-        low90=to_effect(ci90.low),
-        high90=to_effect(ci90.high),
+        low=to_effect(outer.low),
+        high=to_effect(outer.high),
+        low90=to_effect(inner.low),
+        high90=to_effect(inner.high),
         p=difference.p,
         p_adjusted=difference.p,
         beyond=tuple(sorted(beyond.items())),
@@ -201,6 +231,40 @@ def _why_scores_decide_nothing(
     if difference.identical and not same_texts:
         return f"{record.label} is the same for every text although the arms wrote different ones"
     return ""
+
+
+def _between_checkpoints(
+    table: TrialTable, arms: tuple[Combination, Combination], condition: Combination, scored: Contrast
+) -> Contrast:
+    """The contrast without a decision, if the arms differ in how they were trained and there are too few
+    trainings: the texts of two checkpoints say nothing about two ways of training.
+    """
+    seeds = table.loaded.study.design.seeds
+    if seeds >= FEWEST_MODELS or not trained_apart(table.loaded.tasks, arms, condition):
+        return scored
+    return replace(
+        scored,
+        open="this is only the effect between these checkpoints, because the arms are trained differently, "
+        f"and {count(seeds, 'training')} of each cannot decide (at least {FEWEST_MODELS} are needed)",
+    )
+
+
+def effect_of(record: Metric, value: float) -> float:
+    """The effect that belongs to a value on the scale of the pairs: a ratio, or the difference itself."""
+    return value if record.compared_by == "differences" else safe_exp(value)
+
+
+def _divergence(
+    table: TrialTable, arms: tuple[Combination, Combination], diverged: Diverged, seeds: int
+) -> str:
+    """`diverged on 3 of 8 seeds, the other arm on 2, both on 1`; empty if no training diverged."""
+    if not diverged.arm and not diverged.other:
+        return ""
+    arm, other = (table.loaded.label(side.name) for side in arms)
+    return (
+        f"{arm} diverged on {diverged.arm} of {count(seeds, 'seed')}, {other} on {diverged.other}, "
+        f"both on {len(diverged.both)}"
+    )
 
 
 def scale(record: Metric, margin: float) -> float:
@@ -242,23 +306,23 @@ def _counted(medians: Contrast, sides: tuple[Mapping[tuple[int, int], float], ..
     )
 
 
-def _adjust(raw: list[Contrast], named: set[Named]) -> list[Contrast]:
-    """Holm's correction over the contrasts of a metric that no claim uses.
+def _family_levels(raw: list[Contrast], named: set[Named]) -> list[tuple[float, float]]:
+    """For each contrast the level at which Holm's procedure tests it, and its adjusted p.
 
-    Invalid contrasts stay in the family, so a missing row never makes it smaller.
+    Invalid contrasts stay in their family, so a missing row never makes it smaller. Exact counts need no
+    test.
     """
-    adjusted = list(raw)
-    for name in {contrast.metric for contrast in raw}:
-        family = {
-            str(index): c.p
-            for index, c in enumerate(raw)
-            if c.metric == name
-            and (c.metric, c.arm, canonical_json(c.condition)) not in named
-            and not c.reason.endswith(COUNTED)
-        }
-        for index, p in holm(family).items():
-            adjusted[int(index)] = replace(raw[int(index)], p_adjusted=p)
-    return adjusted
+    families: dict[tuple[str, bool], dict[str, float]] = {}
+    for index, contrast in enumerate(raw):
+        claimed = (contrast.metric, contrast.arm, canonical_json(contrast.condition)) in named
+        if not contrast.reason.endswith(COUNTED):
+            families.setdefault((contrast.metric, claimed), {})[str(index)] = contrast.p
+    levels = [(ALPHA, contrast.p) for contrast in raw]
+    for family in families.values():
+        adjusted = holm(family)
+        for name, level in holm_levels(family, alpha=ALPHA).items():
+            levels[int(name)] = level, adjusted[name]
+    return levels
 
 
 def _decide(contrast: Contrast, table: TrialTable) -> Contrast:
@@ -266,37 +330,23 @@ def _decide(contrast: Contrast, table: TrialTable) -> Contrast:
         return contrast
     if contrast.open and not table.loaded.study.design.exploratory:
         return replace(contrast, reason=contrast.open)
-    record, counted = metric(contrast.metric), contrast.reason == COUNTED
-    neutral = record.neutral
-    differs = contrast.p_adjusted <= ALPHA and not contrast.low <= neutral <= contrast.high
-    alike = contrast.effect == neutral and _all_alike(contrast)
-    if (counted and contrast.effect == neutral) or (alike and _same_outputs(contrast, table)):
+    record, member = metric(contrast.metric), contrast_member(contrast, table.loaded.baseline.name)
+    margin, alpha = scale(record, contrast.margin), contrast.alpha
+    differs = member.differs <= alpha
+    if member.identical and (member.counted or _same_outputs(contrast, table)):
         return replace(contrast, verdict="identical")
-    if table.loaded.study.design.exploratory and not counted:
+    if table.loaded.study.design.exploratory and not member.counted:
         return replace(contrast, reason="exploratory: the effect is shown without a verdict")
-    least, most = allowed(record, contrast.margin)
-    if alike or (least < contrast.low90 and contrast.high90 < most):
+    if member.same(margin) <= alpha:
         return replace(
             contrast, verdict="equivalent", reason="real but negligible" if differs else contrast.reason
         )
     if not differs:
-        return replace(contrast, reason=_why_undecided(contrast, neutral))
-    relevant = contrast.low > most or contrast.high < least
+        why = _why_undecided(contrast)
+        return replace(contrast, reason=f"{why}; {contrast.diverged}" if contrast.diverged else why)
+    relevant = member.outside(-margin, margin) <= alpha
     reason = contrast.reason if relevant else "the difference may be smaller than the margin"
     return replace(contrast, verdict=_direction(contrast.effect, record), relevant=relevant, reason=reason)
-
-
-def allowed(record: Metric, margin: float) -> tuple[float, float]:
-    """The smallest and the largest effect that count as no difference."""
-    if record.compared_by == "differences":
-        return -margin, margin
-    return 1.0 / (1.0 + margin), 1.0 + margin
-
-
-def _all_alike(contrast: Contrast) -> bool:
-    if metric(contrast.metric).paired_over == "sentences":
-        return not contrast.beyond
-    return all(value == 0.0 for _, value in contrast.pairs)
 
 
 def _same_outputs(contrast: Contrast, table: TrialTable) -> bool:
@@ -305,10 +355,10 @@ def _same_outputs(contrast: Contrast, table: TrialTable) -> bool:
     return table.same_outputs(metric(contrast.metric), arms, condition)
 
 
-def _why_undecided(contrast: Contrast, neutral: float) -> str:
-    if contrast.low <= neutral <= contrast.high:
+def _why_undecided(contrast: Contrast) -> str:
+    if contrast.p > ALPHA:
         return "the interval includes zero difference"
-    return "not significant after Holm's correction over all contrasts of this metric"
+    return "not significant after Holm's correction over this family of contrasts"
 
 
 def _direction(effect: float, record: Metric) -> Verdict:

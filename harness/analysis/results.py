@@ -23,7 +23,10 @@ class Contrast:
     `beyond`: the p at each bound that a rule needs. `open` says why a score decides nothing, whatever its
     values are. `p` is two-sided. `p_sign_flip` is a diagnostic for pairs of seeds. `p_adjusted` has Holm's
     correction over the contrasts of this metric that no claim uses; for the others it equals `p`.
-    `value` and `baseline_value` are medians over trials in the metric's unit. `pairs` holds (replicate, log
+    `models` is the number of trained models whose rounds are in `pairs`, `unknown` the replicates in which
+    both arms diverged, and `diverged` says in words how often they did. The level of the intervals is
+    1 − `alpha` and 1 − 2 `alpha`, at which the verdict was decided. `value` and `baseline_value` are medians
+    over trials in the metric's unit. `pairs` holds (replicate, log
     ratio or difference).
     """
 
@@ -45,6 +48,10 @@ class Contrast:
     baseline_value: float
     value: float
     pairs: tuple[tuple[int, float], ...]
+    models: int = 1
+    unknown: tuple[int, ...] = ()
+    diverged: str = ""
+    alpha: float = 0.05
     beyond: tuple[tuple[float, float], ...] = ()
     seeds: int = 0
     open: str = ""

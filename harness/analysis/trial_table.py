@@ -16,7 +16,14 @@ import pandas as pd
 from harness.config import canonical_json
 from harness.metrics import Metric
 from harness.scoring.sentences import Sentences
-from harness.statistics import SentenceStatistics, differences, log_ratios, safe_exp
+from harness.statistics import (
+    ScoreDifference,
+    SentenceStatistics,
+    both_infinite,
+    differences,
+    log_ratios,
+    safe_exp,
+)
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
 from harness.wording import count
@@ -33,6 +40,14 @@ class _Row(NamedTuple):
     samples: int
     session: int
     position: int
+
+
+class Diverged(NamedTuple):
+    """On how many seeds an arm and the other arm diverged, and on which seeds both did."""
+
+    arm: int
+    other: int
+    both: tuple[int, ...]
 
 
 class IncomparableError(Exception):
@@ -53,6 +68,8 @@ class TrialTable:
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
     outputs: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     seen: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    compared_scores: dict[tuple[str, ...], ScoreDifference] = field(default_factory=dict, repr=False)
+    """The comparisons of scores that were made, because a family asks for them again at its own level."""
 
     def check_held_out(self, record: Metric, arm: str, condition: Combination) -> None:
         """Raises IncomparableError if the metric needs held-out text and the model was trained on it."""
@@ -178,9 +195,17 @@ class TrialTable:
         )
         return all(first[trial] == second[trial] for trial in first if first[trial] and second.get(trial))
 
-    def lost(self, record: Metric, arms: tuple[str, str], condition: Combination) -> bool:
-        """Whether both arms diverged in every pair, so that all pairs are ties and nothing is known."""
-        return all(math.isinf(value) for arm in arms for value in self.pairs(record, arm, condition).values())
+    def models(self, record: Metric) -> int:
+        """The number of trained models whose rounds `pairs` gives in turn; 1 if a replicate is a seed."""
+        return self.loaded.study.design.seeds if record.paired_over == "rounds" else 1
+
+    def diverged(self, record: Metric, arms: tuple[str, str], condition: Combination) -> Diverged:
+        """On how many seeds each arm diverged, and the replicates in which both did."""
+        sides = [self.pairs(record, arm, condition) for arm in arms]
+        if not record.lost_by_divergence:
+            return Diverged(0, 0, ())
+        first, second = (sum(map(math.isinf, side.values())) for side in sides)
+        return Diverged(first, second, both_infinite(*sides))
 
     def check_rounds(self, record: Metric, arm: str, other: str, condition: Combination) -> None:
         """Raises IncomparableError if a round did not run in one session, or if one arm always ran first: a

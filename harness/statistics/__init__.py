@@ -4,6 +4,7 @@ from harness.statistics.corpus import SentenceStatistics, ratio_of_sums
 from harness.statistics.design import (
     MINIMUM_ROUNDS,
     holm,
+    holm_levels,
     largest_family,
     narrow_enough,
     rounds_needed,
@@ -14,6 +15,7 @@ from harness.statistics.paired import (
     McNemar,
     PairedEstimate,
     Pairs,
+    both_infinite,
     differences,
     log_ratios,
     mcnemar,
@@ -23,6 +25,7 @@ from harness.statistics.paired import (
     t_interval,
 )
 from harness.statistics.pareto import Pareto, pareto
+from harness.statistics.replicates import FEWEST_MODELS, Replicates, replicates
 from harness.statistics.scores import (
     FEWEST_SEEDS,
     FEWEST_TEXTS,
@@ -36,6 +39,7 @@ from harness.statistics.sensitivity import Ranking, Rival, most_sensitive, worst
 from harness.statistics.signed_rank import Interval, smallest_reachable_p
 
 __all__ = [
+    "FEWEST_MODELS",
     "FEWEST_SEEDS",
     "FEWEST_TEXTS",
     "MINIMUM_ROUNDS",
@@ -47,6 +51,7 @@ __all__ = [
     "Pareto",
     "Randomisation",
     "Ranking",
+    "Replicates",
     "Rival",
     "ScoreDifference",
     "SentenceStatistics",
@@ -54,10 +59,12 @@ __all__ = [
     "Trend",
     "approximate_randomisation",
     "bootstrap_interval",
+    "both_infinite",
     "compare_scores",
     "differences",
     "drift",
     "holm",
+    "holm_levels",
     "largest_family",
     "log_ratios",
     "mcnemar",
@@ -66,6 +73,7 @@ __all__ = [
     "paired_estimate",
     "pareto",
     "ratio_of_sums",
+    "replicates",
     "rounds_needed",
     "safe_exp",
     "sign_flip_p",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from harness.statistics.paired import Pairs, as_values
-from harness.statistics.signed_rank import null_cdf, signed_rank_interval, smallest_reachable_p
+from harness.statistics.paired import Pairs
+from harness.statistics.replicates import replicates
+from harness.statistics.signed_rank import null_cdf, smallest_reachable_p
 
 MINIMUM_ROUNDS = 10
 _EFFICIENCY = 3 / math.pi  # of the signed-rank test against the t test on normal data (Lehmann 1975, §4.2)
@@ -22,6 +23,22 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[name]))
         adjusted[name] = running
     return {name: adjusted[name] for name in p_values}
+
+
+def holm_levels(p_values: Mapping[str, float], *, alpha: float = 0.05) -> dict[str, float]:
+    """The level at which Holm's procedure tests each member of a family, in the given order.
+
+    A member is rejected exactly if its p is at most its level, so an interval of this level agrees with the
+    decision: α ÷ m for the smallest p of m, α ÷ (m − 1) for the next, and from the first that is not rejected
+    on the level at which that one was tested.
+    """
+    levels: dict[str, float] = {}
+    rejected = 0
+    for name in sorted(p_values, key=lambda name: p_values[name]):
+        levels[name] = alpha / (len(p_values) - rejected)
+        if rejected == len(levels) - 1 and p_values[name] <= levels[name]:
+            rejected += 1
+    return {name: levels[name] for name in p_values}
 
 
 def largest_family(n: int, *, alpha: float = 0.05) -> int:
@@ -60,14 +77,14 @@ def smallest_detectable(n: int, sigma: float) -> float:
     return sigma * quantiles / math.sqrt(_EFFICIENCY * n)
 
 
-def narrow_enough(pairs: Pairs, width: float) -> bool:
+def narrow_enough(pairs: Pairs, width: float, *, models: int = 1) -> bool:
     """Whether the 95 % interval of the paired differences is at most `width` wide, after at least 10 pairs.
 
     `width` is declared before the data, in the unit of the differences: ln(high / low) for log ratios. Adding
     a constant to every difference changes nothing, so the rule cannot see an effect (Chow & Robbins 1965).
     Asked after every round, the 95 % interval excludes a true centre in 0.050 to 0.066 of 20,000 simulated
     studies (normal, t₃ and skewed); stopped at the first p ≤ 0.05, in 0.20. An interval that an infinity
-    leaves unbounded is never narrow enough.
+    leaves unbounded is never narrow enough. `models` is the number of models whose rounds are in `pairs`.
 
     Raises ValueError if the width is not positive or a value is NaN.
     """
@@ -75,5 +92,5 @@ def narrow_enough(pairs: Pairs, width: float) -> bool:
         raise ValueError(f"the width of an interval must be positive, but it is {width}")
     if len(pairs) < MINIMUM_ROUNDS:
         return False
-    interval = signed_rank_interval(as_values(pairs), level=0.95)
+    interval = replicates(pairs, models=models).interval(0.95)
     return interval.high - interval.low <= width  # False if both are infinite: inf − inf is NaN

@@ -75,6 +75,11 @@ def log_ratios(arm: Pairs, baseline: Pairs) -> dict[int, float]:
     return {key: _minus(math.log(arm[key]), math.log(baseline[key])) for key in arm}
 
 
+def both_infinite(arm: Pairs, baseline: Pairs) -> tuple[int, ...]:
+    """The pairs in which both sides are infinite: which of them is worse, and by how much, is unknown."""
+    return tuple(key for key, value in sorted(arm.items()) if math.isinf(value) and value == baseline[key])
+
+
 def safe_exp(value: float) -> float:
     """e to the power of `value`; infinite if a float would overflow."""
     try:

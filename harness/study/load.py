@@ -15,7 +15,7 @@ from harness.study.arms import Combination
 from harness.study.checks.adaptive_design import check_adaptive_design
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.parity import check_parity
-from harness.study.checks.study import check_claims, check_study, check_tasks
+from harness.study.checks.study import check_claims, check_study, check_tasks, check_trainings
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
@@ -98,6 +98,7 @@ class StudyFile:
         tasks = dict(self._tasks(checker, written))
         check_tasks(checker, tasks)
         check_claims(checker, study.claims)
+        check_trainings(checker, study.claims, tasks)
         check_parity(checker, tasks, study.claims)
         loaded = LoadedStudy(
             settings=tuple(settings),

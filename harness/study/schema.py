@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from harness.config import Config, content, digest
 from harness.metrics import Metric, PairedOver
-from harness.statistics import MINIMUM_ROUNDS
+from harness.statistics import FEWEST_MODELS, MINIMUM_ROUNDS
 
 Scalar = bool | int | float | str | None
 
@@ -107,13 +107,16 @@ class Design(Config):
         return self.rounds if self.until is None else min(self.rounds, self.until.at_least)
 
     def pairs(self, paired_over: PairedOver) -> int:
-        """The smallest number of pairs that a comparison can have. Every round of every seed gives a pair.
+        """The smallest number of pairs that a comparison can have. With few seeds each seed is compared by
+        its own rounds, with more the seeds are the pairs (`harness.statistics.replicates`).
 
         The sentences of one checkpoint are always enough. With several seeds, the seeds are counted.
         """
         if paired_over == "sentences" and self.seeds == 1:
             return ENOUGH_SENTENCES
-        return self.fewest_rounds * self.seeds if paired_over == "rounds" else self.seeds
+        if paired_over == "rounds" and self.seeds < FEWEST_MODELS:
+            return self.fewest_rounds
+        return self.seeds
 
 
 class Parity(Config):

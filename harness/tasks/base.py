@@ -100,6 +100,19 @@ class Task(Config, ABC):
         """The trainings whose checkpoints the trial loads."""
         return ()
 
+    def checkpoints(self) -> frozenset[tuple[str, int]]:
+        """What was trained for the trial: the digest of each training whose model it loads, and after how
+        many updates it takes the model.
+        """
+        used = {digest(training.plain()) for training in self.trainings()}
+        models = (getattr(self, name) for name in type(self).model_fields)
+        taken = (
+            (digest(model.train.plain()), model.updates)
+            for model in models
+            if hasattr(model, "train") and hasattr(model, "updates")
+        )
+        return frozenset(checkpoint for checkpoint in taken if checkpoint[0] in used)
+
     def check_text(self) -> None:
         """Raises CorpusError if the corpora, which are in the cache by now, hold less text than the trial
         needs.

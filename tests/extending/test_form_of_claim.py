@@ -53,7 +53,7 @@ from dataclasses import dataclass
 
 from harness.analysis.claims.arms import ArmResult, MetricSettlement
 from harness.analysis.claims.decision import Rule, Tests
-from harness.analysis.claims.member import Member
+from harness.analysis.member import Member
 from harness.analysis.results import ClaimVerdict
 from harness.study.claims.wins import WinsClaim
 
@@ -182,7 +182,9 @@ def test_the_form_is_settled_and_decided_again(used: dict[str, Any]) -> None:
     for ratio, verdict in (("1.5", "confirmed"), ("0.5", "refuted")):
         settled, again, claimed, sentence = used["results"][ratio]
         assert (settled, again, claimed) == (verdict, verdict, "wins 90% of the rounds")
-        assert sentence.endswith(f"10 rounds): the share of rounds that the arm wins is {verdict}.")
+        assert sentence.endswith(
+            f"10 rounds of one model): the share of rounds that the arm wins is {verdict}."
+        )
 
 
 def test_every_form_has_both_files() -> None:

@@ -4,10 +4,20 @@ and a difference of a billionth.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from harness.analysis.analyse import analyse
+from harness.errors import StudyError
+from harness.study.checks.checker import StudyChecker
+from harness.study.checks.study import check_families
+from harness.study.loaded import LoadedStudy, Study
+from harness.study.reading.yaml_document import read_text
+from harness.tasks.registry import task_class
 from tests.analysis.claims.settled_claims import settled_training, training_claim_study
-from tests.analysis.planted import Planted, claim, flat, study
+from tests.analysis.learned import Learned, training_study
+from tests.analysis.planted import SPEED, Planted, claim, flat, study
 from tests.study.claims.stated_claims import DECODING, TRAINING, check, refusal
 
 RATIO = "level: {cache: dynamic}, at: {new_tokens: 16}, ratio: "
@@ -92,3 +102,110 @@ def test_a_difference_below_the_margin_confirms_no_direction_though_its_interval
     )
     assert result.verdict == "undecided"
     assert "the measured difference is not larger than the margin" in result.sentence
+
+
+CONDITIONS = list(range(16, 46))
+
+
+def one_claim_per_condition(conditions: list[int], rounds: int) -> LoadedStudy:
+    form = {"source": "x", "says": "Faster.", "level": {"cache": "dynamic"}, "direction": "better"}
+    return study(
+        compare={"cache": ["none", "dynamic"]},
+        across={"new_tokens": conditions},
+        design={"rounds": rounds},
+        invariants=[],
+        claims={f"at-{tokens}": {**form, "at": {"new_tokens": tokens}} for tokens in conditions},
+    )
+
+
+def test_one_claim_for_each_of_thirty_conditions_is_one_family() -> None:
+    """Trap 16: of studies that compare a baseline with itself, one in twenty may hold a confirmed claim."""
+    loaded = one_claim_per_condition(CONDITIONS, 6)
+    for number in range(2):
+        frames = Planted(loaded=loaded, ratio=flat(1.0), noise=0.02, units=1, seed=number).frames()
+        result = analyse(loaded, frames)
+        assert {settled.verdict for settled in result.claims} <= {"undecided", "refuted"}
+        assert all(c.low <= 1 <= c.high for c in result.contrasts if c.metric == SPEED)
+
+
+def test_a_family_that_can_never_reject_is_refused() -> None:
+    """Thirty claims on 6 rounds; three claims on one contrast count once."""
+    lines = "".join(
+        f"  at-{tokens}: {{source: x, says: So., level: {{cache: dynamic}}, at: {{new_tokens: {tokens}}}, "
+        "direction: better}\n"
+        for tokens in (16, 64, 256)
+    )
+    text = DECODING.replace("  it: {source: here, says: So., CLAIM}\n", lines)
+    for rounds, refused in ((6, True), (7, False)):
+        document = read_text(text.replace("rounds: 12", f"rounds: {rounds}"), file="t.yaml")
+        read = Study.read(document.data)
+        checker = StudyChecker(read, document, task_class(read.task))
+        if not refused:
+            check_families(checker, read.claims)
+            continue
+        with pytest.raises(StudyError) as caught:
+            check_families(checker, read.claims)
+        assert "6 rounds are too few to decide 3 claims of the form direction" in str(caught.value)
+
+
+def test_opposite_claims_and_several_regions_on_one_contrast_count_once() -> None:
+    form = {"source": "x", "says": "So.", "level": {"cache": "dynamic"}, "at": {"new_tokens": 256}}
+    loaded = study(
+        claims={
+            "up": {**form, "direction": "better"},
+            "down": {**form, "direction": "worse"},
+            "two": {**form, "ratio": 2.0},
+            "three": {**form, "ratio": 3.0},
+        },
+        design={"rounds": 6},
+    )
+    result = Planted(loaded=loaded, ratio=flat(2.0), noise=0.01).analysis()
+    expected = {"up": "confirmed", "down": "refuted", "two": "confirmed", "three": "refuted"}
+    assert {settled.id: settled.verdict for settled in result.claims} == expected
+    assert all("95 % interval" in settled.sentence for settled in result.claims)
+
+
+def test_the_printed_interval_has_the_level_of_the_verdict() -> None:
+    """Of two claims the smaller p is tested at 2.5 %: its interval is one of 97.5 %."""
+    loaded = one_claim_per_condition([16, 64, 256], 10)
+    speeds = {16: 1.5, 64: 1.2, 256: 1.0}
+    result = Planted(
+        loaded=loaded, ratio=lambda cache, tokens: speeds[tokens] if cache == "dynamic" else 1.0, noise=0.05
+    ).analysis()
+    confirmed, unsure = claim(result, "at-16"), claim(result, "at-256")
+    assert confirmed.verdict == "confirmed"
+    assert "98.3 % interval" in confirmed.sentence or "97.5 % interval" in confirmed.sentence
+    for settled in result.claims:
+        low, high = settled.numbers.low, settled.numbers.high
+        assert low is not None
+        assert high is not None
+        assert (settled.verdict == "confirmed") == (low > 1)
+    assert unsure.verdict != "confirmed"
+    assert "By chance alone, at most" in result.answer
+
+
+def test_two_claims_on_the_same_values_say_that_they_are_one_test() -> None:
+    """Trap 22: with and without bfloat16 nothing vanishes, so both claims only compare float16 with zero."""
+    form = {"source": "x", "says": "Fewer.", "metric": "zero_gradients", "direction": "lower"}
+    loaded = training_study(
+        compare={"optimizer": ["adam", "lion", "muon"]},
+        claims={name: {**form, "level": {"optimizer": name}} for name in ("lion", "muon")},
+    )
+    result = Learned(
+        loaded=loaded, zeros=lambda arm, seed: (0.1 + 0.01 * seed) * (arm == "optimizer=adam")
+    ).analysis()
+    assert claim(result, "lion").sentence.endswith(
+        "muon rests on exactly the same values, so they are one test."
+    )
+
+
+def test_a_lost_claim_stays_in_its_family() -> None:
+    loaded = one_claim_per_condition([16, 64, 256], 7)
+    frames = Planted(loaded=loaded, ratio=flat(1.2), noise=0.01).frames()
+    before = analyse(loaded, frames)
+    gone = frames.samples[~((frames.samples["new_tokens"] == "64") & (frames.samples["metric"] == SPEED))]
+    after = analyse(loaded, replace(frames, samples=gone))
+    strength = {"confirmed": 1, "refuted": 1, "undecided": 0, "invalid": 0}
+    for name in ("at-16", "at-256"):
+        assert strength[claim(after, name).verdict] <= strength[claim(before, name).verdict]
+    assert claim(after, "at-64").verdict == "invalid"

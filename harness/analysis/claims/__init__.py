@@ -4,11 +4,13 @@ bears its name, and the rule that decides it stands beside that class.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from harness.analysis.claims.families import claim_levels, family_members, same_tests
 from harness.analysis.claims.settlement import Evidence, Settlement
-from harness.analysis.contrasts import Named
+from harness.analysis.contrasts import ALPHA, Named
 from harness.analysis.results import SettledClaim
 from harness.config import canonical_json
 from harness.study.claims import FORMS
@@ -33,11 +35,27 @@ SETTLEMENTS: dict[str, type[Settlement[Any]]] = {form: _settlement(form) for for
 def settle_claims(evidence: Evidence) -> tuple[SettledClaim, ...]:
     """Every claim of the study with its verdict, effect, interval and a sentence."""
     claims = evidence.loaded.study.claims.items()
-    return tuple(SETTLEMENTS[claim.form()](name, claim, evidence).settled() for name, claim in claims)
+    settlements = {name: SETTLEMENTS[claim.form()](name, claim, evidence) for name, claim in claims}
+    members = family_members(settlements)
+    levels, same = claim_levels(members), same_tests(members)
+    return tuple(
+        _settled(settlement, levels.get(name, ALPHA), same.get(name, []))
+        for name, settlement in settlements.items()
+    )
+
+
+def _settled(settlement: Settlement[Any], alpha: float, same: list[str]) -> SettledClaim:
+    at_level = settlement if alpha == settlement.alpha else replace(settlement, alpha=alpha)
+    settled = at_level.settled()
+    if not same:
+        return settled
+    verb = "rests" if len(same) == 1 else "rest"
+    note = f"{' and '.join(same)} {verb} on exactly the same values, so they are one test."
+    return replace(settled, sentence=f"{settled.sentence} {note}")
 
 
 def named_contrasts(loaded: LoadedStudy) -> list[Named]:
-    """Every contrast that a claim on one arm is about: each such claim is a family of its own."""
+    """Every contrast that a claim on one arm is about: on each metric they are one family."""
     contrasts = (
         claim.named_contrast(loaded.study.primary, loaded.arms, loaded.conditions)
         for claim in loaded.study.claims.values()

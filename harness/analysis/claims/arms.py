@@ -11,14 +11,21 @@ from functools import cached_property
 from typing import TypeVar
 
 from harness.analysis.claims.decision import ArmsNeeded, Basis, Rule
-from harness.analysis.claims.member import Member, contrast_member
 from harness.analysis.claims.settlement import HERE, Settlement
-from harness.analysis.contrasts import COUNTED, LOST, estimated, scale
+from harness.analysis.contrasts import LOST, effect_of, estimated, scale
+from harness.analysis.member import COUNTED, Member, contrast_member, replicates_text
 from harness.analysis.results import ClaimVerdict, Numbers, SettledClaim
 from harness.metrics import REPLICATES, Metric, metric
 from harness.study.arms import Combination, named_arm, named_condition
 from harness.study.claims.arms import ArmsClaim, Comparison, MetricComparison
-from harness.wording import at_condition, count, effect_phrase, effect_text, interval_text
+from harness.wording import (
+    at_condition,
+    count,
+    effect_phrase,
+    effect_text,
+    interval_text,
+    level_text,
+)
 
 ArmsClaimT = TypeVar("ArmsClaimT", bound=ArmsClaim)
 ComparisonT = TypeVar("ComparisonT", bound=Comparison)
@@ -62,15 +69,30 @@ class ArmsSettlement(Settlement[ArmsClaimT]):
 
     @cached_property
     def results(self) -> list[ArmResult]:
-        return [self.result(named_arm(self.loaded.arms, levels)) for levels in self.claim.arm_levels]
+        """What the data show about each arm, with intervals of the level at which the arm is tested."""
+        results = [self.result(named_arm(self.loaded.arms, levels)) for levels in self.claim.arm_levels]
+        alphas = self.rule.member_alphas([r.member for r in results], self._needed, self.alpha)
+        return [
+            result
+            if alpha == self.alpha
+            else replace(self, alpha=alpha).result(named_arm(self.loaded.arms, levels))
+            for result, alpha, levels in zip(results, alphas, self.claim.arm_levels, strict=True)
+        ]
+
+    @property
+    def _needed(self) -> ArmsNeeded:
+        return "any" if self.claim.any_of is not None else "all"
+
+    @cached_property
+    def basis(self) -> Basis:
+        members = tuple(result.member for result in self.results)
+        counted = all(member.counted for member in members)
+        open_ = self.why_open if self.claim.exploratory is not None or not counted else ""
+        return Basis(rule=self.rule, members=members, needed=self._needed, open=open_, alpha=self.alpha)
 
     def settle(self) -> SettledClaim:
-        results = self.results
-        counted = all(result.member.counted for result in results)
-        open_ = self.why_open if self.claim.exploratory is not None or not counted else ""
-        needed: ArmsNeeded = "any" if self.claim.any_of is not None else "all"
-        members = tuple(result.member for result in results)
-        basis = Basis(rule=self.rule, members=members, needed=needed, open=open_)
+        results, basis = self.results, self.basis
+        open_, needed, members = basis.open, basis.needed, basis.members
         parts = [
             f"{result.measured}: {open_ or result.lost or self.position(result, verdict)}"
             for result, verdict in zip(results, basis.member_verdicts, strict=True)
@@ -137,9 +159,11 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
 
     def result(self, arm: Combination) -> ArmResult:
         record, condition = self.record, named_condition(self.loaded.conditions, self.claim.at)
-        contrast = estimated(self.evidence.cells, record, (arm, self.other), condition)
+        contrast = estimated(self.evidence.cells, record, (arm, self.other), condition, alpha=self.alpha)
         member, label = contrast_member(contrast, self.other.name), self.loaded.label(arm.name)
-        interval = interval_text(contrast.low, contrast.high, record.compared_by)
+        bounds = member.interval(self.level, ties=self.rule.ties)
+        low, high = (effect_of(record, bound) for bound in (bounds.low, bounds.high))
+        interval = interval_text(low, high, record.compared_by)
         return ArmResult(
             member=member,
             label=label,
@@ -147,10 +171,9 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
             interval=COUNTED if member.counted else interval,
             measured=f"{record.label} of {label}{at_condition(condition.names)} is "
             f"{effect_phrase(contrast.effect, record.compared_by)} {self.other_label}'s "
-            f"({certainty(member, interval, record.paired_over)})",
-            numbers=Numbers(
-                effect=contrast.effect, low=contrast.low, high=contrast.high, claimed=self.figure
-            ),
+            f"({certainty(member, interval, record.paired_over, self.level)}"
+            f"{f'; {contrast.diverged}' if contrast.diverged else ''})",
+            numbers=Numbers(effect=contrast.effect, low=low, high=high, claimed=self.figure),
             lost=contrast.open or (LOST if member.lost else ""),
         )
 
@@ -161,11 +184,12 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
         return f"the difference is within the margin of {self.margin:.2g}"
 
 
-def certainty(member: Member, interval: str, paired_over: str) -> str:
-    """`95 % interval 1.9 to 2.1 ×, 10 rounds`, or how often the value was counted."""
+def certainty(member: Member, interval: str, paired_over: str, level: float) -> str:
+    """`95 % interval 1.9 to 2.1 ×, 10 rounds of one model`, or how often the value was counted."""
     if member.counted:
         return f"{COUNTED}, {count(member.n, 'trial')}"
-    return f"95 % interval {interval}, {count(member.n, REPLICATES[paired_over])}"
+    sample = replicates_text(member.n, REPLICATES[paired_over], member.models)
+    return f"{level_text(level)} interval {interval}, {sample}"
 
 
 def _deciding(basis: Basis) -> int:

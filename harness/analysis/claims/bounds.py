@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from harness.analysis.claims.arms import ArmResult, MetricComparisonT, MetricSettlement
 from harness.analysis.claims.decision import Rule, Tests
-from harness.analysis.claims.member import Member
+from harness.analysis.member import Member
 from harness.analysis.results import ClaimVerdict
 
 

@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from harness.analysis.claims.member import Member, ScoredMember, Values
 from harness.analysis.contrasts import ALPHA
+from harness.analysis.member import Member, ScoredMember, Values
 from harness.analysis.results import ClaimVerdict
-from harness.statistics import holm
+from harness.statistics import holm, holm_levels
 
 ArmsNeeded = Literal["all", "any"]
 
@@ -29,11 +29,11 @@ class Tests(NamedTuple):
     confirm: float
     refute: float
 
-    @property
-    def verdict(self) -> ClaimVerdict:
-        if self.confirm <= ALPHA:
+    def verdict(self, alpha: float = ALPHA) -> ClaimVerdict:
+        """The verdict at the level `alpha`, which is smaller where several claims share a family."""
+        if self.confirm <= alpha:
             return "confirmed"
-        return "refuted" if self.refute <= ALPHA else "undecided"
+        return "refuted" if self.refute <= alpha else "undecided"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,8 @@ class Rule:
     procedure: ClassVar[str] = "exact signed rank"
     estimates: ClassVar[bool] = True
     """Whether the centre of the values means anything."""
+    ties: ClassVar[bool] = False
+    """Whether pairs that are infinite on both sides are ties: only the direction treats them so."""
 
     def tests(self, member: Member) -> Tests:
         """How sure the values of one arm are of the claim, and of its opposite."""
@@ -66,19 +68,29 @@ class Rule:
             claim = Tests(max(confirm), min(refute))
         return claim, tuple(map(Tests, confirm, refute))
 
+    def member_alphas(self, members: Sequence[Member], needed: ArmsNeeded, alpha: float) -> list[float]:
+        """The level at which each arm is tested if the claim is tested at `alpha`: an interval of this level
+        agrees with the verdict on the arm.
+        """
+        tests = [self.tests(member) for member in members]
+        side = [t.confirm if needed == "any" else t.refute for t in tests]
+        levels = holm_levels({str(index): p for index, p in enumerate(side)}, alpha=alpha).values()
+        return [level if p <= min(t) else alpha for level, p, t in zip(levels, side, tests, strict=True)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Basis:
     """All that a verdict rests on.
 
     `open` says why the claim stays undecided whatever the values are. It is empty for a claim that can be
-    decided.
+    decided. `alpha` is the level at which the claim is tested within its family.
     """
 
     rule: Rule
     members: tuple[Member, ...]
     needed: ArmsNeeded = "all"
     open: str = ""
+    alpha: float = ALPHA
 
     @cached_property
     def _decision(self) -> tuple[Tests, tuple[Tests, ...]]:
@@ -96,17 +108,17 @@ class Basis:
 
     @property
     def verdict(self) -> ClaimVerdict:
-        return "undecided" if self.open else self.tests.verdict
+        return "undecided" if self.open else self.tests.verdict(self.alpha)
 
     @property
     def member_verdicts(self) -> list[ClaimVerdict]:
-        return ["undecided" if self.open else tests.verdict for tests in self.member_tests]
+        return ["undecided" if self.open else tests.verdict(self.alpha) for tests in self.member_tests]
 
     def plain(self) -> dict[str, Any]:
         """As JSON, with the estimates, the p-values and the versions of the programs that computed them."""
         return {
             "procedure": self.members[0].procedure or self.rule.procedure,
-            "alpha": ALPHA,
+            "alpha": self.alpha,
             "rule": {"name": type(self.rule).__name__, **asdict(self.rule)},
             "of": self.needed,
             "open": self.open,
@@ -117,7 +129,7 @@ class Basis:
                     **asdict(member),
                     "pairs": _lists(member.pairs),
                     "steps": [_lists(step) for step in member.steps],
-                    **(member.numbers() if self.rule.estimates else {"n": member.n}),
+                    **(member.numbers(self.alpha) if self.rule.estimates else {"n": member.n}),
                     "p_confirm": tests.confirm,
                     "p_refute": tests.refute,
                 }
@@ -133,13 +145,20 @@ class Basis:
         name = arguments.pop("name")
         rule = next(kind for kind in Rule.__subclasses__() if kind.__name__ == name)
         members = tuple(map(_read_member, stored["members"]))
-        return cls(rule=rule(**arguments), members=members, needed=stored["of"], open=stored["open"])
+        return cls(
+            rule=rule(**arguments),
+            members=members,
+            needed=stored["of"],
+            open=stored["open"],
+            alpha=stored.get("alpha", ALPHA),
+        )
 
 
 def _read_member(row: Mapping[str, Any]) -> Member:
     kind = ScoredMember if "difference" in row else Member
     names = {field.name for field in fields(kind)}
     values = {key: value for key, value in row.items() if key in names}
+    values["unknown"] = tuple(row.get("unknown", [key for key, _ in row["pairs"]] if row.get("lost") else ()))
     values |= {"pairs": _tuples(row["pairs"]), "steps": tuple(map(_tuples, row["steps"]))}
     if "beyond" in values:
         values["beyond"] = tuple((bound, p) for bound, p in row["beyond"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness.analysis.claims.arms import ArmResult, MetricSettlement
 from harness.analysis.claims.decision import Rule, Tests
-from harness.analysis.claims.member import Member
 from harness.analysis.contrasts import ALPHA
+from harness.analysis.member import Member
 from harness.analysis.results import ClaimVerdict
 from harness.study.claims.direction import DirectionClaim
 
@@ -22,12 +23,13 @@ class Direction(Rule):
     than the margin confirms none either, however surely it is not zero.
     """
 
+    ties: ClassVar[bool] = True
     side: int
     margin: float
 
     def tests(self, member: Member) -> Tests:
         same = member.same(self.margin)
-        up, down = member.above(0.0), member.below(0.0)
+        up, down = member.higher, member.lower
         towards, away = (up, down) if self.side > 0 else (down, up)
         confirm = towards if abs(member.centre) > self.margin else 1.0
         return Tests(1.0 if same <= ALPHA else confirm, min(away, same))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from harness.analysis.claims.arms import ArmResult, ComparisonSettlement
 from harness.analysis.claims.decision import Rule, Tests
-from harness.analysis.claims.member import Member
+from harness.analysis.member import Member
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.statistics import mcnemar
 from harness.study.arms import Combination, named_condition

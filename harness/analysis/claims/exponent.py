@@ -8,9 +8,8 @@ from functools import cached_property
 
 from harness.analysis.claims.arms import ArmResult, ArmsSettlement, certainty
 from harness.analysis.claims.decision import Rule, Tests
-from harness.analysis.claims.member import Member
 from harness.analysis.claims.slopes import one_level, values_by_level
-from harness.analysis.contrasts import COUNTED
+from harness.analysis.member import COUNTED, Member
 from harness.analysis.results import ClaimVerdict, Numbers, SettledClaim
 from harness.analysis.trial_table import IncomparableError
 from harness.metrics import Metric, metric
@@ -75,11 +74,10 @@ class ExponentSettlement(ArmsSettlement[ExponentClaim]):
             condition={},
             pairs=tuple(sorted(slopes.items())),
             counted=record.exact,
+            models=cells.models(record),
         )
-        estimate = member.estimate
-        slope, low, high = estimate.estimate, estimate.ci95.low, estimate.ci95.high
-        if member.counted:
-            low = high = slope
+        slope, bounds = member.centre, member.interval(self.level)
+        low, high = bounds.low, bounds.high
         interval = f"{number_text(low)} to {number_text(high)}" if low > -math.inf else UNBOUNDED
         return ArmResult(
             member=member,
@@ -87,7 +85,8 @@ class ExponentSettlement(ArmsSettlement[ExponentClaim]):
             effect=f"exponent {number_text(slope)}",
             interval=COUNTED if member.counted else interval,
             measured=f"{record.label} of {self.loaded.label(arm.name)} grows like {words(self.claim.over)} "
-            f"to the power of {number_text(slope)} ({certainty(member, interval, record.paired_over)})",
+            f"to the power of {number_text(slope)} "
+            f"({certainty(member, interval, record.paired_over, self.level)})",
             numbers=Numbers(effect=slope, low=low, high=high, claimed=self.claim.exponent),
         )
 
@@ -96,9 +95,7 @@ class ExponentSettlement(ArmsSettlement[ExponentClaim]):
             return f"inside {self.region}"
         if verdict == "undecided":
             return f"the interval crosses the border of {self.region}"
-        return (
-            f"{'above' if result.member.estimate.estimate > self.claim.exponent else 'below'} {self.region}"
-        )
+        return f"{'above' if result.member.centre > self.claim.exponent else 'below'} {self.region}"
 
     def _logs(self, arm: Combination, condition: Combination) -> dict[int, float]:
         """Replicate → log2 of the metric."""

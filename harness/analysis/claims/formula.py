@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from harness.analysis.claims.settlement import Settlement
-from harness.analysis.contrasts import COUNTED
+from harness.analysis.member import COUNTED
 from harness.analysis.results import Numbers, SettledClaim
 from harness.metrics import Metric, metric
 from harness.study.claims.formula import FormulaClaim

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from harness.analysis.claims.decision import ArmsNeeded, Basis, Rule, Tests
-from harness.analysis.claims.member import Member
 from harness.analysis.claims.settlement import HERE, Settlement
+from harness.analysis.member import Member
 from harness.analysis.results import Numbers, SettledClaim
 from harness.metrics import metric
 from harness.statistics import Ranking, Rival, most_sensitive, safe_exp, worst_rise
@@ -73,15 +73,22 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
         pairs = {factor: self.claim.factor_arms(factor, compare, arms) for factor in self.claim.among}
         return {factor: pair for factor, pair in pairs.items() if pair is not None}
 
+    @cached_property
+    def basis(self) -> Basis:
+        record = metric(self.claim.metric or self.loaded.study.primary)
+        members = self._members(record.name, named_condition(self.loaded.conditions, self.claim.at))
+        rule = AmongMostSensitive(factor=self.claim.most_sensitive)
+        return Basis(rule=rule, members=tuple(members.values()), open=self.why_open, alpha=self.alpha)
+
     def settle(self) -> SettledClaim:
         claim, record = self.claim, metric(self.claim.metric or self.loaded.study.primary)
         condition = named_condition(self.loaded.conditions, claim.at)
-        members = self._members(record.name, condition)
-        rule = AmongMostSensitive(factor=claim.most_sensitive)
-        basis = Basis(rule=rule, members=tuple(members.values()), open=self.why_open)
-        estimate = members[claim.most_sensitive].estimate
-        effect, low, high = (safe_exp(x) for x in (estimate.estimate, estimate.ci95.low, estimate.ci95.high))
-        rises = {factor: member.estimate.estimate for factor, member in members.items()}
+        members = {member.arm: member for member in self.basis.members}
+        rule, basis = AmongMostSensitive(factor=claim.most_sensitive), self.basis
+        claimed = members[claim.most_sensitive]
+        bounds = claimed.interval(self.level)
+        effect, low, high = (safe_exp(x) for x in (claimed.centre, bounds.low, bounds.high))
+        rises = {factor: member.centre for factor, member in members.items()}
         ranked = sorted(rises, key=lambda factor: -rises[factor])
         ratios = ", ".join(f"{words(factor)} {ratio_text(safe_exp(rises[factor]))}" for factor in ranked)
         return replace(
@@ -89,10 +96,10 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
             verdict=basis.verdict,
             effect=ratio_text(effect),
             interval=interval_text(low, high),
-            n=estimate.n,
+            n=claimed.n,
             sentence=f"{HERE} the worst ratio of the {record.label}{at_condition(condition.names)} to its "
             f"value at the default, with the factor at its default ÷ {claim.by:g} and × {claim.by:g}, is: "
-            f"{ratios} ({count(estimate.n, 'seed')}). {self._position(rule.ranking(basis.members))}.",
+            f"{ratios} ({count(claimed.n, 'seed')}). {self._position(rule.ranking(basis.members))}.",
             numbers=Numbers(effect=effect, low=low, high=high),
             basis=basis.plain(),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.analysis.claims.arms import ArmResult, MetricSettlement
 from harness.analysis.claims.decision import Rule, Tests
-from harness.analysis.claims.member import Member
+from harness.analysis.member import Member
 from harness.analysis.results import ClaimVerdict
 from harness.study.claims.no_difference import NoDifferenceClaim
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.analysis.claims.arms import ArmResult, MetricSettlement
 from harness.analysis.claims.decision import Rule, Tests
 from harness.analysis.claims.direction import Direction
-from harness.analysis.claims.member import Member
+from harness.analysis.member import Member
 from harness.analysis.results import ClaimVerdict
 from harness.study.claims.ratio import RatioClaim
 from harness.wording import interval_text
@@ -61,5 +61,5 @@ class RatioSettlement(MetricSettlement[RatioClaim]):
         if self.claim.ratio == 1.0:
             return ""
         side, word = (1, "higher") if self.claim.ratio > 1 else (-1, "lower")
-        verdict = Direction(side=side, margin=self.scaled_margin).tests(result.member).verdict
+        verdict = Direction(side=side, margin=self.scaled_margin).tests(result.member).verdict(self.alpha)
         return f"; the direction ({word} than {self.other_label}) is {verdict}"

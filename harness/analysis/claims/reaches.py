@@ -8,12 +8,12 @@ from itertools import accumulate
 
 from harness.analysis.claims.arms import ArmResult, ComparisonSettlement
 from harness.analysis.claims.direction import Direction
-from harness.analysis.claims.member import Member
 from harness.analysis.contrasts import ALPHA
+from harness.analysis.member import Member
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.trial_table import IncomparableError
 from harness.metrics import Metric, metric
-from harness.statistics import log_ratios, safe_exp, sign_flip_p, time_to_target
+from harness.statistics import both_infinite, log_ratios, safe_exp, sign_flip_p, time_to_target
 from harness.store.rows import TrialRow
 from harness.study.arms import Combination, named_condition
 from harness.study.claims.reaches import ReachesClaim
@@ -63,11 +63,11 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
             against=self.other.name,
             condition=condition.names,
             pairs=tuple(sorted(ratios.items())),
-            lost=not reached and not other_reached,
+            unknown=both_infinite(times, other_times),
             p_sign_flip=sign_flip_p(ratios),
         )
-        estimate = member.estimate
-        ratio, low, high = (safe_exp(x) for x in (estimate.estimate, estimate.ci95.low, estimate.ci95.high))
+        bounds = member.interval(self.level, ties=True)
+        ratio, low, high = (safe_exp(x) for x in (member.centre, bounds.low, bounds.high))
         interval = interval_text(low, high)
         return ArmResult(
             member=member,
@@ -76,7 +76,8 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
             interval=interval,
             measured=f"{label}{at_condition(condition.names)} needs {ratio_text(ratio)} {self.other_label}'s "
             f"{claim.counted_in} to reach a {metric(claim.metric).label} of {claim.target:g} "
-            f"(95 % interval {interval}, {count(estimate.n, 'seed')}; it reaches the target on {reached} of "
+            f"({self.level_text} interval {interval}, "
+            f"{count(member.n, 'seed')}; it reaches the target on {reached} of "
             f"them, and {self.other_label} does on {other_reached})",
             numbers=Numbers(effect=ratio, low=low, high=high),
             lost="neither arm reaches the target on any seed" if member.lost else "",

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from harness import wording
+from harness.analysis.claims.decision import Basis
+from harness.analysis.contrasts import ALPHA
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import ClaimVerdict, SettledClaim
 from harness.analysis.trial_table import IncomparableError, TrialTable
@@ -81,6 +84,8 @@ class Settlement(ABC, Generic[ClaimT]):
     id: str
     claim: ClaimT
     evidence: Evidence
+    alpha: float = ALPHA
+    """The level at which the claim is tested within its family (`harness.analysis.claims.families`)."""
 
     @property
     @abstractmethod
@@ -94,6 +99,20 @@ class Settlement(ABC, Generic[ClaimT]):
     @property
     def loaded(self) -> LoadedStudy:
         return self.evidence.loaded
+
+    @property
+    def basis(self) -> Basis | None:
+        """What the verdict is computed from; None for a claim that needs no statistics."""
+        return None
+
+    @property
+    def level(self) -> float:
+        """The level of the printed intervals. They agree with the verdict."""
+        return 1 - self.alpha
+
+    @property
+    def level_text(self) -> str:
+        return wording.level_text(self.level)
 
     @property
     def doubts(self) -> str:

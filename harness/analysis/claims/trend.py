@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 from harness.analysis.claims.arms import ArmResult, ComparisonSettlement, certainty
 from harness.analysis.claims.decision import Rule, Tests
 from harness.analysis.claims.direction import Direction
-from harness.analysis.claims.member import Member, p_positive
 from harness.analysis.claims.slopes import numeric_levels, one_level, values_by_level
 from harness.analysis.contrasts import ALPHA
+from harness.analysis.member import Member
 from harness.analysis.results import ClaimVerdict, Numbers, SettledClaim
 from harness.analysis.trial_table import IncomparableError
 from harness.metrics import Metric, metric
-from harness.statistics import paired_estimate, safe_exp, sign_flip_p, trend
+from harness.statistics import paired_estimate, replicates, safe_exp, sign_flip_p, trend
 from harness.study.arms import Combination
 from harness.study.claims.trend import TrendClaim
 from harness.wording import interval_text, number_text, ratio_text, words
@@ -28,13 +30,22 @@ class Slope(Rule):
     `margin` is a slope: an effect that changes less over all levels is flat.
     """
 
+    ties: ClassVar[bool] = True
     side: int
     margin: float
 
     def tests(self, member: Member) -> Tests:
         towards, away = Direction(side=self.side, margin=self.margin).tests(member)
-        back = any(p_positive([-self.side * value for _, value in step]) <= ALPHA for step in member.steps)
+        back = any(_goes_back(dict(step), self.side) for step in member.steps)
         return Tests(1.0 if back else towards, away)
+
+
+def _goes_back(step: Mapping[int, float], side: int) -> bool:
+    """Whether a step goes significantly against `side`. The rounds of all models count as one sample,
+    which is strict: it prevents a confirmation more easily.
+    """
+    samples = replicates(step)
+    return (samples.p_below(0.0) if side > 0 else samples.p_above(0.0)) <= ALPHA
 
 
 class TrendSettlement(ComparisonSettlement[TrendClaim]):
@@ -85,10 +96,11 @@ class TrendSettlement(ComparisonSettlement[TrendClaim]):
             condition={},
             pairs=tuple(sorted(slopes.slopes.items())),
             steps=tuple(tuple(sorted(step.values.items())) for step in slopes.steps),
+            models=self.evidence.cells.models(record),
             p_sign_flip=sign_flip_p(slopes.slopes) if record.paired_over == "seeds" else None,
         )
-        slope = slopes.slope
-        growth, low, high = (safe_exp(x) for x in (slope.estimate, slope.ci95.low, slope.ci95.high))
+        bounds = member.interval(self.level, ties=True)
+        growth, low, high = (safe_exp(x) for x in (member.centre, bounds.low, bounds.high))
         effect, interval = f"× {number_text(growth)} per doubling", interval_text(low, high)
         levels = sorted(next(iter(rounds.values())))
         ratios = (
@@ -103,18 +115,18 @@ class TrendSettlement(ComparisonSettlement[TrendClaim]):
             effect=effect,
             interval=interval,
             measured=f"the ratio of {record.label}, {label} to {self.other_label}, is {steps} {over}; "
-            f"it changes by {effect} ({certainty(member, interval, record.paired_over)})",
+            f"it changes by {effect} ({certainty(member, interval, record.paired_over, self.level)})",
             numbers=Numbers(effect=growth, low=low, high=high),
         )
 
     def position(self, result: ArmResult, verdict: ClaimVerdict) -> str:
-        slope, claimed = result.member.estimate, self.claim.trend
-        towards = self.rule.side * slope.estimate > 0 and slope.ci95.excludes(0.0)
+        claimed, bounds = self.claim.trend, result.member.interval(self.level, ties=True)
+        towards = self.rule.side * result.member.centre > 0 and bounds.excludes(0.0)
         if verdict == "confirmed":
             return f"it is {claimed}"
         if verdict == "refuted":
             opposite = "decreasing" if claimed == "increasing" else "increasing"
-            away = slope.ci95.excludes(0.0) and not towards
+            away = bounds.excludes(0.0) and not towards
             return f"it is {opposite}" if away else "it is flat within the margin"
         if towards:
             return f"it is {claimed} overall, but not at every step"

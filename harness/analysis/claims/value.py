@@ -10,8 +10,7 @@ from statistics import fmean
 from harness.analysis.claims.arms import ArmResult, ArmsSettlement, certainty
 from harness.analysis.claims.bounds import bound_position, bound_text, tests_of_bound
 from harness.analysis.claims.decision import Rule, Tests
-from harness.analysis.claims.member import Member
-from harness.analysis.contrasts import COUNTED
+from harness.analysis.member import COUNTED, Member
 from harness.analysis.results import ClaimVerdict, Numbers
 from harness.analysis.trial_table import IncomparableError
 from harness.metrics import Metric, metric
@@ -65,11 +64,9 @@ class ValueSettlement(ArmsSettlement[ValueClaim]):
     def result(self, arm: Combination) -> ArmResult:
         record, condition = self.record, named_condition(self.loaded.conditions, self.claim.at)
         member, label = self._member(arm, condition), self.loaded.label(arm.name)
-        estimate, scaled = member.estimate, safe_exp if self.takes_logs else float
-        value, low, high = (scaled(x) for x in (estimate.estimate, estimate.ci95.low, estimate.ci95.high))
-        if member.counted:
-            low = high = value
-        unbounded = math.isinf(estimate.ci95.low) and math.isinf(estimate.ci95.high)
+        bounds, scaled = member.interval(self.level), safe_exp if self.takes_logs else float
+        value, low, high = (scaled(x) for x in (member.centre, bounds.low, bounds.high))
+        unbounded = math.isinf(bounds.low) and math.isinf(bounds.high)
         interval = UNBOUNDED if unbounded else f"{record.format(low)} to {record.format(high)}"
         return ArmResult(
             member=member,
@@ -77,7 +74,7 @@ class ValueSettlement(ArmsSettlement[ValueClaim]):
             effect=record.format(value),
             interval=COUNTED if member.counted else interval,
             measured=f"{record.label} of {label}{at_condition(condition.names)} is {record.format(value)} "
-            f"({certainty(member, interval, 'seeds')})",
+            f"({certainty(member, interval, 'seeds', self.level)})",
             numbers=Numbers(effect=value, low=low, high=high, claimed=self.claim.value.figure),
         )
 

@@ -14,7 +14,7 @@ from typing import Literal, NoReturn
 
 from harness.errors import did_you_mean
 from harness.metrics import METRICS, Metric, PairedOver
-from harness.statistics import largest_family
+from harness.statistics import FEWEST_MODELS, largest_family
 from harness.study.arms import Combination, arms, conditions, find_arm, wanted_levels
 from harness.study.reading.yaml_document import KeyPath, Located
 from harness.study.schema import Level, Scalar, StudyBase, level_name
@@ -148,7 +148,9 @@ class StudyChecker:
         pairs = design.pairs(paired_over)
         if largest_family(pairs) >= family:
             return
-        unit: Literal["rounds", "seeds"] = "rounds" if paired_over == "rounds" else "seeds"
+        unit: Literal["rounds", "seeds"] = (
+            "rounds" if paired_over == "rounds" and design.seeds < FEWEST_MODELS else "seeds"
+        )
         fixed = design.model_copy(update={"until": None})
         enough = next(
             number

@@ -11,12 +11,15 @@ from harness.config import canonical_json
 from harness.errors import InputError
 from harness.invariants.registry import find_invariant
 from harness.metrics import DEFAULT_MARGINS, METRICS
+from harness.statistics import FEWEST_MODELS
 from harness.study.arms import Combination
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.factors import check_factors
-from harness.study.claims.base import Claim
+from harness.study.claims.base import Claim, Tested
 from harness.study.schema import WIDEST_MARGIN
+from harness.study.trainings import trained_apart
 from harness.tasks.base import Task
+from harness.wording import count, words
 
 
 def check_study(checker: StudyChecker) -> None:
@@ -125,12 +128,48 @@ def _changes_nothing(
     )
 
 
+def check_families(checker: StudyChecker, claims: Mapping[str, Claim]) -> None:
+    """Raises StudyError if a family of claims is so large that none of them could ever be confirmed."""
+    families: dict[tuple[str, str], list[Tested]] = {}
+    for claim in claims.values():
+        if tested := claim.tested(checker.study, checker.arms, checker.conditions):
+            families.setdefault(tested.family, []).append(tested)
+    for (name, form), members in families.items():
+        size = len({tested.contrast for tested in members})
+        if size > 1:
+            subject = f"{size} claims of the form {form} on {words(name)}, which are one family"
+            comparisons = max(tested.comparisons for tested in members)
+            checker.check_pairs(members[0].paired_over, size * comparisons, subject)
+
+
+def check_trainings(
+    checker: StudyChecker, claims: Mapping[str, Claim], tasks: Mapping[tuple[str, str], Task]
+) -> None:
+    """Raises StudyError if a claim compares ways of training by the texts of too few trainings."""
+    seeds = checker.study.design.seeds
+    for name, claim in claims.items():
+        tested = claim.tested(checker.study, checker.arms, checker.conditions)
+        if tested is None or tested.paired_over != "sentences" or seeds >= FEWEST_MODELS:
+            continue
+        first, *others = claim.compared_arms(checker.arms)
+        for condition in claim.compared_conditions(checker.conditions):
+            if any(trained_apart(tasks, (first, other), condition) for other in others):
+                checker.fail(
+                    ("design", "seeds"),
+                    f"{name} compares arms that are trained differently, which "
+                    f"{count(seeds, 'training')} of each cannot decide",
+                    hint=f"use at least {FEWEST_MODELS} seeds, or set `exploratory`",
+                    value=True,
+                )
+
+
 def check_claims(checker: StudyChecker, claims: Mapping[str, Claim]) -> None:
     """Raises StudyError at the first claim that is wrong, or if no comparison of the primary metric could
     ever be significant among so many.
     """
     for name, claim in claims.items():
         claim.check(checker, ("claims", name))
+    check_families(checker, claims)
     study = checker.study
     record = METRICS[study.primary]
     if study.design.exploratory or record.exact:
@@ -138,7 +177,7 @@ def check_claims(checker: StudyChecker, claims: Mapping[str, Claim]) -> None:
     contrasts = (
         claim.named_contrast(study.primary, checker.arms, checker.conditions) for claim in claims.values()
     )
-    named = sum(contrast is not None and contrast.metric == study.primary for contrast in contrasts)
+    named = len({contrast for contrast in contrasts if contrast and contrast.metric == study.primary})
     tune = study.design.tune
     measured = tune.finalists if tune and tune.finalists else len(checker.arms)
     size = (measured - 1) * len(checker.conditions) - named

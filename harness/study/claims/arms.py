@@ -9,12 +9,12 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from harness.config import FROM_LIST
-from harness.metrics import Metric
+from harness.metrics import Metric, PairedOver, metric
 from harness.study.arms import Combination, named_arm, named_condition
 from harness.study.checks.checker import StudyChecker
-from harness.study.claims.base import Claim, NamedContrast
+from harness.study.claims.base import Claim, NamedContrast, Tested
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Scalar
+from harness.study.schema import Scalar, StudyBase
 
 Levels = Annotated[dict[str, Scalar], Field(min_length=1)]
 """Factor → level, as the study writes the level (`{cache: dynamic}`)."""
@@ -54,6 +54,32 @@ class ArmsClaim(Claim):
     def required_arms(self, arms: Sequence[Combination]) -> Iterable[Combination]:
         return [named_arm(arms, levels) for levels in self.arm_levels]
 
+    def tested(
+        self, study: StudyBase, arms: Sequence[Combination], conditions: Sequence[Combination]
+    ) -> Tested | None:
+        name, paired_over, exact = self.tested_metric(study)
+        if exact or not self.is_decided_in(study):
+            return None
+        others = self.compared_with(arms)
+        compared = [frozenset((named_arm(arms, levels).name, *others)) for levels in self.arm_levels]
+        several = "any" if self.any_of else "all"
+        contrast = (frozenset(compared), several if len(compared) > 1 else "", self.tested_where(conditions))
+        return Tested((name, self.form()), contrast, self.family_size, paired_over)
+
+    def tested_metric(self, study: StudyBase) -> tuple[str, PairedOver, bool]:
+        """The name of what is measured, over what it is paired, and whether it is exact."""
+        record = metric(getattr(self, "metric", None) or study.primary)
+        return record.name, record.paired_over, record.exact
+
+    def compared_with(self, arms: Sequence[Combination]) -> tuple[str, ...]:
+        """The name of the other arm, if there is one."""
+        return ()
+
+    def tested_where(self, conditions: Sequence[Combination]) -> str:
+        """The condition, or the factor over which the claim looks."""
+        over = getattr(self, "over", None)
+        return over or named_condition(conditions, getattr(self, "at", {})).name
+
     def check_arms(self, checker: StudyChecker, path: KeyPath, other: Combination | None = None) -> None:
         """Raises StudyError unless the arms exist and differ from each other and from the `other` arm."""
         seen: set[str] = set()
@@ -85,6 +111,9 @@ class Comparison(ArmsClaim):
 
     def required_arms(self, arms: Sequence[Combination]) -> Iterable[Combination]:
         return [*super().required_arms(arms), named_arm(arms, self.against)]
+
+    def compared_with(self, arms: Sequence[Combination]) -> tuple[str, ...]:
+        return (named_arm(arms, self.against).name,)
 
     def check(self, checker: StudyChecker, path: KeyPath) -> None:
         other = checker.arm((*path, "against"), self.against) if self.against else checker.arms[0]

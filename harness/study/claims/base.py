@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
 from harness.config import Config
+from harness.metrics import PairedOver
 from harness.study.arms import Combination, named_condition
 from harness.study.checks.checker import StudyChecker
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Scalar, level_name
+from harness.study.schema import Scalar, StudyBase, level_name
 
 
 class NamedContrast(NamedTuple):
@@ -21,6 +22,18 @@ class NamedContrast(NamedTuple):
     metric: str
     arm: Combination
     condition: Combination
+
+
+class Tested(NamedTuple):
+    """What a claim tests. Claims of the same `family`, a metric and a form, share Holm's correction, whatever
+    their regions and directions are. Claims with the same `contrast` test the same arms, so they count once.
+    `comparisons` is the number of tests that the claim itself corrects for.
+    """
+
+    family: tuple[str, str]
+    contrast: Hashable
+    comparisons: int
+    paired_over: PairedOver
 
 
 class MarkedRatio(NamedTuple):
@@ -87,6 +100,12 @@ class Claim(Config):
         """The only contrast that the claim is about. It leaves the family of its metric."""
         return None
 
+    def tested(
+        self, study: StudyBase, arms: Sequence[Combination], conditions: Sequence[Combination]
+    ) -> Tested | None:
+        """What the claim tests; None for a claim that needs no statistics or that the design leaves open."""
+        return None
+
     def after_tuning(self, baseline_best: Callable[[Mapping[str, Scalar]], float]) -> Self:
         """The claim with what tuning decides. `baseline_best` gives the best median of the baseline under a
         condition, NaN if there is none yet.
@@ -108,7 +127,10 @@ class Claim(Config):
 
     def is_decided_by(self, checker: StudyChecker) -> bool:
         """Whether neither the study nor the claim is declared exploratory."""
-        return not checker.study.design.exploratory and self.exploratory is None
+        return self.is_decided_in(checker.study)
+
+    def is_decided_in(self, study: StudyBase) -> bool:
+        return not study.design.exploratory and self.exploratory is None
 
 
 def check_reason(

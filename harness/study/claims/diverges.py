@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from harness.metrics import METRICS, Metric
+from harness.metrics import METRICS, Metric, PairedOver
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.arms import ConditionComparison
 from harness.study.reading.yaml_document import KeyPath
+from harness.study.schema import StudyBase
 
 
 class DivergesClaim(ConditionComparison):
@@ -22,6 +23,9 @@ class DivergesClaim(ConditionComparison):
 
     def compares_values(self) -> bool:
         return False  # a loss is judged by the chance of its own tokenizer
+
+    def tested_metric(self, study: StudyBase) -> tuple[str, PairedOver, bool]:
+        return "divergence", "seeds", False
 
     def check_metric(self, checker: StudyChecker, path: KeyPath) -> Metric:
         checker.check_known(

@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from harness.config import FROM_LIST
-from harness.study.arms import Combination, find_arm
+from harness.study.arms import Combination, find_arm, named_condition
 from harness.study.checks.checker import StudyChecker
-from harness.study.claims.base import Claim
+from harness.study.claims.base import Claim, Tested
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Level, Scalar, level_name, level_settings
+from harness.study.schema import Level, Scalar, StudyBase, level_name, level_settings
 
 
 class MostSensitiveClaim(Claim):
@@ -35,6 +35,15 @@ class MostSensitiveClaim(Claim):
 
     def compared_arms(self, arms: Sequence[Combination]) -> tuple[Combination, ...]:
         return (arms[0], *self.required_arms(arms))
+
+    def tested(
+        self, study: StudyBase, arms: Sequence[Combination], conditions: Sequence[Combination]
+    ) -> Tested | None:
+        if not self.is_decided_in(study):
+            return None
+        where = named_condition(conditions, self.at).name
+        contrast = (self.most_sensitive, frozenset(self.among), where)
+        return Tested((self.metric or study.primary, self.form()), contrast, len(self.among) - 1, "seeds")
 
     def factor_arms(
         self, factor: str, compare: Mapping[str, Sequence[Level]], arms: Sequence[Combination]

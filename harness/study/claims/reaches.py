@@ -10,11 +10,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.metrics import Metric
+from harness.metrics import Metric, PairedOver
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.arms import ConditionComparison
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Scalar
+from harness.study.schema import Scalar, StudyBase
 
 
 class ReachesClaim(ConditionComparison):
@@ -65,6 +65,9 @@ class ReachesClaim(ConditionComparison):
                 value=True,
             )
         return record
+
+    def tested_metric(self, study: StudyBase) -> tuple[str, PairedOver, bool]:
+        return f"{self.counted_in} to {self.metric}", "seeds", False
 
     def after_tuning(self, baseline_best: Callable[[Mapping[str, Scalar]], float]) -> Self:
         if self.reaches != "tuned" or not math.isfinite(best := baseline_best(self.at)):

@@ -109,8 +109,9 @@ def last_round(comparisons: Sequence[Sequence[Mapping[int, float]]], until: Unti
     for number in range(until.at_least, most):
         if any(len(rounds) < number for rounds in comparisons):
             return number
-        pairs = [dict(enumerate(_joined(rounds[:number]))) for rounds in comparisons]
-        if all(narrow_enough(ratios, width) for ratios in pairs):
+        pairs = [dict(enumerate(_joined(rounds[:number]), start=1)) for rounds in comparisons]
+        models = len(comparisons[0][0])
+        if all(narrow_enough(ratios, width, models=models) for ratios in pairs):
             return number
     return most
 

@@ -136,6 +136,6 @@ def test_an_arm_that_does_not_count_makes_the_claim_invalid_on_either_side() -> 
 def test_what_diverges_on_both_sides_on_every_seed_is_not_the_same(form: dict[str, Any]) -> None:
     result = settled_training(training_claim_study(**form), lost=lambda _arm, _seed: True)
     assert (result.verdict, result.n) == ("undecided", 8)
-    assert result.sentence.endswith("8 seeds): both arms diverged on every seed.")
+    assert result.sentence.endswith("both on 8): both arms diverged on every seed.")
     assert result.basis is not None
     assert Basis.read(result.basis).verdict == "undecided"

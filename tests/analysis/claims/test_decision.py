@@ -18,12 +18,12 @@ from harness.analysis.claims.decision import Basis, Rule
 from harness.analysis.claims.direction import Direction
 from harness.analysis.claims.diverges import Discordant
 from harness.analysis.claims.exponent import SlopeRegion
-from harness.analysis.claims.member import Member
 from harness.analysis.claims.most_sensitive import AmongMostSensitive
 from harness.analysis.claims.no_difference import Same
 from harness.analysis.claims.ratio import Region
 from harness.analysis.claims.trend import Slope
 from harness.analysis.claims.value import ValueBound
+from harness.analysis.member import Member
 from harness.statistics import paired_estimate
 
 MARGIN = math.log(1.05)

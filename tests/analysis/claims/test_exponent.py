@@ -12,7 +12,7 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.claims.decision import Basis
 from harness.analysis.claims.exponent import SlopeRegion
-from harness.analysis.claims.member import Member
+from harness.analysis.member import Member
 from harness.analysis.results import SettledClaim
 from tests.analysis.planted import Planted, claim, study
 
@@ -59,7 +59,7 @@ def test_the_interval_of_the_slope_decides(exponent: float, verdict: str, positi
     assert low < effect < high
     assert effect == pytest.approx(exponent, abs=0.02)
     assert "first token seconds of cache=dynamic grows like new tokens to the power of" in result.sentence
-    assert result.sentence.endswith(f", 10 rounds): {position}")
+    assert result.sentence.endswith(f", 10 rounds of one model): {position}")
     assert result.basis is not None
     assert Basis.read(json.loads(json.dumps(result.basis))).verdict == verdict
 
@@ -68,7 +68,7 @@ def test_the_sentence_without_noise() -> None:
     result = seconds(2.0, {"noise": 1e-9, "units": 1}, exponent=2.0, within=0.25)
     assert result.sentence == (
         "At this scale, on this device, first token seconds of cache=dynamic grows like new tokens to the "
-        "power of 2 (95 % interval 2 to 2, 10 rounds): "
+        "power of 2 (95 % interval 2 to 2, 10 rounds of one model): "
         "inside the region 1.75 to 2.25 of the claimed exponent 2."
     )
     assert (result.effect, result.interval) == ("exponent 2", "2 to 2")
@@ -126,7 +126,7 @@ def verdicts_of(exponent: float, studies: int, seed: int) -> list[str]:
         logs = exponent * levels + drift[:, None] + random.normal(0, 0.15, (10, 3))
         pairs = tuple(enumerate(map(float, np.polyfit(levels, logs.T, 1)[0])))
         member = Member(metric="m", arm="a", against="", condition={}, pairs=pairs)
-        verdicts.append(rule.tests(member).verdict)
+        verdicts.append(rule.tests(member).verdict())
     return verdicts
 
 

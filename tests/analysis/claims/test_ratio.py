@@ -52,7 +52,7 @@ def test_the_sentence_of_a_ratio_tells_what_was_measured() -> None:
     settled_speed = claim(Planted(ratio=flat(2.33), noise=1e-9, units=1).analysis(), "kv-speedup")
     assert settled_speed.sentence == (
         "At this scale, on this device, decode tokens per second of cache=dynamic at new tokens 256 is "
-        "2.33 × the baseline's (95 % interval 2.33 to 2.33 ×, 10 rounds): "
+        "2.33 × the baseline's (95 % interval 2.33 to 2.33 ×, 10 rounds of one model): "
         "inside the region 1.86 to 2.91 × of "
         "the claimed 2.33 ×; "
         "the direction (higher than the baseline) is confirmed."

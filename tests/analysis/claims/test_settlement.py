@@ -20,7 +20,7 @@ def test_two_exploratory_rounds_confirm_what_is_exact_and_nothing_else() -> None
     speedup = claim(result, "kv-speedup")
     assert speedup.interval == "unbounded"
     assert speedup.sentence.endswith(
-        "(95 % interval unbounded, 2 rounds): exploratory, so there is no verdict."
+        "(95 % interval unbounded, 2 rounds of one model): exploratory, so there is no verdict."
     )
     assert claim(result, "kv-growth").interval == "unbounded"
     assert {c.verdict for c in result.contrasts if not c.metric.startswith("cache_bytes")} <= {

@@ -67,7 +67,7 @@ def test_the_sentence_of_a_trend() -> None:
         "At this scale, on this device, the ratio of decode tokens per second, cache=dynamic "
         "to the baseline, "
         "is 2 × at 16, 2.88 × at 64, 4.15 × at 256 new tokens; it changes by × 1.2 per doubling "
-        "(95 % interval 1.2 to 1.2 ×, 10 rounds): it is increasing."
+        "(95 % interval 1.2 to 1.2 ×, 10 rounds of one model): it is increasing."
     )
     assert (settled_speed.effect, settled_speed.claimed) == ("× 1.2 per doubling", "increasing")
 

@@ -12,8 +12,8 @@ import pytest
 
 from harness.analysis.analyse import analyse
 from harness.analysis.claims.decision import Basis
-from harness.analysis.claims.member import Member
 from harness.analysis.claims.value import ValueBound
+from harness.analysis.member import Member
 from harness.analysis.results import SettledClaim
 from harness.statistics import paired_estimate
 from tests.analysis.learned import Learned, training_study
@@ -175,7 +175,7 @@ def member(values: np.ndarray[Any, Any]) -> Member:
 def test_of_a_thousand_studies_at_the_bound_one_in_forty_errs(side: int) -> None:
     """Losses of 8 seeds whose centre is exactly the claimed figure: either verdict is an error of 2.5 %."""
     random, rule = np.random.default_rng(8 + side), ValueBound(side=side, bound=1.0)
-    verdicts = [rule.tests(member(random.normal(1.0, 0.05, 8))).verdict for _ in range(1000)]
+    verdicts = [rule.tests(member(random.normal(1.0, 0.05, 8))).verdict() for _ in range(1000)]
     assert 8 <= verdicts.count("confirmed") <= 42
     assert 8 <= verdicts.count("refuted") <= 42
 
@@ -183,7 +183,7 @@ def test_of_a_thousand_studies_at_the_bound_one_in_forty_errs(side: int) -> None
 def test_a_value_that_is_far_from_the_bound_is_decided() -> None:
     random, rule = np.random.default_rng(10), ValueBound(side=1, bound=1.0)
     verdicts = {
-        shift: [rule.tests(member(random.normal(1.0 + shift, 0.05, 8))).verdict for _ in range(100)]
+        shift: [rule.tests(member(random.normal(1.0 + shift, 0.05, 8))).verdict() for _ in range(100)]
         for shift in (0.1, -0.1)
     }
     assert verdicts[0.1].count("confirmed") >= 95

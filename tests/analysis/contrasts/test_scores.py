@@ -28,7 +28,7 @@ def test_a_difference_is_the_one_of_the_corpus_scores_with_its_interval_and_its_
     assert result.effect == pytest.approx(arm.corpus_score - base.corpus_score)
     compared = compare_scores({0: arm}, {0: base})
     assert result.p == compared.p
-    expected = compared.interval(0.95)
+    expected = compared.interval(1 - result.alpha)
     assert (result.low, result.high) == pytest.approx((expected.low, expected.high), rel=1e-3)
     assert (result.n, result.verdict, result.relevant, result.margin) == (300, "better", True, 0.5)
 
