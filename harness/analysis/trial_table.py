@@ -15,6 +15,7 @@ import pandas as pd
 
 from harness.config import canonical_json
 from harness.metrics import Metric
+from harness.scoring.fit import why_unfit
 from harness.scoring.sentences import Sentences
 from harness.statistics import (
     ScoreDifference,
@@ -127,10 +128,14 @@ class TrialTable:
         order.
 
         Raises IncomparableError if the rounds of a seed differ, if the sentences are not in the store, or if
-        a trial was scored on other sentences than the second arm's first.
+        a trial was scored on other sentences than the second arm's first, or if the score cannot measure the
+        references.
         """
         first, second = (self._written(record, arm, condition) for arm in arms)
-        reference = Counter(next(iter(second.values())).keys)
+        texts = next(iter(second.values()))
+        if unfit := why_unfit(record.name, texts.references, texts.scores[record.name].signature):
+            raise IncomparableError(unfit)
+        reference = Counter(texts.keys)
         for arm, trials in zip(arms, (first, second), strict=True):
             for row, written in trials.items():
                 _check_same_sentences(f"{record.label} of {arm}, seed {row.seed}", reference, written)

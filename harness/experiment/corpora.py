@@ -39,7 +39,7 @@ def check_installed(*parts: LoadedStudy) -> None:
 
 def check_texts(*parts: LoadedStudy) -> None:
     """Raises CorpusError if a corpus is too short for an arm, or for the training of a model that
-    it loads.
+    it loads, and InputError if a metric that the study needs cannot measure its text.
     """
     checked = set()
     for task in _tasks_and_trainings(*parts):
@@ -47,6 +47,11 @@ def check_texts(*parts: LoadedStudy) -> None:
         if key not in checked:
             checked.add(key)
             task.check_text()
+    for part in parts:
+        claimed = {getattr(claim, "metric", None) for claim in part.study.claims.values()}
+        metrics = sorted({part.study.primary, *filter(None, claimed)})
+        for task in part.tasks.values():
+            task.check_scores(metrics)
 
 
 def _tasks_and_trainings(*parts: LoadedStudy) -> Iterator[Task]:

@@ -6,10 +6,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from harness.errors import InputError
 
 _WORD = re.compile(r"\w+")
+
+ScoreTokenizer = Literal["13a", "intl", "zh", "char"]
+"""The tokenizers of sacrebleu that need no further package and no network."""
+
+DEFAULT_TOKENIZER: ScoreTokenizer = "13a"
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class LogLikelihoods:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WrittenTexts:
-    """One output per reference, the model's likelihoods of both, and the digest of the tokenizer.
+    """One output per reference, the model's likelihoods of both, and the digest of the model's tokenizer.
+    `score_tokenizer` divides texts into words for the scores that count words.
 
     Raises InputError if there are fewer than two texts, or for the reasons that `check_texts` gives.
     """
@@ -32,6 +39,7 @@ class WrittenTexts:
     output_likelihoods: LogLikelihoods
     reference_likelihoods: LogLikelihoods
     tokenizer: str
+    score_tokenizer: ScoreTokenizer = DEFAULT_TOKENIZER
 
     def __post_init__(self) -> None:
         check_texts(self.outputs, self.references, name="outputs")
@@ -39,15 +47,15 @@ class WrittenTexts:
     @cached_property
     def words(self) -> list[list[str]]:
         """The words of each output."""
-        return words(self.outputs)
+        return words(self.outputs, self.score_tokenizer)
 
 
-def words(texts: Sequence[str]) -> list[list[str]]:
-    """The words of each text, as BLEU divides it (13a)."""
+def words(texts: Sequence[str], tokenizer: ScoreTokenizer = DEFAULT_TOKENIZER) -> list[list[str]]:
+    """The words of each text, as BLEU divides it."""
     from sacrebleu.metrics.bleu import BLEU
 
     check_strings("texts", texts)
-    tokenize = BLEU().tokenizer
+    tokenize = BLEU(tokenize=tokenizer).tokenizer
     return [tokenize(text.rstrip()).split() for text in texts]
 
 

@@ -5,7 +5,7 @@ samples.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
@@ -116,6 +116,11 @@ class Task(Config, ABC):
     def check_text(self) -> None:
         """Raises CorpusError if the corpora, which are in the cache by now, hold less text than the trial
         needs.
+        """
+
+    def check_scores(self, metrics: Iterable[str]) -> None:
+        """Raises InputError if one of the metrics cannot measure the text of the task. The corpora are in the
+        cache.
         """
 
     def check_installed(self) -> None:

@@ -23,9 +23,17 @@ from harness.errors import InputError
 from harness.invariants.subjects import Subject, WritingSubject
 from harness.models.config import CacheKind
 from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Speculative
+from harness.scoring.fit import why_unfit
 from harness.scoring.registry import SCORE_NAMES, corpus_scores, statistics_by_score
 from harness.scoring.sentences import Sentences, StoredStatistics
-from harness.scoring.texts import LogLikelihoods, WrittenTexts, check_texts, unseen_words
+from harness.scoring.texts import (
+    DEFAULT_TOKENIZER,
+    LogLikelihoods,
+    ScoreTokenizer,
+    WrittenTexts,
+    check_texts,
+    unseen_words,
+)
 from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.train import Train
 from harness.tasks.trained_model import TrainedModel
@@ -133,7 +141,8 @@ class Prompter(ABC):
 
 class WritingTask(Task):
     """Decodes `batch` texts at a time, until each ends or has `new_tokens` tokens. `draft` is the model that
-    proposes tokens in speculative decoding.
+    proposes tokens in speculative decoding. `score_tokenizer` divides texts into words for the scores that
+    count words: text without spaces needs `zh` or `char`.
     """
 
     products: ClassVar[Literal["large", "small"]] = "small"
@@ -162,6 +171,7 @@ class WritingTask(Task):
     new_tokens: int = Field(gt=0)
     cache: CacheKind = "dynamic"
     batch: int = Field(default=64, gt=0)
+    score_tokenizer: ScoreTokenizer = DEFAULT_TOKENIZER
     units: Annotated[int, MEASUREMENT] = Field(default=1, gt=0)
     warm_up: Annotated[WarmUp, MEASUREMENT] = WarmUp(at_least=0, at_most=0)
 
@@ -213,6 +223,13 @@ class WritingTask(Task):
     def check_text(self) -> None:
         _, corpus, _ = self.texts()
         self._held_out(corpus)
+
+    def check_scores(self, metrics: Iterable[str]) -> None:
+        texts, _, _ = self.texts()
+        signature = "" if self.score_tokenizer == DEFAULT_TOKENIZER else f"tok:{self.score_tokenizer}"
+        for name in metrics:
+            if reason := why_unfit(name, texts.references, signature):
+                raise InputError(f"{self.name}: {reason}")
 
     def _held_out(self, training: Corpus) -> dict[str, Any]:
         reference, split = self.text_source
@@ -353,6 +370,7 @@ class WritingTask(Task):
             output_likelihoods=prompter.likelihoods(unit.ended_rows),
             reference_likelihoods=prompter.likelihoods(texts.reference_ids),
             tokenizer=tokenizer.digest,
+            score_tokenizer=self.score_tokenizer,
         )
         statistics = statistics_by_score(written)
         for name, value in corpus_scores(written, statistics).items():

@@ -297,3 +297,13 @@ def test_texts_without_a_reference_are_refused_before_anything_is_decoded() -> N
     ):
         with pytest.raises(InputError, match=problem):
             texts(sources, references)
+
+
+def test_a_metric_that_cannot_measure_the_references_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "chinese.tsv"
+    path.write_text("".join(f"row {number}\t我们第{number}天去北京的图书馆看书。\n" for number in range(60)))
+    task = Translate.read(translation(path))
+    task.check_scores(["chrf", "validation_loss"])
+    with pytest.raises(InputError, match=r"translate: rougeL cannot measure these texts: .*\(use chrf"):
+        task.check_scores(["rougeL"])
+    Translate.read(translation(path, score_tokenizer="char")).check_scores(["bleu", "rougeL"])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.frames import RunFrames
+from harness.scoring.scores.rouge import rouge
 from harness.scoring.scores.translation import bleu
 from harness.scoring.sentences import Sentences, StoredStatistics
 from harness.statistics import SentenceStatistics
@@ -25,6 +27,10 @@ SAME = {"source": "x", "says": "No worse.", "level": {"decoding": "beam"}, "no_d
 CLAIMS = {"better": BETTER, "same": SAME}
 RIGHT = {"greedy": 0.6, "beam": 0.66, "wide": 0.6}
 Score = Callable[[Sequence[str], Sequence[str]], SentenceStatistics]
+
+
+def rouge_l(outputs: Sequence[str], references: Sequence[str], **settings: Any) -> SentenceStatistics:
+    return rouge(outputs, references, **settings)["rougeL"]
 
 
 def rewritten(frames: RunFrames, change: Callable[[int, Sentences], Sentences]) -> RunFrames:
@@ -193,3 +199,31 @@ def test_a_score_that_does_not_depend_on_what_was_written(tmp_path: Path, frames
     decided, sentence, _ = verdicts(tmp_path, spoilt, primary="perplexity_per_token")
     assert decided == UNDECIDED
     assert "is the same for every text although the arms wrote different ones" in sentence
+
+
+CHINESE = tuple(f"我们第{number}天去北京的图书馆看书，晚上回家。" for number in range(120))
+
+
+@pytest.mark.parametrize("score", [bleu, rouge_l], ids=["bleu", "rougeL"])
+def test_translations_into_chinese(tmp_path: Path, frames: RunFrames, score: Score) -> None:
+    """ROUGE sees no Chinese letters, and BLEU takes a sentence without spaces for one word."""
+    for name, scorer, expected in (
+        ("default", score, INVALID),
+        ("char", partial(score, tokenizer="char"), {"better": "confirmed", "same": "refuted"}),
+    ):
+
+        def change(trial: int, written: Sentences, scorer: Score = scorer) -> Sentences:
+            outputs = CHINESE if trial == 2 else [text[:9] + "他" + text[10:-6] for text in CHINESE]
+            return scored(written.sources, CHINESE, outputs, score=scorer)
+
+        (tmp_path / name).mkdir()
+        spoilt = {trial: change(trial, written) for trial, written in frames.sentences.items()}
+        [metric] = next(iter(spoilt.values())).scores
+        values = {trial: written.statistics(metric).corpus_score for trial, written in spoilt.items()}
+        samples = frames.samples.assign(metric=metric, value=frames.samples["trial"].map(values))
+        chinese = replace(frames, sentences=spoilt, samples=samples)
+        decided, sentence, _ = verdicts(tmp_path / name, chinese, primary=metric)
+        assert decided == expected
+        if name == "default":
+            assert f"{metric} cannot measure these texts" in sentence
+            assert "use chrf, or set score_tokenizer to zh or char" in sentence

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 
 from harness.errors import InputError
 from harness.scoring.score import TextScores, averaged
 from harness.scoring.scores.translation import smoothed_sentence_bleu
+from harness.scoring.texts import DEFAULT_TOKENIZER, WrittenTexts
 from harness.statistics import SentenceStatistics, ratio_of_sums
 
 Tokens = Sequence[Hashable]
@@ -85,9 +87,15 @@ def _check(sequences: Sequence[Tokens], n: int) -> None:
             raise InputError(f"text {number} is not divided into tokens", hint="use words(texts)")
 
 
+def _compute(texts: WrittenTexts) -> Iterator[SentenceStatistics]:
+    divided = "" if texts.score_tokenizer == DEFAULT_TOKENIZER else f"|tok:{texts.score_tokenizer}"
+    for statistics in (repetition(texts.words), self_bleu(texts.words)):
+        yield replace(statistics, signature=f"{statistics.signature}{divided}")
+
+
 SCORES = TextScores(
     formulas={"repetition": ratio_of_sums, "self_bleu": ratio_of_sums},
-    compute=lambda texts: (repetition(texts.words), self_bleu(texts.words)),
+    compute=_compute,
     figures={
         "distinct_1": lambda texts: distinct_n(texts.words, 1),
         "distinct_2": lambda texts: distinct_n(texts.words, 2),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.scoring.score import TextScores, sentence_statistics
-from harness.scoring.texts import WrittenTexts, check_texts
+from harness.scoring.texts import DEFAULT_TOKENIZER, ScoreTokenizer, WrittenTexts, check_texts, words
 from harness.statistics import SentenceStatistics, ratio_of_sums
 from harness.statistics.signed_rank import Floats
 
@@ -50,16 +51,18 @@ def ter_of_sums(sums: Floats) -> Floats:
     return 100 * ratio_of_sums(sums)
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> SentenceStatistics:
-    """BLEU, 0 to 100 (Papineni et al. 2002; Post 2018): 13a tokens, mixed case, exponential smoothing,
-    detokenised text in.
+def bleu(
+    hypotheses: Sequence[str], references: Sequence[str], tokenizer: ScoreTokenizer = DEFAULT_TOKENIZER
+) -> SentenceStatistics:
+    """BLEU, 0 to 100 (Papineni et al. 2002; Post 2018): mixed case, exponential smoothing, detokenised text
+    in, which is divided by one of sacrebleu's tokenizers.
 
     Statistics per sentence: length, reference length, matches of order 1 to 4, n-grams of order 1 to 4.
     Raises InputError for the reasons that `check_texts` gives.
     """
     from sacrebleu.metrics.bleu import BLEU
 
-    return _statistics("bleu", BLEU(force=True), hypotheses, references)
+    return _statistics("bleu", BLEU(force=True, tokenize=tokenizer), hypotheses, references)
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> SentenceStatistics:
@@ -72,15 +75,23 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> SentenceStatis
     return _statistics("chrf", CHRF(), hypotheses, references)
 
 
-def ter(hypotheses: Sequence[str], references: Sequence[str]) -> SentenceStatistics:
+def ter(
+    hypotheses: Sequence[str], references: Sequence[str], tokenizer: ScoreTokenizer = DEFAULT_TOKENIZER
+) -> SentenceStatistics:
     """Translation edit rate in percent (Snover et al. 2006); lower is better.
 
     Statistics per sentence: edits and the length of the reference. Use it on sentences, not on documents: a
-    reference of 250 words takes seconds.
+    reference of 250 words takes seconds. Its words are separated by white space; a tokenizer other than the
+    default divides the texts first.
     """
     from sacrebleu.metrics.ter import TER
 
-    return _statistics("ter", TER(), hypotheses, references)
+    if tokenizer == DEFAULT_TOKENIZER:
+        return _statistics("ter", TER(), hypotheses, references)
+    check_texts(hypotheses, references)
+    divided = [[" ".join(tokens) for tokens in words(texts, tokenizer)] for texts in (hypotheses, references)]
+    statistics = _statistics("ter", TER(), *divided)
+    return replace(statistics, signature=f"{statistics.signature}|tok:{tokenizer}")
 
 
 def _statistics(
@@ -119,11 +130,11 @@ def smoothed_sentence_bleu(
 
 
 def _compute(texts: WrittenTexts) -> Iterator[SentenceStatistics]:
-    statistics = bleu(texts.outputs, texts.references)
+    statistics = bleu(texts.outputs, texts.references, texts.score_tokenizer)
     yield statistics
     yield length_ratio(statistics)
     yield chrf(texts.outputs, texts.references)
-    yield ter(texts.outputs, texts.references)
+    yield ter(texts.outputs, texts.references, texts.score_tokenizer)
 
 
 FORMULAS = {"bleu": bleu_of_sums, "length_ratio": ratio_of_sums, "chrf": chrf_of_sums, "ter": ter_of_sums}
