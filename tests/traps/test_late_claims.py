@@ -30,10 +30,10 @@ MARGIN = ("primary:", "margins: {time: 0.1}\nprimary:")
 INVARIANT = ("[cache-parity, cache-bytes]", "[cache-parity, cache-bytes, padding-parity]")
 
 
-def drive(study: LoadedStudy, folder: Path) -> tuple[Run, list[tuple[str, str]]]:
+def drive(study: LoadedStudy, folder: Path, *, fresh: bool = False) -> tuple[Run, list[tuple[str, str]]]:
     """The run, and the purpose and the task of every trial that had to run."""
     backend = Scripted(obedient)
-    setting = Setting(results=folder, environment=environment(), code="c0de", corpora=())
+    setting = Setting(results=folder, environment=environment(), code="c0de", corpora=(), fresh=fresh)
     with open_store(folder / "harness.db") as store:
         run = Driver(study, setting, store=store, backend=backend, listener=Notes()).run()
         assert newest_run(store, study, setting).id == run.id
@@ -47,6 +47,15 @@ def test_a_margin_runs_nothing_and_an_invariant_runs_its_checks(tmp_path: Path) 
     again, added = drive(loaded(tmp_path, INVARIANT), tmp_path)
     assert again.id == first.id
     assert added == [("check", "padding-parity")] * 3
+
+
+def test_a_fresh_run_of_timings_measures_the_same_model_again(tmp_path: Path) -> None:
+    study = loaded(tmp_path)
+    _, jobs = drive(study, tmp_path)
+    fresh, again = drive(study, tmp_path, fresh=True)
+    assert (fresh.draw, fresh.training_draw) == (2, 1)
+    assert [job for job in jobs if job[0] != "train"] == again
+    assert ("train", "train") in jobs
 
 
 def better(experiment: Experiment) -> SettledClaim:
