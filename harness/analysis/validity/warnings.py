@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import ParityRow
@@ -17,6 +17,7 @@ from harness.study.arm_settings import changed_by_levels
 from harness.study.dotted_paths import value_at
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.tuning import edge_warnings
+from harness.wording import count
 
 OPTIMIZERS = ("optimizer.kind", "model.train.optimizer.kind")
 DRIFT_ALPHA = 0.01
@@ -36,6 +37,7 @@ def warnings(
         *unknown_quantities(loaded, parity),
         *edge_warnings(loaded.tuned),
         *idle_warnings(loaded, frames),
+        *other_outputs_warnings(loaded, frames),
         *unsteady_warnings(primary, frames),
         *low_peak_warnings(loaded, frames),
         *bundled_warnings(loaded),
@@ -138,11 +140,7 @@ def idle_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
     """
     if metric(loaded.study.primary).paired_over == "rounds":
         return
-    outputs: dict[str, dict[tuple[str, int, int], dict[str, str]]] = {}
-    for trial in frames.trials:
-        if trial.purpose == "measure" and trial.status == "finished":
-            key = canonical_json(trial.condition), trial.seed, trial.round
-            outputs.setdefault(trial.arm, {})[key] = trial.outputs
+    outputs = _outputs(frames)
     baseline = outputs.get(loaded.baseline.name, {})
     if not baseline or not all(baseline.values()):
         return
@@ -153,6 +151,41 @@ def idle_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
                 f"arm {loaded.label(arm.name)} gave exactly the baseline's outputs in "
                 f"{_all_trials(len(baseline))}; its level may have no effect"
             )
+
+
+def other_outputs_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
+    """Arms of a study of cost whose outputs are not the baseline's, if no invariant says whether they may be.
+
+    Weights are left out: the rounding of faster code changes their last bits.
+    """
+    if metric(loaded.study.primary).paired_over != "rounds":
+        return
+    outputs = _outputs(frames)
+    baseline = outputs.get(loaded.baseline.name, {})
+    for arm in loaded.arms[1:]:
+        others = outputs.get(arm.name, {})
+        pairs = [(_texts(others[key]), _texts(made)) for key, made in baseline.items() if key in others]
+        differ = sum(ours != theirs for ours, theirs in pairs)
+        covered = any(wanted_alike(loaded, arm.name, invariant) for invariant in loaded.study.invariants)
+        if differ and not covered:
+            yield (
+                f"arm {loaded.label(arm.name)} gave other outputs than the baseline in {differ} of "
+                f"{count(len(pairs), 'trial')}, and no invariant of this study says whether it may"
+            )
+
+
+def _texts(outputs: Mapping[str, str]) -> dict[str, str]:
+    return {name: digest for name, digest in outputs.items() if name != "weights"}
+
+
+def _outputs(frames: RunFrames) -> dict[str, dict[tuple[str, int, int], dict[str, str]]]:
+    """The outputs of measured trials by arm, and by condition, seed and round."""
+    outputs: dict[str, dict[tuple[str, int, int], dict[str, str]]] = {}
+    for trial in frames.trials:
+        if trial.purpose == "measure" and trial.status == "finished":
+            key = canonical_json(trial.condition), trial.seed, trial.round
+            outputs.setdefault(trial.arm, {})[key] = trial.outputs
+    return outputs
 
 
 def _all_trials(number: int) -> str:
