@@ -194,11 +194,18 @@ class TrialTable:
         """Whether every trial of one arm gave the same outputs as the other arm's. Trials without hashes are
         skipped.
         """
+        return not self.differing_outputs(record, arms, condition)[0]
+
+    def differing_outputs(
+        self, record: Metric, arms: tuple[str, str], condition: Combination
+    ) -> tuple[int, int]:
+        """In how many trials the two arms gave different outputs, and in how many both have hashes."""
         first, second = (
             {(row.round, row.seed): self.outputs.get(row.trial) for row in self._rows(record, arm, condition)}
             for arm in arms
         )
-        return all(first[trial] == second[trial] for trial in first if first[trial] and second.get(trial))
+        same = [first[trial] == second[trial] for trial in first if first[trial] and second.get(trial)]
+        return same.count(False), len(same)
 
     def models(self, record: Metric) -> int:
         """The number of trained models whose rounds `pairs` gives in turn; 1 if a replicate is a seed."""

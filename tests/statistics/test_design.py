@@ -7,6 +7,7 @@ import pytest
 
 from harness.statistics import (
     holm,
+    holm_levels,
     largest_family,
     narrow_enough,
     paired_estimate,
@@ -149,3 +150,14 @@ def test_stopping_on_the_width_keeps_the_size_and_stopping_on_significance_does_
         significant += any(signed_rank_p(values[:n]) <= 0.05 for n in range(10, most + 1))
     assert wide / studies <= 0.069
     assert significant / studies >= 0.12
+
+
+def test_the_level_of_holm_agrees_with_its_adjusted_p() -> None:
+    random = np.random.default_rng(4)
+    for size in (1, 2, 5, 9):
+        for _ in range(50):
+            family = {str(index): float(p) for index, p in enumerate(random.beta(0.3, 2, size))}
+            adjusted, levels = holm(family), holm_levels(family)
+            assert all((adjusted[name] <= 0.05) == (family[name] <= levels[name]) for name in family)
+    assert holm_levels({"a": 0.04}) == {"a": 0.05}
+    assert holm_levels({"a": 0.5, "b": 0.01, "c": 0.01}) == {"a": 0.05, "b": 0.05 / 3, "c": 0.025}

@@ -18,7 +18,7 @@ from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
 from harness.study.trainings import trained_apart
 from tests.analysis.learned import Learned, training_study
-from tests.analysis.planted import SPEED, Planted, claim, contrast, flat, study
+from tests.analysis.planted import SPEED, Planted, claim, contrast, flat, spoil_trials, study
 from tests.analysis.written import Written, written_study
 from tests.traps.stored import judged
 
@@ -197,3 +197,17 @@ def test_a_claim_that_compares_two_checkpoints_over_sentences_is_refused() -> No
         "base-bleu compares arms that are trained differently, which 1 training of each cannot decide"
         in str(caught.value)
     )
+
+
+def test_outputs_that_differ_without_an_invariant_stand_in_the_sentence() -> None:
+    """Trap 24."""
+    loaded = timed(1, 10)
+    frames = Planted(loaded=loaded, ratio=flat(1.5), noise=0.01).frames()
+    changed = spoil_trials(frames, lambda trial: trial.arm == "cache=dynamic", outputs={"tokens": "other"})
+    note = "the outputs differ in 10 of 10 trials, and no invariant says whether they may"
+    assert note in claim(analyse(loaded, changed), "it").sentence
+    assert note not in claim(analyse(loaded, frames), "it").sentence
+    covered = study(**loaded.study.plain() | {"invariants": ["cache-parity"]})
+    checked = Planted(loaded=covered, ratio=flat(1.5), noise=0.01).frames()
+    changed = spoil_trials(checked, lambda trial: trial.arm == "cache=dynamic", outputs={"tokens": "other"})
+    assert note not in claim(analyse(covered, changed), "it").sentence

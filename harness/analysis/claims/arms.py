@@ -15,6 +15,7 @@ from harness.analysis.claims.settlement import HERE, Settlement
 from harness.analysis.contrasts import LOST, effect_of, estimated, scale
 from harness.analysis.member import COUNTED, Member, contrast_member, replicates_text
 from harness.analysis.results import ClaimVerdict, Numbers, SettledClaim
+from harness.analysis.validity.warnings import wanted_alike
 from harness.metrics import REPLICATES, Metric, metric
 from harness.study.arms import Combination, named_arm, named_condition
 from harness.study.claims.arms import ArmsClaim, Comparison, MetricComparison
@@ -172,10 +173,32 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
             measured=f"{record.label} of {label}{at_condition(condition.names)} is "
             f"{effect_phrase(contrast.effect, record.compared_by)} {self.other_label}'s "
             f"({certainty(member, interval, record.paired_over, self.level)}"
-            f"{f'; {contrast.diverged}' if contrast.diverged else ''})",
+            f"{f'; {contrast.diverged}' if contrast.diverged else ''}{self._outputs(arm, condition)})",
             numbers=Numbers(effect=contrast.effect, low=low, high=high, claimed=self.figure),
             lost=contrast.open or (LOST if member.lost else ""),
         )
+
+    def _outputs(self, arm: Combination, condition: Combination) -> str:
+        """That the arms gave different outputs, if the claim is on a cost and no invariant says whether they
+        may.
+        """
+        if self.record.paired_over != "rounds":
+            return ""
+        arms = (arm, self.other)
+        if all(side is self.loaded.baseline or self._is_covered(side.name) for side in arms):
+            return ""
+        names = (arm.name, self.other.name)
+        differ, compared = self.evidence.cells.differing_outputs(self.record, names, condition)
+        trials = count(compared, "trial")
+        return (
+            f"; the outputs differ in {differ:,} of {trials}, and no invariant says whether they may"
+            if differ
+            else ""
+        )
+
+    def _is_covered(self, arm: str) -> bool:
+        """Whether an invariant of the study demands the baseline's outputs of the arm."""
+        return any(wanted_alike(self.loaded, arm, name) for name in self.loaded.study.invariants)
 
     def alike(self, result: ArmResult) -> str:
         """How an arm is the same as the other."""
