@@ -150,7 +150,7 @@ def test_verify_and_show_name_what_was_edited(invented: Invented, capsys: pytest
     report = experiment.report()
     honest = verify(report, str(path))
     assert (honest.problems, honest.difference) == ((), None)
-    assert honest.chains[0] in report.read_text(encoding="utf-8")
+    assert str(honest.chains[0]) in report.read_text(encoding="utf-8")
     connection = sqlite3.connect(path)
     connection.execute("UPDATE samples SET value = value * 3 WHERE attempt_id = 2")
     connection.commit()
