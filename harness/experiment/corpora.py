@@ -50,7 +50,11 @@ def check_texts(*parts: LoadedStudy) -> None:
     for part in parts:
         claimed = {getattr(claim, "metric", None) for claim in part.study.claims.values()}
         metrics = sorted({part.study.primary, *filter(None, claimed)})
-        for task in part.tasks.values():
+        written = {
+            task.model_dump_json(include={*task.text_settings, "score_tokenizer"} - {"decoding"}): task
+            for task in part.tasks.values()
+        }
+        for task in written.values():
             task.check_scores(metrics)
 
 

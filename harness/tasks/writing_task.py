@@ -23,7 +23,7 @@ from harness.errors import InputError
 from harness.invariants.subjects import Subject, WritingSubject
 from harness.models.config import CacheKind
 from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Speculative
-from harness.scoring.fit import why_unfit
+from harness.scoring.fit import WORDS_NEEDED, why_unfit
 from harness.scoring.registry import SCORE_NAMES, corpus_scores, statistics_by_score
 from harness.scoring.sentences import Sentences, StoredStatistics
 from harness.scoring.texts import (
@@ -225,9 +225,12 @@ class WritingTask(Task):
         self._held_out(corpus)
 
     def check_scores(self, metrics: Iterable[str]) -> None:
+        named = sorted(set(metrics) & WORDS_NEEDED.keys())
+        if not named:
+            return
         texts, _, _ = self.texts()
         signature = "" if self.score_tokenizer == DEFAULT_TOKENIZER else f"tok:{self.score_tokenizer}"
-        for name in metrics:
+        for name in named:
             if reason := why_unfit(name, texts.references, signature):
                 raise InputError(f"{self.name}: {reason}")
 

@@ -128,11 +128,17 @@ def comparison_view(report: ReportInput) -> ComparisonView:
     return ComparisonView(
         primary=record.label,
         effect="ratio" if record.compared_by == "ratios" else "difference",
-        paired="bootstrap" if record.paired_over == "sentences" else "signed-rank",
+        paired=_interval_name(record, report.loaded.study.design.seeds),
         baseline=arm_name(report.loaded, report.loaded.baseline.name).title,
         columns=columns,
         blocks=tuple(blocks),
     )
+
+
+def _interval_name(record: Metric, seeds: int) -> str:
+    if record.paired_over != "sentences":
+        return "signed-rank"
+    return "bootstrap" if seeds == 1 else "variance-component"
 
 
 def _hint(metric: Metric) -> str:
