@@ -24,6 +24,7 @@ from harness.analysis.validity.work import parity_rows
 from harness.config import canonical_json
 from harness.metrics import REPLICATES, Metric, metric
 from harness.study.loaded import LoadedStudy
+from harness.study.planning.trials import keeps_begun_rounds
 from harness.wording import at_condition, count, effect_phrase, interval_text, level_text
 
 
@@ -39,6 +40,7 @@ def analyse(loaded: LoadedStudy, frames: RunFrames, standings: Standings = NO_ST
         sentences=frames.sentences,
         outputs={trial.id: trial.outputs for trial in frames.trials},
         seen=seen_texts(frames.trials),
+        without_value=frames.lost if keeps_begun_rounds(loaded) else frozenset(),
     )
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)

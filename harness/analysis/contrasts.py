@@ -113,8 +113,8 @@ def estimated(
         sides = tuple(table.trials(record, side.name, condition) for side in arms)
         medians = replace(
             empty,
-            value=float(np.median(list(sides[0].values()))),
-            baseline_value=float(np.median(list(sides[1].values()))),
+            value=float(np.nanmedian(list(sides[0].values()))),
+            baseline_value=float(np.nanmedian(list(sides[1].values()))),
             verdict="invalid" if invalid else "undecided",
         )
         exploratory = table.loaded.study.design.exploratory

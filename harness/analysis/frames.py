@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,8 @@ import pandas as pd
 from harness.config import canonical_json
 from harness.metrics import metric
 from harness.scoring.sentences import Sentences
-from harness.store.rows import Chain, CheckRow, Run, TrialRow
+from harness.store.lost import lost_trials
+from harness.store.rows import COUNTED_STATES, Chain, CheckRow, Run, TrialRow
 from harness.store.store import Store
 
 SAMPLE_COLUMNS = [
@@ -32,6 +33,10 @@ SAMPLE_COLUMNS = [
 ]
 
 
+Measurement = tuple[str, str, int, int]
+"""(arm, condition as canonical JSON, round, seed)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunFrames:
     """What a run recorded.
@@ -39,7 +44,8 @@ class RunFrames:
     `samples` is a long frame with a column per factor under `across`. `trials` are those that are not
     superseded. `sentences` maps a trial's id to the texts that the trial wrote. `chain` says what was changed
     in the store after it was written. `calibrated_flops` are the machine's fastest matrix products by
-    precision.
+    precision. `lost` are the measurements whose round was begun and that have no value
+    (`harness.store.lost`); `set_aside` has the samples of measurements that were superseded.
     """
 
     samples: pd.DataFrame
@@ -48,11 +54,14 @@ class RunFrames:
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
     chain: Chain = field(default_factory=Chain)
     calibrated_flops: Mapping[str, float] = field(default_factory=dict)
+    lost: frozenset[Measurement] = frozenset()
+    set_aside: pd.DataFrame | None = None
 
 
 def run_frames(store: Store, run: Run) -> RunFrames:
     """Every row of a run that counts, read from the store."""
-    trials = tuple(store.trials(run))
+    attempts = store.trials(run, include_superseded=True)
+    trials = tuple(row for row in attempts if row.state != "superseded")
     by_id = {trial.id: trial for trial in trials}
     checks = tuple(row for row in store.checks(run) if by_id[row.trial_id].status == "finished")
     return RunFrames(
@@ -62,6 +71,10 @@ def run_frames(store: Store, run: Run) -> RunFrames:
         sentences=store.sentences(run),
         chain=store.chain(run),
         calibrated_flops=_calibrated_flops(store, run),
+        lost=frozenset(
+            (row.arm, canonical_json(row.condition), row.round, row.seed) for row in lost_trials(attempts)
+        ),
+        set_aside=_set_aside(store, run, attempts),
     )
 
 
@@ -70,6 +83,16 @@ def _calibrated_flops(store: Store, run: Run) -> dict[str, float]:
     row = store.calibration(run.environment_digest, before=run.created_at)
     measured = row.facts.get("limits", {}).get("matmul", {}) if row else {}
     return {precision: flops for precision, flops in measured.items() if flops}
+
+
+def _set_aside(store: Store, run: Run, attempts: Iterable[TrialRow]) -> pd.DataFrame | None:
+    """The samples of superseded measurements that had finished. None if there are none."""
+    rows = [
+        replace(row, state=row.superseded_state, superseded_state=None)
+        for row in attempts
+        if row.purpose == "measure" and row.superseded_state in COUNTED_STATES
+    ]
+    return sample_frame(rows, store.samples(run, include_superseded=True)) if rows else None
 
 
 def sample_frame(trials: Iterable[TrialRow], samples: Iterable[tuple[int, str, int, float]]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from harness.analysis.frames import Measurement
 from harness.config import canonical_json
 from harness.metrics import Metric
 from harness.scoring.fit import why_unfit
@@ -61,7 +62,8 @@ class TrialTable:
 
     `values` comes from `frames.trial_values`. `sentences` maps a trial to the texts that it wrote, `outputs`
     to the hashes of its outputs; trials without hashes are missing there. `seen` says for an arm under a
-    condition (as canonical JSON) why the text that it was evaluated on was not held out.
+    condition (as canonical JSON) why the text that it was evaluated on was not held out. `without_value` are
+    the measurements that are lost (`harness.store.lost`).
     """
 
     loaded: LoadedStudy
@@ -69,6 +71,7 @@ class TrialTable:
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
     outputs: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     seen: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    without_value: frozenset[Measurement] = frozenset()
     compared_scores: dict[tuple[str, ...], ScoreDifference] = field(default_factory=dict, repr=False)
     """The comparisons of scores that were made, because a family asks for them again at its own level."""
 
@@ -79,32 +82,43 @@ class TrialTable:
             raise IncomparableError(reason)
 
     def trials(self, record: Metric, arm: str, condition: Combination) -> dict[Trial, float]:
-        """(round, seed) → value.
+        """(round, seed) → value, which is NaN where the measurement is lost.
 
-        Raises IncomparableError unless every planned trial is there exactly once and is complete, and if the
+        Nothing is known about a lost measurement, so its pair counts against every statement. A value that
+        every round repeats (a count, or the result of a training) is left out instead. Raises
+        IncomparableError unless every other planned trial is there exactly once and is complete, and if the
         metric needs held-out text that the model has seen.
         """
         self.check_held_out(record, arm, condition)
         rows, design = self._rows(record, arm, condition), self.loaded.study.design
+        cell = arm, canonical_json(condition.names)
+        lost = {(number, seed) for *where, number, seed in self.without_value if tuple(where) == cell}
         measured = [(row.round, row.seed) for row in rows]
-        planned = [(number, seed) for number in range(1, design.rounds + 1) for seed in range(design.seeds)]
+        all_planned = [
+            (number, seed) for number in range(1, design.rounds + 1) for seed in range(design.seeds)
+        ]
+        planned = [trial for trial in all_planned if trial not in lost]
         quantity = f"{record.label} of {arm}"
         if measured != planned:
             if len(measured) > len(set(measured)):
                 raise IncomparableError(f"{arm} has two results for the same trial")
-            lost = len(set(planned) - set(measured))
-            if not lost:
+            missing = len(set(planned) - set(measured))
+            if not missing:
                 raise IncomparableError(
                     f"{arm} has trials that were not planned, so results could have been selected"
                 )
-            raise IncomparableError(f"{quantity} is missing in {lost} of {count(len(planned), 'trial')}")
+            raise IncomparableError(f"{quantity} is missing in {missing} of {count(len(planned), 'trial')}")
         unknown = sum(math.isnan(row.value) for row in rows)
         if unknown:
             raise IncomparableError(f"{quantity} is not a number in {count(unknown, 'trial')}")
         # A training that diverged stops early. All other trials do the same fixed work.
         if record.paired_over != "seeds" and len({row.samples for row in rows}) > 1:
             raise IncomparableError(f"{quantity} has fewer samples in some trials than in others")
-        return {(row.round, row.seed): row.value for row in rows}
+        values = {(row.round, row.seed): row.value for row in rows}
+        counted = record.exact or (record.exact_if_repeated and len(set(values.values())) == 1)
+        if record.paired_over != "rounds" or counted:
+            return values
+        return {trial: values.get(trial, math.nan) for trial in all_planned}
 
     def pairs(self, record: Metric, arm: str, condition: Combination) -> dict[int, float]:
         """Replicate → value. A replicate is a round of a seed, or a seed (`paired_over`); for seeds, the
@@ -118,6 +132,8 @@ class TrialTable:
         for (number, seed), value in self.trials(record, arm, condition).items():
             replicate = seed if record.paired_over == "seeds" else (number - 1) * seeds + seed + 1
             members.setdefault(replicate, []).append(value)
+        if record.paired_over == "seeds" and len(members) < seeds:
+            raise IncomparableError(f"{record.label} of {arm} is lost in every round of a seed")
         mean = _geometric_mean if record.compared_by == "ratios" else fmean
         return {replicate: mean(values) for replicate, values in sorted(members.items())}
 
@@ -175,16 +191,22 @@ class TrialTable:
         return all(one.outputs_by_key == other.outputs_by_key for one, other in texts)
 
     def log_ratios(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
-        """Replicate → ln(arm / other).
+        """Replicate → ln(arm / other), which is NaN where a value is lost.
 
-        Raises IncomparableError if a value is not positive or a round did not run in one session.
+        Raises IncomparableError if a value is not positive, if no pair is complete, or if a round did not run
+        in one session.
         """
-        sides = [self.pairs(record, name, condition) for name in (arm, other)]
+        pairs = [self.pairs(record, name, condition) for name in (arm, other)]
+        known = [{key for key, value in side.items() if not math.isnan(value)} for side in pairs]
+        lost = (pairs[0].keys() | pairs[1].keys()) - (known[0] & known[1])
+        sides = [{key: value for key, value in side.items() if key not in lost} for side in pairs]
+        if not all(sides):
+            raise IncomparableError(f"no round has both values of {record.label}")
         if min(min(side.values()) for side in sides) <= 0:
             raise IncomparableError(f"{record.label} is zero or negative, so it has no ratio")
         if record.paired_over == "rounds":
             self.check_rounds(record, arm, other, condition)
-        return log_ratios(*sides)
+        return dict(sorted((log_ratios(*sides) | dict.fromkeys(lost, math.nan)).items()))
 
     def differences(self, record: Metric, arm: str, other: str, condition: Combination) -> dict[int, float]:
         """Seed → arm − other. Two trainings that both diverged are a tie."""

@@ -14,10 +14,12 @@ from harness.analysis.analyse import analyse
 from harness.analysis.earlier_runs import HistoryEnd, read_history
 from harness.analysis.frames import RunFrames, run_frames
 from harness.report.inputs import ReportInput, RunInfo
+from harness.store.lost import lost_trials
 from harness.store.rows import TelemetryRow
 from harness.store.store import study_key
 from harness.study.planning.plan import Plan, plan
 from harness.study.planning.resolved import deciding_metrics, resolve
+from harness.study.planning.trials import keeps_begun_rounds
 
 if TYPE_CHECKING:
     from harness.store.rows import Run, Session, TrialRow
@@ -80,10 +82,13 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: RunFr
         for batch in planned.batches
         if batch.opening is not None
     )
+    attempts = store.trials(run, include_superseded=True)
+    lost = {row.spec_id for row in lost_trials(attempts)} if keeps_begun_rounds(loaded) else set()
+    done += len(lost)
     failed = {
         row.spec_id: row
         for row in trials
-        if row.status == "failed" and row.spec_id not in finished and row.purpose != "lead-in"
+        if row.status == "failed" and row.spec_id not in finished | lost and row.purpose != "lead-in"
     }
     return RunInfo(
         id=run.id,
@@ -95,9 +100,7 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: RunFr
         plant=run.plant,
         expected_trials=len(planned.trials),
         finished_trials=done,
-        superseded_trials=sum(
-            row.status == "superseded" for row in store.trials(run, include_superseded=True)
-        ),
+        superseded_trials=sum(row.status == "superseded" for row in attempts),
         failed=[*(f"{_title(loaded, row)}: {row.error}" for row in failed.values()), *_diverged(trials)],
         chain=frames.chain,
         running=any(map(_is_open, store.sessions(run))),

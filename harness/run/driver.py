@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from harness.store.store import Store
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import TrialBatch, plan, schedule
 from harness.study.planning.resolved import deciding_metrics, is_open, resolve
-from harness.study.planning.results import Results, in_one_session
+from harness.study.planning.results import Results, in_one_session, lost_measurements
+from harness.study.planning.trials import keeps_begun_rounds
 from harness.study.seeds import outcome_is_training
+from harness.trial.outcome import Outcome
 from harness.trial.spec import Purpose, TrialSpec
 
 ATTEMPTS = 2
@@ -60,7 +62,9 @@ def worker_threads(purpose: Purpose) -> int:
 
 @dataclass(kw_only=True)
 class _Progress:
-    """The state of the run. `alone` says whether the driver has locked the machine."""
+    """The state of the run. `alone` says whether the driver has locked the machine, and `seen` whether a
+    value of the round has been recorded.
+    """
 
     run: Run
     session: Session
@@ -68,6 +72,7 @@ class _Progress:
     attempts: dict[str, int] = field(default_factory=dict)
     trainings: list[TrialSpec] = field(default_factory=list)
     alone: bool = False
+    seen: bool = False
 
 
 class Driver:
@@ -103,6 +108,7 @@ class Driver:
             for row in rows:
                 progress.attempts[row.spec_id] = max(progress.attempts.get(row.spec_id, 0), row.attempt)
             self._backend.begin_part()
+            self._close_begun_rounds(progress, {row.spec_id for row in rows if row.state != "superseded"})
             self._run_missing(progress)
         finally:
             self._store.close_session(session)
@@ -164,12 +170,31 @@ class Driver:
         return self._store.results(run, deciding_metrics(self._loaded.study))
 
     def _missing(self, batch: TrialBatch, results: Results) -> tuple[TrialSpec, ...]:
-        """The trials of a batch that must run: all of a round that is incomplete or from several sessions."""
+        """The trials of a batch that must run: all of a round that is incomplete or from several sessions,
+        unless the rest of it is lost.
+        """
         if batch.purpose == "train":
             return tuple(spec for spec in batch.trials if not self._checkpoints.has(spec))
         if batch.purpose == "measure":
-            return () if in_one_session(batch.trials, results) else batch.trials
+            lost = lost_measurements(results) if keeps_begun_rounds(self._loaded) else {}
+            closed = all(spec.id in results or spec.id in lost for spec in batch.trials)
+            return () if (lost and closed) or in_one_session(batch.trials, results) else batch.trials
         return tuple(spec for spec in batch.trials if spec.id not in results)
+
+    def _close_begun_rounds(self, progress: _Progress, tried: Collection[str]) -> None:
+        """Record as lost what an earlier session left of a round of which it measured a value. Whoever runs
+        such a round again can choose between values; its complete pairs are kept instead.
+        """
+        if not keeps_begun_rounds(self._loaded):
+            return
+        results = self._results(progress.run)
+        for batch in plan(self._loaded, results).known:
+            if batch.purpose == "measure" and any(spec.id in results for spec in batch.trials):
+                for spec in batch.trials:
+                    if spec.id not in tried:
+                        attempt_id = self._begin(spec, progress)
+                        nothing = Outcome(status="lost", error="not run, because its round was interrupted")
+                        self._store.finish_trial(attempt_id, nothing, seconds=0.0)
 
     def _run_batch(self, batch: TrialBatch, missing: tuple[TrialSpec, ...], progress: _Progress) -> None:
         self._store.extend_plan(progress.run, batch.with_opening)
@@ -180,6 +205,7 @@ class Driver:
         if missing and batch.purpose == "measure":
             self._set_aside(progress.run, (*missing, *([batch.opening] if batch.opening else [])))
             self._backend.begin_round()
+            progress.seen = False
             if batch.opening is not None:
                 self._attempt(batch.opening, progress, most=1)
         for spec in missing:
@@ -194,14 +220,13 @@ class Driver:
             raise
 
     def _attempt(self, spec: TrialSpec, progress: _Progress, most: int = ATTEMPTS) -> tuple[int, Finished]:
-        """Run a trial, at most `most` times if it fails. Every attempt is recorded."""
+        """Run a trial, at most `most` times if it fails. Every attempt is recorded.
+
+        A worker that was killed is not replaced if a value of its round was seen (`keeps_begun_rounds`).
+        """
         for _ in range(most):
             self._listener.trial(spec)
-            attempt = progress.attempts[spec.id] = progress.attempts.get(spec.id, 0) + 1
-            attempt_id = self._store.begin_trial(
-                progress.run, progress.session, spec, position=progress.position, attempt=attempt
-            )
-            progress.position += 1
+            attempt_id = self._begin(spec, progress)
             handle = self._backend.submit(self._job(spec, progress.trainings))
             try:
                 result = handle.future.result()
@@ -216,9 +241,21 @@ class Driver:
                 nvml_reason=result.nvml_reason,
             )
             self._listener.finished(spec, result)
+            measured = spec.purpose == "measure" and keeps_begun_rounds(self._loaded)
+            progress.seen = progress.seen or (measured and bool(result.outcome.samples))
             if result.outcome.status == "finished":
                 break
+            if measured and progress.seen and result.outcome.status == "lost":
+                break
         return attempt_id, result
+
+    def _begin(self, spec: TrialSpec, progress: _Progress) -> int:
+        attempt = progress.attempts[spec.id] = progress.attempts.get(spec.id, 0) + 1
+        attempt_id = self._store.begin_trial(
+            progress.run, progress.session, spec, position=progress.position, attempt=attempt
+        )
+        progress.position += 1
+        return attempt_id
 
     def _job(self, spec: TrialSpec, trainings: Iterable[TrialSpec]) -> Job:
         return Job(

@@ -8,6 +8,7 @@ from harness.statistics.design import (
     largest_family,
     narrow_enough,
     rounds_needed,
+    rounds_with_losses,
     smallest_detectable,
 )
 from harness.statistics.order import Drift, Step, Trend, drift, time_to_target, trend
@@ -75,6 +76,7 @@ __all__ = [
     "ratio_of_sums",
     "replicates",
     "rounds_needed",
+    "rounds_with_losses",
     "safe_exp",
     "sign_flip_p",
     "smallest_detectable",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from harness.statistics.paired import Pairs
 from harness.statistics.replicates import replicates
 from harness.statistics.signed_rank import null_cdf, smallest_reachable_p
@@ -75,6 +77,23 @@ def smallest_detectable(n: int, sigma: float) -> float:
     size = float(reached[-1])
     quantiles = float(stdtrit(n - 1, 1 - size / 2)) + float(stdtrit(n - 1, 0.8))
     return sigma * quantiles / math.sqrt(_EFFICIENCY * n)
+
+
+def rounds_with_losses(rounds: int, lost: int) -> int:
+    """The rounds to plan if pairs of `lost` of them are unknown: two more for every loss, and as many as the
+    95 % interval needs to stay bounded, but at most three times the rounds.
+
+    An unknown pair is below all others for the lower end and above all for the upper end. So n pairs of which
+    m are unknown have m n − m (m − 1) / 2 Walsh averages without a value, and the interval of 10, 12 or 17
+    pairs is bounded with at most 0, 1 or 2 of them.
+    """
+    total = rounds + 2 * lost
+    while total < 3 * rounds and lost:
+        allowed = int(np.searchsorted(2 * null_cdf(total), 0.05, side="right")) - 1
+        if lost * total - lost * (lost - 1) // 2 <= allowed:
+            break
+        total += 1
+    return min(total, 3 * rounds)
 
 
 def narrow_enough(pairs: Pairs, width: float, *, models: int = 1) -> bool:

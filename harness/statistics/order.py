@@ -53,7 +53,8 @@ def trend(rounds: Mapping[int, Mapping[Level, float]]) -> Trend:
     """The trend of `rounds[round][condition]` over log₂(condition): one least-squares slope per round, and
     their estimate.
 
-    Raises ValueError unless every round has the same two or more positive levels, each with a finite value.
+    A round with a value that is NaN has an unknown slope. Raises ValueError unless every round has the same
+    two or more positive levels, and no value is infinite.
     """
     levels = sorted(next(iter(rounds.values()), {}))
     if len(levels) < 2 or levels[0] <= 0:
@@ -61,7 +62,7 @@ def trend(rounds: Mapping[int, Mapping[Level, float]]) -> Trend:
     for key, values in rounds.items():
         if sorted(values) != levels:
             raise ValueError(f"round {key} has the levels {sorted(values)}, but other rounds have {levels}")
-        if not all(map(math.isfinite, values.values())):
+        if any(map(math.isinf, values.values())):
             raise ValueError(f"a slope needs finite values, but round {key} has others")
     columns = {level: {key: values[level] for key, values in rounds.items()} for level in levels}
     slopes = {key: _slope(values, levels) for key, values in rounds.items()}

@@ -91,10 +91,12 @@ def safe_exp(value: float) -> float:
 def paired_estimate(pairs: Pairs) -> PairedEstimate:
     """Hodges-Lehmann estimate of paired differences with exact signed-rank intervals and p.
 
-    Swapping the arms (negating every difference) mirrors the result exactly. Raises ValueError if there are
-    no pairs or a value is NaN.
+    Nothing is known about a pair whose difference is NaN. It counts as −∞ for the lower end of an interval
+    and as +∞ for the upper end, and against both sides of a test, so it supports no statement. Swapping the
+    arms (negating every difference) mirrors the result exactly. Raises ValueError if there are no pairs or
+    all are NaN.
     """
-    values = as_values(pairs)
+    values = as_values(pairs, allow_unknown=True)
     return PairedEstimate(
         n=values.size,
         estimate=hodges_lehmann(values),
@@ -106,8 +108,10 @@ def paired_estimate(pairs: Pairs) -> PairedEstimate:
 
 
 def t_interval(pairs: Pairs, *, level: float) -> Interval:
-    """Student's interval for the mean difference; unbounded for one pair or any infinity. A diagnostic."""
-    values = as_values(pairs)
+    """Student's interval for the mean difference; unbounded for one pair, any infinity or any NaN. A
+    diagnostic.
+    """
+    values = as_values(pairs, allow_unknown=True)
     n = values.size
     if n < 2 or not np.isfinite(values).all():
         return Interval(-math.inf, math.inf, level)
@@ -163,12 +167,15 @@ def mcnemar(arm: Mapping[int, bool], baseline: Mapping[int, bool]) -> McNemar:
     )
 
 
-def as_values(pairs: Pairs) -> Floats:
-    """The values of the pairs, (n,). Raises ValueError if there are none or one is NaN."""
+def as_values(pairs: Pairs, *, allow_unknown: bool = False) -> Floats:
+    """The values of the pairs, (n,). Raises ValueError if there are none or one is NaN; with `allow_unknown`,
+    only if all are NaN.
+    """
     values = np.fromiter(pairs.values(), dtype=np.float64, count=len(pairs))
     if values.size == 0:
         raise ValueError("there are no pairs to compare")
-    if np.isnan(values).any():
+    unknown = np.isnan(values)
+    if unknown.all() if allow_unknown else unknown.any():
         bad = next(key for key, value in pairs.items() if math.isnan(value))
         raise ValueError(f"the value of pair {bad} is NaN; give a training that diverged as inf")
     return values

@@ -7,7 +7,8 @@ largest p counts and the interval covers the intervals of all models. It is abou
 the means of the models are the sample, and the result is about models like these.
 
 A pair whose value is `unknown`, because both sides are infinite, is a tie if only the direction counts.
-Against any other bound it has the value that is least favourable.
+Against any other bound it has the value that is least favourable. A pair that is lost (NaN) has the value
+that is least favourable in every question.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ FEWEST_MODELS = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replicates:
-    """Samples that must all agree. `tied` has 0 where a pair is unknown, `lowest` −∞ and `highest` +∞."""
+    """Samples that must all agree. `tied` has 0 where a pair is unknown and NaN where it is lost; `lowest`
+    has −∞ there, and `highest` +∞.
+    """
 
     tied: tuple[Floats, ...]
     lowest: tuple[Floats, ...]
@@ -81,17 +84,18 @@ def replicates(pairs: Pairs, *, models: int = 1, unknown: Collection[int] = ()) 
     """The samples in `pairs`, which maps the number of a pair, from 1, to its value. The rounds of several
     models are numbered in turn: 1, 2, 3 are round 1 of models 0, 1, 2.
 
-    Raises ValueError if there are no pairs, if a value is NaN, or if models have different numbers of rounds.
+    Raises ValueError if there are no pairs, if all are lost, or if models have different numbers of rounds.
     """
-    as_values(pairs)
+    as_values(pairs, allow_unknown=True)
     if len(pairs) % models:
         raise ValueError(f"{len(pairs)} pairs are not equally many rounds of {models} models")
 
-    def samples(value_of_unknown: float) -> tuple[Floats, ...]:
+    def samples(value_of_unknown: float, value_of_lost: float) -> tuple[Floats, ...]:
         by_model: dict[int, list[float]] = {}
         for number, value in sorted(pairs.items()):
             key = (number - 1) % models if models > 1 else 0
-            by_model.setdefault(key, []).append(value_of_unknown if number in unknown else value)
+            known = value_of_lost if math.isnan(value) else value
+            by_model.setdefault(key, []).append(value_of_unknown if number in unknown else known)
         groups = [np.array(values, dtype=np.float64) for values in by_model.values()]
         if len({group.size for group in groups}) > 1:
             raise ValueError("the models do not have equally many rounds")
@@ -99,11 +103,17 @@ def replicates(pairs: Pairs, *, models: int = 1, unknown: Collection[int] = ()) 
             return tuple(groups)
         return (np.array([_mean(group, value_of_unknown) for group in groups]),)
 
-    return Replicates(tied=samples(0.0), lowest=samples(-math.inf), highest=samples(math.inf))
+    return Replicates(
+        tied=samples(0.0, math.nan),
+        lowest=samples(-math.inf, -math.inf),
+        highest=samples(math.inf, math.inf),
+    )
 
 
 def _mean(values: Floats, otherwise: float) -> float:
-    """The mean; of opposite infinities, which could be anything, `otherwise`."""
+    """The mean; of opposite infinities, which could be anything, `otherwise`. NaN if a pair is lost."""
+    if np.isnan(values).any():
+        return math.nan
     with np.errstate(invalid="ignore"):
         mean = float(np.mean(values))
     return otherwise if math.isnan(mean) else mean

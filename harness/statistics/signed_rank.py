@@ -61,9 +61,11 @@ def walsh_averages(values: Floats) -> Floats:
 
 
 def hodges_lehmann(values: Floats) -> float:
-    """The median of the Walsh averages (Hodges & Lehmann 1963, §3)."""
+    """The median of the Walsh averages (Hodges & Lehmann 1963, §3). NaN if none is known."""
     averages = walsh_averages(values)
     known = averages[~np.isnan(averages)]
+    if not known.size:
+        return float("nan")
     low, high = float(known[(known.size - 1) // 2]), float(known[known.size // 2])
     if low == high:
         return low

@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from harness.store.chain import checked_chain
 from harness.store.engine import reading
+from harness.store.lost import lost_trials
 from harness.store.rows import (
     COUNTED_STATES,
     Artifact,
@@ -44,7 +45,7 @@ from harness.store.tables import (
     trials,
     verdicts,
 )
-from harness.study.planning.results import StoredResult, result_values
+from harness.study.planning.results import RunResults, StoredResult, result_values
 from harness.trial.spec import current_id, first_id
 
 if TYPE_CHECKING:
@@ -122,16 +123,17 @@ class Reader:
         query = query.where(_belongs_to(run, include_superseded)).order_by(attempts.c.id)
         return [TrialRow(**_with_current_id(row)) for row in self._all(query)]
 
-    def results(self, run: Run, metrics: Collection[str] = ()) -> dict[str, StoredResult]:
+    def results(self, run: Run, metrics: Collection[str] = ()) -> RunResults:
         """The result of each finished trial by the trial's content id, with its values of these metrics."""
-        rows = [row for row in self.trials(run) if row.state in COUNTED_STATES]
+        attempts = self.trials(run, include_superseded=True)
+        rows = [row for row in attempts if row.state in COUNTED_STATES]
         values: dict[int, dict[str, list[float]]] = {row.id: {} for row in rows}
         if metrics:
             query = _joined(samples, run, include_superseded=False).where(samples.c.metric.in_(metrics))
             for row in self._all(query.order_by(*samples.primary_key.columns)):
                 if row["trial_id"] in values:
                     values[row["trial_id"]].setdefault(row["metric"], []).append(row["value"])
-        return {
+        finished = {
             row.spec_id: StoredResult(
                 spec_id=row.spec_id,
                 session=row.session_id,
@@ -140,6 +142,7 @@ class Reader:
             )
             for row in rows
         }
+        return RunResults(finished, lost={row.spec_id: row.round for row in lost_trials(attempts)})
 
     def samples(self, run: Run, *, include_superseded: bool = False) -> list[SampleRow]:
         """Every sample of the run's attempts, including failed ones, by attempt, metric and step.

@@ -12,6 +12,7 @@ from harness.statistics import (
     narrow_enough,
     paired_estimate,
     rounds_needed,
+    rounds_with_losses,
     smallest_detectable,
 )
 from harness.statistics.signed_rank import Floats, null_cdf, signed_rank_interval, signed_rank_p
@@ -161,3 +162,14 @@ def test_the_level_of_holm_agrees_with_its_adjusted_p() -> None:
             assert all((adjusted[name] <= 0.05) == (family[name] <= levels[name]) for name in family)
     assert holm_levels({"a": 0.04}) == {"a": 0.05}
     assert holm_levels({"a": 0.5, "b": 0.01, "c": 0.01}) == {"a": 0.05, "b": 0.05 / 3, "c": 0.025}
+
+
+def test_lost_rounds_are_made_up_for_as_long_as_the_interval_stays_bounded() -> None:
+    assert [rounds_with_losses(10, lost) for lost in range(5)] == [10, 12, 17, 22, 26]
+    assert rounds_with_losses(10, 30) == 30
+    assert rounds_with_losses(1, 1) == 3
+    for lost in (1, 2, 3):
+        values = [math.nan] * lost + [0.1] * (rounds_with_losses(10, lost) - lost)
+        assert math.isfinite(paired_estimate(dict(enumerate(values))).ci95.low)
+        fewer = [math.nan] * lost + [0.1] * (rounds_with_losses(10, lost) - lost - 1)
+        assert math.isinf(paired_estimate(dict(enumerate(fewer))).ci95.low) or lost == 1

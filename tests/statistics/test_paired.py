@@ -103,9 +103,22 @@ def test_a_ratio_of_what_is_not_positive_is_refused(bad: float) -> None:
 
 def test_nan_and_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="pair 4 is NaN"):
-        paired_estimate({3: 0.0, 4: math.nan})
+        sign_flip_p({3: 0.0, 4: math.nan})
+    with pytest.raises(ValueError, match="pair 4 is NaN"):
+        paired_estimate({4: math.nan})
     with pytest.raises(ValueError, match="there are no pairs"):
         paired_estimate({})
+
+
+def test_an_unknown_pair_supports_no_statement() -> None:
+    """It counts as −∞ for what is claimed to be above a bound, and as +∞ for what is claimed to be below."""
+    values = {index: 0.1 + 0.001 * index for index in range(11)}
+    unknown = paired_estimate(values | {11: math.nan})
+    least, most = (paired_estimate(values | {11: value}) for value in (-math.inf, math.inf))
+    assert unknown.n == 12
+    assert (unknown.ci95.low, unknown.ci95.high) == (least.ci95.low, most.ci95.high)
+    assert (unknown.ci90.low, unknown.ci90.high) == (least.ci90.low, most.ci90.high)
+    assert unknown.p == least.p > most.p
 
 
 def test_time_and_throughput_agree() -> None:

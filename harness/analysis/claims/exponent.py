@@ -104,6 +104,6 @@ class ExponentSettlement(ArmsSettlement[ExponentClaim]):
             raise IncomparableError(
                 f"{self.record.label} of {arm.name} is counted, but differs between trials"
             )
-        if not all(0 < value < math.inf for value in values.values()):
+        if not all(0 < value < math.inf for value in values.values() if not math.isnan(value)):
             raise IncomparableError(f"{self.record.label} of {arm.name} is not always positive and finite")
         return {replicate: math.log2(value) for replicate, value in values.items()}

@@ -62,7 +62,9 @@ class Evidence:
         )
 
     def trials(self, arm: Combination, condition: Combination) -> dict[int, list[TrialRow]]:
-        """The measured trials of each seed, one per round. Raises IncomparableError if one is missing."""
+        """The measured trials of each seed, one per round. Raises IncomparableError if one is missing and not
+        lost.
+        """
         cell = (arm.name, canonical_json(condition.names))
         trials: dict[int, list[TrialRow]] = {}
         for trial in self.frames.trials:
@@ -70,9 +72,10 @@ class Evidence:
             if measured and (trial.arm, canonical_json(trial.condition)) == cell:
                 trials.setdefault(trial.seed, []).append(trial)
         design = self.loaded.study.design
-        if {seed: len(rows) for seed, rows in trials.items()} != dict.fromkeys(
-            range(design.seeds), design.rounds
-        ):
+        expected = dict.fromkeys(range(design.seeds), design.rounds)
+        for *where, _, seed in self.cells.without_value:
+            expected[seed] -= tuple(where) == cell
+        if {seed: len(rows) for seed, rows in trials.items()} != expected:
             raise IncomparableError(f"{arm.name} does not have one training per seed and round")
         return trials
 

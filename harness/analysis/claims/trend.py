@@ -86,7 +86,7 @@ class TrendSettlement(ComparisonSettlement[TrendClaim]):
             self.claim.over,
             lambda condition: self.evidence.cells.log_ratios(record, arm.name, self.other.name, condition),
         )
-        if not all(math.isfinite(value) for cells in rounds.values() for value in cells.values()):
+        if any(math.isinf(value) for cells in rounds.values() for value in cells.values()):
             raise IncomparableError(f"{record.label} is infinite under some condition, so it has no slope")
         slopes = trend(rounds)
         member = Member(

@@ -15,6 +15,7 @@ from harness.config import canonical_json
 from harness.metrics import metric
 from harness.store.rows import CheckRow
 from harness.study.loaded import LoadedStudy
+from harness.study.planning.trials import keeps_begun_rounds
 from harness.wording import count, number_text
 
 
@@ -67,6 +68,8 @@ def _missing(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
         for number in range(1, design.rounds + 1)
     }
     lost = planned - finished
+    if keeps_begun_rounds(loaded):  # nothing is known about these, and their pairs count so
+        lost -= {(key, seed, number) for name, key, number, seed in frames.lost if name == arm}
     if lost:
         errors = (
             trial.error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import RunFrames, trial_values
 from harness.analysis.results import ParityRow
 from harness.analysis.trial_table import IncomparableError, TrialTable
 from harness.analysis.validity.order_effects import order_warnings
@@ -43,6 +44,8 @@ def warnings(
         *bundled_warnings(loaded),
         *untuned_warnings(loaded),
         *unknown_texts(loaded, frames),
+        *lost_warnings(loaded, table),
+        *set_aside_warnings(loaded, table, frames),
     )
 
 
@@ -59,12 +62,45 @@ def drift_warnings(table: TrialTable, record: Metric) -> Iterator[str]:
                 values = table.pairs(record, arm.name, condition)
             except IncomparableError:
                 continue
-            drifts[f"{arm.name} {condition.name}".strip()] = drift(values)
+            known = {number: value for number, value in values.items() if not math.isnan(value)}
+            if known:
+                drifts[f"{arm.name} {condition.name}".strip()] = drift(known)
     for cell, p in holm({cell: result.p for cell, result in drifts.items()}).items():
         if p <= DRIFT_ALPHA:
             yield (
                 f"{cell}: {record.label} drifts over the rounds (tau {drifts[cell].tau:+.2f}); "
                 "pairing within rounds removes most of it"
+            )
+
+
+def lost_warnings(loaded: LoadedStudy, table: TrialTable) -> Iterator[str]:
+    """Rounds that were interrupted after a value had been measured."""
+    rounds = {(number, seed) for _, _, number, seed in table.without_value}
+    if rounds:
+        measurements = count(len(table.without_value), "measurement")
+        yield (
+            f"{count(len(rounds), 'round')} of {loaded.study.design.rounds * loaded.study.design.seeds} were "
+            f"interrupted after a value had been measured; {measurements} are lost, and each of them counts "
+            "as the value least favourable to a claim"
+        )
+
+
+def set_aside_warnings(loaded: LoadedStudy, table: TrialTable, frames: RunFrames) -> Iterator[str]:
+    """Values of the primary metric that were measured and do not count, against those that count."""
+    if frames.set_aside is None:
+        return
+    record = metric(loaded.study.primary)
+    values = trial_values(frames.set_aside[frames.set_aside["metric"] == record.name])
+    counted = table.values[table.values["metric"] == record.name]
+    for arm in loaded.arms:
+        aside = values.loc[values["arm"] == arm.name, "value"]
+        others = counted.loc[counted["arm"] == arm.name, "value"]
+        if len(aside):
+            yield (
+                f"{count(len(aside), 'value')} of {record.label} of {loaded.label(arm.name)} "
+                f"{'was' if len(aside) == 1 else 'were'} measured and set aside (median "
+                f"{record.format(float(aside.median()))}); the median of the {len(others)} values that count "
+                f"is {record.format(float(others.median()))}"
             )
 
 

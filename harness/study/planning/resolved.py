@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.config import canonical_json
-from harness.statistics import log_ratios, narrow_enough
+from harness.statistics import log_ratios, narrow_enough, rounds_with_losses
 from harness.study.arms import Combination, named_condition
 from harness.study.loaded import LoadedStudy, Study
-from harness.study.planning.results import Results
-from harness.study.planning.trials import measurement
+from harness.study.planning.results import Results, lost_measurements
+from harness.study.planning.trials import keeps_begun_rounds, measurement
 from harness.study.planning.tuning import finalists, tuned_arms, tuning_grid
 from harness.study.schema import Scalar, Tune, Until
 
@@ -43,7 +43,21 @@ def resolve(loaded: LoadedStudy, results: Results) -> LoadedStudy:
         rounds = loaded.study.design.fewest_rounds if is_open(loaded) else rounds_wanted(loaded, results)
         design = loaded.study.design.model_copy(update={"rounds": rounds})
         loaded = replace(loaded, study=loaded.study.model_copy(update={"design": design}))
-    return loaded
+    return _with_further_rounds(loaded, results)
+
+
+def _with_further_rounds(loaded: LoadedStudy, results: Results) -> LoadedStudy:
+    """The study with more rounds, at least two for every round with a lost measurement.
+
+    A lost measurement counts against every statement (`TrialTable.trials`), so an interruption costs rounds
+    and not the verdict. Whoever interrupts the rounds that begin badly gains nothing.
+    """
+    design = loaded.study.design
+    lost = len(set(lost_measurements(results).values())) if keeps_begun_rounds(loaded) else 0
+    if not lost:
+        return loaded
+    design = design.model_copy(update={"rounds": rounds_with_losses(design.rounds, lost)})
+    return replace(loaded, study=loaded.study.model_copy(update={"design": design}))
 
 
 def _tuned(loaded: LoadedStudy, tune: Tune, results: Results) -> LoadedStudy:
@@ -123,9 +137,12 @@ def _joined(rounds: Sequence[Mapping[int, float]]) -> list[float]:
 def _ratios(
     loaded: LoadedStudy, arm: Combination, condition: Combination, results: Results
 ) -> Iterator[Mapping[int, float]]:
-    """Seed → ln(arm / baseline) of every round before the first incomplete one."""
+    """Seed → ln(arm / baseline) of every round before the first incomplete one, without rounds with a lost
+    measurement.
+    """
     design, name = loaded.study.design, loaded.study.primary
-    for number in range(1, design.rounds + 1):
+    lost = set(lost_measurements(results).values()) if keeps_begun_rounds(loaded) else set()
+    for number in (number for number in range(1, 3 * design.rounds + 1) if number not in lost):
         sides: list[dict[int, float]] = []
         for chosen in (arm, loaded.baseline):
             specs = [

@@ -28,6 +28,21 @@ Results = Mapping[str, StoredResult]
 """Id of a trial → its result. Trials that have not finished are missing."""
 
 
+class RunResults(dict[str, StoredResult]):
+    """The results of a run. `lost` has the ids of its lost measurements and their rounds: a value of the
+    round was measured, but this trial has no value that counts.
+    """
+
+    def __init__(self, results: Mapping[str, StoredResult], lost: Mapping[str, int]) -> None:
+        super().__init__(results)
+        self.lost = dict(lost)
+
+
+def lost_measurements(results: Results) -> Mapping[str, int]:
+    """Id → round of the lost measurements. Results that were not read from a run have none."""
+    return results.lost if isinstance(results, RunResults) else {}
+
+
 def result_values(
     samples: Mapping[str, Sequence[float]], metrics: Collection[str], *, diverged: bool
 ) -> dict[str, float]:

@@ -79,6 +79,13 @@ def lead_in(loaded: LoadedStudy, number: int, seed: int) -> TrialSpec | None:
     return first.model_copy(update={"purpose": "lead-in", "config": task.lead_in().plain()})
 
 
+def keeps_begun_rounds(loaded: LoadedStudy) -> bool:
+    """Whether a round of which a value was measured is never run again: who saw a bad value could otherwise
+    interrupt the round. Trainings repeat their results, and an exploratory study has no verdicts.
+    """
+    return is_timed(loaded) and not loaded.study.design.exploratory
+
+
 def is_timed(loaded: LoadedStudy) -> bool:
     """Whether the primary metric of the study, or a metric of one of its claims, is timed."""
     claimed = (getattr(claim, "metric", None) for claim in loaded.study.claims.values())
