@@ -148,8 +148,8 @@ class Driver:
         run = progress.run
         results = self._results(run)
         planned = plan(self._loaded, results)
-        missing = ((batch, self._missing(batch, results)) for batch in planned.batches)
-        todo = sum(len(specs) + (batch.opening is not None) for batch, specs in missing if specs)
+        left = ((batch, self._missing(batch, results)) for batch in planned.batches)
+        todo = sum(len(specs) + (batch.opening is not None) for batch, specs in left if specs)
         self._listener.begin(run, todo=todo, done=len(planned.trials) - todo)
         with contextlib.ExitStack() as lease:
             for batch in schedule(self._loaded, lambda: self._results(run)):
