@@ -19,7 +19,7 @@ from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
 from harness.telemetry.clock import Clock, WarmUp, time_units
 from tests.analysis.learned import Learned, training_study
-from tests.analysis.planted import Planted, claim, flat, study
+from tests.analysis.planted import claim
 from tests.analysis.written import Written, with_sentences, written_study
 from tests.traps.stored import judged
 
@@ -40,23 +40,6 @@ def test_accumulation_with_fewer_updates_declared_by_its_tokens_alone(tmp_path: 
             "invalid",
             True,
         )
-
-
-def test_other_outputs_that_no_invariant_covers_are_mentioned(tmp_path: Path) -> None:
-    """Trap 24: faster, because it writes something else."""
-    quick = {"source": "x", "says": "Faster.", "level": {"cache": "dynamic"}, "direction": "better"}
-    for invariants, mentioned in (([], True), (["cache-parity"], False)):
-        folder = tmp_path / str(mentioned)
-        folder.mkdir()
-        loaded = study(compare={"cache": ["none", "dynamic"]}, invariants=invariants, claims={"it": quick})
-        frames = Planted(loaded=loaded, ratio=flat(2.0)).frames()
-        trials = tuple(
-            replace(t, outputs={"tokens": t.arm} if t.purpose == "measure" else t.outputs)
-            for t in frames.trials
-        )
-        analysis = judged(folder, loaded, replace(frames, trials=trials))
-        sentence = "gave other outputs than the baseline in 30 of 30 trials, and no invariant of this study"
-        assert any(sentence in warning for warning in analysis.warnings) == mentioned
 
 
 def test_mixed_signatures(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from harness.analysis.frames import RunFrames, trial_values
 from harness.analysis.results import ParityRow
@@ -38,7 +38,6 @@ def warnings(
         *unknown_quantities(loaded, parity),
         *edge_warnings(loaded.tuned),
         *idle_warnings(loaded, frames),
-        *other_outputs_warnings(loaded, frames),
         *unsteady_warnings(primary, frames),
         *low_peak_warnings(loaded, frames),
         *bundled_warnings(loaded),
@@ -176,7 +175,11 @@ def idle_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
     """
     if metric(loaded.study.primary).paired_over == "rounds":
         return
-    outputs = _outputs(frames)
+    outputs: dict[str, dict[tuple[str, int, int], dict[str, str]]] = {}
+    for trial in frames.trials:
+        if trial.purpose == "measure" and trial.status == "finished":
+            key = canonical_json(trial.condition), trial.seed, trial.round
+            outputs.setdefault(trial.arm, {})[key] = trial.outputs
     baseline = outputs.get(loaded.baseline.name, {})
     if not baseline or not all(baseline.values()):
         return
@@ -187,41 +190,6 @@ def idle_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
                 f"arm {loaded.label(arm.name)} gave exactly the baseline's outputs in "
                 f"{_all_trials(len(baseline))}; its level may have no effect"
             )
-
-
-def other_outputs_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
-    """Arms of a study of cost whose outputs are not the baseline's, if no invariant says whether they may be.
-
-    Weights are left out: the rounding of faster code changes their last bits.
-    """
-    if metric(loaded.study.primary).paired_over != "rounds":
-        return
-    outputs = _outputs(frames)
-    baseline = outputs.get(loaded.baseline.name, {})
-    for arm in loaded.arms[1:]:
-        others = outputs.get(arm.name, {})
-        pairs = [(_texts(others[key]), _texts(made)) for key, made in baseline.items() if key in others]
-        differ = sum(ours != theirs for ours, theirs in pairs)
-        covered = any(wanted_alike(loaded, arm.name, invariant) for invariant in loaded.study.invariants)
-        if differ and not covered:
-            yield (
-                f"arm {loaded.label(arm.name)} gave other outputs than the baseline in {differ} of "
-                f"{count(len(pairs), 'trial')}, and no invariant of this study says whether it may"
-            )
-
-
-def _texts(outputs: Mapping[str, str]) -> dict[str, str]:
-    return {name: digest for name, digest in outputs.items() if name != "weights"}
-
-
-def _outputs(frames: RunFrames) -> dict[str, dict[tuple[str, int, int], dict[str, str]]]:
-    """The outputs of measured trials by arm, and by condition, seed and round."""
-    outputs: dict[str, dict[tuple[str, int, int], dict[str, str]]] = {}
-    for trial in frames.trials:
-        if trial.purpose == "measure" and trial.status == "finished":
-            key = canonical_json(trial.condition), trial.seed, trial.round
-            outputs.setdefault(trial.arm, {})[key] = trial.outputs
-    return outputs
 
 
 def _all_trials(number: int) -> str:
