@@ -27,7 +27,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(base_run: BaseRun) -> Story:
-    """A run; the same again; a fresh one in which one arm's trial fails whenever it is tried."""
+    """A run; the same again; a fresh one in which one arm's measurement fails whenever it is tried."""
     workplace = base_run.workplace
     again = workplace.harness(*RUN)
     fault = {
@@ -36,6 +36,7 @@ def story(base_run: BaseRun) -> Story:
         "config": {"cache": "dynamic", "new_tokens": 32},
         "metric": "cache_bytes",
         "act": "raise",
+        "skip": 1,  # the lead-in
         "times": 99,
     }
     fresh = workplace.harness(*RUN, "--fresh", "--json", fault=fault)
@@ -112,7 +113,7 @@ def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(sto
     assert story.fresh.stderr.count("\n") == 1
     assert claims["fast"]["verdict"] == "invalid"
     assert len(answer["failed"]) == 2
-    assert (answer["finished"], answer["expected"]) == (11, 13)
+    assert (answer["finished"], answer["expected"]) == (13, 15)
     failed = [row for row in story.workplace.trials() if row.status == "failed"]
     assert [(row.arm, row.condition["new_tokens"]) for row in failed] == [("cache=dynamic", "32")] * 4
     assert [row.attempt for row in failed] == [1, 2, 1, 2]
