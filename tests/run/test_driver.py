@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.machine.environment import Environment, available_cores, environment
+from harness.run import lease
 from harness.run.checkpoints import Checkpoints
 from harness.run.driver import Driver
 from harness.run.identity import Setting, check_plant
@@ -117,12 +118,11 @@ def test_a_timed_trial_leaves_a_core_to_the_driver_and_training_takes_all(scene:
     assert {job.threads for job in backend.jobs if job.spec.purpose != "train"} == {max(1, cores - 1)}
 
 
-def test_the_machine_is_held_from_the_first_training_on(scene: Scene, tmp_path: Path) -> None:
+def test_the_machine_is_held_from_the_first_training_on(scene: Scene) -> None:
     held: Counter[str] = Counter()
 
     def look(job: Job) -> Outcome:
-        (lock,) = tmp_path.glob("transformer-harness-*.lock")
-        with lock.open() as file, pytest.raises(BlockingIOError):
+        with Path("/tmp", f"{lease.NAME}.lock").open() as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         held[job.spec.purpose] += 1
         return obedient(job)
