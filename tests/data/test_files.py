@@ -87,8 +87,13 @@ def test_a_file_that_changes_in_use_is_noticed(tmp_path: Path) -> None:
         ("a.txt", "", {}, r"a\.txt: the file is empty"),
         ("a.txt", " \n\n", {}, r"a\.txt: the file is empty"),
         ("a.txt", b"ab\nc\xe9d", {}, r"a\.txt: the text is not UTF-8 at byte 4; save the file as UTF-8"),
-        ("a.txt.gz", gzip.compress(b"ab\xff"), {}, r"a\.txt\.gz: the text is not UTF-8 at byte 2"),
-        ("a.txt.gz", gzip.compress(TEXT.encode())[:-20], {}, r"a\.txt\.gz: the gzip file is damaged"),
+        ("a.txt.gz", gzip.compress(b"ab\xff", mtime=0), {}, r"a\.txt\.gz: the text is not UTF-8 at byte 2"),
+        (
+            "a.txt.gz",
+            gzip.compress(TEXT.encode(), mtime=0)[:-20],
+            {},
+            r"a\.txt\.gz: the gzip file is damaged",
+        ),
         ("a.txt.gz", b"plain", {}, r"a\.txt\.gz: the gzip file is damaged"),
         (
             "a.csv",

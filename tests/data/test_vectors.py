@@ -35,7 +35,7 @@ def load(tmp_path: Path) -> Load:
     [
         (GLOVE, "glove.txt"),
         ("3 3\n" + GLOVE.replace("\n", " \n"), "fasttext.vec"),
-        (gzip.compress(GLOVE.encode()), "glove.txt.gz"),
+        (gzip.compress(GLOVE.encode(), mtime=0), "glove.txt.gz"),
     ],
 )
 def test_words_and_values_of_either_format(load: Load, content: str | bytes, name: str) -> None:

@@ -39,12 +39,13 @@ def with_losses_of_one_seed(frames: RunFrames) -> RunFrames:
 
 def test_seeds_that_end_with_equal_weights_are_no_replicates(tmp_path: Path) -> None:
     """Trap 13, where weights are hashed: even if only two of eight are equal."""
-    for name, seeds in (("all", range(8)), ("two", (2, 5))):
+    for name, seeds in (("all", tuple(range(8))), ("two", (2, 5))):
         (tmp_path / name).mkdir()
-        frames = Learned(
-            loaded=BETTER,
-            weights=lambda arm, seed, seeds=seeds: arm + str(min(seeds) if seed in seeds else seed),
-        ).frames()
+
+        def weights(arm: str, seed: int, equal: tuple[int, ...] = seeds) -> str:
+            return arm + str(min(equal) if seed in equal else seed)
+
+        frames = Learned(loaded=BETTER, weights=weights).frames()
         settled = claim(judged(tmp_path / name, BETTER, frames), "it")
         assert settled.verdict == "invalid"
         assert f"{seeds[-1]} end with equal weights, so they are no replicates" in settled.sentence
