@@ -53,7 +53,7 @@ def test_a_calibration_is_stored_printed_and_used_by_the_plan(here: Workplace) -
         True,
     )
     before = answer("plan", "tiny")
-    assert before["rounds"] == {"planned": 7, "recommended": None}
+    assert before["rounds"] == {"planned": 10, "recommended": None}
     assert "not calibrated" in harness_("plan", "tiny").stderr
     data = answer("calibrate", "--quick")
     calibration = Calibration.read(data["facts"])
@@ -80,7 +80,7 @@ def test_a_calibration_is_stored_printed_and_used_by_the_plan(here: Workplace) -
     assert row is not None
     assert row.facts == data["facts"]
     needed = data["rounds_needed"]["decode_tokens_per_second"]
-    assert answer("plan", "tiny")["rounds"] == {"planned": 7, "recommended": needed}
+    assert answer("plan", "tiny")["rounds"] == {"planned": 10, "recommended": needed}
     assert f"{needed:,} rounds are recommended for a margin of ± 5 %" in harness_("plan", "tiny").stderr
     assert answer("plan", "tiny", "--set", "design.rounds=calibrated")["rounds"]["planned"] == needed
 

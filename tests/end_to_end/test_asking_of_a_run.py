@@ -20,7 +20,7 @@ SMOKE = ("tiny", "--scale", "smoke")
 def test_the_json_of_show_is_a_contract(base_run: BaseRun) -> None:
     done = base_run.workplace.harness("show", *SMOKE, "--json")
     answer = json.loads(done.stdout)
-    assert set(answer) == {"study", "scale", "run", "progress", "trials", "claims", "history"}
+    assert set(answer) == {"study", "scale", "run", "progress", "trials", "claims", "history", "chain"}
     assert (answer["study"], answer["scale"], answer["run"]) == (
         "tiny",
         "smoke",

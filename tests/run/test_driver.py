@@ -191,8 +191,11 @@ def test_a_run_that_is_done_is_not_run_again_unless_asked_afresh(scene: Scene) -
     again, backend, notes = scene.drive()
     fresh, backend_of_fresh, _ = scene.drive(fresh=True)
     assert (again.id, backend.asked, notes.begun) == (first.id, [], [(0, 15)])
-    assert fresh.ordinal == 2
-    assert [job.spec.id for job in backend_of_fresh.jobs] == [spec.id for spec in scene.plan.trials[1:]]
+    assert (fresh.ordinal, fresh.draw, fresh.training_draw) == (2, 2, 1)
+    drawn = plan(scene.loaded.drawn(fresh.draw, fresh.training_draw))
+    assert [job.spec.id for job in backend_of_fresh.jobs] == [spec.id for spec in drawn.trials[1:]]
+    measured = {spec.id for trials in scene.plan.rounds for spec in trials}
+    assert measured.isdisjoint(job.spec.id for job in backend_of_fresh.jobs)
 
 
 @pytest.mark.parametrize(

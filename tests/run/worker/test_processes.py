@@ -58,7 +58,8 @@ def backend(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
         return made[0]
 
     yield make
-    made[0].close()
+    for backend in made:
+        backend.close()
 
 
 def one_shot(
@@ -68,7 +69,7 @@ def one_shot(
     file.write_text(job.model_dump_json())
     (folder / "sitecustomize.py").write_text(noise)
     variables = workplace.environment()
-    variables["PYTHONPATH"] += os.pathsep + str(folder)
+    variables["PYTHONPATH"] = os.pathsep.join([str(folder), variables["PYTHONPATH"]])  # before `faults`
     return subprocess.run(
         [sys.executable, "-P", "-m", "harness.run.worker", str(file)],
         check=False,

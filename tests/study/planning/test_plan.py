@@ -101,12 +101,17 @@ def test_more_rounds_leave_the_order_of_the_first_ones(tmp_path: Path) -> None:
 
 
 def test_another_order_seed_changes_the_order_and_nothing_else(tmp_path: Path) -> None:
+    """Lead-ins follow from the order."""
     one, two = (
         plan(loaded(tmp_path, design(f"{{seeds: 1, rounds: 10, order_seed: {seed}}}"))) for seed in (1, 2)
     )
     assert cells(one) != cells(two)
-    assert {trial.id for trial in one.trials} == {trial.id for trial in two.trials}
+    measured_one, measured_two = (
+        Counter(trial.id for trials in planned.rounds for trial in trials) for planned in (one, two)
+    )
+    assert measured_one == measured_two
     assert (one.trainings, one.checks) == (two.trainings, two.checks)
+    assert len(one.lead_ins) == len(two.lead_ins) == 10
 
 
 def test_one_training_a_recipe_and_seed_however_many_arms_share_it(tmp_path: Path) -> None:
@@ -131,9 +136,10 @@ def test_one_check_an_arm_and_invariant_on_the_configs_of_all_conditions(tmp_pat
     assert [[c["new_tokens"] for c in t.config["configs"]] for t in checks] == [[8, 16, 32]] * len(checks)
 
 
-def test_trainings_come_before_checks_and_checks_before_rounds(tmp_path: Path) -> None:
+def test_trainings_come_before_checks_and_checks_before_rounds_that_lead_ins_open(tmp_path: Path) -> None:
     purposes = [trial.purpose for trial in plan(loaded(tmp_path)).trials]
-    assert purposes == sorted(purposes, key=["train", "check", "measure"].index)
+    a_round = ["lead-in", *["measure"] * 9]
+    assert purposes == ["train", *["check"] * 6, *a_round * 10]
 
 
 def test_factors_are_crossed_where_varied_and_changed_one_by_one_where_compared(tmp_path: Path) -> None:
