@@ -28,8 +28,8 @@ def number_text(value: float) -> str:
 
 
 def level_text(level: float) -> str:
-    """The level of an interval: `95 %`, `98.3 %`."""
-    return f"{level * 100:.3g} %"
+    """The level of an interval: `95 %`, `98.3 %`, `99.975 %`."""
+    return f"{precise_text(100 - float(f'{(1 - level) * 100:.2g}'))} %"
 
 
 def precise_text(value: float) -> str:

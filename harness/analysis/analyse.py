@@ -6,10 +6,10 @@ import math
 
 from harness.analysis.claims import named_contrasts, settle_claims
 from harness.analysis.claims.settlement import Evidence
-from harness.analysis.contrasts import ALPHA, contrasts, summaries
+from harness.analysis.contrasts import contrasts, summaries
 from harness.analysis.frames import RunFrames, trial_values, with_diverged
 from harness.analysis.member import replicates_text
-from harness.analysis.results import Analysis, Contrast, SettledClaim
+from harness.analysis.results import ALPHA, Analysis, Contrast, SettledClaim
 from harness.analysis.standing import (
     NO_STANDINGS,
     Standings,

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.analysis.member import COUNTED, contrast_member
-from harness.analysis.results import ArmSummary, Contrast, Verdict
+from harness.analysis.results import ALPHA, ArmSummary, Contrast, Verdict
 from harness.analysis.trial_table import Diverged, IncomparableError, TrialTable, repeated
 from harness.config import canonical_json
 from harness.metrics import Metric, metric
@@ -35,7 +35,6 @@ from harness.study.arms import Combination
 from harness.study.trainings import trained_apart
 from harness.wording import count, number_text
 
-ALPHA = 0.05
 LOST = "both arms diverged on every seed"
 
 Named = tuple[str, str, str]

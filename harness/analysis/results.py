@@ -9,6 +9,9 @@ from harness.store.rows import CheckRow
 from harness.tasks.work import Amount
 
 Verdict = Literal["invalid", "identical", "equivalent", "better", "worse", "undecided"]
+ALPHA = 0.05
+"""The level of a test that stands alone; in a family, Holm's procedure makes it smaller."""
+
 ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
 
 
@@ -51,7 +54,7 @@ class Contrast:
     models: int = 1
     unknown: tuple[int, ...] = ()
     diverged: str = ""
-    alpha: float = 0.05
+    alpha: float = ALPHA
     beyond: tuple[tuple[float, float], ...] = ()
     seeds: int = 0
     open: str = ""

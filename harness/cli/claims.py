@@ -30,7 +30,7 @@ COLUMNS = (
     "date",
 )
 BEGIN, END = "<!-- claims: written by `harness claims --into` -->", "<!-- end of claims -->"
-_HEADS = ("study", "claim", "source", "what it says", "claimed", "here", "95 % interval", "n", "verdict")
+_HEADS = ("study", "claim", "source", "what it says", "claimed", "here", "interval", "n", "verdict")
 
 
 def show_claims(workspace: Workspace, output: CommandOutput) -> None:

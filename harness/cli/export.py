@@ -11,7 +11,7 @@ from harness.errors import InputError, did_you_mean
 from harness.experiment import Experiment
 from harness.metrics import metric
 from harness.scoring.sentences import Sentences, signatures
-from harness.wording import effect_text, interval_text, number_text
+from harness.wording import effect_text, interval_text, level_text, number_text
 
 FORMATS = ("csv", "parquet", "markdown", "latex")
 _LATEX = {
@@ -21,7 +21,7 @@ _LATEX = {
     "×": r"$\times$",
     "∞": r"$\infty$",
 }
-COLUMNS = ("metric", "condition", "arm", "baseline", "value", "effect", "95 % interval", "n", "verdict")
+COLUMNS = ("metric", "condition", "arm", "baseline", "value", "effect", "level", "interval", "n", "verdict")
 
 
 def export_study(experiment: Experiment, form: str, file: Path | None, output: CommandOutput) -> None:
@@ -73,7 +73,7 @@ def latex_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str:
     below = "".join(
         f"\n{_escaped(name)}: \\texttt{{{_escaped(signature)}}}\n" for name, signature in _signatures(written)
     )
-    return f"\\begin{{tabular}}{{lllrrrrrl}}\n{body}\n\\end{{tabular}}\n{below}"
+    return f"\\begin{{tabular}}{{lllrrrrrrl}}\n{body}\n\\end{{tabular}}\n{below}"
 
 
 def _signatures(written: Iterable[Sentences]) -> list[tuple[str, str]]:
@@ -86,7 +86,8 @@ def _cells(contrast: Contrast) -> list[str]:
     numbers = [number_text(contrast.baseline_value), number_text(contrast.value)]
     effect = effect_text(contrast.effect, compared_by)
     interval = interval_text(contrast.low, contrast.high, compared_by)
-    cells = [contrast.metric, condition, contrast.arm, *numbers, effect, interval]
+    level = level_text(1 - contrast.alpha)
+    cells = [contrast.metric, condition, contrast.arm, *numbers, effect, level, interval]
     return [*cells, str(contrast.n), contrast.verdict]
 
 

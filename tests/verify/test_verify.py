@@ -63,7 +63,7 @@ def test_an_unchanged_report_passes(filled: Reported) -> None:
         (r"(<dt>measured</dt><dd>)(\d)", r"\g<1>9\2", "fast, measured"),
         (r"(<dt>claimed</dt><dd>)2\b", r"\g<1>3", "fast, claimed"),
         (r"(</span> )(confirmed|undecided|refuted)", r"\1invalid", "Does a cache make generation faster?"),
-        (r"(<b>)1(\.\d+ ×</b>)", r"\g<1>2\2", "row cache=dynamic, column effect and 95 % interval"),
+        (r"(<b>)1(\.\d+ ×</b>)", r"\g<1>2\2", "row cache=dynamic, column effect and interval"),
         (r"(<text[^>]*>)1(\.?\d*)", r"\g<1>3\2", "the figure"),
         (r"(<td class=\"number\">)64(</td>)", r"\g<1>65\2", "row"),
         (r"(<td>)(\d+\.\d{6})", r"\g<1>7\2", "column decode tokens per second"),

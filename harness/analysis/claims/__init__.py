@@ -10,8 +10,8 @@ from typing import Any
 
 from harness.analysis.claims.families import claim_levels, family_members, same_tests
 from harness.analysis.claims.settlement import Evidence, Settlement
-from harness.analysis.contrasts import ALPHA, Named
-from harness.analysis.results import SettledClaim
+from harness.analysis.contrasts import Named
+from harness.analysis.results import ALPHA, SettledClaim
 from harness.config import canonical_json
 from harness.study.claims import FORMS
 from harness.study.loaded import LoadedStudy

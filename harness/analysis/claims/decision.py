@@ -15,9 +15,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from harness.analysis.contrasts import ALPHA
 from harness.analysis.member import Member, ScoredMember, Values
-from harness.analysis.results import ClaimVerdict
+from harness.analysis.results import ALPHA, ClaimVerdict
 from harness.statistics import holm, holm_levels
 
 ArmsNeeded = Literal["all", "any"]

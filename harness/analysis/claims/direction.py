@@ -7,9 +7,8 @@ from typing import ClassVar
 
 from harness.analysis.claims.arms import ArmResult, MetricSettlement
 from harness.analysis.claims.decision import Rule, Tests
-from harness.analysis.contrasts import ALPHA
 from harness.analysis.member import Member
-from harness.analysis.results import ClaimVerdict
+from harness.analysis.results import ALPHA, ClaimVerdict
 from harness.study.claims.direction import DirectionClaim
 
 OPPOSITE = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}

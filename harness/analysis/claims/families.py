@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analysis.claims.settlement import Settlement
-from harness.analysis.contrasts import ALPHA
+from harness.analysis.results import ALPHA
 from harness.analysis.trial_table import IncomparableError
 from harness.statistics import holm_levels
 from harness.study.claims.base import Tested

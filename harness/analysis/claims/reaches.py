@@ -8,9 +8,8 @@ from itertools import accumulate
 
 from harness.analysis.claims.arms import ArmResult, ComparisonSettlement
 from harness.analysis.claims.direction import Direction
-from harness.analysis.contrasts import ALPHA
 from harness.analysis.member import Member
-from harness.analysis.results import ClaimVerdict, Numbers
+from harness.analysis.results import ALPHA, ClaimVerdict, Numbers
 from harness.analysis.trial_table import IncomparableError
 from harness.metrics import Metric, metric
 from harness.statistics import both_infinite, log_ratios, safe_exp, sign_flip_p, time_to_target

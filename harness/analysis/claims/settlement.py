@@ -9,9 +9,8 @@ from typing import Generic, TypeVar
 
 from harness import wording
 from harness.analysis.claims.decision import Basis
-from harness.analysis.contrasts import ALPHA
 from harness.analysis.frames import RunFrames
-from harness.analysis.results import ClaimVerdict, SettledClaim
+from harness.analysis.results import ALPHA, ClaimVerdict, SettledClaim
 from harness.analysis.trial_table import IncomparableError, TrialTable
 from harness.config import canonical_json
 from harness.store.rows import TrialRow

@@ -12,9 +12,8 @@ from harness.analysis.claims.arms import ArmResult, ComparisonSettlement, certai
 from harness.analysis.claims.decision import Rule, Tests
 from harness.analysis.claims.direction import Direction
 from harness.analysis.claims.slopes import numeric_levels, one_level, values_by_level
-from harness.analysis.contrasts import ALPHA
 from harness.analysis.member import Member
-from harness.analysis.results import ClaimVerdict, Numbers, SettledClaim
+from harness.analysis.results import ALPHA, ClaimVerdict, Numbers, SettledClaim
 from harness.analysis.trial_table import IncomparableError
 from harness.metrics import Metric, metric
 from harness.statistics import paired_estimate, replicates, safe_exp, sign_flip_p, trend

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.analysis.results import ArmSummary, Contrast
+from harness.analysis.results import ALPHA, ArmSummary, Contrast
 from harness.metrics import METRICS, Metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import (
@@ -19,7 +19,7 @@ from harness.report.labels import (
     condition_title,
     metric_of,
 )
-from harness.wording import effect_text, interval_text, margin_text, precise_text
+from harness.wording import effect_text, interval_text, level_text, margin_text, precise_text
 
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
 
@@ -57,8 +57,9 @@ class ContrastRow:
     arm: ArmName
     n: int
     effect: str
+    level: str
     interval: str
-    interval90: str
+    inner_interval: str
     t_interval: str
     p: str
     p_sign_flip: str
@@ -170,13 +171,17 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
         else "–"
         if contrast is None
         else effect_text(contrast.effect, record.compared_by),
-        interval=""
-        if baseline or contrast is None
-        else interval_text(contrast.low, contrast.high, record.compared_by),
+        interval="" if baseline or contrast is None else _interval(contrast, record),
         verdict=None if contrast is None else badge(contrast.verdict),
         note=note,
         cells=cells,
     )
+
+
+def _interval(contrast: Contrast, record: Metric) -> str:
+    """The interval, with its level if that is not 95 %."""
+    interval = interval_text(contrast.low, contrast.high, record.compared_by)
+    return interval if contrast.alpha == ALPHA else f"{interval} ({level_text(1 - contrast.alpha)})"
 
 
 def _contrast_row(report: ReportInput, contrast: Contrast) -> ContrastRow:
@@ -186,8 +191,9 @@ def _contrast_row(report: ReportInput, contrast: Contrast) -> ContrastRow:
         arm=arm_name(report.loaded, contrast.arm),
         n=contrast.n,
         effect=effect_text(contrast.effect, record.compared_by),
+        level=level_text(1 - contrast.alpha),
         interval=interval_text(contrast.low, contrast.high, record.compared_by),
-        interval90=interval_text(contrast.low90, contrast.high90, record.compared_by),
+        inner_interval=interval_text(contrast.low90, contrast.high90, record.compared_by),
         t_interval=interval_text(contrast.t_low, contrast.t_high, record.compared_by),
         p=f"{contrast.p:.3g}",
         p_sign_flip="–" if contrast.p_sign_flip is None else f"{contrast.p_sign_flip:.3g}",

@@ -71,8 +71,8 @@ def _effect(report: ReportInput) -> FigureView | None:
         estimate = "differences of the corpus scores"
         interval = "bootstrap" if one else "variance-component"
     intervals = (
-        f"Points are {estimate}; bars are 95 % {interval} intervals, not adjusted for multiple testing. "
-        "A point without a bar has an unbounded interval."
+        f"Points are {estimate}; bars are {interval} intervals at the level of the verdict, which is "
+        "95 % unless several contrasts share a family. A point without a bar has an unbounded interval."
     )
     if by_ratios and numeric_factors(report.loaded) and len(report.loaded.arms) <= MOST_LINES:
         plots = [plot for plot in ratio_plots(report) if not plot.points.empty]

@@ -68,7 +68,8 @@ def _view(infos: Sequence[Tradeoff], anchor: str) -> TradeoffView:
     names = [infos[0].quality, *dict.fromkeys(cost for info in infos for cost in info.costs)]
     labels = [metric(name).label for name in names]
     caption = (
-        f"Effects compared with the baseline, with 95 % intervals in both directions; {_better(names)}. "
+        "Effects compared with the baseline, with the intervals of their verdicts in both directions; "
+        f"{_better(names)}. "
         "A grey cross marks a dominated arm: another arm is at least as good in "
         f"{', '.join(labels)}, wherever the true values lie in their intervals."
     )

@@ -28,13 +28,13 @@ def test_effects_are_described_as_ratios_or_differences(report: ReportInput, cos
     for one, heading, intro in (
         (
             report,
-            "effect and 95 % interval",
-            "The effect is the difference arm − baseline in bleu, with its 95 % bootstrap",
+            "effect and interval",
+            "The effect is the difference arm − baseline in bleu, with its bootstrap interval",
         ),
         (
             cost,
-            "effect and 95 % interval",
-            "The effect is the ratio arm ÷ baseline in sentence seconds, with its 95 % signed-rank",
+            "effect and interval",
+            "The effect is the ratio arm ÷ baseline in sentence seconds, with its signed-rank interval",
         ),
     ):
         view = replace(
