@@ -55,9 +55,18 @@ def smallest_reachable_p(n: int) -> float:
 
 def walsh_averages(values: Floats) -> Floats:
     """(n,) → (n(n+1)/2,), sorted, NaN last; NaN marks the average of +inf and −inf."""
-    i, j = np.triu_indices(values.size)
+    i, j = _pairs(values.size)
     with np.errstate(invalid="ignore"):
         return np.sort(values[i] / 2 + values[j] / 2)
+
+
+@lru_cache(maxsize=64)
+def _pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """i ≤ j < n, as two arrays, which are cached and hence read-only."""
+    i, j = np.triu_indices(n)
+    i.setflags(write=False)
+    j.setflags(write=False)
+    return i, j
 
 
 def hodges_lehmann(values: Floats) -> float:

@@ -8,18 +8,37 @@ number, and the exact signed-rank test over the blocks says whether these number
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from harness.analysis.trial_table import TrialTable
 from harness.config import canonical_json
 from harness.metrics import Metric
 from harness.statistics import holm
-from harness.statistics.signed_rank import signed_rank_p
+from harness.statistics.signed_rank import Floats, signed_rank_p
 
 ALPHA = 0.01
+
+
+class _Trial(NamedTuple):
+    """A trial with the arm that ran before it. Arms are their numbers in the study."""
+
+    arm: int
+    before: int
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Blocks:
+    """One row per complete block and one column per trial, in the order in which they ran: what is left of
+    each value, and the arm that ran before.
+    """
+
+    residuals: Floats
+    before: np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 
 def order_warnings(table: TrialTable, record: Metric) -> Iterator[str]:
@@ -28,11 +47,11 @@ def order_warnings(table: TrialTable, record: Metric) -> Iterator[str]:
     """
     if record.paired_over != "rounds" or record.exact:
         return
-    trials = _with_arm_before(table, record)
+    trials = _trials(table, record)
     p_values: dict[str, float] = {}
     for condition in table.loaded.conditions:
-        blocks = _residuals(table, trials[trials["condition"] == canonical_json(condition.names)])
-        if len(blocks) > 1:
+        blocks = _blocks(trials.get(canonical_json(condition.names), {}), arms=len(table.loaded.arms))
+        if blocks is not None:
             name = f"{condition.name}: " if condition.name else ""
             p_values |= {
                 name + text: signed_rank_p(values) for text, values in _effects(table, record, blocks)
@@ -42,49 +61,61 @@ def order_warnings(table: TrialTable, record: Metric) -> Iterator[str]:
             yield f"{text} (p {p:.2g}); the order is balanced, so this costs precision only"
 
 
-def _effects(
-    table: TrialTable, record: Metric, blocks: list[pd.DataFrame]
-) -> Iterator[tuple[str, np.ndarray[tuple[int], np.dtype[np.float64]]]]:
+def _effects(table: TrialTable, record: Metric, blocks: _Blocks) -> Iterator[tuple[str, Floats]]:
     """What a test asks, and one number per block."""
-    turns = np.arange(len(table.loaded.arms)) - (len(table.loaded.arms) - 1) / 2
+    arms = table.loaded.arms
+    turns = np.arange(len(arms)) - (len(arms) - 1) / 2
     yield (
         f"{record.label} depends on the position of a trial among those of its round",
-        np.array([float(turns @ block["residual"].to_numpy()) for block in blocks]),
+        blocks.residuals @ turns,
     )
-    if len(table.loaded.arms) == 2:
+    if len(arms) == 2:
         return  # both trials of a block follow the same arm
-    for arm in table.loaded.arms:
-        after = (block.loc[block["before"] == arm.name, "residual"] for block in blocks)
-        values = np.array([float(one.mean()) for one in after if len(one)])
-        if len(values):
+    for number, arm in enumerate(arms):
+        after = blocks.before == number
+        counts = after.sum(axis=1)
+        if counts.any():
+            sums = np.where(after, blocks.residuals, 0.0).sum(axis=1)
             yield (
                 f"{record.label} of a trial depends on whether {table.loaded.label(arm.name)} ran before",
-                values,
+                sums[counts > 0] / counts[counts > 0],
             )
 
 
-def _with_arm_before(table: TrialTable, record: Metric) -> pd.DataFrame:
-    """The trials of the metric in the order in which they ran. The arm before the first trial of a round is
-    that of its lead-in, which is the same arm.
+def _trials(table: TrialTable, record: Metric) -> dict[str, dict[tuple[int, int], list[_Trial]]]:
+    """The trials of the metric by condition and by (round, seed), in the order in which they ran.
+
+    The arm before the first trial of a round is that of its lead-in, which is the same arm.
     """
-    values = table.values[table.values["metric"] == record.name].sort_values("position")
-    before = values.groupby(["round", "seed"])["arm"].shift(1)
-    return values.assign(before=before.where(before.notna(), values["arm"]))
+    numbers = {arm.name: number for number, arm in enumerate(table.loaded.arms)}
+    values = table.values[(table.values["metric"] == record.name) & table.values["arm"].isin(numbers)]
+    values = values.sort_values("position")
+    columns = (values[name].tolist() for name in ("condition", "round", "seed", "arm", "value"))
+    last: dict[tuple[int, int], int] = {}
+    trials: dict[str, dict[tuple[int, int], list[_Trial]]] = {}
+    for condition, number, seed, name, value in zip(*columns, strict=True):
+        key, arm = (number, seed), numbers[name]
+        trial = _Trial(arm, last.get(key, arm), float(value))
+        trials.setdefault(condition, {}).setdefault(key, []).append(trial)
+        last[key] = arm
+    return trials
 
 
-def _residuals(table: TrialTable, trials: pd.DataFrame) -> list[pd.DataFrame]:
-    """The complete blocks of a condition, with what is left of each value."""
-    logarithm = np.log if _positive(trials["value"]) else np.asarray
-    trials = trials.assign(level=logarithm(trials["value"].astype(float)))
-    trials = trials[np.isfinite(trials["level"])]
-    groups = [part for _, part in trials.groupby(["round", "seed"]) if len(part) == len(table.loaded.arms)]
-    if not groups:
-        return []
-    complete = pd.concat(groups)
-    centred = complete["level"] - complete.groupby(["round", "seed"])["level"].transform("mean")
-    residual = centred - centred.groupby(complete["arm"]).transform("mean")
-    return [part for _, part in complete.assign(residual=residual).groupby(["round", "seed"])]
-
-
-def _positive(values: pd.Series[float]) -> bool:
-    return bool((values > 0).all())
+def _blocks(trials: Mapping[tuple[int, int], list[_Trial]], *, arms: int) -> _Blocks | None:
+    """The complete blocks of a condition, or None if there are fewer than two."""
+    positive = all(trial.value > 0 for block in trials.values() for trial in block)
+    complete = [
+        block
+        for _, block in sorted(trials.items())
+        if len(block) == arms and all(np.isfinite(trial.value) for trial in block)
+    ]
+    if len(complete) < 2:
+        return None
+    values = np.array([[trial.value for trial in block] for block in complete])
+    ran = np.array([[trial.arm for trial in block] for block in complete])
+    levels = np.log(values) if positive else values
+    centred = levels - levels.mean(axis=1, keepdims=True)
+    sums = np.bincount(ran.ravel(), weights=centred.ravel(), minlength=arms)
+    means = sums / np.maximum(np.bincount(ran.ravel(), minlength=arms), 1)
+    before = np.array([[trial.before for trial in block] for block in complete])
+    return _Blocks(residuals=centred - means[ran], before=before)
