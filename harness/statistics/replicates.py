@@ -55,11 +55,9 @@ class Replicates:
     def interval(self, level: float, *, ties: bool = False) -> Interval:
         """The interval that excludes a bound exactly where the p of that bound is at most 1 − level."""
         low, high = (self.tied, self.tied) if ties else (self.lowest, self.highest)
-        return Interval(
-            min(signed_rank_interval(values, level=level).low for values in low),
-            max(signed_rank_interval(values, level=level).high for values in high),
-            level,
-        )
+        lowest = [signed_rank_interval(values, level=level) for values in low]
+        highest = lowest if high is low else [signed_rank_interval(values, level=level) for values in high]
+        return Interval(min(one.low for one in lowest), max(one.high for one in highest), level)
 
     @property
     def t_interval(self) -> Interval:
@@ -103,6 +101,9 @@ def replicates(pairs: Pairs, *, models: int = 1, unknown: Collection[int] = ()) 
             return tuple(groups)
         return (np.array([_mean(group, value_of_unknown) for group in groups]),)
 
+    if not unknown and all(map(math.isfinite, pairs.values())):
+        known = samples(0.0, math.nan)
+        return Replicates(tied=known, lowest=known, highest=known)
     return Replicates(
         tied=samples(0.0, math.nan),
         lowest=samples(-math.inf, -math.inf),

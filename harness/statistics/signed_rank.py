@@ -92,8 +92,9 @@ def signed_rank_interval(values: Floats, *, level: float) -> Interval:
     if k == 0:
         return Interval(-np.inf, np.inf, level)
     averages = walsh_averages(values)
-    lowest = np.sort(np.where(np.isnan(averages), -np.inf, averages))
-    highest = np.sort(np.where(np.isnan(averages), np.inf, averages))
+    lowest = highest = averages
+    if np.isnan(averages[-1]):
+        lowest, highest = (np.sort(np.where(np.isnan(averages), end, averages)) for end in (-np.inf, np.inf))
     return Interval(float(lowest[k - 1]), float(highest[-k]), level)
 
 
