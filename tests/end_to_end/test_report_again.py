@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from tests.end_to_end.conftest import BaseRun
+from tests.support.tiny_study import spoilt
 
 PROGRAM = """
 import sys
@@ -41,7 +42,7 @@ def test_a_report_is_written_again_from_the_store_without_torch(base_run: BaseRu
 def test_a_study_that_was_changed_since_its_run_is_not_reported_as_if_it_had_run(base_run: BaseRun) -> None:
     workplace = base_run.workplace
     written = workplace.study.read_text()
-    workplace.study.write_text(written.replace("ratio: 2.0", "ratio: 1.6"))
+    workplace.study.write_text(spoilt(written, "count: 2", "count: 1"))
     try:
         done = workplace.harness("report", "tiny", "--scale", "smoke")
     finally:

@@ -26,9 +26,11 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(base_run: BaseRun) -> Story:
-    """A run; the same again; a fresh one in which one arm's measurement fails whenever it is tried."""
-    workplace = base_run.workplace
+def story(base_run: BaseRun, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """A run; the same again; a fresh one in which one arm's measurement fails whenever it is tried. In a copy
+    of the workplace, so that other tests of the base run see nothing of it in whatever order they run.
+    """
+    workplace = base_run.workplace.copied(tmp_path_factory.mktemp("story") / "place")
     again = workplace.harness(*RUN)
     fault = {
         "name": "twice",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,11 @@ class Workplace:
                 f"raise RuntimeError('the {name} of a user was imported')"
             )
         return cls(folder=folder, cache=cache, code=code)
+
+    def copied(self, folder: Path) -> Workplace:
+        """A workplace in a new folder with everything that this one has so far."""
+        shutil.copytree(self.folder, folder)
+        return replace(self, folder=folder)
 
     @property
     def study(self) -> Path:
