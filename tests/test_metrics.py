@@ -50,7 +50,7 @@ def test_a_study_can_declare_one_margin_for_a_group(group: str) -> None:
         ("gradient_norm", "differences", "seeds", False, 0.0, "neither"),
         ("learning_rate", "differences", "seeds", False, 0.0, "neither"),
         ("log_z", "differences", "seeds", False, 0.0, "neither"),
-        ("zero_gradients", "differences", "seeds", False, 0.0, "lower"),
+        ("zero_gradients", "differences", "seeds", False, 0.005, "lower"),
         ("bleu", "differences", "sentences", False, 0.5, "higher"),
         ("rougeL", "differences", "sentences", False, 0.005, "higher"),
         ("perplexity_per_byte", "ratios", "sentences", False, 0.01, "neither"),

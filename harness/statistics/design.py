@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from harness.statistics.paired import Pairs
+from harness.statistics.paired import Pairs, as_values
 from harness.statistics.replicates import replicates
 from harness.statistics.signed_rank import null_cdf, smallest_reachable_p
 
@@ -104,6 +104,7 @@ def narrow_enough(pairs: Pairs, width: float, *, models: int = 1) -> bool:
     Asked after every round, the 95 % interval excludes a true centre in 0.050 to 0.066 of 20,000 simulated
     studies (normal, t₃ and skewed); stopped at the first p ≤ 0.05, in 0.20. An interval that an infinity
     leaves unbounded is never narrow enough. `models` is the number of models whose rounds are in `pairs`.
+    Rounds with a lost measurement must be left out.
 
     Raises ValueError if the width is not positive or a value is NaN.
     """
@@ -111,5 +112,6 @@ def narrow_enough(pairs: Pairs, width: float, *, models: int = 1) -> bool:
         raise ValueError(f"the width of an interval must be positive, but it is {width}")
     if len(pairs) < MINIMUM_ROUNDS:
         return False
+    as_values(pairs)
     interval = replicates(pairs, models=models).interval(0.95)
     return interval.high - interval.low <= width  # False if both are infinite: inf − inf is NaN

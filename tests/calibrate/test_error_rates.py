@@ -8,7 +8,6 @@ from itertools import repeat
 
 import pytest
 
-import harness.analysis.contrasts
 from harness.calibrate.error_rates import (
     MARGIN,
     FalseAlarms,
@@ -19,7 +18,7 @@ from harness.calibrate.error_rates import (
 )
 from harness.calibrate.noise import Residuals, shipped_residuals
 from harness.calibrate.simulate import DISTURBANCES, Disturbance, Simulation, simulate
-from harness.statistics import Interval, PairedEstimate, Pairs, paired_estimate
+from harness.statistics import Interval, Replicates
 from harness.study.loaded import Study
 from harness.study.planning import sequence
 from harness.study.planning.sequence import balanced_sequence
@@ -82,12 +81,14 @@ def test_a_count_outside_either_bound_is_wrong() -> None:
 
 
 def test_intervals_that_are_too_narrow_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    def narrow(pairs: Pairs) -> PairedEstimate:
-        estimate = paired_estimate(pairs)
-        half = (estimate.ci95.high - estimate.ci95.low) / 5
-        return replace(estimate, ci95=Interval(estimate.estimate - half, estimate.estimate + half, 0.95))
+    honest = Replicates.interval
 
-    monkeypatch.setattr(harness.analysis.contrasts, "paired_estimate", narrow)
+    def narrow(samples: Replicates, level: float, *, ties: bool = False) -> Interval:
+        interval = honest(samples, level, ties=ties)
+        half = (interval.high - interval.low) / 5
+        return Interval(samples.estimate - half, samples.estimate + half, level)
+
+    monkeypatch.setattr(Replicates, "interval", narrow)
     alarms = false_alarms(shipped_residuals(), 200)
     assert alarms.excluding_zero > alarms.bounds[1]
 

@@ -69,7 +69,7 @@ def test_a_run_is_analysed_once_until_its_trials_change(
     experiment = harness.load("tiny", scale="least").run()
     experiment.judge()
     experiment.report()
-    assert len(experiment.verdicts()) == len(experiment.analysis().claims) == 3
+    assert len(experiment.verdicts()) == len(experiment.analysis().claims) == 4
     assert analysed == 1
     experiment.run(fresh=True).verdicts()
     assert analysed == 2

@@ -75,6 +75,7 @@ base:
   optimizer: [{{adamw: {{}}}}, {{sign: {{optimizer: {{kind: sign, lr: 1e-3}}}}}}]
 design: {{seeds: 3, exploratory: true}}
 primary: validation_loss
+margins: {{seed_squared: 0.5}}
 claims:
   squared:
     source: here

@@ -184,7 +184,7 @@ def test_a_round_split_over_two_sessions_is_not_paired() -> None:
 
 def test_every_round_of_a_seed_is_a_pair_of_costs_and_each_needs_one_session() -> None:
     """Eight seeds in one round are eight pairs. Pairs may come from different sessions, but each pair from
-    one.
+    one. With two seeds the three rounds of each must agree, so six pairs do not decide what three cannot.
     """
     loaded = study(design={"seeds": 8, "rounds": 1}, across={"new_tokens": [256]}, claims={})
     frames = Planted(loaded=loaded).frames()
@@ -194,8 +194,10 @@ def test_every_round_of_a_seed_is_a_pair_of_costs_and_each_needs_one_session() -
     samples = frames.samples
     samples.loc[(samples["seed"] == 5) & (samples["arm"] == "cache=dynamic"), "session"] = 9
     assert contrast(analyse(loaded, frames)).reason == "round 1 of seed 5 was not run in one session"
-    three = study(design={"seeds": 2, "rounds": 3}, across={"new_tokens": [256]}, claims={})
-    assert contrast(Planted(loaded=three).analysis()).n == 6
+    two = study(design={"seeds": 2, "rounds": 3}, across={"new_tokens": [256]}, claims={})
+    result = contrast(Planted(loaded=two).analysis())
+    assert (result.n, result.models, len(result.pairs)) == (3, 2, 6)
+    assert (result.p, result.verdict) == (2 * 0.5**3, "undecided")
 
 
 def test_whole_rounds_may_come_from_different_sessions() -> None:
