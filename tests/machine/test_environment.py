@@ -102,14 +102,18 @@ def test_quota_of_version_one(tmp_path: Path) -> None:
 def test_the_driver_can_ask_without_importing_torch_or_numpy() -> None:
     program = (
         "import sys\n"
-        "from harness.machine import calibration, code_digest, environment, matmul\n"
+        "from harness.machine import calibration, code_digest, environment\n"
         "from harness.telemetry import clock, memory, nvml, process_sampler\n"
         "versions = environment.environment().packages\n"
-        "print(versions['torch'], sorted({'torch', 'numpy', 'scipy', 'pandas'} & set(sys.modules)))"
+        "print(versions['torch'], sorted({'torch', 'numpy', 'scipy', 'pandas'} & set(sys.modules)))\n"
+        "import harness.run.driver\n"
+        "print('torch' in sys.modules, 'harness.machine.matmul' in sys.modules)"
     )
-    version, loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split(maxsplit=1)
+    asked, driven = subprocess.check_output([sys.executable, "-c", program], text=True).splitlines()
+    version, loaded = asked.split(maxsplit=1)
     assert version.startswith("2.")
-    assert loaded.strip() == "[]"
+    assert loaded == "[]"
+    assert driven == "False False", "matrix products need torch, so only workers may import them"
 
 
 @pytest.fixture
