@@ -7,7 +7,7 @@ import math
 from harness.analysis.claims import named_contrasts, settle_claims
 from harness.analysis.claims.settlement import Evidence
 from harness.analysis.contrasts import contrasts, summaries
-from harness.analysis.frames import RunFrames, trial_values, with_diverged
+from harness.analysis.frames import RunFrames, with_diverged
 from harness.analysis.member import replicates_text
 from harness.analysis.results import ALPHA, Analysis, Contrast, SettledClaim
 from harness.analysis.standing import (
@@ -32,7 +32,7 @@ def analyse(loaded: LoadedStudy, frames: RunFrames, standings: Standings = NO_ST
     """The verdict of every contrast and every claim, with all numbers behind them. `standings` say which
     claims were declared after the data or decided before.
     """
-    values = trial_values(frames.samples[frames.samples["purpose"] == "measure"])
+    values = frames.measured
     losses = {loaded.study.primary, *values["metric"]}
     table = TrialTable(
         loaded=loaded,

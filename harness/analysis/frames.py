@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,11 @@ class RunFrames:
     calibrated_flops: Mapping[str, float] = field(default_factory=dict)
     lost: frozenset[Measurement] = frozenset()
     set_aside: pd.DataFrame | None = None
+
+    @cached_property
+    def measured(self) -> pd.DataFrame:
+        """The value of each metric in each measured trial, as `trial_values` gives it. Do not change it."""
+        return trial_values(self.samples[self.samples["purpose"] == "measure"])
 
 
 def run_frames(store: Store, run: Run) -> RunFrames:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 
-from harness.analysis.frames import RunFrames, trial_values
+from harness.analysis.frames import RunFrames
 from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
 from harness.wording import count, number_text
@@ -46,17 +47,16 @@ def low_peak_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
 
 def _beyond(frames: RunFrames, arm: str, *, asynchronous: bool) -> pd.DataFrame:
     """The measured trials of an arm with more than `MOST` of the ceiling. The column `value` is the share."""
-    samples = frames.samples
-    chosen = (samples["purpose"] == "measure") & (samples["arm"] == arm)
-    values = trial_values(samples[chosen & (samples["metric"] == SHARE_OF_PEAK)])
+    measured = frames.measured
+    values = measured[(measured["arm"] == arm) & (measured["metric"] == SHARE_OF_PEAK)]
     if values.empty:
         return values
     trials = {trial.id: trial for trial in frames.trials}
     ceilings = _ceilings(frames)
-    measured = [trials[number] for number in values["trial"].tolist()]
-    values["value"] *= [_correction(trial.notes, ceilings) for trial in measured]
-    on_such_device = pd.Series([_asynchronous(trial) is asynchronous for trial in measured], dtype=bool)
-    return values[on_such_device & (values["value"] > MOST)]
+    chosen = [trials[number] for number in values["trial"].tolist()]
+    shares = values["value"] * [_correction(trial.notes, ceilings) for trial in chosen]
+    on_such_device = np.array([_asynchronous(trial) is asynchronous for trial in chosen], dtype=bool)
+    return values.assign(value=shares)[on_such_device & (shares > MOST)]
 
 
 def _ceilings(frames: RunFrames) -> dict[str, float]:
