@@ -191,9 +191,10 @@ def test_every_round_of_a_seed_is_a_pair_of_costs_and_each_needs_one_session() -
     frames.samples["session"] = frames.samples["seed"]
     result = contrast(analyse(loaded, frames))
     assert (result.n, result.verdict, [number for number, _ in result.pairs]) == (8, "better", [*range(1, 9)])
-    samples = frames.samples
+    samples = frames.samples.copy()
     samples.loc[(samples["seed"] == 5) & (samples["arm"] == "cache=dynamic"), "session"] = 9
-    assert contrast(analyse(loaded, frames)).reason == "round 1 of seed 5 was not run in one session"
+    split = replace(frames, samples=samples)
+    assert contrast(analyse(loaded, split)).reason == "round 1 of seed 5 was not run in one session"
     two = study(design={"seeds": 2, "rounds": 3}, across={"new_tokens": [256]}, claims={})
     result = contrast(Planted(loaded=two).analysis())
     assert (result.n, result.models, len(result.pairs)) == (3, 2, 6)
