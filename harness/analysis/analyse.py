@@ -19,6 +19,11 @@ from harness.analysis.standing import (
 from harness.analysis.trial_table import TrialTable
 from harness.analysis.validity.held_out import seen_texts
 from harness.analysis.validity.invalid_arms import invalid_arms
+from harness.analysis.validity.voids import (
+    values_that_count,
+    void_rounds_of,
+    why_voids_decide_nothing,
+)
 from harness.analysis.validity.warnings import warnings
 from harness.analysis.validity.work import parity_rows
 from harness.config import canonical_json
@@ -32,7 +37,8 @@ def analyse(loaded: LoadedStudy, frames: RunFrames, standings: Standings = NO_ST
     """The verdict of every contrast and every claim, with all numbers behind them. `standings` say which
     claims were declared after the data or decided before.
     """
-    values = frames.measured
+    void = void_rounds_of(loaded, frames.trials)
+    values = values_that_count(frames.measured, void)
     losses = {loaded.study.primary, *values["metric"]}
     table = TrialTable(
         loaded=loaded,
@@ -41,6 +47,8 @@ def analyse(loaded: LoadedStudy, frames: RunFrames, standings: Standings = NO_ST
         outputs={trial.id: trial.outputs for trial in frames.trials},
         seen=seen_texts(frames.trials),
         without_value=frames.lost if keeps_begun_rounds(loaded) else frozenset(),
+        void=void,
+        open=why_voids_decide_nothing(loaded, frames),
     )
     parity = parity_rows(loaded, frames)
     invalid = invalid_arms(loaded, frames, parity)

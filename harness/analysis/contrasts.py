@@ -330,6 +330,8 @@ def _decide(contrast: Contrast, table: TrialTable) -> Contrast:
     if contrast.open and not table.loaded.study.design.exploratory:
         return replace(contrast, reason=contrast.open)
     record, member = metric(contrast.metric), contrast_member(contrast, table.loaded.baseline.name)
+    if record.timed and table.open:
+        return replace(contrast, reason=table.open)
     margin, alpha = scale(record, contrast.margin), contrast.alpha
     differs = member.differs <= alpha
     if member.identical and (member.counted or _same_outputs(contrast, table)):

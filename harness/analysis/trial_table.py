@@ -63,7 +63,8 @@ class TrialTable:
     `values` comes from `frames.trial_values`. `sentences` maps a trial to the texts that it wrote, `outputs`
     to the hashes of its outputs; trials without hashes are missing there. `seen` says for an arm under a
     condition (as canonical JSON) why the text that it was evaluated on was not held out. `without_value` are
-    the measurements that are lost (`harness.store.lost`).
+    the measurements that are lost (`harness.store.lost`). `void` are the rounds of which `values` has no
+    timings, and `open` says why no timing decides anything (`harness.analysis.validity.voids`).
     """
 
     loaded: LoadedStudy
@@ -72,6 +73,8 @@ class TrialTable:
     outputs: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     seen: Mapping[tuple[str, str], str] = field(default_factory=dict)
     without_value: frozenset[Measurement] = frozenset()
+    void: frozenset[int] = frozenset()
+    open: str = ""
     compared_scores: dict[tuple[str, ...], ScoreDifference] = field(default_factory=dict, repr=False)
     """The comparisons of scores that were made, because a family asks for them again at its own level."""
 
@@ -94,8 +97,12 @@ class TrialTable:
         cell = arm, canonical_json(condition.names)
         lost = {(number, seed) for *where, number, seed in self.without_value if tuple(where) == cell}
         measured = [(row.round, row.seed) for row in rows]
+        void = self.void if record.timed else frozenset()
         all_planned = [
-            (number, seed) for number in range(1, design.rounds + 1) for seed in range(design.seeds)
+            (number, seed)
+            for number in range(1, design.rounds + 1)
+            for seed in range(design.seeds)
+            if number not in void
         ]
         planned = [trial for trial in all_planned if trial not in lost]
         quantity = f"{record.label} of {arm}"

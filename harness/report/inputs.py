@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.earlier_runs import NO_HISTORY, History
 from harness.analysis.frames import trial_values, with_diverged
+from harness.analysis.validity.voids import values_that_count, void_rounds_of
 from harness.report.labels import anchor
 from harness.report.machine import disturbances
 from harness.store.rows import Chain
@@ -96,6 +97,7 @@ class ReportInput:
         are infinite.
         """
         values = trial_values(self.frame[self.frame["purpose"] == "measure"])
+        values = values_that_count(values, void_rounds_of(self.loaded, self.trials))
         return with_diverged(values, self.trials, sorted({self.loaded.study.primary, *values["metric"]}))
 
     @cached_property

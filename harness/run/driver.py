@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import psutil
 
 from harness.errors import ChangedError
 from harness.machine.environment import available_cores, provenance
@@ -17,12 +19,14 @@ from harness.run.lease import machine_lease
 from harness.run.source_watch import SourceWatch, files_of
 from harness.store.rows import Run, Session
 from harness.store.store import Store
+from harness.store.void import DISTURBED
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import TrialBatch, plan, schedule
 from harness.study.planning.resolved import deciding_metrics, is_open, resolve
 from harness.study.planning.results import Results, in_one_session, lost_measurements
 from harness.study.planning.trials import keeps_begun_rounds
 from harness.study.seeds import outcome_is_training
+from harness.telemetry.disturbance import disturbance
 from harness.trial.outcome import Outcome
 from harness.trial.spec import Purpose, TrialSpec
 
@@ -235,7 +239,7 @@ class Driver:
                 raise
             self._store.finish_trial(
                 attempt_id,
-                result.outcome,
+                _noted(spec, result),
                 seconds=result.seconds,
                 telemetry=result.telemetry,
                 nvml_reason=result.nvml_reason,
@@ -272,3 +276,12 @@ class Driver:
     def _set_aside(self, run: Run, specs: Iterable[TrialSpec]) -> None:
         ids = {spec.id for spec in specs}
         self._store.supersede(run, [row.id for row in self._store.trials(run) if row.spec_id in ids])
+
+
+def _noted(spec: TrialSpec, result: Finished) -> Outcome:
+    """The outcome of a trial; for a measurement, with a note if something outside of it disturbed it."""
+    threads, cores = worker_threads(spec.purpose), psutil.cpu_count() or 1
+    cause = disturbance(result.telemetry, threads=threads, host_cores=cores)
+    if spec.purpose != "measure" or not cause:
+        return result.outcome
+    return replace(result.outcome, notes={**result.outcome.notes, DISTURBED: cause})

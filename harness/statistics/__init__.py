@@ -3,12 +3,14 @@
 from harness.statistics.corpus import SentenceStatistics, ratio_of_sums
 from harness.statistics.design import (
     MINIMUM_ROUNDS,
+    MOST_VOID,
     holm,
     holm_levels,
     largest_family,
     narrow_enough,
     rounds_needed,
     rounds_with_losses,
+    rounds_with_voids,
     smallest_detectable,
 )
 from harness.statistics.order import Drift, Step, Trend, drift, time_to_target, trend
@@ -44,6 +46,7 @@ __all__ = [
     "FEWEST_SEEDS",
     "FEWEST_TEXTS",
     "MINIMUM_ROUNDS",
+    "MOST_VOID",
     "Drift",
     "Interval",
     "McNemar",
@@ -77,6 +80,7 @@ __all__ = [
     "replicates",
     "rounds_needed",
     "rounds_with_losses",
+    "rounds_with_voids",
     "safe_exp",
     "sign_flip_p",
     "smallest_detectable",

@@ -12,6 +12,8 @@ from harness.statistics.replicates import replicates
 from harness.statistics.signed_rank import null_cdf, smallest_reachable_p
 
 MINIMUM_ROUNDS = 10
+MOST_VOID = 0.2
+"""The largest share of rounds that may be left out because something outside of them disturbed them."""
 _EFFICIENCY = 3 / math.pi  # of the signed-rank test against the t test on normal data (Lehmann 1975, §4.2)
 
 
@@ -94,6 +96,13 @@ def rounds_with_losses(rounds: int, lost: int) -> int:
             break
         total += 1
     return min(total, 3 * rounds)
+
+
+def rounds_with_voids(rounds: int, void: int) -> int:
+    """The rounds to plan if `void` of them do not count: one more for each, as long as they are at most
+    `MOST_VOID` of all rounds.
+    """
+    return rounds + min(void, math.floor(rounds * MOST_VOID / (1 - MOST_VOID)))
 
 
 def narrow_enough(pairs: Pairs, width: float, *, models: int = 1) -> bool:

@@ -45,6 +45,7 @@ from harness.store.tables import (
     trials,
     verdicts,
 )
+from harness.store.void import void_rounds
 from harness.study.planning.results import RunResults, StoredResult, result_values
 from harness.trial.spec import current_id, first_id
 
@@ -142,7 +143,8 @@ class Reader:
             )
             for row in rows
         }
-        return RunResults(finished, lost={row.spec_id: row.round for row in lost_trials(attempts)})
+        lost = {row.spec_id: row.round for row in lost_trials(attempts)}
+        return RunResults(finished, lost=lost, void=void_rounds(attempts))
 
     def samples(self, run: Run, *, include_superseded: bool = False) -> list[SampleRow]:
         """Every sample of the run's attempts, including failed ones, by attempt, metric and step.

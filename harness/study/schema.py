@@ -82,6 +82,9 @@ class Design(Config):
     every combination. leave-one-out: all factors at their last levels (on), then one factor at a time at its
     first level (off). paired: all first levels together, all second levels together, and so on. `exclude`
     removes the arms that have all of the listed levels.
+
+    A round of timings that other programs disturbed does not count, and another round replaces it. With
+    `disturbed_rounds: keep` such rounds count: for machines that are never quiet.
     """
 
     arms: Literal["one-factor", "factorial", "leave-one-out", "paired"] = "one-factor"
@@ -90,6 +93,7 @@ class Design(Config):
     rounds: int = Field(default=1, gt=0, le=10_000)
     exploratory: bool = False
     order_seed: int = 0
+    disturbed_rounds: Literal["replace", "keep"] = "replace"
     until: Until | None = Field(default=None, exclude_if=operator.not_)
     tune: Tune | None = Field(default=None, exclude_if=operator.not_)
 

@@ -17,6 +17,7 @@ from harness.run.driver import Listener
 from harness.run.job import Job
 from harness.run.worker import run_job
 from harness.store.rows import Run
+from harness.telemetry.process_sampler import TelemetrySample
 from harness.training.checkpoint import WEIGHTS, weights_digest
 from harness.trial.outcome import Outcome, read_events
 
@@ -63,10 +64,13 @@ class InProcess(LocalBackend):
 class Scripted:
     """Does nothing; `decide` says how each job ends.
 
-    Keeps what it was asked, in order; None is the start of a round.
+    Keeps what it was asked, in order; None is the start of a round. `others` says how many cores other
+    programs kept busy while a job ran.
     """
 
     decide: Callable[[Job], Outcome]
+    others: Callable[[Job], float] = lambda _: 0.0
+    seconds: float = 0.0
     asked: list[Job | None] = field(default_factory=list)
 
     def begin_part(self) -> None:
@@ -77,7 +81,10 @@ class Scripted:
 
     def submit(self, job: Job) -> Done:
         self.asked.append(job)
-        return Done(Finished(outcome=self.decide(job), seconds=0.0, telemetry=(), nvml_reason=None))
+        telemetry = (host_sample(None), host_sample(100 * self.others(job)))
+        return Done(
+            Finished(outcome=self.decide(job), seconds=self.seconds, telemetry=telemetry, nvml_reason=None)
+        )
 
     def close(self) -> None:
         """It holds nothing."""
@@ -85,6 +92,20 @@ class Scripted:
     @property
     def jobs(self) -> list[Job]:
         return [job for job in self.asked if job is not None]
+
+
+def host_sample(other_cpu_percent: float | None) -> TelemetrySample:
+    return TelemetrySample(
+        t_seconds=0.0,
+        rss_bytes=1,
+        cpu_percent=100.0,
+        threads=1,
+        load=1.0,
+        swap_in_bytes=0,
+        swap_out_bytes=0,
+        cpu_mhz=None,
+        other_cpu_percent=other_cpu_percent,
+    )
 
 
 @dataclass

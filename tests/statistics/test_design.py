@@ -13,6 +13,7 @@ from harness.statistics import (
     paired_estimate,
     rounds_needed,
     rounds_with_losses,
+    rounds_with_voids,
     smallest_detectable,
 )
 from harness.statistics.signed_rank import Floats, null_cdf, signed_rank_interval, signed_rank_p
@@ -173,3 +174,8 @@ def test_lost_rounds_are_made_up_for_as_long_as_the_interval_stays_bounded() -> 
         assert math.isfinite(paired_estimate(dict(enumerate(values))).ci95.low)
         fewer = [math.nan] * lost + [0.1] * (rounds_with_losses(10, lost) - lost - 1)
         assert math.isinf(paired_estimate(dict(enumerate(fewer))).ci95.low) or lost == 1
+
+
+def test_void_rounds_are_replaced_until_they_are_a_fifth_of_all() -> None:
+    assert [rounds_with_voids(10, void) for void in range(5)] == [10, 11, 12, 12, 12]
+    assert [rounds_with_voids(rounds, rounds) for rounds in (1, 3, 4, 6, 20)] == [1, 3, 5, 7, 25]

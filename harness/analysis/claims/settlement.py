@@ -13,6 +13,7 @@ from harness.analysis.frames import RunFrames
 from harness.analysis.results import ALPHA, ClaimVerdict, SettledClaim
 from harness.analysis.trial_table import IncomparableError, TrialTable
 from harness.config import canonical_json
+from harness.metrics import metric
 from harness.store.rows import TrialRow
 from harness.study.arms import Combination
 from harness.study.claims.base import Claim
@@ -146,10 +147,15 @@ class Settlement(ABC, Generic[ClaimT]):
 
     @property
     def why_open(self) -> str:
-        """Why there is no verdict whatever the data are, as it was declared before the data."""
+        """Why there is no verdict whatever the values are: it was declared before the data, or too many
+        rounds were disturbed.
+        """
         if self.claim.exploratory is not None:
             return f"exploratory ({self.claim.exploratory}), so there is no verdict"
-        return "exploratory, so there is no verdict" if self.loaded.study.design.exploratory else ""
+        if self.loaded.study.design.exploratory:
+            return "exploratory, so there is no verdict"
+        timed = any(metric(name).timed for name in self.claim.metrics(self.loaded.study.primary))
+        return self.evidence.cells.open if timed else ""
 
     def exactly(self, verdict: ClaimVerdict, sentence: str) -> SettledClaim:
         """The verdict on a claim that needs no statistics, unless the claim is declared exploratory."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+import pandas as pd
+
 from harness.analysis.frames import RunFrames, trial_values
 from harness.analysis.results import ParityRow
 from harness.analysis.trial_table import IncomparableError, TrialTable
 from harness.analysis.validity.order_effects import order_warnings
 from harness.analysis.validity.peak_speed import low_peak_warnings
+from harness.analysis.validity.voids import void_warnings
 from harness.config import canonical_json
 from harness.invariants.registry import find_invariant
 from harness.metrics import Metric, metric
@@ -44,6 +47,7 @@ def warnings(
         *untuned_warnings(loaded),
         *unknown_texts(loaded, frames),
         *lost_warnings(loaded, table),
+        *void_warnings(loaded, frames),
         *set_aside_warnings(loaded, table, frames),
     )
 
@@ -86,11 +90,13 @@ def lost_warnings(loaded: LoadedStudy, table: TrialTable) -> Iterator[str]:
 
 def set_aside_warnings(loaded: LoadedStudy, table: TrialTable, frames: RunFrames) -> Iterator[str]:
     """Values of the primary metric that were measured and do not count, against those that count."""
-    if frames.set_aside is None:
-        return
     record = metric(loaded.study.primary)
-    values = trial_values(frames.set_aside[frames.set_aside["metric"] == record.name])
     counted = table.values[table.values["metric"] == record.name]
+    measured = frames.measured[frames.measured["metric"] == record.name]
+    values = measured[~measured["trial"].isin(counted["trial"])]
+    if frames.set_aside is not None:
+        superseded = frames.set_aside[frames.set_aside["metric"] == record.name]
+        values = pd.concat([values, trial_values(superseded)])
     for arm in loaded.arms:
         aside = values.loc[values["arm"] == arm.name, "value"]
         others = counted.loc[counted["arm"] == arm.name, "value"]

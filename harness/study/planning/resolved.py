@@ -9,11 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.config import canonical_json
-from harness.statistics import log_ratios, narrow_enough, rounds_with_losses
+from harness.statistics import log_ratios, narrow_enough, rounds_with_losses, rounds_with_voids
 from harness.study.arms import Combination, named_condition
 from harness.study.loaded import LoadedStudy, Study
-from harness.study.planning.results import Results, lost_measurements
-from harness.study.planning.trials import keeps_begun_rounds, measurement
+from harness.study.planning.results import Results, disturbed_rounds, lost_measurements
+from harness.study.planning.trials import (
+    keeps_begun_rounds,
+    measurement,
+    replaces_disturbed_rounds,
+)
 from harness.study.planning.tuning import finalists, tuned_arms, tuning_grid
 from harness.study.schema import Scalar, Tune, Until
 
@@ -47,17 +51,25 @@ def resolve(loaded: LoadedStudy, results: Results) -> LoadedStudy:
 
 
 def _with_further_rounds(loaded: LoadedStudy, results: Results) -> LoadedStudy:
-    """The study with more rounds, at least two for every round with a lost measurement.
+    """The study with more rounds: at least two for every round with a lost measurement, and one for every
+    round that was disturbed from outside.
 
     A lost measurement counts against every statement (`TrialTable.trials`), so an interruption costs rounds
     and not the verdict. Whoever interrupts the rounds that begin badly gains nothing.
     """
-    design = loaded.study.design
-    lost = len(set(lost_measurements(results).values())) if keeps_begun_rounds(loaded) else 0
-    if not lost:
+    design, (lost, void) = loaded.study.design, _lost_and_void(loaded, results)
+    rounds = rounds_with_voids(rounds_with_losses(design.rounds, len(lost - void)), len(void))
+    if rounds == design.rounds:
         return loaded
-    design = design.model_copy(update={"rounds": rounds_with_losses(design.rounds, lost)})
+    design = design.model_copy(update={"rounds": rounds})
     return replace(loaded, study=loaded.study.model_copy(update={"design": design}))
+
+
+def _lost_and_void(loaded: LoadedStudy, results: Results) -> tuple[frozenset[int], frozenset[int]]:
+    """The rounds with a lost measurement, and those that were disturbed from outside."""
+    lost = frozenset(lost_measurements(results).values()) if keeps_begun_rounds(loaded) else frozenset()
+    void = disturbed_rounds(results) if replaces_disturbed_rounds(loaded) else frozenset()
+    return lost, void
 
 
 def _tuned(loaded: LoadedStudy, tune: Tune, results: Results) -> LoadedStudy:
@@ -137,12 +149,12 @@ def _joined(rounds: Sequence[Mapping[int, float]]) -> list[float]:
 def _ratios(
     loaded: LoadedStudy, arm: Combination, condition: Combination, results: Results
 ) -> Iterator[Mapping[int, float]]:
-    """Seed → ln(arm / baseline) of every round before the first incomplete one, without rounds with a lost
-    measurement.
+    """Seed → ln(arm / baseline) of every round before the first incomplete one, without rounds that have a
+    lost measurement or were disturbed from outside.
     """
     design, name = loaded.study.design, loaded.study.primary
-    lost = set(lost_measurements(results).values()) if keeps_begun_rounds(loaded) else set()
-    for number in (number for number in range(1, 3 * design.rounds + 1) if number not in lost):
+    left_out = frozenset.union(*_lost_and_void(loaded, results))
+    for number in (number for number in range(1, 4 * design.rounds + 1) if number not in left_out):
         sides: list[dict[int, float]] = []
         for chosen in (arm, loaded.baseline):
             specs = [

@@ -30,17 +30,29 @@ Results = Mapping[str, StoredResult]
 
 class RunResults(dict[str, StoredResult]):
     """The results of a run. `lost` has the ids of its lost measurements and their rounds: a value of the
-    round was measured, but this trial has no value that counts.
+    round was measured, but this trial has no value that counts. `void` has the numbers of the rounds that
+    were disturbed from outside.
     """
 
-    def __init__(self, results: Mapping[str, StoredResult], lost: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        results: Mapping[str, StoredResult],
+        *,
+        lost: Mapping[str, int],
+        void: frozenset[int] = frozenset(),
+    ) -> None:
         super().__init__(results)
-        self.lost = dict(lost)
+        self.lost, self.void = dict(lost), void
 
 
 def lost_measurements(results: Results) -> Mapping[str, int]:
     """Id → round of the lost measurements. Results that were not read from a run have none."""
     return results.lost if isinstance(results, RunResults) else {}
+
+
+def disturbed_rounds(results: Results) -> frozenset[int]:
+    """The rounds that were disturbed from outside. Results that were not read from a run have none."""
+    return results.void if isinstance(results, RunResults) else frozenset()
 
 
 def result_values(

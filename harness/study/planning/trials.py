@@ -86,6 +86,11 @@ def keeps_begun_rounds(loaded: LoadedStudy) -> bool:
     return is_timed(loaded) and not loaded.study.design.exploratory
 
 
+def replaces_disturbed_rounds(loaded: LoadedStudy) -> bool:
+    """Whether a round that was disturbed from outside does not count."""
+    return keeps_begun_rounds(loaded) and loaded.study.design.disturbed_rounds == "replace"
+
+
 def is_timed(loaded: LoadedStudy) -> bool:
     """Whether the primary metric of the study, or a metric of one of its claims, is timed."""
     claimed = (getattr(claim, "metric", None) for claim in loaded.study.claims.values())

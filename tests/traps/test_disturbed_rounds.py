@@ -1,0 +1,131 @@
+"""Who was fooled: those whose timings were disturbed from outside, and those who chose which rounds were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.analysis.analyse import analyse
+from harness.analysis.frames import RunFrames, run_frames
+from harness.analysis.results import Analysis, Contrast
+from harness.machine.environment import Environment, environment
+from harness.run.driver import Driver
+from harness.run.identity import Setting
+from harness.run.job import Job
+from harness.store.store import open_store
+from harness.study.load import load_study
+from harness.study.loaded import LoadedStudy
+from harness.study.planning.resolved import resolve
+from tests.end_to_end.in_process import Notes, Scripted
+from tests.support.tiny_study import put
+from tests.traps.test_runs import TIMED, finished
+
+CLAIM = """\
+claims:
+  same:
+    source: tests
+    says: The cache changes nothing.
+    no_difference: true
+    metric: decode_tokens_per_second
+    level: {cache: dynamic}
+"""
+DISTURBED = float(psutil.cpu_count() or 1)
+"""More cores than a trial leaves free."""
+
+
+@pytest.fixture(scope="module")
+def here() -> Environment:
+    return environment()
+
+
+def measured(
+    folder: Path, here: Environment, others: Callable[[Job], float], text: str = TIMED
+) -> tuple[LoadedStudy, RunFrames, Analysis]:
+    """The study with its rounds, and its analysis, after a run whose trials `others` disturbed."""
+    study = load_study(put(folder, text + CLAIM))[0]
+    backend = Scripted(finished, others=others, seconds=1.0)
+    setting = Setting(results=study.path.parent, environment=here, code="c0de", corpora=())
+    with open_store(folder / "harness.db") as store:
+        Driver(study, setting, store=store, backend=backend, listener=Notes()).run()
+        run = store.runs()[-1]
+        frames, resolved = run_frames(store, run), resolve(study, store.results(run))
+    return resolved, frames, analyse(resolved, frames)
+
+
+def speed(analysis: Analysis) -> Contrast:
+    return next(one for one in analysis.contrasts if one.metric == "decode_tokens_per_second")
+
+
+def in_rounds(*rounds: int, arm: str = "") -> Callable[[Job], float]:
+    """Other programs disturb the last arm of these rounds, or this arm."""
+    last: dict[int, str] = {}
+
+    def others(job: Job) -> float:
+        spec = job.spec
+        if spec.purpose != "measure" or spec.round not in rounds:
+            return 0.0
+        first = last.setdefault(spec.round, spec.arm)
+        return DISTURBED if (spec.arm == arm if arm else spec.arm != first) else 0.0
+
+    return others
+
+
+def test_a_disturbed_round_does_not_count_and_another_one_replaces_it(
+    tmp_path: Path, here: Environment
+) -> None:
+    resolved, frames, analysis = measured(tmp_path, here, in_rounds(3, 4))
+    assert resolved.study.design.rounds == 12
+    assert Counter(t.round for t in frames.trials if t.purpose == "measure") == dict.fromkeys(range(1, 13), 2)
+    assert [number for number, _ in speed(analysis).pairs] == [1, 2, *range(5, 13)]
+    assert (speed(analysis).n, speed(analysis).verdict) == (10, "equivalent")
+    assert analysis.claims[0].verdict == "confirmed"
+    assert [one.trials for one in analysis.summaries] == [10, 10]
+    notes = [note for note in analysis.warnings if "disturbed from outside" in note]
+    assert len(notes) == 1
+    assert "2 rounds of 12 were disturbed from outside and do not count; 2 trials, in the first" in notes[0]
+    assert sum("2 values of decode tokens per second" in note for note in analysis.warnings) == 2
+
+
+def test_a_round_that_replaces_another_may_be_disturbed_too(tmp_path: Path, here: Environment) -> None:
+    resolved, _, analysis = measured(tmp_path, here, in_rounds(3, 11))
+    assert resolved.study.design.rounds == 12
+    assert speed(analysis).n == 10
+
+
+def test_more_than_a_fifth_of_the_rounds(tmp_path: Path, here: Environment) -> None:
+    resolved, _, analysis = measured(tmp_path, here, in_rounds(2, 5, 6))
+    assert resolved.study.design.rounds == 12, "the number of rounds has an end"
+    assert speed(analysis).verdict == analysis.claims[0].verdict == "undecided"
+    assert "3 of 12 rounds were disturbed from outside, and more than 20% cannot be left out" in (
+        analysis.claims[0].sentence
+    )
+    assert speed(analysis).reason in analysis.claims[0].sentence
+
+
+def test_disturbances_that_come_with_one_arm(tmp_path: Path, here: Environment) -> None:
+    """Thirty rounds, so that less than a fifth of them are enough for the test."""
+    text = TIMED.replace("rounds: 10", "rounds: 30")
+    _, _, analysis = measured(tmp_path, here, in_rounds(1, 2, 4, 8, 16, 17, arm="cache=dynamic"), text)
+    assert speed(analysis).verdict == analysis.claims[0].verdict == "undecided"
+    assert (
+        "6 of 6 disturbed trials are of cache=dynamic (p 0.031), so the rounds that are left out may flatter"
+        in (analysis.claims[0].sentence)
+    )
+
+
+def test_a_study_may_keep_disturbed_rounds(tmp_path: Path, here: Environment) -> None:
+    text = TIMED.replace("rounds: 10", "rounds: 10, disturbed_rounds: keep")
+    resolved, frames, analysis = measured(tmp_path, here, in_rounds(2, 5, 6), text)
+    assert sum(bool(trial.notes.get("disturbed")) for trial in frames.trials) == 3
+    assert resolved.study.design.rounds == speed(analysis).n == 10
+    assert speed(analysis).verdict == "equivalent"
+    assert not any("disturbed from outside" in note for note in analysis.warnings)
+
+
+def test_a_quiet_machine_voids_nothing(tmp_path: Path, here: Environment) -> None:
+    resolved, _, analysis = measured(tmp_path, here, lambda _: 0.0)
+    assert resolved.study.design.rounds == speed(analysis).n == 10
