@@ -59,6 +59,8 @@ def _print_verdicts(parts: Sequence[ReportInput], path: Path | None, output: Com
         output.line(study.study.question)
         for part in parts:
             output.line(_prefix(part) + part.analysis.answer)
+            for warning in part.analysis.warnings:
+                output.note(f"warning: {_prefix(part)}{warning}")
         rows = [{"claim": claim.id, **asdict(claim)} for part in parts for claim in part.analysis.claims]
         output.table(rows, ["claim", "verdict", "effect", "interval", "claimed", "n"])
         for part in parts:
@@ -75,6 +77,7 @@ def _verdict_data(part: ReportInput) -> dict[str, Any]:
         "claims": [claim.row() for claim in part.analysis.claims],
         "history": [asdict(earlier) for rows in part.history.earlier.values() for earlier in rows],
         "invalid": part.analysis.invalid,
+        "warnings": list(part.analysis.warnings),
         "failed": part.run.failed,
         "finished": part.run.finished_trials,
         "expected": part.run.expected_trials,

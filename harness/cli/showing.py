@@ -43,6 +43,7 @@ def show_study(experiment: Experiment, output: CommandOutput) -> None:
             },
             "trials": _trials(planned, rows, part.values),
             "claims": [_claim(claim, part.run.progress) for claim in part.analysis.claims],
+            "warnings": list(part.analysis.warnings),
             "history": [asdict(earlier) for rows in part.history.earlier.values() for earlier in rows],
         }
         for part, run, planned, rows in zip(findings, runs, plans, attempts, strict=True)
@@ -78,6 +79,8 @@ def _print_study(part: LoadedStudy, shown: dict[str, Any], output: CommandOutput
     columns = ["id", "purpose", "arm", "condition", "seed", "round", "state", "attempts", primary]
     output.table(shown["trials"], columns)
     output.table(shown["claims"], ["id", "verdict", "effect", "low", "high", "n", "claimed"])
+    for warning in shown["warnings"]:
+        output.note(f"warning: {warning}")
     if shown["history"]:
         columns = ["claim", "date", "run", "scale", "differs", "verdict", "effect", "interval", "decides"]
         output.table(shown["history"], columns)

@@ -22,7 +22,7 @@ class Rival:
     difference: PairedEstimate
     p_adjusted: float
 
-    def is_significantly(self, size: Literal["smaller", "larger"], *, alpha: float = 0.05) -> bool:
+    def is_significantly(self, size: Literal["smaller", "larger"], *, alpha: float) -> bool:
         """Whether the rise of this rival is smaller (or larger) than that of the factor."""
         interval = self.difference.ci95
         beyond = interval.low > 0 if size == "smaller" else interval.high < 0
@@ -31,18 +31,22 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The rivals of one factor among K factors. The first `top` = ⌈K / 3⌉ are "among the most sensitive"."""
+    """The rivals of one factor among K factors. The first `top` = ⌈K / 3⌉ are "among the most sensitive".
+
+    `alpha` is the level at which the rivals are compared with the factor.
+    """
 
     top: int
     rivals: dict[str, Rival]
+    alpha: float = 0.05
 
     @property
     def smaller(self) -> tuple[str, ...]:
-        return tuple(name for name, rival in self.rivals.items() if rival.is_significantly("smaller"))
+        return self._significantly("smaller")
 
     @property
     def larger(self) -> tuple[str, ...]:
-        return tuple(name for name, rival in self.rivals.items() if rival.is_significantly("larger"))
+        return self._significantly("larger")
 
     @property
     def verdict(self) -> Literal["confirmed", "refuted", "undecided"]:
@@ -53,6 +57,10 @@ class Ranking:
         if len(self.smaller) >= factors - self.top:
             return "confirmed"
         return "refuted" if len(self.larger) >= self.top else "undecided"
+
+    def _significantly(self, size: Literal["smaller", "larger"]) -> tuple[str, ...]:
+        rivals = self.rivals.items()
+        return tuple(name for name, rival in rivals if rival.is_significantly(size, alpha=self.alpha))
 
 
 def worst_rise(lower: Pairs, higher: Pairs, default: Pairs) -> dict[int, float]:
@@ -66,9 +74,9 @@ def worst_rise(lower: Pairs, higher: Pairs, default: Pairs) -> dict[int, float]:
     return {seed: max(down[seed], up[seed]) for seed in default}
 
 
-def most_sensitive(rises: Mapping[str, Pairs], factor: str) -> Ranking:
+def most_sensitive(rises: Mapping[str, Pairs], factor: str, *, alpha: float = 0.05) -> Ranking:
     """`rises[name][seed]` of `worst_rise`, the `factor` against each of the others by the paired signed-rank
-    test.
+    test at the level `alpha`.
 
     Raises ValueError if there are fewer than 5 factors, if the factor is unknown, or if factors have
     different seeds.
@@ -86,4 +94,5 @@ def most_sensitive(rises: Mapping[str, Pairs], factor: str) -> Ranking:
     return Ranking(
         top=math.ceil(len(rises) / 3),
         rivals={name: Rival(estimate, adjusted[name]) for name, estimate in estimates.items()},
+        alpha=alpha,
     )

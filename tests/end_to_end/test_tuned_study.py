@@ -41,6 +41,7 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
     [part] = harness.load(in_process.study).findings()
     assert {contrast.n for contrast in part.analysis.contrasts if contrast.metric == "validation_loss"} == {2}
     assert sum("is at the edge of the grid" in warning for warning in part.analysis.warnings) == 4
+    assert answer["warnings"] == list(part.analysis.warnings)
     page = render(part)
     section = page[page.index('<section id="tuning">') :]
     section = section[: section.index("</section>")]
@@ -57,3 +58,7 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
     shown = json.loads(CliRunner().invoke(app, ["show", "tiny", "--json"]).stdout)
     assert [trial["purpose"] for trial in shown["trials"]] == ["tune"] * 8 + ["measure"] * 8
     assert {trial["state"] for trial in shown["trials"]} == {"finished"}
+    assert shown["warnings"] == answer["warnings"]
+    for command in ("run", "show"):
+        printed = CliRunner().invoke(app, [command, "tiny"]).stderr
+        assert all(f"warning: {warning}\n" in printed for warning in answer["warnings"])

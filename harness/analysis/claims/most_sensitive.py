@@ -11,7 +11,7 @@ from typing import ClassVar
 from harness.analysis.claims.decision import ArmsNeeded, Basis, Rule, Tests
 from harness.analysis.claims.settlement import HERE, Settlement
 from harness.analysis.member import Member
-from harness.analysis.results import Numbers, SettledClaim
+from harness.analysis.results import ALPHA, Numbers, SettledClaim
 from harness.metrics import metric
 from harness.statistics import Ranking, Rival, most_sensitive, safe_exp, worst_rise
 from harness.study.arms import Combination, named_condition
@@ -35,8 +35,9 @@ class AmongMostSensitive(Rule):
     def top(factors: int) -> int:
         return math.ceil(factors / 3)
 
-    def ranking(self, members: Sequence[Member]) -> Ranking:
-        return most_sensitive({member.arm: dict(member.pairs) for member in members}, self.factor)
+    def ranking(self, members: Sequence[Member], alpha: float = ALPHA) -> Ranking:
+        rises = {member.arm: dict(member.pairs) for member in members}
+        return most_sensitive(rises, self.factor, alpha=alpha)
 
     def decide(self, members: Sequence[Member], needed: ArmsNeeded) -> tuple[Tests, tuple[Tests, ...]]:
         """The p at which just enough factors are below, or above, and the tests against each of them."""
@@ -99,7 +100,7 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
             n=claimed.n,
             sentence=f"{HERE} the worst ratio of the {record.label}{at_condition(condition.names)} to its "
             f"value at the default, with the factor at its default ÷ {claim.by:g} and × {claim.by:g}, is: "
-            f"{ratios} ({count(claimed.n, 'seed')}). {self._position(rule.ranking(basis.members))}.",
+            f"{ratios} ({count(claimed.n, 'seed')}). {self._position(rule.ranking(basis.members, self.alpha))}.",
             numbers=Numbers(effect=effect, low=low, high=high),
             basis=basis.plain(),
         )
