@@ -85,7 +85,8 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
         claim, record = self.claim, metric(self.claim.metric or self.loaded.study.primary)
         condition = named_condition(self.loaded.conditions, claim.at)
         members = {member.arm: member for member in self.basis.members}
-        rule, basis = AmongMostSensitive(factor=claim.most_sensitive), self.basis
+        basis, rule = self.basis, AmongMostSensitive(factor=claim.most_sensitive)
+        ranking = rule.ranking(basis.members, self.alpha)
         claimed = members[claim.most_sensitive]
         bounds = claimed.interval(self.level)
         effect, low, high = (safe_exp(x) for x in (claimed.centre, bounds.low, bounds.high))
@@ -100,7 +101,7 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
             n=claimed.n,
             sentence=f"{HERE} the worst ratio of the {record.label}{at_condition(condition.names)} to its "
             f"value at the default, with the factor at its default ÷ {claim.by:g} and × {claim.by:g}, is: "
-            f"{ratios} ({count(claimed.n, 'seed')}). {self._position(rule.ranking(basis.members, self.alpha))}.",
+            f"{ratios} ({count(claimed.n, 'seed')}). {self._position(ranking)}.",
             numbers=Numbers(effect=effect, low=low, high=high),
             basis=basis.plain(),
         )
