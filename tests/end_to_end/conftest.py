@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.in_process import InProcess
 from tests.end_to_end.workplace import RUN, Exact, Workplace
+
+NewWorkplace = Callable[[], Workplace]
+PICKLED = "base-run.pickle"
 
 
 @dataclass(frozen=True)
@@ -22,10 +29,23 @@ class BaseRun:
 
 
 @pytest.fixture(scope="session")
-def base_run(new_workplace: Callable[[], Workplace]) -> BaseRun:
-    workplace = new_workplace()
-    done = workplace.harness(*RUN, "-v")
-    return BaseRun(workplace, done, workplace.exact())
+def base_run(
+    tmp_path_factory: pytest.TempPathFactory, corpus_cache: Path, code: Path, new_workplace: NewWorkplace
+) -> BaseRun:
+    """One run for all processes that share the tests; each gets a copy of what it left."""
+    mine = tmp_path_factory.getbasetemp()
+    shared = mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
+    kept = shared / "base-run"
+    with (shared / "base-run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            workplace = new_workplace()
+            done = workplace.harness(*RUN, "-v")
+            made = BaseRun(workplace.copied(kept), done, workplace.exact())
+            (kept / PICKLED).write_bytes(pickle.dumps(made))
+    made = pickle.loads((kept / PICKLED).read_bytes())
+    place = replace(made.workplace, cache=corpus_cache, code=code)
+    return replace(made, workplace=place.copied(tmp_path_factory.mktemp("base") / "place"))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,9 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
+from typer.testing import CliRunner, Result
 
+from harness.cli.app import app
 from harness.config import digest
 from harness.machine.code_digest import PACKAGE
 from harness.store.rows import Run, TrialRow
@@ -126,6 +130,13 @@ class Workplace:
                 process.kill()
                 raise
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def asked(self, *arguments: str) -> Result:
+        """The command in this process, for tests of what it says: most of a command's time is its start."""
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_")}
+        variables["HARNESS_CACHE"] = str(self.cache)
+        with contextlib.chdir(self.folder), mock.patch.dict(os.environ, variables, clear=True):
+            return CliRunner().invoke(app, list(arguments))
 
     def loaded(self, scale: str = "smoke") -> LoadedStudy:
         return load_study(self.study, scale)[0]
