@@ -44,9 +44,9 @@ def test_a_study_that_was_changed_since_its_run_is_not_reported_as_if_it_had_run
     written = workplace.study.read_text()
     workplace.study.write_text(spoilt(written, "count: 2", "count: 1"))
     try:
-        done = workplace.harness("report", "tiny", "--scale", "smoke")
+        done = workplace.asked("report", "tiny", "--scale", "smoke")
     finally:
         workplace.study.write_text(written)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "tiny was changed after its last run at scale smoke" in done.stderr
     assert done.stderr.rstrip().endswith("harness run studies/tiny.yaml --scale smoke")

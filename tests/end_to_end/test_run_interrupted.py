@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from typer.testing import Result
 
 from harness.store.rows import TrialRow
 from tests.end_to_end.conftest import BaseRun
@@ -22,6 +23,7 @@ LONG: dict[str, Any] = {
     "config": {"new_tokens": 32, "cache": "none"},
     "metric": "cache_bytes",
 }
+COMMAND = (*RUN, "--no-report")
 ROUND_1 = {"name": "round 1", **LONG, "act": "hang"}
 ROUND_2 = {"name": "round 2", **LONG, "act": "hang", "skip": 1}
 KILLED = {"name": "killed", **LONG, "act": "kill"}
@@ -41,7 +43,7 @@ class Break:
 class Chain:
     workplace: Workplace
     in_training: Break
-    second_driver: subprocess.CompletedProcess[str]
+    second_driver: Result
     in_round_1: Break
     in_round_2: Break
     last: subprocess.CompletedProcess[str]
@@ -55,7 +57,7 @@ def broken_off(
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Break:
     """Run until the fault's worker hangs, and send the driver alone a signal."""
-    with workplace.start(*RUN, fault=fault) as driver:
+    with workplace.start(*COMMAND, fault=fault) as driver:
         until(lambda: workplace.met(fault["name"]) > fault.get("skip", 0), driver)
         meanwhile()
         workers = descendants(driver)
@@ -73,14 +75,14 @@ def broken_off(
 def chain(new_workplace: Callable[[], Workplace]) -> Chain:
     workplace = new_workplace()
     in_training = broken_off(workplace, TRAINING, by=signal.SIGKILL)
-    second: list[subprocess.CompletedProcess[str]] = []
+    second: list[Result] = []
     in_round_1 = broken_off(
-        workplace, ROUND_1, by=signal.SIGKILL, meanwhile=lambda: second.append(workplace.harness(*RUN))
+        workplace, ROUND_1, by=signal.SIGKILL, meanwhile=lambda: second.append(workplace.asked(*RUN))
     )
     in_round_2 = broken_off(workplace, ROUND_2, by=signal.SIGINT)
     [weights] = (workplace.folder / "results" / "checkpoints").glob("*/model.safetensors")
     weights.write_bytes(weights.read_bytes()[:-100])
-    last = workplace.harness(*RUN, fault=KILLED)
+    last = workplace.harness(*COMMAND, fault=KILLED)
     return Chain(workplace, in_training, second[0], in_round_1, in_round_2, last)
 
 
@@ -98,7 +100,7 @@ def test_a_driver_killed_in_training_leaves_no_model(chain: Chain) -> None:
 
 
 def test_one_run_has_one_driver(chain: Chain) -> None:
-    assert chain.second_driver.returncode == 2
+    assert chain.second_driver.exit_code == 2
     assert "is already working on run" in chain.second_driver.stderr
     assert chain.second_driver.stderr.count("\n") == 1
     assert chain.second_driver.stdout == ""

@@ -1,28 +1,30 @@
-"""One study through the real command line: run, run again, run afresh with trouble, report."""
+"""One study through the real command: run, run again, run afresh with trouble, report."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from typer.testing import Result
 
 from harness.study.planning.plan import plan
+from harness.tasks.generate import Generate
 from tests.end_to_end.conftest import BaseRun
+from tests.end_to_end.in_process import InProcess
 from tests.end_to_end.workplace import RUN, Exact, Workplace
-
-Done = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
 class Story:
     workplace: Workplace
-    first: Done
+    first: subprocess.CompletedProcess[str]
     exact: Exact
-    again: Done
-    fresh: Done
+    again: Result
+    fresh: Result
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +33,27 @@ def story(base_run: BaseRun, tmp_path_factory: pytest.TempPathFactory) -> Story:
     of the workplace, so that other tests of the base run see nothing of it in whatever order they run.
     """
     workplace = base_run.workplace.copied(tmp_path_factory.mktemp("story") / "place")
-    again = workplace.harness(*RUN)
-    fault = {
-        "name": "twice",
-        "task": "generate",
-        "config": {"cache": "dynamic", "new_tokens": 32},
-        "metric": "cache_bytes",
-        "act": "raise",
-        "skip": 1,  # the lead-in
-        "times": 99,
-    }
-    fresh = workplace.harness(*RUN, "--fresh", "--json", fault=fault)
+    again = workplace.asked(*RUN, "--no-report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.run.backends.local.LocalBackend", InProcess)
+        patch.setattr(Generate, "run", _failing(Generate.run))
+        fresh = workplace.asked(*RUN, "--fresh", "--json")
     return Story(workplace, base_run.done, base_run.exact, again, fresh)
+
+
+def _failing(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Measures nothing of one arm at one condition, except in the lead-in."""
+    met = 0
+
+    def instead(task: Generate, *arguments: Any) -> Any:
+        nonlocal met
+        if (task.cache, task.new_tokens) == ("dynamic", 32):
+            met += 1
+            if met > 1:
+                raise RuntimeError("planted trouble")
+        return run(task, *arguments)
+
+    return instead
 
 
 def test_every_planned_trial_finishes_once(story: Story) -> None:
@@ -92,7 +103,7 @@ def test_the_report_is_whole_and_nothing_else_is_left(story: Story) -> None:
 
 
 def test_a_second_run_runs_no_trial(story: Story) -> None:
-    assert story.again.returncode == 0
+    assert story.again.exit_code == 0
     assert "all 15 trials are done" in story.again.stderr
     assert story.workplace.exact(story.workplace.runs()[0]) == story.exact
 
@@ -107,7 +118,7 @@ def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(sto
     """Exit code 3, a report, both attempts recorded with the reason, and all trials of the other arm."""
     answer: dict[str, Any] = json.loads(story.fresh.stdout)
     claims = {claim["id"]: claim for claim in answer["claims"]}
-    assert story.fresh.returncode == 3
+    assert story.fresh.exit_code == 3
     assert (
         "first: generate cache=dynamic new_tokens=32 seed 0 round 1: RuntimeError: planted"
         in story.fresh.stderr
@@ -120,5 +131,5 @@ def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(sto
     assert [(row.arm, row.condition["new_tokens"]) for row in failed] == [("cache=dynamic", "32")] * 4
     assert [row.attempt for row in failed] == [1, 2, 1, 2]
     assert all(row.error == "RuntimeError: planted trouble" for row in failed)
-    assert all("sitecustomize.py" in str(row.traceback) for row in failed)
+    assert all("test_run_to_the_end.py" in str(row.traceback) for row in failed)
     assert "planted trouble" in (story.workplace.folder / answer["report"]).read_text()

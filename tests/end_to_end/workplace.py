@@ -165,11 +165,12 @@ class Workplace:
 
 
 def copy_code(folder: Path) -> Path:
-    """The code as it is now, laid out as in a clone, for tests that edit it or take longer than an edit."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(PACKAGE, folder / "harness", symlinks=True, ignore=ignored)
+    """The code as it is now, laid out as in a clone, for tests that edit it or take longer than an edit. With
+    what Python has compiled of it, which counts until a file changes.
+    """
+    shutil.copytree(PACKAGE, folder / "harness", symlinks=True)
     if (PACKAGE / "models").is_symlink():
-        shutil.copytree((PACKAGE / "models").resolve(), folder / "models", ignore=ignored)
+        shutil.copytree((PACKAGE / "models").resolve(), folder / "models")
     return folder
 
 
