@@ -26,6 +26,9 @@ class Measurement:
 
 MEASUREMENT = Measurement()
 
+_PLAIN = (str, int, type(None))
+"""Types of values that are equal if their JSON is; zeros and NaN of floats are not."""
+
 
 class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -55,7 +58,8 @@ def content(config: BaseModel) -> dict[str, Any]:
     values = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
-        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        factory = field.default_factory is not None
+        default = field.get_default(call_default_factory=True) if factory else field.default
         if field.is_required() or not _equal(value, default):
             classes = _classes(type(config), name)
             implied = type(default) if isinstance(default, BaseModel) else next(iter(classes), None)
@@ -75,7 +79,9 @@ def _content(value: Any, implied: type | None) -> Any:
 
 def _equal(value: Any, default: Any) -> bool:
     """Whether they are the same plain data; 1, 1.0 and true are different."""
-    return type(value) is type(default) and _text(value) == _text(default)
+    if type(value) is not type(default):
+        return False
+    return bool(value == default) if isinstance(value, _PLAIN) else _text(value) == _text(default)
 
 
 def _text(value: Any) -> str:

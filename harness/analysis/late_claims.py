@@ -16,7 +16,7 @@ from harness.config import canonical_json, digest
 from harness.metrics import metric
 from harness.store.rows import DeclaredClaim, MeasuredAttempt, Run
 from harness.store.store import Store
-from harness.study.claim_content import claim_digest, margin_contents, margin_digest
+from harness.study.claim_content import claim_digest, declared_digest, margin_contents
 from harness.study.loaded import LoadedStudy
 from harness.trial.spec import TrialSpec
 
@@ -53,7 +53,7 @@ def late_margins(store: Store, loaded: LoadedStudy, run: Run) -> frozenset[str]:
     """The metrics whose margin was declared after values of the metric, in any arm of the run."""
     if not loaded.tasks:
         return frozenset()
-    digests = {name: margin_digest(declared) for name, declared in margin_contents(loaded).items()}
+    digests = {name: declared_digest(declared) for name, declared in margin_contents(loaded).items()}
     declared, seen = store.declared_claims(digests.values()), _Seen(store, loaded, run)
     cells = [
         (arm.name, canonical_json(condition.names)) for arm in loaded.arms for condition in loaded.conditions

@@ -15,7 +15,7 @@ from harness.run.identity import DIGEST_PREFIX
 from harness.store.rows import Declaration, DeclaredClaim, Run, now
 from harness.store.store import Store
 from harness.study.arms import arms, conditions
-from harness.study.claim_content import claim_content, claim_digest, margin_contents, margin_digest
+from harness.study.claim_content import claim_content, claim_digest, declared_digest, margin_contents
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.measured import measured_content
 
@@ -26,32 +26,22 @@ def declare_claims(store: Store, parts: Iterable[LoadedStudy]) -> None:
     Claims with which an older version of the harness began a run count as declared before all data: that
     version would have begun another run if they had changed.
     """
-    code = code_digests().judging
-    claims: dict[str, DeclaredClaim] = {}
+    contents: dict[str, tuple[str, str, dict[str, Any]]] = {}
     studies: dict[str, LoadedStudy] = {}
     for part in parts:
         studies[f"{part.scale}/{part.study.study}"] = part
-        for name, claim in part.study.claims.items():
-            declared = claim_content(part, claim)
-            key = claim_digest(part, claim)
-            claims.setdefault(
-                key,
-                DeclaredClaim(
-                    digest=key, study=part.study.study, claim=name, content=declared, code_digest=code
-                ),
-            )
-        for name, margin in margin_contents(part).items():
-            key = margin_digest(margin)
-            claims.setdefault(
-                key,
-                DeclaredClaim(
-                    digest=key, study=part.study.study, claim=name, content=margin, code_digest=code
-                ),
-            )
-    if claims.keys() <= store.declared_claims(claims).keys():
+        claims = [(name, claim_content(part, claim)) for name, claim in part.study.claims.items()]
+        for name, declared in (*claims, *margin_contents(part).items()):
+            contents.setdefault(declared_digest(declared), (part.study.study, name, declared))
+    if contents.keys() <= store.declared_claims(contents).keys():
         return
     older = {key for part in studies.values() for key in _claims_of_older_runs(store, part)}
-    store.declare_claims(claims.values(), before_all=older)
+    code = code_digests().judging
+    new = [
+        DeclaredClaim(digest=key, study=study, claim=name, content=declared, code_digest=code)
+        for key, (study, name, declared) in contents.items()
+    ]
+    store.declare_claims(new, before_all=older)
 
 
 def _claims_of_older_runs(store: Store, part: LoadedStudy) -> set[str]:
@@ -72,7 +62,7 @@ def _stored_claims(run: Run, part: LoadedStudy) -> set[str]:
     names = {(arm.name, condition.name) for arm in before.arms for condition in before.conditions}
     if names != part.tasks.keys():
         return set()
-    margins = {margin_digest(margin) for margin in margin_contents(before).values()}
+    margins = {declared_digest(margin) for margin in margin_contents(before).values()}
     return margins | {claim_digest(before, claim) for claim in stored.claims.values()}
 
 

@@ -39,9 +39,9 @@ _FROM = re.compile(
     r"^[ \t]*from[ \t]+harness([\w.]*)[ \t]+import[ \t]+(\((?:[^)#]|#.*)*\)|(?:[^\n\\]|\\\n)*)", re.MULTILINE
 )
 _WHOLE_MODULE = re.compile(r"^[ \t]*import[ \t]+harness\.([\w.]+)|[\"']harness\.([\w.]+)", re.MULTILINE)
-_BY_COMPUTED_NAME = re.compile(rb"\b(?:import_module|iter_modules|walk_packages|__import__)\b")
+_BY_COMPUTED_NAME = (b"import_module", b"iter_modules", b"walk_packages", b"__import__")
 _MAY_NAME_A_JUDGE = re.compile(
-    rf"harness\s+import\b|harness\.(?:{'|'.join(part.removesuffix('.py') for part in MAY_JUDGE)})\b".encode()
+    rf"harness(?:\s+import\b|\.(?:{'|'.join(part.removesuffix('.py') for part in MAY_JUDGE)})\b)".encode()
 )
 
 
@@ -80,11 +80,13 @@ def _digest(start: str, contents: Mapping[str, bytes], names: Iterable[str]) -> 
 
 def source_files(package: Path) -> Iterator[str]:
     """The files of the package that count, relative to it."""
+    outside = len(f"{package}/")
     for folder, subfolders, files in os.walk(package, followlinks=True):  # models is a link in a clone
         subfolders[:] = [name for name in subfolders if name != "__pycache__" and not name.startswith(".")]
+        inside = f"{folder}/"[outside:]
         for name in files:
             if not name.startswith(".") and not name.endswith(_NOT_SOURCE):
-                yield Path(folder, name).relative_to(package).as_posix()
+                yield f"{inside}{name}"
 
 
 def _measuring(contents: Mapping[str, bytes]) -> frozenset[str]:
@@ -97,12 +99,11 @@ def _measuring(contents: Mapping[str, bytes]) -> frozenset[str]:
             continue
         followed.add(name)
         if _MAY_NAME_A_JUDGE.search(contents[name]):
-            for module in _imported_modules(contents[name].decode(errors="replace"), contents):
-                pending.append(module)
-                measuring.add(module)
-                packages = (f"{parent}/__init__.py" for parent in Path(module).parents)
-                measuring.update(package for package in packages if package in contents)
-        if _BY_COMPUTED_NAME.search(contents[name]):  # it may import any of the files beside it
+            modules = set(_imported_modules(contents[name].decode(errors="replace"), contents))
+            pending += modules
+            measuring |= modules
+            measuring.update(package for module in modules for package in _packages(module, contents))
+        if any(way in contents[name] for way in _BY_COMPUTED_NAME):  # it may import any file beside it
             folder = f"{Path(name).parent}/"
             beside = [other for other in contents if other.startswith(folder) and other.endswith(".py")]
             pending += beside
@@ -133,6 +134,14 @@ def _imports_from(text: str) -> Iterator[tuple[str, list[str]]]:
     """The path in the package and the imported names of each `from harness.… import …`."""
     for package, names in _FROM.findall(text):
         yield package.strip(".").replace(".", "/"), re.findall(r"\w+", re.sub(r"#.*", "", names))
+
+
+def _packages(module: str, contents: Mapping[str, bytes]) -> Iterator[str]:
+    """The `__init__.py` of every package that a file lies in, except that of the whole."""
+    while folder := module.rpartition("/")[0]:
+        module = folder
+        if f"{folder}/__init__.py" in contents:
+            yield f"{folder}/__init__.py"
 
 
 def _file_of(path: str, contents: Mapping[str, bytes]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.config import content, digest
+from harness.config import digest
 from harness.errors import InputError, StoreError, did_you_mean
 from harness.invariants.registry import find_invariant
 from harness.machine.environment import Environment
@@ -67,7 +67,7 @@ def _study_digest(loaded: LoadedStudy, corpora: Sequence[str]) -> str:
 
 def _second_digest(loaded: LoadedStudy, corpora: Sequence[str]) -> str:
     """The digest that the second version of the code gave to a study."""
-    tasks = [digest(content(task)) for task in loaded.tasks.values()]
+    tasks = list(loaded.task_digests.values())
     return SECOND_PREFIX + digest({"study": loaded.study.digest, "tasks": tasks, "corpora": list(corpora)})
 
 

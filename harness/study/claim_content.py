@@ -17,7 +17,7 @@ from harness.study.claims.base import Claim
 from harness.study.loaded import LoadedStudy
 
 PREFIX = "c1-"
-"""Of the digests of claims."""
+"""Of the digests of claims and margins."""
 
 _WORDS = frozenset({"source", "says", "because", "exploratory"})
 _NAMES = frozenset({"level", "all_of", "any_of", "against", "at", "metric"})
@@ -25,7 +25,7 @@ _NAMES = frozenset({"level", "all_of", "any_of", "against", "at", "metric"})
 
 def claim_digest(loaded: LoadedStudy, claim: Claim) -> str:
     """The id of what a claim declares. `loaded` is the study before tuning."""
-    return PREFIX + digest(claim_content(loaded, claim))
+    return declared_digest(claim_content(loaded, claim))
 
 
 def claim_content(loaded: LoadedStudy, claim: Claim) -> dict[str, Any]:
@@ -74,10 +74,10 @@ def margin_contents(loaded: LoadedStudy) -> dict[str, dict[str, Any]]:
     }
 
 
-def margin_digest(declared: Mapping[str, Any]) -> str:
-    """The id of one of the `margin_contents`."""
+def declared_digest(declared: Mapping[str, Any]) -> str:
+    """The id of a `claim_content` or of one of the `margin_contents`."""
     return PREFIX + digest(declared)
 
 
 def _tasks(loaded: LoadedStudy, arm: Combination, conditions: tuple[Combination, ...]) -> list[str]:
-    return [digest(content(loaded.tasks[arm.name, condition.name])) for condition in conditions]
+    return [loaded.task_digests[arm.name, condition.name] for condition in conditions]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from harness.config import content, digest
 from harness.study.arms import Combination, arm_labels
 from harness.study.claims import AnyClaim
 from harness.study.schema import Scalar, StudyBase
@@ -75,6 +76,11 @@ class LoadedStudy:
     def drawn(self, draw: int, training_draw: int) -> LoadedStudy:
         """The study with the seeds of a run."""
         return replace(self, draw=draw, training_draw=training_draw)
+
+    @cached_property
+    def task_digests(self) -> dict[tuple[str, str], str]:
+        """The id of the content of each task."""
+        return {names: digest(content(task)) for names, task in self.tasks.items()}
 
     @property
     def name(self) -> str:
