@@ -41,9 +41,9 @@ def base_run(
         if not kept.exists():
             workplace = new_workplace()
             done = workplace.harness(*RUN, "-v")
-            made = BaseRun(workplace.copied(kept), done, workplace.exact())
-            (kept / PICKLED).write_bytes(pickle.dumps(made))
-    made = pickle.loads((kept / PICKLED).read_bytes())
+            first = BaseRun(workplace.copied(kept), done, workplace.exact())
+            (kept / PICKLED).write_bytes(pickle.dumps(first))
+    made: BaseRun = pickle.loads((kept / PICKLED).read_bytes())
     place = replace(made.workplace, cache=corpus_cache, code=code)
     return replace(made, workplace=place.copied(tmp_path_factory.mktemp("base") / "place"))
 
