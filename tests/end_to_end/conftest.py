@@ -35,17 +35,17 @@ def base_run(
     """One run for all processes that share the tests; each gets a copy of what it left."""
     mine = tmp_path_factory.getbasetemp()
     shared = mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
-    kept = shared / "base-run"
+    folder = shared / "base-run"
     with (shared / "base-run.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
+        if not folder.exists():
             workplace = new_workplace()
             done = workplace.harness(*RUN, "-v")
-            first = BaseRun(workplace.copied(kept), done, workplace.exact())
-            (kept / PICKLED).write_bytes(pickle.dumps(first))
-    made: BaseRun = pickle.loads((kept / PICKLED).read_bytes())
-    place = replace(made.workplace, cache=corpus_cache, code=code)
-    return replace(made, workplace=place.copied(tmp_path_factory.mktemp("base") / "place"))
+            first = BaseRun(workplace.copied(folder), done, workplace.exact())
+            (folder / PICKLED).write_bytes(pickle.dumps(first))
+    made: BaseRun = pickle.loads((folder / PICKLED).read_bytes())
+    workplace = replace(made.workplace, cache=corpus_cache, code=code)
+    return replace(made, workplace=workplace.copied(tmp_path_factory.mktemp("base") / "place"))
 
 
 @pytest.fixture
