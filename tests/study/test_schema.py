@@ -32,6 +32,17 @@ def ids(folder: Path, text: str, recipe: str = RECIPE) -> tuple[str, list[str]]:
     return study.study.digest, [trial.id for trial in plan(study).trials]
 
 
+@pytest.fixture(scope="module")
+def as_written(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str]]:
+    """The ids of the study with two factors."""
+    return ids(tmp_path_factory.mktemp("study"), TWO_FACTORS)
+
+
+@pytest.fixture(scope="module")
+def tiny_ids(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str]]:
+    return ids(tmp_path_factory.mktemp("study"), STUDY)
+
+
 def shuffled(data: Any, order: random.Random) -> Any:
     """The same mappings with their keys in another order; lists mean their order."""
     if isinstance(data, dict):
@@ -42,20 +53,24 @@ def shuffled(data: Any, order: random.Random) -> Any:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6))
-def test_the_order_of_keys_means_nothing(tmp_path: Path, seed: int) -> None:
+def test_the_order_of_keys_means_nothing(
+    tmp_path: Path, as_written: tuple[str, list[str]], seed: int
+) -> None:
     order, yaml = random.Random(seed), YAML(typ="safe", pure=True)
     out = StringIO()
     yaml.dump(shuffled(yaml.load(TWO_FACTORS), order), out)
-    assert ids(tmp_path, out.getvalue()) == ids(tmp_path, TWO_FACTORS)
+    assert ids(tmp_path, out.getvalue()) == as_written
 
 
-def test_comments_white_space_and_spelling_of_numbers_mean_nothing(tmp_path: Path) -> None:
+def test_comments_white_space_and_spelling_of_numbers_mean_nothing(
+    tmp_path: Path, tiny_ids: tuple[str, list[str]]
+) -> None:
     text = "# a study\n\n" + STUDY.replace("rounds: 10}", "rounds:   10 }   # ten").replace(
         "\nacross", "\n\n\nacross"
     )
     text = text.replace("study: tiny", 'study: "tiny"').replace("count: 2", "count: 0x2")
     recipe = RECIPE.replace("1e-3", "0.001") + "# the end\n"
-    assert ids(tmp_path, text, recipe) == ids(tmp_path, STUDY)
+    assert ids(tmp_path, text, recipe) == tiny_ids
 
 
 CHANGES = [
@@ -83,18 +98,22 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("old", "new"), CHANGES, ids=[new[:40] for _, new in CHANGES])
-def test_whatever_could_change_a_verdict_changes_the_study(tmp_path: Path, old: str, new: str) -> None:
-    assert ids(tmp_path, spoilt(STUDY, old, new))[0] != ids(tmp_path, STUDY)[0]
+def test_whatever_could_change_a_verdict_changes_the_study(
+    tmp_path: Path, tiny_ids: tuple[str, list[str]], old: str, new: str
+) -> None:
+    assert ids(tmp_path, spoilt(STUDY, old, new))[0] != tiny_ids[0]
 
 
-def test_what_a_recipe_says_is_part_of_the_study_and_of_every_trial(tmp_path: Path) -> None:
-    before, after = ids(tmp_path, STUDY), ids(tmp_path, STUDY, spoilt(RECIPE, "updates: 4", "updates: 5"))
-    assert before[0] != after[0]
-    assert not set(before[1]) & set(after[1])
+def test_what_a_recipe_says_is_part_of_the_study_and_of_every_trial(
+    tmp_path: Path, tiny_ids: tuple[str, list[str]]
+) -> None:
+    after = ids(tmp_path, STUDY, spoilt(RECIPE, "updates: 4", "updates: 5"))
+    assert tiny_ids[0] != after[0]
+    assert not set(tiny_ids[1]) & set(after[1])
 
 
-def test_a_claim_is_no_part_of_a_trial(tmp_path: Path) -> None:
-    assert ids(tmp_path, spoilt(STUDY, "ratio: 2.0", "ratio: 9.0"))[1] == ids(tmp_path, STUDY)[1]
+def test_a_claim_is_no_part_of_a_trial(tmp_path: Path, tiny_ids: tuple[str, list[str]]) -> None:
+    assert ids(tmp_path, spoilt(STUDY, "ratio: 2.0", "ratio: 9.0"))[1] == tiny_ids[1]
 
 
 def test_the_digest_of_plain_data_is_frozen() -> None:
