@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,15 +165,19 @@ class _Reader:
         self._scalars = YAML(typ="safe", pure=True).constructor
         self.keys: dict[KeyPath, Location] = {}
         self.values: dict[KeyPath, Location] = {}
+        self._depth = self._documents = 0
 
     def read(self, text: str) -> Document:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError
         from ruamel.yaml.reader import ReaderError
 
+        from harness.study.reading.checked_parser import CheckedParser
+
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Parser = partial(CheckedParser, check=self._check_event)
         try:
-            self._check_events(YAML(typ="safe", pure=True).parse(text))
-            root = YAML(typ="safe", pure=True).compose(text)
+            root = yaml.compose(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise self._error(mark, f"not valid YAML: {error.problem or error.context}") from error
@@ -187,35 +192,31 @@ class _Reader:
             raise self._error(root.start_mark, "expected a mapping of keys to values")
         return Document(self._plain(root, ()), self.keys, self.values, self.file, text)
 
-    def _check_events(self, events: Iterator[Any]) -> None:
+    def _check_event(self, event: Any) -> None:
         """Refuse everything that is not plain data before anything is built from it, so that no document is
         too deep or too long to be refused.
         """
         from ruamel.yaml import events as kinds
 
-        depth = documents = 0
-        for event in events:
-            if isinstance(event, kinds.AliasEvent):
-                raise self._error(
-                    event.start_mark, f"the alias *{event.anchor} is not allowed", hint="write the value out"
-                )
-            if getattr(event, "tag", None) is not None:
-                tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-                raise self._error(
-                    event.start_mark, f"the tag {tag} is not allowed", hint="use plain values only"
-                )
-            if isinstance(event, kinds.CollectionStartEvent):
-                depth += 1
-            elif isinstance(event, kinds.CollectionEndEvent):
-                depth -= 1
-            elif isinstance(event, kinds.DocumentStartEvent):
-                documents += 1
-            if depth > MAX_DEPTH:
-                raise self._error(event.start_mark, f"nested deeper than {MAX_DEPTH} levels")
-            if documents > 1:
-                raise self._error(
-                    event.start_mark, "a second YAML document starts here", hint="a file must hold one study"
-                )
+        if isinstance(event, kinds.AliasEvent):
+            raise self._error(
+                event.start_mark, f"the alias *{event.anchor} is not allowed", hint="write the value out"
+            )
+        if getattr(event, "tag", None) is not None:
+            tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+            raise self._error(event.start_mark, f"the tag {tag} is not allowed", hint="use plain values only")
+        if isinstance(event, kinds.CollectionStartEvent):
+            self._depth += 1
+        elif isinstance(event, kinds.CollectionEndEvent):
+            self._depth -= 1
+        elif isinstance(event, kinds.DocumentStartEvent):
+            self._documents += 1
+        if self._depth > MAX_DEPTH:
+            raise self._error(event.start_mark, f"nested deeper than {MAX_DEPTH} levels")
+        if self._documents > 1:
+            raise self._error(
+                event.start_mark, "a second YAML document starts here", hint="a file must hold one study"
+            )
 
     def _plain(self, node: Any, path: KeyPath) -> Any:
         self.values[path] = self._location(node.start_mark)
