@@ -24,7 +24,7 @@ def test_encode_ten_megabytes(benchmark: BenchmarkFixture) -> None:
     corpus = load_corpus("python-docs")
     tokenizer = build_tokenizer(BpeConfig(vocab_size=2048), corpus)
     text = corpus.text("train")
-    text *= 10_000_000 // len(text)
+    text *= (10_000_000 if benchmark.enabled else 1_000_000) // len(text)
     ids = benchmark(tokenizer.encode_array, text)
     assert tokenizer.decode(ids.tolist()) == text
     if benchmark.stats:

@@ -77,8 +77,9 @@ def test_samples_go_in_at_200_000_a_second(benchmark: BenchmarkFixture, scene: S
 
 def test_samples_come_out(benchmark: BenchmarkFixture, scene: Scene) -> None:
     store, run, _ = scene
-    store.finish_trial(begin(scene, 0), outcome(SAMPLES), seconds=1.0)
-    assert len(benchmark(store.samples, run)) == SAMPLES
+    count = SAMPLES if benchmark.enabled else SAMPLES // 10  # all of them are read in the test above, too
+    store.finish_trial(begin(scene, 0), outcome(count), seconds=1.0)
+    assert len(benchmark(store.samples, run)) == count
 
 
 def test_a_small_trial_costs_the_driver_little(benchmark: BenchmarkFixture, scene: Scene) -> None:
