@@ -1,9 +1,10 @@
-"""One thread: these models are tiny, and threads that wait for busy cores make them slow."""
+"""One thread, because threads that wait for busy cores make tiny models slow. No trial of the compiler."""
 
 from collections.abc import Iterator
 
 import pytest
 import torch
+from torch._inductor import config
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -12,3 +13,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _vector_instructions_are_not_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before torch compiles anything it compiles and loads a program for each kind of vector instruction, to
+    see whether the compiler knows it. That takes as long as a quarter of what is compiled here. A compiler
+    that does not know one fails at the first kernel instead.
+    """
+    monkeypatch.setattr(config.cpp, "vec_isa_ok", True)
