@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -56,13 +57,6 @@ def render(*parts: ReportInput) -> str:
     """The page for all parts of one study. It loads nothing from elsewhere, runs no script, and is the same
     for the same input.
     """
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     views = [
         (
             part,
@@ -74,10 +68,24 @@ def render(*parts: ReportInput) -> str:
         )
         for part in parts
     ]
-    page: str = templates.get_template("page.html.j2").render(
-        headline=headline_view(parts), tradeoffs=tradeoff_views(parts), parts=views
+    page: str = (
+        _templates()
+        .get_template("page.html.j2")
+        .render(headline=headline_view(parts), tradeoffs=tradeoff_views(parts), parts=views)
     )
     return page
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """The templates, each of which is compiled once however many reports are made."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def write_report(parts: Sequence[ReportInput], path: Path) -> None:

@@ -59,6 +59,8 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
     few = len(labels) <= MOST_LINES
     with panel(width=WIDE, height=2.7 + 0.17 * (len(labels) // 2 + 1 if few else 1)) as (figure, axes):
         axes.axhline(1.0, color=INK, linewidth=0.8)
+        axes.set_xlabel("trial, in the order of running")  # seaborn draws ticks to name an axis without label
+        axes.set_ylabel(f"{metric_of(info.metric).label} ÷ median")
         if few:
             order = list(labels.values())
             sns.scatterplot(
@@ -77,15 +79,11 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
                 ax=axes,
             )
         else:
-            sns.scatterplot(
-                points, x="order", y="relative", color=PALETTE[0], s=12, linewidth=0, alpha=0.6, ax=axes
-            )
+            axes.scatter(points["order"], points["relative"], color=PALETTE[0], s=12, linewidth=0, alpha=0.6)
         rounds = points.groupby(["session", "round"], sort=True)
         centre = rounds.agg(order=("order", "mean"), relative=("relative", "median"), first=("order", "min"))
         axes.plot(centre["order"], centre["relative"], color=INK, linewidth=1.6, label="median of the round")
         _borders(info.points, figure)
-        axes.set_xlabel("trial, in the order of running")
-        axes.set_ylabel(f"{metric_of(info.metric).label} ÷ median")
         legend_above(axes)
         return figure
 

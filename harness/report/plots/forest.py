@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
@@ -82,8 +81,15 @@ def draw_forest(forest: Forest) -> Figure:
         for valid, colour, marker in ((True, PALETTE[0], "o"), (False, MUTED, "X")):
             heights = [height for height, row in enumerate(rows) if row.valid == valid]
             effects = [rows[height].effect for height in heights]
-            sns.scatterplot(
-                x=effects, y=heights, color=colour, marker=marker, s=34, legend=False, zorder=3, ax=axes
+            axes.scatter(
+                effects,
+                heights,
+                color=colour,
+                marker=marker,
+                s=34,
+                linewidth=0.08 * math.sqrt(34),
+                edgecolor="w",
+                zorder=3,
             )
         names = [row.label + ("" if row.valid else " (invalid)") for row in rows]
         axes.set_yticks(range(len(rows)), labels=names)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
@@ -112,16 +111,8 @@ def draw_formula(plot: FormulaPlot) -> Figure:
         else:
             x, order = "formula", {"x": pd.Series([0.0, top]), "y": pd.Series([0.0, top])}
         axes.plot(order["x"], order["y"], color=INK, linewidth=1.2, label="formula")
-        sns.scatterplot(
-            points,
-            x=x,
-            y="measured",
-            color=PALETTE[1],
-            s=38,
-            linewidth=0,
-            zorder=3,
-            label="measured",
-            ax=axes,
+        axes.scatter(
+            points[x], points["measured"], color=PALETTE[1], s=38, linewidth=0, zorder=3, label="measured"
         )
         axes.set_ylim(-0.03 * top, top)
         if plot.factor:

@@ -111,6 +111,8 @@ def draw_ratios(plot: RatioPlot, loaded: LoadedStudy) -> Figure:
     entries = len(arms) + bool(plot.claims)
     with panel(width=WIDE, height=2.9 + 0.17 * math.ceil(entries / 2)) as (figure, axes):
         _baseline(axes, labels[loaded.baseline.name])
+        axes.set_xlabel(plot.factor)  # seaborn draws ticks to name an axis without label
+        axes.set_ylabel(f"{metric_of(plot.metric).label}, × baseline")
         sns.lineplot(
             points.assign(arm=points["arm"].map(named)),
             x="x",
@@ -135,7 +137,6 @@ def draw_ratios(plot: RatioPlot, loaded: LoadedStudy) -> Figure:
         numbers = pd.concat([points["ratio"], points["low"], points["high"]]).dropna()
         marked = itertools.chain.from_iterable((claim.low, claim.high) for claim in plot.claims)
         ratio_axis(axes, [*numbers, *marked], along="y")
-        axes.set_ylabel(f"{metric_of(plot.metric).label}, × baseline")
         if entries:
             legend_above(axes)
         return figure

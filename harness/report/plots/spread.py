@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
@@ -61,17 +60,7 @@ def draw_spread(spread: Spread) -> Figure:
         value=spread.points["value"] / scale.factor, height=spread.points["arm"] + offset
     )
     with panel(width=NARROW, height=0.9 + 0.34 * len(spread.labels)) as (figure, axes):
-        sns.scatterplot(
-            points,
-            x="value",
-            y="height",
-            color=PALETTE[0],
-            s=16,
-            alpha=0.8,
-            linewidth=0,
-            legend=False,
-            ax=axes,
-        )
+        axes.scatter(points["value"], points["height"], color=PALETTE[0], s=16, alpha=0.8, linewidth=0)
         medians = points.groupby("arm")["value"].median()
         axes.vlines(medians, medians.index - 0.34, medians.index + 0.34, color=INK, linewidth=2)
         axes.set_yticks(range(len(spread.labels)), labels=list(spread.labels))

@@ -30,7 +30,7 @@ distinguish.
 WIDE, NARROW = 4.3, 3.4
 """Widths in inches: of a single panel, and of one of several panels."""
 
-_RC: dict[Any, Any] = {
+_RC: dict[Any, Any] = sns.plotting_context("paper") | {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "sans-serif",
@@ -116,7 +116,7 @@ def panel(*, width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
     """An empty panel of this size in inches, to draw on in the common look. In the end its margins fit its
     labels.
     """
-    with sns.plotting_context("paper"), mpl.rc_context(_RC):
+    with mpl.rc_context(_RC):
         figure = Figure(figsize=(width, height))
         yield figure, figure.add_subplot()
         figure.tight_layout(pad=0.4)
