@@ -55,14 +55,29 @@ class Verification:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recomputed:
+    """What the store says about the runs of a report, and the page that it gives for them."""
+
+    page: str
+    runs: tuple[str, ...]
+    chains: tuple[Chain, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    wrong_command: Difference | None
+
+
 def verify(report: Path, location: str) -> Verification:
     """Render the report again from the store at `location`, and compare the two pages.
 
-    Text is compared first (sentences, cells, badges, labels of figures), then attributes (every coordinate
-    and the samples to download), then the style sheet. Raises InputError if the file is not a report, and
-    StoreError if the store does not have its run.
+    Raises InputError if the file is not a report, and StoreError if the store does not have its run.
     """
     page = _read(report)
+    return compare(page, recompute(page, report, location))
+
+
+def recompute(page: str, report: Path, location: str) -> Recomputed:
+    """The page that the store gives for the runs that this page names, in the file `report`."""
     runs = tuple(dict.fromkeys(_RUN.findall(page)))
     command = _COMMAND.search(page)
     if not runs or command is None:
@@ -82,8 +97,6 @@ def verify(report: Path, location: str) -> Verification:
                 hint="give the store of the report with --store",
             )
         judged_as = dict(zip(_RUN.findall(page), _STUDY.findall(page), strict=False))
-        chains = [store.chain(known[run]) for run in runs]
-        problems, notes = _changes(store, [known[run] for run in runs], chains)
         judged = [as_judged(store, known[run], judged_as.get(run)) for run in runs]
         studies = restore_studies(store, judged, path, settings)
         until = dict(zip(_RUN.findall(page), _UNTIL.findall(page), strict=False))
@@ -91,17 +104,33 @@ def verify(report: Path, location: str) -> Verification:
             report_input(store, part, known[run], _numbers(until.get(run, ("0", "0"))))
             for part, run in zip(studies.parts, runs, strict=True)
         ]
-        again = render(*inputs)
+        chains = tuple(one.run.chain for one in inputs)
+        problems, notes = _changes(store, [known[run] for run in runs], chains)
+    return Recomputed(
+        page=render(*inputs),
+        runs=runs,
+        chains=chains,
+        problems=problems,
+        notes=(*notes, *studies.notes),
+        wrong_command=_wrong_command(studies, settings),
+    )
+
+
+def compare(page: str, again: Recomputed) -> Verification:
+    """The page of the report beside the page that the store gives. Text is compared first (sentences, cells,
+    badges, labels of figures), then attributes (every coordinate and the samples to download), then the style
+    sheet.
+    """
     reported = pieces(page)
     return Verification(
-        runs=runs,
-        chains=tuple(chain.head for chain in chains),
-        problems=problems,
+        runs=again.runs,
+        chains=tuple(chain.head for chain in again.chains),
+        problems=again.problems,
         numbers=sum(piece.numbers for piece in reported),
-        difference=_other_head(page, chains)
-        or first_difference(reported, pieces(again))
-        or _wrong_command(studies, settings),
-        notes=(*notes, *studies.notes),
+        difference=_other_head(page, again.chains)
+        or (None if page == again.page else first_difference(reported, pieces(again.page)))
+        or again.wrong_command,
+        notes=again.notes,
     )
 
 
