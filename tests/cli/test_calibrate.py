@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +13,23 @@ from typer.testing import CliRunner, Result
 import harness.calibrate.machine
 from harness.calibrate.ceilings import limits
 from harness.calibrate.machine import Effort
+from harness.calibrate.simulate import aa_study
 from harness.cli.app import app
 from harness.machine.calibration import Calibration
 from harness.store.store import open_store
+from harness.study.loaded import LoadedStudy
 from tests.end_to_end.in_process import InProcess
 from tests.end_to_end.workplace import Workplace
+
+SHORT = {
+    "generation": ["base.new_tokens=4", "base.prompts.tokens=4", "base.units=1"],
+    "training": ["base.updates=3", "base.evaluate_every=3", "base.batch=2", "base.length=16"],
+}
+
+
+def short_aa_study(study: Path, settings: Sequence[str]) -> LoadedStudy:
+    """The shipped study of calibration, whose trials take as little time as can be."""
+    return aa_study(study, [*SHORT[study.stem], *settings])
 
 
 @pytest.fixture
@@ -27,6 +41,9 @@ def here(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     monkeypatch.setattr(
         "harness.machine.environment.available_cores", lambda: 1
     )  # simulations run in this process
+    monkeypatch.setattr("harness.calibrate.machine.aa_study", short_aa_study)
+    monkeypatch.setattr("harness.calibrate.error_rates.aa_study", short_aa_study)
+    monkeypatch.setattr("harness.calibrate.error_rates._FEWEST_TOKENS", 4)
     monkeypatch.setattr(harness.calibrate.machine, "QUICK", Effort(seconds=0.3, rounds=6))
     monkeypatch.setattr(
         harness.calibrate.machine,
@@ -46,7 +63,12 @@ def answer(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_calibration_is_stored_printed_and_used_by_the_plan(here: Workplace) -> None:
+def test_a_calibration_is_stored_printed_and_used_by_the_plan(
+    here: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scatter of such short trials would need thousands of rounds, so a smaller one stands for it."""
+    measured = harness.calibrate.machine._sigma
+    monkeypatch.setattr(harness.calibrate.machine, "_sigma", lambda one: 0.08 if measured(one) > 0 else 0.0)
     refused = harness_("plan", "tiny", "--set", "design.rounds=calibrated")
     assert (refused.exit_code, "has not been calibrated; run `harness calibrate`" in refused.stderr) == (
         2,
@@ -80,6 +102,7 @@ def test_a_calibration_is_stored_printed_and_used_by_the_plan(here: Workplace) -
     assert row is not None
     assert row.facts == data["facts"]
     needed = data["rounds_needed"]["decode_tokens_per_second"]
+    assert needed == 25
     assert answer("plan", "tiny")["rounds"] == {"planned": 10, "recommended": needed}
     assert f"{needed:,} rounds are recommended for a margin of ± 5 %" in harness_("plan", "tiny").stderr
     assert answer("plan", "tiny", "--set", "design.rounds=calibrated")["rounds"]["planned"] == needed
@@ -102,16 +125,16 @@ def test_real_comparisons_of_a_baseline_with_itself(here: Workplace, monkeypatch
 def test_the_error_rates_of_the_analysis_are_printed(
     here: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.cli.calibrate.POWER_STUDIES", 20)
+    monkeypatch.setattr("harness.cli.calibrate.POWER_STUDIES", 5)
     monkeypatch.setattr("harness.cli.calibrate.PLANTED", 10)
     monkeypatch.setattr("harness.calibrate.error_rates.ARMS", (2,))
-    data = answer("calibrate", "--aa", "40", "--power")
-    assert (data["studies"], data["planted"], data["at_margin"]) == (40, 10, 20)
+    data = answer("calibrate", "--aa", "10", "--power")
+    assert (data["studies"], data["planted"], data["at_margin"]) == (10, 10, 5)
     assert data["detected"] >= data["least_detected"] == 7
     assert [(one["noise"], one["arms"], one["studies"]) for one in data["disturbed"]] == [
-        ("carry-over of 5 %", 2, 40),
-        ("first place 10 % slower", 2, 40),
-        ("drift of 1 % per trial of a round", 2, 40),
+        ("carry-over of 5 %", 2, 10),
+        ("first place 10 % slower", 2, 10),
+        ("drift of 1 % per trial of a round", 2, 10),
     ]
     assert not here.database.exists()
 
