@@ -134,7 +134,7 @@ def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
     keys = ["trial", "purpose", "arm", "condition", "seed", "round", "position", "session", "metric"]
     parts = []
     for name, part in samples.groupby("metric", sort=True):
-        trials = part.groupby(keys, sort=True, dropna=False).ngroup().to_numpy()
+        trials = np.unique(part["trial"].to_numpy(), return_inverse=True)[1]
         order = np.lexsort((part["step"].to_numpy(), trials))
         starts = np.flatnonzero(np.diff(trials[order], prepend=-1))
         values = part["value"].to_numpy(dtype=np.float64)[order]

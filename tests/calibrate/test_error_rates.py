@@ -89,13 +89,13 @@ def test_intervals_that_are_too_narrow_are_detected(monkeypatch: pytest.MonkeyPa
         return Interval(samples.estimate - half, samples.estimate + half, level)
 
     monkeypatch.setattr(Replicates, "interval", narrow)
-    alarms = false_alarms(shipped_residuals(), 200)
+    alarms = false_alarms(shipped_residuals(), 100)
     assert alarms.excluding_zero > alarms.bounds[1]
 
 
 def test_a_margin_of_equivalence_that_is_too_wide_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Study, "margin", lambda *_: 2 * MARGIN)
-    assert not power(shipped_residuals(), at_margin=60, planted=2).within
+    assert not power(shipped_residuals(), at_margin=20, planted=2).within
 
 
 def test_without_noise_every_verdict_is_right() -> None:
@@ -108,5 +108,5 @@ def test_without_noise_every_verdict_is_right() -> None:
 
 def test_the_number_of_processes_does_not_change_the_studies() -> None:
     simulation = Simulation(residuals=shipped_residuals(), rounds=10, effect=0.05)
-    alone = simulate(simulation, 6, processes=1)
-    assert sorted(map(str, simulate(simulation, 6, processes=2))) == sorted(map(str, alone))
+    alone = simulate(simulation, 4, processes=1)
+    assert sorted(map(str, simulate(simulation, 4, processes=2))) == sorted(map(str, alone))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from harness.machine.environment import Environment
 from harness.report.inputs import ReportInput
 from harness.report.source import report_input
 from harness.telemetry.nvml import Gpu
-from tests.end_to_end.in_process import InProcess
+from tests.end_to_end.in_process import Scripted, obedient
 from tests.end_to_end.workplace import Workplace
 
 
@@ -57,7 +58,10 @@ assert again.frame().equals(experiment.frame())
 def test_a_run_is_analysed_once_until_its_trials_change(
     here: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
+    """Which samples the trials have is of no interest here, so they have none."""
+    monkeypatch.setattr(
+        "harness.run.backends.local.LocalBackend", lambda **_: nullcontext(Scripted(obedient))
+    )
     analysed = 0
 
     def counted(*arguments: Any) -> ReportInput:

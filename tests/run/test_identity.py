@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import plan
 from harness.trial.spec import first_id
 from tests.support.tiny_study import loaded
+
+Stored = Callable[[Path, int], tuple[LoadedStudy, Setting]]
 
 
 def stored(folder: Path, study: LoadedStudy) -> Setting:
@@ -48,12 +52,23 @@ def as_an_older_version_wrote_it(database: Path, study: LoadedStudy, version: in
     connection.close()
 
 
-def as_stored(folder: Path, version: int) -> tuple[LoadedStudy, Setting]:
-    study = loaded(folder)
-    setting = stored(folder, study)
-    if version < 3:
-        as_an_older_version_wrote_it(folder / "harness.db", study, version)
-    return study, setting
+@pytest.fixture(scope="module")
+def as_stored(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stored:
+    """Puts a database with a run that a version of the code has stored into a folder. Each is made once."""
+    study = loaded(tmp_path_factory.mktemp("study"))
+    folders = {version: tmp_path_factory.mktemp(f"version_{version}") for version in (1, 2, 3)}
+    for version, folder in folders.items():
+        setting = stored(folder, study)
+        if version < 3:
+            as_an_older_version_wrote_it(folder / "harness.db", study, version)
+
+    def copied(folder: Path, version: int) -> tuple[LoadedStudy, Setting]:
+        shutil.copy(folders[version] / "harness.db", folder)
+        return study, replace(setting, results=folder)
+
+    return copied
 
 
 JUDGING = [
@@ -79,7 +94,7 @@ MEASURING = [
 @pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("change", [(), *([change] for change in JUDGING)])
 def test_a_run_of_each_version_belongs_to_its_study_however_it_is_judged(
-    tmp_path: Path, *, version: int, change: list[tuple[str, str]]
+    as_stored: Stored, tmp_path: Path, *, version: int, change: list[tuple[str, str]]
 ) -> None:
     before, setting = as_stored(tmp_path, version)
     study = loaded(tmp_path, *change)
@@ -94,7 +109,7 @@ def test_a_run_of_each_version_belongs_to_its_study_however_it_is_judged(
 @pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("change", MEASURING)
 def test_a_run_of_a_study_that_measures_something_else_does_not(
-    tmp_path: Path, *, version: int, change: tuple[str, str]
+    as_stored: Stored, tmp_path: Path, *, version: int, change: tuple[str, str]
 ) -> None:
     before, setting = as_stored(tmp_path, version)
     other = loaded(tmp_path, change)
@@ -107,7 +122,7 @@ def test_a_run_of_a_study_that_measures_something_else_does_not(
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_run_on_other_texts_does_not(tmp_path: Path, *, version: int) -> None:
+def test_a_run_on_other_texts_does_not(as_stored: Stored, tmp_path: Path, *, version: int) -> None:
     study, setting = as_stored(tmp_path, version)
     with (
         open_store(str(tmp_path / "harness.db")) as store,

@@ -119,6 +119,8 @@ def _faster_than_reference(loaded: LoadedStudy, frames: RunFrames, arm: str) -> 
 
     Such a model has usually seen the test set or the labels.
     """
+    if not loaded.study.references:
+        return
     samples = frames.samples
     trained = samples[samples["arm"].isin([arm, ""]) & samples["purpose"].isin(["measure", "train"])]
     for reference in loaded.study.references:

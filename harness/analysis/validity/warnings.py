@@ -97,6 +97,8 @@ def set_aside_warnings(loaded: LoadedStudy, table: TrialTable, frames: RunFrames
     if frames.set_aside is not None:
         superseded = frames.set_aside[frames.set_aside["metric"] == record.name]
         values = pd.concat([values, trial_values(superseded)])
+    if values.empty:
+        return
     for arm in loaded.arms:
         aside = values.loc[values["arm"] == arm.name, "value"]
         others = counted.loc[counted["arm"] == arm.name, "value"]

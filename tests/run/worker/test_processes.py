@@ -80,15 +80,6 @@ def one_shot(
     )
 
 
-def test_a_check_trial_notes_how_many_checks_it_made(workplace: Workplace, job: Job, tmp_path: Path) -> None:
-    events = tmp_path / "events"
-    spec = next(spec for spec in plan(workplace.loaded()).checks if spec.arm == "cache=dynamic")
-    done = one_shot(workplace, job.model_copy(update={"spec": spec, "events": str(events)}), tmp_path)
-    assert done.returncode == 0, done.stderr
-    outcome = read_events(events.read_text().splitlines(keepends=True), died="")
-    assert outcome.notes["checks"] == len(outcome.checks) > 0
-
-
 def wait_until_met(workplace: Workplace, name: str, handle: LocalHandle, *, times: int = 1) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while workplace.met(name) < times:
@@ -112,7 +103,7 @@ def test_one_shot_and_forked_tell_the_same(
     workplace: Workplace, job: Job, backend: Callable[..., LocalBackend], tmp_path: Path
 ) -> None:
     """In a folder with another `models` and `harness`; the one-shot worker prints on its standard output
-    meanwhile.
+    meanwhile. A check trial notes how many checks it made.
     """
     events = tmp_path / "events.jsonl"
     noisy = "import atexit; print('noise before', flush=True); atexit.register(print, 'noise after')"
@@ -120,12 +111,16 @@ def test_one_shot_and_forked_tell_the_same(
     assert (done.returncode, done.stdout) == (0, "noise before\nnoise after\n"), done.stderr
     with events.open() as lines:
         alone = read_events(lines, died="it died")
-    forked = backend().submit(job).future.result(timeout=60)
+    here = backend()
+    forked = here.submit(job).future.result(timeout=60)
     assert alone.status == "finished"
     assert comparable(alone) == comparable(forked.outcome)
     assert alone.notes["threads"] == job.threads
     assert alone.notes.keys() == forked.outcome.notes.keys() >= {"work_seconds", "steady"}
     assert forked.telemetry[0].rss_bytes > 0
+    check = next(spec for spec in plan(workplace.loaded()).checks if spec.arm == "cache=dynamic")
+    checked = here.submit(job.model_copy(update={"spec": check})).future.result(timeout=60).outcome
+    assert checked.notes["checks"] == len(checked.checks) > 0
 
 
 def test_noise_and_crashes_of_one_trial_are_not_those_of_the_next(
