@@ -16,9 +16,10 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _vector_instructions_are_not_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def _vector_instructions_are_not_tried_first() -> Iterator[None]:
     """Before torch compiles anything it compiles and loads a program for each kind of vector instruction, to
     see whether the compiler knows it. That takes as long as a quarter of what is compiled here. A compiler
     that does not know one fails at the first kernel instead.
     """
-    monkeypatch.setattr(config.cpp, "vec_isa_ok", True)
+    with config.patch({"cpp.vec_isa_ok": True}):
+        yield
