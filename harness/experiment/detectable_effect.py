@@ -87,13 +87,13 @@ def _from_newest_run(
     loaded: LoadedStudy, workspace: Workspace, read: Callable[[RunFrames, LoadedStudy], Figure | None]
 ) -> tuple[Figure, str] | None:
     """The figure of the newest run that has one, and a text that names the run."""
-    from harness.analysis.frames import run_frames
-
     if not workspace.has_store():
         return None
     with open_store(workspace.location) as store:
         for run in reversed(store.runs(loaded.study.study)):
             if run.scale == loaded.scale and run.plant is None:
+                from harness.analysis.frames import run_frames  # it imports pandas, which takes half a second
+
                 figure = read(run_frames(store, run), loaded)
                 if figure is not None:
                     return figure, f"as in run {run.id}"

@@ -68,4 +68,4 @@ def test_help_imports_nothing_heavy(imports: Callable[..., set[str]], arguments:
 def test_commands_that_only_read_need_no_torch(
     imports: Callable[..., set[str]], arguments: tuple[str, ...]
 ) -> None:
-    assert not imports(*arguments) & {"torch", "matplotlib", "seaborn"}
+    assert not imports(*arguments) & {"torch", "matplotlib", "seaborn", "pandas"}

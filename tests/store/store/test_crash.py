@@ -125,8 +125,8 @@ def test_two_drivers_record_at_once(location: str, new_run: Callable[..., Run]) 
 
 def test_two_processes_may_make_the_store_at_once(location: str) -> None:
     program = "import sys; from harness.store.store import open_store; open_store(sys.argv[1]).close()"
-    makers = [subprocess.Popen([sys.executable, "-c", program, location]) for _ in range(3)]
-    assert [maker.wait(60) for maker in makers] == [0, 0, 0]
+    makers = [subprocess.Popen([sys.executable, "-c", program, location]) for _ in range(2)]
+    assert [maker.wait(60) for maker in makers] == [0, 0]
     with open_store(location) as store:
         assert store.runs() == []
 
