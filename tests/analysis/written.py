@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +53,8 @@ class Written:
     spread: float = 0.0
 
     def sentences(self, level: str, seed: int) -> Sentences:
-        words = np.random.default_rng(7).integers(500, size=(self.count, 12))
-        dice = np.random.default_rng([seed, 7]).random((self.count, 12))
         luck = np.random.default_rng([seed, len(level)]).normal(0, self.spread)
-        wrong = dice > self.right[level] + luck
-        references = [" ".join(f"w{word}" for word in row) for row in words]
-        outputs = [
-            " ".join("x" if bad else f"w{word}" for word, bad in zip(row, miss, strict=True))
-            for row, miss in zip(words, wrong, strict=True)
-        ]
-        texts = tuple(references)
-        return Sentences(
-            sources=texts,
-            references=texts,
-            outputs=tuple(outputs),
-            unseen=(0,) * self.count,
-            scores={"bleu": StoredStatistics.from_statistics(bleu(outputs, references))},
-        )
+        return _sentences(float(self.right[level] + luck), seed, self.count)
 
     def frames(self) -> RunFrames:
         rows: list[TrialRow] = []
@@ -88,6 +74,25 @@ class Written:
 
     def analysis(self) -> Analysis:
         return analyse(self.loaded, self.frames())
+
+
+@cache
+def _sentences(right: float, seed: int, count: int) -> Sentences:
+    words = np.random.default_rng(7).integers(500, size=(count, 12))
+    wrong = np.random.default_rng([seed, 7]).random((count, 12)) > right
+    references = [" ".join(f"w{word}" for word in row) for row in words]
+    outputs = [
+        " ".join("x" if bad else f"w{word}" for word, bad in zip(row, miss, strict=True))
+        for row, miss in zip(words, wrong, strict=True)
+    ]
+    texts = tuple(references)
+    return Sentences(
+        sources=texts,
+        references=texts,
+        outputs=tuple(outputs),
+        unseen=(0,) * count,
+        scores={"bleu": StoredStatistics.from_statistics(bleu(outputs, references))},
+    )
 
 
 def _row(number: int, arm: str, seed: int, round_: int) -> TrialRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -15,11 +15,29 @@ from harness.cli.invariants import show_invariants
 from harness.errors import InvalidError
 from harness.invariants.base import Check
 from harness.invariants.causality import Causality
-from harness.invariants.support.kill_matrix import Examined, Kill, Matrix, plant
+from harness.invariants.support.kill_matrix import Examined, Kill, Matrix, kill_matrix, plant
 
 ONLY = ("invariants", "--only", "causality", "--only", "loss-closed-form")
 
 
+@pytest.fixture(scope="module")
+def made() -> dict[tuple[str, ...], Matrix]:
+    return {}
+
+
+@pytest.fixture
+def made_once(made: dict[tuple[str, ...], Matrix], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bugs are planted once for both ways of printing them."""
+
+    def matrix(names: Sequence[str], *, plant_bugs: bool, done: Callable[[int, int], None]) -> Matrix:
+        if tuple(names) not in made:
+            made[tuple(names)] = kill_matrix(names, plant_bugs=plant_bugs, done=done)
+        return made[tuple(names)]
+
+    monkeypatch.setattr("harness.cli.invariants.kill_matrix", matrix)
+
+
+@pytest.mark.usefixtures("made_once")
 def test_a_line_per_invariant_and_a_line_per_bug() -> None:
     done = CliRunner().invoke(app, [*ONLY, "--mutants"])
     lines = [line.split("\t") for line in done.stdout.splitlines()]
@@ -30,6 +48,7 @@ def test_a_line_per_invariant_and_a_line_per_bug() -> None:
     assert set(bugs) >= {"causality/causal-flag-lost", "loss-closed-form/ignored-counted"}
 
 
+@pytest.mark.usefixtures("made_once")
 def test_the_kill_matrix_as_json() -> None:
     done = CliRunner().invoke(app, [*ONLY, "--mutants", "--json"])
     answer = json.loads(done.stdout)
