@@ -17,6 +17,7 @@ from textwrap import indent
 import pytest
 
 import harness
+from harness.run import lease
 from tests.support.tiny_study import RECIPE
 
 ADDITIONS = {
@@ -100,9 +101,21 @@ def extended(tmp_path: Path) -> Path:
 
 def test_an_optimizer_and_a_metric_are_two_files_each(extended: Path) -> None:
     (extended / "added.yaml").write_text(STUDY, encoding="utf-8")
-    program = "import harness; assert harness.__file__.startswith({!r}); from harness.cli import main; main()"
+    program = (
+        "import harness.run.lease; assert harness.__file__.startswith({!r}); harness.run.lease.NAME = {!r}; "
+        "from harness.cli import main; main()"
+    )
+    lease_name = f"{lease.NAME}-{os.getpid()}"  # so that it waits for no other measurement on the machine
     run = subprocess.run(
-        [sys.executable, "-c", program.format(str(extended)), "run", "added.yaml", "--json", "--no-report"],
+        [
+            sys.executable,
+            "-c",
+            program.format(str(extended), lease_name),
+            "run",
+            "added.yaml",
+            "--json",
+            "--no-report",
+        ],
         cwd=extended,
         env={**os.environ, "PYTHONPATH": str(extended)},
         capture_output=True,

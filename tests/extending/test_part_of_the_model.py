@@ -185,75 +185,64 @@ def build_feedforward(config: Architecture) -> ResidualLayer:
 }
 
 
-def checked(
-    folder: Path, part: str, kind: str, additions: Mapping[str, str], mistake: tuple[str, str] = ("", "")
-) -> subprocess.CompletedProcess[str]:
-    """The checks of the part in a copy of the harness with the additions, and perhaps a mistake."""
-    shutil.copytree(ROOT / "harness", folder / "harness", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, source in additions.items():
-        with (folder / "harness" / "models" / name).open("a") as file:
-            file.write(source.replace(*mistake))
-    return subprocess.run(
-        [sys.executable, "-m", "tests.extending.check_added_part", part, kind, str(folder)],
-        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
+# By the name of a copy: the part, its new kind, the additions, a mistake in them, and the message of the
+# check that finds it.
+COPIES: dict[str, tuple[str, str, Mapping[str, str], tuple[str, str], str]] = {
+    "a norm": ("norm", "power", NORM, ("", ""), ""),
+    "an attention": ("attention", "shared-key", ATTENTION, ("", ""), ""),
+    "a feed-forward layer": ("feedforward", "experts", EXPERTS, ("", ""), ""),
+    "counts other parameters": (
+        "norm",
+        "power",
+        NORM,
+        ("return width", "return 2 * width"),
+        "assert parameter_count(config) == sum(",
+    ),
+    "is not initialised": (
+        "norm",
+        "power",
+        NORM,
+        ("Power(AtRest)", "Power(nn.Module)"),
+        "has parameters, but no initialisation",
+    ),
+    "caches other values": (
+        "attention",
+        "shared-key",
+        ATTENTION,
+        ("sizes.head_width, 0)", "sizes.head_width, 1)"),
+        "RuntimeError",
+    ),
+}
+MISTAKES = [name for name, (*_, message) in COPIES.items() if message]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folders of the copies of the harness, after the checks."""
+    made, words = {}, list[str]()
+    for name, (part, kind, additions, mistake, _) in COPIES.items():
+        folder = made[name] = tmp_path_factory.mktemp("copy")
+        shutil.copytree(ROOT / "harness", folder / "harness")
+        for file_name, source in additions.items():
+            with (folder / "harness" / "models" / file_name).open("a") as file:
+                file.write(source.replace(*mistake))
+        words += [part, kind, str(folder)]
+    subprocess.run(
+        [sys.executable, "-P", "-m", "tests.extending.forked_checks", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+        check=True,
     )
+    return made
 
 
-@pytest.mark.parametrize(
-    ("part", "kind", "additions"),
-    [
-        ("norm", "power", NORM),
-        ("attention", "shared-key", ATTENTION),
-        ("feedforward", "experts", EXPERTS),
-    ],
-)
-def test_a_config_and_a_module_are_all_that_a_part_needs(
-    part: str, kind: str, additions: Mapping[str, str], tmp_path: Path
-) -> None:
-    result = checked(tmp_path, part, kind, additions)
-    assert result.returncode == 0, result.stderr
-    assert len(additions) == 2
+@pytest.mark.parametrize("name", [name for name in COPIES if name not in MISTAKES])
+def test_a_config_and_a_module_are_all_that_a_part_needs(name: str, folders: dict[str, Path]) -> None:
+    assert (folders[name] / "status").read_text() == "0", (folders[name] / "errors").read_text()
+    assert len(COPIES[name][2]) == 2
 
 
-@pytest.mark.parametrize(
-    ("part", "kind", "additions", "mistake", "message"),
-    [
-        (
-            "norm",
-            "power",
-            NORM,
-            ("return width", "return 2 * width"),
-            "assert parameter_count(config) == sum(",
-        ),
-        (
-            "norm",
-            "power",
-            NORM,
-            ("Power(AtRest)", "Power(nn.Module)"),
-            "has parameters, but no initialisation",
-        ),
-        (
-            "attention",
-            "shared-key",
-            ATTENTION,
-            ("sizes.head_width, 0)", "sizes.head_width, 1)"),
-            "RuntimeError",
-        ),
-    ],
-    ids=["counts other parameters", "is not initialised", "caches other values"],
-)
-def test_a_part_with_a_mistake_fails(
-    part: str,
-    kind: str,
-    additions: Mapping[str, str],
-    mistake: tuple[str, str],
-    message: str,
-    tmp_path: Path,
-) -> None:
-    result = checked(tmp_path, part, kind, additions, mistake)
-    assert result.returncode == 1
-    assert message in result.stderr
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_part_with_a_mistake_fails(name: str, folders: dict[str, Path]) -> None:
+    assert (folders[name] / "status").read_text() == "1"
+    assert COPIES[name][-1] in (folders[name] / "errors").read_text()
