@@ -65,6 +65,10 @@ class _PartPlan:
         return data
 
 
+MANY_CONTRASTS = 1_000_000
+"""No study has as many."""
+
+
 def show_plan(experiment: Experiment, output: CommandOutput) -> None:
     """Print every trial in order, the arms and conditions, the estimated duration and the smallest detectable
     effect, for each part of the study.
@@ -164,11 +168,9 @@ def _detection_lines(loaded: LoadedStudy, effect: DetectableEffect) -> Iterator[
         return
     pairs, contrasts = study.design.pairs(unit), (len(loaded.arms) - 1) * len(loaded.conditions)
     family = largest_family(pairs)
-    decides = (
-        f"can decide families of at most {count(family, 'contrast')}"
-        if family
-        else "cannot decide a contrast"
-    )
+    decides = f"can decide families of at most {count(family, 'contrast')}"
+    if not family or family > MANY_CONTRASTS:
+        decides = "can decide every family" if family else "cannot decide a contrast"
     yield f"{count(pairs, unit[:-1])} {decides}; {record.name} has {contrasts}"
     size = _effect_size(effect, unit)
     yield f"smallest change of {record.name} that is detected with probability 0.8 (margin {margin}): {size}"

@@ -49,8 +49,10 @@ def null_cdf(n: int) -> Floats:
 
 
 def smallest_reachable_p(n: int) -> float:
-    """The two-sided p of n pairs that all point the same way."""
-    return min(1.0, 2.0 ** (1 - n))
+    """The two-sided p of n pairs that all point the same way; beyond 1,000 pairs, that of 1,000, so that it
+    is never 0.
+    """
+    return min(1.0, 2.0 ** (1 - min(n, 1000)))
 
 
 def walsh_averages(values: Floats) -> Floats:

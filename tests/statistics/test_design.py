@@ -51,6 +51,11 @@ def test_largest_family(n: int, family: int) -> None:
     assert min(holm({str(i): best if i == 0 else 1.0 for i in range(family + 1)}).values()) > 0.05
 
 
+def test_the_largest_family_of_many_pairs_is_a_number() -> None:
+    """2^(1 − n) is 0 in floating point from 1,076 pairs on."""
+    assert largest_family(1200) == largest_family(1000) > 10**299
+
+
 @pytest.mark.parametrize(("cv", "rounds"), [(0.02, 10), (0.05, 19), (0.20, 303)])
 def test_rounds_needed_for_a_coefficient_of_variation(cv: float, rounds: int) -> None:
     assert rounds_needed(math.sqrt(2) * cv, 0.05) == rounds  # a ratio has twice the variance of either side
