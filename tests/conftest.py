@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +18,11 @@ IN_MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
 def pytest_configure() -> None:
     """Temporary folders in memory where there is room for them: every transaction of a store waits for its
-    disk. And a name of its own for the lease of the machine, so that tests wait for no other measurement.
+    disk. A name of its own for the lease of the machine, so that tests wait for no other measurement. And
+    compiled files: tests start many processes, each of which would compile the harness again.
     """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     lease.NAME = f"{lease.NAME}-tests-{os.getpid()}"
     if not IN_MEMORY.is_dir() or not os.access(IN_MEMORY, os.W_OK | os.X_OK):
         return

@@ -139,7 +139,8 @@ import os, sys
 from typer.testing import CliRunner
 from harness.cli.app import app
 
-CliRunner().invoke(app, [*sys.argv[1:], "--device", "none"])  # imports everything before it drops its rights
+for command in (["plan", *sys.argv[2:5]], [*sys.argv[1:], "--device", "none"]):
+    CliRunner().invoke(app, command)  # everything is imported before it drops its rights
 os.setuid({NOBODY})
 done = CliRunner().invoke(app, sys.argv[1:])
 print(done.exit_code, done.stderr, end="")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from torch._inductor import config
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,5 +20,7 @@ def _vector_instructions_are_not_tried_first() -> Iterator[None]:
     see whether the compiler knows it. That takes as long as a quarter of what is compiled here. A compiler
     that does not know one fails at the first kernel instead.
     """
+    from torch._inductor import config  # takes seconds, which only the tests of invariants need
+
     with config.patch({"cpp.vec_isa_ok": True}):
         yield

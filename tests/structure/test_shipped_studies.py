@@ -26,20 +26,17 @@ def read_twice(file: Path) -> tuple[StudyFile, StudyFile]:
     return StudyFile(file), StudyFile(file)
 
 
-AT_SCALES = [(file, scale) for file in FILES for scale in read_twice(file)[0].scales]
-
-
-@pytest.mark.parametrize(
-    ("file", "scale"), AT_SCALES, ids=[f"{file.stem}-{scale}" for file, scale in AT_SCALES]
-)
-def test_a_shipped_study_loads_and_plans_at_each_of_its_scales(file: Path, scale: str) -> None:
-    for part, again in zip(*(study.load(scale) for study in read_twice(file)), strict=True):
-        assert part.name == file.stem
-        assert plan(part) == plan(again)
-        cells, design = len(part.arms) * len(part.conditions), part.study.design
-        if design.tune is None:  # else the arms that go on are not known yet
-            assert [len(trials) for trials in plan(part).rounds] == [cells] * (design.rounds * design.seeds)
-        assert all(task.corpora() or task.name == "step" for task in part.tasks.values())
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_a_shipped_study_loads_and_plans_at_each_of_its_scales(file: Path) -> None:
+    for scale in read_twice(file)[0].scales:
+        for part, again in zip(*(study.load(scale) for study in read_twice(file)), strict=True):
+            assert part.name == file.stem
+            assert plan(part) == plan(again), scale
+            cells, design = len(part.arms) * len(part.conditions), part.study.design
+            if design.tune is None:  # else the arms that go on are not known yet
+                trials = [len(specs) for specs in plan(part).rounds]
+                assert trials == [cells] * (design.rounds * design.seeds), scale
+            assert all(task.corpora() or task.name == "step" for task in part.tasks.values())
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
