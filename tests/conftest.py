@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,6 @@ def pytest_configure() -> None:
     disk. A name of its own for the lease of the machine, so that tests wait for no other measurement. And
     compiled files: tests start many processes, each of which would compile the harness again.
     """
-    sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     lease.NAME = f"{lease.NAME}-tests-{os.getpid()}"
     if not IN_MEMORY.is_dir() or not os.access(IN_MEMORY, os.W_OK | os.X_OK):
