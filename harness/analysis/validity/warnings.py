@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from harness.analysis.validity.voids import void_warnings
 from harness.config import canonical_json
 from harness.invariants.registry import find_invariant
 from harness.metrics import Metric, metric
-from harness.statistics import drift, holm
+from harness.statistics import drift, holm, mcnemar
 from harness.study.arm_settings import changed_by_levels
 from harness.study.dotted_paths import value_at
 from harness.study.loaded import LoadedStudy
@@ -25,6 +25,7 @@ from harness.wording import count
 
 OPTIMIZERS = ("optimizer.kind", "model.train.optimizer.kind")
 DRIFT_ALPHA = 0.01
+FASTER_ALPHA = 0.05
 MOST_UNSTEADY = 0.1
 """The share of trials that may be unsteady: a longer warm-up would not help against occasional disturbances.
 """
@@ -213,18 +214,41 @@ def wanted_alike(loaded: LoadedStudy, arm: str, invariant: str) -> bool:
 def unsteady_warnings(record: Metric, frames: RunFrames) -> Iterator[str]:
     """Timed trials that were counted before their repetitions agreed with one another.
 
-    A trial that warms up notes whether it became `steady`.
+    A trial that warms up notes whether it became `steady`. If the first of its repetitions is not slower than
+    the last one more often than by chance, a longer warm-up would not help: the machine is noisy.
     """
     if not record.timed:
         return
     timed = [
-        trial.notes["steady"]
+        trial
         for trial in frames.trials
         if trial.purpose == "measure" and trial.status == "finished" and "steady" in trial.notes
     ]
-    unsteady = timed.count(False)
-    if unsteady > MOST_UNSTEADY * len(timed):
+    unsteady = [trial.id for trial in timed if not trial.notes["steady"]]
+    if len(unsteady) > MOST_UNSTEADY * len(timed):
+        advice = "allow a longer warm-up (warm_up.at_most)"
+        if not _become_faster(record, frames, unsteady):
+            advice = (
+                "they differ, but do not become faster, so the machine is noisy, and a longer warm-up would "
+                "not help; the arms are compared within rounds, so this costs precision only"
+            )
         yield (
-            f"{unsteady} of {len(timed)} trials were timed before their repetitions agreed with one another; "
-            "allow a longer warm-up (warm_up.at_most)"
+            f"{len(unsteady)} of {len(timed)} trials were timed before their repetitions agreed with one "
+            f"another; {advice}"
         )
+
+
+def _become_faster(record: Metric, frames: RunFrames, trials: Collection[int]) -> bool:
+    """Whether in these trials the first repetition is slower than the last one more often than by chance
+    (exact binomial test). True for trials with one repetition, which say nothing about it.
+    """
+    samples = frames.samples[(frames.samples["metric"] == record.name) & frames.samples["trial"].isin(trials)]
+    values = samples.sort_values(["trial", "step"], kind="stable").groupby("trial")["value"]
+    gain = values.last() - values.first() if record.better == "higher" else values.first() - values.last()
+    if not len(gain) or (values.size() == 1).all():
+        return True
+    gains = dict(enumerate(gain.tolist()))
+    test = mcnemar(
+        {key: value > 0 for key, value in gains.items()}, {key: value < 0 for key, value in gains.items()}
+    )
+    return test.only_arm > test.only_baseline and test.p <= FASTER_ALPHA

@@ -15,6 +15,7 @@ from harness.analysis.validity.warnings import idle_warnings
 from harness.invariants.registry import find_invariant
 from tests.analysis.learned import Learned, training_study
 from tests.analysis.planted import Planted, contrast, flat, spoil_trials, study, verdicts
+from tests.support.tiny_study import SPEED
 
 SAME = (
     "arm optimizer=lion gave exactly the baseline's outputs in all of its 8 trials; "
@@ -144,18 +145,35 @@ def test_drift_that_all_arms_share_is_a_warning_and_no_bias() -> None:
 SOUND = Planted()
 
 
-def warnings_with_unsteady(unsteady: set[int], primary: str | None = None) -> tuple[str, ...]:
-    """The warnings if the trials of these rounds, of 90 trials in all, were not steady."""
+def warnings_with_unsteady(
+    unsteady: set[int], primary: str | None = None, *, gain: float = 0.0
+) -> tuple[str, ...]:
+    """The warnings if the trials of these rounds, of 90 trials in all, were not steady. With a `gain`, each
+    repetition is faster than the one before.
+    """
     frames = spoil_trials(SOUND.frames(), lambda _: True, notes={"steady": True})
     frames = spoil_trials(frames, lambda trial: trial.round in unsteady, notes={"steady": False})
+    if gain:
+        samples = frames.samples
+        faster = samples["value"].where(samples["metric"] != SPEED, samples["value"] + gain * samples["step"])
+        frames = replace(frames, samples=samples.assign(value=faster))
     loaded = study(primary=primary, claims={}) if primary else SOUND.loaded
     return analyse(loaded, frames).warnings
 
 
 def test_many_unsteady_trials_are_a_warning_that_says_what_to_do() -> None:
-    (warning,) = warnings_with_unsteady({1, 2})
-    assert warning.startswith("18 of 90 trials were timed before their repetitions agreed with one another")
-    assert "warm_up.at_most" in warning
+    (warning,) = warnings_with_unsteady({1, 2}, gain=10.0)
+    assert warning == (
+        "18 of 90 trials were timed before their repetitions agreed with one another; "
+        "allow a longer warm-up (warm_up.at_most)"
+    )
+
+
+@pytest.mark.parametrize("gain", [0.0, -10.0])
+def test_a_longer_warm_up_is_no_advice_for_repetitions_that_do_not_become_faster(gain: float) -> None:
+    (warning,) = warnings_with_unsteady({1, 2}, gain=gain)
+    assert "warm_up" not in warning
+    assert "do not become faster, so the machine is noisy" in warning
 
 
 def test_one_unsteady_round_in_ten_is_no_warning_and_neither_are_trials_without_the_note() -> None:
