@@ -4,7 +4,7 @@ replace them. If there are too many, or if they are mostly those of one arm, not
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
@@ -88,9 +88,9 @@ def void_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
 
 def _shares(frames: RunFrames) -> Mapping[str, float]:
     """Arm → its share of the seconds of all measurements."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     for trial in frames.trials:
         if trial.purpose == "measure" and trial.status == "finished":
-            seconds[trial.arm] += trial.seconds or 0.0  # type: ignore[assignment]
+            seconds[trial.arm] += trial.seconds or 0.0
     total = sum(seconds.values())
     return {arm: spent / total for arm, spent in seconds.items()} if total else {}
