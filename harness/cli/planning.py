@@ -20,6 +20,9 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, longest_plan, plan
 from harness.wording import count, format_seconds, margin_text
 
+MANY_CONTRASTS = 1_000_000
+"""No study has as many."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _PartPlan:
@@ -63,10 +66,6 @@ class _PartPlan:
                 "finalists": design.tune.finalists,
             }
         return data
-
-
-MANY_CONTRASTS = 1_000_000
-"""No study has as many."""
 
 
 def show_plan(experiment: Experiment, output: CommandOutput) -> None:
@@ -168,9 +167,12 @@ def _detection_lines(loaded: LoadedStudy, effect: DetectableEffect) -> Iterator[
         return
     pairs, contrasts = study.design.pairs(unit), (len(loaded.arms) - 1) * len(loaded.conditions)
     family = largest_family(pairs)
-    decides = f"can decide families of at most {count(family, 'contrast')}"
-    if not family or family > MANY_CONTRASTS:
-        decides = "can decide every family" if family else "cannot decide a contrast"
+    if not family:
+        decides = "cannot decide a contrast"
+    elif family > MANY_CONTRASTS:
+        decides = "can decide every family"
+    else:
+        decides = f"can decide families of at most {count(family, 'contrast')}"
     yield f"{count(pairs, unit[:-1])} {decides}; {record.name} has {contrasts}"
     size = _effect_size(effect, unit)
     yield f"smallest change of {record.name} that is detected with probability 0.8 (margin {margin}): {size}"

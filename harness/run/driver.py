@@ -280,8 +280,10 @@ class Driver:
 
 def _noted(spec: TrialSpec, result: Finished) -> Outcome:
     """The outcome of a trial; for a measurement, with a note if something outside of it disturbed it."""
+    if spec.purpose != "measure":
+        return result.outcome
     threads, cores = worker_threads(spec.purpose), psutil.cpu_count() or 1
     cause = disturbance(result.telemetry, threads=threads, host_cores=cores)
-    if spec.purpose != "measure" or not cause:
+    if not cause:
         return result.outcome
     return replace(result.outcome, notes={**result.outcome.notes, DISTURBED: cause})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.store.store import open_store
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.resolved import resolve
+from harness.trial.outcome import Outcome
 from tests.end_to_end.in_process import Notes, Scripted
 from tests.support.tiny_study import put
 from tests.traps.test_runs import TIMED, finished
@@ -43,11 +45,15 @@ def here() -> Environment:
 
 
 def measured(
-    folder: Path, here: Environment, others: Callable[[Job], float], text: str = TIMED
+    folder: Path,
+    here: Environment,
+    others: Callable[[Job], float],
+    text: str = TIMED,
+    decide: Callable[[Job], Outcome] = finished,
 ) -> tuple[LoadedStudy, RunFrames, Analysis]:
     """The study with its rounds, and its analysis, after a run whose trials `others` disturbed."""
     study = load_study(put(folder, text + CLAIM))[0]
-    backend = Scripted(finished, others=others, seconds=1.0)
+    backend = Scripted(decide, others=others, seconds=1.0)
     setting = Setting(results=study.path.parent, environment=here, code="c0de", corpora=())
     with open_store(folder / "harness.db") as store:
         Driver(study, setting, store=store, backend=backend, listener=Notes()).run()
@@ -86,7 +92,10 @@ def test_a_disturbed_round_does_not_count_and_another_one_replaces_it(
     assert [one.trials for one in analysis.summaries] == [10, 10]
     notes = [note for note in analysis.warnings if "disturbed from outside" in note]
     assert len(notes) == 1
-    assert "2 rounds of 12 were disturbed from outside and do not count; 2 trials, in the first" in notes[0]
+    assert (
+        "2 rounds of 12 were disturbed from outside, and do not count; 2 trials, and in the first one"
+        in notes[0]
+    )
     assert sum("2 values of decode tokens per second" in note for note in analysis.warnings) == 2
 
 
@@ -104,6 +113,36 @@ def test_more_than_a_fifth_of_the_rounds(tmp_path: Path, here: Environment) -> N
         analysis.claims[0].sentence
     )
     assert speed(analysis).reason in analysis.claims[0].sentence
+    assert speed(analysis).n == 12, "what decides nothing is shown whole"
+    assert sum("which is too many to leave them out" in note for note in analysis.warnings) == 1
+    assert not any("measured and set aside" in note for note in analysis.warnings)
+
+
+def test_many_models_with_one_round_each(tmp_path: Path, here: Environment) -> None:
+    """A round is disturbed for all models, so there is no other one to judge by."""
+    text = TIMED.replace("rounds: 10", "seeds: 6")
+    _, _, analysis = measured(tmp_path, here, in_rounds(1, arm="cache=dynamic"), text)
+    assert (speed(analysis).n, speed(analysis).verdict) == (6, "undecided")
+    assert "1 of 1 round was disturbed from outside" in speed(analysis).reason
+
+
+def test_a_lost_measurement_of_a_disturbed_round_counts_against_nothing(
+    tmp_path: Path, here: Environment
+) -> None:
+    """The other arm of the round was disturbed, so its pair is left out anyway."""
+
+    def decide(job: Job) -> Outcome:
+        if (job.spec.purpose, job.spec.round, job.spec.arm) == ("measure", 3, "cache=dynamic"):
+            return Outcome(status="lost", error="the worker was killed by SIGKILL")
+        return finished(job)
+
+    resolved, _, analysis = measured(tmp_path, here, in_rounds(3, arm="cache=none"), decide=decide)
+    assert resolved.study.design.rounds == 11
+    assert [number for number, value in speed(analysis).pairs if not math.isnan(value)] == [
+        number for number in range(1, 12) if number != 3
+    ]
+    assert len(speed(analysis).pairs) == 10
+    assert not any("interrupted after a value" in note for note in analysis.warnings)
 
 
 def test_disturbances_that_come_with_one_arm(tmp_path: Path, here: Environment) -> None:

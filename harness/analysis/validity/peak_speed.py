@@ -47,8 +47,8 @@ def low_peak_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
 
 def _beyond(frames: RunFrames, arm: str, *, asynchronous: bool) -> pd.DataFrame:
     """The measured trials of an arm with more than `MOST` of the ceiling. The column `value` is the share."""
-    shares_of_peak = frames.measured[frames.measured["metric"] == SHARE_OF_PEAK]
-    values = shares_of_peak[shares_of_peak["arm"] == arm] if len(shares_of_peak) else shares_of_peak
+    measured = frames.measured
+    values = measured[(measured["arm"] == arm) & (measured["metric"] == SHARE_OF_PEAK)]
     if values.empty:
         return values
     trials = {trial.id: trial for trial in frames.trials}

@@ -1,5 +1,6 @@
-"""Void rounds: timings that something outside of the trials disturbed. They do not count, and other rounds
-replace them. If there are too many, or if they are mostly those of one arm, nothing timed is decided.
+"""Void rounds: something outside of the trials disturbed them. Their timings do not count, and other rounds
+replace them. If there are too many, all timings stay, and nothing timed is decided. Nor is it if the
+disturbed trials are mostly those of one arm.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import pandas as pd
 
 from harness.analysis.frames import RunFrames
+from harness.analysis.results import ALPHA
 from harness.metrics import metric
 from harness.statistics import MOST_VOID, holm
 from harness.store.rows import TrialRow
@@ -18,12 +20,19 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.trials import replaces_disturbed_rounds
 from harness.wording import count
 
-CLUSTER_ALPHA = 0.05
-
 
 def void_rounds_of(loaded: LoadedStudy, trials: Iterable[TrialRow]) -> frozenset[int]:
     """The numbers of the rounds whose timings do not count."""
+    disturbed = _disturbed_rounds(loaded, trials)
+    return frozenset() if _too_many(loaded, disturbed) else disturbed
+
+
+def _disturbed_rounds(loaded: LoadedStudy, trials: Iterable[TrialRow]) -> frozenset[int]:
     return void_rounds(trials) if replaces_disturbed_rounds(loaded) else frozenset()
+
+
+def _too_many(loaded: LoadedStudy, disturbed: frozenset[int]) -> bool:
+    return len(disturbed) > MOST_VOID * loaded.study.design.rounds
 
 
 def values_that_count(values: pd.DataFrame, void: frozenset[int]) -> pd.DataFrame:
@@ -44,20 +53,21 @@ def why_voids_decide_nothing(loaded: LoadedStudy, frames: RunFrames) -> str:
     would flatter the arm. A long trial is disturbed more easily than a short one, so the disturbed trials of
     an arm are compared with its share of the seconds (exact binomial test, 5 % with Holm's correction).
     """
-    void, rounds = void_rounds_of(loaded, frames.trials), loaded.study.design.rounds
-    if len(void) > MOST_VOID * rounds:
+    rounds = _disturbed_rounds(loaded, frames.trials)
+    if _too_many(loaded, rounds):
+        total, were = count(loaded.study.design.rounds, "round"), "was" if len(rounds) == 1 else "were"
         return (
-            f"{len(void)} of {count(rounds, 'round')} were disturbed from outside, and more than "
-            f"{MOST_VOID:.0%} cannot be left out"
+            f"{len(rounds)} of {total} {were} disturbed from outside, and more than {MOST_VOID:.0%} cannot "
+            "be left out"
         )
-    disturbed = Counter(trial.arm for trial in disturbed_trials(frames.trials)) if void else Counter()
+    disturbed = Counter(trial.arm for trial in disturbed_trials(frames.trials) if rounds)
     if not disturbed:
         return ""
     p_values = {
         arm: _at_least(disturbed[arm], disturbed.total(), share) for arm, share in _shares(frames).items()
     }
     for arm, p in holm(p_values).items():
-        if p <= CLUSTER_ALPHA:
+        if p <= ALPHA:
             return (
                 f"{disturbed[arm]} of {count(disturbed.total(), 'disturbed trial')} are of "
                 f"{loaded.label(arm)} (p {p:.2g}), so the rounds that are left out may flatter an arm"
@@ -73,16 +83,18 @@ def _at_least(number: int, trials: int, share: float) -> float:
 
 
 def void_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
-    """The rounds that do not count, with the first cause."""
-    void = void_rounds_of(loaded, frames.trials)
-    if not void:
+    """The disturbed rounds, whether they count, and the first cause."""
+    rounds = _disturbed_rounds(loaded, frames.trials)
+    if not rounds:
         return
-    disturbed = disturbed_trials(frames.trials)
+    trials, one = disturbed_trials(frames.trials), len(rounds) == 1
+    effect = f"and {'does' if one else 'do'} not count"
+    if _too_many(loaded, rounds):
+        effect = "which is too many to leave them out, so no timing is decided"
     yield (
-        f"{count(len(void), 'round')} of {loaded.study.design.rounds} "
-        f"{'was' if len(void) == 1 else 'were'} disturbed from outside and "
-        f"{'does' if len(void) == 1 else 'do'} not count; {count(len(disturbed), 'trial')}, in the first "
-        f"{disturbed[0].notes[DISTURBED]}"
+        f"{count(len(rounds), 'round')} of {loaded.study.design.rounds} {'was' if one else 'were'} disturbed "
+        f"from outside, {effect}; {count(len(trials), 'trial')}, and in the first one "
+        f"{trials[0].notes[DISTURBED]}"
     )
 
 

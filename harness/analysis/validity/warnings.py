@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 import pandas as pd
 
 from harness.analysis.frames import RunFrames, trial_values
-from harness.analysis.results import ParityRow
+from harness.analysis.results import ALPHA, ParityRow
 from harness.analysis.trial_table import IncomparableError, TrialTable
 from harness.analysis.validity.order_effects import order_warnings
 from harness.analysis.validity.peak_speed import low_peak_warnings
@@ -25,7 +25,6 @@ from harness.wording import count
 
 OPTIMIZERS = ("optimizer.kind", "model.train.optimizer.kind")
 DRIFT_ALPHA = 0.01
-FASTER_ALPHA = 0.05
 MOST_UNSTEADY = 0.1
 """The share of trials that may be unsteady: a longer warm-up would not help against occasional disturbances.
 """
@@ -78,10 +77,11 @@ def drift_warnings(table: TrialTable, record: Metric) -> Iterator[str]:
 
 
 def lost_warnings(loaded: LoadedStudy, table: TrialTable) -> Iterator[str]:
-    """Rounds that were interrupted after a value had been measured."""
-    rounds = {(number, seed) for _, _, number, seed in table.without_value}
+    """Rounds that count and were interrupted after a value had been measured."""
+    lost = [(number, seed) for *_, number, seed in table.without_value if number not in table.void]
+    rounds = set(lost)
     if rounds:
-        measurements = count(len(table.without_value), "measurement")
+        measurements = count(len(lost), "measurement")
         yield (
             f"{count(len(rounds), 'round')} of {loaded.study.design.rounds * loaded.study.design.seeds} were "
             f"interrupted after a value had been measured; {measurements} are lost, and each of them counts "
@@ -251,4 +251,4 @@ def _become_faster(record: Metric, frames: RunFrames, trials: Collection[int]) -
     test = mcnemar(
         {key: value > 0 for key, value in gains.items()}, {key: value < 0 for key, value in gains.items()}
     )
-    return test.only_arm > test.only_baseline and test.p <= FASTER_ALPHA
+    return test.only_arm > test.only_baseline and test.p <= ALPHA

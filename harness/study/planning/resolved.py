@@ -4,6 +4,7 @@ number of rounds.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -154,7 +155,7 @@ def _ratios(
     """
     design, name = loaded.study.design, loaded.study.primary
     left_out = frozenset.union(*_lost_and_void(loaded, results))
-    for number in (number for number in range(1, 4 * design.rounds + 1) if number not in left_out):
+    for number in (number for number in itertools.count(1) if number not in left_out):
         sides: list[dict[int, float]] = []
         for chosen in (arm, loaded.baseline):
             specs = [
