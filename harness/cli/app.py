@@ -63,6 +63,48 @@ def run(
 
 @app.command()
 @command
+def search(
+    study: StudyArgument,
+    *,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH=LOW:HIGH[:log|:STEP]",
+            help="Search this setting, or PATH=A,B,C for choices. Can be repeated.",
+        ),
+    ] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC", help="What is best. Can be repeated.")
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="How points are chosen: tpe, gp, cma-es, random, grid, qmc, nsga-ii.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help="Stop at N points in all, earlier ones included.")
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Stop when all points together took this long: 90s, 30m, 1.5h."),
+    ] = None,
+    enqueue: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH=VALUE,...", help="Try this point first. Can be repeated."),
+    ] = None,
+    part: Annotated[str, typer.Option(help="The part of the study to search.")] = "",
+    options: RunOptions,
+    output: CommandOutput,
+) -> None:
+    """Search for better settings, then prove the best ones on fresh seeds. Goes on where it stopped."""
+    from harness.cli.searching import SearchOptions, search_study
+
+    wanted = SearchOptions(
+        space=space or [], objective=objective or [], sampler=sampler, enqueue=enqueue or []
+    )
+    search_study(study, wanted, options, output, part=part, budget=(trials, timeout))
+
+
+@app.command()
+@command
 def report(study: StudyArgument, *, options: ReportOptions, output: CommandOutput) -> None:
     """Judge the newest run of a study again and write its report."""
     from harness.cli.running import show_verdicts

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from harness.errors import InputError, did_you_mean
+from harness.errors import InputError, Location, did_you_mean
 from harness.experiment.calibrated_rounds import asks_calibration, with_calibrated_rounds
 from harness.experiment.corpora import check_installed, check_texts, corpora_of, fetch_corpora
 from harness.experiment.declaring import DeclaredStudy, declare_claims, declare_study
@@ -19,18 +20,22 @@ from harness.machine.environment import Environment, environment
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import Driver, Listener, worker_threads
 from harness.run.identity import Setting, check_plant, environment_digest, identity, newest_run
+from harness.run.programme import Programme, StudyProgramme
 from harness.store.rows import Artifact, CalibrationRow, JudgedClaim, Run, TrialRow, VerdictRow
 from harness.store.store import Store, open_store
 from harness.study.load import StudyFile
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan
 from harness.study.reading.overlays import BODY_SCALE
+from harness.study.reading.yaml_document import Override
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.results import Analysis
+    from harness.experiment.searching import SearchExperiment
     from harness.report.inputs import ReportInput
+    from harness.run.backends.base import Backend
 
 GPU_SCALE = "gpu"
 
@@ -99,31 +104,27 @@ class Experiment:
         """The name of the study."""
         return self.parts[0].name
 
+    @property
+    def report_name(self) -> str:
+        """The name of the report's file, before its scale."""
+        return self.name
+
     def run(self, *, fresh: bool = False, listener: Listener | None = None) -> Self:
         """Run the missing trials of each part. With `fresh`, start a new run of each part.
 
         The call can be interrupted and repeated; it continues where it stopped.
         """
-        from harness.run.backends.local import LocalBackend
-        from harness.telemetry.nvml import NvmlReader
-
         listener = listener or Listener()
-        self.workspace.check_writable()
-        check_installed(*self.parts)
-        fetch_corpora(corpora_of(*self.parts), listener.fetching)
-        check_texts(*self.parts)
-        setting = self._setting(fresh=fresh)
-        with (
-            open_store(self.workspace.location) as store,
-            NvmlReader() as nvml,
-            LocalBackend(nvml=nvml) as backend,
-        ):
+        setting = prepared(self.workspace, partial(self.setting, fresh=fresh), listener, *self.parts)
+        with trial_machinery(self.workspace) as (store, backend):
             self._declare_claims(store)
             if fresh:
                 self._judge_the_last_run(store, setting)
             listener.parts(tuple(len(longest_plan(part).trials) for part in self.parts))
             drivers = {
-                part.part: Driver(part, setting, store=store, backend=backend, listener=listener)
+                part.part: Driver(
+                    self.programme(part), setting, store=store, backend=backend, listener=listener
+                )
                 for part in self.parts
             }
             for driver in drivers.values():
@@ -131,6 +132,45 @@ class Experiment:
             for part, driver in drivers.items():
                 self._runs[part] = driver.run()
         return self
+
+    def search(
+        self,
+        *,
+        part: str = "",
+        trials: int | None = None,
+        timeout: float | None = None,
+        listener: Listener | None = None,
+        **declared: Any,
+    ) -> SearchExperiment:
+        """Search for better settings, prove the best ones on fresh seeds, and return the search.
+
+        It asks points until there are `trials` in all, or until all of them together took `timeout` seconds.
+        `declared` are keys of the study's `search`, which they replace, for example
+        `space={"optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}}`. Raises StudyError if there is
+        nothing to search, or if the search could not work.
+        """
+        over = [
+            Override(("search", key), value, Location(f"search({key}=…)")) for key, value in declared.items()
+        ]
+        return self.searching(part, over).run(trials=trials, timeout=timeout, listener=listener)
+
+    def searching(
+        self, part: str = "", over: Sequence[Override] = (), options: Sequence[str] = ()
+    ) -> SearchExperiment:
+        """The search of the study, or of one of its parts, which has not begun or goes on. `over` replaces
+        keys of the study, and `options` are the words of a command line that say the same.
+        """
+        from harness.experiment.searching import SearchExperiment
+
+        first = self.parts[0]
+        search = StudyFile(first.path).search(part, first.scale, first.settings, over)
+        return SearchExperiment(
+            search, self._here, workspace=self.workspace, gpu=self._gpu, plant=self._plant, options=options
+        )
+
+    def programme(self, part: LoadedStudy) -> Programme:
+        """What the driver of a part runs."""
+        return StudyProgramme(part)
 
     def frame(self) -> pd.DataFrame:
         """One row per raw sample: arm, condition, seed, round, metric, step, value and unit, and the name of
@@ -237,7 +277,7 @@ class Experiment:
 
         scale = "" if self.parts[0].scale == BODY_SCALE else f".{self.parts[0].scale}"
         planted = ".planted" if self._plant else ""
-        path = self.workspace.reports / f"{self.name}{scale}{planted}.html"
+        path = self.workspace.reports / f"{self.report_name}{scale}{planted}.html"
         self.workspace.reports.mkdir(parents=True, exist_ok=True)
         write_report(self.judge(), path)
         sha256, full_path = hashlib.sha256(path.read_bytes()).hexdigest(), str(path.resolve())
@@ -267,11 +307,12 @@ class Experiment:
         with open_store(self.workspace.location) as store:
             made = self._runs
             if len(made) < len(self.parts):
-                setting = self._setting()
+                setting = self.setting()
                 made = {part.part: newest_run(store, part, setting) for part in self.parts} | made
             yield store, tuple(made[part.part] for part in self.parts)
 
-    def _setting(self, *, fresh: bool = False) -> Setting:
+    def setting(self, *, fresh: bool = False) -> Setting:
+        """Where and on what the study runs, with the present content of its corpora."""
         from harness.data.corpus import load_corpus
 
         return Setting(
@@ -283,6 +324,34 @@ class Experiment:
             plant=self._plant,
             fresh=fresh,
         )
+
+
+def prepared(
+    workspace: Workspace, setting: Callable[[], Setting], listener: Listener, *parts: LoadedStudy
+) -> Setting:
+    """The setting of a run, once everything is there that its trials need. Corpora are downloaded.
+
+    Raises InputError or CorpusError if something is missing.
+    """
+    workspace.check_writable()
+    check_installed(*parts)
+    fetch_corpora(corpora_of(*parts), listener.fetching)
+    check_texts(*parts)
+    return setting()
+
+
+@contextmanager
+def trial_machinery(workspace: Workspace) -> Iterator[tuple[Store, Backend]]:
+    """The open store, and what runs trials on this machine."""
+    from harness.run.backends.local import LocalBackend
+    from harness.telemetry.nvml import NvmlReader
+
+    with (
+        open_store(workspace.location) as store,
+        NvmlReader() as nvml,
+        LocalBackend(nvml=nvml) as backend,
+    ):
+        yield store, backend
 
 
 def _record(store: Store, part: LoadedStudy, judged: ReportInput, run: Run) -> None:

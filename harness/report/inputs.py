@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from harness.analysis.results import Analysis
     from harness.scoring.sentences import Sentences
+    from harness.search.findings import SearchFindings
     from harness.store.rows import CalibrationRow, TrialRow
     from harness.study.loaded import LoadedStudy
 
@@ -64,7 +65,8 @@ class ReportInput:
     `telemetry` has the column `trial` and the columns of `harness.telemetry.process_sampler.TelemetrySample`;
     `nvml_reason` says why the GPU columns are empty, or is None. `calibration` is the newest calibration of
     the machine before the first measurement. `command` repeats the run. `sentences` maps trials to the texts
-    that they wrote. `history` holds the earlier verdicts.
+    that they wrote. `history` holds the earlier verdicts, and `search` what a search found, if the study
+    proves it.
     """
 
     loaded: LoadedStudy
@@ -80,6 +82,7 @@ class ReportInput:
     calibration: CalibrationRow | None
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
     history: History = NO_HISTORY
+    search: SearchFindings | None = None
 
     def anchor(self, *parts: object) -> str:
         """An id that is unique on the page, because it contains the part of the study."""

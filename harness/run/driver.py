@@ -1,9 +1,12 @@
-"""The driver runs the missing trials of a study, batch after batch. No other process writes to the store."""
+"""The driver runs the missing trials of a programme, batch after batch. No other process writes to the
+store.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable
+from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,27 +14,31 @@ import psutil
 
 from harness.errors import ChangedError
 from harness.machine.environment import available_cores, provenance
-from harness.run.backends.base import Backend, Finished
+from harness.run.backends.base import Backend, Finished, Handle
 from harness.run.checkpoints import Checkpoints
-from harness.run.identity import Setting, identity
+from harness.run.identity import Setting
 from harness.run.job import Job
 from harness.run.lease import machine_lease
+from harness.run.programme import Draws, Programme, Watcher
 from harness.run.source_watch import SourceWatch, files_of
 from harness.store.rows import Run, Session
 from harness.store.store import Store
 from harness.store.void import DISTURBED
-from harness.study.loaded import LoadedStudy
-from harness.study.planning.plan import TrialBatch, plan, schedule
-from harness.study.planning.resolved import deciding_metrics, is_open, resolve
+from harness.study.planning.plan import TrialBatch
 from harness.study.planning.results import Results, in_one_session, lost_measurements
 from harness.study.planning.trials import keeps_begun_rounds
-from harness.study.seeds import outcome_is_training
 from harness.telemetry.disturbance import disturbance
-from harness.trial.outcome import Outcome
+from harness.trial.outcome import STOPPED, Outcome
 from harness.trial.spec import Purpose, TrialSpec
 
 ATTEMPTS = 2
 """A trial that crashes is tried once more. After a second crash, its arm is invalid."""
+
+GRACE_S = 2.0
+"""How long a trial that is asked to end may take."""
+
+WATCH_S = 0.1
+"""How often the samples of a running trial are looked at, if something may stop it."""
 
 
 class Listener:
@@ -80,19 +87,20 @@ class _Progress:
 
 
 class Driver:
-    """Runs one part of a study as far as possible."""
+    """Runs a programme as far as possible: one part of a study, or a search."""
 
     def __init__(
-        self, loaded: LoadedStudy, setting: Setting, *, store: Store, backend: Backend, listener: Listener
+        self, programme: Programme, setting: Setting, *, store: Store, backend: Backend, listener: Listener
     ) -> None:
-        self._loaded, self._setting = loaded, setting
+        self._programme, self._setting = programme, setting
         self._store, self._backend, self._listener = store, backend, listener
         self._checkpoints = Checkpoints(setting, store, listener.note)
-        self._watch = SourceWatch(setting.code, files_of(loaded))
+        self._watch = SourceWatch(setting.code, files_of(programme.loaded))
 
     def check(self) -> None:
         """Raises InputError if a training cannot continue from its saved state. Nothing is written."""
-        for training in plan(self._drawn()).trainings:
+        self._programme.drawn(self._draws(self._existing()))
+        for training in self._programme.first_plan().trainings:
             self._checkpoints.check_state(training)
 
     def run(self) -> Run:
@@ -102,7 +110,7 @@ class Driver:
         round set aside, if the code or a file of the study has changed since the driver was made.
         """
         run = self._find_or_create()
-        self._loaded = self._loaded.drawn(run.draw, run.training_draw)
+        self._programme.drawn(Draws(run.draw, run.training_draw))
         session = self._store.open_session(run, provenance(Path.cwd()).model_dump(mode="json"))
         try:
             rows = self._store.trials(run, include_superseded=True)
@@ -112,6 +120,7 @@ class Driver:
             for row in rows:
                 progress.attempts[row.spec_id] = max(progress.attempts.get(row.spec_id, 0), row.attempt)
             self._backend.begin_part()
+            self._programme.begin(self._store, run)
             self._close_begun_rounds(progress, {row.spec_id for row in rows if row.state != "superseded"})
             self._run_missing(progress)
         finally:
@@ -122,41 +131,36 @@ class Driver:
         existing = self._existing()
         if existing is not None:
             return existing
-        drawn = self._drawn()
+        draws, loaded = self._draws(None), self._programme.loaded
+        self._programme.drawn(draws)
         return self._store.create_run(
-            identity(self._loaded, self._setting),
-            study=self._loaded.study.study,
+            self._programme.identity(self._setting),
+            study=loaded.study.study,
             # not canonical JSON: the claims keep their order
-            study_json=self._loaded.study.model_dump_json(),
-            study_source=self._loaded.source,
+            study_json=loaded.study.model_dump_json(),
+            study_source=loaded.source,
             environment=self._setting.environment.model_dump(mode="json"),
-            trials=[spec for batch in plan(drawn).known for spec in batch.with_opening],
-            draws=(drawn.draw, drawn.training_draw),
+            trials=[spec for batch in self._programme.first_plan().known for spec in batch.with_opening],
+            draws=draws,
         )
 
     def _existing(self) -> Run | None:
-        who = identity(self._loaded, self._setting)
+        who = self._programme.identity(self._setting)
         return None if self._setting.fresh else self._store.find_run(who)
 
-    def _drawn(self) -> LoadedStudy:
-        """The study with the seeds of its run. Only a fresh run of a study that has run before draws others.
-        Shared models are trained with other seeds only if the study asks what their training is worth.
-        """
-        existing = self._existing()
+    def _draws(self, existing: Run | None) -> Draws:
+        """The seeds of the existing run, or those of a new one."""
         if existing is not None:
-            return self._loaded.drawn(existing.draw, existing.training_draw)
-        draw = self._store.next_draw(self._loaded.study.study) if self._setting.fresh else 1
-        return self._loaded.drawn(draw, draw if outcome_is_training(self._loaded) else 1)
+            return Draws(existing.draw, existing.training_draw)
+        return self._programme.draws(self._store, fresh=self._setting.fresh)
 
     def _run_missing(self, progress: _Progress) -> None:
         run = progress.run
         results = self._results(run)
-        planned = plan(self._loaded, results)
-        left = ((batch, self._missing(batch, results)) for batch in planned.batches)
-        todo = sum(len(specs) + (batch.opening is not None) for batch, specs in left if specs)
-        self._listener.begin(run, todo=todo, done=len(planned.trials) - todo)
+        todo, done = self._programme.amount(lambda batch: len(self._missing(batch, results)), results)
+        self._listener.begin(run, todo=todo, done=done)
         with contextlib.ExitStack() as lease:
-            for batch in schedule(self._loaded, lambda: self._results(run)):
+            for batch in self._programme.schedule(lambda: self._results(run)):
                 missing = self._missing(batch, self._results(run))
                 if missing and batch.purpose != "check" and not progress.alone:
                     lease.enter_context(machine_lease(self._listener.note))
@@ -167,11 +171,11 @@ class Driver:
                     seed = lacking[0].seed
                     self._listener.note(f"training (seed {seed}) produced no checkpoint; cannot continue")
                     return
-        if is_open(resolve(self._loaded, self._results(run))):
-            self._listener.note("some trials of the tuning did not finish; cannot continue")
+        if problem := self._programme.problem(self._results(run)):
+            self._listener.note(problem)
 
     def _results(self, run: Run) -> Results:
-        return self._store.results(run, deciding_metrics(self._loaded.study))
+        return self._store.results(run, self._programme.metrics)
 
     def _missing(self, batch: TrialBatch, results: Results) -> tuple[TrialSpec, ...]:
         """The trials of a batch that must run: all of a round that is incomplete or from several sessions,
@@ -180,7 +184,7 @@ class Driver:
         if batch.purpose == "train":
             return tuple(spec for spec in batch.trials if not self._checkpoints.has(spec))
         if batch.purpose == "measure":
-            lost = lost_measurements(results) if keeps_begun_rounds(self._loaded) else {}
+            lost = lost_measurements(results) if keeps_begun_rounds(self._programme.loaded) else {}
             closed = all(spec.id in results or spec.id in lost for spec in batch.trials)
             return () if (lost and closed) or in_one_session(batch.trials, results) else batch.trials
         return tuple(spec for spec in batch.trials if spec.id not in results)
@@ -189,10 +193,10 @@ class Driver:
         """Record as lost what an earlier session left of a round of which it measured a value. Whoever runs
         such a round again can choose between values; its complete pairs are kept instead.
         """
-        if not keeps_begun_rounds(self._loaded):
+        if not keeps_begun_rounds(self._programme.loaded):
             return
         results = self._results(progress.run)
-        for batch in plan(self._loaded, results).known:
+        for batch in self._programme.known(results):
             if batch.purpose == "measure" and any(spec.id in results for spec in batch.trials):
                 for spec in batch.trials:
                     if spec.id not in tried:
@@ -212,6 +216,9 @@ class Driver:
             progress.seen = False
             if batch.opening is not None:
                 self._attempt(batch.opening, progress, most=1)
+        if batch.skipped:
+            self._skip(missing, batch.skipped, progress)
+            return
         for spec in missing:
             attempt_id, result = self._attempt(spec, progress)
             if batch.purpose == "train":
@@ -223,6 +230,12 @@ class Driver:
             self._set_aside(progress.run, missing)
             raise
 
+    def _skip(self, specs: Iterable[TrialSpec], reason: str, progress: _Progress) -> None:
+        """Record that these trials are not run, and why."""
+        for spec in specs:
+            attempt_id = self._begin(spec, progress)
+            self._store.finish_trial(attempt_id, _stopped(Outcome(status="lost"), reason), seconds=0.0)
+
     def _attempt(self, spec: TrialSpec, progress: _Progress, most: int = ATTEMPTS) -> tuple[int, Finished]:
         """Run a trial, at most `most` times if it fails. Every attempt is recorded.
 
@@ -233,9 +246,9 @@ class Driver:
             attempt_id = self._begin(spec, progress)
             handle = self._backend.submit(self._job(spec, progress.trainings))
             try:
-                result = handle.future.result()
+                result = _ended(handle, self._programme.watcher(spec))
             except BaseException:
-                handle.cancel(grace_s=2.0)
+                handle.cancel(grace_s=GRACE_S)
                 raise
             self._store.finish_trial(
                 attempt_id,
@@ -245,9 +258,9 @@ class Driver:
                 nvml_reason=result.nvml_reason,
             )
             self._listener.finished(spec, result)
-            measured = spec.purpose == "measure" and keeps_begun_rounds(self._loaded)
+            measured = spec.purpose == "measure" and keeps_begun_rounds(self._programme.loaded)
             progress.seen = progress.seen or (measured and bool(result.outcome.samples))
-            if result.outcome.status == "finished":
+            if result.outcome.status in ("finished", "interrupted"):
                 break
             if measured and progress.seen and result.outcome.status == "lost":
                 break
@@ -276,6 +289,25 @@ class Driver:
     def _set_aside(self, run: Run, specs: Iterable[TrialSpec]) -> None:
         ids = {spec.id for spec in specs}
         self._store.supersede(run, [row.id for row in self._store.trials(run) if row.spec_id in ids])
+
+
+def _ended(handle: Handle, watcher: Watcher | None) -> Finished:
+    """Wait for the end of a trial. A watcher may end it before, and the outcome then says why."""
+    if watcher is None:
+        return handle.future.result()
+    while not wait([handle.future], timeout=WATCH_S).done:
+        reason = watcher(handle.new_samples())
+        if reason is not None:
+            handle.cancel(grace_s=GRACE_S)
+            result = handle.future.result()
+            if result.outcome.status == "finished":  # it came to its end before it could be stopped
+                return result
+            return replace(result, outcome=_stopped(result.outcome, reason))
+    return handle.future.result()
+
+
+def _stopped(outcome: Outcome, reason: str) -> Outcome:
+    return replace(outcome, status="interrupted", error=reason, notes={**outcome.notes, STOPPED: reason})
 
 
 def _noted(spec: TrialSpec, result: Finished) -> Outcome:

@@ -156,6 +156,15 @@ class Reader:
             rows = connection.execute(query.order_by(*samples.primary_key.columns))
             return list(map(SampleRow._make, rows))
 
+    def curve(self, run: Run, spec_id: str, metric: str) -> list[tuple[int, float]]:
+        """The step and the value of each sample of a metric in the newest attempt at a trial."""
+        newest = select(func.max(attempts.c.id)).join(trials, trials.c.id == attempts.c.trial_id)
+        newest = newest.where(trials.c.run_id == run.id, trials.c.spec_id == spec_id)
+        query = select(samples.c.step, samples.c.value).where(
+            samples.c.attempt_id == newest.scalar_subquery(), samples.c.metric == metric
+        )
+        return [(row["step"], row["value"]) for row in self._all(query.order_by(samples.c.step))]
+
     def checks(self, run: Run, *, include_superseded: bool = False) -> list[CheckRow]:
         """The checks of the run's invariants, in the order in which they were recorded."""
         query = _joined(checks, run, include_superseded).order_by(checks.c.id)

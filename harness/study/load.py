@@ -16,11 +16,14 @@ from harness.study.checks.adaptive_design import check_adaptive_design
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.parity import check_parity
 from harness.study.checks.study import check_claims, check_study, check_tasks, check_trainings
+from harness.study.load_search import SearchLoader
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
-from harness.study.reading.yaml_document import Document, KeyPath, Located, read_document
+from harness.study.reading.yaml_document import Document, KeyPath, Located, Override, read_document
 from harness.study.schema import level_name, level_settings
+from harness.study.search import Search
+from harness.study.searched import LoadedSearch
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 
@@ -84,16 +87,9 @@ class StudyFile:
         return tuple(loaded)
 
     def _load_part(self, written: Located, scale: str, settings: Sequence[str]) -> LoadedStudy:
-        document = self._recipes.filled(written)
-        try:
-            study = Study.read(document.data)
-        except ValidationError as error:
-            raise study_error(error, document, Study) from None
-        try:
-            task = task_class(study.task)
-        except InputError as error:
-            raise document.error(("task",), error.message, hint=error.hint, value=True) from None
-        checker = StudyChecker(study, document, task)
+        checker = self._checker(written)
+        study = checker.study
+        assert isinstance(study, Study)
         check_study(checker)
         tasks = dict(self._tasks(checker, written))
         check_tasks(checker, tasks)
@@ -111,7 +107,68 @@ class StudyFile:
             tasks=tasks,
         )
         check_adaptive_design(checker, loaded)
+        if study.search is not None:
+            self._search(checker, loaded, study.search, written)
         return loaded
+
+    def search(
+        self,
+        part: str = "",
+        scale: str = BODY_SCALE,
+        settings: Sequence[str] = (),
+        over: Sequence[Override] = (),
+    ) -> LoadedSearch:
+        """The search of the study, or of one of its parts. `over` replaces keys of the study.
+
+        Raises StudyError if the study has no search, or one that could not work.
+        """
+        self.load(scale, settings)
+        parts = part_names(self._document)
+        if part not in parts:
+            raise InputError(
+                f"the study has no part {part!r}" if part else "the study has parts; say which one to search",
+                hint=did_you_mean(part, parts) if part else f"use --part with one of {', '.join(parts)}",
+            )
+        written = Layers(self._document, scale, settings).part(part)
+        for override in over:
+            written = override.applied(written)
+        loaded = self._load_part(written, scale, settings)
+        if loaded.study.search is None:
+            raise self._document.error(
+                (),
+                "this study does not say where to search",
+                hint="add `search: {space: …}`, or use --space PATH=LOW:HIGH",
+            )
+        return self._search(self._checker(written), loaded, loaded.study.search, written)
+
+    def _search(
+        self, checker: StudyChecker, loaded: LoadedStudy, search: Search, written: Located
+    ) -> LoadedSearch:
+        def settings_of(arm: Combination, condition: Combination) -> Located:
+            return _settings(checker, written, (("across", condition), ("compare", arm)))
+
+        return SearchLoader(
+            checker=checker,
+            loaded=loaded,
+            search=search,
+            document=written,
+            settings_of=settings_of,
+            task_of=lambda settings: _task(checker.task, self._recipes.filled(settings)),
+            load=lambda document: self._load_part(document, loaded.scale, loaded.settings),
+        ).read()
+
+    def _checker(self, written: Located) -> StudyChecker:
+        """The study in a document, with its task, before anything but its schema was checked."""
+        document = self._recipes.filled(written)
+        try:
+            study = Study.read(document.data)
+        except ValidationError as error:
+            raise study_error(error, document, Study) from None
+        try:
+            task = task_class(study.task)
+        except InputError as error:
+            raise document.error(("task",), error.message, hint=error.hint, value=True) from None
+        return StudyChecker(study, document, task)
 
     def _tasks(self, checker: StudyChecker, written: Located) -> Iterator[tuple[tuple[str, str], Task]]:
         baseline = checker.arms[0].names

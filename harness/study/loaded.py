@@ -4,6 +4,7 @@ running and judging work.
 
 from __future__ import annotations
 
+import operator
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from harness.config import content, digest
 from harness.study.arms import Combination, arm_labels
 from harness.study.claims import AnyClaim
 from harness.study.schema import Scalar, StudyBase
+from harness.study.search import Search
 from harness.tasks.base import Task
 
 
@@ -23,6 +25,7 @@ class Study(StudyBase):
     """One scale of a study, or of one of its parts, with every setting resolved."""
 
     claims: dict[str, AnyClaim] = Field(default_factory=dict)
+    search: Search | None = Field(default=None, exclude_if=operator.not_)
 
 
 @dataclass(frozen=True, kw_only=True)

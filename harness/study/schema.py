@@ -1,5 +1,5 @@
-"""What a study declares, without its claims: a question, a task with its base settings, factors with a
-baseline level, conditions and a design.
+"""What a study declares, without its claims and its search: a question, a task with its base settings,
+factors with a baseline level, conditions and a design.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ class Reference(Config):
 
 
 class StudyBase(Config):
-    """A study without its claims, which are checked against it: all of `harness.study.loaded.Study` but
-    `claims`.
+    """A study without its claims and its search, which are checked against it: all other fields of
+    `harness.study.loaded.Study`.
 
     `base` and `level` settings are the settings of the task.
 

@@ -2,7 +2,7 @@
 
 In the first draw of a study each seed is its index. A fresh run makes another draw, whose seeds follow from
 the name of the study and the number of the draw. They differ from those of every other draw of the study, and
-from those of tuning.
+from those of tuning and of searches.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from harness.metrics import metric
 from harness.study.loaded import LoadedStudy
 
 MOST_SEEDS = 1000
+FIRST_TUNING_SEED, FIRST_SEARCH_SEED = 1000, 2000
+"""Those of measurements in the first draw are below them."""
+
 _FIRST, _BLOCKS = 1_000_000, 2_000_000
 
 

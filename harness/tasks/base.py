@@ -5,7 +5,7 @@ samples.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
@@ -137,6 +137,12 @@ class Task(Config, ABC):
         The names are those of `Result.spent`. Arms whose trials will spend the same have equal entries. An
         amount may be an estimate, and a fingerprint is made of the settings that decide on the content.
         """
+
+    def recorded_steps(self, metric: str) -> Sequence[int]:  # noqa: ARG002  most metrics have one value
+        """The steps at which a trial records a metric, by the config alone. With more than one, a trial can
+        be stopped on the way.
+        """
+        return (0,)
 
     def objective(self) -> tuple[float, ...]:
         """What the loss of a training contains besides the cross-entropy. Only equal ones can be compared."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
     from harness.data.content import Corpus
     from harness.data.tokenizer import Tokenizer
     from harness.training.loop import Batches, Trained, Training
+
+EVALUATED = frozenset(
+    {"validation_loss", "validation_perplexity", "bits_per_byte", "validation_loss_as_trained"}
+)
+"""Metrics that a training records at each evaluation."""
+
+RECORDED_PER_UPDATE = frozenset({"loss", "gradient_norm", "clipped_gradient_norm"})
 
 
 class Train(TrainingTask):
@@ -136,6 +144,13 @@ class Train(TrainingTask):
                 f"not {self.schedule.kind}"
             )
         return self
+
+    def recorded_steps(self, metric: str) -> Sequence[int]:
+        if metric in EVALUATED:
+            return sorted(
+                {*range(self.evaluate_every - 1, self.updates, self.evaluate_every), self.updates - 1}
+            )
+        return range(self.updates) if metric in RECORDED_PER_UPDATE else (self.updates - 1,)
 
     def _longest_part(self) -> str:
         parts = {name: getattr(self.schedule, name, 0) for name in ("warmup", "flat", "decay")}

@@ -15,8 +15,13 @@ from harness.invariants.base import Check
 from harness.scoring.sentences import Sentences
 from harness.tasks.work import Work
 
-Status = Literal["finished", "failed", "lost"]
-"""`lost` means that the worker died without reporting an error."""
+Status = Literal["finished", "failed", "lost", "interrupted"]
+"""`lost` means that the worker died without reporting an error, and `interrupted` that the driver stopped it
+on purpose.
+"""
+
+STOPPED = "stopped"
+"""The note of an interrupted trial that says why the driver stopped it."""
 
 
 class Sample(NamedTuple):
@@ -80,6 +85,16 @@ class EventWriter:
         self._stream.flush()
 
 
+def samples_of(lines: Iterable[str]) -> list[Sample]:
+    """The samples among complete lines of events."""
+    events = (json.loads(line) for line in lines)
+    return [_sample(event) for event in events if event["event"] == "sample"]
+
+
+def _sample(event: dict[str, Any]) -> Sample:
+    return Sample(event["metric"], event["step"], event["value"])
+
+
 def read_events(lines: Iterable[str], *, died: str) -> Outcome:
     """The outcome of a trial from its events. `died` is the error if they end without an outcome.
 
@@ -94,7 +109,7 @@ def read_events(lines: Iterable[str], *, died: str) -> Outcome:
         event = json.loads(line)
         kind = event.pop("event")
         if kind == "sample":
-            samples.append(Sample(event["metric"], event["step"], event["value"]))
+            samples.append(_sample(event))
         elif kind == "check":
             checks.append(Check(**event))
         elif kind == "sentences":

@@ -14,8 +14,10 @@ from pydantic import Field, ValidationError
 from harness.config import Config, canonical_json, content, digest
 from harness.errors import InputError
 
-Purpose = Literal["train", "tune", "check", "measure", "lead-in"]
-"""A `lead-in` opens a round of timings. It is recorded, but its samples are never analysed."""
+Purpose = Literal["train", "tune", "search", "check", "measure", "lead-in"]
+"""A `lead-in` opens a round of timings. It is recorded, but its samples are never analysed. The trials of
+tuning and of a `search` choose settings, and no verdict is about them.
+"""
 
 TRIAL_ID = re.compile(r"(t2-)?[0-9a-f]{16}")
 """An id of this version, or of the first version, which had no prefix."""
@@ -24,9 +26,9 @@ TRIAL_ID = re.compile(r"(t2-)?[0-9a-f]{16}")
 class TrialSpec(Config):
     """All that a worker needs to know. `task` names a task, or the invariant if `purpose` is `check`.
 
-    `condition` holds the level names of the factors under `across`. Trials that train a shared model, tune a
-    setting or check an invariant belong to no round: their `round` is 0. Rounds of measurements, with their
-    lead-ins, count from 1.
+    `condition` holds the level names of the factors under `across`. Trials that train a shared model, tune or
+    search a setting, or check an invariant belong to no round: their `round` is 0. Rounds of measurements,
+    with their lead-ins, count from 1.
     `seed` is an index, by which trials are paired. Generators draw from `generator_seed`, or from the index
     if it is None.
     """

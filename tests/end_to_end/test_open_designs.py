@@ -16,6 +16,7 @@ from harness.machine.environment import environment
 from harness.run.driver import Driver
 from harness.run.identity import Setting
 from harness.run.job import Job
+from harness.run.programme import StudyProgramme
 from harness.store.rows import Run
 from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
@@ -48,7 +49,7 @@ def drive(study: LoadedStudy, folder: Path, decide: Callable[[Job], Outcome]) ->
     backend, notes = Scripted(decide), Notes()
     setting = Setting(results=folder, environment=HERE, code="c0de", corpora=("c",))
     with open_store(folder / "harness.db") as store:
-        run = Driver(study, setting, store=store, backend=backend, listener=notes).run()
+        run = Driver(StudyProgramme(study), setting, store=store, backend=backend, listener=notes).run()
     return run, backend, notes
 
 

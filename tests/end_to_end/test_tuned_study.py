@@ -11,7 +11,7 @@ import harness
 from harness.cli.app import app
 from harness.report.build import render
 from harness.store.store import open_store
-from harness.study.planning.tuning import FIRST_SEED
+from harness.study.seeds import FIRST_TUNING_SEED
 from tests.end_to_end.workplace import Workplace
 from tests.support.tiny_study import TUNED
 
@@ -35,7 +35,7 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
         metrics = {row.metric for row in store.samples(run)}
     tuning, measured = ([row for row in rows if row.purpose == purpose] for purpose in ("tune", "measure"))
     assert (len(tuning), len(measured)) == (8, 8)
-    assert {row.seed for row in tuning} == {FIRST_SEED}
+    assert {row.seed for row in tuning} == {FIRST_TUNING_SEED}
     assert {json.loads(row.spec_json)["config"]["optimizer"]["lr"] for row in measured} == {1e-2}
     assert "validation_loss" in metrics
     [part] = harness.load(in_process.study).findings()
@@ -45,7 +45,7 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
     page = render(part)
     section = page[page.index('<section id="tuning">') :]
     section = section[: section.index("</section>")]
-    assert f"seed {FIRST_SEED}; if several were equal" in section
+    assert f"seed {FIRST_TUNING_SEED}; if several were equal" in section
     assert "No verdict uses these seeds or trials." in section
     assert re.findall(r'<th scope="col" class="number">([^<]*)</th>', section) == [
         "optimizer.lr 1e-09",

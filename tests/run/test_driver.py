@@ -20,6 +20,7 @@ from harness.run.checkpoints import Checkpoints
 from harness.run.driver import Driver
 from harness.run.identity import Setting, check_plant
 from harness.run.job import Job
+from harness.run.programme import StudyProgramme
 from harness.store.rows import Run, TrialRow
 from harness.store.store import Store, open_store
 from harness.study.load import load_study
@@ -66,7 +67,9 @@ class Scene:
     def drive(self, decide: Decide = obedient, **changes: object) -> tuple[Run, Scripted, Notes]:
         backend, notes = Scripted(decide), Notes()
         setting = self.setting(**changes)
-        run = Driver(self.loaded, setting, store=self.store, backend=backend, listener=notes).run()
+        run = Driver(
+            StudyProgramme(self.loaded), setting, store=self.store, backend=backend, listener=notes
+        ).run()
         return run, backend, notes
 
     def setting(self, **changes: object) -> Setting:
@@ -75,7 +78,9 @@ class Scene:
 
     def driver(self) -> Driver:
         backend = Scripted(obedient)
-        return Driver(self.loaded, self.setting(), store=self.store, backend=backend, listener=Notes())
+        return Driver(
+            StudyProgramme(self.loaded), self.setting(), store=self.store, backend=backend, listener=Notes()
+        )
 
     def rows(self, *, superseded: bool = False) -> list[TrialRow]:
         return self.store.trials(self.store.runs()[-1], include_superseded=superseded)
@@ -209,7 +214,9 @@ def test_another_code_text_bug_or_device_is_another_run(
     settings_of_change = {"code": "c0de", "corpora": ("c",), **change}
     setting = Setting(results=scene.folder, environment=here, **settings_of_change)  # type: ignore[arg-type]
     backend = Scripted(obedient)
-    run = Driver(scene.loaded, setting, store=scene.store, backend=backend, listener=Notes()).run()
+    run = Driver(
+        StudyProgramme(scene.loaded), setting, store=scene.store, backend=backend, listener=Notes()
+    ).run()
     assert run.identity != first.identity
     trains_again = "gpu" not in change
     assert len(backend.jobs) == 14 + trains_again

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.study.planning.plan import plan
-from harness.study.planning.tuning import FIRST_SEED
-from harness.study.seeds import MOST_SEEDS, generator_seed, outcome_is_training
+from harness.study.seeds import FIRST_TUNING_SEED, MOST_SEEDS, generator_seed, outcome_is_training
 from tests.support.tiny_study import loaded, tuned_study
 
 
@@ -20,7 +19,7 @@ def test_draws_share_no_seed_with_each_other_with_the_first_or_with_tuning(
 ) -> None:
     one, other = ({generator_seed(study, draw, index) for index in (0, MOST_SEEDS - 1)} for draw in draws)
     assert not one & other
-    assert all(seed is not None and FIRST_SEED + MOST_SEEDS < seed < 2**31 for seed in one | other)
+    assert all(seed is not None and FIRST_TUNING_SEED + MOST_SEEDS < seed < 2**31 for seed in one | other)
     assert generator_seed(study, 1, 7) is None
 
 

@@ -17,6 +17,7 @@ from harness.machine.environment import Environment, environment
 from harness.run.driver import Driver
 from harness.run.identity import Setting
 from harness.run.job import Job
+from harness.run.programme import StudyProgramme
 from harness.store.store import open_store
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
@@ -56,7 +57,7 @@ def measured(
     backend = Scripted(decide, others=others, seconds=1.0)
     setting = Setting(results=study.path.parent, environment=here, code="c0de", corpora=())
     with open_store(folder / "harness.db") as store:
-        Driver(study, setting, store=store, backend=backend, listener=Notes()).run()
+        Driver(StudyProgramme(study), setting, store=store, backend=backend, listener=Notes()).run()
         run = store.runs()[-1]
         frames, resolved = run_frames(store, run), resolve(study, store.results(run))
     return resolved, frames, analyse(resolved, frames)

@@ -16,6 +16,7 @@ from harness.experiment.claims_ledger import read_ledger
 from harness.machine.environment import environment
 from harness.run.driver import Driver
 from harness.run.identity import Setting, newest_run
+from harness.run.programme import StudyProgramme
 from harness.store.rows import Run
 from harness.store.store import open_store
 from harness.study.loaded import LoadedStudy
@@ -35,7 +36,7 @@ def drive(study: LoadedStudy, folder: Path, *, fresh: bool = False) -> tuple[Run
     backend = Scripted(obedient)
     setting = Setting(results=folder, environment=environment(), code="c0de", corpora=(), fresh=fresh)
     with open_store(folder / "harness.db") as store:
-        run = Driver(study, setting, store=store, backend=backend, listener=Notes()).run()
+        run = Driver(StudyProgramme(study), setting, store=store, backend=backend, listener=Notes()).run()
         assert newest_run(store, study, setting).id == run.id
     return run, [(job.spec.purpose, job.spec.task) for job in backend.jobs]
 

@@ -22,6 +22,7 @@ from harness.machine.environment import Environment, environment
 from harness.run.driver import Driver
 from harness.run.identity import Setting
 from harness.run.job import Job
+from harness.run.programme import StudyProgramme
 from harness.statistics import paired_estimate, rounds_with_losses
 from harness.statistics.signed_rank import signed_rank_interval, signed_rank_p
 from harness.store.store import Store, open_store
@@ -60,7 +61,7 @@ def timed(folder: Path) -> LoadedStudy:
 def drive(store: Store, study: LoadedStudy, here: Environment, decide: Callable[[Job], Outcome]) -> Scripted:
     backend = Scripted(decide)
     setting = Setting(results=study.path.parent, environment=here, code="c0de", corpora=())
-    Driver(study, setting, store=store, backend=backend, listener=Notes()).run()
+    Driver(StudyProgramme(study), setting, store=store, backend=backend, listener=Notes()).run()
     return backend
 
 

@@ -8,8 +8,8 @@ from harness.metrics import METRICS
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name, condition_title
 from harness.study.loaded import Tried, TunedArm
-from harness.study.planning.tuning import FIRST_SEED
 from harness.study.schema import Tune
+from harness.study.seeds import FIRST_TUNING_SEED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,9 @@ def tuning_view(report: ReportInput) -> TuningView | None:
 def _rule(tune: Tune, arms: int) -> str:
     metric = METRICS[tune.by]
     seeds = (
-        f"seed {FIRST_SEED}" if tune.seeds == 1 else f"seeds {FIRST_SEED} to {FIRST_SEED + tune.seeds - 1}"
+        f"seed {FIRST_TUNING_SEED}"
+        if tune.seeds == 1
+        else f"seeds {FIRST_TUNING_SEED} to {FIRST_TUNING_SEED + tune.seeds - 1}"
     )
     if not arms:
         return f"Tuning by {metric.label} ({seeds}) has not finished, so no settings were chosen."

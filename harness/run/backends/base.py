@@ -8,7 +8,7 @@ from typing import Protocol
 
 from harness.run.job import Job
 from harness.telemetry.process_sampler import TelemetrySample
-from harness.trial.outcome import Outcome
+from harness.trial.outcome import Outcome, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,9 @@ class Finished:
 class Handle(Protocol):
     @property
     def future(self) -> Future[Finished]: ...
+
+    def new_samples(self) -> list[Sample]:
+        """The samples that the trial has recorded since the last call, if it is running."""
 
     def cancel(self, grace_s: float) -> None:
         """Ask the job's process to end, and kill it after `grace_s` seconds.

@@ -24,7 +24,7 @@ from harness.run.backends.base import Finished
 from harness.run.job import Job
 from harness.telemetry.nvml import NvmlReader
 from harness.telemetry.process_sampler import ProcessSampler
-from harness.trial.outcome import Outcome, read_events
+from harness.trial.outcome import Outcome, Sample, read_events, samples_of
 
 # Without these variables glibc returns large blocks to the system after every step and gets them back by page
 # faults, 50,000 per step. Training is up to a quarter faster in huge pages (2 MiB instead of 4 KiB), where
@@ -77,8 +77,8 @@ class LocalBackend:
             self._server = None
 
     def submit(self, job: Job) -> LocalHandle:
-        handle = LocalHandle()
         events = Path(self._folder.name) / f"{job.spec.id}.jsonl"
+        handle = LocalHandle(events)
         complete = job.model_copy(update={"events": str(events), "shared": self._folder.name})
         handle.future = self._pool.submit(self._run, complete, handle)
         self._newest = handle
@@ -118,9 +118,10 @@ class LocalBackend:
 class LocalHandle:
     """A trial that is running or waiting."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: Path) -> None:
         self.future: Future[Finished]
         self.pid = 0
+        self._events, self._read = events, 0
         self._changing = threading.Lock()
         self._cancelled = False
 
@@ -133,6 +134,17 @@ class LocalHandle:
     def ended(self) -> None:
         with self._changing:
             self.pid = 0
+
+    def new_samples(self) -> list[Sample]:
+        try:
+            with self._events.open("rb") as file:
+                file.seek(self._read)
+                written = file.read()
+        except FileNotFoundError:  # the trial has not begun, or it has ended
+            return []
+        lines = written[: written.rfind(b"\n") + 1]
+        self._read += len(lines)
+        return samples_of(lines.decode("utf-8").splitlines())
 
     def cancel(self, grace_s: float) -> None:
         self._cancelled = True  # `began` ends a process that is just being started

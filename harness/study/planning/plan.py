@@ -16,8 +16,8 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import Results
 from harness.study.planning.trials import check_trials, lead_in, round_trials, training_trials
-from harness.study.planning.tuning import FIRST_SEED, tuning_grid, tuning_trials
-from harness.study.seeds import generator_seed
+from harness.study.planning.tuning import tuning_grid, tuning_trials
+from harness.study.seeds import FIRST_TUNING_SEED, generator_seed
 from harness.trial.spec import Purpose, TrialSpec
 
 NOTHING_YET: Results = MappingProxyType({})
@@ -31,12 +31,13 @@ class TrialBatch:
     round that is not complete is run again. Trials of other purposes do not depend on each other.
 
     `opening` is the lead-in of a round of timings: it runs before trials of the round, and it is not one of
-    them.
+    them. `skipped` says why trials are recorded as not run instead of being run.
     """
 
     purpose: Purpose
     trials: tuple[TrialSpec, ...]
     opening: TrialSpec | None = None
+    skipped: str = ""
 
     @property
     def with_opening(self) -> tuple[TrialSpec, ...]:
@@ -123,7 +124,7 @@ def _tuning(loaded: LoadedStudy) -> Iterator[TrialBatch]:
         for arm, condition in cells
         for candidate in tuning_grid(tune, loaded.tasks[arm.name, condition.name])
     ]
-    seeds = range(FIRST_SEED, FIRST_SEED + tune.seeds)
+    seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + tune.seeds)
     yield from _batch(training_trials((task, seed, None) for seed in seeds for task in tasks))
     trials = (tuning_trials(loaded, tune, arm, condition) for arm, condition in cells)
     yield from _batch(spec for candidates in trials for specs in candidates for spec in specs)

@@ -23,11 +23,9 @@ from harness.study.dotted_paths import MISSING, leaves, value_at, with_value
 from harness.study.loaded import LoadedStudy, Tried, TunedArm
 from harness.study.planning.results import Results
 from harness.study.schema import Around, Scalar, Tune
+from harness.study.seeds import FIRST_TUNING_SEED
 from harness.tasks.base import Task
 from harness.trial.spec import TrialSpec
-
-FIRST_SEED = 1000
-"""The first seed of tuning. The seeds of measurements are below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +89,7 @@ def tuning_trials(
                 task=candidate.task.name,
                 arm=arm.name,
                 condition=condition.names,
-                seed=FIRST_SEED + seed,
+                seed=FIRST_TUNING_SEED + seed,
                 round=0,
                 config=candidate.task.plain(),
             )

@@ -118,6 +118,26 @@ class Located:
 
 
 @dataclass(frozen=True)
+class Override:
+    """A value that replaces what a document has at `path`. `at` is where a person wrote it."""
+
+    path: KeyPath
+    value: Any
+    at: Location
+
+    def applied(self, document: Located) -> Located:
+        """A copy of the document with the value. Raises StudyError if part of the path has no keys."""
+        part = Located(self.value, {}, {(): self.at})
+        try:
+            return document.replaced(self.path, part, key=self.at)
+        except (KeyError, TypeError):
+            name = ".".join(map(str, self.path))
+            raise StudyError(
+                f"{name} cannot be set: part of this path is not a mapping", at=self.at
+            ) from None
+
+
+@dataclass(frozen=True)
 class Document(Located):
     """A file with its text."""
 

@@ -20,8 +20,9 @@ from harness.study.loaded import Tried
 from harness.study.planning.plan import plan
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import StoredResult
-from harness.study.planning.tuning import FIRST_SEED, best, tuned_arms, tuning_grid
+from harness.study.planning.tuning import best, tuned_arms, tuning_grid
 from harness.study.schema import Around, Tune
+from harness.study.seeds import FIRST_TUNING_SEED
 from harness.trial.spec import TrialSpec
 from tests.support.tiny_study import LOSS, lr, results, tuned_study
 
@@ -37,11 +38,13 @@ def test_every_arm_is_tried_with_the_same_values_on_seeds_that_nothing_else_uses
     planned = plan(tuned_study(tmp_path, ("1e-2]", "1e-2]\n    seeds: 2")))
     tried = {(spec.arm, lr(spec), spec.seed) for spec in planned.tuning}
     rates = (1e-4, 1e-3, 1e-2)
-    assert tried == {(arm, rate, FIRST_SEED + seed) for arm in OPTIMA for rate in rates for seed in (0, 1)}
+    assert tried == {
+        (arm, rate, FIRST_TUNING_SEED + seed) for arm in OPTIMA for rate in rates for seed in (0, 1)
+    }
     assert len(planned.tuning) == len(tried) == 24
     assert {(spec.purpose, spec.round) for spec in planned.tuning} == {("tune", 0)}
     measured = {spec.seed for trials in planned.rounds for spec in trials}
-    assert max(measured) < FIRST_SEED
+    assert max(measured) < FIRST_TUNING_SEED
 
 
 def test_only_tuning_is_known_before_it_has_ended_and_then_each_arm_has_its_own_best(tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_the_median_over_seeds_decides_and_a_seed_that_is_no_number_is_the_worst
     tune = loaded.study.design.tune
     assert tune is not None
     values = {1e-4: (1.0, 1.0, 9.0), 1e-3: (2.0, 2.0, 2.0), 1e-2: (0.5, math.nan, math.inf)}
-    outcome = results(plan(loaded).tuning, lambda spec: values[lr(spec)][spec.seed - FIRST_SEED])
+    outcome = results(plan(loaded).tuning, lambda spec: values[lr(spec)][spec.seed - FIRST_TUNING_SEED])
     [first, *_] = tuned_arms(loaded, tune, outcome)
     assert first.chosen.settings == {"optimizer.lr": 1e-4}
     assert [one.median for one in first.tried] == [1.0, 2.0, math.inf]
@@ -243,7 +246,7 @@ def test_a_target_is_what_the_baseline_came_to_in_tuning_and_no_measurement_move
         seen = {**tuning, **results(measured, valley_times(factor))}
         claim = resolve(loaded, seen).study.claims["c"]
         assert isinstance(claim, ReachesClaim)
-        assert claim.target == 2.0 + 0.001 * (FIRST_SEED % 7)
+        assert claim.target == 2.0 + 0.001 * (FIRST_TUNING_SEED % 7)
     before = loaded.study.claims["c"]
     assert isinstance(before, ReachesClaim)
     assert math.isnan(before.target)

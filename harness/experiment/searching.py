@@ -1,0 +1,243 @@
+"""A search with its results: it asks points until there are enough, proves the best one on fresh seeds, and
+writes one report about both.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.errors import StoreError, TrialError
+from harness.experiment.experiment import Experiment, prepared, trial_machinery
+from harness.experiment.workspace import Workspace
+from harness.machine.environment import Environment
+from harness.run.driver import Driver, Listener
+from harness.run.identity import Setting
+from harness.run.programme import Programme, ProofProgramme
+from harness.search.findings import EarlierProof, SearchFindings, search_findings
+from harness.store.rows import Run
+from harness.store.store import Store, open_store
+from harness.study.loaded import LoadedStudy
+from harness.study.searched import LoadedSearch
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+    from harness.report.inputs import ReportInput
+
+
+class SearchExperiment:
+    """A search of a study on one device, with its results in one workspace. `Experiment.search` makes one.
+
+    `options` are those of `harness search` that changed the study, as they were written.
+    """
+
+    def __init__(
+        self,
+        search: LoadedSearch,
+        here: Environment,
+        *,
+        workspace: Workspace,
+        gpu: str | None,
+        plant: str | None,
+        options: Sequence[str] = (),
+    ) -> None:
+        self.search, self.workspace, self.options = search, workspace, tuple(options)
+        self._here, self._gpu, self._plant = here, gpu, plant
+
+    @property
+    def name(self) -> str:
+        """The name of the study."""
+        return self.search.loaded.name
+
+    def run(
+        self, *, trials: int | None = None, timeout: float | None = None, listener: Listener | None = None
+    ) -> Self:
+        """Ask points until there are `trials` in all, or until all trials together took `timeout` seconds;
+        then measure the best one and the arm with which the search began on fresh seeds.
+
+        The call can be interrupted and repeated; it continues where it stopped. Raises TrialError if no point
+        but the first has a value.
+        """
+        from harness.search.programme import SearchProgramme
+        from harness.search.storage import opened_storage
+
+        listener, declared = listener or Listener(), self.search.search
+        points = trials or declared.points
+        setting = prepared(self.workspace, self._setting, listener, self.search.loaded)
+        with (
+            trial_machinery(self.workspace) as (store, backend),
+            opened_storage(self.workspace.location) as tables,
+        ):
+            self._say_what_changed(store, setting, listener)
+            listener.parts((points * declared.seeds,))
+            programme = SearchProgramme(
+                self.search,
+                tables,
+                points=points,
+                timeout=declared.timeout if timeout is None else timeout,
+                note=listener.note,
+            )
+            Driver(programme, setting, store=store, backend=backend, listener=listener).run()
+        self.proof.run(listener=listener)
+        return self
+
+    def findings(self) -> SearchFindings:
+        """The points of the search and what follows from them. Raises StoreError if it has not begun."""
+        with self._opened() as (store, run):
+            return self._findings(store, run)
+
+    @property
+    def proof(self) -> Proof:
+        """The comparison of the best point with the arm with which the search began.
+
+        Raises TrialError if no point but the first has a value.
+        """
+        findings = self.findings()
+        best = {name: self.search.space.read(point.names) for name, point in findings.best.items()}
+        if not best:
+            reasons = [point.reason for point in findings.points if point.reason]
+            raise TrialError(
+                "no point of the search has a value that could be proven",
+                hint=f"the last one: {reasons[-1]}" if reasons else "ask more points with --trials",
+            )
+        return Proof(self, self.search.proof_of(best), self._here, self._gpu, self._plant)
+
+    def points(self) -> pd.DataFrame:
+        """One row per point in the order in which they were asked: its number, its state, a column for each
+        parameter and for each objective (the median over the seeds), its seconds, and the reason why it
+        failed or was pruned.
+        """
+        import pandas as pd
+
+        findings = self.findings()
+        space, rows = self.search.space, list[dict[str, Any]]()
+        for point in findings.points:
+            read = space.read(point.names)
+            rows.append(
+                {
+                    "point": point.number,
+                    "state": point.state,
+                    **{name: read.get(name) for name in space.parameters},
+                    **{one.name: point.median(one) for one in findings.objectives},
+                    "seconds": point.seconds,
+                    "reason": point.reason,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def verdicts(self) -> pd.DataFrame:
+        """The verdicts of the proof, as those of a study."""
+        return self.proof.verdicts()
+
+    def report(self) -> Path:
+        """Judge the proof, write the HTML report of the search, and return its path."""
+        return self.proof.report()
+
+    @contextmanager
+    def optuna_study(self) -> Iterator[optuna.Study]:
+        """Optuna's own object for this search, to read it with Optuna's own functions.
+
+        Points that are added or told through it are not in the store, so they do not count.
+        """
+        import optuna
+
+        from harness.search.storage import opened_storage
+
+        with self._opened() as (_, run), opened_storage(self.workspace.location) as tables:
+            yield optuna.load_study(storage=tables, study_name=f"{run.study} {run.id}")
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Store, Run]]:
+        from harness.search.programme import search_identity
+
+        loaded = self.search.loaded
+        again = f"harness search {loaded.path} --scale {loaded.scale}"
+        self.workspace.check_exists(hint=f"start with `{again}`")
+        with open_store(self.workspace.location) as store:
+            run = store.find_run(search_identity(self.search, self._setting()))
+            if run is None:
+                raise StoreError(f"there is no search of {self.name} in its present form", hint=again)
+            yield store, run
+
+    def _findings(self, store: Store, run: Run) -> SearchFindings:
+        return search_findings(store, run, (self.search.search, self.search.space, self.search.objectives))
+
+    def _setting(self) -> Setting:
+        return Experiment(
+            (self.search.loaded,), self._here, workspace=self.workspace, gpu=self._gpu, plant=self._plant
+        ).setting()
+
+    def _say_what_changed(self, store: Store, setting: Setting, listener: Listener) -> None:
+        from harness.search.programme import search_identity
+
+        who, scale = search_identity(self.search, setting), self.search.loaded.scale
+        runs = [run for run in store.runs(self.search.loaded.study.study) if run.scale == scale]
+        if not runs or store.find_run(who) is not None:
+            return
+        last = runs[-1]
+        changed = {
+            "the space, the objective or the sampler": last.study_digest != who.study_digest,
+            "the code": last.code_digest != who.code_digest,
+            "the machine": last.environment_digest != who.environment_digest,
+            "the planted bug": last.plant != who.plant,
+        }
+        what = " and ".join(name for name, differs in changed.items() if differs)
+        listener.note(
+            f"{what} changed since the last search ({last.created_at[:10]}), so a new search begins"
+        )
+
+
+class Proof(Experiment):
+    """The study that compares what a search found with the arm with which the search began."""
+
+    def __init__(
+        self, of: SearchExperiment, study: LoadedStudy, here: Environment, gpu: str | None, plant: str | None
+    ) -> None:
+        super().__init__((study,), here, workspace=of.workspace, gpu=gpu, plant=plant)
+        self._search = of
+
+    def programme(self, part: LoadedStudy) -> Programme:
+        return ProofProgramme(part)
+
+    def findings(self) -> tuple[ReportInput, ...]:
+        """Everything that the report shows: the proof, and the search before it."""
+        (proof,) = super().findings()
+        with self.opened() as (store, (run,)):
+            searched = self._search.findings()
+            searched = replace(searched, earlier_proofs=earlier_proofs(store, run))
+        return (replace(proof, search=searched, command=shlex.join(self._command(len(searched.points)))),)
+
+    def _command(self, points: int) -> list[str]:
+        loaded = self._search.search.loaded
+        words = ["harness", "search", str(loaded.path), "--scale", loaded.scale, "--trials", str(points)]
+        words += [word for setting in loaded.settings for word in ("--set", setting)]
+        words += self._search.options
+        return [*words, "--plant", self._plant] if self._plant else words
+
+    @property
+    def report_name(self) -> str:
+        part = self.parts[0].part.removesuffix("proof").removesuffix("_")
+        return ".".join(filter(None, (self.name, part, "search")))
+
+
+def earlier_proofs(store: Store, proof: Run) -> tuple[EarlierProof, ...]:
+    """The proofs of the same study that were begun before this one, at the same scale."""
+    before = [
+        run
+        for run in store.runs(proof.study)
+        if run.scale == proof.scale and run.plant == proof.plant and run.created_at < proof.created_at
+    ]
+    return tuple(
+        EarlierProof(
+            run=run.id,
+            date=run.created_at,
+            verdicts={row.claim: row.verdict for row in store.verdicts(run)},
+        )
+        for run in before
+    )

@@ -1,0 +1,148 @@
+"""Samplers and pruners of Optuna, with every argument set: another version may have other defaults."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.pruners import WilcoxonPruner as SignedRankPruner
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    GridSampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from harness.study.search import (
+    CmaEs,
+    GaussianProcess,
+    Grid,
+    Hyperband,
+    NsgaII,
+    Pruner,
+    QuasiRandom,
+    RandomDraws,
+    Sampler,
+    Tpe,
+    WilcoxonPruner,
+)
+from harness.study.search import MedianPruner as MedianConfig
+from harness.study.space import Space
+
+
+class AskedGrid(GridSampler):
+    """Optuna's grid, for points that are asked and told: it does not stop a loop that does not exist."""
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        pass
+
+
+def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSampler:
+    """The sampler that chooses the point with this number.
+
+    Where the choice depends on nothing but the points before, the generator has a new seed for each point. So
+    a search that was interrupted asks the same points as one that was not.
+    """
+    each = _seed(seed, number)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        match config:
+            case Tpe():
+                return TPESampler(
+                    n_startup_trials=config.random,
+                    n_ei_candidates=config.candidates,
+                    multivariate=config.joint,
+                    group=config.joint,
+                    seed=each,
+                    warn_independent_sampling=False,
+                    constant_liar=False,
+                )
+            case GaussianProcess():
+                return GPSampler(
+                    seed=each,
+                    independent_sampler=RandomSampler(seed=each),
+                    n_startup_trials=config.random,
+                    deterministic_objective=False,
+                    warn_independent_sampling=False,
+                )
+            case CmaEs():
+                return CmaEsSampler(
+                    n_startup_trials=1,
+                    independent_sampler=RandomSampler(seed=each),
+                    warn_independent_sampling=False,
+                    seed=each,
+                    consider_pruned_trials=False,
+                    popsize=config.population,
+                    use_separable_cma=False,
+                    with_margin=False,
+                    lr_adapt=False,
+                )
+            case RandomDraws():
+                return RandomSampler(seed=each)
+            case Grid():
+                grid = {name: list(space.values(name) or ()) for name in space.parameters}
+                return AskedGrid(grid, seed=seed)
+            case QuasiRandom():
+                return QMCSampler(
+                    qmc_type=config.sequence,
+                    scramble=True,
+                    seed=seed,
+                    independent_sampler=RandomSampler(seed=each),
+                    warn_asynchronous_seeding=False,
+                    warn_independent_sampling=False,
+                )
+            case NsgaII():
+                return NSGAIISampler(
+                    population_size=config.population,
+                    mutation_prob=None,
+                    crossover_prob=config.crossover,
+                    swapping_prob=config.swapping,
+                    seed=each,
+                )
+
+
+def pruner(config: Pruner | None, most: int) -> BasePruner:
+    """The pruner. `most` is the number of updates of a whole training."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        match config:
+            case None:
+                return NopPruner()
+            case MedianConfig():
+                return MedianPruner(
+                    n_startup_trials=config.startup,
+                    n_warmup_steps=config.warm_up,
+                    interval_steps=1,
+                    n_min_trials=1,
+                )
+            case Hyperband():
+                return HyperbandPruner(
+                    min_resource=config.least,
+                    max_resource=max(most, config.least),
+                    reduction_factor=config.reduction,
+                    bootstrap_count=0,
+                )
+            case WilcoxonPruner():
+                return SignedRankPruner(p_threshold=config.p, n_startup_steps=config.startup)
+
+
+def _seed(seed: int, number: int) -> int:
+    """A seed below 2³² for the point with this number."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4], "big")
+
+
+def version() -> str:
+    """The version of Optuna, which is a part of a search's identity."""
+    return optuna.__version__

@@ -1,0 +1,342 @@
+"""A search as a programme of the driver: each point is asked from Optuna, run, and told.
+
+The store of the harness decides what has been run. Optuna's tables are a copy for its samplers and its
+dashboard, and they are brought into agreement whenever a search begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import Trial, TrialState, create_trial
+
+from harness.config import digest
+from harness.errors import StoreError, StudyError
+from harness.run.identity import Setting, environment_digest
+from harness.run.programme import Amount, Draws, Programme, Watcher
+from harness.search.distributions import distributions_at, suggested, values_of
+from harness.search.methods import pruner, sampler, version
+from harness.search.points import SearchedPoint, searched_points
+from harness.store.rows import Identity, Run
+from harness.store.store import Store
+from harness.study.planning.plan import Plan, TrialBatch
+from harness.study.planning.results import Results
+from harness.study.planning.trials import check_trials, training_trials
+from harness.study.search import Hyperband, MedianPruner
+from harness.study.searched import LoadedSearch
+from harness.study.space import Point
+from harness.trial.outcome import Sample
+from harness.trial.spec import TrialSpec
+
+PREFIX = "search1-"
+"""Of the digests of what a search measures."""
+
+TRIALS, SECONDS = "trials", "seconds"
+"""Notes on Optuna's trials: the ids of ours, and how long they took."""
+
+MOST_REFUSED = 100
+"""A search ends if so many points in a row were impossible, or were asked before."""
+
+
+def search_identity(search: LoadedSearch, setting: Setting) -> Identity:
+    """What must be equal for a search to go on: everything that decides which points are asked and what their
+    values are, with the version of Optuna.
+    """
+    measured = {**search.measured_content(), "optuna": version(), "corpora": list(setting.corpora)}
+    return Identity(
+        study_digest=PREFIX + digest(measured),
+        scale=search.loaded.scale,
+        code_digest=setting.code,
+        environment_digest=environment_digest(setting.environment, setting.gpu),
+        plant=setting.plant,
+    )
+
+
+class SearchProgramme(Programme):
+    """The points of a search, up to a total number or a total time of all sessions together.
+
+    `note` takes messages for a person.
+    """
+
+    def __init__(
+        self,
+        search: LoadedSearch,
+        storage: BaseStorage,
+        *,
+        points: int,
+        timeout: float | None,
+        note: Callable[[str], None],
+    ) -> None:
+        self.loaded, self._search, self._storage = search.loaded, search, storage
+        self._most, self._timeout, self._note = points, timeout, note
+        self._reason = ""
+        self.study: optuna.Study | None = None
+
+    # What a driver asks.
+
+    def identity(self, setting: Setting) -> Identity:
+        return search_identity(self._search, setting)
+
+    def draws(self, store: Store, *, fresh: bool) -> Draws:  # noqa: ARG002  every search has the same seeds
+        return Draws(1, 1)
+
+    def drawn(self, draws: Draws) -> None:
+        pass
+
+    @property
+    def metrics(self) -> set[str]:
+        return {objective.name for objective in self._search.objectives}
+
+    def first_plan(self) -> Plan:
+        return Plan(known=())
+
+    def known(self, results: Results) -> tuple[TrialBatch, ...]:  # noqa: ARG002  the next point is not known
+        return ()
+
+    def amount(self, missing: Callable[[TrialBatch], int], results: Results) -> Amount:  # noqa: ARG002
+        done = sum(point.state != "open" for point in self._points())
+        return Amount(max(0, self._most - done), done)
+
+    def problem(self, results: Results) -> str | None:  # noqa: ARG002
+        return self._reason or None
+
+    def begin(self, store: Store, run: Run) -> None:
+        self._store, self._run = store, run
+        directions = [
+            "minimize" if objective.better == "lower" else "maximize" for objective in self._search.objectives
+        ]
+        self.study = optuna.create_study(
+            storage=self._storage,
+            study_name=f"{run.study} {run.id}",
+            directions=directions,
+            pruner=pruner(self._search.search.pruner, self._steps[-1] + 1),
+            load_if_exists=True,
+        )
+        self._agree()
+
+    def schedule(self, results: Callable[[], Results]) -> Iterator[TrialBatch]:  # noqa: ARG002
+        checks = tuple(spec for spec in check_trials(self.loaded) if spec.arm == self._search.arm.name)
+        if checks:
+            yield TrialBatch(purpose="check", trials=checks)
+        if self._search.start is None:
+            yield TrialBatch(purpose="search", trials=self._search.trials_of(self._search.begin, {}))
+        for asked in self._asked():
+            yield from self._batches(*asked)
+            self._tell(asked[0], self._point_of(asked[1]))
+            first = self._points()[0]
+            if first.state == "failed":
+                self._reason = f"the arm with which the search begins cannot be run: {first.reason}"
+                return
+
+    # What Optuna is asked.
+
+    @property
+    def _steps(self) -> Sequence[int]:
+        return self._search.begin.recorded_steps(self._search.objectives[0].name)
+
+    @property
+    def _study(self) -> optuna.Study:
+        assert self.study is not None
+        return self.study
+
+    def _points(self) -> tuple[SearchedPoint, ...]:
+        search = self._search
+        return searched_points(self._store, self._run, search.objectives, search.search.seeds)
+
+    def _point_of(self, names: Mapping[str, str]) -> SearchedPoint | None:
+        return next((point for point in self._points() if point.names == names), None)
+
+    def _asked(self) -> Iterator[tuple[Trial, dict[str, str], tuple[TrialSpec, ...]]]:
+        """One point after the other that has to be run, until there are enough."""
+        refused = 0
+        while refused < MOST_REFUSED and not self._is_over():
+            trial = self._ask()
+            if trial is None:
+                return
+            point = values_of(self._search.space, trial.params)
+            names = self._search.space.names(point)
+            try:
+                task = self._search.task_of(point)
+            except StudyError as error:
+                refused += 1
+                trial.set_user_attr("reason", error.message)
+                self._study.tell(trial, state=TrialState.FAIL)
+                continue
+            known = self._point_of(names)
+            if known is not None and known.state != "open":
+                refused += 1
+                trial.set_user_attr("repeats", known.number)
+                self._tell(trial, known)
+                continue
+            refused = 0
+            yield trial, names, self._search.trials_of(task, names)
+        if refused:
+            self._note(
+                f"the last {refused} points were impossible or had been asked before, so the search ends"
+            )
+
+    def _is_over(self) -> bool:
+        points = self._points()
+        if sum(point.state != "open" for point in points) >= self._most:
+            return True
+        return self._timeout is not None and sum(point.seconds for point in points) >= self._timeout
+
+    def _ask(self) -> Trial | None:
+        """The next point: one that was begun, then known points, then one that the sampler chooses."""
+        search, study = self._search, self._study
+        begun = [one for one in study.get_trials(deepcopy=False) if one.state == TrialState.RUNNING]
+        if begun:
+            return Trial(study, begun[0]._trial_id)
+        chosen = [values_of(search.space, one.params) for one in study.get_trials(deepcopy=False)]
+        number = sum(map(search.space.is_complete, chosen))  # an ask that was killed changes nothing
+        study.sampler = sampler(search.search.sampler, search.space, search.search.seed, number)
+        if isinstance(study.sampler, optuna.samplers.GridSampler) and study.sampler.is_exhausted(study):
+            self._note("every point of the grid has been asked")
+            return None
+        trial = study.ask()
+        self._suggest(trial)
+        return trial
+
+    def _suggest(self, trial: Trial) -> None:
+        """Choose a value for each parameter that exists, in their order."""
+        point: dict[str, Any] = {}
+        for name in self._search.space.parameters:
+            if self._search.space.exists(name, point):
+                point[name] = suggested(self._search.space, name, trial)
+
+    # What it is told.
+
+    def _tell(self, trial: Trial, point: SearchedPoint | None) -> None:
+        if point is None or point.state == "open":
+            raise StoreError(f"point {trial.number} of the search has come to no end")
+        self._report_course(trial, point)
+        trial.set_user_attr(TRIALS, list(point.spec_ids))
+        trial.set_user_attr(SECONDS, point.seconds)
+        if point.reason:
+            trial.set_user_attr("reason", point.reason)
+        state, values = self._ending(point)
+        self._study.tell(trial, values, state=state)
+
+    def _report_course(self, trial: Trial, point: SearchedPoint) -> None:
+        """Report what the trial recorded on the way, so that later points can be compared with it."""
+        if not isinstance(self._search.search.pruner, MedianPruner | Hyperband):
+            return
+        known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        name = self._search.objectives[0].name
+        for step, value in self._store.curve(self._run, point.spec_ids[0], name):
+            if step not in known:
+                trial.report(value, step)
+
+    def _ending(self, point: SearchedPoint) -> tuple[TrialState, list[float] | None]:
+        if point.counts:
+            return TrialState.COMPLETE, [point.median(objective) for objective in self._search.objectives]
+        return (TrialState.PRUNED if point.state == "pruned" else TrialState.FAIL), None
+
+    def _agree(self) -> None:
+        """Bring Optuna's tables into agreement with the store.
+
+        Raises StoreError if they have points that the store does not have.
+        """
+        space = self._search.space
+        ours = {digest(dict(point.names)): point for point in self._points()}
+        theirs: set[str] = set()
+        for frozen in self._study.get_trials(deepcopy=False):
+            point = values_of(space, frozen.params)
+            key = digest(space.names(point))
+            theirs.add(key)
+            if frozen.state == TrialState.RUNNING and not space.is_complete(point):
+                self._study.tell(frozen.number, state=TrialState.FAIL)  # killed before it was chosen
+            elif frozen.state == TrialState.RUNNING and key in ours and ours[key].state != "open":
+                self._tell(Trial(self._study, frozen._trial_id), ours[key])
+            elif frozen.state in (TrialState.COMPLETE, TrialState.PRUNED) and key not in ours:
+                raise StoreError(
+                    f"Optuna's tables have point {frozen.number} of this search, which the store does not have",
+                    hint="move Optuna's tables away; they are made again from the store",
+                )
+        for key, known in ours.items():
+            if known.names and key not in theirs and known.state != "open":
+                self._add(known)
+        self._enqueue(theirs | ours.keys())
+
+    def _add(self, known: SearchedPoint) -> None:
+        """Add a point that Optuna's tables have lost."""
+        point = self._search.space.read(known.names)
+        state, values = self._ending(known)
+        self._study.add_trial(
+            create_trial(
+                state=state,
+                values=values,
+                params=dict(point),
+                distributions=distributions_at(self._search.space, point),
+                user_attrs={TRIALS: list(known.spec_ids), SECONDS: known.seconds},
+            )
+        )
+
+    def _enqueue(self, known: set[str]) -> None:
+        """Ask the arm with which the search begins first, then the points that a person has named."""
+        waiting = [
+            one.system_attrs.get("fixed_params")
+            for one in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        ]
+        start = self._search.start
+        named: list[Point] = [*([start] if start is not None else []), *self._search.search.enqueue]
+        for point in named:
+            if digest(self._search.space.names(point)) not in known and dict(point) not in waiting:
+                self._study.enqueue_trial(dict(point))
+                waiting.append(dict(point))
+
+    # What is run.
+
+    def _batches(
+        self, trial: Trial, names: Mapping[str, str], specs: Sequence[TrialSpec]
+    ) -> Iterator[TrialBatch]:
+        task = self._search.task_of(self._search.space.read(names))
+        for spec in specs:
+            trainings = training_trials([(task, spec.seed, None)])
+            if trainings:
+                yield TrialBatch(purpose="train", trials=trainings)
+            yield TrialBatch(purpose="search", trials=(spec,))
+            point = self._point_of(names)
+            if point is None or point.state == "failed":
+                return
+            reason = self._pruned_after(trial, point)
+            if reason and spec is not specs[-1]:
+                rest = specs[specs.index(spec) + 1 :]
+                yield TrialBatch(purpose="search", trials=rest, skipped=reason)
+                return
+
+    def _pruned_after(self, trial: Trial, point: SearchedPoint) -> str:
+        """Why the seeds so far are enough to give a point up; empty if they are not."""
+        search = self._search.search
+        if search.pruner is None or search.seeds == 1:
+            return ""
+        values = point.values[self._search.objectives[0].name]
+        for index, value in enumerate(values):
+            trial.report(value, index)
+        if not trial.should_prune():
+            return ""
+        return f"given up after {len(values)} seeds by the {search.pruner.kind} pruner"
+
+    def watcher(self, spec: TrialSpec) -> Watcher | None:
+        search = self._search.search
+        if spec.purpose != "search" or not isinstance(search.pruner, MedianPruner | Hyperband):
+            return None
+        objective, kind = self._search.objectives[0].name, search.pruner.kind
+        trial = next(
+            Trial(self._study, one._trial_id)
+            for one in self._study.get_trials(deepcopy=False)
+            if one.state == TrialState.RUNNING
+        )
+
+        def watch(samples: Sequence[Sample]) -> str | None:
+            for sample in samples:
+                if sample.metric == objective:
+                    trial.report(sample.value, sample.step)
+                    if trial.should_prune():
+                        return f"stopped at step {sample.step} by the {kind} pruner"
+            return None
+
+        return watch
