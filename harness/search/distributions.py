@@ -10,7 +10,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
-from harness.study.schema import Scalar
+from harness.study.levels import Scalar
 from harness.study.space import Point, Space, choice_value
 
 

@@ -253,7 +253,7 @@ class SearchProgramme(Programme):
                 self._tell(Trial(self._study, frozen._trial_id), ours[key])
             elif frozen.state in (TrialState.COMPLETE, TrialState.PRUNED) and key not in ours:
                 raise StoreError(
-                    f"Optuna's tables have point {frozen.number} of this search, which the store does not have",
+                    f"Optuna's tables have point {frozen.number} of this search, and the store does not",
                     hint="move Optuna's tables away; they are made again from the store",
                 )
         for key, known in ours.items():

@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.study.arms import Combination
 from harness.study.dotted_paths import leaves, value_at
+from harness.study.levels import level_settings
 from harness.study.loaded import LoadedStudy
-from harness.study.schema import level_settings
 
 RECIPE = "recipe"
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
 
-from harness.study.schema import Level, Scalar, StudyBase, Where, level_name
+from harness.study.levels import Level, Scalar, Where, level_name
+from harness.study.schema import StudyBase
 
 MOST = 1000
 """The largest number of arms, and of conditions, of a study."""

@@ -16,12 +16,12 @@ from harness.study.checks.adaptive_design import check_adaptive_design
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.parity import check_parity
 from harness.study.checks.study import check_claims, check_study, check_tasks, check_trainings
+from harness.study.levels import level_name, level_settings
 from harness.study.load_search import SearchLoader
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
 from harness.study.reading.yaml_document import Document, KeyPath, Located, Override, read_document
-from harness.study.schema import level_name, level_settings
 from harness.study.search import Search
 from harness.study.searched import LoadedSearch
 from harness.tasks.base import Task

@@ -17,9 +17,9 @@ from harness.metrics import METRICS
 from harness.study.arms import Combination, named_condition, wanted_levels
 from harness.study.checks.checker import StudyChecker
 from harness.study.dotted_paths import MISSING, leaves, value_at
+from harness.study.levels import Scalar, level_name, level_settings
 from harness.study.loaded import LoadedStudy
 from harness.study.reading.yaml_document import KeyPath, Located, Override
-from harness.study.schema import Scalar, level_name, level_settings
 from harness.study.search import CmaEs, Grid, Hyperband, MedianPruner, Search, WilcoxonPruner
 from harness.study.searched import PROOF, SEARCH, LoadedSearch, search_name
 from harness.study.space import Point, Space

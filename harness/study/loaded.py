@@ -16,7 +16,8 @@ from pydantic import Field
 from harness.config import content, digest
 from harness.study.arms import Combination, arm_labels
 from harness.study.claims import AnyClaim
-from harness.study.schema import Scalar, StudyBase
+from harness.study.levels import Scalar
+from harness.study.schema import StudyBase
 from harness.study.search import Search
 from harness.tasks.base import Task
 

@@ -12,24 +12,17 @@ from pydantic import Field, StringConstraints, model_validator
 from harness.config import Config, content, digest
 from harness.metrics import Metric, PairedOver
 from harness.statistics import FEWEST_MODELS, MINIMUM_ROUNDS
-
-Scalar = bool | int | float | str | None
+from harness.study.levels import Level, Scalar, Where
 
 NAME = r"[a-z][a-z0-9_]*"
 NAME_RULE = "use lowercase letters, digits and underscores, and begin with a letter"
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}(/{NAME})?$", max_length=64)]
 """The name of a study, or of one of its parts: `activation_checkpointing/cost`."""
 
-Level = Scalar | dict[str, dict[str, Any]]
-"""A value of the setting that the factor names, or one name with a group of settings."""
-
 Reason = Annotated[str, StringConstraints(min_length=1)]
 
 WIDEST_MARGIN = 3.0
 """A margin may be this many times the default without a reason."""
-
-Where = Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1)]
-"""Factor → its level, or a list of alternative levels."""
 
 
 class Until(Config):
@@ -193,17 +186,3 @@ class StudyBase(Config):
         only on what is measured (`harness.study.measured`).
         """
         return digest(content(self))
-
-
-def level_name(level: Level) -> str:
-    """The name of a level: its own name, or its value as YAML writes it."""
-    if isinstance(level, dict):
-        return next(iter(level))
-    if isinstance(level, bool):
-        return "true" if level else "false"
-    return "null" if level is None else str(level)
-
-
-def level_settings(factor: str, level: Level) -> dict[str, Any]:
-    """The settings of a level by their dotted paths."""
-    return dict(next(iter(level.values()))) if isinstance(level, dict) else {factor: level}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.config import FROM_LIST, Config
-from harness.study.schema import Level, Scalar, Where, level_name
+from harness.study.levels import Level, Scalar, Where, level_name
 
 Number = int | float
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from harness.study.arms import wanted_levels
 from harness.study.dotted_paths import value_at
-from harness.study.schema import Level, Scalar, level_name
+from harness.study.levels import Level, Scalar, level_name
 from harness.study.search import Parameter
 from harness.tasks.base import Task
 

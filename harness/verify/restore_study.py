@@ -15,10 +15,11 @@ from harness.store.rows import Run
 from harness.store.store import Store
 from harness.study.arms import Combination, arms, conditions
 from harness.study.dotted_paths import MISSING, value_at, with_value
+from harness.study.levels import Scalar, level_settings
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.planning.tuning import tuning_grid
-from harness.study.schema import Around, Scalar, Tune, level_settings
+from harness.study.schema import Around, Tune
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec

@@ -27,9 +27,9 @@ from harness.report.plots.style import (
     scale_of,
 )
 from harness.study.arms import arms
+from harness.study.levels import level_name
 from harness.study.loaded import LoadedStudy, TunedArm
 from harness.study.planning.tuning import best
-from harness.study.schema import level_name
 
 LEAST_LEVELS = 3
 """A compared factor needs this many levels for a curve."""

@@ -29,8 +29,8 @@ from harness.report.plots.style import (
     panel,
     ratio_axis,
 )
+from harness.study.levels import level_name
 from harness.study.loaded import LoadedStudy
-from harness.study.schema import level_name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,9 @@ from harness.errors import did_you_mean
 from harness.metrics import METRICS, Metric, PairedOver
 from harness.statistics import FEWEST_MODELS, largest_family
 from harness.study.arms import Combination, arms, conditions, find_arm, wanted_levels
+from harness.study.levels import Level, Scalar, level_name
 from harness.study.reading.yaml_document import KeyPath, Located
-from harness.study.schema import Level, Scalar, StudyBase, level_name
+from harness.study.schema import StudyBase
 from harness.tasks.base import Task
 
 EXPLORATORY = "set `exploratory: true` to see effects without verdicts"

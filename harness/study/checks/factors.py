@@ -8,8 +8,8 @@ from graphlib import CycleError
 from harness.errors import did_you_mean
 from harness.study.arms import MOST, Combination, all_arms
 from harness.study.checks.checker import StudyChecker
+from harness.study.levels import Level, Where, level_name
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Level, Where, level_name
 
 
 def check_factors(checker: StudyChecker) -> None:

@@ -16,8 +16,8 @@ from harness.study.arms import Combination
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.base import Claim
 from harness.study.dotted_paths import leaves
+from harness.study.levels import level_name, level_settings
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import level_name, level_settings
 from harness.tasks.base import Task
 from harness.tasks.work import Work, amount_text, compared
 from harness.wording import at_condition, words

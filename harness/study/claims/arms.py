@@ -13,8 +13,9 @@ from harness.metrics import Metric, PairedOver, metric
 from harness.study.arms import Combination, named_arm, named_condition
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.base import Claim, NamedContrast, Tested
+from harness.study.levels import Scalar
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Scalar, StudyBase
+from harness.study.schema import StudyBase
 
 Levels = Annotated[dict[str, Scalar], Field(min_length=1)]
 """Factor → level, as the study writes the level (`{cache: dynamic}`)."""

@@ -12,8 +12,9 @@ from harness.config import Config
 from harness.metrics import PairedOver
 from harness.study.arms import Combination, named_condition
 from harness.study.checks.checker import StudyChecker
+from harness.study.levels import Scalar, level_name
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Scalar, StudyBase, level_name
+from harness.study.schema import StudyBase
 
 
 class NamedContrast(NamedTuple):

@@ -11,8 +11,9 @@ from harness.config import FROM_LIST
 from harness.study.arms import Combination, find_arm, named_condition
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.base import Claim, Tested
+from harness.study.levels import Level, Scalar, level_name, level_settings
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Level, Scalar, StudyBase, level_name, level_settings
+from harness.study.schema import StudyBase
 
 
 class MostSensitiveClaim(Claim):

@@ -13,8 +13,9 @@ from pydantic import Field, model_validator
 from harness.metrics import Metric, PairedOver
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.arms import ConditionComparison
+from harness.study.levels import Scalar
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Scalar, StudyBase
+from harness.study.schema import StudyBase
 
 
 class ReachesClaim(ConditionComparison):

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from harness.config import Config
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.arms import ArmsClaim
+from harness.study.levels import Scalar
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.schema import Scalar
 
 
 class Limit(Config):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from harness.config import canonical_json
 from harness.statistics import log_ratios, narrow_enough, rounds_with_losses, rounds_with_voids
 from harness.study.arms import Combination, named_condition
+from harness.study.levels import Scalar
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.planning.results import Results, disturbed_rounds, lost_measurements
 from harness.study.planning.trials import (
@@ -20,7 +21,7 @@ from harness.study.planning.trials import (
     replaces_disturbed_rounds,
 )
 from harness.study.planning.tuning import finalists, tuned_arms, tuning_grid
-from harness.study.schema import Scalar, Tune, Until
+from harness.study.schema import Tune, Until
 
 
 def is_open(loaded: LoadedStudy) -> bool:

@@ -20,9 +20,10 @@ from harness.errors import InputError, did_you_mean
 from harness.metrics import metric
 from harness.study.arms import Combination
 from harness.study.dotted_paths import MISSING, leaves, value_at, with_value
+from harness.study.levels import Scalar
 from harness.study.loaded import LoadedStudy, Tried, TunedArm
 from harness.study.planning.results import Results
-from harness.study.schema import Around, Scalar, Tune
+from harness.study.schema import Around, Tune
 from harness.study.seeds import FIRST_TUNING_SEED
 from harness.tasks.base import Task
 from harness.trial.spec import TrialSpec
