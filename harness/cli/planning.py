@@ -212,7 +212,7 @@ def _adaptive_lines(planned: _PartPlan) -> Iterator[str]:
     """What the results of earlier trials will decide: tuned settings, finalists, the number of rounds."""
     design = planned.part.study.design
     if design.tune is not None:
-        score, tuned = metric(design.tune.by).label, ", ".join(design.tune.grid)
+        score, tuned = metric(design.tune.by).label, ", ".join(design.tune.settings)
         yield (
             f"tuning: {tuned} of each arm, by the best {score} of {len(planned.plan.tuning)} trials; "
             "until then the plan shows the values before tuning"

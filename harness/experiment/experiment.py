@@ -170,7 +170,12 @@ class Experiment:
 
     def programme(self, part: LoadedStudy) -> Programme:
         """What the driver of a part runs."""
-        return StudyProgramme(part)
+        tune = part.study.design.tune
+        if tune is None or tune.search is None:
+            return StudyProgramme(part)
+        from harness.search.tuning import next_candidates
+
+        return StudyProgramme(part, next_candidates)
 
     def frame(self) -> pd.DataFrame:
         """One row per raw sample: arm, condition, seed, round, metric, step, value and unit, and the name of

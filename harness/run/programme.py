@@ -10,7 +10,7 @@ from harness.run.identity import Setting, identity
 from harness.store.rows import Identity, Run
 from harness.store.store import Store
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.plan import Plan, TrialBatch, plan, schedule
+from harness.study.planning.plan import Asker, Plan, TrialBatch, plan, schedule
 from harness.study.planning.resolved import deciding_metrics, is_open, resolve
 from harness.study.planning.results import Results
 from harness.study.seeds import outcome_is_training
@@ -92,8 +92,9 @@ class Programme(ABC):
 class StudyProgramme(Programme):
     """A study: tuning, trainings, checks and rounds, as its plan says."""
 
-    def __init__(self, loaded: LoadedStudy) -> None:
-        self.loaded = loaded
+    def __init__(self, loaded: LoadedStudy, ask: Asker | None = None) -> None:
+        """`ask` chooses the next candidates of a study whose tuning is a search."""
+        self.loaded, self._ask = loaded, ask
 
     def identity(self, setting: Setting) -> Identity:
         return identity(self.loaded, setting)
@@ -120,12 +121,13 @@ class StudyProgramme(Programme):
 
     def amount(self, missing: Callable[[TrialBatch], int], results: Results) -> Amount:
         planned = plan(self.loaded, results)
-        left = [(batch, missing(batch)) for batch in planned.batches]
+        left = [(batch, missing(batch)) for batch in planned.known]
+        left += [(batch, len(batch.trials)) for batch in planned.later]
         todo = sum(count + (batch.opening is not None) for batch, count in left if count)
         return Amount(todo, len(planned.trials) - todo)
 
     def schedule(self, results: Callable[[], Results]) -> Iterator[TrialBatch]:
-        return schedule(self.loaded, results)
+        return schedule(self.loaded, results, self._ask)
 
     def known(self, results: Results) -> tuple[TrialBatch, ...]:
         return plan(self.loaded, results).known

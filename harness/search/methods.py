@@ -39,6 +39,8 @@ from harness.study.search import (
 from harness.study.search import MedianPruner as MedianConfig
 from harness.study.space import Space
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
 
 class AskedGrid(GridSampler):
     """Optuna's grid, for points that are asked and told: it does not stop a loop that does not exist."""
@@ -66,7 +68,6 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
                     multivariate=config.joint,
                     group=config.joint,
                     seed=each,
-                    warn_independent_sampling=False,
                     constant_liar=False,
                 )
             case GaussianProcess():

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy import URL, text
@@ -44,7 +43,6 @@ def opened_storage(location: str) -> Iterator[RDBStorage]:
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     engine.dispose()
     waiting = {"timeout": BUSY_SECONDS} if url.get_backend_name() == "sqlite" else {}
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     at = shown_location(url)
     try:
         storage = RDBStorage(

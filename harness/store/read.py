@@ -47,7 +47,7 @@ from harness.store.tables import (
 )
 from harness.store.void import void_rounds
 from harness.study.planning.results import RunResults, StoredResult, result_values
-from harness.trial.spec import current_id, first_id
+from harness.trial.spec import Purpose, current_id, first_id
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
@@ -144,7 +144,12 @@ class Reader:
             for row in rows
         }
         lost = {row.spec_id: row.round for row in lost_trials(attempts)}
-        return RunResults(finished, lost=lost, void=void_rounds(attempts))
+        return RunResults(finished, lost=lost, void=void_rounds(attempts), tuning=self._specs(run, "tune"))
+
+    def _specs(self, run: Run, purpose: Purpose) -> list[str]:
+        """The trials of one purpose in the order of the plan, as JSON."""
+        query = select(trials.c.spec_json).where(trials.c.run_id == run.id, trials.c.purpose == purpose)
+        return [row["spec_json"] for row in self._all(query.order_by(trials.c.id))]
 
     def samples(self, run: Run, *, include_superseded: bool = False) -> list[SampleRow]:
         """Every sample of the run's attempts, including failed ones, by attempt, metric and step.

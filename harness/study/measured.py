@@ -7,6 +7,7 @@ arms that tuning must keep. Invariants do not count either: a new one only adds 
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 from harness.config import content
@@ -39,6 +40,8 @@ def measured_content(loaded: LoadedStudy) -> dict[str, Any]:
         measured["primary"] = study.primary
     if design.tune is not None and design.tune.finalists is not None:
         measured["required"] = [arm.name for arm in required_arms(loaded)]
+    if design.tune is not None and design.tune.search is not None:
+        measured["sampler"] = [design.tune.search.sampler.plain(), version("optuna")]
     return measured
 
 

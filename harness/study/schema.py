@@ -12,7 +12,8 @@ from pydantic import Field, StringConstraints, model_validator
 from harness.config import Config, content, digest
 from harness.metrics import Metric, PairedOver
 from harness.statistics import FEWEST_MODELS, MINIMUM_ROUNDS
-from harness.study.levels import Level, Scalar, Where
+from harness.study.levels import Level, Where
+from harness.study.tune import Tune
 
 NAME = r"[a-z][a-z0-9_]*"
 NAME_RULE = "use lowercase letters, digits and underscores, and begin with a letter"
@@ -36,31 +37,6 @@ class Until(Config):
 
     width: float = Field(gt=0.0, lt=1.0)
     at_least: int = Field(default=MINIMUM_ROUNDS, ge=MINIMUM_ROUNDS)
-
-
-class Around(Config):
-    """`count` values around the value of each arm, which is the middle one. Each is `factor` times the one
-    before.
-    """
-
-    factor: float = Field(gt=1.0, allow_inf_nan=False)
-    count: int = Field(ge=3, le=99)
-
-
-class Tune(Config):
-    """Each arm gets the settings that are best for it under each condition before it is measured. The trials
-    of tuning decide nothing else.
-
-    `grid` names settings by their paths, with the values to try: a list, or values around the value of each
-    arm. Every combination is tried, so that every arm has the same budget. The candidate with the best median
-    of the metric `by` over `seeds` is chosen. `finalists` is the number of arms that are measured: the
-    baseline, the arms that claims name, and the best of the others.
-    """
-
-    grid: dict[str, Annotated[list[Scalar], Field(min_length=2)] | Around] = Field(min_length=1)
-    seeds: int = Field(default=1, gt=0, le=1000)
-    by: str = "validation_loss"
-    finalists: int | None = Field(default=None, ge=2)
 
 
 ENOUGH_SENTENCES = 100

@@ -104,6 +104,20 @@ class Space:
         assert parameter.high is not None
         return parameter.low, parameter.high
 
+    def size(self) -> float:
+        """The number of points, infinite if there is no end of them. Conditions are not considered, so there
+        may be fewer.
+        """
+        counts = (self.values(name) for name in self.parameters)
+        return math.prod(math.inf if values is None else float(len(values)) for values in counts)
+
+    def place(self, name: str, value: Scalar) -> float:
+        """Where a number lies between the ends of its range, from 0 to 1 on the scale of the range."""
+        assert isinstance(value, int | float)
+        (low, high), log = self.ends(name), self.parameters[name].log
+        scale = math.log if log else float
+        return (scale(value) - scale(low)) / (scale(high) - scale(low))
+
     def contains(self, name: str, value: object) -> bool:
         """Whether the search could ask this value."""
         parameter = self.parameters[name]

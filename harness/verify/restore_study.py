@@ -19,7 +19,7 @@ from harness.study.levels import Scalar, level_settings
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.planning.tuning import tuning_grid
-from harness.study.schema import Around, Tune
+from harness.study.tune import Around, Tune
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
@@ -109,12 +109,13 @@ def untuned_task(
     """The task of an arm under a condition before tuning. `tried` are the trials that tuned it, in the order
     of the grid.
 
-    Every setting that was not tuned has the value of these trials. A tuned setting has the value that the
+    A search begins with the task itself. With a grid, every setting that was not tuned has the value of these
+    trials. A tuned setting has the value that the
     study declares, if the tuned values follow from it, or else the middle of the tuned values.
     """
     configs = [spec.config for spec in tried]
     document, declared = configs[0], _declared_settings(study, arm, condition)
-    for path, grid in tune.grid.items():
+    for path, grid in (tune.grid or {}).items():
         values = list(dict.fromkeys(value_at(config, path) for config in configs))
         middle = _middle(grid, values) if isinstance(grid, Around) else values[0]
         document = with_value(document, path, middle)

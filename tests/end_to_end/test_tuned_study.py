@@ -40,7 +40,7 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
     assert "validation_loss" in metrics
     [part] = harness.load(in_process.study).findings()
     assert {contrast.n for contrast in part.analysis.contrasts if contrast.metric == "validation_loss"} == {2}
-    assert sum("is at the edge of the grid" in warning for warning in part.analysis.warnings) == 4
+    assert sum("is at the edge of what could be tried" in warning for warning in part.analysis.warnings) == 4
     assert answer["warnings"] == list(part.analysis.warnings)
     page = render(part)
     section = page[page.index('<section id="tuning">') :]
@@ -52,7 +52,7 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
         "optimizer.lr 0.01",
     ]
     assert len(re.findall(r"<strong><span aria-label=\"chosen\">✓</span> \d", section)) == 4
-    assert section.count("the best optimizer.lr is at the edge of the grid") == 4
+    assert section.count("the best optimizer.lr is at the edge of what could be tried") == 4
     again = CliRunner().invoke(app, ["run", "tiny", "--json"])
     assert json.loads(again.stdout)["finished"] == 16
     shown = json.loads(CliRunner().invoke(app, ["show", "tiny", "--json"]).stdout)

@@ -149,7 +149,7 @@ def untuned_warnings(loaded: LoadedStudy) -> Iterator[str]:
         for path in OPTIMIZERS
     }
     tune = loaded.study.design.tune
-    tuned = tune is not None and any(path.endswith("optimizer.lr") for path in tune.grid)
+    tuned = tune is not None and any(path.endswith("optimizer.lr") for path in tune.settings)
     primary, claims = loaded.study.primary, loaded.study.claims.values()
     compared = [primary, *(name for claim in claims for name in claim.metrics(primary))]
     for kinds in names.values():

@@ -8,8 +8,8 @@ from harness.metrics import METRICS
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name, condition_title
 from harness.study.loaded import Tried, TunedArm
-from harness.study.schema import Tune
 from harness.study.seeds import FIRST_TUNING_SEED
+from harness.study.tune import Tune
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +63,25 @@ def _rule(tune: Tune, arms: int) -> str:
         return f"Tuning by {metric.label} ({seeds}) has not finished, so no settings were chosen."
     lowest = "lowest" if metric.better == "lower" else "highest"
     return (
-        f"For each arm, tuning chose the {', '.join(tune.grid)} with the {lowest} median {metric.label} on "
-        f"{seeds}; if several were equal, it chose the smallest value. No verdict uses these seeds or trials."
+        f"For each arm, tuning chose the {', '.join(tune.settings)} with the {lowest} median {metric.label} "
+        f"on {seeds}; if several were equal, it chose the smallest value. {_asked(tune)}No verdict uses "
+        "these seeds or trials."
+    )
+
+
+def _asked(tune: Tune) -> str:
+    """How the candidates were chosen, if they were not on a grid."""
+    if tune.search is None:
+        return ""
+    return (
+        f"Each arm had {tune.search.points} candidates: the first one is the arm as the study declares it, "
+        f"and the sampler {tune.search.sampler.kind} chose each of the others by the results of those "
+        "before. "
     )
 
 
 def _arm(tuned: TunedArm, tune: Tune, name: ArmName) -> ArmView:
-    notes = [f"the best {path} is at the edge of the grid" for path in tuned.edges]
+    notes = [f"the best {path} is at the edge of what could be tried" for path in tuned.edges]
     if not tuned.measured:
         notes.append("not a finalist")
     return ArmView(

@@ -7,8 +7,9 @@ from harness.metrics import metric
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.parity import check_candidate
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.tuning import required_arms, tuning_grid
-from harness.study.schema import Tune
+from harness.study.planning.tuning import extreme_candidates, required_arms
+from harness.study.reading.yaml_document import KeyPath
+from harness.study.tune import Tune
 
 
 def check_adaptive_design(checker: StudyChecker, loaded: LoadedStudy) -> None:
@@ -24,7 +25,7 @@ def check_adaptive_design(checker: StudyChecker, loaded: LoadedStudy) -> None:
         )
     if design.tune is not None:
         _check_metric(checker, design.tune)
-        _check_grid(checker, loaded, design.tune)
+        _check_candidates(checker, loaded, design.tune)
         _check_finalists(checker, loaded, design.tune)
 
 
@@ -38,21 +39,21 @@ def _check_metric(checker: StudyChecker, tune: Tune) -> None:
         )
 
 
-def _check_grid(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> None:
-    path = ("design", "tune", "grid")
-    for setting in tune.grid:
+def _check_candidates(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> None:
+    path: KeyPath = ("design", "tune", "grid") if tune.grid else ("design", "tune", "search", "space")
+    for setting in tune.settings:
         if setting in loaded.study.compare or setting in loaded.study.across:
             checker.fail((*path, setting), f"{setting} is a factor of the study, so it cannot be tuned")
     for arm in loaded.arms:
         for condition in loaded.conditions:
             task = loaded.tasks[arm.name, condition.name]
             try:
-                grid = tuning_grid(tune, task)
+                tried = extreme_candidates(tune, task)
             except InputError as error:
                 checker.fail(path, f"arm {arm.name}: {error.message}", hint=error.hint)
-            for candidate in grid:
+            for candidate in tried:
                 check_candidate(checker, task, candidate.task, path)
-            if any(candidate.task.trainings() != task.trainings() for candidate in grid):
+            if any(candidate.task.trainings() != task.trainings() for candidate in tried):
                 checker.fail(
                     path,
                     f"arm {arm.name}: a setting of the model's training cannot be tuned here",

@@ -8,6 +8,7 @@ killed and started again gets the same batches.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import Results
 from harness.study.planning.trials import check_trials, lead_in, round_trials, training_trials
-from harness.study.planning.tuning import tuning_grid, tuning_trials
+from harness.study.planning.tuning import candidates, tuning_trials
 from harness.study.seeds import FIRST_TUNING_SEED, generator_seed
 from harness.trial.spec import Purpose, TrialSpec
 
@@ -49,8 +50,8 @@ class TrialBatch:
 class Plan:
     """`known` are the batches that the results so far decide, in the order in which they run.
 
-    `later` are the batches that depend on tuning. Until it ends they show every arm with its settings before
-    tuning.
+    `later` are the batches that depend on tuning: the candidates that a search has not asked, and everything
+    after it. Until then they show every arm with its settings before tuning.
     """
 
     known: tuple[TrialBatch, ...]
@@ -94,8 +95,10 @@ def plan(loaded: LoadedStudy, results: Results = NOTHING_YET) -> Plan:
     plans, in the same order.
     """
     now = resolve(loaded, results)
-    tuning, measuring = tuple(_tuning(loaded)), tuple(_measuring(now))
-    return Plan(known=tuning, later=measuring) if is_open(now) else Plan(known=(*tuning, *measuring))
+    tuning, measuring = tuple(_tuning(loaded, results)), tuple(_measuring(now))
+    if is_open(now):
+        return Plan(known=tuning, later=(*_not_asked(loaded, results), *measuring))
+    return Plan(known=(*tuning, *measuring))
 
 
 def longest_plan(loaded: LoadedStudy) -> Plan:
@@ -104,30 +107,59 @@ def longest_plan(loaded: LoadedStudy) -> Plan:
     return plan(replace(loaded, study=loaded.study.model_copy(update={"design": design})))
 
 
-def schedule(loaded: LoadedStudy, results: Callable[[], Results]) -> Iterator[TrialBatch]:
+Asker = Callable[[LoadedStudy, Results], tuple[TrialSpec, ...]]
+"""Gives the trials of tuning that a sampler asks next, and none if it has asked all."""
+
+
+def schedule(
+    loaded: LoadedStudy, results: Callable[[], Results], ask: Asker | None = None
+) -> Iterator[TrialBatch]:
     """All batches in order. `results` returns the results so far, and is called whenever the next batch
-    depends on them.
+    depends on them. `ask` is needed for a study whose tuning is a search.
     """
     yielded = 0
-    while len(known := plan(loaded, results()).known) > yielded:
-        yield from known[yielded:]
-        yielded = len(known)
+    while True:
+        known = plan(loaded, results()).known
+        if len(known) > yielded:
+            yield from known[yielded:]
+            yielded = len(known)
+        elif ask is not None and (asked := ask(loaded, results())):
+            yield TrialBatch(purpose="tune", trials=asked)
+            yielded += 1
+        else:
+            return
 
 
-def _tuning(loaded: LoadedStudy) -> Iterator[TrialBatch]:
+def _tuning(loaded: LoadedStudy, results: Results) -> Iterator[TrialBatch]:
     tune = loaded.study.design.tune
     if tune is None:
         return
     cells = [(arm, condition) for arm in loaded.arms for condition in loaded.conditions]
-    tasks = [
-        candidate.task
-        for arm, condition in cells
-        for candidate in tuning_grid(tune, loaded.tasks[arm.name, condition.name])
-    ]
+    found = [(cell, candidates(loaded, tune, cell, results)) for cell in cells]
+    tasks = (
+        [candidate.task for _, tried in found for candidate in tried] if tune.grid else loaded.tasks.values()
+    )
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + tune.seeds)
     yield from _batch(training_trials((task, seed, None) for seed in seeds for task in tasks))
-    trials = (tuning_trials(loaded, tune, arm, condition) for arm, condition in cells)
-    yield from _batch(spec for candidates in trials for specs in candidates for spec in specs)
+    if tune.grid is not None:
+        yield from _batch(
+            spec for cell, tried in found for one in tried for spec in tuning_trials(tune, cell, one.task)
+        )
+        return
+    for asked in itertools.zip_longest(*(tried for _, tried in found)):
+        pairs = [(cell, one) for (cell, _), one in zip(found, asked, strict=True) if one is not None]
+        yield from _batch(spec for cell, one in pairs for spec in tuning_trials(tune, cell, one.task))
+
+
+def _not_asked(loaded: LoadedStudy, results: Results) -> Iterator[TrialBatch]:
+    """As many trials as a search of the tuning will still ask, with the settings before tuning."""
+    tune = loaded.study.design.tune
+    if tune is None or tune.search is None:
+        return
+    for cell in ((arm, condition) for arm in loaded.arms for condition in loaded.conditions):
+        task = loaded.tasks[cell[0].name, cell[1].name]
+        for _ in range(tune.search.points - len(candidates(loaded, tune, cell, results))):
+            yield from _batch(tuning_trials(tune, cell, task))
 
 
 def _measuring(loaded: LoadedStudy) -> Iterator[TrialBatch]:

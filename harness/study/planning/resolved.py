@@ -20,8 +20,9 @@ from harness.study.planning.trials import (
     measurement,
     replaces_disturbed_rounds,
 )
-from harness.study.planning.tuning import finalists, tuned_arms, tuning_grid
-from harness.study.schema import Tune, Until
+from harness.study.planning.tuning import candidates, finalists, tuned_arms
+from harness.study.schema import Until
+from harness.study.tune import Tune
 
 
 def is_open(loaded: LoadedStudy) -> bool:
@@ -84,11 +85,13 @@ def _tuned(loaded: LoadedStudy, tune: Tune, results: Results) -> LoadedStudy:
         for condition in loaded.conditions
     }
     names = {canonical_json(condition.names): condition.name for condition in loaded.conditions}
+    conditions = {condition.name: condition for condition in loaded.conditions}
     for arm in tuned:
         key = arm.arm, names[canonical_json(arm.condition)]
         if key in tasks:
-            grid = tuning_grid(tune, tasks[key])
-            tasks[key] = next(one.task for one in grid if one.settings == arm.chosen.settings)
+            cell = next(one for one in arms if one.name == arm.arm), conditions[key[1]]
+            tried = candidates(loaded, tune, cell, results)
+            tasks[key] = next(one.task for one in tried if one.settings == arm.chosen.settings)
     tuned = tuple(replace(arm, measured=arm.arm in measured) for arm in tuned)
     return _with_targets(replace(loaded, arms=arms, tasks=tasks, tuned=tuned))
 

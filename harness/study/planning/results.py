@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.metrics import metric
 from harness.trial.spec import TrialSpec
@@ -31,7 +32,7 @@ Results = Mapping[str, StoredResult]
 class RunResults(dict[str, StoredResult]):
     """The results of a run. `lost` has the ids of its lost measurements and their rounds: a value of the
     round was measured, but this trial has no value that counts. `void` has the numbers of the rounds that
-    were disturbed from outside.
+    were disturbed from outside, and `tuning` the trials of tuning in the order of the plan, as JSON.
     """
 
     def __init__(
@@ -40,9 +41,15 @@ class RunResults(dict[str, StoredResult]):
         *,
         lost: Mapping[str, int],
         void: frozenset[int] = frozenset(),
+        tuning: Sequence[str] = (),
     ) -> None:
         super().__init__(results)
-        self.lost, self.void = dict(lost), void
+        self.lost, self.void, self._tuning = dict(lost), void, tuning
+
+    @cached_property
+    def tuning(self) -> tuple[TrialSpec, ...]:
+        """The trials of tuning that were planned, in their order."""
+        return tuple(map(TrialSpec.model_validate_json, self._tuning))
 
 
 def lost_measurements(results: Results) -> Mapping[str, int]:
@@ -53,6 +60,11 @@ def lost_measurements(results: Results) -> Mapping[str, int]:
 def disturbed_rounds(results: Results) -> frozenset[int]:
     """The rounds that were disturbed from outside. Results that were not read from a run have none."""
     return results.void if isinstance(results, RunResults) else frozenset()
+
+
+def asked_trials(results: Results) -> tuple[TrialSpec, ...]:
+    """The trials of tuning that were planned. Results that were not read from a run have none."""
+    return results.tuning if isinstance(results, RunResults) else ()
 
 
 def result_values(

@@ -16,17 +16,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.config import canonical_json
 from harness.errors import InputError, did_you_mean
 from harness.metrics import metric
 from harness.study.arms import Combination
 from harness.study.dotted_paths import MISSING, leaves, value_at, with_value
 from harness.study.levels import Scalar
 from harness.study.loaded import LoadedStudy, Tried, TunedArm
-from harness.study.planning.results import Results
-from harness.study.schema import Around, Tune
+from harness.study.planning.results import Results, asked_trials
+from harness.study.search import Parameter
 from harness.study.seeds import FIRST_TUNING_SEED
+from harness.study.space import Point, Space
+from harness.study.tune import Around, Near, Tune, TuneSearch
 from harness.tasks.base import Task
 from harness.trial.spec import TrialSpec
+
+NEAR_END = 0.02
+"""A value is near an end of a range if it is within this share of the range, on the scale of the range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,41 +43,50 @@ class Candidate:
     task: Task
 
 
+def candidates(
+    loaded: LoadedStudy, tune: Tune, cell: tuple[Combination, Combination], results: Results
+) -> tuple[Candidate, ...]:
+    """The candidates of an arm under a condition: all of a grid, or the points of a search that have been
+    asked so far.
+    """
+    arm, condition = cell
+    task = loaded.tasks[arm.name, condition.name]
+    if tune.search is None:
+        return tuning_grid(tune, task)
+    asked: dict[str, Candidate] = {}
+    for spec in asked_trials(results):
+        if spec.arm == arm.name and spec.condition == condition.names:
+            values = {path: value_at(spec.config, path) for path in tune.search.space}
+            settings = {path: value for path, value in values.items() if value is not MISSING}
+            candidate = Candidate(settings=settings, task=type(task).read(spec.config))
+            asked.setdefault(canonical_json(settings), candidate)
+    return tuple(asked.values())
+
+
 def tuning_grid(tune: Tune, task: Task) -> tuple[Candidate, ...]:
     """Every combination of values with which a task is tuned. Raises InputError if one cannot be used."""
     document = task.plain()
     columns = [
-        [(path, value) for value in _values(path, wanted, document)] for path, wanted in tune.grid.items()
+        [(path, value) for value in _values(path, wanted, document)]
+        for path, wanted in (tune.grid or {}).items()
     ]
-    candidates = []
+    made = []
     for chosen in itertools.product(*columns):
         config = document
         for path, value in chosen:
             config = with_value(config, path, value)
-        try:
-            candidates.append(Candidate(settings=dict(chosen), task=type(task).read(config)))
-        except ValidationError as error:
-            settings = ", ".join(f"{path}={value}" for path, value in chosen)
-            raise InputError(f"{settings} cannot be used: {error.errors()[0]['msg']}") from None
-    return tuple(candidates)
+        made.append(Candidate(settings=dict(chosen), task=_usable(type(task), config, dict(chosen))))
+    return tuple(made)
 
 
 def _values(path: str, wanted: Sequence[Scalar] | Around, document: dict[str, Any]) -> list[Scalar]:
     """The values of a setting: the listed ones, or values around the one that the task has."""
-    centre = value_at(document, path)
-    if centre is MISSING:
-        raise InputError(
-            f"there is no setting {path!r}",
-            hint=did_you_mean(path, (known for known, _ in leaves(document))),
-        )
+    own = _own_value(path, document)
     if isinstance(wanted, Around):
-        if isinstance(centre, bool) or not isinstance(centre, int | float) or centre <= 0:
-            raise InputError(
-                f"{path} is {centre!r}, so values around it cannot be computed", hint="list the values"
-            )
+        centre = _positive(path, own, hint="list the values")
         powers = (position - (wanted.count - 1) / 2 for position in range(wanted.count))
         around = [float(f"{centre * wanted.factor**power:.6g}") for power in powers]
-        values: list[Scalar] = [*map(round, around)] if isinstance(centre, int) else [*around]
+        values: list[Scalar] = [*map(round, around)] if isinstance(own, int) else [*around]
     else:
         values = list(wanted)
     if len({(type(value), value) for value in values}) < len(values):
@@ -79,24 +94,80 @@ def _values(path: str, wanted: Sequence[Scalar] | Around, document: dict[str, An
     return values
 
 
-def tuning_trials(
-    loaded: LoadedStudy, tune: Tune, arm: Combination, condition: Combination
-) -> list[list[TrialSpec]]:
-    """The trials of each candidate of an arm under a condition, one per seed."""
+def extreme_candidates(tune: Tune, task: Task) -> tuple[Candidate, ...]:
+    """All candidates of a grid, or the points at the ends of a space. Raises InputError if one cannot be
+    used, if the points of the space are too few, or if it does not contain the task itself.
+    """
+    if tune.search is None:
+        return tuning_grid(tune, task)
+    space = tuning_space(tune.search, task)
+    own = own_point(space, task)
+    outside = next((name for name in space.parameters if name not in own), None)
+    if outside is not None:
+        raise InputError(
+            f"{outside} is {value_at(task.plain(), outside)!r}, which is not in the space of its tuning",
+            hint="widen the range, or use {factor: …} for a range near the value of each arm",
+        )
+    if space.size() < tune.search.points:
+        raise InputError(f"the space has only {space.size():.0f} points, but {tune.search.points} are asked")
+    return tuple(candidate_at(space, point, task) for point in space.checked_points(own))
+
+
+def own_point(space: Space, task: Task) -> dict[str, Scalar]:
+    """The values that a task has, as far as the space contains them."""
+    document = task.plain()
+    values = {name: value_at(document, name) for name in space.parameters}
+    return {name: value for name, value in values.items() if space.contains(name, value)}
+
+
+def candidate_at(space: Space, point: Point, task: Task) -> Candidate:
+    """The task with the settings of a point. Raises InputError if it cannot be used."""
+    document, settings = task.plain(), space.settings(point)
+    for path, value in settings.items():
+        document = with_value(document, path, value)
+    return Candidate(settings=settings, task=_usable(type(task), document, settings))
+
+
+def _usable(kind: type[Task], document: dict[str, Any], settings: Mapping[str, Scalar]) -> Task:
+    try:
+        return kind.read(document)
+    except ValidationError as error:
+        chosen = ", ".join(f"{path}={value}" for path, value in settings.items())
+        raise InputError(f"{chosen} cannot be used: {error.errors()[0]['msg']}") from None
+
+
+def _own_value(path: str, document: dict[str, Any]) -> Any:
+    """The value of a setting. Raises InputError if there is no such setting."""
+    own = value_at(document, path)
+    if own is MISSING:
+        raise InputError(
+            f"there is no setting {path!r}",
+            hint=did_you_mean(path, (known for known, _ in leaves(document))),
+        )
+    return own
+
+
+def _positive(path: str, own: Any, *, hint: str) -> int | float:
+    """The value of a setting, around which others can be computed. Raises InputError if it is no number."""
+    if isinstance(own, bool) or not isinstance(own, int | float) or own <= 0:
+        raise InputError(f"{path} is {own!r}, so values around it cannot be computed", hint=hint)
+    return own
+
+
+def tuning_trials(tune: Tune, cell: tuple[Combination, Combination], candidate: Task) -> list[TrialSpec]:
+    """The trials of a candidate of an arm under a condition, one per seed."""
+    arm, condition = cell
     return [
-        [
-            TrialSpec(
-                purpose="tune",
-                task=candidate.task.name,
-                arm=arm.name,
-                condition=condition.names,
-                seed=FIRST_TUNING_SEED + seed,
-                round=0,
-                config=candidate.task.plain(),
-            )
-            for seed in range(tune.seeds)
-        ]
-        for candidate in tuning_grid(tune, loaded.tasks[arm.name, condition.name])
+        TrialSpec(
+            purpose="tune",
+            task=candidate.name,
+            arm=arm.name,
+            condition=condition.names,
+            seed=FIRST_TUNING_SEED + seed,
+            round=0,
+            config=candidate.plain(),
+        )
+        for seed in range(tune.seeds)
     ]
 
 
@@ -107,25 +178,37 @@ def tuned_arms(loaded: LoadedStudy, tune: Tune, results: Results) -> tuple[Tuned
     tuned = []
     for arm in loaded.arms:
         for condition in loaded.conditions:
-            grid = tuning_grid(tune, loaded.tasks[arm.name, condition.name])
-            trials = tuning_trials(loaded, tune, arm, condition)
-            tried = []
-            for candidate, specs in zip(grid, trials, strict=True):
-                if any(spec.id not in results for spec in specs):
-                    return ()
-                values = tuple(_score(results[spec.id].values.get(tune.by), tune.by) for spec in specs)
-                tried.append(Tried(settings=candidate.settings, values=values))
+            tried = tried_so_far(loaded, tune, (arm, condition), results)
+            if tried is None or (tune.search is not None and len(tried) < tune.search.points):
+                return ()
             chosen = best(tried, tune.by)
+            task = loaded.tasks[arm.name, condition.name]
             tuned.append(
                 TunedArm(
                     arm=arm.name,
                     condition=condition.names,
                     tried=tuple(tried),
                     chosen=chosen,
-                    edges=tuple(_edges(tried, chosen)),
+                    edges=tuple(_edges(tune, task, tried, chosen)),
                 )
             )
     return tuple(tuned)
+
+
+def tried_so_far(
+    loaded: LoadedStudy, tune: Tune, cell: tuple[Combination, Combination], results: Results
+) -> list[Tried] | None:
+    """The candidates of an arm under a condition with their results, or None if a trial of one of them has
+    not finished.
+    """
+    tried = []
+    for candidate in candidates(loaded, tune, cell, results):
+        specs = tuning_trials(tune, cell, candidate.task)
+        if any(spec.id not in results for spec in specs):
+            return None
+        values = tuple(_score(results[spec.id].values.get(tune.by), tune.by) for spec in specs)
+        tried.append(Tried(settings=candidate.settings, values=values))
+    return tried
 
 
 def _score(value: float | None, name: str) -> float:
@@ -149,12 +232,40 @@ def _smallest_first(settings: Mapping[str, Scalar]) -> list[tuple[bool, float, s
     ]
 
 
-def _edges(tried: Sequence[Tried], chosen: Tried) -> Iterator[str]:
+def _edges(tune: Tune, task: Task, tried: Sequence[Tried], chosen: Tried) -> Iterator[str]:
+    """The settings that are numbers whose best value is the smallest or the largest of a grid, or near an end
+    of what a search could ask.
+    """
+    if tune.search is not None:
+        space = tuning_space(tune.search, task)
+        for name, value in chosen.settings.items():
+            if space.kinds[name] != "choice" and not NEAR_END < space.place(name, value) < 1 - NEAR_END:
+                yield name
+        return
     for path, value in chosen.settings.items():
         values = [one.settings[path] for one in tried]
         numbers = [number for number in values if isinstance(number, int | float)]
         if len(numbers) == len(values) and value in (min(numbers), max(numbers)):
             yield path
+
+
+def tuning_space(search: TuneSearch, task: Task) -> Space:
+    """The space in which an arm is tuned. Raises InputError if an arm has no value of its own for a range
+    that is near it.
+    """
+    document = task.plain()
+    return Space.of({path: _range(path, wanted, document) for path, wanted in search.space.items()}, task)
+
+
+def _range(path: str, wanted: Parameter | Near, document: dict[str, Any]) -> Parameter:
+    own = _own_value(path, document)
+    if isinstance(wanted, Parameter):
+        return wanted
+    centre = _positive(path, own, hint="give `low` and `high`")
+    low, high = (float(f"{end:.6g}") for end in (centre / wanted.factor, centre * wanted.factor))
+    if isinstance(own, int):
+        return Parameter(low=max(1, round(low)), high=round(high), log=True)
+    return Parameter(low=low, high=high, log=True)
 
 
 def edge_warnings(tuned: Sequence[TunedArm]) -> tuple[str, ...]:
@@ -163,8 +274,8 @@ def edge_warnings(tuned: Sequence[TunedArm]) -> tuple[str, ...]:
     """
     return tuple(
         f"{' '.join((arm.arm, *(f'{factor}={level}' for factor, level in arm.condition.items())))}: "
-        f"the best {path} that was tried, {arm.chosen.settings[path]}, is at the edge of the grid; "
-        "its optimum may lie outside"
+        f"the best {path} that was tried, {arm.chosen.settings[path]}, is at the edge of what could be "
+        "tried; its optimum may lie outside"
         for arm in tuned
         for path in arm.edges
     )

@@ -21,8 +21,8 @@ from harness.study.planning.plan import plan
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import StoredResult
 from harness.study.planning.tuning import best, tuned_arms, tuning_grid
-from harness.study.schema import Around, Tune
 from harness.study.seeds import FIRST_TUNING_SEED
+from harness.study.tune import Around, Tune
 from harness.trial.spec import TrialSpec
 from tests.support.tiny_study import LOSS, lr, results, tuned_study
 

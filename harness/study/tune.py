@@ -1,0 +1,72 @@
+"""What a study says about tuning: the best settings of each arm are found before it is measured."""
+
+from __future__ import annotations
+
+import operator
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from harness.config import Config
+from harness.study.levels import Scalar
+from harness.study.search import GaussianProcess, Parameter, RandomDraws, Tpe
+
+
+class Around(Config):
+    """`count` values around the value of each arm, which is the middle one. Each is `factor` times the one
+    before.
+    """
+
+    factor: float = Field(gt=1.0, allow_inf_nan=False)
+    count: int = Field(ge=3, le=99)
+
+
+class Near(Config):
+    """The range from the value of each arm divided by `factor` to the value times `factor`, in which equal
+    ratios are equally likely.
+    """
+
+    factor: float = Field(gt=1.0, allow_inf_nan=False)
+
+
+class TuneSearch(Config):
+    """Each arm gets `points` points of a space, which is its own where ranges are near its own value. The
+    first point is the arm as the study declares it, and `sampler` chooses each of the others by the results
+    of those before.
+    """
+
+    space: dict[str, Parameter | Near] = Field(min_length=1)
+    points: int = Field(ge=2, le=1000)
+    sampler: Annotated[Tpe | GaussianProcess | RandomDraws, Field(discriminator="kind")] = Tpe(random=3)
+    seed: int = Field(default=0, ge=0)
+
+
+class Tune(Config):
+    """Each arm gets the settings that are best for it under each condition before it is measured. The trials
+    of tuning decide nothing else.
+
+    `grid` names settings by their paths, with the values to try: a list, or values around the value of each
+    arm. Every combination is tried. With `search` the values are chosen one after the other instead. Either
+    way every arm has the same number of candidates. The one with the best median of the metric `by` over
+    `seeds` is chosen. `finalists` is the number of arms that are measured: the baseline, the arms that claims
+    name, and the best of the others.
+    """
+
+    grid: dict[str, Annotated[list[Scalar], Field(min_length=2)] | Around] | None = Field(
+        default=None, min_length=1
+    )
+    search: TuneSearch | None = Field(default=None, exclude_if=operator.not_)
+    seeds: int = Field(default=1, gt=0, le=1000)
+    by: str = "validation_loss"
+    finalists: int | None = Field(default=None, ge=2)
+
+    @model_validator(mode="after")
+    def _has_one_way(self) -> Self:
+        if (self.grid is None) == (self.search is None):
+            raise ValueError("tuning needs either `grid` or `search`")
+        return self
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings that are tuned, by their paths."""
+        return tuple(self.grid or (self.search.space if self.search else ()))
