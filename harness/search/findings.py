@@ -66,9 +66,9 @@ class SearchFindings:
         empty if no other point has a value.
         """
         if len(self.objectives) == 1:
-            others = [point for point in self.ranked if point.number != self.begin.number]
+            others = [point for point in self.ranked if point.number != 0]
             return {BEST: others[0]} if others else {}
-        chosen = finalists(self.front, self.objectives, self.begin.number, self.search.finalists)
+        chosen = finalists(self.front, self.objectives, self.search.finalists)
         return {f"{BEST}_{place}": point for place, point in enumerate(chosen, start=1)}
 
     def best_so_far(self) -> tuple[float, ...]:
@@ -131,10 +131,12 @@ def front(points: Sequence[SearchedPoint], objectives: Sequence[Metric]) -> tupl
 
 
 def finalists(
-    points: Sequence[SearchedPoint], objectives: Sequence[Metric], begin: int, most: int
+    points: Sequence[SearchedPoint], objectives: Sequence[Metric], most: int
 ) -> list[SearchedPoint]:
-    """The best point of each objective, then the others in the order in which they were asked."""
-    others = [point for point in points if point.number != begin]
+    """The best point of each objective, then the others in the order in which they were asked, without the
+    first one.
+    """
+    others = [point for point in points if point.number != 0]
     chosen: dict[int, SearchedPoint] = {}
     for objective in objectives:
         best = min(others, key=lambda point: worst_first(objective) * point.median(objective), default=None)

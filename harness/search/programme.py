@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState, create_trial
 
 from harness.config import digest
-from harness.errors import StoreError, StudyError
+from harness.errors import InvalidError, StoreError, StudyError, TrialError
 from harness.run.identity import Setting, environment_digest
 from harness.run.programme import Amount, Draws, Programme, Watcher
 from harness.search.distributions import distributions_at, suggested, values_of
@@ -72,7 +72,7 @@ class SearchProgramme(Programme):
     ) -> None:
         self.loaded, self._search, self._storage = search.loaded, search, storage
         self._most, self._timeout, self._note = points, timeout, note
-        self._reason = ""
+        self._read: tuple[SearchedPoint, ...] | None = None
         self.study: optuna.Study | None = None
 
     # What a driver asks.
@@ -100,11 +100,11 @@ class SearchProgramme(Programme):
         done = sum(point.state != "open" for point in self._points())
         return Amount(max(0, self._most - done), done)
 
-    def problem(self, results: Results) -> str | None:  # noqa: ARG002
-        return self._reason or None
+    def problem(self, results: Results) -> str | None:  # noqa: ARG002  problems are raised
+        return None
 
     def begin(self, store: Store, run: Run) -> None:
-        self._store, self._run = store, run
+        self._store, self._run, self._read = store, run, None
         directions = [
             "minimize" if objective.better == "lower" else "maximize" for objective in self._search.objectives
         ]
@@ -121,15 +121,25 @@ class SearchProgramme(Programme):
         checks = tuple(spec for spec in check_trials(self.loaded) if spec.arm == self._search.arm.name)
         if checks:
             yield TrialBatch(purpose="check", trials=checks)
+            self._check_invariants()
         if self._search.start is None:
-            yield TrialBatch(purpose="search", trials=self._search.trials_of(self._search.begin, {}))
+            trials = self._search.trials_of(self._search.begin, {})
+            yield from self._ran(TrialBatch(purpose="search", trials=trials))
         for asked in self._asked():
             yield from self._batches(*asked)
             self._tell(asked[0], self._point_of(asked[1]))
             first = self._points()[0]
             if first.state == "failed":
-                self._reason = f"the arm with which the search begins cannot be run: {first.reason}"
-                return
+                raise TrialError(f"the arm with which the search begins cannot be run: {first.reason}")
+
+    def _check_invariants(self) -> None:
+        """Raises InvalidError if an invariant does not hold for the arm with which the search begins."""
+        broken = [check for check in self._store.checks(self._run) if not check.passed]
+        if broken:
+            raise InvalidError(
+                f"{broken[0].invariant} does not hold for the arm with which the search begins: "
+                f"{broken[0].case}: {broken[0].detail}"
+            )
 
     # What Optuna is asked.
 
@@ -143,8 +153,15 @@ class SearchProgramme(Programme):
         return self.study
 
     def _points(self) -> tuple[SearchedPoint, ...]:
-        search = self._search
-        return searched_points(self._store, self._run, search.objectives, search.search.seeds)
+        """The points in the store, which are read again after each batch."""
+        if self._read is None:
+            search = self._search
+            self._read = searched_points(self._store, self._run, search.objectives, search.search.seeds)
+        return self._read
+
+    def _ran(self, batch: TrialBatch) -> Iterator[TrialBatch]:
+        yield batch
+        self._read = None
 
     def _point_of(self, names: Mapping[str, str]) -> SearchedPoint | None:
         return next((point for point in self._points() if point.names == names), None)
@@ -298,14 +315,14 @@ class SearchProgramme(Programme):
             trainings = training_trials([(task, spec.seed, None)])
             if trainings:
                 yield TrialBatch(purpose="train", trials=trainings)
-            yield TrialBatch(purpose="search", trials=(spec,))
+            yield from self._ran(TrialBatch(purpose="search", trials=(spec,)))
             point = self._point_of(names)
             if point is None or point.state == "failed":
                 return
             reason = self._pruned_after(trial, point)
             if reason and spec is not specs[-1]:
                 rest = specs[specs.index(spec) + 1 :]
-                yield TrialBatch(purpose="search", trials=rest, skipped=reason)
+                yield from self._ran(TrialBatch(purpose="search", trials=rest, skipped=reason))
                 return
 
     def _pruned_after(self, trial: Trial, point: SearchedPoint) -> str:
