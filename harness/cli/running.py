@@ -12,6 +12,8 @@ from harness.errors import InvalidError, TrialError
 from harness.experiment import Experiment, Listener
 from harness.report.inputs import ReportInput
 from harness.run.backends.base import Finished
+from harness.search.findings import SearchFindings
+from harness.search.points import SearchedPoint
 from harness.store.rows import Run
 from harness.trial.spec import TrialSpec
 
@@ -81,6 +83,20 @@ def _verdict_data(part: ReportInput) -> dict[str, Any]:
         "failed": part.run.failed,
         "finished": part.run.finished_trials,
         "expected": part.run.expected_trials,
+        **({"search": _search_data(part.search)} if part.search else {}),
+    }
+
+
+def _search_data(search: SearchFindings) -> dict[str, Any]:
+    def point_data(point: SearchedPoint) -> dict[str, Any]:
+        values = {objective.name: point.median(objective) for objective in search.objectives}
+        return {"point": point.number, "settings": search.space.read(point.names), **values}
+
+    return {
+        "run": search.run.id,
+        "points": len(search.points),
+        "begin": point_data(search.begin),
+        **{name: point_data(point) for name, point in search.best.items()},
     }
 
 
