@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -23,6 +24,7 @@ from optuna.samplers import (
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from harness.search.distributions import params_of
 from harness.study.search import (
     CmaEs,
     GaussianProcess,
@@ -93,8 +95,7 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
             case RandomDraws():
                 return RandomSampler(seed=each)
             case Grid():
-                grid = {name: list(space.values(name) or ()) for name in space.parameters}
-                return AskedGrid(grid, seed=seed)
+                return AskedGrid(_grid(space), seed=seed)
             case QuasiRandom():
                 return QMCSampler(
                     qmc_type=config.sequence,
@@ -137,6 +138,14 @@ def pruner(config: Pruner | None, most: int) -> BasePruner:
                 )
             case WilcoxonPruner():
                 return SignedRankPruner(p_threshold=config.p, n_startup_steps=config.startup)
+
+
+def _grid(space: Space) -> dict[str, list[Any]]:
+    """All values of each parameter, as Optuna knows them."""
+    return {
+        name: [params_of(space, {name: value})[name] for value in space.values(name) or ()]
+        for name in space.parameters
+    }
 
 
 def _seed(seed: int, number: int) -> int:

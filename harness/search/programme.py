@@ -7,7 +7,6 @@ dashboard, and they are brought into agreement whenever a search begins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
@@ -17,7 +16,7 @@ from harness.config import digest
 from harness.errors import InvalidError, StoreError, StudyError, TrialError
 from harness.run.identity import Setting, environment_digest
 from harness.run.programme import Amount, Draws, Programme, Watcher
-from harness.search.distributions import distributions_at, suggested, values_of
+from harness.search.distributions import distributions_at, params_of, suggested_point, values_of
 from harness.search.methods import pruner, sampler, version
 from harness.search.points import SearchedPoint, searched_points
 from harness.store.rows import Identity, Run
@@ -214,15 +213,8 @@ class SearchProgramme(Programme):
             self._note("every point of the grid has been asked")
             return None
         trial = study.ask()
-        self._suggest(trial)
+        suggested_point(search.space, trial)
         return trial
-
-    def _suggest(self, trial: Trial) -> None:
-        """Choose a value for each parameter that exists, in their order."""
-        point: dict[str, Any] = {}
-        for name in self._search.space.parameters:
-            if self._search.space.exists(name, point):
-                point[name] = suggested(self._search.space, name, trial)
 
     # What it is told.
 
@@ -286,7 +278,7 @@ class SearchProgramme(Programme):
             create_trial(
                 state=state,
                 values=values,
-                params=dict(point),
+                params=params_of(self._search.space, point),
                 distributions=distributions_at(self._search.space, point),
                 user_attrs={TRIALS: list(known.spec_ids), SECONDS: known.seconds},
             )
@@ -301,9 +293,10 @@ class SearchProgramme(Programme):
         start = self._search.start
         named: list[Point] = [*([start] if start is not None else []), *self._search.search.enqueue]
         for point in named:
-            if digest(self._search.space.names(point)) not in known and dict(point) not in waiting:
-                self._study.enqueue_trial(dict(point))
-                waiting.append(dict(point))
+            params = params_of(self._search.space, point)
+            if digest(self._search.space.names(point)) not in known and params not in waiting:
+                self._study.enqueue_trial(params)
+                waiting.append(params)
 
     # What is run.
 

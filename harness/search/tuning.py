@@ -7,7 +7,7 @@ from optuna.trial import TrialState, create_trial
 
 from harness.config import canonical_json
 from harness.metrics import metric
-from harness.search.distributions import distributions_at, suggested
+from harness.search.distributions import distributions_at, params_of, suggested_point
 from harness.search.methods import sampler
 from harness.study.levels import Scalar
 from harness.study.loaded import LoadedStudy, Tried
@@ -62,17 +62,15 @@ def _next_point(space: Space, search: TuneSearch, tried: list[Tried], by: str) -
             create_trial(
                 state=TrialState.COMPLETE,
                 value=one.median,
-                params=point,
+                params=params_of(space, point),
                 distributions=distributions_at(space, point),
             )
         )
     for repeats in range(100 * MOST_REPEATS):
         way = search.sampler if repeats < MOST_REPEATS else RandomDraws()
         study.sampler = sampler(way, space, search.seed, len(tried) + 10_000 * repeats)
-        trial, point = study.ask(), dict[str, Scalar]()
-        for name in space.parameters:
-            if space.exists(name, point):
-                point[name] = suggested(space, name, trial)
+        trial = study.ask()
+        point = suggested_point(space, trial)
         study.tell(trial, state=TrialState.FAIL)
         if canonical_json(space.settings(point)) not in known:
             return point

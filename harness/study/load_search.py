@@ -29,8 +29,8 @@ FACTOR, BEGIN, BEST = "point", "baseline", "best"
 """The factor of a proof, and its levels. With several objectives the others are `best_1`, `best_2` and so on.
 """
 
-NOT_PROVEN = ("when", "search", "references")
-"""Keys of a study that its proof does not have: a reference is about the arms of the study."""
+NOT_PROVEN = ("when", "search")
+"""Keys of a study that its proof does not have."""
 
 
 @dataclass(frozen=True)
@@ -327,6 +327,19 @@ class SearchLoader:
         for point, _ in seen.values():
             self._proof({BEST: point})
         if len(self.search.objectives(self.loaded.study.primary)) > 1:
-            names = [f"{BEST}_{place}" for place in range(1, self.search.finalists + 1)]
-            self._proof({name: point for name, (point, _) in zip(names, seen.values(), strict=False)})
+            self._check_finalists()
         return [task for _, task in seen.values()]
+
+    def _check_finalists(self) -> None:
+        """Raises StudyError if the design could not decide about as many points as may be proven."""
+        count, distinct = self.search.finalists, dict[str, Point]()
+        places = [(place + 1) / (count + 1) for place in range(count)]
+        points = [
+            *(self._space.point_at(place, self._start or {}) for place in places),
+            *self._space.checked_points(self._start or {}),
+        ]
+        for point in points:
+            distinct.setdefault(canonical_json(content(self._task(point))), point)
+        distinct.pop(canonical_json(content(self._begin)), None)
+        names = [f"{BEST}_{place}" for place in range(1, count + 1)]
+        self._proof(dict(zip(names, distinct.values(), strict=False)))

@@ -146,6 +146,20 @@ class Space:
             for value in choices[name] if kind == "choice" else map(self._typed(name), self.ends(name)):
                 yield self._completed({**self._needed_for(name), name: value}, start)
 
+    def point_at(self, place: float, start: Point) -> dict[str, Scalar]:
+        """The point whose numbers all lie at the same place between the ends of their ranges, from 0 to 1,
+        with the choices of `start`.
+        """
+        numbers = {name: self._value_at(name, place) for name, kind in self.kinds.items() if kind != "choice"}
+        return self._completed(numbers, start)
+
+    def _value_at(self, name: str, place: float) -> Scalar:
+        parameter, (low, high) = self.parameters[name], self.ends(name)
+        value = low * (high / low) ** place if parameter.log else low + (high - low) * place
+        if parameter.step is not None:
+            value = low + round((value - low) / parameter.step) * parameter.step
+        return self._typed(name)(value)
+
     def _completed(self, asked: Point, start: Point) -> dict[str, Scalar]:
         point: dict[str, Scalar] = {}
         for name in self.parameters:
