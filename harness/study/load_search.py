@@ -246,13 +246,14 @@ class SearchLoader:
                     hint="use tpe, or gp",
                     value=True,
                 )
-            if conditional := next((name for name, one in search.space.items() if one.when), None):
-                self._fail(
-                    at,
-                    f"cma-es needs parameters that always exist, and {conditional} does not",
-                    hint="use tpe",
-                    value=True,
-                )
+        conditional = next((name for name, one in search.space.items() if one.when), None)
+        if isinstance(search.sampler, CmaEs | Grid) and conditional is not None:
+            self._fail(
+                at,
+                f"{search.sampler.kind} needs parameters that always exist, and {conditional} does not",
+                hint="use tpe",
+                value=True,
+            )
         if search.pruner is not None:
             self._check_pruner(objectives)
 
