@@ -28,7 +28,7 @@ REFUSED: tuple[Spoilt, ...] = (
         (
             "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, "
             "margin_reasons, margins, "
-            "parity, primary, question, references, study, task, when"
+            "parity, primary, question, references, search, study, task, when"
         ),
     ),
     ("a missing key", "primary: decode_tokens_per_second\n", "", "1:1: missing key 'primary'"),
