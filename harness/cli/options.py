@@ -17,7 +17,7 @@ import typer
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
-    from harness.experiment import Experiment, Workspace
+    from harness.experiment import StudyExperiment, Workspace
 
 SOFTWARE, INTERRUPTED = 70, 130
 
@@ -73,7 +73,7 @@ class StudyOptions(StoreOptions):
     device: str = "auto"
     plant: str | None = None
 
-    def load(self, study: str) -> Experiment:
+    def load(self, study: str) -> StudyExperiment:
         from harness.experiment import load
 
         return load(

@@ -3,78 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from harness.errors import InputError, Location, did_you_mean
-from harness.experiment.calibrated_rounds import asks_calibration, with_calibrated_rounds
+from harness.errors import InputError, did_you_mean
 from harness.experiment.corpora import check_installed, check_texts, corpora_of, fetch_corpora
 from harness.experiment.declaring import DeclaredStudy, declare_claims, declare_study
-from harness.experiment.workspace import Workspace, find_study
+from harness.experiment.workspace import Workspace
 from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import Driver, Listener, worker_threads
-from harness.run.identity import Setting, check_plant, environment_digest, identity, newest_run
+from harness.run.identity import Setting, environment_digest, identity, newest_run
 from harness.run.programme import Programme, StudyProgramme
 from harness.store.rows import Artifact, CalibrationRow, JudgedClaim, Run, TrialRow, VerdictRow
 from harness.store.store import Store, open_store
-from harness.study.load import StudyFile
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan
 from harness.study.reading.overlays import BODY_SCALE
-from harness.study.reading.yaml_document import Override
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.results import Analysis
-    from harness.experiment.searching import SearchExperiment
     from harness.report.inputs import ReportInput
     from harness.run.backends.base import Backend
-
-GPU_SCALE = "gpu"
-
-
-def load(
-    study: str | Path,
-    *,
-    scale: str | None = None,
-    settings: Sequence[str] = (),
-    device: str = "auto",
-    workspace: Workspace | None = None,
-    plant: str | None = None,
-) -> Experiment:
-    """Load a study, given its file or its name in `studies/`.
-
-    `scale` is by default `gpu` if there is a GPU and the study has this scale, else `cpu`. Each of `settings`
-    is `path=value`, for example `design.rounds=20`. Settings change the study before it is checked, and they
-    change its digest; `design.rounds=calibrated` stands for the number of rounds that the calibration of this
-    machine recommends. `device` is auto, cpu or the UUID of a GPU. `plant` is a bug, `invariant/bug`, that
-    is planted in the workers.
-
-    Raises StudyError or InputError, one line that says what is wrong and where, if the study cannot be
-    loaded.
-    """
-    path = find_study(str(study))
-    here, gpu = this_machine(device)
-    file = StudyFile(path)
-    if scale is None:
-        scale = GPU_SCALE if gpu is not None and GPU_SCALE in file.scales else BODY_SCALE
-    fixed = [setting for setting in settings if not asks_calibration(setting)]
-    parts = file.load(scale, fixed)
-    if plant is not None:
-        check_plant(parts, plant)
-    experiment = Experiment(parts, here, workspace=workspace or Workspace(), gpu=gpu, plant=plant)
-    experiment.declared = tuple(part for name in file.scales for part in file.load(name))
-    if len(fixed) < len(settings):
-        settings = with_calibrated_rounds(settings, parts, experiment.calibration())
-        experiment.parts = file.load(scale, settings)
-    return experiment
 
 
 class Experiment:
@@ -132,41 +89,6 @@ class Experiment:
             for part, driver in drivers.items():
                 self._runs[part] = driver.run()
         return self
-
-    def search(
-        self,
-        *,
-        part: str = "",
-        trials: int | None = None,
-        timeout: float | None = None,
-        listener: Listener | None = None,
-        **declared: Any,
-    ) -> SearchExperiment:
-        """Search for better settings, prove the best ones on fresh seeds, and return the search.
-
-        It asks points until there are `trials` in all, or until all of them together took `timeout` seconds.
-        `declared` are keys of the study's `search`, which they replace, for example
-        `space={"optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}}`. Raises StudyError if there is
-        nothing to search, or if the search could not work.
-        """
-        over = [
-            Override(("search", key), value, Location(f"search({key}=…)")) for key, value in declared.items()
-        ]
-        return self.searching(part, over).run(trials=trials, timeout=timeout, listener=listener)
-
-    def searching(
-        self, part: str = "", over: Sequence[Override] = (), options: Sequence[str] = ()
-    ) -> SearchExperiment:
-        """The search of the study, or of one of its parts, which has not begun or goes on. `over` replaces
-        keys of the study, and `options` are the words of a command line that say the same.
-        """
-        from harness.experiment.searching import SearchExperiment
-
-        first = self.parts[0]
-        search = StudyFile(first.path).search(part, first.scale, first.settings, over)
-        return SearchExperiment(
-            search, self._here, workspace=self.workspace, gpu=self._gpu, plant=self._plant, options=options
-        )
 
     def programme(self, part: LoadedStudy) -> Programme:
         """What the driver of a part runs."""

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 
 class SearchExperiment:
-    """A search of a study on one device, with its results in one workspace. `Experiment.search` makes one.
+    """A search of a study on one device, with its results in one workspace. `StudyExperiment.search` makes
+    one.
 
     `options` are those of `harness search` that changed the study, as they were written.
     """
@@ -197,10 +198,15 @@ class Proof(Experiment):
     """The study that compares what a search found with the arm with which the search began."""
 
     def __init__(
-        self, of: SearchExperiment, study: LoadedStudy, here: Environment, gpu: str | None, plant: str | None
+        self,
+        search: SearchExperiment,
+        study: LoadedStudy,
+        here: Environment,
+        gpu: str | None,
+        plant: str | None,
     ) -> None:
-        super().__init__((study,), here, workspace=of.workspace, gpu=gpu, plant=plant)
-        self._search = of
+        super().__init__((study,), here, workspace=search.workspace, gpu=gpu, plant=plant)
+        self._search = search
 
     def programme(self, part: LoadedStudy) -> Programme:
         return ProofProgramme(part)

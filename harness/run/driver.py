@@ -157,7 +157,7 @@ class Driver:
     def _run_missing(self, progress: _Progress) -> None:
         run = progress.run
         results = self._results(run)
-        todo, done = self._programme.amount(lambda batch: len(self._missing(batch, results)), results)
+        todo, done = self._programme.work_left(lambda batch: len(self._missing(batch, results)), results)
         self._listener.begin(run, todo=todo, done=done)
         with contextlib.ExitStack() as lease:
             for batch in self._programme.schedule(lambda: self._results(run)):

@@ -30,7 +30,7 @@ class Draws(NamedTuple):
     training_draw: int
 
 
-class Amount(NamedTuple):
+class WorkLeft(NamedTuple):
     """How many trials must run, and how many have finished."""
 
     todo: int
@@ -69,7 +69,7 @@ class Programme(ABC):
         """The plan before there are results."""
 
     @abstractmethod
-    def amount(self, missing: Callable[[TrialBatch], int], results: Results) -> Amount:
+    def work_left(self, missing: Callable[[TrialBatch], int], results: Results) -> WorkLeft:
         """How much there is to do. `missing` counts the trials of a batch that must run."""
 
     @abstractmethod
@@ -119,12 +119,12 @@ class StudyProgramme(Programme):
     def first_plan(self) -> Plan:
         return plan(self.loaded)
 
-    def amount(self, missing: Callable[[TrialBatch], int], results: Results) -> Amount:
+    def work_left(self, missing: Callable[[TrialBatch], int], results: Results) -> WorkLeft:
         planned = plan(self.loaded, results)
         left = [(batch, missing(batch)) for batch in planned.known]
         left += [(batch, len(batch.trials)) for batch in planned.later]
         todo = sum(count + (batch.opening is not None) for batch, count in left if count)
-        return Amount(todo, len(planned.trials) - todo)
+        return WorkLeft(todo, len(planned.trials) - todo)
 
     def schedule(self, results: Callable[[], Results]) -> Iterator[TrialBatch]:
         return schedule(self.loaded, results, self._ask)

@@ -47,10 +47,10 @@ def _suggested(space: Space, name: str, trial: Trial) -> Any:
     match distribution(space, name):
         case CategoricalDistribution() as choices:
             return trial.suggest_categorical(name, choices.choices)
-        case IntDistribution() as whole:
-            return trial.suggest_int(name, whole.low, whole.high, log=whole.log, step=whole.step)
-        case FloatDistribution() as real:
-            return trial.suggest_float(name, real.low, real.high, log=real.log, step=real.step)
+        case IntDistribution() as integers:
+            return trial.suggest_int(name, integers.low, integers.high, log=integers.log, step=integers.step)
+        case FloatDistribution() as reals:
+            return trial.suggest_float(name, reals.low, reals.high, log=reals.log, step=reals.step)
         case other:
             raise AssertionError(other)
 

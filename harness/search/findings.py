@@ -14,7 +14,7 @@ from harness.statistics import Interval, pareto
 from harness.store.rows import Run
 from harness.store.store import Store
 from harness.study.load_search import BEST
-from harness.study.search import Search
+from harness.study.search import StudySearch
 from harness.study.space import Space
 
 
@@ -34,7 +34,7 @@ class SearchFindings:
     """
 
     run: Run
-    search: Search
+    search: StudySearch
     space: Space
     objectives: tuple[Metric, ...]
     points: tuple[SearchedPoint, ...]
@@ -69,7 +69,7 @@ class SearchFindings:
             others = [point for point in self.ranked if point.number != 0]
             return {BEST: others[0]} if others else {}
         chosen = finalists(self.front, self.objectives, self.search.finalists)
-        return {f"{BEST}_{place}": point for place, point in enumerate(chosen, start=1)}
+        return {f"{BEST}_{rank}": point for rank, point in enumerate(chosen, start=1)}
 
     def best_so_far(self) -> tuple[float, ...]:
         """For each number of points that were asked, the best value of the first objective until then."""
@@ -150,7 +150,7 @@ def finalists(
 def search_findings(
     store: Store,
     run: Run,
-    search: tuple[Search, Space, tuple[Metric, ...]],
+    search: tuple[StudySearch, Space, tuple[Metric, ...]],
     earlier_proofs: Sequence[EarlierProof] = (),
 ) -> SearchFindings:
     """The findings of a search that the store has."""

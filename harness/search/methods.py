@@ -21,9 +21,10 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from harness.metrics import Metric
 from harness.search.distributions import params_of
 from harness.study.search import (
     CmaEs,
@@ -59,7 +60,7 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
     Where the choice depends on nothing but the points before, the generator has a new seed for each point. So
     a search that was interrupted asks the same points as one that was not.
     """
-    each = _seed(seed, number)
+    point_seed = _seed(seed, number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         match config:
@@ -69,13 +70,13 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
                     n_ei_candidates=config.candidates,
                     multivariate=config.joint,
                     group=config.joint,
-                    seed=each,
+                    seed=point_seed,
                     constant_liar=False,
                 )
             case GaussianProcess():
                 return GPSampler(
-                    seed=each,
-                    independent_sampler=RandomSampler(seed=each),
+                    seed=point_seed,
+                    independent_sampler=RandomSampler(seed=point_seed),
                     n_startup_trials=config.random,
                     deterministic_objective=False,
                     warn_independent_sampling=False,
@@ -83,9 +84,9 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
             case CmaEs():
                 return CmaEsSampler(
                     n_startup_trials=1,
-                    independent_sampler=RandomSampler(seed=each),
+                    independent_sampler=RandomSampler(seed=point_seed),
                     warn_independent_sampling=False,
-                    seed=each,
+                    seed=point_seed,
                     consider_pruned_trials=False,
                     popsize=config.population,
                     use_separable_cma=False,
@@ -93,7 +94,7 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
                     lr_adapt=False,
                 )
             case RandomDraws():
-                return RandomSampler(seed=each)
+                return RandomSampler(seed=point_seed)
             case Grid():
                 return AskedGrid(_grid(space), seed=seed)
             case QuasiRandom():
@@ -101,7 +102,7 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
                     qmc_type=config.sequence,
                     scramble=True,
                     seed=seed,
-                    independent_sampler=RandomSampler(seed=each),
+                    independent_sampler=RandomSampler(seed=point_seed),
                     warn_asynchronous_seeding=False,
                     warn_independent_sampling=False,
                 )
@@ -111,7 +112,7 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
                     mutation_prob=None,
                     crossover_prob=config.crossover,
                     swapping_prob=config.swapping,
-                    seed=each,
+                    seed=point_seed,
                 )
 
 
@@ -151,6 +152,11 @@ def _grid(space: Space) -> dict[str, list[Any]]:
 def _seed(seed: int, number: int) -> int:
     """A seed below 2³² for the point with this number."""
     return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4], "big")
+
+
+def direction(objective: Metric) -> StudyDirection:
+    """Whether smaller or larger values of an objective are better."""
+    return StudyDirection.MINIMIZE if objective.better == "lower" else StudyDirection.MAXIMIZE
 
 
 def version() -> str:

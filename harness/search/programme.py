@@ -15,9 +15,9 @@ from optuna.trial import Trial, TrialState, create_trial
 from harness.config import digest
 from harness.errors import InvalidError, StoreError, StudyError, TrialError
 from harness.run.identity import Setting, environment_digest
-from harness.run.programme import Amount, Draws, Programme, Watcher
+from harness.run.programme import Draws, Programme, Watcher, WorkLeft
 from harness.search.distributions import distributions_at, params_of, suggested_point, values_of
-from harness.search.methods import pruner, sampler, version
+from harness.search.methods import direction, pruner, sampler, version
 from harness.search.points import SearchedPoint, searched_points
 from harness.store.rows import Identity, Run
 from harness.store.store import Store
@@ -95,22 +95,19 @@ class SearchProgramme(Programme):
     def known(self, results: Results) -> tuple[TrialBatch, ...]:  # noqa: ARG002  the next point is not known
         return ()
 
-    def amount(self, missing: Callable[[TrialBatch], int], results: Results) -> Amount:  # noqa: ARG002
+    def work_left(self, missing: Callable[[TrialBatch], int], results: Results) -> WorkLeft:  # noqa: ARG002
         done = sum(point.state != "open" for point in self._points())
-        return Amount(max(0, self._most - done), done)
+        return WorkLeft(max(0, self._most - done), done)
 
     def problem(self, results: Results) -> str | None:  # noqa: ARG002  problems are raised
         return None
 
     def begin(self, store: Store, run: Run) -> None:
         self._store, self._run, self._read = store, run, None
-        directions = [
-            "minimize" if objective.better == "lower" else "maximize" for objective in self._search.objectives
-        ]
         self.study = optuna.create_study(
             storage=self._storage,
             study_name=f"{run.study} {run.id}",
-            directions=directions,
+            directions=list(map(direction, self._search.objectives)),
             pruner=pruner(self._search.search.pruner, self._steps[-1] + 1),
             load_if_exists=True,
         )
@@ -301,7 +298,7 @@ class SearchProgramme(Programme):
     # What is run.
 
     def _batches(
-        self, trial: Trial, names: Mapping[str, str], specs: Sequence[TrialSpec]
+        self, trial: Trial, names: Mapping[str, str], specs: tuple[TrialSpec, ...]
     ) -> Iterator[TrialBatch]:
         task = self._search.task_of(self._search.space.read(names))
         for spec in specs:

@@ -8,7 +8,7 @@ from optuna.trial import TrialState, create_trial
 from harness.config import canonical_json
 from harness.metrics import metric
 from harness.search.distributions import distributions_at, params_of, suggested_point
-from harness.search.methods import sampler
+from harness.search.methods import direction, sampler
 from harness.study.levels import Scalar
 from harness.study.loaded import LoadedStudy, Tried
 from harness.study.planning.results import Results
@@ -54,8 +54,7 @@ def next_candidates(loaded: LoadedStudy, results: Results) -> tuple[TrialSpec, .
 
 def _next_point(space: Space, search: TuneSearch, tried: list[Tried], by: str) -> dict[str, Scalar]:
     known = {canonical_json(dict(one.settings)) for one in tried}
-    direction = "minimize" if metric(by).better == "lower" else "maximize"
-    study = optuna.create_study(direction=direction)
+    study = optuna.create_study(direction=direction(metric(by)))
     for one in tried:
         point = {name: one.settings[name] for name in space.parameters if name in one.settings}
         study.add_trial(

@@ -22,7 +22,7 @@ from harness.study.loaded import LoadedStudy, Study
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
 from harness.study.reading.yaml_document import Document, KeyPath, Located, Override, read_document
-from harness.study.search import Search
+from harness.study.search import StudySearch
 from harness.study.searched import LoadedSearch
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
@@ -142,7 +142,7 @@ class StudyFile:
         return self._search(self._checker(written), loaded, loaded.study.search, written)
 
     def _search(
-        self, checker: StudyChecker, loaded: LoadedStudy, search: Search, written: Located
+        self, checker: StudyChecker, loaded: LoadedStudy, search: StudySearch, written: Located
     ) -> LoadedSearch:
         def settings_of(arm: Combination, condition: Combination) -> Located:
             return _settings(checker, written, (("across", condition), ("compare", arm)))

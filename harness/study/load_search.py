@@ -20,7 +20,7 @@ from harness.study.dotted_paths import MISSING, leaves, value_at
 from harness.study.levels import Scalar, level_name, level_settings
 from harness.study.loaded import LoadedStudy
 from harness.study.reading.yaml_document import KeyPath, Located, Override
-from harness.study.search import CmaEs, Grid, Hyperband, MedianPruner, Search, WilcoxonPruner
+from harness.study.search import CmaEs, Grid, Hyperband, MedianPruner, StudySearch, WilcoxonPruner
 from harness.study.searched import PROOF, SEARCH, LoadedSearch, search_name
 from harness.study.space import Point, Space
 from harness.tasks.base import Task
@@ -41,7 +41,7 @@ class SearchLoader:
 
     checker: StudyChecker
     loaded: LoadedStudy
-    search: Search
+    search: StudySearch
     document: Located
     settings_of: Callable[[Combination, Combination], Located]
     task_of: Callable[[Located], Task]
@@ -86,7 +86,7 @@ class SearchLoader:
     @cached_property
     def _space(self) -> Space:
         try:
-            return Space.of(self.search.space, self._begin)
+            return Space.around(self.search.space, self._begin)
         except CycleError as error:
             chain = " → ".join(repr(name) for name in reversed(error.args[1]))
             self._fail(("space",), f"parameters depend on each other in a circle: {chain}")
@@ -325,22 +325,23 @@ class SearchLoader:
         seen.pop(canonical_json(content(self._begin)), None)
         if not seen:
             self._fail(("space",), "every point of this space is the arm with which the search begins")
-        for point, _ in seen.values():
-            self._proof({BEST: point})
+        for tried, _ in seen.values():
+            self._proof({BEST: tried})
         if len(self.search.objectives(self.loaded.study.primary)) > 1:
             self._check_finalists()
         return [task for _, task in seen.values()]
 
     def _check_finalists(self) -> None:
         """Raises StudyError if the design could not decide about as many points as may be proven."""
-        count, distinct = self.search.finalists, dict[str, Point]()
-        places = [(place + 1) / (count + 1) for place in range(count)]
+        count = self.search.finalists
+        distinct: dict[str, Point] = {}
+        positions = [(position + 1) / (count + 1) for position in range(count)]
         points = [
-            *(self._space.point_at(place, self._start or {}) for place in places),
+            *(self._space.point_at(position, self._start or {}) for position in positions),
             *self._space.checked_points(self._start or {}),
         ]
-        for point in points:
-            distinct.setdefault(canonical_json(content(self._task(point))), point)
+        for candidate in points:
+            distinct.setdefault(canonical_json(content(self._task(candidate))), candidate)
         distinct.pop(canonical_json(content(self._begin)), None)
-        names = [f"{BEST}_{place}" for place in range(1, count + 1)]
+        names = [f"{BEST}_{position}" for position in range(1, count + 1)]
         self._proof(dict(zip(names, distinct.values(), strict=False)))

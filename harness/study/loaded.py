@@ -18,7 +18,7 @@ from harness.study.arms import Combination, arm_labels
 from harness.study.claims import AnyClaim
 from harness.study.levels import Scalar
 from harness.study.schema import StudyBase
-from harness.study.search import Search
+from harness.study.search import StudySearch
 from harness.tasks.base import Task
 
 
@@ -26,7 +26,7 @@ class Study(StudyBase):
     """One scale of a study, or of one of its parts, with every setting resolved."""
 
     claims: dict[str, AnyClaim] = Field(default_factory=dict)
-    search: Search | None = Field(default=None, exclude_if=operator.not_)
+    search: StudySearch | None = Field(default=None, exclude_if=operator.not_)
 
 
 @dataclass(frozen=True, kw_only=True)

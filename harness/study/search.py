@@ -180,7 +180,7 @@ Point = Annotated[dict[str, Scalar], Field(min_length=1)]
 """Parameter → its value, or the name of its choice."""
 
 
-class Search(Config):
+class StudySearch(Config):
     """A search for the settings with which the `objective` is best, and the proof of what it finds.
 
     `space` names settings by their paths. `objective` is a metric of the task, or a list of several; by

@@ -12,7 +12,7 @@ from harness.config import content
 from harness.metrics import Metric, metric
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
-from harness.study.search import Search
+from harness.study.search import StudySearch
 from harness.study.seeds import FIRST_SEARCH_SEED
 from harness.study.space import Point, Space
 from harness.tasks.base import Task
@@ -35,7 +35,7 @@ class LoadedSearch:
     """
 
     loaded: LoadedStudy
-    search: Search
+    search: StudySearch
     space: Space
     arm: Combination
     condition: Combination

@@ -37,7 +37,7 @@ class Space:
     kinds: Mapping[str, Kind]
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Parameter], task: Task) -> Space:
+    def around(cls, parameters: Mapping[str, Parameter], task: Task) -> Space:
         """The space around a task. A range is of whole numbers if its ends and its step are, unless the task
         has a real number there.
 
@@ -111,7 +111,7 @@ class Space:
         counts = (self.values(name) for name in self.parameters)
         return math.prod(math.inf if values is None else float(len(values)) for values in counts)
 
-    def place(self, name: str, value: Scalar) -> float:
+    def relative_position(self, name: str, value: Scalar) -> float:
         """Where a number lies between the ends of its range, from 0 to 1 on the scale of the range."""
         assert isinstance(value, int | float)
         (low, high), log = self.ends(name), self.parameters[name].log
@@ -146,16 +146,18 @@ class Space:
             for value in choices[name] if kind == "choice" else map(self._typed(name), self.ends(name)):
                 yield self._completed({**self._needed_for(name), name: value}, start)
 
-    def point_at(self, place: float, start: Point) -> dict[str, Scalar]:
-        """The point whose numbers all lie at the same place between the ends of their ranges, from 0 to 1,
+    def point_at(self, position: float, start: Point) -> dict[str, Scalar]:
+        """The point whose numbers all lie at the same position between the ends of their ranges, from 0 to 1,
         with the choices of `start`.
         """
-        numbers = {name: self._value_at(name, place) for name, kind in self.kinds.items() if kind != "choice"}
+        numbers = {
+            name: self._value_at(name, position) for name, kind in self.kinds.items() if kind != "choice"
+        }
         return self._completed(numbers, start)
 
-    def _value_at(self, name: str, place: float) -> Scalar:
+    def _value_at(self, name: str, position: float) -> Scalar:
         parameter, (low, high) = self.parameters[name], self.ends(name)
-        value = low * (high / low) ** place if parameter.log else low + (high - low) * place
+        value = low * (high / low) ** position if parameter.log else low + (high - low) * position
         if parameter.step is not None:
             value = low + round((value - low) / parameter.step) * parameter.step
         return self._typed(name)(value)
@@ -216,5 +218,5 @@ def _kind(parameter: Parameter, present: object) -> Kind:
     if parameter.choices is not None:
         return "choice"
     numbers = (parameter.low, parameter.high, parameter.step or 0)
-    whole = all(isinstance(number, int) for number in numbers) and not isinstance(present, float)
-    return "int" if whole else "float"
+    integers = all(isinstance(number, int) for number in numbers) and not isinstance(present, float)
+    return "int" if integers else "float"

@@ -135,20 +135,16 @@ def _tuning(loaded: LoadedStudy, results: Results) -> Iterator[TrialBatch]:
     if tune is None:
         return
     cells = [(arm, condition) for arm in loaded.arms for condition in loaded.conditions]
-    found = [(cell, candidates(loaded, tune, cell, results)) for cell in cells]
-    tasks = (
-        [candidate.task for _, tried in found for candidate in tried] if tune.grid else loaded.tasks.values()
-    )
+    asked = [(cell, candidates(loaded, tune, cell, results)) for cell in cells]
+    tasks = [candidate.task for _, listed in asked for candidate in listed]
+    tasks = tasks if tune.grid else list(loaded.tasks.values())
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + tune.seeds)
     yield from _batch(training_trials((task, seed, None) for seed in seeds for task in tasks))
-    if tune.grid is not None:
-        yield from _batch(
-            spec for cell, tried in found for one in tried for spec in tuning_trials(tune, cell, one.task)
-        )
-        return
-    for asked in itertools.zip_longest(*(tried for _, tried in found)):
-        pairs = [(cell, one) for (cell, _), one in zip(found, asked, strict=True) if one is not None]
-        yield from _batch(spec for cell, one in pairs for spec in tuning_trials(tune, cell, one.task))
+    pairs = [[(cell, candidate) for candidate in listed] for cell, listed in asked]
+    together = [list(itertools.chain(*pairs))] if tune.grid else itertools.zip_longest(*pairs)
+    for batch in together:
+        chosen = [pair for pair in batch if pair is not None]
+        yield from _batch(spec for cell, one in chosen for spec in tuning_trials(tune, cell, one.task))
 
 
 def _not_asked(loaded: LoadedStudy, results: Results) -> Iterator[TrialBatch]:

@@ -81,12 +81,12 @@ def tuning_grid(tune: Tune, task: Task) -> tuple[Candidate, ...]:
 
 def _values(path: str, wanted: Sequence[Scalar] | Around, document: dict[str, Any]) -> list[Scalar]:
     """The values of a setting: the listed ones, or values around the one that the task has."""
-    own = _own_value(path, document)
+    present = _own_value(path, document)
     if isinstance(wanted, Around):
-        centre = _positive(path, own, hint="list the values")
+        centre = _positive(path, present, hint="list the values")
         powers = (position - (wanted.count - 1) / 2 for position in range(wanted.count))
         around = [float(f"{centre * wanted.factor**power:.6g}") for power in powers]
-        values: list[Scalar] = [*map(round, around)] if isinstance(own, int) else [*around]
+        values: list[Scalar] = [*map(round, around)] if isinstance(present, int) else [*around]
     else:
         values = list(wanted)
     if len({(type(value), value) for value in values}) < len(values):
@@ -101,8 +101,8 @@ def extreme_candidates(tune: Tune, task: Task) -> tuple[Candidate, ...]:
     if tune.search is None:
         return tuning_grid(tune, task)
     space = tuning_space(tune.search, task)
-    own = own_point(space, task)
-    outside = next((name for name in space.parameters if name not in own), None)
+    present = own_point(space, task)
+    outside = next((name for name in space.parameters if name not in present), None)
     if outside is not None:
         raise InputError(
             f"{outside} is {value_at(task.plain(), outside)!r}, which is not in the space of its tuning",
@@ -110,7 +110,7 @@ def extreme_candidates(tune: Tune, task: Task) -> tuple[Candidate, ...]:
         )
     if space.size() < tune.search.points:
         raise InputError(f"the space has only {space.size():.0f} points, but {tune.search.points} are asked")
-    return tuple(candidate_at(space, point, task) for point in space.checked_points(own))
+    return tuple(candidate_at(space, point, task) for point in space.checked_points(present))
 
 
 def own_point(space: Space, task: Task) -> dict[str, Scalar]:
@@ -138,20 +138,20 @@ def _usable(kind: type[Task], document: dict[str, Any], settings: Mapping[str, S
 
 def _own_value(path: str, document: dict[str, Any]) -> Any:
     """The value of a setting. Raises InputError if there is no such setting."""
-    own = value_at(document, path)
-    if own is MISSING:
+    present = value_at(document, path)
+    if present is MISSING:
         raise InputError(
             f"there is no setting {path!r}",
             hint=did_you_mean(path, (known for known, _ in leaves(document))),
         )
-    return own
+    return present
 
 
-def _positive(path: str, own: Any, *, hint: str) -> int | float:
+def _positive(path: str, present: Any, *, hint: str) -> int | float:
     """The value of a setting, around which others can be computed. Raises InputError if it is no number."""
-    if isinstance(own, bool) or not isinstance(own, int | float) or own <= 0:
-        raise InputError(f"{path} is {own!r}, so values around it cannot be computed", hint=hint)
-    return own
+    if isinstance(present, bool) or not isinstance(present, int | float) or present <= 0:
+        raise InputError(f"{path} is {present!r}, so values around it cannot be computed", hint=hint)
+    return present
 
 
 def tuning_trials(tune: Tune, cell: tuple[Combination, Combination], candidate: Task) -> list[TrialSpec]:
@@ -239,8 +239,10 @@ def _edges(tune: Tune, task: Task, tried: Sequence[Tried], chosen: Tried) -> Ite
     if tune.search is not None:
         space = tuning_space(tune.search, task)
         for name, value in chosen.settings.items():
-            if space.kinds[name] != "choice" and not NEAR_END < space.place(name, value) < 1 - NEAR_END:
-                yield name
+            if space.kinds[name] != "choice":
+                position = space.relative_position(name, value)
+                if not NEAR_END < position < 1 - NEAR_END:
+                    yield name
         return
     for path, value in chosen.settings.items():
         values = [one.settings[path] for one in tried]
@@ -254,16 +256,16 @@ def tuning_space(search: TuneSearch, task: Task) -> Space:
     that is near it.
     """
     document = task.plain()
-    return Space.of({path: _range(path, wanted, document) for path, wanted in search.space.items()}, task)
+    return Space.around({path: _range(path, wanted, document) for path, wanted in search.space.items()}, task)
 
 
 def _range(path: str, wanted: Parameter | Near, document: dict[str, Any]) -> Parameter:
-    own = _own_value(path, document)
+    present = _own_value(path, document)
     if isinstance(wanted, Parameter):
         return wanted
-    centre = _positive(path, own, hint="give `low` and `high`")
+    centre = _positive(path, present, hint="give `low` and `high`")
     low, high = (float(f"{end:.6g}") for end in (centre / wanted.factor, centre * wanted.factor))
-    if isinstance(own, int):
+    if isinstance(present, int):
         return Parameter(low=max(1, round(low)), high=round(high), log=True)
     return Parameter(low=low, high=high, log=True)
 
