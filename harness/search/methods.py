@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
-from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.pruners import WilcoxonPruner as SignedRankPruner
-from optuna.samplers import (
-    BaseSampler,
-    CmaEsSampler,
-    GPSampler,
-    GridSampler,
-    NSGAIISampler,
-    QMCSampler,
-    RandomSampler,
-    TPESampler,
-)
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 
 from harness.metrics import Metric
-from harness.search.distributions import params_of
+from harness.search.resumable import (
+    ResumableCmaEs,
+    ResumableGrid,
+    ResumableHyperband,
+    ResumableNsgaII,
+    ResumableSequence,
+)
 from harness.study.search import (
     CmaEs,
     GaussianProcess,
@@ -45,20 +39,12 @@ from harness.study.space import Space
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class AskedGrid(GridSampler):
-    """Optuna's grid, for points that are asked and told: it does not stop a loop that does not exist."""
-
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        pass
-
-
 def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSampler:
-    """The sampler that chooses the point with this number.
+    """The sampler that chooses the point with this number, which is the number of points that were asked
+    before.
 
-    Where the choice depends on nothing but the points before, the generator has a new seed for each point. So
-    a search that was interrupted asks the same points as one that was not.
+    The generator has a new seed for each point, so that a search that was interrupted asks the same points as
+    one that was not. Only a grid and a sequence have one seed for all of them.
     """
     point_seed = _seed(seed, number)
     with warnings.catch_warnings():
@@ -82,7 +68,8 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
                     warn_independent_sampling=False,
                 )
             case CmaEs():
-                return CmaEsSampler(
+                return ResumableCmaEs(
+                    number=number,
                     n_startup_trials=1,
                     independent_sampler=RandomSampler(seed=point_seed),
                     warn_independent_sampling=False,
@@ -96,9 +83,10 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
             case RandomDraws():
                 return RandomSampler(seed=point_seed)
             case Grid():
-                return AskedGrid(_grid(space), seed=seed)
+                return ResumableGrid(space, seed)
             case QuasiRandom():
-                return QMCSampler(
+                return ResumableSequence(
+                    number=number,
                     qmc_type=config.sequence,
                     scramble=True,
                     seed=seed,
@@ -107,7 +95,7 @@ def sampler(config: Sampler, space: Space, seed: int, number: int) -> BaseSample
                     warn_independent_sampling=False,
                 )
             case NsgaII():
-                return NSGAIISampler(
+                return ResumableNsgaII(
                     population_size=config.population,
                     mutation_prob=None,
                     crossover_prob=config.crossover,
@@ -131,7 +119,7 @@ def pruner(config: Pruner | None, most: int) -> BasePruner:
                     n_min_trials=1,
                 )
             case Hyperband():
-                return HyperbandPruner(
+                return ResumableHyperband(
                     min_resource=config.least,
                     max_resource=max(most, config.least),
                     reduction_factor=config.reduction,
@@ -139,14 +127,6 @@ def pruner(config: Pruner | None, most: int) -> BasePruner:
                 )
             case WilcoxonPruner():
                 return SignedRankPruner(p_threshold=config.p, n_startup_steps=config.startup)
-
-
-def _grid(space: Space) -> dict[str, list[Any]]:
-    """All values of each parameter, as Optuna knows them."""
-    return {
-        name: [params_of(space, {name: value})[name] for value in space.values(name) or ()]
-        for name in space.parameters
-    }
 
 
 def _seed(seed: int, number: int) -> int:

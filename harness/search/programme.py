@@ -6,6 +6,7 @@ dashboard, and they are brought into agreement whenever a search begins.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import optuna
@@ -19,12 +20,13 @@ from harness.run.programme import Draws, Programme, Watcher, WorkLeft
 from harness.search.distributions import distributions_at, params_of, suggested_point, values_of
 from harness.search.methods import direction, pruner, sampler, version
 from harness.search.points import SearchedPoint, searched_points
+from harness.search.resumable import NUMBER, ResumableGrid
 from harness.store.rows import Identity, Run
 from harness.store.store import Store
 from harness.study.planning.plan import Plan, TrialBatch
 from harness.study.planning.results import Results
 from harness.study.planning.trials import check_trials, training_trials
-from harness.study.search import Hyperband, MedianPruner
+from harness.study.search import Hyperband, MedianPruner, WilcoxonPruner
 from harness.study.searched import LoadedSearch
 from harness.study.space import Point
 from harness.trial.outcome import Sample
@@ -72,6 +74,7 @@ class SearchProgramme(Programme):
         self.loaded, self._search, self._storage = search.loaded, search, storage
         self._most, self._timeout, self._note = points, timeout, note
         self._read: tuple[SearchedPoint, ...] | None = None
+        self._named: list[Point] = []
         self.study: optuna.Study | None = None
 
     # What a driver asks.
@@ -114,6 +117,7 @@ class SearchProgramme(Programme):
         self._agree()
 
     def schedule(self, results: Callable[[], Results]) -> Iterator[TrialBatch]:  # noqa: ARG002
+        self._check_first_point()
         checks = tuple(spec for spec in check_trials(self.loaded) if spec.arm == self._search.arm.name)
         if checks:
             yield TrialBatch(purpose="check", trials=checks)
@@ -121,10 +125,15 @@ class SearchProgramme(Programme):
         if self._search.start is None:
             trials = self._search.trials_of(self._search.begin, {})
             yield from self._ran(TrialBatch(purpose="search", trials=trials))
+            self._check_first_point()
         for asked in self._asked():
             yield from self._batches(*asked)
             self._tell(asked[0], self._point_of(asked[1]))
-            first = self._points()[0]
+            self._check_first_point()
+
+    def _check_first_point(self) -> None:
+        """Raises TrialError if the arm with which the search begins has failed."""
+        for first in self._points()[:1]:
             if first.state == "failed":
                 raise TrialError(f"the arm with which the search begins cannot be run: {first.reason}")
 
@@ -206,10 +215,13 @@ class SearchProgramme(Programme):
         chosen = [values_of(search.space, one.params) for one in study.get_trials(deepcopy=False)]
         number = sum(map(search.space.is_complete, chosen))  # an ask that was killed changes nothing
         study.sampler = sampler(search.search.sampler, search.space, search.search.seed, number)
-        if isinstance(study.sampler, optuna.samplers.GridSampler) and study.sampler.is_exhausted(study):
+        if self._named:
+            self._enqueue(self._named.pop(0))
+        elif isinstance(study.sampler, ResumableGrid) and study.sampler.next_point(study) is None:
             self._note("every point of the grid has been asked")
             return None
         trial = study.ask()
+        trial.set_user_attr(NUMBER, number)
         suggested_point(search.space, trial)
         return trial
 
@@ -218,7 +230,7 @@ class SearchProgramme(Programme):
     def _tell(self, trial: Trial, point: SearchedPoint | None) -> None:
         if point is None or point.state == "open":
             raise StoreError(f"point {trial.number} of the search has come to no end")
-        self._report_course(trial, point)
+        self._report(trial, self._course(point))
         trial.set_user_attr(TRIALS, list(point.spec_ids))
         trial.set_user_attr(SECONDS, point.seconds)
         if point.reason:
@@ -226,13 +238,21 @@ class SearchProgramme(Programme):
         state, values = self._ending(point)
         self._study.tell(trial, values, state=state)
 
-    def _report_course(self, trial: Trial, point: SearchedPoint) -> None:
-        """Report what the trial recorded on the way, so that later points can be compared with it."""
-        if not isinstance(self._search.search.pruner, MedianPruner | Hyperband):
-            return
-        known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    def _course(self, point: SearchedPoint) -> dict[int, float]:
+        """What the pruner compares points by: the values that a training recorded, or those of the seeds."""
         name = self._search.objectives[0].name
-        for step, value in self._store.curve(self._run, point.spec_ids[0], name):
+        match self._search.search.pruner:
+            case None:
+                return {}
+            case WilcoxonPruner():
+                return dict(enumerate(point.values[name]))
+            case MedianPruner() | Hyperband():
+                return dict(self._store.curve(self._run, point.spec_ids[0], name))
+
+    def _report(self, trial: Trial, course: Mapping[int, float]) -> None:
+        """Report the values that were not reported yet. Optuna warns of a second value."""
+        known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        for step, value in course.items():
             if step not in known:
                 trial.report(value, step)
 
@@ -265,7 +285,11 @@ class SearchProgramme(Programme):
         for key, known in ours.items():
             if known.names and key not in theirs and known.state != "open":
                 self._add(known)
-        self._enqueue(theirs | ours.keys())
+        start = self._search.start
+        named = [*([start] if start is not None else []), *self._search.search.enqueue]
+        points = {digest(space.names(point)): point for point in map(space.typed, named)}
+        asked = theirs | {key for key, known in ours.items() if known.state != "open"}
+        self._named = [point for key, point in points.items() if key not in asked]
 
     def _add(self, known: SearchedPoint) -> None:
         """Add a point that Optuna's tables have lost."""
@@ -277,23 +301,24 @@ class SearchProgramme(Programme):
                 values=values,
                 params=params_of(self._search.space, point),
                 distributions=distributions_at(self._search.space, point),
-                user_attrs={TRIALS: list(known.spec_ids), SECONDS: known.seconds},
+                user_attrs={
+                    TRIALS: list(known.spec_ids),
+                    SECONDS: known.seconds,
+                    NUMBER: len(self._study.get_trials(deepcopy=False)),
+                },
+                intermediate_values=self._course(known),
             )
         )
 
-    def _enqueue(self, known: set[str]) -> None:
-        """Ask the arm with which the search begins first, then the points that a person has named."""
-        waiting = [
-            one.system_attrs.get("fixed_params")
-            for one in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        ]
-        start = self._search.start
-        named: list[Point] = [*([start] if start is not None else []), *self._search.search.enqueue]
-        for point in named:
-            params = params_of(self._search.space, point)
-            if digest(self._search.space.names(point)) not in known and params not in waiting:
-                self._study.enqueue_trial(params)
-                waiting.append(params)
+    def _enqueue(self, point: Point) -> None:
+        """Let this point be the next one. The arm with which the search begins comes first, then the points
+        that a person has named. They wait here and not in Optuna's tables, where an interruption would change
+        their order.
+        """
+        params = params_of(self._search.space, point)
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        if params not in [one.system_attrs.get("fixed_params") for one in waiting]:
+            self._study.enqueue_trial(params)
 
     # What is run.
 
@@ -320,30 +345,35 @@ class SearchProgramme(Programme):
         search = self._search.search
         if search.pruner is None or search.seeds == 1:
             return ""
-        values = point.values[self._search.objectives[0].name]
-        for index, value in enumerate(values):
-            trial.report(value, index)
-        if not trial.should_prune():
+        course = self._course(point)
+        self._report(trial, course)
+        if not _should_stop(trial):
             return ""
-        return f"given up after {len(values)} seeds by the {search.pruner.kind} pruner"
+        return f"given up after {len(course)} seeds by the {search.pruner.kind} pruner"
 
     def watcher(self, spec: TrialSpec) -> Watcher | None:
         search = self._search.search
         if spec.purpose != "search" or not isinstance(search.pruner, MedianPruner | Hyperband):
             return None
         objective, kind = self._search.objectives[0].name, search.pruner.kind
-        trial = next(
-            Trial(self._study, one._trial_id)
-            for one in self._study.get_trials(deepcopy=False)
-            if one.state == TrialState.RUNNING
-        )
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if not running:  # the arm with which the search begins is not a point of the space
+            return None
+        trial = Trial(self._study, running[0]._trial_id)
 
         def watch(samples: Sequence[Sample]) -> str | None:
             for sample in samples:
                 if sample.metric == objective:
-                    trial.report(sample.value, sample.step)
-                    if trial.should_prune():
+                    self._report(trial, {sample.step: sample.value})
+                    if _should_stop(trial):
                         return f"stopped at step {sample.step} by the {kind} pruner"
             return None
 
         return watch
+
+
+def _should_stop(trial: Trial) -> bool:
+    """Whether the pruner gives the trial up. It warns of infinite values, but a training may diverge."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return trial.should_prune()

@@ -29,6 +29,8 @@ FACTOR, BEGIN, BEST = "point", "baseline", "best"
 """The factor of a proof, and its levels. With several objectives the others are `best_1`, `best_2` and so on.
 """
 
+MOST_GRID_POINTS = 100_000
+
 NOT_PROVEN = ("when", "search")
 """Keys of a study that its proof does not have."""
 
@@ -147,7 +149,7 @@ class SearchLoader:
 
     def _proof(self, points: Mapping[str, Point]) -> LoadedStudy:
         """The study that compares these points with the arm with which the search began."""
-        study, at = self.loaded.study, self.document.location(("search",))
+        study = self.loaded.study
         arm: dict[str, Any] = {}
         for factor, index in self._arm.levels.items():
             arm.update(level_settings(factor, study.compare[factor][index]))
@@ -172,6 +174,7 @@ class SearchLoader:
             "claims": dict(self._claims(points)),
         }
         for key, value in replacements.items():
+            at = self.document.location(("search", *(("prove",) if key == "claims" else ())))
             document = Override((key,), value, at).applied(document)
         return self.load(document)
 
@@ -236,6 +239,13 @@ class SearchLoader:
             for name in kinds:
                 if space.values(name) is None:
                     self._fail(("space", name), f"a grid needs a `step` for {name}, which has endless values")
+            if space.size() > MOST_GRID_POINTS:
+                self._fail(
+                    at,
+                    f"a grid of {space.size():,.0f} points is too large; it can have {MOST_GRID_POINTS:,}",
+                    hint="use larger steps, or another sampler",
+                    value=True,
+                )
         if isinstance(search.sampler, CmaEs):
             if len(objectives) > 1:
                 self._fail(at, "cma-es has one objective", hint="use tpe, nsga-ii or gp", value=True)
@@ -247,10 +257,10 @@ class SearchLoader:
                     value=True,
                 )
         conditional = next((name for name, one in search.space.items() if one.when), None)
-        if isinstance(search.sampler, CmaEs | Grid) and conditional is not None:
+        if isinstance(search.sampler, CmaEs) and conditional is not None:
             self._fail(
                 at,
-                f"{search.sampler.kind} needs parameters that always exist, and {conditional} does not",
+                f"cma-es needs parameters that always exist, and {conditional} does not",
                 hint="use tpe",
                 value=True,
             )

@@ -76,6 +76,13 @@ class Space:
                 made.update({name: point[name]} if group is None else group)
         return made
 
+    def typed(self, point: Point) -> dict[str, Scalar]:
+        """The point with numbers of the kinds of their parameters: a person may write 1 for 1.0."""
+        return {
+            name: float(value) if self.kinds[name] == "float" and isinstance(value, int) else value
+            for name, value in point.items()
+        }
+
     def names(self, point: Point) -> dict[str, str]:
         """The values as texts, as they stand in the trials of the search."""
         return {name: level_name(point[name]) for name in self.parameters if name in point}
@@ -104,6 +111,20 @@ class Space:
         assert parameter.high is not None
         return parameter.low, parameter.high
 
+    def points(self) -> Iterator[dict[str, Scalar]]:
+        """Every point of a space without endless values, in the order of the values."""
+
+        def longer(point: dict[str, Scalar], names: Sequence[str]) -> Iterator[dict[str, Scalar]]:
+            if not names:
+                yield point
+            elif not self.exists(names[0], point):
+                yield from longer(point, names[1:])
+            else:
+                for value in self.values(names[0]) or ():
+                    yield from longer({**point, names[0]: value}, names[1:])
+
+        return longer({}, tuple(self.parameters))
+
     def size(self) -> float:
         """The number of points, infinite if there is no end of them. Conditions are not considered, so there
         may be fewer.
@@ -124,7 +145,8 @@ class Space:
         if parameter.choices is not None:
             choices = map(choice_value, parameter.choices)
             return any(type(one) is type(value) and one == value for one in choices)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        numbers = (int,) if self.kinds[name] == "int" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, numbers):
             return False
         low, high = self.ends(name)
         steps = (value - low) / parameter.step if parameter.step is not None else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from harness.run.worker import run_job
 from harness.store.rows import Run
 from harness.telemetry.process_sampler import TelemetrySample
 from harness.training.checkpoint import WEIGHTS, weights_digest
-from harness.trial.outcome import Outcome, read_events
+from harness.trial.outcome import Outcome, Sample, read_events
 
 
 class Done:
@@ -29,8 +29,35 @@ class Done:
         self.future: Future[Finished] = Future()
         self.future.set_result(finished)
 
+    def new_samples(self) -> list[Sample]:
+        """It is not running."""
+        return []
+
     def cancel(self, grace_s: float) -> None:
         """There is nothing left to end."""
+
+
+class Running:
+    """The handle of a job that records one sample for each look at it. It ends after the last one, or when it
+    is cancelled, with the samples that it has recorded by then.
+    """
+
+    def __init__(self, finished: Finished) -> None:
+        self.future: Future[Finished] = Future()
+        self._finished, self._looks = finished, 0
+
+    def new_samples(self) -> list[Sample]:
+        samples = self._finished.outcome.samples
+        self._looks += 1
+        if self._looks > len(samples):
+            self.future.set_result(self._finished)
+            return []
+        return [samples[self._looks - 1]]
+
+    def cancel(self, grace_s: float) -> None:
+        recorded = self._finished.outcome.samples[: self._looks]
+        died = Outcome(status="lost", samples=recorded, error="the worker was killed by SIGTERM")
+        self.future.set_result(replace(self._finished, outcome=died))
 
 
 class InProcess(LocalBackend):
@@ -65,12 +92,14 @@ class Scripted:
     """Does nothing; `decide` says how each job ends.
 
     Keeps what it was asked, in order; None is the start of a round. `others` says how many cores other
-    programs kept busy while a job ran.
+    programs kept busy while a job ran. Jobs have ended as soon as they are submitted, unless they are
+    `watched` while they run.
     """
 
     decide: Callable[[Job], Outcome]
     others: Callable[[Job], float] = lambda _: 0.0
     seconds: float = 0.0
+    watched: bool = False
     asked: list[Job | None] = field(default_factory=list)
 
     def begin_part(self) -> None:
@@ -79,12 +108,13 @@ class Scripted:
     def begin_round(self) -> None:
         self.asked.append(None)
 
-    def submit(self, job: Job) -> Done:
+    def submit(self, job: Job) -> Done | Running:
         self.asked.append(job)
         telemetry = (host_sample(None), host_sample(100 * self.others(job)))
-        return Done(
-            Finished(outcome=self.decide(job), seconds=self.seconds, telemetry=telemetry, nvml_reason=None)
+        finished = Finished(
+            outcome=self.decide(job), seconds=self.seconds, telemetry=telemetry, nvml_reason=None
         )
+        return Running(finished) if self.watched else Done(finished)
 
     def close(self) -> None:
         """It holds nothing."""

@@ -1,0 +1,127 @@
+"""Searches of one study over one store and one set of Optuna's tables, driven session after session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from harness.machine.environment import Environment
+from harness.run.driver import Driver
+from harness.run.identity import Setting
+from harness.run.job import Job
+from harness.search.findings import SearchFindings, search_findings
+from harness.search.points import SearchedPoint
+from harness.search.programme import SearchProgramme, search_identity
+from harness.store.rows import Run, TrialRow
+from harness.store.store import Store
+from harness.study.searched import LoadedSearch
+from harness.trial.outcome import Outcome
+from tests.end_to_end.in_process import Notes, Scripted
+from tests.support.searched_study import trained
+
+Decide = Callable[[Job], Outcome]
+
+
+class Asked(NamedTuple):
+    """A point as a search asked it."""
+
+    names: dict[str, str]
+    state: str
+    values: dict[str, tuple[float, ...]]
+
+
+@dataclass
+class Session:
+    """What a session of a search asked of its backend and said."""
+
+    run: Run
+    backend: Scripted
+    notes: Notes
+
+    @property
+    def jobs(self) -> list[Job]:
+        return self.backend.jobs
+
+
+@dataclass
+class Scene:
+    """`code` is the version of the code that measures: another one is another search. A session keeps its
+    tables in memory, unless others are given.
+    """
+
+    folder: Path
+    store: Store
+    here: Environment
+    search: LoadedSearch
+    code: str = "c0de"
+    tables: BaseStorage | None = None
+
+    def __post_init__(self) -> None:
+        self.tables = self.tables or InMemoryStorage()
+
+    def session(
+        self,
+        points: int | None = None,
+        decide: Decide = trained,
+        *,
+        timeout: float | None = None,
+        seconds: float = 0.0,
+        watched: bool = False,
+    ) -> Session:
+        """Search until there are so many points in all, or as many as the study says."""
+        assert self.tables is not None
+        backend, notes = Scripted(decide, seconds=seconds, watched=watched), Notes()
+        programme = SearchProgramme(
+            self.search,
+            self.tables,
+            points=points or self.search.search.points,
+            timeout=timeout,
+            note=notes.note,
+        )
+        driver = Driver(programme, self.setting, store=self.store, backend=backend, listener=notes)
+        return Session(driver.run(), backend, notes)
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(results=self.folder, environment=self.here, code=self.code, corpora=("c",))
+
+    @property
+    def run(self) -> Run:
+        run = self.store.find_run(search_identity(self.search, self.setting))
+        assert run is not None
+        return run
+
+    @property
+    def rows(self) -> list[TrialRow]:
+        return self.store.trials(self.run)
+
+    @property
+    def findings(self) -> SearchFindings:
+        search = self.search
+        return search_findings(self.store, self.run, (search.search, search.space, search.objectives))
+
+    @property
+    def points(self) -> tuple[SearchedPoint, ...]:
+        return self.findings.points
+
+    @property
+    def asked(self) -> list[Asked]:
+        """All points in their order, without what two equal searches may differ in."""
+        return [Asked(dict(point.names), point.state, dict(point.values)) for point in self.points]
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """Optuna's trials in these states, or all of them."""
+        assert self.tables is not None
+        study = optuna.load_study(storage=self.tables, study_name=f"{self.run.study} {self.run.id}")
+        return study.get_trials(states=states or None)
+
+
+def named(scene: Scene, name: str) -> list[str]:
+    """The values of a parameter at all points, in their order."""
+    return [point.names.get(name, "") for point in scene.points]
