@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import optuna
 from optuna.storages import BaseStorage
@@ -222,7 +223,8 @@ class SearchProgramme(Programme):
             return None
         trial = study.ask()
         trial.set_user_attr(NUMBER, number)
-        suggested_point(search.space, trial)
+        with _without_warnings():
+            suggested_point(search.space, trial)
         return trial
 
     # What it is told.
@@ -373,7 +375,14 @@ class SearchProgramme(Programme):
 
 
 def _should_stop(trial: Trial) -> bool:
-    """Whether the pruner gives the trial up. It warns of infinite values, but a training may diverge."""
+    """Whether the pruner gives the trial up."""
+    with _without_warnings():
+        return trial.should_prune()
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Optuna warns of infinite values, but a training may diverge."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return trial.should_prune()
+        yield

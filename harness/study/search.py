@@ -105,7 +105,7 @@ class CmaEs(Config):
     """
 
     kind: Literal["cma-es"] = "cma-es"
-    population: int | None = Field(default=None, ge=2)
+    population: int | None = Field(default=None, ge=4)
 
 
 class RandomDraws(Config):

@@ -37,13 +37,26 @@ class Done:
         """There is nothing left to end."""
 
 
+class _EndOf(Future[Finished]):
+    """The end of a job, which comes at once for whoever waits for it."""
+
+    def __init__(self, finished: Finished) -> None:
+        super().__init__()
+        self._finished = finished
+
+    def result(self, timeout: float | None = None) -> Finished:
+        if not self.done():
+            self.set_result(self._finished)
+        return super().result(timeout)
+
+
 class Running:
     """The handle of a job that records one sample for each look at it. It ends after the last one, or when it
     is cancelled, with the samples that it has recorded by then.
     """
 
     def __init__(self, finished: Finished) -> None:
-        self.future: Future[Finished] = Future()
+        self.future = _EndOf(finished)
         self._finished, self._looks = finished, 0
 
     def new_samples(self) -> list[Sample]:

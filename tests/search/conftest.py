@@ -27,7 +27,10 @@ def _provenance() -> Provenance:
 
 @pytest.fixture(autouse=True)
 def _quick_sessions(monkeypatch: pytest.MonkeyPatch, _provenance: Provenance) -> None:
-    """A session does not ask git where it is, and looks at running trials without waiting."""
+    """A session does not ask git where it is and does not look for edits of the code. It looks at running
+    trials without waiting.
+    """
+    monkeypatch.setattr("harness.run.source_watch.SourceWatch._package_stamps", lambda _: {})
     monkeypatch.setattr("harness.run.driver.provenance", lambda _: _provenance)
     monkeypatch.setattr("harness.run.driver.WATCH_S", 0.0)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import optuna
+import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,7 +26,7 @@ from harness.store.rows import Run, TrialRow
 from harness.store.store import Store
 from harness.study.searched import LoadedSearch
 from harness.trial.outcome import Outcome
-from tests.end_to_end.in_process import Notes, Scripted
+from tests.end_to_end.in_process import Broken, Notes, Scripted
 from tests.support.searched_study import trained
 
 Decide = Callable[[Job], Outcome]
@@ -115,11 +119,33 @@ class Scene:
         """All points in their order, without what two equal searches may differ in."""
         return [Asked(dict(point.names), point.state, dict(point.values)) for point in self.points]
 
+    def config(self, point: SearchedPoint) -> dict[str, Any]:
+        """The config of the trials of a point."""
+        row = next(row for row in self.rows if row.spec_id in point.spec_ids)
+        config: dict[str, Any] = json.loads(row.spec_json)["config"]
+        return config
+
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Optuna's trials in these states, or all of them."""
         assert self.tables is not None
         study = optuna.load_study(storage=self.tables, study_name=f"{self.run.study} {self.run.id}")
         return study.get_trials(states=states or None)
+
+
+@contextlib.contextmanager
+def broken_off(owner: type, name: str, number: int) -> Iterator[Counter[str]]:
+    """Within this context, the call with this number breaks off before it does anything. Counts the calls."""
+    original, calls = getattr(owner, name), Counter[str]()
+
+    def method(*arguments: Any, **options: Any) -> Any:
+        calls[name] += 1
+        if calls[name] == number:
+            raise Broken
+        return original(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, method)
+        yield calls
 
 
 def named(scene: Scene, name: str) -> list[str]:

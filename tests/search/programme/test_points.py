@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 from optuna.trial import TrialState
 
+from harness.errors import TrialError
 from harness.run.job import Job
 from harness.study.seeds import FIRST_SEARCH_SEED
 from harness.trial.outcome import Outcome, Sample
@@ -27,6 +28,7 @@ from tests.support.searched_study import (
 )
 from tests.support.tiny_study import LOSS
 
+ANY_BATCH = ("primary:", "parity: {differ: [training_tokens, flops]}\nprimary:")
 FEW_CHOICES = "    optimizer.lr: {choices: [1e-3, 1e-2]}\n    schedule.warmup: {low: 0, high: 2}\n"
 GRID = "  sampler: {kind: grid}\n"
 
@@ -72,10 +74,13 @@ def test_points_under_enqueue_come_next_and_may_be_added_later(new_scene: NewSce
     more = new_scene(
         (
             POINTS,
-            "  points: 5\n  enqueue:\n"
-            "  - {optimizer.lr: 3e-3, schedule.warmup: 2}\n"
-            "  - {optimizer.lr: 1e-1, schedule.warmup: 0}\n"
-            "  - {optimizer.lr: 1e-3, schedule.warmup: 1}\n",
+            """\
+  points: 5
+  enqueue:
+  - {optimizer.lr: 3e-3, schedule.warmup: 2}
+  - {optimizer.lr: 1e-1, schedule.warmup: 0}
+  - {optimizer.lr: 1e-3, schedule.warmup: 1}
+""",
         )
     )
     more.tables = first.tables
@@ -99,15 +104,16 @@ def test_a_whole_number_that_is_enqueued_for_a_real_one_is_the_same_point(new_sc
 @pytest.mark.parametrize(
     "space",
     [
-        "    optimizer.lr: {low: 1e-2, high: 1e-1}\n    schedule.warmup: {low: 0, high: 3}\n",
-        "    optimizer.kind: {choices: [radam, sgd]}\n    schedule.warmup: {low: 0, high: 3}\n",
-        "    schedule: {choices: [a: {schedule: {kind: cosine, warmup: 2}}, b: {schedule.kind: constant}]}\n"
-        "    optimizer.lr: {low: 1e-5, high: 1e-1}\n",
+        "optimizer.lr: {low: 1e-2, high: 1e-1}",
+        "optimizer.kind: {choices: [radam, sgd]}",
+        "schedule: {choices: [a: {schedule: {kind: linear, warmup: 2}}, b: {schedule.kind: constant}]}",
     ],
     ids=["a range without it", "choices without it", "groups without it"],
 )
 def test_an_arm_outside_of_the_space_is_the_first_point_all_the_same(new_scene: NewScene, space: str) -> None:
-    scene = new_scene((RANGES, space), (POINTS, "  points: 4\n"))
+    scene = new_scene(
+        (RANGES, f"    {space}\n    batch: {{low: 4, high: 9}}\n"), (POINTS, "  points: 4\n"), ANY_BATCH
+    )
     assert scene.search.start is None
     jobs = scene.session(2).jobs
     assert jobs[0].spec.config == scene.search.begin.plain()
@@ -217,12 +223,12 @@ def test_a_search_whose_first_point_crashes_ends_at_once_with_the_reason(
     inside: bool,  # noqa: FBT001
 ) -> None:
     scene = new_scene() if inside else new_scene(("low: 1e-5", "low: 1e-2"))
-    session = scene.session(5, crashed)
-    assert len(session.jobs) == 2
-    assert session.notes.notes == ["the arm with which the search begins cannot be run: trouble"]
-    again = scene.session(5)
-    assert again.jobs == []
-    assert again.notes.notes == session.notes.notes
+    for _ in range(2):
+        with pytest.raises(TrialError) as ended:
+            scene.session(5, crashed)
+        assert str(ended.value) == "the arm with which the search begins cannot be run: trouble"
+        assert ended.value.exit_code == 3
+    assert len(scene.rows) == 2, "it is tried once more, but not in another session"
 
 
 def test_a_grid_asks_each_of_its_points_once_and_then_ends(new_scene: NewScene) -> None:
