@@ -53,9 +53,9 @@ def check_nothing_is_twice(scene: Scene, points: int) -> None:
     counted = Counter(row.spec_id for row in scene.rows if row.status == "finished")
     assert (len(counted), set(counted.values())) == (points, {1})
     assert not [row for row in scene.rows if row.state == "running"]
-    told = [trial for trial in scene.trials(TrialState.COMPLETE) if "repeats" not in trial.user_attrs]
+    complete = [trial for trial in scene.trials(TrialState.COMPLETE) if "repeats" not in trial.user_attrs]
     space = scene.search.space
-    assert [trial.params for trial in told] == [
+    assert [trial.params for trial in complete] == [
         params_of(space, space.read(point.names)) for point in scene.points
     ]
     assert scene.trials(TrialState.RUNNING, TrialState.WAITING) == []
