@@ -4,11 +4,16 @@ A claim is late for a run if, when it first appeared in the store, the store hel
 was measured as this run measures it: in one of the claim's arms, under one of its conditions, and with the
 same seed. It does not matter in which run. The order of events in the store decides, and no clock. A trial
 that had only begun had no value. A fresh run draws other seeds, so earlier values say nothing about its own.
+
+The result of a training is the same in every run, so knowing one side of a comparison is enough to choose
+the claim by luck: a baseline with unlucky seeds stays unlucky. A value of a round is measured anew in each
+run. There a claim is late only if both sides of its comparison had been measured; the baseline of one study
+is often that of another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 
@@ -16,9 +21,13 @@ from harness.config import canonical_json, digest
 from harness.metrics import metric
 from harness.store.rows import DeclaredClaim, MeasuredAttempt, Run
 from harness.store.store import Store
+from harness.study.arms import Combination
 from harness.study.claim_content import claim_digest, declared_digest, margin_contents
 from harness.study.loaded import LoadedStudy
 from harness.trial.spec import TrialSpec
+
+Cell = tuple[str, str]
+"""The name of an arm, and a condition as canonical JSON."""
 
 
 def claim_digests(loaded: LoadedStudy) -> dict[str, str]:
@@ -39,12 +48,9 @@ def late_claims(store: Store, loaded: LoadedStudy, run: Run) -> dict[str, Declar
         first = declared.get(digests[name])
         if first is None or claim.exact:
             continue
-        arms = {arm.name for arm in claim.compared_arms(loaded.arms)}
-        conditions = {
-            canonical_json(condition.names) for condition in claim.compared_conditions(loaded.conditions)
-        }
-        cells = [(arm, condition) for arm in arms for condition in conditions]
-        if any(seen.before(first, metric, cells) for metric in claim.metrics(loaded.study.primary)):
+        conditions = claim.compared_conditions(loaded.conditions)
+        sides = [_cells(side, conditions) for side in claim.sides(loaded.arms)]
+        if any(seen.sides(first, metric, sides) for metric in claim.metrics(loaded.study.primary)):
             late[name] = first
     return late
 
@@ -55,12 +61,14 @@ def late_margins(store: Store, loaded: LoadedStudy, run: Run) -> frozenset[str]:
         return frozenset()
     digests = {name: declared_digest(declared) for name, declared in margin_contents(loaded).items()}
     declared, seen = store.declared_claims(digests.values()), _Seen(store, loaded, run)
-    cells = [
-        (arm.name, canonical_json(condition.names)) for arm in loaded.arms for condition in loaded.conditions
-    ]
+    sides = [_cells(side, loaded.conditions) for side in (loaded.arms[:1], loaded.arms[1:])]
     return frozenset(
-        name for name, key in digests.items() if key in declared and seen.before(declared[key], name, cells)
+        name for name, key in digests.items() if key in declared and seen.sides(declared[key], name, sides)
     )
+
+
+def _cells(arms: Sequence[Combination], conditions: Sequence[Combination]) -> set[Cell]:
+    return {(arm.name, canonical_json(condition.names)) for arm in arms for condition in conditions}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +79,12 @@ class _Seen:
     loaded: LoadedStudy
     run: Run
 
-    def before(self, first: DeclaredClaim, name: str, cells: Collection[tuple[str, str]]) -> bool:
+    def sides(self, first: DeclaredClaim, name: str, sides: Sequence[Collection[Cell]]) -> bool:
+        """Whether what was measured before a declaration says something about a comparison of these sides."""
+        needed = all if metric(name).paired_over == "rounds" else any
+        return needed(self.before(first, name, cells) for cells in sides)
+
+    def before(self, first: DeclaredClaim, name: str, cells: Collection[Cell]) -> bool:
         """Whether there was a value of a metric in one of the cells (arm, condition) before a declaration."""
         if not first.after_attempt:
             return False

@@ -55,8 +55,8 @@ class _Backend(Scripted):
 
 @dataclass
 class Invented:
-    """A folder with a study and a store. `value` gives the validation loss of a trial; `code` and `machine`
-    may change between runs.
+    """A folder with a study and a store. `value` gives every one of the `metrics` of a trial; `code` may
+    change between runs.
     """
 
     folder: Path
@@ -64,6 +64,7 @@ class Invented:
     value: Callable[[TrialSpec], float] = slightly_better
     code: str = "c0de"
     broken: Callable[[TrialSpec], bool] = lambda _spec: False
+    metrics: tuple[str, ...] = (LOSS, "loss")
     jobs: list[Job] = field(default_factory=list)
 
     def experiment(self, *settings: str, name: str = "tiny.yaml") -> Experiment:
@@ -81,7 +82,7 @@ class Invented:
             self.jobs.append(job)
             if self.broken(job.spec):
                 return Outcome(status="failed", error="broken")
-            samples = tuple(Sample(name, 3, self.value(job.spec)) for name in (LOSS, "loss"))
+            samples = tuple(Sample(name, 3, self.value(job.spec)) for name in self.metrics)
             return Outcome(status="finished", samples=samples, spent={"updates": 4.0})
 
         return _Backend(decide)
@@ -99,5 +100,5 @@ def invented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invented:
     for name in ("check_installed", "check_texts"):
         monkeypatch.setattr(f"harness.experiment.experiment.{name}", lambda *_: None)
     monkeypatch.setattr("harness.experiment.experiment.fetch_corpora", lambda *_: [])
-    monkeypatch.setattr(Experiment, "_setting", lambda _self, *, fresh=False: made.setting(fresh=fresh))
+    monkeypatch.setattr(Experiment, "setting", lambda _self, *, fresh=False: made.setting(fresh=fresh))
     return made

@@ -22,7 +22,7 @@ from harness.store.store import open_store
 from harness.study.loaded import LoadedStudy
 from harness.verify.verify import verify
 from tests.end_to_end.in_process import Notes, Scripted, obedient
-from tests.support.tiny_study import loaded, spoilt
+from tests.support.tiny_study import LOSS, loaded, spoilt
 from tests.traps.invented import STUDY, Invented, invented, slightly_better
 
 __all__ = ["invented"]
@@ -171,6 +171,24 @@ def test_a_renamed_arm_in_a_renamed_study_hides_no_data(invented: Invented) -> N
     invented.text = invented.text.replace("level: {clip: 0.5}", "level: {clip: ours}")
     settled = better(invented.run("margins.loss=0.004"))
     assert (settled.verdict, settled.late) == ("undecided", True)
+
+
+@pytest.mark.parametrize(("metric", "late"), [("validation_loss", True), ("update_seconds", False)])
+def test_whoever_knows_one_side_of_a_timed_comparison_does_not_know_the_other(
+    invented: Invented, metric: str, *, late: bool
+) -> None:
+    """Another study has measured the baseline. A training repeats its result, lucky or not; a time is
+    measured anew.
+    """
+    invented.metrics = (LOSS, "loss", "update_seconds")
+    invented.text = STUDY.replace("study: tiny", "study: other").replace("0.5", "0.25")
+    invented.run()
+    invented.text = STUDY.replace("direction: better", f"direction: better, metric: {metric}")
+    first = better(invented.run("margins.loss=0.004", "margins.time=0.004"))
+    assert (first.late, first.alone_verdict) == (late, "confirmed")
+    invented.text = invented.text.replace("study: tiny", "study: third")
+    third = better(invented.run("margins.loss=0.003", "margins.time=0.003"))
+    assert third.late, "now both sides have been measured"
 
 
 def test_a_setting_that_changes_no_value_makes_no_new_data(invented: Invented) -> None:

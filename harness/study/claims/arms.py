@@ -113,6 +113,9 @@ class Comparison(ArmsClaim):
     def required_arms(self, arms: Sequence[Combination]) -> Iterable[Combination]:
         return [*super().required_arms(arms), named_arm(arms, self.against)]
 
+    def sides(self, arms: Sequence[Combination]) -> tuple[tuple[Combination, ...], ...]:
+        return tuple(super().required_arms(arms)), (named_arm(arms, self.against),)
+
     def compared_with(self, arms: Sequence[Combination]) -> tuple[str, ...]:
         return (named_arm(arms, self.against).name,)
 

@@ -82,6 +82,12 @@ class Claim(Config):
         """The arms whose values the claim is about, by default all arms of the study if it names none."""
         return tuple(dict.fromkeys(self.required_arms(arms))) or tuple(arms)
 
+    def sides(self, arms: Sequence[Combination]) -> tuple[tuple[Combination, ...], ...]:
+        """Groups of arms that the claim compares with each other: whoever knows the values of one group alone
+        does not know what the claim says.
+        """
+        return (self.compared_arms(arms),)
+
     def compared_conditions(self, conditions: Sequence[Combination]) -> tuple[Combination, ...]:
         """The conditions under which the claim is about them: the one under `at`, or all conditions."""
         at: Mapping[str, Scalar] | None = getattr(self, "at", None)

@@ -37,6 +37,9 @@ class MostSensitiveClaim(Claim):
     def compared_arms(self, arms: Sequence[Combination]) -> tuple[Combination, ...]:
         return (arms[0], *self.required_arms(arms))
 
+    def sides(self, arms: Sequence[Combination]) -> tuple[tuple[Combination, ...], ...]:
+        return tuple(self.required_arms(arms)), (arms[0],)
+
     def tested(
         self, study: StudyBase, arms: Sequence[Combination], conditions: Sequence[Combination]
     ) -> Tested | None:
