@@ -39,6 +39,13 @@ def precise_text(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:,.6g}"
 
 
+def chosen_text(value: float) -> str:
+    """Four significant digits, for a setting that a search chose: `0.02174`, `3e-5`, `25,600`."""
+    written_out = 1e4 <= abs(value) < 1e7
+    mantissa, exponent, power = (f"{value:,.0f}" if written_out else f"{value:,.4g}").partition("e")
+    return f"{mantissa}e{int(power)}" if exponent else mantissa
+
+
 def ratio_text(ratio: float) -> str:
     """`2.33 ×`."""
     return UNKNOWN if math.isnan(ratio) else f"{number_text(ratio)} ×"

@@ -95,7 +95,8 @@ def search(
     output: CommandOutput,
 ) -> None:
     """Search for better settings, then prove the best ones on fresh seeds. Goes on where it stopped."""
-    from harness.cli.searching import SearchOptions, search_study
+    from harness.cli.searching import search_study
+    from harness.study.search_options import SearchOptions
 
     wanted = SearchOptions(
         space=space or [], objective=objective or [], sampler=sampler, enqueue=enqueue or []

@@ -4,12 +4,10 @@ writes one report about both.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from harness.errors import StoreError, TrialError
 from harness.experiment.experiment import Experiment, prepared, trial_machinery
@@ -18,7 +16,7 @@ from harness.machine.environment import Environment
 from harness.run.driver import Driver, Listener
 from harness.run.identity import Setting
 from harness.run.programme import Programme, ProofProgramme
-from harness.search.findings import EarlierProof, SearchFindings, search_findings
+from harness.search.findings import SearchFindings, search_findings
 from harness.store.rows import Run
 from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
@@ -114,23 +112,7 @@ class SearchExperiment:
         parameter and for each objective (the median over the seeds), its seconds, and the reason why it
         failed or was pruned.
         """
-        import pandas as pd
-
-        findings = self.findings()
-        space, rows = self.search.space, list[dict[str, Any]]()
-        for point in findings.points:
-            read = space.read(point.names)
-            rows.append(
-                {
-                    "point": point.number,
-                    "state": point.state,
-                    **{name: read.get(name) for name in space.parameters},
-                    **{one.name: point.median(one) for one in findings.objectives},
-                    "seconds": point.seconds,
-                    "reason": point.reason,
-                }
-            )
-        return pd.DataFrame(rows)
+        return self.findings().frame()
 
     def verdicts(self) -> pd.DataFrame:
         """The verdicts of the proof, as those of a study."""
@@ -153,18 +135,25 @@ class SearchExperiment:
         with self._opened() as (_, run), opened_storage(self.workspace.location) as tables:
             yield optuna.load_study(storage=tables, study_name=f"{run.study} {run.id}")
 
-    @contextmanager
-    def _opened(self) -> Iterator[tuple[Store, Run]]:
+    def run_in(self, store: Store) -> Run:
+        """The run of this search. Raises StoreError if it has not begun."""
         from harness.search.programme import search_identity
 
+        run = store.find_run(search_identity(self.search, self._setting()))
+        if run is None:
+            raise StoreError(f"there is no search of {self.name} in its present form", hint=self._again)
+        return run
+
+    @property
+    def _again(self) -> str:
         loaded = self.search.loaded
-        again = f"harness search {loaded.path} --scale {loaded.scale}"
-        self.workspace.check_exists(hint=f"start with `{again}`")
+        return f"harness search {loaded.path} --scale {loaded.scale}"
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Store, Run]]:
+        self.workspace.check_exists(hint=f"start with `{self._again}`")
         with open_store(self.workspace.location) as store:
-            run = store.find_run(search_identity(self.search, self._setting()))
-            if run is None:
-                raise StoreError(f"there is no search of {self.name} in its present form", hint=again)
-            yield store, run
+            yield store, self.run_in(store)
 
     def _findings(self, store: Store, run: Run) -> SearchFindings:
         return search_findings(store, run, (self.search.search, self.search.space, self.search.objectives))
@@ -213,37 +202,13 @@ class Proof(Experiment):
 
     def findings(self) -> tuple[ReportInput, ...]:
         """Everything that the report shows: the proof, and the search before it."""
+        from harness.report.source import with_search
+
         (proof,) = super().findings()
         with self.opened() as (store, (run,)):
-            searched = self._search.findings()
-            searched = replace(searched, earlier_proofs=earlier_proofs(store, run))
-        return (replace(proof, search=searched, command=shlex.join(self._command(len(searched.points)))),)
-
-    def _command(self, points: int) -> list[str]:
-        loaded = self._search.search.loaded
-        words = ["harness", "search", str(loaded.path), "--scale", loaded.scale, "--trials", str(points)]
-        words += [word for setting in loaded.settings for word in ("--set", setting)]
-        words += self._search.options
-        return [*words, "--plant", self._plant] if self._plant else words
+            return (with_search(store, proof, (self._search.run_in(store), run), self._search.options),)
 
     @property
     def report_name(self) -> str:
         part = self.parts[0].part.removesuffix("proof").removesuffix("_")
         return ".".join(filter(None, (self.name, part, "search")))
-
-
-def earlier_proofs(store: Store, proof: Run) -> tuple[EarlierProof, ...]:
-    """The proofs of the same study that were begun before this one, at the same scale."""
-    before = [
-        run
-        for run in store.runs(proof.study)
-        if run.scale == proof.scale and run.plant == proof.plant and run.created_at < proof.created_at
-    ]
-    return tuple(
-        EarlierProof(
-            run=run.id,
-            date=run.created_at,
-            verdicts={row.claim: row.verdict for row in store.verdicts(run)},
-        )
-        for run in before
-    )

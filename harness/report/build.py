@@ -19,7 +19,10 @@ from harness.report.sections import (
     invariants,
     method,
     parity,
+    points,
     samples,
+    search,
+    search_figures,
     settings,
     tuning,
     written,
@@ -41,6 +44,8 @@ class Section:
 
 SECTIONS = (
     Section(id="claims", title="Claims", view=claims.claims_view),
+    Section(id="search", title="Search", view=search.search_view),
+    Section(id="search_figures", title="Figures of the search", view=search_figures.search_figures_view),
     Section(id="comparison", title="Comparison", view=comparison.comparison_view),
     Section(id="settings", title="Settings of each arm", view=settings.settings_view),
     Section(id="figures", title="Figures", view=figures.figures_view),
@@ -48,6 +53,7 @@ SECTIONS = (
     Section(id="tuning", title="Tuning", view=tuning.tuning_view),
     Section(id="invariants", title="Invariants", view=invariants.invariants_view),
     Section(id="parity", title="Parity: work of each arm", view=parity.parity_view),
+    Section(id="points", title="Points of the search", view=points.points_view),
     Section(id="samples", title="Raw samples", view=samples.samples_view),
     Section(id="method", title="Method", view=method.method_view),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import socket
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
@@ -54,12 +55,25 @@ def report_input(
         environment=run.environment,
         provenance=sessions[-1].provenance if sessions else {},
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
-        command=shlex.join(_command(loaded, run)),
+        command=shlex.join(_command("run", loaded, run, ("--fresh",))),
         sentences=frames.sentences,
         calibration=store.calibration(run.environment_digest, before=sessions[0].started_at)
         if sessions
         else None,
     )
+
+
+def with_search(
+    store: Store, proof: ReportInput, runs: tuple[Run, Run], options: Sequence[str] = ()
+) -> ReportInput:
+    """The input of the report of a search: that of its proof, and what the search found. `runs` are those of
+    the search and of the proof. `options` are the words of the command that changed the search of the study.
+    """
+    from harness.search.findings import proven_findings
+
+    findings = proven_findings(store, *runs, judgement=proof.history.until[0])
+    words = _command("search", proof.loaded, runs[1], ("--trials", str(len(findings.points)), *options))
+    return replace(proof, search=findings, command=shlex.join(words))
 
 
 def _sessions(store: Store, run: Run, trials: tuple[TrialRow, ...]) -> list[Session]:
@@ -133,7 +147,7 @@ def _title(loaded: LoadedStudy, row: TrialRow) -> str:
     )
 
 
-def _command(loaded: LoadedStudy, run: Run) -> list[str]:
-    words = ["harness", "run", str(loaded.path), "--scale", run.scale, "--fresh"]
+def _command(name: str, loaded: LoadedStudy, run: Run, options: Sequence[str]) -> list[str]:
+    words = ["harness", name, str(loaded.path), "--scale", run.scale, *options]
     words += [word for setting in loaded.settings for word in ("--set", setting)]
     return [*words, "--plant", run.plant] if run.plant else words

@@ -4,7 +4,7 @@ proof are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,20 +67,26 @@ class LoadedSearch:
         """Everything that can change which points are asked, or what their values are. Neither the number of
         points nor what is proven afterwards counts, so that a search can go on.
         """
-        search = self.search
-        return {
-            "search": self.loaded.study.study,
-            "task": content(self.begin),
-            "space": {
-                name: {"kind": self.space.kinds[name], **content(parameter)}
-                for name, parameter in self.space.parameters.items()
-            },
-            "objectives": [one.name for one in self.objectives],
-            "sampler": search.sampler.plain(),
-            "pruner": search.pruner and search.pruner.plain(),
-            "seeds": search.seeds,
-            "seed": search.seed,
-        }
+        return measured_content(self.loaded.study.study, self.begin, self.space, self.search, self.objectives)
+
+
+def measured_content(
+    name: str, begin: Task, space: Space, search: StudySearch, objectives: Sequence[Metric]
+) -> dict[str, Any]:
+    """That of a search with this name, which begins with this task."""
+    return {
+        "search": name,
+        "task": content(begin),
+        "space": {
+            parameter: {"kind": space.kinds[parameter], **content(values)}
+            for parameter, values in space.parameters.items()
+        },
+        "objectives": [one.name for one in objectives],
+        "sampler": search.sampler.plain(),
+        "pruner": search.pruner and search.pruner.plain(),
+        "seeds": search.seeds,
+        "seed": search.seed,
+    }
 
 
 def search_name(study: str, kind: str) -> str:

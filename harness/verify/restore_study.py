@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +47,21 @@ def as_judged(store: Store, run: Run, key: str | None) -> Run:
     return run if judged is None else replace(run, study_source=judged[0], study_json=judged[1])
 
 
+def study_and_settings(words: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
+    """The file of the study and the settings, from the words of the command that repeats the run."""
+    path = Path(words[2]) if len(words) > 2 else Path()
+    return path, tuple(word for flag, word in pairwise(words) if flag == "--set")
+
+
 def restore_studies(
     store: Store, runs: Sequence[Run], path: Path, settings: tuple[str, ...]
 ) -> RestoredStudies:
     """The studies of the runs. They are loaded from their file, with the settings of the command in the
     report, if the file has not changed; else they are restored from the store.
     """
-    restored = tuple(_restore(store, run, path, settings) for run in runs)
-    try:
-        unchanged = path.read_text(encoding="utf-8") == runs[0].study_source
-    except (OSError, UnicodeDecodeError):
-        unchanged = False
-    if not unchanged:
-        note = f"{path} is missing or has changed, so the settings of the command could not be checked"
-        return RestoredStudies(parts=restored, command_problem=None, notes=(note,))
+    restored = tuple(restore(store, run, path, settings) for run in runs)
+    if not is_unchanged(path, runs[0]):
+        return changed_file(restored, path)
     try:
         loaded = load_study(path, runs[0].scale, settings)
     except HarnessError as error:
@@ -71,7 +73,21 @@ def restore_studies(
     )
 
 
-def _restore(store: Store, run: Run, path: Path, settings: tuple[str, ...]) -> LoadedStudy:
+def is_unchanged(path: Path, run: Run) -> bool:
+    """Whether the file of the study is still as it was recorded with the run."""
+    try:
+        return path.read_text(encoding="utf-8") == run.study_source
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def changed_file(restored: tuple[LoadedStudy, ...], path: Path) -> RestoredStudies:
+    """The studies as they were restored, where the command cannot be checked."""
+    note = f"{path} is missing or has changed, so the settings of the command could not be checked"
+    return RestoredStudies(parts=restored, command_problem=None, notes=(note,))
+
+
+def restore(store: Store, run: Run, path: Path, settings: tuple[str, ...]) -> LoadedStudy:
     """The study as it was loaded for the run: all arms, with the settings that they had before tuning."""
     study = Study.model_validate_json(run.study_json)
     all_arms, all_conditions, tune = arms(study), conditions(study), study.design.tune

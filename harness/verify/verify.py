@@ -7,22 +7,29 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 
 from harness.errors import InputError, Location, StoreError
 from harness.machine.code_digest import code_digests
 from harness.report.build import render
-from harness.report.source import report_input
+from harness.report.source import report_input, with_search
 from harness.store.rows import Chain, Run
 from harness.store.store import Store, open_store
 from harness.verify.html_pieces import Piece, PieceKind, pieces
-from harness.verify.restore_study import RestoredStudies, as_judged, restore_studies
+from harness.verify.restore_search import restore_search, search_options
+from harness.verify.restore_study import (
+    RestoredStudies,
+    as_judged,
+    restore_studies,
+    study_and_settings,
+)
 from harness.wording import count
 
 _RUN = re.compile(r'<th scope="row">run</th><td>([^<]*)</td>')
 _STUDY = re.compile(r'<th scope="row">judged as study</th><td>([^<]*)</td>')
-_CHAIN = re.compile(r'<th scope="row">chain</th><td>([0-9a-f]{16})\b[^<]*</td>')
+_SEARCH = re.compile(r'<th scope="row">search run</th><td>([^<]*)</td>')
+_CHAIN = re.compile(r'<th scope="row">(?:search )?chain</th><td>([0-9a-f]{16})\b[^<]*</td>')
 _UNTIL = re.compile(r'<th scope="row">history until</th><td>judgement (\d+), declaration (\d+)</td>')
 _COMMAND = re.compile(r'<pre class="command"><code>([^<]*)</code>')
 _ORDER: tuple[PieceKind, ...] = ("text", "markup", "style")
@@ -42,9 +49,9 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """`chains` holds the head of each run's chain in the store, or None. `problems` say what in the store was
-    changed after it was written. `numbers` counts the numbers in the text of the page; `notes` say what could
-    not be checked.
+    """`runs` are those of the page; that of a search comes after that of its proof. `chains` holds the head
+    of each run's chain in the store, or None. `problems` say what in the store was changed after it was
+    written. `numbers` counts the numbers in the text of the page; `notes` say what could not be checked.
     """
 
     runs: tuple[str, ...]
@@ -78,7 +85,7 @@ def verify(report: Path, location: str) -> Verification:
 
 def recompute(page: str, report: Path, location: str) -> Recomputed:
     """The page that the store gives for the runs that this page names, in the file `report`."""
-    runs = tuple(dict.fromkeys(_RUN.findall(page)))
+    runs, searches = tuple(dict.fromkeys(_RUN.findall(page))), tuple(_SEARCH.findall(page))
     command = _COMMAND.search(page)
     if not runs or command is None:
         raise InputError(
@@ -86,10 +93,10 @@ def recompute(page: str, report: Path, location: str) -> Recomputed:
             at=Location(str(report)),
             hint="give an HTML file from the folder of reports",
         )
-    path, settings = _study_and_settings(html.unescape(command[1]))
+    words = _words(html.unescape(command[1]))
     with open_store(location) as store:
         known = {run.id: run for run in store.runs()}
-        missing = [run for run in runs if run not in known]
+        missing = [run for run in (*runs, *searches) if run not in known]
         if missing:
             raise StoreError(
                 f"this store does not have the run {missing[0]}",
@@ -98,21 +105,29 @@ def recompute(page: str, report: Path, location: str) -> Recomputed:
             )
         judged_as = dict(zip(_RUN.findall(page), _STUDY.findall(page), strict=False))
         judged = [as_judged(store, known[run], judged_as.get(run)) for run in runs]
-        studies = restore_studies(store, judged, path, settings)
         until = dict(zip(_RUN.findall(page), _UNTIL.findall(page), strict=False))
+        ends = [_numbers(until.get(run, ("0", "0"))) for run in runs]
+        if searches:
+            studies = restore_search(store, known[searches[0]], judged[0], words)
+        else:
+            studies = restore_studies(store, judged, *study_and_settings(words))
         inputs = [
-            report_input(store, part, known[run], _numbers(until.get(run, ("0", "0"))))
-            for part, run in zip(studies.parts, runs, strict=True)
+            report_input(store, part, known[run], end)
+            for part, run, end in zip(studies.parts, runs, ends, strict=True)
         ]
+        if searches:
+            options = search_options(words)
+            inputs = [with_search(store, inputs[0], (known[searches[0]], known[runs[0]]), options)]
         chains = tuple(one.run.chain for one in inputs)
-        problems, notes = _changes(store, [known[run] for run in runs], chains)
+        chains += tuple(one.search.chain for one in inputs if one.search is not None)
+        problems, notes = _changes(store, [known[run] for run in (*runs, *searches)], chains)
     return Recomputed(
         page=render(*inputs),
-        runs=runs,
+        runs=(*runs, *searches),
         chains=chains,
         problems=problems,
         notes=(*notes, *studies.notes),
-        wrong_command=_wrong_command(studies, settings),
+        wrong_command=_wrong_command(studies, words),
     )
 
 
@@ -207,21 +222,19 @@ def _read(report: Path) -> str:
         ) from error
 
 
-def _study_and_settings(command: str) -> tuple[Path, tuple[str, ...]]:
-    """The file of the study and the settings, from the command that repeats the run."""
+def _words(command: str) -> list[str]:
+    """The words of the command that repeats the run."""
     try:
-        words = shlex.split(command)
+        return shlex.split(command)
     except ValueError:
-        words = []
-    path = Path(words[2]) if len(words) > 2 else Path()
-    return path, tuple(word for flag, word in pairwise(words) if flag == "--set")
+        return []
 
 
-def _wrong_command(studies: RestoredStudies, settings: tuple[str, ...]) -> Difference | None:
+def _wrong_command(studies: RestoredStudies, words: Sequence[str]) -> Difference | None:
     if studies.command_problem is None:
         return None
     return Difference(
         where="the command that repeats the run",
-        reported=" ".join(settings) or "no settings",
+        reported=" ".join((*study_and_settings(words)[1], *search_options(words))) or "no settings",
         recomputed=studies.command_problem,
     )

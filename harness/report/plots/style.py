@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from harness.metrics import Metric
 
 # Stand-ins that become the page's own colours, which differ between light, dark and print (svg.py).
-INK, MUTED, RULE = "#1b1f24", "#57606b", "#d8dee5"
+INK, MUTED, RULE, PAPER = "#1b1f24", "#57606b", "#d8dee5", "#fdfeff"
 PALETTE: tuple[str, ...] = tuple(mpl.colors.to_hex(colour) for colour in sns.color_palette("colorblind"))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 MOST_LINES = len(MARKERS)

@@ -12,9 +12,9 @@ from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from harness.report.plots.style import INK, MUTED, RULE
+from harness.report.plots.style import INK, MUTED, PAPER, RULE
 
-_THEME = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)"}
+_THEME = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 _COORDINATES = frozenset(
     {"d", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "transform", "viewBox", "points"}
 )

@@ -32,7 +32,7 @@ Info = TypeVar("Info")
 @dataclass(frozen=True, kw_only=True)
 class FigureView:
     """`panels` are SVG elements. `left_out` says which data are not drawn. `links` maps anchors of this page
-    to their titles.
+    to their titles. The panel of a `wide` figure needs the width of the page.
     """
 
     anchor: str
@@ -41,6 +41,12 @@ class FigureView:
     panels: tuple[Markup, ...]
     left_out: tuple[str, ...]
     links: dict[str, str]
+    wide: bool = False
+
+    @property
+    def shape(self) -> str:
+        """The class of the figure in the style sheet."""
+        return "wide" if self.wide else "one" if len(self.panels) == 1 else "many"
 
 
 def figures_view(report: ReportInput) -> tuple[FigureView, ...]:
@@ -82,7 +88,7 @@ def _effect(report: ReportInput) -> FigureView | None:
             if any(p.claims for p in plots)
             else ""
         )
-        return _figure(
+        return figure_of(
             report.anchor("figure-effect"),
             f"{label} compared with the baseline, over {over}",
             intervals + claimed,
@@ -94,7 +100,7 @@ def _effect(report: ReportInput) -> FigureView | None:
             left_out=_not_finite(sum(plot.left_out for plot in plots), "ratio"),
         )
     rows = forests(report)
-    return _figure(
+    return figure_of(
         report.anchor("figure-effect"),
         f"{label} compared with the baseline",
         intervals,
@@ -105,7 +111,7 @@ def _effect(report: ReportInput) -> FigureView | None:
 
 
 def _widths(report: ReportInput) -> FigureView | None:
-    return _figure(
+    return figure_of(
         report.anchor("figure-width"),
         "Effect of the beam width",
         "Greedy decoding is a beam of width 1. Bars are 95 % bootstrap intervals for each arm alone. If the "
@@ -144,7 +150,7 @@ def _curve(name: str, how: str, caption: str, plots: Sequence[CurvePlot]) -> Fig
     if not plots:
         return None
     settings = ", ".join(dict.fromkeys(plot.setting for plot in plots))
-    return _figure(
+    return figure_of(
         name,
         f"{metric_of(plots[0].metric).label} over {settings}: {how}",
         caption,
@@ -156,7 +162,7 @@ def _curve(name: str, how: str, caption: str, plots: Sequence[CurvePlot]) -> Fig
 
 def _spread(report: ReportInput) -> FigureView | None:
     plots = spreads(report)
-    return _figure(
+    return figure_of(
         report.anchor("figure-spread"),
         f"{metric_of(report.loaded.study.primary).label}: every trial",
         "Dots are trials; the line is the median of the arm. Within a row, rounds run from top to bottom.",
@@ -173,7 +179,7 @@ def _formulas(report: ReportInput) -> list[FigureView | None]:
         chosen = [plot for plot in plots if plot.claim == claim]
         measured = metric_of(chosen[0].metric).label
         views.append(
-            _figure(
+            figure_of(
                 report.anchor("figure-formula", number),
                 f"{measured} against its formula ({claim})",
                 "Dots are the measured values of all rounds. The line joins the values of the formula for "
@@ -188,7 +194,7 @@ def _formulas(report: ReportInput) -> list[FigureView | None]:
 
 def _drift(report: ReportInput) -> FigureView | None:
     info = drift(report)
-    return _figure(
+    return figure_of(
         report.anchor("figure-drift"),
         f"{metric_of(report.loaded.study.primary).label} in the order in which the trials ran",
         "Each value is divided by the median of its arm, condition and seed. If the machine "
@@ -200,7 +206,7 @@ def _drift(report: ReportInput) -> FigureView | None:
     )
 
 
-def _figure(
+def figure_of(
     name: str,
     title: str,
     caption: str,
@@ -209,6 +215,7 @@ def _figure(
     *,
     left_out: tuple[str, ...],
 ) -> FigureView | None:
+    """A figure with one panel per `infos`. `draw` gives the drawing and its title. None without `infos`."""
     if not infos:
         return None
     panels = []

@@ -68,6 +68,7 @@ def method_view(report: ReportInput) -> MethodView:
                 "study_digest": report.run.study_digest,
                 "code_digest": report.run.code_digest,
                 "chain": chain_text(report.run.chain),
+                **_search(report),
                 **report.provenance,
             }
         ),
@@ -79,6 +80,12 @@ def method_view(report: ReportInput) -> MethodView:
         yaml=loaded.source,
         command=report.command,
     )
+
+
+def _search(report: ReportInput) -> dict[str, str]:
+    """The run of the search before a proof, from which `harness verify` computes its sections again."""
+    search = report.search
+    return {"search run": search.run.id, "search chain": chain_text(search.chain)} if search else {}
 
 
 def chain_text(chain: Chain) -> str:

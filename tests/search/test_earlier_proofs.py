@@ -1,0 +1,70 @@
+"""Earlier proofs are read from the store: those before a proof, with their verdicts up to a judgement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.search.earlier_proofs import EarlierProof, earlier_proofs
+from harness.store.rows import Identity, JudgedClaim, Run
+from harness.store.store import Store, open_store
+from tests.report.synthetic import study
+
+
+def proof_run(store: Store, lr: float, *, scale: str = "cpu", plant: str | None = None) -> Run:
+    levels = [{"baseline": {"optimizer.lr": 0.1, "batch": 4}}, {"best": {"optimizer.lr": lr, "batch": 4}}]
+    declared = study(study="lr/proof", compare={"point": levels}, across={}, claims={})
+    return store.create_run(
+        Identity(
+            study_digest=f"{lr}", scale=scale, code_digest="c", environment_digest="e" * 16, plant=plant
+        ),
+        study="lr/proof",
+        study_json=declared.model_dump_json(),
+        study_source="",
+        environment={},
+        trials=(),
+    )
+
+
+def judge(store: Store, run: Run, verdict: str) -> None:
+    row = JudgedClaim(
+        run_id=run.id,
+        claim="proof",
+        claim_digest=None,
+        verdict=verdict,
+        alone=verdict,
+        late=False,
+        complete=True,
+        effect="",
+        interval="",
+        values_digest=None,
+        code_digest="c",
+    )
+    store.record_judgements(run, [row])
+
+
+def test_the_proofs_before_this_one_come_with_their_points_and_verdicts(tmp_path: Path) -> None:
+    with open_store(tmp_path / "harness.db") as store:
+        first, interrupted, present = (proof_run(store, lr) for lr in (0.2, 0.3, 0.4))
+        proof_run(store, 0.5, scale="gpu")
+        proof_run(store, 0.6, plant="cache-parity/off-by-one")
+        judge(store, first, "undecided")
+        until = store.judgements("lr/proof", ())[-1].id
+        judge(store, first, "confirmed")
+        judge(store, present, "refuted")
+        found = earlier_proofs(store, present)
+        assert found == (
+            EarlierProof(
+                run=first.id,
+                date=first.created_at,
+                points={"best": {"optimizer.lr": 0.2}},
+                verdicts={"proof": "confirmed"},
+            ),
+            EarlierProof(
+                run=interrupted.id,
+                date=interrupted.created_at,
+                points={"best": {"optimizer.lr": 0.3}},
+                verdicts={},
+            ),
+        )
+        assert earlier_proofs(store, present, until)[0].verdicts == {"proof": "undecided"}
+        assert earlier_proofs(store, first) == ()
