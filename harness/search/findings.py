@@ -128,8 +128,8 @@ def expected_best(costs: Sequence[float], sign: float = 1.0) -> tuple[float, ...
     total, curve = len(ordered), list[float]()
     for draws in range(1, total + 1):
         # The smallest is the cost at `rank` if the other draws − 1 come from the total − rank − 1 after it.
-        later = np.arange(total - draws)
-        shares = np.cumprod([draws / total, *((total - later - draws) / (total - later - 1))])
+        ranks = np.arange(total - draws)
+        shares = np.cumprod(np.concatenate(([draws / total], (total - ranks - draws) / (total - ranks - 1))))
         curve.append(sign * float(shares @ ordered[: len(shares)]))
     return tuple(curve)
 
@@ -140,13 +140,13 @@ def front(points: Sequence[SearchedPoint], objectives: Sequence[Metric]) -> tupl
     def costs(point: SearchedPoint) -> tuple[float, ...]:
         return tuple(worst_first(objective) * point.median(objective) for objective in objectives)
 
-    kept: dict[int, tuple[float, ...]] = {}
+    best: dict[int, tuple[float, ...]] = {}
     # Whatever dominates a point comes before it in this order, and is kept or dominated by one that is.
     for point in sorted((one for one in points if one.state == "complete"), key=costs):
         mine = costs(point)
-        if not any(_dominates(other, mine) for other in kept.values()):
-            kept[point.number] = mine
-    return tuple(point for point in points if point.number in kept)
+        if not any(_dominates(other, mine) for other in best.values()):
+            best[point.number] = mine
+    return tuple(point for point in points if point.number in best)
 
 
 def _dominates(costs: tuple[float, ...], others: tuple[float, ...]) -> bool:
@@ -193,5 +193,5 @@ def proven_findings(store: Store, run: Run, proof: Run, judgement: int | None = 
     # How many points are proven does not change what a search measures, so it may have changed since then.
     search = study.search.model_copy(update={"finalists": len(proven.compare[FACTOR]) - 1})
     objectives = tuple(map(metric, search.objectives(study.primary)))
-    found = search_findings(store, run, (search, Space.recorded(search.space), objectives))
-    return replace(found, chain=store.chain(run), earlier_proofs=earlier_proofs(store, proof, judgement))
+    findings = search_findings(store, run, (search, Space.recorded(search.space), objectives))
+    return replace(findings, chain=store.chain(run), earlier_proofs=earlier_proofs(store, proof, judgement))

@@ -27,14 +27,14 @@ class SearchOptions:
         """The options among the words of a command line."""
         given = list(pairwise(words))
 
-        def of(flag: str) -> tuple[str, ...]:
+        def values(flag: str) -> tuple[str, ...]:
             return tuple(word for name, word in given if name == flag)
 
         return cls(
-            space=of("--space"),
-            objective=of("--objective"),
-            sampler=next(iter(of("--sampler")), None),
-            enqueue=of("--enqueue"),
+            space=values("--space"),
+            objective=values("--objective"),
+            sampler=next(iter(values("--sampler")), None),
+            enqueue=values("--enqueue"),
         )
 
     @property

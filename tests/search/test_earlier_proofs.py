@@ -51,8 +51,8 @@ def test_the_proofs_before_this_one_come_with_their_points_and_verdicts(tmp_path
         until = store.judgements("lr/proof", ())[-1].id
         judge(store, first, "confirmed")
         judge(store, present, "refuted")
-        found = earlier_proofs(store, present)
-        assert found == (
+        earlier = earlier_proofs(store, present)
+        assert earlier == (
             EarlierProof(
                 run=first.id,
                 date=first.created_at,

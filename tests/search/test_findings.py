@@ -57,22 +57,22 @@ def searched(values: Mapping[int, float], *, higher: bool = False, points: int =
 def test_the_best_so_far_begins_with_the_first_value() -> None:
     values = {1: 3.0, 3: 1.0, 4: 7.0}
     for higher, best in ((False, [3.0, 3.0, 1.0, 1.0, 1.0]), (True, [3.0, 3.0, 3.0, 7.0, 7.0])):
-        found = searched(values, higher=higher)
-        assert found.best_so_far(found.objectives[0]) == pytest.approx([math.nan, *best], nan_ok=True)
+        search = searched(values, higher=higher)
+        assert search.best_so_far(search.objectives[0]) == pytest.approx([math.nan, *best], nan_ok=True)
 
 
 def test_a_divergence_is_ranked_last_and_never_proven() -> None:
-    found = searched({0: 2.0, 1: math.inf, 2: 1.5, 3: math.inf, 4: 4.0, 5: 3.0})
-    assert [point.number for point in found.ranked] == [2, 0, 5, 4]
-    assert [point.state for point in found.points].count("diverged") == 2
-    assert {level: point.number for level, point in found.best.items()} == {"best": 2}
-    assert found.expected_best(LOSS)[0] == pytest.approx((2.0 + 1.5 + 3 * 4.0 + 3.0) / 6)
+    search = searched({0: 2.0, 1: math.inf, 2: 1.5, 3: math.inf, 4: 4.0, 5: 3.0})
+    assert [point.number for point in search.ranked] == [2, 0, 5, 4]
+    assert [point.state for point in search.points].count("diverged") == 2
+    assert {level: point.number for level, point in search.best.items()} == {"best": 2}
+    assert search.expected_best(LOSS)[0] == pytest.approx((2.0 + 1.5 + 3 * 4.0 + 3.0) / 6)
 
 
 def test_the_point_where_the_search_began_is_never_proven() -> None:
-    found = searched({0: 1.0, 1: 3.0, 2: 2.0, 3: 5.0, 4: 5.0, 5: 5.0})
-    assert found.ranked[0].number == 0
-    assert found.best["best"].number == 2
+    search = searched({0: 1.0, 1: 3.0, 2: 2.0, 3: 5.0, 4: 5.0, 5: 5.0})
+    assert search.ranked[0].number == 0
+    assert search.best["best"].number == 2
     assert searched({0: 1.0}).best == {}
 
 
@@ -98,11 +98,11 @@ def test_the_front_is_the_pareto_front_of_exact_values(values: list[tuple[float,
 
 def test_the_finalists_are_the_best_of_each_objective_and_then_others_of_the_front() -> None:
     values = iter([(5.0, 5.0), (4.0, 8.0), (1.0, 1.0), (3.0, 7.0), (9.0, 9.0), (8.0, 2.0)])
-    found = made_up_search(
+    search = made_up_search(
         LR, lambda _: next(values), objectives=[LOSS.name, SPEED.name], points=6, finalists=3
     )
-    assert [point.number for point in found.front] == [1, 2, 3, 4]
-    assert {level: point.number for level, point in found.best.items()} == {
+    assert [point.number for point in search.front] == [1, 2, 3, 4]
+    assert {level: point.number for level, point in search.best.items()} == {
         "best_1": 2,
         "best_2": 4,
         "best_3": 1,
@@ -114,8 +114,8 @@ def test_the_frame_has_whole_numbers_and_no_value_where_a_parameter_does_not_exi
         "optimizer": {"choices": ["adamw", "sgd"]},
         "steps": {"low": 1, "high": 9, "when": {"optimizer": "sgd"}},
     }
-    found = made_up_search(space, lambda _: [1.5], points=12, ended={3: ("pruned", "given up")})
-    frame = found.frame()
+    search = made_up_search(space, lambda _: [1.5], points=12, ended={3: ("pruned", "given up")})
+    frame = search.frame()
     assert list(frame) == ["point", "state", "optimizer", "steps", "validation_loss", "seconds", "reason"]
     assert frame["point"].tolist() == list(range(12))
     assert (frame["steps"].isna() == (frame["optimizer"] == "adamw")).all()
@@ -126,8 +126,8 @@ def test_the_frame_has_whole_numbers_and_no_value_where_a_parameter_does_not_exi
 
 
 def test_the_frame_has_the_values_of_every_kind_of_parameter() -> None:
-    found = made_up_search(MIXED, lambda _: [1.0], points=20)
-    frame = found.frame()
+    search = made_up_search(MIXED, lambda _: [1.0], points=20)
+    frame = search.frame()
     assert set(frame["model.tied"]) == {True, False}
     assert set(frame["optimizer"]) == {"adamw", "sgd"}
     assert frame["optimizer.lr"].between(1e-4, 0.1).all()

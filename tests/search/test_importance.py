@@ -14,8 +14,8 @@ TWO = {"a": {"low": 0.0, "high": 1.0}, "b": {"low": 0.0, "high": 1.0}}
 
 
 def test_the_parameter_that_decides_has_nearly_the_whole_share() -> None:
-    found = made_up_search(TWO, lambda point: [1 + (point["b"] - 0.3) ** 2], points=80)
-    shares = importance(found, found.objectives[0])
+    search = made_up_search(TWO, lambda point: [1 + (point["b"] - 0.3) ** 2], points=80)
+    shares = importance(search, search.objectives[0])
     assert shares is not None
     assert list(shares) == ["a", "b"]
     assert sum(shares.values()) == pytest.approx(1.0)
@@ -23,10 +23,10 @@ def test_the_parameter_that_decides_has_nearly_the_whole_share() -> None:
 
 
 def test_a_higher_value_can_be_better() -> None:
-    found = made_up_search(
+    search = made_up_search(
         TWO, lambda point: [100 * point["a"]], objectives=["training_tokens_per_second"], points=80
     )
-    shares = importance(found, found.objectives[0])
+    shares = importance(search, search.objectives[0])
     assert shares is not None
     assert shares["a"] > 0.8
 
@@ -46,8 +46,8 @@ def test_conditional_parameters_and_choices_have_shares() -> None:
     def value(point: Any) -> list[float]:
         return [3.0 if point["optimizer"] == "adamw" else 2 + abs(point["optimizer.momentum"] - 0.9)]
 
-    found = made_up_search(MIXED, value, points=150)
-    shares = importance(found, found.objectives[0])
+    search = made_up_search(MIXED, value, points=150)
+    shares = importance(search, search.objectives[0])
     assert shares is not None
     assert list(shares) == list(MIXED)
     # The best quarter has one optimizer and a narrow range of its momentum.
@@ -55,13 +55,13 @@ def test_conditional_parameters_and_choices_have_shares() -> None:
 
 
 def test_it_is_the_same_every_time() -> None:
-    found = made_up_search(MIXED, lambda point: [point["batch"] + point["optimizer.lr"]], points=50)
-    assert importance(found, found.objectives[0]) == importance(found, found.objectives[0])
+    search = made_up_search(MIXED, lambda point: [point["batch"] + point["optimizer.lr"]], points=50)
+    assert importance(search, search.objectives[0]) == importance(search, search.objectives[0])
 
 
 def test_it_cannot_be_computed_without_two_points_of_which_one_is_better() -> None:
     equal = made_up_search(TWO, lambda _: [2.5], points=30)
     single = made_up_search(TWO, lambda _: [2.5], points=2, ended={1: ("failed", "broken")})
     none = made_up_search(LR, lambda _: [2.5], points=2, ended=dict.fromkeys((0, 1), ("open", "")))
-    for found in (equal, single, none):
-        assert importance(found, found.objectives[0]) is None
+    for search in (equal, single, none):
+        assert importance(search, search.objectives[0]) is None

@@ -20,9 +20,9 @@ def searched(before: float, best: float, name: str = LOSS.name) -> SearchFinding
     return made_up_search(LR, lambda _: [next(values)], objectives=[name], points=2)
 
 
-def shrunk(found: SearchFindings, proof: tuple[float, float, float] | None) -> Shrinkage:
-    report = report_of_search(found, **{found.objectives[0].name: proof})
-    (one,) = shrinkages(found, report.loaded, report.analysis.contrasts)
+def shrunk(search: SearchFindings, proof: tuple[float, float, float] | None) -> Shrinkage:
+    report = report_of_search(search, **{search.objectives[0].name: proof})
+    (one,) = shrinkages(search, report.loaded, report.analysis.contrasts)
     return one
 
 
@@ -57,9 +57,9 @@ def test_there_is_no_ratio_to_a_training_that_diverged_or_to_zero(before: float)
 
 
 def test_an_arm_without_a_value_has_no_effect_in_the_search() -> None:
-    found = searched(4.0, 3.0)
-    first = replace(found.points[0], state="pruned")
-    assert math.isnan(shrunk(replace(found, points=(first, found.points[1])), (0.9, 0.8, 1.05)).seen)
+    search = searched(4.0, 3.0)
+    first = replace(search.points[0], state="pruned")
+    assert math.isnan(shrunk(replace(search, points=(first, search.points[1])), (0.9, 0.8, 1.05)).seen)
 
 
 def test_differences_have_no_problem_with_zero() -> None:

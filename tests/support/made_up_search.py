@@ -77,7 +77,7 @@ def searched_point(
     state: PointState = "complete",
     reason: str = "",
 ) -> SearchedPoint:
-    if state == "complete" and any(math.isinf(value) for each in values.values() for value in each):
+    if state == "complete" and any(math.isinf(value) for by_seed in values.values() for value in by_seed):
         state = "diverged"
     return SearchedPoint(
         number=number,

@@ -47,8 +47,8 @@ class ParallelAxis:
 
 @dataclass(frozen=True, kw_only=True)
 class Parallel(Plot):
-    """`lines` has the group of each point and its position on each axis. `left_out` counts the parameters that
-    have no axis.
+    """`lines` has the group of each point and its position on each axis. `left_out` counts the parameters
+    that have no axis.
     """
 
     axes: tuple[ParallelAxis, ...]

@@ -22,7 +22,7 @@ from harness.report.plots.searched import (
 from harness.report.plots.style import NARROW, WIDE, Plot, panel
 from harness.search.findings import SearchFindings
 from harness.study.levels import level_name
-from harness.study.space import Kind, Space, choice_value
+from harness.study.space import Space, choice_value
 from harness.wording import chosen_text
 
 MOST_TICKS = 8
@@ -41,7 +41,7 @@ class Slice(Plot):
 
     objective: Metric
     parameter: str
-    kind: Kind
+    integers: bool
     log: bool
     choices: tuple[str, ...]
     values: tuple[float, ...]
@@ -67,7 +67,7 @@ def slices(findings: SearchFindings, objective: Metric) -> list[Slice]:
                 metric=objective.name,
                 objective=objective,
                 parameter=name,
-                kind=space.kinds[name],
+                integers=space.kinds[name] == "int",
                 log=parameter.log,
                 choices=tuple(map(level_name, choices)),
                 values=_few_values(space, name),
@@ -123,6 +123,6 @@ def _x_axis(axes: Axes, info: Slice) -> None:
     else:
         axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
         axes.xaxis.set_major_locator(
-            FixedLocator(info.values) if info.values else MaxNLocator(nbins=5, integer=info.kind == "int")
+            FixedLocator(info.values) if info.values else MaxNLocator(nbins=5, integer=info.integers)
         )
         axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: chosen_text(tick)))

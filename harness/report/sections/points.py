@@ -8,7 +8,7 @@ point first, without the switch. The CSV has the numbers at full precision for o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.metrics import Metric
@@ -70,10 +70,10 @@ def points_view(report: ReportInput) -> PointsView | None:
         return None
     orders = dict(_orders(search))
     shown = next(iter(orders.values()))[:MOST_ROWS]
-    kept = {point.number for point in shown}
-    ranks: dict[int, list[int]] = {number: [] for number in kept}
+    numbers = {point.number for point in shown}
+    ranks: dict[int, list[int]] = {number: [] for number in numbers}
     for ordered in orders.values():
-        for rank, point in enumerate((one for one in ordered if one.number in kept), start=1):
+        for rank, point in enumerate((one for one in ordered if one.number in numbers), start=1):
             ranks[point.number].append(rank)
     tags = _tags(search)
     space, study = search.space, search.run.study.replace("/", "-")
@@ -105,11 +105,13 @@ def _orders(search: SearchFindings) -> Iterator[tuple[str, Sequence[SearchedPoin
             for point in points
             if (text := point.names.get(name)) is not None
         }
-        yield (
-            name,
-            sorted(points, key=lambda point, of=values: (of.get(point.number, math.inf), point.number)),
-        )
+        yield name, _by_value(points, values)
     yield "longest first", sorted(points, key=lambda point: (-point.seconds, point.number))
+
+
+def _by_value(points: Sequence[SearchedPoint], values: Mapping[int, float]) -> list[SearchedPoint]:
+    """The points from the smallest value to the largest, then those without one."""
+    return sorted(points, key=lambda point: (values.get(point.number, math.inf), point.number))
 
 
 def _by_objective(points: Sequence[SearchedPoint], objective: Metric) -> list[SearchedPoint]:

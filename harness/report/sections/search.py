@@ -142,13 +142,13 @@ def _left(one: Shrinkage, *, alone: bool) -> str:
     if gain <= 0:
         how = _how_much(objective, gain)
         if not alone:
-            found = f"In {objective.label} the search saw {point} {how} than where it began."
+            seen = f"In {objective.label} the search saw {point} {how} than where it began."
         else:
-            found = (
+            seen = (
                 "The search found nothing better than the arm with which it began. The best other point, "
                 f"{point}, was {how} in {objective.label}, and was measured all the same."
             )
-        return f"{found} {_proven(one)}"
+        return f"{seen} {_proven(one)}"
     proven, seen = one.proven_gain, _amount(objective, gain)
     if proven is None:
         return f"The search saw a gain of {seen} in {objective.label} at {point}. {_proven(one)}"
@@ -266,8 +266,8 @@ def _values(space: Space, name: str) -> str:
         return ", ".join(map(level_name, parameter.choices))
     low, high = map(chosen_text, space.ends(name))
     step = f", in steps of {chosen_text(parameter.step)}" if parameter.step is not None else ""
-    whole = "whole numbers, " if space.kinds[name] == "int" else ""
-    return f"{whole}{low} to {high}{', log' if parameter.log else ''}{step}"
+    numbers = "whole numbers, " if space.kinds[name] == "int" else ""
+    return f"{numbers}{low} to {high}{', log' if parameter.log else ''}{step}"
 
 
 def _shrinkage(search: SearchFindings, one: Shrinkage) -> ShrinkageRow:

@@ -180,6 +180,6 @@ def _without_value(number: int) -> tuple[str, ...]:
     return (f"{count(number, 'point')} {verb} no value and cannot be drawn.",)
 
 
-def _notes(each: Iterable[Sequence[str]]) -> tuple[str, ...]:
+def _notes(by_plot: Iterable[Sequence[str]]) -> tuple[str, ...]:
     """Every note once."""
-    return tuple(dict.fromkeys(note for notes in each for note in notes))
+    return tuple(dict.fromkeys(note for notes in by_plot for note in notes))

@@ -14,7 +14,7 @@ from tests.support.made_up_search import LR, made_up_search
 LOSS = metric("validation_loss")
 
 
-def of(values: list[float], failed: int = 0) -> History | None:
+def history_of(values: list[float], failed: int = 0) -> History | None:
     left = iter(values)
     count = len(values) + failed
     ended = dict.fromkeys(range(failed), ("failed", "broken"))
@@ -23,7 +23,7 @@ def of(values: list[float], failed: int = 0) -> History | None:
 
 
 def test_the_best_changes_at_each_improvement_and_goes_on_to_the_end() -> None:
-    info = of([5.0, 4.0, 4.5, 3.0, 3.0], failed=1)
+    info = history_of([5.0, 4.0, 4.5, 3.0, 3.0], failed=1)
     assert info is not None
     assert info.best == ((2, 5.0), (3, 4.0), (5, 3.0), (6, 3.0))
     assert info.left_out == 1
@@ -33,7 +33,7 @@ def test_the_best_changes_at_each_improvement_and_goes_on_to_the_end() -> None:
 
 
 def test_the_curves_end_where_the_axis_ends() -> None:
-    info = of([1e9, 2.0, 2.1, 2.2, 2.3, 2.4])
+    info = history_of([1e9, 2.0, 2.1, 2.2, 2.3, 2.4])
     assert info is not None
     end = info.points[0].y
     assert end < 3
@@ -44,10 +44,10 @@ def test_the_curves_end_where_the_axis_ends() -> None:
 
 def test_of_many_points_few_places_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_STEPS", 10)
-    info = of([float(value) for value in range(104, 0, -1)])
+    info = history_of([float(value) for value in range(104, 0, -1)])
     assert info is not None
     assert [count for count, _ in info.expected] == [*range(1, 104, 11), 104]
 
 
 def test_nothing_finite_has_no_history() -> None:
-    assert of([math.inf, math.inf]) is None
+    assert history_of([math.inf, math.inf]) is None

@@ -45,8 +45,8 @@ def test_a_parameter_that_does_not_exist_has_a_place_of_its_own() -> None:
     search = made_up_search(MIXED, value, points=30)
     info = parallel(search)
     assert info is not None
-    place = list(MIXED).index("optimizer.momentum")
-    missing = sum(positions[place] == MISSING for _, positions in info.lines)
+    index = list(MIXED).index("optimizer.momentum")
+    missing = sum(positions[index] == MISSING for _, positions in info.lines)
     assert missing == sum("optimizer.momentum" not in point.names for point in search.points) > 0
     assert [axis.conditional for axis in info.axes] == [False, False, True, False, False, False]
     (axes,) = draw_parallel(info).axes
