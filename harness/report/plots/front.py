@@ -57,7 +57,7 @@ class EffectsPlot(Plot):
 def front_plots(findings: SearchFindings) -> list[FrontPlot]:
     """One plot for each pair of objectives. There is none if no point has finite values."""
     known = sum(point.counts for point in findings.points)
-    plots = []
+    plots: list[FrontPlot] = []
     for up, along in combinations(findings.objectives, 2):
         on_y, on_x = drawn_points(findings, up), drawn_points(findings, along)
         if all(one.diverged for one in on_y) or all(one.diverged for one in on_x):

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from harness.metrics import Metric
 from harness.report.plots.searched import (
@@ -95,6 +96,6 @@ def draw_history(info: History) -> Figure:
             label="expected best of so many",
         )
         axes.set_xlabel("number of points")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         legend_above(axes)
         return figure

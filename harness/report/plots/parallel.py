@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,17 +63,18 @@ def parallel(findings: SearchFindings) -> Parallel | None:
         return None
     names = list(space.parameters)[: MOST_AXES - len(findings.objectives)]
     good = {point.number for point in _good(findings)}
+    reach = [(min(one.at for one in drawn), max(one.at for one in drawn)) for drawn in on_axes]
     lines = []
     for position in chosen:
         one = on_axes[0][position]
         group: Group = "other"
         if one.role in ("began", "proven"):
-            group = one.role  # type: ignore[assignment]
+            group = one.role
         elif one.point.number in good:
             group = "good"
         values = space.read(one.point.names)
         positions = [_position(space, name, values[name]) if name in values else MISSING for name in names]
-        positions += [_share([other.at for other in drawn], drawn[position].at) for drawn in on_axes]
+        positions += [_share(ends, drawn[position].at) for ends, drawn in zip(reach, on_axes, strict=True)]
         lines.append((group, tuple(positions)))
     order: tuple[Group, ...] = ("other", "good", "began", "proven")
     axes = [
@@ -82,8 +82,7 @@ def parallel(findings: SearchFindings) -> Parallel | None:
         for name, label in zip(names, short_names(names), strict=True)
     ]
     axes += [
-        _objective_axis(objective, [one.at for one in drawn])
-        for objective, drawn in zip(findings.objectives, on_axes, strict=True)
+        _objective_axis(objective, ends) for objective, ends in zip(findings.objectives, reach, strict=True)
     ]
     return Parallel(
         metric=findings.objectives[0].name,
@@ -163,14 +162,14 @@ def _ticks(space: Space, name: str) -> tuple[tuple[float, str], ...]:
     return tuple((space.relative_position(name, value), chosen_text(value)) for value in (low, middle, high))
 
 
-def _share(values: Sequence[float], value: float) -> float:
-    """Where a value lies between the smallest and the largest of `values`."""
-    low, high = min(values), max(values)
+def _share(ends: tuple[float, float], value: float) -> float:
+    """Where a value lies between two ends, from 0 to 1."""
+    low, high = ends
     return (value - low) / (high - low) if high > low else 0.5
 
 
-def _objective_axis(objective: Metric, values: Sequence[float]) -> ParallelAxis:
-    scale, low, high = scale_of(objective, values), min(values), max(values)
+def _objective_axis(objective: Metric, ends: tuple[float, float]) -> ParallelAxis:
+    scale, (low, high) = scale_of(objective, ends), ends
     ticks = [(0.0, low), (1.0, high)] if high > low else [(0.5, low)]
     arrow = "↓" if objective.better == "lower" else "↑"
     return ParallelAxis(

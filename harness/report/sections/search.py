@@ -12,7 +12,7 @@ from harness.report.inputs import ReportInput
 from harness.report.labels import Badge, badge
 from harness.search.earlier_proofs import EarlierProof
 from harness.search.findings import SearchFindings
-from harness.search.points import SearchedPoint
+from harness.search.points import PointState, SearchedPoint
 from harness.search.shrinkage import Shrinkage, shrinkages
 from harness.study.arms import wanted_levels
 from harness.study.levels import level_name
@@ -30,7 +30,7 @@ from harness.wording import (
     percent_text,
 )
 
-_STATES = {
+_STATES: dict[PointState, str] = {
     "complete": "complete",
     "diverged": "diverged, which counts as the worst value",
     "pruned": "pruned",
