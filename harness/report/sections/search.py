@@ -122,7 +122,8 @@ def point_texts(space: Space, point: SearchedPoint) -> dict[str, str]:
     """The values of a point as a person reads them: numbers have four significant digits."""
     return {
         name: text if space.kinds[name] == "choice" else chosen_text(float(text))
-        for name, text in point.names.items()
+        for name in space.parameters
+        if (text := point.names.get(name)) is not None
     }
 
 
