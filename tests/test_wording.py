@@ -16,6 +16,7 @@ from harness.report.build import render
 from harness.wording import (
     ComparedBy,
     at_condition,
+    chosen_text,
     count,
     difference_text,
     effect_phrase,
@@ -189,3 +190,23 @@ def test_one_interval_looks_the_same_everywhere(capsys: pytest.CaptureFixture[st
     assert f"| {text} |" in markdown_table(analysis)
     escaped = text.replace("×", r"$\times$")
     assert f"& {escaped} &" in latex_table(analysis)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.02174413313130732, "0.02174"),
+        (3e-5, "3e-5"),
+        (1e-10, "1e-10"),
+        (0.0001, "0.0001"),
+        (64, "64"),
+        (1234.56, "1,235"),
+        (25_600, "25,600"),
+        (9_999_999, "9,999,999"),
+        (2.5e9, "2.5e9"),
+        (-0.5, "-0.5"),
+        (0, "0"),
+    ],
+)
+def test_a_chosen_setting_has_four_digits(value: float, text: str) -> None:
+    assert chosen_text(value) == text
