@@ -127,7 +127,9 @@ class StudyFile:
         if part not in parts:
             raise InputError(
                 f"the study has no part {part!r}" if part else "the study has parts; say which one to search",
-                hint=did_you_mean(part, parts) if part else f"use --part with one of {', '.join(parts)}",
+                hint=did_you_mean(part, filter(None, parts))
+                if part
+                else f"use --part with one of {', '.join(parts)}",
             )
         written = Layers(self._document, scale, settings).part(part)
         for override in over:

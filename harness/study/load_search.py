@@ -4,6 +4,7 @@ study of its proof.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -78,7 +79,7 @@ class SearchLoader:
 
     @cached_property
     def _condition(self) -> Combination:
-        self.checker.check_condition(("search", "search"), self.search.at)
+        self.checker.check_condition(("search",), self.search.at)
         return named_condition(self.checker.conditions, self.search.at)
 
     @cached_property
@@ -227,6 +228,8 @@ class SearchLoader:
                     self.checker.fail(
                         path, f"{other} is a range, so {name} cannot depend on one of its values"
                     )
+                if asked == []:
+                    self.checker.fail(path, f"no choice of {other} is listed", hint="list at least one")
                 for level in wanted_levels(asked):
                     self.checker.check_known(path, level, map(level_name, choices), f"{other} has no choice")
 
@@ -323,23 +326,42 @@ class SearchLoader:
 
         Raises StudyError at a parameter with which an arm could not run, or not be compared fairly.
         """
-        points = [*self._space.checked_points(self._start or {}), *self.search.enqueue]
-        seen: dict[str, tuple[Point, Task]] = {}
-        for point in points:
+        points = [(self._path(point), point) for point in self._space.checked_points(self._start or {})]
+        points += [(("enqueue", index), point) for index, point in enumerate(self.search.enqueue)]
+        seen: dict[str, tuple[KeyPath, Point, Task]] = {}
+        for path, point in points:
             try:
                 task = self._task(point)
             except StudyError as error:
-                settings = ", ".join(f"{name}={value}" for name, value in self._space.names(point).items())
-                raise StudyError(f"{error.message} (with {settings})", at=error.at, hint=error.hint) from None
-            seen.setdefault(canonical_json(content(task)), (point, task))
+                raise self._with_point(error, path, point) from None
+            seen.setdefault(canonical_json(content(task)), (path, point, task))
         seen.pop(canonical_json(content(self._begin)), None)
         if not seen:
             self._fail(("space",), "every point of this space is the arm with which the search begins")
-        for tried, _ in seen.values():
-            self._proof({BEST: tried})
+        for path, tried, _ in seen.values():
+            try:
+                self._proof({BEST: tried})
+            except StudyError as error:
+                about_point = error.at == self.document.location(("search",))
+                raise (self._with_point(error, path, tried) if about_point else error) from None
         if len(self.search.objectives(self.loaded.study.primary)) > 1:
             self._check_finalists()
-        return [task for _, task in seen.values()]
+        return [task for _, _, task in seen.values()]
+
+    def _path(self, point: Point) -> KeyPath:
+        """The parameter by which a point differs from the arm with which the search begins, if it is one."""
+        start = self._start or {}
+        changed = [name for name, value in point.items() if value != start.get(name)]
+        return ("space", changed[0]) if len(changed) == 1 else ("space",)
+
+    def _with_point(self, error: StudyError, path: KeyPath, point: Point) -> StudyError:
+        """The error with the point that led to it, at the place where the study asks for it, if that is one
+        place.
+        """
+        settings = ", ".join(f"{name}={value}" for name, value in self._space.names(point).items())
+        nowhere = error.at == self.document.location(("search",))
+        at = self.document.location(("search", *path)) if nowhere or path != ("space",) else error.at
+        return StudyError(f"{error.message} (with {settings})", at=at, hint=error.hint)
 
     def _check_finalists(self) -> None:
         """Raises StudyError if the design could not decide about as many points as may be proven."""
@@ -351,7 +373,8 @@ class SearchLoader:
             *self._space.checked_points(self._start or {}),
         ]
         for candidate in points:
-            distinct.setdefault(canonical_json(content(self._task(candidate))), candidate)
+            with contextlib.suppress(StudyError):  # not all settings go together
+                distinct.setdefault(canonical_json(content(self._task(candidate))), candidate)
         distinct.pop(canonical_json(content(self._begin)), None)
         names = [f"{BEST}_{position}" for position in range(1, count + 1)]
         self._proof(dict(zip(names, distinct.values(), strict=False)))

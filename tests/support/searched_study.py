@@ -31,11 +31,11 @@ search:
   points: 5
 """
 
-RANGES = """\
-    optimizer.lr: {low: 1e-5, high: 1e-1, log: true}
-    schedule.warmup: {low: 0, high: 3}
-"""
-SAMPLER = "  sampler: {kind: tpe, random: 2}\n"
+RATE = "optimizer.lr: {low: 1e-5, high: 1e-1, log: true}"
+WARMUP = "schedule.warmup: {low: 0, high: 3}"
+RANGES = f"    {RATE}\n    {WARMUP}\n"
+TPE = "kind: tpe, random: 2"
+SAMPLER = f"  sampler: {{{TPE}}}\n"
 POINTS = "  points: 5\n"
 CONDITIONAL = """\
     optimizer.kind: {choices: [adamw, sgd]}

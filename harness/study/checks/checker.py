@@ -115,18 +115,18 @@ class StudyChecker:
         return arm
 
     def check_condition(self, path: KeyPath, at: Mapping[str, Scalar]) -> None:
-        """Raises StudyError unless `at`, of the claim at `path`, names one condition."""
+        """Raises StudyError unless `at`, of the claim or the search at `path`, names one condition."""
         self.check_levels((*path, "at"), at, self.study.across, "`across` has no factor", value=True)
         names = {factor: level_name(level) for factor, level in at.items()}
         meant = [condition for condition in self.conditions if names.items() <= condition.names.items()]
         if not meant:
             levels = ", ".join(f"{factor}={level}" for factor, level in names.items())
-            self.fail((*path, "at"), f"{path[1]}: no condition has {levels}")
+            self.fail((*path, "at"), f"{path[-1]}: no condition has {levels}")
         for factor, possible in self.study.across.items():
             if len({condition.names.get(factor) for condition in meant}) > 1:
                 self.fail(
                     path,
-                    f"{path[1]} does not say for which {factor} it holds",
+                    f"{path[-1]} does not say for which {factor} it holds",
                     hint=f"add `at: {{{factor}: …}}` with one of {', '.join(map(level_name, possible))}",
                 )
 
