@@ -15,7 +15,7 @@ from optuna.distributions import (
 from optuna.trial import Trial
 
 from harness.study.levels import Scalar, level_name
-from harness.study.space import Point, Space
+from harness.study.space import Point, Space, as_written
 
 
 def distribution(space: Space, name: str) -> BaseDistribution:
@@ -74,5 +74,9 @@ def values_of(space: Space, params: dict[str, Any]) -> dict[str, Scalar]:
 
 
 def _value(space: Space, name: str, value: Any) -> Scalar:
-    """The value that Optuna's value stands for."""
-    return space.read({name: value})[name] if space.kinds[name] == "choice" else value
+    """The value that Optuna's value stands for. Its third step of 0.1 is 0.30000000000000004."""
+    if space.kinds[name] == "choice":
+        return space.read({name: value})[name]
+    if space.kinds[name] == "float" and space.parameters[name].step is not None:
+        return as_written(value)
+    return value

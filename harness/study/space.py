@@ -102,7 +102,7 @@ class Space:
         if parameter.step is None:
             return None
         count = round((high - low) / parameter.step)
-        return tuple(float(f"{low + index * parameter.step:.12g}") for index in range(count + 1))
+        return tuple(as_written(low + index * parameter.step) for index in range(count + 1))
 
     def ends(self, name: str) -> tuple[float, float]:
         """The ends of the range of a parameter that is a number."""
@@ -221,6 +221,11 @@ class Space:
             for choice in parameter.choices or ()
             if isinstance(choice, dict)
         }
+
+
+def as_written(value: float) -> float:
+    """The number without the rounding error of a few operations."""
+    return float(f"{value:.12g}")
 
 
 def choice_value(choice: Level) -> Scalar:
