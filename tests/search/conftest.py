@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine.environment import Environment, Provenance, environment, provenance
+from harness.machine.environment import Environment, environment
 from harness.store.store import Store, open_store
-from tests.search.scene import Scene
+from tests.search.scene import Scene, make_sessions_quick
 from tests.support.searched_study import searched
 
 NewScene = Callable[..., Scene]
@@ -20,19 +20,9 @@ def here() -> Environment:
     return environment()
 
 
-@pytest.fixture(scope="session")
-def _provenance() -> Provenance:
-    return provenance(Path.cwd())
-
-
 @pytest.fixture(autouse=True)
-def _quick_sessions(monkeypatch: pytest.MonkeyPatch, _provenance: Provenance) -> None:
-    """A session does not ask git where it is and does not look for edits of the code. It looks at running
-    trials without waiting.
-    """
-    monkeypatch.setattr("harness.run.source_watch.SourceWatch._package_stamps", lambda _: {})
-    monkeypatch.setattr("harness.run.driver.provenance", lambda _: _provenance)
-    monkeypatch.setattr("harness.run.driver.WATCH_S", 0.0)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_sessions_quick(monkeypatch)
 
 
 @pytest.fixture

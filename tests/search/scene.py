@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.machine.environment import Environment
+from harness.machine.environment import Environment, provenance
 from harness.run.driver import Driver
 from harness.run.identity import Setting
 from harness.run.job import Job
@@ -29,6 +30,7 @@ from harness.trial.outcome import Outcome
 from tests.end_to_end.in_process import Broken, Notes, Scripted
 from tests.support.searched_study import trained
 
+_PROVENANCE = functools.cache(provenance)
 Decide = Callable[[Job], Outcome]
 
 
@@ -130,6 +132,15 @@ class Scene:
         assert self.tables is not None
         study = optuna.load_study(storage=self.tables, study_name=f"{self.run.study} {self.run.id}")
         return study.get_trials(states=states or None)
+
+
+def make_sessions_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session does not ask git where it is and does not look for edits of the code. It looks at running
+    trials without waiting.
+    """
+    monkeypatch.setattr("harness.run.source_watch.SourceWatch._package_stamps", lambda _: {})
+    monkeypatch.setattr("harness.run.driver.provenance", _PROVENANCE)
+    monkeypatch.setattr("harness.run.driver.WATCH_S", 0.0)
 
 
 @contextlib.contextmanager

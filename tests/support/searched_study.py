@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from harness.config import digest
 from harness.run.job import Job
 from harness.study.load import StudyFile
 from harness.study.searched import LoadedSearch
@@ -65,8 +66,12 @@ def trained(job: Job) -> Outcome:
 def ended_at(loss: float, job: Job) -> Outcome:
     """A training that has come to this loss on the way that all of them take."""
     samples = tuple(Sample(LOSS, step, value) for step, value in course(loss, job.spec.config))
+    weights = digest([job.spec.config, job.spec.generator])
     return Outcome(
-        status="finished", samples=samples, outputs={"weights": "w"}, spent={"updates": float(len(samples))}
+        status="finished",
+        samples=samples,
+        outputs={"weights": weights},
+        spent={"updates": float(len(samples))},
     )
 
 
