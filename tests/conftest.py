@@ -1,4 +1,4 @@
-"""Fixtures of several packages: a cache of corpora for the session, and workplaces with a tiny study."""
+"""Fixtures of several packages: a cache of corpora, workplaces with a tiny study, and a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import pytest
 
 from harness.run import lease
 from tests.end_to_end.workplace import Workplace, copy_code
+from tests.support.postgres import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
 
 IN_MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
