@@ -99,10 +99,10 @@ def damage(path: Path) -> None:
 
 
 NEWER = (
-    f"another version of Optuna made the tables of the search (The runtime optuna version {__version__} is no "
-    f"longer compatible with the table schema (set up by optuna {__version__}). Please try updating optuna to "
-    "the latest version by `$ pip install -U optuna`.); install that version, or move the file away; "
-    "the points are in the store of the harness"
+    "another version of Optuna made the tables of the search (The runtime optuna version "
+    f"{__version__} is no longer compatible with the table schema (set up by optuna {__version__}). Please "
+    "try updating optuna to the latest version by `$ pip install -U optuna`.); install that version, or move "
+    "the file away; the points are in the store of the harness"
 )
 
 
