@@ -253,6 +253,8 @@ class SearchProgramme(Programme):
 
     def _report(self, trial: Trial, course: Mapping[int, float]) -> None:
         """Report the values that were not reported yet. Optuna warns of a second value."""
+        if not course:
+            return
         known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
         for step, value in course.items():
             if step not in known:

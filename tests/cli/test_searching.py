@@ -128,15 +128,15 @@ RANGE = ("--space", "optimizer.lr=1e-4:1e-1:log")
         (
             ("--space", "optimizer.lr=1e-1:1e-4"),
             (
-                "--space optimizer.lr=1e-1:1e-4: search.space.optimizer.lr: the range from 0.1 to 0.0001 is empty; "
-                "`low` must be less than `high`"
+                "--space optimizer.lr=1e-1:1e-4: search.space.optimizer.lr: the range from 0.1 to 0.0001 is "
+                "empty; `low` must be less than `high`"
             ),
         ),
         (
             ("--space", "optimizer.lrr=1e-4:1e-1"),
             (
-                "--space optimizer.lrr=1e-4:1e-1: unknown key 'lrr' in optimizer (with optimizer.lrr=0.0001); "
-                "did you mean 'lr'?"
+                "--space optimizer.lrr=1e-4:1e-1: unknown key 'lrr' in optimizer "
+                "(with optimizer.lrr=0.0001); did you mean 'lr'?"
             ),
         ),
         (
