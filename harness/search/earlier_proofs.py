@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from harness.store.rows import Run
 from harness.store.store import Store
 from harness.study.levels import level_name, level_settings
-from harness.study.load_search import BEGIN, FACTOR
 from harness.study.loaded import Study
+from harness.study.proof_study import BEGIN, FACTOR
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from harness.search.earlier_proofs import EarlierProof, earlier_proofs
 from harness.search.points import SearchedPoint, is_better, searched_points, worst_first
 from harness.store.rows import Chain, Run
 from harness.store.store import Store
-from harness.study.load_search import BEST, FACTOR
 from harness.study.loaded import Study
+from harness.study.proof_study import BEST, FACTOR
 from harness.study.search import StudySearch
 from harness.study.space import Space
 

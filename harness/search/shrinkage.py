@@ -12,8 +12,8 @@ from harness.analysis.results import Contrast
 from harness.metrics import Metric
 from harness.search.findings import SearchFindings
 from harness.search.points import SearchedPoint, worst_first
-from harness.study.load_search import FACTOR
 from harness.study.loaded import LoadedStudy
+from harness.study.proof_study import FACTOR
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from harness.report.sections.figures import FigureView, figure_of
 from harness.search.findings import SearchFindings
 from harness.search.importance import FEW_POINTS
 from harness.search.shrinkage import shrinkages
-from harness.study.load_search import BEGIN
+from harness.study.proof_study import BEGIN
 from harness.wording import count
 
 
