@@ -79,4 +79,5 @@ def _value(space: Space, name: str, value: Any) -> Scalar:
         return space.read({name: value})[name]
     if space.kinds[name] == "float" and space.parameters[name].step is not None:
         return as_written(value)
-    return value
+    known: Scalar = value
+    return known

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from harness.cli.searching import SearchOptions, seconds_of
+from harness.cli.searching import seconds_of
 from harness.errors import InputError, StudyError
+from harness.study.search_options import SearchOptions
 from tests.end_to_end.in_process import Scripted
 from tests.end_to_end.test_bad_input import folders, tree
 from tests.end_to_end.workplace import Workplace

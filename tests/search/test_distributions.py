@@ -32,7 +32,7 @@ def study() -> optuna.Study:
 
 
 def test_what_optuna_suggests_is_a_point_of_the_space(study: optuna.Study) -> None:
-    chosen: dict[str, set[object]] = {name: set() for name in SPACE.parameters}
+    chosen: dict[str, set[tuple[type, object]]] = {name: set() for name in SPACE.parameters}
     for _ in range(200):
         trial = study.ask()
         point = suggested_point(SPACE, trial)

@@ -107,7 +107,11 @@ def test_a_parameter_exists_only_when_all_others_have_the_choices_that_it_needs(
 
 
 def test_a_group_of_settings_makes_them_all_and_later_parameters_override_it() -> None:
-    point = {"schedule.kind": "linear", "optimizer": "bold", "optimizer.weight_decay": 0.1}
+    point: dict[str, Scalar] = {
+        "schedule.kind": "linear",
+        "optimizer": "bold",
+        "optimizer.weight_decay": 0.1,
+    }
     assert CONDITIONAL.settings(point) == {
         "schedule.kind": "linear",
         "optimizer.lr": 1e-2,

@@ -54,8 +54,9 @@ def searched(
 
 def loss_of(config: Mapping[str, Any]) -> float:
     """The loss after a training with this config: smallest at a rate of 3e-3 after two updates of warm-up."""
-    rate = math.log10(config["optimizer"]["lr"] / 3e-3)
-    return 2.0 + 0.2 * rate**2 + 0.1 * abs(config["schedule"]["warmup"] - 2)
+    rate: float = math.log10(config["optimizer"]["lr"] / 3e-3)
+    warmup: int = config["schedule"]["warmup"]
+    return 2.0 + 0.2 * rate**2 + 0.1 * abs(warmup - 2)
 
 
 def trained(job: Job) -> Outcome:
