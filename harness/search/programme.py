@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState, create_trial
 
@@ -115,6 +116,9 @@ class SearchProgramme(Programme):
             pruner=pruner(self._search.search.pruner, self._steps[-1] + 1),
             load_if_exists=True,
         )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self.study.set_metric_names([objective.name for objective in self._search.objectives])
         self._agree()
 
     def schedule(self, results: Callable[[], Results]) -> Iterator[TrialBatch]:  # noqa: ARG002
