@@ -87,6 +87,15 @@ class StudyFile:
         return tuple(loaded)
 
     def _load_part(self, written: Located, scale: str, settings: Sequence[str]) -> LoadedStudy:
+        checker, loaded = self._read_part(written, scale, settings)
+        if loaded.study.search is not None:
+            self._search(checker, loaded, loaded.study.search, written)
+        return loaded
+
+    def _read_part(
+        self, written: Located, scale: str, settings: Sequence[str]
+    ) -> tuple[StudyChecker, LoadedStudy]:
+        """The part, of which everything but its search was checked."""
         checker = self._checker(written)
         study = checker.study
         assert isinstance(study, Study)
@@ -107,9 +116,7 @@ class StudyFile:
             tasks=tasks,
         )
         check_adaptive_design(checker, loaded)
-        if study.search is not None:
-            self._search(checker, loaded, study.search, written)
-        return loaded
+        return checker, loaded
 
     def search(
         self,
@@ -134,14 +141,14 @@ class StudyFile:
         written = Layers(self._document, scale, settings).part(part)
         for override in over:
             written = override.applied(written)
-        loaded = self._load_part(written, scale, settings)
+        checker, loaded = self._read_part(written, scale, settings)
         if loaded.study.search is None:
             raise self._document.error(
                 (),
                 "this study does not say where to search",
                 hint="add `search: {space: …}`, or use --space PATH=LOW:HIGH",
             )
-        return self._search(self._checker(written), loaded, loaded.study.search, written)
+        return self._search(checker, loaded, loaded.study.search, written)
 
     def _search(
         self, checker: StudyChecker, loaded: LoadedStudy, search: StudySearch, written: Located

@@ -210,7 +210,9 @@ def searched(workplace: Workplace, *arguments: str) -> Result:
     return workplace.asked("search", "tiny", *RANGE, "--trials", "4", *arguments)
 
 
-def test_the_answer_has_the_points_that_were_compared_and_the_verdict(scripted: Workplace) -> None:
+def test_the_answer_has_the_points_that_were_compared_and_tables_that_are_spoilt_are_refused(
+    scripted: Workplace,
+) -> None:
     done = searched(scripted, "--json")
     assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
@@ -224,10 +226,6 @@ def test_the_answer_has_the_points_that_were_compared_and_the_verdict(scripted: 
     assert (scripted.folder / answer["report"]).exists()
     again = json.loads(searched(scripted, "--json").stdout)
     assert (again["search"], again["claims"]) == (answer["search"], answer["claims"])
-
-
-def test_tables_of_optuna_that_cannot_be_used_end_the_command(scripted: Workplace) -> None:
-    assert searched(scripted).exit_code == 0
     tables = scripted.folder / "results" / "optuna.db"
     tables.write_text("my notes about Optuna, " * 100)
     line = refused(scripted, *RANGE, "--trials", "6")

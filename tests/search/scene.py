@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 from collections import Counter
@@ -92,6 +93,10 @@ class Scene:
         )
         driver = Driver(programme, self.setting, store=self.store, backend=backend, listener=notes)
         return Session(driver.run(), backend, notes)
+
+    def with_code(self, name: str) -> Scene:
+        """The same search with another version of the code, which is another run."""
+        return dataclasses.replace(self, code=f"{self.code} {name}", tables=InMemoryStorage())
 
     @property
     def setting(self) -> Setting:

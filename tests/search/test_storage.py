@@ -33,18 +33,20 @@ def tables(path: Path) -> set[str]:
     return {name for (name,) in execute(path, "SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
-def test_the_tables_are_in_a_file_beside_the_store_and_sessions_share_them(new_scene: NewScene) -> None:
-    scene = new_scene()
-    undisturbed = dataclasses.replace(scene, code="undisturbed")
+def test_the_tables_are_in_a_file_beside_the_store_and_sessions_share_them(
+    new_scene: NewScene, tmp_path: Path
+) -> None:
+    undisturbed, location = new_scene(), tmp_path / "harness.db"
     undisturbed.session(5)
-    location = scene.folder / "harness.db"
-    for points in (2, 4, 5):
-        with opened_storage(str(location)) as storage:
-            scene.tables = storage
-            scene.session(points)
-            assert len(scene.trials()) == points
-    assert scene.asked == undisturbed.asked
-    optuna = tables(scene.folder / "optuna.db")
+    with open_store(location) as store:
+        scene = dataclasses.replace(undisturbed, store=store)
+        for points in (2, 4, 5):
+            with opened_storage(str(location)) as storage:
+                scene.tables = storage
+                scene.session(points)
+                assert len(scene.trials()) == points
+        assert scene.asked == undisturbed.asked
+    optuna = tables(tmp_path / "optuna.db")
     assert {"studies", "trials", "trial_params", "alembic_version"} <= optuna
     assert {"runs", "trials", "attempts"} <= tables(location)
     assert "trial_params" not in tables(location)

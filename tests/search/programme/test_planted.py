@@ -93,14 +93,14 @@ def test_the_driver_asks_the_points_that_these_tests_ask_without_it(
 
 
 def test_tpe_finds_better_points_than_chance_in_at_least_16_of_20_searches(planted: LoadedSearch) -> None:
-    """The true losses are compared of the points with the least noisy loss, of 80 each."""
+    """The true losses are compared of the points with the least noisy loss, of 60 each."""
     space, won = planted.space, 0
     for seed in range(20):
 
         def loss(point: Point, seed: int = seed) -> float:
             return noisy_loss(space, point, seed)
 
-        best = [min(asked(planted, loss, way, seed, 80), key=loss) for way in (Tpe(), RandomDraws())]
+        best = [min(asked(planted, loss, way, seed, 60), key=loss) for way in (Tpe(), RandomDraws())]
         won += true_loss(space, best[0]) < true_loss(space, best[1])
     assert won >= 16
 

@@ -38,8 +38,8 @@ def rate(job: Job) -> float:
 
 
 def test_the_number_of_points_is_a_total_over_all_sessions(new_scene: NewScene) -> None:
-    once, often = new_scene(), new_scene()
-    often.code = "other"
+    once = new_scene()
+    often = once.with_code("often")
     once.session(9)
     begun = [often.session(points).notes.begun for points in (3, 3, 7, 5, 9, 9)]
     assert begun == [[(3, 0)], [(0, 3)], [(4, 3)], [(0, 7)], [(2, 7)], [(0, 9)]]

@@ -26,7 +26,7 @@ from tests.support.tiny_study import LOSS
 LONG = (("updates: 4", "updates: 9"), ("evaluate_every: 2", "evaluate_every: 1"))
 MEDIAN = (POINTS, "  points: 8\n  pruner: {kind: median, startup: 2}\n")
 HYPERBAND = (POINTS, "  points: 12\n  pruner: {kind: hyperband, least: 1, reduction: 3}\n")
-SEEDS = (POINTS, "  points: 6\n  seeds: 6\n  pruner: {kind: wilcoxon, p: 0.1, startup: 2}\n")
+SEEDS = (POINTS, "  points: 5\n  seeds: 6\n  pruner: {kind: wilcoxon, p: 0.1, startup: 2}\n")
 
 
 def honest(job: Job) -> Outcome:
@@ -86,7 +86,7 @@ def test_lost_tables_are_made_again_with_what_the_pruner_compares_by(
     new_scene: NewScene, patches: tuple[tuple[str, str], ...]
 ) -> None:
     scene = new_scene(*patches)
-    undisturbed = dataclasses.replace(scene, code="undisturbed")
+    undisturbed = scene.with_code("undisturbed")
     undisturbed.session(decide=honest, watched=True)
     scene.session(4, decide=honest, watched=True)
     scene.tables = InMemoryStorage()
@@ -172,7 +172,7 @@ def test_a_point_with_a_seed_that_diverged_is_not_given_up_and_optuna_warns_nobo
 
 def test_a_training_that_was_stopped_before_optuna_knew_it_is_not_run_again(new_scene: NewScene) -> None:
     scene = new_scene(*LONG, MEDIAN)
-    undisturbed = dataclasses.replace(scene, code="undisturbed")
+    undisturbed = scene.with_code("undisturbed")
     undisturbed.session(decide=honest, watched=True)
     for _ in range(7):
         with broken_off(Study, "tell", 2), pytest.raises(Broken):
