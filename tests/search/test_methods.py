@@ -59,9 +59,9 @@ def test_a_sampler_asks_points_of_the_space_and_the_same_after_interruptions(
     for point in points:
         check_is_in(scene.search.space, dict(point.names))
     for owner, name, number in (
-        (Trial, "suggest_int", 3),
+        (Trial, "suggest_float", 6),
+        (Trial, "suggest_float", 6),
         (optuna.Study, "tell", 4),
-        (Trial, "suggest_int", 3),
     ):
         with broken_off(owner, name, number), pytest.raises(Broken):
             scene.session()
