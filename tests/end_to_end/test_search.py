@@ -56,6 +56,7 @@ class Commands:
         return int(self._answer())
 
     def has_ended(self, within: float) -> bool:
+        assert self._process.stdout is not None
         return bool(select.select([self._process.stdout], [], [], within)[0])
 
     def status(self) -> int:
@@ -159,9 +160,9 @@ def test_the_proof_of_a_search_has_a_verdict_and_a_report(killed: Killed) -> Non
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
         return port
 
 
