@@ -15,7 +15,7 @@ from optuna.trial import Trial, TrialState
 from harness.errors import StoreError
 from harness.search.distributions import params_of
 from harness.store.store import Store, open_store
-from tests.end_to_end.in_process import Broken
+from tests.end_to_end.in_process import Broken, Scripted
 from tests.search.conftest import NewScene
 from tests.search.scene import Scene, broken_off
 from tests.support.searched_study import POINTS, RANGES, SAMPLER, crashed
@@ -27,10 +27,11 @@ STEPS: tuple[tuple[type, str], ...] = (
     (Trial, "suggest_int"),
     (Store, "extend_plan"),
     (Store, "begin_trial"),
+    (Scripted, "submit"),
     (Store, "finish_trial"),
     (optuna.Study, "tell"),
 )
-"""What is written for each point, in this order: what comes before one of them comes after the one before."""
+"""What happens for each point, in this order: what comes before one of them comes after the one before."""
 
 ENQUEUED = (POINTS, "  points: 3\n  enqueue: [{optimizer.lr: 1e-2, schedule.warmup: 0}]\n")
 
