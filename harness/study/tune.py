@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import operator
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from harness.config import Config
 from harness.study.levels import Scalar
@@ -29,13 +29,27 @@ class Near(Config):
     factor: float = Field(gt=1.0, allow_inf_nan=False)
 
 
+def _kind_of_range(written: Any) -> str:
+    """Which class reads a parameter, so that a mistake in it is reported once."""
+    return (
+        "near"
+        if isinstance(written, Near) or (isinstance(written, dict) and "factor" in written)
+        else "range"
+    )
+
+
+RangeOrNear = Annotated[
+    Annotated[Parameter, Tag("range")] | Annotated[Near, Tag("near")], Discriminator(_kind_of_range)
+]
+
+
 class TuneSearch(Config):
     """Each arm gets `points` points of a space, which is its own where ranges are near its own value. The
     first point is the arm as the study declares it, and `sampler` chooses each of the others by the results
     of those before.
     """
 
-    space: dict[str, Parameter | Near] = Field(min_length=1)
+    space: dict[str, RangeOrNear] = Field(min_length=1)
     points: int = Field(ge=2, le=1000)
     sampler: Annotated[Tpe | GaussianProcess | RandomDraws, Field(discriminator="kind")] = Tpe(random=3)
     seed: int = Field(default=0, ge=0)

@@ -62,3 +62,18 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
     for command in ("run", "show"):
         printed = CliRunner().invoke(app, [command, "tiny"]).stderr
         assert all(f"warning: {warning}\n" in printed for warning in answer["warnings"])
+
+
+def test_a_study_that_is_tuned_by_a_search_is_run_and_reported(in_process: Workplace) -> None:
+    search = "    search: {space: {optimizer.lr: {low: 1e-9, high: 1e-1, log: true}}, points: 3}\n"
+    in_process.study.write_text(FEW.replace("    grid:\n      optimizer.lr: [1e-9, 1e-2]\n", search))
+    done = CliRunner().invoke(app, ["run", "tiny", "--json"])
+    assert done.exit_code == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["finished"], answer["expected"], answer["invalid"]) == (20, 20, {})
+    [part] = harness.load(in_process.study).findings()
+    assert [len(arm.tried) for arm in part.loaded.tuned] == [3] * 4
+    page = render(part)
+    assert "Each arm had 3 candidates: the first one is the arm as the study declares it" in page
+    again = CliRunner().invoke(app, ["run", "tiny", "--json"])
+    assert json.loads(again.stdout)["run"] == answer["run"]

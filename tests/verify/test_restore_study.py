@@ -11,6 +11,7 @@ import pytest
 
 from harness.report.build import write_report
 from harness.report.source import report_input
+from harness.search.tuning import next_candidates
 from harness.store.rows import Identity
 from harness.store.store import open_store
 from harness.study.load import load_study
@@ -25,6 +26,11 @@ from tests.support.tiny_study import LOSS, TUNED, spoilt
 from tests.verify.conftest import Reported
 
 FINALISTS = spoilt(TUNED, "[1e-4, 1e-3, 1e-2]", "{factor: 3, count: 3}\n    finalists: 2")
+SEARCHED = spoilt(
+    TUNED,
+    "grid:\n      optimizer.lr: [1e-4, 1e-3, 1e-2]",
+    "search: {space: {optimizer.lr: {factor: 3}}, points: 3}",
+)
 EVEN = spoilt(FINALISTS, "count: 3", "count: 4")
 OF_DEFAULTS = spoilt(FINALISTS, "optimizer.lr: {factor: 3, count: 3}", "optimizer.eps: {factor: 3, count: 4}")
 LEVELS = spoilt(
@@ -74,7 +80,9 @@ def reported(workplace: Workplace, text: str) -> tuple[Path, Path]:
             trials=[],
         )
         session, position = store.open_session(run, {}), 0
-        for batch in schedule(loaded, lambda: store.results(run, deciding_metrics(loaded.study))):
+        tune, metrics = loaded.study.design.tune, deciding_metrics(loaded.study)
+        ask = next_candidates if tune is not None and tune.search is not None else None
+        for batch in schedule(loaded, lambda: store.results(run, metrics), ask):
             store.extend_plan(run, batch.trials)
             for spec in batch.trials:
                 attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
@@ -93,7 +101,7 @@ def _outcome(loaded: LoadedStudy, spec: TrialSpec) -> Outcome:
     return Outcome(status="finished", samples=(Sample(name, 3, value),), spent={"updates": 4.0})
 
 
-@pytest.mark.parametrize("text", [FINALISTS, EVEN, OF_DEFAULTS, LEVELS, RECIPES])
+@pytest.mark.parametrize("text", [FINALISTS, EVEN, OF_DEFAULTS, LEVELS, RECIPES, SEARCHED])
 def test_a_tuned_study_is_verified_even_if_its_file_was_edited(tmp_path: Path, text: str) -> None:
     workplace = Workplace.make(tmp_path, cache=tmp_path, code=tmp_path)
     report, store = reported(workplace, text)
