@@ -21,6 +21,9 @@ Point = Mapping[str, Scalar]
 not exist at this point are missing.
 """
 
+NEAR_END = 0.02
+"""A value is near an end of a range if it is within this share of the range, on the scale of the range."""
+
 MOST_CHECKED = 256
 """Up to so many combinations of choices are checked before a search begins."""
 
@@ -138,6 +141,15 @@ class Space:
         (low, high), log = self.ends(name), self.parameters[name].log
         scale = math.log if log else float
         return (scale(value) - scale(low)) / (scale(high) - scale(low))
+
+    def near_ends(self, point: Point) -> tuple[str, ...]:
+        """The numbers of a point that are at an end of their range, or near one on the scale of the range."""
+        return tuple(
+            name
+            for name, value in point.items()
+            if self.kinds[name] != "choice"
+            and not NEAR_END < self.relative_position(name, value) < 1 - NEAR_END
+        )
 
     def contains(self, name: str, value: object) -> bool:
         """Whether the search could ask this value."""

@@ -225,6 +225,9 @@ def _rule(search: SearchFindings) -> Iterator[str]:
     yield (
         f"{chosen} {verb} measured again beside it on fresh seeds. Only these measurements decide the claims."
     )
+    for level, point in search.best.items():
+        for name in search.space.near_ends(search.space.read(point.names)):
+            yield f"The {name} of {level} is at the edge of its range, so better values may lie outside."
 
 
 def _method(settings: dict[str, object], *others: str) -> str:

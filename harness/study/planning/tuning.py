@@ -31,9 +31,6 @@ from harness.study.tune import Around, Near, Tune, TuneSearch
 from harness.tasks.base import Task
 from harness.trial.spec import TrialSpec
 
-NEAR_END = 0.02
-"""A value is near an end of a range if it is within this share of the range, on the scale of the range."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
@@ -237,12 +234,7 @@ def _edges(tune: Tune, task: Task, tried: Sequence[Tried], chosen: Tried) -> Ite
     of what a search could ask.
     """
     if tune.search is not None:
-        space = tuning_space(tune.search, task)
-        for name, value in chosen.settings.items():
-            if space.kinds[name] != "choice":
-                position = space.relative_position(name, value)
-                if not NEAR_END < position < 1 - NEAR_END:
-                    yield name
+        yield from tuning_space(tune.search, task).near_ends(chosen.settings)
         return
     for path, value in chosen.settings.items():
         values = [one.settings[path] for one in tried]

@@ -201,6 +201,16 @@ def test_the_rule_tells_the_method_the_seeds_and_the_pruner() -> None:
         assert part in rule
 
 
+@pytest.mark.parametrize(("rate", "at_the_edge"), [("0.1", True), ("0.09", True), ("0.05", False)])
+def test_a_best_point_at_the_edge_of_the_space_is_named(rate: str, *, at_the_edge: bool) -> None:
+    search = searched(3.0, 2.0)
+    best = replace(search.points[1], names={"optimizer.lr": rate})
+    view = search_view(report_of_search(replace(search, points=(search.points[0], best))))
+    assert view is not None
+    edge = "The optimizer.lr of best is at the edge of its range, so better values may lie outside."
+    assert (edge in view.rule) is at_the_edge
+
+
 def test_the_space_says_when_a_parameter_exists() -> None:
     search = made_up_search(MIXED, lambda point: [point["batch"]], points=12)
     view = search_view(report_of_search(search, validation_loss=(0.9, 0.8, 1.1)))
