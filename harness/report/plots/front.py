@@ -25,8 +25,8 @@ from harness.report.plots.searched import (
     scatter,
 )
 from harness.report.plots.style import INK, WIDE, Plot, legend_above, panel, ratio_axis
+from harness.report.shrinkage import Shrinkage
 from harness.search.findings import SearchFindings
-from harness.search.shrinkage import Shrinkage
 from harness.statistics import Interval, Pareto, pareto
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from harness.metrics import Metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import Badge, badge
+from harness.report.shrinkage import Shrinkage, shrinkages
 from harness.search.earlier_proofs import EarlierProof
 from harness.search.findings import SearchFindings
 from harness.search.points import PointState, SearchedPoint
-from harness.search.shrinkage import Shrinkage, shrinkages
 from harness.study.arms import wanted_levels
 from harness.study.levels import level_name
 from harness.study.seeds import FIRST_SEARCH_SEED

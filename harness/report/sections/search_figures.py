@@ -20,9 +20,9 @@ from harness.report.plots.importance import draw_importance, importances
 from harness.report.plots.parallel import draw_parallel, parallel
 from harness.report.plots.slices import draw_slice, slices
 from harness.report.sections.figures import FigureView, figure_of
+from harness.report.shrinkage import shrinkages
 from harness.search.findings import SearchFindings
 from harness.search.importance import FEW_POINTS
-from harness.search.shrinkage import shrinkages
 from harness.study.proof_study import BEGIN
 from harness.wording import count
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.report.inputs import ReportInput
 from harness.report.plots.front import draw_effects, draw_front, effects_plots, front_plots, proven_front
-from harness.search.shrinkage import Shrinkage, shrinkages
+from harness.report.shrinkage import Shrinkage, shrinkages
 from tests.support.made_up_search import LR, made_up_search, report_of_search
 
 LOSS, SPEED, BLEU = "validation_loss", "training_tokens_per_second", "bleu"

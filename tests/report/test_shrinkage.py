@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.metrics import metric
+from harness.report.shrinkage import Shrinkage, effect, shrinkages
 from harness.search.findings import SearchFindings
-from harness.search.shrinkage import Shrinkage, effect, shrinkages
 from tests.support.made_up_search import LR, made_up_search, report_of_search
 
 LOSS, SPEED, BLEU = map(metric, ("validation_loss", "training_tokens_per_second", "bleu"))
