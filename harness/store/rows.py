@@ -64,7 +64,8 @@ class Run:
     """A study at one scale, with one version of the code, in one environment.
 
     The id consists of the identity's digest and an ordinal. `study_source` and `environment` were recorded
-    when the run was created. `expected_trials` is the number of trials in its plan. `draw` and
+    when the run was created. `expected_trials` is the number of trials in its plan. `number` orders all runs
+    of a store as they were created, whatever the clock said. `draw` and
     `training_draw` say which seeds its trials and its shared trainings draw from (`harness.study.seeds`).
     """
 
@@ -81,6 +82,7 @@ class Run:
     environment: dict[str, Any]
     expected_trials: int
     created_at: str
+    number: int = 0
     draw: int = 1
     training_draw: int = 1
 
@@ -156,6 +158,7 @@ class TrialRow:
     error: str | None
     traceback: str | None
     nvml_reason: str | None
+    cause: str | None = None
 
     @property
     def status(self) -> TrialStatus:

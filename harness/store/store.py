@@ -81,6 +81,7 @@ class Store(DeclarationStore):
             take_turns(connection)
             last = select(func.max(runs.c.ordinal)).where(runs.c.identity_digest == identity.digest)
             ordinal = (connection.execute(last).scalar() or 0) + 1
+            newest = select(func.max(runs.c.number))
             made = Run(
                 id=f"{identity.digest}-{ordinal}",
                 ordinal=ordinal,
@@ -91,10 +92,11 @@ class Store(DeclarationStore):
                 environment=json.loads(json.dumps(environment, sort_keys=True)),  # as a query returns it
                 expected_trials=len(trials),
                 created_at=now(),
+                number=(connection.execute(newest).scalar() or 0) + 1,
                 draw=draws[0],
                 training_draw=draws[1],
             )
-            columns = ("id", "ordinal", "created_at", "draw", "training_draw")
+            columns = ("id", "ordinal", "created_at", "number", "draw", "training_draw")
             values = {column: getattr(made, column) for column in columns}
             values["study_row"] = _shared_row(
                 connection, studies, _study_row(study, study_source, study_json)

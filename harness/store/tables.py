@@ -69,7 +69,8 @@ environments = Table(
 # identity cover what must be equal: study_digest ignores comments and includes the corpora, and
 # environment_digest includes the chosen GPU. The rows with the text of the study and with the environment
 # therefore have digests of their own. `draw` counts the sets of seeds that the study has used, and
-# `training_draw` is the one of the shared trainings (harness.study.seeds).
+# `training_draw` is the one of the shared trainings (harness.study.seeds). `number` counts the runs of the
+# database in the order in which they were created, because clocks may jump.
 runs = Table(
     "runs",
     metadata,
@@ -86,6 +87,7 @@ runs = Table(
     Column("study_row", ForeignKey("studies.digest"), nullable=False, index=True),
     Column("environment_row", ForeignKey("environments.digest"), nullable=False),
     Column("created_at", Text, nullable=False),
+    Column("number", Integer, nullable=False, server_default=text("0"), index=True),
     UniqueConstraint("identity_digest", "ordinal"),
 )
 
@@ -120,7 +122,8 @@ trials = Table(
     UniqueConstraint("run_id", "spec_id"),
 )
 
-# superseded_state is the state of an attempt before it was superseded.
+# superseded_state is the state of an attempt before it was superseded. cause is the kind of thing that ended
+# an attempt without a result (harness.trial.causes).
 # The database itself ensures that no trial of a run counts twice, whatever a driver does: the expression of
 # the index is NULL for attempts that do not count, and NULLs never collide. (A partial index would do the
 # same, but it needs an option of a dialect, and naming that option imports the dialect on every start.)
@@ -142,6 +145,7 @@ attempts = Table(
     Column("error", Prose),
     Column("traceback", Prose),
     Column("nvml_reason", Prose),
+    Column("cause", Text),
     UniqueConstraint("trial_id", "number"),
     CheckConstraint(
         "state IN ('running', 'finished', 'diverged', 'failed', 'lost', 'interrupted', 'superseded')",
@@ -235,6 +239,20 @@ telemetry = Table(
     Column("gpu_sm_clock_mhz", Integer),
     Column("gpu_throttling", Json),
     Column("other_cpu_percent", Double),
+    Column("state", Text),
+    Column("cpu_seconds", Double),
+    Column("involuntary_switches", BigInteger),
+    Column("throttled_periods", BigInteger),
+    Column("throttled_seconds", Double),
+    Column("suspended_seconds", Double),
+    Column("clock_jump_seconds", Double),
+    Column("peak_rss_bytes", BigInteger),
+    Column("cgroup_peak_bytes", BigInteger),
+    Column("cpu_energy_j", Double),
+    Column("gpu_power_w", Double),
+    Column("gpu_energy_j", Double),
+    Column("gpu_memory_clock_mhz", Integer),
+    Column("gpu_other_processes", Integer),
 )
 
 # The speeds and the scatter of an environment, with the environment_digest of runs. The newest row counts.

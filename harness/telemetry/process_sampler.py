@@ -46,6 +46,20 @@ class TelemetrySample:
     gpu_sm_clock_mhz: int | None = None
     gpu_throttling: Sequence[str] | None = None
     other_cpu_percent: float | None = None
+    state: str | None = None
+    cpu_seconds: float | None = None
+    involuntary_switches: int | None = None
+    throttled_periods: int | None = None
+    throttled_seconds: float | None = None
+    suspended_seconds: float | None = None
+    clock_jump_seconds: float | None = None
+    peak_rss_bytes: int | None = None
+    cgroup_peak_bytes: int | None = None
+    cpu_energy_j: float | None = None
+    gpu_power_w: float | None = None
+    gpu_energy_j: float | None = None
+    gpu_memory_clock_mhz: int | None = None
+    gpu_other_processes: int | None = None
 
 
 class ProcessSampler:
