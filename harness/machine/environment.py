@@ -11,7 +11,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from harness.config import canonical_json
+from harness.telemetry.cgroup import Cgroup
 from harness.telemetry.nvml import Gpu, NvmlReader
 
 _PACKAGES = ("torch", "triton", "torchao", "numpy", "mkl", "intel-openmp", "safetensors", "sentencepiece")
@@ -98,7 +98,7 @@ def environment() -> Environment:
         machine=_machine(),
         cpu=_cpu_model(),
         cores=available_cores(),
-        cpu_quota=_cpu_quota(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")),
+        cpu_quota=Cgroup().cpu_quota(),
         memory_mib=psutil.virtual_memory().total >> 20,
         os=_os_name(),
         kernel=platform.release(),
@@ -148,34 +148,6 @@ def _cpu_model() -> str:
     except OSError:
         pass
     return platform.machine()  # ARM has no model name, and other systems have no /proc
-
-
-def _cpu_quota(root: Path, membership: Path) -> float | None:
-    """The tightest CPU limit between the cgroup of this process and the root, of version 2 or version 1."""
-    try:
-        memberships = [line.split(":", 2) for line in membership.read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return None
-    quotas = []
-    for _, controllers, path in memberships:
-        if controllers == "":
-            quotas += list(_limits(root, path, "cpu.max"))
-        elif "cpu" in controllers.split(","):
-            quotas += list(_limits(root / "cpu", path, "cpu.cfs_quota_us"))
-    return min(quotas, default=None)
-
-
-def _limits(root: Path, path: str, file: str) -> Iterator[float]:
-    inside = Path(path.lstrip("/"))
-    for group in [root / inside, *(root / parent for parent in inside.parents)]:
-        try:
-            words = (group / file).read_text(encoding="ascii").split()
-            if file == "cpu.cfs_quota_us":
-                words.append((group / "cpu.cfs_period_us").read_text(encoding="ascii").strip())
-        except OSError:
-            continue  # the root has no limit, and a container shows only its own
-        if words[0] not in ("max", "-1"):
-            yield int(words[0]) / int(words[1])
 
 
 def _os_name() -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine import environment as module
 from harness.machine.environment import Environment, environment, provenance
 from harness.telemetry.nvml import Gpu
 
@@ -75,35 +74,11 @@ def test_cores_are_those_that_the_process_may_use() -> None:
     assert int(subprocess.check_output([sys.executable, "-c", program % one])) == 1
 
 
-def test_quota_of_version_two_is_the_tightest_on_the_way_up(tmp_path: Path) -> None:
-    (tmp_path / "a/b").mkdir(parents=True)
-    (tmp_path / "a/cpu.max").write_text("150000 100000\n")
-    (tmp_path / "a/b/cpu.max").write_text("max 100000\n")
-    membership = tmp_path / "cgroup"
-    membership.write_text("0::/a/b\n")
-    assert module._cpu_quota(tmp_path, membership) == 1.5
-    (tmp_path / "a/b/cpu.max").write_text("50000 100000\n")
-    assert module._cpu_quota(tmp_path, membership) == 0.5
-
-
-def test_quota_of_version_one(tmp_path: Path) -> None:
-    group = tmp_path / "cpu,cpuacct/job"
-    group.mkdir(parents=True)
-    (tmp_path / "cpu").symlink_to("cpu,cpuacct")
-    (group / "cpu.cfs_period_us").write_text("100000\n")
-    (group / "cpu.cfs_quota_us").write_text("250000\n")
-    membership = tmp_path / "cgroup"
-    membership.write_text("4:memory:/else\n3:cpu,cpuacct:/job\n0::/\n")
-    assert module._cpu_quota(tmp_path, membership) == 2.5
-    (group / "cpu.cfs_quota_us").write_text("-1\n")
-    assert module._cpu_quota(tmp_path, membership) is None
-
-
 def test_the_driver_can_ask_without_importing_torch_or_numpy() -> None:
     program = (
         "import sys\n"
         "from harness.machine import calibration, code_digest, environment\n"
-        "from harness.telemetry import clock, memory, nvml, process_sampler\n"
+        "from harness.telemetry import cgroup, clock, memory, nvml, process_sampler\n"
         "versions = environment.environment().packages\n"
         "print(versions['torch'], sorted({'torch', 'numpy', 'scipy', 'pandas'} & set(sys.modules)))\n"
         "import harness.run.driver\n"
