@@ -98,9 +98,9 @@ def check_error_rates(
     if real is not None:
         results.append(_real_false_alarms(real, workspace, output, device))
     if aa is not None or with_power:
-        from harness.machine.environment import available_cores
+        from harness.machine.environment import usable_cores
 
-        residuals, cores = _residuals(workspace), available_cores()
+        residuals, cores = _residuals(workspace), usable_cores()
         if aa is not None:
             results.append(false_alarms(residuals, aa, processes=cores))
             disturbed = disturbed_false_alarms(residuals, aa, processes=cores)

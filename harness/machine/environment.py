@@ -5,6 +5,7 @@ The driver calls this, so versions are read from the metadata of packages, and n
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -54,7 +55,7 @@ class Environment(BaseModel):
     """The SHA-256 of the machine's id, never the id itself."""
     cpu: str
     cores: int
-    """The number of cores that this process may use."""
+    """The number of cores that this process may run on."""
     cpu_quota: float | None
     """How many cores' worth of time the cgroup of this process allows; None means no limit."""
     memory_mib: int
@@ -97,7 +98,7 @@ def environment() -> Environment:
     return Environment(
         machine=_machine(),
         cpu=_cpu_model(),
-        cores=available_cores(),
+        cores=affinity_cores(),
         cpu_quota=Cgroup().cpu_quota(),
         memory_mib=psutil.virtual_memory().total >> 20,
         os=_os_name(),
@@ -123,11 +124,31 @@ def provenance(directory: Path) -> Provenance:
     )
 
 
-def available_cores() -> int:
-    """The number of cores that this process may use, which can be smaller than that of the machine."""
+def usable_cores() -> int:
+    """How many threads can compute at the same time: the cores that this process may use, or the CPU quota,
+    rounded down, if that is less. At least 1.
+
+    More threads than that stop each other: the kernel halts all of them as soon as the quota is used up. The
+    quota is read once per process.
+    """
+    return cores_within(affinity_cores(), _quota())
+
+
+def cores_within(cores: int, quota: float | None) -> int:
+    """The number of cores that a quota (in cores' worth of time; None means no limit) leaves usable."""
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def affinity_cores() -> int:
+    """The number of cores that this process may run on, which can be smaller than that of the machine."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@functools.cache
+def _quota() -> float | None:
+    return Cgroup().cpu_quota()
 
 
 def _machine() -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from harness.errors import ChangedError
-from harness.machine.environment import available_cores, provenance
+from harness.machine.environment import provenance, usable_cores
 from harness.run.backends.base import Backend, Finished, Handle
 from harness.run.checkpoints import Checkpoints
 from harness.run.identity import Setting
@@ -64,11 +64,12 @@ class Listener:
 
 
 def worker_threads(purpose: Purpose) -> int:
-    """All cores for the training of a shared model, which is not timed; one core fewer for all other trials.
+    """All usable cores for the training of a shared model, which is not timed; one core fewer for all other
+    trials.
 
     Threads that wait for a core that another process uses make every operation up to 18 times slower.
     """
-    return available_cores() if purpose == "train" else max(1, available_cores() - 1)
+    return usable_cores() if purpose == "train" else max(1, usable_cores() - 1)
 
 
 @dataclass(kw_only=True)

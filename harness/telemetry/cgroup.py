@@ -57,7 +57,7 @@ class Cgroup:
     def __init__(self, pid: int | None = None, *, proc: Path = PROC) -> None:
         self._proc = proc
         self._groups: dict[str, tuple[Path, ...]] = {}
-        """Controller, or `_V2` → the folders of the process's groups, from the innermost to the root."""
+        """Controller, or `_V2` → the folders of the groups of the process, from the innermost to the root."""
         memberships = _memberships(_text(proc / ("self" if pid is None else str(pid)) / "cgroup"))
         for controllers, mounted_group, mount_point in _mounts(_text(proc / "self" / "mountinfo")):
             for controller in controllers & memberships.keys():
@@ -71,6 +71,12 @@ class Cgroup:
             return 1
         file = {"cpu": "cpu.max", "memory": "memory.max"}[controller]
         return None if self._first(_V2, file, str) is None else 2
+
+    def folder(self, controller: str) -> Path | None:
+        """The folder of the process's group in the tree of a controller of version 1, for example "cpu"; ""
+        stands for the tree of version 2. None if it is not mounted.
+        """
+        return next(iter(self._groups.get(controller, ())), None)
 
     def cpu_quota(self) -> float | None:
         """How many cores' worth of time the process may use: the tightest limit up to the root.
@@ -156,7 +162,7 @@ def host_oom_kills(proc: Path = PROC) -> int | None:
 
 
 def _memberships(text: str | None) -> dict[str, str]:
-    """Controller, or `_V2` → the path of the process's group in that tree."""
+    """Controller, or `_V2` (the empty text) → the path of the process's group in that tree."""
     lines = [line.split(":", 2) for line in (text or "").splitlines()]
     return {controller: path for _, controllers, path in lines for controller in controllers.split(",")}
 

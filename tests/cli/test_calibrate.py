@@ -39,7 +39,7 @@ def here(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     monkeypatch.setenv("HARNESS_CACHE", str(workplace.cache))
     monkeypatch.setattr("harness.run.backends.local.LocalBackend", InProcess)
     monkeypatch.setattr(
-        "harness.machine.environment.available_cores", lambda: 1
+        "harness.machine.environment.usable_cores", lambda: 1
     )  # simulations run in this process
     monkeypatch.setattr("harness.calibrate.machine.aa_study", short_aa_study)
     monkeypatch.setattr("harness.calibrate.error_rates.aa_study", short_aa_study)

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine.environment import Environment, environment, provenance
+from harness.machine.environment import (
+    Environment,
+    affinity_cores,
+    cores_within,
+    environment,
+    provenance,
+    usable_cores,
+)
 from harness.telemetry.nvml import Gpu
 
 
@@ -72,6 +79,20 @@ def test_cores_are_those_that_the_process_may_use() -> None:
         "from harness.machine.environment import environment; print(environment().cores)"
     )
     assert int(subprocess.check_output([sys.executable, "-c", program % one])) == 1
+
+
+@pytest.mark.parametrize(
+    ("affinity", "quota", "usable"),
+    [(16, None, 16), (16, 2.0, 2), (16, 2.9, 2), (2, 16.0, 2), (16, 0.5, 1), (1, None, 1)],
+)
+def test_usable_cores_are_the_smaller_of_affinity_and_quota(
+    affinity: int, quota: float | None, usable: int
+) -> None:
+    assert cores_within(affinity, quota) == usable
+
+
+def test_usable_cores_of_this_process() -> None:
+    assert usable_cores() == cores_within(affinity_cores(), environment().cpu_quota)
 
 
 def test_the_driver_can_ask_without_importing_torch_or_numpy() -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
-from harness.machine.environment import Environment, available_cores, environment
+from harness.machine.environment import Environment, environment, usable_cores
 from harness.run import lease
 from harness.run.checkpoints import Checkpoints
 from harness.run.driver import Driver
@@ -118,9 +118,18 @@ def test_order_is_that_of_the_plan_and_every_round_starts_from_fresh_processes(s
 
 def test_a_timed_trial_leaves_a_core_to_the_driver_and_training_takes_all(scene: Scene) -> None:
     _, backend, _ = scene.drive()
-    cores = available_cores()
+    cores = usable_cores()
     assert {job.threads for job in backend.jobs if job.spec.purpose == "train"} == {cores}
     assert {job.threads for job in backend.jobs if job.spec.purpose != "train"} == {max(1, cores - 1)}
+
+
+def test_threads_of_a_trial_stay_within_a_cpu_quota(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """15 threads in two cores' time take 45 times as long as two."""
+    monkeypatch.setattr("harness.machine.environment.affinity_cores", lambda: 16)
+    monkeypatch.setattr("harness.machine.environment._quota", lambda: 3.5)
+    _, backend, _ = scene.drive()
+    assert {job.threads for job in backend.jobs if job.spec.purpose == "train"} == {3}
+    assert {job.threads for job in backend.jobs if job.spec.purpose != "train"} == {2}
 
 
 def test_the_machine_is_held_from_the_first_training_on(scene: Scene) -> None:

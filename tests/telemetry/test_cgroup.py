@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+from harness.machine.environment import affinity_cores
 from harness.telemetry.cgroup import Cgroup, Pressure, Throttling, host_oom_kills
+from tests.support.real_cgroup import quota_group
 
 KIB, GIB = 1 << 10, 1 << 30
 NO_LIMIT_V1 = 9223372036854771712
@@ -158,6 +162,8 @@ def test_a_system_with_both_versions(system: System) -> None:
     assert (group.cpu_quota(), group.memory_limit_bytes(), group.throttling()) == (2.0, GIB, None)
     assert (group.version_of("cpu"), group.version_of("memory")) == (1, 1)
     assert group.pressure("cpu") == Pressure(some=0.125, full=None)
+    assert (group.folder("cpu"), group.folder("memory"), group.folder("")) == (cpu, memory, unified)
+    assert group.folder("io") is None
 
 
 def test_a_container_that_sees_only_its_own_group(system: System) -> None:
@@ -192,6 +198,23 @@ def test_kills_of_the_host(tmp_path: Path) -> None:
     assert host_oom_kills(tmp_path) is None
     write(tmp_path, vmstat="nr_free_pages 9\noom_kill 4\nnuma_hit 5")
     assert host_oom_kills(tmp_path) == 4
+
+
+def test_a_real_quota_limits_the_usable_cores() -> None:
+    """A process that may run on every core, and is given the time of one and a half."""
+    program = (
+        "import sys; sys.stdin.readline()\n"
+        "from harness.machine.environment import affinity_cores, environment, usable_cores\n"
+        "from harness.run.driver import worker_threads\n"
+        "print(affinity_cores(), environment().cpu_quota, usable_cores(), worker_threads('train'))"
+    )
+    with (
+        quota_group(1.5) as group,
+        subprocess.Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, text=True) as child,
+    ):
+        (group / "cgroup.procs").write_text(str(child.pid))
+        printed, _ = child.communicate("go\n")
+    assert printed.split() == [str(affinity_cores()), "1.5", "1", "1"]
 
 
 def test_this_machine() -> None:

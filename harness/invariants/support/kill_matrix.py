@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.invariants.base import Check
 from harness.invariants.registry import find_invariant
-from harness.machine.environment import available_cores
+from harness.machine.environment import usable_cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def kill_matrix(
     bugs = [(owner.name, bug.name) for owner in invariants for bug in owner.planted_bugs if plant_bugs]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "harness.invariants.registry"])
-    with ProcessPoolExecutor(available_cores(), mp_context=context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(usable_cores(), mp_context=context, max_tasks_per_child=1) as pool:
         holding = [pool.submit(examine, invariant.name) for invariant in invariants]
         killing = [pool.submit(plant, *bug) for bug in bugs]
         try:
