@@ -18,6 +18,9 @@ from harness.study.schema import StudyBase
 MOST = 1000
 """The largest number of arms, and of conditions, of a study."""
 
+MOST_TASKS = 5000
+"""The largest number of arms times conditions. The settings of each are read and checked."""
+
 Chosen = dict[str, int]
 """Factor → index of its level. A factor that does not exist there is missing."""
 
@@ -142,6 +145,8 @@ class _Factors:
         """
         chosen = self._settled(asked, default)
         yield chosen
+        if known and not self.when:
+            return  # every level was possible from the beginning
         possible = frozenset((factor, index) for factor in chosen for index in self._possible(factor, chosen))
         for factor, index in sorted(possible - known):
             if chosen[factor] != index and factor not in asked:
@@ -158,8 +163,24 @@ class _Factors:
         """The levels that a factor can have, given the levels of its parents. None if it does not exist."""
         if not self._met(factor, chosen):
             return []
-        levels = enumerate(self.levels[factor])
-        return [index for index, level in levels if self._met(f"{factor}={level_name(level)}", chosen)]
+        depending = self._depending[factor]
+        return [
+            index
+            for index in range(len(self.levels[factor]))
+            if index not in depending or self._met(depending[index], chosen)
+        ]
+
+    @cached_property
+    def _depending(self) -> dict[str, dict[int, str]]:
+        """For each factor the names under `when` of its levels that depend on other factors, by index."""
+        names = {
+            factor: {index: f"{factor}={level_name(level)}" for index, level in enumerate(levels)}
+            for factor, levels in self.levels.items()
+        }
+        return {
+            factor: {index: name for index, name in named.items() if name in self.when}
+            for factor, named in names.items()
+        }
 
     def _met(self, name: str, chosen: Chosen) -> bool:
         return all(

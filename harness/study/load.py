@@ -21,7 +21,14 @@ from harness.study.load_search import SearchLoader
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
-from harness.study.reading.yaml_document import Document, KeyPath, Located, Override, read_document
+from harness.study.reading.yaml_document import (
+    MAX_NODES,
+    Document,
+    KeyPath,
+    Located,
+    Override,
+    read_document,
+)
 from harness.study.search import StudySearch
 from harness.study.searched import LoadedSearch
 from harness.tasks.base import Task
@@ -233,6 +240,10 @@ def _settings(
     return settings
 
 
+MOST_RECIPES = 100
+"""How often the text of a study may name a recipe."""
+
+
 class _Recipes:
     """`{recipe: NAME, train: …}` stands for the training in `recipes/NAME.yaml`, overridden by the settings
     under `train`.
@@ -244,7 +255,10 @@ class _Recipes:
 
     def filled(self, part: Located) -> Located:
         """`part` with the training of every recipe that it names."""
-        for path in list(_recipe_paths(part.data, ())):
+        paths = list(_recipe_paths(part.data, ()))
+        if len(paths) > MOST_RECIPES:
+            raise part.error((*paths[MOST_RECIPES], "recipe"), f"more than {MOST_RECIPES} recipes are named")
+        for path in paths:
             node = part.at(*path)
             overrides = node.data.get("train", {})
             if not isinstance(overrides, dict):
@@ -254,6 +268,8 @@ class _Recipes:
             if overrides:
                 training = training.merged(node.under("train"))
             part = part.replaced((*path, "train"), training, key=part.location(name))
+            if len(part.values) > 2 * MAX_NODES:
+                raise part.error(name, f"with its recipes, the study has more than {2 * MAX_NODES:,} values")
         return part
 
     def _training(self, name: str, at: Location) -> Document:

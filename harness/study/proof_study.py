@@ -45,12 +45,9 @@ class ProofStudy:
         start = self.space.settings(self.start) if self.start is not None else {}
         levels = [{BEGIN: {**arm, **start}}]
         levels += [{name: {**arm, **self.space.settings(point)}} for name, point in points.items()]
-        document = written
-        for key in NOT_PROVEN:
-            document = document.without(key)
-        for key in ("arms", "exclude", "tune"):
-            if "design" in document.data:
-                document = document.without("design", key)
+        document = written.without(*((key,) for key in NOT_PROVEN))
+        if "design" in document.data:
+            document = document.without(*(("design", key) for key in ("arms", "exclude", "tune")))
         replacements: dict[str, Any] = {
             "study": search_name(study.study, PROOF),
             "question": "Is what the search found better than the arm with which it began, on seeds that the "

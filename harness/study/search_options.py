@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness.errors import Location, StudyError
-from harness.study.reading.yaml_document import Override, read_text
+from harness.study.reading.yaml_document import Override, read_value
 
 SPACE_HINT = "for example --space optimizer.lr=1e-4:1e-1:log, or --space optimizer.kind=adamw,lion"
 
@@ -77,24 +77,16 @@ def _split(text: str, at: Location, hint: str) -> tuple[str, str]:
 
 def _setting(text: str, at: Location) -> tuple[str, Any]:
     path, value = _split(text, at, "for example --enqueue optimizer.lr=3e-3,batch=16")
-    return path, _scalar(value, at)
+    return path, read_value(value, at=at)
 
 
 def _parameter(values: str, at: Location) -> dict[str, Any]:
     ends = values.split(":")
     if len(ends) == 1:
-        return {"choices": [_scalar(one, at) for one in values.split(",")]}
+        return {"choices": [read_value(one, at=at) for one in values.split(",")]}
     if len(ends) > 3:
         raise StudyError("a range is LOW:HIGH, LOW:HIGH:log or LOW:HIGH:STEP", at=at, hint=SPACE_HINT)
-    parameter = {"low": _scalar(ends[0], at), "high": _scalar(ends[1], at)}
+    parameter = {"low": read_value(ends[0], at=at), "high": read_value(ends[1], at=at)}
     if len(ends) == 3:
-        parameter |= {"log": True} if ends[2] == "log" else {"step": _scalar(ends[2], at)}
+        parameter |= {"log": True} if ends[2] == "log" else {"step": read_value(ends[2], at=at)}
     return parameter
-
-
-def _scalar(text: str, at: Location) -> Any:
-    """The value that the text has in YAML."""
-    try:
-        return read_text(f"value: {text}", file=at.file).data["value"]
-    except StudyError as error:
-        raise StudyError(error.message, at=at) from None

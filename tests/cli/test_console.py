@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -61,12 +62,24 @@ def test_the_plan_has_every_trial_in_order() -> None:
 
 
 def test_list_shows_a_study_that_cannot_be_read_beside_the_others(here: Workplace) -> None:
-    (here.folder / "studies" / "broken.yaml").write_text("study: broken\nstudy: twice\n")
+    broken = {
+        "broken": b"study: broken\nstudy: twice\n",
+        "digits": b"study: 0x" + b"f" * 100_000,
+        "equals": b"study: equals\nquestion: =\n",
+        "latin": b"study: caf\xe9\n",
+        "null": b"\0",
+    }
+    for name, content in broken.items():
+        (here.folder / "studies" / f"{name}.yaml").write_bytes(content)
+    (here.folder / "studies" / "folder.yaml").mkdir()
+    os.mkfifo(here.folder / "studies" / "pipe.yaml")
     rows = {row["study"]: row for row in json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)}
     assert rows["tiny"]["scales"] == ["cpu", "smoke", "least"]
     assert rows["tiny"]["problem"] is None
     assert rows["tiny"]["newest_run"] is None
     assert "broken.yaml:2:1" in rows["broken"]["problem"]
+    assert rows.keys() > {*broken, "folder", "pipe"}
+    assert all(f"{name}.yaml" in rows[name]["problem"] for name in (*broken, "folder", "pipe"))
 
 
 def test_verbose_shows_where_an_error_was_raised() -> None:

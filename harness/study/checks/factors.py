@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from graphlib import CycleError
 
 from harness.errors import did_you_mean
-from harness.study.arms import MOST, Combination, all_arms
+from harness.study.arms import MOST, MOST_TASKS, Combination, all_arms
 from harness.study.checks.checker import StudyChecker
 from harness.study.levels import Level, Where, level_name
 from harness.study.reading.yaml_document import KeyPath
@@ -34,6 +34,13 @@ def check_factors(checker: StudyChecker) -> None:
                 f"the study has more than {MOST:,} {noun}",
                 hint="use fewer levels, or several parts",
             )
+    if len(checker.arms) * len(conditions) > MOST_TASKS:
+        checker.fail(
+            ("across",),
+            f"the study has {len(checker.arms):,} arms under {len(conditions):,} conditions each, more "
+            f"than {MOST_TASKS:,} together",
+            hint="use fewer levels, or several parts",
+        )
     for index, where in enumerate(study.design.exclude):
         _check_exclude(checker, every, where, ("design", "exclude", index))
     _check_used(checker, checker.arms, "compare", "arm")

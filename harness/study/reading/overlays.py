@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import Location, StudyError, did_you_mean
 from harness.study.reading.validation_errors import shown
-from harness.study.reading.yaml_document import Document, KeyPath, Located, read_text
+from harness.study.reading.yaml_document import Document, KeyPath, Located, read_value
 from harness.study.schema import NAME, NAME_RULE
 
 BODY_SCALE = "cpu"
@@ -17,6 +17,9 @@ BODY_SCALE = "cpu"
 PARTS = "parts"
 FILE_KEYS = ("study", "question", "scales", PARTS)
 """Keys that a part cannot have."""
+
+MOST_SCALES, MOST_PARTS = 20, 50
+"""Every part is read and checked at every scale."""
 
 REMOVABLE = {"claims": "claim", "compare": "factor", "across": "condition"}
 """Sections from which a part or a scale can remove an entry by giving it as null → what an entry is."""
@@ -31,6 +34,8 @@ def scale_names(document: Document) -> tuple[str, ...]:
             f"scales: expected a mapping of names to settings, found {shown(overlays)}",
             value=True,
         )
+    if len(overlays) > MOST_SCALES:
+        raise document.error(("scales",), f"the study has more than {MOST_SCALES} scales")
     for name, overlay in overlays.items():
         if not isinstance(overlay, dict):
             raise document.error(
@@ -67,6 +72,8 @@ def _check_parts(document: Document, path: KeyPath, known: tuple[str, ...] | Non
         raise document.error(
             path, f"parts: expected a mapping of names to settings, found {shown(parts)}", value=True
         )
+    if len(parts) > MOST_PARTS:
+        raise document.error(path, f"the study has more than {MOST_PARTS} parts", hint="use several studies")
     for name, settings in parts.items():
         inner = (*path, name)
         if known is not None and name not in known:
@@ -88,7 +95,7 @@ class Layers:
     """The keys of each part at one scale, overridden by settings from the command line."""
 
     def __init__(self, document: Document, scale: str, settings: Sequence[str]) -> None:
-        self._layers: list[Located] = [document.without("scales")]
+        self._layers: list[Located] = [document.without(("scales",))]
         if scale in document.data.get("scales", {}):
             self._layers.append(document.at("scales", scale))
         self._settings = settings
@@ -127,24 +134,25 @@ class Layers:
 
 
 def _part_layers(layer: Located, name: str) -> Iterator[Located]:
-    yield layer.without(PARTS)
+    yield layer.without((PARTS,))
     if name in layer.data.get(PARTS, {}):
         yield layer.at(PARTS, name)
 
 
 def _overridden(base: Located, layer: Located) -> Located:
     """`base` with the keys of the layer. A claim, factor or condition that is null there is removed."""
+    removed = []
     for section, noun in REMOVABLE.items():
+        known = _mapping(base, section)
         for name in [name for name, value in _mapping(layer, section).items() if value is None]:
-            known = _mapping(base, section)
             if name not in known:
                 raise layer.error(
                     (section, name),
                     f"there is no {noun} {name!r} to leave out",
                     hint=did_you_mean(name, known),
                 )
-            base, layer = base.without(section, name), layer.without(section, name)
-    return base.merged(layer)
+            removed.append((section, name))
+    return base.without(*removed).merged(layer.without(*removed))
 
 
 def _mapping(layer: Located, section: str) -> dict[str, Any]:
@@ -158,8 +166,7 @@ def _with_setting(base: Located, setting: str, as_given: str) -> Located:
     keys = tuple(dotted.split("."))
     if not equals or not all(keys) or (keys[0] in FILE_KEYS and keys[0] != "question"):
         raise StudyError("a setting must have the form path=value, for example design.rounds=20", at=at)
-    part = read_text(f"value: {value}", file=at.file).under("value")
-    located = Located(part.data, dict.fromkeys(part.keys, at), dict.fromkeys(part.values, at))
+    located = Located(read_value(value, at=at), {}, {(): at})
     try:
         return base.replaced(keys, located, key=at)
     except (KeyError, TypeError):

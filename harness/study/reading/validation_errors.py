@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -192,9 +193,15 @@ def _path(loc: tuple[int | str, ...], data: Any) -> KeyPath:
     return tuple(path)
 
 
-def known_keys(model: type[Config], path: KeyPath) -> set[str]:
+@cache
+def _schema(model: type[Config]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+@cache
+def known_keys(model: type[Config], path: KeyPath) -> frozenset[str]:
     """The keys that `model` accepts at `path`, in all members of unions on the way."""
-    schema = model.model_json_schema()
+    schema = _schema(model)
     nodes = list(_variants(schema, schema))
     for part in path:
         nodes = [
@@ -203,7 +210,7 @@ def known_keys(model: type[Config], path: KeyPath) -> set[str]:
             for child in _children(node, part)
             for variant in _variants(child, schema)
         ]
-    return {name for node in nodes for name in node.get("properties", {})}
+    return frozenset(name for node in nodes for name in node.get("properties", {}))
 
 
 def _variants(node: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:

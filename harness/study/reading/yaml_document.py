@@ -1,13 +1,15 @@
 """YAML as a person wrote it: plain data, and the location of every key and value in the file.
 
-It is YAML 1.2, read with ruamel.yaml (`1e-3` is a number, `no` is text). Aliases, duplicate keys, tags,
-several documents, keys that are not text, and files beyond the limits are errors with line and column.
+It is YAML 1.2, read with ruamel.yaml (`1e-3` is a number, `no` is text). Anchors, aliases, duplicate keys,
+tags, directives, several documents, keys that are not text, and files beyond the limits are errors with line
+and column. The limits are checked before the work that they bound, so that no file takes long to be refused.
 """
 
 from __future__ import annotations
 
-import copy
+import errno
 import math
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +20,19 @@ from harness.errors import Location, StudyError
 
 MAX_BYTES = 200_000
 MAX_DEPTH = 20
+MAX_NODES = 5_000
+"""Keys and values together. The largest study that ships has about 1,300."""
+
+MAX_DIGITS = 100
+"""Characters of a number. Python's time to read an integer grows with the square of its digits."""
+
+MAX_INTEGER = 2**63 - 1
+"""What 64 bits hold, as databases and arrays store integers."""
 
 KeyPath = tuple[str | int, ...]
+
+_TEXT = ("str", "value", "merge")
+"""Kinds that are text: YAML 1.2 gives the scalars `=` and `<<` no other meaning."""
 
 _KINDS = {
     "int": "an integer",
@@ -70,17 +83,11 @@ class Located:
 
     def replaced(self, path: KeyPath, part: Located, *, key: Location) -> Located:
         """A copy with `part` at `path`. Missing mappings on the way are made. `key` is the location of the
-        request.
+        request. What is not on the way is shared with this document, and nobody changes it.
 
-        Raises KeyError if something on the path has no keys.
+        Raises KeyError or TypeError if something on the path has no keys.
         """
-        data = copy.deepcopy(self.data)
-        node: Any = data
-        for step in path[:-1]:
-            node = node.setdefault(step, {}) if isinstance(node, dict) else node[step]
-            if not isinstance(node, dict | list):
-                raise KeyError(step)
-        node[path[-1]] = part.data
+        data = _with_value(self.data, path, part.data)
         tables = []
         for table, new in ((self.keys, part.keys), (self.values, part.values)):
             others = {at: location for at, location in table.items() if at[: len(path)] != path}
@@ -93,28 +100,65 @@ class Located:
 
     def merged(self, over: Located) -> Located:
         """A copy with the keys of `over`: mappings are merged key by key, everything else is replaced."""
-        result = self
-        for key in over.data:
-            part = over.under(key)
-            if isinstance(part.data, dict) and isinstance(self.data.get(key), dict):
-                part = self.under(key).merged(part)
-            result = result.replaced((key,), part, key=over.keys[(key,)])
-        return result
-
-    def without(self, *path: str) -> Located:
-        """A copy without the key at `path`, if there is one. Raises KeyError if a mapping
-        on the way does not exist.
-        """
-        data = copy.deepcopy(self.data)
-        node = data
-        for key in path[:-1]:
-            node = node[key]
-        node.pop(path[-1], None)
+        replaced: set[KeyPath] = set()
+        data = _merged_data(self.data, over.data, (), replaced)
         keys, values = (
-            {at: location for at, location in table.items() if at[: len(path)] != path}
+            {at: location for at, location in table.items() if not _is_below(at, replaced)}
+            for table in (self.keys, self.values)
+        )
+        keys |= {at: location for at, location in over.keys.items() if at}
+        values |= {at: location for at, location in over.values.items() if at not in values}
+        return Located(data, keys, values)
+
+    def without(self, *paths: KeyPath) -> Located:
+        """A copy without the keys at these paths, if they are there. Raises KeyError if a mapping on the way
+        does not exist.
+        """
+        data = self.data
+        for path in paths:
+            data = _without_key(data, path)
+        gone = set(paths)
+        keys, values = (
+            {at: location for at, location in table.items() if not _is_below(at, gone)}
             for table in (self.keys, self.values)
         )
         return Located(data, keys, values)
+
+
+def _with_value(node: Any, path: KeyPath, value: Any) -> Any:
+    """A copy of `node` with the value at `path`, which shares everything else with it."""
+    if not path:
+        return value
+    step, *rest = path
+    if not isinstance(node, dict | list):
+        raise KeyError(step)
+    copy: Any = node.copy()
+    inner = copy.get(step, {}) if isinstance(copy, dict) else copy[step]
+    copy[step] = _with_value(inner, tuple(rest), value)
+    return copy
+
+
+def _without_key(node: Any, path: KeyPath) -> Any:
+    step, *rest = path
+    if rest:
+        return {**node, step: _without_key(node[step], tuple(rest))}
+    return {key: value for key, value in node.items() if key != step}
+
+
+def _merged_data(base: Any, over: Any, at: KeyPath, replaced: set[KeyPath]) -> Any:
+    """The merged data. The paths at which `over` replaces something are added to `replaced`."""
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        replaced.add(at)
+        return over
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _merged_data(base[key], value, (*at, key), replaced) if key in base else value
+    return merged
+
+
+def _is_below(path: KeyPath, tops: set[KeyPath]) -> bool:
+    """Whether the path is one of `tops`, or inside one."""
+    return any(path[:end] in tops for end in range(len(path) + 1))
 
 
 @dataclass(frozen=True)
@@ -149,6 +193,8 @@ def read_document(path: Path) -> Document:
     """Read a YAML mapping. Raises StudyError if the file cannot be read or is not valid."""
     name = str(path)
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe")  # opening it would wait for somebody to write
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -170,11 +216,31 @@ def read_document(path: Path) -> Document:
 
 def read_text(text: str, *, file: str) -> Document:
     """Read a YAML mapping from text. Errors call it `file`. Raises StudyError if it is not valid."""
+    if len(text) > MAX_BYTES:
+        raise StudyError(f"the text is longer than {MAX_BYTES:,} characters", at=Location(file))
     return _Reader(file).read(text)
+
+
+def read_value(text: str, *, at: Location) -> Any:
+    """The value that a text of the command line has in YAML. Raises StudyError at `at` if it has none, or if
+    it has more than one.
+    """
+    try:
+        data = read_text(f"value: {text}", file=at.file).data
+    except StudyError as error:
+        raise StudyError(error.message, at=at, hint=error.hint) from None
+    if len(data) != 1:
+        raise StudyError("the value has a second line with a key of its own", at=at, hint="give one value")
+    return data["value"]
 
 
 def _location_after(text: str, file: str) -> Location:
     return Location(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
+def _cut(text: str) -> str:
+    """The text as messages show it."""
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 class _Reader:
@@ -185,16 +251,17 @@ class _Reader:
         self._scalars = YAML(typ="safe", pure=True).constructor
         self.keys: dict[KeyPath, Location] = {}
         self.values: dict[KeyPath, Location] = {}
-        self._depth = self._documents = 0
+        self._depth = self._documents = self._nodes = 0
 
     def read(self, text: str) -> Document:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError
         from ruamel.yaml.reader import ReaderError
 
-        from harness.study.reading.checked_parser import CheckedParser
+        from harness.study.reading.checked_parser import CheckedParser, CheckedScanner
 
         yaml = YAML(typ="safe", pure=True)
+        yaml.Scanner = CheckedScanner
         yaml.Parser = partial(CheckedParser, check=self._check_event)
         try:
             root = yaml.compose(text)
@@ -218,25 +285,42 @@ class _Reader:
         """
         from ruamel.yaml import events as kinds
 
-        if isinstance(event, kinds.AliasEvent):
-            raise self._error(
-                event.start_mark, f"the alias *{event.anchor} is not allowed", hint="write the value out"
-            )
-        if getattr(event, "tag", None) is not None:
-            tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-            raise self._error(event.start_mark, f"the tag {tag} is not allowed", hint="use plain values only")
+        self._refuse_references(event)
         if isinstance(event, kinds.CollectionStartEvent):
             self._depth += 1
         elif isinstance(event, kinds.CollectionEndEvent):
             self._depth -= 1
         elif isinstance(event, kinds.DocumentStartEvent):
             self._documents += 1
+        self._nodes += isinstance(event, kinds.NodeEvent)
+        if self._nodes > MAX_NODES:
+            raise self._error(
+                event.start_mark, f"more than {MAX_NODES:,} keys and values", hint="is it a study?"
+            )
         if self._depth > MAX_DEPTH:
             raise self._error(event.start_mark, f"nested deeper than {MAX_DEPTH} levels")
         if self._documents > 1:
             raise self._error(
                 event.start_mark, "a second YAML document starts here", hint="a file must hold one study"
             )
+
+    def _refuse_references(self, event: Any) -> None:
+        """Raises StudyError at an alias, an anchor, a tag or a directive."""
+        from ruamel.yaml import events as kinds
+
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        if isinstance(event, kinds.AliasEvent):
+            what, hint = f"the alias *{_cut(event.anchor)}", "write the value out"
+        elif anchor is not None:
+            what, hint = f"the anchor &{_cut(anchor)}", "write the value out wherever it is needed"
+        elif tag is not None:
+            name = str(tag).replace("tag:yaml.org,2002:", "!!")
+            what, hint = f"the tag {_cut(name)}", "use plain values only"
+        elif isinstance(event, kinds.DocumentStartEvent) and (event.version or event.tags):
+            what, hint = "a directive", "leave out the lines that begin with %"
+        else:
+            return
+        raise self._error(event.start_mark, f"{what} is not allowed", hint=hint)
 
     def _plain(self, node: Any, path: KeyPath) -> Any:
         self.values[path] = self._location(node.start_mark)
@@ -261,15 +345,17 @@ class _Reader:
                 raise self._error(
                     key_node.start_mark, "the merge key << is not allowed", hint="write the values out"
                 )
-            if kind != "str":
+            if kind not in _TEXT:
                 raise self._error(
                     key_node.start_mark,
-                    f"YAML reads the key {key} as {_KINDS.get(kind, kind)}",
+                    f"YAML reads the key {_cut(key)} as {_KINDS.get(kind, kind)}",
                     hint="put it in quotes",
                 )
             if key in seen:
                 raise self._error(
-                    key_node.start_mark, f"duplicate key {key!r}", f"it is already on line {seen[key].line}"
+                    key_node.start_mark,
+                    f"duplicate key {_cut(key)!r}",
+                    f"it is already on line {seen[key].line}",
                 )
             seen[key] = self.keys[(*path, key)] = self._location(key_node.start_mark)
             yield key, self._plain(value_node, (*path, key))
@@ -280,14 +366,7 @@ class _Reader:
 
     def _scalar(self, node: Any) -> Any:
         kind = str(node.tag).rsplit(":", 1)[-1]
-        try:
-            value = self._scalars.construct_object(node)
-        except ValueError as error:
-            raise self._error(
-                node.start_mark, f"cannot read {node.value[:40]!r} as {_KINDS.get(kind, kind)}"
-            ) from error
-        if isinstance(value, float) and not math.isfinite(value):
-            raise self._error(node.start_mark, f"{node.value} is not allowed", "use a finite number")
+        value = node.value if kind in _TEXT else self._constructed(node, _KINDS.get(kind, kind))
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
             raise self._error(
                 node.start_mark, "the text has half of a surrogate pair, which is not a character"
@@ -297,6 +376,24 @@ class _Reader:
         raise self._error(
             node.start_mark, f"YAML reads {node.value!r} as {_KINDS.get(kind, kind)}", hint="put it in quotes"
         )
+
+    def _constructed(self, node: Any, noun: str) -> Any:
+        """The value of a scalar that is not text."""
+        if len(node.value) > MAX_DIGITS:
+            raise self._error(
+                node.start_mark,
+                f"{noun} of {len(node.value):,} characters",
+                hint=f"at most {MAX_DIGITS} characters are allowed",
+            )
+        try:
+            value = self._scalars.construct_object(node)
+        except ValueError as error:
+            raise self._error(node.start_mark, f"cannot read {node.value[:40]!r} as {noun}") from error
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self._error(node.start_mark, f"{node.value} is not allowed", "use a finite number")
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:
+            raise self._error(node.start_mark, f"the integer {node.value} does not fit into 64 bits")
+        return value
 
     def _location(self, mark: Any) -> Location:
         return Location(self.file, mark.line + 1, mark.column + 1)

@@ -28,7 +28,7 @@ REFUSED: tuple[Spoilt, ...] = (
         "an alias",
         "new_tokens: 8\n",
         "new_tokens: &n 8\n  units: *n\n",
-        "8:10: the alias *n is not allowed; write the value out",
+        "7:15: the anchor &n is not allowed; write the value out wherever it is needed",
     ),
     (
         "a merge key",
