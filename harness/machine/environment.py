@@ -128,10 +128,9 @@ def usable_cores() -> int:
     """How many threads can compute at the same time: the cores that this process may use, or the CPU quota,
     rounded down, if that is less. At least 1.
 
-    More threads than that stop each other: the kernel halts all of them as soon as the quota is used up. The
-    quota is read once per process.
+    More threads than that stop each other: the kernel halts all of them as soon as the quota is used up.
     """
-    return cores_within(affinity_cores(), _quota())
+    return cores_within(affinity_cores(), cpu_quota())
 
 
 def cores_within(cores: int, quota: float | None) -> int:
@@ -147,7 +146,8 @@ def affinity_cores() -> int:
 
 
 @functools.cache
-def _quota() -> float | None:
+def cpu_quota() -> float | None:
+    """The CPU quota of this process in cores' worth of time. None means no limit. It is read once."""
     return Cgroup().cpu_quota()
 
 

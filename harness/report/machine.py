@@ -11,6 +11,7 @@ from harness.machine.calibration import Calibration
 from harness.metrics import Metric
 from harness.statistics import rounds_needed
 from harness.store.rows import CalibrationRow
+from harness.telemetry.process_sampler import STOPPED_STATES
 from harness.wording import count, format_bytes, format_seconds, words
 
 OTHER_CORES = 0.5
@@ -91,6 +92,9 @@ def disturbances(telemetry: pd.DataFrame) -> tuple[str, ...]:
             _swapping(trials),
             _throttling(trials),
             _gpu_memory(trials),
+            _stops(trials),
+            _quota(trials),
+            _clocks(trials),
         )
         for note in notes
     )
@@ -144,6 +148,33 @@ def _gpu_memory(trials: Any) -> Iterator[str]:
     if disturbed.any():
         most, share = format_bytes(float(other[disturbed].max())), _share(int(disturbed.sum()), len(process))
         yield f"other processes held {most} of the GPU's memory during {share}"
+
+
+def _stops(trials: Any) -> Iterator[str]:
+    stopped = trials["state"].agg(lambda states: states.isin(STOPPED_STATES).any())
+    if stopped.any():
+        yield f"a signal or a debugger stopped {_share(int(stopped.sum()), len(stopped))}"
+
+
+def _quota(trials: Any) -> Iterator[str]:
+    """Also if the trials used up the quota themselves, which is their own result."""
+    seconds = pd.to_numeric(trials["throttled_seconds"].max())
+    throttled = seconds > 0
+    if throttled.any():
+        total, share = format_seconds(float(seconds.sum())), _share(int(throttled.sum()), len(throttled))
+        yield f"a CPU quota stopped processes for {total}, summed over cores, during {share}"
+
+
+def _clocks(trials: Any) -> Iterator[str]:
+    suspended = pd.to_numeric(trials["suspended_seconds"].max())
+    if (suspended > 0).any():
+        yield f"the machine was suspended during {_share(int((suspended > 0).sum()), len(suspended))}"
+    jumps = pd.to_numeric(trials["clock_jump_seconds"].last())
+    jumped = jumps.abs() > 0
+    if jumped.any():
+        most, share = float(jumps[jumps.abs().idxmax()]), _share(int(jumped.sum()), len(jumped))
+        by = f"{format_seconds(abs(most))} {'forwards' if most > 0 else 'back'}"
+        yield f"the wall clock was set by up to {by} during {share}; timings do not use it"
 
 
 def _share(number: int, total: int) -> str:

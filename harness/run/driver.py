@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from harness.errors import ChangedError
-from harness.machine.environment import provenance, usable_cores
+from harness.machine.environment import cpu_quota, provenance, usable_cores
 from harness.run.backends.base import Backend, Finished, Handle
 from harness.run.checkpoints import Checkpoints
 from harness.run.identity import Setting
@@ -27,7 +27,7 @@ from harness.store.void import DISTURBED
 from harness.study.planning.plan import TrialBatch
 from harness.study.planning.results import Results, in_one_session, lost_measurements
 from harness.study.planning.trials import keeps_begun_rounds
-from harness.telemetry.disturbance import disturbance
+from harness.telemetry.disturbance import Host, disturbance
 from harness.trial.outcome import STOPPED, Outcome
 from harness.trial.spec import Purpose, TrialSpec
 
@@ -315,8 +315,8 @@ def _noted(spec: TrialSpec, result: Finished) -> Outcome:
     """The outcome of a trial; for a measurement, with a note if something outside of it disturbed it."""
     if spec.purpose != "measure":
         return result.outcome
-    threads, cores = worker_threads(spec.purpose), psutil.cpu_count() or 1
-    cause = disturbance(result.telemetry, threads=threads, host_cores=cores)
+    host = Host(cores=psutil.cpu_count() or 1, threads=worker_threads(spec.purpose), cpu_quota=cpu_quota())
+    cause = disturbance(result.telemetry, host)
     if not cause:
         return result.outcome
     return replace(result.outcome, notes={**result.outcome.notes, DISTURBED: cause})

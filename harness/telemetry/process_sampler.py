@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psutil
 
+from harness.telemetry.cgroup import Cgroup
+from harness.telemetry.descendants import descendants
+from harness.telemetry.host_clocks import ClockWatch
+from harness.telemetry.memory import peak_rss_bytes
 from harness.telemetry.nvml import NvmlReader
 
 Value = TypeVar("Value")
 
-_SLOW_READINGS_S = 1.0  # to find children reads all of /proc; the frequency reads every core
+STOPPED_STATES = frozenset((psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP))
+"""The states of a process that a signal or a debugger has stopped."""
+
+_SLOW_READINGS_S = 1.0  # to find descendants reads a file per thread; the frequency reads every core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySample:
     """One sample of a process with its descendants, and of its host.
 
+    A field is None where it cannot be read.
+
     `cpu_percent` is 100 for one busy core, over the time since the previous sample (None in the first one).
+    `cpu_seconds` is the CPU time since the process began, with that of its descendants.
     `rss_bytes` is a sum, so a page that several processes share counts several times. `load` is the 1-minute
     load of the host. Swap is in bytes since the first sample. `cpu_mhz` is the mean over the cores, read once
     per second. GPU memory is the sum, and utilisation (0 to 1) the mean, over the GPUs of the process;
     `gpu_process_bytes` is the memory that this process uses. `other_cpu_percent` is the CPU time of the host
     without that of this process, its descendants and the sampling process. It includes the load of other
     containers, which no other reading shows.
+
+    `state` is psutil's word for the state of the process, for example "running", "sleeping", "disk-sleep"
+    (it waits for a disk or for memory) or "stopped". It is "stopped" if one of the descendants is. The
+    kernel took the core away from the main thread `involuntary_switches` times since the first sample.
+    `peak_rss_bytes` is the largest peak of the resident set of the process that a sample saw, because a
+    process may begin a new peak. A CPU quota stopped the groups of the process in `throttled_periods` and
+    for `throttled_seconds` (summed over the cores), the machine was suspended for `suspended_seconds`, and
+    somebody moved the wall clock by `clock_jump_seconds`, all since the first sample. `cgroup_peak_bytes`
+    is the most memory that the control group ever used.
     """
 
     t_seconds: float
@@ -130,39 +150,59 @@ class _ProcessLook:
         self._children: list[psutil.Process] = []
         self._started = time.monotonic()
         self._swap_start = psutil.swap_memory()
+        self._clocks = ClockWatch()
+        self._cgroup = Cgroup(pid)
+        self._throttled_start = self._cgroup.throttling()
+        self._switches_start: int | None = None
+        self._cpu_seconds = 0.0
+        self._peak_rss: int | None = None
         self._cpu_before: tuple[float, float, float] | None = None
         self._slow_due = self._started
 
     def sample(self) -> TelemetrySample:
         """Take one sample. Raises psutil.NoSuchProcess if the process has ended."""
-        if not self._process.is_running() or self._process.status() == psutil.STATUS_ZOMBIE:
+        if not self._process.is_running():
             raise psutil.NoSuchProcess(self._process.pid)
         now = time.monotonic()
         mhz = None
         if now >= self._slow_due:
             self._slow_due = now + _SLOW_READINGS_S
-            self._children = self._process.children(recursive=True)
+            self._children = descendants(self._process)
             mhz = _cpu_mhz()
-        rss, threads, cpu_seconds = _usage(self._process)
+        usage = _usage(self._process)
+        if usage.state == psutil.STATUS_ZOMBIE:
+            raise psutil.NoSuchProcess(self._process.pid)
+        switches = usage.involuntary_switches
+        if self._switches_start is None:
+            self._switches_start = switches
         for child in self._children:
-            try:
-                more = _usage(child)
-            except psutil.Error:
-                continue  # it has ended, and its time is added to its parent's
-            rss, threads, cpu_seconds = rss + more[0], threads + more[1], cpu_seconds + more[2]
+            with contextlib.suppress(psutil.Error):  # it has ended, and its time is added to its parent's
+                usage = usage.with_child(_usage(child))
         swap = psutil.swap_memory()
         gpu = self._gpus.look([self._process.pid, *(child.pid for child in self._children)])
-        cpu_percent, other_cpu_percent = self._cpu_percent(now, cpu_seconds)
+        cpu_percent, other_cpu_percent = self._cpu_percent(now, usage.cpu_seconds)
+        self._cpu_seconds = max(self._cpu_seconds, usage.cpu_seconds)
+        throttled_periods, throttled_seconds = self._throttled()
+        suspended_seconds, clock_jump_seconds = self._clocks.look()
         return TelemetrySample(
             t_seconds=now - self._started,
-            rss_bytes=rss,
-            threads=threads,
+            rss_bytes=usage.rss_bytes,
+            threads=usage.threads,
             cpu_percent=cpu_percent,
             other_cpu_percent=other_cpu_percent,
             load=os.getloadavg()[0],
             swap_in_bytes=swap.sin - self._swap_start.sin,
             swap_out_bytes=swap.sout - self._swap_start.sout,
             cpu_mhz=mhz,
+            state=usage.state,
+            cpu_seconds=self._cpu_seconds,
+            involuntary_switches=None if switches is None else switches - (self._switches_start or 0),
+            throttled_periods=throttled_periods,
+            throttled_seconds=throttled_seconds,
+            suspended_seconds=suspended_seconds,
+            clock_jump_seconds=clock_jump_seconds,
+            peak_rss_bytes=self._peak_rss_bytes(),
+            cgroup_peak_bytes=self._cgroup.memory_peak_bytes(),
             **gpu,
         )
 
@@ -177,6 +217,22 @@ class _ProcessLook:
         mine, theirs = max(0.0, cpu_seconds - before[1]), max(0.0, others - before[2])
         return 100 * mine / seconds, 100 * theirs / seconds
 
+    def _throttled(self) -> tuple[int | None, float | None]:
+        """Periods and seconds since the first sample, in which a CPU quota stopped the groups."""
+        now, start = self._cgroup.throttling(), self._throttled_start
+        if now is None or start is None:
+            return None, None
+        return (
+            now.throttled_periods - start.throttled_periods,
+            now.throttled_seconds - start.throttled_seconds,
+        )
+
+    def _peak_rss_bytes(self) -> int | None:
+        peak = peak_rss_bytes(self._process.pid)
+        if peak is not None:
+            self._peak_rss = max(peak, self._peak_rss or 0)
+        return self._peak_rss
+
 
 def host_cpu_seconds() -> float:
     """The time that all cores of the host were busy since it started, whoever used them."""
@@ -185,13 +241,35 @@ def host_cpu_seconds() -> float:
     return sum(times) - sum(getattr(times, field, 0.0) for field in idle)
 
 
-def _usage(process: psutil.Process) -> tuple[int, int, float]:
-    """Resident bytes, threads, and CPU seconds, including those of children that have ended."""
+class _Usage(NamedTuple):
+    """What a process uses. The CPU seconds include those of its children that have ended."""
+
+    rss_bytes: int
+    threads: int
+    cpu_seconds: float
+    state: str
+    involuntary_switches: int | None
+
+    def with_child(self, child: _Usage) -> _Usage:
+        return self._replace(
+            rss_bytes=self.rss_bytes + child.rss_bytes,
+            threads=self.threads + child.threads,
+            cpu_seconds=self.cpu_seconds + child.cpu_seconds,
+            state=child.state if child.state in STOPPED_STATES else self.state,
+        )
+
+
+def _usage(process: psutil.Process) -> _Usage:
     with process.oneshot():
         times = process.cpu_times()
         fields = ("user", "system", "children_user", "children_system")  # the last two exist on Linux
-        seconds = sum(getattr(times, field, 0.0) for field in fields)
-        return process.memory_info().rss, process.num_threads(), seconds
+        return _Usage(
+            rss_bytes=process.memory_info().rss,
+            threads=process.num_threads(),
+            cpu_seconds=sum(getattr(times, field, 0.0) for field in fields),
+            state=str(process.status()),
+            involuntary_switches=process.num_ctx_switches().involuntary,
+        )
 
 
 def _cpu_mhz() -> float | None:

@@ -105,12 +105,13 @@ class Scripted:
     """Does nothing; `decide` says how each job ends.
 
     Keeps what it was asked, in order; None is the start of a round. `others` says how many cores other
-    programs kept busy while a job ran. Jobs have ended as soon as they are submitted, unless they are
-    `watched` while they run.
+    programs kept busy while a job ran, and `seen` which fields of its last sample differ otherwise. Jobs
+    have ended as soon as they are submitted, unless they are `watched` while they run.
     """
 
     decide: Callable[[Job], Outcome]
     others: Callable[[Job], float] = lambda _: 0.0
+    seen: Callable[[Job], dict[str, Any]] = lambda _: {}
     seconds: float = 0.0
     watched: bool = False
     asked: list[Job | None] = field(default_factory=list)
@@ -123,7 +124,8 @@ class Scripted:
 
     def submit(self, job: Job) -> Done | Running:
         self.asked.append(job)
-        telemetry = (host_sample(None), host_sample(100 * self.others(job)))
+        last = replace(host_sample(100 * self.others(job), t_seconds=0.1), **self.seen(job))
+        telemetry = (host_sample(None), last)
         finished = Finished(
             outcome=self.decide(job), seconds=self.seconds, telemetry=telemetry, nvml_reason=None
         )
@@ -137,9 +139,9 @@ class Scripted:
         return [job for job in self.asked if job is not None]
 
 
-def host_sample(other_cpu_percent: float | None) -> TelemetrySample:
+def host_sample(other_cpu_percent: float | None, *, t_seconds: float = 0.0) -> TelemetrySample:
     return TelemetrySample(
-        t_seconds=0.0,
+        t_seconds=t_seconds,
         rss_bytes=1,
         cpu_percent=100.0,
         threads=1,

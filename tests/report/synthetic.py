@@ -179,6 +179,10 @@ def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> Report
         "gpu_utilisation": None,
         "gpu_process_bytes": None,
         "gpu_throttling": None,
+        "state": "running",
+        "throttled_seconds": 0.0,
+        "suspended_seconds": 0.0,
+        "clock_jump_seconds": 0.0,
     }
     telemetry = pd.DataFrame(
         [

@@ -28,6 +28,10 @@ QUIET: dict[str, Any] = {
     "gpu_memory_bytes": None,
     "gpu_process_bytes": None,
     "gpu_throttling": None,
+    "state": "running",
+    "throttled_seconds": None,
+    "suspended_seconds": 0.0,
+    "clock_jump_seconds": 0.0,
 }
 
 
@@ -63,6 +67,18 @@ def test_a_quiet_machine_has_no_notes() -> None:
             {"gpu_memory_bytes": 9 << 30, "gpu_process_bytes": 4 << 30},
             "other processes held 5 GiB of the GPU's memory",
         ),
+        (1, {"state": "stopped"}, "a signal or a debugger stopped 1 of 20 measured trials"),
+        (
+            2,
+            {"throttled_seconds": 1.25},
+            "stopped processes for 2.5 s, summed over cores, during 2 of 20",
+        ),
+        (1, {"suspended_seconds": 60.0}, "the machine was suspended during 1 of 20 measured trials"),
+        (
+            1,
+            {"clock_jump_seconds": -864_000.0},
+            "was set by up to 864,000 s back during 1 of 20",
+        ),
     ],
 )
 def test_each_kind_of_noise_is_reported(disturbed: int, noise: dict[str, Any], text: str) -> None:
@@ -81,6 +97,9 @@ def test_each_kind_of_noise_is_reported(disturbed: int, noise: dict[str, Any], t
         (20, {"swap_in_bytes": 4096}),
         (20, {"gpu_memory_bytes": 9 << 30, "gpu_process_bytes": 0}),
         (20, {"gpu_throttling": []}),
+        (20, {"state": "disk-sleep"}),
+        (20, {"throttled_seconds": 0.0}),
+        (20, {"state": None, "suspended_seconds": None, "clock_jump_seconds": None}),
     ],
 )
 def test_usual_or_unknown_values_are_no_disturbance(disturbed: int, noise: dict[str, Any]) -> None:

@@ -126,7 +126,7 @@ def test_a_timed_trial_leaves_a_core_to_the_driver_and_training_takes_all(scene:
 def test_threads_of_a_trial_stay_within_a_cpu_quota(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """15 threads in two cores' time take 45 times as long as two."""
     monkeypatch.setattr("harness.machine.environment.affinity_cores", lambda: 16)
-    monkeypatch.setattr("harness.machine.environment._quota", lambda: 3.5)
+    monkeypatch.setattr("harness.machine.environment.cpu_quota", lambda: 3.5)
     _, backend, _ = scene.drive()
     assert {job.threads for job in backend.jobs if job.spec.purpose == "train"} == {3}
     assert {job.threads for job in backend.jobs if job.spec.purpose != "train"} == {2}

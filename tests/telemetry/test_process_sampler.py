@@ -1,23 +1,30 @@
 """The sampler against processes whose memory, threads, CPU and end are known."""
 
 import os
+import select
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 
 import psutil
 import pytest
 
+from harness.telemetry.cgroup import Cgroup
+from harness.telemetry.host_clocks import ClockWatch
 from harness.telemetry.process_sampler import (
     ProcessSampler,
+    TelemetrySample,
     _GpuWatch,
     _ProcessLook,
     _usage,
     host_cpu_seconds,
 )
+from tests.support.real_cgroup import quota_group
 
 FAST = 0.02
 
@@ -110,8 +117,148 @@ def test_the_time_of_children_that_have_ended_is_kept() -> None:
     )
     with process(program) as parent:
         ready(parent)
-        _, _, cpu_seconds = _usage(psutil.Process(parent.pid))
-    assert cpu_seconds >= 0.28  # ticks of 10 ms
+        usage = _usage(psutil.Process(parent.pid))
+    assert usage.cpu_seconds >= 0.28  # ticks of 10 ms
+
+
+def watched(child: subprocess.Popen[str], until: Callable[[TelemetrySample], bool]) -> list[TelemetrySample]:
+    """The samples of a process, up to the first for which `until` holds."""
+    look = _ProcessLook(child.pid, _GpuWatch(None, ()))
+    samples = [look.sample()]
+    while not until(samples[-1]):
+        assert child.poll() is None
+        samples.append(look.sample())
+    return samples
+
+
+def test_a_process_that_is_stopped_says_so_until_it_goes_on() -> None:
+    with process("print('ready', flush=True); input(); print('ready', flush=True); input()") as child:
+        ready(child)
+        child.send_signal(signal.SIGSTOP)
+        watched(child, lambda sample: sample.state == "stopped")
+        child.send_signal(signal.SIGCONT)
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        ready(child)
+        assert watched(child, lambda sample: sample.state == "sleeping")
+
+
+def test_a_stopped_descendant_stops_its_trial() -> None:
+    program = (
+        "import os, signal, subprocess; child = subprocess.Popen(['cat'])\n"
+        "os.kill(child.pid, signal.SIGSTOP); print('ready', flush=True); os.wait()"
+    )
+    with process(program) as parent:
+        ready(parent)
+        assert watched(parent, lambda sample: sample.state == "stopped")
+        for child in psutil.Process(parent.pid).children():
+            child.kill()
+
+
+def test_cpu_time_adds_up_and_never_falls() -> None:
+    """Also when a child has ended, and its time is that of nobody until its parent has waited for it."""
+    program = (
+        "import os, time\n"
+        "pid = os.fork()\n"
+        "while not pid and time.process_time() < 0.2: pass\n"
+        "if not pid: os._exit(0)\n"
+        "os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"
+        "print('ready', flush=True)\n"
+        "input(); os.waitpid(pid, 0); print('ready', flush=True); input()"
+    )
+    with process(program) as parent:
+        assert parent.stdout is not None
+        look = _ProcessLook(parent.pid, _GpuWatch(None, ()))
+        samples = [look.sample()]
+        while select.select([parent.stdout], [], [], 0.02) == ([], [], []):
+            samples.append(look.sample())
+        samples += [look.sample() for _ in range(3)]
+        ready(parent)
+        assert parent.stdin is not None
+        parent.stdin.write("\n")
+        parent.stdin.flush()
+        ready(parent)
+        samples.append(look.sample())
+    seconds = [sample.cpu_seconds for sample in samples if sample.cpu_seconds is not None]
+    assert len(seconds) == len(samples)
+    assert seconds == sorted(seconds)
+    assert seconds[-1] >= 0.18
+
+
+def test_the_peak_stays_after_memory_was_freed_and_a_new_peak_begun() -> None:
+    program = (
+        "block = b'x' * (96 << 20); print('ready', flush=True); input(); del block\n"
+        "from pathlib import Path; Path('/proc/self/clear_refs').write_text('5')\n"
+        "print('ready', flush=True); input()"
+    )
+    with process(program) as child:
+        ready(child)
+        look = _ProcessLook(child.pid, _GpuWatch(None, ()))
+        before = look.sample()
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        ready(child)
+        after = look.sample()
+    assert after.rss_bytes < 96 << 20
+    assert before.peak_rss_bytes is not None
+    assert after.peak_rss_bytes == before.peak_rss_bytes > 96 << 20
+
+
+def test_a_busy_process_that_shares_its_cores_is_switched_involuntarily() -> None:
+    """Two loops on one core, which the kernel must take from each in turn."""
+    program = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "if not os.fork():\n"
+        "    parent = os.getppid()\n"
+        "    while os.getppid() == parent: pass\n"
+        "    os._exit(0)\n"
+        "while True: pass"
+    )
+    if sys.platform != "linux":
+        pytest.skip("affinity is Linux's")
+    with process(program) as busy:
+        first, *_, last = watched(busy, lambda sample: (sample.involuntary_switches or 0) >= 3)
+    assert first.involuntary_switches == 0
+    assert last.involuntary_switches is not None
+
+
+def test_throttling_by_a_quota_is_counted_from_the_first_sample_on() -> None:
+    with quota_group(0.1) as group, process("print('ready', flush=True); input()\nwhile True: pass") as child:
+        ready(child)
+        (group / "cgroup.procs").write_text(str(child.pid))
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        early = watched(child, lambda sample: (sample.throttled_periods or 0) >= 1)
+        late = watched(child, lambda sample: (sample.throttled_periods or 0) >= 1)
+        total = Cgroup(child.pid).throttling()
+        child.kill()
+        child.wait()
+    assert total is not None
+    assert early[0].throttled_periods == late[0].throttled_periods == 0
+    assert total.throttled_periods > (late[-1].throttled_periods or 0) >= 1
+    assert total.throttled_seconds > (late[-1].throttled_seconds or 0.0) > 0.0
+
+
+def test_a_machine_that_neither_slept_nor_was_set() -> None:
+    look = _ProcessLook(os.getpid(), _GpuWatch(None, ()))
+    sample = look.sample()
+    if sys.platform != "linux":
+        pytest.skip("the clock since boot is Linux's")
+    assert (sample.suspended_seconds, sample.clock_jump_seconds) == (0.0, 0.0)
+
+
+def test_what_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No control groups, no clock since boot, and no peak in the process file system."""
+    module = "harness.telemetry.process_sampler"
+    monkeypatch.setattr(f"{module}.Cgroup", lambda pid: Cgroup(pid, proc=tmp_path))
+    monkeypatch.setattr(f"{module}.ClockWatch", lambda: ClockWatch(lambda: None))
+    monkeypatch.setattr(f"{module}.peak_rss_bytes", lambda _: None)
+    sample = _ProcessLook(os.getpid(), _GpuWatch(None, ())).sample()
+    assert (sample.throttled_periods, sample.throttled_seconds, sample.cgroup_peak_bytes) == (None,) * 3
+    assert (sample.suspended_seconds, sample.clock_jump_seconds, sample.peak_rss_bytes) == (None,) * 3
 
 
 def test_a_process_that_has_gone_leaves_no_samples() -> None:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -51,10 +52,11 @@ def measured(
     others: Callable[[Job], float],
     text: str = TIMED,
     decide: Callable[[Job], Outcome] = finished,
+    seen: Callable[[Job], dict[str, Any]] = lambda _: {},
 ) -> tuple[LoadedStudy, RunFrames, Analysis]:
     """The study with its rounds, and its analysis, after a run whose trials `others` disturbed."""
     study = load_study(put(folder, text + CLAIM))[0]
-    backend = Scripted(decide, others=others, seconds=1.0)
+    backend = Scripted(decide, others=others, seen=seen, seconds=1.0)
     setting = Setting(results=study.path.parent, environment=here, code="c0de", corpora=())
     with open_store(folder / "harness.db") as store:
         Driver(StudyProgramme(study), setting, store=store, backend=backend, listener=Notes()).run()
@@ -92,12 +94,47 @@ def test_a_disturbed_round_does_not_count_and_another_one_replaces_it(
     assert analysis.claims[0].verdict == "confirmed"
     assert [one.trials for one in analysis.summaries] == [10, 10]
     notes = [note for note in analysis.warnings if "disturbed from outside" in note]
-    assert len(notes) == 1
-    assert (
-        "2 rounds of 12 were disturbed from outside, and do not count; 2 trials, and in the first one"
-        in notes[0]
-    )
+    busy = f"other programs kept {DISTURBED:.1f} of {DISTURBED:.0f} cores busy"
+    assert notes == [
+        f"2 rounds of 12 were disturbed from outside, and do not count: round 3 ({busy}), round 4 ({busy})"
+    ]
     assert sum("2 values of decode tokens per second" in note for note in analysis.warnings) == 2
+
+
+CAUSES: dict[int, tuple[dict[str, Any], str]] = {
+    2: ({"state": "stopped"}, "a signal or a debugger stopped the trial for 0 µs"),
+    5: ({"suspended_seconds": 60.0}, "the machine was suspended for 60 s"),
+    9: (
+        {"t_seconds": 2.0, "cpu_percent": 1.0},
+        "the driver was stopped or got no core for 2 s, and the trial used only 20 ms of CPU time meanwhile",
+    ),
+    14: ({"gpu_throttling": ("power brake",)}, "the power supply of the GPU asked for a lower clock"),
+}
+"""Round → how its trials look from outside, and what the report says."""
+
+
+def test_every_cause_sets_a_round_aside_and_is_shown(tmp_path: Path, here: Environment) -> None:
+    def seen(job: Job) -> dict[str, Any]:
+        if (
+            job.spec.purpose != "measure"
+            or job.spec.arm != ("cache=none", "cache=dynamic")[job.spec.round % 2]
+        ):
+            return {}
+        return CAUSES.get(job.spec.round, ({}, ""))[0]
+
+    text = TIMED.replace("rounds: 10", "rounds: 20")
+    resolved, _, analysis = measured(tmp_path, here, lambda _: 0.0, text, seen=seen)
+    assert resolved.study.design.rounds == 24
+    assert [number for number, _ in speed(analysis).pairs] == sorted({*range(1, 25)} - CAUSES.keys())
+    rounds = ", ".join(f"round {number} ({cause})" for number, (_, cause) in CAUSES.items())
+    assert f"4 rounds of 24 were disturbed from outside, and do not count: {rounds}" in analysis.warnings
+
+
+def test_many_disturbed_rounds_are_counted_and_not_all_described(tmp_path: Path, here: Environment) -> None:
+    _, _, analysis = measured(tmp_path, here, in_rounds(*range(1, 11)))
+    (note,) = [note for note in analysis.warnings if "disturbed from outside" in note]
+    assert note.count("round ") == 8
+    assert note.endswith(", and 2 more")
 
 
 def test_a_round_that_replaces_another_may_be_disturbed_too(tmp_path: Path, here: Environment) -> None:
@@ -166,6 +203,15 @@ def test_a_study_may_keep_disturbed_rounds(tmp_path: Path, here: Environment) ->
     assert not any("disturbed from outside" in note for note in analysis.warnings)
 
 
-def test_a_quiet_machine_voids_nothing(tmp_path: Path, here: Environment) -> None:
-    resolved, _, analysis = measured(tmp_path, here, lambda _: 0.0)
+def test_a_quiet_machine_and_what_arms_do_to_themselves_void_nothing(
+    tmp_path: Path, here: Environment
+) -> None:
+    """One arm sleeps and waits for its disk, and somebody sets the wall clock meanwhile."""
+
+    def seen(job: Job) -> dict[str, Any]:
+        if job.spec.arm != "cache=dynamic":
+            return {}
+        return {"state": "disk-sleep", "cpu_percent": 0.0, "clock_jump_seconds": 864_000.0}
+
+    resolved, _, analysis = measured(tmp_path, here, lambda _: 0.0, seen=seen)
     assert resolved.study.design.rounds == speed(analysis).n == 10

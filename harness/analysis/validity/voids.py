@@ -20,6 +20,9 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.trials import replaces_disturbed_rounds
 from harness.wording import count
 
+MOST_ROUNDS_DESCRIBED = 8
+"""A warning describes this many disturbed rounds, and counts the others."""
+
 
 def void_rounds_of(loaded: LoadedStudy, trials: Iterable[TrialRow]) -> frozenset[int]:
     """The numbers of the rounds whose timings do not count."""
@@ -83,19 +86,31 @@ def _at_least(number: int, trials: int, share: float) -> float:
 
 
 def void_warnings(loaded: LoadedStudy, frames: RunFrames) -> Iterator[str]:
-    """The disturbed rounds, whether they count, and the first cause."""
+    """The disturbed rounds with their causes, and whether they count."""
     rounds = _disturbed_rounds(loaded, frames.trials)
     if not rounds:
         return
-    trials, one = disturbed_trials(frames.trials), len(rounds) == 1
+    one = len(rounds) == 1
     effect = f"and {'does' if one else 'do'} not count"
     if _too_many(loaded, rounds):
         effect = "which is too many to leave them out, so no timing is decided"
     yield (
         f"{count(len(rounds), 'round')} of {loaded.study.design.rounds} {'was' if one else 'were'} disturbed "
-        f"from outside, {effect}; {count(len(trials), 'trial')}, and in the first one "
-        f"{trials[0].notes[DISTURBED]}"
+        f"from outside, {effect}: {_causes(disturbed_trials(frames.trials))}"
     )
+
+
+def _causes(trials: Iterable[TrialRow]) -> str:
+    """What disturbed each round, one cause per round: `round 3 (…), round 7 (…; 2 trials)`."""
+    by_round: dict[int, list[str]] = defaultdict(list)
+    for trial in trials:
+        by_round[trial.round].append(str(trial.notes[DISTURBED]))
+    described = [
+        f"round {number} ({causes[0]}{f'; {len(causes)} trials' if len(causes) > 1 else ''})"
+        for number, causes in sorted(by_round.items())
+    ]
+    more = len(described) - MOST_ROUNDS_DESCRIBED
+    return ", ".join([*described[:MOST_ROUNDS_DESCRIBED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _shares(frames: RunFrames) -> Mapping[str, float]:
