@@ -151,7 +151,7 @@ def test_a_suspend_disturbs_and_a_jump_of_the_wall_clock_does_not() -> None:
 
 
 def throttled(*, quota: float, used: float, others: float, stopped: float, threads: int = 1) -> str:
-    """A trial of 10 s whose processes use `used` cores, in a group that is stopped for a share of the time."""
+    """A trial of 10 s that uses so many cores, in a group that is stopped for a share of the time."""
     samples = [replace(one, other_cpu_percent=100 * others) for one in trial([100 * used] * 100)]
     demand = quota / (1 - stopped)
     samples[-1] = replace(samples[-1], throttled_periods=30, throttled_seconds=stopped * demand * 10)

@@ -231,8 +231,8 @@ def test_throttling_by_a_quota_is_counted_from_the_first_sample_on() -> None:
         assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
-        early = watched(child, lambda sample: (sample.throttled_periods or 0) >= 1)
-        late = watched(child, lambda sample: (sample.throttled_periods or 0) >= 1)
+        early = watched(child, lambda sample: (sample.throttled_seconds or 0.0) > 0.0)
+        late = watched(child, lambda sample: (sample.throttled_seconds or 0.0) > 0.0)
         total = Cgroup(child.pid).throttling()
         child.kill()
         child.wait()
