@@ -86,7 +86,8 @@ def run_frames(store: Store, run: Run) -> RunFrames:
 
 def _calibrated_flops(store: Store, run: Run) -> dict[str, float]:
     """The fastest matrix products that a calibration measured before the run, by precision, in FLOP/s."""
-    row = store.calibration(run.environment_digest, before=run.created_at)
+    first = next(iter(store.sessions(run)), None)
+    row = store.calibration(run.environment_digest, before=first)
     measured = row.facts.get("limits", {}).get("matmul", {}) if row else {}
     return {precision: flops for precision, flops in measured.items() if flops}
 

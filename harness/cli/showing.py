@@ -122,7 +122,7 @@ def show_trial(what: str, workspace: Workspace, output: CommandOutput) -> bool:
     if not TRIAL_ID.fullmatch(what) or not workspace.has_store():
         return False
     with open_store(workspace.location) as store:
-        for run in sorted(store.runs(), key=lambda run: run.created_at, reverse=True):
+        for run in reversed(store.runs()):
             rows = [
                 row
                 for row in store.trials(run, include_superseded=True)

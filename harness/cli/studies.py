@@ -42,7 +42,7 @@ def _newest_runs(workspace: Workspace) -> dict[str, str]:
     if not workspace.has_store():
         return {}
     with open_store(workspace.location) as store:
-        runs = sorted(store.runs(), key=lambda run: run.created_at)
+        runs = store.runs()  # the oldest first
     return {run.study.partition("/")[0]: f"{run.created_at[:16]} {run.scale}" for run in runs}
 
 

@@ -57,9 +57,7 @@ def report_input(
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
         command=shlex.join(_command("run", loaded, run, ("--fresh",))),
         sentences=frames.sentences,
-        calibration=store.calibration(run.environment_digest, before=sessions[0].started_at)
-        if sessions
-        else None,
+        calibration=store.calibration(run.environment_digest, before=sessions[0]) if sessions else None,
     )
 
 

@@ -96,14 +96,13 @@ def newest_run(store: Store, loaded: LoadedStudy, setting: Setting) -> Run:
     """
     study = loaded.study.study
     runs = [run for run in store.runs(study) if run.scale == loaded.scale and run.plant == setting.plant]
-    runs.sort(key=lambda run: run.created_at, reverse=True)
-    for run in runs:
+    for run in reversed(runs):
         if _measured_the_same(store, run, loaded, setting.corpora):
             return run
     again = f"harness run {loaded.path} --scale {loaded.scale}"
     if runs:
         raise StoreError(
-            f"{study} was changed after its last run at scale {loaded.scale} ({runs[0].created_at})",
+            f"{study} was changed after its last run at scale {loaded.scale} ({runs[-1].created_at})",
             hint=again,
         )
     raise StoreError(f"there is no run of {study} at scale {loaded.scale}", hint=again)

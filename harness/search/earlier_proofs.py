@@ -33,7 +33,7 @@ def earlier_proofs(store: Store, proof: Run, judgement: int | None = None) -> tu
     before = [
         run
         for run in store.runs(proof.study)
-        if run.scale == proof.scale and run.plant == proof.plant and run.created_at < proof.created_at
+        if run.scale == proof.scale and run.plant == proof.plant and run.number < proof.number
     ]
     verdicts: dict[str, dict[str, str]] = {run.id: {} for run in before}
     for row in store.judgements(proof.study, (), until=judgement):

@@ -87,7 +87,7 @@ class Reader:
 
     def runs(self, study: str | None = None) -> list[Run]:
         """All runs or those of one study, the oldest first, including runs with a planted bug."""
-        query = _RUN.order_by(runs.c.created_at, runs.c.ordinal)
+        query = _RUN.order_by(runs.c.number)
         if study is not None:
             query = query.where(studies.c.name == study)
         return [Run(**row) for row in self._all(query)]
@@ -99,7 +99,8 @@ class Reader:
 
     def sessions(self, run: Run) -> list[Session]:
         """The sessions of the run, the oldest first."""
-        query = select(sessions).where(sessions.c.run_id == run.id).order_by(sessions.c.id)
+        columns = [column for column in sessions.columns if column.name != "writes"]
+        query = select(*columns).where(sessions.c.run_id == run.id).order_by(sessions.c.id)
         return [Session(**row) for row in self._all(query)]
 
     def planned(self, run: Run) -> list[PlannedTrial]:
@@ -225,13 +226,13 @@ class Reader:
         query = select(*_VERDICT_COLUMNS).where(verdicts.c.run_id == run.id).order_by(verdicts.c.place)
         return [VerdictRow(**row) for row in self._all(query)]
 
-    def calibration(self, environment_digest: str, *, before: str | None = None) -> CalibrationRow | None:
-        """The newest calibration of an environment, or the newest before a time in the form of `made_at`."""
-        columns = [column for column in calibrations.columns if column.name != "id"]
+    def calibration(self, environment_digest: str, *, before: Session | None = None) -> CalibrationRow | None:
+        """The newest calibration of an environment, or the newest that was made before a session began."""
+        columns = [column for column in calibrations.columns if column.name not in ("id", "after_session")]
         query = select(*columns).where(calibrations.c.environment_digest == environment_digest)
         if before is not None:
-            query = query.where(calibrations.c.made_at < before)
-        rows = self._all(query.order_by(calibrations.c.made_at.desc(), calibrations.c.id.desc()).limit(1))
+            query = query.where(calibrations.c.after_session < before.id)
+        rows = self._all(query.order_by(calibrations.c.id.desc()).limit(1))
         return CalibrationRow(**rows[0]) if rows else None
 
     def _all(self, query: Select[Any]) -> Sequence[RowMapping]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from harness.errors import HarnessError
@@ -24,6 +24,7 @@ from harness.store.tables import (
     checks,
     samples,
     sentences,
+    sessions,
     trials,
     verdicts,
 )
@@ -149,7 +150,8 @@ class RunRecorder(Reader):
     def record_calibration(self, row: CalibrationRow) -> None:
         """Record a calibration of an environment. Earlier ones stay in the store."""
         with writing(self._engine) as connection:
-            connection.execute(insert(calibrations).values(asdict(row)))
+            last = connection.execute(select(func.max(sessions.c.id))).scalar() or 0
+            connection.execute(insert(calibrations).values(**asdict(row), after_session=last))
 
     def record_verdicts(self, run: Run, rows: Iterable[VerdictRow]) -> None:
         """Replace all verdicts of the run by these.

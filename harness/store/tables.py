@@ -91,7 +91,8 @@ runs = Table(
     UniqueConstraint("identity_digest", "ordinal"),
 )
 
-# ended_at stays NULL if the driver was killed.
+# ended_at stays NULL if the driver was killed. writes counts the transactions of the driver; it is −1 as soon
+# as a later session of the run has begun, so that no other driver goes on writing.
 sessions = Table(
     "sessions",
     metadata,
@@ -102,6 +103,7 @@ sessions = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("provenance", Json, nullable=False),
+    Column("writes", Integer, nullable=False, server_default=text("0")),
 )
 
 # Every trial of a run's plan, in the order of the plan. They are written with the run, so a trial without an
@@ -256,6 +258,7 @@ telemetry = Table(
 )
 
 # The speeds and the scatter of an environment, with the environment_digest of runs. The newest row counts.
+# after_session is the newest session that was in the store then, because clocks may jump.
 calibrations = Table(
     "calibrations",
     metadata,
@@ -264,6 +267,7 @@ calibrations = Table(
     Column("made_at", Text, nullable=False),
     Column("code_digest", Text, nullable=False),
     Column("facts", Json, nullable=False),
+    Column("after_session", Integer, nullable=False, server_default=text("0")),
 )
 
 # Files that were produced from results: an attempt produces a checkpoint, and a report belongs to a run.

@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.analysis.frames import SAMPLE_COLUMNS, trial_values
+from harness.analysis.frames import SAMPLE_COLUMNS, run_frames, trial_values
 from harness.metrics import METRICS, Metric
+from harness.store.rows import CalibrationRow
+from harness.store.store import Store, open_store
 from harness.study.planning.results import result_values
+from tests.support.clock import JUMPS, set_clock
+from tests.support.stored_run import create, finish
+from tests.support.stored_run import trial as planned_trial
 
 MEDIAN, LARGEST = METRICS["update_seconds"], METRICS["peak_rss_bytes"]
 NAMES = ("update_seconds", "peak_rss_bytes", "validation_loss", "new_tokens")
@@ -78,3 +84,24 @@ def test_a_trial_has_one_value_by_the_rule_of_the_metric(values: list[float]) ->
 
 def test_no_samples_give_no_values() -> None:
     assert trial_values(frame({})).empty
+
+
+@pytest.mark.parametrize("days", [0, *JUMPS])
+def test_the_calibration_before_a_run_counts_whatever_the_clock_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    def calibrate(store: Store, flops: float) -> None:
+        facts = {"limits": {"matmul": {"fp32": flops}}}
+        store.record_calibration(
+            CalibrationRow(environment_digest=run.environment_digest, facts=facts, code_digest="c")
+        )
+
+    with open_store(tmp_path / "harness.db") as store:
+        run = create(store, trials=[planned_trial()])
+        set_clock(monkeypatch, days)
+        calibrate(store, 1e9)
+        monkeypatch.undo()
+        finish(store, run, planned_trial())
+        set_clock(monkeypatch, -days)
+        calibrate(store, 2e9)
+        assert run_frames(store, run).calibrated_flops == {"fp32": 1e9}

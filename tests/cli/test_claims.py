@@ -20,6 +20,7 @@ from harness.run.identity import environment_digest
 from harness.store.rows import Identity, Run, VerdictRow
 from harness.store.store import Store, open_store
 from harness.telemetry.nvml import Gpu
+from tests.support.clock import JUMPS, set_clock
 
 HERE = environment()
 
@@ -148,9 +149,13 @@ def test_the_json_is_a_contract(folder: Path) -> None:
     }
 
 
-def test_each_scale_and_device_shows_its_newest_run_without_a_planted_bug(folder: Path) -> None:
+@pytest.mark.parametrize("days", [0, *JUMPS])
+def test_each_scale_and_device_shows_its_newest_run_without_a_planted_bug(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
     gpu = Gpu(uuid="GPU-1", name="H200", memory_bytes=1, driver="1")
     other = HERE.model_copy(update={"gpus": (gpu,), "variables": {"B": "1", "A": "2"}})
+    set_clock(monkeypatch, days)
     with open_store(folder / "harness.db") as store:
         again = make(store, "amp", {"amp-memory": "000 §2"})
         store.record_verdicts(again, [judged("amp-memory", "confirmed")])

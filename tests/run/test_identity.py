@@ -18,6 +18,7 @@ from harness.store.store import open_store
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import plan
 from harness.trial.spec import first_id
+from tests.support.clock import JUMPS, set_clock
 from tests.support.tiny_study import loaded
 
 Stored = Callable[[Path, int], tuple[LoadedStudy, Setting]]
@@ -129,3 +130,17 @@ def test_a_run_on_other_texts_does_not(as_stored: Stored, tmp_path: Path, *, ver
         pytest.raises(StoreError, match="was changed after"),
     ):
         newest_run(store, study, replace(setting, corpora=("another text",)))
+
+
+@pytest.mark.parametrize("days", JUMPS)
+def test_the_newest_run_is_the_one_that_was_created_last_whatever_the_clock_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    study = loaded(tmp_path)
+    for clock in (days, -days):
+        set_clock(monkeypatch, clock)
+        setting = stored(tmp_path, study)
+    with open_store(str(tmp_path / "harness.db")) as store:
+        first, second = store.runs()
+        assert (first.created_at > second.created_at) is (days > 0)
+        assert newest_run(store, study, setting) == second

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from harness.search.earlier_proofs import EarlierProof, earlier_proofs
 from harness.store.rows import Identity, JudgedClaim, Run
 from harness.store.store import Store, open_store
 from tests.report.synthetic import study
+from tests.support.clock import JUMPS, set_clock
 
 
 def proof_run(store: Store, lr: float, *, scale: str = "cpu", plant: str | None = None) -> Run:
@@ -42,9 +45,16 @@ def judge(store: Store, run: Run, verdict: str) -> None:
     store.record_judgements(run, [row])
 
 
-def test_the_proofs_before_this_one_come_with_their_points_and_verdicts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [0, *JUMPS])
+def test_the_proofs_before_this_one_come_with_their_points_and_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
     with open_store(tmp_path / "harness.db") as store:
-        first, interrupted, present = (proof_run(store, lr) for lr in (0.2, 0.3, 0.4))
+        first = proof_run(store, 0.2)
+        set_clock(monkeypatch, days)
+        interrupted = proof_run(store, 0.3)
+        set_clock(monkeypatch, -days)
+        present = proof_run(store, 0.4)
         proof_run(store, 0.5, scale="gpu")
         proof_run(store, 0.6, plant="cache-parity/off-by-one")
         judge(store, first, "undecided")

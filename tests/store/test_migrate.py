@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import sqlite3
@@ -143,6 +144,26 @@ def test_a_database_of_version_1_still_opens(tmp_path: Path) -> None:
             computed_at="2026-11-22T10:00:09.000000+00:00",
         )
         assert (same.verdict, same.effect, same.claimed) == ("undecided", None, None)
+
+
+def test_calibrations_of_older_versions_come_after_the_sessions_before_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = old_database(tmp_path / "harness.db")
+    monkeypatch.setattr("harness.store.migrate.HEAD", 8)
+    open_store(path).close()
+    monkeypatch.undo()
+    connection = sqlite3.connect(path)
+    for day in ("2026-11-21", "2026-11-23"):  # the session began on the 22nd
+        row = ("e", day, "c", json.dumps({"day": day}))
+        columns = "(environment_digest, made_at, code_digest, facts)"
+        connection.execute(f"INSERT INTO calibrations {columns} VALUES (?, ?, ?, ?)", row)
+    connection.commit()
+    connection.close()
+    with open_store(path) as store:
+        [session] = store.sessions(store.runs()[0])
+        newest, earlier = store.calibration("e"), store.calibration("e", before=session)
+    assert (newest and newest.made_at, earlier and earlier.made_at) == ("2026-11-23", "2026-11-21")
 
 
 def test_verdicts_of_older_versions_stay_as_judgements(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from harness.verify.html_pieces import pieces
 from harness.verify.verify import Difference, Recomputed, Verification, compare, recompute, verify
 from tests.analysis.written import Written
 from tests.end_to_end.workplace import Workplace
+from tests.support.clock import JUMPS, set_clock
 from tests.support.tiny_study import writing_study
 from tests.verify.conftest import Reported
 
@@ -179,8 +180,12 @@ def test_another_file_and_a_store_without_the_run_are_bad_input(filled: Reported
         verify(filled.report, str(tmp_path / "other.db"))
 
 
-def test_a_later_session_without_trials_changes_nothing(filled: Reported, tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [0, *JUMPS])
+def test_a_later_session_without_trials_changes_nothing(
+    filled: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
     """Such a session changes neither the provenance of the numbers nor the calibration of the report."""
+    set_clock(monkeypatch, days)
     copy = filled.copy(tmp_path)
     (loaded,) = load_study(copy.study, "cpu", ("design.rounds=8", "margins.time=0.04"))
     with open_store(copy.store) as store:

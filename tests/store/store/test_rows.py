@@ -18,6 +18,7 @@ from harness.store.rows import Artifact, CalibrationRow, Run, Session, VerdictRo
 from harness.store.store import Store, open_store
 from harness.store.tables import environments, runs, studies
 from harness.trial.spec import TrialSpec
+from tests.support.clock import JUMPS, set_clock
 
 NewRun = Callable[..., Run]
 NewSpec = Callable[[int], TrialSpec]
@@ -187,11 +188,41 @@ def test_two_verdicts_on_one_claim_are_refused_and_the_old_ones_stay(store: Stor
     assert store.verdicts(run) == old
 
 
-def test_the_newest_calibration_of_an_environment_counts_and_older_ones_stay(store: Store) -> None:
-    for day, value in (("2026-01-02", 2.0), ("2026-01-01", 1.0)):
-        made = CalibrationRow(environment_digest="e", facts={"x": value}, code_digest="c", made_at=day)
-        store.record_calibration(made)
+@pytest.mark.parametrize("days", JUMPS)
+def test_runs_are_in_the_order_in_which_they_were_created_whatever_the_clock_said(
+    store: Store, new_run: NewRun, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    first = new_run(store)
+    set_clock(monkeypatch, days)
+    second = new_run(store)
+    set_clock(monkeypatch, -days)
+    third, other = new_run(store), new_run(store, study="amp")
+    monkeypatch.undo()
+    last = new_run(store)
+    assert store.runs() == [first, second, third, other, last]
+    assert store.runs("kv_cache") == [first, second, third, last]
+    assert store.find_run(first.identity) == last
+    assert sorted(store.runs(), key=lambda run: run.created_at) != store.runs()
+
+
+@pytest.mark.parametrize("days", [0, *JUMPS])
+def test_the_newest_calibration_of_an_environment_counts_and_older_ones_stay(
+    store: Store, run: Run, session: Session, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    def calibrate(value: float) -> None:
+        store.record_calibration(CalibrationRow(environment_digest="e", facts={"x": value}, code_digest="c"))
+
+    def newest(before: Session | None = None) -> float | None:
+        row = store.calibration("e", before=before)
+        return row.facts["x"] if row else None
+
+    set_clock(monkeypatch, days)
+    calibrate(1.0)
+    store.close_session(session)
+    monkeypatch.undo()
+    second = store.open_session(run, {})
+    calibrate(2.0)
+    set_clock(monkeypatch, -days)
+    calibrate(3.0)
     assert store.calibration("other") is None
-    newest, earlier = store.calibration("e"), store.calibration("e", before="2026-01-02")
-    assert (newest and newest.facts, earlier and earlier.facts) == ({"x": 2.0}, {"x": 1.0})
-    assert store.calibration("e", before="2026-01-01") is None
+    assert [newest(), newest(second), newest(session)] == [3.0, 1.0, None]

@@ -5,6 +5,8 @@ Runs of older versions are ordered by their first sessions, which were numbered 
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,7 +15,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-_TELEMETRY = {
+_TELEMETRY: dict[str, sa.types.TypeEngine[Any]] = {
     "state": sa.Text(),
     "cpu_seconds": sa.Double(),
     "involuntary_switches": sa.BigInteger(),
