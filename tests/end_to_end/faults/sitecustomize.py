@@ -3,7 +3,8 @@ folder on PYTHONPATH, a trial that the variable FAULT describes meets its fate.
 
 FAULT is JSON: `task`, `config` (settings the trial must have), `metric` and `step` (the report at which it
 strikes), `skip` (how often it passes by first), `times` (how often it strikes then), `act` (hang, raise,
-kill), `mark` (a file; a line with the process id is added whenever it strikes or passes by).
+kill, or sleep until the file `until` exists), `mark` (a file; a line with the process id is added whenever it
+strikes or passes by).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,8 @@ def _meet(fault: dict[str, Any], mark: Path) -> None:
         raise RuntimeError("planted trouble")
     if fault["act"] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    while fault["act"] == "sleep" and not Path(fault["until"]).exists():
+        time.sleep(0.01)
     while fault["act"] == "hang":
         signal.pause()
 
