@@ -14,10 +14,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, insert, select
 
 from harness.config import digest
 from harness.store.content import PartDigests, recorded_content
+from harness.store.engine import reading
+from harness.store.pieces import ATTEMPTS_AT_ONCE
 from harness.store.rows import Chain, row_digest
 from harness.store.tables import attempts, chain, environments, runs, studies, trials
 
@@ -32,6 +34,13 @@ _ALLOWED = {
     ("earlier", "ended", "superseded"),
 }
 _NAMED = 5
+_SHOWN = (
+    attempts.c.id.label("attempt_id"),
+    attempts.c.state,
+    *(trials.c[name] for name in ("task", "arm", "condition", "seed", "round")),
+)
+"""What is needed of an attempt to judge its links and to name it."""
+
 _LABELS = ("purpose", "task", "arm", "condition", "seed", "round")
 
 
@@ -43,20 +52,19 @@ def add_links(connection: Connection, run_id: str, event: Event, attempt_ids: It
     newest = select(chain.c.number, chain.c.digest).where(chain.c.run_id == run_id)
     last = connection.execute(newest.order_by(chain.c.number.desc()).limit(1)).first()
     number, previous = (last.number + 1, last.digest) if last else (0, "")
-    contents: dict[int, PartDigests] = {}
-    if event == "ended":
-        contents = recorded_content(connection, select(attempts.c.id).where(attempts.c.id.in_(chosen)))
-    for attempt_id in chosen:
-        link = {
-            "run_id": run_id,
-            "number": number,
-            "event": event,
-            "attempt_id": attempt_id,
-            "content": contents.get(attempt_id, {}),
-        }
-        previous = link_digest(link, previous)
-        connection.execute(insert(chain).values(**link, digest=previous))
-        number += 1
+    for ids in _parts(chosen):
+        contents = recorded_content(connection, ids) if event == "ended" else {}
+        for attempt_id in ids:
+            link = {
+                "run_id": run_id,
+                "number": number,
+                "event": event,
+                "attempt_id": attempt_id,
+                "content": contents.get(attempt_id, {}),
+            }
+            previous = link_digest(link, previous)
+            connection.execute(insert(chain).values(**link, digest=previous))
+            number += 1
 
 
 def link_digest(link: Mapping[str, Any], previous: str) -> str:
@@ -65,18 +73,23 @@ def link_digest(link: Mapping[str, Any], previous: str) -> str:
     return digest({**fields, "previous": previous})
 
 
-def checked_chain(connection: Connection, run_id: str) -> Chain:
-    """The chain of a run, compared with what its attempts hold now."""
+def checked_chain(engine: Engine, run_id: str) -> Chain:
+    """The chain of a run, compared with what its attempts hold now.
+
+    What ended attempts hold never changes, so it is read in pieces, each in a transaction of its own: writers
+    of the database wait for one of them at most.
+    """
     query = select(chain).where(chain.c.run_id == run_id).order_by(chain.c.number)
-    links = [dict(link) for link in connection.execute(query).mappings()]
-    columns = (attempts.c.id.label("attempt_id"), attempts.c.state, trials)
-    joined = select(*columns).join(trials, trials.c.id == attempts.c.trial_id)
-    rows = {
-        row["attempt_id"]: row
-        for row in connection.execute(joined.where(trials.c.run_id == run_id)).mappings()
-    }
+    joined = select(*_SHOWN).join(trials, trials.c.id == attempts.c.trial_id)
     events: dict[int, list[str]] = defaultdict(list)
     contents: dict[int, PartDigests] = {}
+    with reading(engine) as connection:
+        links = [dict(link) for link in connection.execute(query).mappings()]
+        rows = {
+            row["attempt_id"]: row
+            for row in connection.execute(joined.where(trials.c.run_id == run_id)).mappings()
+        }
+        about_run = (*_wrong_labels(connection, run_id), *_wrong_shared_rows(connection, run_id))
     for link in links:
         events[link["attempt_id"]].append(link["event"])
         if link["event"] == "ended":
@@ -84,15 +97,20 @@ def checked_chain(connection: Connection, run_id: str) -> Chain:
     problems = (
         *_broken_links(links),
         *_wrong_states(events, rows),
-        *_wrong_contents(connection, run_id, contents, rows),
-        *_wrong_labels(connection, run_id),
-        *_wrong_shared_rows(connection, run_id),
+        *_wrong_contents(engine, contents, rows),
+        *about_run,
     )
     return Chain(
         digests=tuple(link["digest"] for link in links),
         earlier=sum("ended" not in events[attempt_id] for attempt_id in events),
         problems=problems,
     )
+
+
+def _parts(attempt_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The attempts in groups of which each can be read together."""
+    for start in range(0, len(attempt_ids), ATTEMPTS_AT_ONCE):
+        yield attempt_ids[start : start + ATTEMPTS_AT_ONCE]
 
 
 def _broken_links(links: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -125,17 +143,18 @@ def _wrong_states(events: Mapping[int, Sequence[str]], rows: Mapping[int, RowMap
 
 
 def _wrong_contents(
-    connection: Connection, run_id: str, contents: Mapping[int, PartDigests], rows: Mapping[int, RowMapping]
+    engine: Engine, contents: Mapping[int, PartDigests], rows: Mapping[int, RowMapping]
 ) -> Iterator[str]:
     """Parts of attempts that are not what they were when the attempts ended."""
-    in_run = select(attempts.c.id).join(trials, trials.c.id == attempts.c.trial_id)
-    now = recorded_content(connection, in_run.where(trials.c.run_id == run_id))
     changed: dict[str, list[int]] = defaultdict(list)
-    for attempt_id, content in contents.items():
-        present = now.get(attempt_id, content)  # an attempt that was deleted is reported once
-        for part in sorted({*content, *present}):
-            if content.get(part) != present.get(part):
-                changed[part].append(attempt_id)
+    for ids in _parts([attempt_id for attempt_id in contents if attempt_id in rows]):
+        with reading(engine) as connection:
+            now = recorded_content(connection, ids)
+        for attempt_id in ids:
+            content, present = contents[attempt_id], now.get(attempt_id, {})
+            for part in sorted({*content, *present}):
+                if content.get(part) != present.get(part):
+                    changed[part].append(attempt_id)
     for part, ids in changed.items():
         yield f"the {part} of attempts changed: {_listed(ids, rows)}"
 
@@ -143,7 +162,8 @@ def _wrong_contents(
 def _wrong_labels(connection: Connection, run_id: str) -> Iterator[str]:
     """Trials whose columns are not those of their specification, also if they have no attempt."""
     query = select(trials).where(trials.c.run_id == run_id).order_by(trials.c.id)
-    wrong = [row["spec_id"] for row in connection.execute(query).mappings() if not _labels_agree(row)]
+    rows = connection.execute(query, execution_options={"yield_per": ATTEMPTS_AT_ONCE}).mappings()
+    wrong = [row["spec_id"] for row in rows if not _labels_agree(row)]
     if wrong:
         yield f"trials are not labelled as their specifications say: {_shortened(wrong)}"
 

@@ -1,7 +1,8 @@
 """What an attempt recorded, as one short digest per part, so that a later change in the database is noticed.
 
 The digests are always made from what the database returns, also when an attempt ends. So they are the same
-whenever they are made again, whichever types the database uses inside.
+whenever they are made again, whichever types the database uses inside. Columns are read in pieces, so memory
+does not grow with what an attempt recorded.
 """
 
 from __future__ import annotations
@@ -11,13 +12,25 @@ import json
 import math
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain, groupby, islice
 from operator import itemgetter
+from types import NoneType
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, Text, func, select, type_coerce
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, Text, func, select, type_coerce
 
+from harness.store.pieces import (
+    AT_ONCE,
+    ATTEMPTS_AT_ONCE,
+    WIDE_AT_ONCE,
+    SampleCount,
+    driver_rows,
+    groups,
+    pages,
+    sample_counts,
+)
 from harness.store.tables import attempt_sentences, attempts, checks, samples, sentences, telemetry, trials
 from harness.store.types import Json
 
@@ -25,131 +38,190 @@ PartDigests = dict[str, str]
 """The digest of each part that is not empty. The parts are `trial`, `record` (the row of the attempt),
 `samples`, `checks`, `sentences` and `telemetry`."""
 
-_ROWS_AT_ONCE = 20_000
+Pieces = Callable[[], Iterable[Sequence[Any]]]
+"""Reads the values of a column in their order, in pieces. It can be called again."""
+
+Columns = tuple[tuple[str, Pieces], ...]
+"""Columns with their names."""
+
+_BODIES_AT_ONCE = 16
 
 
-def recorded_content(connection: Connection, chosen: Select[tuple[int]]) -> dict[int, PartDigests]:
-    """The content of each attempt whose id is in `chosen`."""
+def recorded_content(connection: Connection, attempt_ids: Sequence[int]) -> dict[int, PartDigests]:
+    """The content of these attempts, of which there are at most `ATTEMPTS_AT_ONCE`."""
+    assert len(attempt_ids) <= ATTEMPTS_AT_ONCE
     contents: dict[int, PartDigests] = defaultdict(dict)
     for name, digests in (
-        ("trial", _rows(connection, _trials(chosen), _names(trials.columns, ("id", "run_id")))),
-        ("record", _rows(connection, _attempts(chosen), _names(attempts.columns, ("id", "trial_id")))),
-        ("samples", _samples(connection, chosen)),
-        ("checks", _rows(connection, *_measured(checks.columns, chosen))),
-        ("sentences", _sentences(connection, chosen)),
-        ("telemetry", _rows(connection, *_measured(telemetry.columns, chosen))),
+        ("trial", _rows(connection, _trials(attempt_ids), _names(trials, ("id", "run_id")))),
+        ("record", _rows(connection, _attempts(attempt_ids), _names(attempts, ("id", "trial_id")))),
+        ("samples", _samples(connection, attempt_ids)),
+        ("checks", _measured(connection, checks, attempt_ids)),
+        ("sentences", _sentences(connection, attempt_ids)),
+        ("telemetry", _measured(connection, telemetry, attempt_ids)),
     ):
         for attempt_id, digest in digests:
             contents[attempt_id][name] = digest
     return dict(contents)
 
 
-def _trials(chosen: Select[tuple[int]]) -> Select[Any]:
-    query = select(attempts.c.id, *_plain(trials.columns, ("id", "run_id")))
-    return query.join(trials, trials.c.id == attempts.c.trial_id).where(attempts.c.id.in_(chosen))
+def _trials(attempt_ids: Sequence[int]) -> Select[Any]:
+    query = select(attempts.c.id, *_plain(trials, ("id", "run_id")))
+    return query.join(trials, trials.c.id == attempts.c.trial_id).where(attempts.c.id.in_(attempt_ids))
 
 
-def _attempts(chosen: Select[tuple[int]]) -> Select[Any]:
+def _attempts(attempt_ids: Sequence[int]) -> Select[Any]:
     """The rows of the attempts as they were when they ended: without the state that superseded them."""
     ended_as = func.coalesce(attempts.c.superseded_state, attempts.c.state)
     columns = [
         ended_as if column.key == "state" else column
-        for column in _plain(attempts.columns, ("id", "trial_id", "superseded_state"))
+        for column in _plain(attempts, ("id", "trial_id", "superseded_state"))
     ]
-    return select(attempts.c.id, *columns).where(attempts.c.id.in_(chosen))
+    return select(attempts.c.id, *columns).where(attempts.c.id.in_(attempt_ids))
 
 
-def _measured(
-    columns: Iterable[Column[Any]], chosen: Select[tuple[int]]
-) -> tuple[Select[Any], tuple[str, ...]]:
-    """A query for the rows of a table with measurements, in their order, and the names of its columns."""
-    table_columns = list(columns)
-    by_name = {column.name: column for column in table_columns}
-    query = select(by_name["attempt_id"], *_plain(table_columns, ("id", "attempt_id")))
-    query = query.where(by_name["attempt_id"].in_(chosen)).order_by(by_name["attempt_id"], by_name["id"])
-    return query, _names(table_columns, ("id", "attempt_id"))
-
-
-def _plain(columns: Iterable[Column[Any]], without: Sequence[str]) -> list[ColumnElement[Any]]:
+def _plain(table: Table, without: Sequence[str]) -> list[ColumnElement[Any]]:
     """The columns, with JSON as the text that is stored."""
     return [
         type_coerce(column, Text).label(column.name) if isinstance(column.type, Json) else column
-        for column in columns
+        for column in table.columns
         if column.name not in without
     ]
 
 
-def _names(columns: Iterable[Column[Any]], without: Sequence[str]) -> tuple[str, ...]:
-    return tuple(column.name for column in columns if column.name not in (*without, "superseded_state"))
+def _names(table: Table, without: Sequence[str]) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns if column.name not in (*without, "superseded_state"))
 
 
 def _rows(connection: Connection, query: Select[Any], names: Sequence[str]) -> Iterator[tuple[int, str]]:
     """(attempt, digest) of the rows of each attempt. The first column of the query is the attempt."""
-    for attempt_id, rows in groupby(_streamed(connection, query), key=itemgetter(0)):
+    for attempt_id, rows in groupby(connection.execute(query), key=itemgetter(0)):
         _, *columns = zip(*rows, strict=True)
-        yield attempt_id, _digest(zip(names, columns, strict=True))
+        yield attempt_id, _digest(zip(names, map(_in_one_piece, columns), strict=True))
 
 
-def _samples(connection: Connection, chosen: Select[tuple[int]]) -> Iterator[tuple[int, str]]:
-    """As `_rows`, whatever the order of texts in the database: metrics are sorted here.
-
-    There are far more samples than other rows. They come from the driver of the database, which is three
-    times as fast as SQLAlchemy, with NULL for NaN on SQLite.
-    """
-    query = select(samples).where(samples.c.attempt_id.in_(chosen)).order_by(*samples.primary_key.columns)
-    compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(str(compiled))
-        for attempt_id, rows in groupby(iter(cursor.fetchone, None), key=itemgetter(0)):
-            columns: dict[str, tuple[Any, ...]] = {}
-            for metric, measured in groupby(rows, key=itemgetter(1)):
-                _, _, steps, values = zip(*measured, strict=True)
-                columns[f"{metric} steps"] = steps
-                columns[f"{metric} values"] = _with_nan(values) if None in values else values
-            yield attempt_id, _digest(sorted(columns.items()))
-    finally:
-        cursor.close()
+def _measured(connection: Connection, table: Table, attempt_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """(attempt, digest) of the rows of each attempt in a table with measurements, in their order."""
+    without = ("id", "attempt_id")
+    query = select(table.c.attempt_id, *_plain(table, without)).order_by(table.c.attempt_id, table.c.id)
+    counted = select(table.c.attempt_id, func.count()).where(table.c.attempt_id.in_(attempt_ids))
+    sizes = dict(driver_rows(connection, counted.group_by(table.c.attempt_id)))
+    for group in groups(sizes, WIDE_AT_ONCE):
+        if sizes[group[0]] > WIDE_AT_ONCE:
+            columns = {
+                column.name: partial(_column, connection, column, table.c.attempt_id == group[0], table.c.id)
+                for column in _plain(table, without)
+            }
+            yield group[0], _digest(columns.items())
+        else:
+            yield from _rows(connection, query.where(table.c.attempt_id.in_(group)), _names(table, without))
 
 
-def _with_nan(values: Iterable[float | None]) -> tuple[float, ...]:
-    return tuple(math.nan if value is None else value for value in values)
+def _column(
+    connection: Connection, column: ColumnElement[Any], chosen: ColumnElement[bool], order: Column[Any]
+) -> Iterator[Sequence[Any]]:
+    """The values of a column in the rows that are chosen."""
+
+    def fetch(query: Select[Any]) -> Sequence[Any]:
+        return connection.execute(query).all()
+
+    for rows in pages(fetch, select(order, column).where(chosen), order):
+        yield [value for _, value in rows]
 
 
-def _sentences(connection: Connection, chosen: Select[tuple[int]]) -> Iterator[tuple[int, str]]:
-    linked = attempt_sentences.c.attempt_id.in_(chosen)
+def _samples(connection: Connection, attempt_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """As `_measured`, whatever the order of texts in the database: metrics are sorted here."""
+    measured: dict[int, list[SampleCount]] = defaultdict(list)
+    for count in sample_counts(connection, attempt_ids):
+        measured[count.attempt_id].append(count)
+    sizes = {attempt_id: sum(count.samples for count in counts) for attempt_id, counts in measured.items()}
+    query = select(samples.c.step, samples.c.value).order_by(*samples.primary_key.columns)
+    for group in groups(sizes, AT_ONCE):
+        if sizes[group[0]] > AT_ONCE:
+            columns = (_paged(connection, *count[:2]) for count in measured[group[0]])
+            yield group[0], _digest(sorted(chain.from_iterable(columns)))
+            continue
+        rows = iter(driver_rows(connection, query.where(samples.c.attempt_id.in_(group))))
+        for attempt_id in group:
+            columns = (_held(metric, islice(rows, count)) for _, metric, count in measured[attempt_id])
+            yield attempt_id, _digest(sorted(chain.from_iterable(columns)))
+
+
+def _held(metric: str, rows: Iterable[tuple[int, float | None]]) -> Columns:
+    """The columns of a metric from its rows."""
+    steps, values = zip(*rows, strict=True)
+    return _columns(metric, _in_one_piece(steps), _in_one_piece(_with_nan(values)))
+
+
+def _paged(connection: Connection, attempt_id: int, metric: str) -> Columns:
+    """The columns of a metric that are read from the database in pieces, twice."""
+    query = select(samples.c.step, samples.c.value)
+    query = query.where(samples.c.attempt_id == attempt_id, samples.c.metric == metric)
+
+    def steps() -> Iterator[Sequence[Any]]:
+        for rows in pages(partial(driver_rows, connection), query, samples.c.step):
+            yield [step for step, _ in rows]
+
+    def values() -> Iterator[Sequence[Any]]:
+        for rows in pages(partial(driver_rows, connection), query, samples.c.step):
+            yield _with_nan([value for _, value in rows])
+
+    return _columns(metric, steps, values)
+
+
+def _columns(metric: str, steps: Pieces, values: Pieces) -> Columns:
+    return (f"{metric} steps", steps), (f"{metric} values", values)
+
+
+def _with_nan(values: Sequence[float | None]) -> Sequence[float | None]:
+    return [math.nan if value is None else value for value in values] if None in values else values
+
+
+def _sentences(connection: Connection, attempt_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+    linked = attempt_sentences.c.attempt_id.in_(attempt_ids)
     ids = select(attempt_sentences.c.content_id).where(linked)
     bodies = select(sentences.c.content_id, sentences.c.body).where(sentences.c.content_id.in_(ids))
     digests = {
         # in SQLite, somebody may have stored text in a column of bytes
         name: hashlib.sha256(body.encode() if isinstance(body, str) else body).hexdigest()
-        for name, body in _streamed(connection, bodies)
+        for name, body in connection.execute(bodies, execution_options={"yield_per": _BODIES_AT_ONCE})
     }
     links = select(attempt_sentences.c.attempt_id, attempt_sentences.c.content_id).where(linked)
-    for attempt_id, content_id in _streamed(connection, links):
+    for attempt_id, content_id in connection.execute(links):
         texts = (content_id, digests.get(content_id, ""))
-        yield attempt_id, _digest([("sentences", texts)])
+        yield attempt_id, _digest([("sentences", _in_one_piece(texts))])
 
 
-def _streamed(connection: Connection, query: Select[Any]) -> Iterator[Any]:
-    for rows in connection.execute(query).partitions(_ROWS_AT_ONCE):
-        yield from rows
+def _in_one_piece(values: Sequence[Any]) -> Pieces:
+    return lambda: [values]
 
 
-def _digest(columns: Iterable[tuple[str, Sequence[Any]]]) -> str:
+def _digest(columns: Iterable[tuple[str, Pieces]]) -> str:
     """16 hexadecimal digits of the columns. A column without any value does not enter, so a column that a
     later version adds changes no digest.
     """
     made = hashlib.sha256()
-    for name, values in columns:
-        if any(value is not None for value in values):
-            made.update(f"{name} {len(values)}\n".encode())
-            made.update(_encoded(values))
+    for name, read in columns:
+        length, types = 0, set[type]()
+        for values in read():
+            length += len(values)
+            types.update(map(type, values))
+        if types - {NoneType}:
+            made.update(f"{name} {length}\n".encode())
+            for part in _packed(read()) if types == {float} else _written(read()):
+                made.update(part)
     return made.hexdigest()[:16]
 
 
-def _encoded(values: Sequence[Any]) -> bytes:
-    """The values as bytes: equal for equal values, and −0.0 is not 0.0. All NaNs are equal."""
-    if set(map(type, values)) == {float}:
-        return struct.pack(f"<{len(values)}d", *values)
-    return json.dumps(values, separators=(",", ":")).encode()
+def _packed(pieces: Iterable[Sequence[float]]) -> Iterator[bytes]:
+    """Numbers as bytes: equal for equal numbers, and −0.0 is not 0.0. All NaNs are equal."""
+    for values in pieces:
+        yield struct.pack(f"<{len(values)}d", *values)
+
+
+def _written(pieces: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """The values as one list in JSON."""
+    before = b"["
+    for values in pieces:
+        yield before + json.dumps(values, separators=(",", ":")).encode()[1:-1]
+        before = b","
+    yield b"]"

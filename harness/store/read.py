@@ -201,8 +201,7 @@ class Reader:
         """The chain of the run, compared with what the store holds now. It reads everything that the run
         recorded, superseded attempts included.
         """
-        with reading(self._engine) as connection:
-            return checked_chain(connection, run.id)
+        return checked_chain(self._engine, run.id)
 
     def wrong_ids(self, run: Run) -> list[str]:
         """The stored ids of trials that do not follow from their specifications by the rules of today or the

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +15,7 @@ from harness.errors import HarnessError
 from harness.store.chain import add_links
 from harness.store.engine import writing
 from harness.store.migrate import take_turns
+from harness.store.pieces import AT_ONCE, ATTEMPTS_AT_ONCE, WIDE_AT_ONCE
 from harness.store.read import Reader
 from harness.store.rows import Artifact, AttemptState, CalibrationRow, Run, Session, VerdictRow, now
 from harness.store.tables import (
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from harness.telemetry.process_sampler import TelemetrySample
     from harness.trial.outcome import Outcome, Sample
     from harness.trial.spec import TrialSpec
+
+Row = TypeVar("Row")
 
 SAMPLE_COLUMNS = [column.name for column in samples.columns]
 
@@ -88,7 +92,8 @@ class RunRecorder(Reader):
         telemetry: Sequence[TelemetrySample] = (),
         nvml_reason: str | None = None,
     ) -> None:
-        """Record the end of an attempt with all its measurements, or nothing at all if an error occurs.
+        """Record the end of an attempt with all its measurements, or nothing at all if an error occurs. The
+        samples are read in pieces, and again if two of them collide.
 
         `nvml_reason` says why the GPU's columns of the telemetry are empty. Raises HarnessError if the
         attempt is not running or has two values of one metric at the same step.
@@ -107,17 +112,15 @@ class RunRecorder(Reader):
             running = (attempts.c.id == attempt_id) & (attempts.c.state == "running")
             if connection.execute(update(attempts).where(running).values(ending)).rowcount != 1:
                 raise HarnessError(f"attempt {attempt_id} cannot end because it is not running")
-            if outcome.samples:
-                self._add_samples(connection, attempt_id, outcome.samples)
+            self._add_samples(connection, attempt_id, outcome.samples)
             if outcome.checks:
                 rows = [{"attempt_id": attempt_id, **asdict(check)} for check in outcome.checks]
                 connection.execute(insert(checks), rows)
             if outcome.sentences is not None:
                 _add_sentences(connection, attempt_id, outcome.sentences)
-            if telemetry:
-                connection.execute(
-                    insert(telemetry_table), [_telemetry_row(attempt_id, sample) for sample in telemetry]
-                )
+            for part in _in_parts(telemetry, WIDE_AT_ONCE):
+                rows = [_telemetry_row(attempt_id, sample) for sample in part]
+                connection.execute(insert(telemetry_table), rows)
             add_links(connection, _run_of(connection, attempt_id), "ended", [attempt_id])
 
     def supersede(self, run: Run, attempt_ids: Iterable[int]) -> None:
@@ -125,13 +128,13 @@ class RunRecorder(Reader):
 
         Raises HarnessError, without any change, if an attempt does not exist, is running or is superseded.
         """
-        chosen = set(attempt_ids)
-        ended = (trials.c.run_id == run.id) & attempts.c.state.not_in(("running", "superseded"))
+        chosen = sorted(set(attempt_ids))
+        ended = select(attempts.c.id).join(trials, trials.c.id == attempts.c.trial_id)
+        ended = ended.where(trials.c.run_id == run.id, attempts.c.state.not_in(("running", "superseded")))
         with writing(self._engine) as connection:
-            ids = connection.execute(
-                select(attempts.c.id).join(trials, trials.c.id == attempts.c.trial_id).where(ended)
-            )
-            missing = chosen - set(ids.scalars())
+            missing = set(chosen)
+            for part in _in_parts(chosen, ATTEMPTS_AT_ONCE):
+                missing -= set(connection.execute(ended.where(attempts.c.id.in_(part))).scalars())
             if missing:
                 raise HarnessError(f"run {run.id} has no ended attempts {sorted(missing)} to supersede")
             set_aside = update(attempts).values(superseded_state=attempts.c.state, state="superseded")
@@ -170,16 +173,26 @@ class RunRecorder(Reader):
             if judged:
                 connection.execute(insert(verdicts), judged)
 
-    def _add_samples(self, connection: Connection, attempt_id: int, measured: Sequence[Sample]) -> None:
+    def _add_samples(self, connection: Connection, attempt_id: int, measured: Collection[Sample]) -> None:
         """Insert samples with the driver of the database, which is three times as fast as SQLAlchemy."""
-        rows = [(attempt_id, metric, step, float(value)) for metric, step, value in measured]
-        try:
-            connection.exec_driver_sql(self._insert_samples, rows)
-        except IntegrityError as error:
-            (metric, step), times = Counter((metric, step) for metric, step, _ in measured).most_common(1)[0]
-            raise HarnessError(
-                f"attempt {attempt_id} has {times} values of {metric!r} at step {step}"
-            ) from error
+        for part in _in_parts(measured, AT_ONCE):
+            rows = [(attempt_id, metric, step, float(value)) for metric, step, value in part]
+            try:
+                connection.exec_driver_sql(self._insert_samples, rows)
+            except IntegrityError as error:
+                twice = {(metric, step) for metric, step, _ in part}
+                again = ((metric, step) for metric, step, _ in measured if (metric, step) in twice)
+                (metric, step), times = Counter(again).most_common(1)[0]
+                raise HarnessError(
+                    f"attempt {attempt_id} has {times} values of {metric!r} at step {step}"
+                ) from error
+
+
+def _in_parts(rows: Iterable[Row], most: int) -> Iterator[list[Row]]:
+    """The rows in lists of at most `most`, so that they are never all in memory."""
+    left = iter(rows)
+    while part := list(islice(left, most)):
+        yield part
 
 
 def _add_sentences(connection: Connection, attempt_id: int, written: Sentences) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import pytest
 
 from harness.errors import HarnessError
 from harness.invariants.base import Check
+from harness.store.pieces import AT_ONCE
 from harness.store.rows import AttemptState, CheckRow, Run, SampleRow, Session, TelemetryRow
 from harness.store.store import Store
 from harness.store.tables import checks, telemetry
@@ -252,6 +256,78 @@ def test_two_values_at_one_step_are_refused_and_nothing_is_kept(
         store.finish_trial(attempt_id, twice, seconds=1.0)
     assert store.samples(run) == []
     assert [row.status for row in store.trials(run)] == ["running"]
+
+
+class Stream(Collection[Sample]):
+    """Samples of one metric that are made as they are read, with a value at step `twice` once more at the
+    end.
+    """
+
+    def __init__(self, count: int, twice: int | None = None) -> None:
+        self._steps = [range(count), () if twice is None else (twice,)]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._steps))
+
+    def __contains__(self, sample: object) -> bool:
+        return any(sample == one for one in self)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (Sample("loss", step, step / 7) for step in itertools.chain(*self._steps))
+
+
+def stream(count: int, twice: int | None = None) -> Any:
+    return Stream(count, twice)
+
+
+def test_two_values_at_one_step_are_refused_however_far_apart_they_are(
+    store: Store, run: Run, session: Session, spec: NewSpec
+) -> None:
+    attempt_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    with pytest.raises(HarnessError, match="has 2 values of 'loss' at step 3"):
+        store.finish_trial(
+            attempt_id, Outcome(status="finished", samples=stream(2 * AT_ONCE, twice=3)), seconds=1.0
+        )
+    assert store.samples(run) == []
+
+
+def finishing_peak(
+    store: Store, run: Run, session: Session, spec: TrialSpec, count: int, looks: int = 0
+) -> int:
+    """The most memory, in bytes, that Python allocates while a trial with so many samples, and so many looks
+    at its process, is recorded and its digests are made.
+    """
+    attempt_id = store.begin_trial(run, session, spec, position=spec.seed, attempt=1)
+    outcome, telemetry = Outcome(status="finished", samples=stream(count)), [LOOK] * looks
+    tracemalloc.start()
+    try:
+        store.finish_trial(attempt_id, outcome, seconds=1.0, telemetry=telemetry)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_memory_of_a_driver_does_not_grow_with_what_a_trial_recorded(
+    store: Store, run: Run, session: Session, spec: NewSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("content.AT_ONCE", "pieces.AT_ONCE", "record.AT_ONCE"):
+        monkeypatch.setattr(f"harness.store.{name}", 2000)
+    for name in ("content.WIDE_AT_ONCE", "record.WIDE_AT_ONCE"):
+        monkeypatch.setattr(f"harness.store.{name}", 100)
+    finishing_peak(store, run, session, spec(0), 4000, 200)  # the first one fills caches
+    few = finishing_peak(store, run, session, spec(1), 4000, 200)
+    assert finishing_peak(store, run, session, spec(2), 16000, 200) < 1.2 * few
+    assert finishing_peak(store, run, session, spec(3), 4000, 800) < 1.2 * few
+    assert store.chain(run).problems == ()
+
+
+@pytest.mark.slow
+def test_two_million_samples_of_a_trial_need_no_more_memory_than_forty_thousand(
+    store: Store, run: Run, session: Session, spec: NewSpec
+) -> None:
+    few = finishing_peak(store, run, session, spec(0), 40_000)
+    assert finishing_peak(store, run, session, spec(1), 2_000_000) < 1.2 * few
+    assert store.chain(run).problems == ()
 
 
 def test_what_was_running_when_a_session_closes_becomes_interrupted(

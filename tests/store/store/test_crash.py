@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
+from harness.store.pieces import AT_ONCE
 from harness.store.rows import Run, SampleRow
 from harness.store.store import open_store
 from harness.trial.outcome import Outcome, Sample
@@ -26,13 +27,16 @@ from harness.store.store import open_store
 from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
 
-location, run_id, samples, die_at = sys.argv[1:]
+location, run_id, samples, die_at, times = sys.argv[1:]
+left = int(times)
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 def die_after(connection, cursor, statement, *_):
-    if statement.startswith(die_at):
+    global left
+    left -= statement.startswith(die_at)
+    if not left:
         die()
 
 with open_store(location) as store:
@@ -68,11 +72,13 @@ sys.stdin.read()
 """
 
 
-def drive(location: str, run: Run, *, samples: int = 10, die_at: str = "") -> subprocess.Popen[bytes]:
-    """A driver of the whole run, in a process of its own; it kills itself right after a statement that starts
-    with `die_at`.
+def drive(
+    location: str, run: Run, *, samples: int = 10, die_at: str = "", times: int = 1
+) -> subprocess.Popen[bytes]:
+    """A driver of the whole run, in a process of its own; it kills itself right after as many statements that
+    start with `die_at`.
     """
-    arguments = [location, run.id, str(samples), die_at]
+    arguments = [location, run.id, str(samples), die_at, str(times)]
     return subprocess.Popen([sys.executable, "-c", DRIVER, *arguments])
 
 
@@ -88,7 +94,8 @@ def test_a_driver_killed_while_it_records_leaves_all_or_nothing(
     with open_store(path) as store:
         run = new_run(store, seeds=[0])
     before = path.stat().st_size
-    assert drive(str(path), run, samples=count, die_at=die_at).wait(60) == -signal.SIGKILL
+    times = count // AT_ONCE if die_at == "INSERT INTO samples" else 1
+    assert drive(str(path), run, samples=count, die_at=die_at, times=times).wait(60) == -signal.SIGKILL
     if die_at == "INSERT INTO samples":
         assert path.stat().st_size > 4 * before
     with open_store(path) as store:

@@ -1,0 +1,78 @@
+"""Reads rows that may be very many in pieces, as the driver of the database gives them.
+
+Samples are far more than other rows. The driver of the database is three times as fast as SQLAlchemy, and
+gives NULL for NaN on SQLite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, Connection, Select, func, select
+
+from harness.store.tables import samples
+
+AT_ONCE = 20_000
+"""The largest number of rows that are in memory together."""
+
+WIDE_AT_ONCE = 5_000
+"""The same for telemetry, which has many columns."""
+
+ATTEMPTS_AT_ONCE = 500
+"""The largest number of attempts that one query asks for."""
+
+
+class SampleCount(NamedTuple):
+    """How many samples of a metric an attempt has."""
+
+    attempt_id: int
+    metric: str
+    samples: int
+
+
+def driver_rows(connection: Connection, query: Select[Any]) -> Sequence[Any]:
+    """All rows of a query without conversions of their types."""
+    compiled = query.compile(connection, compile_kwargs={"render_postcompile": True})
+    names: Sequence[str] = compiled.positiontup or ()
+    values = tuple(compiled.params[name] for name in names)
+    return connection.exec_driver_sql(str(compiled), values).cursor.fetchall()
+
+
+def pages(
+    fetch: Callable[[Select[Any]], Sequence[Any]], query: Select[Any], order: Column[Any]
+) -> Iterator[Sequence[Any]]:
+    """The rows of a query in the order of `order`, which is its first column and has no value twice, in pages
+    of at most `AT_ONCE` rows.
+    """
+    after: Any = None
+    while True:
+        page = query if after is None else query.where(order > after)
+        rows = fetch(page.order_by(order).limit(AT_ONCE))
+        if rows:
+            yield rows
+        if len(rows) < AT_ONCE:
+            return
+        after = rows[-1][0]
+
+
+def groups(sizes: Mapping[int, int], most: int) -> Iterator[list[int]]:
+    """Attempts in their order, in groups that together have at most `most` rows. An attempt that has more
+    rows is a group of its own. `sizes` says how many rows each attempt has.
+    """
+    group, total = list[int](), 0
+    for attempt_id in sorted(sizes):
+        if group and (total + sizes[attempt_id] > most or len(group) == ATTEMPTS_AT_ONCE):
+            yield group
+            group, total = [], 0
+        group.append(attempt_id)
+        total += sizes[attempt_id]
+    if group:
+        yield group
+
+
+def sample_counts(connection: Connection, attempt_ids: Sequence[int]) -> list[SampleCount]:
+    """The number of samples of every metric of these attempts, at most `ATTEMPTS_AT_ONCE`, by attempt."""
+    by = samples.c.attempt_id, samples.c.metric
+    query = select(*by, func.count()).where(samples.c.attempt_id.in_(attempt_ids)).group_by(*by).order_by(*by)
+    return [SampleCount._make(row) for row in driver_rows(connection, query)]
