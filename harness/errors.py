@@ -7,9 +7,10 @@
     │   └── StoreError                2  a results database: unreadable, of another kind or of a newer version
     ├── TrialError                    3  some trials failed; the others have finished
     ├── ChangedError                  4  the run stopped, because its code or a file of the study changed
-    └── InvalidError                  5  finished, but something is invalid: a broken invariant, an undeclared
-                                         difference, a report that does not agree with the store, a figure of
-                                         calibration that is out of bounds
+    ├── InvalidError                  5  finished, but something is invalid: a broken invariant, an undeclared
+    │                                    difference, a report that does not agree with the store, a figure of
+    │                                    calibration that is out of bounds
+    └── OutputError                  74  standard output cannot be written: it is closed, or its disk is full
 
 0 means success, and 130 an interruption from the keyboard.
 """
@@ -19,6 +20,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from harness.masking import masked
+from harness.visible import shortened, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,9 @@ class HarnessError(Exception):
 
     def __str__(self) -> str:
         """One line: `file:line:column: message; hint`."""
-        location = f"{self.at}: " if self.at else ""
-        advice = f"; {self.hint}" if self.hint else ""
-        return f"{location}{self.message}{advice}"
+        location = f"{message_line(str(self.at))}: " if self.at else ""
+        advice = f"; {message_line(self.hint)}" if self.hint else ""
+        return f"{location}{message_line(self.message)}{advice}"
 
 
 class InputError(HarnessError):
@@ -77,6 +81,15 @@ class ChangedError(HarnessError):
 
 class InvalidError(HarnessError):
     exit_code = 5
+
+
+class OutputError(HarnessError):
+    exit_code = 74
+
+
+def message_line(text: str) -> str:
+    """A message as one line, without secrets, invisible characters and the middle of what is too long."""
+    return visible(shortened(masked(text)))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -10,6 +10,7 @@ from harness.errors import (
     InputError,
     InvalidError,
     Location,
+    OutputError,
     StoreError,
     StudyError,
     TrialError,
@@ -27,6 +28,7 @@ from harness.errors import (
         (StoreError, 2),
         (TrialError, 3),
         (InvalidError, 5),
+        (OutputError, 74),
     ],
 )
 def test_exit_codes(kind: type[HarnessError], code: int) -> None:
@@ -57,6 +59,15 @@ def test_an_error_is_one_line() -> None:
         str(StudyError("unknown key", at=Location("a.yaml", 3, 7), hint="look"))
         == "a.yaml:3:7: unknown key; look"
     )
+
+
+def test_an_error_is_one_short_line_without_secrets_whatever_it_quotes() -> None:
+    long, url = "x" * 100_000, "postgresql://me:CANARY@host"
+    line = str(StudyError(f"{long}\n{url}", at=Location(f"--set {long}={url}"), hint=f"\x1b[31m{long} {url}"))
+    assert len(line) < 1000
+    assert line.isprintable()
+    assert line.count("xx") > 3
+    assert "CANARY" not in line
 
 
 @pytest.mark.parametrize(

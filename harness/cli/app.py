@@ -1,11 +1,12 @@
 """The commands.
 
 Exit codes: 0 finished; 2 bad input, nothing written; 3 some trials failed; 5 finished, but some verdicts are
-invalid; 70 a fault of the harness; 130 interrupted.
+invalid; 70 a fault of the harness; 74 the output cannot be written; 130 interrupted.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ import typer
 
 from harness.cli.console import CommandOutput, TextOutput
 from harness.cli.options import (
+    CLICK_ERROR,
     Device,
     ReportOptions,
     RunOptions,
@@ -22,13 +24,17 @@ from harness.cli.options import (
     StudyArgument,
     StudyOptions,
     command,
+    exit_with,
+    show_usage_error,
 )
+from harness.cli.streams import prepare_streams, writing_output
+from harness.errors import OutputError
 
 app = typer.Typer(
     help="Declared studies of transformer techniques: invariants, paired measurements and verdicts with "
     "intervals.",
     epilog="Exit codes: 0 finished, 2 bad input, 3 some trials failed, 5 some verdicts are invalid, "
-    "70 a fault of the harness, 130 interrupted.",
+    "70 a fault of the harness, 74 the output cannot be written, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -340,4 +346,15 @@ def fetch(
 
 def main() -> None:
     """The entry point of `harness`."""
-    app()
+    prepare_streams()
+    try:
+        with writing_output():  # outside of commands, only help is printed
+            code = app(standalone_mode=False)
+            sys.stdout.flush()
+    except CLICK_ERROR as error:
+        code = show_usage_error(error)
+    except OutputError as error:
+        code = exit_with(error).exit_code
+    except BrokenPipeError:
+        code = 0
+    sys.exit(code or 0)

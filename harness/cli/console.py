@@ -1,18 +1,31 @@
 """What commands print: colours and bars in a terminal, plain lines in a pipe, JSON on request. Notes and
 errors go to standard error.
+
+Texts may come from studies, files and other programs. They are printed without secrets, and with an escape
+for every character that a terminal would not show as it is. Only JSON and exports are exact.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+
+from harness.cli.streams import has_colours, has_terminal, write_note, write_output, writing_output
+from harness.errors import message_line
+from harness.masking import masked
+from harness.visible import one_line, visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +43,7 @@ class CommandOutput:
 
     def note(self, message: str) -> None:
         if not self.quiet and not self.json:
-            sys.stderr.write(message + "\n")
+            write_note(message_line(message) + "\n")
 
     def detail(self, message: str) -> None:
         if self.verbose:
@@ -38,18 +51,25 @@ class CommandOutput:
 
     def data(self, value: Any) -> None:
         """Write a value as JSON. JSON has no NaN and no infinity: they become text."""
-        text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-        sys.stdout.write(text + "\n")
+        write_output(json_text(value, ascii_only=_encoding() != "utf-8") + "\n")
 
     def line(self, text: str) -> None:
-        sys.stdout.write(text + "\n")
+        """Write a text as one line. A tab stays: it separates fields."""
+        write_output(visible(masked(text), keep="\t") + "\n")
+
+    def lines(self, text: str) -> None:
+        """Write a text that may have several lines."""
+        write_output(visible(masked(text), keep="\t\n") + "\n")
+
+    def export(self, text: str) -> None:
+        """Write lines as they are, unless a person reads them in a terminal."""
+        write_output(visible(text, keep="\t\n") if sys.stdout and sys.stdout.isatty() else text)
 
     def table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         """Write rows as JSON, as a table in a terminal, or as tab-separated lines with a header in a pipe."""
         if self.json:
             self.data(list(rows))
-        elif sys.stdout.isatty():
-            from rich.console import Console
+        elif has_terminal(sys.stdout):
             from rich.table import Table
             from rich.text import Text
 
@@ -58,7 +78,8 @@ class CommandOutput:
                 table.add_column(column.replace("_", " "), overflow="fold")
             for row in rows:
                 table.add_row(*(Text(_cell(row.get(column))) for column in columns))
-            Console().print(table)
+            with writing_output():
+                _console(sys.stdout).print(table)
         else:
             self.line("\t".join(columns))
             for row in rows:
@@ -69,7 +90,7 @@ class CommandOutput:
         """A bar in a terminal, a line for every tenth in a pipe, nothing with `quiet` and with `json`."""
         if self.quiet or self.json:
             yield Progress()
-        elif sys.stderr.isatty():
+        elif has_terminal(sys.stderr):
             with _bar() as bar:
                 yield bar
         else:
@@ -108,20 +129,25 @@ class _Lines(Progress):
             self._output.note(f"  {tenth * 10} %" + (f", {what}" if what else ""))
 
 
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, color_system="auto" if has_colours(stream) else None, highlight=False)
+
+
 @contextmanager
 def _bar() -> Iterator[Progress]:
-    from rich.console import Console
     from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with RichProgress(*columns, console=Console(stderr=True), transient=True) as rich:
+    with RichProgress(*columns, console=_console(sys.stderr), transient=True) as rich:
 
         class Bar(Progress):
             task: TaskID | None = None
@@ -129,13 +155,32 @@ def _bar() -> Iterator[Progress]:
             def begin(self, what: str, total: float) -> None:
                 if self.task is not None:
                     rich.remove_task(self.task)
-                self.task = rich.add_task(what, total=total)
+                self.task = rich.add_task(message_line(what), total=total)
 
             def advance(self, done: float, what: str | None = None) -> None:
                 if self.task is not None:
-                    rich.update(self.task, completed=done, description=what)
+                    description = None if what is None else message_line(what)
+                    rich.update(self.task, completed=done, description=description)
 
         yield Bar()
+
+
+_UNSAFE_IN_JSON = re.compile(r"[^\x00-\x7e]")
+
+
+def json_text(value: Any, *, ascii_only: bool = False) -> str:
+    """The value as JSON, in which characters that cannot be seen are escaped: it reads back exactly."""
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
+    return _UNSAFE_IN_JSON.sub(_json_character, text)
+
+
+def _json_character(match: re.Match[str]) -> str:
+    return match[0] if match[0] == visible(match[0]) else json.dumps(match[0])[1:-1]
+
+
+def _encoding() -> str:
+    name = (sys.stdout and sys.stdout.encoding) or "utf-8"
+    return codecs.lookup(name).name
 
 
 def _finite(value: Any) -> Any:
@@ -150,8 +195,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
-    return str(value)
+        value = ", ".join(str(item) for item in value)
+    return one_line(masked(str(value)))
 
 
 def parts_as_json(parts: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:

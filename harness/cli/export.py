@@ -44,7 +44,7 @@ def export_study(experiment: Experiment, form: str, file: Path | None, output: C
             table = markdown_table if form == "markdown" else latex_table
             text = "\n".join(table(part.analysis, part.sentences.values()) for part in experiment.findings())
         if file is None:
-            output.line(text.rstrip("\n"))
+            output.export(text)
         else:
             file.write_text(text, encoding="utf-8")
     except ImportError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
 import os
 import sys
 import traceback
@@ -14,12 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from harness.errors import HarnessError
+from harness.cli.streams import flush_output, has_colours, write_note
+from harness.errors import HarnessError, message_line
+from harness.masking import masked
+from harness.paths import expanded, home_is_writable
+from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.experiment import StudyExperiment, Workspace
 
 SOFTWARE, INTERRUPTED = 70, 130
+
+CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+"""The base of all errors in arguments, which typer does not give a public name."""
 
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="The YAML file of a study, or the name of a study in studies/.")
@@ -130,20 +138,23 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def guarded(**values: Any) -> None:
         verbose = values.get("verbose", False)
-        for name, group in groups.items():
-            values[name] = group(**{option.name: values.pop(option.name) for option in _options(group)})
         try:
+            _give_programs_a_home()
+            for name, value in values.items():
+                values[name] = expanded(value) if isinstance(value, Path) else value
+            for name, group in groups.items():
+                values[name] = group(**{option.name: values.pop(option.name) for option in _options(group)})
             function(**values)
-            sys.stdout.flush()  # here a closed pipe can still be handled; at the interpreter's end it cannot
+            flush_output()  # here a closed pipe can still be handled; at the interpreter's end it cannot
         except HarnessError as error:
-            raise _exit(str(error), error.exit_code, verbose=verbose) from None
+            raise exit_with(error, verbose=verbose) from None
         except KeyboardInterrupt:
             raise _exit("interrupted; run the same command again to continue", INTERRUPTED) from None
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except Exception as error:  # noqa: BLE001  the last resort of every command: one line, exit 70
-            message = f"{type(error).__name__}: {error}; this is a fault of the harness (-v shows where)"
+            what = message_line(f"{type(error).__name__}: {error}")
+            message = f"{what}; this is a fault of the harness (-v shows where)"
             raise _exit(message, SOFTWARE, verbose=verbose) from None
 
     guarded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -159,9 +170,30 @@ def _options(group: Any) -> Iterator[inspect.Parameter]:
             yield inspect.Parameter(name, kind, annotation=hint, default=default)
 
 
+def _give_programs_a_home() -> None:
+    """Matplotlib and torch's compiler, here and in workers, keep files in the home of the user."""
+    if not home_is_writable():
+        from harness.data.cache import tool_caches
+
+        os.environ.update({**tool_caches(), **os.environ})
+
+
+def exit_with(error: HarnessError, *, verbose: bool = False) -> typer.Exit:
+    """Print the error, and return what ends the command with its exit code."""
+    return _exit(str(error), error.exit_code, verbose=verbose)
+
+
+def show_usage_error(error: Any) -> int:
+    """Print an error in the arguments of a command as click does, but safely, and return its exit code."""
+    shown = io.StringIO()
+    error.show(file=shown)
+    write_note("".join(f"{message_line(line)}\n" for line in shown.getvalue().splitlines()))
+    return int(error.exit_code)
+
+
 def _exit(message: str, code: int, *, verbose: bool = False) -> typer.Exit:
     if verbose:
-        traceback.print_exc()
-    prefix = "\x1b[31merror:\x1b[0m" if sys.stderr.isatty() else "error:"
-    sys.stderr.write(f"{prefix} {message}\n")
+        write_note(visible(masked(traceback.format_exc()), keep="\n"))
+    prefix = "\x1b[31merror:\x1b[0m" if has_colours(sys.stderr) else "error:"
+    write_note(f"{prefix} {message}\n")
     return typer.Exit(code)

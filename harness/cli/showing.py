@@ -158,7 +158,7 @@ def _print_trial(store: Store, run: Run, rows: list[TrialRow], output: CommandOu
     for row in tries:
         for field, value in row.items():
             if value not in (None, "", {}, []):
-                output.line(f"{field}\t{value}")
+                output.lines(f"{field}\t{value}")
     output.table([row._asdict() for row in samples], ["trial_id", "metric", "step", "value"])
     if checks:
         output.table(checks, list(checks[0]))

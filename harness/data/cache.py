@@ -4,6 +4,8 @@
 <cache>/hf/<key>/            splits of a Hugging Face data set
 <cache>/tokenizers/<key>     trained tokenizers        (these three end with their own SHA-256)
 <cache>/tokens/<key>         tokenised splits
+
+Other programs get folders of their own in it if they have no home (`tool_caches`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,15 +23,54 @@ from pathlib import Path
 from platformdirs import user_cache_dir
 
 from harness.errors import CorpusError
+from harness.paths import expanded, home, home_is_writable
 
 TRAILER = hashlib.sha256().digest_size
 UNFINISHED = ".unfinished-"
 
 
 def cache_dir() -> Path:
-    """`HARNESS_CACHE`, or the user's cache directory of this platform. It may not exist yet."""
+    """`HARNESS_CACHE`, or the user's cache directory of this platform, or a folder of the user in the
+    temporary folder if the home is unknown. It may not exist yet.
+
+    Raises CorpusError if that folder belongs to somebody else, and InputError if `HARNESS_CACHE` begins with
+    the home of nobody.
+    """
     path = os.environ.get("HARNESS_CACHE")
-    return Path(path).expanduser().absolute() if path else Path(user_cache_dir("transformer-harness"))
+    if path:
+        return expanded(path).absolute()
+    if home() is not None or Path(os.environ.get("XDG_CACHE_HOME", "")).is_absolute():
+        return Path(user_cache_dir("transformer-harness"))
+    return _folder_of_the_user()
+
+
+def _folder_of_the_user() -> Path:
+    """A folder with a name that others can predict, so it counts only if no other user has made it."""
+    folder = Path(tempfile.gettempdir()) / f"transformer-harness-cache-{os.getuid()}"
+    try:
+        state = folder.lstat()
+    except FileNotFoundError:
+        return folder
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():
+        raise CorpusError(
+            f"the home of the user is unknown, and {folder} belongs to somebody else",
+            hint="set HARNESS_CACHE to a folder of your own",
+        )
+    return folder
+
+
+def tool_caches() -> dict[str, str]:
+    """Environment variables that give torch's compiler, Triton and Matplotlib folders in the cache. They are
+    empty unless the home of the user, where these programs keep their files, cannot be used.
+    """
+    if home_is_writable():
+        return {}
+    names = {
+        "TORCHINDUCTOR_CACHE_DIR": "torchinductor",
+        "TRITON_CACHE_DIR": "triton",
+        "MPLCONFIGDIR": "matplotlib",
+    }
+    return {variable: str(cache_dir() / folder) for variable, folder in names.items()}
 
 
 @contextlib.contextmanager

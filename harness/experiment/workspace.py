@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputError, did_you_mean
+from harness.paths import expanded
 from harness.store.engine import parse_location
 
 DATABASE = "harness.db"
@@ -17,7 +18,7 @@ def find_study(name: str, folder: Path = Path("studies")) -> Path:
 
     Raises InputError, with a suggestion, if there is neither.
     """
-    path = Path(name)
+    path = expanded(name)
     if path.is_file():
         return path
     in_folder = folder / f"{name}.yaml"
@@ -40,6 +41,11 @@ class Workspace:
     results: Path = Path("results")
     reports: Path = Path("reports")
     store: str | None = None
+
+    def __post_init__(self) -> None:
+        """`~` is the home of the user. Raises InputError if this home is unknown."""
+        for name in ("results", "reports"):
+            object.__setattr__(self, name, expanded(getattr(self, name)))
 
     @property
     def location(self) -> str:

@@ -19,31 +19,12 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from harness.config import canonical_json
+from harness.machine.variables import recorded_variables
+from harness.masking import masked_arguments
 from harness.telemetry.cgroup import Cgroup
 from harness.telemetry.nvml import Gpu, NvmlReader
 
 _PACKAGES = ("torch", "triton", "torchao", "numpy", "mkl", "intel-openmp", "safetensors", "sentencepiece")
-_VARIABLES = (  # by prefix: allocator, threads and their placement, matrix-product libraries, CUDA
-    "MALLOC_",
-    "GLIBC_TUNABLES",
-    "LD_PRELOAD",
-    "PYTORCH_ALLOC_CONF",
-    "PYTORCH_CUDA_ALLOC_CONF",
-    "PYTORCH_NO_CUDA_MEMORY",
-    "OMP_",
-    "GOMP_",
-    "KMP_",
-    "MKL_",
-    "OPENBLAS_",
-    "DNNL_",
-    "ONEDNN_",
-    "ATEN_CPU_CAPABILITY",
-    "TORCH_",
-    "CUBLAS_",
-    "CUDA_LAUNCH_BLOCKING",
-    "CUDA_DEVICE_MAX_CONNECTIONS",
-    "NVIDIA_TF32_OVERRIDE",
-)
 
 
 class Environment(BaseModel):
@@ -68,7 +49,7 @@ class Environment(BaseModel):
     nvml_reason: str | None
     """Why no GPU can be read. This is not part of the digest."""
     variables: dict[str, str]
-    """Environment variables that change an allocator, threads or kernels."""
+    """Environment variables that change an allocator, threads or kernels, without secrets in their values."""
 
     @property
     def digest(self) -> str:
@@ -86,6 +67,7 @@ class Provenance(BaseModel):
     git_dirty: bool | None
     """Whether tracked files differ from the commit; None outside of a repository."""
     argv: tuple[str, ...]
+    """The command without the folder of its program, and without secrets."""
     started_at: datetime
     load: tuple[float, float, float]
     """The load averages of the last 1, 5 and 15 minutes."""
@@ -108,7 +90,7 @@ def environment() -> Environment:
         packages=_versions(),
         gpus=gpus,
         nvml_reason=nvml_reason,
-        variables={name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)},
+        variables=recorded_variables(),
     )
 
 
@@ -118,7 +100,7 @@ def provenance(directory: Path) -> Provenance:
     return Provenance(
         git_commit=_git(directory, "rev-parse", "HEAD"),
         git_dirty=None if status is None else bool(status),
-        argv=tuple(sys.argv),
+        argv=masked_arguments((Path(sys.argv[0]).name, *sys.argv[1:])),
         started_at=datetime.now(UTC),
         load=os.getloadavg(),
     )

@@ -6,6 +6,7 @@ is used on fixed versions only and a rollback journal on all others, with `synch
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from harness.errors import Location, StoreError, did_you_mean
+from harness.paths import expanded
 
 BUSY_SECONDS = 30.0
 CONNECT_SECONDS = 10
@@ -56,20 +58,38 @@ _MEANINGS = (
 )
 
 
+_PATH = re.compile(r"[~.]*/(?!/)")
+"""The beginning of what can only be a path: `/`, `./`, `../`, `~/`."""
+
+_MISTYPED = re.compile(
+    r"(?:sqlite|postgres(?:ql)?)(?:\+\w*)?(?::|//)|[a-z][a-z0-9+.-]*:/|(?:.*/)?[^/]*:[^/]*@|.*\bpassword\s*=",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The beginning of what was meant to be a URL, or the parameters of a connection: `postgres:/…`,
+`postgresql//…`, `user:password@…`, `host=… password=…`.
+"""
+
+_EXAMPLE = "a URL looks like postgresql://user@host/database"
+
+
 def parse_location(location: str | Path) -> URL:
     """The location as a URL with its driver. A text without `://` is the path of a SQLite file.
 
     Raises StoreError if the URL is malformed or names a directory, a database in memory, or a database that
-    is neither SQLite nor PostgreSQL.
+    is neither SQLite nor PostgreSQL. A path that looks like a mistyped URL is refused as well, because it may
+    contain a password, which would become the name of a folder.
     """
     if isinstance(location, Path) or "://" not in location:
-        return _sqlite_url(Path(location))
+        if _MISTYPED.match(str(location)) and not _PATH.match(str(location)):
+            raise StoreError(
+                "the store looks like a URL, but it is malformed",
+                hint=f"{_EXAMPLE}; if it is a file of this name, give its full path",
+            )
+        return _sqlite_url(expanded(location))
     try:
         url = make_url(location)
     except (ArgumentError, ValueError):
-        raise StoreError(
-            "the URL of the store is malformed", hint="a URL looks like postgresql://user@host/database"
-        ) from None
+        raise StoreError("the URL of the store is malformed", hint=_EXAMPLE) from None
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
         kinds = ("sqlite", "postgresql")
@@ -88,7 +108,7 @@ def parse_location(location: str | Path) -> URL:
                 at=shown_location(url),
                 hint="remove the '?' and everything after it",
             )
-        return _sqlite_url(Path(str(url.database)))
+        return _sqlite_url(expanded(str(url.database)))
     return url.set(drivername=driver)
 
 

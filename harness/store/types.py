@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Dialect, Double, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
+from harness.masking import masked
+
 
 class _Untyped(UserDefinedType[float]):
     """A SQLite column without a type, which stores each value as it is bound."""
@@ -68,7 +70,7 @@ class Json(TypeDecorator[Any]):
 
 
 class Prose(TypeDecorator[str]):
-    """Text from any source, such as the traceback of a process.
+    """Text from any source, such as the traceback of a process, without secrets.
 
     NUL, which PostgreSQL refuses, and lone surrogates, which UTF-8 does not allow, are written as escapes:
     the output of a worker must never be the reason why its trial cannot be recorded.
@@ -80,4 +82,4 @@ class Prose(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         if value is None:
             return None
-        return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+        return masked(value).encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

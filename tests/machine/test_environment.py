@@ -61,6 +61,33 @@ def test_the_variables_that_matter_are_in_it(monkeypatch: pytest.MonkeyPatch) ->
     assert environment().digest != before
 
 
+def test_variables_are_recorded_by_their_exact_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = environment()
+    for name in ("TORCH_TOKEN", "OMP_SECRET", "MKL_KEY", "MALLOC_", "LD_PRELOAD_TOKEN", "KMP_AFFINITY_"):
+        monkeypatch.setenv(name, "CANARY")
+    assert environment() == before
+
+
+def test_variables_are_recorded_without_secrets_and_can_always_be_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TORCH_LOGS", "https://me:CANARY@host/logs")
+    monkeypatch.setenv("LD_PRELOAD", "/lib/\udcff\x1b.so")
+    variables = environment().variables
+    assert variables["TORCH_LOGS"] == "https://***@host/logs"
+    assert variables["LD_PRELOAD"] == "/lib/\\udcff\\x1b.so"
+    assert environment().digest == environment().digest
+
+
+def test_the_command_is_recorded_without_secrets_and_without_the_folder_of_its_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "postgresql://me:CANARY@host/db?sslpassword=CANARY"
+    monkeypatch.setattr(sys, "argv", ["/home/CANARY/bin/harness", "run", f"--store={url}", "--store", url])
+    shown = "postgresql://me:***@host/db?sslpassword=***"
+    assert provenance(tmp_path).argv == ("harness", "run", f"--store={shown}", "--store", shown)
+
+
 def test_it_gives_away_neither_the_machine_id_nor_the_host() -> None:
     dump = environment().model_dump_json()
     secrets = [socket.gethostname()] if len(socket.gethostname()) > 4 else []
@@ -133,7 +160,7 @@ def test_provenance_tells_the_commit_and_whether_files_differ(repository: Path) 
     assert (clean.git_commit, clean.git_dirty) == (commit, False)
     (repository / "file").write_text("two")
     assert provenance(repository).git_dirty is True
-    assert clean.argv == tuple(sys.argv)
+    assert clean.argv == (Path(sys.argv[0]).name, *sys.argv[1:])
     assert abs(datetime.now(UTC) - clean.started_at) < timedelta(minutes=1)
 
 

@@ -128,11 +128,58 @@ def test_a_url_of_another_kind_is_refused(url: str, said: str) -> None:
     assert said in refusal(url)
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        "postgresql//me:CANARY@host/results",
+        "postgresql/me:CANARY@host/results",
+        "postgresql:me:CANARY@host/results",
+        "postgres:/me:CANARY@host/results",
+        "POSTGRESQL+psycopg//me:CANARY@host/results",
+        "mysql:/me:CANARY@host/results",
+        "//me:CANARY@host/results",
+        "me:CANARY@host/results",
+        "results/me:CANARY@host/results",
+        "host=here password=CANARY dbname=results",
+        "jdbc:postgresql://me:CANARY@host/results",
+        "postgresql ://me:CANARY@host/results",
+        "postgresql://me:CANARY",
+        "postgresql://me:CANARY@host:port/results",
+        "sqlite:/harness.db",
+        "sqlite:harness.db",
+        "sqlite//harness.db",
+        "sqlite:///",
+        Path("postgresql://me:CANARY@host/results"),
+    ],
+)
+def test_a_mistyped_url_is_refused_and_never_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str | Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = refusal(location)
+    assert "looks like" in message or "use a file: sqlite:///" in message
+    assert "CANARY" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_whose_name_looks_like_a_url_can_be_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    names = ("12:30.db", "me@here.db", "postgresql/my.db", "./postgresql:a@b.db", "~/me:a@b.db")
+    for name in (*names, f"{tmp_path}/sqlite:a@b/c.db"):
+        open_store(name).close()
+    assert (tmp_path / "sqlite:a@b" / "c.db").is_file()
+    assert (tmp_path / "me:a@b.db").is_file()
+
+
 def test_a_server_that_is_not_there_is_refused_without_telling_the_password(tmp_path: Path) -> None:
     pytest.importorskip("psycopg", reason="psycopg is not installed")
-    message = refusal(f"postgresql://me:secret@/results?host={tmp_path}")
-    assert "the database reports an error" in message
-    assert "secret" not in message
+    for url in ("me:CANARY@/results?", "me@/results?password=CANARY&", "me@/results?sslpassword=CANARY&"):
+        message = refusal(f"postgresql://{url}host={tmp_path}")
+        assert "the database reports an error" in message
+        assert "CANARY" not in message
 
 
 def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,11 +113,18 @@ def test_a_failure_is_recorded_whatever_the_worker_said(
 ) -> None:
     attempt_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
     died = Outcome(
-        status="lost", samples=(Sample("loss", 0, 3.0),), error="bad \0 byte \udcff", traceback="…\n\0"
+        status="lost",
+        samples=(Sample("loss", 0, 3.0),),
+        error="bad \0 byte \udcff",
+        traceback="…\n\0 https://me:CANARY@host",
     )
     store.finish_trial(attempt_id, died, seconds=0.5)
     [row] = store.trials(run)
-    assert (row.state, row.error, row.traceback) == ("lost", "bad \\x00 byte \\udcff", "…\n\\x00")
+    assert (row.state, row.error, row.traceback) == (
+        "lost",
+        "bad \\x00 byte \\udcff",
+        "…\n\\x00 https://***@host",
+    )
     assert set(store.results(run)) == set()
     assert store.samples(run) == [SampleRow(attempt_id, "loss", 0, 3.0)]
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from harness.data.cache import tool_caches
 from harness.errors import HarnessError
 from harness.run.backends.base import Finished
 from harness.run.job import Job
@@ -193,7 +194,7 @@ class _Server:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env={**WORKER_VARIABLES, **os.environ},
+                env={**WORKER_VARIABLES, **tool_caches(), **os.environ},
                 encoding="utf-8",
             )
         try:

@@ -1,0 +1,33 @@
+"""Paths as people write them, and the home of the user."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.errors import InputError, Location
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with `~` and `~user` as the home of the user.
+
+    Raises InputError if this home is unknown: nothing may be written into a folder that is called `~`.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            "the home that ~ stands for is unknown", at=Location(str(path)), hint="give the full path"
+        ) from None
+
+
+def home() -> Path | None:
+    """The home of the user. None if it is unknown, as in a container whose user has no entry in passwd."""
+    path = os.path.expanduser("~")  # noqa: PTH111  Path.home would raise an error
+    return Path(path) if path.startswith("/") else None
+
+
+def home_is_writable() -> bool:
+    """Whether programs that keep files in the home of the user can do so."""
+    path = home()
+    return path is not None and os.access(path, os.W_OK | os.X_OK)
