@@ -17,6 +17,7 @@ from harness.cli.console import CommandOutput, TextOutput
 from harness.cli.options import (
     CLICK_ERROR,
     Device,
+    FolderOptions,
     ReportOptions,
     RunOptions,
     StoredStudyOptions,
@@ -175,6 +176,15 @@ def declare(study: StudyArgument, *, options: StudyOptions, output: CommandOutpu
     from harness.cli.declaring import show_declaration
 
     show_declaration(options.load(study), output)
+
+
+@app.command()
+@command
+def doctor(*, options: FolderOptions, output: CommandOutput) -> None:
+    """Say what this machine can and cannot measure, what disturbs it, and what to do. Changes nothing."""
+    from harness.cli.doctor import show_findings
+
+    show_findings(options.workspace, output)
 
 
 @app.command()

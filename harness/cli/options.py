@@ -36,6 +36,8 @@ Device = Annotated[
     str, typer.Option(help="auto (a GPU if there is one, else the CPU), cpu, or the UUID of a GPU.")
 ]
 
+ReportsFolder = Annotated[Path, typer.Option(help="Folder of the reports.", envvar="HARNESS_REPORTS")]
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoreOptions:
@@ -108,9 +110,14 @@ class StoredStudyOptions(StudyOptions):
 class ReportOptions(StoredStudyOptions):
     """For commands that also write a report."""
 
-    reports: Annotated[Path, typer.Option(help="Folder of the reports.", envvar="HARNESS_REPORTS")] = Path(
-        "reports"
-    )
+    reports: ReportsFolder = Path("reports")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOptions(StoreOptions):
+    """For commands that look at all folders that the harness writes to, and load no study."""
+
+    reports: ReportsFolder = Path("reports")
 
 
 @dataclass(frozen=True, kw_only=True)

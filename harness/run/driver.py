@@ -63,13 +63,14 @@ class Listener:
         """A message that a person should read."""
 
 
-def worker_threads(purpose: Purpose) -> int:
-    """All usable cores for the training of a shared model, which is not timed; one core fewer for all other
-    trials.
+def worker_threads(purpose: Purpose, cores: int | None = None) -> int:
+    """All cores, by default the usable ones, for the training of a shared model, which is not timed; one
+    fewer for all other trials.
 
     Threads that wait for a core that another process uses make every operation up to 18 times slower.
     """
-    return usable_cores() if purpose == "train" else max(1, usable_cores() - 1)
+    usable = usable_cores() if cores is None else cores
+    return usable if purpose == "train" else max(1, usable - 1)
 
 
 @dataclass(kw_only=True)

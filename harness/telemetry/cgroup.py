@@ -8,6 +8,7 @@ None where the kernel does not show it. Nothing here raises an error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -66,11 +67,10 @@ class Cgroup:
                 )
 
     def version_of(self, controller: Literal["cpu", "memory"]) -> int | None:
-        """The version in which the controller counts for this process; None if it is in none."""
+        """The version that a controller belongs to here; None without control groups."""
         if controller in self._groups:
             return 1
-        file = {"cpu": "cpu.max", "memory": "memory.max"}[controller]
-        return None if self._first(_V2, file, str) is None else 2
+        return 2 if _V2 in self._groups else None
 
     def folder(self, controller: str) -> Path | None:
         """The folder of the process's group in the tree of a controller of version 1, for example "cpu"; ""
@@ -162,20 +162,22 @@ def host_oom_kills(proc: Path = PROC) -> int | None:
 
 
 def _memberships(text: str | None) -> dict[str, str]:
-    """Controller, or `_V2` (the empty text) → the path of the process's group in that tree."""
-    lines = [line.split(":", 2) for line in (text or "").splitlines()]
-    return {controller: path for _, controllers, path in lines for controller in controllers.split(",")}
+    """Controller, or `_V2` → the path of the process's group there, from lines like `4:memory:/job`."""
+    fields = [line.split(":", 2) for line in (text or "").splitlines()]
+    return {controller: one[2] for one in fields if len(one) == 3 for controller in one[1].split(",")}
 
 
 def _mounts(text: str | None) -> Iterator[tuple[frozenset[str], str, Path]]:
     """The controllers of each mounted tree, the group that the mount shows, and where it is mounted."""
     for line in (text or "").splitlines():
         mount, _, filesystem = line.partition(" - ")
-        fields, (kind, *_, options) = mount.split(), filesystem.split()
-        if kind == "cgroup2":
+        fields, words = mount.split(), filesystem.split()
+        if len(fields) < 5 or not words:
+            continue
+        if words[0] == "cgroup2":
             yield frozenset((_V2,)), _unescaped(fields[3]), Path(_unescaped(fields[4]))
-        elif kind == "cgroup":
-            yield frozenset(options.split(",")), _unescaped(fields[3]), Path(_unescaped(fields[4]))
+        elif words[0] == "cgroup":
+            yield frozenset(words[-1].split(",")), _unescaped(fields[3]), Path(_unescaped(fields[4]))
 
 
 def _upwards(path: str, mounted_group: str, mount_point: Path) -> tuple[Path, ...]:
@@ -191,7 +193,7 @@ def _upwards(path: str, mounted_group: str, mount_point: Path) -> tuple[Path, ..
 
 def _unescaped(field: str) -> str:
     """A field of mountinfo, in which a blank is written as \\040."""
-    return field.encode("latin-1", "replace").decode("unicode_escape")
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), field)
 
 
 def _text(file: Path) -> str | None:
@@ -224,8 +226,6 @@ def _counts(text: str) -> dict[str, int]:
 
 def _pressure(text: str) -> Pressure | None:
     """The lines "some avg10=1.50 …" and "full avg10=0.00 …" of a file, in percent."""
-    shares = {}
-    for line in text.splitlines():
-        words = line.split()
-        shares[words[0]] = next(float(word[6:]) / 100 for word in words if word.startswith("avg10="))
+    lines = re.findall(r"^(some|full) avg10=(\d+\.\d+) ", text, re.MULTILINE)
+    shares = {name: float(percent) / 100 for name, percent in lines}
     return Pressure(some=shares["some"], full=shares.get("full")) if "some" in shares else None

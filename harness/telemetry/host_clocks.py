@@ -6,6 +6,7 @@ all the same, and a jump is recorded, because the times of logs around it cannot
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ LEAST_JUMP_S = 0.1
 """Smaller changes between two looks are what remains of reading the clocks one after the other."""
 
 _LEAST_SUSPEND_S = 0.01
+
+_TIMEX_BYTES = 512  # more than the structure of any architecture
+_TIME_ERROR = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +70,12 @@ class ClockWatch:
         self._last = now
         suspended = (now.since_boot - now.monotonic) - (self._first.since_boot - self._first.monotonic)
         return suspended if suspended >= _LEAST_SUSPEND_S else 0.0, self._jumped
+
+
+def wall_clock_is_synchronised() -> bool | None:
+    """Whether a service keeps the wall clock right, as far as the kernel (of Linux) knows; None elsewhere."""
+    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+    if adjtimex is None:
+        return None
+    state = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))  # zeros: nothing is set
+    return None if state < 0 else bool(state != _TIME_ERROR)

@@ -99,7 +99,7 @@ def test_without_limits_there_are_none(system: System) -> None:
     group = system.cgroup("0::/a/b")
     assert (group.cpu_quota(), group.memory_limit_bytes(), group.throttling()) == (None, None, None)
     assert (group.memory_bytes(), group.memory_peak_bytes(), group.oom_kills()) == (None, None, None)
-    assert (group.version_of("cpu"), group.version_of("memory")) == (None, None)
+    assert (group.version_of("cpu"), group.version_of("memory")) == (2, 2)
 
 
 def test_memory_and_kills_of_version_two_are_the_innermost_group_s(system: System) -> None:
@@ -192,6 +192,32 @@ def test_a_system_without_groups_or_a_process_that_has_gone(tmp_path: Path, syst
     for group in (Cgroup(7, proc=tmp_path / "nothing"), Cgroup(8, proc=system.proc)):
         assert (group.cpu_quota(), group.throttling(), group.memory_limit_bytes()) == (None, None, None)
         assert (group.memory_bytes(), group.memory_peak_bytes(), group.oom_kills()) == (None, None, None)
+        assert group.version_of("cpu") is None
+
+
+@pytest.mark.parametrize("garbage", ["", "\n", "max", "-1 0", "a b c", "some avg10=", "0::", ":::", "\0" * 9])
+def test_files_that_hold_garbage_are_unknown(system: System, garbage: str) -> None:
+    _, a, _ = version_two(system)
+    cpu, memory = version_one(system, "job")
+    (system.proc / "self/mountinfo").open("a").write(f"{garbage}\n - cgroup2\n1 2 3 4 5 - \n")
+    names = (
+        "cpu.max",
+        "cpu.stat",
+        "memory.max",
+        "memory.current",
+        "memory.peak",
+        "memory.events",
+        "cpu.pressure",
+    )
+    for name in names:
+        (a / name).write_text(garbage)
+    for folder in (cpu, memory):
+        for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.stat", "memory.limit_in_bytes"):
+            (folder / name).write_text(garbage)
+    group = system.cgroup("0::/a", "4:memory:/job", "1:cpu,cpuacct:/job", garbage)
+    assert (group.cpu_quota(), group.throttling(), group.memory_limit_bytes()) == (None, None, None)
+    assert (group.memory_bytes(), group.memory_peak_bytes(), group.oom_kills()) == (None, None, None)
+    assert group.pressure("cpu") is None
 
 
 def test_kills_of_the_host(tmp_path: Path) -> None:
