@@ -11,6 +11,7 @@ from harness.doctor.finding import Finding
 from harness.doctor.machine import Machine
 from harness.run.driver import worker_threads
 from harness.telemetry.disturbance import MOST_TAKEN
+from harness.visible import visible
 
 WATCHED_S = 0.5
 MOST_NAMED = 5
@@ -112,9 +113,4 @@ def _processes(proc: Path) -> Iterator[tuple[tuple[int, str], float]]:
         name, _, rest = text.partition("(")[2].rpartition(")")
         fields = rest.split()
         seconds = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-        yield (int(folder.name), _printable(name)), seconds
-
-
-def _printable(name: str) -> str:
-    """A process chooses its name, which may hold control characters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
+        yield (int(folder.name), visible(name)), seconds

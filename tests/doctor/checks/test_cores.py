@@ -12,12 +12,7 @@ SUBJECT, SMT = "usable cores", "hyperthreading"
     ("affinity", "quota", "seen", "meaning"),
     [
         (4, "max 100000", "4 cores by affinity, no CPU quota: 4 usable", "with 3 threads"),
-        (
-            16,
-            "250000 100000",
-            "16 cores by affinity, a CPU quota of 2.5: 2 usable",
-            "computes with 1 thread,",
-        ),
+        (16, "250 100", "16 cores by affinity, a CPU quota of 2.5: 2 usable", "with 1 thread,"),
     ],
 )
 def test_the_smaller_of_affinity_and_quota(

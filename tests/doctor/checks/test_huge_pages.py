@@ -7,11 +7,7 @@ import pytest
 from harness.doctor.checks.huge_pages import check_huge_pages
 from tests.doctor.conftest import FakeMachine
 
-MODES = {
-    "always": "[always] madvise never",
-    "madvise": "always [madvise] never",
-    "never": "always madvise [never]",
-}
+MODES = ("always", "madvise", "never")
 
 
 @pytest.mark.parametrize(

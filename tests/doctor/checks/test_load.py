@@ -73,7 +73,7 @@ def test_a_name_with_brackets_blanks_and_control_characters(
     """A process chooses its name, and could write to the terminal with it."""
     name = "a) R (b\x1b]0;c"
     files = {"7/stat": process(name)}, {"7/stat": process(name, busy=1), "stat": stat(busy=1)}
-    assert between(*files)["load"][1] == "1.0 of 4 cores busy: a) R (b?]0;c (7) 1.0"
+    assert between(*files)["load"][1] == "1.0 of 4 cores busy: a) R (b\\x1b]0;c (7) 1.0"
 
 
 def test_time_that_the_hypervisor_took(between: Callable[..., dict[str, tuple[str, str]]]) -> None:
