@@ -6,6 +6,7 @@ All arrays of a batch are int64 of shape (B, T): B rows, T positions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,18 +107,54 @@ def _in_order(tokens: Ids, length: int, batch: int) -> Iterator[Batch]:
         yield inputs.reshape(batch, length), targets.reshape(batch, length)
 
 
-def prompts(tokens: Ids, *, count: int, length: int, seed: int) -> NDArray[np.int64]:
-    """`count` windows of `length` ids, (count, length) int64. The seed chooses them, and they do not overlap.
-
-    Raises CorpusError if the split has fewer windows.
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Windows of `length` ids, which do not overlap. `cuts` are the positions in a window, besides its ends,
+    at which it is cut. `inside_characters` is that of the tokenizer.
     """
-    windows = len(tokens) // length
-    if count > windows:
-        raise CorpusError(
-            f"{count} prompts of {length} tokens are needed, "
-            f"but a split of {len(tokens):,} tokens has {windows}",
-            hint="use fewer or shorter prompts, or a longer split",
-        )
-    chosen = np.random.default_rng(seed).permutation(windows)[:count]
-    ids: NDArray[np.int64] = tokens[chosen[:, None] * length + np.arange(length)].astype(np.int64)
-    return ids
+
+    length: int
+    cuts: tuple[int, ...] = ()
+    inside_characters: NDArray[np.bool_]
+
+    def drawn(self, tokens: Ids, *, count: int, seed: int) -> NDArray[np.int64]:
+        """`count` windows, (count, length) int64. The seed chooses them.
+
+        They are taken from windows side by side, except those that are cut inside a character. If too few
+        are left, windows need not be side by side, and if even then there are too few, some are cut inside
+        characters. Raises CorpusError if the split has fewer windows.
+        """
+        beside = np.arange(len(tokens) // self.length) * self.length
+        if count > len(beside):
+            raise CorpusError(
+                f"{count} prompts of {self.length} tokens are needed, "
+                f"but a split of {len(tokens):,} tokens has {len(beside)}",
+                hint="use fewer or shorter prompts, or a longer split",
+            )
+        random = np.random.default_rng(seed)
+        order = random.permutation(len(beside))
+        clean = self._are_clean(tokens, beside[order])
+        starts = beside[order[np.argsort(~clean, kind="stable")]]
+        if clean.sum() < count and len(others := self._clean_starts(tokens)) >= count:
+            starts = random.permutation(others)
+        ids: NDArray[np.int64] = tokens[starts[:count, None] + np.arange(self.length)].astype(np.int64)
+        return ids
+
+    def _are_clean(self, tokens: Ids, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the windows are cut between characters only."""
+        clean = np.ones(len(starts), dtype=np.bool_)
+        for cut in (0, *self.cuts, self.length):
+            at = starts + cut
+            known = at < len(tokens)  # the end of the text is no place inside a character
+            clean[known] &= ~self.inside_characters[tokens[at[known]]]
+        return clean
+
+    def _clean_starts(self, tokens: Ids) -> NDArray[np.int64]:
+        """The starts of as many windows as there are that are cut between characters only."""
+        possible = np.arange(len(tokens) - self.length + 1)
+        clean = possible[self._are_clean(tokens, possible)]
+        starts, index = [], 0
+        while index < len(clean):
+            starts.append(clean[index])
+            index = int(np.searchsorted(clean, clean[index] + self.length))
+        return np.array(starts, dtype=np.int64)

@@ -1,10 +1,11 @@
 """Byte-pair encoding with sentencepiece, without loss.
 
 sentencepiece alone does not restore every text: it writes a space as U+2581 and therefore reads that
-character as a space, its trainer treats a line end as the end of a sentence, and its special tokens have
-names that text may contain. Here U+2581 is encoded as its three bytes, a line end is always a byte token (no
-learnt piece contains one, so that lines can be encoded separately), special tokens have names with a line end
-in them, and decoding joins the bytes that each id stands for.
+character as a space, its trainer treats a line end as the end of a sentence and leaves out every line that
+contains U+2585, and its special tokens have names that text may contain. Here both characters are encoded as
+their three bytes and divide the lines that the trainer sees, a line end is always a byte token (no learnt
+piece contains one, so that lines can be encoded separately), special tokens have names with a line end in
+them, and decoding joins the bytes that each id stands for.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sentencepiece
 
 from harness.config import digest
 from harness.data.cache import cache_dir, read_checksummed, write_checksummed
-from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, BpeConfig
+from harness.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, BpeConfig, continues_character
 from harness.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 UNK_ID = 3  # sentencepiece requires one; with byte fallback no text is unknown
 SPACE_MARK = "\u2581"
+UNKNOWN_MARK = "\u2585"
 SAMPLE_CHARACTERS = 20_000_000
 LINE_CHARACTERS = 4_000  # sentencepiece's time grows faster than the length of a line
 CHUNK_CHARACTERS = 1_000  # lines are encoded together up to this length, which halves the time of short ones
@@ -37,7 +39,8 @@ CHUNK_CHARACTERS = 1_000  # lines are encoded together up to this length, which 
 _CHUNKS = re.compile(
     rf"{SPACE_MARK}|[^{SPACE_MARK}]{{0,{CHUNK_CHARACTERS - 1}}}\n|[^\n{SPACE_MARK}]{{1,{LINE_CHARACTERS}}}"
 )
-_BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
+# A learnt piece that is spelt like a byte token would replace it.
+_NOT_LEARNT = re.compile(rf"<0x[0-9A-F]{{2}}>|[{SPACE_MARK}{UNKNOWN_MARK}]")
 
 # Everything that decides what is learnt. It is part of the key in the cache.
 TRAINING: dict[str, Any] = {
@@ -69,7 +72,7 @@ def bpe_tokenizer(config: BpeConfig, corpus: Corpus) -> BpeTokenizer:
             "corpus": corpus.digest,
             "vocab_size": config.vocab_size,
             "training": TRAINING,
-            "sample": [SAMPLE_CHARACTERS, LINE_CHARACTERS],
+            "sample": [SAMPLE_CHARACTERS, LINE_CHARACTERS, _NOT_LEARNT.pattern],
             "sentencepiece": sentencepiece.__version__,
         }
     )
@@ -107,8 +110,7 @@ def training_sample(lines: Sequence[str]) -> Iterator[str]:
     """About SAMPLE_CHARACTERS of `lines` at most, evenly spread, in pieces that the trainer takes."""
     step = -(-sum(map(len, lines)) // SAMPLE_CHARACTERS) or 1
     for line in lines[::step]:
-        # A learnt piece that is spelt like a byte token would replace it.
-        for part in _BYTE_PIECE.split(line):
+        for part in _NOT_LEARNT.split(line):
             for start in range(0, len(part), LINE_CHARACTERS):
                 yield part[start : start + LINE_CHARACTERS].replace("\n", " ")
 
@@ -145,5 +147,12 @@ class BpeTokenizer:
             ]
         return np.concatenate([np.empty(0, dtype=np.int32), *encoded])
 
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        return b"".join(map(self._bytes.__getitem__, ids))
+
     def decode(self, ids: Iterable[int]) -> str:
-        return b"".join(map(self._bytes.__getitem__, ids)).decode(errors="replace")
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    @property
+    def inside_characters(self) -> NDArray[np.bool_]:
+        return np.array([continues_character(content) for content in self._bytes])

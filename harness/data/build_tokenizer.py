@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from harness.data.bpe import bpe_tokenizer
 from harness.data.content import Corpus
-from harness.data.tokenizer import BYTES_VOCAB_SIZE, FIRST_BYTE_ID, BpeConfig, BytesConfig, Tokenizer
+from harness.data.tokenizer import (
+    BYTES_VOCAB_SIZE,
+    FIRST_BYTE_ID,
+    BpeConfig,
+    BytesConfig,
+    Tokenizer,
+    continues_character,
+)
 
 
 def build_tokenizer(config: BpeConfig | BytesConfig, corpus: Corpus) -> Tokenizer:
@@ -34,7 +41,12 @@ class ByteTokenizer:
     def encode_array(self, text: str) -> NDArray[np.int32]:
         return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32) + np.int32(FIRST_BYTE_ID)
 
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        return bytes(index - FIRST_BYTE_ID for index in ids if index >= FIRST_BYTE_ID)
+
     def decode(self, ids: Iterable[int]) -> str:
-        return bytes(index - FIRST_BYTE_ID for index in ids if index >= FIRST_BYTE_ID).decode(
-            errors="replace"
-        )
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    @property
+    def inside_characters(self) -> NDArray[np.bool_]:
+        return np.array([continues_character(self.decode_bytes([index])) for index in range(self.vocab_size)])

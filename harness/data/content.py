@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from harness.errors import CorpusError, did_you_mean
@@ -60,8 +60,15 @@ class Corpus:
         return self._content("text", split, str)
 
     def pairs(self, split: str) -> list[Pair]:
-        """The translation pairs of `split`. Raises CorpusError as `text` does."""
-        return self._content("pairs", split, list)
+        """The translation pairs of `split`. A space stands for every line end in a sentence, so that
+        training, translation and scores read the same text. Raises CorpusError as `text` does.
+        """
+        return [
+            pair
+            if "\n" not in pair.source and "\n" not in pair.target
+            else replace(pair, source=pair.source.replace("\n", " "), target=pair.target.replace("\n", " "))
+            for pair in self._content("pairs", split, list)
+        ]
 
     def vectors(self) -> Vectors:
         """All word vectors. Raises CorpusError as `text` does."""

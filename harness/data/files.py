@@ -1,23 +1,37 @@
-"""Corpora in the user's own files: .txt and .txt.gz are running text; .tsv and .jsonl are read by column."""
+"""Corpora in the user's own files: .txt and .txt.gz are running text; .tsv and .jsonl are read by column.
+
+The files are data that may come from anywhere. Reading one ends with text or with one line that names the
+file, and never needs more memory than its text.
+"""
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from harness.config import digest
 from harness.data.cache import file_sha256, read_verified
 from harness.data.content import Content, Corpus, Row, as_content
 from harness.data.reference import Column, FilesCorpus
-from harness.data.splits import SPLITS, Fractions, running_split, stable_split
+from harness.data.splits import RUNNING_DIVISION, SPLITS, Fractions, running_split, stable_split
 from harness.errors import CorpusError, Location, did_you_mean
 
 RUNNING_TEXT = (".txt", ".txt.gz")
 TABLES = (".tsv", ".jsonl")
+
+MAX_TEXT_BYTES = 10**9
+"""The most text in one file, unpacked. A text is kept in memory."""
+
+_CHUNK_BYTES = 2**20
+_MOST_NAMES = 1000  # of a line's columns are compared with one that is missing
 
 
 def files_corpus(config: FilesCorpus) -> Corpus:
@@ -46,6 +60,8 @@ def files_corpus(config: FilesCorpus) -> Corpus:
 
     content = {split: [sha256[path] for path in paths] for split, paths in given.items()}
     settings = config.model_dump(mode="json", include={"column", "source", "target", "fractions"})
+    if config.files and config.column is None and config.source is None:
+        settings["running_division"] = RUNNING_DIVISION
     return Corpus(
         name=(config.files or config.train)[0],
         kind="pairs" if config.source is not None else "text",
@@ -98,41 +114,68 @@ def _check_format(path: Path, config: FilesCorpus) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file. Raises CorpusError if it cannot be read."""
+    """The SHA-256 of a file. Raises CorpusError if it cannot be read or has more than MAX_TEXT_BYTES."""
+    at = Location(str(path))
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+            raise CorpusError("it is not a regular file", at=at, hint="copy its text into a file")
+        if status.st_size > MAX_TEXT_BYTES:
+            raise _too_large(at)
         return file_sha256(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         hint = f"relative paths start at the working directory, {Path.cwd()}"
-        raise CorpusError(
-            f"the file cannot be read: {error.strerror or error}", at=Location(str(path)), hint=hint
-        ) from error
+        raise CorpusError(f"the file cannot be read: {reason}", at=at, hint=hint) from error
 
 
 def file_text(path: Path, sha256: str) -> str:
     """The text of a plain or .gz file.
 
-    Raises CorpusError if the text is not UTF-8 or empty, or if the file no longer has this digest.
+    Raises CorpusError if the text is not UTF-8, empty or longer than MAX_TEXT_BYTES, or if the file no longer
+    has this digest.
     """
     content = read_verified(
         path, sha256, what="the corpus", hint="the file changed while it was in use; run again"
     )
     if path.name.endswith(".gz"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise CorpusError(
-                f"the gzip file is damaged: {error}", at=Location(str(path)), hint="compress it again"
-            ) from error
+        content = _unpacked(content, Location(str(path)))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         hint = "save the file as UTF-8, for example with iconv"
-        raise CorpusError(
-            f"the text is not UTF-8 at byte {error.start}", at=Location(str(path)), hint=hint
-        ) from error
+        at = Location(str(path), content.count(b"\n", 0, error.start) + 1)
+        raise CorpusError(f"the text is not UTF-8 at byte {error.start}", at=at, hint=hint) from error
     if not text.strip():
         raise CorpusError("the file is empty", at=Location(str(path)))
     return text
+
+
+def _unpacked(content: bytes, at: Location) -> bytes:
+    """The text of a gzip file. It is counted before it is kept, because a small file can unpack to any
+    size.
+    """
+    try:
+        size = 0
+        for part in _unpacked_parts(content):
+            size += len(part)
+            if size > MAX_TEXT_BYTES:
+                raise _too_large(at)
+        return b"".join(_unpacked_parts(content))
+    except (OSError, EOFError, zlib.error) as error:
+        raise CorpusError(f"the gzip file is damaged: {error}", at=at, hint="compress it again") from error
+
+
+def _unpacked_parts(content: bytes) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        while part := file.read(_CHUNK_BYTES):
+            yield part
+
+
+def _too_large(at: Location) -> CorpusError:
+    return CorpusError(
+        f"the file has more than {MAX_TEXT_BYTES:,} bytes of text", at=at, hint="divide it into several files"
+    )
 
 
 def _rows(path: Path, sha256: str, config: FilesCorpus) -> Iterator[Row]:
@@ -151,8 +194,11 @@ def _tsv_rows(path: Path, lines: list[tuple[int, str]], columns: list[Column]) -
     header = lines[0][1].split("\t")
     named = [column for column in columns if isinstance(column, str)]
     for column in named:
+        at = Location(str(path), lines[0][0])
         if column not in header:
-            raise _no_column(column, header, Location(str(path), lines[0][0]))
+            raise _no_column(column, header, at)
+        if header.count(column) > 1:
+            raise CorpusError(f"there are several columns {column!r}", at=at, hint="rename one of them")
     indices = [header.index(column) if isinstance(column, str) else column - 1 for column in columns]
     for number, line in lines[1:] if named else lines:
         cells = line.split("\t")
@@ -166,21 +212,36 @@ def _tsv_rows(path: Path, lines: list[tuple[int, str]], columns: list[Column]) -
 
 def _jsonl_rows(path: Path, lines: list[tuple[int, str]], columns: list[Column]) -> Iterator[Row]:
     for number, line in lines:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise CorpusError(
-                f"the line is not JSON: {error.msg}", at=Location(str(path), number, error.colno)
-            ) from error
+        at = Location(str(path), number)
+        row = _json(line, at)
         if not isinstance(row, dict):
-            raise CorpusError("the line is not a JSON object", at=Location(str(path), number))
+            raise CorpusError("the line is not a JSON object", at=at)
         for column in columns:
             if column not in row:
-                raise _no_column(column, row, Location(str(path), number))
+                raise _no_column(column, row, at)
         cells = tuple(row[column] for column in columns)
         for column, cell in zip(columns, cells, strict=True):
-            _check_text(cell, column, Location(str(path), number))
+            _check_text(cell, column, at)
         yield cells
+
+
+def _json(line: str, at: Location) -> Any:
+    try:
+        return json.loads(line, object_pairs_hook=_json_object)
+    except json.JSONDecodeError as error:
+        at = replace(at, column=error.colno)
+        raise CorpusError(f"the line is not JSON: {error.msg}", at=at) from error
+    except RecursionError as error:
+        raise CorpusError("the line is nested too deeply", at=at) from error
+    except ValueError as error:  # Python's limit on the digits of an integer
+        raise CorpusError("the line has an integer that is too long to be read", at=at) from error
+
+
+def _json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise json.JSONDecodeError("a key occurs twice", "", 0)
+    return row
 
 
 def _check_text(cell: object, column: Column, at: Location) -> None:
@@ -198,4 +259,5 @@ def _check_text(cell: object, column: Column, at: Location) -> None:
 
 def _no_column(column: Column, known: object, at: Location) -> CorpusError:
     names = [str(name) for name in known] if isinstance(known, (list, dict)) else []
-    return CorpusError(f"there is no column {column!r}", at=at, hint=did_you_mean(str(column), names))
+    hint = did_you_mean(str(column), names[:_MOST_NAMES])
+    return CorpusError(f"there is no column {column!r}", at=at, hint=hint)

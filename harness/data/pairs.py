@@ -107,7 +107,7 @@ def _side(corpus: Corpus, split: str, tokenizer: Tokenizer, side: str) -> Senten
     """
 
     def lines() -> str:
-        return "".join(" ".join(getattr(pair, side).split("\n")) + "\n" for pair in corpus.pairs(split))
+        return "".join(f"{getattr(pair, side)}\n" for pair in corpus.pairs(split))
 
     ids = cached_ids(corpus, f"{split}/{side}", tokenizer, lines)
     (line_end,) = tokenizer.encode("\n")

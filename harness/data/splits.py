@@ -44,16 +44,41 @@ def stable_split(key: str, *, salt: str, fractions: Fractions) -> str:
     return "valid" if position < fractions.test + fractions.valid else "train"
 
 
+_NEAR = 1000
+"""Characters among which white space is looked for."""
+
+RUNNING_DIVISION = 2
+"""The version of how running text is divided. It is part of what identifies a divided text."""
+
+
 def running_split(text: str, split: str, *, fractions: Fractions) -> str:
-    """A split of running text: first train, then valid, then test. Each begins at the start of a line."""
+    """A split of running text: first train, then valid, then test.
+
+    Each begins at the start of a line, unless that line is so long that a split would become shorter or
+    longer by more than half of the smallest part that is held out. Then it begins after white space, and if
+    there is none near enough, anywhere.
+    """
     ends = [round(len(text) * share) for share in (1 - fractions.valid - fractions.test, 1 - fractions.test)]
-    first, second = (_line_start(text, end) for end in ends)
+    smallest = min(filter(None, (fractions.valid, fractions.test)), default=1.0)
+    first, second = (_cut(text, end, at_most=round(len(text) * smallest / 2)) for end in ends)
     return {"train": text[:first], "valid": text[first:second], "test": text[second:]}[split]
 
 
 def running_share(text: str, share: float) -> str:
     """The beginning of `text`: that share of its characters, without the last line if it is incomplete."""
     return text[: _line_start(text, round(len(text) * share))]
+
+
+def _cut(text: str, position: int, *, at_most: int) -> int:
+    """The best place to cut a text that is at most so many characters before `position`."""
+    line = _line_start(text, position)
+    if position == len(text):
+        return position
+    if position - line <= at_most:
+        return line
+    near = text[position - min(at_most, _NEAR) : position]
+    after_space = max((index + 1 for index, character in enumerate(near) if character.isspace()), default=0)
+    return position - len(near) + after_space if after_space else position
 
 
 def _line_start(text: str, position: int) -> int:

@@ -66,7 +66,32 @@ class Tokenizer(Protocol):
     def encode_array(self, text: str) -> NDArray[np.int32]:
         """The same ids as an array of shape (tokens,), which is faster for long text."""
 
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes that the ids stand for. Special tokens stand for none."""
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of the ids. Special tokens give no text; bytes that are not UTF-8, which a model may
         produce, give U+FFFD.
         """
+
+    @property
+    def inside_characters(self) -> NDArray[np.bool_]:
+        """Of each id (V,), whether its bytes begin inside a character."""
+
+
+def continues_character(content: bytes) -> bool:
+    """Whether the bytes, a part of UTF-8, begin inside a character."""
+    return bool(content) and content[0] & 0xC0 == 0x80
+
+
+def complete_text(content: bytes) -> str:
+    """The text of a part of UTF-8, without the characters of which the part has only some bytes."""
+    start, end = 0, len(content)
+    while start < end and continues_character(content[start : start + 1]):
+        start += 1
+    for position in range(end - 1, max(start, end - 4) - 1, -1):
+        if content[position] >= 0xC0:  # the first byte of the last character tells how many it has
+            size = 2 + (content[position] >= 0xE0) + (content[position] >= 0xF0)
+            end = position if position + size > end else end
+            break
+    return content[start:end].decode(errors="replace")

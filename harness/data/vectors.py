@@ -16,6 +16,9 @@ from harness.data.content import Corpus, Vectors
 from harness.data.files import file_digest, file_text
 from harness.errors import CorpusError, Location
 
+_MOST_DIGITS = 18
+"""Digits of a number that Python's and numpy's integers hold; Python refuses to read one of thousands."""
+
 if TYPE_CHECKING:
     from harness.data.reference import VectorsFile
     from harness.data.tokenizer import Tokenizer
@@ -45,8 +48,7 @@ def parse_vectors(text: str, *, path: str) -> Vectors:
     not a finite number.
     """
     rows = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    head = rows[0][1].split()
-    announced = [int(cell) for cell in head] if len(head) == 2 and all(c.isdecimal() for c in head) else None
+    announced = _announced(rows[0][1])
     if announced is not None:
         rows = rows[1:]
         if len(rows) != announced[0]:
@@ -56,8 +58,8 @@ def parse_vectors(text: str, *, path: str) -> Vectors:
     if not rows:
         raise CorpusError("the file has no word vectors", at=Location(path))
     width = announced[1] if announced is not None else len(rows[0][1].split()) - 1
-    words, values = [], np.empty((len(rows), width), dtype=np.float32)
-    for index, (number, line) in enumerate(rows):
+    words, values = [], []
+    for number, line in rows:
         # Split from the right, because words of GloVe's larger sets may contain spaces.
         cells = line.rstrip().rsplit(" ", width)
         if len(cells) != width + 1 or not width:
@@ -65,13 +67,23 @@ def parse_vectors(text: str, *, path: str) -> Vectors:
                 f"the word has {len(cells) - 1} values, but {width} are expected", at=Location(path, number)
             )
         try:
-            values[index] = [float(cell) for cell in cells[1:]]
+            vector = np.array([float(cell) for cell in cells[1:]], dtype=np.float32)
         except ValueError as error:
-            raise CorpusError(f"the line is not a word vector: {error}", at=Location(path, number)) from error
-        if not np.isfinite(values[index]).all():
+            message = f"the line is not a word vector: {str(error)[:60]}"
+            raise CorpusError(message, at=Location(path, number)) from error
+        if not np.isfinite(vector).all():
             raise CorpusError("a value is not finite", at=Location(path, number))
         words.append(cells[0])
-    return Vectors(words, values)
+        values.append(vector)  # the memory for all of them is only known to be needed once all were read
+    return Vectors(words, np.stack(values))
+
+
+def _announced(line: str) -> tuple[int, int] | None:
+    """The numbers of words and of values that a first line announces, if it does."""
+    cells = line.split()
+    if len(cells) != 2 or not all(cell.isdecimal() and len(cell) <= _MOST_DIGITS for cell in cells):
+        return None
+    return int(cells[0]), int(cells[1])
 
 
 def token_vectors(corpus: Corpus, tokenizer: Tokenizer, *, width: int) -> NDArray[np.float32]:

@@ -29,7 +29,8 @@ class LogLikelihoods:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WrittenTexts:
     """One output per reference, the model's likelihoods of both, and the digest of the model's tokenizer.
-    `score_tokenizer` divides texts into words for the scores that count words.
+    `reference_bytes` are the bytes that the tokens of each reference stand for: a text that is cut inside a
+    character has fewer. `score_tokenizer` divides texts into words for the scores that count words.
 
     Raises InputError if there are fewer than two texts, or for the reasons that `check_texts` gives.
     """
@@ -38,6 +39,7 @@ class WrittenTexts:
     references: Sequence[str]
     output_likelihoods: LogLikelihoods
     reference_likelihoods: LogLikelihoods
+    reference_bytes: Sequence[int]
     tokenizer: str
     score_tokenizer: ScoreTokenizer = DEFAULT_TOKENIZER
 

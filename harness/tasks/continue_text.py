@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import model_validator
 
 from harness.data.reference import CorpusRef
+from harness.data.tokenizer import complete_text
 from harness.invariants.subjects import DecodingSubject, Subject
 from harness.tasks.base import Context
 from harness.tasks.trained_model import Prompts, TrainedDecoder
@@ -74,12 +75,14 @@ class ContinueText(WritingTask):
         corpus, tokenizer = self.model.train.corpus_and_tokenizer()
         length = self.prompts.tokens
         windows = self.prompts.windows(tokenizer, length=length + self.new_tokens, seed=0).tolist()
-        sources = tuple(tokenizer.decode(row[:length]) for row in windows)
+        sources = [tokenizer.decode_bytes(row[:length]) for row in windows]
+        references = [tokenizer.decode_bytes(row[length:]) for row in windows]
         texts = Texts(
-            sources=sources,
-            references=tuple(tokenizer.decode(row[length:]) for row in windows),
+            sources=tuple(map(complete_text, sources)),
+            references=tuple(map(complete_text, references)),
             source_ids=tuple(tuple(row[:length]) for row in windows),
             reference_ids=tuple(tuple(row[length:]) for row in windows),
+            reference_bytes=tuple(map(len, references)),
         )
         return texts, corpus, tokenizer
 

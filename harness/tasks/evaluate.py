@@ -114,12 +114,12 @@ class Evaluate(Task):
             return evaluate(objective, batches)
 
         held_out, trained_on = evaluated(held_out_ids), evaluated(training_ids)
-        text = tokenizer.decode(held_out_ids[1:].tolist())
+        predicted = tokenizer.decode_bytes(held_out_ids[1:].tolist())
         record("training_text_loss", trained_on.loss)
         if self.seen_text() is None:  # else they would be figures of held-out text by their names only
             record("validation_loss", held_out.loss)
             record("validation_perplexity", perplexity(held_out.loss))
-            record("bits_per_byte", bits_per_byte(held_out, len(text.encode())))
+            record("bits_per_byte", bits_per_byte(held_out, len(predicted)))
             record("log_z", held_out.log_z)
         return Result(
             outputs={"losses": digest([held_out.loss, trained_on.loss])},
@@ -127,7 +127,9 @@ class Evaluate(Task):
                 **self.model.work(training_corpus, tokenizer),
                 "evaluation_tokens": held_out.tokens + trained_on.tokens,
                 "length": training.length,
-                "evaluation_text": fingerprint_of_texts(self._text_name, [text]),
+                "evaluation_text": fingerprint_of_texts(
+                    self._text_name, [predicted.decode(errors="replace")]
+                ),
             },
             notes=self._held_out(training_corpus),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, model_validator
 
 from harness.config import Config, content
-from harness.data.batches import prompts, token_array
+from harness.data.batches import Windows, token_array
 from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef, entire, reference_name
 from harness.models.config import ModelConfig
@@ -129,12 +129,14 @@ class Prompts(Config):
             )
 
     def windows(self, tokenizer: Tokenizer, *, length: int, seed: int) -> NDArray[np.int64]:
-        """The prompts, each with the tokens that follow it up to `length`: (count, length).
+        """The prompts, each with the tokens that follow it up to `length`: (count, length). If there are
+        enough windows, neither a prompt nor what follows is cut inside a character.
 
         Raises CorpusError if the split has fewer windows.
         """
         tokens = token_array(load_corpus(self.corpus), self.split, tokenizer)
-        return prompts(tokens, count=self.count, length=length, seed=seed)
+        windows = Windows(length=length, cuts=(self.tokens,), inside_characters=tokenizer.inside_characters)
+        return windows.drawn(tokens, count=self.count, seed=seed)
 
     @property
     def name(self) -> str:

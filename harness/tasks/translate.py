@@ -99,7 +99,13 @@ class Translate(WritingTask):
         reference_ids = tuple((*tokenizer.encode(reference), EOS_ID) for reference in references)
         check_lengths("source", sources, ids, self.max_positions)
         check_lengths("reference", references, reference_ids, self.model.train.model.max_positions)
-        texts = Texts(sources=sources, references=references, source_ids=ids, reference_ids=reference_ids)
+        texts = Texts(
+            sources=sources,
+            references=references,
+            source_ids=ids,
+            reference_ids=reference_ids,
+            reference_bytes=tuple(len(reference.encode()) for reference in references),
+        )
         return texts, training_corpus, tokenizer
 
     @property

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """N texts to write on, with their references and the ids of both. Batches are sorted by the number of a
-    source's ids.
+    """N texts to write on, with their references, the ids of both, and the number of bytes that the ids of
+    each reference stand for. Batches are sorted by the number of a source's ids.
 
     Raises InputError, before anything is decoded, if there are fewer than two texts, or if a reference is
     missing or empty.
@@ -64,6 +64,7 @@ class Texts:
     references: tuple[str, ...]
     source_ids: tuple[tuple[int, ...], ...]
     reference_ids: tuple[tuple[int, ...], ...]
+    reference_bytes: tuple[int, ...]
 
     def __post_init__(self) -> None:
         check_texts(self.sources, self.references, name="sources")
@@ -372,6 +373,7 @@ class WritingTask(Task):
             references=texts.references,
             output_likelihoods=prompter.likelihoods(unit.ended_rows),
             reference_likelihoods=prompter.likelihoods(texts.reference_ids),
+            reference_bytes=texts.reference_bytes,
             tokenizer=tokenizer.digest,
             score_tokenizer=self.score_tokenizer,
         )

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.batches import PackedBatches, evaluation_batches, prompts, token_array
-from harness.data.build_tokenizer import build_tokenizer
+from harness.data.batches import Ids, PackedBatches, Windows, evaluation_batches, token_array
+from harness.data.build_tokenizer import ByteTokenizer, build_tokenizer
 from harness.data.corpus import load_corpus
 from harness.data.tokenizer import BytesConfig
 from harness.errors import CorpusError
@@ -92,18 +92,85 @@ def test_evaluation_meets_every_target_once_and_in_order(count: int, length: int
     assert (~counted[-batch * length :]).sum() < batch * length  # and no batch is padding alone
 
 
+ONE_BYTE_EACH = np.zeros(2000, dtype=np.bool_)
+
+
+def drawn(tokens: Ids, *, count: int, length: int, seed: int) -> Ids:
+    """Windows of text in which no character has several tokens."""
+    return Windows(length=length, inside_characters=ONE_BYTE_EACH).drawn(tokens, count=count, seed=seed)
+
+
 def test_prompts_are_of_the_split_do_not_overlap_and_follow_the_seed() -> None:
-    rows = prompts(TOKENS, count=10, length=10, seed=3)
+    rows = drawn(TOKENS, count=10, length=10, seed=3)
     assert rows.dtype == np.int64
     assert sorted(rows.ravel().tolist()) == list(range(1000, 1100))
     assert np.array_equal(rows, rows[:, :1] + np.arange(10))
-    assert np.array_equal(rows[:4], prompts(TOKENS, count=4, length=10, seed=3))
-    assert not np.array_equal(rows, prompts(TOKENS, count=10, length=10, seed=4))
+    assert np.array_equal(rows[:4], drawn(TOKENS, count=4, length=10, seed=3))
+    assert not np.array_equal(rows, drawn(TOKENS, count=10, length=10, seed=4))
 
 
 def test_a_split_too_short_for_the_prompts_says_how_long_it_is() -> None:
     with pytest.raises(CorpusError, match=r"11 prompts of 10 tokens .* a split of 103 tokens has 10"):
-        prompts(TOKENS, count=11, length=10, seed=0)
+        drawn(TOKENS, count=11, length=10, seed=0)
+
+
+def clean(text: bytes, window: bytes, cut: int) -> bool:
+    """A plain reference: whether both parts of the window are text."""
+    try:
+        window[:cut].decode()
+        window[cut:].decode()
+    except UnicodeDecodeError:
+        return False
+    return window in text
+
+
+SENTENCES = {
+    "Latin": "the cat sat on the mat. ",
+    "Cyrillic": "Съешь ещё этих мягких французских булок, да выпей чаю. ",
+    "Japanese": "いろはにほへと ちりぬるを a わかよたれそ 1 つねならむ。",
+    "emoji": "a 🙂 b 👩‍👩‍👧 c é ",
+}
+
+
+@pytest.mark.parametrize("text", SENTENCES.values(), ids=SENTENCES.keys())
+@pytest.mark.parametrize(("length", "cut"), [(24, 16), (7, 3), (13, 13)])
+@pytest.mark.parametrize("share", [0.1, 0.6, 1.0])
+def test_windows_are_cut_between_characters_where_that_is_possible(
+    text: str, length: int, cut: int, share: float
+) -> None:
+    """If there are enough windows side by side, these are used; else as many as fit anywhere."""
+    content = (text * 40).encode()
+    tokenizer = ByteTokenizer()
+    tokens = tokenizer.encode_array(text * 40)
+    windows = Windows(length=length, cuts=(cut,), inside_characters=tokenizer.inside_characters)
+    count = max(1, int(len(tokens) // length * share))
+    rows = [tokenizer.decode_bytes(row) for row in windows.drawn(tokens, count=count, seed=1).tolist()]
+    beside = [content[at : at + length] for at in range(0, len(content) - length + 1, length)]
+    anywhere, at = 0, 0
+    while at + length <= len(content):
+        if clean(content, content[at : at + length], cut):
+            anywhere, at = anywhere + 1, at + length
+        else:
+            at += 1
+    possible = max(sum(clean(content, window, cut) for window in beside), anywhere)
+    assert len(rows) == count
+    if possible >= count:
+        assert all(clean(content, row, cut) for row in rows)
+    else:
+        assert sum(clean(content, row, cut) for row in rows) == sum(
+            clean(content, window, cut) for window in beside
+        )
+
+
+def test_windows_that_are_not_side_by_side_do_not_overlap() -> None:
+    tokenizer = ByteTokenizer()
+    text = "".join(chr(0x410 + index) + chr(0x61 + index % 26) * (index % 3) for index in range(900))
+    tokens = tokenizer.encode_array(text)
+    windows = Windows(length=7, cuts=(3,), inside_characters=tokenizer.inside_characters)
+    rows = windows.drawn(tokens, count=200, seed=0)
+    starts = sorted(text.encode().index(tokenizer.decode_bytes(row)) for row in rows.tolist())
+    assert min(np.diff(starts)) >= 7
+    assert any(start % 7 for start in starts)
 
 
 def test_tokens_are_made_once_mapped_and_made_again_when_damaged(

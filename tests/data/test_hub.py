@@ -52,7 +52,7 @@ def test_pairs_in_a_nested_column(folder: Path) -> None:
     corpus = load_corpus(
         config(folder, column=None, source="translation.en", target="translation.es", rows=1)
     )
-    assert corpus.pairs("train") == [Pair("a  b", "A  B\n")]
+    assert corpus.pairs("train") == [Pair("a  b", "A  B ")]
 
 
 def test_streamed_once_and_again_when_it_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

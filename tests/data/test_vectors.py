@@ -58,6 +58,10 @@ def test_a_word_may_hold_spaces_where_the_width_is_known(load: Load) -> None:
         ("a 1 2\nb 3 nan\n", 2, "not finite"),
         ("a\nb\n", 1, "0 values"),
         ("\n", None, "empty"),
+        ("1 " + "9" * 4400 + "\na 1\n", 1, "not finite"),  # a word called 1
+        ("1 999999999999999999\na 1\n", 2, "the word has 1 values, but 999999999999999999 are expected"),
+        ("a" + " 1" * 50_000 + "\n" + "b 1\n" * 50_000, 2, "the word has 1 values, but 50000 are expected"),
+        ("a 1\nb " + "x" * 100_000 + "\n", 2, "the line is not a word vector: could not convert"),
         ("0 3\n", None, "the file has no word vectors"),
     ],
 )

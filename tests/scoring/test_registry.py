@@ -26,6 +26,7 @@ def written(outputs: list[str], references: list[str]) -> WrittenTexts:
         references=references,
         output_likelihoods=known,
         reference_likelihoods=known,
+        reference_bytes=[len(reference.encode()) for reference in references],
         tokenizer="bytes",
     )
 

@@ -24,5 +24,6 @@ def test_texts_without_a_reference_each_are_refused() -> None:
             references=["a", "b"],
             output_likelihoods=none,
             reference_likelihoods=none,
+            reference_bytes=[],
             tokenizer="t",
         )

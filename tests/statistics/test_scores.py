@@ -358,8 +358,8 @@ def test_the_scale_of_a_score_does_not_matter(scale: float) -> None:
 
 
 def test_scores_that_are_not_finite_are_refused() -> None:
-    lost = perplexities([1e6], [1], ["a"], tokenizer="t")["token"]
-    known = perplexities([1.0], [1], ["a"], tokenizer="t")["token"]
+    lost = perplexities([1e6], {"token": [1]}, tokenizer="t")["token"]
+    known = perplexities([1.0], {"token": [1]}, tokenizer="t")["token"]
     with pytest.raises(ValueError, match="perplexity_per_token cannot be compared, because a score is inf"):
         approximate_randomisation(lost, known)
 

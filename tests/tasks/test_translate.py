@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from harness.data.content import Pair
+from harness.data.pairs import pair_tokens
+from harness.data.tokenizer import EOS_ID
 from harness.errors import CorpusError, InputError
 from harness.tasks.translate import Translate, check_lengths, draw_pairs
 from tests.tasks.tiny_recipes import NOUNS, VERBS, translation
@@ -52,3 +55,25 @@ def test_texts_that_a_model_cannot_read_are_refused_before_anything_runs(
     )
     with pytest.raises((InputError, CorpusError), match=problem):
         task.check_text()
+
+
+def test_training_translation_and_scores_read_the_same_ids_of_a_sentence_with_line_ends(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"a": f"Dear sir,\nhello {noun}", "b": f"\n{noun}\r\n\nun"} for noun in NOUNS]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = {"kind": "files", "train": [str(path)], "source": "a", "target": "b"}
+    settings = translation(path)
+    recipe = {**settings["model"]["train"], "corpus": corpus}
+    sentences = {"corpus": corpus, "split": "train"}
+    task = Translate.read({**settings, "model": {"recipe": "tiny", "train": recipe}, "sentences": sentences})
+    texts, training_corpus, tokenizer = task.texts()
+    trained = pair_tokens(training_corpus, "train", tokenizer)
+    for side, read in ((trained.source, texts.source_ids), (trained.target, texts.reference_ids)):
+        rows = [side.ids[start:end].tolist() for start, end in zip(side.starts, side.ends, strict=True)]
+        assert [(*row, EOS_ID) for row in rows] == list(read)
+    assert tokenizer.encode("\n")[0] not in {index for row in texts.source_ids for index in row}
+    assert texts.sources[0] == "Dear sir, hello cat"
+    assert texts.references[0] == " cat\r  un"
+    assert texts.reference_bytes == tuple(len(row) - 1 for row in texts.reference_ids)

@@ -84,6 +84,16 @@ def test_every_metric_is_reported_and_scores_are_those_of_the_sentences(
     assert again.outputs == result.outputs
 
 
+def test_a_byte_that_is_a_token_is_as_probable_as_a_token(tmp_path: Path) -> None:
+    """Also if references are cut inside characters, of which each shows three bytes."""
+    text = tmp_path / "text.txt"
+    text.write_text("いろはにほへとちりぬるをわかよたれそつねならむ" * 50)
+    corpus = {"kind": "files", "files": [str(text)]}
+    prompts = {"corpus": corpus, "split": "train", "count": 4, "tokens": 8}
+    _, values = run(ContinueText.read(continuation(prompts=prompts, new_tokens=11)), tmp_path)
+    assert values["perplexity_per_byte"] == values["perplexity_per_token"]
+
+
 def test_the_size_of_batches_changes_nothing_that_is_written(pairs: Path, tmp_path: Path) -> None:
     for decoding in ({"kind": "greedy"}, BEAM, {"kind": "sampling"}):
         texts = [
@@ -286,7 +296,13 @@ def test_a_draft_that_cannot_propose_to_the_model_is_refused(pairs: Path) -> Non
 def test_texts_without_a_reference_are_refused_before_anything_is_decoded() -> None:
     def texts(sources: tuple[str, ...], references: tuple[str, ...]) -> Texts:
         ids = ((5, 2),) * len(sources)
-        return Texts(sources=sources, references=references, source_ids=ids, reference_ids=ids)
+        return Texts(
+            sources=sources,
+            references=references,
+            source_ids=ids,
+            reference_ids=ids,
+            reference_bytes=(1,) * len(sources),
+        )
 
     assert texts(("a", "b"), ("1", "2")).batches(1) == [[0], [1]]
     for sources, references, problem in (

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from harness.errors import InputError
 from harness.scoring.score import TextScores, sentence_statistics
-from harness.scoring.texts import LogLikelihoods, WrittenTexts, check_strings
+from harness.scoring.texts import LogLikelihoods, WrittenTexts
 from harness.statistics import SentenceStatistics, ratio_of_sums
 from harness.statistics.signed_rank import Floats
 
@@ -26,27 +26,21 @@ def exp_of_mean(sums: Floats) -> Floats:
 
 
 def perplexities(
-    nats: Sequence[float], tokens: Sequence[int], texts: Sequence[str], *, tokenizer: str
+    nats: Sequence[float], counts: Mapping[Unit, Sequence[int]], *, tokenizer: str
 ) -> dict[Unit, SentenceStatistics]:
-    """exp(nats / units) over all texts, given the nats and the number of predicted tokens of each text.
+    """exp(nats / units) over all texts, given the nats of each text and how many of each unit it has:
+    predicted tokens, words, and the bytes that the tokens stand for.
 
     Only models with the same tokenizer can be compared per token, so the signature of that score names the
     `tokenizer` (its name or digest). Per word (separated by white space) and per UTF-8 byte, any two models
     can be compared on the same texts.
 
     Raises InputError if the numbers of texts differ, if nats are negative, infinite or NaN, or if a text has
-    no tokens or no words. The perplexity of a model that diverged is not measured.
+    none of a unit. The perplexity of a model that diverged is not measured.
     """
-    check_strings("texts", texts)
-    if not len(nats) == len(tokens) == len(texts):
-        raise InputError(
-            f"there are {len(nats)} losses and {len(tokens)} token counts for {len(texts)} texts"
-        )
-    counts: dict[Unit, list[int]] = {
-        "token": list(tokens),
-        "word": [len(text.split()) for text in texts],
-        "byte": [len(text.encode()) for text in texts],
-    }
+    for unit, values in counts.items():
+        if len(values) != len(nats):
+            raise InputError(f"there are {len(nats)} losses, but {len(values)} texts have {unit}s")
     for index, loss in enumerate(nats):
         if not 0 <= loss < math.inf:
             raise InputError(
@@ -80,8 +74,12 @@ def model_score(likelihoods: LogLikelihoods) -> SentenceStatistics:
 def _compute(texts: WrittenTexts) -> Iterator[SentenceStatistics]:
     yield model_score(texts.output_likelihoods)
     references = texts.reference_likelihoods
-    losses = [-nats for nats in references.nats]
-    yield from perplexities(losses, references.tokens, texts.references, tokenizer=texts.tokenizer).values()
+    counts: dict[Unit, Sequence[int]] = {
+        "token": references.tokens,
+        "word": [len(reference.split()) for reference in texts.references],
+        "byte": texts.reference_bytes,
+    }
+    yield from perplexities([-nats for nats in references.nats], counts, tokenizer=texts.tokenizer).values()
 
 
 SCORES = TextScores(

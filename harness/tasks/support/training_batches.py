@@ -34,15 +34,13 @@ class BatchSizes:
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedText:
-    """The text that an evaluation reads: what the model predicts, and the sources if it translates."""
+    """The text that an evaluation reads: what the model predicts, and the sources if it translates. `size` is
+    the bytes that the predicted tokens stand for.
+    """
 
     targets: tuple[str, ...]
+    size: int
     sources: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """The bytes of the targets."""
-        return sum(len(text.encode()) for text in self.targets)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +73,8 @@ def packed_text(sizes: BatchSizes, corpus: Corpus, tokenizer: Tokenizer, seed: i
     evaluation()  # refuses a text that is too short now, and not after many updates
 
     def evaluated() -> EvaluatedText:
-        return EvaluatedText((tokenizer.decode(held_out[1:].tolist()),))
+        ids = held_out[1:].tolist()
+        return EvaluatedText((tokenizer.decode(ids),), len(tokenizer.decode_bytes(ids)))
 
     return TrainingText(training=training, evaluation=evaluation, evaluated=evaluated)
 
@@ -106,7 +105,8 @@ def paired_text(sizes: BatchSizes, corpus: Corpus, tokenizer: Tokenizer, seed: i
             for side in (0, 2)
         ]
         pairs = sorted(zip(*sides, strict=True))  # batches are sorted by numbers of tokens
-        return EvaluatedText(tuple(target for _, target in pairs), tuple(source for source, _ in pairs))
+        sources, targets = zip(*pairs, strict=True)
+        return EvaluatedText(targets, sum(len(target.encode()) for target in targets), sources)
 
     return TrainingText(training=training, evaluation=evaluation, evaluated=evaluated)
 
