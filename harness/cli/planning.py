@@ -79,6 +79,8 @@ def show_plan(experiment: Experiment, output: CommandOutput) -> None:
         output.data({"study": experiment.name, "scale": experiment.parts[0].scale, **data})
         return
     output.note(f"{experiment.name}: {experiment.parts[0].study.question}")
+    if experiment.missing_gpu:
+        output.note(experiment.missing_gpu)
     for planned in plans:
         if planned.part.part:
             output.note(f"part {planned.part.part}")

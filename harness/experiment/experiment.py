@@ -16,6 +16,7 @@ from harness.experiment.declaring import DeclaredStudy, declare_claims, declare_
 from harness.experiment.workspace import Workspace
 from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
+from harness.machine.visible_gpus import visible_gpus
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.run.driver import Driver, Listener, worker_threads
 from harness.run.identity import Setting, environment_digest, identity, newest_run
@@ -25,6 +26,7 @@ from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan
 from harness.study.reading.overlays import BODY_SCALE
+from harness.telemetry.nvml import library_exists
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,12 +68,21 @@ class Experiment:
         """The name of the report's file, before its scale."""
         return self.name
 
+    @property
+    def missing_gpu(self) -> str | None:
+        """Why no GPU is used, if this machine has NVIDIA's library, so that it should have a GPU."""
+        if self._gpu is not None or self._here.nvml_reason is None or not library_exists():
+            return None
+        return f"no GPU can be used: {self._here.nvml_reason}"
+
     def run(self, *, fresh: bool = False, listener: Listener | None = None) -> Self:
         """Run the missing trials of each part. With `fresh`, start a new run of each part.
 
         The call can be interrupted and repeated; it continues where it stopped.
         """
         listener = listener or Listener()
+        if self.missing_gpu:
+            listener.note(self.missing_gpu)
         setting = prepared(self.workspace, partial(self.setting, fresh=fresh), listener, *self.parts)
         with trial_machinery(self.workspace) as (store, backend):
             self._declare_claims(store)
@@ -310,7 +321,7 @@ def _record(store: Store, part: LoadedStudy, judged: ReportInput, run: Run) -> N
 
 def this_machine(device: str) -> tuple[Environment, str | None]:
     """The environment, and the UUID of the GPU that `device` (auto, cpu or a UUID) means, or None for the
-    CPU.
+    CPU. The device auto is the first GPU that CUDA_VISIBLE_DEVICES allows.
 
     Raises InputError if there is no such device.
     """
@@ -319,9 +330,11 @@ def this_machine(device: str) -> tuple[Environment, str | None]:
     if device == "cpu" or (device == "auto" and not uuids):
         return here, None
     if device == "auto":
-        return here, uuids[0]
+        return here, next(iter(visible_gpus(here.gpus)), None)
     if device not in uuids:
-        raise InputError(f"there is no device {device!r}", hint=did_you_mean(device, ["auto", "cpu", *uuids]))
+        why = f": {here.nvml_reason}" if here.nvml_reason else ""
+        hint = did_you_mean(device, ["auto", "cpu", *uuids])
+        raise InputError(f"there is no device {device!r}{why}", hint=hint)
     return here, device
 
 

@@ -74,7 +74,9 @@ class Provenance(BaseModel):
 
 
 def environment() -> Environment:
-    """The environment of this machine now. This takes about 10 ms and raises no error."""
+    """The environment of this machine now. It raises no error. This takes about 10 ms, and with NVIDIA's
+    library as long as NVML takes to open, but no longer than `harness.telemetry.nvml.INIT_LIMIT_S`.
+    """
     with NvmlReader() as reader:
         gpus, nvml_reason = reader.gpus(), reader.reason
     return Environment(

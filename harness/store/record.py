@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -119,7 +119,7 @@ class RunRecorder(Reader):
             if outcome.sentences is not None:
                 _add_sentences(connection, attempt_id, outcome.sentences)
             for part in _in_parts(telemetry, WIDE_AT_ONCE):
-                rows = [_telemetry_row(attempt_id, sample) for sample in part]
+                rows = [{"attempt_id": attempt_id, **asdict(sample)} for sample in part]
                 connection.execute(insert(telemetry_table), rows)
             add_links(connection, _run_of(connection, attempt_id), "ended", [attempt_id])
 
@@ -224,8 +224,3 @@ def _state(outcome: Outcome) -> AttemptState:
     if outcome.status == "finished" and outcome.notes.get("diverged"):
         return "diverged"
     return outcome.status
-
-
-def _telemetry_row(attempt_id: int, sample: TelemetrySample) -> dict[str, Any]:
-    source = "psutil" if sample.gpu_memory_bytes is None else "psutil+nvml"
-    return {"attempt_id": attempt_id, **asdict(sample), "source": source}

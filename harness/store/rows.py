@@ -190,10 +190,9 @@ class CheckRow(Check):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryRow(TelemetrySample):
-    """One sample of a trial's process. `source` is `psutil`, or `psutil+nvml` if it includes the GPU."""
+    """One sample of a trial's process."""
 
     trial_id: int
-    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,8 +218,8 @@ chain = Table(
 )
 
 # Samples of the measured process, with one column per field of
-# harness.telemetry.process_sampler.TelemetrySample. The columns of the GPU are NULL if the attempt has an
-# nvml_reason.
+# harness.telemetry.process_sampler.TelemetrySample. What could not be read is NULL, and the attempt's
+# nvml_reason says why columns of the GPU are.
 telemetry = Table(
     "telemetry",
     metadata,

@@ -2,29 +2,47 @@
 
 The reader never raises an error: a value that cannot be read is None, and a reason says why. NVML numbers
 all GPUs of the machine and ignores CUDA_VISIBLE_DEVICES, so GPUs are identified by UUIDs, not by numbers.
+
+NVML runs in a process of its own (`harness.telemetry.nvml_process`), because a call of a driver can hang for
+ever. Each question has a limit. After the first one that is not answered in time, that process is killed and
+no reader of this program asks again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Self, TypeVar
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
-Value = TypeVar("Value")
+INIT_LIMIT_S = 30.0
+"""The limit for opening NVML or CUDA. Without NVIDIA's persistence mode, the driver first initialises every
+GPU, which takes seconds for each of them.
+"""
 
-_THROTTLING = {  # bits of nvmlClocksEventReasons for a reduced clock
-    0x04: "power cap",
-    0x08: "hardware slowdown",
-    0x20: "software thermal",
-    0x40: "hardware thermal",
-    0x80: "power brake",
-}
+QUERY_LIMIT_S = 5.0
+"""The limit for one reading of a GPU, which usually takes milliseconds."""
+
+_END_S = 1.0  # a killed process that hangs inside the kernel does not end, and nobody waits for it
+_LIBRARY = "libnvidia-ml.so.1"
+_MULTIARCH = f"{os.uname().machine}-linux-gnu"
+_FOLDERS = (
+    *("/lib", "/lib64", f"/lib/{_MULTIARCH}", "/usr/lib", "/usr/lib64", f"/usr/lib/{_MULTIARCH}"),
+    *("/usr/local/lib", "/usr/lib/wsl/lib", f"{sys.base_prefix}/lib"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A GPU of this machine."""
+    """A GPU of this machine, or an instance of a GPU in MIG mode."""
 
     uuid: str
     name: str | None
@@ -32,45 +50,56 @@ class Gpu:
     driver: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GpuReading:
     """One reading of a GPU. A value that cannot be read is None, and `reasons` says why under its name.
 
-    `utilisation` is the share of the last sampling period (0.17 to 1 s) in which a kernel ran, from 0 to 1.
-    `process_bytes` is by process id, as the GPU's driver numbers processes (not as a container does).
+    `memory_api` is the version of NVML's call for the memory: what the driver reserves is a part of
+    `memory_used_bytes` in `v1`, and not in `v2`. `utilisation` is the share of the last sampling period (0.17
+    to 1 s) in which a kernel ran, from 0 to 1. `energy_j` is a counter that began when the driver was loaded.
+    The processes are bytes by process id, which may be that of another namespace; the bytes are None where
+    NVML does not know them. An instance of a GPU in MIG mode has the temperature, the clocks and the
+    throttling of its GPU.
     """
 
-    memory_used_bytes: int | None
-    utilisation: float | None
-    process_bytes: Mapping[int, int] | None
-    temperature_c: int | None
-    sm_clock_mhz: int | None
-    throttling: tuple[str, ...] | None
+    memory_used_bytes: int | None = None
+    memory_api: str | None = None
+    utilisation: float | None = None
+    compute_processes: Mapping[int, int | None] | None = None
+    graphics_processes: Mapping[int, int | None] | None = None
+    power_w: float | None = None
+    energy_j: float | None = None
+    temperature_c: int | None = None
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+    throttling: tuple[str, ...] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
+READINGS = tuple(value.name for value in fields(GpuReading) if value.name not in ("memory_api", "reasons"))
+
+
 class NvmlReader:
-    """Opens NVML. If it cannot be opened, `reason` says why (no library, no driver, or NVML's error)."""
+    """Asks NVML. The first question starts the process that NVML runs in, and `close` ends it.
+
+    `reason` says why nothing can be read: no library, no driver, NVML's error, or no answer. It is None if
+    NVML works or if nothing was asked yet. Several threads may ask.
+    """
+
+    unanswered: ClassVar[str | None] = None
+    """Why no reader of this program asks NVML any more."""
 
     def __init__(self) -> None:
-        self.reason: str | None = None
-        self._handles: dict[str, Any] = {}
+        self.reason = None if library_exists() else f"NVIDIA's library {_LIBRARY} is not on this machine"
+        self._process: _Process | None = None
         self._gpus: tuple[Gpu, ...] = ()
-        try:
-            import pynvml
-        except ImportError as error:
-            self.reason = f"nvidia-ml-py cannot be imported: {error}"
-            return
-        self._nvml = pynvml
-        _, self.reason = self._ask(pynvml.nvmlInit)
-        if self.reason is None:
-            self._gpus = self._all_gpus()
+        self._asking = threading.Lock()
 
     def close(self) -> None:
-        """Release the library. Every later reading is None."""
-        if self.reason is None:
-            self.reason = "the NVML reader was closed"
-            self._ask(self._nvml.nvmlShutdown)
+        """End the process. Every later reading is None."""
+        with self._asking:
+            self.reason = self.reason or "the NVML reader was closed"
+            self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -80,80 +109,135 @@ class NvmlReader:
 
     def gpus(self) -> tuple[Gpu, ...]:
         """The GPUs of the machine in NVML's order (by PCI bus), or an empty tuple if `reason` is set."""
-        return self._gpus
+        with self._asking:
+            self._open()
+            return self._gpus
 
     def read(self, uuid: str) -> GpuReading:
         """Read one GPU. Each value that cannot be read is None, with its reason."""
-        handle, nvml = self._handles.get(uuid), getattr(self, "_nvml", None)
-        if self.reason is not None or handle is None or nvml is None:
-            why = self.reason or f"NVML knows no GPU {uuid}"
-            return GpuReading(None, None, None, None, None, None, dict.fromkeys(_READINGS, why))
-        reasons: dict[str, str] = {}
+        with self._asking:
+            self._open()
+            why = self.reason
+            if why is None and uuid not in {gpu.uuid for gpu in self._gpus}:
+                why = f"NVML knows no GPU {uuid}"
+            answer = None if why else self._ask("read", limit_s=QUERY_LIMIT_S, uuid=uuid)
+            if answer is None:
+                return GpuReading(reasons=dict.fromkeys(READINGS, why or str(self.reason)))
+        for kind in ("compute_processes", "graphics_processes"):
+            if answer[kind] is not None:
+                answer[kind] = {int(pid): size for pid, size in answer[kind].items()}
+        if answer["throttling"] is not None:
+            answer["throttling"] = tuple(answer["throttling"])
+        return GpuReading(**answer)
 
-        def ask(name: str, question: Callable[[], Value]) -> Value | None:
-            answer, why = self._ask(question)
-            if why is not None:
-                reasons[name] = why
-            return answer
+    def cuda_order(self) -> tuple[tuple[str, ...], str | None]:
+        """The UUIDs of the GPUs that CUDA shows to programs with this environment, in CUDA's order; and why
+        CUDA could not be asked, or None.
+        """
+        with self._asking:
+            self._open()
+            answer = self._ask("cuda", limit_s=INIT_LIMIT_S) if self.reason is None else None
+            if answer is None:
+                return (), self.reason
+        known = {gpu.uuid.partition("-")[2]: gpu.uuid for gpu in self._gpus}
+        return tuple(known[code] for code in answer["order"] if code in known), answer["reason"]
 
-        return GpuReading(
-            memory_used_bytes=ask(
-                "memory_used_bytes", lambda: int(nvml.nvmlDeviceGetMemoryInfo(handle).used)
-            ),
-            utilisation=ask(
-                "utilisation", lambda: float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100)
-            ),
-            process_bytes=ask(
-                "process_bytes", lambda: _by_pid(nvml.nvmlDeviceGetComputeRunningProcesses(handle))
-            ),
-            temperature_c=ask(
-                "temperature_c", lambda: int(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
-            ),
-            sm_clock_mhz=ask(
-                "sm_clock_mhz", lambda: int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM))
-            ),
-            throttling=ask(
-                "throttling", lambda: _throttling(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
-            ),
-            reasons=reasons,
+    def _open(self) -> None:
+        if self._process is None and self.reason is None:
+            self.reason = NvmlReader.unanswered
+        if self._process is not None or self.reason is not None:
+            return
+        try:
+            self._process = _Process()
+        except OSError as error:
+            self.reason = f"the process for NVML cannot be started: {error}"
+            return
+        answer = self._ask("open", limit_s=INIT_LIMIT_S)
+        if answer is not None:
+            self.reason = answer["reason"]
+            self._gpus = tuple(Gpu(**gpu) for gpu in answer["gpus"])
+        if self.reason is not None:
+            self._end()
+
+    def _ask(self, question: str, *, limit_s: float, **details: str) -> dict[str, Any] | None:
+        """The answer, or None if there is none; then `reason` is set and nothing is asked again."""
+        assert self._process is not None
+        try:
+            return self._process.ask({"ask": question, "limit_s": limit_s, **details}, limit_s)
+        except TimeoutError:
+            library = "CUDA" if question == "cuda" else "NVML"
+            self.reason = NvmlReader.unanswered = f"{library} did not answer within {limit_s:g} s"
+            self._end()
+        except EOFError:
+            self.reason = f"the process that reads NVML has ended ({self._end()})"
+        return None
+
+    def _end(self) -> str:
+        """How the process ended, in words."""
+        process, self._process, self._gpus = self._process, None, ()
+        return process.end() if process is not None else "it was not running"
+
+
+class _Process:
+    """The process that NVML runs in. It inherits no open file, and it is in a session of its own, so that a
+    Ctrl-C in the terminal does not end it before the last reading.
+    """
+
+    def __init__(self) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("nvml_process.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
         )
 
-    def _all_gpus(self) -> tuple[Gpu, ...]:
-        nvml = self._nvml
-        driver, _ = self._ask(nvml.nvmlSystemGetDriverVersion)
-        count, self.reason = self._ask(nvml.nvmlDeviceGetCount)
-        gpus = []
-        for index in range(count or 0):
-            handle, _ = self._ask(partial(nvml.nvmlDeviceGetHandleByIndex, index))
-            uuid, _ = self._ask(partial(nvml.nvmlDeviceGetUUID, handle))
-            if uuid is None:
-                continue  # this GPU fell off the bus; the others still work
-            name, _ = self._ask(partial(nvml.nvmlDeviceGetName, handle))
-            memory, _ = self._ask(partial(nvml.nvmlDeviceGetMemoryInfo, handle))
-            self._handles[uuid] = handle
-            gpus.append(Gpu(uuid=uuid, name=name, memory_bytes=memory and int(memory.total), driver=driver))
-        return tuple(gpus)
-
-    def _ask(self, question: Callable[[], Value]) -> tuple[Value | None, str | None]:
+    def ask(self, question: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+        """The answer. Raises TimeoutError after the limit, and EOFError if the process has ended."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        deadline = time.monotonic() + limit_s
         try:
-            return question(), None
-        except self._nvml.NVMLError as error:
-            return None, f"NVML: {error}"
+            self._child.stdin.write(json.dumps(question).encode() + b"\n")
+        except BrokenPipeError:
+            raise EOFError from None
+        ready = select.poll()
+        ready.register(self._child.stdout, select.POLLIN)
+        line = b""
+        while not line.endswith(b"\n"):
+            if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise TimeoutError
+            part = os.read(self._child.stdout.fileno(), 1 << 16)
+            if not part:
+                raise EOFError
+            line += part
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def end(self) -> str:
+        """Kill the process if it has not ended yet, and say how it ended."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        self._child.kill()
+        self._child.stdin.close()
+        self._child.stdout.close()
+        try:
+            status = self._child.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            return "it hangs in the kernel"
+        return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
 
 
-_READINGS = (
-    "memory_used_bytes",
-    "utilisation",
-    "process_bytes",
-    "temperature_c",
-    "sm_clock_mhz",
-    "throttling",
-)
-
-
-def _by_pid(processes: Iterable[Any]) -> dict[int, int]:
-    return {int(p.pid): int(p.usedGpuMemory) for p in processes if p.usedGpuMemory is not None}
-
-
-def _throttling(bits: int) -> tuple[str, ...]:
-    return tuple(name for bit, name in _THROTTLING.items() if bits & bit)
+def library_exists(folders: Iterable[str] = _FOLDERS, cache: Path = Path("/etc/ld.so.cache")) -> bool:
+    """Whether the dynamic linker would find NVIDIA's library: in LD_LIBRARY_PATH, in its usual folders, or by
+    its cache. The library is not loaded, because that can hang.
+    """
+    listed = os.environ.get("LD_LIBRARY_PATH", "").replace(";", ":").split(":")
+    paths = (Path(folder, _LIBRARY) for folder in (*listed, *folders) if folder)
+    if any(os.access(path, os.R_OK) for path in paths):
+        return True
+    try:
+        return _LIBRARY.encode() in cache.read_bytes()
+    except OSError:
+        return False

@@ -6,19 +6,19 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import psutil
 
 from harness.telemetry.cgroup import Cgroup
 from harness.telemetry.descendants import descendants
+from harness.telemetry.gpu_watch import GpuWatch
 from harness.telemetry.host_clocks import ClockWatch
 from harness.telemetry.memory import peak_rss_bytes
 from harness.telemetry.nvml import NvmlReader
-
-Value = TypeVar("Value")
+from harness.telemetry.rapl import PackageEnergy
 
 STOPPED_STATES = frozenset((psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP))
 """The states of a process that a signal or a debugger has stopped."""
@@ -36,10 +36,9 @@ class TelemetrySample:
     `cpu_seconds` is the CPU time since the process began, with that of its descendants.
     `rss_bytes` is a sum, so a page that several processes share counts several times. `load` is the 1-minute
     load of the host. Swap is in bytes since the first sample. `cpu_mhz` is the mean over the cores, read once
-    per second. GPU memory is the sum, and utilisation (0 to 1) the mean, over the GPUs of the process;
-    `gpu_process_bytes` is the memory that this process uses. `other_cpu_percent` is the CPU time of the host
-    without that of this process, its descendants and the sampling process. It includes the load of other
-    containers, which no other reading shows.
+    per second. `other_cpu_percent` is the CPU time of the host without that of this process, its descendants
+    and the sampling process. It includes the load of other containers, which no other reading shows.
+    `cpu_energy_j` is the energy of the processor packages since the first sample, with all that runs there.
 
     `state` is psutil's word for the state of the process, for example "running", "sleeping", "disk-sleep"
     (it waits for a disk or for memory) or "stopped". It is "stopped" if one of the descendants is. The
@@ -49,8 +48,17 @@ class TelemetrySample:
     for `throttled_seconds` (summed over the cores), the machine was suspended for `suspended_seconds`, and
     somebody moved the wall clock by `clock_jump_seconds`, all since the first sample. `cgroup_peak_bytes`
     is the most memory that the control group ever used.
+
+    The fields of the GPUs are about all GPUs of the process together. Memory, power and energy are sums,
+    utilisation (0 to 1) is the mean, the temperature that of the hottest GPU, and the clocks those of the
+    slowest. `gpu_energy_j` is the energy since the first sample, by the counters of the GPUs.
+    `gpu_process_bytes` is the memory that this process uses, `gpu_other_processes` the number of other
+    processes on the GPUs, and `gpu_throttling` why clocks are reduced. `source` names the interfaces that
+    gave values, with the version of NVML's call for the memory: only in version 1 does the memory that is
+    used include what the driver reserves.
     """
 
+    source: str = "psutil"
     t_seconds: float
     rss_bytes: int
     cpu_percent: float | None
@@ -88,7 +96,7 @@ class ProcessSampler:
     The first sample is taken before `start` returns, so that even a process of a few milliseconds has one.
     Sampling ends by itself when the process has ended, is a zombie, or when another process has its id.
     `gpus` holds the UUIDs of the process's GPUs. Without them, or without NVML, the GPU readings are None,
-    and `nvml_reason` says why.
+    and `nvml_reason` says why. `cpu_energy_reason` says why the energy of the processor is None.
     """
 
     def __init__(
@@ -97,7 +105,8 @@ class ProcessSampler:
         if not interval_s > 0:
             raise ValueError(f"the sampling interval must be positive (got {interval_s} s)")
         self._interval_s = interval_s
-        self._gpus = _GpuWatch(nvml, gpus)
+        self._nvml, self._uuids = nvml, tuple(gpus)
+        self._gpus, self._energy = GpuWatch(nvml, self._uuids), PackageEnergy()
         self._samples: list[TelemetrySample] = []
         self._ask_to_stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -107,14 +116,20 @@ class ProcessSampler:
         """Why GPU readings are None, or None if no reading is missing."""
         return self._gpus.reason
 
+    @property
+    def cpu_energy_reason(self) -> str | None:
+        """Why the energy of the processor is None, or None if it is known."""
+        return self._energy.reason
+
     def start(self, pid: int) -> None:
         """Begin sampling. A process that has already ended has no samples; this is not an error."""
         if self._thread is not None:
             raise RuntimeError("the sampler is already running; call stop() first")
         self._samples = []
         self._ask_to_stop.clear()
+        self._gpus, self._energy = GpuWatch(self._nvml, self._uuids), PackageEnergy()
         try:
-            look = _ProcessLook(pid, self._gpus)
+            look = _ProcessLook(pid, self._gpus, self._energy)
             self._samples.append(look.sample())
         except psutil.NoSuchProcess:
             return
@@ -144,9 +159,9 @@ class ProcessSampler:
 class _ProcessLook:
     """The process, its descendants, and the state that one sample passes to the next."""
 
-    def __init__(self, pid: int, gpus: _GpuWatch) -> None:
+    def __init__(self, pid: int, gpus: GpuWatch, energy: PackageEnergy | None = None) -> None:
         self._process = psutil.Process(pid)  # it records the start time, so it recognises a reused id
-        self._gpus = gpus
+        self._gpus, self._energy = gpus, energy or PackageEnergy()
         self._children: list[psutil.Process] = []
         self._started = time.monotonic()
         self._swap_start = psutil.swap_memory()
@@ -180,6 +195,8 @@ class _ProcessLook:
                 usage = usage.with_child(_usage(child))
         swap = psutil.swap_memory()
         gpu = self._gpus.look([self._process.pid, *(child.pid for child in self._children)])
+        source = gpu.pop("source", "psutil")
+        joules = self._energy.joules()
         cpu_percent, other_cpu_percent = self._cpu_percent(now, usage.cpu_seconds)
         self._cpu_seconds = max(self._cpu_seconds, usage.cpu_seconds)
         throttled_periods, throttled_seconds = self._throttled()
@@ -203,6 +220,8 @@ class _ProcessLook:
             clock_jump_seconds=clock_jump_seconds,
             peak_rss_bytes=self._peak_rss_bytes(),
             cgroup_peak_bytes=self._cgroup.memory_peak_bytes(),
+            cpu_energy_j=joules,
+            source=source if joules is None else f"{source}+rapl",
             **gpu,
         )
 
@@ -278,55 +297,3 @@ def _cpu_mhz() -> float | None:
     except (OSError, NotImplementedError):
         return None
     return frequency.current if frequency else None
-
-
-class _GpuWatch:
-    """The GPUs of one process, combined: sums of bytes, mean utilisation, hottest GPU and slowest clock."""
-
-    def __init__(self, nvml: NvmlReader | None, uuids: Sequence[str]) -> None:
-        self._nvml = nvml
-        self._uuids = tuple(uuids)
-        self._reasons: dict[str, str] = {}
-
-    @property
-    def reason(self) -> str | None:
-        if self._nvml is None:
-            return "NVML is not used"
-        if self._nvml.reason is not None:
-            return self._nvml.reason
-        if not self._uuids:
-            return "the process has no GPU"
-        return "; ".join(f"{name}: {why}" for name, why in self._reasons.items()) or None
-
-    def look(self, pids: Sequence[int]) -> dict[str, Any]:
-        """The fields of a sample that are about GPUs."""
-        if self._nvml is None or not self._uuids:
-            return {}
-        readings = [self._nvml.read(uuid) for uuid in self._uuids]
-        for reading in readings:
-            self._reasons.update(reading.reasons)
-        memory = _complete(reading.memory_used_bytes for reading in readings)
-        utilisation = _complete(reading.utilisation for reading in readings)
-        by_pid = _complete(reading.process_bytes for reading in readings)
-        temperature = _complete(reading.temperature_c for reading in readings)
-        clock = _complete(reading.sm_clock_mhz for reading in readings)
-        throttling = _complete(reading.throttling for reading in readings)
-        return {
-            "gpu_memory_bytes": sum(memory) if memory else None,
-            "gpu_utilisation": sum(utilisation) / len(utilisation) if utilisation else None,
-            "gpu_process_bytes": sum(sizes.get(pid, 0) for sizes in by_pid for pid in pids)
-            if by_pid
-            else None,
-            "gpu_temperature_c": max(temperature) if temperature else None,
-            "gpu_sm_clock_mhz": min(clock) if clock else None,
-            "gpu_throttling": tuple(sorted({name for names in throttling for name in names}))
-            if throttling
-            else None,
-        }
-
-
-def _complete(values: Iterable[Value | None]) -> list[Value]:
-    """All values, or an empty list if one is missing, because a sum over some GPUs would mislead."""
-    readings = list(values)
-    known = [value for value in readings if value is not None]
-    return known if len(known) == len(readings) else []

@@ -42,6 +42,7 @@ LOOK = TelemetrySample(
 )
 LOOK_AT_GPU = dataclasses.replace(
     LOOK,
+    source="psutil+nvml(memory v2)",
     cpu_percent=101.5,
     gpu_memory_bytes=80 * 2**30,
     gpu_utilisation=0.75,
@@ -95,8 +96,8 @@ def test_a_finished_trial_reads_back_with_all_that_it_measured(
         CheckRow(trial_id=attempt_id, invariant="generate", arm="dynamic", **dataclasses.asdict(check))
     ]
     without, with_gpu = store.telemetry(run)
-    assert without == TelemetryRow(trial_id=attempt_id, source="psutil", **dataclasses.asdict(LOOK))
-    expected = TelemetryRow(trial_id=attempt_id, source="psutil+nvml", **dataclasses.asdict(LOOK_AT_GPU))
+    assert without == TelemetryRow(trial_id=attempt_id, **dataclasses.asdict(LOOK))
+    expected = TelemetryRow(trial_id=attempt_id, **dataclasses.asdict(LOOK_AT_GPU))
     assert with_gpu == dataclasses.replace(expected, gpu_throttling=["power", "heat"])
 
 
@@ -105,7 +106,7 @@ def test_every_field_of_a_check_and_of_a_look_has_a_column() -> None:
         return {field.name for field in dataclasses.fields(kind)}
 
     assert fields(Check) == set(checks.columns.keys()) - {"id", "attempt_id"}
-    assert fields(TelemetrySample) == set(telemetry.columns.keys()) - {"id", "attempt_id", "source"}
+    assert fields(TelemetrySample) == set(telemetry.columns.keys()) - {"id", "attempt_id"}
 
 
 def test_a_failure_is_recorded_whatever_the_worker_said(

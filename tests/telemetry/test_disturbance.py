@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from harness.telemetry.disturbance import LONGEST_GAP_S, Host, disturbance
-from harness.telemetry.process_sampler import TelemetrySample, _GpuWatch, _ProcessLook
+from harness.telemetry.gpu_watch import GpuWatch
+from harness.telemetry.process_sampler import TelemetrySample, _ProcessLook
 from tests.end_to_end.in_process import host_sample
 from tests.support.real_cgroup import quota_group
 
@@ -196,7 +197,7 @@ class Watch:
     """Samples of a process as they come, a few at a time."""
 
     def __init__(self, child: subprocess.Popen[str]) -> None:
-        self._look = _ProcessLook(child.pid, _GpuWatch(None, ()))
+        self._look = _ProcessLook(child.pid, GpuWatch(None, ()))
         self.samples: list[TelemetrySample] = []
 
     def until(self, seen: Callable[[TelemetrySample], bool]) -> None:

@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 from harness.telemetry.cgroup import Cgroup
+from harness.telemetry.gpu_watch import GpuWatch
 from harness.telemetry.host_clocks import ClockWatch
 from harness.telemetry.process_sampler import (
     ProcessSampler,
     TelemetrySample,
-    _GpuWatch,
     _ProcessLook,
     _usage,
     host_cpu_seconds,
@@ -123,7 +123,7 @@ def test_the_time_of_children_that_have_ended_is_kept() -> None:
 
 def watched(child: subprocess.Popen[str], until: Callable[[TelemetrySample], bool]) -> list[TelemetrySample]:
     """The samples of a process, up to the first for which `until` holds."""
-    look = _ProcessLook(child.pid, _GpuWatch(None, ()))
+    look = _ProcessLook(child.pid, GpuWatch(None, ()))
     samples = [look.sample()]
     while not until(samples[-1]):
         assert child.poll() is None
@@ -169,7 +169,7 @@ def test_cpu_time_adds_up_and_never_falls() -> None:
     )
     with process(program) as parent:
         assert parent.stdout is not None
-        look = _ProcessLook(parent.pid, _GpuWatch(None, ()))
+        look = _ProcessLook(parent.pid, GpuWatch(None, ()))
         samples = [look.sample()]
         while select.select([parent.stdout], [], [], 0.02) == ([], [], []):
             samples.append(look.sample())
@@ -194,7 +194,7 @@ def test_the_peak_stays_after_memory_was_freed_and_a_new_peak_begun() -> None:
     )
     with process(program) as child:
         ready(child)
-        look = _ProcessLook(child.pid, _GpuWatch(None, ()))
+        look = _ProcessLook(child.pid, GpuWatch(None, ()))
         before = look.sample()
         assert child.stdin is not None
         child.stdin.write("\n")
@@ -243,7 +243,7 @@ def test_throttling_by_a_quota_is_counted_from_the_first_sample_on() -> None:
 
 
 def test_a_machine_that_neither_slept_nor_was_set() -> None:
-    look = _ProcessLook(os.getpid(), _GpuWatch(None, ()))
+    look = _ProcessLook(os.getpid(), GpuWatch(None, ()))
     sample = look.sample()
     if sys.platform != "linux":
         pytest.skip("the clock since boot is Linux's")
@@ -256,7 +256,7 @@ def test_what_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(f"{module}.Cgroup", lambda pid: Cgroup(pid, proc=tmp_path))
     monkeypatch.setattr(f"{module}.ClockWatch", lambda: ClockWatch(lambda: None))
     monkeypatch.setattr(f"{module}.peak_rss_bytes", lambda _: None)
-    sample = _ProcessLook(os.getpid(), _GpuWatch(None, ())).sample()
+    sample = _ProcessLook(os.getpid(), GpuWatch(None, ())).sample()
     assert (sample.throttled_periods, sample.throttled_seconds, sample.cgroup_peak_bytes) == (None,) * 3
     assert (sample.suspended_seconds, sample.clock_jump_seconds, sample.peak_rss_bytes) == (None,) * 3
 
@@ -309,7 +309,7 @@ def test_the_time_of_other_programs_is_the_host_s_without_the_process_and_the_sa
     busy = iter((100.0, 104.0))
     monkeypatch.setattr("harness.telemetry.process_sampler.host_cpu_seconds", lambda: next(busy))
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as idle:
-        look = _ProcessLook(idle.pid, _GpuWatch(None, ()))
+        look = _ProcessLook(idle.pid, GpuWatch(None, ()))
         first, second = look.sample(), look.sample()
         idle.communicate(b"\n")
     assert first.other_cpu_percent is None

@@ -72,9 +72,7 @@ def method_view(report: ReportInput) -> MethodView:
                 **report.provenance,
             }
         ),
-        nvml=f"There are no GPU values: {report.nvml_reason}."
-        if report.nvml_reason
-        else "GPU values were read from NVML while trials ran.",
+        nvml=_gpu_values(report),
         telemetry=tuple(_telemetry(report)),
         yaml_name=loaded.path.name,
         yaml=loaded.source,
@@ -209,6 +207,15 @@ def _telemetry(report: ReportInput) -> list[ArmTelemetry]:
             )
         )
     return rows
+
+
+def _gpu_values(report: ReportInput) -> str:
+    """Whether the GPU was read, and which values of it are missing."""
+    if report.nvml_reason is None:
+        return "GPU values were read from NVML while trials ran."
+    if report.telemetry.filter(like="gpu_").notna().any(axis=None):
+        return f"GPU values were read from NVML while trials ran. Some are missing: {report.nvml_reason}."
+    return f"There are no GPU values: {report.nvml_reason}."
 
 
 def _percent(value: float) -> str:

@@ -202,7 +202,20 @@ def test_gpu_telemetry_is_summarised_where_there_is_any() -> None:
     page = Page(render(replace(report, telemetry=telemetry, nvml_reason=None)))
     text = page.by_id("method").text
     assert "2 GiB / 2 GiB 87 % / 87 %" in text
-    assert "No values from NVML" not in text
+    assert "GPU values were read from NVML while trials ran." in text
+
+
+def test_a_gpu_that_gave_some_values_is_not_said_to_have_given_none() -> None:
+    report = synthetic_report()
+    text = Page(render(report)).by_id("method").text
+    assert f"There are no GPU values: {report.nvml_reason}." in text
+    seen = replace(
+        report,
+        telemetry=report.telemetry.assign(gpu_memory_bytes=2.0 * 1024**3),
+        nvml_reason="utilisation: NVML: Not Supported",
+    )
+    text = Page(render(seen)).by_id("method").text
+    assert "ran. Some are missing: utilisation: NVML: Not Supported." in text
 
 
 def test_trainings_are_listed_after_the_measurements_and_never_drawn_among_them() -> None:
