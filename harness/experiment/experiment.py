@@ -332,7 +332,7 @@ def this_machine(device: str) -> tuple[Environment, str | None]:
     if device == "auto":
         return here, next(iter(visible_gpus(here.gpus)), None)
     if device not in uuids:
-        why = f": {here.nvml_reason}" if here.nvml_reason else ""
+        why = f": {here.nvml_reason}" if here.nvml_reason and not uuids else ""
         hint = did_you_mean(device, ["auto", "cpu", *uuids])
         raise InputError(f"there is no device {device!r}{why}", hint=hint)
     return here, device
