@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.config import digest
@@ -100,6 +101,13 @@ def test_a_stopped_worker_is_disturbed_and_a_sleeping_one_is_not(
 
     handle = backend.submit(job)
     seen.wait_for("sleeping")
+    server = psutil.Process(handle.pid).parent()
+    assert server is not None
+    server.suspend()  # it only waits for the trial, which goes on and ends
+    woken.touch()
+    while psutil.Process(handle.pid).status() != psutil.STATUS_ZOMBIE:
+        assert not handle.future.done()
+    server.resume()
     assert ended(handle) == ""
 
     handle = backend.submit(job)
