@@ -153,6 +153,8 @@ class ProcessSampler:
                 self._samples.append(look.sample())
             except psutil.NoSuchProcess:
                 return
+            except (psutil.Error, OSError, ValueError):
+                pass  # this sample is missing, and the next one may come
             due = max(due + self._interval_s, time.monotonic())  # after a late sample, none is made up for
 
 

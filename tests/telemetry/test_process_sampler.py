@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -259,6 +260,31 @@ def test_what_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_pat
     sample = _ProcessLook(os.getpid(), GpuWatch(None, ())).sample()
     assert (sample.throttled_periods, sample.throttled_seconds, sample.cgroup_peak_bytes) == (None,) * 3
     assert (sample.suspended_seconds, sample.clock_jump_seconds, sample.peak_rss_bytes) == (None,) * 3
+
+
+@pytest.mark.parametrize(
+    "error", [psutil.AccessDenied(1), OSError(24, "Too many open files"), ValueError("?")]
+)
+def test_a_sample_that_fails_does_not_end_the_sampling(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    taken = threading.Semaphore(0)
+    sample, failing = _ProcessLook.sample, [error, error]
+
+    def sometimes(look: _ProcessLook) -> TelemetrySample:
+        made = sample(look)
+        taken.release()
+        if made.t_seconds > 0.001 and failing:
+            raise failing.pop()
+        return made
+
+    monkeypatch.setattr(_ProcessLook, "sample", sometimes)
+    sampler = ProcessSampler(interval_s=FAST)
+    sampler.start(os.getpid())
+    for _ in range(5):
+        assert taken.acquire(timeout=20)
+    assert len(sampler.stop()) >= 2
+    assert not failing
 
 
 def test_a_process_that_has_gone_leaves_no_samples() -> None:

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.machine.environment import usable_cores
 from harness.run.backends.local import WORKER_VARIABLES
 from harness.statistics import log_ratios, paired_estimate
 from tests.benchmarks.peers.cases import CASES, Case, Peer, Tuning
@@ -196,7 +197,7 @@ def _options() -> argparse.Namespace:
         help="the case of this name, or all that have it in theirs; may be given again",
     )
     parser.add_argument("--rounds", type=int, help="so many instead; six are the least that give an interval")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--results", type=Path, default=RESULTS, help="cases in it that are not run stay")
     options = parser.parse_args()
     options.only = options.only or [""]
