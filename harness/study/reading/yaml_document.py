@@ -238,11 +238,6 @@ def _location_after(text: str, file: str) -> Location:
     return Location(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
 
 
-def _cut(text: str) -> str:
-    """The text as messages show it."""
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
 class _Reader:
     def __init__(self, file: str) -> None:
         from ruamel.yaml import YAML
@@ -310,12 +305,12 @@ class _Reader:
 
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if isinstance(event, kinds.AliasEvent):
-            what, hint = f"the alias *{_cut(event.anchor)}", "write the value out"
+            what, hint = f"the alias *{event.anchor}", "write the value out"
         elif anchor is not None:
-            what, hint = f"the anchor &{_cut(anchor)}", "write the value out wherever it is needed"
+            what, hint = f"the anchor &{anchor}", "write the value out wherever it is needed"
         elif tag is not None:
             name = str(tag).replace("tag:yaml.org,2002:", "!!")
-            what, hint = f"the tag {_cut(name)}", "use plain values only"
+            what, hint = f"the tag {name}", "use plain values only"
         elif isinstance(event, kinds.DocumentStartEvent) and (event.version or event.tags):
             what, hint = "a directive", "leave out the lines that begin with %"
         else:
@@ -348,13 +343,13 @@ class _Reader:
             if kind not in _TEXT:
                 raise self._error(
                     key_node.start_mark,
-                    f"YAML reads the key {_cut(key)} as {_KINDS.get(kind, kind)}",
+                    f"YAML reads the key {key} as {_KINDS.get(kind, kind)}",
                     hint="put it in quotes",
                 )
             if key in seen:
                 raise self._error(
                     key_node.start_mark,
-                    f"duplicate key {_cut(key)!r}",
+                    f"duplicate key {key!r}",
                     f"it is already on line {seen[key].line}",
                 )
             seen[key] = self.keys[(*path, key)] = self._location(key_node.start_mark)

@@ -47,9 +47,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "expanding": ("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]", "1:4: the anchor &a is not allowed"),
     "an alias of nothing": ("a: *b", "1:4: the alias *b is not allowed"),
-    "a long anchor": ("a: &" + "x" * 100_000 + " 1", "xxx… is not allowed"),
-    "a long alias": ("a: *" + "x" * 100_000, "xxx… is not allowed"),
-    "a long tag": ("a: !" + "x" * 100_000 + " 1", "xxx… is not allowed"),
+    "a long anchor": ("a: &" + "x" * 100_000 + " 1", "xxx is not allowed"),
+    "a long alias": ("a: *" + "x" * 100_000, "xxx is not allowed"),
+    "a long tag": ("a: !" + "x" * 100_000 + " 1", "xxx is not allowed"),
     "a binary value": ("a: !!binary aGVsbG8=", "1:4: the tag !!binary is not allowed"),
     "a long list": ("a: [" + "1," * 90_000 + "]", "more than 5,000 keys and values; is it a study?"),
     "lists in a list": ("[" + "[]," * 60_000 + "]", "more than 5,000 keys and values; is it a study?"),
@@ -68,7 +68,7 @@ def refused(action: Callable[[], Any]) -> str:
     line = str(caught.value)
     assert caught.value.exit_code == 2
     assert "\n" not in line
-    assert len(line) < 300
+    assert len(line) < 600
     return line
 
 
