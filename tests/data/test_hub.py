@@ -82,6 +82,24 @@ def test_what_is_not_there(folder: Path, cache: Path, settings: dict[str, Any], 
     assert "\n" not in str(caught.value)
 
 
+def test_a_damaged_copy_in_the_cache_is_said_if_it_cannot_be_made_again(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load_corpus(config(folder)).text("test")
+    (path,) = (cache / "hf").glob("*/test")
+    path.write_bytes(path.read_bytes()[:-1])
+    with monkeypatch.context() as patch:
+        patch.setattr("datasets.load_dataset", unreachable)
+        with pytest.raises(CorpusError, match="no network; the copy in the cache is damaged: ") as caught:
+            load_corpus(config(folder))
+        assert str(path) in str(caught.value)
+    assert load_corpus(config(folder)).text("test") == first
+
+
+def unreachable(*_arguments: object, **_settings: object) -> None:
+    raise ConnectionError("no network")
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"data set '.*none', split 'train': Couldn't find any data file"):
         load_corpus(config(tmp_path / "none"))
