@@ -67,14 +67,14 @@ def test_the_archive_runs_where_pip_is_asked_to_take_it(
     assert marker.exists()
 
 
-@pytest.mark.parametrize("place", ["variables", "user", "named"])
+@pytest.mark.parametrize("given_by", ["variables", "user", "named"])
 def test_neither_variables_nor_configuration_make_pip_build_or_run_anything(
     wheel: Path,
     requirements: Path,
     marker: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    place: str,
+    given_by: str,
 ) -> None:
     hostile = hostile_settings(requirements, tmp_path)
     python = Path(hostile["python"])
@@ -87,7 +87,7 @@ def test_neither_variables_nor_configuration_make_pip_build_or_run_anything(
     monkeypatch.setenv("PYTHONPATH", str(modules))
     monkeypatch.setenv("PYTHONSTARTUP", str(modules / "startup.py"))
     monkeypatch.chdir(modules)
-    if place == "variables":
+    if given_by == "variables":
         for name, value in hostile.items():
             monkeypatch.setenv("PIP_" + name.upper().replace("-", "_"), value)
     else:
@@ -97,7 +97,7 @@ def test_neither_variables_nor_configuration_make_pip_build_or_run_anything(
         file.write_text("\n".join(["[global]", *lines, "[download]", *lines]))
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
         monkeypatch.delenv("PIP_CONFIG_FILE")
-        if place == "named":
+        if given_by == "named":
             monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
     assert fetch.fetch("wikitext-2").is_dir()
     assert not marker.exists()
