@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from harness.doctor.checks.clocks import check_clocks
 from harness.doctor.checks.control_group import check_control_group
 from harness.doctor.checks.cores import check_cores
+from harness.doctor.checks.cpu_energy import check_cpu_energy
 from harness.doctor.checks.disks import check_disks
 from harness.doctor.checks.frequency import check_frequency
 from harness.doctor.checks.gpus import check_gpus
@@ -33,6 +34,7 @@ CHECKS: tuple[Callable[[Machine], Iterator[Finding]], ...] = (
     check_memory,
     check_huge_pages,
     check_gpus,
+    check_cpu_energy,
     check_kernel_counters,
     check_disks,
     check_sqlite_journal,

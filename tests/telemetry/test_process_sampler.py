@@ -269,14 +269,14 @@ def test_a_sample_that_fails_does_not_end_the_sampling(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     taken = threading.Semaphore(0)
-    sample, failing = _ProcessLook.sample, [error, error]
+    sample, failing = _ProcessLook.sample, [error, error, None]  # the first sample is taken by `start`
 
     def sometimes(look: _ProcessLook) -> TelemetrySample:
-        made = sample(look)
         taken.release()
-        if made.t_seconds > 0.001 and failing:
-            raise failing.pop()
-        return made
+        fault = failing.pop() if failing else None
+        if fault is not None:
+            raise fault
+        return sample(look)
 
     monkeypatch.setattr(_ProcessLook, "sample", sometimes)
     sampler = ProcessSampler(interval_s=FAST)

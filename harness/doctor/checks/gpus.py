@@ -42,7 +42,7 @@ def _gpu(reader: NvmlReader, gpu: Gpu) -> Finding:
     reading = reader.read(gpu.uuid)
     memory = "" if gpu.memory_bytes is None else f", {format_bytes(gpu.memory_bytes)}"
     seen = f"{gpu.name or 'unnamed'}{memory}, driver {gpu.driver or 'unknown'}"
-    others = reading.process_bytes or {}
+    others = {**(reading.compute_processes or {}), **(reading.graphics_processes or {})}
     if others:
         seen += f"; {count(len(others), 'other program')} on it"
     if reading.throttling:
