@@ -24,5 +24,5 @@ def check_cpu_energy(machine: Machine) -> Iterator[Finding]:
         state="missing",
         seen=reason,
         meaning="the energy of trials on the CPU is not recorded",
-        advice="chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj (root); virtual machines have no such counter",
+        advice="chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj (root); virtual machines have none",
     )

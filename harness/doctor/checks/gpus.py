@@ -46,7 +46,7 @@ def _gpu(reader: NvmlReader, gpu: Gpu) -> Finding:
     if others:
         seen += f"; {count(len(others), 'other program')} on it"
     if reading.throttling:
-        seen += f"; throttled ({', '.join(reading.throttling)})"
+        seen += f"; throttled ({', '.join(sorted(reading.throttling))})"
     unreadable = [f"{words(name)} ({why})" for name, why in sorted(reading.reasons.items())]
     if not unreadable and not others and not reading.throttling:
         return Finding(subject=f"GPU {gpu.uuid}", state="ok", seen=seen)
