@@ -10,10 +10,10 @@ from functools import wraps
 from importlib import import_module
 from pkgutil import resolve_name
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, get_args
 
 from harness.errors import InputError, did_you_mean
-from harness.invariants.subjects import Subject, WritingSubject
+from harness.invariants.subjects import Subject, TrainingSubject, WritingSubject
 from harness.models.config import CacheKind
 
 if TYPE_CHECKING:
@@ -140,10 +140,18 @@ class Invariant(Generic[S]):
         return checks
 
     def check_subject(self, subject: S) -> Iterator[Check]:
-        """The checks on the study's own model, inputs and precision.
+        """The checks on the study's own model, inputs and precision. A scale of the loss that would skip the
+        arm's first update is lowered.
 
         Raises InputError if there is no tolerance for the precision.
         """
+        if isinstance(subject, TrainingSubject) and self.needs is TrainingSubject:
+            from harness.invariants.support.scales import without_overflow  # needs torch
+
+            return self._checks_on(cast("S", without_overflow(subject)))
+        return self._checks_on(subject)
+
+    def _checks_on(self, subject: S) -> Iterator[Check]:
         checks: Iterator[Check] = self._checks_module().subject_checks(subject)
         return checks
 

@@ -44,7 +44,9 @@ class Update:
 
 
 class Updater:
-    """Updates a model. `attempted` counts all updates, `applied` only those that a scaler did not skip."""
+    """Updates a model. `attempted` counts all updates, `applied` only those that were not skipped because of
+    their gradients.
+    """
 
     def __init__(
         self, objective: Objective, optimizer: Optimizer, *, precision: Precision, clip: float | None
@@ -114,14 +116,19 @@ class Updater:
         return Loss(mean, log_z, auxiliary=dict(zip(names, others, strict=True)))
 
     def _step(self) -> bool:
-        """Make the step. False if the scaler skipped it, because gradients were not finite."""
+        """Make the step. False if it is skipped, because the scaler found gradients that are not finite.
+
+        The optimizer is not called then. `GradScaler.step` calls fused optimizers, which are to skip the step
+        themselves, and torch's SGD keeps the momentum that it had not yet initialised.
+        """
         if self.scaler is None:
             self.optimizer.step()
             return True
-        before = self.scaler.get_scale()
-        self.scaler.step(self.optimizer)
+        applied = not any(self.scaler._found_inf_per_device(self.optimizer).values())
+        if applied:
+            self.optimizer.step()
         self.scaler.update()
-        return self.scaler.get_scale() >= before
+        return applied
 
     def _gradient_norm(self) -> Tensor:
         return nn.utils.get_total_norm(p.grad for p in self._parameters if p.grad is not None)

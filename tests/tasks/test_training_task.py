@@ -49,6 +49,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "bfloat16 products": {"precision": "bf16-autocast"},
     "bfloat16 weights": {"precision": "bf16"},
     "float16 scaled": {"precision": "fp16-scaled", "loss": {"logits": {"kind": "whole"}}},
+    "float16 scaled too far": {
+        "precision": {"kind": "fp16-scaled", "initial_scale": 1e7},
+        "loss": {"logits": {"kind": "whole"}},
+        "optimizer": {"kind": "sgd", "lr": 0.1},
+    },
 }
 
 

@@ -154,6 +154,39 @@ def test_gradients_that_are_not_finite_are_skipped_and_the_schedule_waits() -> N
     assert not all(torch.equal(one, other) for one, other in zip(before[4], before[5], strict=True))
 
 
+def test_no_update_is_applied_whose_gradients_are_never_finite() -> None:
+    """The scale becomes 0, and half of it is not smaller."""
+    model = small()
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    made = updater(model, AdamW(lr=1e-2), precision=Float16Scaled(initial_scale=2.0**-145))
+    next(model.parameters()).register_hook(  # type: ignore[no-untyped-call]
+        lambda grad: torch.full_like(grad, math.inf)
+    )
+    updates = [made([batch(2, 5, number)]) for number in range(10)]
+    assert all(update.loss.isfinite() and not update.applied for update in updates)
+    assert made.scaler is not None
+    assert made.scaler.get_scale() == 0.0
+    assert (made.attempted, made.applied) == (10, 0)
+    for parameter, old in zip(model.parameters(), before, strict=True):
+        assert torch.equal(parameter, old)
+
+
+@pytest.mark.parametrize("skipped", [0, 1, 3])
+def test_the_optimizer_is_not_called_for_an_update_that_is_skipped(skipped: int) -> None:
+    """torch leaves the skip to its fused optimizers, and SGD makes a momentum that it does not fill."""
+    model = small()
+    made = updater(model, SGD(lr=0.1), precision=Float16Scaled(initial_scale=8.0))
+    assert made.optimizer.param_groups[0]["fused"]
+    called = []
+    made.optimizer.register_step_pre_hook(lambda *_: called.append(made.attempted))
+    next(model.parameters()).register_hook(  # type: ignore[no-untyped-call]
+        lambda grad: torch.full_like(grad, math.nan) if made.attempted == skipped else None
+    )
+    applied = [made([batch(2, 5, number)]).applied for number in range(4)]
+    assert applied == [number != skipped for number in range(4)]
+    assert called == [number for number in range(4) if number != skipped]
+
+
 def test_clipping_sees_gradients_without_their_scale() -> None:
     """Norms with a scale of 1024 are those without one; clipped to a tenth, the steps are alike too."""
     norms, weights = [], []

@@ -41,8 +41,9 @@ def _clipped_before_unscaling() -> Iterator[None]:
         """The step does it instead."""
 
     def late(self: Updater) -> bool:
-        with patched(GradScaler, "unscale_", unscale):
-            return step(self)
+        if self.scaler is not None:
+            unscale(self.scaler, self.optimizer)
+        return step(self)
 
     with patched(GradScaler, "unscale_", nothing), patched(Updater, "_step", late):
         yield
@@ -58,15 +59,47 @@ def _skip_counted(original: Callable[..., bool], updater: Updater) -> bool:
     return True
 
 
+@instead_of("harness.training.update", "Updater._step")
+def _left_to_the_optimizer(original: Callable[..., bool], updater: Updater) -> bool:
+    scaler = updater.scaler
+    if scaler is None:
+        return original(updater)
+    applied = not any(scaler._found_inf_per_device(updater.optimizer).values())
+    scaler.step(updater.optimizer)
+    scaler.update()
+    return applied
+
+
+@instead_of("harness.training.update", "Updater._step")
+def _step_of_zeros(original: Callable[..., bool], updater: Updater) -> bool:
+    applied = original(updater)
+    if not applied:
+        for parameter in updater.objective.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.zero_()
+        updater.optimizer.step()
+    return applied
+
+
+@instead_of("harness.training.update", "Updater._step")
+def _counted_at_no_scale(original: Callable[..., bool], updater: Updater) -> bool:
+    if updater.scaler is None:
+        return original(updater)
+    before = updater.scaler.get_scale()
+    original(updater)
+    return updater.scaler.get_scale() >= before
+
+
 class AmpSkips(Invariant[TrainingSubject]):
-    """The third of six updates has an infinite gradient.
+    """Every optimizer trains with infinite gradients before its first, its second and its last update, and in
+    several updates in a row. The reference is the training in which these updates do not exist.
 
     At level "unscaled" there is no scaler, and no update may be skipped.
     """
 
     statement: ClassVar[str] = (
         "With a scaled loss, clipping uses the unscaled norms, and an update with gradients that are not "
-        "finite changes neither the weights nor the schedule nor the count of updates."
+        "finite changes neither the weights nor the optimizer nor the schedule nor the count of updates."
     )
     levels: ClassVar[tuple[str, ...]] = (SCALED, UNSCALED)
     planted_bugs: ClassVar[tuple[PlantedBug, ...]] = (
@@ -93,6 +126,25 @@ class AmpSkips(Invariant[TrainingSubject]):
             summary="a skipped update is counted as applied",
             levels=(SCALED,),
             bug=_skip_counted,
+        ),
+        PlantedBug(
+            name="left-to-the-optimizer",
+            summary="a skip before the first update leaves the momentum of SGD without a value "
+            "(libreyolo#771)",
+            levels=(SCALED,),
+            bug=_left_to_the_optimizer,
+        ),
+        PlantedBug(
+            name="step-of-zeros",
+            summary="a skipped update is a step with gradients of zero, which decays weights and moments",
+            levels=(SCALED,),
+            bug=_step_of_zeros,
+        ),
+        PlantedBug(
+            name="counted-at-no-scale",
+            summary="a skip is recognised by a smaller scale, which a scale of 0 never gets (apex#834)",
+            levels=(SCALED,),
+            bug=_counted_at_no_scale,
         ),
     )
 

@@ -91,6 +91,4 @@ def _implemented(updater: Updater, implementation: str) -> Updater:
         for name in ("fused", "foreach"):
             if name in group:
                 group[name] = name == implementation
-    if hasattr(updater.optimizer, "_step_supports_amp_scaling"):  # whether it unscales in place of the scaler
-        updater.optimizer._step_supports_amp_scaling = implementation == "fused"
     return updater
