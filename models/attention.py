@@ -21,7 +21,7 @@ from harness.models.cache import Cache
 from harness.models.config import Architecture, CachedToken, MultiHeadAttention, QKNorm
 from harness.models.layer import LayerOutput, ResidualLayer
 from harness.models.norm import build_norm
-from harness.models.position import Rotation
+from harness.models.position import Positions, Rotation, offsets
 from harness.models.self_initialised import StackedLinear
 
 
@@ -80,18 +80,21 @@ def padding_mask(valid: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskScope:
-    """What masks are made for. `knows_causal`: a causal mask of as many queries as keys needs no tensor."""
+    """What masks are made for. `positions` are those of the queries. `knows_causal`: a causal mask of as many
+    queries as keys needs no tensor.
+    """
 
     queries: int
     keys: int
+    positions: Positions
+    key_positions: Positions
     causal: bool
     knows_causal: bool
     device: torch.device
 
     def window(self, width: int) -> Tensor:
-        """(T, S): True less than `width` away, on both sides."""
-        keys = torch.arange(self.keys, device=self.device)
-        return (keys[self.keys - self.queries :, None] - keys).abs() < width
+        """(1 or B, 1, T, S): True less than `width` tokens away, on both sides. Padding is not counted."""
+        return offsets(self.positions, self.key_positions, device=self.device)[:, None].abs() < width
 
 
 def layer_mask(
@@ -107,7 +110,7 @@ def layer_mask(
         seen = causal_mask(scope.queries, scope.keys, device=scope.device)[None, None]
     if window is not None and narrows:
         near = scope.window(window)
-        seen = near[None, None] if seen is None else seen & near
+        seen = near if seen is None else seen & near
     if bias is None:
         return AttentionMask(tensor=seen)
     return AttentionMask(tensor=bias if seen is None else bias.masked_fill(~seen, -torch.inf))

@@ -131,12 +131,18 @@ class Stack(nn.Module):
             seen = attention_mask(queries, keys, valid=valid, device=like.device)
         else:
             seen = None if valid is None else padding_mask(valid)
-        bias = None
-        if self.position.adds_bias:
-            all_positions = positions_of(past=0, tokens=keys, valid=valid)
-            bias = self.position.bias(positions, all_positions)  # (1 or B, H, T, S)
+        key_positions: Positions = slice(0, keys)
+        if self.position.adds_bias or self.windows != (None,):
+            key_positions = positions_of(past=0, tokens=keys, valid=valid)
+        bias = self.position.bias(positions, key_positions) if self.position.adds_bias else None
         scope = MaskScope(
-            queries=queries, keys=keys, causal=self.causal, knows_causal=self.knows_causal, device=like.device
+            queries=queries,
+            keys=keys,
+            positions=positions,
+            key_positions=key_positions,
+            causal=self.causal,
+            knows_causal=self.knows_causal,
+            device=like.device,
         )
         return {window: layer_mask(scope, seen, window=window, bias=bias) for window in self.windows}
 
@@ -167,8 +173,8 @@ class Transformer(Stack, Output):
         """Tokens (B, T) to logits (B, T, V). A cache grows by T.
 
         `valid` (B, T) is True at real tokens. Padding may be anywhere; it is neither attended to nor counted
-        as a position. The logits at padding are finite and have no meaning.
-        Raises ValueError if there are more than max_positions.
+        as a position or in a window. The logits at padding are finite and have no meaning.
+        Raises ValueError if there are more columns than max_positions.
         """
         return self.output.logits(self.hidden(tokens, cache=cache, valid=valid))
 

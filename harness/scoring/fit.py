@@ -18,7 +18,8 @@ WORDS_NEEDED = {"bleu": 4, "length_ratio": 1, "ter": 1, "rouge1": 1, "rouge2": 2
 
 _LATIN = re.compile(r"[a-z0-9]+")
 _WITHOUT_SPACES = re.compile(
-    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U000323af]"
 )  # Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese
 _TOKENIZER = re.compile(r"(?:^|\|)tok:([^|]+)")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import get_args
 
 import pytest
 import torch
 
 from harness.models.attention import attention_mask
-from harness.models.config import ModelConfig
+from harness.models.config import CacheKind, ModelConfig
 from harness.models.init import build_model
 from harness.models.position import Rotary, Sinusoidal
 from harness.models.transformer import Transformer
@@ -16,6 +17,13 @@ from tests.models.configs import model_config
 
 SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 32, "max_positions": 24, "init_std": 0.3}
 POSITIONS = ["sinusoidal", "learned", "rotary"]
+PADDINGS = (  # rows of 4, 7 and 11 tokens, marked by x
+    ("........xxxx", ".....xxxxxxx", ".xxxxxxxxxxx"),
+    ("xxxx........", "xxxxxxx.....", "xxxxxxxxxxx."),
+    ("xx........xx", "xx...x..xxxx", "xxxxx.xxxxxx"),
+    ("..x.x..x..x.", ".xx..xx.xxx.", "xxxxxxxxxx.x"),
+)
+PIECES = [5, 1, 3, 1, 1, 1]
 
 
 def config(position: str = "rotary", **settings: object) -> ModelConfig:
@@ -56,18 +64,27 @@ def test_the_gradient_of_a_logit_by_later_embeddings_is_zero() -> None:
     assert (gradient[0, :5].abs().amax(dim=1) > 0).all()
 
 
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_a_padded_row_is_the_row_alone(position: str, side: str) -> None:
-    net, batch = model(position), tokens(2, 8)
-    real = slice(5, 8) if side == "left" else slice(0, 3)
-    valid = torch.ones(2, 8, dtype=torch.bool)
-    valid[0] = False
-    valid[0, real] = True
-    logits = net(batch, valid=valid)
-    assert logits.isfinite().all()
-    torch.testing.assert_close(logits[0, real], net(batch[:1, real])[0], rtol=0, atol=1e-12)
-    torch.testing.assert_close(logits[1], net(batch[1:])[0], rtol=0, atol=1e-12)
+@pytest.mark.parametrize("windows", [[None], [3], [None, 2]], ids=str)
+@pytest.mark.parametrize("kernel", ["by-shape", "materialised"])
+@pytest.mark.parametrize("position", [*POSITIONS, "none", "alibi", "relative"])
+@torch.inference_mode()
+def test_a_padded_row_is_the_row_alone(position: str, kernel: str, windows: list[int | None]) -> None:
+    """Wherever the padding is, at once and in pieces through every cache."""
+    net = model(position, attention={"kernel": {"kind": kernel}, "windows": windows})
+    rows = [tokens(1, 4), tokens(1, 7).flip(1), tokens(1, 11)]
+    expected = torch.cat([net(row)[0] for row in rows])
+    for marks in PADDINGS:
+        valid = torch.tensor([[mark == "x" for mark in row] for row in marks])
+        batch = torch.full(valid.shape, 5)
+        batch[valid] = torch.cat(rows, dim=1)[0]
+        logits = net(batch, valid=valid)
+        assert logits.isfinite().all()
+        torch.testing.assert_close(logits[valid], expected, rtol=0, atol=1e-12, msg=f"{marks}")
+        for kind in get_args(CacheKind)[1:]:
+            cache = net.new_cache(kind, batch=3, capacity=12)
+            pieces = zip(torch.split(batch, PIECES, 1), torch.split(valid, PIECES, 1), strict=True)
+            logits = torch.cat([net(piece, cache=cache, valid=real) for piece, real in pieces], dim=1)
+            torch.testing.assert_close(logits[valid], expected, rtol=0, atol=1e-12, msg=f"{marks} {kind}")
 
 
 def test_masks_are_aligned_with_the_newest_query() -> None:

@@ -53,7 +53,7 @@ def _window_both_ways(
     mask = original(scope, seen, window=window, bias=bias)
     if window is None or bias is not None or scope.queries == 1:
         return mask
-    return AttentionMask(tensor=scope.window(window)[None, None])
+    return AttentionMask(tensor=scope.window(window))
 
 
 class Causality(Invariant[Subject]):

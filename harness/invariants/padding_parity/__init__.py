@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from harness.models.attention import MaskScope
     from harness.models.attention_kernels import AttentionMask
     from harness.models.position import Positions
 
@@ -60,9 +61,17 @@ def _padding_in_the_loss(
     return original(logits, targets.clamp(min=0), **settings)
 
 
+@instead_of("harness.models.attention", "MaskScope.window")
+def _window_counts_columns(_: object, scope: MaskScope, width: int) -> Tensor:
+    import torch
+
+    keys = torch.arange(scope.keys, device=scope.device)
+    return (keys[scope.keys - scope.queries :, None] - keys).abs()[None, None] < width
+
+
 class PaddingParity(Invariant[Subject]):
-    """Prompts, sources and targets are padded on the left and on the right, in batches of one and of several
-    rows.
+    """Prompts, sources and targets are padded on the left, on the right and inside, in batches of one and of
+    several rows, at once and through a cache.
     """
 
     statement: ClassVar[str] = (
@@ -78,6 +87,11 @@ class PaddingParity(Invariant[Subject]):
             name="padding-counted",
             summary="padding on the left shifts the positions of the tokens after it",
             bug=_padding_counted,
+        ),
+        PlantedBug(
+            name="window-counts-columns",
+            summary="padding inside a row takes the room of tokens in a window (transformers#41184)",
+            bug=_window_counts_columns,
         ),
         PlantedBug(
             name="source-padding-attended",

@@ -6,21 +6,20 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from harness.invariants.base import Check
+from harness.invariants.base import CACHED, Check
 from harness.invariants.subjects import Subject
 from harness.invariants.support.compare import compare, compare_named
 from harness.invariants.support.tiny import DTYPES, decoders, random_tokens, translators
-from harness.models.config import IGNORED_TARGET
+from harness.models.config import IGNORED_TARGET, CacheKind
 from harness.models.decoding.greedy import greedy
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.loss import cross_entropy
 from harness.models.transformer import Transformer
 
-Side = Literal["left", "right"]
-SIDES: tuple[Side, ...] = ("left", "right")
+Side = Literal["on the left", "on the right", "inside"]
+SIDES: tuple[Side, ...] = ("on the left", "on the right", "inside")
 
 LENGTHS = (3, 8, 13)
 ROWS = 4
@@ -31,16 +30,18 @@ def generic_checks(_level: str) -> Iterator[Check]:
         rows = [random_tokens(1, length, seed=length) for length in LENGTHS]
         for name, model in decoders(dtype):
             for side in SIDES:
-                yield _batched(f"{name}: padded on the {side}", model, rows, side=side)
-                yield _loss(f"{name}: loss and gradients, padded on the {side}", model, rows, side=side)
-            yield _batched(f"{name}: 4 rows without padding", model, [rows[-1], *rows[-1:] * 3], side="right")
-            yield _decoded(f"{name}: greedy tokens, padded on the left", model, rows)
+                yield _batched(f"{name}: padded {side}", model, rows, side=side)
+                yield _loss(f"{name}: loss and gradients, padded {side}", model, rows, side=side)
+            same = [rows[-1]] * ROWS
+            yield _batched(f"{name}: {ROWS} rows without padding", model, same, side="on the right")
+            for side in ("on the left", "inside"):  # decoding goes on after the last column
+                yield _decoded(f"{name}: greedy tokens, padded {side}", model, rows, side=side)
+            for kind in CACHED:
+                yield _in_pieces(f"{name}: padded inside, {kind} cache", model, rows, kind=kind)
         sources = [random_tokens(1, length, seed=20 + length) for length in reversed(LENGTHS)]
         for name, translator in translators(dtype):
             for side in SIDES:
-                yield _translated(
-                    f"{name}: sources padded on the {side}", translator, sources, rows, side=side
-                )
+                yield _translated(f"{name}: padded {side}", translator, sources, rows, side=side)
 
 
 def subject_checks(subject: Subject) -> Iterator[Check]:
@@ -53,7 +54,7 @@ def subject_checks(subject: Subject) -> Iterator[Check]:
     shortest = [*cut, rows[:1, : max(1, room // 3)]]
     for side in SIDES:
         yield _batched(
-            f"{len(shortest)} of the study's rows, padded on the {side}", subject.model, shortest, side=side
+            f"{len(shortest)} of the study's rows, padded {side}", subject.model, shortest, side=side
         )
 
 
@@ -62,7 +63,7 @@ def _sources_of_subject(subject: Subject, model: EncoderDecoder, targets: list[T
     assert subject.sources is not None
     rows = [row[row != 0][None] for row in subject.sources[: len(targets)]]
     for side in SIDES:
-        yield _translated(f"the study's sources, padded on the {side}", model, rows, targets, side=side)
+        yield _translated(f"the study's sources, padded {side}", model, rows, targets, side=side)
 
 
 def _batched(case: str, model: Transformer, rows: list[Tensor], *, side: Side) -> Check:
@@ -100,9 +101,27 @@ def _loss(case: str, model: Transformer, rows: list[Tensor], *, side: Side) -> C
     )
 
 
-def _decoded(case: str, model: Transformer, rows: list[Tensor]) -> Check:
+def _in_pieces(case: str, model: Transformer, rows: list[Tensor], *, kind: CacheKind) -> Check:
+    """The logits of rows that a cache takes in pieces, the last ones of one column."""
+    tokens, valid = _padded(rows, side="inside")
+    columns = tokens.shape[1]
+    pieces = [columns // 2, 3, *[1] * (columns - columns // 2 - 3)]
+    with torch.inference_mode():
+        alone = torch.cat([model(row)[0] for row in rows])
+
+    def cached() -> Tensor:
+        with torch.inference_mode():
+            cache = model.new_cache(kind, batch=len(rows), capacity=columns)
+            parts = zip(torch.split(tokens, pieces, 1), torch.split(valid, pieces, 1), strict=True)
+            logits = [model(part, cache=cache, valid=real) for part, real in parts]
+        return torch.cat(logits, dim=1)[valid]
+
+    return compare(case, reference=alone, observed=cached)
+
+
+def _decoded(case: str, model: Transformer, rows: list[Tensor], *, side: Side) -> Check:
     """The logits from which each row's tokens were chosen, and therefore the tokens."""
-    tokens, valid = _padded(rows, side="left")
+    tokens, valid = _padded(rows, side=side)
     new_tokens = 6
     with torch.inference_mode():
         alone = [greedy(model, row, new_tokens=new_tokens, cache="dynamic") for row in rows]
@@ -122,9 +141,9 @@ def _decoded(case: str, model: Transformer, rows: list[Tensor]) -> Check:
 def _translated(
     case: str, model: EncoderDecoder, sources: list[Tensor], targets: list[Tensor], *, side: Side
 ) -> Check:
-    """Sources are padded on `side`, targets on the right."""
+    """Sources and targets are padded alike."""
     source, source_valid = _padded(sources, side=side)
-    target, target_valid = _padded(targets, side="right")
+    target, target_valid = _padded(targets, side=side)
     with torch.inference_mode():
         alone = torch.cat([model(a, b)[0] for a, b in zip(sources, targets, strict=True)])
 
@@ -137,14 +156,20 @@ def _translated(
 
 
 def _padded(rows: list[Tensor], *, side: Side) -> tuple[Tensor, Tensor]:
-    """Rows (1, T) of different lengths as tokens and mask (B, longest)."""
+    """Rows (1, T) of different lengths as tokens and mask (B, longest). Padding inside is after the first
+    half of a row.
+    """
     longest = max(row.shape[1] for row in rows)
     tokens, valid = [], []
     for row in rows:
-        missing = longest - row.shape[1]
-        where = (missing, 0) if side == "left" else (0, missing)
-        tokens.append(F.pad(row, where, value=int(row[0, 0])))
-        valid.append(F.pad(torch.ones_like(row, dtype=torch.bool), where))
+        length = row.shape[1]
+        before = {"on the left": 0, "on the right": length, "inside": length // 2}[side]
+        real = torch.ones(1, longest, dtype=torch.bool, device=row.device)
+        real[:, before : before + longest - length] = False
+        padded = row[:, :1].repeat(1, longest)
+        padded[real] = row.flatten()
+        tokens.append(padded)
+        valid.append(real)
     return torch.cat(tokens), torch.cat(valid)
 
 

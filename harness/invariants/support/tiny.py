@@ -55,7 +55,10 @@ DECODERS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 TRANSLATORS: Mapping[str, Mapping[str, Any]] = {
-    "translator, learned": {"position": {"kind": "learned"}},
+    "translator, learned, windows": {
+        "position": {"kind": "learned"},
+        "attention": {"windows": [None, 3]},
+    },
     "translator, relative, materialised": {"position": {"kind": "relative"}, "attention": MATERIALISED},
 }
 # Settings of a model without biases on keys. The gradients of these biases consist of rounding errors, which
