@@ -12,7 +12,7 @@
     │                                    calibration that is out of bounds
     └── OutputError                  74  standard output cannot be written: it is closed, or its disk is full
 
-0 means success, and 130 an interruption from the keyboard.
+0 means success, and 128 + n that signal n interrupted the command: 130 is Ctrl-C.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ from harness.experiment.experiment import this_machine
 from harness.machine.calibration import Calibration, Limits, Scatter
 from harness.machine.code_digest import code_digests
 from harness.metrics import METRICS
-from harness.run.backends.local import WORKER_VARIABLES
-from harness.run.driver import worker_threads
+from harness.run.backends.fork_server import WORKER_VARIABLES
 from harness.run.identity import environment_digest
 from harness.run.lease import machine_lease
+from harness.run.resources import worker_threads
 from harness.store.rows import CalibrationRow
 from harness.store.store import open_store
 

@@ -57,6 +57,10 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start a new run with other seeds, even if there is one.")
     ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Run those trials again that failed by themselves before."),
+    ] = False,
     no_report: Annotated[
         bool, typer.Option("--no-report", help="Print the verdicts, but write no report.")
     ] = False,
@@ -65,7 +69,7 @@ def run(
     """Run the missing trials of a study and write its report."""
     from harness.cli.running import run_study
 
-    run_study(options.load(study), output, fresh=fresh, report=not no_report)
+    run_study(options.load(study), output, fresh=fresh, retry_failed=retry_failed, report=not no_report)
 
 
 @app.command()

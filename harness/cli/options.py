@@ -19,12 +19,13 @@ from harness.cli.streams import flush_output, has_colours, write_note
 from harness.errors import HarnessError, message_line
 from harness.masking import masked
 from harness.paths import expanded, home_is_writable
+from harness.run.stopping import Interrupted, interruptible
 from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.experiment import StudyExperiment, Workspace
 
-SOFTWARE, INTERRUPTED = 70, 130
+SOFTWARE, SIGNALLED = 70, 128
 
 CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of all errors in arguments, which typer does not give a public name."""
@@ -151,12 +152,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 values[name] = expanded(value) if isinstance(value, Path) else value
             for name, group in groups.items():
                 values[name] = group(**{option.name: values.pop(option.name) for option in _options(group)})
-            function(**values)
+            with interruptible():
+                function(**values)
             flush_output()  # here a closed pipe can still be handled; at the interpreter's end it cannot
         except HarnessError as error:
             raise exit_with(error, verbose=verbose) from None
-        except KeyboardInterrupt:
-            raise _exit("interrupted; run the same command again to continue", INTERRUPTED) from None
+        except Interrupted as signal:
+            message = f"interrupted by {signal.number.name}; run the same command again to continue"
+            raise _exit(message, SIGNALLED + signal.number, verbose=verbose) from None
         except BrokenPipeError:
             raise typer.Exit(0) from None
         except Exception as error:  # noqa: BLE001  the last resort of every command: one line, exit 70

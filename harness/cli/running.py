@@ -15,17 +15,20 @@ from harness.run.backends.base import Finished
 from harness.search.findings import SearchFindings
 from harness.search.points import SearchedPoint
 from harness.store.rows import Run
+from harness.trial.causes import failure_text
 from harness.trial.spec import TrialSpec
 
 
-def run_study(experiment: Experiment, output: CommandOutput, *, fresh: bool, report: bool) -> None:
+def run_study(
+    experiment: Experiment, output: CommandOutput, *, fresh: bool, retry_failed: bool, report: bool
+) -> None:
     """Run the missing trials, print the verdicts and write the report.
 
     Raises TrialError or InvalidError, after everything has been printed, if trials failed or verdicts are
     invalid.
     """
     with output.progress() as progress:
-        experiment.run(fresh=fresh, listener=ProgressListener(output, progress))
+        experiment.run(fresh=fresh, retry_failed=retry_failed, listener=ProgressListener(output, progress))
     show_verdicts(experiment, output, report=report)
 
 
@@ -135,7 +138,7 @@ class ProgressListener(Listener):
             self._done = min(self._done + 1, self._end)  # a round that runs again counts once
             self._output.detail(f"{spec.title}: {finished.seconds:.2f} s")
         else:
-            self._output.note(f"failed: {spec.title}: {outcome.error}")
+            self._output.note(f"failed: {spec.title}: {failure_text(outcome.cause, outcome.error)}")
         self._progress.advance(self._done, spec.title)
 
     def note(self, message: str) -> None:

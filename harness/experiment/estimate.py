@@ -8,15 +8,12 @@ from dataclasses import dataclass
 
 from harness.config import canonical_json
 from harness.experiment.workspace import Workspace
-from harness.run.driver import worker_threads
+from harness.run.resources import guessed_seconds
 from harness.store.store import open_store
 from harness.study.planning.plan import Plan
-from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
 
-FLOPS_PER_CORE = 2e10
-"""A rough speed of small models on one core of a current CPU, right within a factor of three."""
-SECONDS_PER_TRIAL, SECONDS_PER_ROUND, SECONDS_PER_CHECK = 0.2, 3.0, 3.0
+SECONDS_PER_ROUND = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +31,7 @@ def estimate(planned: Plan, study: str, workspace: Workspace) -> Estimate:
     for spec in planned.trials:
         earlier = known.get(_key(spec))
         guessed += earlier is None
-        seconds += _guess(spec) if earlier is None else earlier
+        seconds += guessed_seconds(spec) if earlier is None else earlier
     seconds += SECONDS_PER_ROUND * len(planned.rounds)
     if not guessed:
         return Estimate(seconds=seconds, source="from earlier runs")
@@ -58,10 +55,3 @@ def _earlier_seconds(study: str, workspace: Workspace) -> dict[tuple[str, str, s
                 if row.status == "finished" and row.seconds is not None:
                     seconds[_key(TrialSpec.model_validate_json(row.spec_json))].append(row.seconds)
     return {key: statistics.median(values) for key, values in seconds.items()}
-
-
-def _guess(spec: TrialSpec) -> float:
-    if spec.purpose == "check":
-        return SECONDS_PER_CHECK
-    flops = task_class(spec.task).read(spec.config).flops()
-    return SECONDS_PER_TRIAL + flops / (FLOPS_PER_CORE * worker_threads(spec.purpose))

@@ -17,10 +17,11 @@ from harness.experiment.workspace import Workspace
 from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
 from harness.machine.visible_gpus import visible_gpus
-from harness.run.backends.local import WORKER_VARIABLES
-from harness.run.driver import Driver, Listener, worker_threads
+from harness.run.backends.fork_server import WORKER_VARIABLES
+from harness.run.driver import Driver, Listener
 from harness.run.identity import Setting, environment_digest, identity, newest_run
 from harness.run.programme import Programme, StudyProgramme
+from harness.run.resources import worker_threads
 from harness.store.rows import Artifact, CalibrationRow, JudgedClaim, Run, TrialRow, VerdictRow
 from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
@@ -75,15 +76,23 @@ class Experiment:
             return None
         return f"no GPU can be used: {self._here.nvml_reason}"
 
-    def run(self, *, fresh: bool = False, listener: Listener | None = None) -> Self:
-        """Run the missing trials of each part. With `fresh`, start a new run of each part.
+    def run(
+        self, *, fresh: bool = False, retry_failed: bool = False, listener: Listener | None = None
+    ) -> Self:
+        """Run the missing trials of each part. With `fresh`, start a new run of each part. With
+        `retry_failed`, run those again that failed by themselves in an earlier call.
 
         The call can be interrupted and repeated; it continues where it stopped.
         """
         listener = listener or Listener()
         if self.missing_gpu:
             listener.note(self.missing_gpu)
-        setting = prepared(self.workspace, partial(self.setting, fresh=fresh), listener, *self.parts)
+        setting = prepared(
+            self.workspace,
+            partial(self.setting, fresh=fresh, retry_failed=retry_failed),
+            listener,
+            *self.parts,
+        )
         with trial_machinery(self.workspace) as (store, backend):
             self._declare_claims(store)
             if fresh:
@@ -249,7 +258,7 @@ class Experiment:
                 made = {part.part: newest_run(store, part, setting) for part in self.parts} | made
             yield store, tuple(made[part.part] for part in self.parts)
 
-    def setting(self, *, fresh: bool = False) -> Setting:
+    def setting(self, *, fresh: bool = False, retry_failed: bool = False) -> Setting:
         """Where and on what the study runs, with the present content of its corpora."""
         from harness.data.corpus import load_corpus
 
@@ -261,6 +270,7 @@ class Experiment:
             gpu=self._gpu,
             plant=self._plant,
             fresh=fresh,
+            retry_failed=retry_failed,
         )
 
 

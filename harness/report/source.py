@@ -113,7 +113,10 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: RunFr
         expected_trials=len(planned.trials),
         finished_trials=done,
         superseded_trials=sum(row.status == "superseded" for row in attempts),
-        failed=[*(f"{_title(loaded, row)}: {row.error}" for row in failed.values()), *_diverged(trials)],
+        failed=[
+            *(f"{_title(loaded, row)}: {row.failure}" for row in failed.values()),
+            *_diverged(trials),
+        ],
         chain=frames.chain,
         running=any(map(_is_open, store.sessions(run))),
     )

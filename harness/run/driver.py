@@ -13,13 +13,15 @@ from pathlib import Path
 import psutil
 
 from harness.errors import ChangedError
-from harness.machine.environment import cpu_quota, provenance, usable_cores
+from harness.machine.environment import cpu_quota, provenance
 from harness.run.backends.base import Backend, Finished, Handle
 from harness.run.checkpoints import Checkpoints
+from harness.run.given_up import GivenUp
 from harness.run.identity import Setting
 from harness.run.job import Job
 from harness.run.lease import machine_lease
 from harness.run.programme import Draws, Programme, Watcher
+from harness.run.resources import limits_of, worker_threads
 from harness.run.source_watch import SourceWatch, files_of
 from harness.store.rows import Run, Session
 from harness.store.store import Store
@@ -28,13 +30,16 @@ from harness.study.planning.plan import TrialBatch
 from harness.study.planning.results import Results, in_one_session, lost_measurements
 from harness.study.planning.trials import keeps_begun_rounds
 from harness.telemetry.disturbance import Host, disturbance
+from harness.trial.causes import Cause
 from harness.trial.outcome import STOPPED, Outcome
-from harness.trial.spec import Purpose, TrialSpec
+from harness.trial.spec import TrialSpec
 
 ATTEMPTS = 2
-"""A trial that crashes is tried once more. After a second crash, its arm is invalid."""
+"""A trial that ends for a reason outside of it is tried once more in the same session. One that fails by
+itself is not: it would only fail again, and its arm is invalid.
+"""
 
-GRACE_S = 2.0
+GRACE_S = 10.0
 """How long a trial that is asked to end may take."""
 
 WATCH_S = 0.1
@@ -63,16 +68,6 @@ class Listener:
         """A message that a person should read."""
 
 
-def worker_threads(purpose: Purpose, cores: int | None = None) -> int:
-    """All cores, by default the usable ones, for the training of a shared model, which is not timed; one
-    fewer for all other trials.
-
-    Threads that wait for a core that another process uses make every operation up to 18 times slower.
-    """
-    usable = usable_cores() if cores is None else cores
-    return usable if purpose == "train" else max(1, usable - 1)
-
-
 @dataclass(kw_only=True)
 class _Progress:
     """The state of the run. `alone` says whether the driver has locked the machine, and `seen` whether a
@@ -82,6 +77,7 @@ class _Progress:
     run: Run
     session: Session
     position: int
+    given_up: GivenUp
     attempts: dict[str, int] = field(default_factory=dict)
     trainings: list[TrialSpec] = field(default_factory=list)
     alone: bool = False
@@ -117,7 +113,10 @@ class Driver:
         try:
             rows = self._store.trials(run, include_superseded=True)
             progress = _Progress(
-                run=run, session=session, position=max((row.position for row in rows), default=-1) + 1
+                run=run,
+                session=session,
+                position=max((row.position for row in rows), default=-1) + 1,
+                given_up=GivenUp.after(() if self._setting.retry_failed else rows),
             )
             for row in rows:
                 progress.attempts[row.spec_id] = max(progress.attempts.get(row.spec_id, 0), row.attempt)
@@ -159,11 +158,15 @@ class Driver:
     def _run_missing(self, progress: _Progress) -> None:
         run = progress.run
         results = self._results(run)
-        todo, done = self._programme.work_left(lambda batch: len(self._missing(batch, results)), results)
+        todo, done = self._programme.work_left(
+            lambda batch: len(self._missing(batch, results, progress.given_up)), results
+        )
         self._listener.begin(run, todo=todo, done=done)
+        if progress.given_up:
+            self._listener.note(progress.given_up.message)
         with contextlib.ExitStack() as lease:
             for batch in self._programme.schedule(lambda: self._results(run)):
-                missing = self._missing(batch, self._results(run))
+                missing = self._missing(batch, self._results(run), progress.given_up)
                 if missing and batch.purpose != "check" and not progress.alone:
                     lease.enter_context(machine_lease(self._listener.note))
                     progress.alone = True
@@ -179,17 +182,18 @@ class Driver:
     def _results(self, run: Run) -> Results:
         return self._store.results(run, self._programme.metrics)
 
-    def _missing(self, batch: TrialBatch, results: Results) -> tuple[TrialSpec, ...]:
+    def _missing(self, batch: TrialBatch, results: Results, given_up: GivenUp) -> tuple[TrialSpec, ...]:
         """The trials of a batch that must run: all of a round that is incomplete or from several sessions,
-        unless the rest of it is lost.
+        unless the rest of it is lost. Trials that were given up do not run.
         """
+        possible = tuple(spec for spec in batch.trials if spec.id not in given_up)
         if batch.purpose == "train":
-            return tuple(spec for spec in batch.trials if not self._checkpoints.has(spec))
+            return tuple(spec for spec in possible if not self._checkpoints.has(spec))
         if batch.purpose == "measure":
             lost = lost_measurements(results) if keeps_begun_rounds(self._programme.loaded) else {}
-            closed = all(spec.id in results or spec.id in lost for spec in batch.trials)
-            return () if (lost and closed) or in_one_session(batch.trials, results) else batch.trials
-        return tuple(spec for spec in batch.trials if spec.id not in results)
+            closed = all(spec.id in results or spec.id in lost for spec in possible)
+            return () if (lost and closed) or in_one_session(possible, results) else possible
+        return tuple(spec for spec in possible if spec.id not in results)
 
     def _close_begun_rounds(self, progress: _Progress, tried: Collection[str]) -> None:
         """Record as lost what an earlier session left of a round of which it measured a value. Whoever runs
@@ -239,7 +243,8 @@ class Driver:
             self._store.finish_trial(attempt_id, _stopped(Outcome(status="lost"), reason), seconds=0.0)
 
     def _attempt(self, spec: TrialSpec, progress: _Progress, most: int = ATTEMPTS) -> tuple[int, Finished]:
-        """Run a trial, at most `most` times if it fails. Every attempt is recorded.
+        """Run a trial, and again if its end has an outside cause, at most `most` times. Every attempt is
+        recorded.
 
         A worker that was killed is not replaced if a value of its round was seen (`keeps_begun_rounds`).
         """
@@ -262,9 +267,7 @@ class Driver:
             self._listener.finished(spec, result)
             measured = spec.purpose == "measure" and keeps_begun_rounds(self._programme.loaded)
             progress.seen = progress.seen or (measured and bool(result.outcome.samples))
-            if result.outcome.status in ("finished", "interrupted"):
-                break
-            if measured and progress.seen and result.outcome.status == "lost":
+            if result.outcome.status != "lost" or (measured and progress.seen):
                 break
         return attempt_id, result
 
@@ -286,6 +289,7 @@ class Driver:
             threads=worker_threads(spec.purpose),
             gpu=self._setting.gpu,
             plant=self._setting.plant,
+            limits=limits_of(spec, self._programme.loaded.study.design.limits),
         )
 
     def _set_aside(self, run: Run, specs: Iterable[TrialSpec]) -> None:
@@ -309,7 +313,8 @@ def _ended(handle: Handle, watcher: Watcher | None) -> Finished:
 
 
 def _stopped(outcome: Outcome, reason: str) -> Outcome:
-    return replace(outcome, status="interrupted", error=reason, notes={**outcome.notes, STOPPED: reason})
+    notes = {**outcome.notes, STOPPED: reason}
+    return replace(outcome, status="interrupted", error=reason, cause=Cause.STOPPED, notes=notes)
 
 
 def _noted(spec: TrialSpec, result: Finished) -> Outcome:

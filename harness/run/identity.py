@@ -33,7 +33,8 @@ class Setting:
     """Where and on what a study runs.
 
     `code` is the digest of the code that can change a measurement. `corpora` holds the content digest of each
-    corpus that the study reads. `gpu` is a UUID, or None for the CPU.
+    corpus that the study reads. `gpu` is a UUID, or None for the CPU. With `retry_failed`, trials that failed
+    by themselves in earlier sessions run again.
     """
 
     results: Path
@@ -43,6 +44,7 @@ class Setting:
     gpu: str | None = None
     plant: str | None = None
     fresh: bool = False
+    retry_failed: bool = False
 
 
 def identity(loaded: LoadedStudy, setting: Setting) -> Identity:

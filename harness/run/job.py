@@ -10,13 +10,24 @@ from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
 
 
+class TrialLimits(Config):
+    """What a trial may use: seconds, bytes of memory, bytes that it prints, and seconds without any result
+    and without any use of a processor.
+    """
+
+    seconds: float
+    memory_bytes: int
+    output_bytes: int
+    idle_seconds: float
+
+
 class Job(Config):
     """A trial with everything that its worker must know.
 
-    The worker writes to the file `events`. `checkpoints` maps the digest of a training's config to the folder
-    of its model. `gpu` is the UUID of a GPU, or None for the CPU. `plant` names a bug to plant, as
-    `invariant/bug`. Trials with the same folder `shared` share their checks of tiny models
-    (`harness.run.worker.tiny_checks`).
+    The worker writes to the file `events`, and what it prints goes to the file `log`. `checkpoints` maps the
+    digest of a training's config to the folder of its model. `gpu` is the UUID of a GPU, or None for the CPU.
+    `plant` names a bug to plant, as `invariant/bug`. Trials with the same folder `shared` share their checks
+    of tiny models (`harness.run.worker.tiny_checks`). Without `limits`, nothing ends the trial.
     """
 
     spec: TrialSpec
@@ -26,6 +37,8 @@ class Job(Config):
     gpu: str | None = None
     plant: str | None = None
     shared: str | None = None
+    log: str | None = None
+    limits: TrialLimits | None = None
 
     @cached_property
     def task(self) -> type[Task]:

@@ -2,14 +2,13 @@
 
 With `--serve` it is a fork server for many trials. It imports torch once and forks a new process for each
 job, which arrives as one line on its standard input. It answers with one line for the id of the process and
-one for its exit status. The server never uses CUDA and starts no thread pool, because a forked process could
-use neither. Everything that a trial prints goes to the worker's standard error.
+one for its exit status, when all processes of the trial have ended. The server never uses CUDA and starts no
+thread pool, because a forked process could use neither.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -28,10 +27,10 @@ from harness.invariants.base import Check, Invariant
 from harness.invariants.registry import find_invariant
 from harness.machine.matmul import choose_matmul_route
 from harness.run.job import Job
+from harness.run.processes import adopt_orphans, begin_group, end_children, signal_at_death_of, signal_group
 from harness.tasks.base import Context, Result
+from harness.trial.causes import FULL_DISK_STATUS, Cause, cause_of_error
 from harness.trial.outcome import EventWriter
-
-_PR_SET_PDEATHSIG = 1
 
 
 def run_job(job: Job) -> None:
@@ -46,7 +45,7 @@ def run_job(job: Job) -> None:
                 result = _check(job, writer) if job.spec.purpose == "check" else _run(job, writer)
         except Exception as error:  # noqa: BLE001  every failure of a trial is recorded
             message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
-            writer.failed(message, traceback.format_exc())
+            writer.failed(message, traceback.format_exc(), cause_of_error(error))
             return
         notes = {**result.notes, **machine, "work_seconds": time.perf_counter() - started}
         if result.sentences is not None:
@@ -147,20 +146,15 @@ def _planted(plant: str | None) -> Iterator[None]:
         yield
 
 
-def _die_with_parent(parent: int) -> None:
-    """Ask the kernel (of Linux) to kill this process when its parent ends.
-
-    Nothing keeps running after a driver is killed.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # the parent had ended before the request was made
-        os._exit(1)
-
-
 def serve() -> None:
-    """Fork a process for every job until the standard input ends, as it does when the driver has ended."""
-    _die_with_parent(os.getppid())
+    """Fork a process for every job until the standard input ends, as it does when the driver has ended.
+
+    A trial has a group of its own. All its processes end with it, also those that left the group, and also
+    if the driver is killed.
+    """
+    signal.signal(signal.SIGTERM, _end_server)
+    signal_at_death_of(os.getppid(), signal.SIGTERM)
+    adopt_orphans()
     import safetensors.torch  # noqa: F401  imported once here and shared by every fork
     import torch  # noqa: F401
 
@@ -175,12 +169,29 @@ def serve() -> None:
         _import_for(line)
         pid = os.fork()
         if not pid:
-            _die_with_parent(server)
-            os.close(0)
+            _begin_trial(server)
             os._exit(_exit_status(line))
+        begin_group(pid)
         print(json.dumps({"pid": pid}), file=answers)
         _, status = os.waitpid(pid, 0)
+        signal_group(pid, signal.SIGKILL)
+        end_children()
         print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), file=answers)
+
+
+def _end_server(*_: object) -> None:
+    """The driver has ended or wants this server to end: no process of a trial stays."""
+    end_children()
+    os._exit(128 + signal.SIGTERM)
+
+
+def _begin_trial(server: int) -> None:
+    """What a new process does first."""
+    begin_group(0)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    signal_at_death_of(server, signal.SIGKILL)
+    os.close(0)
 
 
 def _import_for(line: str) -> None:
@@ -195,14 +206,27 @@ def _import_for(line: str) -> None:
 
 def _exit_status(line: str) -> int:
     try:
-        run_job(Job.read(json.loads(line)))
-    except BaseException:  # noqa: BLE001  this process ends here and must say why
-        traceback.print_exc()
-        return 70
+        job = Job.read(json.loads(line))
+        if job.log is not None:
+            _print_into(Path(job.log))
+        run_job(job)
+    except BaseException as error:  # noqa: BLE001  this process ends here and must say why
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        return FULL_DISK_STATUS if cause_of_error(error) is Cause.FULL_DISK else 70
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
     return 0
+
+
+def _print_into(log: Path) -> None:
+    """From now on, everything that this process and its children print goes to the file."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for output in (1, 2):
+        os.dup2(descriptor, output)
+    os.close(descriptor)
 
 
 def main(arguments: list[str]) -> None:

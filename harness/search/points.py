@@ -107,8 +107,8 @@ def _state(
         if stopped := next((row for row in rows if STOPPED in row.notes), None):
             return "pruned", str(stopped.notes[STOPPED])
         broken = [row for row in rows if row.state in ("failed", "lost")]
-        if len(broken) >= ATTEMPTS:
-            return "failed", broken[-1].error or "no reason was recorded"
+        if any(row.state == "failed" for row in broken) or len(broken) >= ATTEMPTS:
+            return "failed", broken[-1].failure
         return "open", ""
     return ("complete", "") if len(planned) >= seeds else ("open", "")
 

@@ -107,6 +107,7 @@ class RunRecorder(Reader):
             "error": outcome.error,
             "traceback": outcome.traceback,
             "nvml_reason": nvml_reason,
+            "cause": outcome.cause,
         }
         with writing(self._engine) as connection:
             running = (attempts.c.id == attempt_id) & (attempts.c.state == "running")

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 from harness.invariants.base import Check
 from harness.tasks.work import Work
 from harness.telemetry.process_sampler import TelemetrySample
+from harness.trial.causes import failure_text
 
 TrialStatus = Literal["running", "finished", "failed", "superseded"]
 AttemptState = Literal["running", "finished", "diverged", "failed", "lost", "interrupted", "superseded"]
@@ -168,6 +169,11 @@ class TrialRow:
         if self.state == "running" or self.state == "superseded":
             return self.state
         return "failed"
+
+    @property
+    def failure(self) -> str:
+        """Why the attempt has no result."""
+        return failure_text(self.cause, self.error)
 
 
 class SampleRow(NamedTuple):

@@ -15,8 +15,8 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.tuning import required_arms
 from harness.study.schema import Design
 
-_JUDGING = frozenset({"exploratory", "arms", "exclude"})
-"""Fields of the design that measure nothing by themselves. The arms themselves are part of the content."""
+_NOT_MEASURED = frozenset({"exploratory", "arms", "exclude", "limits"})
+"""Fields of the design that change no sample. The arms themselves are part of the content."""
 
 
 def measured_content(loaded: LoadedStudy) -> dict[str, Any]:
@@ -47,4 +47,4 @@ def measured_content(loaded: LoadedStudy) -> dict[str, Any]:
 
 def measured_design(design: Design) -> dict[str, Any]:
     """The fields of the design by which trials are planned."""
-    return {name: value for name, value in content(design).items() if name not in _JUDGING}
+    return {name: value for name, value in content(design).items() if name not in _NOT_MEASURED}

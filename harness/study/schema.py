@@ -13,6 +13,7 @@ from harness.config import Config, content, digest
 from harness.metrics import Metric, PairedOver
 from harness.statistics import FEWEST_MODELS, MINIMUM_ROUNDS
 from harness.study.levels import Level, Where
+from harness.study.limits import DEFAULT_LIMITS, DeclaredLimits
 from harness.study.tune import Tune
 
 NAME = r"[a-z][a-z0-9_]*"
@@ -65,6 +66,7 @@ class Design(Config):
     disturbed_rounds: Literal["replace", "keep"] = "replace"
     until: Until | None = Field(default=None, exclude_if=operator.not_)
     tune: Tune | None = Field(default=None, exclude_if=operator.not_)
+    limits: DeclaredLimits = Field(default=DEFAULT_LIMITS, exclude_if=lambda limits: limits == DEFAULT_LIMITS)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from harness.config import FROM_LIST, Config
 from harness.study.levels import Level, Scalar, Where, level_name
+from harness.study.quantities import Duration
 
 Number = int | float
 
@@ -187,9 +188,9 @@ class StudySearch(Config):
     default it is the primary metric of the study. A point is a value for each parameter. Its value is the
     median of the objective over `seeds`, which no measurement uses; a training that diverges is the worst.
 
-    The search asks `points` points in all, however often it is started, or as many as fit in `timeout`
-    seconds of trials. The first point is the arm with which the search begins, by default the baseline; then
-    come those under `enqueue`. `arm` and `at` name this arm and the condition of the search.
+    The search asks `points` points in all, however often it is started, or as many as fit in `timeout`, the
+    time of all trials together. The first point is the arm with which the search begins, by default the
+    baseline; then come those under `enqueue`. `arm` and `at` name this arm and the condition of the search.
 
     The best point and the arm with which the search began are then compared on fresh seeds with the design of
     the study. `prove` is the claim, in the words of a claim of the study, by default `direction: better`. Of
@@ -201,7 +202,7 @@ class StudySearch(Config):
     sampler: Sampler = Tpe()
     pruner: Pruner | None = Field(default=None, exclude_if=operator.not_)
     points: int = Field(default=50, ge=2, le=10_000)
-    timeout: float | None = Field(default=None, gt=0.0, exclude_if=operator.not_)
+    timeout: Duration | None = Field(default=None, exclude_if=operator.not_)
     seeds: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0)
     enqueue: Annotated[tuple[Point, ...], FROM_LIST] = Field(default=(), exclude_if=operator.not_)

@@ -121,6 +121,11 @@ class ProcessSampler:
         """Why the energy of the processor is None, or None if it is known."""
         return self._energy.reason
 
+    @property
+    def newest(self) -> TelemetrySample | None:
+        """The newest sample, if there is one yet."""
+        return self._samples[-1] if self._samples else None
+
     def start(self, pid: int) -> None:
         """Begin sampling. A process that has already ended has no samples; this is not an error."""
         if self._thread is not None:

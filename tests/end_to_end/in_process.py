@@ -19,6 +19,7 @@ from harness.run.worker import run_job
 from harness.store.rows import Run
 from harness.telemetry.process_sampler import TelemetrySample
 from harness.training.checkpoint import WEIGHTS, weights_digest
+from harness.trial.causes import Cause
 from harness.trial.outcome import Outcome, Sample, read_events
 
 
@@ -60,7 +61,7 @@ class Running:
         self._finished, self._looks = finished, 0
 
     def new_samples(self) -> list[Sample]:
-        samples = self._finished.outcome.samples
+        samples = tuple(self._finished.outcome.samples)
         self._looks += 1
         if self._looks > len(samples):
             self.future.set_result(self._finished)
@@ -68,8 +69,10 @@ class Running:
         return [samples[self._looks - 1]]
 
     def cancel(self, grace_s: float) -> None:
-        recorded = self._finished.outcome.samples[: self._looks]
-        died = Outcome(status="lost", samples=recorded, error="the worker was killed by SIGTERM")
+        recorded = tuple(self._finished.outcome.samples)[: self._looks]
+        died = Outcome(
+            status="interrupted", samples=recorded, error="the driver stopped the trial", cause=Cause.STOPPED
+        )
         self.future.set_result(replace(self._finished, outcome=died))
 
 
@@ -83,7 +86,7 @@ class InProcess(LocalBackend):
         return self
 
     def submit(self, job: Job) -> Done:  # type: ignore[override]
-        events = Path(self._folder.name) / "events.jsonl"
+        events = self._scratch.folder / "events.jsonl"
         threads = torch.get_num_threads()
         started = time.perf_counter()
         run_job(job.model_copy(update={"events": str(events), "threads": 1}))

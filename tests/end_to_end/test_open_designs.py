@@ -22,6 +22,7 @@ from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan, plan
 from harness.study.planning.resolved import deciding_metrics, resolve
+from harness.study.planning.results import lost_measurements
 from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
 from tests.end_to_end.in_process import Broken, Notes, Scripted, obedient
@@ -45,9 +46,13 @@ def outcome(job: Job) -> Outcome:
     return Outcome(status="finished", samples=(Sample(name, 0, measured),))
 
 
-def drive(study: LoadedStudy, folder: Path, decide: Callable[[Job], Outcome]) -> tuple[Run, Scripted, Notes]:
+def drive(
+    study: LoadedStudy, folder: Path, decide: Callable[[Job], Outcome], *, retry_failed: bool = False
+) -> tuple[Run, Scripted, Notes]:
     backend, notes = Scripted(decide), Notes()
-    setting = Setting(results=folder, environment=HERE, code="c0de", corpora=("c",))
+    setting = Setting(
+        results=folder, environment=HERE, code="c0de", corpora=("c",), retry_failed=retry_failed
+    )
     with open_store(folder / "harness.db") as store:
         run = Driver(StudyProgramme(study), setting, store=store, backend=backend, listener=notes).run()
     return run, backend, notes
@@ -108,9 +113,10 @@ def test_a_tuning_that_is_not_whole_ends_the_run_with_a_reason_and_goes_on_later
         return Outcome(status="failed", error="trouble") if bad else outcome(job)
 
     _, backend, notes = drive(study, tmp_path, trouble)
-    assert [job.spec.purpose for job in backend.jobs] == ["tune"] * 13
+    assert [job.spec.purpose for job in backend.jobs] == ["tune"] * 12
     assert notes.notes == ["some trials of the tuning did not finish; cannot continue"]
-    _, backend, notes = drive(study, tmp_path, outcome)
+    assert drive(study, tmp_path, outcome)[1].jobs == []
+    _, backend, notes = drive(study, tmp_path, outcome, retry_failed=True)
     assert [job.spec.purpose for job in backend.jobs] == ["tune"] + ["measure"] * 21
     assert notes.notes == []
 
@@ -152,7 +158,7 @@ def test_however_often_it_is_broken_off_the_same_is_decided(
             continue
     drive(study, folder, outcome)
     drive(study, undisturbed, outcome)
-    stories = []
+    stories, lost_rounds = [], []
     for results in (folder, undisturbed):
         with open_store(results / "harness.db") as store:
             run = store.runs()[-1]
@@ -165,11 +171,20 @@ def test_however_often_it_is_broken_off_the_same_is_decided(
                     set(store.results(run)),
                 )
             )
+            lost_rounds.append(len(set(lost_measurements(store.results(run, {SPEED})).values())))
             sessions = {(row.round, row.seed): set[int]() for row in store.trials(run) if row.round}
             for row in store.trials(run):
                 if row.round and row.status == "finished":
                     sessions[row.round, row.seed].add(row.session_id)
             assert all(len(seen) == 1 for seen in sessions.values())
-    assert stories[0] == stories[1]
-    assert len(stories[0][3]) == len(stories[0][2]) > len(plan(study).known[0].trials)
-    assert len(stories[0][2]) <= len(longest_plan(study).trials)
+    if lost_rounds == [0, 0]:
+        assert stories[0] == stories[1]
+    else:  # a round that was begun is not run again, and two more replace each
+        assert kind is sequential
+        rounds = [story[1].rounds for story in stories]
+        assert rounds == [15 + 2 * lost_rounds[0], 15]
+        assert set(stories[1][2]) <= set(stories[0][2])
+    missing = len(stories[0][2]) - len(stories[0][3])
+    assert lost_rounds[0] <= missing <= lost_rounds[0] * len(study.arms)
+    assert len(stories[0][3]) > len(plan(study).known[0].trials)
+    assert len(stories[1][2]) <= len(longest_plan(study).trials)

@@ -13,9 +13,11 @@ import psutil
 import pytest
 from typer.testing import Result
 
+from harness.run.processes import has_ended
+from harness.run.scratch import Scratch
 from harness.store.rows import TrialRow
 from tests.end_to_end.conftest import BaseRun
-from tests.end_to_end.workplace import RUN, Workplace, descendants, still_there, until
+from tests.end_to_end.workplace import LEAST, RUN, Workplace, descendants, still_there, until
 
 TRAINING: dict[str, Any] = {"name": "training", "task": "train", "metric": "loss", "step": 2, "act": "hang"}
 LONG: dict[str, Any] = {
@@ -109,9 +111,70 @@ def test_one_run_has_one_driver(chain: Chain) -> None:
 def test_an_interruption_from_the_keyboard_says_how_to_go_on(chain: Chain) -> None:
     end = chain.in_round_2
     assert end.code == 130
-    assert end.said.splitlines()[-1] == "error: interrupted; run the same command again to continue"
+    assert end.said.splitlines()[-1] == "error: interrupted by SIGINT; run the same command again to continue"
     assert not end.left
     assert not [row for row in end.rows if row.status == "running"]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+        pytest.param(signal.SIGQUIT, marks=pytest.mark.slow),
+    ],
+)
+def test_other_signals_end_a_run_as_the_keyboard_does(workplace: Workplace, number: signal.Signals) -> None:
+    end = broken_off(workplace, TRAINING, by=number)
+    assert end.code == 128 + number
+    assert (
+        end.said.splitlines()[-1]
+        == f"error: interrupted by {number.name}; run the same command again to continue"
+    )
+    assert not end.left
+    assert [row.state for row in end.rows] == ["interrupted"]
+    assert not list((workplace.folder / "tmp").glob("harness-*"))
+
+
+def test_a_second_signal_leaves_a_trial_no_time(workplace: Workplace) -> None:
+    """The trial does not end when it is asked to, and would have an hour for it."""
+    with workplace.start(*COMMAND, fault={**TRAINING, "act": "hang on", "grace": 3600}) as driver:
+        until(lambda: workplace.met(TRAINING["name"]) > 0, driver)
+        workers = descendants(driver)
+        driver.send_signal(signal.SIGINT)
+        driver.send_signal(signal.SIGTERM)
+        try:
+            driver.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            driver.kill()
+            raise
+    assert driver.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM)  # the kernel chooses the first
+    assert not still_there(workers)
+    assert [row.state for row in workplace.trials(superseded=True)] == ["interrupted"]
+    assert not list((workplace.folder / "tmp").glob("harness-*"))
+
+
+def test_the_next_driver_removes_what_a_killed_one_has_left(workplace: Workplace) -> None:
+    """A folder, and processes if their server could not end them."""
+    folder = workplace.folder / "tmp"
+    fault = {**TRAINING, "act": "descendants+hang"}
+    with workplace.start(*COMMAND, fault=fault) as driver:
+        started = workplace.folder / f"met-{TRAINING['name']}.started"
+        until(started.exists, driver)
+        server = psutil.Process(driver.pid).children()[0]
+        driver.kill()
+        server.kill()
+    [left] = folder.glob("harness-*")
+    living = Scratch(folder)
+    sleepers = [psutil.Process(int(pid)) for pid in started.read_text().split()]
+    assert not any(map(has_ended, sleepers))
+    done = workplace.harness(*LEAST)
+    assert done.returncode == 0, done.stderr
+    assert not left.exists()
+    assert all(map(has_ended, sleepers))
+    assert living.folder.exists()
+    living.remove()
+    assert not list(folder.glob("harness-*"))
 
 
 def test_an_interrupted_round_is_run_again_whole_and_a_finished_one_is_not(chain: Chain) -> None:

@@ -114,8 +114,8 @@ def test_fresh_makes_another_run_of_the_same_identity_with_the_same_model(story:
     assert not [row for row in story.workplace.trials(second) if row.purpose == "train"]
 
 
-def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(story: Story) -> None:
-    """Exit code 3, a report, both attempts recorded with the reason, and all trials of the other arm."""
+def test_a_trial_that_fails_costs_its_arm_the_verdict_and_nothing_else(story: Story) -> None:
+    """Exit code 3, a report, one attempt per round with the reason, and all trials of the other arm."""
     answer: dict[str, Any] = json.loads(story.fresh.stdout)
     claims = {claim["id"]: claim for claim in answer["claims"]}
     assert story.fresh.exit_code == 3
@@ -128,8 +128,8 @@ def test_a_trial_that_fails_twice_costs_its_arm_the_verdict_and_nothing_else(sto
     assert len(answer["failed"]) == 2
     assert (answer["finished"], answer["expected"]) == (13, 15)
     failed = [row for row in story.workplace.trials() if row.status == "failed"]
-    assert [(row.arm, row.condition["new_tokens"]) for row in failed] == [("cache=dynamic", "32")] * 4
-    assert [row.attempt for row in failed] == [1, 2, 1, 2]
+    assert [(row.arm, row.condition["new_tokens"]) for row in failed] == [("cache=dynamic", "32")] * 2
+    assert [(row.attempt, row.cause) for row in failed] == [(1, "error")] * 2
     assert all(row.error == "RuntimeError: planted trouble" for row in failed)
     assert all("test_run_to_the_end.py" in str(row.traceback) for row in failed)
     assert "planted trouble" in (story.workplace.folder / answer["report"]).read_text()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,15 +19,17 @@ from harness.machine.environment import Environment, environment, usable_cores
 from harness.run import lease
 from harness.run.checkpoints import Checkpoints
 from harness.run.driver import Driver
-from harness.run.identity import Setting, check_plant
-from harness.run.job import Job
+from harness.run.identity import Setting, check_plant, identity
+from harness.run.job import Job, TrialLimits
 from harness.run.programme import StudyProgramme
+from harness.run.resources import guessed_seconds
 from harness.store.rows import Run, TrialRow
 from harness.store.store import Store, open_store
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
 from harness.training.checkpoint import WEIGHTS, state_path, write_state_file
+from harness.trial.causes import Cause
 from harness.trial.outcome import Outcome
 from tests.end_to_end.in_process import Broken, Notes, Scripted, obedient
 from tests.end_to_end.workplace import Workplace
@@ -36,6 +39,12 @@ Decide = Callable[[Job], Outcome]
 
 def failing(*, when: Callable[[Job], bool]) -> Decide:
     return lambda job: Outcome(status="failed", error="trouble") if when(job) else obedient(job)
+
+
+def losing(*, when: Callable[[Job], bool]) -> Decide:
+    """An outside cause ends the trials."""
+    lost = Outcome(status="lost", error="the worker was killed by SIGKILL", cause=Cause.KILLED)
+    return lambda job: lost if when(job) else obedient(job)
 
 
 def breaking_at(where: Callable[[Job], bool], *, after: int = 0) -> Decide:
@@ -179,25 +188,94 @@ def test_a_state_that_no_training_can_go_on_from_is_refused(
     scene.driver().check()
 
 
-def test_a_trial_that_crashes_once_is_tried_once_more(scene: Scene) -> None:
+def first_time() -> Callable[[Job], bool]:
+    """Whether a trial has not been asked before."""
     tried: Counter[str] = Counter()
 
-    def first_time(job: Job) -> bool:
+    def when(job: Job) -> bool:
         tried[job.spec.id] += 1
         return tried[job.spec.id] == 1
 
-    _, backend, _ = scene.drive(failing(when=first_time))
+    return when
+
+
+def test_a_trial_that_ends_for_an_outside_reason_is_tried_once_more(scene: Scene) -> None:
+    _, backend, _ = scene.drive(losing(when=first_time()))
     assert len(backend.jobs) == 28
-    assert Counter((row.attempt, row.status) for row in scene.rows()) == {
-        (1, "failed"): 15,  # a lead-in is not tried again
-        (2, "finished"): 13,
+    assert Counter((row.attempt, row.state, row.cause) for row in scene.rows()) == {
+        (1, "lost", "killed from outside"): 15,  # a lead-in is not tried again
+        (2, "finished", None): 13,
     }
 
 
-def test_a_training_that_leaves_no_model_ends_the_run_with_a_reason(scene: Scene) -> None:
-    _, backend, notes = scene.drive(failing(when=lambda job: job.spec.purpose == "train"))
-    assert [job.spec.purpose for job in backend.jobs] == ["train", "train"]
+def test_a_trial_that_fails_by_itself_is_not_tried_again_until_somebody_asks(scene: Scene) -> None:
+    """Neither in its session nor in later ones, and its round is not repeated for it."""
+    bad = scene.plan.rounds[0][1].id
+
+    def only_one(job: Job) -> bool:
+        return job.spec.id == bad
+
+    _, first, _ = scene.drive(failing(when=only_one))
+    _, second, notes = scene.drive(failing(when=only_one))
+    assert [job.spec.id for job in first.jobs].count(bad) == 1
+    assert second.jobs == []
+    assert notes.notes == [
+        "1 trial is not tried again, because it failed before (trouble); --retry-failed tries it again"
+    ]
+    _, third, notes = scene.drive(retry_failed=True)
+    assert {job.spec.id for job in third.jobs if job.spec.purpose == "measure"} == {
+        spec.id for spec in scene.plan.rounds[0]
+    }
+    assert notes.notes == []
+    assert scene.drive()[1].jobs == []
+
+
+def test_a_trial_that_is_always_lost_is_tried_a_bounded_number_of_times(scene: Scene) -> None:
+    bad = scene.plan.checks[0].id
+    attempts = [
+        [job.spec.id for job in scene.drive(losing(when=lambda job: job.spec.id == bad))[1].jobs].count(bad)
+        for _ in range(5)
+    ]
+    assert attempts == [2, 2, 2, 0, 0]
+    assert bad in {job.spec.id for job in scene.drive(retry_failed=True)[1].jobs}
+
+
+@pytest.mark.parametrize(
+    ("decide", "tried", "again"), [(failing, 1, 0), (losing, 2, 1)], ids=["by itself", "lost"]
+)
+def test_a_training_that_leaves_no_model_ends_the_run_with_a_reason(
+    scene: Scene, decide: Callable[..., Decide], tried: int, again: int
+) -> None:
+    _, backend, notes = scene.drive(decide(when=lambda job: job.spec.purpose == "train"))
+    assert [job.spec.purpose for job in backend.jobs] == ["train"] * tried
     assert notes.notes == ["training (seed 0) produced no checkpoint; cannot continue"]
+    _, backend, notes = scene.drive()
+    assert [job.spec.purpose for job in backend.jobs].count("train") == again
+    assert (notes.notes[-1:] == ["training (seed 0) produced no checkpoint; cannot continue"]) == (not again)
+
+
+def test_every_job_has_the_limits_of_the_study_or_those_that_follow_from_its_estimate(
+    scene: Scene, new_workplace: Callable[[], Workplace], tmp_path: Path, here: Environment
+) -> None:
+    _, backend, _ = scene.drive()
+    for job in backend.jobs:
+        assert job.limits is not None
+        assert job.limits.seconds == max(900.0, 30.0 * guessed_seconds(job.spec))
+        assert 0 < job.limits.memory_bytes < psutil.virtual_memory().total
+    (limited,) = load_study(
+        new_workplace().study,
+        "smoke",
+        ("design.limits={time: 20m, memory: 2 GiB, output: 1 MiB, idle: 90s}",),
+    )
+    [limits] = {job.limits for job in Scene(tmp_path / "limited", limited, here).drive()[1].jobs}
+    assert limits == TrialLimits(seconds=1200.0, memory_bytes=2**31, output_bytes=2**20, idle_seconds=90.0)
+
+
+def test_limits_belong_to_no_run(scene: Scene, new_workplace: Callable[[], Workplace]) -> None:
+    """Whoever gives failed trials more time goes on with the same run."""
+    settings_of_limits = ("design.limits.time=1h",)
+    (limited,) = load_study(new_workplace().study, "smoke", settings_of_limits)
+    assert identity(limited, scene.setting()) == identity(scene.loaded, scene.setting())
 
 
 def test_a_run_that_is_done_is_not_run_again_unless_asked_afresh(scene: Scene) -> None:
@@ -275,7 +353,7 @@ def test_whatever_breaks_in_between_every_round_is_whole_in_one_session_at_the_e
     here: Environment,
     troubles: list[tuple[int, set[int]]],
 ) -> None:
-    """Each trouble: break off at the n-th trial, after those trials of the plan that fail twice."""
+    """Each trouble: break off at the n-th trial, after those trials of the plan that fail."""
     scene = Scene(tmp_path_factory.mktemp("scene"), one_condition, here)
     order = [spec.id for spec in scene.plan.trials]
     assert len(order) == 9
@@ -293,7 +371,7 @@ def test_whatever_breaks_in_between_every_round_is_whole_in_one_session_at_the_e
             scene.drive(decide)
         except Broken:
             continue
-    scene.drive()
+    scene.drive(retry_failed=True)
     rows = scene.rows()
     finished = Counter(row.spec_id for row in rows if row.status == "finished" and row.purpose != "lead-in")
     lead_ins = {spec.id for spec in scene.plan.lead_ins}

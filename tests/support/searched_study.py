@@ -12,6 +12,7 @@ from harness.config import digest
 from harness.run.job import Job
 from harness.study.load import StudyFile
 from harness.study.searched import LoadedSearch
+from harness.trial.causes import Cause
 from harness.trial.outcome import Outcome, Sample
 from tests.support.tiny_study import LOSS, RECIPE, patched, put
 
@@ -88,3 +89,8 @@ def diverged(_: Job) -> Outcome:
 
 def crashed(_: Job) -> Outcome:
     return Outcome(status="failed", error="trouble")
+
+
+def killed(_: Job) -> Outcome:
+    """By something outside of the trial."""
+    return Outcome(status="lost", error="the worker was killed by SIGKILL", cause=Cause.KILLED)

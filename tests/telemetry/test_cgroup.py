@@ -231,7 +231,7 @@ def test_a_real_quota_limits_the_usable_cores() -> None:
     program = (
         "import sys; sys.stdin.readline()\n"
         "from harness.machine.environment import affinity_cores, environment, usable_cores\n"
-        "from harness.run.driver import worker_threads\n"
+        "from harness.run.resources import worker_threads\n"
         "print(affinity_cores(), environment().cpu_quota, usable_cores(), worker_threads('train'))"
     )
     with (

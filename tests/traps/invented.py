@@ -72,8 +72,8 @@ class Invented:
         workspace = Workspace(results=self.folder, reports=self.folder / "reports")
         return harness.load(study, settings=settings, workspace=workspace)
 
-    def run(self, *settings: str, fresh: bool = False) -> Experiment:
-        experiment = self.experiment(*settings).run(fresh=fresh)
+    def run(self, *settings: str, fresh: bool = False, retry_failed: bool = False) -> Experiment:
+        experiment = self.experiment(*settings).run(fresh=fresh, retry_failed=retry_failed)
         experiment.judge()
         return experiment
 
@@ -87,9 +87,14 @@ class Invented:
 
         return _Backend(decide)
 
-    def setting(self, *, fresh: bool = False) -> Setting:
+    def setting(self, *, fresh: bool = False, retry_failed: bool = False) -> Setting:
         return Setting(
-            results=self.folder, environment=environment(), code=self.code, corpora=("text",), fresh=fresh
+            results=self.folder,
+            environment=environment(),
+            code=self.code,
+            corpora=("text",),
+            fresh=fresh,
+            retry_failed=retry_failed,
         )
 
 
@@ -100,5 +105,5 @@ def invented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invented:
     for name in ("check_installed", "check_texts"):
         monkeypatch.setattr(f"harness.experiment.experiment.{name}", lambda *_: None)
     monkeypatch.setattr("harness.experiment.experiment.fetch_corpora", lambda *_: [])
-    monkeypatch.setattr(Experiment, "setting", lambda _self, *, fresh=False: made.setting(fresh=fresh))
+    monkeypatch.setattr(Experiment, "setting", lambda _self, **wanted: made.setting(**wanted))
     return made

@@ -204,7 +204,7 @@ def test_a_claim_is_in_time_while_trials_have_only_begun(invented: Invented) -> 
     invented.broken = lambda _spec: True
     invented.run()
     invented.broken = lambda _spec: False
-    settled = better(invented.run("margins.loss=0.004"))
+    settled = better(invented.run("margins.loss=0.004", retry_failed=True))
     assert (settled.verdict, settled.late) == ("confirmed", False)
 
 

@@ -72,7 +72,7 @@ def _missing(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
         lost -= {(key, seed, number) for name, key, number, seed in frames.lost if name == arm}
     if lost:
         errors = (
-            trial.error
+            trial.failure
             for trial in trials
             if trial.status == "failed" and (canonical_json(trial.condition), trial.seed, trial.round) in lost
         )
@@ -98,7 +98,7 @@ def _broken(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
             total = f" ({len(failed)} of {len(checks)} checks fail)" if len(failed) > 1 else ""
             yield f"invariant {invariant} is broken: {describe(failed[0])}{total}"
         elif crashed and not finished:
-            yield f"invariant {invariant} could not be checked: {crashed[0].error}"
+            yield f"invariant {invariant} could not be checked: {crashed[0].failure}"
         elif len(checks) < made:
             lost = made - len(checks)
             yield f"invariant {invariant}: {lost} of {count(made, 'check')} are missing in the store"

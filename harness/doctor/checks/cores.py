@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.doctor.finding import Finding
 from harness.doctor.machine import Machine
-from harness.run.driver import worker_threads
+from harness.run.resources import worker_threads
 from harness.telemetry.cgroup import Cgroup
 from harness.wording import count
 

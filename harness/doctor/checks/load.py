@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.doctor.finding import Finding
 from harness.doctor.machine import Machine
-from harness.run.driver import worker_threads
+from harness.run.resources import worker_threads
 from harness.telemetry.disturbance import MOST_TAKEN
 from harness.visible import visible
 

@@ -1,58 +1,50 @@
 """Trials on this machine, one at a time: one fork server per round, and one new process per trial.
 
-A thread of the driver samples the process of the trial from outside.
+A thread of the driver samples the process of the trial from outside, and ends it when it reaches a limit.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Self
+from signal import SIGKILL, SIGTERM, Signals
+from typing import Self
 
-from harness.data.cache import tool_caches
-from harness.errors import HarnessError
+from harness.run import stopping
 from harness.run.backends.base import Finished
+from harness.run.backends.ending import Ending, MemoryKills, ending
+from harness.run.backends.fork_server import ForkServer, ServerEndedError, last_lines
+from harness.run.backends.watch import LimitWatch, Reached
 from harness.run.job import Job
+from harness.run.processes import end_marked, signal_group
+from harness.run.scratch import Scratch, sweep
 from harness.telemetry.nvml import NvmlReader
 from harness.telemetry.process_sampler import ProcessSampler
-from harness.trial.outcome import Outcome, Sample, read_events, samples_of
+from harness.trial.causes import Cause
+from harness.trial.outcome import Outcome, Sample, read_event_file, samples_of
 
-# Without these variables glibc returns large blocks to the system after every step and gets them back by page
-# faults, 50,000 per step. Training is up to a quarter faster in huge pages (2 MiB instead of 4 KiB), where
-# the kernel lets a program ask for them.
-WORKER_VARIABLES = MappingProxyType(
-    {
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-        "MALLOC_MMAP_THRESHOLD_": "4294967296",
-        "MALLOC_TRIM_THRESHOLD_": "4294967296",
-        "MALLOC_TOP_PAD_": "67108864",
-    }
-)
+GRACE_S = 10.0
+"""How long a trial that is asked to end may take. Then it is killed."""
 
-
-LAST_LINE_BYTES = 10_000
+_WATCH_S = 0.1
+_AFTER_KILL_S = 10.0
+_PRINTED_LINES = 50
 
 
 class LocalBackend:
     """Trials on this machine. Use as a context manager."""
 
     def __init__(self, *, nvml: NvmlReader) -> None:
+        sweep()
         self._nvml = nvml
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-backend")
-        self._server: _Server | None = None
+        self._server: ForkServer | None = None
         self._in_round = False
         self._newest: LocalHandle | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="harness-")
+        self._scratch = Scratch()
 
     def __enter__(self) -> Self:
         return self
@@ -78,10 +70,11 @@ class LocalBackend:
             self._server = None
 
     def submit(self, job: Job) -> LocalHandle:
-        events = Path(self._folder.name) / f"{job.spec.id}.jsonl"
+        folder = self._scratch.folder
+        events, log = folder / f"{job.spec.id}.jsonl", folder / f"{job.spec.id}.log"
         handle = LocalHandle(events)
-        complete = job.model_copy(update={"events": str(events), "shared": self._folder.name})
-        handle.future = self._pool.submit(self._run, complete, handle)
+        places = {"events": str(events), "log": str(log), "shared": str(folder)}
+        handle.future = self._pool.submit(self._run, job.model_copy(update=places), handle)
         self._newest = handle
         return handle
 
@@ -91,29 +84,37 @@ class LocalBackend:
             self._newest.cancel(grace_s=0.0)
         self._pool.shutdown()
         self._stop_server()
-        self._folder.cleanup()
+        self._scratch.remove()
 
     def _run(self, job: Job, handle: LocalHandle) -> Finished:
-        server = self._server = self._server or _Server(Path(self._folder.name) / "stderr")
+        events, log = Path(job.events), Path(str(job.log))
+        server = self._server = self._server or ForkServer(self._scratch.folder)
         sampler = ProcessSampler(nvml=self._nvml, gpus=[job.gpu] if job.gpu else [])
-        printed_before = server.printed_bytes()
-        started = time.perf_counter()
+        kills, started = MemoryKills(), time.perf_counter()
         try:
             handle.began(server.fork(job))
             sampler.start(handle.pid)
-            ending = _ending(server.wait())
+            ended = _wait(server, job, handle, sampler, kills)
         except ServerEndedError as error:
-            self._stop_server()
-            ending = str(error)
+            ended = self._lost_server(error, handle, kills)
         finally:
             telemetry = tuple(sampler.stop())
             handle.ended()
         seconds = time.perf_counter() - started
-        line = server.last_line(since=printed_before)
-        outcome = _outcome(Path(job.events), died=f"{ending}: {line}" if line else ending)
         return Finished(
-            outcome=outcome, seconds=seconds, telemetry=telemetry, nvml_reason=sampler.nvml_reason
+            outcome=_outcome(events, log, ended),
+            seconds=seconds,
+            telemetry=telemetry,
+            nvml_reason=sampler.nvml_reason,
         )
+
+    def _lost_server(self, error: ServerEndedError, handle: LocalHandle, kills: MemoryKills) -> Ending:
+        """The fork server has ended. The kernel ends its trial with it, and the rest is ended here."""
+        handle.signal(SIGKILL)
+        end_marked(self._scratch.folder)
+        self._stop_server()
+        cause = Cause.HOST_MEMORY if kills.any() else Cause.LOST_WORKER
+        return Ending(cause, error.message)
 
 
 class LocalHandle:
@@ -126,11 +127,16 @@ class LocalHandle:
         self._changing = threading.Lock()
         self._cancelled = False
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether the driver has asked the trial to end."""
+        return self._cancelled
+
     def began(self, pid: int) -> None:
         with self._changing:
             self.pid = pid
         if self._cancelled:
-            self._send(signal.SIGKILL)
+            self.signal(SIGKILL)
 
     def ended(self) -> None:
         with self._changing:
@@ -145,97 +151,54 @@ class LocalHandle:
             return []
         lines = written[: written.rfind(b"\n") + 1]
         self._read += len(lines)
-        return samples_of(lines.decode("utf-8").splitlines())
+        return samples_of(lines.splitlines())
 
     def cancel(self, grace_s: float) -> None:
         self._cancelled = True  # `began` ends a process that is just being started
         if self.future.cancel():
             return
-        for number, patience in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
-            self._send(number)
-            wait([self.future], timeout=patience)
-            if self.future.done():
+        for number, patience in ((SIGTERM, grace_s), (SIGKILL, _AFTER_KILL_S)):
+            self.signal(number)
+            if stopping.wait(self.future, patience, hurry=number == SIGTERM):
                 return
 
-    def _send(self, number: signal.Signals) -> None:
-        with self._changing, contextlib.suppress(ProcessLookupError):
+    def signal(self, number: Signals) -> None:
+        """Send a signal to all processes of the trial."""
+        with self._changing:
             if self.pid:
-                os.kill(self.pid, number)
+                signal_group(self.pid, number)
 
 
-def _ending(status: int) -> str:
-    if status < 0:
-        return f"the worker was killed by {signal.Signals(-status).name}"
-    return f"the worker ended with exit status {status}"
+def _wait(
+    server: ForkServer, job: Job, handle: LocalHandle, sampler: ProcessSampler, kills: MemoryKills
+) -> Ending:
+    """Wait for the end of a trial. If it reaches a limit, it is asked to end, and killed if it does not."""
+    watch: LimitWatch | None = None
+    if job.limits is not None:
+        files = {"events": Path(job.events), "log": Path(str(job.log))}
+        watch = LimitWatch(job.limits, pid=handle.pid, **files)
+    reached: Reached | None = None
+    kill_at = 0.0
+    while (status := server.status(_WATCH_S)) is None:
+        if reached is None and watch is not None:
+            reached = watch.reached(sampler.newest)
+            if reached is not None:
+                handle.signal(SIGTERM)
+                kill_at = time.monotonic() + GRACE_S
+        elif reached is not None and time.monotonic() >= kill_at:
+            handle.signal(SIGKILL)
+    if reached is not None:
+        return Ending(*reached)
+    if handle.cancelled:
+        return Ending(Cause.STOPPED, "the driver stopped the trial")
+    return ending(status, kills)
 
 
-def _outcome(events: Path, *, died: str) -> Outcome:
-    try:
-        with events.open(encoding="utf-8") as lines:
-            return read_events(lines, died=died)
-    except FileNotFoundError:
-        return Outcome(status="lost", error=died)
-    finally:
-        events.unlink(missing_ok=True)
-
-
-class ServerEndedError(HarnessError):
-    """The fork server has ended and its trial with it: a person killed it, or memory ran out."""
-
-
-class _Server:
-    """The driver's side of a fork server."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        with log.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "harness.run.worker", "--serve"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env={**WORKER_VARIABLES, **tool_caches(), **os.environ},
-                encoding="utf-8",
-            )
-        try:
-            self._answer("ready")
-        except ServerEndedError as error:
-            raise HarnessError(f"cannot start a worker: {error}: {self.last_line()}") from None
-
-    def fork(self, job: Job) -> int:
-        """Start a process for the job and return its id."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # then there is no answer, which is reported
-            self._process.stdin.write(job.model_dump_json() + "\n")
-            self._process.stdin.flush()
-        return int(self._answer("pid"))
-
-    def wait(self) -> int:
-        """The exit status of the newest process, negative if a signal ended it."""
-        return int(self._answer("status"))
-
-    def stop(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def printed_bytes(self) -> int:
-        """The number of bytes that workers have printed so far."""
-        return self._log.stat().st_size
-
-    def last_line(self, *, since: int = 0) -> str:
-        """The last line that workers printed after the first `since` bytes."""
-        with self._log.open("rb") as log:
-            log.seek(max(since, self.printed_bytes() - LAST_LINE_BYTES))
-            lines = log.read().decode("utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
-
-    def _answer(self, key: str) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise ServerEndedError(_ending(self._process.wait()).replace("worker", "fork server"))
-        return json.loads(line)[key]
+def _outcome(events: Path, log: Path, ended: Ending) -> Outcome:
+    """The outcome that the trial wrote, or else that of its ending, with the last lines that it printed."""
+    printed = last_lines(log, _PRINTED_LINES) or None
+    with contextlib.suppress(OSError):
+        log.unlink()
+    last = (printed or "").splitlines()[-1:]
+    error = ": ".join([ended.error, *last])
+    return read_event_file(events, died=error, cause=ended.cause, printed=printed)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.machine.environment import usable_cores
-from harness.run.backends.local import WORKER_VARIABLES
+from harness.run.backends.fork_server import WORKER_VARIABLES
 from harness.statistics import log_ratios, paired_estimate
 from tests.benchmarks.peers.cases import CASES, Case, Peer, Tuning
 from tests.benchmarks.peers.limits import utilisation

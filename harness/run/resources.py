@@ -1,0 +1,56 @@
+"""What a trial may use: its threads, and the limits at which it is ended."""
+
+from __future__ import annotations
+
+import psutil
+
+from harness.machine.environment import usable_cores
+from harness.run.job import TrialLimits
+from harness.study.limits import DeclaredLimits
+from harness.tasks.registry import task_class
+from harness.telemetry.cgroup import Cgroup
+from harness.trial.spec import Purpose, TrialSpec
+
+FLOPS_PER_CORE = 2e10
+"""A rough speed of small models on one core of a current CPU, right within a factor of three."""
+SECONDS_PER_TRIAL, SECONDS_PER_CHECK = 0.2, 3.0
+
+LEAST_SECONDS = 900.0
+TIMES_THE_ESTIMATE = 30.0
+SHARE_OF_MEMORY = 0.9
+
+
+def worker_threads(purpose: Purpose, cores: int | None = None) -> int:
+    """All cores, by default the usable ones, for the training of a shared model, which is not timed; one
+    fewer for all other trials.
+
+    Threads that wait for a core that another process uses make every operation up to 18 times slower.
+    """
+    usable = usable_cores() if cores is None else cores
+    return usable if purpose == "train" else max(1, usable - 1)
+
+
+def guessed_seconds(spec: TrialSpec) -> float:
+    """How long a trial takes, from its operation counts."""
+    if spec.purpose == "check":
+        return SECONDS_PER_CHECK
+    flops = task_class(spec.task).read(spec.config).flops()
+    return SECONDS_PER_TRIAL + flops / (FLOPS_PER_CORE * worker_threads(spec.purpose))
+
+
+def limits_of(spec: TrialSpec, declared: DeclaredLimits) -> TrialLimits:
+    """The limits of a trial of a study that declares these."""
+    seconds = declared.time or max(LEAST_SECONDS, TIMES_THE_ESTIMATE * guessed_seconds(spec))
+    return TrialLimits(
+        seconds=seconds,
+        memory_bytes=declared.memory or int(SHARE_OF_MEMORY * _allowed_memory()),
+        output_bytes=declared.output,
+        idle_seconds=declared.idle,
+    )
+
+
+def _allowed_memory() -> int:
+    """The bytes of memory that the machine and the groups of this process allow."""
+    total = psutil.virtual_memory().total
+    limit = Cgroup().memory_limit_bytes()
+    return total if limit is None else min(total, limit)

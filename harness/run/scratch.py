@@ -1,0 +1,82 @@
+"""The folder in which a driver keeps what its trials write. Those of drivers that died are removed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from harness.run.processes import end_marked
+
+PREFIX, OWNER = "harness-", "owner.json"
+
+
+class Scratch:
+    """A new folder for this process in a folder for temporary files. It says who owns it."""
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).resolve()
+        self._owner = os.open(self.folder / OWNER, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._owner, fcntl.LOCK_EX)
+        me = psutil.Process()
+        owner = {"host": socket.gethostname(), "pid": me.pid, "started": me.create_time()}
+        os.write(self._owner, json.dumps(owner).encode())
+
+    def remove(self) -> None:
+        """Remove the folder, and end what still runs in it."""
+        end_marked(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.close(self._owner)
+
+
+def sweep() -> None:
+    """End the processes and remove the folders of drivers of this user and this machine that have died.
+
+    A folder is left alone as long as its owner lives. That is so if its lock is held, in whichever container,
+    or if there is a process with the id and the start time of its owner.
+    """
+    for folder in Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.lstat().st_uid == os.geteuid() and folder.is_dir() and not folder.is_symlink():
+                _sweep_one(folder)
+
+
+def _sweep_one(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return  # another program's folder, or one that is just being made
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _has_died(os.read(descriptor, 4096)):
+            end_marked(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return  # its owner holds the lock
+    finally:
+        os.close(descriptor)
+
+
+def _has_died(owner: bytes) -> bool:
+    """Whether the owner of a folder has ended. An owner on another machine counts as alive."""
+    try:
+        fields = json.loads(owner)
+        host, pid, started = str(fields["host"]), int(fields["pid"]), float(fields["started"])
+    except (ValueError, KeyError, TypeError):
+        return False
+    if host != socket.gethostname():
+        return False
+    try:
+        return psutil.Process(pid).create_time() != started
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
