@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # harness/models is a link to models/, and ruff does not follow links.
 PACKAGES := harness models tests
 
-.PHONY: demo picture test check unit benchmark peers format clean
+.PHONY: demo picture test check unit benchmark peers audit format clean
 
 demo: $(VENV)/installed
 	$(BIN)/harness run studies/kv_cache.yaml
@@ -40,6 +40,10 @@ benchmark: $(VENV)/installed-dev
 peers: $(VENV)/installed-peers
 	$(BIN)/python -m tests.benchmarks.peers.compare $(PEERS_FLAGS)
 
+# Known weaknesses of the installed packages. Needs access to PyPI.
+audit: $(VENV)/installed-audit
+	$(BIN)/pip-audit --skip-editable
+
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
@@ -53,6 +57,10 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[dev]'
+	touch $@
+
+$(VENV)/installed-audit: pyproject.toml | $(VENV)/installed-dev
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[audit]'
 	touch $@
 
 $(VENV)/installed-peers: pyproject.toml | $(VENV)/bin/python
