@@ -12,11 +12,13 @@ from harness.trial.spec import TrialSpec
 
 class TrialLimits(Config):
     """What a trial may use: seconds, bytes of memory, bytes that it prints, and seconds without any result
-    and without any use of a processor.
+    and without any use of a processor. With `memory_group`, the kernel enforces the limit of memory where it
+    can.
     """
 
     seconds: float
     memory_bytes: int
+    memory_group: bool = False
     output_bytes: int
     idle_seconds: float
 

@@ -44,6 +44,7 @@ def limits_of(spec: TrialSpec, declared: DeclaredLimits) -> TrialLimits:
     return TrialLimits(
         seconds=seconds,
         memory_bytes=declared.memory or int(SHARE_OF_MEMORY * _allowed_memory()),
+        memory_group=declared.memory is not None,
         output_bytes=declared.output,
         idle_seconds=declared.idle,
     )

@@ -268,7 +268,9 @@ def test_every_job_has_the_limits_of_the_study_or_those_that_follow_from_its_est
         ("design.limits={time: 20m, memory: 2 GiB, output: 1 MiB, idle: 90s}",),
     )
     [limits] = {job.limits for job in Scene(tmp_path / "limited", limited, here).drive()[1].jobs}
-    assert limits == TrialLimits(seconds=1200.0, memory_bytes=2**31, output_bytes=2**20, idle_seconds=90.0)
+    assert limits == TrialLimits(
+        seconds=1200.0, memory_bytes=2**31, memory_group=True, output_bytes=2**20, idle_seconds=90.0
+    )
 
 
 def test_limits_belong_to_no_run(scene: Scene, new_workplace: Callable[[], Workplace]) -> None:

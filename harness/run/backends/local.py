@@ -17,7 +17,8 @@ from harness.run import stopping
 from harness.run.backends.base import Finished
 from harness.run.backends.ending import Ending, MemoryKills, ending
 from harness.run.backends.fork_server import ForkServer, ServerEndedError, last_lines
-from harness.run.backends.watch import LimitWatch, Reached
+from harness.run.backends.memory_group import MemoryGroup
+from harness.run.backends.watch import LimitWatch, Reached, beyond_memory
 from harness.run.job import Job
 from harness.run.processes import end_marked, signal_group
 from harness.run.scratch import Scratch, sweep
@@ -90,16 +91,23 @@ class LocalBackend:
         events, log = Path(job.events), Path(str(job.log))
         server = self._server = self._server or ForkServer(self._scratch.folder)
         sampler = ProcessSampler(nvml=self._nvml, gpus=[job.gpu] if job.gpu else [])
+        group = _memory_group(job)
         kills, started = MemoryKills(), time.perf_counter()
         try:
             handle.began(server.fork(job))
+            if group is not None:
+                group.add(handle.pid)
             sampler.start(handle.pid)
             ended = _wait(server, job, handle, sampler, kills)
+            if group is not None and group.has_killed:
+                ended = Ending(*beyond_memory(group.limit, "needed more memory"))
         except ServerEndedError as error:
             ended = self._lost_server(error, handle, kills)
         finally:
             telemetry = tuple(sampler.stop())
             handle.ended()
+            if group is not None:
+                group.remove()
         seconds = time.perf_counter() - started
         return Finished(
             outcome=_outcome(events, log, ended),
@@ -167,6 +175,12 @@ class LocalHandle:
         with self._changing:
             if self.pid:
                 signal_group(self.pid, number)
+
+
+def _memory_group(job: Job) -> MemoryGroup | None:
+    if job.limits is None or not job.limits.memory_group:
+        return None
+    return MemoryGroup.with_limit(job.limits.memory_bytes)
 
 
 def _wait(

@@ -67,11 +67,7 @@ class LimitWatch:
         used = _shared_once(self._pid)
         if used is not None and used <= limit:
             return None
-        return Reached(
-            Cause.MEMORY_LIMIT,
-            f"the trial had {format_bytes(used or sample.rss_bytes)} of memory, "
-            f"more than its limit of {format_bytes(limit)}",
-        )
+        return beyond_memory(limit, f"had {format_bytes(used or sample.rss_bytes)} of memory")
 
     def _idle(self, sample: TelemetrySample | None) -> Reached | None:
         now, written = time.monotonic(), _size(self._events)
@@ -82,6 +78,11 @@ class LimitWatch:
             return None
         idle = format_seconds(self._limits.idle_seconds)
         return Reached(Cause.HANG, f"the trial hangs: for {idle} it wrote no result and used no processor")
+
+
+def beyond_memory(limit: int, what: str) -> Reached:
+    """The trial has reached its limit of memory. `what` says what it did."""
+    return Reached(Cause.MEMORY_LIMIT, f"the trial {what}, more than its limit of {format_bytes(limit)}")
 
 
 def _size(file: Path) -> int:

@@ -62,13 +62,19 @@ def test_each_cause_has_its_name_and_the_next_trial_is_untouched(job: Job, backe
         ("hang", {"idle_seconds": 0.3}, Cause.HANG, "for 300 ms it wrote no result and used no processor"),
         ("flood", {}, Cause.OUTPUT_LIMIT, "the trial printed more than its limit of 1 MiB"),
         ("allocate", {"memory_bytes": 700 * 2**20}, Cause.MEMORY_LIMIT, "more than its limit of 700 MiB"),
+        (
+            "allocate",
+            {"memory_bytes": 700 * 2**20, "memory_group": True},
+            Cause.MEMORY_LIMIT,
+            "more than its limit of 700 MiB",
+        ),
     ],
-    ids=["time", "idle", "output", "memory"],
+    ids=["time", "idle", "output", "memory", "memory of a group"],
 )
 def test_a_trial_that_reaches_a_limit_is_ended_with_its_cause(
     job: Job, backend: Make, act: str, limits: dict[str, float], cause: Cause, error: str
 ) -> None:
-    here = backend({**STEPS, "name": str(cause), "act": act})
+    here = backend({**STEPS, "name": f"{cause} {len(limits)}", "act": act})
     outcome = ended(here, job, **limits).outcome
     assert (outcome.status, outcome.cause) == ("failed", cause)
     assert error in str(outcome.error)
