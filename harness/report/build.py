@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import jinja2
+import psutil
 
 from harness.errors import InputError
 from harness.report.inputs import ReportInput
@@ -103,7 +107,9 @@ def write_report(parts: Sequence[ReportInput], path: Path) -> None:
     page = render(*parts)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        _sweep(path)
         with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             file.write(page)
             file.flush()
             os.fsync(file.fileno())
@@ -113,3 +119,18 @@ def write_report(parts: Sequence[ReportInput], path: Path) -> None:
         raise InputError(f"cannot write the report {path}: {error.strerror}", hint=hint) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove the partial files of this report that killed processes have left.
+
+    A file is left alone if a process with the id in its name runs here, or if another process holds its lock,
+    as one in another container may.
+    """
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        pid = partial.suffix[1:]
+        if not pid.isdecimal() or (int(pid) != os.getpid() and psutil.pid_exists(int(pid))):
+            continue
+        with contextlib.suppress(OSError), partial.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            partial.unlink()

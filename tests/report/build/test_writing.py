@@ -1,4 +1,6 @@
+import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,31 @@ def test_an_interrupted_write_keeps_the_old_report(tmp_path: Path, monkeypatch: 
         write_report([synthetic_report(SMALL, steps=1)], target)
     assert target.read_text() == "an older report"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_has_left_is_removed_and_what_a_living_one_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    report, target = synthetic_report(SMALL, steps=1), tmp_path / "kv[1].html"
+    pid = os.fork()
+    if not pid:
+        os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        write_report([report], target)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    [partial] = tmp_path.iterdir()
+    assert partial.name == f".{target.name}.{pid}"
+
+    # in a container, the next process often has the same id
+    partial.rename(tmp_path / f".{target.name}.{os.getpid()}")
+    others = [tmp_path / f".{target.name}.{name}" for name in (os.getppid(), 2**22 + 1, "7.html", "old")]
+    others.append(tmp_path / f".kv1.html.{2**22 + 2}")
+    for other in others:
+        other.touch()
+    with others[1].open() as elsewhere:  # a process that is not seen here
+        fcntl.flock(elsewhere, fcntl.LOCK_EX)
+        write_report([report], target)
+    assert target.read_text(encoding="utf-8") == render(report)
+    assert set(tmp_path.iterdir()) == {target, *others}
+    write_report([report], target)
+    assert others[1] not in tmp_path.iterdir()
