@@ -17,7 +17,8 @@ _PERIOD_US = 100_000
 @contextlib.contextmanager
 def quota_group(cores: float) -> Iterator[Path]:
     """A new group below that of this process, with a quota of this many cores' worth of time. Writing a
-    process id to its `cgroup.procs` moves the process there.
+    process id to its `cgroup.procs` moves the process there. The group comes before other groups, so that a
+    busy loop in it uses up the quota on a busy machine too.
 
     The test is skipped, with the reason, if this machine does not let us make such a group.
     """
@@ -37,10 +38,13 @@ def quota_group(cores: float) -> Iterator[Path]:
 def _make(name: str, quota_us: int) -> Path:
     """Raises OSError if that is not possible."""
     groups = Cgroup()
-    for parent, files in (
-        (groups.folder("cpu"), {"cpu.cfs_period_us": f"{_PERIOD_US}", "cpu.cfs_quota_us": f"{quota_us}"}),
-        (groups.folder(""), {"cpu.max": f"{quota_us} {_PERIOD_US}"}),
-    ):
+    first = {
+        "cpu.cfs_period_us": f"{_PERIOD_US}",
+        "cpu.cfs_quota_us": f"{quota_us}",
+        "cpu.shares": "262144",
+    }
+    second = {"cpu.max": f"{quota_us} {_PERIOD_US}", "cpu.weight": "10000"}
+    for parent, files in ((groups.folder("cpu"), first), (groups.folder(""), second)):
         if parent is None:
             continue
         folder = parent / name

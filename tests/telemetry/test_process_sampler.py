@@ -123,11 +123,12 @@ def test_the_time_of_children_that_have_ended_is_kept() -> None:
 
 
 def watched(child: subprocess.Popen[str], until: Callable[[TelemetrySample], bool]) -> list[TelemetrySample]:
-    """The samples of a process, up to the first for which `until` holds."""
+    """The samples of a process, up to the first for which `until` holds, which must come within 60 s."""
     look = _ProcessLook(child.pid, GpuWatch(None, ()))
     samples = [look.sample()]
     while not until(samples[-1]):
         assert child.poll() is None
+        assert samples[-1].t_seconds < 60
         samples.append(look.sample())
     return samples
 
