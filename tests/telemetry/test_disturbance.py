@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import psutil
@@ -249,14 +249,13 @@ def test_a_pause_of_the_driver_together_with_its_trial() -> None:
     assert "the driver was stopped or got no core" in disturbance(watch.alone(), TWO_CORES)
 
 
-def test_a_real_quota_that_another_program_uses_up() -> None:
-    with quota_group(0.2) as group, process(BUSY) as child, process(BUSY) as other:
-        for pid in (child.pid, other.pid):
-            (group / "cgroup.procs").write_text(str(pid))
+def test_a_real_quota_that_other_programs_use_up() -> None:
+    with ExitStack() as running:
+        group = running.enter_context(quota_group(0.2))
+        child, *others = (running.enter_context(process(BUSY)) for _ in range(4))
+        for busy in (child, *others):
+            (group / "cgroup.procs").write_text(str(busy.pid))
         watch = Watch(child)
-        watch.until(lambda sample: (sample.throttled_seconds or 0.0) >= 0.3)
-        for busy in (child, other):
-            busy.kill()
-            busy.wait()
+        watch.until(lambda sample: (sample.throttled_seconds or 0.0) >= 1.0)
     host = Host(cores=os.cpu_count() or 1, threads=1, cpu_quota=0.2)
     assert "the CPU quota of 0.2 cores stopped the trial" in disturbance(watch.samples, host)
