@@ -18,6 +18,9 @@ from harness.study.schema import StudyBase
 MOST = 1000
 """The largest number of arms, and of conditions, of a study."""
 
+MOST_FACTORS = 50
+"""The largest number of factors of a study, compared or not."""
+
 MOST_TASKS = 5000
 """The largest number of arms times conditions. The settings of each are read and checked."""
 

@@ -15,6 +15,12 @@ from harness.study.quantities import Duration
 
 Number = int | float
 
+MOST_STEPS = 100_000
+"""Steps of a range. The values of a range with a `step` are listed."""
+
+WIDEST = 2**53
+"""Whole numbers of a range: they can be counted in a float."""
+
 
 class Parameter(Config):
     """The values that a search may give to a setting: a range from `low` to `high`, both included, or one of
@@ -59,23 +65,31 @@ class Parameter(Config):
             raise ValueError(f"the range from {low} to {high} is empty; `low` must be less than `high`")
         if not abs(low) + abs(high) < float("inf"):
             raise ValueError("the ends of a range must be finite")
+        if isinstance(low, int) and isinstance(high, int) and high - low > WIDEST:
+            raise ValueError(f"the range from {low} to {high} has more than {WIDEST:,} whole numbers")
         if self.log and low <= 0:
             raise ValueError(
                 f"a range with `log` must be above zero, but `low` is {low}; use a small positive number"
             )
-        if self.step is None:
-            return
+        if self.step is not None:
+            self._check_steps(low, high, self.step)
+
+    def _check_steps(self, low: Number, high: Number, step: Number) -> None:
         if self.log:
             raise ValueError("a range has either `log` or `step`; leave one of them out")
-        if not self.step > 0:
-            raise ValueError(f"`step` must be greater than 0, found {self.step}")
-        steps = (high - low) / self.step
-        if round(steps) < 1 or abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
-            last = low + int(steps) * self.step
-            nearest = f"{last:.12g}" if last > low else f"{low + self.step:.12g}"
+        if not step > 0:
+            raise ValueError(f"`step` must be greater than 0, found {step}")
+        steps = (high - low) / step
+        if steps > MOST_STEPS:
             raise ValueError(
-                f"steps of {self.step} from {low} do not end at {high}; use `high: {nearest}`, "
-                "or another step"
+                f"the range from {low} to {high} has more than {MOST_STEPS:,} steps of {step}; "
+                "use larger steps, or leave `step` out"
+            )
+        if round(steps) < 1 or abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
+            last = low + int(steps) * step
+            nearest = f"{last:.12g}" if last > low else f"{low + step:.12g}"
+            raise ValueError(
+                f"steps of {step} from {low} do not end at {high}; use `high: {nearest}`, or another step"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Annotated, Any, Self
 
@@ -79,6 +80,15 @@ class Tune(Config):
         if (self.grid is None) == (self.search is None):
             raise ValueError("tuning needs either `grid` or `search`")
         return self
+
+    @property
+    def grid_size(self) -> int:
+        """The number of candidates of an arm in the grid. 0 without a grid."""
+        if self.grid is None:
+            return 0
+        return math.prod(
+            wanted.count if isinstance(wanted, Around) else len(wanted) for wanted in self.grid.values()
+        )
 
     @property
     def settings(self) -> tuple[str, ...]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from harness.errors import InputError
 from harness.metrics import metric
+from harness.study.arms import MOST_TASKS
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.parity import check_candidate
+from harness.study.checks.search import check_size
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.tuning import extreme_candidates, required_arms
 from harness.study.reading.yaml_document import KeyPath
 from harness.study.tune import Tune
+
+MOST_CANDIDATES = 1000
+"""Candidates of an arm in a grid, as many as a search may have points."""
 
 
 def check_adaptive_design(checker: StudyChecker, loaded: LoadedStudy) -> None:
@@ -44,6 +49,7 @@ def _check_candidates(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) ->
     for setting in tune.settings:
         if setting in loaded.study.compare or setting in loaded.study.across:
             checker.fail((*path, setting), f"{setting} is a factor of the study, so it cannot be tuned")
+    _check_size(checker, loaded, tune, path)
     for arm in loaded.arms:
         for condition in loaded.conditions:
             task = loaded.tasks[arm.name, condition.name]
@@ -59,6 +65,21 @@ def _check_candidates(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) ->
                     f"arm {arm.name}: a setting of the model's training cannot be tuned here",
                     hint="tune it in a study whose task is train",
                 )
+
+
+def _check_size(checker: StudyChecker, loaded: LoadedStudy, tune: Tune, path: KeyPath) -> None:
+    """Every candidate of a grid is tried before anything runs, and every choice of a space."""
+    if tune.search is not None:
+        check_size(checker, path, tune.search.space)
+    if tune.grid_size > MOST_CANDIDATES:
+        checker.fail(path, f"the grid has {tune.grid_size:,} candidates, more than {MOST_CANDIDATES:,}")
+    if tune.grid_size * len(loaded.tasks) > MOST_TASKS:
+        checker.fail(
+            path,
+            f"{tune.grid_size:,} candidates for each of {len(loaded.tasks):,} arms and conditions are more "
+            f"than {MOST_TASKS:,}",
+            hint="tune fewer values, or by `search`",
+        )
 
 
 def _check_finalists(checker: StudyChecker, loaded: LoadedStudy, tune: Tune) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from graphlib import CycleError
 
 from harness.errors import did_you_mean
-from harness.study.arms import MOST, MOST_TASKS, Combination, all_arms
+from harness.study.arms import MOST, MOST_FACTORS, MOST_TASKS, Combination, all_arms
 from harness.study.checks.checker import StudyChecker
 from harness.study.levels import Level, Where, level_name
 from harness.study.reading.yaml_document import KeyPath
@@ -17,6 +17,14 @@ def check_factors(checker: StudyChecker) -> None:
     effect.
     """
     study = checker.study
+    for section, factors in (
+        ("compare", len(study.compare)),
+        ("across", len(study.compare) + len(study.across)),
+    ):
+        if factors > MOST_FACTORS:
+            checker.fail(
+                (section,), f"the study has more than {MOST_FACTORS} factors", hint="use several studies"
+            )
     _check_level_names(checker)
     for name in study.when:
         _check_when(checker, name)

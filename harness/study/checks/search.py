@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NoReturn
 
 from harness.study.arms import wanted_levels
@@ -10,16 +11,36 @@ from harness.study.checks.checker import StudyChecker
 from harness.study.levels import level_name
 from harness.study.proof_study import FACTOR
 from harness.study.reading.yaml_document import KeyPath
-from harness.study.search import CmaEs, Grid, Hyperband, MedianPruner, StudySearch, WilcoxonPruner
-from harness.study.space import Point, Space
+from harness.study.search import (
+    CmaEs,
+    Grid,
+    Hyperband,
+    MedianPruner,
+    Parameter,
+    StudySearch,
+    WilcoxonPruner,
+)
+from harness.study.space import MOST_CHECKED, Point, Space
+from harness.study.tune import Near
 from harness.tasks.base import Task
 
 MOST_GRID_POINTS = 100_000
+MOST_PARAMETERS = 50
+
+
+def check_size(checker: StudyChecker, path: KeyPath, space: Mapping[str, Parameter | Near]) -> None:
+    """Raises StudyError if the space has more choices than can be tried before anything runs."""
+    choices = sum(len(getattr(parameter, "choices", None) or ()) for parameter in space.values())
+    if choices > MOST_CHECKED:
+        checker.fail(path, f"the space has {choices:,} choices, and at most {MOST_CHECKED} are allowed")
+    if len(space) > MOST_PARAMETERS:
+        checker.fail(path, f"the space has more than {MOST_PARAMETERS} parameters")
 
 
 def check_names(checker: StudyChecker, search: StudySearch) -> None:
     """Raises StudyError if an objective, or a parameter on which another one depends, is wrong."""
     study = checker.study
+    check_size(checker, ("search", "space"), search.space)
     at = ("objective",) if search.objective is not None else ()
     objectives = search.objectives(study.primary)
     for name in objectives:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import Location, StudyError
-from harness.study.load import load_study
 from harness.study.reading.yaml_document import MAX_INTEGER, MAX_NODES, read_document, read_text, read_value
-from tests.support.tiny_study import RECIPE, STUDY, put, spoilt
-
-SECONDS = 2.0
-"""CPU time that no refusal comes near, also on a slow machine: on the machine of the tests they take up to
-0.4 seconds. Without the limits, the slowest of these take 4 to 15 seconds.
-"""
+from tests.study.refused_in_time import refused
 
 TEXTS: dict[str, tuple[str, str]] = {
     "hexadecimal": ("a: 1\nb: 0x" + "f" * 100_000, "2:4: an integer of 100,002 characters"),
@@ -57,19 +49,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "deep": ("a: " + "[" * 90_000, "1:23: nested deeper than 20 levels"),
     "dashes": ("- " * 90_000, "1:41: nested deeper than 20 levels"),
 }
-
-
-def refused(action: Callable[[], Any]) -> str:
-    """The one short line that refuses, which takes little CPU time."""
-    before = time.process_time()
-    with pytest.raises(StudyError) as caught:
-        action()
-    assert time.process_time() - before < SECONDS
-    line = str(caught.value)
-    assert caught.value.exit_code == 2
-    assert "\n" not in line
-    assert len(line) < 600
-    return line
 
 
 @pytest.mark.parametrize(("text", "message"), TEXTS.values(), ids=TEXTS.keys())
@@ -116,61 +95,6 @@ def test_any_text_is_plain_data_or_one_line(text: str) -> None:
     except StudyError as error:
         outcome = str(error)
     assert isinstance(outcome, dict) or (outcome.startswith("a:") and "\n" not in outcome)
-
-
-STUDIES = {
-    "scales": (STUDY + "".join(f"  s{i}: {{}}\n" for i in range(1000)), "the study has more than 20 scales"),
-    "parts": (
-        "study: tiny\nparts:\n" + "".join(f"  p{i}: {{}}\n" for i in range(1000)),
-        "more than 50 parts",
-    ),
-    "unknown keys": (STUDY + "".join(f"k{i}: 1\n" for i in range(2000)), "unknown key 'k0'"),
-    "unknown keys of claims": (
-        spoilt(STUDY, "claims:\n", "claims:\n" + "".join(f"  c{i}: {{sourc: a}}\n" for i in range(1000))),
-        "unknown key 'sourc' in claims.c0; did you mean 'source'?, and 999 more problems",
-    ),
-    "unknown keys of a scale": (
-        STUDY + "  big: {base: {" + ", ".join(f"k{i}: 1" for i in range(2000)) + "}}\n",
-        "unknown key 'k0' (at scale big)",
-    ),
-    "claims that a scale leaves out": (
-        spoilt(
-            STUDY,
-            "claims:\n",
-            "claims:\n" + "".join(f"  c{i}: {{holds: cache-parity}}\n" for i in range(800)),
-        )
-        + "  big: {claims: {"
-        + ", ".join(f"c{i}: null" for i in range(800))
-        + "}}\n",
-        "missing key 'source' in claims.c0",
-    ),
-    "recipes": (
-        spoilt(STUDY, "  cache: none\n", "  cache: [" + "{recipe: small}, " * 1000 + "]\n"),
-        "more than 100 recipes are named",
-    ),
-    "arms and conditions": (
-        spoilt(
-            spoilt(STUDY, "[8, 16, 32]", str(list(range(1, 900)))),
-            "[none, dynamic, static]",
-            f"[none, dynamic]\n  batch: {list(range(1, 900))}",
-        ),
-        "the study has 900 arms under 899 conditions each, more than 5,000 together",
-    ),
-}
-
-
-@pytest.mark.parametrize(("text", "message"), STUDIES.values(), ids=STUDIES.keys())
-def test_a_study_of_allowed_size_is_refused_in_time_too(tmp_path: Path, text: str, message: str) -> None:
-    """What is done with the text costs time in proportion to it."""
-    path = put(tmp_path, text)
-    assert message in refused(lambda: load_study(path))
-
-
-def test_large_recipes_are_not_copied_without_end(tmp_path: Path) -> None:
-    names = "".join(f"k{i}: 1\n" for i in range(2000))
-    text = spoilt(STUDY, "  cache: none\n", "  cache: [" + "{recipe: small}, " * 90 + "]\n")
-    path = put(tmp_path, text, recipe=RECIPE + names)
-    assert "with its recipes, the study has more than 10,000 values" in refused(lambda: load_study(path))
 
 
 @pytest.mark.parametrize(
