@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, RowMapping, insert, select
 from harness.config import digest
 from harness.store.content import PartDigests, recorded_content
 from harness.store.engine import reading
-from harness.store.pieces import ATTEMPTS_AT_ONCE
+from harness.store.pieces import ATTEMPTS_AT_ONCE, in_parts
 from harness.store.rows import Chain, row_digest
 from harness.store.tables import attempts, chain, environments, runs, studies, trials
 
@@ -52,7 +52,7 @@ def add_links(connection: Connection, run_id: str, event: Event, attempt_ids: It
     newest = select(chain.c.number, chain.c.digest).where(chain.c.run_id == run_id)
     last = connection.execute(newest.order_by(chain.c.number.desc()).limit(1)).first()
     number, previous = (last.number + 1, last.digest) if last else (0, "")
-    for ids in _parts(chosen):
+    for ids in in_parts(chosen, ATTEMPTS_AT_ONCE):
         contents = recorded_content(connection, ids) if event == "ended" else {}
         for attempt_id in ids:
             link = {
@@ -107,12 +107,6 @@ def checked_chain(engine: Engine, run_id: str) -> Chain:
     )
 
 
-def _parts(attempt_ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    """The attempts in groups of which each can be read together."""
-    for start in range(0, len(attempt_ids), ATTEMPTS_AT_ONCE):
-        yield attempt_ids[start : start + ATTEMPTS_AT_ONCE]
-
-
 def _broken_links(links: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     previous = ""
     for number, link in enumerate(links):
@@ -147,7 +141,7 @@ def _wrong_contents(
 ) -> Iterator[str]:
     """Parts of attempts that are not what they were when the attempts ended."""
     changed: dict[str, list[int]] = defaultdict(list)
-    for ids in _parts([attempt_id for attempt_id in contents if attempt_id in rows]):
+    for ids in in_parts((attempt_id for attempt_id in contents if attempt_id in rows), ATTEMPTS_AT_ONCE):
         with reading(engine) as connection:
             now = recorded_content(connection, ids)
         for attempt_id in ids:

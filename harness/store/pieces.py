@@ -6,12 +6,15 @@ gives NULL for NaN on SQLite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Column, Connection, Select, func, select
+from sqlalchemy import Column, Connection, Select, func, select, tuple_
 
 from harness.store.tables import samples
+
+Row = TypeVar("Row")
 
 AT_ONCE = 20_000
 """The largest number of rows that are in memory together."""
@@ -40,20 +43,27 @@ def driver_rows(connection: Connection, query: Select[Any]) -> Sequence[Any]:
 
 
 def pages(
-    fetch: Callable[[Select[Any]], Sequence[Any]], query: Select[Any], order: Column[Any]
+    fetch: Callable[[Select[Any]], Sequence[Any]], query: Select[Any], *order: Column[Any]
 ) -> Iterator[Sequence[Any]]:
-    """The rows of a query in the order of `order`, which is its first column and has no value twice, in pages
-    of at most `AT_ONCE` rows.
+    """The rows of a query in the order of these columns, in pages of at most `AT_ONCE` rows. They are the
+    first columns of the query, and no two rows are equal in all of them.
     """
-    after: Any = None
-    while True:
-        page = query if after is None else query.where(order > after)
-        rows = fetch(page.order_by(order).limit(AT_ONCE))
-        if rows:
-            yield rows
+    types = [column.type for column in order]
+    page = query.order_by(*order).limit(AT_ONCE)
+    rows = fetch(page)
+    while rows:
+        yield rows
         if len(rows) < AT_ONCE:
             return
-        after = rows[-1][0]
+        last = tuple_(*rows[-1][: len(order)], types=types)
+        rows = fetch(page.where(tuple_(*order) > last))
+
+
+def in_parts(rows: Iterable[Row], most: int) -> Iterator[list[Row]]:
+    """The rows in lists of at most `most`, so that they are never all in memory."""
+    left = iter(rows)
+    while part := list(islice(left, most)):
+        yield part
 
 
 def groups(sizes: Mapping[int, int], most: int) -> Iterator[list[int]]:

@@ -5,6 +5,7 @@ None of them writes, so a reader never disturbs a driver for longer than one que
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,9 +14,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from harness.store.chain import checked_chain
 from harness.store.engine import reading
-from harness.store.lost import lost_trials
+from harness.store.results import GrowingResults
 from harness.store.rows import (
-    COUNTED_STATES,
     Artifact,
     CalibrationRow,
     Chain,
@@ -29,6 +29,7 @@ from harness.store.rows import (
     TrialRow,
     VerdictRow,
 )
+from harness.store.samples import SampleReader
 from harness.store.tables import (
     artifacts,
     attempt_sentences,
@@ -45,9 +46,8 @@ from harness.store.tables import (
     trials,
     verdicts,
 )
-from harness.store.void import void_rounds
-from harness.study.planning.results import RunResults, StoredResult, result_values
-from harness.trial.spec import Purpose, current_id, first_id
+from harness.study.planning.results import RunResults
+from harness.trial.spec import current_id, first_id
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
@@ -73,11 +73,12 @@ _RUN = (
 )
 
 
-class Reader:
+class Reader(SampleReader):
     """The part of the store that reads."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
+        self._results: dict[tuple[str, frozenset[str]], GrowingResults] = {}
 
     def find_run(self, identity: Identity) -> Run | None:
         """The newest run with exactly this identity."""
@@ -127,40 +128,22 @@ class Reader:
 
     def results(self, run: Run, metrics: Collection[str] = ()) -> RunResults:
         """The result of each finished trial by the trial's content id, with its values of these metrics."""
-        attempts = self.trials(run, include_superseded=True)
-        rows = [row for row in attempts if row.state in COUNTED_STATES]
-        values: dict[int, dict[str, list[float]]] = {row.id: {} for row in rows}
-        if metrics:
-            query = _joined(samples, run, include_superseded=False).where(samples.c.metric.in_(metrics))
-            for row in self._all(query.order_by(*samples.primary_key.columns)):
-                if row["trial_id"] in values:
-                    values[row["trial_id"]].setdefault(row["metric"], []).append(row["value"])
-        finished = {
-            row.spec_id: StoredResult(
-                spec_id=row.spec_id,
-                session=row.session_id,
-                diverged=row.state == "diverged",
-                values=result_values(values[row.id], metrics, diverged=row.state == "diverged"),
-            )
-            for row in rows
-        }
-        lost = {row.spec_id: row.round for row in lost_trials(attempts)}
-        return RunResults(finished, lost=lost, void=void_rounds(attempts), tuning=self._specs(run, "tune"))
-
-    def _specs(self, run: Run, purpose: Purpose) -> list[str]:
-        """The trials of one purpose in the order of the plan, as JSON."""
-        query = select(trials.c.spec_json).where(trials.c.run_id == run.id, trials.c.purpose == purpose)
-        return [row["spec_json"] for row in self._all(query.order_by(trials.c.id))]
+        key = run.id, frozenset(metrics)
+        if key not in self._results:
+            self._results[key] = GrowingResults(self._engine, *key)
+        return self._results[key].now()
 
     def samples(self, run: Run, *, include_superseded: bool = False) -> list[SampleRow]:
-        """Every sample of the run's attempts, including failed ones, by attempt, metric and step.
-
-        This is a list and not a stream, because writers of the database would have to wait for an open query.
+        """Every sample of the run's attempts, including failed ones, by attempt, metric and step. There may
+        be very many: `sample_pieces` and `attempt_values` need less memory.
         """
-        query = _joined(samples, run, include_superseded)
-        with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(*samples.primary_key.columns))
-            return list(map(SampleRow._make, rows))
+        in_run = select(attempts.c.id).join(trials, trials.c.id == attempts.c.trial_id)
+        ids = [row["id"] for row in self._all(in_run.where(_belongs_to(run, include_superseded)))]
+        return [
+            SampleRow(*row[:3], math.nan if row[3] is None else row[3])
+            for piece in self.sample_pieces(self.sample_counts(ids))
+            for row in piece
+        ]
 
     def curve(self, run: Run, spec_id: str, metric: str) -> list[tuple[int, float]]:
         """The step and the value of each sample of a metric in the newest attempt at a trial."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +14,7 @@ from harness.errors import HarnessError
 from harness.store.chain import add_links
 from harness.store.engine import writing
 from harness.store.migrate import take_turns
-from harness.store.pieces import AT_ONCE, ATTEMPTS_AT_ONCE, WIDE_AT_ONCE
+from harness.store.pieces import AT_ONCE, ATTEMPTS_AT_ONCE, WIDE_AT_ONCE, in_parts
 from harness.store.read import Reader
 from harness.store.rows import Artifact, AttemptState, CalibrationRow, Run, Session, VerdictRow, now
 from harness.store.tables import (
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from harness.telemetry.process_sampler import TelemetrySample
     from harness.trial.outcome import Outcome, Sample
     from harness.trial.spec import TrialSpec
-
-Row = TypeVar("Row")
 
 SAMPLE_COLUMNS = [column.name for column in samples.columns]
 
@@ -119,7 +116,7 @@ class RunRecorder(Reader):
                 connection.execute(insert(checks), rows)
             if outcome.sentences is not None:
                 _add_sentences(connection, attempt_id, outcome.sentences)
-            for part in _in_parts(telemetry, WIDE_AT_ONCE):
+            for part in in_parts(telemetry, WIDE_AT_ONCE):
                 rows = [{"attempt_id": attempt_id, **asdict(sample)} for sample in part]
                 connection.execute(insert(telemetry_table), rows)
             add_links(connection, _run_of(connection, attempt_id), "ended", [attempt_id])
@@ -134,7 +131,7 @@ class RunRecorder(Reader):
         ended = ended.where(trials.c.run_id == run.id, attempts.c.state.not_in(("running", "superseded")))
         with writing(self._engine) as connection:
             missing = set(chosen)
-            for part in _in_parts(chosen, ATTEMPTS_AT_ONCE):
+            for part in in_parts(chosen, ATTEMPTS_AT_ONCE):
                 missing -= set(connection.execute(ended.where(attempts.c.id.in_(part))).scalars())
             if missing:
                 raise HarnessError(f"run {run.id} has no ended attempts {sorted(missing)} to supersede")
@@ -176,7 +173,7 @@ class RunRecorder(Reader):
 
     def _add_samples(self, connection: Connection, attempt_id: int, measured: Collection[Sample]) -> None:
         """Insert samples with the driver of the database, which is three times as fast as SQLAlchemy."""
-        for part in _in_parts(measured, AT_ONCE):
+        for part in in_parts(measured, AT_ONCE):
             rows = [(attempt_id, metric, step, float(value)) for metric, step, value in part]
             try:
                 connection.exec_driver_sql(self._insert_samples, rows)
@@ -187,13 +184,6 @@ class RunRecorder(Reader):
                 raise HarnessError(
                     f"attempt {attempt_id} has {times} values of {metric!r} at step {step}"
                 ) from error
-
-
-def _in_parts(rows: Iterable[Row], most: int) -> Iterator[list[Row]]:
-    """The rows in lists of at most `most`, so that they are never all in memory."""
-    left = iter(rows)
-    while part := list(islice(left, most)):
-        yield part
 
 
 def _add_sentences(connection: Connection, attempt_id: int, written: Sentences) -> None:

@@ -52,7 +52,8 @@ class TrialSpec(Config):
         """`t2-` and a digest of the content. Settings at their defaults do not enter it, so that a new
         setting with a default changes no id.
         """
-        return f"t2-{digest({**content(self), 'config': self.config_content})}"
+        others = content(self.model_copy(update={"config": {}}))  # the config has a content of its own
+        return f"t2-{digest({**others, 'config': self.config_content})}"
 
     @property
     def config_content(self) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from harness.analysis.frames import SAMPLE_COLUMNS, run_frames, trial_values
 from harness.metrics import METRICS, Metric
 from harness.store.rows import CalibrationRow
 from harness.store.store import Store, open_store
-from harness.study.planning.results import result_values
 from tests.support.clock import JUMPS, set_clock
 from tests.support.stored_run import create, finish
 from tests.support.stored_run import trial as planned_trial
@@ -62,7 +61,7 @@ def test_tuning_and_verdicts_see_the_same_value_of_a_trial(rows: dict[tuple[int,
     assert len(analysed) == sum(map(len, by_trial.values()))
     for row in analysed.itertuples():
         sampled = by_trial[row.trial]  # type: ignore[index]
-        decided = result_values(sampled, NAMES, diverged=False)[row.metric]  # type: ignore[index]
+        decided = METRICS[row.metric].of_trial(sampled[row.metric])  # type: ignore[index]
         assert row.value == pytest.approx(decided, rel=0, abs=0, nan_ok=True)
         assert row.samples == len(sampled[row.metric])  # type: ignore[index]
 

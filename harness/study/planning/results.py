@@ -68,16 +68,13 @@ def asked_trials(results: Results) -> tuple[TrialSpec, ...]:
 
 
 def result_values(
-    samples: Mapping[str, Sequence[float]], metrics: Collection[str], *, diverged: bool
+    measured: Mapping[str, float], metrics: Collection[str], *, diverged: bool
 ) -> dict[str, float]:
-    """One value per metric of a trial, from its samples in the order of their steps.
-
-    NaN among the samples stays NaN. The losses of a diverged training are infinite, whatever its last samples
-    were.
+    """The values of a trial that decide something: what it measured of these metrics. The losses of a
+    training that diverged are infinite, whatever its last samples were.
     """
-    reduced = {name: metric(name).of_trial(values) for name, values in samples.items() if name in metrics}
     lost = {name: math.inf for name in metrics if diverged and metric(name).lost_by_divergence}
-    return {**reduced, **lost}
+    return {**{name: value for name, value in measured.items() if name in metrics}, **lost}
 
 
 def in_one_session(trials: tuple[TrialSpec, ...], results: Results) -> bool:
