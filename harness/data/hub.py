@@ -76,7 +76,9 @@ def _stream(config: HfCorpus, name: str) -> Iterator[Row]:
                 for column in (config.column, config.source, config.target)
                 if column
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (CorpusError, MemoryError):
+        raise
+    except Exception as error:  # `datasets` passes on the errors of whatever reads a format
         raise CorpusError(f"data set {config.dataset!r}, split {name!r}: {_one_line(error)}") from error
 
 
@@ -99,9 +101,12 @@ def _cell(config: HfCorpus, column: Column, row: dict[str, Any]) -> str:
 
 def _local_state(dataset: str) -> list[tuple[str, int, int]]:
     """Names, sizes and times of the files of a local folder; an empty list for a name on the hub."""
-    files = (
-        sorted(path for path in Path(dataset).rglob("*") if path.is_file()) if Path(dataset).is_dir() else []
-    )
+    try:
+        if not Path(dataset).is_dir():
+            return []
+    except OSError:  # no folder can have such a name
+        return []
+    files = sorted(path for path in Path(dataset).rglob("*") if path.is_file())
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,43 @@ def unreachable(*_arguments: object, **_settings: object) -> None:
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"data set '.*none', split 'train': Couldn't find any data file"):
         load_corpus(config(tmp_path / "none"))
+
+
+class Marking:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize(
+    "name", ["hostile.py", "train.pkl", "README.md", "train.jsonl.gz", "train.zip", "train.tar", "train.parquet"]
+)
+def test_files_that_are_hostile_or_damaged_end_in_one_line_and_nothing_runs(
+    tmp_path: Path, name: str
+) -> None:
+    folder, marker = tmp_path / "hostile", tmp_path / "marker"
+    folder.mkdir()
+    contents = {
+        "hostile.py": f"open({str(marker)!r}, 'w')".encode(),
+        "train.pkl": pickle.dumps(Marking(marker)),
+        "README.md": f"---\nconfigs: !!python/object/apply:os.mkdir [{marker}]\n---\n".encode(),
+        "train.jsonl.gz": gzip.compress(b'{"text": "a"}\n' * 100)[:-5],
+    }
+    (folder / name).write_bytes(contents.get(name, b"PK PAR1 garbage"))
+    if name in ("hostile.py", "README.md"):
+        (folder / "train.jsonl").write_text('{"text": "a"}\n')
+    with pytest.raises(CorpusError, match=r"data set '.*hostile', split 'train': ") as caught:
+        load_corpus(config(folder, test=None))
+    assert "\n" not in str(caught.value)
+    assert not marker.exists()
+
+
+def test_a_name_that_nothing_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    with pytest.raises(CorpusError, match="data set 'xxx"):
+        load_corpus(config(Path("x" * 5000)))
 
 
 def test_without_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
