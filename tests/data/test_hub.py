@@ -116,7 +116,8 @@ class Marking:
 
 
 @pytest.mark.parametrize(
-    "name", ["hostile.py", "train.pkl", "README.md", "train.jsonl.gz", "train.zip", "train.tar", "train.parquet"]
+    "name",
+    ["hostile.py", "train.pkl", "README.md", "train.jsonl.gz", "train.zip", "train.tar", "train.parquet"],
 )
 def test_files_that_are_hostile_or_damaged_end_in_one_line_and_nothing_runs(
     tmp_path: Path, name: str
