@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -33,6 +34,9 @@ SAMPLE_COLUMNS = [
     "unit",
 ]
 
+
+_FORMULA = re.compile(r"[=+\-@\t\r](?!\d*\.?\d+(?:e[+-]?\d+)?\Z)", re.IGNORECASE)
+"""The beginning of a text that a spreadsheet would compute: not that of a number."""
 
 Measurement = tuple[str, str, int, int]
 """(arm, condition as canonical JSON, round, seed)."""
@@ -180,3 +184,15 @@ def with_diverged(values: pd.DataFrame, trials: Iterable[TrialRow], metrics: Ite
     )
     others = values[~(values["trial"].isin(ids) & values["metric"].isin(losses))]
     return pd.concat([others, lost], ignore_index=True)
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame to be written as CSV: texts that a spreadsheet would take for a formula begin with an
+    apostrophe, which spreadsheets read as the beginning of a text.
+    """
+    for name in frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]:
+        texts = frame[name].unique()
+        formulas = {text: f"'{text}" for text in texts if isinstance(text, str) and _FORMULA.match(text)}
+        if formulas:
+            frame = frame.assign(**{name: frame[name].replace(formulas)})
+    return frame

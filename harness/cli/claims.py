@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from harness.cli.console import CommandOutput
+from harness.cli.tables import markdown_cell
 from harness.errors import InputError
 from harness.experiment import Workspace
 from harness.experiment.claims_ledger import Ledger, LedgerEntry, read_ledger
@@ -84,10 +85,12 @@ def markdown(entries: Sequence[LedgerEntry]) -> str:
             e.ours,
             e.interval,
             str(e.n),
-            f"**{e.verdict}**",
         )
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    earlier = [f"- {e.study}, {e.claim}: {_cell('; '.join(e.earlier))}" for e in entries if e.earlier]
+        shown = " | ".join(markdown_cell(cell) or "–" for cell in cells)
+        lines.append(f"| {shown} | **{e.verdict}** |")
+    earlier = [
+        "- " + markdown_cell(f"{e.study}, {e.claim}: {'; '.join(e.earlier)}") for e in entries if e.earlier
+    ]
     if earlier:
         lines += ["", "Earlier verdicts on the same claims:", "", *earlier]
     return "\n".join((*lines, "", f"Newest runs: {_runs(entries)}.", ""))
@@ -123,7 +126,3 @@ def _around_markers(text: str, file: Path) -> tuple[str, str]:
             hint=f"write {BEGIN} and {END} on lines of their own",
         )
     return text[: text.index(BEGIN)], text[text.index(END) + len(END) :]
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|") or "–"

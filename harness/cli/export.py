@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.analysis.frames import without_formulas
 from harness.analysis.results import Analysis, Contrast
 from harness.cli.console import CommandOutput
+from harness.cli.tables import latex_text, markdown_cell
 from harness.errors import InputError, did_you_mean
 from harness.experiment import Experiment
 from harness.metrics import metric
@@ -14,13 +16,6 @@ from harness.scoring.sentences import Sentences, signatures
 from harness.wording import effect_text, interval_text, level_text, number_text
 
 FORMATS = ("csv", "parquet", "markdown", "latex")
-_LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "–": "--",
-    "×": r"$\times$",
-    "∞": r"$\infty$",
-}
 COLUMNS = ("metric", "condition", "arm", "baseline", "value", "effect", "level", "interval", "n", "verdict")
 
 
@@ -39,7 +34,7 @@ def export_study(experiment: Experiment, form: str, file: Path | None, output: C
             experiment.frame().to_parquet(file, index=False)
             return
         if form == "csv":
-            text = experiment.frame().to_csv(index=False)
+            text = without_formulas(experiment.frame()).to_csv(index=False)
         else:
             table = markdown_table if form == "markdown" else latex_table
             text = "\n".join(table(part.analysis, part.sentences.values()) for part in experiment.findings())
@@ -56,9 +51,7 @@ def export_study(experiment: Experiment, form: str, file: Path | None, output: C
 def markdown_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str:
     """Contrasts as a Markdown table, followed by the signature of each score of the written texts."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(c)) + " |" for c in analysis.contrasts
-    ]
+    lines += ["| " + " | ".join(markdown_cell(cell) for cell in _cells(c)) + " |" for c in analysis.contrasts]
     lines += [f"\n{name}: `{signature}`" for name, signature in _signatures(written)]
     return "\n".join(lines) + "\n"
 
@@ -66,12 +59,13 @@ def markdown_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str
 def latex_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str:
     """Contrasts as a LaTeX table (booktabs), followed by the signature of each score of the written texts."""
     rows = [
-        " & ".join(_escaped(cell) for cell in _cells(contrast)) + r" \\" for contrast in analysis.contrasts
+        " & ".join(latex_text(cell) for cell in _cells(contrast)) + r" \\" for contrast in analysis.contrasts
     ]
-    head = " & ".join(_escaped(column) for column in COLUMNS) + r" \\"
+    head = " & ".join(latex_text(column) for column in COLUMNS) + r" \\"
     body = "\n".join([r"\toprule", head, r"\midrule", *rows, r"\bottomrule"])
     below = "".join(
-        f"\n{_escaped(name)}: \\texttt{{{_escaped(signature)}}}\n" for name, signature in _signatures(written)
+        f"\n{latex_text(name)}: \\texttt{{{latex_text(signature)}}}\n"
+        for name, signature in _signatures(written)
     )
     return f"\\begin{{tabular}}{{lllrrrrrrl}}\n{body}\n\\end{{tabular}}\n{below}"
 
@@ -89,7 +83,3 @@ def _cells(contrast: Contrast) -> list[str]:
     level = level_text(1 - contrast.alpha)
     cells = [contrast.metric, condition, contrast.arm, *numbers, effect, level, interval]
     return [*cells, str(contrast.n), contrast.verdict]
-
-
-def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)

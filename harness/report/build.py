@@ -13,8 +13,10 @@ from pathlib import Path
 
 import jinja2
 import psutil
+from markupsafe import Markup
 
 from harness.errors import InputError
+from harness.masking import masked
 from harness.report.inputs import ReportInput
 from harness.report.sections import (
     claims,
@@ -33,6 +35,7 @@ from harness.report.sections import (
 )
 from harness.report.sections.headline import headline_view
 from harness.report.sections.tradeoff import tradeoff_views
+from harness.visible import visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +95,20 @@ def _templates() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _shown(value: object) -> object:
+    """What an expression of a template writes, before it is escaped: texts without secrets, in which every
+    character that cannot be seen is an escape. Lines stay lines.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return visible(masked(value).replace("\r\n", "\n"), keep="\n\t")
 
 
 def write_report(parts: Sequence[ReportInput], path: Path) -> None:

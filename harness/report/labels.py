@@ -10,6 +10,7 @@ from harness.config import canonical_json
 from harness.metrics import METRICS, Metric, unknown_metric
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
+from harness.visible import visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
     for arm in loaded.arms:
         changed = {f: name for f, name in arm.names.items() if name != loaded.baseline.names.get(f)}
         label = ", ".join(f"{factor}={name}" for factor, name in changed.items()) or "baseline"
-        labels.append(next(iter(arm.names.values())) if len(loaded.study.compare) == 1 else label)
+        labels.append(visible(next(iter(arm.names.values())) if len(loaded.study.compare) == 1 else label))
     return dict(zip((arm.name for arm in loaded.arms), short_labels(labels), strict=True))
 
 

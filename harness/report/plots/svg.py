@@ -13,6 +13,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from harness.report.plots.style import INK, MUTED, PAPER, RULE
+from harness.visible import visible
 
 _THEME = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 _COORDINATES = frozenset(
@@ -32,7 +33,7 @@ def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Ma
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts draw it
         # Figure.savefig draws everything twice; this draws once.
         FigureCanvasSVG(figure).print_svg(buffer, metadata=_METADATA)  # type: ignore[no-untyped-call]
-    root = ElementTree.fromstring(buffer.getvalue())
+    root = ElementTree.fromstring(visible(buffer.getvalue(), keep="\n\t"))
     _strip(root)
     _rename(root, prefix=name)
     for size in ("width", "height", "version"):  # the page's style sets the size, the viewBox keeps the shape
@@ -40,7 +41,7 @@ def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Ma
     root.attrib.update({"role": "img", "aria-labelledby": f"{name}-title {name}-description"})
     for index, (tag, text) in enumerate((("title", title), ("desc", description))):
         element = ElementTree.Element(tag, {"id": f"{name}-{'title' if tag == 'title' else 'description'}"})
-        element.text = text
+        element.text = visible(text)
         root.insert(index, element)
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from harness.analysis.frames import without_formulas
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, anchor, arm_name, condition_key, condition_title
 from harness.wording import words
@@ -89,7 +90,7 @@ def samples_view(report: ReportInput) -> SamplesView:
 
 def csv_link(frame: pd.DataFrame, *, name: str) -> Csv:
     """As many complete rows as fit into MOST_CSV_BYTES, with numbers at full precision."""
-    lines = frame.to_csv(index=False, lineterminator="\n").splitlines(keepends=True)
+    lines = without_formulas(frame).to_csv(index=False, lineterminator="\n").splitlines(keepends=True)
     taken, size = 0, 0
     for line in lines:
         size += len(line.encode())
