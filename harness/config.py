@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, Literal, Self, get_args, get_origin
@@ -16,6 +17,18 @@ from pydantic_core import to_jsonable_python
 
 FROM_LIST = Strict(strict=False)
 """For a field that is a tuple. YAML has only lists, and a `mode="before"` validator would refuse them."""
+
+
+IDENTIFIER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+"""The pattern of what becomes a file or an anchor: the names of claims, recipes and scales."""
+
+IDENTIFIER_RULE = (
+    "use at most 64 letters, digits, dots, hyphens and underscores, and begin with a letter or a digit"
+)
+
+
+def is_identifier(text: str) -> bool:
+    return re.fullmatch(IDENTIFIER_PATTERN, text) is not None
 
 
 class Measurement:

@@ -21,6 +21,16 @@ def expanded(path: str | Path) -> Path:
         ) from None
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file. False for what cannot be the name of one, for example because it is too
+    long.
+    """
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def home() -> Path | None:
     """The home of the user. None if it is unknown, as in a container whose user has no entry in passwd."""
     path = os.path.expanduser("~")  # noqa: PTH111  Path.home would raise an error

@@ -44,8 +44,9 @@ app = typer.Typer(
 data = typer.Typer(help="List corpora and download them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data, name="data")
 
-StudiesFolder = Annotated[Path, typer.Option("--folder", help="Folder of the studies.")]
-STUDIES = Path("studies")
+StudiesFolder = Annotated[
+    Path | None, typer.Option("--folder", help="Folder of the studies. Default: studies.")
+]
 
 
 @app.command()
@@ -263,7 +264,7 @@ def claims(
 
 @app.command("list")
 @command
-def list_studies(*, folder: StudiesFolder = STUDIES, options: StoreOptions, output: CommandOutput) -> None:
+def list_studies(*, folder: StudiesFolder = None, options: StoreOptions, output: CommandOutput) -> None:
     """List the studies and the newest run of each."""
     from harness.cli.studies import show_studies
 
@@ -278,7 +279,7 @@ def new(
         typer.Argument(metavar="NAME", help="The name of the study: small letters, digits and underscores."),
     ],
     *,
-    folder: StudiesFolder = STUDIES,
+    folder: StudiesFolder = None,
     output: TextOutput,
 ) -> None:
     """Write a new study with comments, to start from."""

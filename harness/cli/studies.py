@@ -11,18 +11,34 @@ from harness.cli.console import CommandOutput
 from harness.errors import HarnessError, InputError
 from harness.experiment import Workspace
 from harness.study.load import StudyFile
+from harness.study.shipped import SHIPPED, studies_in
+
+FOLDER = Path("studies")
 
 
-def show_studies(folder: Path, workspace: Workspace, output: CommandOutput) -> None:
-    """One line per study: its question, scales and newest run, or the reason why it cannot be read."""
+def show_studies(folder: Path | None, workspace: Workspace, output: CommandOutput) -> None:
+    """One line per study: its question, scales and newest run, or the reason why it cannot be read.
+
+    Without a folder, the studies are those in `studies/`, or those that ship with the harness if there are
+    none. Raises InputError if the folder does not exist.
+    """
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"there is no folder {folder}", hint="`harness list` shows the studies that ship")
+    studies = studies_in(FOLDER if folder is None else folder)
+    if folder is None and not studies:
+        studies = studies_in(SHIPPED)
+        output.note(
+            f"there are no studies in {FOLDER}/; these ship with the harness: `harness run NAME` runs one, "
+            f"{SHIPPED} has their files, and `harness new NAME` writes one to start from"
+        )
     newest = _newest_runs(workspace)
     rows = []
-    for path in sorted(folder.glob("*.yaml")):
+    for name, path in studies.items():
         row: dict[str, Any] = {
-            "study": path.stem,
+            "study": name,
             "question": None,
             "scales": None,
-            "newest_run": newest.get(path.stem),
+            "newest_run": newest.get(name),
             "problem": None,
         }
         try:
@@ -46,7 +62,7 @@ def _newest_runs(workspace: Workspace) -> dict[str, str]:
     return {run.study.partition("/")[0]: f"{run.created_at[:16]} {run.scale}" for run in runs}
 
 
-def new_study(name: str, folder: Path, output: CommandOutput) -> None:
+def new_study(name: str, folder: Path | None, output: CommandOutput) -> None:
     """Write `folder/NAME.yaml`, and the recipe that it uses if it does not exist. No file is overwritten.
 
     Raises InputError if the name is not allowed or the study exists.
@@ -56,7 +72,7 @@ def new_study(name: str, folder: Path, output: CommandOutput) -> None:
             f"{name!r} is not allowed as the name of a study",
             hint="start with a small letter and use small letters, digits and underscores, as in my_study",
         )
-    source = files("harness.study") / "template"
+    source, folder = files("harness.study") / "template", folder or FOLDER
     wanted = {folder / f"{name}.yaml": "study.yaml", folder / "recipes" / "lm-tiny.yaml": "recipe.yaml"}
     study = next(iter(wanted))
     if study.exists():

@@ -225,6 +225,7 @@ class Experiment:
         scale = "" if self.parts[0].scale == BODY_SCALE else f".{self.parts[0].scale}"
         planted = ".planted" if self._plant else ""
         path = self.workspace.reports / f"{self.report_name}{scale}{planted}.html"
+        self.workspace.check_writable()
         self.workspace.reports.mkdir(parents=True, exist_ok=True)
         write_report(self.judge(), path)
         sha256, full_path = hashlib.sha256(path.read_bytes()).hexdigest(), str(path.resolve())

@@ -7,27 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputError, did_you_mean
-from harness.paths import expanded
+from harness.paths import expanded, is_file
 from harness.store.engine import parse_location
+from harness.study.shipped import SHIPPED, studies_in
 
 DATABASE = "harness.db"
 
 
 def find_study(name: str, folder: Path = Path("studies")) -> Path:
-    """The file of a study: `name` itself if it is a file, else `studies/NAME.yaml`.
+    """The file of a study: `name` itself if it is a file, else `studies/NAME.yaml`, else the study of this
+    name that ships with the harness.
 
-    Raises InputError, with a suggestion, if there is neither.
+    Raises InputError, with a suggestion, if there is none.
     """
     path = expanded(name)
-    if path.is_file():
+    if is_file(path):
         return path
     in_folder = folder / f"{name}.yaml"
-    if path.suffix not in (".yaml", ".yml") and in_folder.is_file():
-        return in_folder
-    known = [known.stem for known in folder.glob("*.yaml")]
+    if path.suffix not in (".yaml", ".yml"):
+        for file in (in_folder, SHIPPED / f"{name}.yaml"):
+            if is_file(file):
+                return file
     raise InputError(
-        f"there is no study {name!r}: neither this file nor {in_folder} exists",
-        hint=did_you_mean(path.stem, known) or f"`harness list` shows the studies in {folder}/",
+        f"there is no study {name!r}: neither this file nor {in_folder} exists, and none of this name ships "
+        "with the harness",
+        hint=did_you_mean(path.stem, {**studies_in(folder), **studies_in(SHIPPED)})
+        or "`harness list` shows the studies",
     )
 
 

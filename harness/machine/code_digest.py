@@ -34,6 +34,9 @@ MAY_JUDGE = frozenset(
 All other files can change a measurement, and so can every file of a part that is not listed here yet.
 """
 
+_STUDIES = "studies"
+"""The studies that ship: a folder, or a link to one, which may lead nowhere in a copy of the code."""
+
 _NOT_SOURCE = (".pyc", ".pyo", "~", ".swp", ".orig")
 _FROM = re.compile(
     r"^[ \t]*from[ \t]+harness([\w.]*)[ \t]+import[ \t]+(\((?:[^)#]|#.*)*\)|(?:[^\n\\]|\\\n)*)", re.MULTILINE
@@ -56,8 +59,8 @@ class CodeDigests:
 def code_digests(package: Path = PACKAGE) -> CodeDigests:
     """The digests over the relative paths and contents of the package's files, templates and SQL included.
 
-    Nothing is imported and nothing is cached. Compiled files, hidden files and leftovers of editors do not
-    count. A clone and an installed wheel of the same code have the same digests.
+    Nothing is imported and nothing is cached. Compiled files, hidden files, leftovers of editors and the
+    studies that ship do not count. A clone and an installed wheel of the same code have the same digests.
     """
     contents = {name: (package / name).read_bytes() for name in sorted(source_files(package))}
     measuring = _measuring(contents)
@@ -84,6 +87,10 @@ def source_files(package: Path) -> Iterator[str]:
     for folder, subfolders, files in os.walk(package, followlinks=True):  # models is a link in a clone
         subfolders[:] = [name for name in subfolders if name != "__pycache__" and not name.startswith(".")]
         inside = f"{folder}/"[outside:]
+        if not inside:
+            subfolders[:], files = (
+                [name for name in names if name != _STUDIES] for names in (subfolders, files)
+            )
         for name in files:
             if not name.startswith(".") and not name.endswith(_NOT_SOURCE):
                 yield f"{inside}{name}"

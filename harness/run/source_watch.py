@@ -12,6 +12,7 @@ from harness.data.reference import FilesCorpus, VectorsFile
 from harness.errors import ChangedError
 from harness.machine.code_digest import PACKAGE, code_digests, source_files
 from harness.study.loaded import LoadedStudy
+from harness.study.shipped import recipe_file
 
 Stamp = tuple[int, int, int]
 """The time of the last change, the size and the inode of a file."""
@@ -49,10 +50,10 @@ class SourceWatch:
 
 def files_of(loaded: LoadedStudy) -> set[Path]:
     """The recipes and the own text files that the trials of a study read."""
-    recipes = loaded.path.parent / "recipes"
     files = set[Path]()
     for task in loaded.tasks.values():
-        files.update(recipes / f"{name}.yaml" for name in _recipes(task.plain()))
+        recipes = (recipe_file(loaded.path, name) for name in _recipes(task.plain()))
+        files.update(filter(None, recipes))
         for corpus in task.corpora():
             if isinstance(corpus, FilesCorpus):
                 names = (*corpus.files, *corpus.train, *corpus.valid, *corpus.test)

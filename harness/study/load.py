@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.config import IDENTIFIER_RULE, is_identifier
 from harness.errors import InputError, Location, StudyError, did_you_mean
 from harness.study.arms import Combination
 from harness.study.checks.adaptive_design import check_adaptive_design
@@ -31,6 +32,7 @@ from harness.study.reading.yaml_document import (
 )
 from harness.study.search import StudySearch
 from harness.study.searched import LoadedSearch
+from harness.study.shipped import recipe_file, recipe_folders, studies_in
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
 
@@ -49,7 +51,7 @@ class StudyFile:
         """Raises StudyError if the file cannot be read."""
         self._path = path
         self._document = read_document(path)
-        self._recipes = _Recipes(path.parent / "recipes")
+        self._recipes = _Recipes(path)
         self._loaded: dict[str, tuple[LoadedStudy, ...]] = {}
         self.scales = scale_names(self._document)
 
@@ -246,11 +248,11 @@ MOST_RECIPES = 100
 
 class _Recipes:
     """`{recipe: NAME, train: …}` stands for the training in `recipes/NAME.yaml`, overridden by the settings
-    under `train`.
+    under `train`. `study` is the file of the study.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, study: Path) -> None:
+        self._study = study
         self._documents: dict[str, Document] = {}
 
     def filled(self, part: Located) -> Located:
@@ -274,11 +276,15 @@ class _Recipes:
 
     def _training(self, name: str, at: Location) -> Document:
         if name not in self._documents:
-            file = self._folder / f"{name}.yaml"
-            if not file.is_file():
-                known = [recipe.stem for recipe in self._folder.glob("*.yaml")]
+            if not is_identifier(name):
+                raise StudyError(f"{name!r} is not a valid name of a recipe", at=at, hint=IDENTIFIER_RULE)
+            file = recipe_file(self._study, name)
+            if file is None:
+                folders = recipe_folders(self._study)
                 raise StudyError(
-                    f"there is no recipe {name!r} in {self._folder}", at=at, hint=did_you_mean(name, known)
+                    f"there is no recipe {name!r} in {' or '.join(map(str, folders))}",
+                    at=at,
+                    hint=did_you_mean(name, (known for folder in folders for known in studies_in(folder))),
                 )
             self._documents[name] = read_document(file)
         return self._documents[name]

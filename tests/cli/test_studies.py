@@ -1,4 +1,4 @@
-"""`harness list`: the newest run of each study."""
+"""`harness list` in folders with and without studies."""
 
 from __future__ import annotations
 
@@ -9,22 +9,55 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.store.store import open_store
-from tests.support.clock import JUMPS, set_clock
-from tests.support.stored_run import create
-from tests.support.tiny_study import put
+from harness.study.shipped import SHIPPED, studies_in
+from tests.support.tiny_study import STUDY, put
 
 
-@pytest.mark.parametrize("days", JUMPS)
-def test_the_newest_run_of_a_study_was_created_last_whatever_the_clock_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
-) -> None:
-    put(tmp_path)
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with open_store(tmp_path / "results" / "harness.db") as store:
-        set_clock(monkeypatch, days)
-        create(store, study="tiny", scale="cpu")
-        set_clock(monkeypatch, -days)
-        last = create(store, study="tiny", scale="smoke")
-    [row] = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
-    assert row["newest_run"] == f"{last.created_at[:16]} smoke"
+    for name in ("HARNESS_STORE", "HARNESS_RESULTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_folder_without_studies_gets_those_that_ship_and_a_note_how_to_run_them() -> None:
+    done = CliRunner().invoke(app, ["list"])
+    names = [line.partition("\t")[0] for line in done.stdout.splitlines()[1:]]
+    assert (done.exit_code, names) == (0, list(studies_in(SHIPPED)))
+    assert "these ship with the harness: `harness run NAME` runs one" in done.stderr
+    assert str(SHIPPED) in done.stderr
+
+
+def test_a_folder_with_studies_lists_those() -> None:
+    put(Path(), STUDY)
+    done = CliRunner().invoke(app, ["list", "--json"])
+    assert [row["study"] for row in json.loads(done.stdout)] == ["tiny"]
+
+
+def test_a_folder_that_is_not_there_is_refused() -> None:
+    done = CliRunner().invoke(app, ["list", "--folder", "nowhere"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: there is no folder nowhere; `harness list` shows the studies that ship\n"
+
+
+def test_a_line_end_in_a_question_breaks_no_table() -> None:
+    put(
+        Path(),
+        STUDY.replace("question: Does a cache", 'question: "Does\\n\\ta \\e[31mcache').replace(
+            "r?", 'r?"', 1
+        ),
+    )
+    lines = CliRunner().invoke(app, ["list"]).stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[0].count("\t") == lines[1].count("\t")
+    assert "\tDoes a \\x1b[31mcache make" in lines[1]
+
+
+@pytest.mark.parametrize("name", ["none", "x" * 5000, "\x1b]0;title\x07", "a/" * 3000])
+def test_the_name_of_no_study_is_one_short_line(name: str) -> None:
+    done = CliRunner().invoke(app, ["plan", name])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: there is no study ")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.rstrip("\n").isprintable()
+    assert len(done.stderr) < 1200

@@ -164,3 +164,22 @@ def test_mypy_and_import_linter_follow_the_link() -> None:
     path = modulefinder.SearchPaths((str(ROOT),), (), (), ())
     finder = modulefinder.FindModuleCache(path, None, options.Options())
     assert expected <= {source.module for source in finder.find_modules_recursive("harness")}
+
+
+def test_the_studies_of_a_wheel_are_found_in_any_folder(installed_wheel: Path, tmp_path: Path) -> None:
+    program = "import sys; from harness.cli import main; sys.argv[0] = 'harness'; main()"
+    variables = {**os.environ, "PYTHONPATH": str(installed_wheel)}
+
+    def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-c", program, *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+        )
+
+    listed = harness("list")
+    assert listed.returncode == 0
+    assert "\nkv_cache\tDoes a key-value cache" in listed.stdout
+    assert f"{installed_wheel}/harness/studies has their files" in listed.stderr
+    planned = harness("plan", "kv_cache", "--scale", "smoke")
+    assert (planned.returncode, planned.stdout[:8]) == (0, "position")
+    assert list(tmp_path.iterdir()) == []

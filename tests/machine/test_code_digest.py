@@ -48,6 +48,18 @@ def changes(package: Path, before: CodeDigests) -> tuple[bool, bool]:
     return after.measuring != before.measuring, after.judging != before.judging
 
 
+def test_the_studies_that_ship_are_no_code_whether_they_are_a_folder_or_a_link(package: Path) -> None:
+    before = code_digests(package)
+    write(package / "studies" / "kv_cache.yaml", "study: kv_cache")
+    assert changes(package, before) == (False, False)
+    shutil.rmtree(package / "studies")
+    (package / "studies").symlink_to("../studies")
+    assert not (package / "studies").exists()
+    assert changes(package, before) == (False, False)
+    write(package / "run" / "studies" / "kernel.py", "x = 1")
+    assert changes(package, before) == (True, True)
+
+
 @pytest.mark.parametrize(
     "name",
     ["run/worker.py", "models/kernel.py", "study/plan.py", "statistics/steady.py", "statistics/series.py"],

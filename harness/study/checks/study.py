@@ -15,6 +15,7 @@ from harness.statistics import FEWEST_MODELS
 from harness.study.arms import Combination
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.factors import check_factors
+from harness.study.checks.texts import check_texts
 from harness.study.claims.base import Claim, Tested
 from harness.study.schema import WIDEST_MARGIN
 from harness.study.trainings import trained_apart
@@ -23,8 +24,11 @@ from harness.wording import count, words
 
 
 def check_study(checker: StudyChecker) -> None:
-    """Raises StudyError if the primary metric, an invariant, a margin, a reference or a factor is wrong."""
+    """Raises StudyError if a text, the primary metric, an invariant, a margin, a reference or a factor is
+    wrong.
+    """
     study = checker.study
+    check_texts(checker)
     checker.check_metric(("primary",), study.primary)
     _check_invariants(checker)
     _check_margins(checker)

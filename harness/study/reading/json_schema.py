@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.config import IDENTIFIER_PATTERN
+from harness.study.checks.texts import LONGEST_OF_A_CLAIM, LONGEST_SENTENCE
 from harness.study.loaded import Study
 from harness.study.reading.overlays import FILE_KEYS, PARTS, REMOVABLE
 from harness.study.schema import NAME
@@ -20,6 +22,11 @@ def study_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "A study of the harness"
     schema["properties"]["study"]["pattern"] = f"^{NAME}$"
+    schema["properties"]["question"]["maxLength"] = LONGEST_SENTENCE
+    schema["properties"]["claims"]["propertyNames"] = {"pattern": IDENTIFIER_PATTERN}
+    for definition in schema["$defs"].values():
+        for key, longest in LONGEST_OF_A_CLAIM.items():
+            _limit(definition.get("properties", {}).get(key, {}), longest)
     schema["properties"]["task"] = {"enum": sorted(TASKS), "type": "string"}
     part_properties = {key: value for key, value in schema["properties"].items() if key not in FILE_KEYS}
     for section in REMOVABLE:
@@ -51,5 +58,13 @@ def study_schema() -> dict[str, Any]:
             "type": "object",
             "propertyNames": {"enum": sorted(set(schema["properties"]) - {"study"})},
         },
+        "propertyNames": {"pattern": IDENTIFIER_PATTERN},
     }
     return schema
+
+
+def _limit(schema: dict[str, Any], longest: int) -> None:
+    """Give the longest length to every text that the schema of a field allows."""
+    for part in (schema, *schema.get("anyOf", ())):
+        if part.get("type") == "string":
+            part["maxLength"] = longest

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from harness.config import IDENTIFIER_RULE, is_identifier
 from harness.errors import Location, StudyError, did_you_mean
 from harness.study.reading.validation_errors import shown
 from harness.study.reading.yaml_document import Document, KeyPath, Located, read_value
@@ -37,6 +38,10 @@ def scale_names(document: Document) -> tuple[str, ...]:
     if len(overlays) > MOST_SCALES:
         raise document.error(("scales",), f"the study has more than {MOST_SCALES} scales")
     for name, overlay in overlays.items():
+        if not is_identifier(name):
+            raise document.error(
+                ("scales", name), f"scales: {name!r} is not a valid name", hint=IDENTIFIER_RULE
+            )
         if not isinstance(overlay, dict):
             raise document.error(
                 ("scales", name), f"scales.{name}: expected a mapping, found {shown(overlay)}", value=True

@@ -29,6 +29,9 @@ MAX_DIGITS = 100
 MAX_INTEGER = 2**63 - 1
 """What 64 bits hold, as databases and arrays store integers."""
 
+MAX_TEXT, MAX_KEY = 10_000, 200
+"""Characters of a text and of a key."""
+
 KeyPath = tuple[str | int, ...]
 
 _TEXT = ("str", "value", "merge")
@@ -346,6 +349,7 @@ class _Reader:
                     f"YAML reads the key {key} as {_KINDS.get(kind, kind)}",
                     hint="put it in quotes",
                 )
+            self._check_text(key_node, MAX_KEY)
             if key in seen:
                 raise self._error(
                     key_node.start_mark,
@@ -362,15 +366,28 @@ class _Reader:
     def _scalar(self, node: Any) -> Any:
         kind = str(node.tag).rsplit(":", 1)[-1]
         value = node.value if kind in _TEXT else self._constructed(node, _KINDS.get(kind, kind))
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-            raise self._error(
-                node.start_mark, "the text has half of a surrogate pair, which is not a character"
-            )
+        if isinstance(value, str):
+            self._check_text(node, MAX_TEXT)
         if value is None or isinstance(value, bool | int | float | str):
             return value
         raise self._error(
             node.start_mark, f"YAML reads {node.value!r} as {_KINDS.get(kind, kind)}", hint="put it in quotes"
         )
+
+    def _check_text(self, node: Any, longest: int) -> None:
+        """Raises StudyError if a text cannot be stored, or is too long to be read by a person."""
+        if len(node.value) > longest:
+            raise self._error(
+                node.start_mark,
+                f"a text of {len(node.value):,} characters",
+                hint=f"at most {longest:,} are allowed here",
+            )
+        if any("\ud800" <= character <= "\udfff" for character in node.value):
+            raise self._error(
+                node.start_mark, "the text has half of a surrogate pair, which is not a character"
+            )
+        if "\0" in node.value:
+            raise self._error(node.start_mark, "the text has the character U+0000, which cannot be stored")
 
     def _constructed(self, node: Any, noun: str) -> Any:
         """The value of a scalar that is not text."""

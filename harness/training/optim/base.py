@@ -46,7 +46,7 @@ class OptimizerSettings(Config, ABC):
         if self.from_library and importlib.util.find_spec("pytorch_optimizer") is None:
             raise InputError(
                 f"optimizer {self.kind} is from pytorch-optimizer, which is not installed",
-                hint="pip install -e '.[optimizers]'",
+                hint="pip install 'transformer-harness[optimizers]'",
             )
 
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.study.load import load_study
+from harness.study.shipped import SHIPPED
 from tests.study.load.refusals import Spoilt, cases, refusal, refusal_of_spoilt
 from tests.support.tiny_study import RECIPE, STUDY, put, spoilt
 
@@ -13,7 +14,8 @@ REFUSED: tuple[Spoilt, ...] = (
         "an unknown recipe",
         "recipe: small",
         "recipe: smal",
-        "5:19: there is no recipe 'smal' in studies/recipes; did you mean 'small'?",
+        f"5:19: there is no recipe 'smal' in studies/recipes or {SHIPPED}/recipes; "
+        + "did you mean 'small' or 'mt-small'?",
     ),
     (
         "a number for a recipe",
