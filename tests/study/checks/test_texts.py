@@ -13,8 +13,8 @@ from harness.study.load import load_study
 from harness.study.loaded import Study
 from harness.study.reading.json_schema import study_schema
 from harness.study.reading.yaml_document import MAX_KEY, MAX_TEXT
-from tests.study.load.refusals import FILE, cases, refusal_of_spoilt
-from tests.support.tiny_study import STUDY, put
+from tests.study.load.refusals import cases, refusal_of_spoilt
+from tests.support.tiny_study import FILE, STUDY, put
 
 LONG = "w" * 5000
 SOURCE = "source: must have at most 200 characters, but has 5,000"
