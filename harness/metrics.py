@@ -143,6 +143,8 @@ _timing = partial(
     margin_group="time",
     per_trial="median",
 )
+_energy = partial(_timing, unit="J", margin_group="energy")
+_energy_per_token = partial(_energy, unit="J/token", per_token=True)
 _rate = partial(_timing, unit="tokens/s", better="higher", per_token=True)
 _memory = partial(
     Metric,
@@ -403,9 +405,28 @@ _ALL: tuple[Metric, ...] = (
     _perplexity(name="perplexity_per_word", summary="perplexity of the references under the model, per word"),
     _perplexity(name="perplexity_per_byte", summary="perplexity of the references under the model, per byte"),
     _memory(name="peak_rss_bytes", summary="peak resident memory of the process (VmHWM)"),
+    _energy(
+        name="gpu_energy_joules",
+        summary="energy of the GPU, with all that ran on it, during the process of the trial (NVML)",
+    ),
+    _energy_per_token(
+        name="gpu_joules_per_token",
+        summary="energy of the GPU, with all that ran on it, per token of the timed work (NVML)",
+    ),
+    _energy(
+        name="cpu_energy_joules",
+        summary="energy of the processor packages, with all programs, during the process of the trial (RAPL)",
+    ),
+    _energy_per_token(
+        name="cpu_joules_per_token",
+        summary="energy of the processor packages, with all programs, per token of the timed work (RAPL)",
+    ),
 )
 
 METRICS: MappingProxyType[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
+
+ENERGY_METRICS: tuple[str, ...] = tuple(metric.name for metric in _ALL if metric.margin_group == "energy")
+"""What the driver measures of each trial (`harness.trial.energy`), where the machine shows it."""
 
 DEFAULT_MARGINS: MappingProxyType[str, float] = MappingProxyType(
     {metric.margin_group: metric.margin for metric in _ALL}

@@ -25,7 +25,10 @@ def test_a_record_agrees_with_itself(record: Metric) -> None:
     assert ("bytes" in record.name) == (record.unit == "B")
     assert (record.paired_over == "sentences") == (record.name in FORMULAS)
     assert record.timed == (
-        record.name == "mfu" or record.unit.removesuffix("/s") != record.unit or record.unit == "s"
+        record.margin_group == "energy"
+        or record.name == "mfu"
+        or record.unit.removesuffix("/s") != record.unit
+        or record.unit == "s"
     )
     assert not (record.exact and record.margin), "an exact metric needs no margin"
     if record.unit == "tokens/s":
@@ -46,6 +49,7 @@ def test_a_study_can_declare_one_margin_for_a_group(group: str) -> None:
         ("peak_rss_bytes", "ratios", "rounds", False, 0.02, "lower"),
         ("update_seconds", "ratios", "rounds", False, 0.05, "lower"),
         ("mfu", "ratios", "rounds", False, 0.05, "higher"),
+        ("gpu_joules_per_token", "ratios", "rounds", False, 0.05, "lower"),
         ("validation_loss", "ratios", "seeds", False, 0.01, "lower"),
         ("gradient_norm", "differences", "seeds", False, 0.0, "neither"),
         ("learning_rate", "differences", "seeds", False, 0.0, "neither"),
@@ -72,6 +76,7 @@ def test_every_metric_of_a_task_has_a_record(task: type) -> None:
 def test_margins_are_those_of_the_design() -> None:
     assert dict(DEFAULT_MARGINS) == {
         "time": 0.05,
+        "energy": 0.05,
         "memory": 0.02,
         "bytes": 0.0,
         "loss": 0.01,

@@ -30,7 +30,7 @@ from harness.run.job import Job
 from harness.run.processes import adopt_orphans, begin_group, end_children, signal_at_death_of, signal_group
 from harness.tasks.base import Context, Result
 from harness.trial.causes import FULL_DISK_STATUS, Cause, cause_of_error
-from harness.trial.outcome import EventWriter
+from harness.trial.outcome import TIMED, EventWriter
 
 
 def run_job(job: Job) -> None:
@@ -48,6 +48,8 @@ def run_job(job: Job) -> None:
             writer.failed(message, traceback.format_exc(), cause_of_error(error))
             return
         notes = {**result.notes, **machine, "work_seconds": time.perf_counter() - started}
+        if result.timed is not None:
+            notes[TIMED] = {**asdict(result.timed.span), "tokens": result.timed.tokens}
         if result.sentences is not None:
             writer.sentences(result.sentences)
         spent = {**result.spent, "threads": job.threads} if result.spent else {}

@@ -14,7 +14,7 @@ from harness.config import Config, digest
 from harness.errors import InputError
 from harness.invariants.subjects import Subject
 from harness.tasks.work import Work
-from harness.telemetry.clock import WarmUp
+from harness.telemetry.clock import Span, WarmUp
 
 if TYPE_CHECKING:
     from harness.data.reference import CorpusRef
@@ -49,17 +49,27 @@ class Context:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimedWork:
+    """When the timed work of a trial ran, from the first unit to the last, and on how many tokens."""
+
+    span: Span
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Hashes of the outputs (arms with equal hashes computed the same), and the work that was spent, for
     parity between arms: amounts, and fingerprints of what it was measured on.
 
-    `sentences` are the texts of a task that writes text.
+    `sentences` are the texts of a task that writes text. `timed` is the work whose energy per token is
+    measured.
     """
 
     outputs: dict[str, str] = field(default_factory=dict)
     spent: Work = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     sentences: Sentences | None = None
+    timed: TimedWork | None = None
 
 
 class Task(Config, ABC):
@@ -70,6 +80,7 @@ class Task(Config, ABC):
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
+    """The metrics of its trials: those that a trial records, and the energy that the driver measures."""
 
     offers: ClassVar[type[Subject] | None] = None
     """What its `subject` is: invariants that need more than this cannot be checked on its arms."""

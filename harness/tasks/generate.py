@@ -15,9 +15,10 @@ from pydantic import Field, model_validator
 from harness.config import MEASUREMENT
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import DecodingSubject, Subject
+from harness.metrics import ENERGY_METRICS
 from harness.models.config import CacheKind
 from harness.models.cost import cache_bytes, flops_per_token
-from harness.tasks.base import Context, Result, SampleRecorder, Task
+from harness.tasks.base import Context, Result, SampleRecorder, Task, TimedWork
 from harness.tasks.trained_model import Prompts, TrainedDecoder
 from harness.tasks.work import Work, fingerprint, fingerprint_of_texts
 from harness.telemetry.clock import Clock, WarmUp, time_units
@@ -42,6 +43,7 @@ class Generate(Task):
         "cache_bytes_formula",
         "peak_tensor_bytes",
         "peak_rss_bytes",
+        *ENERGY_METRICS,
     )
 
     offers: ClassVar[type[Subject] | None] = DecodingSubject
@@ -131,6 +133,7 @@ class Generate(Task):
                 "prompts": fingerprint_of_texts(self.prompts.name, prompts),
             },
             notes={"warm_up_units": len(timing.warm_up_seconds), "steady": timing.steady},
+            timed=TimedWork(span=timing.span, tokens=self.units * self.prompts.count * self.new_tokens),
         )
 
     def _record_speed(self, unit: _Unit, record: SampleRecorder, step: int) -> None:

@@ -16,9 +16,10 @@ from pydantic import Field, model_validator
 from harness.config import MEASUREMENT
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import TrainingSubject
+from harness.metrics import ENERGY_METRICS
 from harness.models.config import ModelConfig
 from harness.models.cost import parameter_count
-from harness.tasks.base import Context, Result, SampleRecorder
+from harness.tasks.base import Context, Result, SampleRecorder, TimedWork
 from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask
 from harness.tasks.work import Work
 from harness.telemetry.clock import Clock, WarmUp, time_units
@@ -53,6 +54,7 @@ class Step(TrainingTask):
         "dynamic_bytes",
         "peak_device_bytes",
         "peak_rss_bytes",
+        *ENERGY_METRICS,
     )
 
     units: Annotated[int, MEASUREMENT] = Field(default=5, gt=0)
@@ -139,6 +141,7 @@ class Step(TrainingTask):
                 "master_weights": self.precision.master_weights,
                 "peak_flops": peaks,
             },
+            timed=TimedWork(span=timing.span, tokens=self.units * tokens),
         )
 
     def subject(self, context: Context) -> TrainingSubject:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -20,12 +22,14 @@ from harness.data.stream import Prefetched
 from harness.data.tokenizer import BpeConfig, TokenizerConfig
 from harness.data.vectors import token_vectors
 from harness.invariants.subjects import TrainingSubject
+from harness.metrics import ENERGY_METRICS
 from harness.models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
 from harness.models.cost import parameter_count
-from harness.tasks.base import Context, Result, SampleRecorder
+from harness.tasks.base import Context, Result, SampleRecorder, TimedWork
 from harness.tasks.support.training_batches import BatchSizes, TrainingText, packed_text, paired_text
 from harness.tasks.training_task import UPDATES_TO_CHECK, TokenBudget, TrainingTask
 from harness.tasks.work import Work, fingerprint, fingerprint_of_texts
+from harness.telemetry.clock import Span
 from harness.telemetry.memory import peak_rss_bytes
 from harness.training.checkpoint import parameters_digest, save_checkpoint, state_path
 from harness.training.schedule import CosineSchedule, ScheduleConfig
@@ -85,6 +89,7 @@ class Train(TrainingTask):
         "training_tokens_per_second",
         "mfu",
         "peak_rss_bytes",
+        *ENERGY_METRICS,
     )
 
     text_settings: ClassVar[tuple[str, ...]] = (
@@ -256,7 +261,9 @@ class Train(TrainingTask):
                 evaluated_bytes=evaluated_text.size,
             ),
         )
+        begin = time.monotonic()
         trained = self._run_saved(training, context)
+        span = Span(begin, time.monotonic())
         if isinstance(data, Prefetched):
             data.close()
         record("peak_rss_bytes", peak_rss_bytes() or math.nan)
@@ -266,7 +273,8 @@ class Train(TrainingTask):
             "evaluation_text": fingerprint_of_texts(name, (*evaluated_text.targets, *evaluated_text.sources)),
         }
         notes = {**held_out_note(corpus, corpus, "valid"), "peak_flops": peaks}
-        return self._result(context, training, trained, read, notes)
+        result = self._result(context, training, trained, read, notes)
+        return replace(result, timed=TimedWork(span=span, tokens=trained.training_tokens))
 
     def corpus_and_tokenizer(self) -> tuple[Corpus, Tokenizer]:
         """The training's corpus, and the tokenizer that is learnt from it."""

@@ -21,6 +21,7 @@ from harness.data.corpus import load_corpus
 from harness.data.overlap import held_out_note
 from harness.errors import InputError
 from harness.invariants.subjects import Subject, WritingSubject
+from harness.metrics import ENERGY_METRICS
 from harness.models.config import CacheKind
 from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Speculative
 from harness.scoring.fit import WORDS_NEEDED, why_unfit
@@ -34,7 +35,7 @@ from harness.scoring.texts import (
     check_texts,
     unseen_words,
 )
-from harness.tasks.base import Context, Result, SampleRecorder, Task
+from harness.tasks.base import Context, Result, SampleRecorder, Task, TimedWork
 from harness.tasks.train import Train
 from harness.tasks.trained_model import TrainedModel
 from harness.tasks.work import Work, fingerprint, fingerprint_of_texts
@@ -158,6 +159,7 @@ class WritingTask(Task):
         "acceptance_rate",
         "peak_tensor_bytes",
         "peak_rss_bytes",
+        *ENERGY_METRICS,
         *SCORE_NAMES,
     )
     offers: ClassVar[type[Subject] | None] = WritingSubject
@@ -312,6 +314,7 @@ class WritingTask(Task):
                 **self._held_out(corpus),
             },
             sentences=self._scored(texts, outputs, units[-1], prompter, tokenizer, record),
+            timed=TimedWork(span=timing.span, tokens=sum(unit.new_tokens for unit in units[-self.units :])),
         )
 
     def _texts_work(self, texts: Texts) -> Work:

@@ -56,15 +56,25 @@ class WarmUp(Config):
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """The time between two moments of `time.monotonic`, which all processes of a machine share."""
+
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """The seconds of each counted unit, in order, and of each unit of the warm-up.
 
-    `steady` says whether the last units of the warm-up agreed with each other or with the counted units.
+    `steady` says whether the last units of the warm-up agreed with each other or with the counted units, and
+    `span` when the counted units ran.
     """
 
     seconds: tuple[float, ...]
     warm_up_seconds: tuple[float, ...]
     steady: bool
+    span: Span
 
 
 def time_units(
@@ -82,9 +92,11 @@ def time_units(
     while len(discarded) < rule.at_least or not (settled or len(discarded) >= rule.at_most):
         discarded.append(_seconds(unit, clock))
         settled = rule.steady(discarded)
+    begin = time.monotonic()
     counted = tuple(_seconds(unit, clock) for _ in range(count))
+    span = Span(begin, time.monotonic())
     agreed = settled or (bool(discarded) and rule.steady([*discarded, *counted]))
-    return Timing(seconds=counted, warm_up_seconds=tuple(discarded), steady=agreed)
+    return Timing(seconds=counted, warm_up_seconds=tuple(discarded), steady=agreed, span=span)
 
 
 def _seconds(unit: Callable[[], object], clock: Clock) -> float:

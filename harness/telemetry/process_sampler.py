@@ -108,8 +108,14 @@ class ProcessSampler:
         self._nvml, self._uuids = nvml, tuple(gpus)
         self._gpus, self._energy = GpuWatch(nvml, self._uuids), PackageEnergy()
         self._samples: list[TelemetrySample] = []
+        self._began = time.monotonic()
         self._ask_to_stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def began(self) -> float:
+        """The time of the first second of the newest samples (`time.monotonic`)."""
+        return self._began
 
     @property
     def nvml_reason(self) -> str | None:
@@ -135,6 +141,7 @@ class ProcessSampler:
         self._gpus, self._energy = GpuWatch(self._nvml, self._uuids), PackageEnergy()
         try:
             look = _ProcessLook(pid, self._gpus, self._energy)
+            self._began = look.began
             self._samples.append(look.sample())
         except psutil.NoSuchProcess:
             return
@@ -170,7 +177,7 @@ class _ProcessLook:
         self._process = psutil.Process(pid)  # it records the start time, so it recognises a reused id
         self._gpus, self._energy = gpus, energy or PackageEnergy()
         self._children: list[psutil.Process] = []
-        self._started = time.monotonic()
+        self.began = time.monotonic()
         self._swap_start = psutil.swap_memory()
         self._clocks = ClockWatch()
         self._cgroup = Cgroup(pid)
@@ -179,7 +186,7 @@ class _ProcessLook:
         self._cpu_seconds = 0.0
         self._peak_rss: int | None = None
         self._cpu_before: tuple[float, float, float] | None = None
-        self._slow_due = self._started
+        self._slow_due = self.began
 
     def sample(self) -> TelemetrySample:
         """Take one sample. Raises psutil.NoSuchProcess if the process has ended."""
@@ -209,7 +216,7 @@ class _ProcessLook:
         throttled_periods, throttled_seconds = self._throttled()
         suspended_seconds, clock_jump_seconds = self._clocks.look()
         return TelemetrySample(
-            t_seconds=now - self._started,
+            t_seconds=now - self.began,
             rss_bytes=usage.rss_bytes,
             threads=usage.threads,
             cpu_percent=cpu_percent,

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, TextIO
 
 from harness.errors import InputError
 from harness.invariants.base import Check
+from harness.metrics import ENERGY_METRICS
 from harness.scoring.sentences import Sentences
 from harness.tasks.work import Work
 from harness.trial.causes import Cause
@@ -28,6 +29,11 @@ Status = Literal["finished", "failed", "lost", "interrupted"]
 
 STOPPED = "stopped"
 """The note of an interrupted trial that says why the driver stopped it."""
+
+TIMED = "timed"
+"""The note of a trial that says when its timed work ran and on how many `tokens`. A worker notes `begin` and
+`end` in seconds of `time.monotonic`.
+"""
 
 LONGEST_METRIC = 200
 LONGEST_LINE = 256 * 2**20
@@ -122,6 +128,8 @@ def _problem_of_name(metric: object) -> str | None:
         return "the name of a metric is not printable text"
     if not 0 < len(metric) <= LONGEST_METRIC:
         return f"the name of a metric has {len(metric):,} characters; 1 to {LONGEST_METRIC} are allowed"
+    if metric in ENERGY_METRICS:
+        return f"the driver measures {metric}, so a trial cannot"
     return None
 
 

@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationError
 
 from harness.config import digest
+from harness.metrics import ENERGY_METRICS
 from harness.models.cost import cache_bytes
 from harness.models.decoding.greedy import greedy
 from harness.models.init import build_model
@@ -80,11 +81,14 @@ def test_units_differ_in_time_alone(checkpoint: Path) -> None:
     for metric in TIMES:
         assert [step for step, _ in values[metric]] == [0, 1, 2]
         assert all(value > 0 for _, value in values[metric])
-    assert {metric for metric, samples in values.items() if len(samples) == 1} == set(Generate.metrics) - set(
-        TIMES
-    )
+    assert {metric for metric, samples in values.items() if len(samples) == 1} == set(Generate.metrics) - {
+        *TIMES,
+        *ENERGY_METRICS,
+    }
     assert "," not in result.outputs["tokens"]  # one digest: every unit gave the same tokens
     assert result.spent["new_tokens"] == 2 * 12
+    assert result.timed is not None
+    assert result.timed.tokens == 3 * 2 * 12
     assert result.spent["prompt_tokens"] == 2 * 8
     train = Generate.read(SETTINGS).model.train
     assert result.spent["updates"] == train.updates

@@ -9,6 +9,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from harness.metrics import ENERGY_METRICS
 from harness.models.config import ModelConfig
 from harness.models.cost import flops_per_token, parameter_count
 from harness.tasks.base import Context, Result
@@ -38,10 +39,13 @@ def run(model: dict[str, Any] | None = None, **changes: Any) -> tuple[Result, Va
 
 def test_every_unit_is_a_whole_update() -> None:
     result, values = run()
-    assert set(values) == set(Step.metrics) - {"compile_seconds", "peak_device_bytes"}
+    assert set(values) == set(Step.metrics) - {"compile_seconds", "peak_device_bytes", *ENERGY_METRICS}
     assert len(values["update_seconds"]) == 3
     speed = [8 * 32 / seconds for seconds in values["update_seconds"]]
     assert values["training_tokens_per_second"] == pytest.approx(speed)
+    assert result.timed is not None
+    assert result.timed.tokens == 3 * 8 * 32
+    assert sum(values["update_seconds"]) <= result.timed.span.end - result.timed.span.begin
     model = Step.read(SETTINGS).model
     assert isinstance(model, ModelConfig)
     assert result.spent == {

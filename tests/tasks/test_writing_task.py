@@ -15,6 +15,7 @@ from harness.config import digest
 from harness.data.tokenizer import BOS_ID, EOS_ID
 from harness.errors import InputError
 from harness.invariants.registry import find_invariant
+from harness.metrics import ENERGY_METRICS
 from harness.models.decoding.beam_bookkeeping import Hypothesis
 from harness.models.decoding.beam_search import beam_search
 from harness.models.decoding.config import BeamSearch, Greedy
@@ -75,10 +76,12 @@ def test_every_metric_is_reported_and_scores_are_those_of_the_sentences(
     result, values = run(task, tmp_path)
     written = result.sentences
     assert written is not None
-    assert set(values) == set(task.metrics) - {"acceptance_rate"}
+    assert set(values) == set(task.metrics) - {"acceptance_rate", *ENERGY_METRICS}
     assert values["bleu"] == [bleu(written.outputs, written.references).corpus_score]
     assert all(values[name] == [written.statistics(name).corpus_score] for name in written.scores)
     assert result.spent["sentences"] == len(written.outputs)
+    assert result.timed is not None
+    assert result.timed.tokens == sum(values["new_tokens"])
     again, _ = run(task, tmp_path)
     assert again.sentences == written
     assert again.outputs == result.outputs

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from harness.telemetry.clock import Clock, Timing, WarmUp, time_units
+from harness.telemetry.clock import Clock, WarmUp, time_units
 
 
 class Script:
@@ -57,7 +57,17 @@ def test_a_warm_up_too_short_to_tell_is_judged_with_the_units_that_count(
 def test_no_warm_up_is_never_called_steady(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Script(monkeypatch, [1.0, 1.0])
     timing = time_units(script.unit, count=2, clock=Clock(), warm_up=WarmUp(at_least=0, at_most=0))
-    assert timing == Timing(seconds=(1.0, 1.0), warm_up_seconds=(), steady=False)
+    assert (timing.seconds, timing.warm_up_seconds, timing.steady) == ((1.0, 1.0), (), False)
+
+
+def test_the_span_is_that_of_the_counted_units() -> None:
+    calls: list[float] = []
+    timing = time_units(
+        lambda: calls.append(time.monotonic()), count=2, clock=Clock(), warm_up=WarmUp(at_least=1, at_most=1)
+    )
+    warm_up, *counted = calls
+    assert warm_up <= timing.span.begin <= counted[0]
+    assert counted[1] <= timing.span.end <= time.monotonic()
 
 
 def test_the_device_is_waited_for_before_the_time_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,6 +150,7 @@ LAST = '{"event":"finished","outputs":{},"spent":{},"notes":{}}\n'
         ('{"event":"sample","metric":"a\\u0000","step":1,"value":2.0}', "is not printable"),
         ('{"event":"sample","metric":"\\ud800","step":1,"value":2.0}', "is not printable"),
         ('{"event":"sample","metric":7,"step":1,"value":2.0}', "is not printable text"),
+        ('{"event":"sample","metric":"gpu_energy_joules","step":0,"value":0.1}', "the driver measures"),
         ('{"event":"check","case":"c"}', "is not a complete check"),
         ('{"event":"sentences","sources":[]}', "is not a complete sentences"),
         ('{"event":"finished","outputs":[],"spent":{},"notes":{}}', "are mappings"),
@@ -184,6 +185,7 @@ def test_whatever_bytes_a_trial_writes_its_outcome_can_be_read(written: bytes) -
         ("a\nb", (0,), "is not printable text"),
         ("", (0,), "has 0 characters; 1 to 200 are allowed"),
         ("m" * 201, (0,), "has 201 characters"),
+        ("cpu_joules_per_token", (0,), "the driver measures cpu_joules_per_token, so a trial cannot"),
     ],
 )
 def test_the_writer_refuses_what_the_reader_would(metric: str, steps: tuple[int, ...], said: str) -> None:

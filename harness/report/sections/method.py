@@ -4,7 +4,8 @@ command.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from harness.report.labels import ArmName, arm_name
 from harness.report.machine import calibrated
 from harness.store.rows import Chain
 from harness.study.schema import Design
+from harness.trial.energy import ENERGY
 from harness.wording import count, format_bytes, margin_text
 
 Facts = tuple[tuple[str, str], ...]
@@ -41,6 +43,7 @@ class MethodView:
     disturbances: tuple[str, ...]
     provenance: Facts
     nvml: str
+    energy: tuple[str, ...]
     telemetry: tuple[ArmTelemetry, ...]
     yaml_name: str
     yaml: str
@@ -73,6 +76,7 @@ def method_view(report: ReportInput) -> MethodView:
             }
         ),
         nvml=_gpu_values(report),
+        energy=tuple(_energy_sources(report)),
         telemetry=tuple(_telemetry(report)),
         yaml_name=loaded.path.name,
         yaml=loaded.source,
@@ -216,6 +220,18 @@ def _gpu_values(report: ReportInput) -> str:
     if report.telemetry.filter(like="gpu_").notna().any(axis=None):
         return f"GPU values were read from NVML while trials ran. Some are missing: {report.nvml_reason}."
     return f"There are no GPU values: {report.nvml_reason}."
+
+
+def _energy_sources(report: ReportInput) -> Iterator[str]:
+    """How the energy of the measured trials was measured, or why it is not known."""
+    sources = Counter(
+        (name, source)
+        for trial in report.trials
+        if trial.purpose == "measure"
+        for name, source in trial.notes.get(ENERGY, {}).items()
+    )
+    for (name, source), trials in sorted(sources.items()):
+        yield f"{METRICS[name].label}: {source} ({count(trials, 'trial')})"
 
 
 def _percent(value: float) -> str:

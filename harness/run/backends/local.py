@@ -13,6 +13,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Self
 
+from harness.metrics import ENERGY_METRICS
 from harness.run import stopping
 from harness.run.backends.base import Finished
 from harness.run.backends.ending import Ending, MemoryKills, ending
@@ -25,7 +26,9 @@ from harness.run.scratch import Scratch, sweep
 from harness.telemetry.nvml import NvmlReader
 from harness.telemetry.process_sampler import ProcessSampler
 from harness.trial.causes import Cause
+from harness.trial.energy import Watched, with_energy
 from harness.trial.outcome import Outcome, Sample, read_event_file, samples_of
+from harness.trial.spec import Purpose
 
 GRACE_S = 10.0
 """How long a trial that is asked to end may take. Then it is killed."""
@@ -33,6 +36,9 @@ GRACE_S = 10.0
 _WATCH_S = 0.1
 _AFTER_KILL_S = 10.0
 _PRINTED_LINES = 50
+
+_MEASURED: frozenset[Purpose] = frozenset(("measure", "tune", "search"))
+"""The purposes of trials whose metrics are compared."""
 
 
 class LocalBackend:
@@ -109,11 +115,17 @@ class LocalBackend:
             if group is not None:
                 group.remove()
         seconds = time.perf_counter() - started
+        outcome = _outcome(events, log, ended)
+        if job.spec.purpose in _MEASURED and set(ENERGY_METRICS) <= set(job.task.metrics):
+            watched = Watched(
+                samples=telemetry,
+                began=sampler.began,
+                gpu_reason=sampler.nvml_reason,
+                cpu_reason=sampler.cpu_energy_reason,
+            )
+            outcome = with_energy(outcome, watched)
         return Finished(
-            outcome=_outcome(events, log, ended),
-            seconds=seconds,
-            telemetry=telemetry,
-            nvml_reason=sampler.nvml_reason,
+            outcome=outcome, seconds=seconds, telemetry=telemetry, nvml_reason=sampler.nvml_reason
         )
 
     def _lost_server(self, error: ServerEndedError, handle: LocalHandle, kills: MemoryKills) -> Ending:

@@ -8,6 +8,7 @@ import pandas as pd
 from harness.analysis.results import ParityRow
 from harness.report.build import render
 from harness.store.rows import CheckRow
+from tests.analysis.planted import Planted
 from tests.report.parsed import Page
 from tests.report.synthetic import PRIMARY, study, synthetic_report
 
@@ -203,6 +204,16 @@ def test_gpu_telemetry_is_summarised_where_there_is_any() -> None:
     text = page.by_id("method").text
     assert "2 GiB / 2 GiB 87 % / 87 %" in text
     assert "GPU values were read from NVML while trials ran." in text
+
+
+def test_the_sources_of_energy_are_listed() -> None:
+    report = synthetic_report()
+    sources = ("its counter", "its counter", "its power")
+    trial = Planted().frames().trials[0]
+    noted = tuple(replace(trial, notes={"energy": {"gpu_energy_joules": source}}) for source in sources)
+    text = Page(render(replace(report, trials=noted))).by_id("method").text
+    assert "gpu energy joules: its counter (2 trials)" in text
+    assert "gpu energy joules: its power (1 trial)" in text
 
 
 def test_a_gpu_that_gave_some_values_is_not_said_to_have_given_none() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from harness.run.backends.local import LocalBackend
 from harness.run.job import Job
 from harness.study.planning.plan import plan
 from harness.telemetry.nvml import NvmlReader
+from harness.telemetry.rapl import PackageEnergy
 from harness.trial.outcome import Outcome, read_events
 from tests.end_to_end.workplace import Workplace, still_there
 from tests.run.worker.conftest import STEPS, wait_until_met
@@ -69,11 +71,38 @@ def test_one_shot_and_forked_tell_the_same(
     assert alone.status == "finished"
     assert comparable(alone) == comparable(forked.outcome)
     assert alone.notes["threads"] == job.threads
-    assert alone.notes.keys() == forked.outcome.notes.keys() >= {"work_seconds", "steady"}
+    assert alone.notes.keys() == forked.outcome.notes.keys() - {"energy"} >= {"work_seconds", "steady"}
     assert forked.telemetry[0].rss_bytes > 0
     check = next(spec for spec in plan(workplace.loaded()).checks if spec.arm == "cache=dynamic")
     checked = here.submit(job.model_copy(update={"spec": check})).future.result(timeout=60).outcome
     assert checked.notes["checks"] == len(checked.checks) > 0
+
+
+class Processor(PackageEnergy):
+    """A processor that takes 40 W, and that every user may ask."""
+
+    def __init__(self) -> None:
+        self.reason, self._began = None, time.monotonic()
+
+    def joules(self) -> float:
+        return 40 * (time.monotonic() - self._began)
+
+
+def test_the_energy_of_the_timed_work_is_measured_from_outside(
+    job: Job, backend: Callable[..., LocalBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.telemetry.process_sampler.PackageEnergy", Processor)
+    monkeypatch.setattr("harness.telemetry.energy.LEAST_SECONDS", 0.2)
+    units = job.spec.model_copy(update={"config": {**job.spec.config, "units": 100}})
+    result = backend().submit(job.model_copy(update={"spec": units})).future.result(timeout=60)
+    values = {sample.metric: sample.value for sample in result.outcome.samples}
+    timed, seconds = result.outcome.notes["timed"], result.telemetry[-1].t_seconds
+    assert 0 < timed["begin"] < timed["end"] < seconds + 0.2
+    assert timed["tokens"] == 100 * result.outcome.spent["new_tokens"]
+    expected = 40 * (timed["end"] - timed["begin"]) / timed["tokens"]
+    assert values["cpu_joules_per_token"] == pytest.approx(expected, rel=0.05)
+    assert values["cpu_energy_joules"] == pytest.approx(40 * seconds, rel=0.05)
+    assert result.outcome.notes["energy"]["gpu_energy_joules"] == result.nvml_reason
 
 
 def test_noise_and_crashes_of_one_trial_are_not_those_of_the_next(

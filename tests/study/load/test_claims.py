@@ -49,9 +49,9 @@ REFUSED: tuple[Spoilt, ...] = (
         "ratio: 2.0\n    metric: loss",
         (
             "24:13: task 'generate' does not produce the metric 'loss'; known: cache_bytes, "
-            "cache_bytes_formula, "
-            "decode_tokens_per_second, first_token_seconds, peak_rss_bytes, peak_tensor_bytes, "
-            "prefill_tokens_per_second, tokens_per_second"
+            "cache_bytes_formula, cpu_energy_joules, cpu_joules_per_token, decode_tokens_per_second, "
+            "first_token_seconds, gpu_energy_joules, gpu_joules_per_token, peak_rss_bytes, "
+            "peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second"
         ),
     ),
     (

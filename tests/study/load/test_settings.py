@@ -124,7 +124,8 @@ REFUSED: tuple[Spoilt, ...] = (
         "primary: validation_loss",
         (
             "14:10: task 'generate' does not produce the metric 'validation_loss'; known: cache_bytes, "
-            "cache_bytes_formula, decode_tokens_per_second, first_token_seconds, peak_rss_bytes, "
+            "cache_bytes_formula, cpu_energy_joules, cpu_joules_per_token, decode_tokens_per_second, "
+            "first_token_seconds, gpu_energy_joules, gpu_joules_per_token, peak_rss_bytes, "
             "peak_tensor_bytes, prefill_tokens_per_second, tokens_per_second"
         ),
     ),

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from harness.config import digest
 from harness.errors import CorpusError, InputError
+from harness.metrics import ENERGY_METRICS
 from harness.models.config import ModelConfig
 from harness.models.cost import flops_per_token, parameter_count
 from harness.models.init import build_model
@@ -75,8 +76,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(trained: Call
 
 def test_it_reports_all_its_metrics_and_what_it_spent(trained: Callable[..., Trained]) -> None:
     result, values, folder = trained()
-    assert set(values) == set(Train.metrics) - {"compile_seconds", "validation_loss_as_trained"}
+    assert set(values) == set(Train.metrics) - {
+        "compile_seconds",
+        "validation_loss_as_trained",
+        *ENERGY_METRICS,
+    }
     assert result.outputs == {"weights": weights_digest(folder)}
+    assert result.timed is not None
+    assert result.timed.tokens == 8 * 4 * 32
+    updates = sum(seconds for _, seconds in values["update_seconds"])
+    assert updates <= result.timed.span.end - result.timed.span.begin
     model = Train.read(RECIPE).model
     assert isinstance(model, ModelConfig)
     texts = {name for name, amount in result.spent.items() if isinstance(amount, str)}
