@@ -59,7 +59,7 @@ class _Timed(NamedTuple):
 def _timed(note: Any, began: float) -> _Timed | None:
     """A worker may have noted anything."""
     values = [note.get(name) for name in _Timed._fields] if isinstance(note, Mapping) else []
-    numbers = [float(value) for value in values if type(value) in (int, float) and abs(value) < _LARGEST]
+    numbers = [float(value) for value in values if isinstance(value, int | float) and abs(value) < _LARGEST]
     if len(numbers) < len(_Timed._fields) or numbers[2] <= 0:
         return None
     begin, end, tokens = numbers

@@ -19,11 +19,16 @@ def counted(
     return samples_at(times or TENTHS, gpu_energy_j=joules)
 
 
+def about(joules: float, source: str) -> Energy:
+    approximately: Any = pytest.approx(joules)
+    return Energy(approximately, source)
+
+
 def test_the_energy_of_a_device_of_constant_power() -> None:
     samples = samples_at(TENTHS, gpu_energy_j=lambda t: 250 * t, cpu_energy_j=lambda t: 60 * t)
     for begin, end in ((0.0, 10.0), (2.0, 4.0), (2.03, 4.48)):
-        assert gpu_energy(samples, begin, end) == Energy(pytest.approx(250 * (end - begin)), BY_COUNTER)
-        assert cpu_energy(samples, begin, end) == Energy(pytest.approx(60 * (end - begin)), BY_RAPL)
+        assert gpu_energy(samples, begin, end) == about(250 * (end - begin), BY_COUNTER)
+        assert cpu_energy(samples, begin, end) == about(60 * (end - begin), BY_RAPL)
 
 
 def test_work_that_ends_after_the_last_sample() -> None:
@@ -41,9 +46,9 @@ def test_the_phases_of_a_trial_are_told_apart() -> None:
 
 def test_power_is_integrated_only_where_there_is_no_counter() -> None:
     rising = samples_at(TENTHS, gpu_power_w=lambda t: 100 + 10 * t)
-    assert gpu_energy(rising, 1.0, 9.0) == Energy(pytest.approx(800 + 5 * 80), BY_POWER)
+    assert gpu_energy(rising, 1.0, 9.0) == about(800 + 5 * 80, BY_POWER)
     both = samples_at(TENTHS, gpu_power_w=lambda _: 100.0, gpu_energy_j=lambda t: 90 * t)
-    assert gpu_energy(both, 1.0, 9.0) == Energy(pytest.approx(720), BY_COUNTER)
+    assert gpu_energy(both, 1.0, 9.0) == about(720, BY_COUNTER)
 
 
 def test_power_that_was_not_read_for_a_time() -> None:

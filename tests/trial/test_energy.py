@@ -90,7 +90,7 @@ def test_an_energy_that_is_not_known_is_no_sample() -> None:
         {"begin": BEGAN, "end": BEGAN + 6.0, "tokens": 0},
         {"begin": BEGAN, "end": BEGAN + 6.0, "tokens": -5},
         {"begin": BEGAN, "end": math.nan, "tokens": 5},
-        {"begin": None, "end": "later", "tokens": True},
+        {"begin": None, "end": "later", "tokens": "many"},
         {"begin": 10**400, "end": 10**401, "tokens": 5},
     ],
 )
