@@ -23,18 +23,15 @@ from harness.run.identity import Setting, check_plant, identity
 from harness.run.job import Job, TrialLimits
 from harness.run.programme import StudyProgramme
 from harness.run.resources import guessed_seconds
-from harness.store.rows import Run, TrialRow
-from harness.store.store import Store, open_store
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.plan import Plan, plan
+from harness.study.planning.plan import plan
 from harness.training.checkpoint import WEIGHTS, state_path, write_state_file
 from harness.trial.causes import Cause
 from harness.trial.outcome import Outcome
 from tests.end_to_end.in_process import Broken, Notes, Scripted, obedient
 from tests.end_to_end.workplace import Workplace
-
-Decide = Callable[[Job], Outcome]
+from tests.run.scene import Decide, Scene
 
 
 def failing(*, when: Callable[[Job], bool]) -> Decide:
@@ -60,39 +57,6 @@ def breaking_at(where: Callable[[Job], bool], *, after: int = 0) -> Decide:
         return obedient(job)
 
     return decide
-
-
-class Scene:
-    """A study, a store, and drivers over them that share everything but their backend."""
-
-    def __init__(self, folder: Path, loaded: LoadedStudy, here: Environment) -> None:
-        self.folder, self.loaded, self._here = folder, loaded, here
-        self.store: Store = open_store(folder / "harness.db")
-
-    @property
-    def plan(self) -> Plan:
-        return plan(self.loaded)
-
-    def drive(self, decide: Decide = obedient, **changes: object) -> tuple[Run, Scripted, Notes]:
-        backend, notes = Scripted(decide), Notes()
-        setting = self.setting(**changes)
-        run = Driver(
-            StudyProgramme(self.loaded), setting, store=self.store, backend=backend, listener=notes
-        ).run()
-        return run, backend, notes
-
-    def setting(self, **changes: object) -> Setting:
-        values = {"results": self.folder, "environment": self._here, "code": "c0de", "corpora": ("c",)}
-        return Setting(**{**values, **changes})  # type: ignore[arg-type]
-
-    def driver(self) -> Driver:
-        backend = Scripted(obedient)
-        return Driver(
-            StudyProgramme(self.loaded), self.setting(), store=self.store, backend=backend, listener=Notes()
-        )
-
-    def rows(self, *, superseded: bool = False) -> list[TrialRow]:
-        return self.store.trials(self.store.runs()[-1], include_superseded=superseded)
 
 
 @pytest.fixture(scope="module")
