@@ -177,6 +177,14 @@ def test_a_container_that_sees_only_its_own_group(system: System) -> None:
     assert system.cgroup("0::/../another").cpu_quota() == 2.0
 
 
+def test_a_process_outside_of_the_namespace_of_the_container(system: System) -> None:
+    """Its path leads upwards, out of what the mount shows."""
+    point = system.mount("cgroup2", "sys/fs/cgroup", "rw")
+    write(point, cpu__max="200000 100000")
+    write(point.parent / "another", cpu__max="100000 100000")
+    assert system.cgroup("0::/../another").cpu_quota() == 2.0
+
+
 def test_pressure_of_the_host_stands_in_for_that_of_the_group(system: System) -> None:
     version_two(system)
     group = system.cgroup("0::/a")
