@@ -25,7 +25,7 @@ from harness.trial.spec import TrialSpec
 
 NewRun = Callable[..., Run]
 NewSpec = Callable[[int], TrialSpec]
-SPEED, LOSS, PEAK = METRICS = ("decode_tokens_per_second", "validation_loss", "peak_rss_bytes")
+SPEED, LOSS, _ = METRICS = ("decode_tokens_per_second", "validation_loss", "peak_rss_bytes")
 TRIALS = 12
 
 

@@ -131,7 +131,7 @@ class Heard(NamedTuple):
     recorded: list[int]
 
     @classmethod
-    def of(cls, lines: list[str]) -> Heard:
+    def from_lines(cls, lines: list[str]) -> Heard:
         words = [line.split() for line in lines]
         return cls([w[1] for w in words if w[0] == "begun"], [int(w[1]) for w in words if w[0] == "recorded"])
 
@@ -199,14 +199,14 @@ class Killing:
     def check(self, folder: Path, point: Point, undisturbed: Outputs) -> None:
         code, lines = self.child(folder, point)
         assert code == -(signal.SIGALRM if point.kind == DURING else signal.SIGKILL)
-        heard = Heard.of(lines)
+        heard = Heard.from_lines(lines)
         said: list[str] = []
         scene = Scene(folder, self.loaded, self.here)
         with scene.store as store:
             drive(scene, 1000, said.append)
             rows, plan = scene.rows(superseded=True), scene.plan
             samples = store.samples(store.runs()[-1], include_superseded=True)
-        again = Heard.of(said)
+        again = Heard.from_lines(said)
         check_recorded(rows, samples, heard.recorded + again.recorded)
         with contextlib.closing(sqlite3.connect(folder / "harness.db")) as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -361,7 +361,7 @@ METHODS: tuple[Spoilt, ...] = (
         "no time",
         POINTS,
         "  points: 5\n  timeout: 0\n",
-        "25:12: search.timeout: must be greater than 0, found 0",
+        "25:12: search.timeout: this is not a time; write for example 90s, 30m, 1.5h or a number of seconds",
     ),
     (
         "an unknown key of the search",
