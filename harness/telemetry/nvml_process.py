@@ -59,11 +59,11 @@ class _Library:
     gpus: list[dict[str, Any]] = field(default_factory=list)
 
     def open(self) -> None:
-        _, self.reason = _ask(pynvml.nvmlInit)
+        _, self.reason = _ask(lambda: pynvml.nvmlInit())
         if self.reason is not None:
             return
-        count, self.reason = _ask(pynvml.nvmlDeviceGetCount)
-        driver, _ = _ask(pynvml.nvmlSystemGetDriverVersion)
+        count, self.reason = _ask(lambda: pynvml.nvmlDeviceGetCount())
+        driver, _ = _ask(lambda: pynvml.nvmlSystemGetDriverVersion())
         for index in range(count or 0):
             board, _ = _ask(partial(pynvml.nvmlDeviceGetHandleByIndex, index))
             if board is None:

@@ -236,6 +236,34 @@ def test_a_crash_of_nvml_is_a_reason(reader: NvmlReader) -> None:
     assert reader.read(A) == GpuReading(reasons=dict.fromkeys(READINGS, why))
 
 
+def test_nobody_waits_for_a_process_that_hangs_in_the_kernel(
+    reader: NvmlReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a process stays after SIGKILL."""
+    reader.gpus()
+    assert reader._process is not None
+    waited: list[float] = []
+
+    def wait(timeout: float) -> int:
+        waited.append(timeout)
+        raise subprocess.TimeoutExpired("nvml", timeout)
+
+    monkeypatch.setattr(reader._process._child, "wait", wait)
+    assert reader._end() == "it hangs in the kernel"
+    assert sum(waited) <= 1.0
+    monkeypatch.undo()
+
+
+def test_another_package_of_the_same_name_is_a_reason(
+    fake_gpus: FakeGpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pynvml.py").write_text("class NVMLError(Exception): pass\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with NvmlReader() as reader:
+        assert reader.gpus() == ()
+        assert str(reader.reason).startswith("the installed package pynvml is not the one of nvidia-ml-py: ")
+
+
 def test_after_the_end_nothing_is_read(reader: NvmlReader) -> None:
     reader.gpus()
     process = child(reader)
