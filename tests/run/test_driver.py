@@ -4,6 +4,7 @@ interruption.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 from collections import Counter
 from collections.abc import Callable
@@ -311,32 +312,64 @@ def one_condition(new_workplace: Callable[[], Workplace]) -> LoadedStudy:
     return load_study(new_workplace().study, "smoke", settings)[0]
 
 
+def given_up(scene: Scene) -> set[str]:
+    """The trials whose newest attempt failed by itself, or was the sixth that was lost."""
+    if not scene.store.runs():
+        return set()
+    newest = {row.spec_id: row for row in scene.rows(superseded=True) if row.purpose != "lead-in"}
+    return {
+        spec_id
+        for spec_id, row in newest.items()
+        if row.state == "failed" or (row.state == "lost" and row.attempt >= 6)
+    }
+
+
+CAUSES = sorted(set(Cause) - {Cause.STOPPED})
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(0, 10), st.sets(st.integers(0, 8), max_size=3)), max_size=4))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 12), st.dictionaries(st.integers(0, 8), st.sampled_from(CAUSES), max_size=3)
+        ),
+        max_size=5,
+    )
+)
 def test_whatever_breaks_in_between_every_round_is_whole_in_one_session_at_the_end(
     tmp_path_factory: pytest.TempPathFactory,
     one_condition: LoadedStudy,
     here: Environment,
-    troubles: list[tuple[int, set[int]]],
+    troubles: list[tuple[int, dict[int, Cause]]],
 ) -> None:
-    """Each trouble: break off at the n-th trial, after those trials of the plan that fail."""
+    """Each trouble: break off at the n-th trial, after those trials of the plan that end with a cause. No
+    trial counts twice meanwhile, and none is tried again that was given up.
+    """
     scene = Scene(tmp_path_factory.mktemp("scene"), one_condition, here)
     order = [spec.id for spec in scene.plan.trials]
     assert len(order) == 9
-    for last, bad in troubles:
-        left = last
+    for last, causes in troubles:
+        asked: Counter[str] = Counter()
 
-        def decide(job: Job, bad: frozenset[int] = frozenset(bad)) -> Outcome:
-            nonlocal left
-            left -= 1
-            if left < 0:
+        def decide(
+            job: Job, last: int = last, causes: dict[int, Cause] = causes, asked: Counter[str] = asked
+        ) -> Outcome:
+            asked[job.spec.id] += 1
+            if asked.total() > last:
                 raise Broken
-            return failing(when=lambda job: order.index(job.spec.id) in bad)(job)
+            cause = causes.get(order.index(job.spec.id))
+            if cause is None:
+                return obedient(job)
+            return Outcome(status="lost" if cause.transient else "failed", error="trouble", cause=cause)
 
-        try:
+        hopeless = given_up(scene)
+        with contextlib.suppress(Broken):
             scene.drive(decide)
-        except Broken:
-            continue
+        assert hopeless.isdisjoint(asked)
+        for spec_id, times in asked.items():
+            cause = causes.get(order.index(spec_id))
+            assert times <= (2 if cause is not None and cause.transient else 1)
+        assert set(Counter(row.spec_id for row in scene.rows() if row.status == "finished").values()) <= {1}
     scene.drive(retry_failed=True)
     rows = scene.rows()
     finished = Counter(row.spec_id for row in rows if row.status == "finished" and row.purpose != "lead-in")
