@@ -22,7 +22,7 @@ from harness.experiment import Experiment, Listener, Workspace
 from harness.experiment.experiment import this_machine
 from harness.metrics import DEFAULT_MARGINS
 from harness.statistics import MINIMUM_ROUNDS, rounds_needed
-from harness.statistics.signed_rank import null_cdf
+from harness.statistics.rank_sums import attained_size
 
 LEVEL = 0.05
 TAIL = 0.005
@@ -112,8 +112,7 @@ def expected(studies: int, size: float) -> tuple[int, int]:
 
 def attainable_size(rounds: int, *, sides: int = 2) -> float:
     """The largest size, at most 5 %, that the exact signed-rank test of so many rounds can have."""
-    sizes = sides * null_cdf(rounds)
-    return float(sizes[sizes <= LEVEL][-1])
+    return attained_size(rounds, LEVEL, sides=sides)
 
 
 def false_alarms(

@@ -176,6 +176,8 @@ def _detection_lines(loaded: LoadedStudy, effect: DetectableEffect) -> Iterator[
     else:
         decides = f"can decide families of at most {count(family, 'contrast')}"
     yield f"{count(pairs, unit[:-1])} {decides}; {record.name} has {contrasts}"
+    if effect.procedure is not None and "exact" not in effect.procedure:
+        yield f"p and intervals: {effect.procedure}, because {pairs:,} pairs are too many for the exact one"
     size = _effect_size(effect, unit)
     yield f"smallest change of {record.name} that is detected with probability 0.8 (margin {margin}): {size}"
 

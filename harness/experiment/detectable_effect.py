@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.metrics import metric
-from harness.statistics import smallest_detectable
+from harness.statistics import signed_rank_procedure, smallest_detectable
 from harness.store.store import open_store
 
 if TYPE_CHECKING:
@@ -37,8 +36,9 @@ class DetectableEffect:
     For a metric that is compared by ratios, the effect is relative and the scatter is the standard deviation
     of log ratios. For a metric that is compared by differences, both are in its unit, and both are None
     before a first run. The effect is also None if the design is too small to decide anything, and 0 if the
-    metric is counted exactly. Scores of text have no effect here, but a `half_width`: half the width of the
-    widest 95 % interval of a run, over `pairs` sentences.
+    metric is counted exactly. `procedure` says how p and intervals of so many pairs are computed. Scores of
+    text have no effect here, but a `half_width`: half the width of the widest 95 % interval of a run, over
+    `pairs` sentences.
     """
 
     metric: str
@@ -46,6 +46,7 @@ class DetectableEffect:
     scatter: float | None
     pairs: int
     source: str
+    procedure: str | None = None
     half_width: float | None = None
 
     def data(self) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def detectable_effect(loaded: LoadedStudy, workspace: Workspace) -> DetectableEf
     effect: float | None = None
     scatter: float | None = None
     half_width: float | None = None
+    procedure: str | None = None
     if record.exact:
         effect, scatter, source = 0.0, 0.0, "counted exactly"
     elif record.paired_over == "sentences":
@@ -68,6 +70,7 @@ def detectable_effect(loaded: LoadedStudy, workspace: Workspace) -> DetectableEf
         if width is not None:
             half_width, pairs = width
     else:
+        procedure = signed_rank_procedure(pairs)
         measured = _from_newest_run(loaded, workspace, _scatter)
         if measured is not None:
             scatter, source = measured
@@ -77,10 +80,24 @@ def detectable_effect(loaded: LoadedStudy, workspace: Workspace) -> DetectableEf
             source = UNKNOWN
         shift = math.inf if scatter is None else smallest_detectable(pairs, scatter)
         if math.isfinite(shift):
-            effect = math.expm1(shift) if record.compared_by == "ratios" else shift
+            effect = _relative(shift) if record.compared_by == "ratios" else shift
     return DetectableEffect(
-        metric=record.name, effect=effect, scatter=scatter, pairs=pairs, source=source, half_width=half_width
+        metric=record.name,
+        effect=effect,
+        scatter=scatter,
+        pairs=pairs,
+        source=source,
+        procedure=procedure,
+        half_width=half_width,
     )
+
+
+def _relative(shift: float) -> float:
+    """The relative change of a shift of the logarithm; infinite if a float would overflow."""
+    try:
+        return math.expm1(shift)
+    except OverflowError:
+        return math.inf
 
 
 def _from_newest_run(
@@ -107,17 +124,22 @@ def _scatter(frames: RunFrames, loaded: LoadedStudy) -> float | None:
     """
     logarithmic = metric(loaded.study.primary).compared_by == "ratios"
     cells = _values_by_pair(frames, loaded)
-    spread, freedom = 0.0, 0
+    deviations: list[float] = []
+    freedom = 0
     for (arm, condition), values in cells.items():
         baseline = cells[loaded.baseline.name, condition] if arm != loaded.baseline.name else {}
         effects = [
-            math.log(values[pair] / baseline[pair]) if logarithmic else values[pair] - baseline[pair]
+            math.log(values[pair]) - math.log(baseline[pair])
+            if logarithmic
+            else values[pair] - baseline[pair]
             for pair in values.keys() & baseline.keys()
         ]
+        effects = [effect for effect in effects if math.isfinite(effect)]
         if len(effects) > 1:
-            spread += statistics.variance(effects) * (len(effects) - 1)
+            centre = math.fsum(effect / len(effects) for effect in effects)
+            deviations += [effect - centre for effect in effects]
             freedom += len(effects) - 1
-    return math.sqrt(spread / freedom) if freedom else None
+    return math.hypot(*deviations) / math.sqrt(freedom) if freedom else None
 
 
 def _values_by_pair(frames: RunFrames, loaded: LoadedStudy) -> defaultdict[Cell, dict[Pair, float]]:

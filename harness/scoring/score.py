@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from harness.scoring.texts import WrittenTexts
 from harness.statistics import SentenceStatistics, ratio_of_sums
-from harness.statistics.signed_rank import Floats
+from harness.statistics.rank_sums import Floats
 
 Formula = Callable[[Floats], Floats]
 """From the sums of a score's statistics over sentences, (…, k), to the score of the corpus, (…)."""

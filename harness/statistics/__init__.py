@@ -28,6 +28,7 @@ from harness.statistics.paired import (
     t_interval,
 )
 from harness.statistics.pareto import Pareto, pareto
+from harness.statistics.rank_sums import smallest_reachable_p
 from harness.statistics.replicates import FEWEST_MODELS, Replicates, replicates
 from harness.statistics.scores import (
     FEWEST_SEEDS,
@@ -39,7 +40,7 @@ from harness.statistics.scores import (
     compare_scores,
 )
 from harness.statistics.sensitivity import Ranking, Rival, most_sensitive, worst_rise
-from harness.statistics.signed_rank import Interval, smallest_reachable_p
+from harness.statistics.signed_rank import Interval, signed_rank_procedure
 
 __all__ = [
     "FEWEST_MODELS",
@@ -83,6 +84,7 @@ __all__ = [
     "rounds_with_voids",
     "safe_exp",
     "sign_flip_p",
+    "signed_rank_procedure",
     "smallest_detectable",
     "smallest_reachable_p",
     "t_interval",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.statistics.signed_rank import Floats, Interval
+from harness.statistics.rank_sums import Floats
+from harness.statistics.signed_rank import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +54,25 @@ def mean_of_table(table: Floats, estimate: float) -> MeanOfTable:
     is expected to be at least that of the residuals, so a value below a quarter of it is chance and is
     raised: rows whose means happen to be equal must not make an interval without width.
 
-    docs/validity.md, "Quality", has the rates of a simulation. Raises ValueError if there are fewer than two
+    Variances that are too large for a float bound nothing. docs/validity.md, "Quality", has the rates of a
+    simulation. Raises ValueError if there are fewer than two
     rows or columns, or if a value is not finite.
     """
     rows, columns = table.shape
     if min(rows, columns) < 2 or not np.isfinite(table).all():
         raise ValueError(f"a table of shape {table.shape} has no components of variance, or is not finite")
-    row_means, column_means = table.mean(axis=1), table.mean(axis=0)
-    residuals = table - row_means[:, None] - column_means + table.mean()
     free = (rows - 1) * (columns - 1)
-    between_columns = float(column_means.var(ddof=1)) / columns
-    residual = float((residuals**2).sum()) / free / (rows * columns)
-    between_rows = max(float(row_means.var(ddof=1)) / rows, residual / 4)
+    with np.errstate(over="ignore", invalid="ignore"):
+        row_means, column_means = table.mean(axis=1), table.mean(axis=0)
+        residuals = table - row_means[:, None] - column_means + table.mean()
+        between_columns = float(column_means.var(ddof=1)) / columns
+        residual = float((residuals**2).sum()) / free / (rows * columns)
+        between_rows = max(float(row_means.var(ddof=1)) / rows, residual / 4)
+    if not math.isfinite(between_rows + between_columns + residual):
+        return MeanOfTable(estimate, math.inf, 1)
     if between_columns <= residual:
         return MeanOfTable(estimate, math.sqrt(between_rows), rows - 1)
     variance = between_rows + between_columns - residual
-    spread = between_rows**2 / (rows - 1) + between_columns**2 / (columns - 1) + residual**2 / free
-    return MeanOfTable(estimate, math.sqrt(variance), variance**2 / spread)
+    components = ((between_rows, rows - 1), (between_columns, columns - 1), (residual, free))
+    spread = sum((component / variance) ** 2 / degrees for component, degrees in components)
+    return MeanOfTable(estimate, math.sqrt(variance), 1 / spread)

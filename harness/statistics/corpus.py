@@ -11,7 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.signed_rank import Floats
+from harness.statistics.rank_sums import Floats
+
+MOST_VALUES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,12 +129,20 @@ def check_comparable(systems: Iterable[SentenceStatistics]) -> None:
             raise ValueError(f"{first.metric} cannot be compared, because the texts differ")
 
 
+def rows_at_once(most: int, sentences: int) -> int:
+    """The number of resamples of so many sentences that are drawn at once: `most`, or as many as have
+    `MOST_VALUES` values, in multiples of 4, so that the random numbers are the same.
+    """
+    return min(most, max(4, MOST_VALUES // sentences // 4 * 4))
+
+
 def drawn_counts(sentences: int, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
     """How often each sentence is drawn, with replacement: chunks (≤ 500, sentences) with `resamples` rows in
     all.
     """
-    for start in range(0, resamples, 500):
-        rows = min(500, resamples - start)
+    at_once = rows_at_once(500, sentences)
+    for start in range(0, resamples, at_once):
+        rows = min(at_once, resamples - start)
         drawn = rng.integers(sentences, size=(rows, sentences), dtype=np.int64)
         drawn += np.arange(rows)[:, None] * sentences
         counts = np.bincount(drawn.ravel(), minlength=rows * sentences)

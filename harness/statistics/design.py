@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 
-import numpy as np
-
 from harness.statistics.paired import Pairs, as_values
+from harness.statistics.rank_sums import attained_size, largest_sum, rejecting_sums, smallest_reachable_p
 from harness.statistics.replicates import replicates
-from harness.statistics.signed_rank import null_cdf, smallest_reachable_p
 
 MINIMUM_ROUNDS = 10
 MOST_VOID = 0.2
@@ -55,11 +54,13 @@ def rounds_needed(sigma: float, margin: float) -> int:
     0.8.
 
     `sigma` is the SD of within-round log ratios, `margin` relative (0.05 for 5 %). n = max(10, ⌈9 σ² /
-    ln²(1+m)⌉): (z₀.₉₅ + z₀.₉)² = 8.57, divided by the efficiency 0.955 of the signed-rank test.
+    ln²(1+m)⌉): (z₀.₉₅ + z₀.₉)² = 8.57, divided by the efficiency 0.955 of the signed-rank test. At most
+    10¹⁸, which nobody can run. Raises ValueError unless both are finite, σ ≥ 0 and the margin > 0.
     """
-    if sigma < 0 or margin <= 0:
+    if not (0 <= sigma < math.inf and 0 < margin < math.inf):
         raise ValueError(f"needs sigma ≥ 0 and margin > 0, but they are {sigma} and {margin}")
-    return max(MINIMUM_ROUNDS, math.ceil(9 * sigma**2 / math.log1p(margin) ** 2))
+    ratio = min(3 * sigma / math.log1p(margin), 1e9)
+    return max(MINIMUM_ROUNDS, math.ceil(ratio**2))
 
 
 def smallest_detectable(n: int, sigma: float) -> float:
@@ -70,13 +71,11 @@ def smallest_detectable(n: int, sigma: float) -> float:
     attains (0.031 for 6 pairs, 0.049 for 10). Simulated, the power is 0.79 to 0.81 from 7 pairs on and 0.73
     for 6; below 6 nothing can be seen: inf.
     """
-    attainable = 2 * null_cdf(n)
-    reached = attainable[attainable <= 0.05]
-    if reached.size == 0:
+    size = attained_size(n, 0.05)
+    if not size:
         return math.inf
     from scipy.special import stdtrit  # takes half a second, which most commands do not need
 
-    size = float(reached[-1])
     quantiles = float(stdtrit(n - 1, 1 - size / 2)) + float(stdtrit(n - 1, 0.8))
     return sigma * quantiles / math.sqrt(_EFFICIENCY * n)
 
@@ -89,13 +88,17 @@ def rounds_with_losses(rounds: int, lost: int) -> int:
     m are unknown have m n − m (m − 1) / 2 Walsh averages without a value, and the interval of 10, 12 or 17
     pairs is bounded with at most 0, 1 or 2 of them.
     """
-    total = rounds + 2 * lost
-    while total < 3 * rounds and lost:
-        allowed = int(np.searchsorted(2 * null_cdf(total), 0.05, side="right")) - 1
-        if lost * total - lost * (lost - 1) // 2 <= allowed:
-            break
-        total += 1
-    return min(total, 3 * rounds)
+    if not lost:
+        return rounds
+
+    def bounded(total: int) -> bool:
+        return lost * total - largest_sum(lost - 1) < rejecting_sums(total, 0.05)
+
+    fewest, most = rounds + 2 * lost, 3 * rounds
+    if fewest >= most or bounded(fewest):
+        return min(fewest, most)
+    # With more pairs the number on the right grows faster, so there is one change from False to True.
+    return fewest + bisect_left(range(fewest, most), True, key=bounded)  # noqa: FBT003
 
 
 def rounds_with_voids(rounds: int, void: int) -> int:

@@ -7,14 +7,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 
+from harness.statistics.kendall import order_p, rising_and_falling
 from harness.statistics.paired import PairedEstimate, Pairs, as_values, differences, paired_estimate
-from harness.statistics.signed_rank import Floats
 
 Level = TypeVar("Level", bound=float)
 
@@ -87,19 +86,15 @@ def _slope(values: Mapping[Level, float], levels: list[Level]) -> float:
 def drift(values: Pairs) -> Drift:
     """Whether the values rise or fall in the order of execution, which is given by their keys.
 
-    Kendall's tau with its exact null distribution (Mann 1945; Kendall 1938, §4). A tie counts against both
-    directions.
+    Kendall's tau (Mann 1945; Kendall 1938, §4) with its null distribution (`harness.statistics.kendall`). A
+    tie counts against both directions.
     """
     ordered = as_values(dict(sorted(values.items())))
     n = ordered.size
-    i, j = np.triu_indices(n, k=1)
-    rising, falling = (
-        int(np.count_nonzero(side)) for side in (ordered[j] > ordered[i], ordered[j] < ordered[i])
-    )
-    pairs = i.size
+    rising, falling = rising_and_falling(ordered)
+    pairs = n * (n - 1) // 2
     tau = (rising - falling) / pairs if pairs else 0.0
-    p = min(1.0, 2 * float(_inversions_cdf(n)[pairs - max(rising, falling)]))
-    return Drift(n=n, tau=tau, p=p)
+    return Drift(n=n, tau=tau, p=order_p(n, pairs - max(rising, falling)))
 
 
 def time_to_target(
@@ -131,20 +126,3 @@ def time_to_target(
     )
     reached = np.flatnonzero(means <= target)  # NaN is not at most the target
     return float(at[reached[0] + window - 1]) if reached.size else math.inf
-
-
-@lru_cache(maxsize=64)
-def _inversions_cdf(n: int) -> Floats:
-    """P(inversions ≤ k) of a random permutation of n, k = 0 … n(n−1)/2, in about n³ operations.
-
-    The element at position `size` adds 0 … size − 1 inversions with equal probability, so the probabilities
-    are moving means of those before.
-    """
-    probability = np.ones(1)
-    for size in range(2, n + 1):
-        sums = np.cumsum(np.concatenate([probability, np.zeros(size - 1)]))
-        sums[size:] -= sums[:-size].copy()
-        probability = sums / size
-    cdf: Floats = np.cumsum(probability)
-    cdf.setflags(write=False)  # cached, hence shared
-    return cdf

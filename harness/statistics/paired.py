@@ -13,18 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.statistics.signed_rank import (
-    Floats,
-    Interval,
-    hodges_lehmann,
-    signed_rank_interval,
-    signed_rank_p,
-)
+from harness.statistics.rank_sums import LEAST_P, Floats
+from harness.statistics.signed_rank import Interval, hodges_lehmann, signed_rank_interval, signed_rank_p
 
 Pairs = Mapping[int, float]
 
 _EXACT_FLIPS = 40
 _SAMPLED_FLIPS = 99_999
+_MOST_SIGNS = 10**8
+_SIGNS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +105,8 @@ def paired_estimate(pairs: Pairs) -> PairedEstimate:
 
 
 def t_interval(pairs: Pairs, *, level: float) -> Interval:
-    """Student's interval for the mean difference; unbounded for one pair, any infinity or any NaN. A
-    diagnostic.
+    """Student's interval for the mean difference; unbounded for one pair, any infinity or any NaN, and for
+    values whose sum is infinite. A diagnostic.
     """
     values = as_values(pairs, allow_unknown=True)
     n = values.size
@@ -117,8 +114,11 @@ def t_interval(pairs: Pairs, *, level: float) -> Interval:
         return Interval(-math.inf, math.inf, level)
     from scipy.special import stdtrit  # takes half a second, which most commands do not need
 
-    mean = float(np.mean(values))
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(np.mean(values))
+        half = float(stdtrit(n - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    if not math.isfinite(mean) or not math.isfinite(half):
+        return Interval(-math.inf, math.inf, level)
     return Interval(mean - half, mean + half, level)
 
 
@@ -126,21 +126,31 @@ def sign_flip_p(pairs: Pairs, *, seed: int = 0) -> float:
     """Two-sided p of the mean difference among all 2ⁿ choices of signs (Fisher 1935, §21).
 
     Exact up to 40 pairs (sums of two halves, matched by sorting). With more pairs it is the Monte Carlo p of
-    99,999 seeded flips, which is also a valid test. Infinities weigh more than all finite values together.
+    99,999 seeded flips, which is also a valid test; beyond 1,000 pairs of fewer, 9,999 for 10,000 pairs.
+    Infinities weigh more than all finite values together.
     """
-    values = _tame_infinities(as_values(pairs))
+    values = _tame_infinities(_scaled(as_values(pairs)))
     observed = abs(float(np.sum(values)))
     least = observed - 1e-9 * float(np.sum(np.abs(values)))  # sums equal but for rounding count as equal
     if values.size > _EXACT_FLIPS:
-        signs = (
-            np.random.default_rng(seed).integers(0, 2, (_SAMPLED_FLIPS, values.size), dtype=np.int8) * 2 - 1
-        )
-        extreme = int(np.count_nonzero(np.abs(signs @ values) >= least))
-        return (1 + extreme) / (1 + _SAMPLED_FLIPS)
+        return _sampled_flips_p(values, least, seed)
     half = values.size // 2
     left, right = _signed_sums(values[:half]), np.sort(_signed_sums(values[half:]))
     at_least = right.size - np.searchsorted(right, least - left, side="left")
     return min(1.0, 2 * int(np.sum(at_least)) / 2.0**values.size)
+
+
+def _sampled_flips_p(values: Floats, least: float, seed: int) -> float:
+    """The share of drawn flips whose sum is at least `least`. The observed signs count as one of them."""
+    rng = np.random.default_rng(seed)
+    flips = min(_SAMPLED_FLIPS, max(999, _MOST_SIGNS // values.size - 1))
+    at_once = 4 * max(1, _SIGNS_AT_ONCE // values.size // 4)
+    extreme = 0
+    for first in range(0, flips, at_once):
+        size = (min(at_once, flips - first), values.size)
+        signs = rng.integers(0, 2, size, dtype=np.int8) * 2 - 1
+        extreme += int(np.count_nonzero(np.abs(signs @ values) >= least))
+    return (1 + extreme) / (1 + flips)
 
 
 def mcnemar(arm: Mapping[int, bool], baseline: Mapping[int, bool]) -> McNemar:
@@ -156,14 +166,17 @@ def mcnemar(arm: Mapping[int, bool], baseline: Mapping[int, bool]) -> McNemar:
     only_baseline = sum(baseline[key] and not arm[key] for key in arm)
     both = sum(arm[key] and baseline[key] for key in arm)
     differ, fewer = only_arm + only_baseline, min(only_arm, only_baseline)
-    tail = sum(math.comb(differ, k) for k in range(fewer + 1))
+    tail = term = 1
+    for k in range(fewer):
+        term = term * (differ - k) // (k + 1)  # the next binomial coefficient
+        tail += term
     return McNemar(
         n=len(arm),
         both=both,
         only_arm=only_arm,
         only_baseline=only_baseline,
         neither=len(arm) - both - differ,
-        p=min(1.0, 2 * tail / 2**differ),
+        p=min(1.0, max(2 * tail / 2**differ, LEAST_P)),
     )
 
 
@@ -197,6 +210,13 @@ def _tame_infinities(values: Floats) -> Floats:
     if finite.all():
         return values
     return np.where(finite, values, np.sign(values) * (1 + 2 * np.sum(np.abs(values[finite]))))
+
+
+def _scaled(values: Floats) -> Floats:
+    """The values, divided by a power of two where their sum would overflow."""
+    finite = np.abs(values[np.isfinite(values)])
+    largest = float(finite.max()) if finite.size else 0.0
+    return values / 2.0**600 if largest > 2.0**900 else values
 
 
 def _signed_sums(values: Floats) -> Floats:

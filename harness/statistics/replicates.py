@@ -20,12 +20,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.statistics.paired import Pairs, as_values, t_interval
+from harness.statistics.rank_sums import Floats
 from harness.statistics.signed_rank import (
-    Floats,
     Interval,
     hodges_lehmann,
     signed_rank_interval,
-    signed_rank_p,
+    signed_rank_p_above,
 )
 
 FEWEST_MODELS = 6
@@ -72,10 +72,10 @@ class Replicates:
 
     def p_above(self, bound: float, *, ties: bool = False) -> float:
         """Two-sided p of "the centre is `bound`" if the centre of every sample is above it, else 1."""
-        return max(_p_positive(values - bound) for values in (self.tied if ties else self.lowest))
+        return max(signed_rank_p_above(values - bound) for values in (self.tied if ties else self.lowest))
 
     def p_below(self, bound: float, *, ties: bool = False) -> float:
-        return max(_p_positive(bound - values) for values in (self.tied if ties else self.highest))
+        return max(signed_rank_p_above(bound - values) for values in (self.tied if ties else self.highest))
 
 
 def replicates(pairs: Pairs, *, models: int = 1, unknown: Collection[int] = ()) -> Replicates:
@@ -115,10 +115,8 @@ def _mean(values: Floats, otherwise: float) -> float:
     """The mean; of opposite infinities, which could be anything, `otherwise`. NaN if a pair is lost."""
     if np.isnan(values).any():
         return math.nan
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         mean = float(np.mean(values))
+    if math.isinf(mean) and np.isfinite(values).all():
+        mean = float(np.sum(values / values.size))  # only the sum is too large for a float
     return otherwise if math.isnan(mean) else mean
-
-
-def _p_positive(values: Floats) -> float:
-    return signed_rank_p(values) if hodges_lehmann(values) > 0 else 1.0

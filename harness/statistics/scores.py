@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -16,15 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.statistics.components import MeanOfTable, mean_of_table
-from harness.statistics.corpus import SentenceStatistics, check_comparable, drawn_counts
+from harness.statistics.corpus import SentenceStatistics, check_comparable, drawn_counts, rows_at_once
 from harness.statistics.paired import check_same_pairs
-from harness.statistics.signed_rank import Floats, Interval, smallest_reachable_p
+from harness.statistics.rank_sums import Floats, smallest_reachable_p
+from harness.statistics.signed_rank import Interval
 
 FEWEST_SEEDS = 6
 FEWEST_TEXTS = 30
 """With fewer distinct texts, nothing is bounded. They count as fewer if some are repeated more often."""
 
 RESAMPLES = 10_000
+
+MOST_CACHED = 10**8
+"""The most bytes of drawn counts that are kept for the next score. More are drawn again."""
 
 
 def bootstrap_interval(
@@ -40,16 +44,31 @@ def resampled_scores(system: SentenceStatistics, resamples: int, seed: int) -> F
     """(resamples,): the corpus scores of one output. Equal seeds draw the same texts, so outputs can be
     paired.
     """
-    counts = _counts(system.sentences, resamples, seed)
-    chunks = [counts[start : start + 1000] @ system.values for start in range(0, resamples, 1000)]
-    return system.score(np.concatenate(chunks))
+    sums = [counts @ system.values for counts in _counts(system.sentences, resamples, seed)]
+    return system.score(np.concatenate(sums))
+
+
+def _counts(sentences: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each sentence is drawn, in chunks (≤ 1000, sentences) with `resamples` rows in all."""
+    if sentences * resamples > MOST_CACHED:
+        yield from drawn_counts(sentences, resamples, np.random.default_rng(seed))
+        return
+    counts, at_once = _cached_counts(sentences, resamples, seed), rows_at_once(1000, sentences)
+    for start in range(0, resamples, at_once):
+        yield counts[start : start + at_once].astype(np.float64)
 
 
 @lru_cache(maxsize=2)
-def _counts(sentences: int, resamples: int, seed: int) -> NDArray[np.float32]:
-    """(resamples, sentences). Cached, because every score of every arm is resampled in the same way."""
-    chunks = drawn_counts(sentences, resamples, np.random.default_rng(seed))
-    return np.concatenate([chunk.astype(np.float32) for chunk in chunks])
+def _cached_counts(sentences: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """(resamples, sentences). Cached, because every score of every arm is resampled in the same way.
+
+    Nothing is drawn 256 times: the probability is below 1e-500.
+    """
+    counts, start = np.empty((resamples, sentences), dtype=np.uint8), 0
+    for chunk in drawn_counts(sentences, resamples, np.random.default_rng(seed)):
+        counts[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    return counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,8 +142,9 @@ def approximate_randomisation(
     )  # differences that are equal except for rounding count as equal
     rng = np.random.default_rng(seed)
     extreme = 0
-    for start in range(0, resamples, 1000):
-        rows = min(1000, resamples - start)
+    at_once = rows_at_once(1000, arm.sentences)
+    for start in range(0, resamples, at_once):
+        rows = min(at_once, resamples - start)
         heads = rng.integers(2, size=(rows, arm.sentences), dtype=np.int8).astype(np.float64)
         one = baseline.values.sum(axis=0) + heads @ exchanged  # (rows, k)
         differences = np.abs(arm.score(one) - arm.score(total - one))

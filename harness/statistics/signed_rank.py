@@ -1,4 +1,6 @@
-"""The Wilcoxon signed-rank test and the Hodges-Lehmann interval that inverts it, exactly.
+"""The Wilcoxon signed-rank test and the Hodges-Lehmann interval that inverts it: exactly up to 1,000 pairs,
+and beyond by a saddlepoint approximation of the null distribution (`harness.statistics.rank_sums`). The
+estimate and the ends of the interval are exact order statistics for any number of pairs.
 
 Everything is read from the Walsh averages (x_i + x_j) / 2, i ≤ j: the estimate is their median, the interval
 lies between two of their order statistics, and the test counts how many of them are on either side of 0.
@@ -15,12 +17,11 @@ against both sides as well, and not at all for the median.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from harness.statistics.rank_sums import Floats, is_exact, largest_sum, rejecting_sums, two_sided_p
+from harness.statistics.walsh import WalshAverages
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,53 +36,14 @@ class Interval:
         return value < self.low or self.high < value
 
 
-@lru_cache(maxsize=64)
-def null_cdf(n: int) -> Floats:
-    """P(T ≤ t) for t = 0 … n(n+1)/2, where T sums the ranks 1 … n that a fair coin picks."""
-    probability = np.ones(1)
-    for rank in range(1, n + 1):
-        tails = np.concatenate([probability, np.zeros(rank)])
-        heads = np.concatenate([np.zeros(rank), probability])
-        probability = (tails + heads) / 2  # halving is exact: no rounding up to 53 weights
-    cdf: Floats = np.cumsum(probability)
-    cdf.setflags(write=False)  # cached, hence shared
-    return cdf
-
-
-def smallest_reachable_p(n: int) -> float:
-    """The two-sided p of n pairs that all point the same way; beyond 1,000 pairs, that of 1,000, so that it
-    is never 0.
-    """
-    return min(1.0, 2.0 ** (1 - min(n, 1000)))
-
-
-def walsh_averages(values: Floats) -> Floats:
-    """(n,) → (n(n+1)/2,), sorted, NaN last; NaN marks the average of +inf and −inf."""
-    i, j = _pairs(values.size)
-    with np.errstate(invalid="ignore"):
-        return np.sort(values[i] / 2 + values[j] / 2)
-
-
-@lru_cache(maxsize=64)
-def _pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """i ≤ j < n, as two arrays, which are cached and hence read-only."""
-    i, j = np.triu_indices(n)
-    i.setflags(write=False)
-    j.setflags(write=False)
-    return i, j
+def signed_rank_procedure(pairs: int) -> str:
+    """How p and intervals of so many pairs are computed, for plans and reports."""
+    return "exact signed rank" if is_exact(pairs) else "signed rank by a saddlepoint approximation"
 
 
 def hodges_lehmann(values: Floats) -> float:
     """The median of the Walsh averages (Hodges & Lehmann 1963, §3). NaN if none is known."""
-    averages = walsh_averages(values)
-    known = averages[~np.isnan(averages)]
-    if not known.size:
-        return float("nan")
-    low, high = float(known[(known.size - 1) // 2]), float(known[known.size // 2])
-    if low == high:
-        return low
-    middle = low / 2 + high / 2
-    return 0.0 if np.isnan(middle) else middle
+    return WalshAverages.of_values(values).median()
 
 
 def signed_rank_interval(values: Floats, *, level: float) -> Interval:
@@ -90,21 +52,26 @@ def signed_rank_interval(values: Floats, *, level: float) -> Interval:
     It is (−inf, inf) if no order statistic reaches the level: 95 % needs 6 pairs, 90 % needs 5.
     """
     alpha = round(1 - level, 12)  # 1 − 0.95 is a little more than 0.05 in binary
-    k = int(np.searchsorted(2 * null_cdf(values.size), alpha, side="right"))
+    k = rejecting_sums(values.size, alpha)
     if k == 0:
         return Interval(-np.inf, np.inf, level)
-    averages = walsh_averages(values)
-    lowest = highest = averages
-    if np.isnan(averages[-1]):
-        lowest, highest = (np.sort(np.where(np.isnan(averages), end, averages)) for end in (-np.inf, np.inf))
-    return Interval(float(lowest[k - 1]), float(highest[-k]), level)
+    averages = WalshAverages.of_values(values)
+    return Interval(averages.smallest(k), averages.largest(k), level)
 
 
 def signed_rank_p(values: Floats) -> float:
-    """Two-sided exact p of "symmetric about 0". It is at most α exactly if the interval of level 1 − α
-    excludes 0.
+    """Two-sided p of "symmetric about 0". It is at most α exactly if the interval of level 1 − α excludes
+    0.
     """
-    averages = walsh_averages(values)
-    not_above = averages.size - np.count_nonzero(averages > 0)
-    not_below = averages.size - np.count_nonzero(averages < 0)
-    return min(1.0, 2 * float(null_cdf(values.size)[min(not_above, not_below)]))
+    return _p(values.size, max(WalshAverages.of_values(values).above_and_below_zero()))
+
+
+def signed_rank_p_above(values: Floats) -> float:
+    """The same p if the centre is above 0, else 1."""
+    above, _ = WalshAverages.of_values(values).above_and_below_zero()
+    return _p(values.size, above)
+
+
+def _p(n: int, averages: int) -> float:
+    """Two-sided p if so many Walsh averages are on one side; 1 if they are not most of them."""
+    return two_sided_p(n, largest_sum(n) - averages)

@@ -14,6 +14,16 @@ from tests.support.tiny_study import STUDY, TUNED, put, spoilt
 ROUNDS = spoilt(STUDY, "{seeds: 1, rounds: 10}", "{rounds: 60, until: {width: 0.05}}")
 FINALISTS = spoilt(TUNED, "1e-2]", "1e-2]\n    finalists: 3")
 
+MANY_ROUNDS = """\
+study: tiny
+question: Is a cache faster?
+task: generate
+base: {model: {recipe: small}, prompts: {corpus: python-docs, count: 2, tokens: 8}, new_tokens: 8}
+compare: {cache: [none, dynamic]}
+design: {rounds: 1070}
+primary: decode_tokens_per_second
+"""
+
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +51,13 @@ def test_tuning_is_shown_with_its_budget(tmp_path: Path) -> None:
     printed = CliRunner().invoke(app, ["plan", "tiny"]).output
     assert "tuning: optimizer.lr of each arm, by the best validation loss of 12 trials" in printed
     assert "3 of 4 arms are measured, including the baseline" in printed
+
+
+def test_a_plan_of_many_rounds_says_that_p_is_approximated(tmp_path: Path) -> None:
+    put(tmp_path, MANY_ROUNDS)
+    printed = CliRunner().invoke(app, ["plan", "tiny"])
+    assert printed.exit_code == 0, printed.output
+    notes = " ".join(printed.stderr.split())
+    assert "1,070 rounds can decide every family" in notes
+    assert "p and intervals: signed rank by a saddlepoint approximation, because 1,070 pairs are too" in notes
+    assert "is detected with probability 0.8 (margin ± 5 %): 0.4 %" in notes

@@ -5,7 +5,10 @@ scores over sentences.
 from __future__ import annotations
 
 import json
+import math
 import statistics
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,12 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.experiment import Workspace
-from harness.experiment.detectable_effect import detectable_effect
+from harness.experiment.detectable_effect import _relative, _scatter, detectable_effect
 from harness.statistics import smallest_detectable
 from harness.study.load import load_study
 from tests.analysis.learned import Learned, training_study
+from tests.analysis.planted import Planted
+from tests.analysis.planted import study as timing_study
 from tests.analysis.written import Written, of_arm
 from tests.support.tiny_study import TUNED, put, writing_study
 from tests.traps.stored import stored
@@ -81,3 +86,63 @@ def test_a_plan_of_scores_shows_the_widest_interval_of_an_earlier_run(
     assert effect["half_width"] == pytest.approx((contrast.high - contrast.low) / 2)
     assert effect["pairs"] == 300
     assert f"95 % intervals are at most ± {effect['half_width']:.2g} over 300 sentences (as in run" in notes
+
+
+@pytest.mark.parametrize(
+    ("seeds", "rounds", "pairs"),
+    [
+        (1, 1000, 1000),
+        (1, 1070, 1070),
+        (1, 1100, 1100),
+        (1, 10_000, 10_000),
+        (5, 10_000, 10_000),
+        (20, 83, 20),
+        (1000, 10_000, 1000),
+    ],
+)
+def test_designs_up_to_the_limits_of_a_study_have_a_detectable_effect(
+    seeds: int, rounds: int, pairs: int, tmp_path: Path
+) -> None:
+    loaded = timing_study(design={"seeds": seeds, "rounds": rounds}, claims={})
+    before = time.process_time()
+    effect = detectable_effect(loaded, Workspace(store=str(tmp_path / "harness.db")))
+    assert time.process_time() - before < 5  # 0.3 s
+    assert effect.pairs == pairs
+    assert effect.effect == pytest.approx(math.expm1(2.8 * 0.05 / math.sqrt(0.955 * pairs)), rel=0.1)
+    assert effect.procedure == (
+        "exact signed rank" if pairs <= 1000 else "signed rank by a saddlepoint approximation"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "scatter"),
+    [
+        ([1e-300, 1e300, 1e-300, 1e300], 300 * math.log(10) * math.sqrt(4 / 3)),
+        ([5e-324, 1.7e308], math.log(1.7e308) / math.sqrt(2) - math.log(5e-324) / math.sqrt(2)),
+        ([2.0, 2.0, 2.0], 0.0),
+        ([2.0], None),
+        ([0.0, math.inf, math.nan, -1.0], None),
+    ],
+)
+def test_scatter_is_a_number_whatever_was_measured(
+    values: list[float], scatter: float | None, tmp_path: Path
+) -> None:
+    loaded = timing_study(
+        design={"rounds": len(values)}, claims={}, across={}, compare={"cache": ["none", "dynamic"]}
+    )
+    frames = Planted(loaded=loaded, units=1).frames()
+    rows = {row.id: row for row in frames.trials}
+    changed = [
+        (values[rows[trial].round - 1] if rows[trial].arm != loaded.baseline.name else 1.0)
+        if name == loaded.study.primary
+        else value
+        for trial, name, value in frames.samples[["trial", "metric", "value"]].itertuples(index=False)
+    ]
+    frames = replace(frames, samples=frames.samples.assign(value=changed))
+    measured = _scatter(frames, loaded)
+    assert measured == (None if scatter is None else pytest.approx(scatter))
+
+
+def test_an_effect_that_no_float_can_hold_is_infinite() -> None:
+    assert _relative(1e4) == math.inf
+    assert _relative(1e-9) == pytest.approx(1e-9)

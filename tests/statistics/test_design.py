@@ -16,7 +16,8 @@ from harness.statistics import (
     rounds_with_voids,
     smallest_detectable,
 )
-from harness.statistics.signed_rank import Floats, null_cdf, signed_rank_interval, signed_rank_p
+from harness.statistics.rank_sums import Floats, rejecting_sums, two_sided_p
+from harness.statistics.signed_rank import signed_rank_interval, signed_rank_p
 
 INF = math.inf
 
@@ -80,7 +81,7 @@ def test_smallest_detectable_effect_is_detected_four_times_in_five(n: int, power
     values = np.random.default_rng(n).normal(smallest_detectable(n, sigma), sigma, (studies, n))
     i, j = np.triu_indices(n)
     positive = np.count_nonzero(values[:, i] + values[:, j] > 0, axis=1)
-    p = 2 * null_cdf(n)[np.minimum(positive, i.size - positive)]
+    p = np.array([two_sided_p(n, t) for t in np.minimum(positive, i.size - positive).tolist()])
     assert np.mean(p <= 0.05) == pytest.approx(power, abs=0.03)
 
 
@@ -89,7 +90,10 @@ def test_too_few_pairs_detect_nothing() -> None:
     assert smallest_detectable(12, 0.2) == pytest.approx(2 * smallest_detectable(12, 0.1))
 
 
-@pytest.mark.parametrize(("sigma", "margin"), [(-0.1, 0.05), (0.1, 0.0)])
+@pytest.mark.parametrize(
+    ("sigma", "margin"),
+    [(-0.1, 0.05), (0.1, 0.0), (INF, 0.05), (math.nan, 0.05), (0.1, INF), (0.1, math.nan)],
+)
 def test_senseless_sizes_are_refused(sigma: float, margin: float) -> None:
     with pytest.raises(ValueError, match="needs sigma"):
         rounds_needed(sigma, margin)
@@ -184,3 +188,47 @@ def test_lost_rounds_are_made_up_for_as_long_as_the_interval_stays_bounded() -> 
 def test_void_rounds_are_replaced_until_they_are_a_fifth_of_all() -> None:
     assert [rounds_with_voids(10, void) for void in range(5)] == [10, 11, 12, 12, 12]
     assert [rounds_with_voids(rounds, rounds) for rounds in (1, 3, 4, 6, 20)] == [1, 3, 5, 7, 25]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 6, 1000, 1001, 1070, 1100, 10_000, 30_000])
+def test_designs_of_any_size_have_figures(n: int) -> None:
+    detectable, family = smallest_detectable(n, 0.05), largest_family(n)
+    assert (detectable < INF) == (family >= 1) == (n >= 6)
+    if n > 100:  # about (z₀.₉₇₅ + z₀.₈) σ / √(0.955 n)
+        assert detectable == pytest.approx(2.8016 * 0.05 / math.sqrt(0.955 * n), rel=3 / n)
+    assert holm_levels({"a": 1e-300, "b": 1.0}) == {"a": 0.025, "b": 0.05}
+    assert rounds_with_losses(n, 0) == n
+    assert n <= rounds_with_losses(n, 1) <= 3 * n or n == 0
+
+
+def test_rounds_of_a_scatter_or_margin_that_floats_cannot_square() -> None:
+    assert rounds_needed(1e200, 0.05) == rounds_needed(1.0, 1e-300) == 10**18
+    assert rounds_needed(0.0, 1e-300) == rounds_needed(1e-300, 0.05) == 10
+
+
+def test_the_rounds_for_losses_are_the_fewest_that_keep_the_interval_bounded() -> None:
+    def one_by_one(rounds: int, lost: int) -> int:
+        total = rounds + 2 * lost
+        while total < 3 * rounds and lost:
+            unknown = lost * total - lost * (lost - 1) // 2
+            if unknown < rejecting_sums(total, 0.05):
+                break
+            total += 1
+        return min(total, 3 * rounds)
+
+    for rounds in range(1, 40):
+        for lost in range(rounds + 2):
+            assert rounds_with_losses(rounds, lost) == one_by_one(rounds, lost)
+    assert rounds_with_losses(340, 170) == one_by_one(340, 170)
+    assert rounds_with_losses(10_000, 100) == 10_200
+
+
+@pytest.mark.parametrize("members", [0, 1, 20_000])
+def test_families_of_any_size_are_corrected(members: int) -> None:
+    p_values = {str(index): p for index, p in enumerate(np.random.default_rng(2).random(members).tolist())}
+    p_values |= {"least": 2.0**-999, "one": 1.0}
+    adjusted, levels = holm(p_values), holm_levels(p_values)
+    assert adjusted["least"] == (members + 2) * 2.0**-999
+    assert levels["least"] == 0.05 / (members + 2)
+    assert adjusted["one"] == 1.0
+    assert all(0 < p <= 1 for p in adjusted.values())

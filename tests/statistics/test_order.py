@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau, norm
+from scipy.stats import kendalltau
 
 from harness.statistics import drift, log_ratios, paired_estimate, time_to_target, trend
-from harness.statistics.order import _inversions_cdf
+
+INF = math.inf
 
 
 def test_trend_of_an_exact_line_is_its_slope_per_doubling() -> None:
@@ -79,19 +80,6 @@ def test_drift_agrees_with_scipy() -> None:
     assert (result.tau, result.p) == pytest.approx((expected.statistic, expected.pvalue))
 
 
-def test_inversions_are_counted_as_all_permutations_have_them_and_of_many_as_their_law_says() -> None:
-    counts = [
-        sum(a > b for a, b in itertools.combinations(order, 2)) for order in itertools.permutations(range(6))
-    ]
-    exact = np.cumsum(np.bincount(counts)) / math.factorial(6)
-    assert _inversions_cdf(6) == pytest.approx(exact, rel=1e-12)
-    many = _inversions_cdf(300)
-    spread = math.sqrt(300 * 299 * 605 / 72)  # Kendall 1938, §4
-    for deviations in (-2.0, 0.0, 1.5):
-        index = round(300 * 299 / 4 + deviations * spread)
-        assert many[index] == pytest.approx(norm.cdf(deviations), abs=2e-3)
-
-
 def test_drift_follows_the_order_of_the_keys_and_mirrors() -> None:
     values = dict(enumerate([0.1, 0.4, 0.2, 0.8, 0.9, 1.1, 1.0]))
     shuffled = {key: values[key] for key in (3, 0, 6, 1, 5, 2, 4)}
@@ -113,10 +101,38 @@ def test_drift_is_found_as_often_as_its_level_says() -> None:
     assert rejected >= 0.02
 
 
+@pytest.mark.parametrize("n", [1, 2, 400, 401, 10_000])
+@pytest.mark.parametrize("kind", ["equal", "infinite", "rising", "random", "ties"])
+def test_drift_of_any_number_of_values(n: int, kind: str) -> None:
+    rng = np.random.default_rng(n)
+    values = {
+        "equal": np.full(n, 0.1),
+        "infinite": np.full(n, INF),
+        "rising": np.arange(n) * 1e300,
+        "random": rng.normal(size=n),
+        "ties": rng.integers(0, 3, n) * 1.0,
+    }[kind]
+    result = drift(dict(enumerate(values.tolist())))
+    assert result.n == n
+    assert 0 < result.p <= 1
+    assert result.tau == {"equal": 0.0, "infinite": 0.0, "rising": float(n > 1)}.get(kind, result.tau)
+    if kind == "random" and n > 2:
+        expected = kendalltau(np.arange(n), values)
+        assert result.tau == pytest.approx(expected.statistic, abs=1e-12)
+        assert result.p == pytest.approx(expected.pvalue, rel=4 / n)
+
+
+def test_a_trend_over_ten_thousand_rounds() -> None:
+    rng = np.random.default_rng(0)
+    rounds = {key: {16: 0.0, 64: 0.2 + rng.normal(0, 0.3)} for key in range(10_000)}
+    result = trend(rounds)
+    assert result.slope.n == 10_000
+    assert result.slope.ci95.low < 0.1 < result.slope.ci95.high
+    assert result.slope.ci95.high - result.slope.ci95.low < 0.01
+    assert result.slope.p == 2.0**-999
+
+
 # Time to a target: where a smoothed curve first is low enough, and how misses compare.
-INF = math.inf
-
-
 def test_the_first_time_at_the_target_counts() -> None:
     times, losses = [10, 20, 30, 40, 50], [5.0, 3.0, 2.0, 2.5, 1.0]
     assert time_to_target(times, losses, 2.0) == 30

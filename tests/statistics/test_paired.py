@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
+import tracemalloc
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ttest_1samp
+from scipy.stats import binomtest, ttest_1samp, wilcoxon
 
 from harness.statistics import (
     Interval,
@@ -20,6 +23,7 @@ from harness.statistics import (
     mcnemar,
     paired_estimate,
     sign_flip_p,
+    smallest_reachable_p,
     t_interval,
 )
 
@@ -215,3 +219,80 @@ def test_a_seed_without_its_other_side_is_refused() -> None:
         mcnemar({1: True, 2: False}, {1: True})
     with pytest.raises(ValueError, match="there are no pairs"):
         mcnemar({}, {})
+
+
+# Any values and any number of them: nothing overflows, divides by zero or becomes NaN.
+anything = st.one_of(
+    st.floats(allow_nan=False), quarters, st.sampled_from([INF, -INF, 1.7e308, -1.7e308, 5e-324, 0.0])
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(anything, min_size=1, max_size=50), st.sampled_from([0.0, math.nan]))
+def test_whatever_the_values_are_the_results_are_numbers(values: list[float], lost: float) -> None:
+    pairs = by_pair([*values, lost])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = paired_estimate(pairs)
+        flip = sign_flip_p(by_pair(values))
+    assert not math.isnan(result.estimate) or not np.isfinite(values).any()
+    for interval in (result.ci95, result.ci90, result.t95):
+        assert interval.low <= interval.high  # False if one is NaN
+    assert result.ci95.low <= result.ci90.low
+    assert result.ci90.high <= result.ci95.high
+    assert smallest_reachable_p(len(pairs)) <= result.p <= 1
+    assert (result.p <= 0.05) == result.ci95.excludes(0.0)
+    assert 0 < flip <= 1
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 1000, 1070, 1100, 10_000])
+@pytest.mark.parametrize("value", [0.0, 0.1, -3.0, INF, -INF, 1e308])
+def test_pairs_that_are_all_equal(value: float, n: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = paired_estimate(dict.fromkeys(range(n), value))
+    assert result.estimate == value
+    assert result.p == (smallest_reachable_p(n) if value else 1.0)
+    if n >= 6:
+        assert bounds(result.ci95) == (value, value)
+    else:
+        assert bounds(result.ci95) == (-INF, INF)
+
+
+def test_ten_thousand_pairs_with_ties_and_infinities_take_little_time_and_memory() -> None:
+    n = 10_000
+    values = np.round(np.random.default_rng(0).normal(0.15, 1, n), 1)
+    values[:40], values[40:60] = INF, -INF
+    tracemalloc.start()
+    before = time.process_time()
+    result = paired_estimate(by_pair(values.tolist()))
+    spent = time.process_time() - before
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+    assert spent < 10  # 0.2 s; sorting all averages takes minutes and 400 MB
+    normal = wilcoxon(
+        np.where(np.isinf(values), np.sign(values) * 1e6, values), method="approx", correction=True
+    )
+    assert result.p >= normal.pvalue  # ties count against both sides
+    assert 0.1 <= result.ci95.low <= result.estimate <= result.ci95.high <= 0.2
+
+
+def test_sign_flips_of_many_pairs_follow_the_normal_limit() -> None:
+    n = 10_000
+    values = np.random.default_rng(3).normal(0.02, 1, n)
+    z = abs(values.sum()) / math.sqrt(float((values**2).sum()))
+    tracemalloc.start()
+    p = sign_flip_p(by_pair(values.tolist()))
+    assert tracemalloc.get_traced_memory()[1] < 200e6
+    tracemalloc.stop()
+    assert p == pytest.approx(math.erfc(z / math.sqrt(2)), abs=4 * math.sqrt(p / 9_999))
+
+
+@pytest.mark.parametrize("differ", [1, 2, 17, 1000, 4001, 20_000])
+def test_mcnemar_of_many_pairs_is_exact(differ: int) -> None:
+    for fewer in sorted({0, differ // 3, differ // 2 - differ // 50, differ // 2}):
+        arm = {key: key < fewer for key in range(differ)}
+        result = mcnemar(arm, {key: not value for key, value in arm.items()})
+        expected = binomtest(fewer, differ).pvalue
+        assert result.p == pytest.approx(max(expected, 2.0**-999), rel=1e-9)
+        assert result.p > 0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.statistics import paired_estimate, replicates
 
+INF = math.inf
 values = st.lists(st.floats(-10, 10, allow_nan=False), min_size=12, max_size=12)
 
 
@@ -72,3 +74,43 @@ def test_models_with_unequal_numbers_of_rounds_are_refused() -> None:
         replicates(numbered([1.0, 2.0, 3.0]), models=2)
     with pytest.raises(ValueError, match="there are no pairs"):
         replicates({})
+
+
+extreme = st.one_of(
+    st.floats(allow_nan=False), st.sampled_from([INF, -INF, math.nan, 1.7e308, -1.7e308, 5e-324, 0.0])
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(extreme, min_size=1, max_size=30), st.integers(1, 7), st.booleans())
+def test_whatever_the_pairs_are_the_results_are_numbers(
+    values: list[float],
+    models: int,
+    ties: bool,  # noqa: FBT001  hypothesis draws it
+) -> None:
+    pairs = dict(enumerate(values[: len(values) // models * models] or [0.0] * models, start=1))
+    assume(not all(map(math.isnan, pairs.values())))
+    unknown = [key for key, value in pairs.items() if value == INF]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = replicates(pairs, models=models, unknown=unknown)
+        interval = made.interval(0.95, ties=ties)
+        above, below = made.p_above(0.0, ties=ties), made.p_below(0.0, ties=ties)
+        diagnostic = made.t_interval
+    assert interval.low <= interval.high
+    assert diagnostic.low <= diagnostic.high
+    assert 0 < min(above, below) <= max(above, below) == 1
+    assert (above <= 0.05) == (interval.low > 0)
+    assert (below <= 0.05) == (interval.high < 0)
+
+
+def test_two_models_of_ten_thousand_rounds() -> None:
+    rng = np.random.default_rng(2)
+    values = rng.normal(0.1, 1, (10_000, 2)) + np.array([0.0, 0.05])
+    made = replicates(numbered(values.ravel().tolist()), models=2)
+    ones = [replicates(numbered(column.tolist())).interval(0.95) for column in values.T]
+    interval = made.interval(0.95)
+    assert made.n == 10_000
+    assert (interval.low, interval.high) == (min(one.low for one in ones), max(one.high for one in ones))
+    assert 0 < made.p <= 1e-6
+    assert 0.05 < interval.low < 0.12 < interval.high < 0.2

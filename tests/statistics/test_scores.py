@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import tracemalloc
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -24,12 +26,14 @@ from harness.statistics import (
     approximate_randomisation,
     bootstrap_interval,
     compare_scores,
+    corpus,
     ratio_of_sums,
+    scores,
     t_interval,
 )
 from harness.statistics.components import mean_of_table
 from harness.statistics.corpus import drawn_counts
-from harness.statistics.signed_rank import Floats
+from harness.statistics.rank_sums import Floats
 from tests.scoring.synthetic import Texts, make_texts
 
 
@@ -395,3 +399,62 @@ def test_what_was_scored_otherwise_is_refused(close: Texts) -> None:
         approximate_randomisation(result, replace(result, values=result.values[:-1]))
     with pytest.raises(ValueError, match="metric differs: 'bleu' and 'chrf'"):
         approximate_randomisation(result, chrf(close.good, close.references))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e150, 1e300])
+def test_components_of_variance_of_any_size(scale: float) -> None:
+    table = np.random.default_rng(3).normal(1.0, 1.0, (8, 50)) * scale
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mean = mean_of_table(table, float(table.mean()))
+        interval = mean.interval(0.95)
+    assert interval.low <= mean.estimate <= interval.high
+    assert 0 <= mean.beyond(0.0) <= 1
+    if scale == 1.0:
+        assert math.isfinite(interval.high)
+    if scale == 1e300:
+        assert (interval.low, interval.high, mean.beyond(0.0)) == (-math.inf, math.inf, 1.0)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 6])
+@pytest.mark.parametrize("texts", [1, 2, 29, 30])
+def test_few_texts_and_seeds_bound_nothing_and_break_nothing(texts: int, seeds: int) -> None:
+    rng = np.random.default_rng(4)
+
+    def system() -> dict[int, SentenceStatistics]:
+        tables = (np.stack([rng.random(texts), np.ones(texts)], axis=1) for _ in range(seeds))
+        return {key: SentenceStatistics("m", "s", table, ratio_of_sums) for key, table in enumerate(tables)}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        difference = compare_scores(system(), system(), resamples=200)
+        interval, p = difference.interval(0.95), difference.p
+    assert interval.low <= interval.high
+    assert 0 < p <= 1
+    assert math.isfinite(interval.low) == (texts == 30 and seeds != 2)
+
+
+def test_ten_thousand_texts_need_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts that are too many to keep are drawn again, and are the same."""
+    rng, n = np.random.default_rng(5), 10_000
+    arm, baseline = (
+        SentenceStatistics("m", "s", np.stack([rng.random(n), np.ones(n)], axis=1), ratio_of_sums)
+        for _ in range(2)
+    )
+    results = []
+    for most in (10**8, 0):
+        monkeypatch.setattr(scores, "MOST_CACHED", most)
+        tracemalloc.start()
+        difference = compare_scores({0: arm}, {0: baseline}, resamples=400)
+        results.append((difference.p, *astuple(difference.interval(0.95))))
+        assert tracemalloc.get_traced_memory()[1] < 150e6
+        tracemalloc.stop()
+    assert results[1] == pytest.approx(results[0], rel=1e-9)
+
+
+def test_rows_are_drawn_in_pieces_that_give_the_same_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = np.concatenate(list(drawn_counts(37, 400, np.random.default_rng(6))))
+    monkeypatch.setattr(corpus, "MOST_VALUES", 37 * 12)
+    pieces = list(drawn_counts(37, 400, np.random.default_rng(6)))
+    assert len(pieces) > 30
+    assert np.concatenate(pieces).tolist() == at_once.tolist()

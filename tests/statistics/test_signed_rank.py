@@ -1,6 +1,5 @@
 """The signed-rank test and interval against published tables, scipy, brute force and simulation."""
 
-import itertools
 import math
 from collections.abc import Callable
 
@@ -9,33 +8,17 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
+from harness.statistics.rank_sums import EXACT_PAIRS, lower_half, smallest_reachable_p
 from harness.statistics.signed_rank import (
     hodges_lehmann,
-    null_cdf,
     signed_rank_interval,
     signed_rank_p,
-    smallest_reachable_p,
-    walsh_averages,
+    signed_rank_p_above,
+    signed_rank_procedure,
 )
+from harness.statistics.walsh import walsh_averages
 
 INF = math.inf
-
-
-def test_null_distribution_is_that_of_all_sign_patterns() -> None:
-    sums = [
-        sum(rank for rank, up in zip(range(1, 6), ups, strict=True) if up)
-        for ups in itertools.product([0, 1], repeat=5)
-    ]
-    expected = [sum(total <= t for total in sums) / 32 for t in range(16)]
-    assert null_cdf(5).tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("n", "critical"),  # two-sided 5 %, as tabled in Hollander & Wolfe and elsewhere
-    [(6, 0), (7, 2), (8, 3), (9, 5), (10, 8), (12, 13), (15, 25), (20, 52), (25, 89), (30, 137)],
-)
-def test_critical_values_of_the_published_table(n: int, critical: int) -> None:
-    assert 2 * null_cdf(n)[critical] <= 0.05 < 2 * null_cdf(n)[critical + 1]
 
 
 @pytest.mark.parametrize("n", [6, 9, 14, 25])
@@ -107,7 +90,7 @@ def test_coverage_is_at_least_nominal(sample: str) -> None:
     }
     studies = 3000
     covered = sum(not signed_rank_interval(draw[sample](), level=0.95).excludes(0) for _ in range(studies))
-    exact = 1 - 2 * null_cdf(10)[8]  # 0.9512: what a continuous law must give
+    exact = 1 - 2 * lower_half(10)[8]  # 0.9512: what a continuous law must give
     error = 4 * math.sqrt(exact * (1 - exact) / studies)
     assert covered / studies >= 0.94
     assert covered / studies >= exact - error
@@ -118,7 +101,7 @@ def test_coverage_is_at_least_nominal(sample: str) -> None:
 def test_one_diverged_seed_is_ranked_last_not_dropped() -> None:
     values = np.array([-0.3, -0.2, -0.4, -0.1, -0.25, -0.35, -0.15, INF])
     interval = signed_rank_interval(values, level=0.95)
-    assert signed_rank_p(values) == 2 * null_cdf(8)[8]  # rank 8 against all the others
+    assert signed_rank_p(values) == 2 * lower_half(8)[8]  # rank 8 against all the others
     assert interval.high == INF
     assert math.isfinite(interval.low)
     assert hodges_lehmann(values) == hodges_lehmann(np.append(values[:-1], 1e12))
@@ -132,3 +115,52 @@ def test_opposite_infinities_make_no_nan() -> None:
     assert signed_rank_p(values) <= 1
     assert hodges_lehmann(np.array([INF, -INF])) == 0
     assert hodges_lehmann(np.full(3, INF)) == INF
+
+
+def test_p_above_is_p_on_the_side_of_the_centre_and_1_on_the_other() -> None:
+    rng = np.random.default_rng(9)
+    samples = [
+        np.round(rng.normal(rng.choice([-0.7, 0.0, 0.7]), 1, n), rng.integers(0, 3)) for n in range(1, 16)
+    ]
+    samples += [np.where(rng.random(values.size) < 0.3, INF, values) for values in samples]
+    samples += [np.where(rng.random(values.size) < 0.3, np.nan, values) for values in samples]
+    for values in samples:
+        for sample in (values, -values):
+            expected = signed_rank_p(sample) if hodges_lehmann(sample) > 0 else 1.0
+            assert signed_rank_p_above(sample) == expected
+
+
+@pytest.mark.parametrize("resolution", [None, 0.25])
+@pytest.mark.parametrize("n", [EXACT_PAIRS, EXACT_PAIRS + 1, 3000])
+def test_p_and_interval_of_many_pairs_decide_alike(n: int, resolution: float | None) -> None:
+    rng, decisions = np.random.default_rng(n), set()
+    shifts = np.linspace(1.0, 3.0, 9) / math.sqrt(n)
+    for shift in shifts if resolution is None else shifts + resolution / 3:  # ties make it conservative
+        values = rng.normal(shift, 1, n)
+        if resolution:
+            values = np.round(values / resolution) * resolution
+        for level, alpha in ((0.95, 0.05), (0.90, 0.10), (1 - 0.05 / 9, 0.05 / 9)):
+            rejected = signed_rank_p(values) <= alpha
+            assert signed_rank_interval(values, level=level).excludes(0) == rejected
+            decisions.add(rejected)
+    assert decisions == {True, False}
+
+
+@pytest.mark.parametrize("n", [EXACT_PAIRS + 1, 5000])
+def test_p_of_many_pairs_agrees_with_scipy_as_far_as_that_is_precise(n: int) -> None:
+    """scipy uses a normal distribution here, without higher terms."""
+    values = np.random.default_rng(n).normal(1.5 / math.sqrt(n), 1, n)
+    expected = wilcoxon(values, method="approx", correction=True).pvalue
+    assert signed_rank_p(values) == pytest.approx(expected, rel=2 / n)
+
+
+def test_many_unanimous_pairs_have_a_p_that_can_be_divided_by() -> None:
+    for n in (1070, 1100, 10_000):
+        values = np.arange(1.0, n + 1)
+        assert signed_rank_p(values) == smallest_reachable_p(n) == 2.0**-999
+        assert signed_rank_interval(values, level=0.95).excludes(0)
+
+
+def test_the_procedure_is_named() -> None:
+    assert signed_rank_procedure(EXACT_PAIRS) == "exact signed rank"
+    assert signed_rank_procedure(EXACT_PAIRS + 1) == "signed rank by a saddlepoint approximation"

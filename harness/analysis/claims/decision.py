@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.analysis.member import Member, ScoredMember, Values
 from harness.analysis.results import ALPHA, ClaimVerdict
-from harness.statistics import holm, holm_levels
+from harness.statistics import holm, holm_levels, signed_rank_procedure
 
 ArmsNeeded = Literal["all", "any"]
 
@@ -113,10 +113,16 @@ class Basis:
     def member_verdicts(self) -> list[ClaimVerdict]:
         return ["undecided" if self.open else tests.verdict(self.alpha) for tests in self.member_tests]
 
+    @property
+    def _procedure(self) -> str:
+        """That of the rule, with the approximation that many pairs need."""
+        most = max(member.n for member in self.members)
+        return self.rule.procedure.replace(signed_rank_procedure(0), signed_rank_procedure(most))
+
     def plain(self) -> dict[str, Any]:
         """As JSON, with the estimates, the p-values and the versions of the programs that computed them."""
         return {
-            "procedure": self.members[0].procedure or self.rule.procedure,
+            "procedure": self.members[0].procedure or self._procedure,
             "alpha": self.alpha,
             "rule": {"name": type(self.rule).__name__, **asdict(self.rule)},
             "of": self.needed,

@@ -18,7 +18,8 @@ from harness.analysis.trial_table import TrialTable
 from harness.config import canonical_json
 from harness.metrics import Metric
 from harness.statistics import holm
-from harness.statistics.signed_rank import Floats, signed_rank_p
+from harness.statistics.rank_sums import Floats
+from harness.statistics.signed_rank import signed_rank_p
 
 ALPHA = 0.01
 

@@ -16,6 +16,7 @@ from harness.metrics import METRICS, Metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name
 from harness.report.machine import calibrated
+from harness.statistics.rank_sums import is_exact
 from harness.store.rows import Chain
 from harness.study.schema import Design
 from harness.trial.energy import ENERGY
@@ -146,25 +147,31 @@ def _design(report: ReportInput) -> Facts:
             f"every arm follows every arm equally often, from a drawn order (seed {study.design.order_seed})",
         ),
         ("trials", "each in a new process"),
-        ("estimate", _estimate(METRICS[study.primary], seeds=study.design.seeds)),
+        ("estimate", _estimate(METRICS[study.primary], seeds=study.design.seeds, most=_most_pairs(report))),
         ("work that must match", ", ".join(("every counted quantity", *study.parity.match))),
         ("work that may differ", differ),
         *((f"held-out text {name}", fact) for name, fact in overlap_facts(report.trials)),
     )
 
 
-def _estimate(primary: Metric, *, seeds: int) -> str:
-    """How the effects on the primary metric are estimated."""
+def _most_pairs(report: ReportInput) -> int:
+    """The largest number of pairs of a comparison of the primary metric."""
+    primary = report.loaded.study.primary
+    return max((one.n for one in report.analysis.contrasts if one.metric == primary), default=0)
+
+
+def _estimate(primary: Metric, *, seeds: int, most: int) -> str:
+    """How the effects on the primary metric are estimated, from at most `most` pairs."""
     if primary.paired_over == "sentences":
         effect = f"{primary.compared_by.removesuffix('s')} of the corpus scores"
         if seeds > 1:
             return f"{effect}; interval and p from the variance between seeds and between distinct texts"
         return f"{effect}; bootstrap over distinct texts, paired approximate randomisation must agree"
     effects = "log ratios" if primary.compared_by == "ratios" else "differences"
-    return (
-        f"Hodges-Lehmann estimate of the {effects} within {primary.paired_over}; "
-        "exact signed-rank interval and p"
-    )
+    procedure = "exact signed-rank interval and p"
+    if not is_exact(most):
+        procedure = "signed-rank interval and p by a saddlepoint approximation, because there are many pairs"
+    return f"Hodges-Lehmann estimate of the {effects} within {primary.paired_over}; {procedure}"
 
 
 def _until(design: Design) -> str:

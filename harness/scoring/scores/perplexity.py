@@ -12,7 +12,7 @@ from harness.errors import InputError
 from harness.scoring.score import TextScores, sentence_statistics
 from harness.scoring.texts import LogLikelihoods, WrittenTexts
 from harness.statistics import SentenceStatistics, ratio_of_sums
-from harness.statistics.signed_rank import Floats
+from harness.statistics.rank_sums import Floats
 
 Unit = Literal["token", "word", "byte"]
 UNITS: tuple[Unit, ...] = ("token", "word", "byte")

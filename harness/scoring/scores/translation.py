@@ -11,7 +11,7 @@ import numpy as np
 from harness.scoring.score import TextScores, sentence_statistics
 from harness.scoring.texts import DEFAULT_TOKENIZER, ScoreTokenizer, WrittenTexts, check_texts, words
 from harness.statistics import SentenceStatistics, ratio_of_sums
-from harness.statistics.signed_rank import Floats
+from harness.statistics.rank_sums import Floats
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric

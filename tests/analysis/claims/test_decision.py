@@ -224,3 +224,12 @@ def test_what_was_declared_open_stays_open() -> None:
     basis = Basis(rule=Bound(side=1, ratio=1.5), members=(member(*around(2.0)),), open="exploratory")
     assert basis.verdict == "undecided"
     assert Basis.read(basis.plain()).verdict == "undecided"
+
+
+@pytest.mark.parametrize("pairs", [10, 1000, 1001])
+def test_the_procedure_that_is_kept_says_whether_p_is_exact(pairs: int) -> None:
+    procedure = "exact signed rank" if pairs <= 1000 else "signed rank by a saddlepoint approximation"
+    factors = [member(*around(1.1, n=pairs), arm=name) for name in ("std", "lr", "decay", "init", "width")]
+    assert Basis(rule=Region(low=1.0, high=1.2), members=(factors[0],)).plain()["procedure"] == procedure
+    ranked = Basis(rule=AmongMostSensitive(factor="std"), members=tuple(factors))
+    assert ranked.plain()["procedure"] == f"{procedure}, Holm over the other factors"

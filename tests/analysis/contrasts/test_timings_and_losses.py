@@ -13,7 +13,7 @@ from harness.analysis.claims.decision import Basis
 from harness.analysis.frames import RunFrames
 from harness.analysis.results import Analysis, Contrast
 from harness.metrics import metric
-from harness.statistics import holm, sign_flip_p
+from harness.statistics import holm, paired_estimate, sign_flip_p
 from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
 from tests.analysis.learned import Learned, training_study
@@ -55,6 +55,26 @@ def test_a_verdict_on_speed(
     assert (result.verdict, result.relevant, result.reason) == (verdict, relevant, reason)
     assert result.low <= result.low90 <= result.effect <= result.high90 <= result.high
     assert result.margin == 0.05
+
+
+@pytest.mark.parametrize("rounds", [1070, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_designs_of_many_rounds_are_analysed(rounds: int) -> None:
+    """p and intervals are those of the pairs, and claims are decided by them."""
+    claims = {
+        "faster": {"source": "x", "says": "1.02 times.", "level": {"cache": "dynamic"}, "at_least": 1.02}
+    }
+    changes = {"design": {"rounds": rounds}, "compare": {"cache": ["none", "dynamic"]}, "across": {}}
+    planted = Planted(loaded=study(**changes, claims=claims), ratio=flat(1.03), noise=0.05, units=1)
+    analysis = planted.analysis()
+    [speed] = [one for one in analysis.contrasts if one.metric == SPEED]
+    expected = paired_estimate(dict(speed.pairs))
+    assert speed.n == rounds
+    assert (math.log(speed.low), math.log(speed.high)) == pytest.approx(
+        (expected.ci95.low, expected.ci95.high), rel=1e-9
+    )
+    assert 1.02 < speed.low < 1.03 < speed.high < 1.04
+    assert claim(analysis, "faster").verdict == "confirmed"
+    assert speed.p == expected.p > 0
 
 
 def test_swapping_the_arms_mirrors_every_verdict() -> None:

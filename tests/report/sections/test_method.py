@@ -1,0 +1,37 @@
+"""What the report says about how effects are estimated."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from harness.metrics import METRICS
+from harness.report.inputs import ReportInput
+from harness.report.sections.method import _estimate, _most_pairs
+
+SPEED = METRICS["decode_tokens_per_second"]
+
+
+@pytest.mark.parametrize(
+    ("most", "procedure"),
+    [
+        (0, "exact signed-rank interval and p"),
+        (1000, "exact signed-rank interval and p"),
+        (1001, "signed-rank interval and p by a saddlepoint approximation, because there are many pairs"),
+    ],
+)
+def test_it_is_said_whether_p_is_exact(most: int, procedure: str) -> None:
+    effects = "Hodges-Lehmann estimate of the log ratios within rounds; "
+    assert _estimate(SPEED, seeds=1, most=most) == effects + procedure
+
+
+def test_the_comparisons_of_the_primary_metric_count() -> None:
+    numbers = {SPEED.name: (10, 1070), "loss": (20_000,)}
+    contrasts = [SimpleNamespace(metric=name, n=n) for name, several in numbers.items() for n in several]
+    study = SimpleNamespace(primary=SPEED.name)
+    report = SimpleNamespace(
+        loaded=SimpleNamespace(study=study), analysis=SimpleNamespace(contrasts=contrasts)
+    )
+    assert _most_pairs(cast(ReportInput, report)) == 1070
