@@ -167,8 +167,12 @@ def write_state_file(path: Path, recipe: Mapping[str, Any], state: bytes) -> Non
     payload = json.dumps(recipe, sort_keys=True).encode() + b"\n" + state
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
-    write_durably(unfinished, payload, hashlib.sha256(payload).digest())
-    unfinished.replace(path)
+    try:
+        write_durably(unfinished, payload, hashlib.sha256(payload).digest())
+        unfinished.replace(path)
+    except OSError:  # as on a full disk, where the rest would stay in the way
+        unfinished.unlink(missing_ok=True)
+        raise
     sync(path.parent)
 
 

@@ -81,6 +81,9 @@ def _cause_of_one(error: BaseException) -> Cause | None:
         return Cause.CUDA_MEMORY
     if isinstance(error, OSError) and error.errno in _FULL:
         return Cause.FULL_DISK
+    # written in Rust, it has the number of the error only in its text
+    if kind.__name__ == "SafetensorError" and any(f"(os error {number})" in str(error) for number in _FULL):
+        return Cause.FULL_DISK
     if isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY):
         return Cause.MEMORY_ERROR
     return None

@@ -10,11 +10,22 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from harness.errors import HarnessError
 from harness.models.config import ModelConfig
 from harness.models.init import build_model
-from harness.training.checkpoint import RECIPE, WEIGHTS, load_model, save_checkpoint, weights_digest
+from harness.training.checkpoint import (
+    RECIPE,
+    WEIGHTS,
+    load_model,
+    save_checkpoint,
+    state_path,
+    weights_digest,
+    write_state_file,
+)
+from harness.trial.causes import Cause, cause_of_error
+from tests.support.real_disk import mounted
 
 CONFIG = ModelConfig(vocab_size=11, d_model=8, n_layers=1, n_heads=2, d_ff=16, max_positions=8)
 
@@ -133,3 +144,25 @@ def test_a_file_that_cannot_be_loaded_is_one_line_that_says_what_to_do(folder: P
     assert said.count("\n") == 0, said
     assert str(folder) in said
     assert said.endswith("delete this folder; the next run trains it again")
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "state"])
+def test_a_full_disk_leaves_what_was_there_and_nothing_half_written(tmp_path: Path, what: str) -> None:
+    target = tmp_path / "disk" / "checkpoints" / "model"
+
+    def write(size: int) -> None:
+        if what == "checkpoint":
+            save_checkpoint(target, nn.Linear(size, size), {})
+        else:
+            write_state_file(state_path(target), {}, b"x" * size**2)
+
+    with mounted(tmp_path / "disk", "size=256k") as disk:
+        write(8)
+        before = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()}
+        assert before
+        with pytest.raises(Exception, match="No space left on device") as caught:
+            write(1000)
+        assert cause_of_error(caught.value) is Cause.FULL_DISK
+        assert {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()} == before
+        assert not list(disk.rglob(".*"))
+        write(9)

@@ -8,6 +8,7 @@ import pytest
 from harness.errors import InputError
 from harness.report.build import render, write_report
 from tests.report.synthetic import study, synthetic_report
+from tests.support.real_disk import mounted
 
 SMALL = study(design={"rounds": 2}, across={}, claims={})
 
@@ -38,17 +39,17 @@ def test_a_target_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_an_interrupted_write_keeps_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    target = tmp_path / "kv_cache.html"
-    target.write_text("an older report")
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match="No space left on device"):
-        write_report([synthetic_report(SMALL, steps=1)], target)
-    assert target.read_text() == "an older report"
-    assert list(tmp_path.iterdir()) == [target]
+def test_a_full_disk_keeps_the_old_report(tmp_path: Path) -> None:
+    report = synthetic_report(SMALL, steps=1)
+    size = len(render(report).encode())
+    with mounted(tmp_path / "disk", f"size={size // 2}") as disk:
+        target = disk / "kv_cache.html"
+        target.write_text("an older report")
+        with pytest.raises(InputError) as caught:
+            write_report([report], target)
+        assert str(caught.value).startswith(f"cannot write the report {target}: No space left on device; ")
+        assert target.read_text() == "an older report"
+        assert list(disk.iterdir()) == [target]
 
 
 def test_what_a_killed_process_has_left_is_removed_and_what_a_living_one_writes_is_not(

@@ -1,0 +1,24 @@
+"""Folders into which nothing can be written, whoever asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.experiment import Workspace
+from tests.support.real_disk import mounted
+
+
+@pytest.mark.parametrize("closed", ["results", "reports"])
+def test_a_read_only_disk_is_refused_before_anything_is_written(tmp_path: Path, closed: str) -> None:
+    """Root is refused as well."""
+    with mounted(tmp_path / "disk", "ro") as disk:
+        folders = {"results": tmp_path / "results", "reports": tmp_path / "reports"}
+        folders[closed] = disk / "new"
+        with pytest.raises(InputError) as caught:
+            Workspace(**folders).check_writable()
+        assert caught.value.exit_code == 2
+        assert str(caught.value).startswith(f"cannot write in {disk / 'new'}: ")
+        assert list(tmp_path.iterdir()) == [disk]
