@@ -18,8 +18,11 @@ class PackageEnergy:
         self.reason: str | None = None
         self._packages: list[_Package] = []
         try:
-            zones = {(zone / "name").read_text(encoding="ascii").strip(): zone for zone in _zones(root)}
-            self._packages = [_Package(zone) for name, zone in zones.items() if name.startswith("package")]
+            # other interfaces show the same counters again under another prefix, such as intel-rapl-mmio
+            zones = sorted(root.glob("intel-rapl:*"))
+            names = [(zone / "name").read_text(encoding="ascii") for zone in zones]
+            pairs = zip(names, zones, strict=True)
+            self._packages = [_Package(zone) for name, zone in pairs if name.startswith("package")]
             if not self._packages:
                 self.reason = f"this machine shows no energy counter of a processor in {root} (RAPL)"
         except (OSError, ValueError) as error:
@@ -60,10 +63,3 @@ class _Package:
 
     def _read(self) -> int:
         return int(self._file.read_text(encoding="ascii"))
-
-
-def _zones(root: Path) -> list[Path]:
-    """The folders of packages. Parts of a package have a second colon in their names, and other interfaces to
-    the same counters, such as intel-rapl-mmio, have another prefix.
-    """
-    return sorted(path for path in root.glob("intel-rapl:*") if path.name.count(":") == 1)
