@@ -18,7 +18,7 @@ def test_a_read_only_disk_is_refused_before_anything_is_written(tmp_path: Path, 
         folders = {"results": tmp_path / "results", "reports": tmp_path / "reports"}
         folders[closed] = disk / "new"
         with pytest.raises(InputError) as caught:
-            Workspace(**folders).check_writable()
+            Workspace(results=folders["results"], reports=folders["reports"]).check_writable()
         assert caught.value.exit_code == 2
         assert str(caught.value).startswith(f"cannot write in {disk / 'new'}: ")
         assert list(tmp_path.iterdir()) == [disk]
