@@ -35,8 +35,8 @@ SAMPLE_COLUMNS = [
 ]
 
 
-_FORMULA = re.compile(r"[=+\-@\t\r](?!\d*\.?\d+(?:e[+-]?\d+)?\Z)", re.IGNORECASE)
-"""The beginning of a text that a spreadsheet would compute: not that of a number."""
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d*\.?\d+(?:e[+-]?\d+)?\Z)", re.IGNORECASE)
+"""The beginning of a text that a spreadsheet would compute: not that of a number with a sign."""
 
 Measurement = tuple[str, str, int, int]
 """(arm, condition as canonical JSON, round, seed)."""

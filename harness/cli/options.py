@@ -31,7 +31,11 @@ CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of all errors in arguments, which typer does not give a public name."""
 
 StudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY", help="The YAML file of a study, or the name of a study in studies/.")
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="The YAML file of a study, or the name of a study in studies/ or of one that ships.",
+    ),
 ]
 Device = Annotated[
     str, typer.Option(help="auto (a GPU if there is one, else the CPU), cpu, or the UUID of a GPU.")

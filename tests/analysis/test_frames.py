@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import statistics
 from collections import defaultdict
@@ -12,11 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.analysis.frames import SAMPLE_COLUMNS, run_frames, trial_values
+from harness.analysis.frames import SAMPLE_COLUMNS, run_frames, trial_values, without_formulas
 from harness.metrics import METRICS, Metric
 from harness.store.rows import CalibrationRow
 from harness.store.store import Store, open_store
 from tests.support.clock import JUMPS, set_clock
+from tests.support.hostile_texts import HOSTILE_TEXTS
 from tests.support.stored_run import create, finish
 from tests.support.stored_run import trial as planned_trial
 
@@ -104,3 +106,14 @@ def test_the_calibration_before_a_run_counts_whatever_the_clock_said(
         set_clock(monkeypatch, -days)
         calibrate(store, 2e9)
         assert run_frames(store, run).calibrated_flops == {"fp32": 1e9}
+
+
+def test_a_spreadsheet_computes_nothing_from_a_csv() -> None:
+    formulas = [HOSTILE_TEXTS["formula"], "+1+1", "-2+3", "@SUM(A1)", "\tx", "\rx", "=1"]
+    texts = ["cache=none", "-0.5", "+1e5", "-1", "a=b", "", "'x"]
+    frame = pd.DataFrame({"arm": [*formulas, *texts], "value": -1.5, "step": range(14)})
+    safe = without_formulas(frame)
+    assert list(safe["arm"]) == [*(f"'{text}" for text in formulas), *texts]
+    assert safe[["value", "step"]].equals(frame[["value", "step"]])
+    read = pd.read_csv(io.StringIO(safe.to_csv(index=False)), keep_default_na=False)
+    assert [text for text in read["arm"] if text[:1] in ("=", "@")] == []

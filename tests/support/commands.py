@@ -8,7 +8,7 @@ import pty
 import sys
 import termios
 import tty
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Ended:
 
 
 def forked(
-    arguments: Sequence[str],
+    arguments: Sequence[str] | Callable[[], None],
     *,
     folder: Path | bytes = Path(),
     variables: Mapping[str, str] = {},
@@ -38,7 +38,7 @@ def forked(
     out: str | None = None,
     err: str | None = None,
 ) -> Ended:
-    """Run a command in `folder` with these environment variables beside those of the tests.
+    """Run a command, or a function, in `folder` with these environment variables beside those of the tests.
 
     `out` and `err` are files that the streams are opened on, or `-` for a closed descriptor. Else they are
     captured.
@@ -60,9 +60,12 @@ def forked(
 
 
 def forked_on_a_terminal(
-    arguments: Sequence[str], *, folder: Path = Path(), variables: Mapping[str, str] = {}
+    arguments: Sequence[str] | Callable[[], None],
+    *,
+    folder: Path = Path(),
+    variables: Mapping[str, str] = {},
 ) -> Ended:
-    """Run a command whose streams are one terminal."""
+    """Run a command, or a function, whose streams are one terminal."""
     terminal, streams = pty.openpty()
     tty.setraw(streams, termios.TCSANOW)  # so that the terminal adds nothing to what it gets
     termios.tcsetwinsize(streams, (50, COLUMNS))
@@ -82,16 +85,24 @@ def forked_on_a_terminal(
     return Ended(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), written, b"")
 
 
-def _run(arguments: Sequence[str], folder: Path | bytes, variables: Mapping[str, str], encoding: str) -> None:
+def _run(
+    arguments: Sequence[str] | Callable[[], None],
+    folder: Path | bytes,
+    variables: Mapping[str, str],
+    encoding: str,
+) -> None:
     """Become the command and end."""
     try:
         for name in [name for name in os.environ if name in ("NO_COLOR", "COLUMNS")]:
             del os.environ[name]
         os.environ.update(variables)
         os.chdir(folder)
-        sys.argv = ["harness", *arguments]
         for number, name in ((1, "stdout"), (2, "stderr")):
             setattr(sys, name, _stream(number, encoding))
+        if callable(arguments):
+            arguments()
+            sys.exit(0)
+        sys.argv = ["harness", *arguments]
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

@@ -15,11 +15,9 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from harness.metrics import Metric
-from harness.visible import visible
 
 # Stand-ins that become the page's own colours, which differ between light, dark and print (svg.py).
 INK, MUTED, RULE, PAPER = "#1b1f24", "#57606b", "#d8dee5", "#fdfeff"
@@ -116,24 +114,14 @@ def scale_of(metric: Metric, values: Sequence[float]) -> Scale:
 
 @contextmanager
 def panel(*, width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
-    """An empty panel of this size in inches, to draw on in the common look. In the end its labels have no
-    invisible characters, and its margins fit them.
+    """An empty panel of this size in inches, to draw on in the common look. In the end its margins fit its
+    labels.
     """
     with mpl.rc_context(_RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts draw it
         figure = Figure(figsize=(width, height))
         yield figure, figure.add_subplot()
-        _make_visible(figure)
         figure.tight_layout(pad=0.4)
-
-
-def _make_visible(figure: Figure) -> None:
-    for text in figure.findobj(Text):
-        text.set_text(visible(text.get_text(), keep="\n"))
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        formatter = axis.get_major_formatter()
-        if isinstance(formatter, FixedFormatter):
-            formatter.seq = [visible(label, keep="\n") for label in formatter.seq]
 
 
 def legend_above(axes: Axes) -> None:
@@ -151,7 +139,7 @@ def level_axis(axes: Axes, levels: Sequence[tuple[float, str]], label: str, *, l
         axes.set_xlim(min(ticks) / 2**0.35, max(ticks) * 2**0.35)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
-    names = {x: visible(name) for x, name in levels}
+    names = dict(levels)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: names.get(x, "")))
     axes.set_xlabel(label)
 

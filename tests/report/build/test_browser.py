@@ -14,6 +14,7 @@ from tests.support.made_up_search import MIXED, made_up_search, report_of_search
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "kv_cache.html"

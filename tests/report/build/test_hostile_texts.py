@@ -41,17 +41,22 @@ def with_hostile_arms() -> ReportInput:
     declared = study(
         question=STORED,
         compare={"cache": ["none", *levels]},
-        across={"prompt": [levels[0], levels[-1]]},
+        across={"prompt": [HOSTILE_TEXTS["title of the terminal"], HOSTILE_TEXTS["nul"]]},
         claims={},
         design={"rounds": 2, "exploratory": True},
     )
     report = synthetic_report(declared, steps=1)
     analysis = replace(
-        report.analysis, answer=EVERY, warnings=(EVERY,), invalid={arm.name: EVERY for arm in report.loaded.arms}
+        report.analysis,
+        answer=EVERY,
+        warnings=(EVERY,),
+        invalid={arm.name: EVERY for arm in report.loaded.arms},
     )
     return replace(
         report,
-        loaded=replace(report.loaded, source=EVERY, path=Path(EVERY.replace("/", "").replace("\0", "")[:200])),
+        loaded=replace(
+            report.loaded, source=EVERY, path=Path(EVERY.replace("/", "").replace("\0", "")[:200])
+        ),
         analysis=analysis,
         run=replace(report.run, failed=[EVERY], plant=EVERY, finished_trials=1),
         environment={EVERY: {EVERY: EVERY}},
@@ -63,14 +68,20 @@ def with_hostile_arms() -> ReportInput:
 
 def with_every_text_hostile(monkeypatch: pytest.MonkeyPatch) -> str:
     """A page on which every text of every view is all hostile texts at once."""
+
     def hostile_view(view: Callable[[Any], object]) -> Callable[[Any], object]:
         return lambda shown: hostile(view(shown))
 
     sections = [replace(section, view=hostile_view(section.view)) for section in build.SECTIONS]
     monkeypatch.setattr(build, "SECTIONS", sections)
     monkeypatch.setattr(build, "headline_view", hostile_view(headline_view))
-    few: dict[str, Any] = {"design": {"rounds": 1, "exploratory": True}, "compare": {"cache": ["none", "static"]}}
-    search = made_up_search(LR, lambda point: [point["optimizer.lr"]], points=4, ended={2: ("failed", STORED)})
+    few: dict[str, Any] = {
+        "design": {"rounds": 1, "exploratory": True},
+        "compare": {"cache": ["none", "static"]},
+    }
+    search = made_up_search(
+        LR, lambda point: [point["optimizer.lr"]], points=4, ended={2: ("failed", STORED)}
+    )
     searched = report_of_search(search, validation_loss=(0.9, 0.8, 1.1))
     return render(synthetic_report(study(**few), steps=1), report_of_texts(), searched)
 
@@ -106,7 +117,9 @@ def test_no_text_becomes_markup_and_every_character_is_visible(pages: dict[str, 
     assert [key for key, _ in attributes if key.startswith("on")] == []
     assert [value for _, value in attributes if value.strip().lower().startswith("javascript:")] == []
     assert pages[name] == visible(pages[name], keep="\n\t")
-    styles = [style.text for style in page.all("style")] + [value for key, value in attributes if key == "style"]
+    styles = [style.text for style in page.all("style")] + [
+        value for key, value in attributes if key == "style"
+    ]
     assert [style for style in styles if MARK in style or "7 * 7" in style] == []
     for text in HOSTILE_TEXTS.values():
         if name == "everywhere" and text not in SHORT:

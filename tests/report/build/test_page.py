@@ -85,7 +85,7 @@ def test_comparison_marks_the_baseline_and_prints_ratio_interval_and_verdict(pag
         shown = f"{contrast.arm} {contrast.effect:.3g} × {interval} ▲ better"
         assert any(shown in row.text for row in page.all("tr", within="comparison"))
     intro = page.by_id("comparison").text
-    assert "Intervals are not adjusted for multiple testing; the verdict uses the adjusted p." in intro
+    assert "The interval has the level of the verdict: 95 %, or the level that is written beside it" in intro
 
 
 def test_the_sign_flip_is_reported_where_there_is_one() -> None:
