@@ -54,7 +54,8 @@ def refused(workplace: Workplace, *arguments: str) -> str:
 def test_an_unknown_study(here: Workplace, command: str) -> None:
     line = refused(here, command, "tny")
     assert (
-        line == "there is no study 'tny': neither this file nor studies/tny.yaml exists; did you mean 'tiny'?"
+        line == "there is no study 'tny': neither this file nor studies/tny.yaml exists, and none of this name ships "
+        "with the harness; did you mean 'tiny'?"
     )
 
 
