@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
-from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import pytest
 
 from harness.run.backends.local import LocalBackend
 from harness.run.backends.memory_group import MemoryGroup
 from harness.run.job import Job
+from harness.telemetry.nvml import NvmlReader
 from harness.trial.causes import Cause
+from tests.end_to_end.workplace import Workplace
 from tests.run.worker.conftest import STEPS
 
 LIMIT = 2**30
 
 
+def _run_two_trials(group: MemoryGroup, variables: dict[str, str], job: Job, answer: Connection) -> None:
+    """Be the driver: hold half of the group's memory and tell how two trials ended."""
+    group.add(os.getpid())
+    os.environ.update(variables)
+    held = b"x" * (LIMIT // 2)
+    backend = LocalBackend(nvml=NvmlReader())
+    outcomes = [backend.submit(job).future.result(timeout=60).outcome for _ in range(2)]
+    backend.close()
+    answer.send((len(held), [(outcome.status, outcome.cause, outcome.error) for outcome in outcomes]))
+
+
 def test_the_kernel_ends_the_trial_and_neither_its_driver_nor_the_next_trial(
-    job: Job, backend: Callable[..., LocalBackend]
+    workplace: Workplace, job: Job
 ) -> None:
-    """Though the driver has more memory than the trial."""
+    """Though the driver has more memory than the trial.
+
+    The driver is a new process: one that was forked here would have all the memory of the tests before.
+    """
     group = MemoryGroup.with_limit(LIMIT)
     if group is None:
         pytest.skip("this machine lets us make no control group with a limit of memory")
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
-        try:
-            group.add(os.getpid())
-            held = b"x" * (LIMIT // 2)
-            here = backend({**STEPS, "name": "host memory", "act": ["allocate"]})
-            outcomes = [here.submit(job).future.result(timeout=60).outcome for _ in range(2)]
-            here.close()
-            ends = [(outcome.status, outcome.cause, outcome.error) for outcome in outcomes]
-            os.write(writer, json.dumps([len(held), *ends]).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        said = pipe.read()
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    variables = workplace.environment({**STEPS, "name": "host memory", "act": ["allocate"]})
+    context = multiprocessing.get_context("spawn")
+    reader, writer = context.Pipe(duplex=False)
+    driver = context.Process(target=_run_two_trials, args=(group, variables, job, writer))
+    driver.start()
+    writer.close()
+    driver.join(120)
+    assert driver.exitcode == 0
     group.remove()
-    _, first, second = json.loads(said)
+    held, ends = reader.recv()
+    assert held == LIMIT // 2
     error = "the worker was killed by SIGKILL, because the host had no more memory"
-    assert first == ["lost", Cause.HOST_MEMORY, error]
-    assert second == ["finished", None, None]
+    assert ends == [("lost", Cause.HOST_MEMORY, error), ("finished", None, None)]
