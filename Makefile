@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # harness/models is a link to models/, and ruff does not follow links.
 PACKAGES := harness models tests
 
-.PHONY: demo picture test check unit benchmark peers audit format clean
+.PHONY: demo picture test check unit slow benchmark peers audit format clean
 
 demo: $(VENV)/installed
 	$(BIN)/harness run studies/kv_cache.yaml
@@ -32,6 +32,10 @@ WORKERS ?= 2
 
 unit: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+# The tests that the others leave out because they take long.
+slow: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m slow --numprocesses $(WORKERS) --dist loadfile
 
 benchmark: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only

@@ -278,10 +278,7 @@ def spread(counts: dict[str, int], shares: dict[str, int]) -> list[Point]:
         pytest.param(
             {BEFORE: 100, DURING: 200, AFTER: 100, STATEMENT: 100},
             False,
-            marks=[
-                pytest.mark.slow,
-                pytest.mark.skipif("MANY_KILLS" not in os.environ, reason="takes minutes; set MANY_KILLS=1"),
-            ],
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["50", "500"],
