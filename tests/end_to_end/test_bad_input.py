@@ -53,9 +53,9 @@ def refused(workplace: Workplace, *arguments: str) -> str:
 @pytest.mark.parametrize("command", ["run", "plan", "report"])
 def test_an_unknown_study(here: Workplace, command: str) -> None:
     line = refused(here, command, "tny")
-    assert (
-        line == "there is no study 'tny': neither this file nor studies/tny.yaml exists, and none of this name ships "
-        "with the harness; did you mean 'tiny'?"
+    assert line == (
+        "there is no study 'tny': neither this file nor studies/tny.yaml exists, "
+        "and none of this name ships with the harness; did you mean 'tiny'?"
     )
 
 
