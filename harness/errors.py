@@ -10,6 +10,8 @@
     ├── InvalidError                  5  finished, but something is invalid: a broken invariant, an undeclared
     │                                    difference, a report that does not agree with the store, a figure of
     │                                    calibration that is out of bounds
+    ├── StoreLostError                6  the results database failed after something had been written; what it
+    │                                    acknowledged is kept, and the same command goes on from there
     └── OutputError                  74  standard output cannot be written: it is closed, or its disk is full
 
 0 means success, and 128 + n that signal n interrupted the command: 130 is Ctrl-C.
@@ -81,6 +83,10 @@ class ChangedError(HarnessError):
 
 class InvalidError(HarnessError):
     exit_code = 5
+
+
+class StoreLostError(HarnessError):
+    exit_code = 6
 
 
 class OutputError(HarnessError):

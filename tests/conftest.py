@@ -12,9 +12,16 @@ import pytest
 from harness.run import lease
 from tests.end_to_end.workplace import Workplace, copy_code
 from tests.support.fake_gpus import fake_gpus, gpu_libraries, nvml_processes
-from tests.support.postgres import postgres_server, postgres_url
+from tests.support.postgres import postgres_server, postgres_url, running_postgres
 
-__all__ = ["fake_gpus", "gpu_libraries", "nvml_processes", "postgres_server", "postgres_url"]
+__all__ = [
+    "fake_gpus",
+    "gpu_libraries",
+    "nvml_processes",
+    "postgres_server",
+    "postgres_url",
+    "running_postgres",
+]
 
 IN_MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 

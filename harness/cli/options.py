@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from harness.cli.streams import flush_output, has_colours, write_note
-from harness.errors import HarnessError, message_line
+from harness.errors import HarnessError, StoreError, StoreLostError, message_line
 from harness.masking import masked
 from harness.paths import expanded, home_is_writable
 from harness.run.stopping import Interrupted, interruptible
+from harness.store.written import recorded_transactions
 from harness.visible import visible
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def guarded(**values: Any) -> None:
-        verbose = values.get("verbose", False)
+        verbose, before = values.get("verbose", False), recorded_transactions()
         try:
             _give_programs_a_home()
             for name, value in values.items():
@@ -160,7 +161,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 function(**values)
             flush_output()  # here a closed pipe can still be handled; at the interpreter's end it cannot
         except HarnessError as error:
-            raise exit_with(error, verbose=verbose) from None
+            wrote = isinstance(error, StoreError) and recorded_transactions() > before
+            code = StoreLostError.exit_code if wrote else error.exit_code
+            raise _exit(str(error), code, verbose=verbose) from None
         except Interrupted as signal:
             message = f"interrupted by {signal.number.name}; run the same command again to continue"
             raise _exit(message, SIGNALLED + signal.number, verbose=verbose) from None

@@ -109,7 +109,9 @@ class Driver:
         """
         run = self._find_or_create()
         self._programme.drawn(Draws(run.draw, run.training_draw))
-        session = self._store.open_session(run, provenance(Path.cwd()).model_dump(mode="json"))
+        session = self._store.open_session(
+            run, provenance(Path.cwd()).model_dump(mode="json"), self._listener.note
+        )
         try:
             rows = self._store.trials(run, include_superseded=True)
             progress = _Progress(

@@ -14,7 +14,8 @@ from sqlalchemy import URL, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.errors import StoreError
-from harness.store.engine import BUSY_SECONDS, make_engine, parse_location, shown_location, translated
+from harness.store.engine import make_engine, parse_location, shown_location, translated
+from harness.store.failures import BUSY_SECONDS
 
 FILE, SCHEMA = "optuna.db", "optuna"
 

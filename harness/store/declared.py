@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, or_, select
 
-from harness.store.engine import reading, writing
+from harness.store.engine import reading
 from harness.store.migrate import take_turns
 from harness.store.record import RunRecorder
 from harness.store.rows import (
@@ -50,7 +50,7 @@ class DeclarationStore(RunRecorder):
             known = set(connection.execute(query).scalars())
         if wanted.keys() <= known:
             return
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             take_turns(connection)
             known = set(connection.execute(query).scalars())
             last = _last_attempt(connection)
@@ -106,7 +106,7 @@ class DeclarationStore(RunRecorder):
 
     def record_judgements(self, run: Run, rows: Iterable[JudgedClaim]) -> None:
         """Record judgements of the run's claims that differ from the last ones."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             take_turns(connection)
             query = select(judgements).where(judgements.c.run_id == run.id).order_by(judgements.c.id)
             last = {row["claim"]: JudgedClaim(**row) for row in connection.execute(query).mappings()}
@@ -131,7 +131,7 @@ class DeclarationStore(RunRecorder):
 
     def record_declaration(self, declaration: Declaration) -> Declaration:
         """Record a declaration after the newest attempt of the store, and return it."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             take_turns(connection)
             made = replace(declaration, after_attempt=_last_attempt(connection))
             values = {name: value for name, value in asdict(made).items() if name != "id"}

@@ -1,26 +1,46 @@
 """Database engines: from a path or URL to an engine with real transactions and readable errors.
 
 SQLite 3.7.0 to 3.51.2 can corrupt a database in WAL mode. Versions 3.51.3, 3.50.7 and 3.44.6 have a fix. WAL
-is used on fixed versions only and a rollback journal on all others, with `synchronous=FULL` in both cases.
+is used on fixed versions only, and never on the file system of a network, where it is not allowed. Elsewhere
+there is a rollback journal. In both cases a commit waits until all of it is on the disk (`synchronous=EXTRA`,
+which is `FULL` and also covers the removal of the journal from its folder).
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 
 from harness.errors import Location, StoreError, did_you_mean
 from harness.paths import expanded
+from harness.store.failures import BUSY_SECONDS, DatabaseError, Meaning, meaning
+from harness.store.file_system import file_system
+from harness.store.written import count_transaction
 
-BUSY_SECONDS = 30.0
-CONNECT_SECONDS = 10
+_PATIENCE_OF_TCP = {
+    "connect_timeout": 10,
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
+"""After two minutes, a server that has disappeared from the network counts as lost."""
+
+_PATIENCE_OF_SERVER = {
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
+}
+
 _DRIVERS = {
     "sqlite": "sqlite+pysqlite",
     "sqlite+pysqlite": "sqlite+pysqlite",
@@ -28,34 +48,6 @@ _DRIVERS = {
     "postgres": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
-
-# A part of the database's message in lower case, its meaning, and what to do. The first match counts.
-_MEANINGS = (
-    ("file is not a database", "this is not a SQLite database", "choose another file with --store"),
-    ("malformed", "the database is damaged", "restore it from a copy, or choose another file with --store"),
-    (
-        "database is locked",
-        f"another program has locked the database for more than {BUSY_SECONDS:.0f} seconds",
-        "close the program that writes to it and try again",
-    ),
-    (
-        "readonly database",
-        "the database is read-only",
-        "check the permissions of the file and its folder",
-    ),
-    (
-        "unable to open database file",
-        "the database cannot be opened",
-        "check that its folder exists and that you may write to both",
-    ),
-    ("disk is full", "the disk is full; this step was not recorded", "free some space and run again"),
-    (
-        "disk i/o error",
-        "the disk cannot be read or written; this step was not recorded",
-        "check the disk for free space and errors",
-    ),
-    ("permission denied", "the database user lacks a permission", "grant it, or choose another user"),
-)
 
 
 _PATH = re.compile(r"[~.]*/(?!/)")
@@ -135,33 +127,55 @@ def shown_location(url: URL) -> Location:
     return Location(str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string())
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, *, read_only: bool = False) -> Engine:
     """An engine for SQLite or PostgreSQL. Nothing is opened or written yet, but the folder is created.
 
     Raises StoreError if the folder cannot be created or the driver of PostgreSQL is not installed.
     """
     if url.get_backend_name() == "sqlite":
-        try:
-            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"cannot create its folder ({error.strerror})",
-                at=shown_location(url),
-                hint="choose another file with --store",
-            ) from error
-        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
+        return _sqlite_engine(url, read_only=read_only)
+    waiting = {name: value for name, value in _PATIENCE_OF_TCP.items() if name not in url.query}
     try:
-        # With positional parameters, as in SQLite, bulk inserts take the same rows in both databases.
-        return create_engine(url, paramstyle="format", connect_args={"connect_timeout": CONNECT_SECONDS})
+        # With positional parameters, as in SQLite, bulk inserts take the same rows in both databases. A
+        # connection that broke while it was not used is replaced (`pool_pre_ping`).
+        engine = create_engine(url, paramstyle="format", connect_args=waiting, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise StoreError(
             "a PostgreSQL store needs the package psycopg",
             at=shown_location(url),
             hint="pip install 'transformer-harness[postgres]'",
         ) from error
+    event.listen(engine, "connect", _configure_postgresql)
+    return engine
+
+
+def _sqlite_engine(url: URL, *, read_only: bool) -> Engine:
+    path = Path(str(url.database))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot create its folder ({error.strerror})",
+            at=shown_location(url),
+            hint="choose another file with --store",
+        ) from error
+    opened = False
+
+    def connect() -> sqlite3.Connection:
+        """A file that has disappeared is not made again: its results are somewhere else."""
+        nonlocal opened
+        location = f"file:{quote(os.fsencode(path))}?mode={'rw' if opened or read_only else 'rwc'}"
+        # The pool hands a connection to one thread at a time.
+        connection = sqlite3.connect(location, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+        opened = True
+        return connection
+
+    engine = create_engine(url, creator=connect)
+    event.listen(engine, "connect", _configure_sqlite)
+    if read_only:
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 @contextmanager
@@ -176,7 +190,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that is recorded completely, or not at all if an error is raised inside it.
+    """A transaction that is recorded completely, or not at all if an error is raised inside it. If the
+    connection breaks while it is being recorded, nobody knows which of the two.
 
     On SQLite it takes the write lock at once. A transaction that begins with reading would otherwise fail,
     without waiting, when it writes at the same time as another writer.
@@ -185,13 +200,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection = connection.execution_options(harness_writes=True)
         with connection.begin():
             yield connection
+            if engine.dialect.name == "postgresql":
+                count_transaction()  # if the connection breaks now, only the server knows
+        if engine.dialect.name != "postgresql":
+            count_transaction()
 
 
 def use_safest_journal(engine: Engine) -> None:
-    """Use WAL, with which readers never wait, if this SQLite is safe with it, or else a rollback journal."""
+    """Use WAL, with which readers never wait, if this SQLite and this file system are safe with it, or else a
+    rollback journal.
+    """
     if engine.dialect.name != "sqlite":
         return
-    wanted = "wal" if wal_is_sound(sqlite3.sqlite_version_info) else "delete"
+    local = file_system(Path(str(engine.url.database))).is_local
+    wanted = "wal" if local and wal_is_sound(sqlite3.sqlite_version_info) else "delete"
     with translated(engine.url), engine.connect() as connection:
         raw = connection.connection.cursor()
         try:
@@ -212,15 +234,25 @@ def wal_is_sound(version: tuple[int, ...]) -> bool:
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # _begin_sqlite begins transactions, not the module sqlite3
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+    for pragma in ("foreign_keys=ON", "synchronous=EXTRA", "cell_size_check=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("harness_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _configure_postgresql(connection: Any, _record: object) -> None:
+    """The server notices within two minutes that this process is gone, and acknowledges nothing that a crash
+    of the server could lose.
+    """
+    for setting, value in _PATIENCE_OF_SERVER.items():
+        connection.execute(f"SELECT set_config('{setting}', '{value}', false)")
+    [durable] = connection.execute("SELECT current_setting('synchronous_commit')").fetchone()
+    if durable == "off":
+        connection.execute("SELECT set_config('synchronous_commit', 'on', false)")
+    connection.commit()
 
 
 @contextmanager
@@ -231,10 +263,14 @@ def translated(url: URL) -> Iterator[None]:
     except (IntegrityError, DataError):
         raise  # a fault of the harness, not of the database
     except DBAPIError as error:
-        text = " ".join(str(error.orig).split())
-        for needle, message, hint in _MEANINGS:
-            if needle in text.lower():
-                raise StoreError(message, at=shown_location(url), hint=hint) from error
-        if isinstance(error, ProgrammingError):
+        known = meaning(error)
+        if known is None:
             raise
-        raise StoreError(f"the database reports an error: {text}", at=shown_location(url)) from error
+        raise database_error(url, known) from error
+
+
+def database_error(url: URL, known: Meaning) -> DatabaseError:
+    """The error to raise if something is wrong with the database."""
+    made = DatabaseError(known.message, at=shown_location(url), hint=known.hint)
+    made.trouble = known.trouble
+    return made

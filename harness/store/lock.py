@@ -2,61 +2,117 @@
 
 The kernel (with a locked file beside the SQLite database) or the PostgreSQL server (with an advisory lock of
 a connection) notices when that process ends. A row with a host and a process id could not show that reliably.
+Where the locks of the file system exclude nobody, or nobody on other machines, a second file is created that
+only one process can create (`harness.store.holder`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from abc import ABC, abstractmethod
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from harness.errors import StoreError
-from harness.store.engine import shown_location, translated
+from harness.store.engine import database_error, translated
+from harness.store.failures import Meaning
+from harness.store.file_system import file_system
+from harness.store.holder import hold
 
-Release = Callable[[], None]
+
+class RunLock(ABC):
+    """A lock that this process holds."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let other drivers have the run."""
+
+    @abstractmethod
+    def is_held(self) -> bool:
+        """Whether the lock is still held. A lost one is taken again if no other process has it."""
 
 
-def try_lock(engine: Engine, run_id: str) -> Release | None:
-    """Lock a run; returns what releases it, or None while another driver holds the lock.
+def try_lock(engine: Engine, run_id: str) -> RunLock | None:
+    """Lock a run, or return None while another driver holds the lock.
 
     Raises StoreError if the lock file cannot be created.
     """
     if engine.dialect.name == "sqlite":
         database = Path(str(engine.url.database))
-        return _lock_file(database.with_name(f"{database.name}.{run_id}.lock"), engine)
-    return _advisory_lock(engine, run_id)
-
-
-def _lock_file(path: Path, engine: Engine) -> Release | None:
-    """A locked file. Workers do not inherit it, so a worker that outlives its driver holds no lock."""
-
-    def release() -> None:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-    while True:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            return _lock_files(database.with_name(f"{database.name}.{run_id}.lock"))
         except OSError as error:
-            raise StoreError(
-                f"cannot create a lock file beside the database ({error.strerror})",
-                at=shown_location(engine.url),
-                hint="check the permissions of its folder",
-            ) from error
+            problem = f"cannot create a lock file beside the database ({error.strerror})"
+            known = Meaning(problem, "check the permissions of its folder")
+            raise database_error(engine.url, known) from error
+    lock = _AdvisoryLock(engine, run_id)
+    return lock if lock.is_held() else None
+
+
+class _FileLock(RunLock):
+    """Locked files. Workers do not inherit them, so a worker that outlives its driver holds no lock."""
+
+    def __init__(self, files: contextlib.ExitStack) -> None:
+        self._files = files
+
+    def release(self) -> None:
+        self._files.close()
+
+    def is_held(self) -> bool:
+        return True  # the kernel takes it from no living process
+
+
+def _lock_files(path: Path) -> RunLock | None:
+    with contextlib.ExitStack() as files:
+        excluded = _lock_file(path, files)
+        if excluded is None:
+            return None
+        if not excluded or not file_system(path).locks_reach_others:
+            release = hold(path.with_suffix(".holder"))
+            if release is None:
+                return None
+            files.callback(release)
+        return _FileLock(files.pop_all())
+
+
+def _lock_file(path: Path, files: contextlib.ExitStack) -> bool | None:
+    """Lock a file until `files` is closed. Returns whether the lock really excludes others, or None if
+    another process holds it.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            excludes = not _can_be_locked(path)
         except BlockingIOError:
             os.close(descriptor)
             return None
+        except OSError:  # this file system has no locks
+            excludes = False
         if _is_at(path, descriptor):
-            return release
+            files.callback(os.close, descriptor)
+            files.callback(path.unlink, missing_ok=True)
+            return excludes
         os.close(descriptor)  # the former holder removed this file after it was opened here
+
+
+def _can_be_locked(path: Path) -> bool:
+    """Whether somebody else can lock a file that this process has locked: some mounts ignore locks."""
+    try:
+        second = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(second)
+    return True
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
@@ -66,17 +122,42 @@ def _is_at(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _advisory_lock(engine: Engine, run_id: str) -> Release | None:
-    key = int.from_bytes(hashlib.sha256(f"run {run_id}".encode()).digest()[:8], "big", signed=True)
+class _AdvisoryLock(RunLock):
+    """A lock of a connection to the PostgreSQL server, which ends with the connection."""
 
-    def release() -> None:
-        with suppress(DBAPIError):  # a broken connection has already lost its lock
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
-        connection.close()
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        key = hashlib.sha256(f"run {run_id}".encode()).digest()[:8]
+        self._engine, self._key = engine, int.from_bytes(key, "big", signed=True)
+        self._connection: Connection | None = None
 
-    with translated(engine.url):
-        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        if connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one():
-            return release
+    def release(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(DBAPIError):  # a broken connection has already lost its lock
+                self._ask("pg_advisory_unlock", self._connection)
+            self._drop(self._connection)
+
+    def is_held(self) -> bool:
+        if self._connection is not None:
+            try:
+                self._connection.execute(text("SELECT 1"))
+            except DBAPIError:
+                self._drop(self._connection)
+            else:
+                return True
+        with translated(self._engine.url):
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            if self._ask("pg_try_advisory_lock", connection):
+                self._connection = connection
+                return True
+            connection.close()
+        return False
+
+    def _drop(self, connection: Connection) -> None:
+        """Close the connection itself: it may belong to a pool that nobody uses any more."""
+        connection.invalidate()
         connection.close()
-    return None
+        self._connection = None
+
+    def _ask(self, function: str, connection: Connection) -> bool:
+        answer: bool = connection.execute(text(f"SELECT {function}(:key)"), {"key": self._key}).scalar_one()
+        return answer

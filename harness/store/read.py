@@ -13,6 +13,7 @@ from sqlalchemy import Engine, RowMapping, Select, Table, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from harness.store.chain import checked_chain
+from harness.store.database import Database, tried_again
 from harness.store.engine import reading
 from harness.store.results import GrowingResults
 from harness.store.rows import (
@@ -79,6 +80,7 @@ class Reader(SampleReader):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._results: dict[tuple[str, frozenset[str]], GrowingResults] = {}
+        self._database = Database(engine)
 
     def find_run(self, identity: Identity) -> Run | None:
         """The newest run with exactly this identity."""
@@ -217,6 +219,7 @@ class Reader(SampleReader):
         rows = self._all(query.order_by(calibrations.c.id.desc()).limit(1))
         return CalibrationRow(**rows[0]) if rows else None
 
+    @tried_again
     def _all(self, query: Select[Any]) -> Sequence[RowMapping]:
         with reading(self._engine) as connection:
             return connection.execute(query).mappings().all()

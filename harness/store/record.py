@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from harness.errors import HarnessError
 from harness.store.chain import add_links
-from harness.store.engine import writing
+from harness.store.database import tried_again
 from harness.store.migrate import take_turns
 from harness.store.pieces import AT_ONCE, ATTEMPTS_AT_ONCE, WIDE_AT_ONCE, in_parts
 from harness.store.read import Reader
@@ -52,13 +52,14 @@ class RunRecorder(Reader):
         assert compiled.positiontup == SAMPLE_COLUMNS
         self._insert_samples = compiled.string
 
+    @tried_again
     def begin_trial(self, run: Run, session: Session, spec: TrialSpec, *, position: int, attempt: int) -> int:
         """Record that an attempt at a trial starts now, and return the attempt's id.
 
         Raises HarnessError if the run has no such trial, or if the trial is running or has finished.
         """
         try:
-            with writing(self._engine) as connection:
+            with self._database.writing() as connection:
                 values = {
                     "trial_id": _id_of_trial(connection, run, spec),
                     "session_id": session.id,
@@ -80,6 +81,7 @@ class RunRecorder(Reader):
             ) from error
         return begun
 
+    @tried_again
     def finish_trial(
         self,
         attempt_id: int,
@@ -106,7 +108,7 @@ class RunRecorder(Reader):
             "nvml_reason": nvml_reason,
             "cause": outcome.cause,
         }
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             running = (attempts.c.id == attempt_id) & (attempts.c.state == "running")
             if connection.execute(update(attempts).where(running).values(ending)).rowcount != 1:
                 raise HarnessError(f"attempt {attempt_id} cannot end because it is not running")
@@ -121,7 +123,8 @@ class RunRecorder(Reader):
                 connection.execute(insert(telemetry_table), rows)
             add_links(connection, _run_of(connection, attempt_id), "ended", [attempt_id])
 
-    def supersede(self, run: Run, attempt_ids: Iterable[int]) -> None:
+    @tried_again
+    def supersede(self, run: Run, attempt_ids: Collection[int]) -> None:
         """Supersede ended attempts: they stay in the store with their former state and never count again.
 
         Raises HarnessError, without any change, if an attempt does not exist, is running or is superseded.
@@ -129,7 +132,7 @@ class RunRecorder(Reader):
         chosen = sorted(set(attempt_ids))
         ended = select(attempts.c.id).join(trials, trials.c.id == attempts.c.trial_id)
         ended = ended.where(trials.c.run_id == run.id, attempts.c.state.not_in(("running", "superseded")))
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             missing = set(chosen)
             for part in in_parts(chosen, ATTEMPTS_AT_ONCE):
                 missing -= set(connection.execute(ended.where(attempts.c.id.in_(part))).scalars())
@@ -140,17 +143,18 @@ class RunRecorder(Reader):
                 connection.execute(set_aside.where(attempts.c.id == attempt_id))
             add_links(connection, run.id, "superseded", chosen)
 
+    @tried_again
     def record_artifact(self, artifact: Artifact) -> None:
         """Record a file. It replaces an earlier file of the same kind with the same content id."""
         same = (artifacts.c.kind == artifact.kind) & (artifacts.c.content_id == artifact.content_id)
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             take_turns(connection)
             connection.execute(artifacts.delete().where(same))
             connection.execute(insert(artifacts).values(asdict(artifact)))
 
     def record_calibration(self, row: CalibrationRow) -> None:
         """Record a calibration of an environment. Earlier ones stay in the store."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             last = connection.execute(select(func.max(sessions.c.id))).scalar() or 0
             connection.execute(insert(calibrations).values(**asdict(row), after_session=last))
 
@@ -165,7 +169,7 @@ class RunRecorder(Reader):
             raise HarnessError(
                 f"run {run.id} has {times} verdicts on the claim {claim!r}; only one is allowed"
             )
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             take_turns(connection)
             connection.execute(verdicts.delete().where(verdicts.c.run_id == run.id))
             if judged:

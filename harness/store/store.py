@@ -10,13 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, Engine, Table, func, insert, select, update
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from harness.errors import StoreError
 from harness.store.chain import add_links
+from harness.store.database import Note, tried_again
 from harness.store.declared import DeclarationStore
-from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal, writing
-from harness.store.lock import Release, try_lock
+from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal
+from harness.store.lock import try_lock
 from harness.store.migrate import migrate, take_turns
 from harness.store.rows import Identity, Run, Session, now, row_digest
 from harness.store.tables import attempts, environments, runs, sessions, studies, trials
@@ -47,10 +48,6 @@ class Store(DeclarationStore):
     Every method raises StoreError if the database fails, and none leaves a part of its work behind.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self._locks: dict[str, Release] = {}
-
     def __enter__(self) -> Self:
         return self
 
@@ -59,9 +56,7 @@ class Store(DeclarationStore):
 
     def close(self) -> None:
         """Release the database and every run. A session that was not closed counts as interrupted."""
-        while self._locks:
-            self._locks.popitem()[1]()
-        self._engine.dispose()
+        self._database.close()
 
     def create_run(
         self,
@@ -77,7 +72,7 @@ class Store(DeclarationStore):
         """Create a run with this identity, the next ordinal, and the trials of its plan in their order.
         `draws` are its `draw` and its `training_draw`.
         """
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             take_turns(connection)
             last = select(func.max(runs.c.ordinal)).where(runs.c.identity_digest == identity.digest)
             ordinal = (connection.execute(last).scalar() or 0) + 1
@@ -109,32 +104,41 @@ class Store(DeclarationStore):
 
     def record_study(self, name: str, source: str, resolved: str) -> None:
         """Record the text of a study as it is judged now; its run may have begun with another one."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             take_turns(connection)
             _shared_row(connection, studies, _study_row(name, source, resolved))
 
+    @tried_again
     def extend_plan(self, run: Run, specs: Sequence[TrialSpec]) -> None:
         """Add new trials at the end of the run's plan. A plan may grow with the results."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             known = set(
                 connection.execute(select(trials.c.spec_id).where(trials.c.run_id == run.id)).scalars()
             )
             _plan(connection, run, [spec for spec in specs if spec.id not in known])
 
-    def open_session(self, run: Run, provenance: Mapping[str, Any]) -> Session:
+    def open_session(
+        self, run: Run, provenance: Mapping[str, Any], note: Note = lambda _message: None
+    ) -> Session:
         """Lock the run for this driver, and mark the running attempts of a dead driver as interrupted.
+
+        Until the session is closed, every method waits and tries again if the database fails in a way that
+        may pass, and `note` says so to a person. StoreLostError is raised when that has taken too long
+        (`harness.store.database.WAIT_SECONDS`), or when another driver has taken the run over.
 
         Raises StoreError if another driver works on the run.
         """
-        release = try_lock(self._engine, run.id)
-        if release is None:
+        lock = try_lock(self._engine, run.id)
+        if lock is None:
             raise StoreError(
                 f"{self._driver_of(run)} is already working on run {run.id} of {run.study}",
                 at=shown_location(self._engine.url),
                 hint="wait until it ends, or stop it",
             )
         try:
-            with writing(self._engine) as connection:
+            with self._database.writing() as connection:
+                # No other session of the run writes from here on.
+                connection.execute(update(sessions).where(sessions.c.run_id == run.id).values(writes=-1))
                 _abandon(connection, run.id)
                 values: dict[str, Any] = {
                     "run_id": run.id,
@@ -148,17 +152,28 @@ class Store(DeclarationStore):
                     insert(sessions).values(values).returning(sessions.c.id)
                 ).scalar_one()
         except BaseException:
-            release()
+            lock.release()
             raise
-        self._locks[run.id] = release
-        return Session(id=session_id, **values)
+        session = Session(id=session_id, **values)
+        self._database.hold(session, lock, note)
+        return session
 
     def close_session(self, session: Session) -> None:
-        """End the session and unlock its run. An attempt that is still running becomes interrupted."""
-        with writing(self._engine) as connection:
+        """End the session and unlock its run. An attempt that is still running becomes interrupted.
+
+        If the database was lost, nothing can be written any more, and the next session does it.
+        """
+        try:
+            if not self._database.given_up:
+                self._end(session)
+        finally:
+            self._database.release(session)
+
+    @tried_again
+    def _end(self, session: Session) -> None:
+        with self._database.writing() as connection:
             _abandon(connection, session.run_id)
             connection.execute(update(sessions).where(sessions.c.id == session.id).values(ended_at=now()))
-        self._locks.pop(session.run_id)()
 
     def _driver_of(self, run: Run) -> str:
         unended = [session for session in self.sessions(run) if session.ended_at is None]

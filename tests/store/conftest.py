@@ -10,6 +10,7 @@ import pytest
 from harness.store.rows import Identity, Run, Session
 from harness.store.store import Store, open_store
 from harness.trial.spec import TrialSpec
+from tests.support.stored_run import trial
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -68,16 +69,3 @@ def session(store: Store, run: Run) -> Session:
 @pytest.fixture
 def spec() -> Callable[[int], TrialSpec]:
     return trial
-
-
-def trial(seed: int) -> TrialSpec:
-    """A different trial for each seed."""
-    return TrialSpec(
-        purpose="measure",
-        task="generate",
-        arm="dynamic",
-        condition={"new_tokens": "16"},
-        seed=seed,
-        round=1,
-        config={"cache": {"kind": "dynamic"}},
-    )

@@ -251,19 +251,47 @@ def test_a_file_in_wal_mode_leaves_it_on_a_version_that_could_damage_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "harness.db"
-
-    def journal() -> str:
-        connection = sqlite3.connect(path)
-        [mode] = connection.execute("PRAGMA journal_mode").fetchone()
-        connection.close()
-        return str(mode)
-
     monkeypatch.setattr("harness.store.engine.wal_is_sound", lambda _version: True)
     open_store(path).close()
-    assert journal() == "wal"
+    assert journal(path) == "wal"
     monkeypatch.setattr("harness.store.engine.wal_is_sound", lambda _version: False)
     open_store(path).close()
-    assert journal() == "delete"
+    assert journal(path) == "delete"
+
+
+def test_no_wal_on_the_file_system_of_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, mounts = tmp_path / "harness.db", tmp_path / "mountinfo"
+    monkeypatch.setattr("harness.store.engine.wal_is_sound", lambda _version: True)
+    open_store(path).close()
+    assert journal(path) == "wal"
+    mounts.write_text("24 22 0:40 / / rw,relatime - nfs4 server:/home rw,local_lock=none\n")
+    monkeypatch.setattr("harness.store.file_system.MOUNTS", mounts)
+    open_store(path).close()
+    assert journal(path) == "delete"
+
+
+@pytest.mark.parametrize("sound", [False, True])
+def test_a_commit_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, sound: bool) -> None:
+    """Of the journal, of the database, and of the folder in which the journal was."""
+    monkeypatch.setattr("harness.store.engine.wal_is_sound", lambda _version: sound)
+    seen: list[int] = []
+
+    def look(connection: sqlite3.Connection, *_: object) -> None:
+        seen.extend(connection.execute("PRAGMA synchronous").fetchone())
+
+    event.listen(Engine, "checkout", look)
+    try:
+        open_store(tmp_path / "harness.db").close()
+    finally:
+        event.remove(Engine, "checkout", look)
+    assert set(seen) == {3}  # EXTRA
+
+
+def journal(path: Path) -> str:
+    connection = sqlite3.connect(path)
+    [mode] = connection.execute("PRAGMA journal_mode").fetchone()
+    connection.close()
+    return str(mode)
 
 
 def test_reading_results_loads_nothing_heavy(tmp_path: Path) -> None:

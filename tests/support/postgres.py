@@ -8,15 +8,38 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server that lets anybody in at a socket in `folder`, and that tests may stop and start again."""
+
+    folder: Path
+    programs: Path
+    user: Sequence[str]
+
+    def call(self, program: str, *arguments: str) -> None:
+        command = [*self.user, str(self.programs / program), "-D", str(self.folder / "data"), *arguments]
+        with (self.folder / "said").open("wb") as said:  # a pipe would stay open as long as the server
+            subprocess.run(command, check=True, stdout=said, stderr=said, cwd="/")
+
+    def start(self) -> None:
+        options = f"-k {self.folder} -c listen_addresses='' -c fsync=off"
+        self.call("pg_ctl", "start", "-w", "-l", str(self.folder / "log"), "-o", options)
+
+    def stop(self, mode: str = "immediate") -> None:
+        """With the mode `immediate`, the server stops as in a crash."""
+        self.call("pg_ctl", "stop", "-w", "-m", mode)
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The folder of the socket of a running server that lets anybody in."""
+def running_postgres() -> Iterator[PostgresServer]:
+    """The server of all tests."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     programs = _postgres_programs()
     if programs is None:
@@ -29,30 +52,22 @@ def postgres_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="store-pg-"))
     if as_root:
         shutil.chown(folder, "postgres")
-    data = folder / "data"
-
-    def call(program: str, *arguments: str) -> None:
-        command = [*become, str(programs / program), "-D", str(data), *arguments]
-        with (folder / "said").open("wb") as said:  # a pipe would stay open as long as the server
-            subprocess.run(command, check=True, stdout=said, stderr=said, cwd="/")
-
+    server = PostgresServer(folder, programs, become)
     try:
-        call("initdb", "-E", "UTF8", "--locale=C", "-A", "trust", "-U", "postgres", "-N")
-        call(
-            "pg_ctl",
-            "start",
-            "-w",
-            "-l",
-            str(folder / "log"),
-            "-o",
-            f"-k {folder} -c listen_addresses='' -c fsync=off",
-        )
+        server.call("initdb", "-E", "UTF8", "--locale=C", "-A", "trust", "-U", "postgres", "-N")
+        server.start()
         try:
-            yield str(folder)
+            yield server
         finally:
-            call("pg_ctl", "stop", "-m", "immediate")
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(running_postgres: PostgresServer) -> str:
+    """The folder of the socket of a running server that lets anybody in."""
+    return str(running_postgres.folder)
 
 
 def _postgres_programs() -> Path | None:
