@@ -1,7 +1,7 @@
 """The commands.
 
 Exit codes: 0 finished; 2 bad input, nothing written; 3 some trials failed; 5 finished, but some verdicts are
-invalid; 70 a fault of the harness; 74 the output cannot be written; 130 interrupted.
+invalid; 6 the store was lost; 70 a fault of the harness; 74 the output cannot be written; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ app = typer.Typer(
     help="Declared studies of transformer techniques: invariants, paired measurements and verdicts with "
     "intervals.",
     epilog="Exit codes: 0 finished, 2 bad input, 3 some trials failed, 5 some verdicts are invalid, "
+    "6 the store was lost, "
     "70 a fault of the harness, 74 the output cannot be written, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,

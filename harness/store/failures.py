@@ -31,12 +31,16 @@ class Meaning:
     trouble: Trouble | None = None
 
 
+DAMAGED = Meaning(
+    "the database is damaged",
+    "`harness store check` shows more; restore it from a copy, or choose another file with --store",
+)
+
 # By a part of the message of SQLite or of a server in lower case. The first match counts.
 _MEANINGS = {
     "file is not a database": Meaning("this is not a SQLite database", "choose another file with --store"),
-    "malformed": Meaning(
-        "the database is damaged", "restore it from a copy, or choose another file with --store"
-    ),
+    "malformed": DAMAGED,
+    "could not decode to utf-8": DAMAGED,
     "database is locked": Meaning(
         f"another program has locked the database for more than {BUSY_SECONDS:.0f} seconds",
         "close the program that writes to it and try again",

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from harness.errors import StoreError
 from harness.store.engine import reading, shown_location, writing
+from harness.store.integrity import refuse_damaged
 from harness.store.tables import VERSION_TABLE
 
 HEAD = 9  # the newest migration; a revision is a whole number, written with four digits
@@ -19,15 +20,18 @@ HEAD = 9  # the newest migration; a revision is a whole number, written with fou
 def migrate(engine: Engine) -> None:
     """Create the tables in an empty database, or upgrade an older one.
 
-    Raises StoreError if the database belongs to a newer version of the harness or to another program. Nothing
-    is written then.
+    Raises StoreError if the database is damaged, or belongs to a newer version of the harness or to another
+    program. Nothing is written then.
     """
     with reading(engine) as connection:
-        if _version(connection) == HEAD:
-            return
+        if _has_tables(connection):
+            refuse_damaged(connection)
+            if _version(connection) == HEAD:
+                return
     with writing(engine) as connection:
         take_turns(connection)
-        if _version(connection) != HEAD:  # another process may have upgraded it meanwhile
+        # Another process may have upgraded it meanwhile.
+        if not _has_tables(connection) or _version(connection) != HEAD:
             _upgrade(connection)
 
 
@@ -37,20 +41,23 @@ def take_turns(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('transformer-harness'))"))
 
 
-def _version(connection: Connection) -> int:
-    """The version of the tables, or 0 for an empty database."""
-    where = shown_location(connection.engine.url)
+def _has_tables(connection: Connection) -> bool:
+    """False for an empty database. Raises StoreError if its tables are those of another program."""
     tables = inspect(connection).get_table_names()
-    if not tables:
-        return 0
-    if VERSION_TABLE not in tables:
+    if tables and VERSION_TABLE not in tables:
         raise StoreError(
             f"this database belongs to another program (it has a table {min(tables)!r})",
-            at=where,
+            at=shown_location(connection.engine.url),
             hint="choose another store with --store",
         )
+    return bool(tables)
+
+
+def _version(connection: Connection) -> int:
+    """The version of the tables."""
+    where = shown_location(connection.engine.url)
     versions = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()
-    if len(versions) != 1 or not versions[0].isdecimal():
+    if len(versions) != 1 or not str(versions[0]).isdecimal():
         raise StoreError("cannot read the version of its tables", at=where, hint="restore it from a copy")
     version = int(versions[0])
     if version > HEAD:

@@ -128,12 +128,14 @@ class Reader(SampleReader):
         query = query.where(_belongs_to(run, include_superseded)).order_by(attempts.c.id)
         return [TrialRow(**_with_current_id(row)) for row in self._all(query)]
 
+    @tried_again
     def results(self, run: Run, metrics: Collection[str] = ()) -> RunResults:
         """The result of each finished trial by the trial's content id, with its values of these metrics."""
         key = run.id, frozenset(metrics)
-        if key not in self._results:
-            self._results[key] = GrowingResults(self._engine, *key)
-        return self._results[key].now()
+        growing = self._results.pop(key, None) or GrowingResults(self._engine, *key)
+        results = growing.now()
+        self._results[key] = growing  # if reading failed in between, all is read again
+        return results
 
     def samples(self, run: Run, *, include_superseded: bool = False) -> list[SampleRow]:
         """Every sample of the run's attempts, including failed ones, by attempt, metric and step. There may

@@ -30,7 +30,7 @@ def open_store(location: str | Path) -> Store:
     """The store in a SQLite file or in a PostgreSQL database (`postgresql://user@host/database`).
 
     A missing database is created, and an older one is upgraded. Raises StoreError, with nothing written, if
-    this is not possible or the database belongs to another program.
+    this is not possible, or if the database is damaged or belongs to another program.
     """
     engine = make_engine(parse_location(location))
     try:

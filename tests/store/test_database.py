@@ -18,7 +18,9 @@ from sqlalchemy import Engine, event
 
 from harness.errors import StoreError, StoreLostError
 from harness.store import database, engine
+from harness.store.failures import DatabaseError, Trouble
 from harness.store.rows import Artifact, Run, Session
+from harness.store.samples import SampleReader
 from harness.store.store import Store, open_store
 from harness.trial.outcome import Outcome, Sample
 from tests.support.postgres import PostgresServer
@@ -356,6 +358,26 @@ def test_a_lock_is_waited_for_at_every_step(place: Path, new_run: Callable[..., 
         record_two(store, run, notes, only(step, spoil))
     assert len(notes) == 2
     check_recorded(str(place), run)
+
+
+def test_results_of_which_a_part_could_not_be_read_are_read_again(
+    place: Path, new_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store remembers which attempts it has read."""
+    read = SampleReader.attempt_values
+    troubles: list[Trouble] = ["disk"]
+
+    def broken(*arguments: Any) -> Any:
+        if troubles:
+            error = DatabaseError("broken")
+            error.trouble = troubles.pop()
+            raise error
+        return read(*arguments)
+
+    monkeypatch.setattr(SampleReader, "attempt_values", broken)
+    with open_store(place) as store:
+        record_two(store, new_run(store), Notes(), only("", print))
+    assert troubles == []
 
 
 def test_without_an_open_session_nothing_is_waited_for(place: Path, new_run: Callable[..., Run]) -> None:
