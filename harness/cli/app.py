@@ -44,6 +44,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="List corpora and download them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data, name="data")
+store = typer.Typer(help="Check, copy and compact the store.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(store, name="store")
 
 StudiesFolder = Annotated[
     Path | None, typer.Option("--folder", help="Folder of the studies. Default: studies.")
@@ -358,6 +360,41 @@ def fetch(
     with output.progress() as progress:
         rows = fetch_corpora(wanted, ProgressListener(output, progress).fetching)
     output.table(rows, ["corpus", "path"])
+
+
+@store.command("check")
+@command
+def check(*, options: StoreOptions, output: CommandOutput) -> None:
+    """Check the whole store: its file, what refers to what, and that no run was changed.
+
+    The exit code is 5 if something is wrong. Nothing is written.
+    """
+    from harness.cli.store import show_check
+
+    show_check(options.workspace, output)
+
+
+@store.command("backup")
+@command
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write. It must not exist.")],
+    *,
+    options: StoreOptions,
+    output: CommandOutput,
+) -> None:
+    """Copy the store as it is now into a new file and check the copy, also while a driver runs."""
+    from harness.cli.store import copy_store
+
+    copy_store(options.workspace, file, output)
+
+
+@store.command("compact")
+@command
+def compact(*, options: StoreOptions, output: CommandOutput) -> None:
+    """Write the store anew, without the room that nothing uses. No driver may work on a run."""
+    from harness.cli.store import compact_store
+
+    compact_store(options.workspace, output)
 
 
 def main() -> None:

@@ -124,8 +124,8 @@ class Database:
 
     def _counted(self, connection: Connection, held: _OpenSession) -> int:
         """Count up the writes of the session, and return them."""
-        own = (sessions.c.id == held.session.id) & (sessions.c.writes >= 0)
-        count = update(sessions).where(own).values(writes=sessions.c.writes + 1)
+        fenced = (sessions.c.id == held.session.id) & (sessions.c.writes >= 0)
+        count = update(sessions).where(fenced).values(writes=sessions.c.writes + 1)
         writes: int | None = connection.execute(count.returning(sessions.c.writes)).scalar()
         if writes is None:
             raise self._taken_over(connection, held)

@@ -214,17 +214,32 @@ def use_safest_journal(engine: Engine) -> None:
         return
     local = file_system(Path(str(engine.url.database))).is_local
     wanted = "wal" if local and wal_is_sound(sqlite3.sqlite_version_info) else "delete"
+    if _outside_transaction(engine, "PRAGMA journal_mode") == wanted:
+        return
+    try:
+        _outside_transaction(engine, f"PRAGMA journal_mode={wanted}")
+    except DatabaseError:
+        # A rollback journal is safe with readers, so the switch to WAL can wait until they are gone.
+        if wanted == "delete":
+            raise
+
+
+def vacuum(engine: Engine) -> None:
+    """Write a SQLite database anew, without free pages. If that fails, it stays as it was."""
+    _outside_transaction(engine, "VACUUM")
+
+
+def _outside_transaction(engine: Engine, statement: str) -> Any:
+    """The first value that a statement of SQLite returns."""
     with translated(engine.url), engine.connect() as connection:
         raw = connection.connection.cursor()
         try:
-            if raw.execute("PRAGMA journal_mode").fetchone()[0] != wanted:
-                raw.execute(f"PRAGMA journal_mode={wanted}")
-        except sqlite3.OperationalError as error:
-            # A rollback journal is safe with readers, so the switch to WAL can wait until they are gone.
-            if wanted == "delete":
-                raise DBAPIError.instance("PRAGMA journal_mode", None, error, sqlite3.Error) from error
+            row = raw.execute(statement).fetchone()
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
         finally:
             raw.close()
+    return row[0] if row else None
 
 
 def wal_is_sound(version: tuple[int, ...]) -> bool:

@@ -63,8 +63,8 @@ def _mounts(lines: list[str]) -> Iterator[tuple[Path, FileSystem]]:
     """The mounts of lines like `36 35 98:0 / /mnt rw,noatime master:1 - ext3 /dev/root rw`."""
     for line in lines:
         before, _, after = line.partition(" - ")
-        fields, (kind, _, own) = before.split(" "), after.split(" ", 2)
-        options = frozenset((*fields[5].split(","), *own.split(",")))
+        fields, (kind, _, special) = before.split(" "), after.split(" ", 2)
+        options = frozenset((*fields[5].split(","), *special.split(",")))
         yield Path(_unescaped(fields[4])), FileSystem(kind, options)
 
 

@@ -37,8 +37,10 @@ def refuse_damaged(connection: Connection) -> None:
 
 def damages(connection: Connection) -> list[str]:
     """The problems of a complete check of a SQLite database, and rows that refer to rows that are not there.
-    If there are many, the others are not listed.
+    If there are many, the others are not listed. On PostgreSQL this is the task of the server.
     """
+    if connection.dialect.name != "sqlite":
+        return []
     try:
         problems = list(_complete(connection))
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(MOST_PROBLEMS)

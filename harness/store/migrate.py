@@ -24,14 +24,14 @@ def migrate(engine: Engine) -> None:
     program. Nothing is written then.
     """
     with reading(engine) as connection:
-        if _has_tables(connection):
+        if has_tables(connection):
             refuse_damaged(connection)
-            if _version(connection) == HEAD:
+            if table_version(connection) == HEAD:
                 return
     with writing(engine) as connection:
         take_turns(connection)
         # Another process may have upgraded it meanwhile.
-        if not _has_tables(connection) or _version(connection) != HEAD:
+        if not has_tables(connection) or table_version(connection) != HEAD:
             _upgrade(connection)
 
 
@@ -41,7 +41,7 @@ def take_turns(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('transformer-harness'))"))
 
 
-def _has_tables(connection: Connection) -> bool:
+def has_tables(connection: Connection) -> bool:
     """False for an empty database. Raises StoreError if its tables are those of another program."""
     tables = inspect(connection).get_table_names()
     if tables and VERSION_TABLE not in tables:
@@ -53,8 +53,8 @@ def _has_tables(connection: Connection) -> bool:
     return bool(tables)
 
 
-def _version(connection: Connection) -> int:
-    """The version of the tables."""
+def table_version(connection: Connection) -> int:
+    """The version of the tables. Raises StoreError if it is newer than this version of the harness."""
     where = shown_location(connection.engine.url)
     versions = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()
     if len(versions) != 1 or not str(versions[0]).isdecimal():

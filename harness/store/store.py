@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,8 +17,8 @@ from harness.errors import StoreError
 from harness.store.chain import add_links
 from harness.store.database import Note, tried_again
 from harness.store.declared import DeclarationStore
-from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal
-from harness.store.lock import try_lock
+from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal, vacuum
+from harness.store.lock import RunLock, try_lock
 from harness.store.migrate import migrate, take_turns
 from harness.store.rows import Identity, Run, Session, now, row_digest
 from harness.store.tables import attempts, environments, runs, sessions, studies, trials
@@ -128,13 +129,7 @@ class Store(DeclarationStore):
 
         Raises StoreError if another driver works on the run.
         """
-        lock = try_lock(self._engine, run.id)
-        if lock is None:
-            raise StoreError(
-                f"{self._driver_of(run)} is already working on run {run.id} of {run.study}",
-                at=shown_location(self._engine.url),
-                hint="wait until it ends, or stop it",
-            )
+        lock = self._locked(run)
         try:
             with self._database.writing() as connection:
                 # No other session of the run writes from here on.
@@ -174,6 +169,26 @@ class Store(DeclarationStore):
         with self._database.writing() as connection:
             _abandon(connection, session.run_id)
             connection.execute(update(sessions).where(sessions.c.id == session.id).values(ended_at=now()))
+
+    def compact(self) -> None:
+        """Write a SQLite database anew, without free pages, while no driver works on any run.
+
+        Raises StoreError, with nothing changed, if one does.
+        """
+        with ExitStack() as locks:
+            for run in self.runs():
+                locks.callback(self._locked(run).release)
+            vacuum(self._engine)
+
+    def _locked(self, run: Run) -> RunLock:
+        lock = try_lock(self._engine, run.id)
+        if lock is None:
+            raise StoreError(
+                f"{self._driver_of(run)} is already working on run {run.id} of {run.study}",
+                at=shown_location(self._engine.url),
+                hint="wait until it ends, or stop it",
+            )
+        return lock
 
     def _driver_of(self, run: Run) -> str:
         unended = [session for session in self.sessions(run) if session.ended_at is None]

@@ -11,9 +11,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from harness.errors import InputError, Location, StoreError
-from harness.machine.code_digest import code_digests
 from harness.report.build import render
 from harness.report.source import report_input, with_search
+from harness.store.changes import changes
 from harness.store.rows import Chain, Run
 from harness.store.store import Store, open_store
 from harness.verify.html_pieces import Piece, PieceKind, pieces
@@ -153,25 +153,12 @@ def _changes(
     store: Store, runs: Sequence[Run], chains: Sequence[Chain]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What was changed in the store after it was written, and what cannot be said about it."""
-    problems, notes = [], []
+    problems: list[str] = []
+    notes: list[str] = []
     for run, chain in zip(runs, chains, strict=True):
-        problems += [f"run {run.id}: {problem}" for problem in chain.problems]
-        if chain.earlier:
-            notes.append(
-                f"run {run.id}: an earlier version of the harness, which recorded no digests, wrote "
-                f"{count(chain.earlier, 'attempt')}; a change of their data is not noticed"
-            )
-        wrong = store.wrong_ids(run)
-        if wrong and run.code_digest == code_digests().measuring:
-            problems.append(
-                f"run {run.id}: the ids of {count(len(wrong), 'trial')} do not follow from their "
-                f"specifications ({wrong[0]})"
-            )
-        elif wrong:
-            notes.append(
-                f"run {run.id}: other code gave {count(len(wrong), 'trial')} their ids, which could not be "
-                "computed again"
-            )
+        changed, unknown = changes(store, run, chain)
+        problems += changed
+        notes += unknown
     return tuple(problems), tuple(notes)
 
 

@@ -298,7 +298,7 @@ TROUBLES = {
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def path(tmp_path: Path) -> Path:
     folder = tmp_path / "disk"
     folder.mkdir()
     return folder / "harness.db"
@@ -306,26 +306,26 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
 def test_trouble_with_a_file_is_waited_for(
-    place: Path, new_run: Callable[..., Run], trouble: Callable[..., Any]
+    path: Path, new_run: Callable[..., Run], trouble: Callable[..., Any]
 ) -> None:
-    with trouble(place) as (spoil, relieve):
-        with open_store(place) as store:
+    with trouble(path) as (spoil, relieve):
+        with open_store(path) as store:
             run = new_run(store)
             notes = Notes(relieve)
             record_two(store, run, notes, only("finish 1", spoil), LARGE)
         assert TROUBLES[trouble] in notes[0]
         assert "the store is there again after" in notes[1]
         assert len(notes) == 2
-        check_recorded(str(place), run, samples=len(LARGE.samples))
+        check_recorded(str(path), run, samples=len(LARGE.samples))
 
 
 @pytest.mark.usefixtures("give_up")
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
 def test_trouble_that_stays_ends_the_run_and_keeps_what_was_recorded(
-    place: Path, new_run: Callable[..., Run], trouble: Callable[..., Any]
+    path: Path, new_run: Callable[..., Run], trouble: Callable[..., Any]
 ) -> None:
-    with trouble(place) as (spoil, relieve):
-        with open_store(place) as store:
+    with trouble(path) as (spoil, relieve):
+        with open_store(path) as store:
             run = new_run(store)
             notes = Notes()
             session = store.open_session(run, {}, notes)
@@ -334,13 +334,13 @@ def test_trouble_that_stays_ends_the_run_and_keeps_what_was_recorded(
             spoil()
             with pytest.raises(StoreLostError) as caught:
                 store.finish_trial(attempt_id, LARGE, seconds=1.0)
-            assert notes[0].startswith(f"{place}: {TROUBLES[trouble]}")
-            assert str(caught.value).startswith(f"{place}: ")
+            assert notes[0].startswith(f"{path}: {TROUBLES[trouble]}")
+            assert str(caught.value).startswith(f"{path}: ")
             assert "(tried again for 30 ms)" in str(caught.value)
-            assert place.exists() is (trouble is not moved_file)
+            assert path.exists() is (trouble is not moved_file)
             store.close_session(session)
         relieve()
-        with open_store(place) as store:
+        with open_store(path) as store:
             second = store.open_session(run, {})
             rows = [(row.seed, row.state) for row in store.trials(run)]
             assert rows == [(0, "finished"), (1, "interrupted")]
@@ -351,17 +351,17 @@ def test_trouble_that_stays_ends_the_run_and_keeps_what_was_recorded(
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_lock_is_waited_for_at_every_step(place: Path, new_run: Callable[..., Run], step: str) -> None:
-    with other_writer(place) as (spoil, relieve), open_store(place) as store:
+def test_a_lock_is_waited_for_at_every_step(path: Path, new_run: Callable[..., Run], step: str) -> None:
+    with other_writer(path) as (spoil, relieve), open_store(path) as store:
         run = new_run(store)
         notes = Notes(relieve)
         record_two(store, run, notes, only(step, spoil))
     assert len(notes) == 2
-    check_recorded(str(place), run)
+    check_recorded(str(path), run)
 
 
 def test_results_of_which_a_part_could_not_be_read_are_read_again(
-    place: Path, new_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    path: Path, new_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store remembers which attempts it has read."""
     read = SampleReader.attempt_values
@@ -375,13 +375,13 @@ def test_results_of_which_a_part_could_not_be_read_are_read_again(
         return read(*arguments)
 
     monkeypatch.setattr(SampleReader, "attempt_values", broken)
-    with open_store(place) as store:
+    with open_store(path) as store:
         record_two(store, new_run(store), Notes(), only("", print))
     assert troubles == []
 
 
-def test_without_an_open_session_nothing_is_waited_for(place: Path, new_run: Callable[..., Run]) -> None:
-    with other_writer(place) as (spoil, relieve), open_store(place) as store:
+def test_without_an_open_session_nothing_is_waited_for(path: Path, new_run: Callable[..., Run]) -> None:
+    with other_writer(path) as (spoil, relieve), open_store(path) as store:
         run = new_run(store)
         spoil()
         with pytest.raises(StoreError, match="another program has locked the database"):
@@ -391,9 +391,9 @@ def test_without_an_open_session_nothing_is_waited_for(place: Path, new_run: Cal
 
 
 def test_whoever_interrupts_the_waiting_does_not_wait_again(
-    place: Path, new_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    path: Path, new_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with other_writer(place) as (spoil, relieve), open_store(place) as store:
+    with other_writer(path) as (spoil, relieve), open_store(path) as store:
         run = new_run(store)
         notes = Notes()
         session = store.open_session(run, {}, notes)
@@ -411,14 +411,14 @@ def interrupted(_seconds: float) -> None:
 
 
 def test_a_driver_whose_lock_file_was_taken_away_writes_nothing_more(
-    place: Path, new_run: Callable[..., Run]
+    path: Path, new_run: Callable[..., Run]
 ) -> None:
     """As on a file system whose locks exclude nobody: the count in the database decides."""
-    with open_store(place) as store, open_store(place) as other:
+    with open_store(path) as store, open_store(path) as other:
         run = new_run(store)
         session = store.open_session(run, {})
         begin(store, run, session)
-        for lock in place.parent.glob("*.lock"):
+        for lock in path.parent.glob("*.lock"):
             lock.unlink()
         second = other.open_session(run, {})
         writes: list[Callable[[], object]] = [

@@ -195,7 +195,8 @@ def test_a_row_that_is_missing_from_an_index_is_found(
     sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of a lost write: every page is sound, but they do not fit together."""
-    path = shutil.copy(sound, tmp_path / "harness.db")
+    path = tmp_path / "harness.db"
+    shutil.copy(sound, path)
     connection = sqlite3.connect(path, isolation_level=None)
     [[index]] = connection.execute(
         "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_attempts_1'"
