@@ -20,6 +20,7 @@ from harness.store.declared import DeclarationStore
 from harness.store.engine import make_engine, parse_location, shown_location, use_safest_journal, vacuum
 from harness.store.lock import RunLock, try_lock
 from harness.store.migrate import migrate, take_turns
+from harness.store.pooler import refuse_pooler
 from harness.store.rows import Identity, Run, Session, now, row_digest
 from harness.store.tables import attempts, environments, runs, sessions, studies, trials
 
@@ -35,6 +36,7 @@ def open_store(location: str | Path) -> Store:
     """
     engine = make_engine(parse_location(location))
     try:
+        refuse_pooler(engine)
         migrate(engine)
         use_safest_journal(engine)
     except BaseException:
