@@ -31,6 +31,22 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def nearest(path: Path) -> Path:
+    """The path, or the nearest one above it that exists."""
+    existing = path.absolute()
+    while not os.path.lexists(existing):
+        existing = existing.parent
+    return existing
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether the file system of a path, which must exist, is read-only for everybody."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def home() -> Path | None:
     """The home of the user. None if it is unknown, as in a container whose user has no entry in passwd."""
     path = os.path.expanduser("~")  # noqa: PTH111  Path.home would raise an error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.machine.environment import affinity_cores, cores_within
+from harness.store.file_system import FileSystem, file_system
 from harness.telemetry.cgroup import Cgroup
 from harness.telemetry.host_clocks import wall_clock_is_synchronised
 
@@ -40,6 +41,10 @@ class Machine:
     @property
     def usable_cores(self) -> int:
         return cores_within(self.affinity, Cgroup(proc=self.proc).cpu_quota())
+
+    def file_system(self, path: Path) -> FileSystem:
+        """The file system of a path, which need not exist."""
+        return file_system(path, self.proc / "self/mountinfo")
 
     def line(self, path: str) -> str | None:
         """The first line of a file below the root, without blanks around it. None if there is none."""

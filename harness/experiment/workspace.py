@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputError, did_you_mean
-from harness.paths import expanded, is_file
+from harness.paths import expanded, is_file, is_read_only, nearest
 from harness.store.engine import parse_location
 from harness.study.shipped import SHIPPED, studies_in
 
@@ -73,14 +73,17 @@ class Workspace:
         """Raises InputError or StoreError if results or reports could not be written. Nothing is created."""
         parse_location(self.location)
         for folder in (self.results, self.reports):
-            nearest = folder.absolute()
-            while not os.path.lexists(nearest):
-                nearest = nearest.parent
-            if not nearest.is_dir():
+            existing = nearest(folder)
+            if not existing.is_dir():
                 raise InputError(
-                    f"cannot write in {folder}: {nearest} is not a folder", hint="choose another folder"
+                    f"cannot write in {folder}: {existing} is not a folder", hint="choose another folder"
                 )
-            if not os.access(nearest, os.W_OK | os.X_OK):
+            if is_read_only(existing):
+                raise InputError(
+                    f"cannot write in {folder}: its file system is read-only",
+                    hint="choose another folder, or mount the file system so that it can be written",
+                )
+            if not os.access(existing, os.W_OK | os.X_OK):
                 raise InputError(
                     f"cannot write in {folder}: permission denied",
                     hint="choose another folder or change its permissions",

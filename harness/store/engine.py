@@ -21,9 +21,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 
 from harness.errors import Location, StoreError, did_you_mean
-from harness.paths import expanded
-from harness.store.failures import BUSY_SECONDS, DatabaseError, Meaning, meaning
-from harness.store.file_system import file_system
+from harness.paths import expanded, is_read_only
+from harness.store.failures import BUSY_SECONDS, READ_ONLY_DISK, DatabaseError, Meaning, meaning
+from harness.store.file_system import FileSystem, file_system
 from harness.store.written import count_transaction
 
 _PATIENCE_OF_TCP = {
@@ -212,8 +212,7 @@ def use_safest_journal(engine: Engine) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
-    local = file_system(Path(str(engine.url.database))).is_local
-    wanted = "wal" if local and wal_is_sound(sqlite3.sqlite_version_info) else "delete"
+    wanted = "wal" if uses_wal(file_system(Path(str(engine.url.database)))) else "delete"
     if _outside_transaction(engine, "PRAGMA journal_mode") == wanted:
         return
     try:
@@ -240,6 +239,11 @@ def _outside_transaction(engine: Engine, statement: str) -> Any:
         finally:
             raw.close()
     return row[0] if row else None
+
+
+def uses_wal(system: FileSystem) -> bool:
+    """Whether a store on this file system has a write-ahead log, and no rollback journal."""
+    return system.is_local and wal_is_sound(sqlite3.sqlite_version_info)
 
 
 def wal_is_sound(version: tuple[int, ...]) -> bool:
@@ -286,6 +290,9 @@ def translated(url: URL) -> Iterator[None]:
 
 def database_error(url: URL, known: Meaning) -> DatabaseError:
     """The error to raise if something is wrong with the database."""
+    is_file = url.get_backend_name() == "sqlite"
+    if is_file and known.trouble == "disk" and is_read_only(Path(str(url.database)).parent):
+        known = READ_ONLY_DISK
     made = DatabaseError(known.message, at=shown_location(url), hint=known.hint)
     made.trouble = known.trouble
     return made

@@ -36,6 +36,12 @@ DAMAGED = Meaning(
     "`harness store check` shows more; restore it from a copy, or choose another file with --store",
 )
 
+READ_ONLY_DISK = Meaning(
+    "the file system of the database is read-only",
+    "mount it so that it can be written, or choose another file with --store",
+    "disk",
+)
+
 # By a part of the message of SQLite or of a server in lower case. The first match counts.
 _MEANINGS = {
     "file is not a database": Meaning("this is not a SQLite database", "choose another file with --store"),

@@ -44,10 +44,10 @@ LOCAL = FileSystem("rootfs")
 """What is assumed on systems that do not list their mounts."""
 
 
-def file_system(path: Path) -> FileSystem:
-    """The file system of a path, which need not exist. Links are followed."""
+def file_system(path: Path, mounts: Path | None = None) -> FileSystem:
+    """The file system of a path, which need not exist. Links are followed. `mounts` is the kernel's list."""
     try:
-        lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = (mounts or MOUNTS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return LOCAL
     target = Path(os.path.realpath(path))

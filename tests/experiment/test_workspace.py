@@ -20,5 +20,5 @@ def test_a_read_only_disk_is_refused_before_anything_is_written(tmp_path: Path, 
         with pytest.raises(InputError) as caught:
             Workspace(results=folders["results"], reports=folders["reports"]).check_writable()
         assert caught.value.exit_code == 2
-        assert str(caught.value).startswith(f"cannot write in {disk / 'new'}: ")
+        assert str(caught.value).startswith(f"cannot write in {disk / 'new'}: its file system is read-only; ")
         assert list(tmp_path.iterdir()) == [disk]

@@ -1,4 +1,4 @@
-"""Where results, reports and the cache are written: whether there is space."""
+"""Where results, reports and the cache are written: whether they can be, and whether a network is between."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.doctor.finding import Finding
 from harness.doctor.machine import Machine
+from harness.paths import is_read_only, nearest
 from harness.wording import format_bytes
 
 ENOUGH_BYTES = 2 << 30
@@ -21,11 +22,11 @@ def check_disks(machine: Machine) -> Iterator[Finding]:
         ("reports", machine.reports),
         ("cache", machine.cache),
     ):
-        yield _disk(f"disk of {name}", folder)
+        yield _disk(machine, name, folder)
 
 
-def _disk(subject: str, folder: Path) -> Finding:
-    existing = _nearest(folder)
+def _disk(machine: Machine, name: str, folder: Path) -> Finding:
+    subject, existing = f"disk of {name}", nearest(folder)
     try:
         free = shutil.disk_usage(existing).free
     except OSError as error:
@@ -36,7 +37,17 @@ def _disk(subject: str, folder: Path) -> Finding:
             meaning="nothing can be written there",
             advice="choose another folder",
         )
-    seen = f"{folder}: {format_bytes(free)} free"
+    system = machine.file_system(folder)
+    shared = "" if system.is_local else f", on {system.kind}, which other machines may share"
+    seen = f"{folder}: {format_bytes(free)} free{shared}"
+    if is_read_only(existing):
+        return Finding(
+            subject=subject,
+            state="missing",
+            seen=f"{seen}; the file system is read-only",
+            meaning="`harness run` refuses to begin",
+            advice="choose another folder, or mount the file system so that it can be written",
+        )
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Finding(
             subject=subject,
@@ -53,12 +64,12 @@ def _disk(subject: str, folder: Path) -> Finding:
             meaning="a run may end with a full disk; what it has recorded stays",
             advice=f"free {format_bytes(ENOUGH_BYTES)}, or choose another folder",
         )
+    if shared and name == "cache":
+        return Finding(
+            subject=subject,
+            state="limited",
+            seen=seen,
+            meaning="trials read their texts from there and may wait for the network",
+            advice="set HARNESS_CACHE to a folder on a disk of this machine",
+        )
     return Finding(subject=subject, state="ok", seen=seen)
-
-
-def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    nearest = folder.absolute()
-    while not os.path.lexists(nearest):
-        nearest = nearest.parent
-    return nearest

@@ -15,6 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import StoreError
+from harness.store.store import open_store
+from tests.support.real_disk import mounted
+
 NOBODY = 65534
 
 PROGRAM = f"""
@@ -104,3 +108,16 @@ print(list((folder / "closed").iterdir()))
         f"/closed/new.db: cannot access the path ({denied}",
         "[]",
     ]
+
+
+def test_a_read_only_file_system_is_named(tmp_path: Path) -> None:
+    """Root is refused as well. Permissions would be no help, so nobody is sent to look at them."""
+    with mounted(tmp_path / "disk", "size=4m") as disk:
+        open_store(disk / "old.db").close()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        for name in ("new.db", "old.db"):
+            with pytest.raises(StoreError) as caught, open_store(disk / name) as store:
+                store.record_study("kv_cache", "", "{}")
+            assert str(caught.value).startswith(
+                f"{disk / name}: the file system of the database is read-only; "
+            )
