@@ -6,6 +6,7 @@ import signal
 from typing import NamedTuple
 
 from harness.run.backends.fork_server import ending_text
+from harness.run.backends.memory_group import MemoryGroup
 from harness.telemetry.cgroup import Cgroup, host_oom_kills
 from harness.trial.causes import FULL_DISK_STATUS, Cause
 
@@ -21,14 +22,16 @@ class Ending(NamedTuple):
 
 class MemoryKills:
     """Whether the kernel has ended a process because memory ran out, since this object was made: one of the
-    group of this process or, where no group counts it, one of the whole machine.
+    group of the trial or of this process or, where no group counts it, one of the whole machine.
     """
 
-    def __init__(self) -> None:
-        self._group = Cgroup()
+    def __init__(self, of_trial: MemoryGroup | None) -> None:
+        self._of_trial, self._group = of_trial, Cgroup()
         self._before = self._count()
 
     def any(self) -> bool:
+        if self._of_trial is not None and self._of_trial.has_killed:
+            return True
         before, now = self._before, self._count()
         return before is not None and now is not None and now > before
 

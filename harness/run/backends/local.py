@@ -98,14 +98,14 @@ class LocalBackend:
         server = self._server = self._server or ForkServer(self._scratch.folder)
         sampler = ProcessSampler(nvml=self._nvml, gpus=[job.gpu] if job.gpu else [])
         group = _memory_group(job)
-        kills, started = MemoryKills(), time.perf_counter()
+        kills, started = MemoryKills(group), time.perf_counter()
         try:
             handle.began(server.fork(job))
             if group is not None:
                 group.add(handle.pid)
             sampler.start(handle.pid)
             ended = _wait(server, job, handle, sampler, kills)
-            if group is not None and group.has_killed:
+            if group is not None and group.has_killed and group.has_reached_limit:
                 ended = Ending(*beyond_memory(group.limit, "needed more memory"))
         except ServerEndedError as error:
             ended = self._lost_server(error, handle, kills)

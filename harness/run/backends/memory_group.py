@@ -31,7 +31,7 @@ class MemoryGroup:
         except OSError:
             folder.rmdir()
             raise
-        self._before = self._kills()
+        self._kills_before, self._shortages_before = self._kills(), self._shortages()
 
     @classmethod
     def with_limit(cls, limit: int) -> Self | None:
@@ -56,8 +56,17 @@ class MemoryGroup:
 
     @property
     def has_killed(self) -> bool:
-        """Whether the kernel has killed a process of the group, because it reached the limit."""
-        return self._kills() > self._before
+        """Whether the kernel has killed a process of the group, because the group, one above it or the host
+        had no more memory.
+        """
+        return self._kills() > self._kills_before
+
+    @property
+    def has_reached_limit(self) -> bool:
+        """Whether the group needed more than its limit. If not, what the kernel has killed was killed because
+        there was no memory outside of the group.
+        """
+        return self._shortages() > self._shortages_before
 
     def remove(self) -> None:
         """Remove the group, whose processes have ended."""
@@ -65,10 +74,19 @@ class MemoryGroup:
             self._folder.rmdir()
 
     def _kills(self) -> int:
-        for name in ("memory.oom_control", "memory.events"):
-            with contextlib.suppress(OSError):
-                lines = (self._folder / name).read_text(encoding="ascii").splitlines()
-                return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+        return self._count("memory.oom_control", "oom_kill ") or self._count("memory.events", "oom_kill ")
+
+    def _shortages(self) -> int:
+        """How often the limit was reached. Version 1 counts it also if the kernel then made room, by dropping
+        pages of files; version 2 counts only those that were about to end in a kill.
+        """
+        return self._count("memory.failcnt", "") or self._count("memory.events", "oom ")
+
+    def _count(self, name: str, key: str) -> int:
+        """The number after `key` in a file of the group; 0 if there is none."""
+        with contextlib.suppress(OSError):
+            lines = (self._folder / name).read_text(encoding="ascii").splitlines()
+            return sum(int(line.removeprefix(key)) for line in lines if line.startswith(key))
         return 0
 
 

@@ -58,7 +58,7 @@ def test_each_cause_has_its_name_and_the_next_trial_is_untouched(job: Job, backe
 @pytest.mark.parametrize(
     ("act", "limits", "cause", "error"),
     [
-        ("pass", {"seconds": 0.0}, Cause.TIME_LIMIT, "the trial took more than its time limit of 0 µs"),
+        ("hang", {"seconds": 3.0}, Cause.TIME_LIMIT, "the trial took more than its time limit of 3 s"),
         ("hang", {"idle_seconds": 0.3}, Cause.HANG, "for 300 ms it wrote no result and used no processor"),
         ("flood", {}, Cause.OUTPUT_LIMIT, "the trial printed more than its limit of 1 MiB"),
         ("allocate", {"memory_bytes": 700 * 2**20}, Cause.MEMORY_LIMIT, "more than its limit of 700 MiB"),
