@@ -66,7 +66,7 @@ def content(config: BaseModel) -> dict[str, Any]:
 
     The tag of a union's member (`kind: rotary`) enters too, unless the member is of the class of the field's
     default, or of the first class of the union where the field has no default. So a class that becomes the
-    first member of a union keeps its ids.
+    first member of a union keeps its ids. Settings that a config takes beyond its fields have no defaults.
     """
     values = {}
     for name, field in type(config).model_fields.items():
@@ -77,7 +77,7 @@ def content(config: BaseModel) -> dict[str, Any]:
             classes = _classes(type(config), name)
             implied = type(default) if isinstance(default, BaseModel) else next(iter(classes), None)
             values[name] = _content(value, implied)
-    return values
+    return {**values, **(config.__pydantic_extra__ or {})}
 
 
 def _content(value: Any, implied: type | None) -> Any:

@@ -106,6 +106,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     near = difflib.get_close_matches(word, names, n=2, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(repr(name) for name in near) + "?"
-    if names and len(names) <= 16:
+    if names and len(names) <= 20:
         return "known: " + ", ".join(names)
     return None

@@ -2,12 +2,18 @@
 
 To add a metric, add its record here and its name to the `metrics` of the task that reports it. Claims,
 margins, tables and plots find the record by its name.
+
+A study of somebody else's program declares metrics of its own. Their records are known only where something
+is done for that study (`declared`). So two studies can give one name to different metrics, and a record can
+never be taken from the wrong study.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -258,6 +264,7 @@ _ALL: tuple[Metric, ...] = (
         objective=True,
         summary="SD of the training loss around its straight line, over the last quarter of the updates",
     ),
+    _timing(name="command_seconds", summary="time of a program from its start to its end"),
     _timing(name="update_seconds", summary="time of one optimizer update, with the wait for its data"),
     _timing(name="data_seconds", summary="time that an update waits for its data"),
     _timing(name="compile_seconds", summary="time to compile the step, its first run included"),
@@ -424,14 +431,39 @@ _ALL: tuple[Metric, ...] = (
 )
 
 METRICS: MappingProxyType[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
+"""The metrics of the harness itself."""
 
-ENERGY_METRICS: tuple[str, ...] = tuple(metric.name for metric in _ALL if metric.margin_group == "energy")
-"""What the driver measures of each trial (`harness.trial.energy`), where the machine shows it."""
+_DECLARED: ContextVar[Mapping[str, Metric]] = ContextVar("declared metrics", default=MappingProxyType({}))
 
 DEFAULT_MARGINS: MappingProxyType[str, float] = MappingProxyType(
     {metric.margin_group: metric.margin for metric in _ALL}
 )
 """The margin of each group of metrics, unless a study declares another one."""
+
+ENERGY_METRICS: tuple[str, ...] = tuple(metric.name for metric in _ALL if metric.margin_group == "energy")
+"""What the driver measures of each trial (`harness.trial.energy`), where the machine shows it."""
+
+
+@contextlib.contextmanager
+def declared(records: Mapping[str, Metric]) -> Iterator[None]:
+    """Inside of this context, the records that a study declares are known as well."""
+    before = _DECLARED.set({**_DECLARED.get(), **records} if records else _DECLARED.get())
+    try:
+        yield
+    finally:
+        _DECLARED.reset(before)
+
+
+def declare(records: Mapping[str, Metric]) -> None:
+    """From now on in this context, the records that a study declares are known as well: for a command that
+    does everything for one study.
+    """
+    _DECLARED.set({**_DECLARED.get(), **records})
+
+
+def known_metrics() -> Mapping[str, Metric]:
+    """The metrics of the harness, and those that the study at hand declares."""
+    return {**METRICS, **_DECLARED.get()}
 
 
 def unknown_metric(name: str) -> Metric:
@@ -446,7 +478,7 @@ def metric(name: str) -> Metric:
     """
     if name.startswith("auxiliary_loss_"):
         return _figure(name=name, better="lower", summary="auxiliary loss of the layers, before its weight")
-    try:
-        return METRICS[name]
-    except KeyError:
-        raise InputError(f"unknown metric {name!r}", hint=did_you_mean(name, METRICS)) from None
+    record = METRICS.get(name) or _DECLARED.get().get(name)
+    if record is None:
+        raise InputError(f"unknown metric {name!r}", hint=did_you_mean(name, known_metrics()))
+    return record

@@ -77,7 +77,7 @@ def test_an_error_is_one_short_line_without_secrets_whatever_it_quotes() -> None
         ("rising", ["increasing", "decreasing"], "did you mean 'increasing' or 'decreasing'?"),
         ("zzz", ["b", "a", "a"], "known: a, b"),
         ("zzz", [], None),
-        ("zzz", [f"name-{n}" for n in range(17)], None),
+        ("zzz", [f"name-{n}" for n in range(21)], None),
     ],
 )
 def test_suggestions(word: str, known: list[str], hint: str | None) -> None:

@@ -19,7 +19,7 @@ from harness.experiment import Experiment, Listener, Workspace
 from harness.experiment.experiment import this_machine
 from harness.machine.calibration import Calibration, Limits, Scatter
 from harness.machine.code_digest import code_digests
-from harness.metrics import METRICS
+from harness.metrics import metric
 from harness.run.backends.fork_server import WORKER_VARIABLES
 from harness.run.identity import environment_digest
 from harness.run.lease import machine_lease
@@ -109,7 +109,7 @@ def _scatter(experiment: Experiment, listener: Listener) -> Iterator[Scatter]:
         made_by = runs[0].id
     primary = experiment.parts[0].study.primary
     for contrast in experiment.analysis().contrasts:
-        record = METRICS[contrast.metric]
+        record = metric(contrast.metric)
         if record.name == primary and contrast.verdict == "invalid":
             raise HarnessError(f"run {made_by} could not measure {record.label}: {contrast.reason}")
         if record.paired_over == "rounds" and not record.exact and contrast.verdict != "invalid":

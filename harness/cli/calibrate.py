@@ -22,7 +22,7 @@ from harness.errors import InputError, InvalidError
 from harness.experiment import Workspace
 from harness.experiment.experiment import this_machine
 from harness.machine.calibration import Calibration
-from harness.metrics import METRICS
+from harness.metrics import metric
 from harness.statistics import rounds_needed
 from harness.store.rows import CalibrationRow
 from harness.store.store import open_store
@@ -41,7 +41,7 @@ def calibrate_machine(workspace: Workspace, output: CommandOutput, *, device: st
 
 def _print_calibration(row: CalibrationRow, output: CommandOutput) -> None:
     calibration = Calibration.read(row.facts)
-    margins = {one.metric: METRICS[one.metric].margin for one in calibration.scatter}
+    margins = {one.metric: metric(one.metric).margin for one in calibration.scatter}
     rounds = {one.metric: rounds_needed(one.sigma, margins[one.metric]) for one in calibration.scatter}
     if output.json:
         output.data({**asdict(row), "rounds_needed": rounds})

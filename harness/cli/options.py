@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
 import io
@@ -18,6 +19,7 @@ import typer
 from harness.cli.streams import flush_output, has_colours, write_note
 from harness.errors import HarnessError, StoreError, StoreLostError, message_line
 from harness.masking import masked
+from harness.metrics import declare
 from harness.paths import expanded, home_is_writable
 from harness.run.stopping import Interrupted, interruptible
 from harness.store.written import recorded_transactions
@@ -88,18 +90,23 @@ class StudyOptions(StoreOptions):
     ] = None
     device: str = "auto"
     plant: str | None = None
+    allow_commands: bool = False
 
     def load(self, study: str) -> StudyExperiment:
+        """The study. From now on, the command knows the metrics that the study declares."""
         from harness.experiment import load
 
-        return load(
+        experiment = load(
             study,
             scale=self.scale,
             settings=self.settings or (),
             device=self.device,
             workspace=self.workspace,
             plant=self.plant,
+            allow_commands=self.allow_commands,
         )
+        declare(experiment.records)
+        return experiment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +135,13 @@ class FolderOptions(StoreOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(ReportOptions):
-    """For the command that runs a study."""
+    """For the commands that run a study."""
 
     device: Device = "auto"
+    allow_commands: Annotated[
+        bool,
+        typer.Option("--allow-commands", help="Allow the study to run programs of its own: it is code."),
+    ] = False
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -158,7 +169,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             for name, group in groups.items():
                 values[name] = group(**{option.name: values.pop(option.name) for option in _options(group)})
             with interruptible():
-                function(**values)
+                contextvars.copy_context().run(function, **values)
             flush_output()  # here a closed pipe can still be handled; at the interpreter's end it cannot
         except HarnessError as error:
             wrote = isinstance(error, StoreError) and recorded_transactions() > before

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Self
 from harness.errors import InputError, did_you_mean
 from harness.experiment.corpora import check_installed, check_texts, corpora_of, fetch_corpora
 from harness.experiment.declaring import DeclaredStudy, declare_claims, declare_study
+from harness.experiment.own_metrics import with_declared_metrics
+from harness.experiment.programs import check_programs_allowed, store_programs
 from harness.experiment.workspace import Workspace
 from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.results import Analysis
+    from harness.metrics import Metric
     from harness.report.inputs import ReportInput
     from harness.run.backends.base import Backend
 
@@ -58,6 +61,12 @@ class Experiment:
         self._here, self._gpu, self._plant = here, gpu, plant
         self._runs: dict[str, Run] = {}
         self._analysed: tuple[list[list[TrialRow]], tuple[ReportInput, ...]] | None = None
+        self.allow_commands = False
+
+    @property
+    def records(self) -> dict[str, Metric]:
+        """The records of the metrics that the study declares."""
+        return {name: record for part in self.parts for name, record in part.study.records.items()}
 
     @property
     def name(self) -> str:
@@ -76,6 +85,7 @@ class Experiment:
             return None
         return f"no GPU can be used: {self._here.nvml_reason}"
 
+    @with_declared_metrics
     def run(
         self, *, fresh: bool = False, retry_failed: bool = False, listener: Listener | None = None
     ) -> Self:
@@ -85,6 +95,7 @@ class Experiment:
         The call can be interrupted and repeated; it continues where it stopped.
         """
         listener = listener or Listener()
+        check_programs_allowed(self.parts, allowed=self.allow_commands)
         if self.missing_gpu:
             listener.note(self.missing_gpu)
         setting = prepared(
@@ -94,6 +105,7 @@ class Experiment:
             *self.parts,
         )
         with trial_machinery(self.workspace) as (store, backend):
+            store_programs(self.parts, self.workspace.results)
             self._declare_claims(store)
             if fresh:
                 self._judge_the_last_run(store, setting)
@@ -119,6 +131,7 @@ class Experiment:
 
         return StudyProgramme(part, next_candidates)
 
+    @with_declared_metrics
     def frame(self) -> pd.DataFrame:
         """One row per raw sample: arm, condition, seed, round, metric, step, value and unit, and the name of
         the part if there are several.
@@ -135,6 +148,7 @@ class Experiment:
             frame.insert(0, "part", part.part)
         return pd.concat(frames, ignore_index=True)
 
+    @with_declared_metrics
     def findings(self) -> tuple[ReportInput, ...]:
         """Everything that a report shows, for each part. It is computed from the stored samples, and again
         only if the trials in the store have changed.
@@ -149,6 +163,7 @@ class Experiment:
                 self._analysed = trials, tuple(report_input(store, part, run) for part, run in pairs)
         return self._analysed[1]
 
+    @with_declared_metrics
     def judge(self) -> tuple[ReportInput, ...]:
         """Compute the findings and store the verdict on every claim."""
         findings = self.findings()
@@ -174,6 +189,7 @@ class Experiment:
         ]
         return pd.DataFrame(rows, columns=[field.name for field in fields(EarlierVerdict)])
 
+    @with_declared_metrics
     def declare(self) -> DeclaredStudy:
         """Record a digest of all that the study declares, to be given to somebody else before the data."""
         self.workspace.check_writable()
@@ -218,6 +234,7 @@ class Experiment:
             columns=["id", "verdict", "effect", "low", "high", "n", "claimed", "reason"],
         )
 
+    @with_declared_metrics
     def report(self) -> Path:
         """Judge the run, write the HTML report and return its path."""
         from harness.report.build import write_report

@@ -11,6 +11,7 @@ from harness.experiment.calibrated_rounds import asks_calibration, with_calibrat
 from harness.experiment.experiment import Experiment, this_machine
 from harness.experiment.searching import SearchExperiment
 from harness.experiment.workspace import Workspace, find_study
+from harness.metrics import declared
 from harness.run.driver import Listener
 from harness.run.identity import check_plant
 from harness.study.load import StudyFile
@@ -28,6 +29,7 @@ def load(
     device: str = "auto",
     workspace: Workspace | None = None,
     plant: str | None = None,
+    allow_commands: bool = False,
 ) -> StudyExperiment:
     """Load a study, given its file or its name in `studies/`.
 
@@ -35,7 +37,7 @@ def load(
     is `path=value`, for example `design.rounds=20`. Settings change the study before it is checked, and they
     change its digest; `design.rounds=calibrated` stands for the number of rounds that the calibration of this
     machine recommends. `device` is auto, cpu or the UUID of a GPU. `plant` is a bug, `invariant/bug`, that
-    is planted in the workers.
+    is planted in the workers. With `allow_commands`, the study may run programs of its own.
 
     Raises StudyError or InputError, one line that says what is wrong and where, if the study cannot be
     loaded.
@@ -50,9 +52,11 @@ def load(
     if plant is not None:
         check_plant(parts, plant)
     experiment = StudyExperiment(parts, here, workspace=workspace or Workspace(), gpu=gpu, plant=plant)
+    experiment.allow_commands = allow_commands
     experiment.declared = tuple(part for name in file.scales for part in file.load(name))
     if len(fixed) < len(settings):
-        settings = with_calibrated_rounds(settings, parts, experiment.calibration())
+        with declared(experiment.records):
+            settings = with_calibrated_rounds(settings, parts, experiment.calibration())
         experiment.parts = file.load(scale, settings)
     return experiment
 
@@ -89,6 +93,8 @@ class StudyExperiment(Experiment):
         """
         first = self.parts[0]
         search = StudyFile(first.path).search(part, first.scale, first.settings, over)
-        return SearchExperiment(
+        experiment = SearchExperiment(
             search, self._here, workspace=self.workspace, gpu=self._gpu, plant=self._plant, options=options
         )
+        experiment.allow_commands = self.allow_commands
+        return experiment

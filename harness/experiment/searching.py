@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 from harness.errors import StoreError, TrialError
 from harness.experiment.experiment import Experiment, prepared, trial_machinery
+from harness.experiment.own_metrics import with_declared_metrics
+from harness.experiment.programs import check_programs_allowed, store_programs
 from harness.experiment.workspace import Workspace
 from harness.machine.environment import Environment
 from harness.run.driver import Driver, Listener
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
+    from harness.metrics import Metric
     from harness.report.inputs import ReportInput
 
 
@@ -48,12 +51,19 @@ class SearchExperiment:
     ) -> None:
         self.search, self.workspace, self.options = search, workspace, tuple(options)
         self._here, self._gpu, self._plant = here, gpu, plant
+        self.allow_commands = False
+
+    @property
+    def records(self) -> dict[str, Metric]:
+        """The records of the metrics that the study declares."""
+        return self.search.loaded.study.records
 
     @property
     def name(self) -> str:
         """The name of the study."""
         return self.search.loaded.name
 
+    @with_declared_metrics
     def run(
         self, *, trials: int | None = None, timeout: float | None = None, listener: Listener | None = None
     ) -> Self:
@@ -68,11 +78,13 @@ class SearchExperiment:
 
         listener, declared = listener or Listener(), self.search.search
         points = trials or declared.points
+        check_programs_allowed([self.search.loaded], allowed=self.allow_commands)
         setting = prepared(self.workspace, self._setting, listener, self.search.loaded)
         with (
             trial_machinery(self.workspace) as (store, backend),
             opened_storage(self.workspace.location) as tables,
         ):
+            store_programs([self.search.loaded], self.workspace.results)
             self._say_what_changed(store, setting, listener)
             listener.parts((points * declared.seeds,))
             programme = SearchProgramme(
@@ -86,12 +98,14 @@ class SearchExperiment:
         self.proof.run(listener=listener)
         return self
 
+    @with_declared_metrics
     def findings(self) -> SearchFindings:
         """The points of the search and what follows from them. Raises StoreError if it has not begun."""
         with self._opened() as (store, run):
             return self._findings(store, run)
 
     @property
+    @with_declared_metrics
     def proof(self) -> Proof:
         """The comparison of the best point with the arm with which the search began.
 
@@ -105,7 +119,9 @@ class SearchExperiment:
                 "no point of the search has a value that could be proven",
                 hint=f"the last one: {reasons[-1]}" if reasons else "ask more points with --trials",
             )
-        return Proof(self, self.search.proof_of(best), self._here, self._gpu, self._plant)
+        proof = Proof(self, self.search.proof_of(best), self._here, self._gpu, self._plant)
+        proof.allow_commands = self.allow_commands
+        return proof
 
     def points(self) -> pd.DataFrame:
         """One row per point in the order in which they were asked: its number, its state, a column for each
@@ -200,6 +216,7 @@ class Proof(Experiment):
     def programme(self, part: LoadedStudy) -> Programme:
         return ProofProgramme(part)
 
+    @with_declared_metrics
     def findings(self) -> tuple[ReportInput, ...]:
         """Everything that the report shows: the proof, and the search before it."""
         from harness.report.source import with_search

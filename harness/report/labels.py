@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.config import canonical_json
-from harness.metrics import METRICS, Metric, unknown_metric
+from harness.metrics import Metric, known_metrics, unknown_metric
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
 from harness.visible import visible
@@ -54,7 +54,7 @@ def badge(verdict: str) -> Badge:
 
 def metric_of(name: str) -> Metric:
     """The metric's record. A stored name that this version does not know is shown without a unit."""
-    return METRICS.get(name) or unknown_metric(name)
+    return known_metrics().get(name) or unknown_metric(name)
 
 
 def arm_labels(loaded: LoadedStudy) -> dict[str, str]:

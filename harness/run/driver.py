@@ -14,6 +14,7 @@ import psutil
 
 from harness.errors import ChangedError
 from harness.machine.environment import cpu_quota, provenance
+from harness.programs.source_tree import sources_in
 from harness.run.backends.base import Backend, Finished, Handle
 from harness.run.checkpoints import Checkpoints
 from harness.run.given_up import GivenUp
@@ -291,6 +292,7 @@ class Driver:
             threads=worker_threads(spec.purpose),
             gpu=self._setting.gpu,
             plant=self._setting.plant,
+            sources=str(sources_in(self._setting.results)),
             limits=limits_of(spec, self._programme.loaded.study.design.limits),
         )
 

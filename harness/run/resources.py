@@ -40,7 +40,8 @@ def guessed_seconds(spec: TrialSpec) -> float:
 
 def limits_of(spec: TrialSpec, declared: DeclaredLimits) -> TrialLimits:
     """The limits of a trial of a study that declares these."""
-    seconds = declared.time or max(LEAST_SECONDS, TIMES_THE_ESTIMATE * guessed_seconds(spec))
+    longest = max(LEAST_SECONDS, TIMES_THE_ESTIMATE * guessed_seconds(spec))
+    seconds = declared.time or _time_limit(spec) or longest
     return TrialLimits(
         seconds=seconds,
         memory_bytes=declared.memory or int(SHARE_OF_MEMORY * _allowed_memory()),
@@ -48,6 +49,11 @@ def limits_of(spec: TrialSpec, declared: DeclaredLimits) -> TrialLimits:
         output_bytes=declared.output,
         idle_seconds=declared.idle,
     )
+
+
+def _time_limit(spec: TrialSpec) -> float | None:
+    """What the task itself says."""
+    return None if spec.purpose == "check" else task_class(spec.task).read(spec.config).time_limit()
 
 
 def _allowed_memory() -> int:

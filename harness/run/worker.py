@@ -1,9 +1,9 @@
 """The process that runs trials: `python -P -m harness.run.worker JOB.json` runs one trial.
 
-With `--serve` it is a fork server for many trials. It imports torch once and forks a new process for each
-job, which arrives as one line on its standard input. It answers with one line for the id of the process and
-one for its exit status, when all processes of the trial have ended. The server never uses CUDA and starts no
-thread pool, because a forked process could use neither.
+With `--serve` it is a fork server for many trials. It imports torch once, unless `--without-torch` says that
+no trial needs it, and forks a new process for each job, which arrives as one line on its standard input. It
+answers with one line for the id of the process and one for its exit status, when all processes of the trial
+have ended. The server never uses CUDA and starts no thread pool, because a forked process could use neither.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from harness.config import digest
 from harness.errors import HarnessError
 from harness.invariants.base import Check, Invariant
 from harness.invariants.registry import find_invariant
-from harness.machine.matmul import choose_matmul_route
 from harness.run.job import Job
 from harness.run.processes import adopt_orphans, begin_group, end_children, signal_at_death_of, signal_group
 from harness.tasks.base import Context, Result
 from harness.trial.causes import FULL_DISK_STATUS, Cause, cause_of_error
 from harness.trial.outcome import TIMED, EventWriter
+
+WITHOUT_TORCH = "--without-torch"
+"""The option of a fork server whose trials use no torch."""
 
 
 def run_job(job: Job) -> None:
@@ -118,14 +120,25 @@ def _write(checks: Iterable[Check], writer: EventWriter) -> int:
 
 
 def _context(job: Job) -> Context:
-    return Context(seed=job.spec.generator, device=job.device, checkpoints=job.checkpoints)
+    return Context(
+        seed=job.spec.generator,
+        device=job.device,
+        checkpoints=job.checkpoints,
+        threads=job.threads,
+        folder=Path(job.folder),
+        sources=Path(job.sources),
+    )
 
 
 def _prepare(job: Job) -> dict[str, Any]:
     """Apply the settings of the machine, which are equal for all trials of a task, and return them."""
     if job.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = job.gpu
+    if not job.task.needs_torch:
+        return {"threads": job.threads, "device": job.device}
     import torch
+
+    from harness.machine.matmul import choose_matmul_route
 
     if job.gpu is not None and not torch.cuda.is_available():
         raise HarnessError(
@@ -148,7 +161,7 @@ def _planted(plant: str | None) -> Iterator[None]:
         yield
 
 
-def serve() -> None:
+def serve(*, with_torch: bool) -> None:
     """Fork a process for every job until the standard input ends, as it does when the driver has ended.
 
     A trial has a group of its own. All its processes end with it, also those that left the group, and also
@@ -157,11 +170,12 @@ def serve() -> None:
     signal.signal(signal.SIGTERM, _end_server)
     signal_at_death_of(os.getppid(), signal.SIGTERM)
     adopt_orphans()
-    import safetensors.torch  # noqa: F401  imported once here and shared by every fork
-    import torch  # noqa: F401
+    if with_torch:
+        import safetensors.torch  # noqa: F401  imported once here and shared by every fork
+        import torch  # noqa: F401
 
-    import harness.models.decoding.greedy
-    import harness.models.transformer  # noqa: F401
+        import harness.models.decoding.greedy
+        import harness.models.transformer  # noqa: F401
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -234,9 +248,9 @@ def _print_into(log: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    if arguments == ["--serve"]:
+    if arguments[0] == "--serve":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        serve()
+        serve(with_torch=WITHOUT_TORCH not in arguments)
     else:
         run_job(Job.read(json.loads(Path(arguments[0]).read_text(encoding="utf-8"))))
 

@@ -45,6 +45,9 @@ def claim_content(loaded: LoadedStudy, claim: Claim) -> dict[str, Any]:
             _tasks(loaded, arm, conditions) for arm in claim.compared_arms(loaded.arms) if arm is not other
         ),
     }
+    metrics = {name: content(study.metrics[name]) for name in names if name in study.metrics}
+    if metrics:
+        declared["metrics"] = metrics
     if other is not None:
         declared["against"] = _tasks(loaded, other, conditions)
     if getattr(claim, "any_of", None) is not None:
@@ -69,7 +72,7 @@ def margin_contents(loaded: LoadedStudy) -> dict[str, dict[str, Any]]:
             "margin": study.margin(metric(name)),
             "exploratory": study.design.exploratory,
         }
-        for name in next(iter(loaded.tasks.values())).metrics
+        for name in (*next(iter(loaded.tasks.values())).metrics, *study.metrics)
         if not metric(name).exact and metric(name).better != "neither"
     }
 

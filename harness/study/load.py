@@ -12,14 +12,17 @@ from pydantic import ValidationError
 
 from harness.config import IDENTIFIER_RULE, is_identifier
 from harness.errors import InputError, Location, StudyError, did_you_mean
+from harness.metrics import declared
 from harness.study.arms import Combination
 from harness.study.checks.adaptive_design import check_adaptive_design
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.parity import check_parity
 from harness.study.checks.study import check_claims, check_study, check_tasks, check_trainings
+from harness.study.declared_metric import DeclaredMetric
 from harness.study.levels import level_name, level_settings
 from harness.study.load_search import SearchLoader
 from harness.study.loaded import LoadedStudy, Study
+from harness.study.program_settings import ProgramSettings, check_program, runs_programs
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
 from harness.study.reading.yaml_document import (
@@ -52,6 +55,7 @@ class StudyFile:
         self._path = path
         self._document = read_document(path)
         self._recipes = _Recipes(path)
+        self._programs = ProgramSettings(path)
         self._loaded: dict[str, tuple[LoadedStudy, ...]] = {}
         self.scales = scale_names(self._document)
 
@@ -93,12 +97,14 @@ class StudyFile:
                 message = f"{error.message} ({', '.join(notes)})" if notes else error.message
                 raise StudyError(message, at=error.at, hint=error.hint) from None
             loaded.append(one)
+        _check_one_meaning(loaded, self._document)
         return tuple(loaded)
 
     def _load_part(self, written: Located, scale: str, settings: Sequence[str]) -> LoadedStudy:
         checker, loaded = self._read_part(written, scale, settings)
         if loaded.study.search is not None:
-            self._search(checker, loaded, loaded.study.search, written)
+            with declared(checker.study.records):
+                self._search(checker, loaded, loaded.study.search, written)
         return loaded
 
     def _read_part(
@@ -106,6 +112,12 @@ class StudyFile:
     ) -> tuple[StudyChecker, LoadedStudy]:
         """The part, of which everything but its search was checked."""
         checker = self._checker(written)
+        with declared(checker.study.records):
+            return checker, self._checked_part(checker, written, scale, settings)
+
+    def _checked_part(
+        self, checker: StudyChecker, written: Located, scale: str, settings: Sequence[str]
+    ) -> LoadedStudy:
         study = checker.study
         assert isinstance(study, Study)
         check_study(checker)
@@ -123,9 +135,10 @@ class StudyFile:
             arms=checker.arms,
             conditions=checker.conditions,
             tasks=tasks,
+            programs=dict(self._programs.trees),
         )
         check_adaptive_design(checker, loaded)
-        return checker, loaded
+        return loaded
 
     def search(
         self,
@@ -157,7 +170,8 @@ class StudyFile:
                 "this study does not say where to search",
                 hint="add `search: {space: …}`, or use --space PATH=LOW:HIGH",
             )
-        return self._search(checker, loaded, loaded.study.search, written)
+        with declared(checker.study.records):
+            return self._search(checker, loaded, loaded.study.search, written)
 
     def _search(
         self, checker: StudyChecker, loaded: LoadedStudy, search: StudySearch, written: Located
@@ -171,7 +185,7 @@ class StudyFile:
             search=search,
             document=written,
             settings_of=settings_of,
-            task_of=lambda settings: _task(checker.task, self._recipes.filled(settings)),
+            task_of=lambda settings: self._task(checker, settings),
             load=lambda document: self._load_part(document, loaded.scale, loaded.settings),
         ).read()
 
@@ -195,12 +209,32 @@ class StudyFile:
             for condition in checker.conditions:
                 settings = _settings(checker, written, (("across", condition), ("compare", arm)))
                 try:
-                    yield (arm.name, condition.name), _task(checker.task, self._recipes.filled(settings))
+                    yield (arm.name, condition.name), self._task(checker, settings)
                 except StudyError as error:
                     if changed < 2:  # otherwise the location does not say which levels do not go together
                         raise
                     hint = "; ".join(filter(None, (error.hint, "`design.exclude` can leave this arm out")))
                     raise StudyError(f"{error.message} (in arm {arm.name})", at=error.at, hint=hint) from None
+
+    def _task(self, checker: StudyChecker, written: Located) -> Task:
+        settings = self._recipes.filled(written)
+        if runs_programs(checker.task):
+            settings = self._programs.filled(checker.study, settings)
+        try:
+            task = checker.task.read(settings.data)
+        except ValidationError as error:
+            raise study_error(error, settings, checker.task) from None
+        check_program(task, checker.study, settings)
+        return task
+
+
+def _check_one_meaning(parts: Sequence[LoadedStudy], document: Document) -> None:
+    """A report shows all parts of a study, so a name must mean the same metric in all of them."""
+    known: dict[str, DeclaredMetric] = {}
+    for part in parts:
+        for name, declared_metric in part.study.metrics.items():
+            if known.setdefault(name, declared_metric) != declared_metric:
+                raise document.error(("metrics", name), f"two parts declare {name!r} differently")
 
 
 def _check_claim_ids(part: LoadedStudy, known: set[str], written: Located) -> None:
@@ -211,13 +245,6 @@ def _check_claim_ids(part: LoadedStudy, known: set[str], written: Located) -> No
                 ("claims", claim), f"two parts have a claim {claim!r}", hint="remove it from one of them"
             )
         known.add(claim)
-
-
-def _task(task: type[Task], settings: Located) -> Task:
-    try:
-        return task.read(settings.data)
-    except ValidationError as error:
-        raise study_error(error, settings, task) from None
 
 
 def _settings(

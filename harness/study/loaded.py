@@ -7,13 +7,14 @@ from __future__ import annotations
 import operator
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from pydantic import Field
 
 from harness.config import content, digest
+from harness.programs.source_tree import SourceTree
 from harness.study.arms import Combination, arm_labels
 from harness.study.claims import AnyClaim
 from harness.study.levels import Scalar
@@ -60,8 +61,9 @@ class LoadedStudy:
     """A study at one scale, or one of its parts, which has its own arms, design and runs.
 
     `tasks` holds the resolved config of each arm under each condition, by their names. `source` is the text
-    of the file, and `settings` come from the command line. `tuned` holds the results of tuning, once every
-    trial of it has ended (`harness.study.planning.resolved`). `draw` and `training_draw` are those of the run
+    of the file, and `settings` come from the command line. `programs` are the files of programs that its arms
+    run, by their digests. `tuned` holds the results of tuning, once every trial of it has ended
+    (`harness.study.planning.resolved`). `draw` and `training_draw` are those of the run
     (`harness.study.seeds`).
     """
 
@@ -73,6 +75,7 @@ class LoadedStudy:
     conditions: tuple[Combination, ...]
     tasks: dict[tuple[str, str], Task]
     settings: tuple[str, ...] = ()
+    programs: Mapping[str, SourceTree] = field(default_factory=dict)
     tuned: tuple[TunedArm, ...] = ()
     draw: int = 1
     training_draw: int = 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.metrics import METRICS
+from harness.metrics import metric
 from harness.study.arms import Combination
 from harness.study.levels import level_settings
 from harness.study.loaded import Study
@@ -74,7 +74,7 @@ class ProofStudy:
                 better = "as `prove` demands" if self.search.prove else "better than before"
                 claim = {
                     "source": f"the search of {self.study.study}",
-                    "says": f"{METRICS[name].label} of {which} is {better}.",
+                    "says": f"{metric(name).label} of {which} is {better}.",
                     "level": {FACTOR: point},
                     "metric": name,
                     **(self.search.prove or {"direction": "better"}),

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 from harness.config import Config, content, digest
 from harness.metrics import Metric, PairedOver
 from harness.statistics import FEWEST_MODELS, MINIMUM_ROUNDS
+from harness.study.declared_metric import DeclaredMetric, MetricName
 from harness.study.levels import Level, Where
 from harness.study.limits import DEFAULT_LIMITS, DeclaredLimits
 from harness.study.tune import Tune
@@ -136,6 +137,8 @@ class StudyBase(Config):
     compare: dict[str, Annotated[list[Level], Field(min_length=2)]] = Field(min_length=1)
     across: dict[str, Annotated[list[Level], Field(min_length=1)]] = Field(default_factory=dict)
     when: dict[str, Where] = Field(default_factory=dict, exclude_if=operator.not_)
+    metrics: dict[MetricName, DeclaredMetric] = Field(default_factory=dict, exclude_if=operator.not_)
+    """What a program reports that the study runs with the task `command`."""
     design: Design = Design()
     primary: str
     invariants: tuple[str, ...] = ()
@@ -146,6 +149,11 @@ class StudyBase(Config):
     the verdicts.
     """
     references: tuple[Reference, ...] = Field(default=(), exclude_if=operator.not_)
+
+    @property
+    def records(self) -> dict[str, Metric]:
+        """The records of the metrics that the study declares."""
+        return {name: declared.record(name) for name, declared in self.metrics.items()}
 
     def margin(self, record: Metric) -> float:
         """The largest difference that does not matter: the study's for this metric, else the study's for its

@@ -29,15 +29,20 @@ class SampleRecorder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a trial knows of its surroundings: its seed, its device ("cpu", "cuda:0"), and the checkpoints.
+    """What a trial knows of its surroundings: its seed, its device ("cpu", "cuda:0"), its number of threads,
+    and where files are.
 
     `checkpoints` maps the digest of a training's config to the folder that the training writes, or that other
-    trials read.
+    trials read. `folder` is a new folder for whatever the trial writes, and is removed after it. `sources` is
+    the folder of the files of programs, by their digests.
     """
 
     seed: int
     device: str
     checkpoints: Mapping[str, str]
+    threads: int = 1
+    folder: Path = Path()
+    sources: Path = Path()
 
     def checkpoint(self, training: Task) -> Path:
         """The folder of a training's model. Raises KeyError if no trial shares the model."""
@@ -93,6 +98,9 @@ class Task(Config, ABC):
     imports: ClassVar[tuple[str, ...]] = ()
     """Modules beyond torch that a trial loads. The process that forks the trials loads them once."""
 
+    needs_torch: ClassVar[bool] = True
+    """Whether the process of a trial uses torch itself."""
+
     text_settings: ClassVar[tuple[str, ...]] = ()
     """The settings that decide whether there is enough text: of tasks with equal settings one is checked."""
 
@@ -140,6 +148,10 @@ class Task(Config, ABC):
     @abstractmethod
     def flops(self) -> float:
         """An estimate of the trial's floating-point operations, from which a plan's time is estimated."""
+
+    def time_limit(self) -> float | None:
+        """The seconds after which a trial is ended, if the task itself says so."""
+        return None
 
     @abstractmethod
     def expected_work(self) -> Work:

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.config import canonical_json
 from harness.errors import HarnessError, InputError
+from harness.metrics import Metric
 from harness.store.rows import Run
 from harness.store.store import Store
 from harness.study.arms import Combination, arms, conditions
@@ -47,6 +48,12 @@ def as_judged(store: Store, run: Run, key: str | None) -> Run:
     return run if judged is None else replace(run, study_source=judged[0], study_json=judged[1])
 
 
+def declared_by(runs: Iterable[Run]) -> dict[str, Metric]:
+    """The records of the metrics that the studies of these runs declare."""
+    studies = [Study.model_validate_json(run.study_json) for run in runs]
+    return {name: record for study in studies for name, record in study.records.items()}
+
+
 def study_and_settings(words: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
     """The file of the study and the settings, from the words of the command that repeats the run."""
     path = Path(words[2]) if len(words) > 2 else Path()
@@ -66,6 +73,9 @@ def restore_studies(
         loaded = load_study(path, runs[0].scale, settings)
     except HarnessError as error:
         return RestoredStudies(parts=restored, command_problem=str(error), notes=())
+    if any(before.tasks != now.tasks for before, now in zip(restored, loaded, strict=True) if now.programs):
+        note = "the files of the program have changed, so the command would measure another program"
+        return RestoredStudies(parts=restored, command_problem=None, notes=(note,))
     if [part.study for part in loaded] == [part.study for part in restored]:
         return RestoredStudies(parts=loaded, command_problem=None, notes=())
     return RestoredStudies(

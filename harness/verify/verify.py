@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
 import shlex
@@ -11,6 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from harness.errors import InputError, Location, StoreError
+from harness.metrics import declared
 from harness.report.build import render
 from harness.report.source import report_input, with_search
 from harness.store.changes import changes
@@ -21,6 +23,7 @@ from harness.verify.restore_search import restore_search, search_options
 from harness.verify.restore_study import (
     RestoredStudies,
     as_judged,
+    declared_by,
     restore_studies,
     study_and_settings,
 )
@@ -94,7 +97,8 @@ def recompute(page: str, report: Path, location: str) -> Recomputed:
             hint="give an HTML file from the folder of reports",
         )
     words = _words(html.unescape(command[1]))
-    with open_store(location) as store:
+    with contextlib.ExitStack() as context:
+        store = context.enter_context(open_store(location))
         known = {run.id: run for run in store.runs()}
         missing = [run for run in (*runs, *searches) if run not in known]
         if missing:
@@ -105,6 +109,7 @@ def recompute(page: str, report: Path, location: str) -> Recomputed:
             )
         judged_as = dict(zip(_RUN.findall(page), _STUDY.findall(page), strict=False))
         judged = [as_judged(store, known[run], judged_as.get(run)) for run in runs]
+        context.enter_context(declared(declared_by(judged)))
         until = dict(zip(_RUN.findall(page), _UNTIL.findall(page), strict=False))
         ends = [_numbers(until.get(run, ("0", "0"))) for run in runs]
         if searches:
@@ -121,14 +126,14 @@ def recompute(page: str, report: Path, location: str) -> Recomputed:
         chains = tuple(one.run.chain for one in inputs)
         chains += tuple(one.search.chain for one in inputs if one.search is not None)
         problems, notes = _changes(store, [known[run] for run in (*runs, *searches)], chains)
-    return Recomputed(
-        page=render(*inputs),
-        runs=(*runs, *searches),
-        chains=chains,
-        problems=problems,
-        notes=(*notes, *studies.notes),
-        wrong_command=_wrong_command(studies, words),
-    )
+        return Recomputed(
+            page=render(*inputs),
+            runs=(*runs, *searches),
+            chains=chains,
+            problems=problems,
+            notes=(*notes, *studies.notes),
+            wrong_command=_wrong_command(studies, words),
+        )
 
 
 def compare(page: str, again: Recomputed) -> Verification:

@@ -59,6 +59,9 @@ def test_a_container_whose_user_has_no_home_and_no_name(
 def test_programs_get_folders_for_their_files_before_they_are_imported(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    names = ("MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)  # a test that compiled something has set one
     monkeypatch.setenv("HOME", "/nonexistent")
     monkeypatch.setattr("sys.argv", ["harness", "list"])
 
@@ -66,7 +69,6 @@ def test_programs_get_folders_for_their_files_before_they_are_imported(
         try:
             main()
         except SystemExit:
-            names = ("MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
             print(*(os.environ.get(name) for name in names))  # noqa: T201
 
     done = forked(list_and_tell, folder=workplace.folder, variables={"HARNESS_CACHE": "/caches"})

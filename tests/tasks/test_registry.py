@@ -19,7 +19,7 @@ def test_every_metric_of_a_task_has_a_record(name: str) -> None:
 
 
 def test_a_task_is_a_module_with_its_name() -> None:
-    assert set(TASKS) == {"train", "evaluate", "step", "generate", "translate", "continue_text"}
+    assert set(TASKS) == {"train", "evaluate", "step", "generate", "translate", "continue_text", "command"}
     assert all(task.__module__ == f"harness.tasks.{name}" for name, task in TASKS.items())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.analysis.frames import RunFrames, trial_values
 from harness.config import canonical_json
-from harness.metrics import METRICS
+from harness.metrics import METRICS, known_metrics
 from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
 from harness.wording import at_condition
@@ -22,6 +22,9 @@ _REAL_VALUED = [
     if record.compared_by == "ratios" and record.paired_over != "rounds" and not record.exact
 ]
 """Losses and perplexities: two models never agree on one to the last bit."""
+
+_ENOUGH_EQUAL = 3
+"""A metric that a study declares may be a count, on which two seeds can agree, but not this many and all."""
 
 
 def repeated_seeds(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator[str]:
@@ -67,16 +70,30 @@ def _trainings(loaded: LoadedStudy, frames: RunFrames, arm: str, condition: str)
 
 def _equal_losses(frames: RunFrames, trials: set[int], where: str) -> Iterator[str]:
     samples = frames.samples[
-        frames.samples["trial"].isin(trials) & frames.samples["metric"].isin(_REAL_VALUED)
+        frames.samples["trial"].isin(trials) & frames.samples["metric"].isin([*_REAL_VALUED, *_declared()])
     ]
     values = trial_values(samples)
     for name, part in values.groupby("metric", sort=True):
         pairs = zip(part["seed"].tolist(), part["value"].tolist(), strict=True)
         finite = [(seed, repr(value)) for seed, value in pairs if math.isfinite(value)]
-        reasons = list(_repeated(finite, f"{METRICS[str(name)].label}{where}, to the last bit"))
+        if str(name) not in METRICS and (
+            len(finite) < _ENOUGH_EQUAL or len({value for _, value in finite}) > 1
+        ):
+            continue
+        label = known_metrics()[str(name)].label
+        reasons = list(_repeated(finite, f"{label}{where}, to the last bit"))
         if reasons:
             yield reasons[0]
             return
+
+
+def _declared() -> list[str]:
+    """The metrics that the study declares and of which each seed should have a value of its own."""
+    return [
+        record.name
+        for record in known_metrics().values()
+        if record.name not in METRICS and record.paired_over == "seeds"
+    ]
 
 
 def _repeated(results: Iterable[tuple[int, str]], what: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.analysis.results import ALPHA, ArmSummary, Contrast
-from harness.metrics import METRICS, Metric
+from harness.metrics import Metric, known_metrics
 from harness.report.inputs import ReportInput
 from harness.report.labels import (
     ArmName,
@@ -95,7 +95,7 @@ class ComparisonView:
 def comparison_view(report: ReportInput) -> ComparisonView:
     primary = report.loaded.study.primary
     measured = {summary.metric for summary in report.analysis.summaries}
-    names = [primary, *(name for name in METRICS if name in measured and name != primary)]
+    names = [primary, *(name for name in known_metrics() if name in measured and name != primary)]
     names += sorted(measured - set(names))
     metrics = [metric_of(name) for name in names]
     blocks = []

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.validity.held_out import overlap_facts
-from harness.metrics import METRICS, Metric
+from harness.metrics import Metric, known_metrics, metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name
 from harness.report.machine import calibrated
@@ -59,8 +59,8 @@ def method_view(report: ReportInput) -> MethodView:
         environment=flat(report.environment),
         machine=calibrated(
             report.calibration,
-            METRICS[loaded.study.primary],
-            margin=loaded.study.margin(METRICS[loaded.study.primary]),
+            metric(loaded.study.primary),
+            margin=loaded.study.margin(metric(loaded.study.primary)),
             rounds=loaded.study.design.rounds,
         ),
         disturbances=report.disturbances,
@@ -133,7 +133,7 @@ def _design(report: ReportInput) -> Facts:
     differ = ", ".join(study.parity.differ) or "nothing"
     return (
         ("task", study.task),
-        ("primary metric", METRICS[study.primary].summary),
+        ("primary metric", metric(study.primary).summary),
         ("arms", f"{len(loaded.arms)}, {study.design.arms}"),
         ("baseline", loaded.baseline.name),
         ("conditions", across),
@@ -147,7 +147,7 @@ def _design(report: ReportInput) -> Facts:
             f"every arm follows every arm equally often, from a drawn order (seed {study.design.order_seed})",
         ),
         ("trials", "each in a new process"),
-        ("estimate", _estimate(METRICS[study.primary], seeds=study.design.seeds, most=_most_pairs(report))),
+        ("estimate", _estimate(metric(study.primary), seeds=study.design.seeds, most=_most_pairs(report))),
         ("work that must match", ", ".join(("every counted quantity", *study.parity.match))),
         ("work that may differ", differ),
         *((f"held-out text {name}", fact) for name, fact in overlap_facts(report.trials)),
@@ -187,13 +187,13 @@ def _margins(report: ReportInput) -> Facts:
     measured = {summary.metric for summary in report.analysis.summaries}
     declared = report.loaded.study.margins
     rows = []
-    for name, metric in METRICS.items():
-        if name not in measured or metric.better == "neither":
+    for name, record in known_metrics().items():
+        if name not in measured or record.better == "neither":
             continue
-        origin = "declared" if name in declared or metric.margin_group in declared else "default"
-        margin = margin_text(report.loaded.study.margin(metric), metric.compared_by)
+        origin = "declared" if name in declared or record.margin_group in declared else "default"
+        margin = margin_text(report.loaded.study.margin(record), record.compared_by)
         rows.append(
-            (metric.label, f"{'exact' if metric.exact else margin} ({metric.margin_group}, {origin})")
+            (record.label, f"{'exact' if record.exact else margin} ({record.margin_group}, {origin})")
         )
     return tuple(rows)
 
@@ -238,7 +238,7 @@ def _energy_sources(report: ReportInput) -> Iterator[str]:
         for name, source in trial.notes.get(ENERGY, {}).items()
     )
     for (name, source), trials in sorted(sources.items()):
-        yield f"{METRICS[name].label}: {source} ({count(trials, 'trial')})"
+        yield f"{metric(name).label}: {source} ({count(trials, 'trial')})"
 
 
 def _percent(value: float) -> str:

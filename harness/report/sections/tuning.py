@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.metrics import METRICS
+from harness.metrics import metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name, condition_title
 from harness.study.loaded import Tried, TunedArm
@@ -53,17 +53,17 @@ def tuning_view(report: ReportInput) -> TuningView | None:
 
 
 def _rule(tune: Tune, arms: int) -> str:
-    metric = METRICS[tune.by]
+    record = metric(tune.by)
     seeds = (
         f"seed {FIRST_TUNING_SEED}"
         if tune.seeds == 1
         else f"seeds {FIRST_TUNING_SEED} to {FIRST_TUNING_SEED + tune.seeds - 1}"
     )
     if not arms:
-        return f"Tuning by {metric.label} ({seeds}) has not finished, so no settings were chosen."
-    lowest = "lowest" if metric.better == "lower" else "highest"
+        return f"Tuning by {record.label} ({seeds}) has not finished, so no settings were chosen."
+    lowest = "lowest" if record.better == "lower" else "highest"
     return (
-        f"For each arm, tuning chose the {', '.join(tune.settings)} with the {lowest} median {metric.label} "
+        f"For each arm, tuning chose the {', '.join(tune.settings)} with the {lowest} median {record.label} "
         f"on {seeds}; if several were equal, it chose the smallest value. {_asked(tune)}No verdict uses "
         "these seeds or trials."
     )
@@ -97,4 +97,4 @@ def _tried(one: Tried, tuned: TunedArm, tune: Tune) -> TriedView:
         f"{path} {value:g}" if isinstance(value, float) else f"{path} {value}"
         for path, value in one.settings.items()
     )
-    return TriedView(settings=settings, value=METRICS[tune.by].format(one.median), chosen=one is tuned.chosen)
+    return TriedView(settings=settings, value=metric(tune.by).format(one.median), chosen=one is tuned.chosen)

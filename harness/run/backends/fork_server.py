@@ -43,14 +43,17 @@ class ServerEndedError(HarnessError):
 
 
 class ForkServer:
-    """A process that starts a new process for each trial. `folder` is that of the driver."""
+    """A process that starts a new process for each trial. `folder` is that of the driver. Torch is
+    imported before the first trial, unless the trials need none.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, with_torch: bool = True) -> None:
+        options = [] if with_torch else ["--without-torch"]
         log = folder / "server.log"
         self._read = b""  # of its answers; several may come at once
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "harness.run.worker", "--serve"],
+                [sys.executable, "-P", "-m", "harness.run.worker", "--serve", *options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

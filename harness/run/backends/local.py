@@ -6,6 +6,7 @@ A thread of the driver samples the process of the trial from outside, and ends i
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -80,7 +81,9 @@ class LocalBackend:
         folder = self._scratch.folder
         events, log = folder / f"{job.spec.id}.jsonl", folder / f"{job.spec.id}.log"
         handle = LocalHandle(events)
-        places = {"events": str(events), "log": str(log), "shared": str(folder)}
+        files = folder / f"{job.spec.id}.files"
+        files.mkdir()
+        places = {"events": str(events), "log": str(log), "shared": str(folder), "folder": str(files)}
         handle.future = self._pool.submit(self._run, job.model_copy(update=places), handle)
         self._newest = handle
         return handle
@@ -95,7 +98,9 @@ class LocalBackend:
 
     def _run(self, job: Job, handle: LocalHandle) -> Finished:
         events, log = Path(job.events), Path(str(job.log))
-        server = self._server = self._server or ForkServer(self._scratch.folder)
+        server = self._server = self._server or ForkServer(
+            self._scratch.folder, with_torch=job.task.needs_torch
+        )
         sampler = ProcessSampler(nvml=self._nvml, gpus=[job.gpu] if job.gpu else [])
         group = _memory_group(job)
         kills, started = MemoryKills(group), time.perf_counter()
@@ -116,7 +121,8 @@ class LocalBackend:
                 group.remove()
         seconds = time.perf_counter() - started
         outcome = _outcome(events, log, ended)
-        if job.spec.purpose in _MEASURED and set(ENERGY_METRICS) <= set(job.task.metrics):
+        shutil.rmtree(job.folder, ignore_errors=True)
+        if job.spec.purpose in _MEASURED and set(ENERGY_METRICS) & set(job.task.metrics):
             watched = Watched(
                 samples=telemetry,
                 began=sampler.began,

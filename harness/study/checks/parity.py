@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from harness.config import MEASUREMENT
-from harness.metrics import METRICS
+from harness.metrics import metric as record_of
 from harness.study.arms import Combination
 from harness.study.checks.checker import StudyChecker
 from harness.study.claims.base import Claim
@@ -125,8 +125,8 @@ def _compared(
 
 def _check_held_out(checker: StudyChecker, seen: str | None, metric: str, path: KeyPath) -> None:
     """Raises StudyError if the metric says how a model does on text that it has not seen, but it has."""
-    if METRICS[metric].held_out and seen is not None:
-        instead = TRAINING_TEXT_LOSS if TRAINING_TEXT_LOSS in checker.task.metrics else None
+    if record_of(metric).held_out and seen is not None:
+        instead = TRAINING_TEXT_LOSS if TRAINING_TEXT_LOSS in checker.metrics else None
         checker.fail(
             path,
             f"{metric} needs text that the model was not trained on, but {seen}",
@@ -141,7 +141,7 @@ def _check_tokenizers(
     """Raises StudyError if a figure per token is compared over arms whose tokenizers differ: a larger
     vocabulary has fewer tokens, and each of them is harder to predict.
     """
-    record = METRICS[metric]
+    record = record_of(metric)
     for arm, condition in itertools.product(arms[1:] if record.per_token else (), checker.conditions):
         first, other = (work[chosen.name, condition.name].get(TOKENIZER, "") for chosen in (arms[0], arm))
         if compared(first) != compared(other):
@@ -149,7 +149,7 @@ def _check_tokenizers(
                 path,
                 f"{metric} is counted per token, but {arms[0].name} and {arm.name} have different "
                 "tokenizers, so their values cannot be compared",
-                hint=f"use {record.per_byte}" if record.per_byte in checker.task.metrics else None,
+                hint=f"use {record.per_byte}" if record.per_byte in checker.metrics else None,
                 value=path[-1] in ("primary", "metric"),
             )
 
@@ -161,7 +161,7 @@ def _check_objectives(
     losses.
     """
     for arm, condition in itertools.product(
-        arms[1:] if METRICS[metric].objective else (), checker.conditions
+        arms[1:] if record_of(metric).objective else (), checker.conditions
     ):
         first, other = (tasks[chosen.name, condition.name].objective() for chosen in (arms[0], arm))
         if first != other:

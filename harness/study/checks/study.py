@@ -10,7 +10,7 @@ from typing import NoReturn
 from harness.config import canonical_json
 from harness.errors import InputError
 from harness.invariants.registry import find_invariant
-from harness.metrics import DEFAULT_MARGINS, METRICS
+from harness.metrics import METRICS, known_metrics, metric
 from harness.statistics import FEWEST_MODELS
 from harness.study.arms import Combination
 from harness.study.checks.checker import StudyChecker
@@ -20,6 +20,7 @@ from harness.study.claims.base import Claim, Tested
 from harness.study.schema import WIDEST_MARGIN
 from harness.study.trainings import trained_apart
 from harness.tasks.base import Task
+from harness.tasks.command import Command
 from harness.wording import count, words
 
 
@@ -29,6 +30,7 @@ def check_study(checker: StudyChecker) -> None:
     """
     study = checker.study
     check_texts(checker)
+    _check_metrics(checker)
     checker.check_metric(("primary",), study.primary)
     _check_invariants(checker)
     _check_margins(checker)
@@ -39,12 +41,26 @@ def check_study(checker: StudyChecker) -> None:
             )
     for index, reference in enumerate(study.references):
         path = ("references", index, "metric")
-        checker.check_known(path, reference.metric, METRICS, "there is no metric")
-        if not METRICS[reference.metric].is_loss:
+        checker.check_known(path, reference.metric, known_metrics(), "there is no metric")
+        if not known_metrics()[reference.metric].is_loss:
             checker.fail(
                 path, f"a reference must be about a loss, and {reference.metric} is not a loss", value=True
             )
     check_factors(checker)
+
+
+def _check_metrics(checker: StudyChecker) -> None:
+    study = checker.study
+    for name in study.metrics:
+        path = ("metrics", name)
+        if name in METRICS:
+            checker.fail(path, f"{name} is a metric of the harness", hint="give yours another name")
+        if checker.task is not Command:
+            checker.fail(
+                path,
+                f"the task {study.task!r} reports its own metrics",
+                hint=f"only the task {Command.name!r} reports metrics that a study declares",
+            )
 
 
 def _check_invariants(checker: StudyChecker) -> None:
@@ -63,10 +79,12 @@ def _check_invariants(checker: StudyChecker) -> None:
 
 def _check_margins(checker: StudyChecker) -> None:
     problem = "no metric and no group of metrics has the name"
+    known = known_metrics()
+    groups = {record.margin_group: record.margin for record in known.values()}
     for name, margin in checker.study.margins.items():
         path = ("margins", name)
-        checker.check_known(path, name, {*METRICS, *DEFAULT_MARGINS}, problem, value=False)
-        alike = [record for record in METRICS.values() if name in (record.name, record.margin_group)]
+        checker.check_known(path, name, {*known, *groups}, problem, value=False)
+        alike = [record for record in known.values() if name in (record.name, record.margin_group)]
         if margin >= 1 and not alike[0].margin_in_points:
             checker.fail(
                 path,
@@ -74,7 +92,7 @@ def _check_margins(checker: StudyChecker) -> None:
                 hint=f"{margin:g} % is {margin / 100:g}",
                 value=True,
             )
-        default = METRICS[name].margin if name in METRICS else DEFAULT_MARGINS[name]
+        default = known[name].margin if name in known else groups[name]
         if 0 < WIDEST_MARGIN * default < margin and name not in checker.study.margin_reasons:
             checker.fail(
                 path,
@@ -175,7 +193,7 @@ def check_claims(checker: StudyChecker, claims: Mapping[str, Claim]) -> None:
         claim.check(checker, ("claims", name))
     check_families(checker, claims)
     study = checker.study
-    record = METRICS[study.primary]
+    record = metric(study.primary)
     if study.design.exploratory or record.exact:
         return
     contrasts = (

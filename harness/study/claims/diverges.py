@@ -31,7 +31,7 @@ class DivergesClaim(ConditionComparison):
         checker.check_known(
             path,
             "loss",
-            checker.task.metrics,
+            checker.metrics,
             f"nothing can diverge: task {checker.study.task!r} does not produce the metric",
         )
         return METRICS["loss"]

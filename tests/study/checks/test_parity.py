@@ -14,6 +14,7 @@ MEASURING = {
     "generate": {"units", "warm_up"},
     "translate": {"units", "warm_up"},
     "continue_text": {"units", "warm_up"},
+    "command": {"timeout"},
 }
 
 

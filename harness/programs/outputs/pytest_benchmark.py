@@ -1,0 +1,42 @@
+"""Times in the JSON file of pytest-benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from harness.programs.outputs.base import FilePath, OutputKind, Printed, ProgramOutputError, Value, number_of
+from harness.programs.outputs.json_file import read_json
+
+
+class PytestBenchmark(OutputKind):
+    """The seconds of each round of a `benchmark`, by its name or its full name (`tests/bench.py::test_a`), in
+    the file of `pytest --benchmark-json=FILE`. Without its rounds (`--benchmark-save-data` keeps them), the
+    median that pytest-benchmark computed.
+    """
+
+    kind: Literal["pytest-benchmark"] = "pytest-benchmark"
+    file: FilePath
+    benchmark: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+    def values(self, metric: str, printed: Printed) -> Iterator[Value]:  # noqa: ARG002
+        document = read_json(printed, self.file)
+        listed = document.get("benchmarks") if isinstance(document, Mapping) else None
+        if not isinstance(listed, list):
+            raise ProgramOutputError(f"{self.file} is not a file of pytest-benchmark")
+        chosen = [
+            one
+            for one in listed
+            if isinstance(one, Mapping) and self.benchmark in (one.get("fullname"), one.get("name"))
+        ]
+        if len(chosen) != 1:
+            problem = "has no benchmark" if not chosen else "has several benchmarks"
+            raise ProgramOutputError(f"{self.file} {problem} {self.benchmark!r}")
+        stats = chosen[0].get("stats")
+        if not isinstance(stats, Mapping):
+            raise ProgramOutputError(f"{self.file} has no stats of {self.benchmark!r}")
+        data = stats.get("data")
+        for value in data if isinstance(data, list) and data else [stats.get("median")]:
+            yield Value(None, number_of(value, f"{self.file}, {self.benchmark}"))

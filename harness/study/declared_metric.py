@@ -1,0 +1,51 @@
+"""A metric that a study declares, because the program that the study runs reports it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from harness.config import Config
+from harness.metrics import DEFAULT_MARGINS, Better, Metric
+from harness.programs.outputs import JSON_LINES, AnyOutput
+
+MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class DeclaredMetric(Config):
+    """What a metric measures and how arms are compared on it.
+
+    Arms are compared by `ratio`, or by `difference` if the value may be zero or below. Values are paired over
+    `seeds` if the seed decides about them (a loss, a score), and over `rounds` if each run measures them anew
+    (a time, a rate): then a run that was disturbed does not count. `per_trial` says how several values of a
+    trial become its one value: by default the last one over seeds, and the median over rounds. `output` says
+    where the program writes the values.
+    """
+
+    better: Better
+    compared_by: Literal["ratio", "difference"] = "ratio"
+    paired_over: Literal["seeds", "rounds"]
+    unit: str = Field(default="", max_length=20)
+    per_trial: Literal["last", "median", "max"] | None = None
+    summary: str = Field(default="", max_length=200)
+    output: AnyOutput = Field(default=JSON_LINES, exclude_if=lambda output: output == JSON_LINES)
+
+    def record(self, name: str) -> Metric:
+        """The record of the metric. The margin of a ratio is that of times or of losses unless the study
+        declares another one; a difference has no default margin.
+        """
+        timed, ratio = self.paired_over == "rounds", self.compared_by == "ratio"
+        return Metric(
+            name=name,
+            unit=self.unit,
+            better=self.better,
+            compared_by="ratios" if ratio else "differences",
+            paired_over=self.paired_over,
+            timed=timed,
+            margin=DEFAULT_MARGINS["time" if timed else "loss"] if ratio else 0.0,
+            margin_group=name,
+            margin_in_points=not ratio,
+            per_trial=self.per_trial or ("median" if timed else "last"),
+            summary=self.summary or "reported by the program",
+        )

@@ -1,0 +1,86 @@
+"""What the files of a study decide about the programs that it runs: which files a program is, and where it
+writes each metric that the study declares.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.config import Config
+from harness.errors import InputError
+from harness.programs.source_tree import SourceTree
+from harness.study.reading.yaml_document import Located
+from harness.study.schema import StudyBase
+from harness.tasks.base import Task
+from harness.tasks.command import Command, check_seeds
+
+STUDIES = "studies"
+
+
+def project_folder(study: Path) -> Path:
+    """The folder that a study's file belongs to: its own, or the one above if its own is called `studies`."""
+    folder = study.absolute().parent
+    return folder.parent if folder.name == STUDIES else folder
+
+
+class ProgramSettings:
+    """Fills in the settings of the task `command`. In the file, `folder` names the folder of the program,
+    relative to that of the project, and `files` its patterns. `trees` are the files that were read so far.
+    """
+
+    def __init__(self, study: Path) -> None:
+        self._project = project_folder(study)
+        self._read: dict[tuple[str, tuple[str, ...]], SourceTree] = {}
+        self.trees: dict[str, SourceTree] = {}
+
+    def filled(self, study: StudyBase, settings: Located) -> Located:
+        """The settings with the digest of the files and with the outputs of the metrics.
+
+        Raises StudyError if there is no such folder, or if `files` are no patterns.
+        """
+        for name in ("source", "values"):
+            if name in settings.data:
+                raise settings.error(
+                    (name,), f"{name} is no setting", hint="`folder` names the files of a program"
+                )
+        tree = self._tree(settings)
+        self.trees[tree.digest] = tree
+        at = settings.location(("folder",))
+        filling = {
+            "source": tree.digest,
+            "values": {name: declared.output.plain() for name, declared in study.metrics.items()},
+        }
+        settings = settings.without(("folder",), ("files",))
+        for name, value in filling.items():
+            settings = settings.replaced((name,), Located(value, {(): at}, {(): at}), key=at)  # type: ignore[arg-type]
+        return settings
+
+    def _tree(self, settings: Located) -> SourceTree:
+        folder, patterns = settings.data.get("folder", "."), settings.data.get("files", [])
+        if not isinstance(folder, str):
+            raise settings.error(("folder",), "folder must be the path of a folder", value=True)
+        if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns):
+            raise settings.error(
+                ("files",), 'files must be a list of patterns, for example ["*.py"]', value=True
+            )
+        key = folder, tuple(patterns)
+        if key not in self._read:
+            try:
+                self._read[key] = SourceTree.read(self._project / folder, patterns)
+            except InputError as error:
+                raise settings.error(("folder",), error.message, hint=error.hint, value=True) from None
+        return self._read[key]
+
+
+def check_program(task: Task, study: StudyBase, settings: Located) -> None:
+    """Raises StudyError if the seeds of the study would be repetitions of one run."""
+    if isinstance(task, Command):
+        try:
+            check_seeds(task, study.design.seeds)
+        except InputError as error:
+            raise settings.error(("command",), error.message, hint=error.hint) from None
+
+
+def runs_programs(task: type[Config]) -> bool:
+    """Whether trials of this task run a program."""
+    return issubclass(task, Command)
