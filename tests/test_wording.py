@@ -13,6 +13,7 @@ import pytest
 from harness.cli.console import CommandOutput
 from harness.cli.export import latex_table, markdown_table
 from harness.report.build import render
+from harness.report.inputs import ReportSamples
 from harness.wording import (
     ComparedBy,
     at_condition,
@@ -172,7 +173,9 @@ def test_one_interval_looks_the_same_everywhere(capsys: pytest.CaptureFixture[st
     assert settled.interval == text
 
     report = synthetic_report(planted.loaded.study)
-    report = replace(report, analysis=analysis, frame=frames.samples, trials=frames.trials)
+    report = replace(
+        report, analysis=analysis, samples=ReportSamples.from_frame(frames.samples), trials=frames.trials
+    )
     page = Page(render(report))
     assert text in page.by_id("claim-2-kv-speedup").text
     caption = page.by_id("comparison-3")

@@ -284,16 +284,15 @@ def values_digests(loaded: LoadedStudy, frames: RunFrames) -> dict[str, str]:
     """The digest of the values on which each claim is judged, by the id of the claim; empty without
     values.
     """
-    samples = frames.samples[frames.samples["purpose"] == "measure"]
-    digests = {}
+    measured, digests = frames.measured, {}
     for name, claim in loaded.study.claims.items():
         arms = [arm.name for arm in claim.compared_arms(loaded.arms)]
         conditions = [canonical_json(c.names) for c in claim.compared_conditions(loaded.conditions)]
-        chosen = samples[
-            samples["metric"].isin(claim.metrics(loaded.study.primary))
-            & samples["arm"].isin(arms)
-            & samples["condition"].isin(conditions)
-        ]
-        values = np.sort(chosen["value"].to_numpy(dtype=np.float64))
+        chosen = measured[measured["arm"].isin(arms) & measured["condition"].isin(conditions)]
+        parts = [np.empty(0)]
+        for one in sorted(set(claim.metrics(loaded.study.primary))):
+            curve, trials = frames.curve(one), chosen.loc[chosen["metric"] == one, "trial"]
+            parts.append(curve.loc[curve["trial"].isin(trials), "value"].to_numpy(dtype=np.float64))
+        values = np.sort(np.concatenate(parts))
         digests[name] = hashlib.sha256(values.tobytes()).hexdigest()[:16] if len(values) else ""
     return digests

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from harness.scoring.sentences import Sentences
 from harness.store.lost import lost_trials
 from harness.store.rows import COUNTED_STATES, Chain, CheckRow, Run, TrialRow
 from harness.store.store import Store
+from harness.trial.spec import Purpose
 
 SAMPLE_COLUMNS = [
     "trial",
@@ -33,7 +36,9 @@ SAMPLE_COLUMNS = [
     "value",
     "unit",
 ]
-
+_VALUE_KEYS = ("trial", "purpose", "arm", "condition", "seed", "round", "position", "session", "metric")
+_MOST_CURVES = 2
+"""As many metrics as one question needs are remembered."""
 
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d*\.?\d+(?:e[+-]?\d+)?\Z)", re.IGNORECASE)
 """The beginning of a text that a spreadsheet would compute: not that of a number with a sign."""
@@ -43,48 +48,134 @@ Measurement = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunFrames:
+class RunFrames(ABC):
     """What a run recorded.
 
-    `samples` is a long frame with a column per factor under `across`. `trials` are those that are not
-    superseded. `sentences` maps a trial's id to the texts that the trial wrote. `chain` says what was changed
-    in the store after it was written. `calibrated_flops` are the machine's fastest matrix products by
-    precision. `lost` are the measurements whose round was begun and that have no value
-    (`harness.store.lost`); `set_aside` has the samples of measurements that were superseded.
+    `trials` are those that are not superseded. `sentences` maps a trial's id to the texts that the trial
+    wrote. `chain` says what was changed in the store after it was written. `calibrated_flops` are the
+    machine's fastest matrix products by precision. `lost` are the measurements whose round was begun and that
+    have no value (`harness.store.lost`).
+
+    Samples may be very many, so they are read as one value per trial, or metric by metric.
     """
 
-    samples: pd.DataFrame
     trials: tuple[TrialRow, ...]
     checks: tuple[CheckRow, ...]
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
     chain: Chain = field(default_factory=Chain)
     calibrated_flops: Mapping[str, float] = field(default_factory=dict)
     lost: frozenset[Measurement] = frozenset()
-    set_aside: pd.DataFrame | None = None
 
     @cached_property
     def measured(self) -> pd.DataFrame:
         """The value of each metric in each measured trial, as `trial_values` gives it. Do not change it."""
-        return trial_values(self.samples[self.samples["purpose"] == "measure"])
+        return self.values("measure")
+
+    @abstractmethod
+    def values(self, *purposes: Purpose, only: str | None = None) -> pd.DataFrame:
+        """The value of each metric, or of one, in each trial of these purposes that finished, as
+        `trial_values` gives it.
+        """
+
+    @abstractmethod
+    def set_aside(self, name: str) -> pd.DataFrame:
+        """The values of a metric in measurements that finished and were superseded."""
+
+    @abstractmethod
+    def _read_curve(self, name: str) -> pd.DataFrame: ...
+
+    def curve(self, name: str) -> pd.DataFrame:
+        """All samples of a metric in the trials that finished, in the order of trials and steps: the columns
+        `trial`, `step` and `value`. Do not change it.
+        """
+        while name not in self._curves and len(self._curves) >= _MOST_CURVES:
+            self._curves.pop(next(iter(self._curves)))
+        if name not in self._curves:
+            self._curves[name] = self._read_curve(name)
+        return self._curves[name]
+
+    @cached_property
+    def _curves(self) -> dict[str, pd.DataFrame]:
+        return {}
 
 
-def run_frames(store: Store, run: Run) -> RunFrames:
-    """Every row of a run that counts, read from the store."""
+@dataclass(frozen=True, kw_only=True)
+class MemoryFrames(RunFrames):
+    """`samples` is a long frame with a column per factor under `across`."""
+
+    samples: pd.DataFrame
+
+    def values(self, *purposes: Purpose, only: str | None = None) -> pd.DataFrame:
+        samples = self.samples[self.samples["purpose"].isin(purposes)]
+        return trial_values(samples if only is None else samples[samples["metric"] == only])
+
+    def set_aside(self, name: str) -> pd.DataFrame:  # noqa: ARG002  only a store has superseded trials
+        return trial_values(self.samples.iloc[:0])
+
+    def _read_curve(self, name: str) -> pd.DataFrame:
+        samples = self.samples.loc[self.samples["metric"] == name, ["trial", "step", "value"]]
+        return samples.sort_values(["trial", "step"], kind="stable")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFrames(RunFrames):
+    """The samples stay in the store, which must be open whenever they are asked for. `superseded` are the
+    measurements that finished and do not count any more.
+    """
+
+    store: Store
+    superseded: tuple[TrialRow, ...] = ()
+
+    @cached_property
+    def counts(self) -> dict[str, dict[int, int]]:
+        """Metric → trial → the number of its samples, for the trials that finished."""
+        return _counts(self.store, self.trials)
+
+    def values(self, *purposes: Purpose, only: str | None = None) -> pd.DataFrame:
+        chosen = [trial for trial in self.trials if trial.purpose in purposes]
+        counts = self.counts if only is None else {only: self.counts.get(only, {})}
+        return _stored_values(self.store, chosen, counts)
+
+    def set_aside(self, name: str) -> pd.DataFrame:
+        counts = self.store.sample_counts(trial.id for trial in self.superseded)
+        return _stored_values(self.store, self.superseded, {name: counts.get(name, {})})
+
+    def _read_curve(self, name: str) -> pd.DataFrame:
+        counts = self.counts.get(name, {})
+        parts = [
+            (np.repeat(ids, [counts[trial] for trial in ids]), steps, values)
+            for ids, steps, values in self.store.measurements(name, counts)
+        ]
+        columns = map(np.concatenate, zip(*parts, strict=True)) if parts else ((), (), ())
+        return pd.DataFrame(dict(zip(("trial", "step", "value"), columns, strict=True)))
+
+
+def run_frames(store: Store, run: Run) -> StoredFrames:
+    """Every row of a run that counts, and what was changed in the store. Samples are read later, while the
+    store is open.
+    """
+    return replace(unchecked_frames(store, run), chain=store.chain(run))
+
+
+def unchecked_frames(store: Store, run: Run) -> StoredFrames:
+    """The same without the chain of the run, for whatever gives no verdict: checking it reads everything."""
     attempts = store.trials(run, include_superseded=True)
     trials = tuple(row for row in attempts if row.state != "superseded")
     by_id = {trial.id: trial for trial in trials}
-    checks = tuple(row for row in store.checks(run) if by_id[row.trial_id].status == "finished")
-    return RunFrames(
-        samples=sample_frame(trials, store.samples(run)),
+    return StoredFrames(
+        store=store,
         trials=trials,
-        checks=checks,
+        superseded=tuple(
+            replace(row, state=row.superseded_state, superseded_state=None)
+            for row in attempts
+            if row.purpose == "measure" and row.superseded_state in COUNTED_STATES
+        ),
+        checks=tuple(row for row in store.checks(run) if by_id[row.trial_id].status == "finished"),
         sentences=store.sentences(run),
-        chain=store.chain(run),
         calibrated_flops=_calibrated_flops(store, run),
         lost=frozenset(
             (row.arm, canonical_json(row.condition), row.round, row.seed) for row in lost_trials(attempts)
         ),
-        set_aside=_set_aside(store, run, attempts),
     )
 
 
@@ -96,48 +187,103 @@ def _calibrated_flops(store: Store, run: Run) -> dict[str, float]:
     return {precision: flops for precision, flops in measured.items() if flops}
 
 
-def _set_aside(store: Store, run: Run, attempts: Iterable[TrialRow]) -> pd.DataFrame | None:
-    """The samples of superseded measurements that had finished. None if there are none."""
-    rows = [
-        replace(row, state=row.superseded_state, superseded_state=None)
-        for row in attempts
-        if row.purpose == "measure" and row.superseded_state in COUNTED_STATES
-    ]
-    return sample_frame(rows, store.samples(run, include_superseded=True)) if rows else None
+def factors_of(trials: Iterable[TrialRow]) -> list[str]:
+    """The factors under `across` of the trials that finished, each of which has a column in the frame."""
+    return sorted({factor for trial in trials if trial.status == "finished" for factor in trial.condition})
 
 
-def sample_frame(trials: Iterable[TrialRow], samples: Iterable[tuple[int, str, int, float]]) -> pd.DataFrame:
+def frame_columns(trials: Iterable[TrialRow]) -> list[str]:
+    """The columns of the long frame."""
+    return _columns(factors_of(trials))
+
+
+def _columns(factors: Sequence[str]) -> list[str]:
+    return [*SAMPLE_COLUMNS[:5], *factors, *SAMPLE_COLUMNS[5:]]
+
+
+def long_frame(store: Store, trials: Sequence[TrialRow]) -> pd.DataFrame:
+    """The long frame of all samples of the trials that finished."""
+    return sample_frame(trials, chain.from_iterable(store.sample_pieces(_counts(store, trials))))
+
+
+def frame_pieces(store: Store, trials: Sequence[TrialRow]) -> Iterator[pd.DataFrame]:
+    """The same in pieces of a bounded size, which have the same columns. One is empty if there are none."""
+    by_id, factors, counts = {trial.id: trial for trial in trials}, factors_of(trials), _counts(store, trials)
+    for rows in store.sample_pieces(counts) if counts else [()]:
+        here = [by_id[trial] for trial in dict.fromkeys(row[0] for row in rows)]
+        yield sample_frame(here, rows, factors)
+
+
+def _counts(store: Store, trials: Iterable[TrialRow]) -> dict[str, dict[int, int]]:
+    """Metric → trial → the number of its samples, for the trials that finished."""
+    return store.sample_counts(trial.id for trial in trials if trial.status == "finished")
+
+
+def sample_frame(
+    trials: Iterable[TrialRow],
+    samples: Iterable[tuple[int, str, int, float | None]],
+    factors: Sequence[str] | None = None,
+) -> pd.DataFrame:
     """The long frame. Samples of trials that did not finish are left out."""
     finished = [trial for trial in trials if trial.status == "finished"]
-    factors = sorted({factor for trial in finished for factor in trial.condition})
-    heads = pd.DataFrame(
-        [
-            {
-                "trial": trial.id,
-                "purpose": trial.purpose,
-                "task": trial.task,
-                "arm": trial.arm,
-                "condition": canonical_json(trial.condition),
-                "seed": trial.seed,
-                "round": trial.round,
-                "position": trial.position,
-                "session": trial.session_id,
-                **{factor: trial.condition.get(factor) for factor in factors},
-            }
-            for trial in finished
-        ],
-        columns=[*SAMPLE_COLUMNS[:9], *factors],
-    )
+    factors = factors_of(finished) if factors is None else factors
+    heads = _heads(finished)
+    for factor in factors:
+        heads[factor] = [trial.condition.get(factor) for trial in finished]
     rows = pd.DataFrame(list(samples), columns=["trial", "metric", "step", "value"])
+    rows["value"] = rows["value"].astype(np.float64)  # of samples that are all None, which is NaN
     frame = rows.merge(heads, on="trial", how="inner", validate="many_to_one")
     frame["unit"] = frame["metric"].map(lambda name: metric(name).unit)
-    return frame[[*SAMPLE_COLUMNS[:5], *factors, *SAMPLE_COLUMNS[5:]]]
+    return frame[_columns(factors)]
+
+
+def _heads(trials: Iterable[TrialRow]) -> pd.DataFrame:
+    """One row per trial, with the columns of the long frame that do not depend on the sample."""
+    rows = [
+        (
+            trial.id,
+            trial.purpose,
+            trial.task,
+            trial.arm,
+            canonical_json(trial.condition),
+            trial.seed,
+            trial.round,
+            trial.position,
+            trial.session_id,
+        )
+        for trial in trials
+    ]
+    return pd.DataFrame(rows, columns=SAMPLE_COLUMNS[:9])
+
+
+def _stored_values(
+    store: Store, trials: Sequence[TrialRow], counts: Mapping[str, Mapping[int, int]]
+) -> pd.DataFrame:
+    """As `trial_values`, for the samples of these trials that `counts` has counted."""
+    heads = _heads(trials).sort_values("trial").set_index("trial", drop=False)
+    ids, parts = set(heads["trial"]), []
+    for name in sorted(counts):
+        here = {trial: number for trial, number in counts[name].items() if trial in ids}
+        if here:
+            part = heads.loc[sorted(here), list(_VALUE_KEYS[:-1])]
+            values = store.attempt_values(name, here)
+            parts.append(
+                part.assign(
+                    metric=name,
+                    value=[values[trial] for trial in part["trial"]],
+                    samples=[here[trial] for trial in part["trial"]],
+                )
+            )
+    return pd.concat(parts, ignore_index=True) if parts else _no_values()
+
+
+def _no_values() -> pd.DataFrame:
+    return pd.DataFrame(columns=[*_VALUE_KEYS, "value", "samples"])
 
 
 def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
     """The value of each metric in each trial (see `Metric.of_trials`) and the number of its samples."""
-    keys = ["trial", "purpose", "arm", "condition", "seed", "round", "position", "session", "metric"]
-    parts = []
+    keys, parts = list(_VALUE_KEYS), []
     for name, part in samples.groupby("metric", sort=True):
         trials = np.unique(part["trial"].to_numpy(), return_inverse=True)[1]
         order = np.lexsort((part["step"].to_numpy(), trials))
@@ -150,7 +296,7 @@ def trial_values(samples: pd.DataFrame) -> pd.DataFrame:
                 value=metric(str(name)).of_trials(values, starts), samples=np.diff(starts, append=len(order))
             )
         )
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "value", "samples"])
+    return pd.concat(parts, ignore_index=True) if parts else _no_values()
 
 
 def with_diverged(values: pd.DataFrame, trials: Iterable[TrialRow], metrics: Iterable[str]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.analysis.frames import run_frames
+from harness.analysis.frames import unchecked_frames
 from harness.metrics import METRICS
 from harness.statistics import MINIMUM_ROUNDS
 from harness.store.rows import Run
@@ -86,8 +86,9 @@ def _rounds(store: Store, run: Run) -> Iterator[tuple[Trial, ...]]:
     primary = METRICS.get(json.loads(run.study_json).get("primary", ""))
     if primary is None or not primary.timed:
         return
-    samples = run_frames(store, run).samples
-    samples = samples[(samples["purpose"] == "measure") & (samples["metric"] == primary.name)]
+    frames = unchecked_frames(store, run)
+    heads = frames.values("measure", only=primary.name)[["trial", "arm", "condition", "round"]]
+    samples = frames.curve(primary.name).merge(heads, on="trial", how="inner")
     samples = samples[np.isfinite(samples["value"]) & (samples["value"] > 0)]
     logs = samples.assign(log=np.log(samples["value"].astype(float)))
     levels = logs.groupby("trial").agg(

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames, sample_frame
+from harness.analysis.frames import MemoryFrames, sample_frame
 from harness.analysis.results import Contrast
 from harness.calibrate.noise import Residuals, Trial
 from harness.store.rows import TrialRow
@@ -124,7 +124,7 @@ class Simulation:
                     for step, unit in enumerate(noise)
                 ]
                 rows.append(row)
-        frames = RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
+        frames = MemoryFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
         compared = [c for c in analyse(loaded, frames).contrasts if c.metric == loaded.study.primary]
         return _verdict(compared[number % len(compared)], effect)
 

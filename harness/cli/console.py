@@ -12,7 +12,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -51,7 +51,29 @@ class CommandOutput:
 
     def data(self, value: Any) -> None:
         """Write a value as JSON. JSON has no NaN and no infinity: they become text."""
-        write_output(json_text(value, ascii_only=_encoding() != "utf-8") + "\n")
+        write_output(self._json(value) + "\n")
+
+    def document(self, fields: Mapping[str, Any]) -> None:
+        """Write a JSON object as `data` does. The items of an iterator are written as they come."""
+        before = "{\n"
+        for name, value in fields.items():
+            write_output(f"{before}  {self._json(name)}: ")
+            if isinstance(value, Iterator):
+                self._items(value)
+            else:
+                write_output(self._json(value).replace("\n", "\n  "))
+            before = ",\n"
+        write_output("\n}\n")
+
+    def _items(self, values: Iterator[Any]) -> None:
+        before = "[\n"
+        for value in values:
+            write_output(before + "    " + self._json(value).replace("\n", "\n    "))
+            before = ",\n"
+        write_output("[]" if before == "[\n" else "\n  ]")
+
+    def _json(self, value: Any) -> str:
+        return json_text(value, ascii_only=_encoding() != "utf-8")
 
     def line(self, text: str) -> None:
         """Write a text as one line. A tab stays: it separates fields."""
@@ -65,8 +87,10 @@ class CommandOutput:
         """Write lines as they are, unless a person reads them in a terminal."""
         write_output(visible(text, keep="\t\n") if sys.stdout and sys.stdout.isatty() else text)
 
-    def table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-        """Write rows as JSON, as a table in a terminal, or as tab-separated lines with a header in a pipe."""
+    def table(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+        """Write rows as JSON, as a table in a terminal, or as tab-separated lines with a header in a pipe,
+        where they are written as they come.
+        """
         if self.json:
             self.data(list(rows))
         elif has_terminal(sys.stdout):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness.analysis.frames import without_formulas
@@ -13,9 +14,15 @@ from harness.errors import InputError, did_you_mean
 from harness.experiment import Experiment
 from harness.metrics import metric
 from harness.scoring.sentences import Sentences, signatures
+from harness.store.pieces import in_parts
 from harness.wording import effect_text, interval_text, level_text, number_text
 
 FORMATS = ("csv", "parquet", "markdown", "latex")
+_PARQUET_TYPES = {
+    **dict.fromkeys(("trial", "seed", "round", "position", "session", "step"), "int64"),
+    "value": "float64",
+}
+_PIECES_IN_A_GROUP = 5
 COLUMNS = ("metric", "condition", "arm", "baseline", "value", "effect", "level", "interval", "n", "verdict")
 
 
@@ -27,25 +34,56 @@ def export_study(experiment: Experiment, form: str, file: Path | None, output: C
     """
     if form not in FORMATS:
         raise InputError(f"unknown format {form!r}", hint=did_you_mean(form, FORMATS))
-    if form == "parquet" and file is None:
-        raise InputError("Parquet cannot go to standard output", hint="give a file with --output")
     try:
-        if form == "parquet":
-            experiment.frame().to_parquet(file, index=False)
-            return
-        if form == "csv":
-            text = without_formulas(experiment.frame()).to_csv(index=False)
+        if form != "parquet":
+            _write_text(experiment, form, file, output)
+        elif file is None:
+            raise InputError("Parquet cannot go to standard output", hint="give a file with --output")
         else:
-            table = markdown_table if form == "markdown" else latex_table
-            text = "\n".join(table(part.analysis, part.sentences.values()) for part in experiment.findings())
-        if file is None:
-            output.export(text)
-        else:
-            file.write_text(text, encoding="utf-8")
+            _write_parquet(experiment, file)
     except ImportError as error:
         raise InputError("Parquet needs pyarrow", hint="pip install 'transformer-harness[data]'") from error
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _write_text(experiment: Experiment, form: str, file: Path | None, output: CommandOutput) -> None:
+    texts = _texts(experiment, form)
+    first = next(texts)  # there are results, so the file may be replaced
+    if file is None:
+        for text in itertools.chain([first], texts):
+            output.export(text)
+    else:
+        with file.open("w", encoding="utf-8", newline="\n") as written:
+            written.writelines(itertools.chain([first], texts))
+
+
+def _texts(experiment: Experiment, form: str) -> Iterator[str]:
+    """The export in pieces: samples as they are read from the store, or all contrasts."""
+    if form == "csv":
+        for number, piece in enumerate(experiment.frame_pieces()):
+            yield without_formulas(piece).to_csv(index=False, header=number == 0, lineterminator="\n")
+        return
+    table = markdown_table if form == "markdown" else latex_table
+    yield "\n".join(table(part.analysis, part.sentences.values()) for part in experiment.findings())
+
+
+def _write_parquet(experiment: Experiment, file: Path) -> None:
+    """Write samples as they are read from the store."""
+    import pyarrow
+    from pyarrow.parquet import ParquetWriter
+
+    pieces = experiment.frame_pieces()
+    first = next(pieces)
+    types = [(name, _PARQUET_TYPES.get(name, "large_string")) for name in first.columns]
+    schema = pyarrow.schema(types)
+    tables = (
+        pyarrow.Table.from_pandas(piece, schema, preserve_index=False)
+        for piece in itertools.chain([first], pieces)
+    )
+    with ParquetWriter(file, schema) as writer:
+        for group in in_parts(tables, _PIECES_IN_A_GROUP):
+            writer.write_table(pyarrow.concat_tables(group))
 
 
 def markdown_table(analysis: Analysis, written: Iterable[Sentences] = ()) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import CommandOutput, parts_as_json
@@ -13,7 +15,7 @@ from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
 from harness.study.planning.resolved import deciding_metrics
-from harness.trial.spec import TRIAL_ID, first_id
+from harness.trial.spec import TRIAL_ID
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,11 +125,7 @@ def show_trial(what: str, workspace: Workspace, output: CommandOutput) -> bool:
         return False
     with open_store(workspace.location) as store:
         for run in reversed(store.runs()):
-            rows = [
-                row
-                for row in store.trials(run, include_superseded=True)
-                if what in (row.spec_id, first_id(row.spec_json))
-            ]
+            rows = store.trial(run, what)
             if rows:
                 _print_trial(store, run, rows, output)
                 return True
@@ -135,31 +133,27 @@ def show_trial(what: str, workspace: Workspace, output: CommandOutput) -> bool:
 
 
 def _print_trial(store: Store, run: Run, rows: list[TrialRow], output: CommandOutput) -> None:
-    ids = {row.id for row in rows}
-    samples = [row for row in store.samples(run, include_superseded=True) if row.trial_id in ids]
-    checks = [asdict(row) for row in store.checks(run, include_superseded=True) if row.trial_id in ids]
-    telemetry = [asdict(row) for row in store.telemetry(run, include_superseded=True) if row.trial_id in ids]
+    ids = [row.id for row in rows]
+    samples = chain.from_iterable(store.sample_pieces(store.sample_counts(ids)))
+    values = (
+        {"attempt": attempt, "metric": metric, "step": step, "value": math.nan if value is None else value}
+        for attempt, metric, step, value in samples
+    )
+    checks = [asdict(row) for row in store.checks_of(ids)]
+    telemetry = (asdict(row) for row in store.telemetry(ids))
     tries = [asdict(row) for row in rows]
     if output.json:
-        values = [
-            {"attempt": row.trial_id, "metric": row.metric, "step": row.step, "value": row.value}
-            for row in samples
-        ]
-        output.data(
-            {
-                "run": run.id,
-                "attempts": tries,
-                "samples": values,
-                "checks": checks,
-                "telemetry": telemetry,
-            }
+        output.document(
+            {"run": run.id, "attempts": tries, "samples": values, "checks": checks, "telemetry": telemetry}
         )
         return
     for row in tries:
         for field, value in row.items():
             if value not in (None, "", {}, []):
                 output.lines(f"{field}\t{value}")
-    output.table([row._asdict() for row in samples], ["trial_id", "metric", "step", "value"])
+    output.table(
+        ({"trial_id": row.pop("attempt"), **row} for row in values), ["trial_id", "metric", "step", "value"]
+    )
     if checks:
         output.table(checks, list(checks[0]))
-    output.line(f"{len(telemetry)} telemetry samples (--json prints them)")
+    output.line(f"{sum(1 for _ in telemetry)} telemetry samples (--json prints them)")

@@ -109,9 +109,11 @@ def _from_newest_run(
     with open_store(workspace.location) as store:
         for run in reversed(store.runs(loaded.study.study)):
             if run.scale == loaded.scale and run.plant is None:
-                from harness.analysis.frames import run_frames  # it imports pandas, which takes half a second
+                from harness.analysis.frames import (
+                    unchecked_frames,
+                )  # it imports pandas, which takes half a second
 
-                figure = read(run_frames(store, run), loaded)
+                figure = read(unchecked_frames(store, run), loaded)
                 if figure is not None:
                     return figure, f"as in run {run.id}"
     return None
@@ -174,8 +176,4 @@ def _widest_interval(frames: RunFrames, loaded: LoadedStudy) -> tuple[float, int
 
 
 def _primary_values(frames: RunFrames, loaded: LoadedStudy) -> pd.DataFrame:
-    from harness.analysis.frames import trial_values
-
-    samples = frames.samples
-    measured = (samples["purpose"] == "measure") & (samples["metric"] == loaded.study.primary)
-    return trial_values(samples[measured])
+    return frames.values("measure", only=loaded.study.primary)

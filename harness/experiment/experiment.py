@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from harness.errors import InputError, did_you_mean
 from harness.experiment.corpora import check_installed, check_texts, corpora_of, fetch_corpora
 from harness.experiment.declaring import DeclaredStudy, declare_claims, declare_study
-from harness.experiment.own_metrics import with_declared_metrics
+from harness.experiment.own_metrics import with_declared_metrics, with_records
 from harness.experiment.programs import check_programs_allowed, store_programs
 from harness.experiment.workspace import Workspace
 from harness.machine.code_digest import code_digests
@@ -138,15 +138,33 @@ class Experiment:
         """
         import pandas as pd
 
-        from harness.analysis.frames import run_frames
+        from harness.analysis.frames import long_frame
 
         with self.opened() as (store, runs):
-            frames = [run_frames(store, run).samples for run in runs]
+            frames = [long_frame(store, store.trials(run)) for run in runs]
         if len(frames) == 1:
             return frames[0]
         for part, frame in zip(self.parts, frames, strict=True):
             frame.insert(0, "part", part.part)
         return pd.concat(frames, ignore_index=True)
+
+    def frame_pieces(self) -> Iterator[pd.DataFrame]:
+        """The rows of `frame` in pieces of a bounded size, each with all of its columns."""
+        return with_records(self.records, self._frame_pieces())
+
+    def _frame_pieces(self) -> Iterator[pd.DataFrame]:
+        from harness.analysis.frames import frame_columns, frame_pieces
+
+        with self.opened() as (store, runs):
+            trials = [store.trials(run) for run in runs]
+            columns = dict.fromkeys(name for rows in trials for name in frame_columns(rows))
+            for part, rows in zip(self.parts, trials, strict=True):
+                others = dict.fromkeys(columns.keys() - frame_columns(rows))
+                for piece in frame_pieces(store, rows):
+                    if len(runs) == 1:
+                        yield piece
+                    else:
+                        yield piece.assign(part=part.part, **others)[["part", *columns]]
 
     @with_declared_metrics
     def findings(self) -> tuple[ReportInput, ...]:

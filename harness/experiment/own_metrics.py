@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -33,3 +33,14 @@ def with_declared_metrics(
             return method(self, *args, **options)
 
     return known
+
+
+def with_records(records: Mapping[str, Metric], items: Iterator[Given]) -> Iterator[Given]:
+    """The items, each of which is made while these metrics are known."""
+    while True:
+        with declared(records):
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item

@@ -57,21 +57,50 @@ class RunInfo:
         return f"{state}, {self.finished_trials} of {self.expected_trials}"
 
 
+MOST_ROWS = 20_000
+"""The largest number of rows in the tables of samples of a report. The store has all samples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSamples:
+    """The samples of the trials that finished.
+
+    `measured` has the value of each metric in each measurement, and `before` in each other trial
+    (`harness.analysis.frames.trial_values`). `raw` is the long frame of all raw samples, NaN and infinities
+    included, or None if there are too many to be listed. `total` counts them.
+    """
+
+    measured: pd.DataFrame
+    before: pd.DataFrame
+    raw: pd.DataFrame | None
+    total: int
+
+    @classmethod
+    def from_frame(cls, raw: pd.DataFrame) -> ReportSamples:
+        """Those of a long frame."""
+        measured = raw["purpose"] == "measure"
+        return cls(
+            measured=trial_values(raw[measured]),
+            before=trial_values(raw[~measured]),
+            raw=raw,
+            total=len(raw),
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportInput:
     """The input for one part of a study.
 
-    `frame` is the long table of raw samples (`harness.analysis.frames`), NaN and infinities included.
-    `telemetry` has the column `trial` and the columns of `harness.telemetry.process_sampler.TelemetrySample`;
-    `nvml_reason` says why the GPU columns are empty, or is None. `calibration` is the newest calibration of
-    the machine before the first measurement. `command` repeats the run. `sentences` maps trials to the texts
-    that they wrote. `history` holds the earlier verdicts, and `search` what a search found, if the study
-    proves it.
+    `samples` has the values of the trials and, if they are few, the raw samples. `telemetry` has the column
+    `trial` and the columns of `harness.telemetry.process_sampler.TelemetrySample`; `nvml_reason` says why the
+    GPU columns are empty, or is None. `calibration` is the newest calibration of the machine before the first
+    measurement. `command` repeats the run. `sentences` maps trials to the texts that they wrote. `history`
+    holds the earlier verdicts, and `search` what a search found, if the study proves it.
     """
 
     loaded: LoadedStudy
     analysis: Analysis
-    frame: pd.DataFrame
+    samples: ReportSamples
     trials: tuple[TrialRow, ...]
     telemetry: pd.DataFrame
     run: RunInfo
@@ -91,7 +120,7 @@ class ReportInput:
     @cached_property
     def disturbances(self) -> tuple[str, ...]:
         """Sentences about whatever disturbed the machine while trials were measured."""
-        measured = self.frame.loc[self.frame["purpose"] == "measure", "trial"].unique()
+        measured = self.samples.measured["trial"].unique()
         return disturbances(self.telemetry[self.telemetry["trial"].isin(measured)])
 
     @cached_property
@@ -99,8 +128,7 @@ class ReportInput:
         """One value per measured trial and metric, as in the analysis. The losses of a training that diverged
         are infinite.
         """
-        values = trial_values(self.frame[self.frame["purpose"] == "measure"])
-        values = values_that_count(values, void_rounds_of(self.loaded, self.trials))
+        values = values_that_count(self.samples.measured, void_rounds_of(self.loaded, self.trials))
         return with_diverged(values, self.trials, sorted({self.loaded.study.primary, *values["metric"]}))
 
     @cached_property
@@ -110,9 +138,7 @@ class ReportInput:
         It is empty if the arms had different sources.
         """
         first: dict[str, Sentences] = {}
-        rows = self.frame.loc[
-            self.frame["purpose"] == "measure", ["trial", "arm", "seed", "round", "position"]
-        ].drop_duplicates()
+        rows = self.samples.measured[["trial", "arm", "seed", "round", "position"]].drop_duplicates()
         rows = rows.sort_values(["seed", "round", "position"], kind="stable")
         for trial, arm in zip(rows["trial"].tolist(), rows["arm"].tolist(), strict=True):
             if trial in self.sentences:

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import shlex
 import socket
-from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, get_args
 
+import numpy as np
 import pandas as pd
 import psutil
 
 from harness.analysis.analyse import analyse
 from harness.analysis.earlier_runs import HistoryEnd, read_history
-from harness.analysis.frames import RunFrames, run_frames
-from harness.report.inputs import ReportInput, RunInfo
+from harness.analysis.frames import RunFrames, StoredFrames, long_frame, run_frames
+from harness.report.inputs import MOST_ROWS, ReportInput, ReportSamples, RunInfo
 from harness.store.lost import lost_trials
-from harness.store.rows import TelemetryRow
 from harness.store.store import study_key
 from harness.study.planning.plan import Plan, plan
 from harness.study.planning.resolved import deciding_metrics, resolve
 from harness.study.planning.trials import keeps_begun_rounds
+from harness.telemetry.process_sampler import TelemetrySample
+from harness.trial.spec import Purpose
 
 if TYPE_CHECKING:
     from harness.store.rows import Run, Session, TrialRow
     from harness.store.store import Store
     from harness.study.loaded import LoadedStudy
 
-TELEMETRY_COLUMNS = [column.name for column in fields(TelemetryRow)]
+TELEMETRY_COLUMNS = [column.name for column in fields(TelemetrySample)]
+_NOT_NUMBERS = ("source", "state", "gpu_throttling")
 
 
 def report_input(
@@ -43,14 +46,13 @@ def report_input(
     history = read_history(store, loaded, run, frames, until)
     planned, loaded = plan(loaded, results), resolve(loaded, results)
     sessions = _sessions(store, run, frames.trials)
-    telemetry = pd.DataFrame([asdict(row) for row in store.telemetry(run)], columns=TELEMETRY_COLUMNS)
     return ReportInput(
         loaded=loaded,
         analysis=analyse(loaded, frames, history.standings),
         history=history,
-        frame=frames.samples,
+        samples=_samples(frames),
         trials=frames.trials,
-        telemetry=telemetry.rename(columns={"trial_id": "trial"}),
+        telemetry=_telemetry(store, frames.trials),
         run=replace(_info(store, (loaded, planned), run, frames), study=judged_as),
         environment=run.environment,
         provenance=sessions[-1].provenance if sessions else {},
@@ -58,6 +60,34 @@ def report_input(
         command=shlex.join(_command("run", loaded, run, ("--fresh",))),
         sentences=frames.sentences,
         calibration=store.calibration(run.environment_digest, before=sessions[0]) if sessions else None,
+    )
+
+
+def _telemetry(store: Store, trials: Iterable[TrialRow]) -> pd.DataFrame:
+    """The telemetry of the trials, with NaN for numbers that could not be read."""
+    pieces = [pd.DataFrame(columns=["trial", *TELEMETRY_COLUMNS])]
+    for rows in store.telemetry_pieces((trial.id for trial in trials), TELEMETRY_COLUMNS):
+        numbers, _, *columns = zip(*rows, strict=True)
+        values = {
+            name: pd.Series(column, dtype=object if name in _NOT_NUMBERS else np.float64)
+            for name, column in zip(TELEMETRY_COLUMNS, columns, strict=True)
+        }
+        pieces.append(pd.DataFrame({"trial": numbers, **values}))
+    return pd.concat(pieces[1:] or pieces, ignore_index=True)
+
+
+def _samples(frames: StoredFrames) -> ReportSamples:
+    """The samples that a report lists. Raw samples are read only if they can fit into its tables."""
+    longest: dict[int, int] = {}
+    for by_trial in frames.counts.values():
+        for trial, number in by_trial.items():
+            longest[trial] = max(number, longest.get(trial, 0))
+    others = [purpose for purpose in get_args(Purpose) if purpose != "measure"]
+    return ReportSamples(
+        measured=frames.measured,
+        before=frames.values(*others),
+        raw=long_frame(frames.store, frames.trials) if sum(longest.values()) <= MOST_ROWS else None,
+        total=sum(sum(by_trial.values()) for by_trial in frames.counts.values()),
     )
 
 

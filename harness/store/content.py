@@ -29,6 +29,7 @@ from harness.store.pieces import (
     driver_rows,
     groups,
     pages,
+    row_counts,
     sample_counts,
 )
 from harness.store.tables import attempt_sentences, attempts, checks, samples, sentences, telemetry, trials
@@ -103,8 +104,7 @@ def _measured(connection: Connection, table: Table, attempt_ids: Sequence[int]) 
     """(attempt, digest) of the rows of each attempt in a table with measurements, in their order."""
     without = ("id", "attempt_id")
     query = select(table.c.attempt_id, *_plain(table, without)).order_by(table.c.attempt_id, table.c.id)
-    counted = select(table.c.attempt_id, func.count()).where(table.c.attempt_id.in_(attempt_ids))
-    sizes = dict(driver_rows(connection, counted.group_by(table.c.attempt_id)))
+    sizes = row_counts(connection, table, attempt_ids)
     for group in groups(sizes, WIDE_AT_ONCE):
         if sizes[group[0]] > WIDE_AT_ONCE:
             columns = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Column, Connection, Select, func, select, tuple_
+from sqlalchemy import Column, Connection, Select, Table, func, select, tuple_
 
 from harness.store.tables import samples
 
@@ -79,6 +79,12 @@ def groups(sizes: Mapping[int, int], most: int) -> Iterator[list[int]]:
         total += sizes[attempt_id]
     if group:
         yield group
+
+
+def row_counts(connection: Connection, table: Table, attempt_ids: Sequence[int]) -> dict[int, int]:
+    """Attempt → the number of its rows in a table with measurements, for those of these that have any."""
+    query = select(table.c.attempt_id, func.count()).where(table.c.attempt_id.in_(attempt_ids))
+    return dict(driver_rows(connection, query.group_by(table.c.attempt_id)))
 
 
 def sample_counts(connection: Connection, attempt_ids: Sequence[int]) -> list[SampleCount]:

@@ -6,7 +6,7 @@ None of them writes, so a reader never disturbs a driver for longer than one que
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Engine, RowMapping, Select, Table, func, select
@@ -15,6 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from harness.store.chain import checked_chain
 from harness.store.database import Database, tried_again
 from harness.store.engine import reading
+from harness.store.pieces import ATTEMPTS_AT_ONCE
 from harness.store.results import GrowingResults
 from harness.store.rows import (
     Artifact,
@@ -121,12 +122,27 @@ class Reader(SampleReader):
 
     def trials(self, run: Run, *, include_superseded: bool = False) -> list[TrialRow]:
         """All attempts in the order in which they began, including failed and running ones."""
+        return self._trial_rows(_belongs_to(run, include_superseded))
+
+    def trial(self, run: Run, trial_id: str) -> list[TrialRow]:
+        """All attempts at the trial of the run that has this id by the rules of today or the first version,
+        in the order in which they began.
+        """
+        planned = select(trials.c.id, trials.c.spec_id, trials.c.spec_json).where(trials.c.run_id == run.id)
+        for query in (planned.where(trials.c.spec_id == trial_id), planned):
+            with reading(self._engine) as connection:
+                rows = connection.execute(query, execution_options={"yield_per": ATTEMPTS_AT_ONCE})
+                ids = [number for number, *trial in rows if trial_id in _ids(*trial)]
+            if ids:
+                return self._trial_rows(trials.c.id.in_(ids))
+        return []
+
+    def _trial_rows(self, chosen: ColumnElement[bool]) -> list[TrialRow]:
         query = select(
             trials.c.run_id, *_TRIAL_COLUMNS, *_ATTEMPT_COLUMNS, attempts.c.number.label("attempt")
         )
-        query = query.join(attempts, attempts.c.trial_id == trials.c.id)
-        query = query.where(_belongs_to(run, include_superseded)).order_by(attempts.c.id)
-        return [TrialRow(**_with_current_id(row)) for row in self._all(query)]
+        query = query.join(attempts, attempts.c.trial_id == trials.c.id).where(chosen)
+        return [TrialRow(**_with_current_id(row)) for row in self._all(query.order_by(attempts.c.id))]
 
     @tried_again
     def results(self, run: Run, metrics: Collection[str] = ()) -> RunResults:
@@ -160,8 +176,14 @@ class Reader(SampleReader):
 
     def checks(self, run: Run, *, include_superseded: bool = False) -> list[CheckRow]:
         """The checks of the run's invariants, in the order in which they were recorded."""
-        query = _joined(checks, run, include_superseded).order_by(checks.c.id)
-        query = query.add_columns(trials.c.task.label("invariant"), trials.c.arm)
+        return self._check_rows(_joined(checks, run, include_superseded))
+
+    def checks_of(self, attempt_ids: Sequence[int]) -> list[CheckRow]:
+        """The checks that these attempts recorded, in their order."""
+        return self._check_rows(_measured(checks).where(checks.c.attempt_id.in_(attempt_ids)))
+
+    def _check_rows(self, query: Select[Any]) -> list[CheckRow]:
+        query = query.order_by(checks.c.id).add_columns(trials.c.task.label("invariant"), trials.c.arm)
         query = query.join(attempts, attempts.c.id == checks.c.attempt_id)
         query = query.join(trials, trials.c.id == attempts.c.trial_id)
         return [CheckRow(**row) for row in self._all(query)]
@@ -179,10 +201,12 @@ class Reader(SampleReader):
         by_id = {row["content_id"]: Sentences.unpacked(row["body"]) for row in self._all(query)}
         return {row["trial_id"]: by_id[row["content_id"]] for row in links}
 
-    def telemetry(self, run: Run, *, include_superseded: bool = False) -> list[TelemetryRow]:
-        """The telemetry of the run's attempts, in the order in which it was recorded."""
-        query = _joined(telemetry, run, include_superseded)
-        return [TelemetryRow(**row) for row in self._all(query.order_by(telemetry.c.id))]
+    def telemetry(self, attempt_ids: Iterable[int]) -> Iterator[TelemetryRow]:
+        """The telemetry of each attempt, in the order in which it was recorded."""
+        names = [column.name for column in telemetry.columns if column.name not in ("id", "attempt_id")]
+        for rows in self.telemetry_pieces(attempt_ids, names):
+            for row in rows:
+                yield TelemetryRow(trial_id=row[0], **dict(zip(names, row[2:], strict=True)))
 
     def chain(self, run: Run) -> Chain:
         """The chain of the run, compared with what the store holds now. It reads everything that the run
@@ -198,7 +222,7 @@ class Reader(SampleReader):
         return [
             row["spec_id"]
             for row in self._all(query.order_by(trials.c.id))
-            if row["spec_id"] not in (current_id(row["spec_json"], ""), first_id(row["spec_json"]))
+            if row["spec_id"] not in _ids("", row["spec_json"])
         ]
 
     def artifact(self, kind: Literal["checkpoint", "report"], content_id: str) -> Artifact | None:
@@ -227,6 +251,11 @@ class Reader(SampleReader):
             return connection.execute(query).mappings().all()
 
 
+def _ids(stored_id: str, spec_json: str) -> tuple[str, str]:
+    """The ids of a trial by the rules of today, and by those of the first version."""
+    return current_id(spec_json, stored_id), first_id(spec_json)
+
+
 def _with_current_id(row: RowMapping) -> dict[str, Any]:
     """The row with the id that the trial has by the rules of today: older code may have stored another."""
     return {**row, "spec_id": current_id(row["spec_json"], row["spec_id"])}
@@ -239,11 +268,15 @@ def _belongs_to(run: Run, include_superseded: bool) -> ColumnElement[bool]:  # n
 
 def _joined(table: Table, run: Run, include_superseded: bool) -> Select[Any]:  # noqa: FBT001
     """A query for the rows of a table with measurements. `trial_id` is the attempt's id, as in TrialRow."""
-    columns = [column for column in table.columns if column.name not in ("id", "attempt_id")]
     in_run = (
         select(attempts.c.id)
         .join(trials, trials.c.id == attempts.c.trial_id)
         .where(_belongs_to(run, include_superseded))
     )
     # Without a join, SQLite reads samples in the order of their key and sorts nothing.
-    return select(table.c.attempt_id.label("trial_id"), *columns).where(table.c.attempt_id.in_(in_run))
+    return _measured(table).where(table.c.attempt_id.in_(in_run))
+
+
+def _measured(table: Table) -> Select[Any]:
+    columns = [column for column in table.columns if column.name not in ("id", "attempt_id")]
+    return select(table.c.attempt_id.label("trial_id"), *columns)

@@ -1,4 +1,5 @@
-"""Queries for samples, which may be very many: in pieces, and one value per attempt where that is enough.
+"""Queries for samples and telemetry, which may be very many: in pieces, and one value per attempt where that
+is enough.
 
 What an attempt recorded never changes once it has ended. So each piece is read in a transaction of its own,
 and a writer of the database never waits for more than one of them.
@@ -10,20 +11,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import Engine, Row, Select, func, select
 
 from harness.metrics import metric as record_of
 from harness.store.engine import reading
 from harness.store.pieces import (
     AT_ONCE,
     ATTEMPTS_AT_ONCE,
+    WIDE_AT_ONCE,
     driver_rows,
     groups,
     in_parts,
     pages,
+    row_counts,
     sample_counts,
 )
-from harness.store.tables import samples
+from harness.store.tables import samples, telemetry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +37,7 @@ RawSample = tuple[int, str, int, float | None]
 
 
 class SampleReader:
-    """The part of the store that reads samples."""
+    """The part of the store that reads samples and telemetry."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -106,6 +109,24 @@ class SampleReader:
             with reading(self._engine) as connection:
                 values.update(connection.execute(query.where(samples.c.metric == metric)).all())
         return values
+
+    def telemetry_pieces(
+        self, attempt_ids: Iterable[int], columns: Sequence[str]
+    ) -> Iterator[Sequence[Row[Any]]]:
+        """The attempt, the number of the row, and these columns of the telemetry of each attempt, in the
+        order in which it was recorded.
+        """
+        key = telemetry.c.attempt_id, telemetry.c.id
+        query = select(*key, *(telemetry.c[name] for name in columns))
+        for ids in in_parts(sorted(attempt_ids), ATTEMPTS_AT_ONCE):
+            with reading(self._engine) as connection:
+                sizes = row_counts(connection, telemetry, ids)
+            for group in groups(sizes, WIDE_AT_ONCE):
+                yield from pages(self._fetch_typed, query.where(telemetry.c.attempt_id.in_(group)), *key)
+
+    def _fetch_typed(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        with reading(self._engine) as connection:
+            return connection.execute(query).all()
 
     def _fetch(self, query: Select[Any]) -> Sequence[Any]:
         with reading(self._engine) as connection:

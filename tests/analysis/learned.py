@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames, sample_frame
+from harness.analysis.frames import MemoryFrames, sample_frame
 from harness.analysis.results import Analysis
 from harness.store.rows import TrialRow
 from harness.study.arms import arms, conditions
@@ -60,7 +60,7 @@ class Learned:
     updates: Callable[[str], int] = lambda _arm: UPDATES
     spent: Callable[[str], dict[str, float]] = lambda _arm: {"updates": 30.0, "training_tokens": 30_720.0}
 
-    def frames(self) -> RunFrames:
+    def frames(self) -> MemoryFrames:
         random = np.random.default_rng(5)
         rows: list[TrialRow] = []
         samples: list[tuple[int, str, int, float]] = []
@@ -80,7 +80,7 @@ class Learned:
                     last = self.updates(arm.name) - 1
                     samples.append((number, "validation_loss", last, loss))
                     samples.append((number, "zero_gradients", last, self.zeros(arm.name, seed)))
-        return RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
+        return MemoryFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
 
     def analysis(self) -> Analysis:
         return analyse(self.loaded, self.frames())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames, sample_frame
+from harness.analysis.frames import MemoryFrames, sample_frame
 from harness.analysis.results import Analysis, Contrast, SettledClaim
 from harness.store.rows import CheckRow, TrialRow
 from harness.study.arms import arms, conditions
@@ -91,7 +91,7 @@ class Planted:
     units: int = 3
     seed: int = 3
 
-    def frames(self) -> RunFrames:
+    def frames(self) -> MemoryFrames:
         random = np.random.default_rng(self.seed)
         rows: list[TrialRow] = []
         samples: list[tuple[int, str, int, float]] = []
@@ -118,7 +118,7 @@ class Planted:
                             (trial.id, "cache_bytes_formula", 0, held),
                             (trial.id, "peak_tensor_bytes", 0, 1_000_000 + held),
                         ]
-        return RunFrames(
+        return MemoryFrames(
             samples=sample_frame(rows, samples), trials=tuple(rows), checks=tuple(_checks(self.loaded))
         )
 
@@ -182,7 +182,9 @@ def _checks(loaded: LoadedStudy) -> Iterable[CheckRow]:
                 )
 
 
-def spoil_check(frames: RunFrames, *, arm: str, invariant: str = "cache-parity", **changes: Any) -> RunFrames:
+def spoil_check(
+    frames: MemoryFrames, *, arm: str, invariant: str = "cache-parity", **changes: Any
+) -> MemoryFrames:
     """The frames with changed checks of one invariant on one arm."""
     return replace(
         frames,
@@ -192,7 +194,7 @@ def spoil_check(frames: RunFrames, *, arm: str, invariant: str = "cache-parity",
     )
 
 
-def spoil_trials(frames: RunFrames, wanted: Callable[[TrialRow], bool], **changes: Any) -> RunFrames:
+def spoil_trials(frames: MemoryFrames, wanted: Callable[[TrialRow], bool], **changes: Any) -> MemoryFrames:
     return replace(frames, trials=tuple(replace(t, **changes) if wanted(t) else t for t in frames.trials))
 
 

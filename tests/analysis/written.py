@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames, sample_frame
+from harness.analysis.frames import MemoryFrames, sample_frame
 from harness.analysis.results import Analysis, Contrast
 from harness.scoring.scores.translation import bleu
 from harness.scoring.sentences import Sentences, StoredStatistics
@@ -56,7 +56,7 @@ class Written:
         luck = np.random.default_rng([seed, len(level)]).normal(0, self.spread)
         return _sentences(float(self.right[level] + luck), seed, self.count)
 
-    def frames(self) -> RunFrames:
+    def frames(self) -> MemoryFrames:
         rows: list[TrialRow] = []
         samples: list[tuple[int, str, int, float]] = []
         sentences: dict[int, Sentences] = {}
@@ -68,7 +68,7 @@ class Written:
                     rows.append(_row(number, arm.name, seed, round_))
                     sentences[number] = self.sentences(arm.names["decoding"], seed)
                     samples.append((number, "bleu", 0, sentences[number].statistics("bleu").corpus_score))
-        return RunFrames(
+        return MemoryFrames(
             samples=sample_frame(rows, samples), trials=tuple(rows), checks=(), sentences=sentences
         )
 
@@ -127,7 +127,7 @@ def of_arm(analysis: Analysis, level: str) -> Contrast:
     return next(contrast for contrast in analysis.contrasts if contrast.arm == f"decoding={level}")
 
 
-def with_sentences(frames: RunFrames, trial: int, **changes: Any) -> RunFrames:
+def with_sentences(frames: MemoryFrames, trial: int, **changes: Any) -> MemoryFrames:
     """The frames with changed sentences of one trial."""
     spoilt = replace(frames.sentences[trial], **changes)
     return replace(frames, sentences={**frames.sentences, trial: spoilt})

@@ -7,9 +7,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 PROGRAM = """
 import time
-from tests.report.synthetic import synthetic_report
+from tests.report.synthetic import frame_of, synthetic_report
 report = synthetic_report()
-assert len(report.frame) == 120 * 8 * 3
+assert len(frame_of(report)) == 120 * 8 * 3
 """
 IMPORT = """
 from harness.report.build import render

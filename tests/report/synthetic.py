@@ -21,9 +21,9 @@ from harness.analysis.results import (
 )
 from harness.config import canonical_json
 from harness.metrics import METRICS
-from harness.report.inputs import ReportInput, RunInfo
+from harness.report.inputs import ReportInput, ReportSamples, RunInfo
 from harness.statistics import log_ratios, paired_estimate
-from harness.store.rows import CheckRow
+from harness.store.rows import CheckRow, TrialRow
 from harness.study.arms import arms, conditions
 from harness.study.loaded import LoadedStudy, Study
 
@@ -69,6 +69,42 @@ def study(**changes: Any) -> Study:
         "claims": CLAIMS,
     }
     return Study.read(document | changes)
+
+
+def frame_of(report: ReportInput) -> pd.DataFrame:
+    """The raw samples of a report that lists them."""
+    assert report.samples.raw is not None
+    return report.samples.raw
+
+
+def trial_row(number: int, **changes: Any) -> TrialRow:
+    """A measurement of seed 0 in round 1 that finished."""
+    row = TrialRow(
+        id=number,
+        run_id="",
+        session_id=1,
+        spec_id="",
+        purpose="measure",
+        task="generate",
+        arm="",
+        condition={},
+        seed=0,
+        round=1,
+        position=number,
+        attempt=1,
+        state="finished",
+        superseded_state=None,
+        started_at="",
+        seconds=1.0,
+        spec_json="",
+        outputs={},
+        spent={},
+        notes={},
+        error=None,
+        traceback=None,
+        nvml_reason=None,
+    )
+    return replace(row, **changes)
 
 
 def load(declared: Study) -> LoadedStudy:
@@ -216,7 +252,7 @@ def synthetic_report(declared: Study | None = None, *, steps: int = 3) -> Report
     report = ReportInput(
         loaded=loaded,
         analysis=empty,
-        frame=frame,
+        samples=ReportSamples.from_frame(frame),
         trials=(),
         telemetry=telemetry,
         run=run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.report.inputs import ReportInput
+from harness.report.inputs import ReportInput, ReportSamples
 from harness.study.loaded import LoadedStudy
 from harness.tasks.base import Task
 from harness.tasks.translate import Translate
@@ -46,7 +46,11 @@ def report_of_texts() -> ReportInput:
     frames = planted.frames()
     bare = synthetic_report(study(design={"rounds": 2}), steps=1)
     return replace(
-        bare, loaded=loaded, analysis=planted.analysis(), frame=frames.samples, sentences=frames.sentences
+        bare,
+        loaded=loaded,
+        analysis=planted.analysis(),
+        samples=ReportSamples.from_frame(frames.samples),
+        sentences=frames.sentences,
     )
 
 

@@ -113,7 +113,7 @@ def test_a_database_of_version_1_still_opens(tmp_path: Path) -> None:
         assert math.copysign(1.0, values[3]) == -1.0
         [check] = store.checks(run)
         assert (check.case, check.passed, check.deviation) == ("batch 2", True, 3e-16)
-        [look] = store.telemetry(run)
+        [look] = store.telemetry(row.id for row in store.trials(run, include_superseded=True))
         assert (look.source, look.gpu_memory_bytes, look.gpu_throttling) == (
             "psutil+nvml",
             1073741824,

@@ -95,7 +95,7 @@ def test_a_finished_trial_reads_back_with_all_that_it_measured(
     assert store.checks(run) == [
         CheckRow(trial_id=attempt_id, invariant="generate", arm="dynamic", **dataclasses.asdict(check))
     ]
-    without, with_gpu = store.telemetry(run)
+    without, with_gpu = store.telemetry([attempt_id])
     assert without == TelemetryRow(trial_id=attempt_id, **dataclasses.asdict(LOOK))
     expected = TelemetryRow(trial_id=attempt_id, **dataclasses.asdict(LOOK_AT_GPU))
     assert with_gpu == dataclasses.replace(expected, gpu_throttling=["power", "heat"])

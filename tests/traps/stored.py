@@ -6,18 +6,18 @@ from collections import defaultdict
 from pathlib import Path
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames, run_frames
+from harness.analysis.frames import MemoryFrames, long_frame, run_frames
 from harness.analysis.results import Analysis
 from harness.config import canonical_json
 from harness.invariants.base import Check
-from harness.store.rows import Identity, TrialRow
+from harness.store.rows import Identity, Run, TrialRow
 from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
 from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
 
 
-def stored(folder: Path, loaded: LoadedStudy, frames: RunFrames, *, machine: str = "here") -> RunFrames:
+def stored(folder: Path, loaded: LoadedStudy, frames: MemoryFrames, *, machine: str = "here") -> MemoryFrames:
     """The frames of a run that recorded these trials, samples and checks, read back from its database."""
     checks: dict[tuple[str, str], list[Check]] = defaultdict(list)
     for row in frames.checks:
@@ -48,11 +48,21 @@ def stored(folder: Path, loaded: LoadedStudy, frames: RunFrames, *, machine: str
         )
         outcomes.append((spec, Outcome(status="finished", samples=(), checks=tuple(made))))
     with open_store(folder / "harness.db") as store:
-        return _recorded(store, loaded, outcomes, machine)
+        read = run_frames(store, _recorded(store, loaded, outcomes, machine))
+        return MemoryFrames(
+            samples=long_frame(store, read.trials),
+            trials=read.trials,
+            checks=read.checks,
+            sentences=read.sentences,
+            chain=read.chain,
+        )
 
 
-def judged(folder: Path, loaded: LoadedStudy, frames: RunFrames) -> Analysis:
-    return analyse(loaded, stored(folder, loaded, frames))
+def judged(folder: Path, loaded: LoadedStudy, frames: MemoryFrames) -> Analysis:
+    """The analysis of the run that recorded these frames, whose samples are read from its database."""
+    stored(folder, loaded, frames)
+    with open_store(folder / "harness.db") as store:
+        return analyse(loaded, run_frames(store, store.runs()[-1]))
 
 
 def _spec(row: TrialRow) -> TrialSpec:
@@ -69,7 +79,7 @@ def _spec(row: TrialRow) -> TrialSpec:
 
 def _recorded(
     store: Store, loaded: LoadedStudy, outcomes: list[tuple[TrialSpec, Outcome]], machine: str
-) -> RunFrames:
+) -> Run:
     identity = Identity(
         study_digest=loaded.study.digest, scale="cpu", code_digest="c0de", environment_digest=machine
     )
@@ -86,4 +96,4 @@ def _recorded(
         attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
         store.finish_trial(attempt, outcome, seconds=1.0)
     store.close_session(session)
-    return run_frames(store, run)
+    return run

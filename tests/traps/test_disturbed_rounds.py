@@ -62,7 +62,7 @@ def measured(
         Driver(StudyProgramme(study), setting, store=store, backend=backend, listener=Notes()).run()
         run = store.runs()[-1]
         frames, resolved = run_frames(store, run), resolve(study, store.results(run))
-    return resolved, frames, analyse(resolved, frames)
+        return resolved, frames, analyse(resolved, frames)
 
 
 def speed(analysis: Analysis) -> Contrast:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import MemoryFrames
 from harness.analysis.validity.warnings import bundled_warnings, unknown_texts, untuned_warnings
 from harness.errors import CorpusError, StudyError
 from harness.report.inputs import ReportInput
@@ -278,7 +278,7 @@ def test_a_level_that_changes_more_than_its_name_says(tmp_path: Path) -> None:
 CLAIM = {"source": "x", "says": "Better.", "level": {"optimizer": "lion"}, "direction": "better"}
 
 
-def learned(**spent: Any) -> RunFrames:
+def learned(**spent: Any) -> MemoryFrames:
     """A second arm that learns better, and whose trials spent something else."""
     frames = Learned(loaded=training_study(claims={"it": CLAIM})).frames()
     text = fingerprint_of_texts("wikitext-2 valid", ["the text"])

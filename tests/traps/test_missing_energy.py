@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import MemoryFrames, RunFrames
 from harness.analysis.results import SettledClaim
 from tests.analysis.planted import SPEED, Planted, claim, study
 
@@ -23,7 +23,7 @@ CLAIMS = {
 }
 
 
-def measured(ratio: float) -> RunFrames:
+def measured(ratio: float) -> MemoryFrames:
     """A run in which a cache needs `ratio` times the energy of none."""
     planted = Planted(
         loaded=study(claims=CLAIMS, across={}),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import MemoryFrames
 from harness.errors import StudyError
 from harness.study.load import load_study
 from harness.study.loaded import LoadedStudy
@@ -28,7 +28,7 @@ LION: dict[str, Any] = {"source": "x", "says": "So.", "level": {"optimizer": "li
 BETTER = training_study(claims={"it": {**LION, "direction": "better"}})
 
 
-def with_losses_of_one_seed(frames: RunFrames) -> RunFrames:
+def with_losses_of_one_seed(frames: MemoryFrames) -> MemoryFrames:
     """The frames with the losses of seed 0 in every seed."""
     samples = frames.samples.copy()
     keys = ["arm", "metric", "step"]
@@ -108,7 +108,7 @@ def timed(seeds: int, rounds: int) -> LoadedStudy:
     )
 
 
-def with_speeds_of_models(loaded: LoadedStudy, spread: float, number: int) -> RunFrames:
+def with_speeds_of_models(loaded: LoadedStudy, spread: float, number: int) -> MemoryFrames:
     """No arm is faster, but each trained model has its own speed in each arm."""
     frames = Planted(loaded=loaded, ratio=flat(1.0), noise=0.01, units=1, seed=number).frames()
     random = np.random.default_rng(number)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import MemoryFrames
 from harness.scoring.scores.rouge import rouge
 from harness.scoring.scores.translation import bleu
 from harness.scoring.sentences import Sentences, StoredStatistics
@@ -33,7 +33,7 @@ def rouge_l(outputs: Sequence[str], references: Sequence[str], **settings: Any) 
     return rouge(outputs, references, **settings)["rougeL"]
 
 
-def rewritten(frames: RunFrames, change: Callable[[int, Sentences], Sentences]) -> RunFrames:
+def rewritten(frames: MemoryFrames, change: Callable[[int, Sentences], Sentences]) -> MemoryFrames:
     """The frames with other sentences in each trial: its number and what it wrote are given."""
     sentences = {trial: change(trial, written) for trial, written in frames.sentences.items()}
     values = {trial: written.statistics("bleu").corpus_score for trial, written in sentences.items()}
@@ -61,7 +61,7 @@ def chosen(written: Sentences, indices: Sequence[int]) -> Sentences:
     return scored(sources, references, outputs)
 
 
-def verdicts(folder: Path, frames: RunFrames, **changes: Any) -> tuple[dict[str, str], str, int]:
+def verdicts(folder: Path, frames: MemoryFrames, **changes: Any) -> tuple[dict[str, str], str, int]:
     """The verdicts on both claims, the sentence of the first and its n."""
     analysis = judged(folder, written_study(claims=CLAIMS, **changes), frames)
     settled = {name: claim(analysis, name) for name in CLAIMS}
@@ -74,11 +74,11 @@ INVALID = {"better": "invalid", "same": "invalid"}
 
 
 @pytest.fixture(scope="module")
-def frames() -> RunFrames:
+def frames() -> MemoryFrames:
     return Written(right=RIGHT, count=120).frames()
 
 
-def test_two_prompts_of_an_untrained_model(tmp_path: Path, frames: RunFrames) -> None:
+def test_two_prompts_of_an_untrained_model(tmp_path: Path, frames: MemoryFrames) -> None:
     def nothing(_trial: int, written: Sentences) -> Sentences:
         return scored(written.sources[:2], written.references[:2], ["x", "y"])
 
@@ -87,7 +87,7 @@ def test_two_prompts_of_an_untrained_model(tmp_path: Path, frames: RunFrames) ->
     assert "2 distinct texts cannot decide; at least 30 are needed" in sentence
 
 
-def test_a_score_at_its_floor_in_both_arms(tmp_path: Path, frames: RunFrames) -> None:
+def test_a_score_at_its_floor_in_both_arms(tmp_path: Path, frames: MemoryFrames) -> None:
     def hardly(trial: int, written: Sentences) -> Sentences:
         outputs = ["x"] * 120
         outputs[trial] = f"{written.references[trial].split()[0]} x"
@@ -98,7 +98,7 @@ def test_a_score_at_its_floor_in_both_arms(tmp_path: Path, frames: RunFrames) ->
     assert "bleu is at the lowest value that it can have, 0, in both arms" in sentence
 
 
-def test_nothing_is_written_by_one_arm(tmp_path: Path, frames: RunFrames) -> None:
+def test_nothing_is_written_by_one_arm(tmp_path: Path, frames: MemoryFrames) -> None:
     """An arm that writes nothing scores 0 and is worse; two such arms show nothing about each other."""
 
     def silent(trials: Sequence[int]) -> Callable[[int, Sentences], Sentences]:
@@ -114,7 +114,7 @@ def test_nothing_is_written_by_one_arm(tmp_path: Path, frames: RunFrames) -> Non
         assert verdicts(folder, rewritten(frames, silent(trials)))[0] == expected
 
 
-def test_one_sentence_written_3000_times(tmp_path: Path, frames: RunFrames) -> None:
+def test_one_sentence_written_3000_times(tmp_path: Path, frames: MemoryFrames) -> None:
     def windows(trial: int, _written: Sentences) -> Sentences:
         line = "The quick brown fox jumps over the lazy dog, and nobody knows why it does so. "
         starts = np.random.default_rng(0).permutation(3000)[:100] * 64 % len(line)
@@ -129,7 +129,7 @@ def test_one_sentence_written_3000_times(tmp_path: Path, frames: RunFrames) -> N
 
 
 def test_a_test_set_that_repeats_some_of_its_lines_counts_each_once(
-    tmp_path: Path, frames: RunFrames
+    tmp_path: Path, frames: MemoryFrames
 ) -> None:
     once = verdicts(tmp_path, frames)
     repeats = [*range(120), *[7] * 300, *[8] * 5]
@@ -143,7 +143,7 @@ def test_a_test_set_that_repeats_some_of_its_lines_counts_each_once(
     assert "repeated so often that they count as 2, cannot decide" in again[1]
 
 
-def test_sentences_that_one_arm_wrote_in_another_order(tmp_path: Path, frames: RunFrames) -> None:
+def test_sentences_that_one_arm_wrote_in_another_order(tmp_path: Path, frames: MemoryFrames) -> None:
     straight = judged(tmp_path, written_study(), frames)
     (tmp_path / "shuffled").mkdir()
     order = np.random.default_rng(1).permutation(120).tolist()
@@ -179,7 +179,7 @@ def test_sentences_that_one_arm_wrote_in_another_order(tmp_path: Path, frames: R
     ids=["a lost sentence", "a sentence twice", "prompts of another corpus"],
 )
 def test_other_texts_in_one_arm(
-    tmp_path: Path, frames: RunFrames, change: Callable[[Sentences], Sentences], reason: str
+    tmp_path: Path, frames: MemoryFrames, change: Callable[[Sentences], Sentences], reason: str
 ) -> None:
     other = rewritten(frames, lambda trial, written: change(written) if trial == 2 else written)
     decided, sentence, _ = verdicts(tmp_path, other)
@@ -187,7 +187,7 @@ def test_other_texts_in_one_arm(
     assert f"bleu of decoding=beam, seed 0, was measured on other texts: {reason}" in sentence
 
 
-def test_a_score_that_does_not_depend_on_what_was_written(tmp_path: Path, frames: RunFrames) -> None:
+def test_a_score_that_does_not_depend_on_what_was_written(tmp_path: Path, frames: MemoryFrames) -> None:
     """The perplexity of the references is that of the checkpoint, so decoders cannot differ in it."""
 
     def perplexity(_trial: int, written: Sentences) -> Sentences:
@@ -205,7 +205,7 @@ CHINESE = tuple(f"我们第{number}天去北京的图书馆看书，晚上回家
 
 
 @pytest.mark.parametrize("score", [bleu, rouge_l], ids=["bleu", "rougeL"])
-def test_translations_into_chinese(tmp_path: Path, frames: RunFrames, score: Score) -> None:
+def test_translations_into_chinese(tmp_path: Path, frames: MemoryFrames, score: Score) -> None:
     """ROUGE sees no Chinese letters, and BLEU takes a sentence without spaces for one word."""
     for name, scorer, expected in (
         ("default", score, INVALID),

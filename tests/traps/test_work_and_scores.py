@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames, sample_frame
+from harness.analysis.frames import MemoryFrames, sample_frame
 from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
 from harness.telemetry.clock import Clock, WarmUp, time_units
@@ -143,7 +143,7 @@ def test_the_ceiling_is_the_fastest_product_of_the_run_and_the_calibration(
     assert claim(analyse(loaded, calibrated), "it").verdict == verdict
 
 
-def _timed(loaded: LoadedStudy, share: float, arms: str) -> RunFrames:
+def _timed(loaded: LoadedStudy, share: float, arms: str) -> MemoryFrames:
     """Lion's updates take a third less time; in round 3 of `arms`, the median unit reaches a `share` of the
     peak.
     """
@@ -162,4 +162,4 @@ def _timed(loaded: LoadedStudy, share: float, arms: str) -> RunFrames:
             odd = round_ == 3 and arms in ("both", arm.names["optimizer"])
             for unit, value in enumerate((0.1, share if odd else 0.4, 99.0)):
                 samples += [(number, "update_seconds", unit, seconds), (number, "mfu", unit, value)]
-    return RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
+    return MemoryFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())

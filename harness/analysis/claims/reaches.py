@@ -103,14 +103,11 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
     def _time(self, arm: Combination, trial: TrialRow) -> float:
         if trial.notes.get("diverged"):
             return math.inf
-        samples = self.evidence.frames.samples
-        rows = samples[samples["trial"] == trial.id].sort_values("step", kind="stable")
-        curve = rows[rows["metric"] == self.claim.metric]
-        losses, steps = curve["value"].tolist(), curve["step"].tolist()
+        steps, losses = self._samples(self.claim.metric, trial)
         spent = {step: float(step + 1) for step in steps}
         if self.clock:
-            seconds = rows[rows["metric"] == UPDATE_SECONDS]
-            spent = dict(zip(seconds["step"].tolist(), accumulate(seconds["value"].tolist()), strict=True))
+            updates, seconds = self._samples(UPDATE_SECONDS, trial)
+            spent = dict(zip(updates, accumulate(seconds), strict=True))
         if not losses or not set(steps) <= set(spent):
             label = metric(self.claim.metric).label
             raise IncomparableError(f"a training of {arm.name} has no {label} over {self.claim.counted_in}")
@@ -119,3 +116,10 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
             return time_to_target(times, losses, self.claim.target, window=self.claim.smoothed)
         except ValueError as error:
             raise IncomparableError(f"a training of {arm.name}: {error}") from None
+
+    def _samples(self, name: str, trial: TrialRow) -> tuple[list[int], list[float]]:
+        """The steps and the values of a metric in a trial."""
+        curve = self.evidence.frames.curve(name)
+        begin, end = curve["trial"].searchsorted([trial.id, trial.id + 1])
+        samples = curve.iloc[begin:end]
+        return samples["step"].tolist(), samples["value"].tolist()

@@ -121,16 +121,20 @@ def _faster_than_reference(loaded: LoadedStudy, frames: RunFrames, arm: str) -> 
     """
     if not loaded.study.references:
         return
-    samples = frames.samples
-    trained = samples[samples["arm"].isin([arm, ""]) & samples["purpose"].isin(["measure", "train"])]
+    seeds = {
+        trial.id: trial.seed
+        for trial in frames.trials
+        if trial.arm in (arm, "") and trial.purpose in ("measure", "train")
+    }
     for reference in loaded.study.references:
-        early = trained[(trained["metric"] == reference.metric) & (trained["step"] < reference.updates)]
+        curve = frames.curve(reference.metric)
+        early = curve[curve["trial"].isin(list(seeds)) & (curve["step"] < reference.updates)]
         below = early[early["value"] < reference.at_least]
         if len(below):
             first = below.sort_values("step", kind="stable").iloc[0]
             yield (
                 f"learns faster than its reference: {metric(reference.metric).label} is "
                 f"{number_text(float(first['value']))} after {int(first['step']) + 1} updates "
-                f"(seed {int(first['seed'])}), but {reference.source} reports at least "
+                f"(seed {seeds[int(first['trial'])]}), but {reference.source} reports at least "
                 f"{number_text(reference.at_least)} until update {reference.updates}"
             )

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 
-from harness.analysis.frames import RunFrames, trial_values
+from harness.analysis.frames import RunFrames
 from harness.config import canonical_json
 from harness.metrics import METRICS, known_metrics
 from harness.store.rows import TrialRow
@@ -69,10 +69,8 @@ def _trainings(loaded: LoadedStudy, frames: RunFrames, arm: str, condition: str)
 
 
 def _equal_losses(frames: RunFrames, trials: set[int], where: str) -> Iterator[str]:
-    samples = frames.samples[
-        frames.samples["trial"].isin(trials) & frames.samples["metric"].isin([*_REAL_VALUED, *_declared()])
-    ]
-    values = trial_values(samples)
+    measured, names = frames.measured, [*_REAL_VALUED, *_declared()]
+    values = measured[measured["trial"].isin(trials) & measured["metric"].isin(names)]
     for name, part in values.groupby("metric", sort=True):
         pairs = zip(part["seed"].tolist(), part["value"].tolist(), strict=True)
         finite = [(seed, repr(value)) for seed, value in pairs if math.isfinite(value)]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import pandas as pd
 
-from harness.analysis.frames import RunFrames, trial_values
+from harness.analysis.frames import RunFrames
 from harness.analysis.results import ALPHA, ParityRow
 from harness.analysis.trial_table import IncomparableError, TrialTable
 from harness.analysis.validity.order_effects import order_warnings
@@ -95,9 +95,9 @@ def set_aside_warnings(loaded: LoadedStudy, table: TrialTable, frames: RunFrames
     counted = table.values[table.values["metric"] == record.name]
     measured = frames.measured[frames.measured["metric"] == record.name]
     values = measured[~measured["trial"].isin(counted["trial"])]
-    if frames.set_aside is not None:
-        superseded = frames.set_aside[frames.set_aside["metric"] == record.name]
-        values = pd.concat([values, trial_values(superseded)])
+    superseded = frames.set_aside(record.name)
+    if len(superseded):
+        values = pd.concat([values, superseded])
     if values.empty:
         return
     for arm in loaded.arms:
@@ -242,8 +242,8 @@ def _become_faster(record: Metric, frames: RunFrames, trials: Collection[int]) -
     """Whether in these trials the first repetition is slower than the last one more often than by chance
     (exact binomial test). True for trials with one repetition, which say nothing about it.
     """
-    samples = frames.samples[(frames.samples["metric"] == record.name) & frames.samples["trial"].isin(trials)]
-    values = samples.sort_values(["trial", "step"], kind="stable").groupby("trial")["value"]
+    curve = frames.curve(record.name)
+    values = curve[curve["trial"].isin(trials)].groupby("trial")["value"]
     gain = values.last() - values.first() if record.better == "higher" else values.first() - values.last()
     if not len(gain) or (values.size() == 1).all():
         return True

@@ -200,7 +200,7 @@ def _margins(report: ReportInput) -> Facts:
 
 def _telemetry(report: ReportInput) -> list[ArmTelemetry]:
     loaded = report.loaded
-    arms = report.frame.loc[report.frame["purpose"] == "measure", ["trial", "arm"]].drop_duplicates()
+    arms = report.samples.measured[["trial", "arm"]].drop_duplicates()
     seen = report.telemetry.merge(arms, on="trial", how="inner")
     rows = []
     for arm in loaded.arms:

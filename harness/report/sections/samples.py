@@ -1,4 +1,6 @@
-"""The raw samples: a folded table for each arm and condition, and all samples as CSV."""
+"""The raw samples: a folded table for each arm and condition, and all samples as CSV. If they are too many,
+the tables have one row per trial instead, with the values that the analysis uses.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +10,25 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.analysis.frames import without_formulas
-from harness.report.inputs import ReportInput
+from harness.report.inputs import MOST_ROWS, ReportInput
 from harness.report.labels import ArmName, anchor, arm_name, condition_key, condition_title
 from harness.wording import words
 
 MOST_CSV_BYTES = 5_000_000
-MOST_ROWS = 20_000
-"""The largest number of rows in all tables together. The store has all of them."""
+
+Parts = list[tuple[ArmName, pd.DataFrame]]
+"""(title, samples or values) of each table of a group."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleTable:
-    """`rows` hold the round, the seed, the step, and one value per metric, as text at full precision."""
+    """`keys` are the columns that say what a row is about, and the others have one value per metric. The
+    cells of `rows` are texts at full precision.
+    """
 
     anchor: str
     title: ArmName
+    keys: tuple[str, ...]
     metrics: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
@@ -48,12 +54,16 @@ class Csv:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplesView:
-    """`shown` of `total` table rows are printed."""
+    """`shown` of `total` table rows are printed. The rows are trials if there are too many samples, which
+    `samples` counts. Then there is no CSV.
+    """
 
     groups: tuple[Group, ...]
+    by_trial: bool
     shown: int
     total: int
-    csv: Csv
+    samples: int
+    csv: Csv | None
     export: str
 
 
@@ -66,26 +76,38 @@ def condition_anchors(report: ReportInput) -> dict[str, str]:
 
 
 def samples_view(report: ReportInput) -> SamplesView:
+    raw = report.samples.raw
+    if raw is not None and _number_of_rows(raw) > MOST_ROWS:
+        raw = None
+    cells = _trial_groups(report) if raw is None else _groups(report, raw)
     groups, shown, total = [], 0, 0
-    for name, title, parts in _groups(report):
+    for name, title, parts in cells:
         tables = []
         for number, (table_title, part) in enumerate(parts):
-            metrics, rows = _wide(part)
+            keys, metrics, rows = _wide(part) if raw is not None else _by_trial(report, part)
             printed = tuple(rows[: MOST_ROWS - shown])
             labels = tuple(words(metric) for metric in metrics)
             tables.append(
-                SampleTable(anchor=anchor(name, number), title=table_title, metrics=labels, rows=printed)
+                SampleTable(
+                    anchor=anchor(name, number), title=table_title, keys=keys, metrics=labels, rows=printed
+                )
             )
             shown, total = shown + len(printed), total + len(rows)
         groups.append(Group(anchor=name, title=title, tables=tuple(tables)))
     study = report.loaded.study.study.replace("/", "-")
     return SamplesView(
         groups=tuple(groups),
+        by_trial=raw is None,
         shown=shown,
         total=total,
-        csv=csv_link(report.frame, name=f"{study}-{report.run.scale}.csv"),
+        samples=report.samples.total,
+        csv=None if raw is None else csv_link(raw, name=f"{study}-{report.run.scale}.csv"),
         export=f"harness export {report.loaded.name} --scale {report.run.scale}",
     )
+
+
+def _number_of_rows(raw: pd.DataFrame) -> int:
+    return len(raw[["trial", "step"]].drop_duplicates())
 
 
 def csv_link(frame: pd.DataFrame, *, name: str) -> Csv:
@@ -102,9 +124,15 @@ def csv_link(frame: pd.DataFrame, *, name: str) -> Csv:
     return Csv(href=href, name=name, rows=max(taken - 1, 0), total=len(frame))
 
 
-def _groups(report: ReportInput) -> list[tuple[str, str, list[tuple[ArmName, pd.DataFrame]]]]:
-    """Anchor, title, and (table title, samples): the measurements, then the trials that ran before them."""
-    frame = report.frame
+def _trial_groups(report: ReportInput) -> list[tuple[str, str, Parts]]:
+    """As `_groups`, with the values of trials instead of their samples."""
+    tasks = {trial.id: trial.task for trial in report.trials}
+    values = pd.concat([report.samples.measured, report.samples.before], ignore_index=True)
+    return _groups(report, values.assign(task=values["trial"].map(tasks)))
+
+
+def _groups(report: ReportInput, frame: pd.DataFrame) -> list[tuple[str, str, Parts]]:
+    """Anchor, title, and the tables: the measurements, then the trials that ran before them."""
     measured = frame[frame["purpose"] == "measure"]
     cells = dict(iter(measured.groupby(["condition", "arm"], sort=False)))
     groups = []
@@ -135,8 +163,9 @@ def _before(report: ReportInput, purpose: str, task: str, arm: str, condition: s
     return ArmName(text=short, title="" if short == title(arm) else arm)
 
 
-def _wide(part: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The metrics, and the table as text: one row per step of a trial, one column per metric.
+def _wide(part: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], list[tuple[str, ...]]]:
+    """The names of the keys, the metrics, and the table as text: one row per step of a trial, one column per
+    metric.
 
     If a step has several samples of a metric, each gets a row of its own.
     """
@@ -148,7 +177,25 @@ def _wide(part: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     )
     wide = texts.pivot(index=[*keys, "repeat"], columns="metric", values="text")
     cells = wide[list(metrics)].sort_index().fillna("")
-    return metrics, [
+    rows = [
         (str(round_), str(seed), str(step), *row)
         for (round_, seed, step, *_), row in zip(cells.index, cells.to_numpy().tolist(), strict=True)
     ]
+    return ("round", "seed", "step"), metrics, rows
+
+
+def _by_trial(
+    report: ReportInput, part: pd.DataFrame
+) -> tuple[tuple[str, ...], tuple[str, ...], list[tuple[str, ...]]]:
+    """As `_wide`, with one row per trial: its id, the number of its samples, and the value of each metric."""
+    ids = {trial.id: trial.spec_id for trial in report.trials}
+    metrics = tuple(dict.fromkeys(part["metric"]))
+    texts = part.assign(text=[repr(value) for value in part["value"].tolist()])
+    wide = texts.pivot(index=["round", "seed", "trial"], columns="metric", values="text")
+    cells = wide[list(metrics)].sort_index().fillna("")
+    samples = part.groupby("trial")["samples"].sum()
+    rows = [
+        (str(round_), str(seed), ids[trial], str(samples[trial]), *row)
+        for (round_, seed, trial), row in zip(cells.index, cells.to_numpy().tolist(), strict=True)
+    ]
+    return ("round", "seed", "trial", "samples"), metrics, rows

@@ -10,7 +10,7 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.claims import named_contrasts
 from harness.analysis.claims.decision import Basis
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import MemoryFrames
 from harness.analysis.results import Analysis, Contrast
 from harness.metrics import metric
 from harness.statistics import holm, paired_estimate, sign_flip_p
@@ -122,7 +122,7 @@ def test_more_steps_inside_a_trial_are_no_replicates() -> None:
     assert {c.n for c in result.contrasts} == {10}
 
 
-def learning(seeds: int, rounds: int) -> tuple[LoadedStudy, RunFrames]:
+def learning(seeds: int, rounds: int) -> tuple[LoadedStudy, MemoryFrames]:
     """Ten per cent less loss with a cache; every round of a seed repeats the same value."""
     loaded = study(
         design={"seeds": seeds, "rounds": rounds},
@@ -254,7 +254,7 @@ def test_a_contrast_whose_arms_both_diverge_on_every_seed_is_undecided() -> None
 
 def test_the_order_of_rows_means_nothing() -> None:
     frames = Planted().frames()
-    mixed = RunFrames(
+    mixed = MemoryFrames(
         samples=frames.samples.sample(frac=1, random_state=1),
         trials=frames.trials[::-1],
         checks=frames.checks,

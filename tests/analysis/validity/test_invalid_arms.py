@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import MemoryFrames
 from harness.analysis.results import Analysis
 from tests.analysis.planted import (
     SPEED,
@@ -34,7 +34,7 @@ ALL_INVALID = dict.fromkeys(("kv-same", "kv-speedup", "kv-growth", "kv-memory"),
 BROKEN: dict[str, Any] = {"passed": False, "deviation": 0.31}
 
 
-def spoilt(frames: RunFrames, **changes: Any) -> Analysis:
+def spoilt(frames: MemoryFrames, **changes: Any) -> Analysis:
     return analyse(replace(SOUND.loaded, study=study(**changes).study) if changes else SOUND.loaded, frames)
 
 
@@ -103,7 +103,7 @@ def test_an_invariant_that_crashed() -> None:
     assert result.invalid == {"cache=dynamic": "invariant cache-parity could not be checked: out of memory"}
 
 
-def with_check_trials(frames: RunFrames) -> RunFrames:
+def with_check_trials(frames: MemoryFrames) -> MemoryFrames:
     """The frames together with the trials that made the checks. Each of these trials notes how many checks it
     made.
     """
@@ -139,7 +139,7 @@ def test_a_check_that_is_lost_is_missed() -> None:
     assert spoilt(with_check_trials(FRAMES)).invalid == spoilt(FRAMES).invalid == {}
 
 
-def less_work(frames: RunFrames, arm: str = "cache=dynamic") -> RunFrames:
+def less_work(frames: MemoryFrames, arm: str = "cache=dynamic") -> MemoryFrames:
     def wanted(trial: Any) -> bool:
         return bool(trial.arm == arm and trial.condition == {"new_tokens": "256"})
 
@@ -245,7 +245,7 @@ def test_a_trial_that_counts_twice() -> None:
 
 
 def test_no_measurement_at_all_is_invalid_and_no_crash() -> None:
-    result = spoilt(RunFrames(samples=FRAMES.samples.iloc[:0], trials=(), checks=FRAMES.checks))
+    result = spoilt(MemoryFrames(samples=FRAMES.samples.iloc[:0], trials=(), checks=FRAMES.checks))
     assert verdicts(result) == ALL_INVALID
     assert {c.verdict for c in result.contrasts} == {"invalid"}
     assert "30 of 30 measurements did not finish" in result.answer

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import MemoryFrames
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.sequence import Sequence
 from tests.analysis.planted import SPEED, Planted, flat, study
@@ -26,7 +26,7 @@ def three_arms(rounds: int = 24) -> LoadedStudy:
     )
 
 
-def in_sequence(loaded: LoadedStudy, *, after_second: float = 0.0, by_turn: float = 0.0) -> RunFrames:
+def in_sequence(loaded: LoadedStudy, *, after_second: float = 0.0, by_turn: float = 0.0) -> MemoryFrames:
     """Equal arms in the order of a plan, and what a trial gains from the one before it and from its turn."""
     frames = Planted(loaded=loaded, ratio=flat(1.0), noise=0.01).frames()
     sequence = Sequence(arms=len(ARMS), conditions=1, seed=3)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames
+from harness.analysis.frames import MemoryFrames
 from harness.analysis.results import Analysis
 from harness.analysis.validity.warnings import idle_warnings
 from harness.invariants.registry import find_invariant
@@ -40,7 +40,7 @@ def verdict(analysis: Analysis, name: str) -> str:
     return contrast.verdict
 
 
-def equal(learned: Learned) -> RunFrames:
+def equal(learned: Learned) -> MemoryFrames:
     """Every sample of the arm is the baseline's."""
     frames = learned.frames()
     samples = frames.samples.copy()

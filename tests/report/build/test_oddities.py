@@ -7,10 +7,11 @@ import pandas as pd
 
 from harness.analysis.results import ParityRow
 from harness.report.build import render
+from harness.report.inputs import ReportSamples
 from harness.store.rows import CheckRow
 from tests.analysis.planted import Planted
 from tests.report.parsed import Page
-from tests.report.synthetic import PRIMARY, study, synthetic_report
+from tests.report.synthetic import PRIMARY, frame_of, study, synthetic_report
 
 
 def banners(page: Page) -> list[str]:
@@ -121,7 +122,7 @@ def test_seconds_are_shown_beside_the_baselines_and_accuse_nobody() -> None:
 
 def test_values_that_are_no_numbers_are_counted_and_printed() -> None:
     report = synthetic_report()
-    frame = report.frame.copy()
+    frame = frame_of(report).copy()
     mine = frame.index[
         (frame["metric"] == PRIMARY) & (frame["arm"] == "cache=dynamic") & (frame["round"] == 1)
     ]
@@ -133,7 +134,8 @@ def test_values_that_are_no_numbers_are_counted_and_printed() -> None:
         else c
         for c in report.analysis.contrasts
     )
-    page = Page(render(replace(report, frame=frame, analysis=replace(report.analysis, contrasts=contrasts))))
+    analysis = replace(report.analysis, contrasts=contrasts)
+    page = Page(render(replace(report, samples=ReportSamples.from_frame(frame), analysis=analysis)))
     assert "3 ratios are not finite and cannot be drawn" in page.by_id("figure-effect").text
     assert "2 values are not finite and cannot be drawn" in page.by_id("figure-spread").text
     raw = [cell.text for cell in page.all("td", within="samples")]
@@ -142,9 +144,10 @@ def test_values_that_are_no_numbers_are_counted_and_printed() -> None:
 
 def test_nothing_finite_is_a_report_without_those_figures() -> None:
     report = synthetic_report(study(design={"rounds": 1}))
-    frame = report.frame.assign(value=math.nan)
+    frame = frame_of(report).assign(value=math.nan)
     contrasts = tuple(replace(c, effect=math.nan) for c in report.analysis.contrasts)
-    page = Page(render(replace(report, frame=frame, analysis=replace(report.analysis, contrasts=contrasts))))
+    analysis = replace(report.analysis, contrasts=contrasts)
+    page = Page(render(replace(report, samples=ReportSamples.from_frame(frame), analysis=analysis)))
     assert page.all("figure") == []
     assert "There are no measurements to draw" in page.by_id("figures").text
 
@@ -154,7 +157,11 @@ def test_no_samples_at_all() -> None:
     run = replace(report.run, finished_trials=0)
     analysis = replace(report.analysis, contrasts=(), summaries=(), parity=(), checks=(), claims=())
     empty = replace(
-        report, frame=report.frame.iloc[:0], telemetry=report.telemetry.iloc[:0], run=run, analysis=analysis
+        report,
+        samples=ReportSamples.from_frame(frame_of(report).iloc[:0]),
+        telemetry=report.telemetry.iloc[:0],
+        run=run,
+        analysis=analysis,
     )
     page = Page(render(empty))
     assert banners(page) == ["Incomplete: 120 of 120 trials did not finish"]
@@ -231,10 +238,14 @@ def test_a_gpu_that_gave_some_values_is_not_said_to_have_given_none() -> None:
 
 def test_trainings_are_listed_after_the_measurements_and_never_drawn_among_them() -> None:
     report = synthetic_report(study(design={"rounds": 2}), steps=1)
-    training = report.frame.iloc[:1].assign(
-        trial=9999, purpose="train", task="train", arm="", condition="{}", metric=PRIMARY, value=2.5
+    training = (
+        frame_of(report)
+        .iloc[:1]
+        .assign(trial=9999, purpose="train", task="train", arm="", condition="{}", metric=PRIMARY, value=2.5)
     )
-    mixed = replace(report, frame=pd.concat([report.frame, training], ignore_index=True))
+    mixed = replace(
+        report, samples=ReportSamples.from_frame(pd.concat([frame_of(report), training], ignore_index=True))
+    )
     page = Page(render(mixed))
     assert page.all("h3", within="samples")[-1].text == "Before the measurements"
     (row,) = [row for row in page.all("tr", within="samples-before-0") if "2.5" in row.text]

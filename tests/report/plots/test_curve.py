@@ -9,11 +9,10 @@ from statistics import median
 from xml.etree import ElementTree
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from harness.report.build import render
-from harness.report.inputs import ReportInput
+from harness.report.inputs import ReportInput, ReportSamples
 from harness.report.plots.curve import CurvePlot, draw_curves, level_curves, tuning_curves
 from harness.report.plots.svg import inline_svg
 from harness.store.rows import TrialRow
@@ -21,7 +20,7 @@ from harness.study.arms import conditions
 from harness.study.loaded import Tried, TunedArm
 from harness.study.planning.tuning import best
 from tests.report.parsed import Page
-from tests.report.synthetic import PRIMARY, study, synthetic_report
+from tests.report.synthetic import PRIMARY, frame_of, study, synthetic_report, trial_row
 
 LOSS = "validation_loss"
 STDS = ["0.02", "0.002", "0.2", "1.0", "2.0"]
@@ -67,39 +66,26 @@ def tuned_report(
 
 
 def diverged(report: ReportInput, trial: int) -> TrialRow:
-    row = report.frame[report.frame["trial"] == trial].iloc[0]
-    return TrialRow(
-        id=trial,
-        run_id="",
-        session_id=1,
-        spec_id="",
-        purpose="measure",
+    frame = frame_of(report)
+    row = frame[frame["trial"] == trial].iloc[0]
+    return trial_row(
+        trial,
         task="train",
         arm=row["arm"],
-        condition={},
-        seed=0,
         round=int(row["round"]),
-        position=0,
-        attempt=1,
         state="diverged",
-        superseded_state=None,
-        started_at="",
-        seconds=1.0,
-        spec_json="",
-        outputs={},
-        spent={},
         notes={"diverged": True},
-        error=None,
-        traceback=None,
-        nvml_reason=None,
     )
 
 
 def of_losses(report: ReportInput) -> ReportInput:
     """The metric of the trials is renamed to a loss."""
-    renamed = report.frame.assign(metric=report.frame["metric"].replace({PRIMARY: LOSS}))
+    frame = frame_of(report)
+    renamed = frame.assign(metric=frame["metric"].replace({PRIMARY: LOSS}))
     declared = report.loaded.study.model_copy(update={"primary": LOSS})
-    return replace(report, frame=renamed, loaded=replace(report.loaded, study=declared))
+    return replace(
+        report, samples=ReportSamples.from_frame(renamed), loaded=replace(report.loaded, study=declared)
+    )
 
 
 def texts(plot: CurvePlot) -> list[str]:
@@ -242,14 +228,19 @@ def test_numeric_levels_are_sorted_and_each_other_level_is_a_line_of_medians() -
 def test_a_diverged_training_is_counted_once_and_is_the_worst_of_the_trials() -> None:
     report = of_losses(synthetic_report(study(**CROSSED), steps=1))
     arm = "std=0.2, tying=untied"
-    mine = report.frame[(report.frame["arm"] == arm) & (report.frame["metric"] == LOSS)]
+    frame = frame_of(report)
+    mine = frame[(frame["arm"] == arm) & (frame["metric"] == LOSS)]
     trials = dict(zip(mine["trial"].tolist(), mine["value"].tolist(), strict=True))
     first, *others = trials
     [plot] = level_curves(replace(report, trials=(diverged(report, first),)))
     assert plot.left_out == 1
     assert dict(plot.lines[1].points)[0.2] == max(trials[trial] for trial in others)
-    silent = report.frame[report.frame["trial"] != others[0]]  # it diverged before anything was evaluated
-    again = replace(report, frame=silent, trials=tuple(diverged(report, trial) for trial in trials))
+    silent = frame[frame["trial"] != others[0]]  # it diverged before anything was evaluated
+    again = replace(
+        report,
+        samples=ReportSamples.from_frame(silent),
+        trials=tuple(diverged(report, trial) for trial in trials),
+    )
     [plot] = level_curves(again)
     assert plot.left_out == 3
     assert math.isnan(dict(plot.lines[1].points)[0.2])
@@ -277,12 +268,16 @@ def test_factors_that_change_one_at_a_time_have_a_panel_each_through_the_default
     assert lr.lines[0].points[1][1] == warmup.lines[0].points[1][1]
     assert len(lr.lines) == len(warmup.lines) == 1
     baseline = report.loaded.baseline.name
-    spoilt = report.frame.assign(
-        value=report.frame["value"].where(
-            (report.frame["arm"] != baseline) | (report.frame["round"] != 1), math.inf
-        )
+    frame = frame_of(report)
+    spoilt = frame.assign(
+        value=frame["value"].where((frame["arm"] != baseline) | (frame["round"] != 1), math.inf)
     )
-    assert [plot.left_out for plot in level_curves(replace(report, frame=spoilt))] == [1, 0]
+    assert [
+        plot.left_out for plot in level_curves(replace(report, samples=ReportSamples.from_frame(spoilt)))
+    ] == [
+        1,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -331,9 +326,10 @@ def test_losses_that_explode_leave_the_others_visible() -> None:
     report = synthetic_report(study(**CROSSED), steps=1)
     [plot] = level_curves(report)
     assert draw_curves(plot).axes[0].get_yscale() == "linear"
-    wild = report.frame["arm"] == "std=2.0, tying=tied"
-    frame = report.frame.assign(value=report.frame["value"].mask(wild, report.frame["value"] * 50))
-    [plot] = level_curves(replace(report, frame=frame))
+    frame = frame_of(report)
+    wild = frame["arm"] == "std=2.0, tying=tied"
+    frame = frame.assign(value=frame["value"].mask(wild, frame["value"] * 50))
+    [plot] = level_curves(replace(report, samples=ReportSamples.from_frame(frame)))
     assert draw_curves(plot).axes[0].get_yscale() == "log"
 
 
@@ -364,7 +360,8 @@ def test_the_page_has_both_figures_and_repeats_byte_for_byte() -> None:
 
 def test_an_arm_without_a_value_is_a_gap() -> None:
     report = synthetic_report(study(**CROSSED), steps=1)
-    frame: pd.DataFrame = report.frame[report.frame["arm"] != "std=0.2, tying=tied"]
-    [plot] = level_curves(replace(report, frame=frame))
+    frame = frame_of(report)
+    frame = frame[frame["arm"] != "std=0.2, tying=tied"]
+    [plot] = level_curves(replace(report, samples=ReportSamples.from_frame(frame)))
     assert math.isnan(dict(plot.lines[0].points)[0.2])
     assert math.isfinite(dict(plot.lines[1].points)[0.2])

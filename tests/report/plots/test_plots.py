@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.metrics import metric
+from harness.report.inputs import ReportSamples
 from harness.report.labels import arm_labels
 from harness.report.plots.drift import drift
 from harness.report.plots.forest import forests
@@ -15,7 +16,7 @@ from harness.report.plots.ratio import draw_ratios, numeric_factors, ratio_plots
 from harness.report.plots.spread import draw_spread, spreads
 from harness.report.plots.style import ratio_ticks, scale_of
 from harness.report.plots.svg import inline_svg
-from tests.report.synthetic import PRIMARY, load, study, synthetic_report
+from tests.report.synthetic import PRIMARY, frame_of, load, study, synthetic_report
 
 
 def test_ratios_are_those_of_the_contrasts_and_the_claim_is_marked() -> None:
@@ -120,8 +121,9 @@ def test_drift_divides_by_the_usual_value_and_keeps_the_order_of_running() -> No
     by_round = info.points.groupby("round")["relative"].median()
     assert by_round[1] > 1.005
     assert by_round[10] < 0.995
-    frame = report.frame.assign(session=report.frame["round"].map(lambda number: 2 if number <= 3 else 1))
-    again = drift(replace(report, frame=frame))
+    frame = frame_of(report)
+    frame = frame.assign(session=frame["round"].map(lambda number: 2 if number <= 3 else 1))
+    again = drift(replace(report, samples=ReportSamples.from_frame(frame)))
     assert again is not None
     assert again.points["round"].iloc[0] == 4
     assert again.points["round"].iloc[-1] == 3

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.report.build import render
-from harness.report.inputs import ReportInput
+from harness.report.inputs import ReportInput, ReportSamples
 from harness.report.plots.width import width_plots
 from harness.scoring.registry import stored_score
 from harness.scoring.scores.translation import bleu, length_ratio
@@ -65,7 +65,7 @@ def searched() -> ReportInput:
         bare,
         loaded=replace(loaded, tasks=tasks),
         analysis=planted.analysis(),
-        frame=frames.samples,
+        samples=ReportSamples.from_frame(frames.samples),
         sentences=sentences,
     )
 

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import RunFrames, sample_frame
+from harness.analysis.frames import MemoryFrames, sample_frame
 from harness.config import digest
 from harness.run.job import Job
 from harness.search.distributions import params_of, suggested_point
@@ -154,7 +154,7 @@ def test_the_best_of_noise_looks_better_and_is_not_proven_to_be(planted: LoadedS
         measured = list(trainings(proof, number))
         rows = [row(index, spec) for index, (spec, _) in enumerate(measured, start=1)]
         samples = [(index, LOSS, 3, loss) for index, (_, loss) in enumerate(measured, start=1)]
-        frames = RunFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
+        frames = MemoryFrames(samples=sample_frame(rows, samples), trials=tuple(rows), checks=())
         [claim] = analyse(proof, frames).claims
         assert claim.verdict != "invalid"
         proven += claim.verdict == "confirmed"
