@@ -34,8 +34,11 @@ IGNORED = (
 )
 """Names of files and folders that are no source, where Git does not say what is."""
 
-NO_SOURCES = ("results", "reports", "studies")
-"""Folders of a project that the harness uses: a changed claim does not change the program."""
+EVERYTHING = "**"
+"""The pattern of all files, also of those that Git ignores: what a build makes belongs to the program."""
+
+STUDIES, MADE = "studies", ("results", "reports")
+"""The folders of a project that the harness reads and writes."""
 
 
 def sources_in(results: Path) -> Path:
@@ -56,18 +59,20 @@ class SourceTree:
 
     @classmethod
     def read(cls, folder: Path, patterns: Sequence[str] = ()) -> SourceTree:
-        """The files of a folder: those that Git tracks or would track, or else all; but none that `IGNORED`
-        or `NO_SOURCES` name. With patterns (`*.py`, `data/small/*`), only the files that match one.
+        """The files of a folder: those that Git tracks or would track, or else all but those that `IGNORED`
+        names; never studies, results or reports of the harness. With patterns (`*.py`, `data/small/*`), only
+        the files that match one.
 
         Raises InputError if the folder cannot be read, or if the files are too many or too large.
         """
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}")
-        listed = _git_files(folder)
-        names = sorted(set(_walked(folder) if listed is None else listed))
-        names = [name for name in names if Path(name).parts[0] not in NO_SOURCES]
-        if patterns:
-            names = [name for name in names if any(fnmatch.fnmatch(name, one) for one in patterns)]
+        if tuple(patterns) == (EVERYTHING,):
+            names = sorted(_walked(folder, ignored=(".git",)))
+        else:
+            names = sorted(_listed(folder))
+            if patterns:
+                names = [name for name in names if any(fnmatch.fnmatch(name, one) for one in patterns)]
         if not names:
             raise InputError(f"{folder} has no files" + (" of these patterns" if patterns else ""))
         if len(names) > MOST_FILES:
@@ -111,9 +116,26 @@ class SourceTree:
                 ) from None
 
 
-def _git_files(folder: Path) -> list[str] | None:
-    """The files that Git tracks or would track. None without Git, or outside of a repository."""
-    command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+def _listed(folder: Path) -> Iterator[str]:
+    """The files that are sources of a program."""
+    tracked = _git_files(folder, "--cached")
+    others = _git_files(folder, "--others", "--exclude-standard")
+    if not tracked and not others:  # no repository, or a folder that it ignores
+        yield from (name for name in _walked(folder, ignored=IGNORED) if not _is_ours(name, made=True))
+        return
+    yield from {name for name in tracked or () if not _is_ours(name, made=False)}
+    yield from {name for name in others or () if not _is_ours(name, made=True)}
+
+
+def _is_ours(name: str, *, made: bool) -> bool:
+    """Whether the harness reads the file, or `made` it: a changed claim does not change the program."""
+    parts = Path(name).parts
+    return (parts[0] == STUDIES and name.endswith((".yaml", ".yml", ".json"))) or (made and parts[0] in MADE)
+
+
+def _git_files(folder: Path, *which: str) -> list[str] | None:
+    """Files that Git knows. None without Git, or outside of a repository."""
+    command = ["git", "-C", str(folder), "ls-files", "-z", *which]
     try:
         done = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
     except OSError:
@@ -121,19 +143,24 @@ def _git_files(folder: Path) -> list[str] | None:
     if done.returncode:
         return None
     names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
-    return [name for name in names if not (folder / name).is_dir() and os.path.lexists(folder / name)]
+    return [name for name in names if _is_file(folder / name)]
 
 
-def _walked(folder: Path) -> Iterator[str]:
+def _is_file(path: Path) -> bool:
+    """Whether it is a file or a link; not a submodule, and not a file that was removed."""
+    return path.is_symlink() or path.is_file()
+
+
+def _walked(folder: Path, ignored: Sequence[str]) -> Iterator[str]:
+    def is_ignored(name: str) -> bool:
+        return any(fnmatch.fnmatch(name, pattern) for pattern in ignored)
+
     for path, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _ignored(name)]
-        for name in files:
-            if not _ignored(name):
+        linked = [name for name in folders if Path(path, name).is_symlink()]
+        folders[:] = [name for name in folders if not is_ignored(name) and name not in linked]
+        for name in (*files, *linked):
+            if not is_ignored(name):
                 yield os.path.relpath(Path(path, name), folder)
-
-
-def _ignored(name: str) -> bool:
-    return any(fnmatch.fnmatch(name, pattern) for pattern in IGNORED)
 
 
 def _digest(folder: Path, names: Sequence[str]) -> str:
