@@ -18,6 +18,7 @@ from harness.cli.options import (
     CLICK_ERROR,
     Device,
     FolderOptions,
+    JudgeOptions,
     ReportOptions,
     RunOptions,
     StoredStudyOptions,
@@ -26,6 +27,7 @@ from harness.cli.options import (
     StudyOptions,
     command,
     exit_with,
+    seconds_option,
     show_usage_error,
 )
 from harness.cli.streams import prepare_streams, writing_output
@@ -117,6 +119,92 @@ def search(
         space=space or [], objective=objective or [], sampler=sampler, enqueue=enqueue or []
     )
     search_study(study, wanted, options, output, part=part, budget=(trials, timeout))
+
+
+@app.command()
+@command
+def judge(
+    a: Annotated[str, typer.Argument(metavar="A", help="The version to beat: a revision or a folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The version that may be better.")],
+    *,
+    command_line: Annotated[
+        str | None,
+        typer.Option(
+            "--command",
+            metavar="COMMAND",
+            help="What runs in the files of both versions, with {seed}. Without it, A and B are commands.",
+        ),
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="The metric that the command reports, or command_seconds.")
+    ] = "command_seconds",
+    higher: Annotated[
+        bool, typer.Option("--higher/--lower", help="Which values are better. Default: lower.")
+    ] = False,
+    difference: Annotated[
+        bool, typer.Option("--difference", help="Compare by differences, for values that may be zero.")
+    ] = False,
+    margin: Annotated[
+        float | None, typer.Option(help="The largest difference that does not matter: 0.01 is 1 %.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(metavar="N", help="Pairs of seeds. Default: 8.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(metavar="N", help="Pairs of rounds, for times and rates. Default: 10.")
+    ] = None,
+    until: Annotated[
+        float | None,
+        typer.Option(metavar="WIDTH", help="Stop rounds when the interval is so narrow: 0.05 is 5 %."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Measure as many pairs as fit into it: 90s, 30m."),
+    ] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Measure what looks better again, on new seeds.")
+    ] = False,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COMMAND", help="A command that the change cannot touch. Can be repeated."),
+    ] = None,
+    setup: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="Builds each version once, with a shell.")
+    ] = None,
+    values: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:DETAILS",
+            help="Where the metric is, for example csv:log.csv:loss. Default: lines of JSON.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="The time after which a trial is ended.")
+    ] = None,
+    options: JudgeOptions,
+    output: CommandOutput,
+) -> None:
+    """Say whether version B of a program is better than version A.
+
+    Exit codes: 0 better, 1 not better, 4 undecided, 5 invalid.
+    """
+    from harness.cli.judging import judge_versions, read_controls, read_place
+    from harness.experiment.judged_pair import Question
+
+    question = Question(
+        metric=metric,
+        higher=higher,
+        command=command_line,
+        setup=setup,
+        seeds=seeds,
+        rounds=rounds,
+        until=until,
+        margin=margin,
+        difference=difference,
+        values=read_place(values),
+        timeout=timeout,
+        budget=None if budget is None else seconds_option(budget, "--budget"),
+        controls=read_controls(control or []),
+    )
+    judge_versions((a, b), question, options.workspace, output, device=options.device, confirm=confirm)
 
 
 @app.command()

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from harness.cli.streams import flush_output, has_colours, write_note
-from harness.errors import HarnessError, StoreError, StoreLostError, message_line
+from harness.errors import HarnessError, InputError, Location, StoreError, StoreLostError, message_line
 from harness.masking import masked
 from harness.metrics import declare
 from harness.paths import expanded, home_is_writable
 from harness.run.stopping import Interrupted, interruptible
 from harness.store.written import recorded_transactions
+from harness.study.quantities import seconds_of
 from harness.visible import visible
 
 if TYPE_CHECKING:
@@ -134,6 +135,13 @@ class FolderOptions(StoreOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgeOptions(FolderOptions):
+    """For the commands that compare two versions."""
+
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunOptions(ReportOptions):
     """For the commands that run a study."""
 
@@ -142,6 +150,14 @@ class RunOptions(ReportOptions):
         bool,
         typer.Option("--allow-commands", help="Allow the study to run programs of its own: it is code."),
     ] = False
+
+
+class CommandEnds(Exception):  # noqa: N818  nothing went wrong
+    """A command has printed its answer, which its exit code tells as well."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -164,12 +180,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         verbose, before = values.get("verbose", False), recorded_transactions()
         try:
             _give_programs_a_home()
-            for name, value in values.items():
-                values[name] = expanded(value) if isinstance(value, Path) else value
-            for name, group in groups.items():
-                values[name] = group(**{option.name: values.pop(option.name) for option in _options(group)})
             with interruptible():
-                contextvars.copy_context().run(function, **values)
+                code = contextvars.copy_context().run(_code_of, function, _grouped(values, groups))
             flush_output()  # here a closed pipe can still be handled; at the interpreter's end it cannot
         except HarnessError as error:
             wrote = isinstance(error, StoreError) and recorded_transactions() > before
@@ -184,10 +196,29 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             what = message_line(f"{type(error).__name__}: {error}")
             message = f"{what}; this is a fault of the harness (-v shows where)"
             raise _exit(message, SOFTWARE, verbose=verbose) from None
+        if code:
+            raise typer.Exit(code)
 
     guarded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     guarded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return guarded
+
+
+def _grouped(values: dict[str, Any], groups: dict[str, Any]) -> dict[str, Any]:
+    """The values of a command with each group of options as one object, and with `~` in paths replaced."""
+    given = {name: expanded(one) if isinstance(one, Path) else one for name, one in values.items()}
+    for name, group in groups.items():
+        given[name] = group(**{option.name: given.pop(option.name) for option in _options(group)})
+    return given
+
+
+def _code_of(function: Callable[..., None], values: dict[str, Any]) -> int:
+    """Run a command, and return the code with which its answer ends it."""
+    try:
+        function(**values)
+    except CommandEnds as end:
+        return end.code
+    return 0
 
 
 def _options(group: Any) -> Iterator[inspect.Parameter]:
@@ -204,6 +235,14 @@ def _give_programs_a_home() -> None:
         from harness.data.cache import tool_caches
 
         os.environ.update({**tool_caches(), **os.environ})
+
+
+def seconds_option(written: str, option: str) -> float:
+    """The seconds that an option gives as `90s` or `30m`. Raises InputError if it is no time."""
+    try:
+        return seconds_of(written)
+    except ValueError as error:
+        raise InputError(str(error), at=Location(f"{option} {written}")) from None
 
 
 def exit_with(error: HarnessError, *, verbose: bool = False) -> typer.Exit:

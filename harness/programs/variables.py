@@ -24,6 +24,14 @@ MARKS = ("HARNESS_DRIVER_FOLDER",)
 """Variables by which a driver finds processes that a trial has left."""
 
 
+def python_path(folder: Path, others: str | None) -> str:
+    """The path on which Python finds the program's own modules before those that are installed: a package in
+    development may be installed from the folder of its author, which is another version.
+    """
+    paths = [str(folder), *([str(folder / "src")] if (folder / "src").is_dir() else [])]
+    return os.pathsep.join([*paths, *([others] if others else [])])
+
+
 def program_variables(
     *, given: Mapping[str, str], inherited: Iterable[str], seed: int, threads: int, temporary: Path
 ) -> dict[str, str]:

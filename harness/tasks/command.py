@@ -16,7 +16,7 @@ from harness.programs.command_line import filled, settings_in
 from harness.programs.outputs import AnyOutput, Printed
 from harness.programs.outputs.base import ProgramOutputError
 from harness.programs.program import find_program, run_program
-from harness.programs.variables import program_variables
+from harness.programs.variables import program_variables, python_path
 from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.work import Work
 
@@ -110,6 +110,7 @@ class Command(Task):
             threads=context.threads,
             temporary=temporary,
         )
+        variables["PYTHONPATH"] = python_path(folder, variables.get("PYTHONPATH"))
         words = [self._filled(word, context.seed) for word in self.command]
         ended = run_program(words, folder=folder, variables=variables)
         self._record(ended.printed, record)

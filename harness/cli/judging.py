@@ -1,0 +1,120 @@
+"""`harness judge`: what the command does, what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harness.cli.console import CommandOutput
+from harness.cli.options import CommandEnds
+from harness.cli.running import ProgressListener
+from harness.errors import InputError
+from harness.experiment import Workspace
+from harness.experiment.judged_pair import JudgedPair, Question, judged_pair
+from harness.experiment.judging import FOLDER, Judgement, Word, judge
+
+CODES: MappingProxyType[Word, int] = MappingProxyType(
+    {"better": 0, "equivalent": 1, "worse": 1, "not better": 1, "undecided": 4, "invalid": 5}
+)
+"""The exit code of each verdict."""
+
+
+def judge_versions(
+    versions: tuple[str, str],
+    question: Question,
+    workspace: Workspace,
+    output: CommandOutput,
+    *,
+    device: str,
+    confirm: bool,
+) -> None:
+    """Judge A and B, print the verdict, and end with its exit code."""
+    folder = workspace.results / FOLDER
+    pair = judged_pair(*versions, question, folder=folder, here=Path.cwd())
+    with output.progress() as progress:
+        listener = ProgressListener(output, progress)
+        judgement = judge(pair, workspace=workspace, device=device, confirm=confirm, listener=listener)
+    _show(pair, question, judgement, output)
+    raise CommandEnds(CODES[judgement.verdict])
+
+
+def _show(pair: JudgedPair, question: Question, judgement: Judgement, output: CommandOutput) -> None:
+    if output.json:
+        output.data(_data(pair, question, judgement))
+        return
+    output.line(f"{judgement.verdict}: {judgement.reason}")
+    if output.quiet:
+        return
+    for line in judgement.earlier:
+        output.line(line)
+    for warning in judgement.warnings:
+        output.note(f"warning: {warning}")
+    output.line(f"report: {judgement.report}")
+
+
+def _data(pair: JudgedPair, question: Question, judgement: Judgement) -> dict[str, Any]:
+    numbers = asdict(judgement.claim.numbers)
+    return {
+        "verdict": judgement.verdict,
+        "exit_code": CODES[judgement.verdict],
+        "reason": judgement.reason,
+        "metric": question.metric,
+        "better": "higher" if question.higher else "lower",
+        **{name: numbers[name] for name in ("effect", "low", "high")},
+        "n": judgement.claim.n,
+        "margin": judgement.margin,
+        "confirmed_again": judgement.again,
+        "controls_that_moved": list(judgement.moved),
+        "earlier": list(judgement.earlier),
+        "warnings": list(judgement.warnings),
+        **{
+            letter: {"named": one.named, "revision": one.revision, "folder": str(one.folder)}
+            for letter, one in (("a", pair.a), ("b", pair.b))
+        },
+        "runs": list(judgement.runs),
+        "report": str(judgement.report),
+    }
+
+
+def read_controls(written: list[str]) -> dict[str, str]:
+    """`NAME=COMMAND` of each option. Raises InputError if one has another form."""
+    controls: dict[str, str] = {}
+    for one in written:
+        name, equals, command = one.partition("=")
+        if not equals or not name.isidentifier() or not name.islower():
+            raise InputError(
+                f"--control {one!r} is not NAME=COMMAND", hint="the name has lowercase letters, digits and _"
+            )
+        if name in controls:
+            raise InputError(f"--control {name} is given twice")
+        controls[name] = command
+    return controls
+
+
+def read_place(written: str | None) -> dict[str, str] | None:
+    """Where a program writes the metric, from `KIND:DETAIL[:DETAIL]`, for example `csv:log.csv:loss` or
+    `pattern:loss ([0-9.]+)`. Raises InputError for another form.
+    """
+    if written is None:
+        return None
+    kind, _, rest = written.partition(":")
+    fields = _PLACES.get(kind)
+    details = rest.split(":", len(fields) - 1) if fields else []
+    if fields is None or len(details) != len(fields) or not all(details):
+        forms = ", ".join(":".join([name, *map(str.upper, names)]) for name, names in _PLACES.items())
+        raise InputError(f"--values {written!r} has another form", hint=f"use one of {forms}")
+    return {"kind": kind, **dict(zip(fields, details, strict=True))}
+
+
+_PLACES: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "pattern": ("pattern",),
+        "json": ("file", "path"),
+        "csv": ("file", "column"),
+        "pytest-benchmark": ("file", "benchmark"),
+        "tensorboard": ("folder", "tag"),
+    }
+)
+"""The kinds of output that can be written in one option, with their fields in order."""
