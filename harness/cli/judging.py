@@ -13,7 +13,7 @@ from harness.cli.running import ProgressListener
 from harness.errors import InputError
 from harness.experiment import Workspace
 from harness.experiment.judged_pair import JudgedPair, Question, judged_pair
-from harness.experiment.judging import FOLDER, Judgement, Word, judge
+from harness.experiment.judging import FOLDER, PairJudgement, Word, judge
 
 CODES: MappingProxyType[Word, int] = MappingProxyType(
     {"better": 0, "equivalent": 1, "worse": 1, "not better": 1, "undecided": 4, "invalid": 5}
@@ -40,7 +40,7 @@ def judge_versions(
     raise CommandEnds(CODES[judgement.verdict])
 
 
-def _show(pair: JudgedPair, question: Question, judgement: Judgement, output: CommandOutput) -> None:
+def _show(pair: JudgedPair, question: Question, judgement: PairJudgement, output: CommandOutput) -> None:
     if output.json:
         output.data(_data(pair, question, judgement))
         return
@@ -54,7 +54,7 @@ def _show(pair: JudgedPair, question: Question, judgement: Judgement, output: Co
     output.line(f"report: {judgement.report}")
 
 
-def _data(pair: JudgedPair, question: Question, judgement: Judgement) -> dict[str, Any]:
+def _data(pair: JudgedPair, question: Question, judgement: PairJudgement) -> dict[str, Any]:
     numbers = asdict(judgement.claim.numbers)
     return {
         "verdict": judgement.verdict,

@@ -16,7 +16,7 @@ from harness.config import digest
 from harness.errors import InputError
 from harness.metrics import METRICS
 from harness.programs.command_line import settings_in
-from harness.programs.source_tree import EVERYTHING, SourceTree
+from harness.programs.source_tree import ALL_FILES, SourceTree
 from harness.programs.versions import Version, version
 from harness.tasks.command import SEED
 
@@ -195,7 +195,7 @@ def _settings(one: Version, words: list[str]) -> dict[str, Any]:
 
 
 def _patterns(one: Version) -> list[str]:
-    return [EVERYTHING] if one.built else []
+    return [ALL_FILES] if one.built else []
 
 
 def _words(line: str, option: str) -> list[str]:

@@ -26,7 +26,7 @@ Word = Literal["better", "not better", "equivalent", "worse", "undecided", "inva
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class PairJudgement:
     """How B compares with A. `claim` has the effect and its interval, and `reason` is one sentence. `again`
     is what a second run on new seeds says alone, if one was asked for. `earlier` are earlier judgements of
     the same pair, and `moved` the controls that differ between the versions.
@@ -46,7 +46,7 @@ class Judgement:
 
 def judge(
     pair: JudgedPair, *, workspace: Workspace, device: str, confirm: bool, listener: Listener | None = None
-) -> Judgement:
+) -> PairJudgement:
     """Measure both versions, as far as that was not done before, and judge them.
 
     With `confirm`, what looks better is measured again on new seeds, and only what holds both times is
@@ -101,12 +101,12 @@ def _pairs_within(budget: float, pilot: Experiment) -> int:
     return pairs
 
 
-def _judgement(parts: Sequence[ReportInput], again: SettledClaim | None, report: Path) -> Judgement:
+def _judgement(parts: Sequence[ReportInput], again: SettledClaim | None, report: Path) -> PairJudgement:
     judged, claim = parts[0], _claim(parts)
     contrast = _contrast(judged)
     moved = tuple(part.loaded.part for part in parts[1:] if _has_moved(part))
     verdict, reason = _verdict(claim, contrast, again, moved)
-    return Judgement(
+    return PairJudgement(
         verdict=verdict,
         reason=reason,
         claim=claim,

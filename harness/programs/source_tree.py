@@ -34,7 +34,7 @@ IGNORED = (
 )
 """Names of files and folders that are no source, where Git does not say what is."""
 
-EVERYTHING = "**"
+ALL_FILES = "**"
 """The pattern of all files, also of those that Git ignores: what a build makes belongs to the program."""
 
 STUDIES, MADE = "studies", ("results", "reports")
@@ -67,7 +67,7 @@ class SourceTree:
         """
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}")
-        if tuple(patterns) == (EVERYTHING,):
+        if tuple(patterns) == (ALL_FILES,):
             names = sorted(_walked(folder, ignored=(".git",)))
         else:
             names = sorted(_listed(folder))
