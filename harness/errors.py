@@ -14,7 +14,7 @@
     │                                    acknowledged is kept, and the same command goes on from there
     └── OutputError                  74  standard output cannot be written: it is closed, or its disk is full
 
-0 means success, and 128 + n that signal n interrupted the command: 130 is Ctrl-C.
+`harness.exit_codes` lists all codes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.exit_codes import ExitCode
 from harness.masking import masked
 from harness.visible import shortened, visible
 
@@ -42,7 +43,7 @@ class Location:
 class HarnessError(Exception):
     """What happened, where, and what to do about it."""
 
-    exit_code = 70
+    exit_code = ExitCode.FAULT
 
     def __init__(self, message: str, *, at: Location | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -58,7 +59,7 @@ class HarnessError(Exception):
 
 
 class InputError(HarnessError):
-    exit_code = 2
+    exit_code = ExitCode.BAD_INPUT
 
 
 class StudyError(InputError):
@@ -74,23 +75,23 @@ class StoreError(InputError):
 
 
 class TrialError(HarnessError):
-    exit_code = 3
+    exit_code = ExitCode.FAILED_TRIALS
 
 
 class ChangedError(HarnessError):
-    exit_code = 4
+    exit_code = ExitCode.CHANGED
 
 
 class InvalidError(HarnessError):
-    exit_code = 5
+    exit_code = ExitCode.INVALID
 
 
 class StoreLostError(HarnessError):
-    exit_code = 6
+    exit_code = ExitCode.STORE_LOST
 
 
 class OutputError(HarnessError):
-    exit_code = 74
+    exit_code = ExitCode.OUTPUT_LOST
 
 
 def message_line(text: str) -> str:

@@ -1,8 +1,4 @@
-"""The commands.
-
-Exit codes: 0 finished; 2 bad input, nothing written; 3 some trials failed; 5 finished, but some verdicts are
-invalid; 6 the store was lost; 70 a fault of the harness; 74 the output cannot be written; 130 interrupted.
-"""
+"""The commands."""
 
 from __future__ import annotations
 
@@ -32,13 +28,12 @@ from harness.cli.options import (
 )
 from harness.cli.streams import prepare_streams, writing_output
 from harness.errors import OutputError
+from harness.exit_codes import exit_codes_text
 
 app = typer.Typer(
     help="Declared studies of transformer techniques: invariants, paired measurements and verdicts with "
     "intervals.",
-    epilog="Exit codes: 0 finished, 2 bad input, 3 some trials failed, 5 some verdicts are invalid, "
-    "6 the store was lost, "
-    "70 a fault of the harness, 74 the output cannot be written, 130 interrupted.",
+    epilog=exit_codes_text(),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

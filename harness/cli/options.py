@@ -18,6 +18,7 @@ import typer
 
 from harness.cli.streams import flush_output, has_colours, write_note
 from harness.errors import HarnessError, InputError, Location, StoreError, StoreLostError, message_line
+from harness.exit_codes import ExitCode
 from harness.masking import masked
 from harness.metrics import declare
 from harness.paths import expanded, home_is_writable
@@ -28,8 +29,6 @@ from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.experiment import StudyExperiment, Workspace
-
-SOFTWARE, SIGNALLED = 70, 128
 
 CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of all errors in arguments, which typer does not give a public name."""
@@ -189,13 +188,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             raise _exit(str(error), code, verbose=verbose) from None
         except Interrupted as signal:
             message = f"interrupted by {signal.number.name}; run the same command again to continue"
-            raise _exit(message, SIGNALLED + signal.number, verbose=verbose) from None
+            raise _exit(message, ExitCode.SIGNALLED + signal.number, verbose=verbose) from None
         except BrokenPipeError:
             raise typer.Exit(0) from None
         except Exception as error:  # noqa: BLE001  the last resort of every command: one line, exit 70
             what = message_line(f"{type(error).__name__}: {error}")
             message = f"{what}; this is a fault of the harness (-v shows where)"
-            raise _exit(message, SOFTWARE, verbose=verbose) from None
+            raise _exit(message, ExitCode.FAULT, verbose=verbose) from None
         if code:
             raise typer.Exit(code)
 

@@ -64,10 +64,14 @@ class Steps:
 
 
 def watch_files(steps: Steps) -> None:
+    """Those of the driver. The cache of texts and the checks that trials share are made only once."""
+
     def look(event: str, arguments: tuple[Any, ...]) -> None:
         flags = arguments[2] if event == "open" else 0
         if event in CHANGES or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)):
-            steps.step(FILE)
+            path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes | os.PathLike) else ""
+            if "/driver-" in path or (event in CHANGES and not path.startswith("/")):
+                steps.step(FILE)
 
     sys.addaudithook(look)
 
