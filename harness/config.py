@@ -124,9 +124,12 @@ def _members(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _members(inner)
 
 
+_encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def canonical_json(value: Any) -> str:
     """One text for equal values: sorted keys, no white space, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _encoded(value)
 
 
 def digest(value: Any) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
-_SUSPECT = re.compile(r"[^ -~]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Control characters; bidirectional controls, zero-width characters and tags; isolated surrogates; separators
@@ -22,7 +22,12 @@ def visible(text: str, *, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return _SUSPECT.sub(lambda match: match[0] if match[0] in keep else _escaped(match[0]), text)
+    return _suspect(keep).sub(lambda match: _escaped(match[0]), text)
+
+
+@cache
+def _suspect(keep: str) -> re.Pattern[str]:
+    return re.compile(rf"[^ -~{re.escape(keep)}]")
 
 
 def one_line(text: str) -> str:

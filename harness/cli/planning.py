@@ -94,15 +94,19 @@ def show_plan(experiment: Experiment, output: CommandOutput) -> None:
 
 def _part_plan(part: LoadedStudy, workspace: Workspace, calibration: CalibrationRow | None) -> _PartPlan:
     planned = plan(part)
-    longest = longest_plan(part) if part.study.design.until is not None else planned
+    duration = estimate(planned, part.study.study, workspace)
+    longest, longest_duration = planned, duration
+    if part.study.design.until is not None:
+        longest = longest_plan(part)
+        longest_duration = estimate(longest, part.study.study, workspace)
     return _PartPlan(
         part=part,
         plan=planned,
-        duration=estimate(planned, part.study.study, workspace),
+        duration=duration,
         effect=detectable_effect(part, workspace),
         recommendation=recommended_rounds(part, calibration),
         longest=longest,
-        longest_duration=estimate(longest, part.study.study, workspace),
+        longest_duration=longest_duration,
     )
 
 

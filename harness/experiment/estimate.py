@@ -6,7 +6,6 @@ import statistics
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.config import canonical_json
 from harness.experiment.workspace import Workspace
 from harness.run.resources import guessed_seconds
 from harness.store.store import open_store
@@ -14,6 +13,9 @@ from harness.study.planning.plan import Plan
 from harness.trial.spec import TrialSpec
 
 SECONDS_PER_ROUND = 3.0
+
+_Key = tuple[str, str, str, str, str]
+"""Trials with equal keys take equally long: purpose, task, arm, condition and config."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,28 +29,30 @@ class Estimate:
 def estimate(planned: Plan, study: str, workspace: Workspace) -> Estimate:
     """The time that all trials of a plan take, if none of them has been run."""
     known = _earlier_seconds(study, workspace)
-    seconds, guessed = 0.0, 0
+    seconds, guesses = 0.0, dict[_Key, float]()
     for spec in planned.trials:
-        earlier = known.get(_key(spec))
-        guessed += earlier is None
-        seconds += guessed_seconds(spec) if earlier is None else earlier
+        key = _key(spec)
+        earlier = known.get(key)
+        if earlier is None and key not in guesses:
+            guesses[key] = guessed_seconds(spec)
+        seconds += guesses[key] if earlier is None else earlier
     seconds += SECONDS_PER_ROUND * len(planned.rounds)
-    if not guessed:
+    if not guesses:
         return Estimate(seconds=seconds, source="from earlier runs")
     return Estimate(
         seconds=seconds, source="estimated from operation counts on a CPU, within a factor of three"
     )
 
 
-def _key(spec: TrialSpec) -> tuple[str, str, str, str, str]:
-    return spec.purpose, spec.task, spec.arm, canonical_json(spec.condition), canonical_json(spec.config)
+def _key(spec: TrialSpec) -> _Key:
+    return spec.purpose, spec.task, spec.arm, spec.condition_key, spec.config_key
 
 
-def _earlier_seconds(study: str, workspace: Workspace) -> dict[tuple[str, str, str, str, str], float]:
+def _earlier_seconds(study: str, workspace: Workspace) -> dict[_Key, float]:
     """The median seconds of the finished trials of a study, over all of its runs."""
     if not workspace.has_store():
         return {}
-    seconds: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)
+    seconds: dict[_Key, list[float]] = defaultdict(list)
     with open_store(workspace.location) as store:
         for run in store.runs(study):
             for row in store.trials(run):

@@ -4,10 +4,12 @@ is made of its content.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -52,23 +54,52 @@ class TrialSpec(Config):
         """`t2-` and a digest of the content. Settings at their defaults do not enter it, so that a new
         setting with a default changes no id.
         """
-        others = content(self.model_copy(update={"config": {}}))  # the config has a content of its own
-        return f"t2-{digest({**others, 'config': self.config_content})}"
+        others = {
+            "arm": self.arm,
+            "purpose": self.purpose,
+            "round": self.round,
+            "seed": self.seed,
+            "task": self.task,
+        }
+        if self.generator_seed is not None:
+            others["generator_seed"] = self.generator_seed
+        texts = {name: canonical_json(value) for name, value in others.items()}
+        texts |= {"condition": self.condition_key, "config": self._config_text}
+        return f"t2-{_digest_of_texts(texts)}"
 
     @property
     def config_content(self) -> dict[str, Any]:
         """The config without the settings that are at their defaults."""
+        known: dict[str, Any] = json.loads(self._config_text)
+        return known
+
+    @property
+    def _config_text(self) -> str:
+        """`config_content` as canonical JSON."""
         if self.purpose != "check":
-            return _config_content(self.task, canonical_json(self.config))
+            return _config_text(self.task, self.config_key)
         task, configs = self.config["task"], self.config["configs"]
-        return {
-            "task": task,
-            "configs": [_config_content(task, canonical_json(config)) for config in configs],
-        }
+        texts = ",".join(_config_text(task, canonical_json(config)) for config in configs)
+        return f'{{"configs":[{texts}],"task":{canonical_json(task)}}}'
 
     @cached_property
     def condition_key(self) -> str:
+        """The condition as canonical JSON."""
         return canonical_json(self.condition)
+
+    @cached_property
+    def config_key(self) -> str:
+        """The config as canonical JSON."""
+        return canonical_json(self.config)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, whose id follows from its own content."""
+        copied = super().model_copy(update=update, deep=deep)
+        changed = update or {}
+        for name, fields in _REMEMBERED.items():
+            if fields & changed.keys():
+                copied.__dict__.pop(name, None)
+        return copied
 
     @property
     def title(self) -> str:
@@ -84,7 +115,20 @@ class TrialSpec(Config):
         return " ".join(part for part in parts if part)
 
 
-@lru_cache(maxsize=4096)
+_REMEMBERED = {
+    "id": frozenset(TrialSpec.model_fields),
+    "condition_key": frozenset({"condition"}),
+    "config_key": frozenset({"config"}),
+}
+"""What a trial remembers once it was asked for, and the fields that it depends on."""
+
+
+def _digest_of_texts(texts: Mapping[str, str]) -> str:
+    """The digest of a mapping (`harness.config.digest`) whose values are given as canonical JSON."""
+    text = ",".join(f'"{name}":{texts[name]}' for name in sorted(texts))
+    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
+
+
 def current_id(spec_json: str, stored_id: str) -> str:
     """The id that a stored trial has by the rules of today, whichever version of the code stored it; the
     stored id if the code of today cannot read the trial.
@@ -101,12 +145,14 @@ def first_id(spec_json: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _config_content(task: str, config_json: str) -> dict[str, Any]:
-    """The content of a task's config; all of the config if the code of today cannot read it."""
+def _config_text(task: str, config_json: str) -> str:
+    """The content of a task's config as canonical JSON; all of the config if the code of today cannot
+    read it.
+    """
     from harness.tasks.registry import task_class  # it imports numpy, which readers of the store do not need
 
     config: dict[str, Any] = json.loads(config_json)
     try:
-        return content(task_class(task).read(config))
+        return canonical_json(content(task_class(task).read(config)))
     except (InputError, ValidationError):
-        return config
+        return config_json

@@ -92,14 +92,35 @@ def test_a_new_setting_with_a_default_changes_no_id(monkeypatch: pytest.MonkeyPa
         for name, task in registry.TASKS.items()
     }
     monkeypatch.setattr(registry, "TASKS", wider)
-    spec_module._config_content.cache_clear()
+    spec_module._config_text.cache_clear()
     try:
         for text, name in before.items():
             assert TrialSpec.model_validate_json(text).id == name
         trial = next(trial for trial in shipped_trials().values() if trial.purpose == "measure")
         assert changed(trial, ("added",), 4).id != changed(trial, ("added",), 3).id == trial.id
     finally:
-        spec_module._config_content.cache_clear()
+        spec_module._config_text.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"round": 2},
+        {"purpose": "lead-in"},
+        {"condition": {"new_tokens": "16"}},
+        {"generator_seed": 5},
+        {"config": {}},
+    ],
+    ids=str,
+)
+def test_a_copy_has_the_id_of_its_own_content(update: dict[str, Any]) -> None:
+    trial = next(trial for trial in shipped_trials().values() if trial.purpose == "measure")
+    remembered = trial.id, trial.condition_key, trial.config_key
+    copied = trial.model_copy(update=update)
+    made = TrialSpec.read({**trial.plain(), **update})
+    assert copied == made
+    keys = (made.id, made.condition_key, made.config_key)
+    assert (copied.id, copied.condition_key, copied.config_key) == keys != remembered
 
 
 def test_a_stored_trial_is_found_by_the_id_of_today() -> None:

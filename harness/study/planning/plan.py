@@ -16,7 +16,7 @@ from types import MappingProxyType
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.resolved import is_open, resolve
 from harness.study.planning.results import Results
-from harness.study.planning.trials import check_trials, lead_in, round_trials, training_trials
+from harness.study.planning.trials import Rounds, check_trials, training_trials
 from harness.study.planning.tuning import candidates, tuning_trials
 from harness.study.seeds import FIRST_TUNING_SEED, generator_seed
 from harness.trial.spec import Purpose, TrialSpec
@@ -164,9 +164,10 @@ def _measuring(loaded: LoadedStudy) -> Iterator[TrialBatch]:
     drawn = [(seed, generator_seed(name, draw, seed)) for seed in seeds]
     yield from _batch(training_trials((task, *seed) for seed in drawn for task in loaded.tasks.values()))
     yield from _batch(check_trials(loaded))
+    rounds = Rounds(loaded)
     for number in range(1, loaded.study.design.rounds + 1):
         for seed in seeds:
-            yield from _batch(round_trials(loaded, number, seed), lead_in(loaded, number, seed))
+            yield from _batch(rounds.trials(number, seed), rounds.lead_in(number, seed))
 
 
 def _batch(trials: Iterable[TrialSpec], opening: TrialSpec | None = None) -> Iterator[TrialBatch]:

@@ -15,11 +15,7 @@ from harness.study.arms import Combination, named_condition
 from harness.study.levels import Scalar
 from harness.study.loaded import LoadedStudy, Study
 from harness.study.planning.results import Results, disturbed_rounds, lost_measurements
-from harness.study.planning.trials import (
-    keeps_begun_rounds,
-    measurement,
-    replaces_disturbed_rounds,
-)
+from harness.study.planning.trials import Rounds, keeps_begun_rounds, replaces_disturbed_rounds
 from harness.study.planning.tuning import candidates, finalists, tuned_arms
 from harness.study.schema import Until
 from harness.study.tune import Tune
@@ -157,13 +153,13 @@ def _ratios(
     """Seed → ln(arm / baseline) of every round before the first incomplete one, without rounds that have a
     lost measurement or were disturbed from outside.
     """
-    design, name = loaded.study.design, loaded.study.primary
+    design, name, rounds = loaded.study.design, loaded.study.primary, Rounds(loaded)
     left_out = frozenset.union(*_lost_and_void(loaded, results))
     for number in (number for number in itertools.count(1) if number not in left_out):
         sides: list[dict[int, float]] = []
         for chosen in (arm, loaded.baseline):
             specs = [
-                measurement(loaded, chosen, condition, seed=seed, number=number)
+                rounds.measurement(chosen, condition, seed=seed, number=number)
                 for seed in range(design.seeds)
             ]
             values = {s.seed: results[s.id].values.get(name, math.nan) for s in specs if s.id in results}

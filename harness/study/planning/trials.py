@@ -10,7 +10,7 @@ from typing import Any
 from harness.metrics import metric
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
-from harness.study.planning.sequence import Sequence, balanced_sequence
+from harness.study.planning.sequence import balanced_sequence
 from harness.study.seeds import generator_seed
 from harness.tasks.base import Task
 from harness.tasks.registry import task_class
@@ -58,25 +58,62 @@ def check_trials(loaded: LoadedStudy) -> Iterator[TrialSpec]:
             )
 
 
-def round_trials(loaded: LoadedStudy, number: int, seed: int) -> Iterator[TrialSpec]:
-    """A round of one seed: every arm once under every condition, in the order of the sequence."""
-    for block in _sequence(loaded).round(_round_index(loaded, number, seed)):
-        for arm in block.arms:
-            condition = loaded.conditions[block.condition]
-            yield measurement(loaded, loaded.arms[arm], condition, seed=seed, number=number)
+class Rounds:
+    """The rounds of a study. What all rounds share of a trial is made once, because rounds may be many."""
 
+    def __init__(self, loaded: LoadedStudy) -> None:
+        self._loaded = loaded
+        self._timed = is_timed(loaded)
+        self._first: dict[tuple[str, str], TrialSpec] = {}
+        self._lead_ins: dict[tuple[str, str], dict[str, Any]] = {}
 
-def lead_in(loaded: LoadedStudy, number: int, seed: int) -> TrialSpec | None:
-    """The trial that opens a round, so that the first place of a round is like every other. It has the arm
-    that the sequence has before the round, under the condition with which the round begins.
+    def trials(self, number: int, seed: int) -> Iterator[TrialSpec]:
+        """A round of one seed: every arm once under every condition, in the order of the sequence."""
+        for arm, condition in self._order(number, seed):
+            yield self.measurement(arm, condition, seed=seed, number=number)
 
-    None if no claim and no primary metric of the study is timed.
-    """
-    if not is_timed(loaded):
-        return None
-    first = next(round_trials(loaded, number, seed))
-    task = task_class(first.task).read(first.config)
-    return first.model_copy(update={"purpose": "lead-in", "config": task.lead_in().plain()})
+    def lead_in(self, number: int, seed: int) -> TrialSpec | None:
+        """The trial that opens a round, so that the first place of a round is like every other. It has the
+        arm that the sequence has before the round, under the condition with which the round begins.
+
+        None if no claim and no primary metric of the study is timed.
+        """
+        if not self._timed:
+            return None
+        arm, condition = next(self._order(number, seed))
+        first = self.measurement(arm, condition, seed=seed, number=number)
+        names = arm.name, condition.name
+        if names not in self._lead_ins:
+            self._lead_ins[names] = task_class(first.task).read(first.config).lead_in().plain()
+        return first.model_copy(update={"purpose": "lead-in", "config": self._lead_ins[names]})
+
+    def measurement(self, arm: Combination, condition: Combination, *, seed: int, number: int) -> TrialSpec:
+        """The trial that measures an arm under a condition, with a seed, in a round."""
+        loaded, names = self._loaded, (arm.name, condition.name)
+        if names not in self._first:
+            task = loaded.tasks[names]
+            spec = TrialSpec(
+                purpose="measure",
+                task=task.name,
+                arm=arm.name,
+                condition=condition.names,
+                seed=0,
+                round=1,
+                config=task.plain(),
+            )
+            _ = spec.config_key, spec.condition_key  # copies remember them too
+            self._first[names] = spec
+        drawn = generator_seed(loaded.study.study, loaded.draw, seed)
+        return self._first[names].model_copy(update={"seed": seed, "round": number, "generator_seed": drawn})
+
+    def _order(self, number: int, seed: int) -> Iterator[tuple[Combination, Combination]]:
+        loaded, design = self._loaded, self._loaded.study.design
+        sequence = balanced_sequence(
+            arms=len(loaded.arms), conditions=len(loaded.conditions), seed=design.order_seed
+        )
+        for block in sequence.round((number - 1) * design.seeds + seed):
+            for arm in block.arms:
+                yield loaded.arms[arm], loaded.conditions[block.condition]
 
 
 def keeps_begun_rounds(loaded: LoadedStudy) -> bool:
@@ -95,31 +132,3 @@ def is_timed(loaded: LoadedStudy) -> bool:
     """Whether the primary metric of the study, or a metric of one of its claims, is timed."""
     claimed = (getattr(claim, "metric", None) for claim in loaded.study.claims.values())
     return any(metric(name).timed for name in (loaded.study.primary, *claimed) if name)
-
-
-def measurement(
-    loaded: LoadedStudy, arm: Combination, condition: Combination, *, seed: int, number: int
-) -> TrialSpec:
-    """The trial that measures an arm under a condition, with a seed, in a round."""
-    task: Task = loaded.tasks[arm.name, condition.name]
-    return TrialSpec(
-        purpose="measure",
-        task=task.name,
-        arm=arm.name,
-        condition=condition.names,
-        seed=seed,
-        round=number,
-        config=task.plain(),
-        generator_seed=generator_seed(loaded.study.study, loaded.draw, seed),
-    )
-
-
-def _sequence(loaded: LoadedStudy) -> Sequence:
-    return balanced_sequence(
-        arms=len(loaded.arms), conditions=len(loaded.conditions), seed=loaded.study.design.order_seed
-    )
-
-
-def _round_index(loaded: LoadedStudy, number: int, seed: int) -> int:
-    """The number of a round among the rounds of all seeds, from 0."""
-    return (number - 1) * loaded.study.design.seeds + seed
