@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +42,24 @@ Named = tuple[str, str, str]
 """(metric, arm, condition as canonical JSON) of a contrast."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A contrast that is to be judged: an arm against the baseline of the table's study, on one metric under
+    one condition. `invalid` says why the numbers of the arm do not count.
+    """
+
+    table: TrialTable
+    metric: str
+    arm: Combination
+    condition: Combination
+    invalid: str = ""
+
+    def estimated(self, alpha: float) -> Contrast:
+        """The contrast with all numbers, but not decided yet (see `estimated`)."""
+        arms = self.arm, self.table.loaded.baseline
+        return estimated(self.table, metric(self.metric), arms, self.condition, self.invalid, alpha=alpha)
+
+
 def contrasts(table: TrialTable, invalid: Mapping[str, str], named: Iterable[Named]) -> tuple[Contrast, ...]:
     """Every arm except the baseline, under every condition, on every metric that has a better direction.
 
@@ -51,24 +70,30 @@ def contrasts(table: TrialTable, invalid: Mapping[str, str], named: Iterable[Nam
     """
     loaded, claimed = table.loaded, set(named)
     names = {loaded.study.primary, *table.values["metric"], *(name for name, _, _ in claimed)}
-    keys = [
-        (name, arm, condition)
+    questions = [
+        Question(table=table, metric=name, arm=arm, condition=condition, invalid=invalid.get(arm.name, ""))
         for name in sorted(names)
         if metric(name).better != "neither"
         for condition in loaded.conditions
         for arm in loaded.arms[1:]
     ]
+    return judged(questions, claimed)
 
-    def at(name: str, arm: Combination, condition: Combination, alpha: float) -> Contrast:
-        reason = invalid.get(arm.name, "")
-        return estimated(table, metric(name), (arm, loaded.baseline), condition, reason, alpha=alpha)
 
-    raw = [at(*key, ALPHA) for key in keys]
+def judged(questions: Sequence[Question], claimed: AbstractSet[Named] = frozenset()) -> tuple[Contrast, ...]:
+    """The verdict of each question. On each metric the questions that are in `claimed` are one family, and
+    all others are another; Holm's procedure corrects each family.
+    """
+    raw = [question.estimated(ALPHA) for question in questions]
     adjusted = [
-        contrast if alpha == ALPHA else replace(at(*key, alpha), p_adjusted=p_adjusted)
-        for key, contrast, (alpha, p_adjusted) in zip(keys, raw, _family_levels(raw, claimed), strict=True)
+        contrast if alpha == ALPHA else replace(question.estimated(alpha), p_adjusted=p_adjusted)
+        for question, contrast, (alpha, p_adjusted) in zip(
+            questions, raw, _family_levels(raw, claimed), strict=True
+        )
     ]
-    return tuple(_decide(contrast, table) for contrast in adjusted)
+    return tuple(
+        _decide(contrast, question.table) for question, contrast in zip(questions, adjusted, strict=True)
+    )
 
 
 def estimated(
@@ -305,7 +330,7 @@ def _counted(medians: Contrast, sides: tuple[Mapping[tuple[int, int], float], ..
     )
 
 
-def _family_levels(raw: list[Contrast], named: set[Named]) -> list[tuple[float, float]]:
+def _family_levels(raw: list[Contrast], named: AbstractSet[Named]) -> list[tuple[float, float]]:
     """For each contrast the level at which Holm's procedure tests it, and its adjusted p.
 
     Invalid contrasts stay in their family, so a missing row never makes it smaller. Exact counts need no

@@ -64,7 +64,8 @@ class TrialTable:
     to the hashes of its outputs; trials without hashes are missing there. `seen` says for an arm under a
     condition (as canonical JSON) why the text that it was evaluated on was not held out. `without_value` are
     the measurements that are lost (`harness.store.lost`). `void` are the rounds of which `values` has no
-    timings, and `open` says why no timing decides anything (`harness.analysis.validity.voids`).
+    timings, and `open` says why no timing decides anything (`harness.analysis.validity.voids`). Unless the
+    order is known, the positions of `values` mean nothing.
     """
 
     loaded: LoadedStudy
@@ -75,6 +76,7 @@ class TrialTable:
     without_value: frozenset[Measurement] = frozenset()
     void: frozenset[int] = frozenset()
     open: str = ""
+    order_known: bool = True
     compared_scores: dict[tuple[str, ...], ScoreDifference] = field(default_factory=dict, repr=False)
     """The comparisons of scores that were made, because a family asks for them again at its own level."""
 
@@ -262,6 +264,8 @@ class TrialTable:
             if len({row.session for row in rows.values()}) > 1:
                 seed_text = f" of seed {seed}" if self.loaded.study.design.seeds > 1 else ""
                 raise IncomparableError(f"round {number}{seed_text} was not run in one session")
+        if not self.order_known:
+            return
         first = [rows[arm].position < rows[other].position for rows in rounds.values() if len(rows) == 2]
         if len(set(first)) == 1 and self._never_by_chance(len(first)):
             raise IncomparableError(

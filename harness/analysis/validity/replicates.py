@@ -23,7 +23,7 @@ _REAL_VALUED = [
 ]
 """Losses and perplexities: two models never agree on one to the last bit."""
 
-_ENOUGH_EQUAL = 3
+ENOUGH_EQUAL = 3
 """A metric that a study declares may be a count, on which two seeds can agree, but not this many and all."""
 
 
@@ -75,7 +75,7 @@ def _equal_losses(frames: RunFrames, trials: set[int], where: str) -> Iterator[s
         pairs = zip(part["seed"].tolist(), part["value"].tolist(), strict=True)
         finite = [(seed, repr(value)) for seed, value in pairs if math.isfinite(value)]
         if str(name) not in METRICS and (
-            len(finite) < _ENOUGH_EQUAL or len({value for _, value in finite}) > 1
+            len(finite) < ENOUGH_EQUAL or len({value for _, value in finite}) > 1
         ):
             continue
         label = known_metrics()[str(name)].label
