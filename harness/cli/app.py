@@ -233,6 +233,61 @@ def export(
 
 @app.command()
 @command
+def analyse(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV, or JSON lines (.jsonl), with a row for each trial.")
+    ],
+    *,
+    baseline: Annotated[
+        str, typer.Option(metavar="ARM", help="Compare with this arm. Default: the first one in the file.")
+    ] = "",
+    arm: Annotated[
+        str, typer.Option(metavar="COLUMN", help="The column of the arms. Default: arm, else group, variant.")
+    ] = "",
+    pair: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="seed|round COLUMN", help="What pairs the trials. Default: seed, else round."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Compare this column. Can be repeated. Default: all with numbers."),
+    ] = None,
+    lower: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Lower is better. Can be repeated.")
+    ] = None,
+    higher: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Higher is better. Can be repeated.")
+    ] = None,
+    difference: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Compare by differences, not by ratios. Can be repeated."),
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="The largest difference that does not matter."),
+    ] = None,
+    output: CommandOutput,
+) -> None:
+    """Judge results that other programs measured, at best as `better, not randomised`. Writes nothing."""
+    from harness.cli.analysing import show_analysis
+    from harness.imported import FileOptions
+    from harness.imported.options import margin_options, pair_option
+
+    options = FileOptions(
+        baseline=baseline,
+        arm=arm,
+        pair=pair_option(pair),
+        metrics=tuple(metric or ()),
+        lower=tuple(lower or ()),
+        higher=tuple(higher or ()),
+        difference=tuple(difference or ()),
+        margins=margin_options(margin or ()),
+    )
+    show_analysis(file, options, output)
+
+
+@app.command()
+@command
 def show(
     what: Annotated[
         str, typer.Argument(metavar="STUDY|TRIAL", help="A study as in `harness run`, or the id of a trial.")
