@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Better = Literal["higher", "lower", "neither"]
 PairedOver = Literal["rounds", "seeds", "sentences"]
+Needs = Literal["a GPU", "energy of a GPU", "RAPL"]
+"""What not every machine has."""
 REPLICATES: MappingProxyType[str, str] = MappingProxyType(
     {"rounds": "round", "seeds": "seed", "sentences": "distinct text"}
 )
@@ -55,7 +57,8 @@ class Metric:
 
     A metric `per_token` cannot be compared over different tokenizers; `per_byte` is the metric that measures
     the same per byte, if there is one. A `held_out` metric says how a model does on text that it has not
-    seen. An `objective` metric is what the training minimises, with its smoothing and its z-loss.
+    seen. An `objective` metric is what the training minimises, with its smoothing and its z-loss. A metric
+    that `needs` something is measured only on machines that have it.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Metric:
     per_byte: str | None = None
     held_out: bool = False
     objective: bool = False
+    needs: Needs | None = None
     summary: str
 
     @property
@@ -326,7 +330,11 @@ _ALL: tuple[Metric, ...] = (
         name="dynamic_bytes",
         summary="peak of an update minus the bytes that live from one update to the next",
     ),
-    _memory(name="peak_device_bytes", summary="peak of the accelerator's allocator during timed updates"),
+    _memory(
+        name="peak_device_bytes",
+        needs="a GPU",
+        summary="peak of the accelerator's allocator during timed updates",
+    ),
     _timing(
         name="sentence_seconds",
         summary="time per sentence: the time of all batches divided by their sentences",
@@ -414,18 +422,22 @@ _ALL: tuple[Metric, ...] = (
     _memory(name="peak_rss_bytes", summary="peak resident memory of the process (VmHWM)"),
     _energy(
         name="gpu_energy_joules",
+        needs="energy of a GPU",
         summary="energy of the GPU, with all that ran on it, during the process of the trial (NVML)",
     ),
     _energy_per_token(
         name="gpu_joules_per_token",
+        needs="energy of a GPU",
         summary="energy of the GPU, with all that ran on it, per token of the timed work (NVML)",
     ),
     _energy(
         name="cpu_energy_joules",
+        needs="RAPL",
         summary="energy of the processor packages, with all programs, during the process of the trial (RAPL)",
     ),
     _energy_per_token(
         name="cpu_joules_per_token",
+        needs="RAPL",
         summary="energy of the processor packages, with all programs, per token of the timed work (RAPL)",
     ),
 )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.cli.console import CommandOutput, parts_as_json
-from harness.experiment import Experiment, Workspace
+from harness.experiment import Experiment
 from harness.experiment.calibrated_rounds import Recommendation, recommended_rounds
 from harness.experiment.detectable_effect import DetectableEffect, detectable_effect
 from harness.experiment.estimate import Estimate, estimate
+from harness.experiment.measurable import NotMeasured
 from harness.invariants.registry import find_invariant
 from harness.metrics import metric
 from harness.statistics import largest_family
@@ -38,6 +39,7 @@ class _PartPlan:
     recommendation: Recommendation | None
     longest: Plan
     longest_duration: Estimate
+    not_measured: list[NotMeasured]
 
     def data(self) -> dict[str, Any]:
         design = self.part.study.design
@@ -51,6 +53,7 @@ class _PartPlan:
                 "recommended": self.recommendation.rounds if self.recommendation else None,
             },
             "detectable": self.effect.data(),
+            "not_measured": [str(missing) for missing in self.not_measured],
             "trials": _trials(self.plan, str),
         }
         if design.until is not None:
@@ -73,7 +76,7 @@ def show_plan(experiment: Experiment, output: CommandOutput) -> None:
     effect, for each part of the study.
     """
     calibration = experiment.calibration()
-    plans = [_part_plan(part, experiment.workspace, calibration) for part in experiment.parts]
+    plans = [_part_plan(experiment, part, calibration) for part in experiment.parts]
     if output.json:
         data = parts_as_json([(planned.part.part, planned.data()) for planned in plans])
         output.data({"study": experiment.name, "scale": experiment.parts[0].scale, **data})
@@ -92,7 +95,8 @@ def show_plan(experiment: Experiment, output: CommandOutput) -> None:
         output.note(f"all parts: about {_minutes(sum(planned.duration.seconds for planned in plans))}")
 
 
-def _part_plan(part: LoadedStudy, workspace: Workspace, calibration: CalibrationRow | None) -> _PartPlan:
+def _part_plan(experiment: Experiment, part: LoadedStudy, calibration: CalibrationRow | None) -> _PartPlan:
+    workspace = experiment.workspace
     planned = plan(part)
     duration = estimate(planned, part.study.study, workspace)
     longest, longest_duration = planned, duration
@@ -107,6 +111,7 @@ def _part_plan(part: LoadedStudy, workspace: Workspace, calibration: Calibration
         recommendation=recommended_rounds(part, calibration),
         longest=longest,
         longest_duration=longest_duration,
+        not_measured=experiment.not_measured(part),
     )
 
 
@@ -126,6 +131,8 @@ def _trials(planned: Plan, arm_name: Callable[[str], str]) -> list[dict[str, Any
 def _lines(planned: _PartPlan, *, calibrated: bool) -> Iterator[str]:
     """The notes on a part, for people."""
     yield from _setup_lines(planned.part)
+    for missing in planned.not_measured:
+        yield f"{missing}{', so `harness run` refuses the study here' if missing.decides else ''}"
     yield from _detection_lines(planned.part, planned.effect)
     if planned.recommendation is not None:
         yield _recommendation_line(planned.part, planned.recommendation)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from harness.errors import InputError, did_you_mean
 from harness.experiment.corpora import check_installed, check_texts, corpora_of, fetch_corpora
 from harness.experiment.declaring import DeclaredStudy, declare_claims, declare_study
+from harness.experiment.measurable import NotMeasured, check_measured, not_measured
 from harness.experiment.own_metrics import with_declared_metrics, with_records
 from harness.experiment.programs import check_programs_allowed, store_programs
 from harness.experiment.workspace import Workspace
@@ -86,6 +87,11 @@ class Experiment:
         return f"no GPU can be used: {self._here.nvml_reason}"
 
     @with_declared_metrics
+    def not_measured(self, part: LoadedStudy) -> list[NotMeasured]:
+        """What this machine cannot measure of a part."""
+        return list(not_measured(part, self._gpu))
+
+    @with_declared_metrics
     def run(
         self, *, fresh: bool = False, retry_failed: bool = False, listener: Listener | None = None
     ) -> Self:
@@ -96,6 +102,7 @@ class Experiment:
         """
         listener = listener or Listener()
         check_programs_allowed(self.parts, allowed=self.allow_commands)
+        check_measured(self.parts, self._gpu, listener.note)
         if self.missing_gpu:
             listener.note(self.missing_gpu)
         setting = prepared(

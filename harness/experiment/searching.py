@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from harness.errors import StoreError, TrialError
 from harness.experiment.experiment import Experiment, prepared, trial_machinery
+from harness.experiment.measurable import check_objectives_measured
 from harness.experiment.own_metrics import with_declared_metrics
 from harness.experiment.programs import check_programs_allowed, store_programs
 from harness.experiment.workspace import Workspace
@@ -79,6 +80,7 @@ class SearchExperiment:
         listener, declared = listener or Listener(), self.search.search
         points = trials or declared.points
         check_programs_allowed([self.search.loaded], allowed=self.allow_commands)
+        check_objectives_measured((one.name for one in self.search.objectives), self._gpu)
         setting = prepared(self.workspace, self._setting, listener, self.search.loaded)
         with (
             trial_machinery(self.workspace) as (store, backend),
