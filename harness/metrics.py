@@ -445,6 +445,9 @@ _ALL: tuple[Metric, ...] = (
 METRICS: MappingProxyType[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
 """The metrics of the harness itself."""
 
+AUXILIARY_LOSS = "auxiliary_loss_"
+"""How the names of losses begin that layers add."""
+
 _DECLARED: ContextVar[Mapping[str, Metric]] = ContextVar("declared metrics", default=MappingProxyType({}))
 
 DEFAULT_MARGINS: MappingProxyType[str, float] = MappingProxyType(
@@ -483,12 +486,22 @@ def unknown_metric(name: str) -> Metric:
     return _figure(name=name, summary="")
 
 
+def stored_metric(name: str) -> Metric:
+    """The record of a metric of a stored sample. A run of an earlier version, or of a study before it was
+    changed, may have metrics that nothing knows any more.
+    """
+    try:
+        return metric(name)
+    except InputError:
+        return unknown_metric(name)
+
+
 def metric(name: str) -> Metric:
     """The record of a metric. Raises InputError with a suggestion if there is no such metric.
 
     Layers name their auxiliary losses themselves, so that no list has them.
     """
-    if name.startswith("auxiliary_loss_"):
+    if name.startswith(AUXILIARY_LOSS):
         return _figure(name=name, better="lower", summary="auxiliary loss of the layers, before its weight")
     record = METRICS.get(name) or _DECLARED.get().get(name)
     if record is None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from harness.config import canonical_json
-from harness.metrics import metric
+from harness.metrics import metric, stored_metric
 from harness.scoring.sentences import Sentences
 from harness.store.lost import lost_trials
 from harness.store.rows import COUNTED_STATES, Chain, CheckRow, Run, TrialRow
@@ -233,7 +233,7 @@ def sample_frame(
     rows = pd.DataFrame(list(samples), columns=["trial", "metric", "step", "value"])
     rows["value"] = rows["value"].astype(np.float64)  # of samples that are all None, which is NaN
     frame = rows.merge(heads, on="trial", how="inner", validate="many_to_one")
-    frame["unit"] = frame["metric"].map(lambda name: metric(name).unit)
+    frame["unit"] = frame["metric"].map(lambda name: stored_metric(name).unit)
     return frame[_columns(factors)]
 
 

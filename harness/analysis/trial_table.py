@@ -117,7 +117,8 @@ class TrialTable:
                     f"{arm} has trials that were not planned, so results could have been selected"
                 )
             raise IncomparableError(f"{quantity} is missing in {missing} of {count(len(planned), 'trial')}")
-        unknown = sum(math.isnan(row.value) for row in rows)
+        best = math.inf if record.better == "higher" else -math.inf  # nothing measured is infinitely good
+        unknown = sum(math.isnan(row.value) or row.value == best for row in rows)
         if unknown:
             raise IncomparableError(f"{quantity} is not a number in {count(unknown, 'trial')}")
         # A training that diverged stops early. All other trials do the same fixed work.

@@ -11,6 +11,7 @@ from platformdirs import user_config_path
 from harness.errors import InputError, Location, did_you_mean
 from harness.programs.source_tree import sources_in
 from harness.study.loaded import LoadedStudy
+from harness.tasks.command import Command
 
 ALLOW = "allow_commands"
 
@@ -26,8 +27,8 @@ def check_programs_allowed(parts: Iterable[LoadedStudy], *, allowed: bool) -> No
     """
     for part in parts:
         for task in part.tasks.values():
-            if part.programs and not (allowed or _user_allows()):
-                words = " ".join(getattr(task, "command", ()))
+            if isinstance(task, Command) and not (allowed or _user_allows()):
+                words = " ".join(task.command)
                 raise InputError(
                     f"this study runs a program of its own: {words[:200]}",
                     at=Location(str(part.path)),

@@ -23,6 +23,9 @@ SEED = "HARNESS_SEED"
 MARKS = ("HARNESS_DRIVER_FOLDER",)
 """Variables by which a driver finds processes that a trial has left."""
 
+RESERVED = "HARNESS_"
+"""Variables whose names begin so belong to the harness."""
+
 
 def python_path(folder: Path, others: str | None) -> str:
     """The path on which Python finds the program's own modules before those that are installed: a package in

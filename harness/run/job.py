@@ -28,7 +28,7 @@ class Job(Config):
 
     The worker writes to the file `events`, and what it prints goes to the file `log`. `checkpoints` maps the
     digest of a training's config to the folder of its model. `gpu` is the UUID of a GPU, or None for the CPU.
-    What the trial writes goes to the new folder `folder`, and `sources` has the files of programs.
+    What the trial writes goes to the folder `folder`, which it makes. `sources` has the files of programs.
     `plant` names a bug to plant, as `invariant/bug`. Trials with the same folder `shared` share their checks
     of tiny models (`harness.run.worker.tiny_checks`). Without `limits`, nothing ends the trial.
     """

@@ -32,9 +32,24 @@ class Scratch:
     def remove(self) -> None:
         """Remove the folder, and end what still runs in it."""
         end_marked(self.folder)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
         with contextlib.suppress(OSError):
             os.close(self._owner)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, if it is there, with all that trials have left in it: also folders that they made
+    read-only, as some caches of packages are.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.is_dir():
+        return
+    for path, folders, _ in os.walk(folder):  # which lists a folder after this has changed it
+        for inner in map(Path(path).joinpath, folders):
+            if not inner.is_symlink():
+                with contextlib.suppress(OSError):
+                    inner.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep() -> None:
@@ -58,7 +73,7 @@ def _sweep_one(folder: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _has_died(os.read(descriptor, 4096)):
             end_marked(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
     except OSError:
         return  # its owner holds the lock
     finally:

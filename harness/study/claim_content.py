@@ -45,7 +45,7 @@ def claim_content(loaded: LoadedStudy, claim: Claim) -> dict[str, Any]:
             _tasks(loaded, arm, conditions) for arm in claim.compared_arms(loaded.arms) if arm is not other
         ),
     }
-    metrics = {name: content(study.metrics[name]) for name in names if name in study.metrics}
+    metrics = {name: study.metrics[name].content() for name in names if name in study.metrics}
     if metrics:
         declared["metrics"] = metrics
     if other is not None:

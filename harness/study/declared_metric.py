@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from harness.config import Config
+from harness.config import Config, content
 from harness.metrics import DEFAULT_MARGINS, Better, Metric
 from harness.programs.outputs import JSON_LINES, AnyOutput
 
@@ -30,6 +30,10 @@ class DeclaredMetric(Config):
     per_trial: Literal["last", "median", "max"] | None = None
     summary: str = Field(default="", max_length=200)
     output: AnyOutput = Field(default=JSON_LINES, exclude_if=lambda output: output == JSON_LINES)
+
+    def content(self) -> dict[str, Any]:
+        """What decides how arms are compared, as plain data. The words of the summary do not."""
+        return {name: value for name, value in content(self).items() if name != "summary"}
 
     def record(self, name: str) -> Metric:
         """The record of the metric. The margin of a ratio is that of times or of losses unless the study

@@ -22,7 +22,7 @@ from harness.study.declared_metric import DeclaredMetric
 from harness.study.levels import level_name, level_settings
 from harness.study.load_search import SearchLoader
 from harness.study.loaded import LoadedStudy, Study
-from harness.study.program_settings import ProgramSettings, check_program, runs_programs
+from harness.study.program_settings import ProgramSettings, runs_programs
 from harness.study.reading.overlays import BODY_SCALE, Layers, part_names, scale_names
 from harness.study.reading.validation_errors import study_error
 from harness.study.reading.yaml_document import (
@@ -135,7 +135,7 @@ class StudyFile:
             arms=checker.arms,
             conditions=checker.conditions,
             tasks=tasks,
-            programs=dict(self._programs.trees),
+            programs=self._programs.files_of(tasks.values()),
         )
         check_adaptive_design(checker, loaded)
         return loaded
@@ -224,7 +224,7 @@ class StudyFile:
             task = checker.task.read(settings.data)
         except ValidationError as error:
             raise study_error(error, settings, checker.task) from None
-        check_program(task, checker.study, settings)
+        self._programs.check(task, checker.study, settings)
         return task
 
 

@@ -39,7 +39,7 @@ def measured_content(loaded: LoadedStudy) -> dict[str, Any]:
     if design.until is not None:
         measured["primary"] = study.primary
     if study.metrics and (design.until is not None or design.tune is not None):
-        measured["metrics"] = {name: content(declared) for name, declared in study.metrics.items()}
+        measured["metrics"] = {name: declared.content() for name, declared in study.metrics.items()}
     if design.tune is not None and design.tune.finalists is not None:
         measured["required"] = [arm.name for arm in required_arms(loaded)]
     if design.tune is not None and design.tune.search is not None:

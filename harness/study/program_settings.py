@@ -4,15 +4,17 @@ writes each metric that the study declares.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.config import Config
 from harness.errors import InputError
+from harness.paths import expanded
 from harness.programs.source_tree import SourceTree
 from harness.study.reading.yaml_document import Located
 from harness.study.schema import StudyBase
 from harness.tasks.base import Task
-from harness.tasks.command import Command, check_seeds
+from harness.tasks.command import Command, check_seeds, wrong_setting
 
 STUDIES = "studies"
 
@@ -66,19 +68,34 @@ class ProgramSettings:
         key = folder, tuple(patterns)
         if key not in self._read:
             try:
-                self._read[key] = SourceTree.read(self._project / folder, patterns)
+                self._read[key] = SourceTree.read(self._project / expanded(folder), patterns)
             except InputError as error:
-                raise settings.error(("folder",), error.message, hint=error.hint, value=True) from None
+                key_of_error = ("files",) if patterns else ("folder",)
+                raise settings.error(key_of_error, error.message, hint=error.hint, value=True) from None
         return self._read[key]
 
-
-def check_program(task: Task, study: StudyBase, settings: Located) -> None:
-    """Raises StudyError if the seeds of the study would be repetitions of one run."""
-    if isinstance(task, Command):
+    def check(self, task: Task, study: StudyBase, settings: Located) -> None:
+        """Raises StudyError if a setting of a program is wrong, if the program is not among its files, or if
+        the seeds of the study would be repetitions of one run.
+        """
+        if not isinstance(task, Command):
+            return
+        if wrong := wrong_setting(task):
+            raise settings.error(*wrong)
+        program = task.program
+        is_ours = "/" in program and not Path(program).is_absolute()
+        if is_ours and not self.trees[task.source].has_program(program):
+            raise settings.error(
+                ("command",), f"{program} is not a program among the files", hint="is it executable?"
+            )
         try:
             check_seeds(task, study.design.seeds)
         except InputError as error:
             raise settings.error(("command",), error.message, hint=error.hint) from None
+
+    def files_of(self, tasks: Iterable[Task]) -> dict[str, SourceTree]:
+        """The files of the programs that these tasks run, by their digests."""
+        return {task.source: self.trees[task.source] for task in tasks if isinstance(task, Command)}
 
 
 def runs_programs(task: type[Config]) -> bool:

@@ -33,7 +33,7 @@ class Context:
     and where files are.
 
     `checkpoints` maps the digest of a training's config to the folder that the training writes, or that other
-    trials read. `folder` is a new folder for whatever the trial writes, and is removed after it. `sources` is
+    trials read. A trial can make `folder` for whatever it writes; it is removed after the trial. `sources` is
     the folder of the files of programs, by their digests.
     """
 
@@ -148,6 +148,10 @@ class Task(Config, ABC):
     @abstractmethod
     def flops(self) -> float:
         """An estimate of the trial's floating-point operations, from which a plan's time is estimated."""
+
+    def effect(self) -> dict[str, Any]:
+        """Plain data that is equal for two arms only if they do the same."""
+        return self.plain()
 
     def time_limit(self) -> float | None:
         """The seconds after which a trial is ended, if the task itself says so."""

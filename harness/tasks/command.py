@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from harness.config import FROM_LIST, MEASUREMENT
 from harness.data.reference import CorpusRef
-from harness.errors import InputError
-from harness.programs.command_line import filled, settings_in
-from harness.programs.outputs import AnyOutput, Printed
+from harness.errors import InputError, did_you_mean
+from harness.programs.command_line import filled, is_name, lone_brace, settings_in
+from harness.programs.outputs import AnyOutput, Value
 from harness.programs.outputs.base import ProgramOutputError
-from harness.programs.program import find_program, run_program
-from harness.programs.variables import program_variables, python_path
+from harness.programs.program import Ended, find_program, run_program, with_output
+from harness.programs.variables import RESERVED, program_variables, python_path
 from harness.tasks.base import Context, Result, SampleRecorder, Task
 from harness.tasks.work import Work
 
 SEED, PYTHON = "seed", "python"
 """Names in a command line that are no settings: the seed of the trial, and the Python of the harness."""
 
-Word = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
-Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+LAST_STEP = 2**63 - 1
+
+
+def _passable(word: str) -> str:
+    if (brace := lone_brace(word)) is not None:
+        raise ValueError(f"the brace of {brace[:20]!r} belongs to no setting; write two for a plain one")
+    return word
+
+
+def _free(variable: str) -> str:
+    if variable.startswith(RESERVED):
+        raise ValueError(f"variables that begin with {RESERVED} belong to the harness")
+    return variable
+
+
+Word = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_passable)]
+Variable = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200), AfterValidator(_free)
+]
 Setting = bool | int | float | str | None
 
 
@@ -47,27 +65,10 @@ class Command(Task):
 
     command: Annotated[tuple[Word, ...], FROM_LIST, Field(min_length=1, max_length=1000)]
     source: str
-    environment: dict[Variable, str] = Field(default_factory=dict)
+    environment: dict[Variable, Word] = Field(default_factory=dict)
     inherit: Annotated[tuple[Variable, ...], FROM_LIST] = ()
     timeout: Annotated[float | None, MEASUREMENT] = Field(default=None, gt=0, allow_inf_nan=False)
     values: dict[str, AnyOutput] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _settings_are_known(self) -> Command:
-        known = {*self.settings, SEED, PYTHON}
-        unknown = sorted(settings_in(self._words) - known)
-        if unknown:
-            raise ValueError(
-                f"the command has {{{unknown[0]}}}, and there is no setting of this name; "
-                f"the settings are {', '.join(sorted(known))}"
-            )
-        unused = sorted(self.settings.keys() - settings_in(self._words))
-        if unused:
-            raise ValueError(
-                f"the command does not use the setting {unused[0]!r}, so it would change nothing; "
-                f"write {{{unused[0]}}} into `command` or into `environment`"
-            )
-        return self
 
     @property
     def settings(self) -> dict[str, Setting]:
@@ -95,12 +96,31 @@ class Command(Task):
     def expected_work(self) -> Work:
         return {}
 
+    def effect(self) -> dict[str, Any]:
+        """The command as the program gets it: settings that are written alike are the same to it."""
+        same = {**self.settings, SEED: f"{{{SEED}}}", PYTHON: f"{{{PYTHON}}}"}
+        others = {name: value for name, value in self.plain().items() if name not in self.settings}
+        return {
+            **others,
+            "command": [filled(word, same) for word in self.command],
+            "environment": {name: filled(text, same) for name, text in self.environment.items()},
+        }
+
+    @property
+    def program(self) -> str:
+        """The program itself: a name, the absolute path of a file, or its path among the files of the source
+        if there is a slash in it.
+        """
+        return self._filled(self.command[0], seed=0)
+
     def check_installed(self) -> None:
-        if "/" not in self.command[0]:
-            find_program(self._filled(self.command[0], seed=0), Path())
+        if "/" not in self.program or Path(self.program).is_absolute():
+            path = self.environment.get("PATH")
+            find_program(self.program, Path(), None if path is None else self._filled(path, seed=0))
 
     def run(self, context: Context, record: SampleRecorder) -> Result:
         folder, temporary = context.folder / "files", context.folder / "temporary"
+        context.folder.mkdir()
         shutil.copytree(context.sources / self.source, folder, symlinks=True)
         temporary.mkdir()
         variables = program_variables(
@@ -113,27 +133,62 @@ class Command(Task):
         variables["PYTHONPATH"] = python_path(folder, variables.get("PYTHONPATH"))
         words = [self._filled(word, context.seed) for word in self.command]
         ended = run_program(words, folder=folder, variables=variables)
-        self._record(ended.printed, record)
+        self._record(ended, record)
         record("command_seconds", ended.seconds)
-        return Result(notes={"program": find_program(words[0], folder)})
+        return Result()
 
     def _filled(self, word: str, seed: int) -> str:
         return filled(word, {**self.settings, SEED: seed, PYTHON: sys.executable})
 
-    def _record(self, printed: Printed, record: SampleRecorder) -> None:
+    def _record(self, ended: Ended, record: SampleRecorder) -> None:
         """Raises ProgramOutputError if a metric has no value, or if its steps do not increase."""
-        for metric, output in self.values.items():
-            last = -1
-            for value in output.values(metric, printed):
-                step = last + 1 if value.step is None else value.step
-                if step <= last:
-                    raise ProgramOutputError(
-                        f"{metric} has a value at step {step} after one at step {last}; steps must increase"
-                    )
-                record(metric, value.value, step)
-                last = step
-            if last < 0:
-                raise ProgramOutputError(f"the program ended without an error, but with no value of {metric}")
+        try:
+            for metric, output in self.values.items():
+                _record_values(metric, output.values(metric, ended.printed), record)
+        except ProgramOutputError as error:
+            raise with_output(error, ended.last) from None
+
+
+def _record_values(metric: str, values: Iterable[Value], record: SampleRecorder) -> None:
+    last = -1
+    for value in values:
+        step = last + 1 if value.step is None else value.step
+        if step <= last:
+            raise ProgramOutputError(
+                f"{metric} has a value at step {step} after one at step {last}; steps must increase"
+            )
+        if step > LAST_STEP:
+            raise ProgramOutputError(f"{metric} has a value at step {step}, which is too large")
+        record(metric, value.value, step)
+        last = step
+    if last < 0:
+        raise ProgramOutputError(f"the program ended without an error, but with no value of {metric}")
+
+
+def wrong_setting(task: Command) -> tuple[tuple[str | int, ...], str] | None:
+    """Where in the settings of a task something is wrong, and what: a name that cannot stand in braces, a
+    setting that the command does not use, or one that it mentions and that does not exist.
+    """
+    words: dict[tuple[str | int, ...], str] = {
+        **{("command", index): word for index, word in enumerate(task.command)},
+        **{("environment", name): text for name, text in task.environment.items()},
+    }
+    for name in task.settings:
+        if name in (SEED, PYTHON):
+            return (name,), f"{{{name}}} has a meaning already, so no setting can have this name"
+        if not is_name(name):
+            return (name,), f"{name!r} cannot stand in braces; use letters, digits and underscores"
+    known = {*task.settings, SEED, PYTHON}
+    for path, word in words.items():
+        for name in sorted(settings_in([word]) - known):
+            hint = did_you_mean(name, known)
+            return path, f"there is no setting {name!r} for {{{name}}}" + (f"; {hint}" if hint else "")
+    for name in sorted(task.settings.keys() - settings_in(words.values())):
+        return (name,), (
+            f"the command does not use the setting {name!r}, so it would change nothing; "
+            f"write {{{name}}} into `command` or into `environment`"
+        )
+    return None
 
 
 def check_seeds(task: Command, seeds: int) -> None:

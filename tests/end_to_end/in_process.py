@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -89,7 +90,9 @@ class InProcess(LocalBackend):
         events = self._scratch.folder / "events.jsonl"
         threads = torch.get_num_threads()
         started = time.perf_counter()
-        run_job(job.model_copy(update={"events": str(events), "threads": 1}))
+        files = self._scratch.folder / "files"
+        run_job(job.model_copy(update={"events": str(events), "threads": 1, "folder": str(files)}))
+        shutil.rmtree(files, ignore_errors=True)
         torch.set_num_threads(threads)
         with events.open() as lines:
             outcome = read_events(lines, died="it did not end")

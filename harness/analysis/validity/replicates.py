@@ -71,22 +71,29 @@ def _trainings(loaded: LoadedStudy, frames: RunFrames, arm: str, condition: str)
 def _equal_losses(frames: RunFrames, trials: set[int], where: str) -> Iterator[str]:
     measured, names = frames.measured, [*_REAL_VALUED, *_declared()]
     values = measured[measured["trial"].isin(trials) & measured["metric"].isin(names)]
+    finite: dict[str, list[tuple[int, str]]] = {}
     for name, part in values.groupby("metric", sort=True):
         pairs = zip(part["seed"].tolist(), part["value"].tolist(), strict=True)
-        finite = [(seed, repr(value)) for seed, value in pairs if math.isfinite(value)]
-        if str(name) not in METRICS and (
-            len(finite) < ENOUGH_EQUAL or len({value for _, value in finite}) > 1
-        ):
-            continue
-        label = known_metrics()[str(name)].label
-        reasons = list(_repeated(finite, f"{label}{where}, to the last bit"))
+        finite[str(name)] = [(seed, repr(value)) for seed, value in pairs if math.isfinite(value)]
+    declared = finite.keys() - METRICS.keys()
+    if not all(_all_equal(finite[name]) for name in declared):
+        finite = {name: results for name, results in finite.items() if name not in declared}
+    for name, results in finite.items():
+        reasons = list(_repeated(results, f"{known_metrics()[name].label}{where}, to the last bit"))
         if reasons:
             yield reasons[0]
             return
 
 
+def _all_equal(results: list[tuple[int, str]]) -> bool:
+    """Whether enough seeds have a result and all of them have the same."""
+    return len({seed for seed, _ in results}) >= ENOUGH_EQUAL and len({value for _, value in results}) == 1
+
+
 def _declared() -> list[str]:
-    """The metrics that the study declares and of which each seed should have a value of its own."""
+    """The metrics that the study declares and that depend on the seed. A count may be the same for all seeds,
+    so a program ignores its seed only if all of these metrics are.
+    """
     return [
         record.name
         for record in known_metrics().values()

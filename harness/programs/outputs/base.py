@@ -5,6 +5,7 @@ read.
 from __future__ import annotations
 
 import math
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -61,13 +62,18 @@ def text_of(printed: Printed, file: str) -> str:
     """The text of a file of the program. Raises ProgramOutputError if there is none or it is too large."""
     path = printed.folder / file
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        entry = path.stat()
+        if not stat.S_ISREG(entry.st_mode):  # a pipe or a device may never end
+            raise ProgramOutputError(f"{file} is not a file")
+        if entry.st_size > LARGEST_FILE:
             raise ProgramOutputError(f"{file} is larger than {LARGEST_FILE >> 20} MiB")
         return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ProgramOutputError(f"the program wrote no file {file}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProgramOutputError(f"{file} cannot be read: {error}") from None
+    except OSError as error:
+        raise ProgramOutputError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ProgramOutputError(f"{file} is not text in UTF-8") from None
 
 
 def number_of(value: object, where: str) -> float:
@@ -77,7 +83,7 @@ def number_of(value: object, where: str) -> float:
             return float(value)
         except OverflowError:
             return math.inf if value > 0 else -math.inf
-    if isinstance(value, str):
+    if isinstance(value, str) and "_" not in value:  # Python reads 1_0 as ten, and nobody else does
         try:
             return float(value)
         except ValueError:
@@ -87,6 +93,8 @@ def number_of(value: object, where: str) -> float:
 
 def step_of(value: object, where: str) -> int:
     """The value as a step. Raises ProgramOutputError if it is not a whole number from 0 on."""
+    if type(value) is int and value >= 0:
+        return value
     number = number_of(value, where)
     if not number.is_integer() or number < 0:
         raise ProgramOutputError(f"{where}: {str(value)[:60]!r} is not a step")

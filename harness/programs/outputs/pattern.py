@@ -10,15 +10,14 @@ from pydantic import AfterValidator, StringConstraints
 
 from harness.programs.outputs.base import OutputKind, Printed, Value, number_of, step_of
 
-LONGEST_LINE = 10_000
-
 
 def _complete(pattern: str) -> str:
     try:
         groups = re.compile(pattern)
     except re.error as error:
         raise ValueError(f"this is not a regular expression: {error}") from None
-    if groups.groups != 1 and "value" not in groups.groupindex:
+    named = groups.groupindex.keys()
+    if not (groups.groups == 1 and not named) and named not in ({"value"}, {"value", "step"}):
         raise ValueError("use one group for the value, or groups named `value` and `step`")
     return pattern
 
@@ -34,12 +33,12 @@ class Pattern(OutputKind):
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:  # noqa: ARG002
         search = re.compile(self.pattern).search
         for number, line in enumerate(printed.lines, start=1):
-            match = search(line[:LONGEST_LINE])
+            match = search(line)
             if match is None:
                 continue
             groups, where = match.groupdict(), f"line {number} of the output"
             step = groups.get("step")
             yield Value(
                 None if step is None else step_of(step, where),
-                number_of(groups.get("value", match.group(1)), where),
+                number_of(groups["value"] if groups else match.group(1), where),
             )

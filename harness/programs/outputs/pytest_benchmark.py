@@ -13,8 +13,8 @@ from harness.programs.outputs.json_file import read_json
 
 class PytestBenchmark(OutputKind):
     """The seconds of each round of a `benchmark`, by its name or its full name (`tests/bench.py::test_a`), in
-    the file of `pytest --benchmark-json=FILE`. Without its rounds (`--benchmark-save-data` keeps them), the
-    median that pytest-benchmark computed.
+    the file of `pytest --benchmark-json=FILE`. If a file has no rounds (`--benchmark-autosave` writes such
+    files), the median that pytest-benchmark computed.
     """
 
     kind: Literal["pytest-benchmark"] = "pytest-benchmark"

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from harness.programs.outputs.base import FilePath, OutputKind, Printed, ProgramOutputError, Value
+from harness.programs.outputs.base import FilePath, OutputKind, Printed, ProgramOutputError, Value, number_of
 
 
 class TensorBoard(OutputKind):
-    """The scalar `tag` in the event files of `folder`. Needs the extra `tensorboard`."""
+    """The scalar `tag` in the event files that lie in `folder` itself. Needs the extra `tensorboard`."""
 
     kind: Literal["tensorboard"] = "tensorboard"
     folder: FilePath
@@ -38,6 +38,7 @@ class TensorBoard(OutputKind):
             from tensorboard.util.tensor_util import make_ndarray
 
             for event in events.Tensors(self.tag):
-                yield Value(int(event.step), float(make_ndarray(event.tensor_proto)))
+                value = make_ndarray(event.tensor_proto).tolist()
+                yield Value(int(event.step), number_of(value, f"{self.tag} at step {event.step}"))
         else:
             raise ProgramOutputError(f"{self.folder} has no scalar {self.tag!r}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from typing import NamedTuple
 
-from harness.run.backends.fork_server import ending_text
+from harness.run.backends.fork_server import ending_text, signal_name
 from harness.run.backends.memory_group import MemoryGroup
 from harness.telemetry.cgroup import Cgroup, host_oom_kills
 from harness.trial.causes import FULL_DISK_STATUS, Cause
@@ -47,7 +46,7 @@ def ending(status: int, kills: MemoryKills, *, what: str = "worker") -> Ending:
         if status == FULL_DISK_STATUS:
             return Ending(Cause.FULL_DISK, "the disk was full, so the trial could not write its results")
         return Ending(Cause.NO_RESULT, text)
-    name = signal.Signals(-status).name
+    name = signal_name(-status)
     if name == "SIGSEGV":
         return Ending(Cause.SEGFAULT, text)
     if name in _OWN_FAULT:

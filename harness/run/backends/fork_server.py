@@ -50,6 +50,7 @@ class ForkServer:
     def __init__(self, folder: Path, *, with_torch: bool = True) -> None:
         options = [] if with_torch else ["--without-torch"]
         log = folder / "server.log"
+        self.with_torch = with_torch
         self._read = b""  # of its answers; several may come at once
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
@@ -112,8 +113,16 @@ class ForkServer:
 def ending_text(status: int, what: str = "worker") -> str:
     """How a process with this exit status ended, in words."""
     if status < 0:
-        return f"the {what} was killed by {signal.Signals(-status).name}"
+        return f"the {what} was killed by {signal_name(-status)}"
     return f"the {what} ended with exit status {status}"
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal. Most signals of the range for programs have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def last_lines(log: Path, count: int, most_bytes: int = 20_000) -> str:

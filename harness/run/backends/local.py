@@ -6,7 +6,6 @@ A thread of the driver samples the process of the trial from outside, and ends i
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +22,7 @@ from harness.run.backends.memory_group import MemoryGroup
 from harness.run.backends.watch import LimitWatch, Reached, beyond_memory
 from harness.run.job import Job
 from harness.run.processes import end_marked, signal_group
-from harness.run.scratch import Scratch, sweep
+from harness.run.scratch import Scratch, remove_tree, sweep
 from harness.telemetry.nvml import NvmlReader
 from harness.telemetry.process_sampler import ProcessSampler
 from harness.trial.causes import Cause
@@ -52,6 +51,7 @@ class LocalBackend:
         self._server: ForkServer | None = None
         self._in_round = False
         self._newest: LocalHandle | None = None
+        self._submitted = 0
         self._scratch = Scratch()
 
     def __enter__(self) -> Self:
@@ -81,8 +81,8 @@ class LocalBackend:
         folder = self._scratch.folder
         events, log = folder / f"{job.spec.id}.jsonl", folder / f"{job.spec.id}.log"
         handle = LocalHandle(events)
-        files = folder / f"{job.spec.id}.files"
-        files.mkdir()
+        self._submitted += 1
+        files = folder / f"{self._submitted}.files"
         places = {"events": str(events), "log": str(log), "shared": str(folder), "folder": str(files)}
         handle.future = self._pool.submit(self._run, job.model_copy(update=places), handle)
         self._newest = handle
@@ -98,6 +98,8 @@ class LocalBackend:
 
     def _run(self, job: Job, handle: LocalHandle) -> Finished:
         events, log = Path(job.events), Path(str(job.log))
+        if self._server is not None and job.task.needs_torch and not self._server.with_torch:
+            self._stop_server()
         server = self._server = self._server or ForkServer(
             self._scratch.folder, with_torch=job.task.needs_torch
         )
@@ -121,7 +123,7 @@ class LocalBackend:
                 group.remove()
         seconds = time.perf_counter() - started
         outcome = _outcome(events, log, ended)
-        shutil.rmtree(job.folder, ignore_errors=True)
+        remove_tree(Path(job.folder))
         if job.spec.purpose in _MEASURED and set(ENERGY_METRICS) & set(job.task.metrics):
             watched = Watched(
                 samples=telemetry,

@@ -10,7 +10,7 @@ from typing import NoReturn
 from harness.config import canonical_json
 from harness.errors import InputError
 from harness.invariants.registry import find_invariant
-from harness.metrics import METRICS, known_metrics, metric
+from harness.metrics import AUXILIARY_LOSS, DEFAULT_MARGINS, METRICS, known_metrics, metric
 from harness.statistics import FEWEST_MODELS
 from harness.study.arms import Combination
 from harness.study.checks.checker import StudyChecker
@@ -53,8 +53,14 @@ def _check_metrics(checker: StudyChecker) -> None:
     study = checker.study
     for name in study.metrics:
         path = ("metrics", name)
-        if name in METRICS:
+        if name in METRICS or name.startswith(AUXILIARY_LOSS):
             checker.fail(path, f"{name} is a metric of the harness", hint="give yours another name")
+        if name in DEFAULT_MARGINS:
+            checker.fail(
+                path,
+                f"{name} is a group of metrics under `margins`, so no metric can have this name",
+                hint=f"give it a longer name, for example my_{name}",
+            )
         if checker.task is not Command:
             checker.fail(
                 path,
@@ -110,7 +116,7 @@ def _check_margins(checker: StudyChecker) -> None:
 def check_tasks(checker: StudyChecker, tasks: Mapping[tuple[str, str], Task]) -> None:
     """Raises StudyError if two arms or two conditions have the same settings."""
     arms, conditions = checker.arms, checker.conditions
-    texts = {names: canonical_json(task.plain()) for names, task in tasks.items()}
+    texts = {names: canonical_json(task.effect()) for names, task in tasks.items()}
     seen: dict[tuple[str, ...], Combination] = {}
     for arm in arms:
         same = seen.setdefault(tuple(texts[arm.name, condition.name] for condition in conditions), arm)
