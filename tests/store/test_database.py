@@ -8,6 +8,7 @@ import os
 import resource
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -281,6 +282,35 @@ def other_writer(path: Path) -> Iterator[tuple[Callable[[], object], Callable[[]
         other.close()
 
 
+HOLDER = """
+import sqlite3, sys
+other = sqlite3.connect(sys.argv[1], isolation_level=None)
+for line in sys.stdin:
+    other.execute(line)
+    print("done", flush=True)
+"""
+
+
+@contextmanager
+def other_process(path: Path) -> Iterator[tuple[Callable[[], object], Callable[[], object]]]:
+    """A program in a process of its own locks the database."""
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        answers, orders = process.stdout, process.stdin
+
+        def order(statement: str) -> None:
+            orders.write(f"{statement}\n")
+            orders.flush()
+            assert answers.readline() == "done\n"
+
+        try:
+            yield lambda: order("BEGIN EXCLUSIVE"), lambda: order("ROLLBACK")
+        finally:
+            process.kill()
+
+
 @contextmanager
 def moved_file(path: Path) -> Iterator[tuple[Callable[[], object], Callable[[], object]]]:
     """Somebody moves the database away for a while."""
@@ -293,6 +323,7 @@ TROUBLES = {
     small_files: "the disk cannot be read or written; this step was not recorded",
     full_disk: "the disk is full; this step was not recorded",
     other_writer: "another program has locked the database",
+    other_process: "another program has locked the database",
     moved_file: "the database is read-only",
 }
 

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from harness.errors import StoreError
-from harness.store.engine import wal_is_sound
+from harness.store import database
+from harness.store.engine import make_engine, parse_location, reading, wal_is_sound
 from harness.store.rows import Run
 from harness.store.store import Store, open_store
 
@@ -209,6 +210,20 @@ def test_a_database_locked_by_another_program_is_refused(
     holder.execute("ROLLBACK")
     holder.close()
     open_store(path).close()
+
+
+def test_a_lock_that_is_held_for_a_minute_is_waited_for_by_drivers_and_refused_by_others(
+    tmp_path: Path,
+) -> None:
+    """The documented times, which other tests shorten. First a connection waits, and then a driver."""
+    engine = make_engine(parse_location(tmp_path / "harness.db"))
+    with reading(engine) as connection:
+        waits_ms = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    engine.dispose()
+    assert waits_ms == 30_000
+    assert database.WAIT_SECONDS["lock"] == 300
+    documented = Path(__file__).parents[2].joinpath("docs/robustness.md").read_text()
+    assert "| another program holds the lock of the database | 5 minutes |" in documented
 
 
 def test_a_full_disk_is_said_and_the_store_stays_whole(tmp_path: Path, new_run: Callable[..., Run]) -> None:
