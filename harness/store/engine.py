@@ -22,8 +22,9 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 
 from harness.errors import Location, StoreError, did_you_mean
 from harness.paths import expanded, is_read_only
-from harness.store.failures import BUSY_SECONDS, READ_ONLY_DISK, DatabaseError, Meaning, meaning
+from harness.store.failures import BUSY_SECONDS, DAMAGED_LOG, READ_ONLY_DISK, DatabaseError, Meaning, meaning
 from harness.store.file_system import FileSystem, file_system
+from harness.store.write_ahead_log import lost_transactions
 from harness.store.written import count_transaction
 
 _PATIENCE_OF_TCP = {
@@ -164,6 +165,8 @@ def _sqlite_engine(url: URL, *, read_only: bool) -> Engine:
     def connect() -> sqlite3.Connection:
         """A file that has disappeared is not made again: its results are somewhere else."""
         nonlocal opened
+        if not opened and lost_transactions(path):
+            raise database_error(url, DAMAGED_LOG)
         location = f"file:{quote(os.fsencode(path))}?mode={'rw' if opened or read_only else 'rwc'}"
         # The pool hands a connection to one thread at a time.
         connection = sqlite3.connect(location, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)

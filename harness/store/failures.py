@@ -36,6 +36,11 @@ DAMAGED = Meaning(
     "`harness store check` shows more; restore it from a copy, or choose another file with --store",
 )
 
+DAMAGED_LOG = Meaning(
+    "the write-ahead log of the database is damaged, so SQLite would forget acknowledged transactions",
+    "restore the database and its file `-wal` from a copy; without that file it has lost what was in it",
+)
+
 READ_ONLY_DISK = Meaning(
     "the file system of the database is read-only",
     "mount it so that it can be written, or choose another file with --store",
