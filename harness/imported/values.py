@@ -94,8 +94,8 @@ class _Reader:
             raise self.table.error(
                 row.line,
                 f"{self._trial(key)} is already in line {self.trials[key]}",
-                "keep one row per trial; if the rows are repetitions, number them in a column and give it "
-                "with --pair round COLUMN; if they are steps, name that column step",
+                f"keep one row per trial; for repetitions of a {self.columns.paired_by} write the mean; for steps "
+                "name their column step",
             )
         self.trials.setdefault(key, row.line)
         for name, cell in self._cells(row):
