@@ -43,7 +43,7 @@ Named = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class ContrastQuestion:
     """A contrast that is to be judged: an arm against the baseline of the table's study, on one metric under
     one condition. `invalid` says why the numbers of the arm do not count.
     """
@@ -71,7 +71,9 @@ def contrasts(table: TrialTable, invalid: Mapping[str, str], named: Iterable[Nam
     loaded, claimed = table.loaded, set(named)
     names = {loaded.study.primary, *table.values["metric"], *(name for name, _, _ in claimed)}
     questions = [
-        Question(table=table, metric=name, arm=arm, condition=condition, invalid=invalid.get(arm.name, ""))
+        ContrastQuestion(
+            table=table, metric=name, arm=arm, condition=condition, invalid=invalid.get(arm.name, "")
+        )
         for name in sorted(names)
         if metric(name).better != "neither"
         for condition in loaded.conditions
@@ -80,7 +82,9 @@ def contrasts(table: TrialTable, invalid: Mapping[str, str], named: Iterable[Nam
     return judged(questions, claimed)
 
 
-def judged(questions: Sequence[Question], claimed: AbstractSet[Named] = frozenset()) -> tuple[Contrast, ...]:
+def judged(
+    questions: Sequence[ContrastQuestion], claimed: AbstractSet[Named] = frozenset()
+) -> tuple[Contrast, ...]:
     """The verdict of each question. On each metric the questions that are in `claimed` are one family, and
     all others are another; Holm's procedure corrects each family.
     """

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from harness.analysis.contrasts import Question, judged
+from harness.analysis.contrasts import ContrastQuestion, judged
 from harness.analysis.results import Contrast
 from harness.analysis.trial_table import TrialTable
 from harness.analysis.validity.replicates import ENOUGH_EQUAL
@@ -162,7 +162,7 @@ class _Asked:
         arm, baseline = self.sides
         return sorted(arm.keys() & baseline.keys(), key=pair_order)
 
-    def question(self) -> Question:
+    def question(self) -> ContrastQuestion:
         """The comparison as a study of two arms, whose seeds or rounds are the pairs."""
         factor = self.columns.arm
         arms = tuple(
@@ -172,7 +172,7 @@ class _Asked:
         loaded = _study(arms, self.columns, max(1, len(self.pairs)))
         table = TrialTable(loaded=loaded, values=self._frame(arms), order_known=False)
         condition = loaded.conditions[0]
-        return Question(
+        return ContrastQuestion(
             table=table, metric=self.record.name, arm=arms[1], condition=condition, invalid=self._invalid()
         )
 

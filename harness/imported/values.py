@@ -94,8 +94,8 @@ class _Reader:
             raise self.table.error(
                 row.line,
                 f"{self._trial(key)} is already in line {self.trials[key]}",
-                f"keep one row per trial; for repetitions of a {self.columns.paired_by} write the mean; for steps "
-                "name their column step",
+                f"keep one row per trial; for repetitions of a {self.columns.paired_by} write the mean; "
+                "for steps name their column step",
             )
         self.trials.setdefault(key, row.line)
         for name, cell in self._cells(row):
