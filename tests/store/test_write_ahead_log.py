@@ -65,10 +65,10 @@ def test_what_a_killed_driver_leaves_is_complete(copied: Path) -> None:
     assert finished(copied) == TRIALS
 
 
-@pytest.mark.parametrize("place", ["header", "frame header", "page"])
-def test_a_flipped_bit_is_refused_and_nothing_is_written(copied: Path, place: str) -> None:
+@pytest.mark.parametrize("part", ["header", "frame header", "page"])
+def test_a_flipped_bit_is_refused_and_nothing_is_written(copied: Path, part: str) -> None:
     """Wherever it is, except in the last transaction."""
-    log, chance = log_of(copied).read_bytes(), random.Random(place)
+    log, chance = log_of(copied).read_bytes(), random.Random(part)
     last = ends(log)[-2]
     for _ in range(40):
         start = HEADER + FRAME * chance.randrange(last)
@@ -76,7 +76,7 @@ def test_a_flipped_bit_is_refused_and_nothing_is_written(copied: Path, place: st
             "header": chance.randrange(HEADER),
             "frame header": start + chance.randrange(24),
             "page": start + 24 + chance.randrange(4096),
-        }[place]
+        }[part]
         damaged = log[:at] + bytes([log[at] ^ 1 << chance.randrange(8)]) + log[at + 1 :]
         log_of(copied).write_bytes(damaged)
         before = copied.read_bytes()
@@ -90,11 +90,11 @@ def test_a_last_transaction_that_was_torn_is_forgotten_as_after_a_crash(copied: 
     """It was not acknowledged, because a commit waits for the disk."""
     log = log_of(copied).read_bytes()
     [*_, before, last] = ends(log)
-    whole = log[: HEADER + FRAME * (last + 1)]
+    complete = log[: HEADER + FRAME * (last + 1)]
     for torn in (
-        whole[: -FRAME // 2],
-        whole[:-FRAME],
-        whole[: HEADER + FRAME * (before + 1)] + bytes(FRAME * 3),
+        complete[: -FRAME // 2],
+        complete[:-FRAME],
+        complete[: HEADER + FRAME * (before + 1)] + bytes(FRAME * 3),
     ):
         log_of(copied).write_bytes(torn)
         assert lost_transactions(copied) == 0
