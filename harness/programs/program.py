@@ -77,7 +77,7 @@ def run_program(words: Sequence[str], *, folder: Path, variables: Mapping[str, s
         )
     except OSError as error:
         raise ProgramError(f"cannot start {words[0]!r}: {error.strerror}") from None
-    printed, both = bytearray(), bytearray()
+    printed, both, newest = bytearray(), bytearray(), 0
     sys.stdout.flush()
     with process:
         assert process.stdout is not None
@@ -86,7 +86,10 @@ def run_program(words: Sequence[str], *, folder: Path, variables: Mapping[str, s
         try:
             for output, piece in _pieces(process, list(outputs)):
                 _write(outputs[output], piece)
+                if output != newest and both and not both.endswith(b"\n"):
+                    both += b"\n"  # the beginning of a line is not continued by the other output
                 both += piece
+                newest = output
                 if outputs[output] == 1:
                     printed += piece
         except BaseException:
