@@ -204,6 +204,75 @@ def judge(
 
 @app.command()
 @command
+def gate(
+    *,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="The baseline. Default: HEAD, or HEAD~1 if nothing is changed."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Compare with the figures of this file, or write it if it is missing."
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the figures of the working tree to this file.")
+    ] = None,
+    benchmarks: Annotated[
+        Path, typer.Option(metavar="PATH", help="The benchmarks, for pytest-benchmark.")
+    ] = Path("tests/benchmarks"),
+    rounds: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Pairs of processes. Default: 10, or as many as are needed."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Run as many pairs as fit into it: 90s, 30m.")
+    ] = None,
+    setup: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="Builds each version once, with a shell.")
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(metavar="PROGRAM", help="The Python with pytest-benchmark. Default: this one."),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="table, markdown, or smaller-is-better (JSON).")
+    ] = "table",
+    self_test: Annotated[
+        bool,
+        typer.Option("--self-test", help="Plant slow-downs of 10 %, and compare a version with itself."),
+    ] = False,
+    real: Annotated[
+        bool, typer.Option("--real", help="With --self-test: in the benchmarks of the working tree.")
+    ] = False,
+    options: JudgeOptions,
+    output: CommandOutput,
+) -> None:
+    """Say whether the working tree made a benchmark slower than its baseline.
+
+    Exit codes: 0 no regression, 1 regressed, 4 undecided, 5 invalid.
+    """
+    from harness.cli.gating import GateOptions, check_gate, run_gate
+
+    asked = GateOptions(
+        benchmarks=benchmarks,
+        against=against,
+        baseline=baseline,
+        save=save,
+        setup=setup,
+        python=python,
+        rounds=rounds,
+        budget=None if budget is None else seconds_option(budget, "--budget"),
+    )
+    if self_test:
+        check_gate(asked if real else None, options.workspace, output, device=options.device)
+    else:
+        run_gate(asked, options.workspace, output, device=options.device, form=form)
+
+
+@app.command()
+@command
 def report(study: StudyArgument, *, options: ReportOptions, output: CommandOutput) -> None:
     """Judge the newest run of a study again and write its report."""
     from harness.cli.running import show_verdicts

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from harness.config import digest
 from harness.errors import InputError
@@ -18,6 +14,7 @@ from harness.metrics import METRICS
 from harness.programs.command_line import settings_in
 from harness.programs.source_tree import ALL_FILES, SourceTree
 from harness.programs.versions import Version, version
+from harness.study.written import study_text
 from harness.tasks.command import SEED
 
 CLAIM, FACTOR, CONTROL = "better", "version", "control"
@@ -66,13 +63,13 @@ class JudgedPair:
         seeds, rounds = _numbers(self.question, self.commands)
         if pairs is not None:
             seeds, rounds = (pairs, 1) if seeds > 1 else (1, pairs)
-        return _yaml({"study": self.name, **_document(self, seeds=seeds, rounds=rounds)})
+        return study_text({"study": self.name, **_document(self, seeds=seeds, rounds=rounds)})
 
     def pilot(self) -> str:
         """The text of a study of one pair, which shows how long a pair takes."""
         document = _document(self, seeds=1, rounds=1)
         document["design"] = {"exploratory": True}
-        return _yaml({"study": f"{self.name}_pilot", **document})
+        return study_text({"study": f"{self.name}_pilot", **document})
 
     @property
     def arms(self) -> list[dict[str, Any]]:
@@ -102,13 +99,6 @@ def judged_pair(a: str, b: str, question: Question, *, folder: Path, here: Path)
     _numbers(question, commands)
     name = f"judge_{digest([trees, commands, asdict(question)])[:8]}"
     return JudgedPair(a=first, b=second, question=question, commands=commands, name=name)
-
-
-def _yaml(document: dict[str, Any]) -> str:
-    """The text of a study. Nothing in it is shared, because studies have no anchors."""
-    stream = io.StringIO()
-    YAML().dump(json.loads(json.dumps(document)), stream)
-    return stream.getvalue()
 
 
 def _document(pair: JudgedPair, *, seeds: int, rounds: int) -> dict[str, Any]:

@@ -83,20 +83,22 @@ def _experiment(pair: JudgedPair, workspace: Workspace, device: str, listener: L
     if file.exists():
         return loaded(file, file.read_text(encoding="utf-8"))
     pilot = loaded(file.with_name(f"{pair.name}_pilot.yaml"), pair.pilot())
-    pairs = _pairs_within(pair.question.budget, pilot.run(listener=listener))
+    pairs = pairs_within(pair.question.budget, pilot.run(listener=listener), fewest=FEWEST)
     most = pair.question.seeds or pair.question.rounds or MOST_ROUNDS
     return loaded(file, pair.study(min(pairs, most)))
 
 
-def _pairs_within(budget: float, pilot: Experiment) -> int:
-    """How many pairs fit into this time. Raises InputError if they are too few to decide anything."""
+def pairs_within(budget: float, pilot: Experiment, *, fewest: int) -> int:
+    """How many pairs as that of the pilot fit into this time. Raises InputError if they are too few to decide
+    anything.
+    """
     with pilot.opened() as (store, runs):
         seconds = sum(row.seconds or 0.0 for run in runs for row in store.trials(run))
     pairs = int(budget / max(seconds, 1e-3))
-    if pairs < FEWEST:
+    if pairs < fewest:
         raise InputError(
             f"a pair takes {seconds:.3g} s, so {budget:g} s are enough for {count(pairs, 'pair')}",
-            hint=f"at least {FEWEST} are needed, which take {FEWEST * seconds:.0f} s",
+            hint=f"at least {fewest} are needed, which take {fewest * seconds:.0f} s",
         )
     return pairs
 

@@ -1,0 +1,66 @@
+"""What a gate found, in the forms that other tools read."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from harness.cli.tables import markdown_cell
+from harness.gate.decide import Finding
+from harness.gate.gate import GateResult
+
+
+def markdown(result: GateResult) -> str:
+    """A table for a pull request: what did not pass comes first."""
+    order = ("regressed", "vanished", "invalid", "undecided", "new", "within")
+    lines = [
+        f"**{result.verdict}**: {markdown_cell(result.reason)}",
+        "",
+        "| benchmark | state | time ÷ baseline | interval | margin |",
+        "|---|---|---|---|---|",
+    ]
+    for one in sorted(result.findings, key=lambda finding: order.index(finding.state)):
+        cells = [one.name, one.state, _ratio(one.ratio), _interval(one), f"{one.margin:.0%}"]
+        lines.append(f"| {' | '.join(map(markdown_cell, cells))} |")
+    return "\n".join(lines) + "\n"
+
+
+def smaller_is_better(result: GateResult) -> str:
+    """JSON for github-action-benchmark (`customSmallerIsBetter`): each ratio with its interval."""
+    rows = [
+        {
+            "name": one.name,
+            "unit": "× baseline",
+            "value": one.ratio,
+            "range": _interval(one),
+            "extra": one.state,
+        }
+        for one in result.findings
+        if math.isfinite(one.ratio)
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+
+
+def rows_of(result: GateResult) -> list[dict[str, Any]]:
+    """One row per benchmark, for a table."""
+    return [
+        {
+            "benchmark": one.name,
+            "state": one.state,
+            "ratio": _ratio(one.ratio),
+            "interval": _interval(one),
+            "margin": f"{one.margin:.0%}",
+            "rounds": one.rounds,
+            "reason": one.reason,
+        }
+        for one in result.findings
+    ]
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:.3f} ×" if math.isfinite(ratio) else "–"
+
+
+def _interval(one: Finding) -> str:
+    return f"{one.low:.3f} to {one.high:.3f} ×" if math.isfinite(one.ratio) else "–"
