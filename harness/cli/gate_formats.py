@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from harness.cli.tables import markdown_cell
-from harness.gate.decide import Finding
+from harness.gate.decide import BenchmarkFinding
 from harness.gate.gate import GateResult
 
 
@@ -62,5 +62,5 @@ def _ratio(ratio: float) -> str:
     return f"{ratio:.3f} ×" if math.isfinite(ratio) else "–"
 
 
-def _interval(one: Finding) -> str:
+def _interval(one: BenchmarkFinding) -> str:
     return f"{one.low:.3f} to {one.high:.3f} ×" if math.isfinite(one.ratio) else "–"

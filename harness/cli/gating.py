@@ -14,12 +14,21 @@ from harness.cli.running import ProgressListener
 from harness.errors import InputError
 from harness.experiment import Workspace
 from harness.gate.baseline_file import read_figures, write_figures
-from harness.gate.gate import FOLDER, ROUNDS, GateQuestion, GateResult, Verdict, against_file, figures, gate
+from harness.gate.gate import (
+    GATE_FOLDER,
+    ROUNDS,
+    GateQuestion,
+    GateResult,
+    GateVerdict,
+    against_file,
+    figures,
+    gate,
+)
 from harness.gate.self_test import self_test
 from harness.gate.suite import Suite
 from harness.programs.versions import Version, version
 
-CODES: MappingProxyType[Verdict, int] = MappingProxyType(
+CODES: MappingProxyType[GateVerdict, int] = MappingProxyType(
     {"passed": 0, "regressed": 1, "undecided": 4, "invalid": 5}
 )
 """The exit code of each verdict."""
@@ -123,28 +132,28 @@ def check_gate(
         )
     if output.json:
         output.data(
-            {name: getattr(tested, name) for name in ("planted", "found", "false", "gates", "invalid")}
+            {name: getattr(tested, name) for name in ("planted", "detected", "false", "gates", "invalid")}
         )
     else:
-        output.line(f"planted slow-downs of 10 %: {tested.found} of {tested.planted} found")
+        output.line(f"planted slow-downs of 10 %: {tested.detected} of {tested.planted} detected")
         output.line(
             f"false alarms: {tested.false} in {tested.gates} gates; {tested.invalid} gates were invalid"
         )
     if tested.invalid:
         raise CommandEnds(CODES["invalid"])
-    if tested.found < tested.planted or tested.false:
+    if tested.detected < tested.planted or tested.false:
         raise CommandEnds(CODES["regressed"])
 
 
 def _tree(asked: GateOptions, workspace: Workspace) -> Version:
-    builds = workspace.results / FOLDER / "builds"
+    builds = workspace.results / GATE_FOLDER / "builds"
     tree = version(str(Path.cwd()), builds=builds, setup=asked.setup, here=Path.cwd())
     return Version(named="the working tree", folder=tree.folder, revision=None, built=tree.built)
 
 
 def _baseline(asked: GateOptions, workspace: Workspace) -> Version:
     revision = asked.against or ("HEAD" if _has_changes(Path.cwd()) else "HEAD~1")
-    builds = workspace.results / FOLDER / "builds"
+    builds = workspace.results / GATE_FOLDER / "builds"
     return version(revision, builds=builds, setup=asked.setup, here=Path.cwd())
 
 

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from harness.analysis.results import ALPHA
 from harness.errors import InputError, Location
 from harness.gate.benchmarks import read_benchmarks
-from harness.gate.decide import ALPHA, MARGIN, Finding, State
+from harness.gate.decide import MARGIN, BenchmarkFinding, BenchmarkState
 from harness.statistics import holm, safe_exp
 
 KEY = "harness_gate"
@@ -79,7 +80,7 @@ def read_figures(file: Path) -> Figures:
 
 def compare_figures(
     before: Figures, now: Figures, margins: Mapping[str, float]
-) -> tuple[tuple[Finding, ...], str]:
+) -> tuple[tuple[BenchmarkFinding, ...], str]:
     """The finding for every benchmark, and why nothing can be decided; that is empty if something can.
 
     Two-sample rank-sum tests of the shift of the logarithms (Mann & Whitney 1947), with Holm's correction.
@@ -98,9 +99,9 @@ def compare_figures(
     adjusted = holm({name: shift.p_beyond for name, shift in shifts.items()})
     findings = [_finding(name, shift, adjusted[name]) for name, shift in shifts.items()]
     for name in sorted(now.benchmarks.keys() - before.benchmarks.keys()):
-        findings.append(Finding(name=name, state="new", reason="the baseline does not have it"))
+        findings.append(BenchmarkFinding(name=name, state="new", reason="the baseline does not have it"))
     for name in sorted(before.benchmarks.keys() - now.benchmarks.keys()):
-        findings.append(Finding(name=name, state="vanished", reason="only the baseline has it"))
+        findings.append(BenchmarkFinding(name=name, state="vanished", reason="only the baseline has it"))
     return tuple(findings), ""
 
 
@@ -136,13 +137,13 @@ def _shift(before: Sequence[float], now: Sequence[float], margin: float) -> _Shi
     )
 
 
-def _finding(name: str, shift: _Shift, adjusted: float) -> Finding:
-    state: State = "undecided"
+def _finding(name: str, shift: _Shift, adjusted: float) -> BenchmarkFinding:
+    state: BenchmarkState = "undecided"
     if adjusted <= ALPHA:
         state = "regressed"
     elif shift.p_within <= ALPHA:
         state = "within"
-    return Finding(
+    return BenchmarkFinding(
         name=name,
         state=state,
         ratio=safe_exp(shift.centre),

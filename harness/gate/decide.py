@@ -9,13 +9,13 @@ from typing import Literal
 
 import numpy as np
 
+from harness.analysis.results import ALPHA
 from harness.statistics import holm, holm_levels, safe_exp, smallest_reachable_p
 from harness.statistics.signed_rank import hodges_lehmann, signed_rank_interval, signed_rank_p_above
 
-ALPHA = 0.05
 MARGIN = 0.05
 
-State = Literal["regressed", "within", "undecided", "invalid", "vanished", "new"]
+BenchmarkState = Literal["regressed", "within", "undecided", "invalid", "vanished", "new"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +28,13 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class BenchmarkFinding:
     """What the gate says about one benchmark. `ratio` is its time, divided by that of the baseline, and `low`
     and `high` bound it at the level of Holm's procedure.
     """
 
     name: str
-    state: State
+    state: BenchmarkState
     ratio: float = math.nan
     low: float = math.nan
     high: float = math.nan
@@ -43,7 +43,9 @@ class Finding:
     reason: str = ""
 
 
-def decide(measured: Mapping[str, Measured], among: Sequence[str] | None = None) -> dict[str, Finding]:
+def decide(
+    measured: Mapping[str, Measured], among: Sequence[str] | None = None
+) -> dict[str, BenchmarkFinding]:
     """The finding for every benchmark.
 
     It regressed if its interval lies wholly beyond its margin, at the level that Holm's procedure over all
@@ -63,7 +65,7 @@ def decide(measured: Mapping[str, Measured], among: Sequence[str] | None = None)
         one = measured[name]
         if name not in p_values:
             reason = one.problem or "it was not measured in both versions"
-            findings[name] = Finding(name=name, state="invalid", margin=one.margin, reason=reason)
+            findings[name] = BenchmarkFinding(name=name, state="invalid", margin=one.margin, reason=reason)
         else:
             findings[name] = _finding(name, one, levels[name], adjusted[name])
     return findings
@@ -77,16 +79,16 @@ def rounds_needed(benchmarks: int) -> int:
     return rounds
 
 
-def _finding(name: str, one: Measured, level: float, adjusted: float) -> Finding:
+def _finding(name: str, one: Measured, level: float, adjusted: float) -> BenchmarkFinding:
     logs = np.asarray(one.pairs)
     interval = signed_rank_interval(logs, level=1 - level)
     above = signed_rank_interval(logs, level=1 - 2 * ALPHA).high
-    state: State = "undecided"
+    state: BenchmarkState = "undecided"
     if adjusted <= ALPHA:
         state = "regressed"
     elif above < math.log1p(one.margin):
         state = "within"
-    return Finding(
+    return BenchmarkFinding(
         name=name,
         state=state,
         ratio=safe_exp(hodges_lehmann(logs)),

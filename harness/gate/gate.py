@@ -17,7 +17,7 @@ from harness.experiment.loading import load
 from harness.experiment.workspace import Workspace
 from harness.gate.baseline_file import Figures, compare_figures
 from harness.gate.benchmarks import Benchmark
-from harness.gate.decide import MARGIN, Finding, Measured, decide, rounds_needed
+from harness.gate.decide import MARGIN, BenchmarkFinding, Measured, decide, rounds_needed
 from harness.gate.suite import CONTROL, ListedSuite, Suite, gate_study, list_suite, metric_names, version_tree
 from harness.metrics import declared
 from harness.programs.source_tree import sources_in
@@ -29,20 +29,20 @@ from harness.study.loaded import LoadedStudy
 from harness.study.written import study_text
 from harness.wording import count
 
-FOLDER = "gate"
+GATE_FOLDER = "gate"
 """Where the studies, the builds and the results of gates are, in the folder of results."""
 ROUNDS, MOST_ROUNDS = 10, 50
 
-Verdict = Literal["passed", "regressed", "undecided", "invalid"]
+GateVerdict = Literal["passed", "regressed", "undecided", "invalid"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateResult:
     """What the gate says. `reason` is one sentence, and `study` names the study that measured."""
 
-    verdict: Verdict
+    verdict: GateVerdict
     reason: str
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[BenchmarkFinding, ...] = ()
     warnings: tuple[str, ...] = field(default=())
     study: str = ""
 
@@ -53,7 +53,7 @@ class GateResult:
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> GateResult:
         """The result from its plain data."""
-        findings = tuple(Finding(**one) for one in document["findings"])
+        findings = tuple(BenchmarkFinding(**one) for one in document["findings"])
         return cls(**{**document, "findings": findings, "warnings": tuple(document["warnings"])})
 
 
@@ -62,7 +62,7 @@ class Compared:
     """The benchmarks of two versions: those that both have, and those that cannot be compared."""
 
     common: tuple[Benchmark, ...]
-    others: tuple[Finding, ...]
+    others: tuple[BenchmarkFinding, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def gate(
     """
     workspace.check_writable()
     suite, versions, rounds = question.suite, question.versions, question.rounds
-    folder, sources = workspace.results / FOLDER, sources_in(workspace.results)
+    folder, sources = workspace.results / GATE_FOLDER, sources_in(workspace.results)
     compared = _compared(*(list_suite(suite, one, sources) for one in versions))
     if not compared.common:
         return _nothing_to_compare(compared)
@@ -145,7 +145,7 @@ def figures(
         if one.problem:
             raise InputError(f"{one.name} cannot be compared: {one.problem}")
     benchmarks = tuple(listed.values())
-    folder = workspace.results / FOLDER
+    folder = workspace.results / GATE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     document = gate_study("gate_figures", suite, (tree, tree), benchmarks, rounds)
     path = folder / "gate_figures.yaml"
@@ -250,7 +250,7 @@ def _problem(experiment: Experiment, measured: _Round) -> str:
     return ""
 
 
-def _confirmed(second: Finding) -> Finding:
+def _confirmed(second: BenchmarkFinding) -> BenchmarkFinding:
     """What is left of a regression after the second run."""
     if second.state == "regressed":
         return second
@@ -262,15 +262,17 @@ def _compared(baseline: ListedSuite, tree: ListedSuite) -> Compared:
     for name, one in tree.benchmarks.items():
         before = baseline.benchmarks.get(name)
         if before is None:
-            others.append(Finding(name=name, state="new", reason="the baseline does not have it"))
+            others.append(BenchmarkFinding(name=name, state="new", reason="the baseline does not have it"))
         elif tree.files[name] != baseline.files[name]:
-            others.append(Finding(name=name, state="new", reason="its file or a conftest.py changed"))
+            others.append(
+                BenchmarkFinding(name=name, state="new", reason="its file or a conftest.py changed")
+            )
         elif one.problem or before.problem:
-            others.append(Finding(name=name, state="invalid", reason=one.problem or before.problem))
+            others.append(BenchmarkFinding(name=name, state="invalid", reason=one.problem or before.problem))
         else:
             common.append(one)
     for name in baseline.benchmarks.keys() - tree.benchmarks.keys():
-        others.append(Finding(name=name, state="vanished", reason="only the baseline has it"))
+        others.append(BenchmarkFinding(name=name, state="vanished", reason="only the baseline has it"))
     return Compared(common=tuple(common), others=tuple(others))
 
 
@@ -281,11 +283,11 @@ def _nothing_to_compare(compared: Compared) -> GateResult:
     return _result(compared.others, "" if compared.others else "no benchmark was found")
 
 
-def _result(findings: Sequence[Finding], problem: str) -> GateResult:
+def _result(findings: Sequence[BenchmarkFinding], problem: str) -> GateResult:
     def named(*states: str) -> list[str]:
         return [one.name for one in findings if one.state in states]
 
-    verdicts: tuple[tuple[Verdict, list[str], str], ...] = (
+    verdicts: tuple[tuple[GateVerdict, list[str], str], ...] = (
         ("regressed", named("regressed", "vanished"), "regressed or vanished"),
         ("invalid", named("invalid"), "cannot be compared"),
         ("undecided", named("undecided"), "may have regressed"),

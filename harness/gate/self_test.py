@@ -24,12 +24,12 @@ FILE = "test_synthetic.py"
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTest:
-    """`found` of the `planted` benchmarks were red, and so were `false` benchmarks without a plant, in all
+    """`detected` of the `planted` benchmarks were red, and so were `false` benchmarks without a plant, in all
     `gates` together. `invalid` counts the gates that could not decide.
     """
 
     planted: int
-    found: int
+    detected: int
     false: int
     gates: int
     invalid: int
@@ -52,7 +52,7 @@ def self_test(
         suite, tree = synthetic_suite(workspace.results / "gate" / "synthetic")
     planting = replace(suite, options=(*suite.options, "-p", "harness.gate.plant"))
     names = sorted(list_suite(suite, tree, sources_in(workspace.results)).benchmarks)
-    found = false = invalid = 0
+    detected = false = invalid = 0
     results = []
     for name in ("", *names):
         plant = f"{name}::{TIMES_THE_MARGIN * MARGIN}" if name else ""
@@ -66,11 +66,11 @@ def self_test(
         results.append(result)
         red = {one.name for one in result.findings if one.state == "regressed"}
         invalid += result.verdict == "invalid"
-        found += name in red
+        detected += name in red
         false += len(red - {name})
     return SelfTest(
         planted=len(names),
-        found=found,
+        detected=detected,
         false=false,
         gates=len(results),
         invalid=invalid,

@@ -90,8 +90,8 @@ def list_suite(suite: Suite, one: Version, results: Path) -> ListedSuite:
             last = " / ".join(done.stdout.strip().splitlines()[-_SHOWN_LINES:])
             raise InputError(f"the benchmarks of {one.named} ended with exit code {done.returncode}: {last}")
         file = folder / FILE
-        found = read_benchmarks(file) if file.exists() and file.stat().st_size else {}
-        return ListedSuite(benchmarks=found, files={name: _file_digest(folder, name) for name in found})
+        listed = read_benchmarks(file) if file.exists() and file.stat().st_size else {}
+        return ListedSuite(benchmarks=listed, files={name: _file_digest(folder, name) for name in listed})
 
 
 def gate_study(
