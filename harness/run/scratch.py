@@ -9,10 +9,12 @@ import os
 import shutil
 import socket
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 
+from harness.machine.process_identity import ProcessIdentity
 from harness.run.processes import end_marked
 
 PREFIX, OWNER = "harness-", "owner.json"
@@ -25,9 +27,7 @@ class Scratch:
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).resolve()
         self._owner = os.open(self.folder / OWNER, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._owner, fcntl.LOCK_EX)
-        me = psutil.Process()
-        owner = {"host": socket.gethostname(), "pid": me.pid, "started": me.create_time()}
-        os.write(self._owner, json.dumps(owner).encode())
+        os.write(self._owner, json.dumps(asdict(ProcessIdentity.of_this_process())).encode())
 
     def remove(self) -> None:
         """Remove the folder, and end what still runs in it."""
@@ -83,15 +83,9 @@ def _sweep_one(folder: Path) -> None:
 def _has_died(owner: bytes) -> bool:
     """Whether the owner of a folder has ended. An owner on another machine counts as alive."""
     try:
-        fields = json.loads(owner)
-        host, pid, started = str(fields["host"]), int(fields["pid"]), float(fields["started"])
-    except (ValueError, KeyError, TypeError):
+        process = ProcessIdentity(**json.loads(owner))
+    except (ValueError, TypeError):
         return False
-    if host != socket.gethostname():
-        return False
-    try:
-        return psutil.Process(pid).create_time() != started
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.Error:
-        return False
+    if process.host == socket.gethostname() and not process.machine:  # this system tells only the id
+        return not psutil.pid_exists(process.pid)
+    return process.has_ended or process.is_of_an_earlier_boot

@@ -9,36 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from harness.errors import Location, StoreError
-
-_PROC = Path("/proc")
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A process. `machine` identifies the boot of its machine and its namespace of process ids. `started` is
-    its start in ticks since the boot, which no clock can change.
-    """
-
-    host: str
-    machine: str
-    pid: int
-    started: int | None
-
-    @classmethod
-    def this_process(cls) -> Holder:
-        pid = os.getpid()
-        return cls(host=socket.gethostname(), machine=_machine(), pid=pid, started=_started(pid))
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether this process is known to have ended. False for processes of other machines."""
-        return bool(self.machine) and self.machine == _machine() and _started(self.pid) != self.started
+from harness.machine.process_identity import ProcessIdentity
 
 
 def hold(path: Path) -> Callable[[], None] | None:
@@ -47,7 +23,7 @@ def hold(path: Path) -> Callable[[], None] | None:
 
     Raises StoreError if a process of another machine may hold it, and OSError if it cannot be created.
     """
-    me = Holder.this_process()
+    me = ProcessIdentity.of_this_process()
 
     def release() -> None:
         if _holder(path) == me:
@@ -68,7 +44,7 @@ def hold(path: Path) -> Callable[[], None] | None:
     )
 
 
-def _created(path: Path, holder: Holder) -> bool:
+def _created(path: Path, holder: ProcessIdentity) -> bool:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
@@ -80,7 +56,7 @@ def _created(path: Path, holder: Holder) -> bool:
     return True
 
 
-def _replaced(path: Path, holder: Holder) -> bool:
+def _replaced(path: Path, holder: ProcessIdentity) -> bool:
     """Take the place of a holder that has ended. Only one process at a time tries it: who made a folder."""
     turn = path.with_name(f"{path.name}.turn")
     try:
@@ -101,26 +77,8 @@ def _replaced(path: Path, holder: Holder) -> bool:
         turn.rmdir()
 
 
-def _holder(path: Path) -> Holder | None:
+def _holder(path: Path) -> ProcessIdentity | None:
     """The holder that the file names. None if there is no file, or if it is not complete."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return Holder(**json.loads(path.read_text(encoding="utf-8")))
-    return None
-
-
-def _machine() -> str:
-    """Empty if this system does not tell."""
-    with contextlib.suppress(OSError):
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {(_PROC / 'self/ns/pid').readlink()}"
-    return ""
-
-
-def _started(pid: int) -> int | None:
-    """The start of a process in ticks since the boot. None if there is no such process, or if it has ended
-    and nobody has waited for it.
-    """
-    with contextlib.suppress(OSError):
-        state, *others = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        return None if state in "ZX" else int(others[18])
+        return ProcessIdentity(**json.loads(path.read_text(encoding="utf-8")))
     return None

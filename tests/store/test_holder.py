@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
-from harness.store.holder import Holder, hold
+from harness.machine.process_identity import ProcessIdentity
+from harness.store.holder import hold
 
 OTHER = """
 import sys
@@ -30,7 +31,7 @@ def other_process(path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def write(path: Path, holder: Holder) -> None:
+def write(path: Path, holder: ProcessIdentity) -> None:
     path.write_text(json.dumps(asdict(holder)))
 
 
@@ -60,14 +61,14 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
 
 def test_another_process_with_the_same_id_is_not_the_holder(tmp_path: Path) -> None:
     path = tmp_path / "holder"
-    write(path, replace(Holder.this_process(), started=1))
+    write(path, replace(ProcessIdentity.of_this_process(), started=1))
     assert hold(path)
 
 
 @pytest.mark.parametrize("machine", ["another boot pid:[1]", ""])
 def test_whether_a_process_of_another_machine_runs_is_not_guessed(tmp_path: Path, machine: str) -> None:
     path = tmp_path / "holder"
-    write(path, Holder(host="node7", machine=machine, pid=12, started=1))
+    write(path, ProcessIdentity(host="node7", machine=machine, pid=12, started=1))
     before = path.read_bytes()
     with pytest.raises(StoreError) as caught:
         hold(path)
@@ -99,7 +100,7 @@ def test_only_one_of_many_takes_the_place_of_a_holder_that_ended(tmp_path: Path)
             got.append(False)
 
     for _ in range(20):
-        write(path, replace(Holder.this_process(), started=1))
+        write(path, replace(ProcessIdentity.of_this_process(), started=1))
         threads = [threading.Thread(target=take) for _ in range(8)]
         for thread in threads:
             thread.start()
@@ -113,7 +114,7 @@ def test_a_holder_does_not_remove_the_file_of_another(tmp_path: Path) -> None:
     path = tmp_path / "holder"
     release = hold(path)
     assert release
-    other = replace(Holder.this_process(), pid=1)
+    other = replace(ProcessIdentity.of_this_process(), pid=1)
     write(path, other)  # somebody removed the first file, and another process made this one
     release()
     assert json.loads(path.read_text()) == asdict(other)
