@@ -6,7 +6,8 @@
     │   ├── CorpusError               2  a corpus: unknown, unavailable or damaged
     │   └── StoreError                2  a results database: unreadable, of another kind or of a newer version
     ├── TrialError                    3  some trials failed; the others have finished
-    ├── ChangedError                  4  the run stopped, because its code or a file of the study changed
+    ├── ChangedError                  4  nothing is decided: the run stopped, because its code or a file
+    │                                    changed
     ├── InvalidError                  5  finished, but something is invalid: a broken invariant, an undeclared
     │                                    difference, a report that does not agree with the store, a figure of
     │                                    calibration that is out of bounds
@@ -79,7 +80,7 @@ class TrialError(HarnessError):
 
 
 class ChangedError(HarnessError):
-    exit_code = ExitCode.CHANGED
+    exit_code = ExitCode.UNDECIDED
 
 
 class InvalidError(HarnessError):

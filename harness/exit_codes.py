@@ -10,9 +10,10 @@ class ExitCode(IntEnum):
     """How a command ended. A signal with the number n ends it with `SIGNALLED` + n."""
 
     FINISHED = 0
+    NO = 1
     BAD_INPUT = 2
     FAILED_TRIALS = 3
-    CHANGED = 4
+    UNDECIDED = 4
     INVALID = 5
     STORE_LOST = 6
     FAULT = 70
@@ -23,9 +24,10 @@ class ExitCode(IntEnum):
 MEANINGS = MappingProxyType(
     {
         ExitCode.FINISHED: "finished",
+        ExitCode.NO: "the answer is no (judge: B is not better, gate: a benchmark regressed)",
         ExitCode.BAD_INPUT: "bad input, nothing was written",
         ExitCode.FAILED_TRIALS: "some trials failed",
-        ExitCode.CHANGED: "the code or a file changed during the run",
+        ExitCode.UNDECIDED: "nothing is decided (undecided, or the code or a file changed during the run)",
         ExitCode.INVALID: "something is invalid",
         ExitCode.STORE_LOST: "the store was lost",
         ExitCode.FAULT: "a fault of the harness or of the machine",

@@ -26,7 +26,7 @@ from harness.cli.options import (
     seconds_option,
     show_usage_error,
 )
-from harness.cli.streams import prepare_streams, writing_output
+from harness.cli.streams import ReaderGone, prepare_streams, writing_output
 from harness.errors import OutputError
 from harness.exit_codes import exit_codes_text
 
@@ -615,6 +615,6 @@ def main() -> None:
         code = show_usage_error(error)
     except OutputError as error:
         code = exit_with(error).exit_code
-    except BrokenPipeError:
+    except ReaderGone:
         code = 0
     sys.exit(code or 0)

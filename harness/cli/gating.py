@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from harness.cli.console import CommandOutput
 from harness.cli.gate_formats import markdown, rows_of, smaller_is_better
 from harness.cli.options import CommandEnds
 from harness.cli.running import ProgressListener
+from harness.cli.streams import ReaderGone
 from harness.errors import InputError
+from harness.exit_codes import ExitCode
 from harness.experiment import Workspace
 from harness.gate.baseline_file import read_figures, write_figures
 from harness.gate.gate import (
@@ -28,8 +31,13 @@ from harness.gate.self_test import self_test
 from harness.gate.suite import Suite
 from harness.programs.versions import Version, version
 
-CODES: MappingProxyType[GateVerdict, int] = MappingProxyType(
-    {"passed": 0, "regressed": 1, "undecided": 4, "invalid": 5}
+CODES: MappingProxyType[GateVerdict, ExitCode] = MappingProxyType(
+    {
+        "passed": ExitCode.FINISHED,
+        "regressed": ExitCode.NO,
+        "undecided": ExitCode.UNDECIDED,
+        "invalid": ExitCode.INVALID,
+    }
 )
 """The exit code of each verdict."""
 
@@ -69,7 +77,8 @@ def run_gate(
                 suite=asked.suite, versions=versions, rounds=asked.rounds, budget=asked.budget
             )
             result = gate(question, workspace=workspace, device=device, listener=listener)
-    _show(result, output, form)
+    with contextlib.suppress(ReaderGone):  # the exit code says it as well
+        _show(result, output, form)
     raise CommandEnds(CODES[result.verdict])
 
 
@@ -82,7 +91,7 @@ def _show(result: GateResult, output: CommandOutput, form: str) -> None:
     elif form == "smaller-is-better":
         output.export(smaller_is_better(result))
     elif output.json:
-        output.data({**result.plain(), "exit_code": CODES[result.verdict]})
+        output.data({**result.plain(), "exit_code": int(CODES[result.verdict])})
     else:
         output.line(f"{result.verdict}: {result.reason}")
         output.table(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -10,13 +12,24 @@ from typing import Any
 from harness.cli.console import CommandOutput
 from harness.cli.options import CommandEnds
 from harness.cli.running import ProgressListener
+from harness.cli.streams import ReaderGone
 from harness.errors import InputError
+from harness.exit_codes import ExitCode
 from harness.experiment import Workspace
 from harness.experiment.judged_pair import JudgedPair, Question, judged_pair
 from harness.experiment.judging import FOLDER, PairJudgement, Word, judge
 
-CODES: MappingProxyType[Word, int] = MappingProxyType(
-    {"better": 0, "equivalent": 1, "worse": 1, "not better": 1, "undecided": 4, "invalid": 5}
+_CONTROL_NAME = re.compile(r"[a-z][a-z0-9_]{0,19}")
+
+CODES: MappingProxyType[Word, ExitCode] = MappingProxyType(
+    {
+        "better": ExitCode.FINISHED,
+        "equivalent": ExitCode.NO,
+        "worse": ExitCode.NO,
+        "not better": ExitCode.NO,
+        "undecided": ExitCode.UNDECIDED,
+        "invalid": ExitCode.INVALID,
+    }
 )
 """The exit code of each verdict."""
 
@@ -36,7 +49,8 @@ def judge_versions(
     with output.progress() as progress:
         listener = ProgressListener(output, progress)
         judgement = judge(pair, workspace=workspace, device=device, confirm=confirm, listener=listener)
-    _show(pair, question, judgement, output)
+    with contextlib.suppress(ReaderGone):  # the exit code says it as well
+        _show(pair, question, judgement, output)
     raise CommandEnds(CODES[judgement.verdict])
 
 
@@ -58,7 +72,7 @@ def _data(pair: JudgedPair, question: Question, judgement: PairJudgement) -> dic
     numbers = asdict(judgement.claim.numbers)
     return {
         "verdict": judgement.verdict,
-        "exit_code": CODES[judgement.verdict],
+        "exit_code": int(CODES[judgement.verdict]),
         "reason": judgement.reason,
         "metric": question.metric,
         "better": "higher" if question.higher else "lower",
@@ -83,9 +97,10 @@ def read_controls(written: list[str]) -> dict[str, str]:
     controls: dict[str, str] = {}
     for one in written:
         name, equals, command = one.partition("=")
-        if not equals or not name.isidentifier() or not name.islower():
+        if not equals or not _CONTROL_NAME.fullmatch(name):
             raise InputError(
-                f"--control {one!r} is not NAME=COMMAND", hint="the name has lowercase letters, digits and _"
+                f"--control {one!r} is not NAME=COMMAND",
+                hint="a name has up to 20 lowercase letters, digits and _",
             )
         if name in controls:
             raise InputError(f"--control {name} is given twice")

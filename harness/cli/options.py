@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from harness.cli.streams import flush_output, has_colours, write_note
+from harness.cli.streams import ReaderGone, flush_output, has_colours, write_note
 from harness.errors import HarnessError, InputError, Location, StoreError, StoreLostError, message_line
 from harness.exit_codes import ExitCode
 from harness.masking import masked
@@ -176,7 +176,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def guarded(**values: Any) -> None:
-        verbose, before = values.get("verbose", False), recorded_transactions()
+        verbose, before, code = values.get("verbose", False), recorded_transactions(), 0
         try:
             _give_programs_a_home()
             with interruptible():
@@ -184,13 +184,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             flush_output()  # here a closed pipe can still be handled; at the interpreter's end it cannot
         except HarnessError as error:
             wrote = isinstance(error, StoreError) and recorded_transactions() > before
-            code = StoreLostError.exit_code if wrote else error.exit_code
-            raise _exit(str(error), code, verbose=verbose) from None
+            failed = StoreLostError.exit_code if wrote else error.exit_code
+            raise _exit(str(error), failed, verbose=verbose) from None
         except Interrupted as signal:
             message = f"interrupted by {signal.number.name}; run the same command again to continue"
             raise _exit(message, ExitCode.SIGNALLED + signal.number, verbose=verbose) from None
-        except BrokenPipeError:
-            raise typer.Exit(0) from None
+        except ReaderGone:
+            raise typer.Exit(code) from None
         except Exception as error:  # noqa: BLE001  the last resort of every command: one line, exit 70
             what = message_line(f"{type(error).__name__}: {error}")
             message = f"{what}; this is a fault of the harness (-v shows where)"

@@ -14,6 +14,12 @@ from typing import TextIO
 from harness.errors import OutputError
 
 
+class ReaderGone(BrokenPipeError):  # noqa: N818  nothing went wrong
+    """Whoever read standard output has closed it before its end, as `head` does. Only this is no fault: a
+    pipe between processes of the harness breaks as well when one of them dies.
+    """
+
+
 def prepare_streams() -> None:
     """Call this once, before anything else is opened.
 
@@ -34,27 +40,27 @@ def prepare_streams() -> None:
 
 
 def write_output(text: str) -> None:
-    """Raises OutputError if standard output cannot be written, and BrokenPipeError if nobody reads it."""
+    """Raises OutputError if standard output cannot be written, and ReaderGone if nobody reads it."""
     with writing_output():
         sys.stdout.write(text)
 
 
 def flush_output() -> None:
-    """Raises OutputError and BrokenPipeError as `write_output`: most errors only show here."""
+    """Raises OutputError and ReaderGone as `write_output`: most errors only show here."""
     with writing_output():
         sys.stdout.flush()
 
 
 @contextmanager
 def writing_output() -> Iterator[None]:
-    """The block writes to standard output. Raises OutputError and BrokenPipeError as `write_output`."""
+    """The block writes to standard output. Raises OutputError and ReaderGone as `write_output`."""
     if sys.stdout is None:
         raise OutputError("standard output is closed", hint="nothing could be printed")
     try:
         yield
     except BrokenPipeError:
         _discard(sys.stdout)
-        raise
+        raise ReaderGone from None
     except OSError as error:
         _discard(sys.stdout)
         raise OutputError(

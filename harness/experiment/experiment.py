@@ -23,7 +23,7 @@ from harness.machine.visible_gpus import visible_gpus
 from harness.run.backends.fork_server import WORKER_VARIABLES
 from harness.run.driver import Driver, Listener
 from harness.run.identity import Setting, environment_digest, identity, newest_run
-from harness.run.programme import Programme, StudyProgramme
+from harness.run.programme import NewSeedsProgramme, Programme, StudyProgramme
 from harness.run.resources import worker_threads
 from harness.store.rows import Artifact, CalibrationRow, JudgedClaim, Run, TrialRow, VerdictRow
 from harness.store.store import Store, open_store
@@ -45,7 +45,7 @@ class Experiment:
     """A study at one scale on one device, with its results in one workspace. `parts` are its parts.
 
     `declared` are the parts at all scales. Their claims are recorded together, so that a first run at a small
-    scale makes no claim of another scale late.
+    scale makes no claim of another scale late. With `new_seeds`, no run has the seeds of the first draw.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Experiment:
         self._here, self._gpu, self._plant = here, gpu, plant
         self._runs: dict[str, Run] = {}
         self._analysed: tuple[list[list[TrialRow]], tuple[ReportInput, ...]] | None = None
-        self.allow_commands = False
+        self.allow_commands, self.new_seeds = False, False
 
     @property
     def records(self) -> dict[str, Metric]:
@@ -131,6 +131,8 @@ class Experiment:
 
     def programme(self, part: LoadedStudy) -> Programme:
         """What the driver of a part runs."""
+        if self.new_seeds:
+            return NewSeedsProgramme(part)
         tune = part.study.design.tune
         if tune is None or tune.search is None:
             return StudyProgramme(part)

@@ -12,12 +12,12 @@ from harness.config import digest
 from harness.errors import InputError
 from harness.metrics import METRICS
 from harness.programs.command_line import settings_in
-from harness.programs.source_tree import ALL_FILES, SourceTree
+from harness.programs.source_tree import SourceTree
 from harness.programs.versions import Version, version
 from harness.study.written import study_text
-from harness.tasks.command import SEED
+from harness.tasks.command import SEED, Command
 
-CLAIM, FACTOR, CONTROL = "better", "version", "control"
+CLAIM, FACTOR, VERSIONS, CONTROL = "better", "version", "versions", "control"
 DEFAULT_SEEDS, DEFAULT_ROUNDS, MOST_ROUNDS, FEWEST = 8, 10, 50, 6
 
 _LONGEST_NAME = 60
@@ -50,6 +50,9 @@ class Question:
 class JudgedPair:
     """The two versions, what is asked about them, and the name of the study that compares them. `commands`
     are their command lines.
+
+    All questions about a pair, and about the same pair the other way round, have one name, so that a question
+    knows what was judged before. `asked` is a name of this question.
     """
 
     a: Version
@@ -57,25 +60,25 @@ class JudgedPair:
     question: Question
     commands: tuple[list[str], list[str]]
     name: str
+    asked: str
 
     def study(self, pairs: int | None = None) -> str:
         """The text of the study. With `pairs`, so many seeds or rounds are measured."""
         seeds, rounds = _numbers(self.question, self.commands)
         if pairs is not None:
             seeds, rounds = (pairs, 1) if seeds > 1 else (1, pairs)
-        return study_text({"study": self.name, **_document(self, seeds=seeds, rounds=rounds)})
+        return study_text(_document(self, {"seeds": seeds, "rounds": rounds}, over_seeds=seeds > 1))
 
     def pilot(self) -> str:
         """The text of a study of one pair, which shows how long a pair takes."""
-        document = _document(self, seeds=1, rounds=1)
-        document["design"] = {"exploratory": True}
-        return study_text({"study": f"{self.name}_pilot", **document})
+        over_seeds = _numbers(self.question, self.commands)[0] > 1
+        return study_text(_document(self, {"exploratory": True}, over_seeds=over_seeds))
 
     @property
     def arms(self) -> list[dict[str, Any]]:
         """The level of each version: its name, and its settings."""
         return [
-            {f"{letter}: {one.named[:_LONGEST_NAME]}": _settings(one, words)}
+            {f"{letter}: {one.named[:_LONGEST_NAME]}": _settings(one, words, self.question)}
             for letter, one, words in zip("AB", (self.a, self.b), self.commands, strict=True)
         ]
 
@@ -88,39 +91,46 @@ def judged_pair(a: str, b: str, question: Question, *, folder: Path, here: Path)
     """
     if question.command is None:
         commands = _words(a, "A"), _words(b, "B")
-        first, second = (Version(named=named, folder=here, revision=None, built=False) for named in (a, b))
+        content = SourceTree.read(here).digest
+        first, second = (
+            Version(named=named, folder=here, revision=None, built=False, content=content) for named in (a, b)
+        )
     else:
         commands = _words(question.command, "--command"), _words(question.command, "--command")
         builds = folder / "builds"
         first, second = (version(named, builds=builds, setup=question.setup, here=here) for named in (a, b))
-    trees = [SourceTree.read(one.folder, _patterns(one)).digest for one in (first, second)]
-    if commands[0] == commands[1] and trees[0] == trees[1]:
+    sides = [[one.content, *words] for one, words in zip((first, second), commands, strict=True)]
+    trees = [SourceTree.read(one.folder, one.patterns).digest for one in (first, second)]
+    if commands[0] == commands[1] and (sides[0] == sides[1] or trees[0] == trees[1]):
         raise InputError("A and B are the same files with the same command", hint="there is nothing to judge")
     _numbers(question, commands)
-    name = f"judge_{digest([trees, commands, asdict(question)])[:8]}"
-    return JudgedPair(a=first, b=second, question=question, commands=commands, name=name)
+    return JudgedPair(
+        a=first,
+        b=second,
+        question=question,
+        commands=commands,
+        name=f"judge_{digest(sorted(sides))[:12]}",
+        asked=digest([sides, asdict(question)])[:8],
+    )
 
 
-def _document(pair: JudgedPair, *, seeds: int, rounds: int) -> dict[str, Any]:
+def _document(pair: JudgedPair, design: dict[str, Any], *, over_seeds: bool) -> dict[str, Any]:
     question, arms = pair.question, pair.arms
     better, worse = ("higher", "lower") if question.higher else ("lower", "higher")
     name_b, settings_a = next(iter(arms[1])), next(iter(arms[0].values()))
-    known = METRICS.get(question.metric)
-    if known is not None and known.better != better:
-        raise InputError(f"{worse} values of {question.metric} are better", hint=f"use --{known.better}")
-    base = dict(settings_a)
-    if question.timeout is not None:
-        base["timeout"] = question.timeout
-    design: dict[str, Any] = {"seeds": seeds, "rounds": rounds}
-    if question.until is not None:
-        design["until"] = {"width": question.until}
-    document: dict[str, Any] = {
-        "question": f"Is B better than A: is its {question.metric} {better}?",
-        "task": "command",
-        "base": base,
+    measured, name = question.metric in Command.metrics, question.metric
+    if measured and METRICS[name].better != better:
+        raise InputError(f"{worse} values of {name} are better", hint=f"use --{METRICS[name].better}")
+    output = question.values
+    if name in METRICS and not measured:
+        name, output = f"program_{name}", output or {"kind": "json-lines", "name": name}
+    if question.until is not None and not design.get("exploratory"):
+        design = {**design, "until": {"width": question.until}}
+    versions: dict[str, Any] = {
+        "base": dict(settings_a),
         "compare": {FACTOR: arms},
         "design": design,
-        "primary": question.metric,
+        "primary": name,
         "claims": {
             CLAIM: {
                 "source": "judge",
@@ -130,35 +140,37 @@ def _document(pair: JudgedPair, *, seeds: int, rounds: int) -> dict[str, Any]:
             }
         },
     }
-    if known is None:
+    if not measured:
         declared: dict[str, Any] = {
             "better": better,
             "compared_by": "difference" if question.difference else "ratio",
-            "paired_over": "seeds" if seeds > 1 else "rounds",
+            "paired_over": "seeds" if over_seeds else "rounds",
         }
         declared |= {"unit": question.unit} if question.unit else {}
-        declared |= {"output": dict(question.values)} if question.values else {}
-        document["metrics"] = {question.metric: declared}
+        declared |= {"output": dict(output)} if output else {}
+        versions["metrics"] = {name: declared}
     if question.margin is not None:
-        document["margins"] = {question.metric: question.margin}
-        document["margin_reasons"] = {question.metric: "given with the question"}
-    if not question.controls:
-        return document
-    shared = {key: document.pop(key) for key in ("base", "primary", "claims")}
-    metrics = {key: document.pop(key) for key in ("metrics", "margins", "margin_reasons") if key in document}
-    parts: dict[str, Any] = {"versions": {**shared, **metrics}}
-    for name, line in question.controls.items():
-        parts[f"{CONTROL}_{name}"] = _control(arms, _words(line, f"--control {name}"), rounds)
-    return {**document, "parts": parts}
+        versions["margins"] = {name: question.margin}
+        versions["margin_reasons"] = {name: "given with the question"}
+    parts = {VERSIONS: versions}
+    for control, line in question.controls.items():
+        words = _words(line, f"--control {control}")
+        parts[f"{CONTROL}_{control}"] = _control(arms, words, pilot="exploratory" in design)
+    return {
+        "study": pair.name,
+        "question": f"Is B better than A: is its {question.metric} {better}?",
+        "task": "command",
+        "parts": parts,
+    }
 
 
-def _control(arms: list[dict[str, Any]], words: list[str], rounds: int) -> dict[str, Any]:
+def _control(arms: list[dict[str, Any]], words: list[str], *, pilot: bool) -> dict[str, Any]:
     """The time of a command in the folders of both versions: it should be the same."""
     compared = [{name: {**settings, "command": words} for name, settings in arm.items()} for arm in arms]
     return {
         "base": dict(next(iter(compared[0].values()))),
         "compare": {FACTOR: compared},
-        "design": {"seeds": 1, "rounds": max(rounds, DEFAULT_ROUNDS), "until": None},
+        "design": {"exploratory": True} if pilot else {"rounds": DEFAULT_ROUNDS},
         "primary": "command_seconds",
     }
 
@@ -167,7 +179,7 @@ def _numbers(question: Question, commands: Iterable[list[str]]) -> tuple[int, in
     """The seeds and the rounds. A metric is paired over seeds if the command takes the seed, unless rounds
     are asked for.
     """
-    timed = question.metric in METRICS and METRICS[question.metric].timed
+    timed = question.metric in Command.metrics
     seeded = all(SEED in settings_in(line) for line in commands)
     if question.seeds is not None and (question.rounds is not None or question.until is not None):
         raise InputError("give either --seeds, or --rounds and --until")
@@ -175,17 +187,17 @@ def _numbers(question: Question, commands: Iterable[list[str]]) -> tuple[int, in
         raise InputError(f"{question.metric} is a time, which every round measures", hint="use --rounds")
     if question.seeds is not None and not seeded:
         raise InputError("the command does not take the seed", hint="write {seed} into it, or use --rounds")
+    for option, number in (("seeds", question.seeds), ("rounds", question.rounds)):
+        if number is not None and number < FEWEST:
+            raise InputError(f"--{option} {number} is too few", hint=f"use at least {FEWEST}")
     if question.rounds is None and question.until is None and seeded and not timed:
         return question.seeds or DEFAULT_SEEDS, 1
     return 1, question.rounds or (DEFAULT_ROUNDS if question.until is None else MOST_ROUNDS)
 
 
-def _settings(one: Version, words: list[str]) -> dict[str, Any]:
-    return {"command": words, "folder": str(one.folder), "files": _patterns(one)}
-
-
-def _patterns(one: Version) -> list[str]:
-    return [ALL_FILES] if one.built else []
+def _settings(one: Version, words: list[str], question: Question) -> dict[str, Any]:
+    timeout = {} if question.timeout is None else {"timeout": question.timeout}
+    return {"command": words, "folder": str(one.folder), "files": one.patterns, **timeout}
 
 
 def _words(line: str, option: str) -> list[str]:

@@ -4,7 +4,8 @@ one word how B compares with A.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from typing import Literal
 from harness.analysis.results import Contrast, SettledClaim
 from harness.errors import InputError
 from harness.experiment.experiment import Experiment
-from harness.experiment.judged_pair import CLAIM, FEWEST, MOST_ROUNDS, JudgedPair
+from harness.experiment.judged_pair import CLAIM, DEFAULT_ROUNDS, FEWEST, MOST_ROUNDS, JudgedPair
 from harness.experiment.loading import load
 from harness.experiment.workspace import Workspace
 from harness.report.inputs import ReportInput
@@ -28,8 +29,9 @@ Word = Literal["better", "not better", "equivalent", "worse", "undecided", "inva
 @dataclass(frozen=True, kw_only=True)
 class PairJudgement:
     """How B compares with A. `claim` has the effect and its interval, and `reason` is one sentence. `again`
-    is what a second run on new seeds says alone, if one was asked for. `earlier` are earlier judgements of
-    the same pair, and `moved` the controls that differ between the versions.
+    is what a measurement on new seeds says alone, if there was one after the measurement that decides.
+    `earlier` are earlier judgements of the same pair, and `moved` the controls that differ between the
+    versions.
     """
 
     verdict: Word
@@ -60,90 +62,89 @@ def judge(
     if _claim(parts).late:
         experiment.run(fresh=True, listener=listener)
         parts = experiment.judge()
-    again: SettledClaim | None = None
-    if confirm and _claim(parts).verdict == "confirmed":
-        if _claim(parts).alone is None:  # this run decides: there is none after it
-            experiment.run(fresh=True, listener=listener)
-            parts = experiment.judge()
-        again = _claim(parts)
-    return _judgement(parts, again, report=experiment.report())
+    claim = _claim(parts)
+    if confirm and claim.verdict == "confirmed" and claim.alone is None:  # no run after it is known
+        experiment.run(fresh=True, listener=listener)
+        parts = experiment.judge()
+    return _judgement(parts, report=experiment.report())
 
 
 def _experiment(pair: JudgedPair, workspace: Workspace, device: str, listener: Listener | None) -> Experiment:
-    """The study of the pair, whose file stays. With a budget, a pilot says how many pairs it has."""
-    file = workspace.results / FOLDER / f"{pair.name}.yaml"
+    """The study of the question, whose file stays. With a budget, a pilot says how many pairs it has."""
+    file = workspace.results / FOLDER / f"{pair.name}_{pair.asked}.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
 
     def loaded(path: Path, text: str) -> Experiment:
         path.write_text(text, encoding="utf-8")
-        return load(path, scale="cpu", device=device, workspace=workspace, allow_commands=True)
+        experiment = load(path, scale="cpu", device=device, workspace=workspace, allow_commands=True)
+        experiment.new_seeds = True
+        return experiment
 
-    if pair.question.budget is None:
+    budget = pair.question.budget
+    if budget is None:
         return loaded(file, pair.study())
     if file.exists():
         return loaded(file, file.read_text(encoding="utf-8"))
-    pilot = loaded(file.with_name(f"{pair.name}_pilot.yaml"), pair.pilot())
-    pairs = pairs_within(pair.question.budget, pilot.run(listener=listener), fewest=FEWEST)
+    pilot = loaded(file.with_name(f"{file.stem}_pilot.yaml"), pair.pilot())
+    pairs = pairs_within(budget, pilot.run(listener=listener), fewest=FEWEST, control_rounds=DEFAULT_ROUNDS)
     most = pair.question.seeds or pair.question.rounds or MOST_ROUNDS
     return loaded(file, pair.study(min(pairs, most)))
 
 
-def pairs_within(budget: float, pilot: Experiment, *, fewest: int) -> int:
-    """How many pairs as that of the pilot fit into this time. Raises InputError if they are too few to decide
-    anything.
+def pairs_within(budget: float, pilot: Experiment, *, fewest: int, control_rounds: int = 0) -> int:
+    """How many pairs as that of the pilot fit into this time, beside so many rounds of its controls (the
+    other parts). Raises InputError if they are too few to decide anything.
     """
     with pilot.opened() as (store, runs):
-        seconds = sum(row.seconds or 0.0 for run in runs for row in store.trials(run))
-    pairs = int(budget / max(seconds, 1e-3))
+        of_pair, *of_controls = [sum(row.seconds or 0.0 for row in store.trials(run)) for run in runs]
+    for_controls = control_rounds * sum(of_controls)
+    pairs = max(0, int((budget - for_controls) / max(of_pair, 1e-3)))
     if pairs < fewest:
+        needed = fewest * of_pair + for_controls
         raise InputError(
-            f"a pair takes {seconds:.3g} s, so {budget:g} s are enough for {count(pairs, 'pair')}",
-            hint=f"at least {fewest} are needed, which take {fewest * seconds:.0f} s",
+            f"a pair takes {of_pair:.3g} s, so {budget:g} s are enough for {count(pairs, 'pair')}",
+            hint=f"at least {fewest} are needed, which take {math.ceil(needed)} s",
         )
     return pairs
 
 
-def _judgement(parts: Sequence[ReportInput], again: SettledClaim | None, report: Path) -> PairJudgement:
+def _judgement(parts: Sequence[ReportInput], report: Path) -> PairJudgement:
     judged, claim = parts[0], _claim(parts)
     contrast = _contrast(judged)
-    moved = tuple(part.loaded.part for part in parts[1:] if _has_moved(part))
-    verdict, reason = _verdict(claim, contrast, again, moved)
+    problems = {part.loaded.part: _control_problem(part) for part in parts[1:]}
+    moved = {name: problem for name, problem in problems.items() if problem}
+    verdict, reason = _verdict(claim, contrast, moved)
     return PairJudgement(
         verdict=verdict,
         reason=reason,
         claim=claim,
         margin=contrast.margin if contrast else 0.0,
         runs=tuple(part.run.id for part in parts),
-        again=None if again is None else again.alone_verdict,
-        moved=moved,
+        again=claim.alone,
+        moved=tuple(moved),
         earlier=tuple(judged.history.lines),
         warnings=tuple(warning for part in parts for warning in part.analysis.warnings),
         report=report,
     )
 
 
-def _verdict(
-    claim: SettledClaim, contrast: Contrast | None, again: SettledClaim | None, moved: Sequence[str]
-) -> tuple[Word, str]:
+def _verdict(claim: SettledClaim, contrast: Contrast | None, moved: Mapping[str, str]) -> tuple[Word, str]:
     if claim.verdict == "invalid":
         return "invalid", claim.sentence
     if moved:
-        names = ", ".join(moved)
-        return "invalid", f"{names} differs between the versions, and the change cannot touch it"
+        return "invalid", "; ".join(f"{name} {problem}" for name, problem in moved.items())
     if claim.verdict == "undecided":
         return "undecided", claim.sentence
     if claim.verdict == "confirmed":
-        if again is None or again.alone_verdict == "confirmed":
+        if claim.alone_verdict == "confirmed":
             return "better", claim.sentence
-        if again.alone_verdict == "invalid":
-            return "invalid", f"the second run is invalid: {again.sentence}"
-        word: Word = "undecided" if again.alone_verdict == "undecided" else "not better"
-        return word, f"it did not hold on new seeds. {again.sentence}"
-    if contrast is None:
-        return "not better", claim.sentence
-    if contrast.verdict in ("equivalent", "identical"):
+        word: Word = "undecided" if claim.alone == "undecided" else "not better"
+        return word, f"it did not hold on new seeds. {claim.sentence}"
+    if contrast is not None and contrast.verdict in ("equivalent", "identical"):
         return "equivalent", claim.sentence
-    return ("worse" if contrast.verdict == "worse" else "not better"), claim.sentence
+    if contrast is not None and contrast.verdict == "worse":
+        return "worse", claim.sentence
+    return "not better", claim.sentence
 
 
 def _claim(parts: Sequence[ReportInput]) -> SettledClaim:
@@ -155,7 +156,12 @@ def _contrast(part: ReportInput) -> Contrast | None:
     return next((one for one in part.analysis.contrasts if one.metric == primary), None)
 
 
-def _has_moved(part: ReportInput) -> bool:
-    """Whether a control shows a difference beyond the margin, or cannot be trusted."""
+def _control_problem(part: ReportInput) -> str:
+    """Why a control makes the judgement invalid: it differs between the versions, or it was not measured."""
     contrast = _contrast(part)
-    return contrast is None or contrast.verdict in ("better", "worse", "invalid")
+    if contrast is None or contrast.verdict == "invalid":
+        reasons = "; ".join(part.analysis.invalid.values()) or "it has too few values"
+        return f"could not be measured in both versions: {reasons}"
+    if contrast.verdict in ("better", "worse"):
+        return "differs between the versions, and the change cannot touch it"
+    return ""

@@ -18,7 +18,7 @@ from harness.experiment.workspace import Workspace
 from harness.machine.environment import Environment
 from harness.run.driver import Driver, Listener
 from harness.run.identity import Setting
-from harness.run.programme import Programme, ProofProgramme
+from harness.run.programme import NewSeedsProgramme, Programme
 from harness.search.findings import SearchFindings, search_findings
 from harness.store.rows import Run
 from harness.store.store import Store, open_store
@@ -216,7 +216,7 @@ class Proof(Experiment):
         self._search = search
 
     def programme(self, part: LoadedStudy) -> Programme:
-        return ProofProgramme(part)
+        return NewSeedsProgramme(part)
 
     @with_declared_metrics
     def findings(self) -> tuple[ReportInput, ...]:

@@ -138,9 +138,9 @@ class StudyProgramme(Programme):
         return None
 
 
-class ProofProgramme(StudyProgramme):
-    """The study that proves what a search found. Its seeds are never those of the first draw, which the
-    person who wrote the space may have seen, and never those of an earlier proof.
+class NewSeedsProgramme(StudyProgramme):
+    """A study whose seeds are never those of the first draw, which its author may have seen, and never those
+    of an earlier run: the proof of what a search found, or the judgement of two versions.
     """
 
     def draws(self, store: Store, *, fresh: bool) -> Draws:  # noqa: ARG002  every new run is fresh

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
 
 from harness.programs.outputs.base import OutputKind, Printed, ProgramOutputError, Value, number_of, step_of
 
 
 class JsonLines(OutputKind):
     """`{"metric": "val_loss", "value": 2.31, "step": 100}`. The step may be missing. Lines that are not of
-    this form are other messages of the program.
+    this form are other messages of the program. `name` is the name of the metric in the lines, if the study
+    uses another one.
     """
 
     kind: Literal["json-lines"] = "json-lines"
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, exclude_if=operator.not_
+    )
 
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:
         for number, line in enumerate(printed.lines, start=1):
@@ -24,7 +31,7 @@ class JsonLines(OutputKind):
                 row = json.loads(line)
             except (ValueError, RecursionError):
                 raise ProgramOutputError(f"line {number} of the output is not JSON: {line[:60]!r}") from None
-            if isinstance(row, dict) and row.get("metric") == metric:
+            if isinstance(row, dict) and row.get("metric") == (self.name or metric):
                 where = f"line {number} of the output"
                 if "value" not in row:
                     raise ProgramOutputError(f"{where} has no value")
