@@ -48,7 +48,7 @@ class DeclaredMetric(Config):
             paired_over=self.paired_over,
             timed=timed,
             margin=DEFAULT_MARGINS["time" if timed else "loss"] if ratio else 0.0,
-            margin_group=name,
+            margin_group=f"{name} of the program",
             margin_in_points=not ratio,
             per_trial=self.per_trial or ("median" if timed else "last"),
             summary=self.summary or "reported by the program",

@@ -159,12 +159,19 @@ class StudyBase(Config):
         """The largest difference that does not matter: the study's for this metric, else the study's for its
         group, else the default.
         """
-        return self.margins.get(record.name, self.margins.get(record.margin_group, record.margin))
+        return self.margins.get(self.margin_name(record), record.margin)
+
+    def margin_name(self, record: Metric) -> str:
+        """The name under `margins` and `margin_reasons` that counts for a metric: its own if it is there, or
+        else that of its group, unless a metric that the study declares has this name.
+        """
+        if record.name in self.margins or record.margin_group in self.metrics:
+            return record.name
+        return record.margin_group
 
     def margin_reason(self, record: Metric) -> str:
         """Why the study's margin for this metric is wider than usual; empty if it gives no reason."""
-        name = record.name if record.name in self.margins else record.margin_group
-        return self.margin_reasons.get(name, "")
+        return self.margin_reasons.get(self.margin_name(record), "")
 
     @property
     def digest(self) -> str:

@@ -98,7 +98,7 @@ class Command(Task):
 
     def effect(self) -> dict[str, Any]:
         """The command as the program gets it: settings that are written alike are the same to it."""
-        same = {**self.settings, SEED: f"{{{SEED}}}", PYTHON: f"{{{PYTHON}}}"}
+        same = {**self.settings, SEED: f"\0{SEED}", PYTHON: f"\0{PYTHON}"}  # no study can write these
         others = {name: value for name, value in self.plain().items() if name not in self.settings}
         return {
             **others,

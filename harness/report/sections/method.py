@@ -190,7 +190,7 @@ def _margins(report: ReportInput) -> Facts:
     for name, record in known_metrics().items():
         if name not in measured or record.better == "neither":
             continue
-        origin = "declared" if name in declared or record.margin_group in declared else "default"
+        origin = "declared" if report.loaded.study.margin_name(record) in declared else "default"
         margin = margin_text(report.loaded.study.margin(record), record.compared_by)
         rows.append(
             (record.label, f"{'exact' if record.exact else margin} ({record.margin_group}, {origin})")

@@ -55,12 +55,6 @@ def _check_metrics(checker: StudyChecker) -> None:
         path = ("metrics", name)
         if name in METRICS or name.startswith(AUXILIARY_LOSS):
             checker.fail(path, f"{name} is a metric of the harness", hint="give yours another name")
-        if name in DEFAULT_MARGINS:
-            checker.fail(
-                path,
-                f"{name} is a group of metrics under `margins`, so no metric can have this name",
-                hint=f"give it a longer name, for example my_{name}",
-            )
         if checker.task is not Command:
             checker.fail(
                 path,
@@ -86,19 +80,22 @@ def _check_invariants(checker: StudyChecker) -> None:
 def _check_margins(checker: StudyChecker) -> None:
     problem = "no metric and no group of metrics has the name"
     known = known_metrics()
-    groups = {record.margin_group: record.margin for record in known.values()}
     for name, margin in checker.study.margins.items():
         path = ("margins", name)
-        checker.check_known(path, name, {*known, *groups}, problem, value=False)
-        alike = [record for record in known.values() if name in (record.name, record.margin_group)]
-        if margin >= 1 and not alike[0].margin_in_points:
+        checker.check_known(path, name, {*known, *DEFAULT_MARGINS}, problem, value=False)
+        in_points = (
+            known[name].margin_in_points
+            if name in known
+            else any(record.margin_in_points for record in known.values() if record.margin_group == name)
+        )
+        if margin >= 1 and not in_points:
             checker.fail(
                 path,
                 f"margins.{name}: must be less than 1, found {margin:g}",
                 hint=f"{margin:g} % is {margin / 100:g}",
                 value=True,
             )
-        default = known[name].margin if name in known else groups[name]
+        default = known[name].margin if name in known else DEFAULT_MARGINS[name]
         if 0 < WIDEST_MARGIN * default < margin and name not in checker.study.margin_reasons:
             checker.fail(
                 path,
