@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # harness/models is a link to models/, and ruff does not follow links.
 PACKAGES := harness models tests
 
-.PHONY: demo picture test check unit slow benchmark peers audit format clean
+.PHONY: demo picture test check unit slow benchmark peers audit docs format clean
 
 demo: $(VENV)/installed
 	$(BIN)/harness run studies/kv_cache.yaml
@@ -48,6 +48,10 @@ peers: $(VENV)/installed-peers
 audit: $(VENV)/installed-audit
 	$(BIN)/pip-audit --skip-editable
 
+# The documents as a site in build/site. A broken link is an error.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
@@ -61,6 +65,10 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[dev]'
+	touch $@
+
+$(VENV)/installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[docs]'
 	touch $@
 
 $(VENV)/installed-audit: pyproject.toml | $(VENV)/installed-dev

@@ -35,7 +35,6 @@ app = typer.Typer(
     "intervals.",
     epilog=exit_codes_text(),
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

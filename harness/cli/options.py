@@ -24,7 +24,7 @@ from harness.metrics import declare
 from harness.paths import expanded, home_is_writable
 from harness.run.stopping import Interrupted, interruptible
 from harness.store.written import recorded_transactions
-from harness.study.quantities import seconds_of
+from harness.study.shipped import OWN_STUDIES, SHIPPED, studies_in
 from harness.visible import visible
 
 if TYPE_CHECKING:
@@ -33,10 +33,18 @@ if TYPE_CHECKING:
 CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of all errors in arguments, which typer does not give a public name."""
 
+
+def study_names(incomplete: str) -> list[str]:
+    """The names of studies that begin so, for the completion of a shell."""
+    known = {**studies_in(OWN_STUDIES), **studies_in(SHIPPED)}
+    return sorted(name for name in known if name.startswith(incomplete))
+
+
 StudyArgument = Annotated[
     str,
     typer.Argument(
         metavar="STUDY",
+        autocompletion=study_names,
         help="The YAML file of a study, or the name of a study in studies/ or of one that ships.",
     ),
 ]
@@ -238,6 +246,8 @@ def _give_programs_a_home() -> None:
 
 def seconds_option(written: str, option: str) -> float:
     """The seconds that an option gives as `90s` or `30m`. Raises InputError if it is no time."""
+    from harness.study.quantities import seconds_of
+
     try:
         return seconds_of(written)
     except ValueError as error:

@@ -11,9 +11,7 @@ from harness.cli.console import CommandOutput
 from harness.errors import HarnessError, InputError
 from harness.experiment import Workspace
 from harness.study.load import StudyFile
-from harness.study.shipped import SHIPPED, studies_in
-
-FOLDER = Path("studies")
+from harness.study.shipped import OWN_STUDIES, SHIPPED, studies_in
 
 
 def show_studies(folder: Path | None, workspace: Workspace, output: CommandOutput) -> None:
@@ -24,12 +22,12 @@ def show_studies(folder: Path | None, workspace: Workspace, output: CommandOutpu
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"there is no folder {folder}", hint="`harness list` shows the studies that ship")
-    studies = studies_in(FOLDER if folder is None else folder)
+    studies = studies_in(OWN_STUDIES if folder is None else folder)
     if folder is None and not studies:
         studies = studies_in(SHIPPED)
         output.note(
-            f"there are no studies in {FOLDER}/; these ship with the harness: `harness run NAME` runs one, "
-            f"{SHIPPED} has their files, and `harness new NAME` writes one to start from"
+            f"there are no studies in {OWN_STUDIES}/; these ship with the harness: `harness run NAME` runs "
+            f"one, {SHIPPED} has their files, and `harness new NAME` writes one to start from"
         )
     newest = _newest_runs(workspace)
     rows = []
@@ -72,7 +70,7 @@ def new_study(name: str, folder: Path | None, output: CommandOutput) -> None:
             f"{name!r} is not allowed as the name of a study",
             hint="start with a small letter and use small letters, digits and underscores, as in my_study",
         )
-    source, folder = files("harness.study") / "template", folder or FOLDER
+    source, folder = files("harness.study") / "template", folder or OWN_STUDIES
     wanted = {folder / f"{name}.yaml": "study.yaml", folder / "recipes" / "lm-tiny.yaml": "recipe.yaml"}
     study = next(iter(wanted))
     if study.exists():

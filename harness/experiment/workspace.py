@@ -9,12 +9,12 @@ from pathlib import Path
 from harness.errors import InputError, did_you_mean
 from harness.paths import expanded, is_file, is_read_only, nearest
 from harness.store.engine import parse_location
-from harness.study.shipped import SHIPPED, studies_in
+from harness.study.shipped import OWN_STUDIES, SHIPPED, studies_in
 
 DATABASE = "harness.db"
 
 
-def find_study(name: str, folder: Path = Path("studies")) -> Path:
+def find_study(name: str, folder: Path = OWN_STUDIES) -> Path:
     """The file of a study: `name` itself if it is a file, else `studies/NAME.yaml`, else the study of this
     name that ships with the harness.
 

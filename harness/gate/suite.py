@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
-from harness.gate import control_loop
 from harness.gate.benchmarks import Benchmark, read_benchmarks
+from harness.programs import control_loop
 from harness.programs.source_tree import ALL_FILES, SourceTree
 from harness.programs.variables import program_variables, python_path
 from harness.programs.versions import Version

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+OWN_STUDIES = Path("studies")
+"""The folder of a user's own studies."""
+
 SHIPPED = (Path(__file__).resolve().parents[1] / "studies").resolve()
 
 
@@ -16,8 +19,13 @@ def studies_in(folder: Path) -> dict[str, Path]:
 
 
 def recipe_folders(study: Path) -> tuple[Path, ...]:
-    """Where the recipes of a study are looked for: beside its file, then among those that ship."""
-    return tuple(dict.fromkeys((study.parent / "recipes", SHIPPED / "recipes")))
+    """Where the recipes of a study are looked for: beside its file, then in `studies/` of the folder in which
+    the command runs, then among those that ship.
+    """
+    folders: dict[Path, Path] = {}
+    for folder in (study.parent, OWN_STUDIES, SHIPPED):
+        folders.setdefault((folder / "recipes").resolve(), folder / "recipes")
+    return tuple(folders.values())
 
 
 def recipe_file(study: Path, name: str) -> Path | None:

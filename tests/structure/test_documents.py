@@ -104,3 +104,9 @@ def test_a_document_that_is_missing_is_found(tmp_path: Path) -> None:
     document.write_text("# A `first` heading\n\n[here](#a-first-heading) [there](#second) see nowhere.md\n")
     assert list(missing_citations(document)) == ["nowhere.md"]
     assert list(broken_links(document)) == ["#second"]
+
+
+def test_the_site_has_every_document() -> None:
+    """`make docs` refuses links that lead nowhere; a page that nobody links is refused here."""
+    listed = re.findall(r"(\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))

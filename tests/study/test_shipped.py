@@ -24,7 +24,7 @@ def test_a_copied_study_uses_the_recipes_that_ship(tmp_path: Path) -> None:
     [one], [other] = load_study(Path(copied), "smoke"), load_study(SHIPPED / "kv_cache.yaml", "smoke")
     assert one.task_digests == other.task_digests
     [recipe] = [file for file in files_of(one) if file.parent.name == "recipes"]
-    assert recipe == SHIPPED / "recipes" / "lm-nano.yaml"
+    assert recipe.resolve() == SHIPPED / "recipes" / "lm-nano.yaml"
 
 
 def test_a_recipe_beside_the_study_comes_first(tmp_path: Path) -> None:
@@ -37,12 +37,27 @@ def test_a_recipe_beside_the_study_comes_first(tmp_path: Path) -> None:
     assert ids.isdisjoint(load_study(SHIPPED / "kv_cache.yaml")[0].task_digests.values())
 
 
+def test_the_recipes_of_the_user_come_before_those_that_ship(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that lies elsewhere can use them."""
+    study = Path(shutil.copy(SHIPPED / "kv_cache.yaml", tmp_path / "mine.yaml"))
+    recipes = tmp_path / "project" / "studies" / "recipes"
+    recipes.mkdir(parents=True)
+    shutil.copy(SHIPPED / "recipes" / "lm-nano.yaml", recipes)
+    monkeypatch.chdir(tmp_path / "project")
+    assert recipe_file(study, "lm-nano") == Path("studies/recipes/lm-nano.yaml")
+    (tmp_path / "recipes").mkdir()
+    shutil.copy(SHIPPED / "recipes" / "lm-nano.yaml", tmp_path / "recipes")
+    assert recipe_file(study, "lm-nano") == tmp_path / "recipes" / "lm-nano.yaml"
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         (
             "lm-nanu",
-            f"there is no recipe 'lm-nanu' in {{here}}/recipes or {SHIPPED}/recipes; did you mean 'lm-nano'",
+            "there is no recipe 'lm-nanu' in {here}/recipes or studies/recipes; did you mean 'lm-nano'",
         ),
         ("../secret", "'../secret' is not a valid name of a recipe; use at most 64 letters"),
         ("x" * 5000, "is not a valid name of a recipe; use at most 64 letters"),
