@@ -67,8 +67,9 @@ class LocalBackend:
         """Every round but the first of a part gets a new fork server.
 
         The first round may use the server of earlier trials, because none of its own trials was timed there.
+        A server without torch stays: its trials are programs, which are new processes anyway.
         """
-        if self._in_round:
+        if self._in_round and self._server is not None and self._server.with_torch:
             self._stop_server()
         self._in_round = True
 
