@@ -263,14 +263,24 @@ def test_no_trial_sees_what_another_one_left(trials: Trials) -> None:
     assert SourceTree.read(trials.folder / "sources" / trials.tree.digest).digest == trials.tree.digest
 
 
-def test_a_secret_of_the_user_is_not_visible(trials: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless it is inherited. The server of the trials was started with the variable."""
-    trials.backend.begin_round()
-    trials.backend.begin_round()
+def test_a_secret_of_the_user_is_not_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is inherited."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    failed = trials.run("env; env >&2; exit 1")
-    assert "HARNESS_SEED=7" in str(failed.traceback)
-    assert SECRET not in f"{failed.error}{failed.traceback}"
-    script = f'[ "$AWS_SECRET_ACCESS_KEY" = {SECRET} ] && {line("1")}'
-    assert trials.run(script).status == "failed"
-    assert values(trials.run(script, inherit=["AWS_SECRET_ACCESS_KEY"])) == [(0, 1.0)]
+    with LocalBackend(nvml=NvmlReader()) as backend:
+        trials = Trials(backend, tmp_path)
+        failed = trials.run("env; env >&2; exit 1")
+        assert "HARNESS_SEED=7" in str(failed.traceback)
+        assert SECRET not in f"{failed.error}{failed.traceback}"
+        script = f'[ "$AWS_SECRET_ACCESS_KEY" = {SECRET} ] && {line("1")}'
+        assert trials.run(script).status == "failed"
+        assert values(trials.run(script, inherit=["AWS_SECRET_ACCESS_KEY"])) == [(0, 1.0)]
+
+
+def test_all_rounds_share_one_server(trials: Trials) -> None:
+    """Each trial is a new program, so a new server would only cost its start."""
+    servers = []
+    for _ in range(2):
+        trials.backend.begin_round()
+        assert trials.run(line("1")).status == "finished"
+        servers.append({child.pid for child in psutil.Process().children()})
+    assert servers[0] == servers[1]
