@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from harness.errors import InputError
 from harness.masking import masked
+from harness.metrics import declared
 from harness.report.inputs import ReportInput
 from harness.report.sections import (
     claims,
@@ -70,6 +71,12 @@ def render(*parts: ReportInput) -> str:
     """The page for all parts of one study. It loads nothing from elsewhere, runs no script, and is the same
     for the same input.
     """
+    records = {name: record for part in parts for name, record in part.loaded.study.records.items()}
+    with declared(records):
+        return _rendered(parts)
+
+
+def _rendered(parts: Sequence[ReportInput]) -> str:
     views = [
         (
             part,
