@@ -9,6 +9,7 @@ import pytest
 
 import harness
 from harness.analysis.results import Analysis
+from harness.experiment import Experiment
 from harness.experiment.detectable_effect import detectable_effect
 from harness.experiment.own_metrics import with_declared_metrics
 from harness.metrics import METRICS, Metric, declared, known_metrics
@@ -52,27 +53,33 @@ def test_two_studies_give_one_name_to_different_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one process and one store: what is better in one of them is worse in the other. Then a metric of the
-    second is renamed, and nothing knows the name that its samples have.
+    first gets another meaning, so its claim is late. And a metric of the second is renamed, so that nothing
+    knows the name that its samples have.
     """
     higher = ("val_loss: {better: lower", "val_loss: {better: higher")
     first = put_program(tmp_path / "a")
     second = put_program(tmp_path / "b", higher, script=f"{SCRIPT}# b\n", name="other")
     one, other = (harness.load(file, allow_commands=True).run() for file in (first, second))
     for experiment, verdict in ((other, "refuted"), (one, "confirmed"), (other, "refuted")):
-        verdicts = dict(experiment.verdicts()[["id", "verdict"]].to_numpy().tolist())
-        assert verdicts == {"lower": verdict, "higher": "confirmed"}
+        assert judged(experiment) == {"lower": verdict, "higher": "confirmed"}
     assert known_metrics() == dict(METRICS)
     samples = one.frame()
     assert set(samples.loc[samples["metric"] == "val_loss", "unit"]) == {"nats"}
     monkeypatch.setattr(build, "SECTIONS", [one for one in build.SECTIONS if "figures" not in one.id])
     assert "val loss" in build.render(*other.findings())
+    put_program(tmp_path / "a", ("unit: nats", "unit: bits"))
+    late = harness.load(first, allow_commands=True)
+    assert judged(late) == {"lower": "undecided", "higher": "confirmed"}
     renamed = (higher, ("  score:\n", "  mark:\n"), ("metric: score", "metric: mark"), ("{score:", "{mark:"))
     put_program(tmp_path / "b", *renamed, script=f"{SCRIPT}# c\n", name="other")
     experiment = harness.load(second, allow_commands=True)
     with declared(experiment.records):
         effect = detectable_effect(experiment.parts[0], experiment.workspace)
     assert effect.source.startswith("as in run ")
-    assert experiment.run().analysis().invalid == {}
+
+
+def judged(experiment: Experiment) -> dict[str, str]:
+    return dict(experiment.verdicts()[["id", "verdict"]].to_numpy().tolist())
 
 
 ODD = {
