@@ -119,12 +119,12 @@ class MemoryFrames(RunFrames):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFrames(RunFrames):
-    """The samples stay in the store, which must be open whenever they are asked for. `superseded` are the
-    measurements that finished and do not count any more.
+    """The samples stay in the store, which must be open whenever they are asked for. `attempts` are all
+    trials, superseded ones included.
     """
 
     store: Store
-    superseded: tuple[TrialRow, ...] = ()
+    attempts: tuple[TrialRow, ...]
 
     @cached_property
     def counts(self) -> dict[str, dict[int, int]]:
@@ -137,8 +137,13 @@ class StoredFrames(RunFrames):
         return _stored_values(self.store, chosen, counts)
 
     def set_aside(self, name: str) -> pd.DataFrame:
-        counts = self.store.sample_counts(trial.id for trial in self.superseded)
-        return _stored_values(self.store, self.superseded, {name: counts.get(name, {})})
+        rows = [
+            replace(row, state=row.superseded_state, superseded_state=None)
+            for row in self.attempts
+            if row.purpose == "measure" and row.superseded_state in COUNTED_STATES
+        ]
+        counts = self.store.sample_counts(row.id for row in rows)
+        return _stored_values(self.store, rows, {name: counts.get(name, {})})
 
     def _read_curve(self, name: str) -> pd.DataFrame:
         counts = self.counts.get(name, {})
@@ -159,17 +164,13 @@ def run_frames(store: Store, run: Run) -> StoredFrames:
 
 def unchecked_frames(store: Store, run: Run) -> StoredFrames:
     """The same without the chain of the run, for whatever gives no verdict: checking it reads everything."""
-    attempts = store.trials(run, include_superseded=True)
+    attempts = tuple(store.trials(run, include_superseded=True))
     trials = tuple(row for row in attempts if row.state != "superseded")
     by_id = {trial.id: trial for trial in trials}
     return StoredFrames(
         store=store,
         trials=trials,
-        superseded=tuple(
-            replace(row, state=row.superseded_state, superseded_state=None)
-            for row in attempts
-            if row.purpose == "measure" and row.superseded_state in COUNTED_STATES
-        ),
+        attempts=attempts,
         checks=tuple(row for row in store.checks(run) if by_id[row.trial_id].status == "finished"),
         sentences=store.sentences(run),
         calibrated_flops=_calibrated_flops(store, run),

@@ -25,7 +25,7 @@ from harness.run.driver import Driver, Listener
 from harness.run.identity import Setting, environment_digest, identity, newest_run
 from harness.run.programme import NewSeedsProgramme, Programme, StudyProgramme
 from harness.run.resources import worker_threads
-from harness.store.rows import Artifact, CalibrationRow, JudgedClaim, Run, TrialRow, VerdictRow
+from harness.store.rows import Artifact, AttemptNow, CalibrationRow, JudgedClaim, Run, VerdictRow
 from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan
@@ -61,7 +61,8 @@ class Experiment:
         self.declared: tuple[LoadedStudy, ...] = ()
         self._here, self._gpu, self._plant = here, gpu, plant
         self._runs: dict[str, Run] = {}
-        self._analysed: tuple[list[list[TrialRow]], tuple[ReportInput, ...]] | None = None
+        self._analysed: tuple[list[list[AttemptNow]], tuple[ReportInput, ...]] | None = None
+        self._open: tuple[Store, tuple[Run, ...]] | None = None
         self.allow_commands, self.new_seeds = False, False
 
     @property
@@ -184,17 +185,17 @@ class Experiment:
 
         with self.opened() as (store, runs):
             self._declare_claims(store)
-            trials = [store.trials(run, include_superseded=True) for run in runs]
-            if self._analysed is None or self._analysed[0] != trials:
+            now = [store.attempts_now(run) for run in runs]
+            if self._analysed is None or self._analysed[0] != now:
                 pairs = zip(self.parts, runs, strict=True)
-                self._analysed = trials, tuple(report_input(store, part, run) for part, run in pairs)
+                self._analysed = now, tuple(report_input(store, part, run) for part, run in pairs)
         return self._analysed[1]
 
     @with_declared_metrics
     def judge(self) -> tuple[ReportInput, ...]:
         """Compute the findings and store the verdict on every claim."""
-        findings = self.findings()
         with self.opened() as (store, runs):
+            findings = self.findings()
             for part, judged, run in zip(self.parts, findings, runs, strict=True):
                 _record(store, part, judged, run)
         return findings
@@ -270,10 +271,10 @@ class Experiment:
         planted = ".planted" if self._plant else ""
         path = self.workspace.reports / f"{self.report_name}{scale}{planted}.html"
         self.workspace.check_writable()
-        self.workspace.reports.mkdir(parents=True, exist_ok=True)
-        write_report(self.judge(), path)
-        sha256, full_path = hashlib.sha256(path.read_bytes()).hexdigest(), str(path.resolve())
         with self.opened() as (store, runs):
+            self.workspace.reports.mkdir(parents=True, exist_ok=True)
+            write_report(self.judge(), path)
+            sha256, full_path = hashlib.sha256(path.read_bytes()).hexdigest(), str(path.resolve())
             for run in runs:
                 store.record_artifact(
                     Artifact(kind="report", content_id=run.id, sha256=sha256, path=full_path, run_id=run.id)
@@ -290,10 +291,13 @@ class Experiment:
     @contextmanager
     def opened(self) -> Iterator[tuple[Store, tuple[Run, ...]]]:
         """The open store and the run of each part: the run that this object made, or else the newest run of
-        the study in its present form.
+        the study in its present form. Inside of this context, it gives the same store and runs again.
 
         Raises InputError if there are no results.
         """
+        if self._open is not None:
+            yield self._open
+            return
         first = self.parts[0]
         self.workspace.check_exists(hint=f"start with `harness run {first.path} --scale {first.scale}`")
         with open_store(self.workspace.location) as store:
@@ -301,7 +305,11 @@ class Experiment:
             if len(made) < len(self.parts):
                 setting = self.setting()
                 made = {part.part: newest_run(store, part, setting) for part in self.parts} | made
-            yield store, tuple(made[part.part] for part in self.parts)
+            self._open = store, tuple(made[part.part] for part in self.parts)
+            try:
+                yield self._open
+            finally:
+                self._open = None
 
     def setting(self, *, fresh: bool = False, retry_failed: bool = False) -> Setting:
         """Where and on what the study runs, with the present content of its corpora."""

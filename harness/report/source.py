@@ -14,7 +14,7 @@ import psutil
 
 from harness.analysis.analyse import analyse
 from harness.analysis.earlier_runs import HistoryEnd, read_history
-from harness.analysis.frames import RunFrames, StoredFrames, long_frame, run_frames
+from harness.analysis.frames import StoredFrames, long_frame, run_frames
 from harness.report.inputs import MOST_ROWS, ReportInput, ReportSamples, RunInfo
 from harness.store.lost import lost_trials
 from harness.store.store import study_key
@@ -111,7 +111,7 @@ def _sessions(store: Store, run: Run, trials: tuple[TrialRow, ...]) -> list[Sess
     return [session for session in sessions if session.id in measured] or list(sessions)
 
 
-def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: RunFrames) -> RunInfo:
+def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: StoredFrames) -> RunInfo:
     (loaded, planned), trials = study, frames.trials
     finished = {row.spec_id for row in trials if row.status == "finished"}
     # A model that another study trained is not trained again. Its training counts as finished as soon as
@@ -124,8 +124,7 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: RunFr
         for batch in planned.batches
         if batch.opening is not None
     )
-    attempts = store.trials(run, include_superseded=True)
-    lost = {row.spec_id for row in lost_trials(attempts)} if keeps_begun_rounds(loaded) else set()
+    lost = {row.spec_id for row in lost_trials(frames.attempts)} if keeps_begun_rounds(loaded) else set()
     done += len(lost)
     failed = {
         row.spec_id: row
@@ -142,7 +141,7 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: RunFr
         plant=run.plant,
         expected_trials=len(planned.trials),
         finished_trials=done,
-        superseded_trials=sum(row.status == "superseded" for row in attempts),
+        superseded_trials=sum(row.status == "superseded" for row in frames.attempts),
         failed=[
             *(f"{_title(loaded, row)}: {row.failure}" for row in failed.values()),
             *_diverged(trials),

@@ -126,8 +126,7 @@ def _measured_the_same(store: Store, run: Run, loaded: LoadedStudy, corpora: Seq
         return False
     if run.study_digest.startswith(SECOND_PREFIX) and run.study_digest != _second_digest(before, corpora):
         return False
-    planned = {trial.spec_id for trial in store.planned(run)}
-    return planned.issuperset(
+    return store.planned_ids(run).issuperset(
         spec.id
         for batch in plan(loaded.drawn(run.draw, run.training_draw)).known
         if batch.purpose != "check"

@@ -47,6 +47,8 @@ Columns = tuple[tuple[str, Pieces], ...]
 
 _BODIES_AT_ONCE = 16
 
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def recorded_content(connection: Connection, attempt_ids: Sequence[int]) -> dict[int, PartDigests]:
     """The content of these attempts, of which there are at most `ATTEMPTS_AT_ONCE`."""
@@ -97,7 +99,7 @@ def _rows(connection: Connection, query: Select[Any], names: Sequence[str]) -> I
     """(attempt, digest) of the rows of each attempt. The first column of the query is the attempt."""
     for attempt_id, rows in groupby(connection.execute(query), key=itemgetter(0)):
         _, *columns = zip(*rows, strict=True)
-        yield attempt_id, _digest(zip(names, map(_in_one_piece, columns), strict=True))
+        yield attempt_id, _digest_of_held(zip(names, columns, strict=True))
 
 
 def _measured(connection: Connection, table: Table, attempt_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
@@ -142,14 +144,11 @@ def _samples(connection: Connection, attempt_ids: Sequence[int]) -> Iterator[tup
             continue
         rows = iter(driver_rows(connection, query.where(samples.c.attempt_id.in_(group))))
         for attempt_id in group:
-            columns = (_held(metric, islice(rows, count)) for _, metric, count in measured[attempt_id])
-            yield attempt_id, _digest(sorted(chain.from_iterable(columns)))
-
-
-def _held(metric: str, rows: Iterable[tuple[int, float | None]]) -> Columns:
-    """The columns of a metric from its rows."""
-    steps, values = zip(*rows, strict=True)
-    return _columns(metric, _in_one_piece(steps), _in_one_piece(_with_nan(values)))
+            held: list[tuple[str, Sequence[Any]]] = []
+            for _, metric, count in measured[attempt_id]:
+                steps, values = zip(*islice(rows, count), strict=True)
+                held += zip(_names_of(metric), (steps, _with_nan(values)), strict=True)
+            yield attempt_id, _digest_of_held(sorted(held))
 
 
 def _paged(connection: Connection, attempt_id: int, metric: str) -> Columns:
@@ -165,11 +164,12 @@ def _paged(connection: Connection, attempt_id: int, metric: str) -> Columns:
         for rows in pages(partial(driver_rows, connection), query, samples.c.step):
             yield _with_nan([value for _, value in rows])
 
-    return _columns(metric, steps, values)
+    return tuple(zip(_names_of(metric), (steps, values), strict=True))
 
 
-def _columns(metric: str, steps: Pieces, values: Pieces) -> Columns:
-    return (f"{metric} steps", steps), (f"{metric} values", values)
+def _names_of(metric: str) -> tuple[str, str]:
+    """The names of the two columns of a metric."""
+    return f"{metric} steps", f"{metric} values"
 
 
 def _with_nan(values: Sequence[float | None]) -> Sequence[float | None]:
@@ -188,11 +188,18 @@ def _sentences(connection: Connection, attempt_ids: Sequence[int]) -> Iterator[t
     links = select(attempt_sentences.c.attempt_id, attempt_sentences.c.content_id).where(linked)
     for attempt_id, content_id in connection.execute(links):
         texts = (content_id, digests.get(content_id, ""))
-        yield attempt_id, _digest([("sentences", _in_one_piece(texts))])
+        yield attempt_id, _digest_of_held([("sentences", texts)])
 
 
-def _in_one_piece(values: Sequence[Any]) -> Pieces:
-    return lambda: [values]
+def _digest_of_held(columns: Iterable[tuple[str, Sequence[Any]]]) -> str:
+    """As `_digest`, for columns that are in memory."""
+    made = hashlib.sha256()
+    for name, values in columns:
+        types = set(map(type, values))
+        if types - {NoneType}:
+            made.update(f"{name} {len(values)}\n".encode())
+            made.update(_packed(values) if types == {float} else _json(values).encode())
+    return made.hexdigest()[:16]
 
 
 def _digest(columns: Iterable[tuple[str, Pieces]]) -> str:
@@ -207,21 +214,20 @@ def _digest(columns: Iterable[tuple[str, Pieces]]) -> str:
             types.update(map(type, values))
         if types - {NoneType}:
             made.update(f"{name} {length}\n".encode())
-            for part in _packed(read()) if types == {float} else _written(read()):
+            for part in map(_packed, read()) if types == {float} else _written(read()):
                 made.update(part)
     return made.hexdigest()[:16]
 
 
-def _packed(pieces: Iterable[Sequence[float]]) -> Iterator[bytes]:
+def _packed(values: Sequence[float]) -> bytes:
     """Numbers as bytes: equal for equal numbers, and −0.0 is not 0.0. All NaNs are equal."""
-    for values in pieces:
-        yield struct.pack(f"<{len(values)}d", *values)
+    return struct.pack(f"<{len(values)}d", *values)
 
 
 def _written(pieces: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     """The values as one list in JSON."""
     before = b"["
     for values in pieces:
-        yield before + json.dumps(values, separators=(",", ":")).encode()[1:-1]
+        yield before + _json(values).encode()[1:-1]
         before = b","
     yield b"]"

@@ -19,6 +19,7 @@ from harness.store.pieces import ATTEMPTS_AT_ONCE
 from harness.store.results import GrowingResults
 from harness.store.rows import (
     Artifact,
+    AttemptNow,
     CalibrationRow,
     Chain,
     CheckRow,
@@ -119,6 +120,19 @@ class Reader(SampleReader):
         )
         query = query.where(trials.c.run_id == run.id).order_by(trials.c.id)
         return [PlannedTrial(**_with_current_id(row)) for row in self._all(query)]
+
+    def planned_ids(self, run: Run) -> set[str]:
+        """The ids of the trials of the run's plan."""
+        query = select(trials.c.spec_json, trials.c.spec_id).where(trials.c.run_id == run.id)
+        return {current_id(row["spec_json"], row["spec_id"]) for row in self._all(query)}
+
+    def attempts_now(self, run: Run) -> list[AttemptNow]:
+        """The state of every attempt of the run, in the order in which they began. What an attempt that has
+        ended holds never changes, so these say whether there is anything new.
+        """
+        query = select(attempts.c.id, attempts.c.state).join(trials, trials.c.id == attempts.c.trial_id)
+        query = query.where(trials.c.run_id == run.id).order_by(attempts.c.id)
+        return [AttemptNow(**row) for row in self._all(query)]
 
     def trials(self, run: Run, *, include_superseded: bool = False) -> list[TrialRow]:
         """All attempts in the order in which they began, including failed and running ones."""

@@ -111,6 +111,13 @@ class Session:
     provenance: dict[str, Any]
 
 
+class AttemptNow(NamedTuple):
+    """The state of an attempt."""
+
+    id: int
+    state: AttemptState
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTrial:
     """A trial of the plan with the state of its newest attempt, or `planned` if there is no attempt."""

@@ -129,6 +129,7 @@ def _digest_of_texts(texts: Mapping[str, str]) -> str:
     return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
 
 
+@lru_cache(maxsize=2**15)
 def current_id(spec_json: str, stored_id: str) -> str:
     """The id that a stored trial has by the rules of today, whichever version of the code stored it; the
     stored id if the code of today cannot read the trial.
