@@ -234,7 +234,8 @@ def sample_frame(
     rows = pd.DataFrame(list(samples), columns=["trial", "metric", "step", "value"])
     rows["value"] = rows["value"].astype(np.float64)  # of samples that are all None, which is NaN
     frame = rows.merge(heads, on="trial", how="inner", validate="many_to_one")
-    frame["unit"] = frame["metric"].map(lambda name: stored_metric(name).unit)
+    units = {name: stored_metric(name).unit for name in frame["metric"].unique()}
+    frame["unit"] = frame["metric"].map(units)
     return frame[_columns(factors)]
 
 

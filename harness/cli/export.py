@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from harness.analysis.csv_text import csv_text
 from harness.analysis.frames import without_formulas
 from harness.analysis.results import Analysis, Contrast
 from harness.cli.console import CommandOutput
@@ -62,7 +63,7 @@ def _texts(experiment: Experiment, form: str) -> Iterator[str]:
     """The export in pieces: samples as they are read from the store, or all contrasts."""
     if form == "csv":
         for number, piece in enumerate(experiment.frame_pieces()):
-            yield without_formulas(piece).to_csv(index=False, header=number == 0, lineterminator="\n")
+            yield csv_text(without_formulas(piece), header=number == 0)
         return
     table = markdown_table if form == "markdown" else latex_table
     yield "\n".join(table(part.analysis, part.sentences.values()) for part in experiment.findings())

@@ -145,8 +145,8 @@ def _samples(connection: Connection, attempt_ids: Sequence[int]) -> Iterator[tup
         rows = iter(driver_rows(connection, query.where(samples.c.attempt_id.in_(group))))
         for attempt_id in group:
             held: list[tuple[str, Sequence[Any]]] = []
-            for _, metric, count in measured[attempt_id]:
-                steps, values = zip(*islice(rows, count), strict=True)
+            for _, metric, number in measured[attempt_id]:
+                steps, values = zip(*islice(rows, number), strict=True)
                 held += zip(_names_of(metric), (steps, _with_nan(values)), strict=True)
             yield attempt_id, _digest_of_held(sorted(held))
 
