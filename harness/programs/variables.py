@@ -23,8 +23,8 @@ SEED = "HARNESS_SEED"
 MARKS = ("HARNESS_DRIVER_FOLDER",)
 """Variables by which a driver finds processes that a trial has left."""
 
-RESERVED = "HARNESS_"
-"""Variables whose names begin so belong to the harness."""
+RESERVED = frozenset({SEED, *MARKS})
+"""Variables that no study can give or inherit."""
 
 
 def python_path(folder: Path, others: str | None) -> str:

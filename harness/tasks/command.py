@@ -34,8 +34,8 @@ def _passable(word: str) -> str:
 
 
 def _free(variable: str) -> str:
-    if variable.startswith(RESERVED):
-        raise ValueError(f"variables that begin with {RESERVED} belong to the harness")
+    if variable in RESERVED:
+        raise ValueError(f"the harness itself gives {variable} to a program")
     return variable
 
 

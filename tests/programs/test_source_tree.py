@@ -81,13 +81,14 @@ def test_git_runs_nothing_of_a_repository_and_obeys_no_variables(
 ) -> None:
     """As in a hook of Git, which names a repository, and in a repository that somebody else made."""
     git(folder, "init", "-q")
+    write(folder / ".gitignore", "data/\n")
     monitor = tmp_path / "monitor"
     write(monitor, f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")
     monitor.chmod(0o755)
     git(folder, "config", "core.fsmonitor", str(monitor))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
-    assert SourceTree.read(folder).files == SOURCES
+    assert SourceTree.read(folder).files == SOURCES[1:]
     assert not (tmp_path / "ran").exists()
 
 

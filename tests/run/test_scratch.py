@@ -1,98 +1,46 @@
-"""Folders of drivers, where the locks of the file system are worth nothing."""
+"""What trials leave in the folder of a driver is removed, whatever they made of it."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import subprocess
-import sys
+import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, replace
 from pathlib import Path
 
-import psutil
 import pytest
 
-from harness.machine.process_identity import ProcessIdentity
-from harness.run.scratch import OWNER, PREFIX, sweep
+from harness.run.scratch import remove_tree
 
-ANOTHER_BOOT = "00000000-0000-0000-0000-000000000000 pid:[1]"
-DRIVER = """
-import sys
-from pathlib import Path
-from harness.run.scratch import Scratch
-
-print(Scratch(Path(sys.argv[1])).folder, flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
-    return tmp_path
+NOBODY = 65534
 
 
 @pytest.fixture
-def driver(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", DRIVER, str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.kill()
+def shared() -> Iterator[Path]:
+    """A folder that every user can write in; others cannot enter the folders of the tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
 
 
-def test_a_living_driver_keeps_its_folder_when_the_clock_jumps(
-    driver: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A jump changes the time at which every process seems to have begun."""
-    assert driver.stdout is not None
-    left = Path(driver.stdout.readline().strip())
-    for days in (10, -10):
-        monkeypatch.setattr(psutil.Process, "create_time", lambda _, days=days: 1e9 + 86_400 * days)
-        sweep()
-        assert left.is_dir()
-    driver.kill()
-    driver.wait()
-    sweep()
-    assert not left.exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "stays"),
-    [
-        ({}, True),
-        ({"started": 1}, False),
-        ({"machine": ANOTHER_BOOT}, False),
-        ({"machine": ANOTHER_BOOT, "host": "node7"}, True),
-        ({"machine": ""}, True),
-        ({"machine": "", "pid": 2**22 + 1}, False),
-    ],
-    ids=[
-        "this process",
-        "a later one with its id",
-        "earlier boot",
-        "other machine",
-        "no more is known",
-        "none",
-    ],
-)
-def test_only_folders_of_those_that_have_certainly_ended_are_removed(
-    folder: Path, changes: dict[str, object], *, stays: bool
-) -> None:
-    left = folder / f"{PREFIX}left"
-    left.mkdir()
-    owner = asdict(replace(ProcessIdentity.of_this_process(), **changes))  # type: ignore[arg-type]
-    (left / OWNER).write_text(json.dumps(owner))
-    sweep()
-    assert left.exists() is stays
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"host": "a"}'])
-def test_a_folder_without_a_known_owner_stays(folder: Path, text: str) -> None:
-    left = folder / f"{PREFIX}left"
-    left.mkdir()
-    (left / OWNER).write_text(text)
-    sweep()
-    assert left.exists()
+def test_folders_that_a_trial_made_read_only_are_removed(shared: Path) -> None:
+    """As those of some caches of packages are. The superuser may remove them anyway, so here is another."""
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            if os.geteuid() == 0:
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+            outside, folder = shared / "outside", shared / "folder"
+            (folder / "a" / "b").mkdir(parents=True)
+            outside.mkdir()
+            (folder / "a" / "link").symlink_to(outside)
+            (folder / "a" / "b" / "file").write_text("")
+            (folder / "a" / "b").chmod(0o000)
+            (folder / "a").chmod(0o500)
+            outside.chmod(0o500)
+            remove_tree(folder)
+            remove_tree(folder)
+            status = int(folder.exists() or outside.stat().st_mode & 0o777 != 0o500)
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

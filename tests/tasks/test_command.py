@@ -73,7 +73,7 @@ def test_a_setting_that_changes_nothing_or_does_not_exist(
         {"command": ["a"], "environment": {"A-B": "1"}},
         {"command": ["a"], "environment": {"HARNESS_SEED": "1"}},
         {"command": ["a"], "environment": {"A": 1}},
-        {"command": ["a"], "inherit": ["HARNESS_STORE"]},
+        {"command": ["a"], "inherit": ["HARNESS_DRIVER_FOLDER"]},
         {"command": ["a"], "timeout": 0},
         {"command": ["{lr}"], "lr": [1]},
     ],
