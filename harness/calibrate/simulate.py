@@ -113,7 +113,7 @@ class Simulation:
             drawn = _drawn(chance, self.residuals, len(batch.with_opening))
             for turn, (spec, noise) in enumerate(zip(batch.with_opening, drawn, strict=True)):
                 begun += 1
-                row = _row(begun, spec)
+                row = trial_row(begun, spec)
                 level = drift * (row.position / trials) + (
                     0.0 if spec.arm == loaded.baseline.name else effect
                 )
@@ -174,7 +174,8 @@ def _reordered(loaded: LoadedStudy, number: int) -> LoadedStudy:
     return replace(loaded, study=loaded.study.model_copy(update={"design": design}))
 
 
-def _row(number: int, spec: TrialSpec) -> TrialRow:
+def trial_row(number: int, spec: TrialSpec) -> TrialRow:
+    """A simulated trial that finished."""
     return TrialRow(
         id=number,
         run_id="",

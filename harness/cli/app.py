@@ -27,7 +27,7 @@ from harness.cli.options import (
     show_usage_error,
 )
 from harness.cli.streams import ReaderGone, prepare_streams, writing_output
-from harness.errors import OutputError
+from harness.errors import InputError, OutputError
 from harness.exit_codes import exit_codes_text
 
 app = typer.Typer(
@@ -421,14 +421,25 @@ def calibrate(
         int | None,
         typer.Option(metavar="N", help="Instead: really run N comparisons of a baseline with itself."),
     ] = None,
+    loop: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Instead: simulate N loops that try changes and keep what looks better, by several rules.",
+        ),
+    ] = None,
     options: StoreOptions,
     device: Device = "auto",
     output: CommandOutput,
 ) -> None:
     """Measure this machine, or measure how often the analysis is wrong under its noise."""
-    from harness.cli.calibrate import calibrate_machine, check_error_rates
+    from harness.cli.calibrate import calibrate_machine, check_error_rates, show_loops
 
-    if aa is not None or power or real is not None:
+    if loop is not None:
+        if aa is not None or power or real is not None or quick:
+            raise InputError("--loop cannot be used with another option of calibrate")
+        show_loops(loop, output)
+    elif aa is not None or power or real is not None:
         check_error_rates(options.workspace, output, device=device, aa=aa, with_power=power, real=real)
     else:
         calibrate_machine(options.workspace, output, device=device, quick=quick)
@@ -555,7 +566,6 @@ def fetch(
     from harness.cli.running import ProgressListener
     from harness.data.catalogue import entry
     from harness.data.reference import NamedCorpus
-    from harness.errors import InputError
     from harness.experiment.corpora import corpora_of_study, fetch_corpora
 
     if (name is None) == (study is None):

@@ -30,6 +30,7 @@ from harness.wording import format_seconds
 
 POWER_STUDIES, PLANTED = 1000, 100
 MOST_STUDIES = 1_000_000
+MOST_LOOPS = 10_000
 
 
 def calibrate_machine(workspace: Workspace, output: CommandOutput, *, device: str, quick: bool) -> None:
@@ -120,6 +121,34 @@ def check_error_rates(
     problems = [result.summary() for result in (*results, *disturbed) if not result.within]
     if problems:
         raise InvalidError("; ".join(problems))
+
+
+def show_loops(loops: int, output: CommandOutput) -> None:
+    """Simulate loops that keep what looks better, and print what each rule kept."""
+    from harness.calibrate.loops import GAIN, GAINS, NOTHING, compare_loops
+    from harness.machine.environment import usable_cores
+
+    if not 1 <= loops <= MOST_LOOPS:
+        raise InputError(f"--loop must be between 1 and {MOST_LOOPS:,} (got {loops:,})")
+    results = compare_loops(loops, processes=usable_cores())
+    if output.json:
+        output.data([asdict(one) for one in results])
+        return
+    rows = [
+        {
+            "scatter": f"{one.scatter:.1%}",
+            "rule": one.rule,
+            "false_kept": f"{one.false_kept:.1f}",
+            "gains_found": f"{one.gains_found:.1f}",
+            "trainings": f"{one.trainings:.0f}",
+        }
+        for one in results
+    ]
+    output.table(rows, ["scatter", "rule", "false_kept", "gains_found", "trainings"])
+    output.note(
+        f"means of {loops} loops: of {NOTHING} changes that do nothing, those that were kept; of {GAINS} "
+        f"changes that lower the loss by {GAIN:.0%}, those that were found; trainings for each change"
+    )
 
 
 def _check_numbers(aa: int | None, real: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ CLAIM, FACTOR, VERSIONS, CONTROL = "better", "version", "versions", "control"
 DEFAULT_SEEDS, DEFAULT_ROUNDS, MOST_ROUNDS, FEWEST = 8, 10, 50, 6
 
 _LONGEST_NAME = 60
+METRIC_NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,13 @@ def _document(pair: JudgedPair, design: dict[str, Any], *, over_seeds: bool) -> 
     better, worse = ("higher", "lower") if question.higher else ("lower", "higher")
     name_b, settings_a = next(iter(arms[1])), next(iter(arms[0].values()))
     measured, name = question.metric in Command.metrics, question.metric
+    if not METRIC_NAME.fullmatch(name):
+        raise InputError(
+            f"--metric {name!r} is no name of a metric",
+            hint="use lowercase letters, digits and underscores; --values says where another name is printed",
+        )
+    if question.difference and question.margin is None:
+        raise InputError("--difference needs --margin", hint="the largest difference that does not matter")
     if measured and METRICS[name].better != better:
         raise InputError(f"{worse} values of {name} are better", hint=f"use --{METRICS[name].better}")
     output = question.values

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.analysis.results import Contrast, SettledClaim
-from harness.errors import InputError
+from harness.errors import InputError, StudyError
 from harness.experiment.experiment import Experiment
 from harness.experiment.judged_pair import CLAIM, DEFAULT_ROUNDS, FEWEST, MOST_ROUNDS, JudgedPair
 from harness.experiment.loading import load
@@ -76,7 +76,11 @@ def _experiment(pair: JudgedPair, workspace: Workspace, device: str, listener: L
 
     def loaded(path: Path, text: str) -> Experiment:
         path.write_text(text, encoding="utf-8")
-        experiment = load(path, scale="cpu", device=device, workspace=workspace, allow_commands=True)
+        try:
+            experiment = load(path, scale="cpu", device=device, workspace=workspace, allow_commands=True)
+        except StudyError as error:  # nobody wrote this file
+            path.unlink()
+            raise InputError(error.message, hint=error.hint) from None
         experiment.new_seeds = True
         return experiment
 
@@ -113,7 +117,7 @@ def _judgement(parts: Sequence[ReportInput], report: Path) -> PairJudgement:
     contrast = _contrast(judged)
     problems = {part.loaded.part: _control_problem(part) for part in parts[1:]}
     moved = {name: problem for name, problem in problems.items() if problem}
-    verdict, reason = _verdict(claim, contrast, moved)
+    verdict, reason = verdict_of(claim, contrast, moved)
     return PairJudgement(
         verdict=verdict,
         reason=reason,
@@ -128,7 +132,7 @@ def _judgement(parts: Sequence[ReportInput], report: Path) -> PairJudgement:
     )
 
 
-def _verdict(claim: SettledClaim, contrast: Contrast | None, moved: Mapping[str, str]) -> tuple[Word, str]:
+def verdict_of(claim: SettledClaim, contrast: Contrast | None, moved: Mapping[str, str]) -> tuple[Word, str]:
     if claim.verdict == "invalid":
         return "invalid", claim.sentence
     if moved:
