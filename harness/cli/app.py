@@ -535,6 +535,21 @@ def schema() -> None:
     CommandOutput().data(study_schema())
 
 
+@app.command()
+@command
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT. docs/query.md describes the views.")],
+    *,
+    form: Annotated[str, typer.Option("--format", help="table or csv.")] = "table",
+    options: StoreOptions,
+    output: CommandOutput,
+) -> None:
+    """Ask the store in SQL. Nothing is written."""
+    from harness.cli.querying import show_answer
+
+    show_answer(options.workspace, sql, output, form=form)
+
+
 @data.command("list")
 @command
 def list_corpora(*, output: CommandOutput) -> None:
