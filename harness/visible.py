@@ -16,6 +16,10 @@ of lines and paragraphs."""
 LONGEST_WORD, LONGEST_MESSAGE = 200, 1000
 
 
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d*\.?\d+(?:e[+-]?\d+)?\Z)", re.IGNORECASE)
+"""The beginning of a text that a spreadsheet would compute: not that of a number with a sign."""
+
+
 def visible(text: str, *, keep: str = "") -> str:
     """The text with every character that cannot be seen, or that changes how others are shown, as an escape:
     `\\x1b`, `\\u202e`. The characters of `keep` stay as they are.
@@ -62,3 +66,10 @@ def _escaped(character: str) -> str:
     if character in _SHORT:
         return _SHORT[character]
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def without_formula(text: str) -> str:
+    """The text as a cell of CSV. One that a spreadsheet would take for a formula begins with an apostrophe,
+    which spreadsheets read as the beginning of a text.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from harness.store.lost import lost_trials
 from harness.store.rows import COUNTED_STATES, Chain, CheckRow, Run, TrialRow
 from harness.store.store import Store
 from harness.trial.spec import Purpose
+from harness.visible import without_formula
 
 SAMPLE_COLUMNS = [
     "trial",
@@ -39,9 +39,6 @@ SAMPLE_COLUMNS = [
 _VALUE_KEYS = ("trial", "purpose", "arm", "condition", "seed", "round", "position", "session", "metric")
 _MOST_CURVES = 2
 """As many metrics as one question needs are remembered."""
-
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d*\.?\d+(?:e[+-]?\d+)?\Z)", re.IGNORECASE)
-"""The beginning of a text that a spreadsheet would compute: not that of a number with a sign."""
 
 Measurement = tuple[str, str, int, int]
 """(arm, condition as canonical JSON, round, seed)."""
@@ -340,7 +337,11 @@ def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """
     for name in frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]:
         texts = frame[name].unique()
-        formulas = {text: f"'{text}" for text in texts if isinstance(text, str) and _FORMULA.match(text)}
+        formulas = {
+            text: without_formula(text)
+            for text in texts
+            if isinstance(text, str) and without_formula(text) != text
+        }
         if formulas:
             frame = frame.assign(**{name: frame[name].replace(formulas)})
     return frame

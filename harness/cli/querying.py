@@ -10,7 +10,8 @@ from typing import Any
 from harness.cli.console import CommandOutput
 from harness.errors import InputError
 from harness.experiment import Workspace
-from harness.store.query import Answer, asked
+from harness.store.query import Answer, ask
+from harness.visible import without_formula
 
 FORMATS = ("table", "csv")
 
@@ -20,13 +21,12 @@ def show_answer(workspace: Workspace, sql: str, output: CommandOutput, *, form: 
     if form not in FORMATS:
         raise InputError(f"unknown format {form!r}", hint=f"use one of {', '.join(FORMATS)}")
     workspace.check_exists()
-    with asked(workspace.location, sql) as answer:
-        if form == "csv":
-            for line in _csv(answer):
-                output.export(line)
-        else:
-            columns = _distinct(answer.columns)
-            output.table((dict(zip(columns, row, strict=True)) for row in answer.rows), columns)
+    answer = ask(workspace.location, sql)
+    if form == "csv":
+        output.export("".join(_csv(answer)))
+    else:
+        columns = _distinct(answer.columns)
+        output.table((dict(zip(columns, row, strict=True)) for row in answer.rows), columns)
 
 
 def _csv(answer: Answer) -> Iterator[str]:
@@ -37,7 +37,8 @@ def _csv(answer: Answer) -> Iterator[str]:
 
 def _line(row: Sequence[Any]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(row)
+    cells = [without_formula(cell) if isinstance(cell, str) else cell for cell in row]
+    csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
 
 

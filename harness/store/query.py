@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from harness.errors import InputError, StoreError
 from harness.store.engine import make_engine, parse_location, reading, shown_location, translated
 from harness.store.migrate import HEAD, has_tables, table_version
 
-LONGEST_S = 60.0
+LONGEST_S, MOST_ROWS = 20.0, 200_000
 _STEPS = 10_000
 """Instructions of SQLite between two looks at the clock."""
 
@@ -69,15 +68,15 @@ _ALLOWED = frozenset(
 
 
 class Answer(NamedTuple):
-    """The names of the columns, and the rows, which can be read once."""
+    """The names of the columns, and the rows."""
 
     columns: tuple[str, ...]
-    rows: Iterator[Sequence[Any]]
+    rows: Sequence[Sequence[Any]]
 
 
-@contextmanager
-def asked(location: str, sql: str) -> Iterator[Answer]:
-    """The answer of a statement that only reads. It is ended after `LONGEST_S` seconds.
+def ask(location: str, sql: str) -> Answer:
+    """The answer of a statement that only reads. It is ended after `LONGEST_S` seconds, because a driver
+    waits as long as somebody reads, and it may have at most `MOST_ROWS` rows.
 
     Nothing is written, to the store or elsewhere. Raises InputError with the message of the database if the
     statement is wrong, and StoreError if the store cannot be read.
@@ -88,8 +87,7 @@ def asked(location: str, sql: str) -> Iterator[Answer]:
         _check_version(engine)
         with translated(url), engine.connect() as connection:
             _only_reading(engine, connection)
-            yield _answer(connection, sql)
-            connection.rollback()
+            return _answer(connection, sql)
     finally:
         engine.dispose()
 
@@ -133,21 +131,23 @@ def _only_reading(engine: Engine, connection: Connection) -> None:
 
 
 def _answer(connection: Connection, sql: str) -> Answer:
+    statement = _with_views(sql)
+    if connection.dialect.name == "postgresql":
+        statement = statement.replace("%", "%%")  # its driver looks for places of parameters
     try:
-        result = connection.exec_driver_sql(_with_views(sql))
+        result = connection.exec_driver_sql(statement)
+        rows = result.fetchmany(MOST_ROWS + 1)
         columns = tuple(result.keys())
     except ResourceClosedError:
         raise InputError("this statement gives no rows", hint="ask with SELECT") from None
     except (DBAPIError, sqlite3.Warning) as error:
         raise _refused(error) from None
-    return Answer(columns, _rows(result))
-
-
-def _rows(result: Any) -> Iterator[Sequence[Any]]:
-    try:
-        yield from result
-    except DBAPIError as error:
-        raise _refused(error) from None
+    if len(rows) > MOST_ROWS:
+        raise InputError(
+            f"the answer has more than {MOST_ROWS:,} rows",
+            hint="ask for less; `harness export` writes all samples of a run",
+        )
+    return Answer(columns, rows)
 
 
 def _refused(error: Exception) -> InputError:
