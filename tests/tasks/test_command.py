@@ -138,7 +138,8 @@ class Trials:
     def run(self, script: str, *, limits: dict[str, Any] | None = None, **settings: Any) -> Outcome:
         command = ["/bin/sh", "-c", f"ulimit -c 0; {script}"]
         config = {"command": command, "source": self.tree.digest, "values": {"loss": {}}, **settings}
-        config["values"] = {name: {"kind": "json-lines", **output} for name, output in config["values"].items()}
+        values = config["values"].items()
+        config["values"] = {name: {"kind": "json-lines", **output} for name, output in values}
         job = Job(
             spec=spec(Command.read(config)),
             events="",
