@@ -240,7 +240,7 @@ def gate(
     ] = "table",
     self_test: Annotated[
         bool,
-        typer.Option("--self-test", help="Plant slow-downs of 10 %, and compare a version with itself."),
+        typer.Option("--self-test", help="Plant slow-downs, and compare a version with itself."),
     ] = False,
     real: Annotated[
         bool, typer.Option("--real", help="With --self-test: in the benchmarks of the working tree.")
@@ -265,7 +265,7 @@ def gate(
         budget=None if budget is None else seconds_option(budget, "--budget"),
     )
     if self_test:
-        check_gate(asked if real else None, options.workspace, output, device=options.device)
+        check_gate(asked, options.workspace, output, device=options.device, real=real)
     else:
         run_gate(asked, options.workspace, output, device=options.device, form=form)
 

@@ -6,23 +6,25 @@ import json
 import math
 from typing import Any
 
-from harness.cli.tables import markdown_cell
+from harness.cli.tables import markdown_code
 from harness.gate.decide import BenchmarkFinding
-from harness.gate.gate import GateResult
+from harness.gate.result import GateResult
 
 
 def markdown(result: GateResult) -> str:
-    """A table for a pull request: what did not pass comes first."""
-    order = ("regressed", "vanished", "invalid", "undecided", "new", "within")
+    """A table for a pull request: what did not pass comes first. Texts of others are code, so that they are
+    no markup, no links, and mention nobody.
+    """
+    order = ("regressed", "vanished", "invalid", "changed", "undecided", "new", "within")
     lines = [
-        f"**{result.verdict}**: {markdown_cell(result.reason)}",
+        f"**{result.verdict}**: {markdown_code(result.reason)}",
         "",
         "| benchmark | state | time ÷ baseline | interval | margin |",
         "|---|---|---|---|---|",
     ]
     for one in sorted(result.findings, key=lambda finding: order.index(finding.state)):
-        cells = [one.name, one.state, _ratio(one.ratio), _interval(one), f"{one.margin:.0%}"]
-        lines.append(f"| {' | '.join(map(markdown_cell, cells))} |")
+        cells = [markdown_code(one.name), one.state, _ratio(one.ratio), _interval(one), _percent(one.margin)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -50,7 +52,7 @@ def rows_of(result: GateResult) -> list[dict[str, Any]]:
             "state": one.state,
             "ratio": _ratio(one.ratio),
             "interval": _interval(one),
-            "margin": f"{one.margin:.0%}",
+            "margin": _percent(one.margin),
             "rounds": one.rounds,
             "reason": one.reason,
         }
@@ -64,3 +66,7 @@ def _ratio(ratio: float) -> str:
 
 def _interval(one: BenchmarkFinding) -> str:
     return f"{one.low:.3f} to {one.high:.3f} ×" if math.isfinite(one.ratio) else "–"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +19,9 @@ from scipy import stats
 
 from harness.analysis.results import ALPHA
 from harness.errors import InputError, Location
-from harness.gate.benchmarks import read_benchmarks
-from harness.gate.decide import MARGIN, BenchmarkFinding, BenchmarkState
+from harness.gate.benchmarks import is_number, read_benchmarks
+from harness.gate.decide import MARGIN, OPEN, BenchmarkFinding, BenchmarkState, not_compared
+from harness.gate.files import write_file
 from harness.statistics import holm, safe_exp
 
 KEY = "harness_gate"
@@ -29,61 +31,64 @@ KEY = "harness_gate"
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """The seconds of each benchmark, one figure per process, those of the control loop, and the digest of the
-    machine with its software.
+    machine with its software. `code` has a digest of the code of each benchmark, and `margins` those margins
+    that benchmarks state.
     """
 
     machine: str
     control: tuple[float, ...]
     benchmarks: Mapping[str, tuple[float, ...]]
+    code: Mapping[str, str]
+    margins: Mapping[str, float] = field(default_factory=dict)
 
 
 def write_figures(file: Path, figures: Figures) -> None:
-    """Write a file that pytest-benchmark and `harness gate --baseline` can read. Replaces the file whole."""
-    rows = [
-        {
-            "name": name.rpartition("::")[2],
-            "fullname": name,
-            "stats": {"median": float(np.median(seconds)), "min": min(seconds), "data": list(seconds)},
-        }
-        for name, seconds in figures.benchmarks.items()
-    ]
-    document = {"benchmarks": rows, KEY: {"machine": figures.machine, "control": list(figures.control)}}
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
-        unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(file)
-    except OSError as error:
-        raise InputError(f"cannot write: {error.strerror}", at=Location(str(file))) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    """Write a file that pytest-benchmark and `harness gate --baseline` can read. Replaces the file, or leaves
+    it as it was and raises InputError.
+    """
+    ours = {"machine": figures.machine, "control": list(figures.control), "code": dict(figures.code)}
+    document = {
+        "machine_info": {},
+        "commit_info": {},
+        "benchmarks": [_row(name, seconds) for name, seconds in figures.benchmarks.items()],
+        "datetime": datetime.now(UTC).isoformat(),
+        "version": "harness gate",
+        KEY: ours,
+    }
+    write_file(file, json.dumps(document, indent=1) + "\n")
 
 
 def read_figures(file: Path) -> Figures:
     """Raises InputError if the file was not written by `harness gate --save`."""
     at, known = Location(str(file)), read_benchmarks(file)
     document = json.loads(file.read_text(encoding="utf-8"))
-    extra = document.get(KEY)
-    if not isinstance(extra, Mapping) or not isinstance(extra.get("machine"), str):
+    ours = document.get(KEY)
+    if not isinstance(ours, Mapping) or not isinstance(ours.get("machine"), str):
         raise InputError(
             "the file does not say on which machine it was measured", at=at, hint="`harness gate --save` does"
         )
-    data = {one["fullname"]: one["stats"].get("data") for one in document["benchmarks"]}
-    for name, values in (*data.items(), ("the control loop", extra.get("control"))):
+    data = {one["fullname"]: _data(one) for one in document["benchmarks"]}
+    for name, values in (*data.items(), ("the control loop", ours.get("control"))):
         if not _are_times(values) or (name in known and known[name].problem):
             raise InputError(f"the figures of {name} are no times", at=at)
+    code = ours.get("code")
+    if not isinstance(code, Mapping) or code.keys() != data.keys():
+        raise InputError("the file does not have the digest of the code of every benchmark", at=at)
     return Figures(
-        machine=extra["machine"],
-        control=tuple(extra["control"]),
+        machine=ours["machine"],
+        control=tuple(ours["control"]),
         benchmarks={name: tuple(values) for name, values in data.items()},
+        code={name: str(made) for name, made in code.items()},
     )
 
 
 def compare_figures(
-    before: Figures, now: Figures, margins: Mapping[str, float]
+    before: Figures, now: Figures, among: Sequence[str] | None = None
 ) -> tuple[tuple[BenchmarkFinding, ...], str]:
     """The finding for every benchmark, and why nothing can be decided; that is empty if something can.
 
-    Two-sample rank-sum tests of the shift of the logarithms (Mann & Whitney 1947), with Holm's correction.
+    Two-sided rank-sum tests of the shift of the logarithms (Mann & Whitney 1947) at 5 %, with Holm's
+    correction. With `among`, only these benchmarks are compared.
     """
     if before.machine != now.machine:
         return (), "the baseline was measured on another machine or with other software"
@@ -91,23 +96,32 @@ def compare_figures(
     if min(slower.p_beyond, faster.p_beyond) <= ALPHA:
         took = f"{safe_exp(slower.centre):.3g} × the time that it took for the baseline"
         return (), f"the control loop, which no version contains, takes {took}"
+    others = list(not_compared(before.code, now.code))
+    skipped = {one.name for one in others}
     shifts = {
-        name: _shift(before.benchmarks[name], seconds, margins.get(name, MARGIN))
+        name: _shift(before.benchmarks[name], seconds, now.margins.get(name, MARGIN))
         for name, seconds in now.benchmarks.items()
-        if name in before.benchmarks
+        if name not in skipped and (among is None or name in among)
     }
     adjusted = holm({name: shift.p_beyond for name, shift in shifts.items()})
     findings = [_finding(name, shift, adjusted[name]) for name, shift in shifts.items()]
-    for name in sorted(now.benchmarks.keys() - before.benchmarks.keys()):
-        findings.append(BenchmarkFinding(name=name, state="new", reason="the baseline does not have it"))
-    for name in sorted(before.benchmarks.keys() - now.benchmarks.keys()):
-        findings.append(BenchmarkFinding(name=name, state="vanished", reason="only the baseline has it"))
-    return tuple(findings), ""
+    return tuple(findings if among is not None else [*findings, *others]), ""
+
+
+def figures_needed(benchmarks: int) -> int:
+    """The smallest number of figures in each of two files with which a regression in one of so many
+    benchmarks can be shown.
+    """
+    figures = 2
+    while 2 * benchmarks / math.comb(2 * figures, figures) > ALPHA:
+        figures += 1
+    return figures
 
 
 class _Shift(NamedTuple):
     """How far the logarithms of the second sample lie above those of the first: the Hodges-Lehmann estimate
-    with a 90 % interval (normal approximation), and p of "not beyond the margin" and of "not within it".
+    with a 95 % interval (normal approximation), two-sided p of "not beyond the margin", and one-sided p of
+    "not within it".
     """
 
     centre: float
@@ -124,13 +138,13 @@ def _shift(before: Sequence[float], now: Sequence[float], margin: float) -> _Shi
     differences = np.sort(np.subtract.outer(second, first).ravel())
     sizes = len(first), len(second)
     spread = math.sqrt(sizes[0] * sizes[1] * (sum(sizes) + 1) / 12)
-    rank = max(0, math.floor(len(differences) / 2 - stats.norm.ppf(1 - ALPHA) * spread))
+    rank = max(0, math.floor(len(differences) / 2 - stats.norm.ppf(1 - ALPHA / 2) * spread))
     moved = second - math.log1p(margin)
     return _Shift(
         centre=float(np.median(differences)),
         low=float(differences[rank]),
         high=float(differences[-1 - rank]),
-        p_beyond=float(stats.mannwhitneyu(moved, first, alternative="greater").pvalue),
+        p_beyond=min(1.0, 2 * float(stats.mannwhitneyu(moved, first, alternative="greater").pvalue)),
         p_within=float(stats.mannwhitneyu(moved, first, alternative="less").pvalue),
         margin=margin,
         size=min(sizes),
@@ -151,15 +165,59 @@ def _finding(name: str, shift: _Shift, adjusted: float) -> BenchmarkFinding:
         high=safe_exp(shift.high),
         margin=shift.margin,
         rounds=shift.size,
+        reason="" if state != "undecided" else OPEN,
     )
+
+
+def _row(name: str, seconds: Sequence[float]) -> dict[str, Any]:
+    """A benchmark with all that `pytest-benchmark compare` reads."""
+    low, median, high = (float(one) for one in np.quantile(seconds, [0.25, 0.5, 0.75]))
+    mean, deviation = float(np.mean(seconds)), float(np.std(seconds, ddof=1))
+    return {
+        "group": None,
+        "name": _short(name),
+        "fullname": name,
+        "params": None,
+        "param": None,
+        "extra_info": {},
+        "options": {},
+        "stats": {
+            "min": min(seconds),
+            "max": max(seconds),
+            "mean": mean,
+            "stddev": deviation,
+            "rounds": len(seconds),
+            "median": median,
+            "iqr": high - low,
+            "q1": low,
+            "q3": high,
+            "iqr_outliers": 0,
+            "stddev_outliers": 0,
+            "outliers": "0;0",
+            "ld15iqr": min(seconds),
+            "hd15iqr": max(seconds),
+            "ops": 1 / mean,
+            "total": sum(seconds),
+            "data": list(seconds),
+            "iterations": 1,
+        },
+    }
+
+
+def _short(name: str) -> str:
+    """`test_a[b::c]` of `folder/test_x.py::Group::test_a[b::c]`."""
+    path, bracket, parameters = name.partition("[")
+    return path.rpartition("::")[2] + bracket + parameters
+
+
+def _data(one: Mapping[str, Any]) -> Any:
+    statistics = one.get("stats")
+    return statistics.get("data") if isinstance(statistics, Mapping) else None
 
 
 def _are_times(values: Any) -> bool:
     return (
         isinstance(values, list)
         and len(values) > 1
-        and all(
-            isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) and one > 0
-            for one in values
-        )
+        and all(is_number(one) and math.isfinite(one) and one > 0 for one in values)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,13 +56,13 @@ def _benchmark(name: str, one: Mapping[str, Any]) -> Benchmark:
     median = stats.get("median") if isinstance(stats, Mapping) else None
     seconds, problem = _seconds(median)
     margin = extra.get(MARGIN) if isinstance(extra, Mapping) else None
-    if margin is not None and not (_is_number(margin) and 0 < margin < 1):
+    if margin is not None and not (is_number(margin) and 0 < margin < 1):
         margin, problem = None, problem or f"its margin {str(margin)[:40]!r} is not between 0 and 1"
     return Benchmark(name=name, median=seconds, margin=margin, problem=problem)
 
 
 def _seconds(median: Any) -> tuple[float, str]:
-    if not _is_number(median):
+    if not is_number(median):
         return math.nan, "it has no median"
     if not math.isfinite(median):
         return math.nan, f"its median is {median}"
@@ -70,5 +71,8 @@ def _seconds(median: Any) -> tuple[float, str]:
     return float(median), ""
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def is_number(value: Any) -> bool:
+    """Whether it is a number, and not a truth value or an integer that no float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or abs(value) <= sys.float_info.max

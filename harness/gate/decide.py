@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,8 +14,9 @@ from harness.statistics import holm, holm_levels, safe_exp, smallest_reachable_p
 from harness.statistics.signed_rank import hodges_lehmann, signed_rank_interval, signed_rank_p_above
 
 MARGIN = 0.05
+OPEN = "a slow-down beyond the margin is neither shown nor excluded"
 
-BenchmarkState = Literal["regressed", "within", "undecided", "invalid", "vanished", "new"]
+BenchmarkState = Literal["regressed", "within", "undecided", "invalid", "vanished", "changed", "new"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +30,9 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkFinding:
-    """What the gate says about one benchmark. `ratio` is its time, divided by that of the baseline, and `low`
-    and `high` bound it at the level of Holm's procedure.
+    """What the gate says about one benchmark. `ratio` is its time, divided by that of the baseline. `low` and
+    `high` bound it, at the level of Holm's procedure if the times are in pairs. `rounds` counts the pairs, or
+    the figures of the version that has fewer; it is 0 if nothing was compared.
     """
 
     name: str
@@ -71,6 +73,27 @@ def decide(
     return findings
 
 
+def confirmed(second: BenchmarkFinding) -> BenchmarkFinding:
+    """What is left of a regression after the second measurement."""
+    if second.state == "regressed":
+        return second
+    return replace(second, state="undecided", reason="it regressed in the first measurement only")
+
+
+def not_compared(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[BenchmarkFinding]:
+    """The findings for benchmarks that cannot be compared, from the digests of the code of all benchmarks of
+    the baseline and of the tree, by their names.
+    """
+    for name in sorted(before.keys() | now.keys()):
+        if name not in before:
+            yield BenchmarkFinding(name=name, state="new", reason="the baseline does not have it")
+        elif name not in now:
+            yield BenchmarkFinding(name=name, state="vanished", reason="only the baseline has it")
+        elif before[name] != now[name]:
+            reason = "its code changed, so the times are those of different work"
+            yield BenchmarkFinding(name=name, state="changed", reason=reason)
+
+
 def rounds_needed(benchmarks: int) -> int:
     """The smallest number of rounds with which Holm's procedure can find a regression in one of them."""
     rounds = 6
@@ -96,7 +119,7 @@ def _finding(name: str, one: Measured, level: float, adjusted: float) -> Benchma
         high=safe_exp(interval.high),
         margin=one.margin,
         rounds=len(logs),
-        reason="" if state != "undecided" else "a slow-down beyond the margin is neither shown nor excluded",
+        reason="" if state != "undecided" else OPEN,
     )
 
 

@@ -1,4 +1,4 @@
-"""A plug-in of pytest that makes one benchmark slower by a stated share: `PLANT=FULLNAME::SHARE`.
+"""A plug-in of pytest that makes one benchmark slower by a stated share: `GATE_PLANT=FULLNAME::SHARE`.
 
 It shows that a gate finds what it must find. It is used with `-p harness.gate.plant`.
 """
@@ -13,7 +13,14 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-VARIABLE = "HARNESS_GATE_PLANT"
+VARIABLE = "GATE_PLANT"
+
+
+def plant_text(name: str, share: float) -> str:
+    """What the variable says. It is equally long for all shares below 10: the size of its environment can
+    change the speed of a program.
+    """
+    return f"{name}::{share:.4f}"
 
 
 def planted() -> tuple[str, float]:
@@ -48,6 +55,6 @@ def pytest_configure() -> None:
 
         return timed
 
-    if planted_name:
+    if planted_name and share:
         for name in ("__call__", "pedantic"):
             setattr(BenchmarkFixture, name, patched(getattr(BenchmarkFixture, name)))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import InputError
+from harness.errors import InputError, InvalidError
+from harness.gate.benchmark_code import code_digest
 from harness.gate.benchmarks import Benchmark, read_benchmarks
 from harness.programs import control_loop
-from harness.programs.source_tree import ALL_FILES, SourceTree
+from harness.programs.source_tree import SourceTree
 from harness.programs.variables import program_variables, python_path
 from harness.programs.versions import Version
 from harness.run.resources import worker_threads
@@ -26,6 +27,11 @@ ARMS = ("baseline", "tree")
 CONTROL = "control_loop_seconds"
 NO_TESTS = 5
 """The exit code of pytest if it found no tests."""
+SIDE, SIDES = "GATE_SIDE", ("0", "1")
+"""A variable that says which version runs. Both have the same number of characters: the size of a program's
+environment can change its speed (Mytkowicz et al. 2009, "Producing wrong data without doing anything
+obviously wrong").
+"""
 
 _QUICK = ("--benchmark-min-rounds=1", "--benchmark-max-time=0.001", "--benchmark-warmup=off")
 _SHOWN_LINES = 3
@@ -44,32 +50,40 @@ class Suite:
     @property
     def words(self) -> list[str]:
         """The command of pytest."""
-        always = ["-q", "-p", "no:cacheprovider", "--benchmark-enable", "--benchmark-only"]
+        always = ["-q", "-p", "no:cacheprovider", "--rootdir=.", "--benchmark-enable", "--benchmark-only"]
         return [self.python, "-m", "pytest", *always, *self.options, f"--benchmark-json={FILE}", *self.paths]
 
     @property
     def timed_words(self) -> list[str]:
-        """The same after the control loop, which no version contains."""
-        return [sys.executable, "-P", str(Path(control_loop.__file__)), "--", *self.words]
+        """The same after the control loop. Its Python sees no file of a version."""
+        return [sys.executable, "-I", str(Path(control_loop.__file__)), "--", *self.words]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListedSuite:
-    """The benchmarks that a version has. `files` has the digest of the file of each benchmark."""
+    """The benchmarks that a version has. `code` has the digest of the code of each benchmark."""
 
     benchmarks: Mapping[str, Benchmark]
-    files: Mapping[str, str]
+    code: Mapping[str, str]
 
 
-def list_suite(suite: Suite, one: Version, results: Path) -> ListedSuite:
-    """Run every benchmark once, as shortly as it can be, in a copy of the version.
+def stored(one: Version, sources: Path) -> Version:
+    """The version with its files as they are now, in a folder in which nobody edits them."""
+    tree = SourceTree.read(one.folder, one.patterns)
+    return replace(one, folder=tree.store(sources), built=True, content=tree.digest)
 
-    Raises InputError if the suite cannot be run.
+
+def list_suite(suite: Suite, one: Version) -> ListedSuite:
+    """Run every benchmark once, as shortly as it can be, in a copy of a stored version. A version without the
+    paths of the suite has no benchmarks.
+
+    Raises InvalidError if the benchmarks fail, and InputError if pytest cannot run them.
     """
-    tree = version_tree(one)
+    if not any((one.folder / path.partition("::")[0]).exists() for path in suite.paths):
+        return ListedSuite(benchmarks={}, code={})
     with tempfile.TemporaryDirectory(prefix="harness-gate-") as temporary:
         folder = Path(temporary) / "files"
-        shutil.copytree(tree.store(results), folder, symlinks=True)
+        shutil.copytree(one.folder, folder, symlinks=True)
         threads = worker_threads("measure")
         variables = program_variables(
             given={}, inherited=(), seed=0, threads=threads, temporary=Path(temporary)
@@ -87,11 +101,24 @@ def list_suite(suite: Suite, one: Version, results: Path) -> ListedSuite:
             check=False,
         )
         if done.returncode not in (0, NO_TESTS):
+            _check_pytest(suite.python, variables)
             last = " / ".join(done.stdout.strip().splitlines()[-_SHOWN_LINES:])
-            raise InputError(f"the benchmarks of {one.named} ended with exit code {done.returncode}: {last}")
+            raise InvalidError(
+                f"the benchmarks of {one.named} ended with exit code {done.returncode}: {last}"
+            )
         file = folder / FILE
         listed = read_benchmarks(file) if file.exists() and file.stat().st_size else {}
-        return ListedSuite(benchmarks=listed, files={name: _file_digest(folder, name) for name in listed})
+        return ListedSuite(benchmarks=listed, code={name: code_digest(folder, name) for name in listed})
+
+
+def _check_pytest(python: str, variables: Mapping[str, str]) -> None:
+    command = [python, "-c", "import pytest, pytest_benchmark"]
+    done = subprocess.run(command, env=variables, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise InputError(
+            f"{python} has no pytest-benchmark",
+            hint="install it there, or choose another Python with --python",
+        )
 
 
 def gate_study(
@@ -116,13 +143,13 @@ def gate_study(
         {
             label: {
                 "folder": str(one.folder),
-                "files": _patterns(one),
-                "environment": {"HARNESS_VERSION": label, **environment},
+                "files": one.patterns,
+                "environment": {SIDE: side, **{key: plain_word(text) for key, text in environment.items()}},
             }
         }
-        for label, one, environment in zip(ARMS, versions, environments, strict=True)
+        for label, side, one, environment in zip(ARMS, SIDES, versions, environments, strict=True)
     ]
-    command = suite.timed_words
+    command = [plain_word(word) for word in suite.timed_words]
     reasons = dict.fromkeys(margins, "stated by the benchmark")
     return {
         "study": name,
@@ -145,21 +172,18 @@ def metric_names(benchmarks: Sequence[Benchmark]) -> list[str]:
     ]
 
 
-def version_tree(one: Version) -> SourceTree:
-    """The files of a version."""
-    return SourceTree.read(one.folder, _patterns(one))
+def plain_word(word: str) -> str:
+    """A word of a command line in which no brace stands for a setting."""
+    return word.replace("{", "{{").replace("}", "}}")
 
 
-def _patterns(one: Version) -> list[str]:
-    return [ALL_FILES] if one.built else []
-
-
-def _file_digest(folder: Path, name: str) -> str:
-    """Of the file of a benchmark and of the files `conftest.py` above it: what decides which work it does."""
-    file = folder / name.partition("::")[0]
-    made = hashlib.sha256()
-    above = [parent / "conftest.py" for parent in file.parents if parent.is_relative_to(folder)]
-    for path in (file, *above):
-        if path.is_file():
-            made.update(path.read_bytes())
-    return made.hexdigest()[:16]
+def suite_python(named: str) -> str:
+    """The absolute path of a Python: every version runs in a folder of its own. A link stays a link, because
+    a virtual environment is found by it. Raises InputError if there is none.
+    """
+    program = shutil.which(named)
+    if program is None:
+        raise InputError(
+            f"there is no program {named!r}", hint="--python needs a Python with pytest-benchmark"
+        )
+    return os.path.abspath(program)  # noqa: PTH100  a link keeps its name

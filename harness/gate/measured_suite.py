@@ -1,0 +1,77 @@
+"""What one run of the study of a gate measured: the pairs of each benchmark, and whether they count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.analysis.frames import unchecked_frames
+from harness.analysis.validity.voids import why_voids_decide_nothing
+from harness.experiment.experiment import Experiment
+from harness.gate.benchmarks import Benchmark
+from harness.gate.decide import MARGIN, Measured, decide
+from harness.gate.suite import CONTROL, metric_names
+from harness.metrics import declared
+from harness.report.inputs import ReportInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredSuite:
+    """The pairs of each benchmark in one run, by its name. `problem` says why they decide nothing; it is
+    empty if they can.
+    """
+
+    run: str
+    benchmarks: Mapping[str, Measured]
+    problem: str
+    warnings: tuple[str, ...]
+
+
+def measured_suite(experiment: Experiment, benchmarks: Sequence[Benchmark]) -> MeasuredSuite:
+    """What the newest run of an experiment measured."""
+    (part,) = experiment.judge()
+    pairs = _pairs(part)
+    missing = Measured(pairs=(), problem="it was not measured in both versions")
+    return MeasuredSuite(
+        run=part.run.id,
+        benchmarks={
+            one.name: replace(pairs.get(key, missing), margin=one.margin or MARGIN)
+            for key, one in zip(metric_names(benchmarks), benchmarks, strict=True)
+        },
+        problem=_failed(part) or _noisy(experiment, part) or control_problem(pairs.get(CONTROL, missing)),
+        warnings=tuple(part.analysis.warnings),
+    )
+
+
+def control_problem(control: Measured) -> str:
+    """What is wrong if the control loop differs between the versions, or was not measured."""
+    slower = decide({CONTROL: control})[CONTROL]
+    if slower.state == "invalid":
+        return f"the control loop, which no version contains, was not measured: {slower.reason}"
+    faster = decide({CONTROL: replace(control, pairs=tuple(-ratio for ratio in control.pairs))})[CONTROL]
+    if "regressed" in (slower.state, faster.state):
+        return (
+            f"the control loop, which no version contains, took {slower.ratio:.3g} × "
+            f"({slower.low:.3g} to {slower.high:.3g} ×) the time of the baseline"
+        )
+    return ""
+
+
+def _failed(part: ReportInput) -> str:
+    return "; ".join(f"{arm}: {reason}" for arm, reason in part.analysis.invalid.items())
+
+
+def _noisy(experiment: Experiment, part: ReportInput) -> str:
+    with declared(experiment.records), experiment.opened() as (store, runs):
+        noise = why_voids_decide_nothing(part.loaded, unchecked_frames(store, runs[0]))
+    return f"the machine is too noisy: {noise}" if noise else ""
+
+
+def _pairs(part: ReportInput) -> dict[str, Measured]:
+    return {
+        one.metric: Measured(
+            pairs=tuple(ratio for _, ratio in one.pairs),
+            problem=one.reason if one.verdict == "invalid" else "",
+        )
+        for one in part.analysis.contrasts
+    }
