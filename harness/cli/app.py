@@ -10,6 +10,14 @@ from typing import Annotated
 import typer
 
 from harness.cli.console import CommandOutput, TextOutput
+from harness.cli.groups import (
+    ABOUT_MACHINE,
+    ABOUT_PROGRAMS,
+    ABOUT_RESULTS,
+    ABOUT_STUDIES,
+    GroupedCommands,
+    show_version,
+)
 from harness.cli.options import (
     CLICK_ERROR,
     Device,
@@ -31,24 +39,37 @@ from harness.errors import InputError, OutputError
 from harness.exit_codes import exit_codes_text
 
 app = typer.Typer(
-    help="Declared studies of transformer techniques: invariants, paired measurements and verdicts with "
-    "intervals.",
+    cls=GroupedCommands,
     epilog=exit_codes_text(),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 data = typer.Typer(help="List corpora and download them.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(data, name="data")
+app.add_typer(data, name="data", rich_help_panel=ABOUT_MACHINE)
 store = typer.Typer(help="Check, copy and compact the store.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(store, name="store")
+app.add_typer(store, name="store", rich_help_panel=ABOUT_RESULTS)
+
+
+@app.callback()
+def begin(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Declared studies of transformer techniques and of your own programs: invariants, paired measurements
+    and verdicts with intervals.
+    """
+
 
 StudiesFolder = Annotated[
     Path | None, typer.Option("--folder", help="Folder of the studies. Default: studies.")
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_STUDIES)
 @command
 def run(
     study: StudyArgument,
@@ -72,7 +93,7 @@ def run(
     run_study(options.load(study), output, fresh=fresh, retry_failed=retry_failed, report=not no_report)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_STUDIES)
 @command
 def search(
     study: StudyArgument,
@@ -115,7 +136,7 @@ def search(
     search_study(study, wanted, options, output, part=part, budget=(trials, timeout))
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_PROGRAMS)
 @command
 def judge(
     a: Annotated[str, typer.Argument(metavar="A", help="The version to beat: a revision or a folder.")],
@@ -201,7 +222,7 @@ def judge(
     judge_versions((a, b), question, options.workspace, output, device=options.device, confirm=confirm)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_PROGRAMS)
 @command
 def gate(
     *,
@@ -270,7 +291,7 @@ def gate(
         run_gate(asked, options.workspace, output, device=options.device, form=form)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_RESULTS)
 @command
 def report(study: StudyArgument, *, options: ReportOptions, output: CommandOutput) -> None:
     """Judge the newest run of a study again and write its report."""
@@ -279,7 +300,7 @@ def report(study: StudyArgument, *, options: ReportOptions, output: CommandOutpu
     show_verdicts(options.load(study), output, report=True)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_RESULTS)
 @command
 def export(
     study: StudyArgument,
@@ -299,7 +320,7 @@ def export(
     export_study(options.load(study), format, file, output)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_PROGRAMS)
 @command
 def analyse(
     file: Annotated[
@@ -354,7 +375,7 @@ def analyse(
     show_analysis(file, options, output)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_RESULTS)
 @command
 def show(
     what: Annotated[
@@ -371,7 +392,7 @@ def show(
         show_study(options.load(what), output)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_STUDIES)
 @command
 def plan(study: StudyArgument, *, options: StudyOptions, output: CommandOutput) -> None:
     """Show the trials of a study in order, their estimated duration, and the smallest detectable effect."""
@@ -380,7 +401,7 @@ def plan(study: StudyArgument, *, options: StudyOptions, output: CommandOutput) 
     show_plan(options.load(study), output)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_STUDIES)
 @command
 def declare(study: StudyArgument, *, options: StudyOptions, output: CommandOutput) -> None:
     """Record a digest of all that a study declares, to be committed or sent before the data exist.
@@ -392,7 +413,7 @@ def declare(study: StudyArgument, *, options: StudyOptions, output: CommandOutpu
     show_declaration(options.load(study), output)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_MACHINE)
 @command
 def doctor(*, options: FolderOptions, output: CommandOutput) -> None:
     """Say what this machine can and cannot measure, what disturbs it, and what to do. Changes nothing."""
@@ -401,7 +422,7 @@ def doctor(*, options: FolderOptions, output: CommandOutput) -> None:
     show_findings(options.workspace, output)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_MACHINE)
 @command
 def calibrate(
     *,
@@ -445,7 +466,7 @@ def calibrate(
         calibrate_machine(options.workspace, output, device=device, quick=quick)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_RESULTS)
 @command
 def verify(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="The HTML file of a report.")],
@@ -460,7 +481,7 @@ def verify(
     verify_report(report, options.workspace.location, output)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_RESULTS)
 @command
 def claims(
     *,
@@ -482,7 +503,7 @@ def claims(
         write_claims(options.workspace, into, output)
 
 
-@app.command("list")
+@app.command("list", rich_help_panel=ABOUT_STUDIES)
 @command
 def list_studies(*, folder: StudiesFolder = None, options: StoreOptions, output: CommandOutput) -> None:
     """List the studies and the newest run of each."""
@@ -491,7 +512,7 @@ def list_studies(*, folder: StudiesFolder = None, options: StoreOptions, output:
     show_studies(folder, options.workspace, output)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_STUDIES)
 @command
 def new(
     name: Annotated[
@@ -508,7 +529,7 @@ def new(
     new_study(name, folder, output)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_STUDIES)
 @command
 def invariants(
     *,
@@ -526,7 +547,7 @@ def invariants(
     show_invariants(only, output, mutants=mutants)
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_STUDIES)
 @command
 def schema() -> None:
     """Print the JSON schema of studies, which lets editors complete and check YAML."""
@@ -535,7 +556,7 @@ def schema() -> None:
     CommandOutput().data(study_schema())
 
 
-@app.command()
+@app.command(rich_help_panel=ABOUT_RESULTS)
 @command
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT. docs/query.md describes the views.")],
