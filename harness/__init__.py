@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.experiment import Experiment, Workspace, load
+    from harness.experiment import Experiment, Workspace, load, use_plugins
 
-__all__ = ["Experiment", "Workspace", "load"]
+__all__ = ["Experiment", "Workspace", "load", "use_plugins"]
 
 
 def __getattr__(name: str) -> Any:

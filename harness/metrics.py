@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import InputError, did_you_mean
+from harness.plugins import Registry
 from harness.wording import LARGEST_WRITTEN_OUT, ComparedBy, format_bytes, format_seconds
 
 if TYPE_CHECKING:
@@ -139,6 +140,18 @@ class Metric:
         readable = 1000 <= abs(value) < LARGEST_WRITTEN_OUT
         digits = f"{value:,.0f}" if readable else f"{value:.4g}"
         return f"{digits} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DerivedMetric(Metric):
+    """A metric that is computed from the values of other metrics of the same trial.
+
+    Every task that records all of `computed_from` has it. `compute` gets the value of each of them, in this
+    order, when the trial has ended. A plug-in can add such a metric without a task of its own.
+    """
+
+    computed_from: tuple[str, ...]
+    compute: Callable[..., float]
 
 
 # The policies that several metrics share. A record states only what is different.
@@ -442,8 +455,13 @@ _ALL: tuple[Metric, ...] = (
     ),
 )
 
-METRICS: MappingProxyType[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
-"""The metrics of the harness itself."""
+
+def _named(_: str, value: Any) -> tuple[str, Metric] | None:
+    return (value.name, value) if isinstance(value, Metric) else None
+
+
+METRICS: Registry[Metric] = Registry("metrics", {metric.name: metric for metric in _ALL}, "a Metric", _named)
+"""The metrics of the harness itself, and those of plug-ins."""
 
 AUXILIARY_LOSS = "auxiliary_loss_"
 """How the names of losses begin that layers add."""
@@ -481,6 +499,16 @@ def known_metrics() -> Mapping[str, Metric]:
     return {**METRICS, **_DECLARED.get()}
 
 
+def derived_metrics(recorded: Iterable[str]) -> list[DerivedMetric]:
+    """The metrics of plug-ins that are computed from those that a trial records."""
+    names = set(recorded)
+    return [
+        record
+        for record in METRICS.added().values()
+        if isinstance(record, DerivedMetric) and names.issuperset(record.computed_from)
+    ]
+
+
 def unknown_metric(name: str) -> Metric:
     """A plain record for a stored metric that this version no longer knows."""
     return _figure(name=name, summary="")
@@ -505,5 +533,6 @@ def metric(name: str) -> Metric:
         return _figure(name=name, better="lower", summary="auxiliary loss of the layers, before its weight")
     record = METRICS.get(name) or _DECLARED.get().get(name)
     if record is None:
-        raise InputError(f"unknown metric {name!r}", hint=did_you_mean(name, known_metrics()))
+        hint = METRICS.refusal(name) or did_you_mean(name, known_metrics())
+        raise InputError(f"unknown metric {name!r}", hint=hint)
     return record

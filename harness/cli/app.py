@@ -23,6 +23,7 @@ from harness.cli.options import (
     Device,
     FolderOptions,
     JudgeOptions,
+    PluginOptions,
     ReportOptions,
     RunOptions,
     StoredStudyOptions,
@@ -539,12 +540,22 @@ def invariants(
     mutants: Annotated[
         bool, typer.Option("--mutants", help="Also plant every bug and check that its invariant detects it.")
     ] = False,
+    options: PluginOptions,  # noqa: ARG001  the command has the plug-ins when it begins
     output: CommandOutput,
 ) -> None:
     """Check every invariant on tiny models. The exit code is 5 if one fails or misses a planted bug."""
     from harness.cli.invariants import show_invariants
 
     show_invariants(only, output, mutants=mutants)
+
+
+@app.command("plugins", rich_help_panel=ABOUT_STUDIES)
+@command
+def list_plugins(*, options: PluginOptions, output: CommandOutput) -> None:  # noqa: ARG001
+    """List the plug-ins: what each of them adds, from which package, and why one is refused."""
+    from harness.cli.plugins import show_plugins
+
+    show_plugins(output)
 
 
 @app.command(rich_help_panel=ABOUT_STUDIES)
@@ -573,7 +584,7 @@ def query(
 
 @data.command("list")
 @command
-def list_corpora(*, output: CommandOutput) -> None:
+def list_corpora(*, options: PluginOptions, output: CommandOutput) -> None:  # noqa: ARG001
     """List the named corpora: splits, size, licence, and whether each is in the cache."""
     from harness.data.fetch import corpora
     from harness.wording import format_bytes
@@ -596,6 +607,7 @@ def fetch(
     study: Annotated[
         str | None, typer.Option(help="Fetch every corpus that this study needs, at all of its scales.")
     ] = None,
+    options: PluginOptions,  # noqa: ARG001  the command has the plug-ins when it begins
     output: CommandOutput,
 ) -> None:
     """Download a corpus, or all corpora of a study, into the cache, so that a run needs no network."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import inspect
@@ -22,6 +23,7 @@ from harness.exit_codes import ExitCode
 from harness.masking import masked
 from harness.metrics import declare
 from harness.paths import expanded, home_is_writable
+from harness.plugins import load_plugins, using
 from harness.run.stopping import Interrupted, interruptible
 from harness.store.written import recorded_transactions
 from harness.study.shipped import OWN_STUDIES, SHIPPED, studies_in
@@ -56,7 +58,19 @@ ReportsFolder = Annotated[Path, typer.Option(help="Folder of the reports.", envv
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoreOptions:
+class PluginOptions:
+    """Modules that count as plug-ins while the command runs."""
+
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE", help="Use this Python module as a plug-in: its code runs. Can be repeated."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreOptions(PluginOptions):
     """Where the results are. A subclass makes an option of a plain field by annotating it."""
 
     results: Annotated[
@@ -187,7 +201,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         verbose, before, code = values.get("verbose", False), recorded_transactions(), 0
         try:
             _give_programs_a_home()
-            with interruptible():
+            with interruptible(), _with_plugins(values.get("plugin") or []):
                 code = contextvars.copy_context().run(_code_of, function, _grouped(values, groups))
             flush_output()  # here a closed pipe can still be handled; at the interpreter's end it cannot
         except HarnessError as error:
@@ -217,6 +231,17 @@ def _grouped(values: dict[str, Any], groups: dict[str, Any]) -> dict[str, Any]:
     for name, group in groups.items():
         given[name] = group(**{option.name: given.pop(option.name) for option in _options(group)})
     return given
+
+
+@contextlib.contextmanager
+def _with_plugins(modules: list[str]) -> Iterator[None]:
+    """In this context, the modules are plug-ins. Those that cannot be imported are named, and left out."""
+    with using(modules):
+        if modules:
+            for name, reason in load_plugins().items():
+                if name in modules:
+                    write_note(f"the plug-in {name} is refused: {reason}\n")
+        yield
 
 
 def _code_of(function: Callable[..., None], values: dict[str, Any]) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from harness.data.content import Kind
 from harness.data.splits import SPLITS
-from harness.errors import CorpusError, did_you_mean
+from harness.errors import CorpusError
+from harness.plugins import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +140,17 @@ _ENTRIES = (
     ),
 )
 
-CATALOGUE: dict[str, CatalogueEntry] = {entry.name: entry for entry in _ENTRIES}
+
+def _named(_: str, value: Any) -> tuple[str, CatalogueEntry] | None:
+    return (value.name, value) if isinstance(value, CatalogueEntry) else None
+
+
+SHIPPED_CORPORA: dict[str, CatalogueEntry] = {entry.name: entry for entry in _ENTRIES}
+CATALOGUE: Registry[CatalogueEntry] = Registry("corpora", SHIPPED_CORPORA, "a CatalogueEntry", _named)
 
 
 def entry(name: str) -> CatalogueEntry:
     """The entry called `name`. Raises CorpusError, with the nearest name, if there is none."""
     if name not in CATALOGUE:
-        raise CorpusError(f"unknown corpus {name!r}", hint=did_you_mean(name, CATALOGUE))
+        raise CorpusError(f"unknown corpus {name!r}", hint=CATALOGUE.hint(name))
     return CATALOGUE[name]

@@ -19,9 +19,8 @@ from pydantic import (
 )
 
 from harness.config import FROM_LIST, Config
-from harness.data.catalogue import CATALOGUE
+from harness.data.catalogue import CATALOGUE, SHIPPED_CORPORA
 from harness.data.splits import Fractions
-from harness.errors import did_you_mean
 
 Column = Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=1)]
 Files = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], FROM_LIST]
@@ -43,8 +42,7 @@ class NamedCorpus(Config):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in CATALOGUE:
-            hint = did_you_mean(name, CATALOGUE)
-            raise ValueError(f"unknown corpus {name!r}" + (f"; {hint}" if hint else ""))
+            raise ValueError(f"unknown corpus {name!r}; {CATALOGUE.hint(name)}")
         return name
 
     @model_validator(mode="after")
@@ -155,7 +153,9 @@ def _form(value: Any) -> str | None:
 
 
 _Name = Annotated[
-    NamedCorpus, BeforeValidator(_spelt_out), WithJsonSchema({"type": "string", "enum": sorted(CATALOGUE)})
+    NamedCorpus,
+    BeforeValidator(_spelt_out),
+    WithJsonSchema({"type": "string", "enum": sorted(SHIPPED_CORPORA)}),
 ]
 
 CorpusRef = Annotated[

@@ -1,16 +1,16 @@
-"""Every invariant by its name: each is a folder of this package. Listing them needs no torch."""
+"""Every invariant by its name: the folders of this package, and what plug-ins add. Needs no torch."""
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
-from types import MappingProxyType
 from typing import Any
 
 import harness.invariants
-from harness.errors import InputError, did_you_mean
+from harness.errors import InputError
 from harness.invariants.base import Invariant
+from harness.plugins import Registry
 
 
 def _listed() -> Iterator[Invariant[Any]]:
@@ -20,13 +20,22 @@ def _listed() -> Iterator[Invariant[Any]]:
                 yield value()
 
 
-INVARIANTS: Mapping[str, Invariant[Any]] = MappingProxyType(
-    {invariant.name: invariant for invariant in _listed()}
+def _named(_: str, value: Any) -> tuple[str, Invariant[Any]] | None:
+    if not isinstance(value, type) or not issubclass(value, Invariant) or not hasattr(value, "statement"):
+        return None
+    return value.name, value()
+
+
+INVARIANTS: Registry[Invariant[Any]] = Registry(
+    "invariants",
+    {invariant.name: invariant for invariant in _listed()},
+    "a subclass of Invariant with a statement",
+    _named,
 )
 
 
 def find_invariant(name: str) -> Invariant[Any]:
     """The invariant of that name. Raises InputError, with the nearest known name, if there is none."""
     if name not in INVARIANTS:
-        raise InputError(f"unknown invariant {name!r}", hint=did_you_mean(name, INVARIANTS))
+        raise InputError(f"unknown invariant {name!r}", hint=INVARIANTS.hint(name))
     return INVARIANTS[name]

@@ -1,4 +1,5 @@
-"""Two digests of the code of this package: of what can change a measurement, and of what judges and prints.
+"""Two digests of the code: of what can change a measurement, and of what judges and prints. The source of a
+plug-in can change a measurement.
 
 Runs and trained models are known by the first one. A change of the second one, such as a correction in a
 template of the report, therefore runs and trains nothing again.
@@ -12,6 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.plugins import plugin_sources
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -62,18 +65,41 @@ class CodeDigests:
 def code_digests(package: Path = PACKAGE) -> CodeDigests:
     """The digests over the relative paths and contents of the package's files, templates and SQL included.
 
-    Nothing is imported and nothing is cached. Compiled files, hidden files, leftovers of editors and the
-    studies that ship do not count. A clone and an installed wheel of the same code have the same digests.
+    The files of all plug-ins count as well. Nothing is imported and nothing is cached. Compiled files, hidden
+    files, leftovers of editors and the studies that ship do not count. A clone and an installed wheel of the
+    same code have the same digests.
     """
     contents = {name: (package / name).read_bytes() for name in sorted(source_files(package))}
     measuring = _measuring(contents)
-    first = _digest("", contents, measuring)
+    added = plugin_contents() if package == PACKAGE else {}
+    first = _digest("", {**contents, **added}, {*measuring, *added})
     return CodeDigests(measuring=first, judging=_digest(first, contents, contents.keys() - measuring))
 
 
 def measuring_files(package: Path = PACKAGE) -> frozenset[str]:
     """The files, relative to the package, that can change a measurement; all others judge and print."""
     return _measuring({name: (package / name).read_bytes() for name in source_files(package)})
+
+
+def plugin_files() -> dict[str, Path]:
+    """The source files of all plug-ins: of the package, or the module, that each of them is in."""
+    files = {}
+    for top, sources in plugin_sources().items():
+        for source in sources:
+            inside = source_files(source, left_out="") if source.is_dir() else (source.name,)
+            folder = source if source.is_dir() else source.parent
+            files.update({f"plug-in {top}: {name}": folder / name for name in inside})
+    return files
+
+
+def plugin_contents() -> dict[str, bytes]:
+    return {name: file.read_bytes() for name, file in plugin_files().items()}
+
+
+def plugins_digest() -> str:
+    """The digest of the source of all plug-ins. It is empty if there are none."""
+    contents = plugin_contents()
+    return _digest("", contents, contents) if contents else ""
 
 
 def _digest(start: str, contents: Mapping[str, bytes], names: Iterable[str]) -> str:
@@ -84,15 +110,15 @@ def _digest(start: str, contents: Mapping[str, bytes], names: Iterable[str]) -> 
     return digest.hexdigest()
 
 
-def source_files(package: Path) -> Iterator[str]:
-    """The files of the package that count, relative to it."""
+def source_files(package: Path, left_out: str = _STUDIES) -> Iterator[str]:
+    """The files of the package that count, relative to it. `left_out` is a name at its top."""
     outside = len(f"{package}/")
     for folder, subfolders, files in os.walk(package, followlinks=True):  # models is a link in a clone
         subfolders[:] = [name for name in subfolders if name != "__pycache__" and not name.startswith(".")]
         inside = f"{folder}/"[outside:]
         if not inside:
             subfolders[:], files = (
-                [name for name in names if name != _STUDIES] for names in (subfolders, files)
+                [name for name in names if name != left_out] for names in (subfolders, files)
             )
         for name in files:
             if not name.startswith(".") and not name.endswith(_NOT_SOURCE):

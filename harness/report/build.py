@@ -6,10 +6,11 @@ import contextlib
 import fcntl
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import psutil
@@ -18,6 +19,7 @@ from markupsafe import Markup
 from harness.errors import InputError
 from harness.masking import masked
 from harness.metrics import declared
+from harness.plugins import RefusedError, Registry
 from harness.report.inputs import ReportInput
 from harness.report.sections import (
     claims,
@@ -42,12 +44,14 @@ from harness.visible import visible
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """`id` is the anchor of the section and the name of its template. The template gets the result of `view`
-    as `view`; if that is None, the section is left out.
+    as `view`; if that is None, the section is left out. `template` is the text of the template of a section
+    that a plug-in adds.
     """
 
     id: str
     title: str
     view: Callable[[ReportInput], object]
+    template: str = ""
 
 
 SECTIONS = (
@@ -67,6 +71,37 @@ SECTIONS = (
 )
 
 
+def _named(_: str, value: Any) -> tuple[str, Section] | None:
+    if not isinstance(value, Section):
+        return None
+    if not value.template:
+        raise RefusedError(f"the section {value.id!r} has no template")
+    if _template_file(value.id).exists():
+        raise RefusedError(f"the report itself has a template {value.id!r}")
+    return value.id, value
+
+
+def _template_file(name: str) -> Path:
+    return _TEMPLATES / f"{name}.html.j2"
+
+
+_TEMPLATES = Path(__file__).parent / "templates"
+REPORT_SECTIONS: Registry[Section] = Registry(
+    "sections", {section.id: section for section in SECTIONS}, "a Section", _named
+)
+
+
+def sections() -> Iterator[Section]:
+    """Those that ship, and those of plug-ins before the last one."""
+    *first, method_section = SECTIONS
+    yield from (*first, *REPORT_SECTIONS.added().values(), method_section)
+
+
+def _added_template(file: str) -> str | None:
+    section = REPORT_SECTIONS.added().get(file.removesuffix(".html.j2"))
+    return None if section is None else section.template
+
+
 def render(*parts: ReportInput) -> str:
     """The page for all parts of one study. It loads nothing from elsewhere, runs no script, and is the same
     for the same input.
@@ -82,7 +117,7 @@ def _rendered(parts: Sequence[ReportInput]) -> str:
             part,
             [
                 (section, part.anchor(section.id), view)
-                for section in SECTIONS
+                for section in sections()
                 if (view := section.view(part)) is not None
             ],
         )
@@ -100,7 +135,9 @@ def _rendered(parts: Sequence[ReportInput]) -> str:
 def _templates() -> jinja2.Environment:
     """The templates, each of which is compiled once however many reports are made."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.ChoiceLoader(
+            [jinja2.FileSystemLoader(_TEMPLATES), jinja2.FunctionLoader(_added_template)]
+        ),
         autoescape=True,
         finalize=_shown,
         undefined=jinja2.StrictUndefined,

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from harness.errors import ChangedError
+from harness.machine.code_digest import plugins_digest
 from harness.machine.environment import cpu_quota, provenance
 from harness.programs.source_tree import sources_in
 from harness.run.backends.base import Backend, Finished, Handle
@@ -95,6 +96,7 @@ class Driver:
         self._store, self._backend, self._listener = store, backend, listener
         self._checkpoints = Checkpoints(setting, store, listener.note)
         self._watch = SourceWatch(setting.code, files_of(programme.loaded))
+        self._plugins = plugins_digest()
 
     def check(self) -> None:
         """Raises InputError if a training cannot continue from its saved state. Nothing is written."""
@@ -294,6 +296,7 @@ class Driver:
             plant=self._setting.plant,
             sources=str(sources_in(self._setting.results)),
             limits=limits_of(spec, self._programme.loaded.study.design.limits),
+            plugins=self._plugins,
         )
 
     def _set_aside(self, run: Run, specs: Iterable[TrialSpec]) -> None:

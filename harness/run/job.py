@@ -31,6 +31,7 @@ class Job(Config):
     What the trial writes goes to the folder `folder`, which it makes. `sources` has the files of programs.
     `plant` names a bug to plant, as `invariant/bug`. Trials with the same folder `shared` share their checks
     of tiny models (`harness.run.worker.tiny_checks`). Without `limits`, nothing ends the trial.
+    `plugins` is the digest of the plug-ins that the driver has (`harness.machine.code_digest`).
     """
 
     spec: TrialSpec
@@ -44,6 +45,7 @@ class Job(Config):
     folder: str = ""
     sources: str = ""
     limits: TrialLimits | None = None
+    plugins: str = ""
 
     @cached_property
     def task(self) -> type[Task]:

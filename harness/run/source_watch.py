@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.data.reference import FilesCorpus, VectorsFile
 from harness.errors import ChangedError
-from harness.machine.code_digest import PACKAGE, code_digests, source_files
+from harness.machine.code_digest import PACKAGE, code_digests, plugin_files, source_files
 from harness.study.loaded import LoadedStudy
 from harness.study.shipped import recipe_file
 
@@ -19,7 +19,7 @@ Stamp = tuple[int, int, int]
 
 
 class SourceWatch:
-    """Watches the code of the package and the files of a study.
+    """Watches the code of the package and of plug-ins, and the files of a study.
 
     `code` is the measuring digest of the run. A check costs one `stat` per file; contents are read only if a
     stamp has changed. Files that are missing when the watch begins are not watched.
@@ -45,7 +45,8 @@ class SourceWatch:
                 self._files[path] = now, content
 
     def _package_stamps(self) -> dict[str, Stamp | None]:
-        return {name: _stamp(f"{self._package}/{name}") for name in source_files(self._package)}
+        files = {name: _stamp(f"{self._package}/{name}") for name in source_files(self._package)}
+        return files | {name: _stamp(file) for name, file in plugin_files().items()}
 
 
 def files_of(loaded: LoadedStudy) -> set[Path]:

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,9 @@ from harness.config import digest
 from harness.errors import HarnessError
 from harness.invariants.base import Check, Invariant
 from harness.invariants.registry import find_invariant
+from harness.machine.code_digest import plugins_digest
+from harness.metrics import derived_metrics, metric
+from harness.plugins import load_plugins
 from harness.run.job import Job
 from harness.run.processes import adopt_orphans, begin_group, end_children, signal_at_death_of, signal_group
 from harness.tasks.base import Context, Result
@@ -42,6 +46,7 @@ def run_job(job: Job) -> None:
         writer.started(job.spec.id, os.getpid())
         started = time.perf_counter()
         try:
+            _check_plugins(job)
             with _planted(job.plant):
                 machine = _prepare(job)
                 result = _check(job, writer) if job.spec.purpose == "check" else _run(job, writer)
@@ -58,8 +63,29 @@ def run_job(job: Job) -> None:
         writer.finished(outputs=result.outputs, spent=spent, notes=notes)
 
 
+def _check_plugins(job: Job) -> None:
+    """Raises HarnessError if the plug-ins of this process are not those of the driver."""
+    if job.plugins != plugins_digest():
+        raise HarnessError(
+            "the plug-ins of this worker are not those of the driver",
+            hint="run again; `harness plugins` lists the plug-ins that there are",
+        )
+
+
 def _run(job: Job, writer: EventWriter) -> Result:
-    return job.task.read(job.spec.config).run(_context(job), writer.sample)
+    samples: dict[str, list[float]] = defaultdict(list)
+
+    def record(name: str, value: float, step: int = 0, /) -> None:
+        samples[name].append(value)
+        writer.sample(name, value, step)
+
+    derived = derived_metrics(job.task.metrics)
+    result = job.task.read(job.spec.config).run(_context(job), record if derived else writer.sample)
+    for record_of in derived:
+        if all(samples[name] for name in record_of.computed_from):
+            values = (metric(name).of_trial(samples[name]) for name in record_of.computed_from)
+            writer.sample(record_of.name, record_of.compute(*values))
+    return result
 
 
 def _check(job: Job, writer: EventWriter) -> Result:
@@ -218,6 +244,7 @@ def _import_for(line: str) -> None:
     All arms then share the memory of these modules and the time that their import takes.
     """
     with contextlib.suppress(Exception):  # the process that runs the job reports what is wrong with it
+        load_plugins()
         for module in Job.read(json.loads(line)).task.imports:
             importlib.import_module(module)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 from harness.config import Config, digest
 from harness.errors import InputError
 from harness.invariants.subjects import Subject
+from harness.metrics import derived_metrics
 from harness.tasks.work import Work
 from harness.telemetry.clock import Span, WarmUp
 
@@ -103,6 +104,11 @@ class Task(Config, ABC):
 
     text_settings: ClassVar[tuple[str, ...]] = ()
     """The settings that decide whether there is enough text: of tasks with equal settings one is checked."""
+
+    @classmethod
+    def recorded(cls) -> tuple[str, ...]:
+        """The metrics of its trials, with those that plug-ins compute from them."""
+        return (*cls.metrics, *(record.name for record in derived_metrics(cls.metrics)))
 
     def lead_in(self) -> Self:
         """The trial that opens a round of timings. It does everything that a trial of this task does, but it

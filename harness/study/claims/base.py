@@ -65,6 +65,9 @@ class Claim(Config):
     exploratory: str | None = Field(default=None, min_length=1, exclude_if=operator.not_)
     """Why this design cannot decide the claim. The report then shows the effect, without a verdict."""
 
+    settled_by: ClassVar[str] = ""
+    """In a plug-in, the class that settles the claim: `my_package.module:MySettlement`."""
+
     @classmethod
     def form(cls) -> str:
         """The key that states the claim."""

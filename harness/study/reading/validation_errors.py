@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from harness.config import Config
 from harness.errors import Location, StudyError, did_you_mean
+from harness.open_union import FROM_PLUGIN
 from harness.study.claims import FORMS
 from harness.study.reading.yaml_document import KeyPath, Located
 
@@ -174,7 +175,8 @@ def _inside(path: KeyPath) -> str:
 
 def _choices(context: dict[str, Any]) -> list[str]:
     text = context.get("expected_tags") or context.get("expected") or ""
-    return [word.strip(" '\"") for word in str(text).replace(" or ", ",").split(",")]
+    words = [word.strip(" '\"") for word in str(text).replace(" or ", ",").split(",")]
+    return [word for word in words if word != FROM_PLUGIN]
 
 
 def _path(loc: tuple[int | str, ...], data: Any) -> KeyPath:

@@ -4,10 +4,13 @@ torch.
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from harness.open_union import OpenTo, kind_of
+from harness.plugins import Registry
 from harness.training.optim.base import OptimizerSettings, evaluated, parameter_groups, trained_in
 from harness.training.optim.first_order import (
     SGD,
@@ -21,12 +24,42 @@ from harness.training.optim.first_order import (
 )
 from harness.training.optim.matrix import SOAP, Muon, Shampoo
 
+_SHIPPED: tuple[type[OptimizerSettings], ...] = (
+    SGD,
+    Adam,
+    AdamW,
+    RAdam,
+    Adan,
+    Lion,
+    LionTrustRatio,
+    Muon,
+    Shampoo,
+    SOAP,
+    ScheduleFreeAdamW,
+)
+
+
+def _named(_: str, value: Any) -> tuple[str, type[OptimizerSettings]] | None:
+    if not isinstance(value, type) or not issubclass(value, OptimizerSettings) or inspect.isabstract(value):
+        return None
+    return kind_of(value), value
+
+
+OPTIMIZERS: Registry[type[OptimizerSettings]] = Registry(
+    "optimizers",
+    {kind_of(settings): settings for settings in _SHIPPED},
+    "a subclass of OptimizerSettings with a kind",
+    _named,
+)
+
 OptimizerConfig = Annotated[
     SGD | Adam | AdamW | RAdam | Adan | Lion | LionTrustRatio | Muon | Shampoo | SOAP | ScheduleFreeAdamW,
     Field(discriminator="kind"),
+    OpenTo(OPTIMIZERS),
 ]
 
 __all__ = [
+    "OPTIMIZERS",
     "SGD",
     "SOAP",
     "Adam",

@@ -16,7 +16,7 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from harness.errors import InputError
-from harness.scoring.registry import FORMULAS, stored_score
+from harness.scoring.registry import formulas, stored_score
 from harness.scoring.scores.translation import bleu, chrf, length_ratio, ter
 from harness.statistics import SentenceStatistics
 from tests.scoring.synthetic import Texts
@@ -78,7 +78,7 @@ def test_bleu_of_any_sums_is_sacrebleus(length: int, reference: int, shares: lis
     matches = [int(share * count) for share, count in zip(shares, ngrams, strict=True)]
     expected = BLEU.compute_bleu(matches.copy(), ngrams.copy(), length, reference, smooth_method="exp").score
     sums = np.array([length, reference, *matches, *ngrams], dtype=np.float64)
-    assert FORMULAS["bleu"](sums) == pytest.approx(expected, rel=1e-12)
+    assert formulas()["bleu"](sums) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("ours", "_"), SCORERS)
