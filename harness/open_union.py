@@ -48,7 +48,6 @@ class OpenTo:
             partial(self._read, tags),
             serialization=core_schema.plain_serializer_function_ser_schema(_plain, info_arg=True),
         )
-        closed.setdefault("metadata", {})
         return {**closed, "discriminator": kind, "choices": {**choices, FROM_PLUGIN: added}}
 
     def __get_pydantic_json_schema__(

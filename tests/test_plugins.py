@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield tmp_path
 
 
-def refusals(registry: Registry[object]) -> dict[str, str]:
+def refusals(registry: Registry[Any]) -> dict[str, str]:
     return {offer.name: offer.refused for offer in registry.offers() if offer.refused}
 
 

@@ -49,9 +49,8 @@ from harness.training.optim.first_order import SignDescent
 OptimizerConfig = Annotated[get_args(OptimizerConfig)[0] | SignDescent, Field(discriminator="kind")]
 """,
     "metrics.py": """
-METRICS = MappingProxyType(
-    {**METRICS, "seed_squared": _figure(name="seed_squared", summary="a square", better="lower")}
-)
+_ADDED = _figure(name="seed_squared", summary="a square", better="lower")
+METRICS = Registry("metrics", {**METRICS.shipped, "seed_squared": _ADDED}, "a Metric", _named)
 """,
     "tasks/train.py": """
 _run = Train.run
