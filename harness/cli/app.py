@@ -582,6 +582,15 @@ def query(
     show_answer(options.workspace, sql, output, form=form)
 
 
+@app.command(rich_help_panel=ABOUT_PROGRAMS)
+@command
+def skill(*, output: TextOutput) -> None:
+    """Print a page that teaches a coding assistant to use `harness judge`, to be saved as a skill."""
+    from harness.cli.skill import skill_text
+
+    output.export(skill_text())
+
+
 @data.command("list")
 @command
 def list_corpora(*, options: PluginOptions, output: CommandOutput) -> None:  # noqa: ARG001
