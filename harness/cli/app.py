@@ -286,6 +286,8 @@ def gate(
         rounds=rounds,
         budget=None if budget is None else seconds_option(budget, "--budget"),
     )
+    if real and not self_test:
+        raise InputError("--real needs --self-test", hint="it says which benchmarks test the gate")
     if self_test:
         check_gate(asked, options.workspace, output, device=options.device, real=real)
     else:

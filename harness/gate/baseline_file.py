@@ -108,16 +108,6 @@ def compare_figures(
     return tuple(findings if among is not None else [*findings, *others]), ""
 
 
-def figures_needed(benchmarks: int) -> int:
-    """The smallest number of figures in each of two files with which a regression in one of so many
-    benchmarks can be shown.
-    """
-    figures = 2
-    while 2 * benchmarks / math.comb(2 * figures, figures) > ALPHA:
-        figures += 1
-    return figures
-
-
 class _Shift(NamedTuple):
     """How far the logarithms of the second sample lie above those of the first: the Hodges-Lehmann estimate
     with a 95 % interval (normal approximation), two-sided p of "not beyond the margin", and one-sided p of

@@ -9,13 +9,14 @@ from harness.errors import InputError, InvalidError
 from harness.experiment.experiment import this_machine
 from harness.experiment.loading import load
 from harness.experiment.workspace import Workspace
-from harness.gate.baseline_file import Figures, compare_figures, figures_needed
-from harness.gate.decide import confirmed
+from harness.gate.baseline_file import Figures, compare_figures
+from harness.gate.decide import confirmed, rounds_needed
 from harness.gate.files import write_file
 from harness.gate.gate import GATE_FOLDER, ROUNDS
 from harness.gate.measured_suite import measured_suite
 from harness.gate.result import GateResult, result_of
 from harness.gate.suite import CONTROL, Suite, gate_study, list_suite, metric_names, stored
+from harness.metrics import declared
 from harness.programs.source_tree import sources_in
 from harness.programs.versions import Version
 from harness.run.driver import Listener
@@ -51,11 +52,9 @@ def measure_figures(
     for one in benchmarks:
         if one.problem:
             raise InvalidError(f"{one.name} cannot be compared: {one.problem}")
-    needed = -(-figures_needed(len(benchmarks)) // 2)
-    if rounds < needed:
+    if rounds < rounds_needed(1):
         raise InputError(
-            f"{count(rounds, 'round')} cannot show a regression among {count(len(benchmarks), 'benchmark')}",
-            hint=f"use at least {needed}",
+            f"{count(rounds, 'round')} cannot show a regression", hint=f"use at least {rounds_needed(1)}"
         )
     folder = workspace.results / GATE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +64,7 @@ def measure_figures(
     experiment.run(fresh=True, listener=listener)
     if problem := measured_suite(experiment, benchmarks).problem:
         raise InvalidError(problem)
-    with experiment.opened() as (store, runs):
+    with declared(experiment.records), experiment.opened() as (store, runs):
         void = void_rounds_of(experiment.parts[0], store.trials(runs[0]))
     frame = experiment.frame()
     frame = frame[(frame["purpose"] == "measure") & ~frame["round"].isin(void)]

@@ -1,0 +1,42 @@
+"""When pairs decide nothing: an arm failed, the machine was not quiet, or the control loop moved."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.experiment.loading import load
+from harness.gate.benchmarks import Benchmark
+from harness.gate.decide import Measured
+from harness.gate.measured_suite import control_problem, measured_suite
+from tests.gate.fake_suite import A, Project, pairs, states
+
+
+@pytest.mark.parametrize(("ratio", "says"), [(1.0, ""), (1.04, ""), (1.1, "1.1 ×"), (0.9, "0.9 ×")])
+def test_a_control_that_moved_either_way_is_a_problem(ratio: float, says: str) -> None:
+    problem = control_problem(Measured(pairs=pairs(ratio)))
+    assert bool(problem) is bool(says)
+    assert says in problem
+
+
+@pytest.mark.parametrize("control", [Measured(pairs=()), Measured(pairs=pairs(1.0), problem="an arm failed")])
+def test_a_control_without_pairs_is_a_problem(control: Measured) -> None:
+    assert "was not measured" in control_problem(control)
+
+
+def test_what_a_real_run_says(real_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("baseline", "tree"):
+        real_project.put(version, {A: 0.01})
+    real_project.set_control(monkeypatch, factor=1.2)
+    result = real_project.gate(rounds=6)
+    assert (result.verdict, states(result)) == ("invalid", {A: "invalid"})
+    assert "took 1.2 × (1.2 to 1.2 ×) the time of the baseline" in result.reason
+    path = real_project.workspace.results / "gate" / f"{result.study}.yaml"
+    experiment = load(path, scale="cpu", device="cpu", workspace=real_project.workspace, allow_commands=True)
+    benchmarks = [Benchmark(name=A, median=0.01, margin=0.2, problem="")]
+    measured = measured_suite(experiment, benchmarks)
+    assert measured.problem == result.reason
+    assert measured.benchmarks[A].margin == 0.2
+    assert len(measured.benchmarks[A].pairs) == 6
+    noise = "5 of 6 rounds were disturbed"
+    monkeypatch.setattr("harness.gate.measured_suite.why_voids_decide_nothing", lambda *_: noise)
+    assert measured_suite(experiment, benchmarks).problem == f"the machine is too noisy: {noise}"
