@@ -178,6 +178,9 @@ def judge(
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Measure what looks better again, on new seeds.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run trials again that failed, with the same seeds.")
+    ] = False,
     control: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=COMMAND", help="A command that the change cannot touch. Can be repeated."),
@@ -220,7 +223,15 @@ def judge(
         budget=None if budget is None else seconds_option(budget, "--budget"),
         controls=read_controls(control or []),
     )
-    judge_versions((a, b), question, options.workspace, output, device=options.device, confirm=confirm)
+    judge_versions(
+        (a, b),
+        question,
+        options.workspace,
+        output,
+        device=options.device,
+        confirm=confirm,
+        retry_failed=retry_failed,
+    )
 
 
 @app.command(rich_help_panel=ABOUT_PROGRAMS)

@@ -42,13 +42,21 @@ def judge_versions(
     *,
     device: str,
     confirm: bool,
+    retry_failed: bool = False,
 ) -> None:
     """Judge A and B, print the verdict, and end with its exit code."""
     folder = workspace.results / FOLDER
     pair = judged_pair(*versions, question, folder=folder, here=Path.cwd())
     with output.progress() as progress:
         listener = ProgressListener(output, progress)
-        judgement = judge(pair, workspace=workspace, device=device, confirm=confirm, listener=listener)
+        judgement = judge(
+            pair,
+            workspace=workspace,
+            device=device,
+            confirm=confirm,
+            retry_failed=retry_failed,
+            listener=listener,
+        )
     with contextlib.suppress(ReaderGone):  # the exit code says it as well
         _show(pair, question, judgement, output)
     raise CommandEnds(CODES[judgement.verdict])

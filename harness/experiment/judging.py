@@ -47,17 +47,24 @@ class PairJudgement:
 
 
 def judge(
-    pair: JudgedPair, *, workspace: Workspace, device: str, confirm: bool, listener: Listener | None = None
+    pair: JudgedPair,
+    *,
+    workspace: Workspace,
+    device: str,
+    confirm: bool,
+    retry_failed: bool = False,
+    listener: Listener | None = None,
 ) -> PairJudgement:
     """Measure both versions, as far as that was not done before, and judge them.
 
     With `confirm`, what looks better is measured again on new seeds, and only what holds both times is
     better. A pair that was judged before is not measured again: its verdict stands. A question about
-    measurements that are known already (with another margin, say) is answered by new ones.
+    measurements that are known already (with another margin, say) is answered by new ones. With
+    `retry_failed`, trials that failed run again, with their own seeds.
     """
     workspace.check_writable()
     experiment = _experiment(pair, workspace, device, listener)
-    experiment.run(listener=listener)
+    experiment.run(retry_failed=retry_failed, listener=listener)
     parts = experiment.judge()
     if _claim(parts).late:
         experiment.run(fresh=True, listener=listener)

@@ -30,6 +30,14 @@ _OF_A_REPOSITORY = frozenset(
 """What `git rev-parse --local-env-vars` lists. Git sets some of them for its hooks."""
 
 
+_SETTINGS = tuple(
+    word
+    for setting in ("advice.detachedHead=false", "core.fsmonitor=false", f"core.hooksPath={os.devnull}")
+    for word in ("-c", setting)
+)
+"""No hook and no monitor of files runs."""
+
+
 def variables_without_repository() -> Mapping[str, str]:
     """The variables of this process without those that name a repository: in a hook, Git would otherwise
     check out files in the repository of the user, in whatever folder it was started.
@@ -40,7 +48,7 @@ def variables_without_repository() -> Mapping[str, str]:
 def run_git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
     """A command of Git that has ended in this folder. Raises OSError if there is no Git."""
     return subprocess.run(
-        ["git", "-c", "advice.detachedHead=false", "-C", str(folder), *words],
+        ["git", *_SETTINGS, "-C", str(folder), *words],
         capture_output=True,
         check=False,
         stdin=subprocess.DEVNULL,

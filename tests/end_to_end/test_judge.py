@@ -200,6 +200,17 @@ def test_a_gain_must_hold_on_new_seeds_to_be_confirmed(
 
 
 @pytest.mark.slow
+def test_trials_that_failed_run_again_only_on_request(here: Here, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    fails = f"import sys; open({str(mark)!r}); exec(open('train.py').read())"
+    question = ("base", "better", "--command", f'{{python}} -S -E -c "{fails}" {{seed}}', "--metric", "loss")
+    assert here.judge(*question).exit_code == 5
+    mark.touch()
+    assert here.judge(*question).exit_code == 5
+    assert here.data(*question, "--retry-failed")["verdict"] == "better"
+
+
+@pytest.mark.slow
 def test_a_control_that_moves_makes_the_judgement_invalid(here: Here) -> None:
     data = here.data("base", "worse", *LOSS, "--control", "spin={python} -S -E spin.py")
     assert (data["exit_code"], data["controls_that_moved"]) == (5, ["control_spin"])
