@@ -83,7 +83,8 @@ def disturbances(telemetry: pd.DataFrame) -> tuple[str, ...]:
     if telemetry.empty:
         return ()
     others = pd.to_numeric(telemetry["other_cpu_percent"])
-    trials = telemetry.assign(other_cpu_percent=others).groupby("trial", sort=True)
+    stopped = telemetry["state"].isin(STOPPED_STATES)
+    trials = telemetry.assign(other_cpu_percent=others, stopped=stopped).groupby("trial", sort=True)
     return tuple(
         note
         for notes in (
@@ -151,7 +152,7 @@ def _gpu_memory(trials: Any) -> Iterator[str]:
 
 
 def _stops(trials: Any) -> Iterator[str]:
-    stopped = trials["state"].agg(lambda states: states.isin(STOPPED_STATES).any())
+    stopped = trials["stopped"].any()
     if stopped.any():
         yield f"a signal or a debugger stopped {_share(int(stopped.sum()), len(stopped))}"
 

@@ -198,7 +198,7 @@ def _digest_of_held(columns: Iterable[tuple[str, Sequence[Any]]]) -> str:
         types = set(map(type, values))
         if types - {NoneType}:
             made.update(f"{name} {len(values)}\n".encode())
-            made.update(_packed(values) if types == {float} else _json(values).encode())
+            made.update(_packed(values) if types == {float} else _list_text(values, types).encode())
     return made.hexdigest()[:16]
 
 
@@ -222,6 +222,15 @@ def _digest(columns: Iterable[tuple[str, Pieces]]) -> str:
 def _packed(values: Sequence[float]) -> bytes:
     """Numbers as bytes: equal for equal numbers, and −0.0 is not 0.0. All NaNs are equal."""
     return struct.pack(f"<{len(values)}d", *values)
+
+
+def _list_text(values: Sequence[Any], types: set[type]) -> str:
+    """The values as a list in JSON. The encoder is slow to start, so it is not used for lists of integers."""
+    if types == {str}:
+        return f"[{','.join(map(_json, values))}]"
+    if types == {int}:
+        return f"[{','.join(map(str, values))}]"
+    return _json(values)
 
 
 def _written(pieces: Iterable[Sequence[Any]]) -> Iterator[bytes]:

@@ -85,6 +85,24 @@ class SampleReader:
             values = [np.array([value for _, value in rows], dtype=np.float64) for rows in parts]
             yield group, np.concatenate(steps), np.concatenate(values)
 
+    def _values(
+        self, metric: str, counts: Mapping[int, int]
+    ) -> Iterator[tuple[list[int], NDArray[np.float64]]]:
+        """As `measurements`, without the steps, which takes half of the time."""
+        import numpy as np
+
+        of_metric = select(samples.c.value).where(samples.c.metric == metric)
+        for group in groups(counts, AT_ONCE):
+            if counts[group[0]] > AT_ONCE:
+                yield from (
+                    (ids, values)
+                    for ids, _, values in self.measurements(metric, {group[0]: counts[group[0]]})
+                )
+            else:
+                query = of_metric.where(samples.c.attempt_id.in_(group))
+                rows = self._fetch(query.order_by(samples.c.attempt_id, samples.c.step))
+                yield group, np.array([value for (value,) in rows], dtype=np.float64)
+
     def attempt_values(self, metric: str, counts: Mapping[int, int]) -> dict[int, float]:
         """The one value of a metric for each of these attempts, as the record of the metric says."""
         import numpy as np
@@ -92,7 +110,7 @@ class SampleReader:
         record, values = record_of(metric), dict[int, float]()
         if record.per_trial == "last":
             return self._last_values(metric, counts)
-        for ids, _, measured in self.measurements(metric, counts):
+        for ids, measured in self._values(metric, counts):
             starts = np.cumsum([0, *(counts[attempt_id] for attempt_id in ids[:-1])])
             values |= zip(ids, record.of_trials(measured, starts).tolist(), strict=True)
         return values

@@ -11,6 +11,7 @@ PieceKind = Literal["text", "markup", "style"]
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
+_READ_AT_ONCE = 65_536
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -36,6 +37,20 @@ def pieces(page: str) -> list[Piece]:
     parser.feed(page)
     parser.close()
     return parser.pieces
+
+
+def count_numbers(page: str) -> int:
+    """The number of numbers in the text of a page. The pieces of a long page are never all in memory."""
+    parser, numbers, begin = _Parser(), 0, 0
+    while begin < len(page):
+        end = page.find("<", begin + _READ_AT_ONCE)  # a text is never cut
+        end = len(page) if end < 0 else end
+        parser.feed(page[begin:end])
+        numbers += sum(piece.numbers for piece in parser.pieces)
+        parser.pieces.clear()
+        begin = end
+    parser.close()
+    return numbers + sum(piece.numbers for piece in parser.pieces)
 
 
 @dataclass(slots=True)

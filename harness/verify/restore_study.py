@@ -106,7 +106,9 @@ def restore(store: Store, run: Run, path: Path, settings: tuple[str, ...]) -> Lo
     for row in store.planned(run):
         if row.purpose == ("measure" if tune is None else "tune"):
             spec = TrialSpec.model_validate_json(row.spec_json)
-            planned.setdefault((spec.arm, names[spec.condition_key]), []).append(spec)
+            known = planned.setdefault((spec.arm, names[spec.condition_key]), [])
+            if tune is not None or not known:  # all measurements of an arm under a condition have one task
+                known.append(spec)
     if tune is None:
         tasks = {key: task_class(specs[0].task).read(specs[0].config) for key, specs in planned.items()}
     else:

@@ -18,7 +18,7 @@ from harness.report.source import report_input, with_search
 from harness.store.changes import changes
 from harness.store.rows import Chain, Run
 from harness.store.store import Store, open_store
-from harness.verify.html_pieces import Piece, PieceKind, pieces
+from harness.verify.html_pieces import Piece, PieceKind, count_numbers, pieces
 from harness.verify.restore_search import restore_search, search_options
 from harness.verify.restore_study import (
     RestoredStudies,
@@ -141,14 +141,13 @@ def compare(page: str, again: Recomputed) -> Verification:
     badges, labels of figures), then attributes (every coordinate and the samples to download), then the style
     sheet.
     """
-    reported = pieces(page)
     return Verification(
         runs=again.runs,
         chains=tuple(chain.head for chain in again.chains),
         problems=again.problems,
-        numbers=sum(piece.numbers for piece in reported),
+        numbers=count_numbers(page),
         difference=_other_head(page, again.chains)
-        or (None if page == again.page else first_difference(reported, pieces(again.page)))
+        or (None if page == again.page else first_difference(pieces(page), pieces(again.page)))
         or again.wrong_command,
         notes=again.notes,
     )
