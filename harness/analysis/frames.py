@@ -144,12 +144,15 @@ class StoredFrames(RunFrames):
 
     def _read_curve(self, name: str) -> pd.DataFrame:
         counts = self.counts.get(name, {})
-        parts = [
-            (np.repeat(ids, [counts[trial] for trial in ids]), steps, values)
-            for ids, steps, values in self.store.measurements(name, counts)
-        ]
-        columns = map(np.concatenate, zip(*parts, strict=True)) if parts else ((), (), ())
-        return pd.DataFrame(dict(zip(("trial", "step", "value"), columns, strict=True)))
+        total, begin = sum(counts.values()), 0
+        trial, step = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
+        value = np.empty(total)
+        for ids, steps, values in self.store.measurements(name, counts):
+            end = begin + len(values)
+            trial[begin:end] = np.repeat(ids, [counts[one] for one in ids])
+            step[begin:end], value[begin:end] = steps, values
+            begin = end
+        return pd.DataFrame({"trial": trial, "step": step, "value": value}, copy=False)
 
 
 def run_frames(store: Store, run: Run) -> StoredFrames:
