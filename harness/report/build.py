@@ -38,6 +38,7 @@ from harness.report.sections import (
 )
 from harness.report.sections.headline import headline_view
 from harness.report.sections.tradeoff import tradeoff_views
+from harness.store.pieces import in_parts
 from harness.visible import visible
 
 
@@ -123,12 +124,16 @@ def _rendered(parts: Sequence[ReportInput]) -> str:
         )
         for part in parts
     ]
-    page: str = (
+    fragments = (
         _templates()
         .get_template("page.html.j2")
-        .render(headline=headline_view(parts), tradeoffs=tradeoff_views(parts), parts=views)
+        .generate(headline=headline_view(parts), tradeoffs=tradeoff_views(parts), parts=views)
     )
-    return page
+    # A long page has hundreds of thousands of fragments, which take more memory than the page.
+    return "".join("".join(some) for some in in_parts(fragments, _FRAGMENTS_AT_ONCE))
+
+
+_FRAGMENTS_AT_ONCE = 1000
 
 
 @cache

@@ -50,7 +50,7 @@ from harness.store.tables import (
     verdicts,
 )
 from harness.study.planning.results import RunResults
-from harness.trial.spec import current_id, first_id
+from harness.trial.spec import Purpose, current_id, first_id, read_id
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 _TRIAL_COLUMNS = [column for column in trials.columns if column.name not in ("id", "run_id")]
 _ATTEMPT_COLUMNS = [column for column in attempts.columns if column.name not in ("trial_id", "number")]
 _VERDICT_COLUMNS = [column for column in verdicts.columns if column.name not in ("run_id", "place")]
+_IN_PIECES = {"yield_per": ATTEMPTS_AT_ONCE}
 _RUN = (
     select(
         *(
@@ -120,6 +121,13 @@ class Reader(SampleReader):
         )
         query = query.where(trials.c.run_id == run.id).order_by(trials.c.id)
         return [PlannedTrial(**_with_current_id(row)) for row in self._all(query)]
+
+    def planned_specs(self, run: Run, purpose: Purpose) -> Iterator[str]:
+        """The trials of the run's plan with this purpose as JSON, in the order of the plan."""
+        query = select(trials.c.spec_json).where(trials.c.run_id == run.id, trials.c.purpose == purpose)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(trials.c.id), execution_options=_IN_PIECES)
+            yield from rows.scalars()
 
     def planned_ids(self, run: Run) -> set[str]:
         """The ids of the trials of the run's plan."""
@@ -233,11 +241,9 @@ class Reader(SampleReader):
         first version. Another version of the code may have had other defaults and so other ids.
         """
         query = select(trials.c.spec_id, trials.c.spec_json).where(trials.c.run_id == run.id)
-        return [
-            row["spec_id"]
-            for row in self._all(query.order_by(trials.c.id))
-            if row["spec_id"] not in _ids("", row["spec_json"])
-        ]
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(trials.c.id), execution_options=_IN_PIECES)
+            return [known for known, text in rows if known not in (read_id(text), first_id(text))]
 
     def artifact(self, kind: Literal["checkpoint", "report"], content_id: str) -> Artifact | None:
         """The newest file with this content id, whichever run produced it."""

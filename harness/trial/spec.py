@@ -129,15 +129,19 @@ def _digest_of_texts(texts: Mapping[str, str]) -> str:
     return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
 
 
-@lru_cache(maxsize=2**15)
 def current_id(spec_json: str, stored_id: str) -> str:
     """The id that a stored trial has by the rules of today, whichever version of the code stored it; the
     stored id if the code of today cannot read the trial.
     """
+    return read_id(spec_json) or stored_id
+
+
+def read_id(spec_json: str) -> str | None:
+    """The id that a stored trial has by the rules of today; None if the code of today cannot read it."""
     try:
         return TrialSpec.model_validate_json(spec_json).id
     except ValidationError:
-        return stored_id
+        return None
 
 
 def first_id(spec_json: str) -> str:

@@ -103,12 +103,11 @@ def restore(store: Store, run: Run, path: Path, settings: tuple[str, ...]) -> Lo
     all_arms, all_conditions, tune = arms(study), conditions(study), study.design.tune
     names = {canonical_json(condition.names): condition.name for condition in all_conditions}
     planned: dict[tuple[str, str], list[TrialSpec]] = {}
-    for row in store.planned(run):
-        if row.purpose == ("measure" if tune is None else "tune"):
-            spec = TrialSpec.model_validate_json(row.spec_json)
-            known = planned.setdefault((spec.arm, names[spec.condition_key]), [])
-            if tune is not None or not known:  # all measurements of an arm under a condition have one task
-                known.append(spec)
+    for text in store.planned_specs(run, "measure" if tune is None else "tune"):
+        spec = TrialSpec.model_validate_json(text)
+        known = planned.setdefault((spec.arm, names[spec.condition_key]), [])
+        if tune is not None or not known:  # all measurements of an arm under a condition have one task
+            known.append(spec)
     if tune is None:
         tasks = {key: task_class(specs[0].task).read(specs[0].config) for key, specs in planned.items()}
     else:
