@@ -338,6 +338,7 @@ def test_a_package_that_is_installed_from_the_working_tree_does_not_hide_the_ver
     assert data["effect"] == pytest.approx(0.75)
 
 
+@pytest.mark.slow
 def test_builds_are_not_repeated_and_both_are_used(here: Here) -> None:
     """The set-up of each version makes a file that Git would ignore."""
     shutil.rmtree(here.folder / "results" / "judge" / "builds", ignore_errors=True)
