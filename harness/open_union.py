@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from harness.config import Config
 from harness.plugins import RefusedError, Registry
 
 FROM_PLUGIN = "from a plug-in"
 """The tag of the member that stands for all that plug-ins add."""
 
 
-def kind_of(config: type[Config]) -> str:
+def kind_of(config: type[BaseModel]) -> str:
     """The `kind` of a member of a union. Raises RefusedError if its `kind` has no default."""
     field = config.model_fields.get("kind")
     if field is None or not isinstance(field.default, str):
@@ -63,12 +63,14 @@ class OpenTo:
         registry = self._registry
         return FROM_PLUGIN if tag in registry.added() or registry.refusal(tag) else tag
 
-    def _read(self, tags: Any, document: Any) -> Config:
+    def _read(self, tags: Any, document: Any) -> BaseModel:
         tag = _read_tag(document, tags, "")
         if tag not in self._registry.added():
             raise ValueError(f"{tag!r} is not an allowed value; {self._registry.refusal(tag)}")
-        config: type[Config] = self._registry[tag]
-        return document if isinstance(document, config) else config.read(document)
+        config: type[BaseModel] = self._registry[tag]
+        if isinstance(document, config):
+            return document
+        return config.model_validate_json(json.dumps(document))  # by the rules of JSON, as every document
 
 
 def _read_tag(document: Any, tags: str | Callable[[Any], Any], otherwise: Any) -> Any:
@@ -80,5 +82,5 @@ def _read_tag(document: Any, tags: str | Callable[[Any], Any], otherwise: Any) -
     return getattr(document, tags, otherwise)
 
 
-def _plain(config: Config, info: Any) -> dict[str, Any]:
+def _plain(config: BaseModel, info: Any) -> dict[str, Any]:
     return config.model_dump(mode=info.mode)

@@ -11,10 +11,13 @@ from harness.models.config import (
     EncoderDecoderConfig,
     ModelConfig,
 )
+from harness.models.config.own import OwnDecoderConfig
 
 
-def parameter_count(config: ModelConfig | EncoderDecoderConfig) -> int:
+def parameter_count(config: ModelConfig | EncoderDecoderConfig | OwnDecoderConfig) -> int:
     """The number of values of all parameters, frozen ones included. Tied embeddings count once."""
+    if isinstance(config, OwnDecoderConfig):
+        return config.parameter_count()
     output = 0 if config.tie_embeddings else config.vocab_size * config.d_model
     output += config.vocab_size if config.output.bias else 0
     embedding = config.embedding.parameters(config, config.vocab_size)
@@ -26,7 +29,7 @@ def parameter_count(config: ModelConfig | EncoderDecoderConfig) -> int:
     return output + embedding + encoder + _stack(config, layers=config.n_decoder_layers, attentions=2)
 
 
-def flops_per_token(config: ModelConfig, *, keys: int) -> int:
+def flops_per_token(config: ModelConfig | OwnDecoderConfig, *, keys: int) -> int:
     """Floating-point operations of the matrix products of a forward pass, for one token that attends to
     `keys` positions.
 
@@ -34,6 +37,8 @@ def flops_per_token(config: ModelConfig, *, keys: int) -> int:
     T attention, including the masked half and everything outside a window: T · flops_per_token(keys=T) per
     row.
     """
+    if isinstance(config, OwnDecoderConfig):
+        return config.flops_per_token(keys=keys)
     products = config.n_layers * _block_products(config, keys=keys)
     return 2 * (config.embedding.products(config) + products + config.vocab_size * config.d_model)
 
@@ -57,7 +62,7 @@ def decoder_flops_per_token(config: EncoderDecoderConfig, *, keys: int, source: 
 
 
 def cache_bytes(
-    config: ModelConfig | EncoderDecoderConfig,
+    config: ModelConfig | EncoderDecoderConfig | OwnDecoderConfig,
     kind: CacheKind,
     *,
     batch: int,
@@ -70,6 +75,9 @@ def cache_bytes(
     The last new token is never fed to the model, so prompt + new_tokens - 1 positions are cached. A source's
     keys and values are not included.
     """
+    if isinstance(config, OwnDecoderConfig):
+        cached = prompt + new_tokens - 1
+        return config.cache_bytes(kind, batch=batch, positions=cached, bytes_per_value=bytes_per_value)
     layers = config.n_layers if isinstance(config, ModelConfig) else config.n_decoder_layers
     positions = _positions_with_room(kind, prompt + new_tokens - 1)
     return layers * batch * config.attention.cached(config).numbers * positions * bytes_per_value

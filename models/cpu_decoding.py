@@ -26,9 +26,10 @@ from harness.models.config import Activation
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.feedforward import ACTIVATIONS
 from harness.models.layer import ResidualLayer
+from harness.models.own import OwnDecoder
 from harness.models.transformer import Transformer
 
-Model = TypeVar("Model", Transformer, EncoderDecoder)
+Model = TypeVar("Model", Transformer, EncoderDecoder, OwnDecoder)
 
 # oneDNN's names of an activation and of its variant.
 ONEDNN_ACTIVATIONS: Mapping[Activation, tuple[str, str]] = MappingProxyType(
@@ -124,12 +125,12 @@ def prepare_for_decoding(model: Model) -> Model:
 
     Later changes of the model do not reach the copy. The number of products stays what the config says, so
     that models that differ in it differ here too. Without oneDNN, on another device, and in precisions other
-    than float32 and bfloat16 the model is returned as it is. Raises ValueError if the model is in training
-    mode.
+    than float32 and bfloat16 the model is returned as it is, and so is an OwnDecoder. Raises ValueError if
+    the model is in training mode.
     """
     if model.training:
         raise ValueError("the model is in training mode; call model.eval() before decoding")
-    if not _can_be_packed(model.embedding.weight):
+    if isinstance(model, OwnDecoder) or not _can_be_packed(model.embedding.weight):
         return model
     with torch.no_grad():
         prepared = copy.deepcopy(model)

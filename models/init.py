@@ -19,9 +19,11 @@ from harness.models.config import (
     PretrainedEmbedding,
     TruncatedNormalInit,
 )
+from harness.models.config.own import OwnDecoderConfig
 from harness.models.embedding import TokenEmbedding
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.named_rng import keyed_generator
+from harness.models.own import OwnDecoder, build_own
 from harness.models.self_initialised import AtRest, StackedLinear
 from harness.models.transformer import Transformer
 
@@ -44,14 +46,23 @@ def build_model(
     device: str | torch.device = ...,
     vectors: Tensor | None = ...,
 ) -> EncoderDecoder: ...
+@overload
 def build_model(
-    config: ModelConfig | EncoderDecoderConfig,
+    config: OwnDecoderConfig,
+    seed: int,
+    *,
+    dtype: torch.dtype = ...,
+    device: str | torch.device = ...,
+    vectors: Tensor | None = ...,
+) -> OwnDecoder: ...
+def build_model(
+    config: ModelConfig | EncoderDecoderConfig | OwnDecoderConfig,
     seed: int,
     *,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
     vectors: Tensor | None = None,
-) -> Transformer | EncoderDecoder:
+) -> Transformer | EncoderDecoder | OwnDecoder:
     """A model in training mode. The values do not depend on the device and, except for rounding, not on
     dtype.
 
@@ -59,6 +70,10 @@ def build_model(
     does not change, so that dropout does not depend on how many modules were built.
     Raises ValueError if word vectors are missing, not needed, or do not fit.
     """
+    if isinstance(config, OwnDecoderConfig):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build_own(config).to(device=device, dtype=dtype)
     if isinstance(config.embedding, PretrainedEmbedding) != (vectors is not None):
         raise ValueError(
             "a pretrained embedding needs word vectors, and no other embedding accepts them; pass `vectors` "

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from harness.errors import InputError
 from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig
+from harness.models.config.own import OwnDecoderConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.models.decoding.base import Scorer
     from harness.models.encoder_decoder import EncoderDecoder
+    from harness.models.own import OwnDecoder
     from harness.models.transformer import Transformer
     from harness.training.objective import MicroBatch
     from harness.training.schedule import Schedule
@@ -30,9 +33,23 @@ class Subject:
     translates, padded with id 0.
     """
 
-    model: Transformer | EncoderDecoder
+    model: Transformer | EncoderDecoder | OwnDecoder
     tokens: Tensor
     sources: Tensor | None = None
+
+    @property
+    def transformer(self) -> Transformer | EncoderDecoder:
+        """The model, for checks of its parts.
+
+        Raises InputError for a model of a plug-in, whose parts only the plug-in knows.
+        """
+        if isinstance(self.model.config, OwnDecoderConfig):
+            raise InputError(
+                f"this invariant checks parts of the transformer, and {self.model.config.kind!r} has others",
+                hint="remove it from `invariants`, or give the plug-in an invariant of its own",
+            )
+        transformer: Any = self.model
+        return cast("Transformer | EncoderDecoder", transformer)
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """The hidden states (B', T', C) of other tokens (B', T'), with the first B' sources."""
@@ -71,7 +88,7 @@ class WritingSubject(Subject):
 class DecodingSubject(WritingSubject):
     """An arm that decodes with a model that has no encoder."""
 
-    model: Transformer
+    model: Transformer | OwnDecoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +100,8 @@ class TrainingSubject(Subject):
     says whether the arm has torch compile the step; the updaters made here never do.
     """
 
-    config: ModelConfig | EncoderDecoderConfig
-    build: Callable[[Any], Transformer | EncoderDecoder]
+    config: ModelConfig | EncoderDecoderConfig | OwnDecoderConfig
+    build: Callable[[Any], Transformer | EncoderDecoder | OwnDecoder]
     updater: Callable[[Any], Updater]
     micro_batches: Sequence[MicroBatch]
     accumulate: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -109,7 +109,8 @@ class Generate(Task):
 
         corpus, tokenizer = self.model.train.corpus_and_tokenizer()
         subject = self._subject(context, tokenizer)
-        subject = replace(subject, model=prepare_for_decoding(subject.model))
+        loaded: Any = subject.model
+        subject = replace(subject, model=prepare_for_decoding(loaded))
         clock = Clock(context.device)
         reset_peak_rss()
         units: list[_Unit] = []
@@ -164,7 +165,7 @@ class Generate(Task):
             batch=self.prompts.count,
             prompt=self.prompts.tokens,
             new_tokens=self.new_tokens,
-            bytes_per_value=subject.model.embedding.weight.element_size(),
+            bytes_per_value=next(subject.model.parameters()).element_size(),
         )
         record("cache_bytes_formula", formula)
 

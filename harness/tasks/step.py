@@ -17,7 +17,7 @@ from harness.config import MEASUREMENT
 from harness.data.reference import CorpusRef
 from harness.invariants.subjects import TrainingSubject
 from harness.metrics import ENERGY_METRICS
-from harness.models.config import ModelConfig
+from harness.models.config import EncoderDecoderConfig, PretrainedEmbedding
 from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder, TimedWork
 from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask
@@ -71,7 +71,8 @@ class Step(TrainingTask):
 
     @model_validator(mode="after")
     def _tokens_are_no_words(self) -> Self:
-        if self.model.embedding.kind == "pretrained":
+        pretrained = isinstance(getattr(self.model, "embedding", None), PretrainedEmbedding)
+        if pretrained:
             raise ValueError(
                 "task step uses random tokens, which have no word vectors; use model.embedding.kind learned"
             )
@@ -155,7 +156,7 @@ class Step(TrainingTask):
         random = np.random.default_rng(seed)
         tokens = random.integers(1, self.model.vocab_size, (self.rows, self.length + 1))
         batch: MicroBatch = (tokens[:, :-1], tokens[:, 1:])
-        if not isinstance(self.model, ModelConfig):
+        if isinstance(self.model, EncoderDecoderConfig):
             size = self.model.source_vocab_size or self.model.vocab_size
             batch = (random.integers(1, size, (self.rows, self.length)), *batch)
         parts = zip(*(np.split(array, self.accumulate) for array in batch), strict=True)

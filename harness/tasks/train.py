@@ -23,7 +23,7 @@ from harness.data.tokenizer import BpeConfig, TokenizerConfig
 from harness.data.vectors import token_vectors
 from harness.invariants.subjects import TrainingSubject
 from harness.metrics import ENERGY_METRICS
-from harness.models.config import EncoderDecoderConfig, ModelConfig, PretrainedEmbedding
+from harness.models.config import EncoderDecoderConfig, PretrainedEmbedding
 from harness.models.cost import parameter_count
 from harness.tasks.base import Context, Result, SampleRecorder, TimedWork
 from harness.tasks.support.training_batches import BatchSizes, TrainingText, packed_text, paired_text
@@ -126,7 +126,7 @@ class Train(TrainingTask):
             )
         if isinstance(self.model, EncoderDecoderConfig) and self.model.source_vocab_size is not None:
             raise ValueError("sources and targets have the same tokenizer; leave model.source_vocab_size out")
-        if isinstance(self.model.embedding, PretrainedEmbedding) != (self.vectors is not None):
+        if (self._pretrained is not None) != (self.vectors is not None):
             raise ValueError(
                 "vectors need model.embedding.kind pretrained, and it needs vectors; give both or neither"
             )
@@ -211,7 +211,7 @@ class Train(TrainingTask):
         """On what the order of a training's text depends, besides the text and the seed. Windows of running
         text have the same order in batches of every size.
         """
-        if isinstance(self.model, ModelConfig):
+        if not isinstance(self.model, EncoderDecoderConfig):
             return [self.length]
         return [self.length, self.micro_batch, isinstance(self.batch, TokenBudget)]
 
@@ -293,21 +293,28 @@ class Train(TrainingTask):
             length=self.length,
             evaluation_tokens=self.evaluation_tokens,
         )
-        training_text = packed_text if isinstance(self.model, ModelConfig) else paired_text
+        training_text = paired_text if isinstance(self.model, EncoderDecoderConfig) else packed_text
         corpus, tokenizer = read or self.corpus_and_tokenizer()
         return training_text(sizes, corpus, tokenizer, seed)
+
+    @property
+    def _pretrained(self) -> PretrainedEmbedding | None:
+        """The embedding of the model, if its vectors come from a file."""
+        embedding = getattr(self.model, "embedding", None)
+        return embedding if isinstance(embedding, PretrainedEmbedding) else None
 
     def word_vectors(self) -> Tensor | None:
         """The tokens' first vectors, or None for a model that starts from random ones.
 
         Raises CorpusError if they do not fit the model, or if no token has a vector.
         """
-        if self.vectors is None or not isinstance(self.model.embedding, PretrainedEmbedding):
+        pretrained = self._pretrained
+        if self.vectors is None or pretrained is None:
             return None
         import torch
 
         _, tokenizer = self.corpus_and_tokenizer()
-        width = self.model.embedding.width
+        width = pretrained.width
         return torch.from_numpy(token_vectors(load_corpus(self.vectors), tokenizer, width=width))
 
     def _run_saved(self, training: Training, context: Context) -> Trained:

@@ -11,7 +11,8 @@ from harness.config import Config, content
 from harness.data.batches import Windows, token_array
 from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef, entire, reference_name
-from harness.models.config import ModelConfig
+from harness.models.config import EncoderDecoderConfig, ModelConfig
+from harness.models.config.own import OwnDecoderConfig
 from harness.models.cost import parameter_count
 from harness.tasks.base import Context
 from harness.tasks.train import Train
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from harness.data.content import Corpus
     from harness.data.tokenizer import Tokenizer
     from harness.models.encoder_decoder import EncoderDecoder
+    from harness.models.own import OwnDecoder
     from harness.models.transformer import Transformer
 
 
@@ -80,7 +82,7 @@ class TrainedModel(Config):
         trained_on = split == "train" and entire(corpus) == entire(self.train.corpus)
         return f"{key} train is the text that recipe {self.recipe} trains on" if trained_on else None
 
-    def load(self, context: Context) -> Transformer | EncoderDecoder:
+    def load(self, context: Context) -> Transformer | EncoderDecoder | OwnDecoder:
         """The model in evaluation mode, on the trial's device."""
 
         after = None if self.after == self.train.updates else self.after
@@ -93,20 +95,21 @@ class TrainedDecoder(TrainedModel):
 
     @model_validator(mode="after")
     def _continues_text(self) -> Self:
-        if self.train.model.kind != "decoder":
+        translates = isinstance(self.train.model, EncoderDecoderConfig)
+        if translates:
             raise ValueError(f"recipe {self.recipe} trains a translator, which cannot continue text")
         return self
 
     @property
-    def decoder(self) -> ModelConfig:
-        assert isinstance(self.train.model, ModelConfig)
+    def decoder(self) -> ModelConfig | OwnDecoderConfig:
+        assert not isinstance(self.train.model, EncoderDecoderConfig)
         return self.train.model
 
-    def load(self, context: Context) -> Transformer:
-        from harness.models.transformer import Transformer
+    def load(self, context: Context) -> Transformer | OwnDecoder:
+        from harness.models.encoder_decoder import EncoderDecoder
 
         model = super().load(context)
-        assert isinstance(model, Transformer)
+        assert not isinstance(model, EncoderDecoder)
         return model
 
 

@@ -16,13 +16,13 @@ from harness.invariants.subjects import Subject, TrainingSubject
 from harness.models.config import (
     PRESETS,
     TRANSLATION_PRESETS,
-    AnyModelConfig,
     ChunkedLogits,
+    EncoderDecoderConfig,
     LossConfig,
-    ModelConfig,
 )
 from harness.models.cost import decoder_flops_per_token, encoder_flops_per_token, flops_per_token
 from harness.tasks.base import Context, Task
+from harness.training.models import TrainedModelConfig
 from harness.training.optim import OptimizerConfig, OptimizerSettings
 from harness.training.precision import BFloat16, Float16Autocast, Float16Scaled, Float32, PrecisionConfig
 from harness.training.schedule import LearningRateScaling
@@ -79,7 +79,7 @@ class TrainingTask(Task):
 
     imports: ClassVar[tuple[str, ...]] = ("torch._dynamo",)  # torch's optimizers need it; takes 2 seconds
 
-    model: AnyModelConfig
+    model: TrainedModelConfig
     batch: Annotated[int, Field(gt=0)] | TokenBudget
     length: int = Field(gt=0)
     accumulate: int = Field(default=1, gt=0)
@@ -136,7 +136,8 @@ class TrainingTask(Task):
                 f"batch {self.batch_size} cannot be divided into {self.accumulate} equal micro-batches "
                 "(accumulate)"
             )
-        if self.model.kind == "decoder" and not isinstance(self.batch, int):
+        translates, in_rows = isinstance(self.model, EncoderDecoderConfig), isinstance(self.batch, int)
+        if not translates and not in_rows:
             raise ValueError("batch.tokens is for translation; give a decoder's batch as a number of rows")
         if self.length > self.model.max_positions:
             raise ValueError(
@@ -170,7 +171,7 @@ class TrainingTask(Task):
         checkpointing computes again are not counted.
         """
         keys = batch[-1].shape[1]
-        if isinstance(self.model, ModelConfig):
+        if not isinstance(self.model, EncoderDecoderConfig):
             return 3.0 * batch[-1].size * flops_per_token(self.model, keys=keys)
         source = batch[0].shape[1]
         encoder = batch[0].size * encoder_flops_per_token(self.model, source=source)
@@ -181,7 +182,7 @@ class TrainingTask(Task):
     def row_flops(self) -> float:
         """The FLOPs of a forward pass over a row of `length` tokens per side."""
         length = self.length
-        if isinstance(self.model, ModelConfig):
+        if not isinstance(self.model, EncoderDecoderConfig):
             return length * flops_per_token(self.model, keys=length)
         return length * (
             encoder_flops_per_token(self.model, source=length)
@@ -226,7 +227,7 @@ class TrainingTask(Task):
         return TrainingSubject(
             model=build(self.model).eval(),
             tokens=tensor(-2),
-            sources=None if isinstance(self.model, ModelConfig) else tensor(0),
+            sources=tensor(0) if isinstance(self.model, EncoderDecoderConfig) else None,
             config=self.model,
             build=build,
             updater=self.updater,

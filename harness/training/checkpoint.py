@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.models.config import EncoderDecoderConfig, ModelConfig
+    from harness.models.config.own import OwnDecoderConfig
     from harness.models.encoder_decoder import EncoderDecoder
+    from harness.models.own import OwnDecoder
     from harness.models.transformer import Transformer
 
 WEIGHTS = "model.safetensors"
@@ -131,9 +133,14 @@ def parameters_digest(model: nn.Module) -> str:
 def load_model(folder: Path, config: ModelConfig, *, after: int | None = None) -> Transformer: ...
 @overload
 def load_model(folder: Path, config: EncoderDecoderConfig, *, after: int | None = None) -> EncoderDecoder: ...
+@overload
+def load_model(folder: Path, config: OwnDecoderConfig, *, after: int | None = None) -> OwnDecoder: ...
 def load_model(
-    folder: Path, config: ModelConfig | EncoderDecoderConfig, *, after: int | None = None
-) -> Transformer | EncoderDecoder:
+    folder: Path,
+    config: ModelConfig | EncoderDecoderConfig | OwnDecoderConfig,
+    *,
+    after: int | None = None,
+) -> Transformer | EncoderDecoder | OwnDecoder:
     """The model of a checkpoint, in evaluation mode, on the CPU: at the end, or `after` that many updates.
 
     Raises HarnessError if the file is damaged or holds another model.
@@ -142,10 +149,16 @@ def load_model(
     from safetensors.torch import load_model as load_weights
 
     from harness.models.config import ModelConfig
+    from harness.models.config.own import OwnDecoderConfig
     from harness.models.encoder_decoder import EncoderDecoder
+    from harness.models.own import build_own
     from harness.models.transformer import Transformer
 
-    model = Transformer(config) if isinstance(config, ModelConfig) else EncoderDecoder(config)
+    model: Transformer | EncoderDecoder | OwnDecoder
+    if isinstance(config, OwnDecoderConfig):
+        model = build_own(config)
+    else:
+        model = Transformer(config) if isinstance(config, ModelConfig) else EncoderDecoder(config)
     try:
         load_weights(model, str(folder / weights_file(after)))
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.tokenizer import PAD_ID
-from harness.models.config import IGNORED_TARGET, LossConfig
+from harness.models.config import IGNORED_TARGET, LossConfig, WholeLogits
 from harness.models.embedding import OutputProjection
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.layer import Losses
 from harness.models.loss import Loss, loss_and_log_z
+from harness.models.own import OwnDecoder
 from harness.models.transformer import Transformer
 
 MicroBatch = tuple[NDArray[np.int64], ...]
@@ -62,6 +63,8 @@ class Objective:
         self._with_source = isinstance(model, EncoderDecoder)
         config = model.config if isinstance(model, EncoderDecoder | Transformer) else None
         self._weights = {} if config is None else config.auxiliary_losses
+        if isinstance(model, OwnDecoder):  # its states are logits, which chunks would not make smaller
+            self._settings = settings.model_copy(update={"logits": WholeLogits()})
         self._trainable = cast(Trainable, model)
         self._run, self._loss = self._trainable.hidden, self._loss_of
 

@@ -6,29 +6,53 @@ The protocols are small, so that any model can implement them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from harness.models.cache import Cache
 from harness.models.config import CacheKind
 
 
+class DecodingCache(Protocol):
+    """What decoding asks of a cache. What it holds is the business of its model."""
+
+    @property
+    def length(self) -> int:
+        """The positions that were fed to the model, padding included."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensors that it holds."""
+
+    def keep_rows(self, rows: Tensor) -> None:
+        """Keep those rows (B',), each as often as it is listed."""
+
+    def reorder(self, rows: Sequence[int], *, shared: Sequence[int] | None = None) -> None:
+        """Row i continues as `rows[i]`, for beam search. Their first `shared[i]` positions are known to be
+        equal, so they need no copy.
+        """
+
+    def truncate(self, lengths: int | Tensor) -> None:
+        """Roll back to the first `lengths` positions, for speculative decoding. Raises NotImplementedError if
+        the cache cannot.
+        """
+
+
 class Decodable(Protocol):
-    """All that greedy decoding, beam search and sampling need."""
+    """All that greedy decoding, beam search and sampling need. A cache is one that the model made itself."""
 
     @property
     def max_positions(self) -> int:
         """The largest number of tokens of prompt and continuation together."""
 
-    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
+    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> DecodingCache | None:
         """An empty cache for `capacity` positions; None for "none", and from a model without caches.
 
         Without a cache every step is fed all tokens so far.
         """
 
-    def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+    def next_logits(self, tokens: Tensor, *, cache: Any, valid: Tensor | None) -> Tensor:
         """Logits (B, V) after the last of `tokens` (B, T), which follow the cached positions.
 
         Beam search overwrites the logits.
@@ -38,7 +62,7 @@ class Decodable(Protocol):
 class Scorer(Decodable, Protocol):
     """What speculative decoding needs of its target model in addition."""
 
-    def __call__(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+    def __call__(self, tokens: Tensor, *, cache: Any, valid: Tensor | None) -> Tensor:
         """Logits (B, T, V) after each of `tokens` (B, T), which follow the cached positions."""
 
 
@@ -63,13 +87,13 @@ class PassThrough:
     def max_positions(self) -> int:
         return self.model.max_positions
 
-    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
+    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> DecodingCache | None:
         return self.model.new_cache(kind, batch=batch, capacity=capacity)
 
-    def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+    def next_logits(self, tokens: Tensor, *, cache: Any, valid: Tensor | None) -> Tensor:
         return self.model.next_logits(tokens, cache=cache, valid=valid)
 
-    def __call__(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+    def __call__(self, tokens: Tensor, *, cache: Any, valid: Tensor | None) -> Tensor:
         return self.model(tokens, cache=cache, valid=valid)
 
 

@@ -15,9 +15,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from harness.models.cache import Cache
 from harness.models.config import CacheKind
-from harness.models.decoding.base import BoundToSources, Decodable, Scorer
+from harness.models.decoding.base import BoundToSources, Decodable, DecodingCache, Scorer
 from harness.models.padding import (
     align_right,
     aligned_mask,
@@ -76,7 +75,7 @@ class Rows(ABC):
 
 
 class CachedRows(Rows):
-    def __init__(self, model: Decodable, cache: Cache) -> None:
+    def __init__(self, model: Decodable, cache: DecodingCache) -> None:
         super().__init__(model)
         self._cache = cache
 

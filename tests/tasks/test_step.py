@@ -119,7 +119,7 @@ def test_compiled_updates_tell_their_compilation_and_no_bytes_that_nobody_saw(
 
 def test_a_preset_needs_a_vocabulary() -> None:
     model = {"preset": "nano", "vocab_size": 2048}
-    assert Step.read({**SETTINGS, "model": model}).model.d_model == 128
+    assert Step.read({**SETTINGS, "model": model}).plain()["model"]["d_model"] == 128
     with pytest.raises(ValidationError, match="vocab_size"):
         Step.read({**SETTINGS, "model": {"preset": "nano"}})
 

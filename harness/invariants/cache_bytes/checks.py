@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,6 +15,7 @@ from harness.invariants.support.compare import BROKEN, error_line
 from harness.models.config import CacheKind, LearnedPosition, ModelConfig
 from harness.models.cost import cache_bytes
 from harness.models.init import build_model
+from harness.models.own import OwnDecoder
 from harness.models.transformer import Transformer
 
 BATCHES = (1, 2, 5)
@@ -50,7 +51,11 @@ def subject_checks(subject: DecodingSubject) -> Iterator[Check]:
 
 
 def _check(
-    case: str, model: Transformer, kind: CacheKind, works: Sequence[Work], expected: Callable[[Work], int]
+    case: str,
+    model: Transformer | OwnDecoder,
+    kind: CacheKind,
+    works: Sequence[Work],
+    expected: Callable[[Work], int],
 ) -> Check:
     """Bytes of the real tensors after each work against what is expected; `compared` counts works."""
     deviation, problems = 0.0, []
@@ -66,7 +71,7 @@ def _check(
             problems.append(f"{work}: {measured} bytes instead of {right}")
     return Check(
         case=case,
-        precision=tolerance_of(model.embedding.weight.dtype)[0],
+        precision=tolerance_of(next(model.parameters()).dtype)[0],
         passed=bool(works) and not problems,
         deviation=deviation,
         tolerance=0.0,
@@ -76,33 +81,33 @@ def _check(
     )
 
 
-def _measured(model: Transformer, kind: CacheKind, work: Work) -> int:
+def _measured(model: Transformer | OwnDecoder, kind: CacheKind, work: Work) -> int:
     """Bytes held after the work: all tokens but the last new one have been fed."""
-    device = model.embedding.weight.device
+    device = next(model.parameters()).device
     cached = work.prompt + work.new_tokens - 1
     with torch.inference_mode():
-        cache = model.new_cache(kind, batch=work.batch, capacity=cached)
+        cache: Any = model.new_cache(kind, batch=work.batch, capacity=cached)
         if cache is None:
             return 0
         tokens = torch.zeros((work.batch, cached), dtype=torch.long, device=device)
         model.next_logits(tokens[:, : work.prompt], cache=cache)
         for position in range(work.prompt, cached):
             model.next_logits(tokens[:, position : position + 1], cache=cache)
-        return cache.nbytes
+        return int(cache.nbytes)
 
 
-def _formula(model: Transformer, kind: CacheKind, work: Work) -> int:
+def _formula(model: Transformer | OwnDecoder, kind: CacheKind, work: Work) -> int:
     return cache_bytes(
         model.config,
         kind,
         batch=work.batch,
         prompt=work.prompt,
         new_tokens=work.new_tokens,
-        bytes_per_value=model.embedding.weight.element_size(),
+        bytes_per_value=next(model.parameters()).element_size(),
     )
 
 
-def _rows_of_one_layer(one_layer: Transformer, kind: CacheKind, layers: int, work: Work) -> int:
+def _rows_of_one_layer(one_layer: Transformer | OwnDecoder, kind: CacheKind, layers: int, work: Work) -> int:
     return work.batch * layers * _measured(one_layer, kind, work._replace(batch=1))
 
 

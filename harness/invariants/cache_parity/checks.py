@@ -23,7 +23,10 @@ from harness.models.config import (
 )
 from harness.models.decoding.greedy import greedy
 from harness.models.init import build_model
+from harness.models.own import OwnDecoder
 from harness.models.transformer import Transformer
+
+Model = Transformer | OwnDecoder
 
 # Rows of a study that are compared at once: the logits of all positions are in memory.
 ROWS = 8
@@ -82,7 +85,7 @@ def subject_checks(subject: DecodingSubject) -> Iterator[Check]:
     prompt_length, new_tokens = subject.tokens.shape[1], subject.new_tokens
     chunks = (prompt_length, *[1] * (new_tokens - 1))
     model = subject.model
-    everything = subject.tokens.to(model.embedding.weight.device)
+    everything = subject.tokens.to(next(model.parameters()).device)
     for first in range(0, len(everything), ROWS):
         prompts = everything[first : first + ROWS]
         case = f"prompts {first} to {first + len(prompts) - 1}, {prompt_length} + {new_tokens} tokens"
@@ -94,7 +97,7 @@ def subject_checks(subject: DecodingSubject) -> Iterator[Check]:
             yield _in_chunks(case, model, tokens, kind=subject.cache, chunks=chunks, best=True)
 
 
-def _repeats(case: str, model: Transformer, tokens: Tensor) -> Check:
+def _repeats(case: str, model: Model, tokens: Tensor) -> Check:
     return compare(
         case,
         reference=_uncached(model, tokens),
@@ -105,7 +108,7 @@ def _repeats(case: str, model: Transformer, tokens: Tensor) -> Check:
 
 def _in_chunks(
     case: str,
-    model: Transformer,
+    model: Model,
     tokens: Tensor,
     *,
     kind: CacheKind,
@@ -120,7 +123,7 @@ def _in_chunks(
     )
 
 
-def _padded(case: str, model: Transformer, tokens: Tensor, *, kind: CacheKind) -> Check:
+def _padded(case: str, model: Model, tokens: Tensor, *, kind: CacheKind) -> Check:
     """Prompts of 3 and 8 real tokens, then steps of 1, 1 and 3: rows in one batch against each row alone."""
     padding = 5
     valid = torch.ones_like(tokens, dtype=torch.bool)
@@ -136,7 +139,7 @@ def _padded(case: str, model: Transformer, tokens: Tensor, *, kind: CacheKind) -
 
 
 @torch.inference_mode()
-def _uncached(model: Transformer, tokens: Tensor) -> Tensor:
+def _uncached(model: Model, tokens: Tensor) -> Tensor:
     """Logits (B, T, V) of one pass without a cache."""
     logits: Tensor = model(tokens)
     return logits
@@ -144,7 +147,7 @@ def _uncached(model: Transformer, tokens: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def _cached(
-    model: Transformer, tokens: Tensor, *, kind: CacheKind, chunks: Sequence[int], valid: Tensor | None = None
+    model: Model, tokens: Tensor, *, kind: CacheKind, chunks: Sequence[int], valid: Tensor | None = None
 ) -> Tensor:
     """Logits (B, T, V) of the same tokens in chunks; only the first chunk may have padding."""
     cache = model.new_cache(kind, batch=tokens.shape[0], capacity=tokens.shape[1])

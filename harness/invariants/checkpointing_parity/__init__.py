@@ -64,4 +64,4 @@ class CheckpointingParity(Invariant[TrainingSubject]):
         return True
 
     def level_of(self, subject: TrainingSubject) -> str:
-        return subject.config.checkpointing.kind
+        return subject.transformer.config.checkpointing.kind

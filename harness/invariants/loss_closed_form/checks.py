@@ -46,7 +46,7 @@ def generic_checks(_level: str) -> Iterator[Check]:
 
 def subject_checks(subject: Subject) -> Iterator[Check]:
     """The arm's own states and output weights; every third target is ignored."""
-    model, tokens = subject.model, subject.tokens[:ROWS]
+    model, tokens = subject.transformer, subject.tokens[:ROWS]
     with torch.no_grad():
         hidden = subject.hidden(tokens).flatten(0, 1)
         targets = tokens.roll(-1, dims=1).flatten().clone()

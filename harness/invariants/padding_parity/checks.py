@@ -16,6 +16,7 @@ from harness.models.config import IGNORED_TARGET, CacheKind
 from harness.models.decoding.greedy import greedy
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.loss import cross_entropy
+from harness.models.own import OwnDecoder
 from harness.models.transformer import Transformer
 
 Side = Literal["on the left", "on the right", "inside"]
@@ -66,7 +67,7 @@ def _sources_of_subject(subject: Subject, model: EncoderDecoder, targets: list[T
         yield _translated(f"the study's sources, padded {side}", model, rows, targets, side=side)
 
 
-def _batched(case: str, model: Transformer, rows: list[Tensor], *, side: Side) -> Check:
+def _batched(case: str, model: Transformer | OwnDecoder, rows: list[Tensor], *, side: Side) -> Check:
     tokens, valid = _padded(rows, side=side)
     with torch.inference_mode():
         alone = torch.cat([model(row)[0] for row in rows])  # (real tokens, V)

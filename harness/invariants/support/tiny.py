@@ -20,6 +20,7 @@ from harness.models.config import (
     LossConfig,
     ModelConfig,
 )
+from harness.models.config.own import OwnDecoderConfig
 from harness.models.encoder_decoder import EncoderDecoder
 from harness.models.init import build_model
 from harness.models.transformer import Transformer
@@ -121,7 +122,7 @@ def random_prompts(rows: int, tokens: int, *, vocabulary: int) -> Tensor:
 
 LENGTH = 12
 
-Config = TypeVar("Config", bound=Architecture)
+Config = TypeVar("Config", bound=Architecture | OwnDecoderConfig)
 
 MicroBatches = Sequence[MicroBatch]
 """The micro-batches of one update."""
@@ -200,7 +201,13 @@ def seeded(model: nn.Module) -> Iterator[None]:
 
 
 def without_dropout(config: Config) -> Config:
-    """The config without dropout, for comparisons of layouts that would draw different random numbers."""
+    """The config without dropout, for comparisons of layouts that would draw different random numbers.
+
+    In the config of a plug-in, it is the field `dropout`, if there is one.
+    """
+    if isinstance(config, OwnDecoderConfig):
+        has_dropout = "dropout" in type(config).model_fields
+        return config.model_copy(update={"dropout": 0.0} if has_dropout else {})
     attention = config.attention.model_copy(update={"dropout": None})
     return config.model_copy(update={"dropout": 0.0, "attention": attention})
 

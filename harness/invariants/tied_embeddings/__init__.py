@@ -82,4 +82,4 @@ class TiedEmbeddings(Invariant[Subject]):
     )
 
     def level_of(self, subject: Subject) -> str:
-        return TIED if subject.model.config.tie_embeddings else UNTIED
+        return TIED if subject.transformer.config.tie_embeddings else UNTIED

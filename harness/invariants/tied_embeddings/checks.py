@@ -41,7 +41,7 @@ def generic_checks(level: str) -> Iterator[Check]:
 
 
 def subject_checks(subject: Subject) -> Iterator[Check]:
-    model = subject.model
+    model = subject.transformer
     dtype = next(model.parameters()).dtype
     tied = model.config.tie_embeddings
     yield _storages("the study's model", lambda: model, tied=tied, dtype=dtype)

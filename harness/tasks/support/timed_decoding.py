@@ -7,13 +7,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from harness.models.cache import Cache
 from harness.models.config import CacheKind
-from harness.models.decoding.base import BoundToSources, Decodable, PassThrough, Scorer
+from harness.models.decoding.base import (
+    BoundToSources,
+    Decodable,
+    DecodingCache,
+    PassThrough,
+    Scorer,
+)
 from harness.models.decoding.config import Decoding, Sampling, Speculative
 from harness.models.decoding.decode import decode
 from harness.models.decoding.speculative import TargetAndDraft, speculative
@@ -23,9 +28,9 @@ from harness.telemetry.clock import Clock
 class CacheWatch(PassThrough):
     """A model that remembers the cache that it made."""
 
-    cache: Cache | None = None
+    cache: DecodingCache | None = None
 
-    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> Cache | None:
+    def new_cache(self, kind: CacheKind, *, batch: int, capacity: int) -> DecodingCache | None:
         self.cache = super().new_cache(kind, batch=batch, capacity=capacity)
         return self.cache
 
@@ -38,7 +43,7 @@ class FirstTokenWatch(PassThrough):
         self._clock = clock
         self.first_ns = 0
 
-    def next_logits(self, tokens: Tensor, *, cache: Cache | None, valid: Tensor | None) -> Tensor:
+    def next_logits(self, tokens: Tensor, *, cache: Any, valid: Tensor | None) -> Tensor:
         logits = self.model.next_logits(tokens, cache=cache, valid=valid)
         self.first_ns = self.first_ns or self._clock.now_ns()
         return logits
