@@ -40,6 +40,15 @@ def test_decode_64_tokens_after_32(benchmark: BenchmarkFixture, preset: str, kin
     assert torch.equal(tokens, greedy(model, prompt, new_tokens=NEW_TOKENS, cache="none"))
 
 
+@pytest.mark.parametrize("tokens", [64, 256])
+def test_prefill(benchmark: BenchmarkFixture, tokens: int) -> None:
+    benchmark.group = "tiny: the prompt of a static cache, batch 1"
+    model = build_model(model_config({"preset": "tiny"}, vocab_size=2048), 0).eval()
+    prompt = torch.randint(2048, (1, tokens), generator=torch.Generator().manual_seed(0))
+    made = benchmark(greedy, model, prompt, new_tokens=1, cache="static")
+    assert torch.equal(made, greedy(model, prompt, new_tokens=1, cache="none"))
+
+
 SENTENCES, BEAMS, WORDS = 16, 5, 32
 
 
