@@ -78,7 +78,7 @@ def test_awkward_text_comes_back(kind: str, text: str) -> None:
 
 
 @KINDS
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.lists(st.text() | st.sampled_from([*AWKWARD[:10], "the ", "ing"]), max_size=8).map("".join))
 def test_any_text_comes_back(kind: str, text: str) -> None:
     assert_exact(tokenizer(kind), text)

@@ -327,7 +327,7 @@ def given_up(scene: Scene) -> set[str]:
 CAUSES = sorted(set(Cause) - {Cause.STOPPED})
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(

@@ -44,7 +44,7 @@ def bounds(interval: Interval) -> tuple[float, float]:
     return (interval.low, interval.high)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(extended, min_size=1, max_size=14))
 def test_swapping_the_arms_mirrors_the_result(values: list[float]) -> None:
     there, back = paired_estimate(by_pair(values)), paired_estimate(by_pair([-value for value in values]))
@@ -55,7 +55,7 @@ def test_swapping_the_arms_mirrors_the_result(values: list[float]) -> None:
     assert bounds(back.t95) == pytest.approx(mirrored(there.t95))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(quarters, min_size=1, max_size=14), quarters)
 def test_shifting_every_pair_shifts_the_result(values: list[float], shift: float) -> None:
     before, after = (
@@ -227,7 +227,7 @@ anything = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(anything, min_size=1, max_size=50), st.sampled_from([0.0, math.nan]))
 def test_whatever_the_values_are_the_results_are_numbers(values: list[float], lost: float) -> None:
     pairs = by_pair([*values, lost])

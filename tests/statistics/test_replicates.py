@@ -27,7 +27,7 @@ def test_the_pairs_of_one_model_are_the_signed_rank_procedure() -> None:
     assert (samples.interval(0.95), samples.t_interval) == (expected.ci95, expected.t95)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(rows=values, models=st.sampled_from([1, 2, 6]), bound=st.sampled_from([-1.0, 0.0, 1.0]))
 def test_the_interval_excludes_a_bound_exactly_where_its_p_is_small(
     rows: list[float], models: int, bound: float
@@ -39,7 +39,7 @@ def test_the_interval_excludes_a_bound_exactly_where_its_p_is_small(
         assert (samples.p_below(bound) <= 1 - level + 1e-12) == (interval.high < bound)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(rows=values, models=st.sampled_from([1, 2, 6]))
 def test_swapping_the_arms_mirrors_the_samples(rows: list[float], models: int) -> None:
     there = replicates(numbered(rows), models=models, unknown=(2,))
@@ -81,7 +81,7 @@ extreme = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(extreme, min_size=1, max_size=30), st.integers(1, 7), st.booleans())
 def test_whatever_the_pairs_are_the_results_are_numbers(
     values: list[float],

@@ -43,7 +43,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("way")
 def test_every_order_statistic_is_that_of_the_sorted_averages() -> None:
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=120)
     @given(st.lists(st.one_of(floats, lattice, st.sampled_from([INF, -INF, NAN])), min_size=1, max_size=12))
     def agrees(drawn: list[float]) -> None:
         values = np.array(drawn)

@@ -59,7 +59,7 @@ def finish(store: Store, run: Run, spec: Callable[[int], TrialSpec]) -> NewTrial
     return one
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(EXTREMES)
 @given(st.lists(st.floats(), max_size=30))
 def test_samples_come_back_bit_for_bit(store: Store, run: Run, finish: NewTrial, values: list[float]) -> None:

@@ -51,7 +51,7 @@ def shuffled(data: Any, order: random.Random) -> Any:
     return [shuffled(item, order) for item in data] if isinstance(data, list) else data
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6))
 def test_the_order_of_keys_means_nothing(
     tmp_path: Path, as_written: tuple[str, list[str]], seed: int

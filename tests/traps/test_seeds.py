@@ -65,7 +65,7 @@ def test_the_best_of_many_seeds(tmp_path: Path) -> None:
     assert (settled.verdict, "were not planned" in settled.sentence) == ("invalid", True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(index=st.integers(0, 10**6), entire_trial=st.booleans())
 def test_a_row_deleted_strengthens_nothing(index: int, entire_trial: bool) -> None:  # noqa: FBT001
     for loaded, before in (

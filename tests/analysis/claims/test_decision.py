@@ -45,7 +45,7 @@ def verdict(rule: Rule, *members: Member, **changes: Any) -> str:
 pairs_of_ten = st.lists(st.floats(-1.0, 1.0, width=32), min_size=10, max_size=10)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(values=pairs_of_ten, low=st.floats(-1.0, 0.9), width=st.floats(0.05, 1.0))
 def test_the_intervals_decide(values: list[float], low: float, width: float) -> None:
     """Confirmed where the 90 % interval lies inside the region, refuted where the 95 % one lies outside, else
@@ -195,7 +195,7 @@ RULES: list[Rule] = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rule=st.sampled_from(RULES),
     values=st.lists(

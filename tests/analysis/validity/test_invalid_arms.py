@@ -274,7 +274,7 @@ def assert_not_stronger(before: Analysis, after: Analysis) -> None:
         assert new == old or WEAKER.get(new, 9) < WEAKER.get(old, 9), f"{old} became {new}"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scene=st.sampled_from(sorted(SCENES)), number=st.integers(0, 10**6))
 def test_losing_a_sample_strengthens_nothing(scene: str, number: int) -> None:
     frames = SCENES[scene]
@@ -282,7 +282,7 @@ def test_losing_a_sample_strengthens_nothing(scene: str, number: int) -> None:
     assert_not_stronger(BEFORE[scene], spoilt(replace(frames, samples=frames.samples.drop(index=row))))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(scene=st.sampled_from(sorted(SCENES)), number=st.integers(0, 10**6))
 def test_losing_a_trial_strengthens_nothing(scene: str, number: int) -> None:
     frames = SCENES[scene]
@@ -293,7 +293,7 @@ def test_losing_a_trial_strengthens_nothing(scene: str, number: int) -> None:
     assert_not_stronger(BEFORE[scene], spoilt(replace(frames, trials=others, samples=samples)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(scene=st.sampled_from(sorted(SCENES)), number=st.integers(0, 10**6))
 def test_losing_a_check_strengthens_nothing(scene: str, number: int) -> None:
     frames = SCENES[scene]

@@ -126,7 +126,6 @@ def test_it_is_refused_or_trains_decodes_and_round_trips(tmp_path: Path) -> None
 
     @settings(
         max_examples=110,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         derandomize=True,
         database=None,
@@ -225,7 +224,7 @@ def decodes_alike(
     assert torch.equal(greedy(other, tokens, new_tokens=5, cache=cache), written)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(
     d_model=st.integers(1, 12),
     heads=st.integers(1, 4),

@@ -24,7 +24,7 @@ def finite_indices(logits: Tensor) -> list[int]:
     return (logits > -math.inf).nonzero().flatten().tolist()
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(values=LOGITS, k=st.integers(1, 12), p=SHARE)
 def test_each_filter_keeps_what_its_definition_says(values: list[float], k: int, p: float) -> None:
     logits = torch.tensor(values, dtype=torch.float64)
@@ -49,7 +49,7 @@ def test_each_filter_keeps_what_its_definition_says(values: list[float], k: int,
     assert finite_indices(min_p(logits, p)) == likely or any(near_the_edge)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(values=LOGITS, k=st.integers(1, 12), p=SHARE)
 def test_the_best_token_stays_and_what_stays_is_not_changed(values: list[float], k: int, p: float) -> None:
     logits = torch.tensor(values)

@@ -25,7 +25,7 @@ def cells(planned: Plan) -> list[list[tuple[str, tuple[str, ...], int]]]:
     return [[(t.arm, tuple(t.condition.values()), t.seed) for t in trials] for trials in planned.rounds]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rounds=st.integers(1, 7), seeds=st.integers(1, 3), levels=st.integers(2, 4), order_seed=st.integers(-5, 5)
 )

@@ -74,7 +74,7 @@ def test_only_tuning_is_known_before_it_has_ended_and_then_each_arm_has_its_own_
     }
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(28)), factor=st.floats(0.01, 100))
 def test_what_is_chosen_does_not_depend_on_what_is_measured(
     tmp_path: Path, order: list[int], factor: float
