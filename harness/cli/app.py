@@ -534,13 +534,17 @@ def new(
         typer.Argument(metavar="NAME", help="The name of the study: small letters, digits and underscores."),
     ],
     *,
+    as_plugin: Annotated[
+        bool, typer.Option("--plugin", help="Write a package with parts of your own instead.")
+    ] = False,
     folder: StudiesFolder = None,
     output: TextOutput,
 ) -> None:
-    """Write a new study with comments, to start from."""
+    """Write a new study with comments, or a package with parts of your own, to start from."""
+    from harness.cli.new_plugin import new_plugin
     from harness.cli.studies import new_study
 
-    new_study(name, folder, output)
+    (new_plugin if as_plugin else new_study)(name, folder, output)
 
 
 @app.command(rich_help_panel=ABOUT_STUDIES)
