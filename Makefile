@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # harness/models is a link to models/, and ruff does not follow links.
 PACKAGES := harness models tests
 
-.PHONY: demo picture test check unit slow benchmark peers audit docs format clean
+.PHONY: demo picture test check unit slow benchmark peers history audit docs format clean
 
 demo: $(VENV)/installed
 	$(BIN)/harness run studies/kv_cache.yaml
@@ -43,6 +43,13 @@ benchmark: $(VENV)/installed-dev
 # PEERS_FLAGS=--quick for few rounds, --only=TEXT for some cases.
 peers: $(VENV)/installed-peers
 	$(BIN)/python -m tests.benchmarks.peers.compare $(PEERS_FLAGS)
+
+# The tests of the extra `history`, which needs an older NumPy than the rest may have.
+HISTORY := build/history
+history:
+	$(PYTHON) -m venv $(HISTORY)
+	$(HISTORY)/bin/python -m pip install $(PIP_FLAGS) --editable '.[dev,history]'
+	$(HISTORY)/bin/python -m pytest tests/gate tests/cli/test_gate_history.py
 
 # Known weaknesses of the installed packages. Needs access to PyPI.
 audit: $(VENV)/installed-audit

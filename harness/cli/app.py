@@ -278,6 +278,9 @@ def gate(
     real: Annotated[
         bool, typer.Option("--real", help="With --self-test: in the benchmarks of the working tree.")
     ] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Measure nothing: print the times of accepted revisions.")
+    ] = False,
     options: JudgeOptions,
     output: CommandOutput,
 ) -> None:
@@ -285,6 +288,7 @@ def gate(
 
     Exit codes: 0 no regression, 1 regressed, 4 undecided, 5 invalid.
     """
+    from harness.cli.gate_history import show_history
     from harness.cli.gating import GateOptions, check_gate, run_gate
 
     asked = GateOptions(
@@ -299,7 +303,11 @@ def gate(
     )
     if real and not self_test:
         raise InputError("--real needs --self-test", hint="it says which benchmarks test the gate")
-    if self_test:
+    if history:
+        if self_test or any((against, baseline, save, rounds, budget)):
+            raise InputError("--history measures nothing", hint="leave out the other options")
+        show_history(options.workspace, output)
+    elif self_test:
         check_gate(asked, options.workspace, output, device=options.device, real=real)
     else:
         run_gate(asked, options.workspace, output, device=options.device, form=form)

@@ -25,6 +25,8 @@ def markdown(result: GateResult) -> str:
     for one in sorted(result.findings, key=lambda finding: order.index(finding.state)):
         cells = [markdown_code(one.name), one.state, _ratio(one.ratio), _interval(one), _percent(one.margin)]
         lines.append(f"| {' | '.join(cells)} |")
+    if result.warnings:
+        lines += ["", *(f"- warning: {markdown_code(one)}" for one in result.warnings)]
     return "\n".join(lines) + "\n"
 
 

@@ -188,21 +188,40 @@ def _builds(workspace: Workspace) -> Path:
 
 
 def _tree(asked: GateOptions, workspace: Workspace) -> Version:
-    tree = version(str(Path.cwd()), builds=_builds(workspace), setup=asked.setup, here=Path.cwd())
-    return Version(named="the working tree", folder=tree.folder, revision=None, built=tree.built)
+    """The working tree. It is a revision if it is as the last commit."""
+    here, builds = Path.cwd(), _builds(workspace)
+    tree = version(str(here), builds=builds, setup=asked.setup, here=here)
+    head = _unchanged_head(builds)
+    return Version(
+        named="the working tree",
+        folder=tree.folder,
+        revision=head.revision if head else None,
+        built=tree.built,
+        committed=head.committed if head else None,
+    )
+
+
+def _unchanged_head(builds: Path) -> Version | None:
+    """The last commit if the working tree is as it is. Only files that a gate reads count."""
+    here = Path.cwd()
+    try:
+        head = version("HEAD", builds=builds, setup=None, here=here)
+    except InputError:
+        return None
+    tree = version(str(here), builds=builds, setup=None, here=here)
+    return head if head.content == tree.content else None
 
 
 def _baseline(asked: GateOptions, workspace: Workspace) -> Version:
     """The version that `--against` names, or else the last commit, or the one before if the working tree is
-    as the last one. Only files that a gate reads count.
+    as the last one.
     """
     here, builds = Path.cwd(), _builds(workspace)
     if asked.against is not None:
         return version(asked.against, builds=builds, setup=asked.setup, here=here)
+    named = "HEAD~1" if _unchanged_head(builds) else "HEAD"
     try:
-        head = version("HEAD", builds=builds, setup=None, here=here)
-        unchanged = head.content == version(str(here), builds=builds, setup=None, here=here).content
-        return version("HEAD~1" if unchanged else "HEAD", builds=builds, setup=asked.setup, here=here)
+        return version(named, builds=builds, setup=asked.setup, here=here)
     except InputError as error:
         raise InputError(
             f"there is no earlier revision to compare with: {error.message}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.analysis.validity.voids import void_rounds_of
 from harness.errors import InputError, InvalidError
 from harness.experiment.experiment import this_machine
 from harness.experiment.loading import load
@@ -13,10 +12,9 @@ from harness.gate.baseline_file import Figures, compare_figures
 from harness.gate.decide import confirmed, rounds_needed
 from harness.gate.files import write_file
 from harness.gate.gate import GATE_FOLDER, ROUNDS
-from harness.gate.measured_suite import measured_suite
+from harness.gate.measured_suite import measured_suite, process_medians
 from harness.gate.result import GateResult, result_of
 from harness.gate.suite import CONTROL, Suite, gate_study, list_suite, metric_names, stored
-from harness.metrics import declared
 from harness.programs.source_tree import sources_in
 from harness.programs.versions import Version
 from harness.run.driver import Listener
@@ -64,17 +62,13 @@ def measure_figures(
     experiment.run(fresh=True, listener=listener)
     if problem := measured_suite(experiment, benchmarks).problem:
         raise InvalidError(problem)
-    with declared(experiment.records), experiment.opened() as (store, runs):
-        void = void_rounds_of(experiment.parts[0], store.trials(runs[0]))
-    frame = experiment.frame()
-    frame = frame[(frame["purpose"] == "measure") & ~frame["round"].isin(void)]
-    medians = frame.groupby(["metric", "trial"])["value"].median()
+    rows = process_medians(experiment)
+    medians = {str(metric): tuple(values) for metric, values in rows.groupby("metric")["value"]}
     return Figures(
         machine=environment_digest(*this_machine(device)),
-        control=tuple(medians[CONTROL]),
+        control=medians[CONTROL],
         benchmarks={
-            one.name: tuple(medians[key])
-            for key, one in zip(metric_names(benchmarks), benchmarks, strict=True)
+            one.name: medians[key] for key, one in zip(metric_names(benchmarks), benchmarks, strict=True)
         },
         code=listed.code,
         margins={one.name: one.margin for one in benchmarks if one.margin is not None},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from harness.experiment.judging import pairs_within
 from harness.experiment.loading import load
 from harness.experiment.workspace import Workspace
 from harness.gate.benchmarks import Benchmark
+from harness.gate.change_points import change_warnings
 from harness.gate.decide import BenchmarkFinding, confirmed, decide, not_compared, rounds_needed
 from harness.gate.files import write_file
+from harness.gate.history import HISTORY_FILE, AcceptedRevision, RecordedTime, record
 from harness.gate.measured_suite import measured_suite
 from harness.gate.result import GateResult, result_of
-from harness.gate.suite import ListedSuite, Suite, gate_study, list_suite, stored
+from harness.gate.suite import ARMS, CONTROL, ListedSuite, Suite, gate_study, list_suite, stored
 from harness.machine.code_digest import code_digests
 from harness.programs.source_tree import sources_in
 from harness.programs.versions import Version
@@ -31,6 +33,8 @@ from harness.wording import count
 GATE_FOLDER = "gate"
 """Where the studies, the builds and the results of gates are, in the folder of results."""
 ROUNDS, MOST_ROUNDS = 10, 50
+Seconds = Mapping[str, Mapping[str, float]]
+"""The median of each benchmark in each version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +83,13 @@ def gate(
 
 @dataclass(frozen=True, kw_only=True)
 class _Compared:
-    """The benchmarks of two versions: those that can be compared, and what is known about the others."""
+    """The benchmarks of two versions: those that can be compared, with the digests of their code, and what is
+    known about the others.
+    """
 
     common: tuple[Benchmark, ...]
     others: tuple[BenchmarkFinding, ...]
+    code: Mapping[str, str]
 
 
 def _compared(baseline: ListedSuite, tree: ListedSuite) -> _Compared:
@@ -94,7 +101,8 @@ def _compared(baseline: ListedSuite, tree: ListedSuite) -> _Compared:
             others.append(BenchmarkFinding(name=name, state="invalid", reason=problem))
         elif name not in known:
             common.append(one)
-    return _Compared(common=tuple(common), others=tuple(others))
+    code = {one.name: tree.code[one.name] for one in common}
+    return _Compared(common=tuple(common), others=tuple(others), code=code)
 
 
 class _Gate:
@@ -113,14 +121,16 @@ class _Gate:
     ) -> None:
         self._question, self._compared = question, compared
         self._workspace, self._device, self._listener = workspace, device, listener
+        environment, suite = environment_digest(*this_machine(device)), question.suite
+        self._machine = digest([environment, suite.python, suite.options])
         asked = [
             [one.content for one in question.versions],
             [one.name for one in compared.common],
-            question.suite.words,
+            suite.words,
             question.rounds,
             question.budget,
             list(question.environments),
-            environment_digest(*this_machine(device)),
+            environment,
             code_digests().measuring,
         ]
         self._folder = workspace.results / GATE_FOLDER
@@ -132,15 +142,47 @@ class _Gate:
         known = _read(self._file)
         before: GateResult | None = known.get("result")
         if before is not None and before.verdict != "invalid" and not self._question.fresh:
-            return before
+            return self._with_history(before, {})
         self._folder.mkdir(parents=True, exist_ok=True)
         fresh = before is not None or self._question.fresh
         if fresh:  # an interruption from now on does not throw away what was measured
             self._file.unlink(missing_ok=True)
         experiment = self._experiment(self._rounds(needed))
-        result = self._decided(experiment, None if fresh else known.get("first"), fresh=fresh)
+        result, seconds = self._decided(experiment, None if fresh else known.get("first"), fresh=fresh)
+        shown = self._with_history(result, seconds)
         write_file(self._file, json.dumps({"result": result.plain()}))
-        return result
+        return shown
+
+    def _with_history(self, result: GateResult, seconds: Seconds) -> GateResult:
+        """Add these times to the history if the result accepts them, and what the history warns of to the
+        result. The history decides nothing, and a version with a planted slow-down has none.
+        """
+        if any(self._question.environments):
+            return result
+        code = {CONTROL: "", **self._compared.code}
+        try:
+            lines = record(self._folder / HISTORY_FILE, [*self._accepted(result, seconds, code)])
+            warnings = change_warnings(lines, machine=self._machine, code=code)
+        except InputError as error:
+            warnings = (f"the history of accepted revisions was not used: {error}",)
+        return replace(result, warnings=(*result.warnings, *warnings))
+
+    def _accepted(
+        self, result: GateResult, seconds: Seconds, code: Mapping[str, str]
+    ) -> Iterator[AcceptedRevision]:
+        """The baseline, which somebody accepted earlier, and the tree if it passed and is a revision."""
+        for arm, one in zip(ARMS, self._question.versions, strict=True):
+            accepted = result.verdict == "passed" or (result.verdict != "invalid" and arm == ARMS[0])
+            if accepted and one.revision and one.committed and seconds.get(arm):
+                yield AcceptedRevision(
+                    revision=one.revision,
+                    committed=one.committed,
+                    machine=self._machine,
+                    benchmarks={
+                        name: RecordedTime(seconds=median, code=code[name])
+                        for name, median in seconds[arm].items()
+                    },
+                )
 
     def _rounds(self, needed: int) -> int:
         question = self._question
@@ -164,19 +206,23 @@ class _Gate:
         write_file(path, study_text(document))
         return load(path, scale="cpu", device=self._device, workspace=self._workspace, allow_commands=True)
 
-    def _decided(self, experiment: Experiment, first: Mapping[str, Any] | None, *, fresh: bool) -> GateResult:
+    def _decided(
+        self, experiment: Experiment, first: Mapping[str, Any] | None, *, fresh: bool
+    ) -> tuple[GateResult, Seconds]:
         common, others = self._compared.common, self._compared.others
+        seconds: Seconds = {}
         if first is None:
             experiment.run(fresh=fresh, listener=self._listener)
             measured = measured_suite(experiment, common)
             findings = decide(measured.benchmarks)
             result = result_of((*findings.values(), *others), measured.problem)
             result = replace(result, study=experiment.name, warnings=measured.warnings)
+            seconds = measured.seconds
             first = {"run": measured.run, "result": result.plain()}
         result = GateResult.read(first["result"])
         red = [one.name for one in result.findings if one.state == "regressed"]
         if not red:
-            return result
+            return result, seconds
         write_file(self._file, json.dumps({"first": first}))
         with experiment.opened() as (_, runs):
             has_begun = runs[0].id != first["run"]
@@ -187,7 +233,7 @@ class _Gate:
             one.name: confirmed(again[one.name]) if one.name in red else one for one in result.findings
         }
         decided = result_of(tuple(findings.values()), second.problem)
-        return replace(decided, study=experiment.name, warnings=result.warnings)
+        return replace(decided, study=experiment.name, warnings=result.warnings), second.seconds
 
 
 def _read(file: Path) -> dict[str, Any]:

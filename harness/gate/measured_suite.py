@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from harness.analysis.frames import unchecked_frames
-from harness.analysis.validity.voids import why_voids_decide_nothing
+from harness.analysis.validity.voids import void_rounds_of, why_voids_decide_nothing
 from harness.experiment.experiment import Experiment
 from harness.gate.benchmarks import Benchmark
 from harness.gate.decide import MARGIN, Measured, decide
-from harness.gate.suite import CONTROL, metric_names
+from harness.gate.suite import ARMS, CONTROL, FACTOR, metric_names
 from harness.metrics import declared
 from harness.report.inputs import ReportInput
 
@@ -18,11 +21,12 @@ from harness.report.inputs import ReportInput
 @dataclass(frozen=True, kw_only=True)
 class MeasuredSuite:
     """The pairs of each benchmark in one run, by its name. `problem` says why they decide nothing; it is
-    empty if they can.
+    empty if they can. `seconds` has the median of each benchmark in each version, and of the control loop.
     """
 
     run: str
     benchmarks: Mapping[str, Measured]
+    seconds: Mapping[str, Mapping[str, float]]
     problem: str
     warnings: tuple[str, ...]
 
@@ -31,16 +35,40 @@ def measured_suite(experiment: Experiment, benchmarks: Sequence[Benchmark]) -> M
     """What the newest run of an experiment measured."""
     (part,) = experiment.judge()
     pairs = _pairs(part)
+    named = [*zip(metric_names(benchmarks), benchmarks, strict=True)]
     missing = Measured(pairs=(), problem="it was not measured in both versions")
     return MeasuredSuite(
         run=part.run.id,
         benchmarks={
-            one.name: replace(pairs.get(key, missing), margin=one.margin or MARGIN)
-            for key, one in zip(metric_names(benchmarks), benchmarks, strict=True)
+            one.name: replace(pairs.get(key, missing), margin=one.margin or MARGIN) for key, one in named
         },
+        seconds=_seconds(experiment, {CONTROL: CONTROL, **{key: one.name for key, one in named}}),
         problem=_failed(part) or _noisy(experiment, part) or control_problem(pairs.get(CONTROL, missing)),
         warnings=tuple(part.analysis.warnings),
     )
+
+
+def process_medians(experiment: Experiment) -> pd.DataFrame:
+    """One row per metric and process of the rounds that count: metric, arm, trial and value."""
+    with declared(experiment.records), experiment.opened() as (store, runs):
+        void = void_rounds_of(experiment.parts[0], store.trials(runs[0]))
+    frame = experiment.frame()
+    frame = frame[(frame["purpose"] == "measure") & ~frame["round"].isin(void)]
+    return frame.groupby(["metric", "arm", "trial"])["value"].median().reset_index()
+
+
+def _seconds(experiment: Experiment, names: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """The median of each metric in each arm, by the name of its benchmark. What has no time is left out."""
+    medians = process_medians(experiment).groupby(["arm", "metric"])["value"].median()
+    medians = medians[(medians > 0) & (medians < math.inf)]
+    return {
+        arm: {
+            name: float(medians[f"{FACTOR}={arm}", metric])
+            for metric, name in names.items()
+            if (f"{FACTOR}={arm}", metric) in medians.index
+        }
+        for arm in ARMS
+    }
 
 
 def control_problem(control: Measured) -> str:

@@ -24,6 +24,8 @@ from harness.run.resources import worker_threads
 
 FILE = "gate-benchmarks.json"
 ARMS = ("baseline", "tree")
+FACTOR = "version"
+"""What the arms are values of: the store calls them `version=baseline` and `version=tree`."""
 CONTROL = "control_loop_seconds"
 NO_TESTS = 5
 """The exit code of pytest if it found no tests."""
@@ -157,7 +159,7 @@ def gate_study(
         "task": "command",
         "base": {"command": command, **next(iter(arms[0].values()))},
         "metrics": metrics,
-        "compare": {"version": arms},
+        "compare": {FACTOR: arms},
         "design": {"rounds": rounds} if rounds else {"exploratory": True},
         "primary": metric_names(benchmarks)[0],
         **({"margins": margins, "margin_reasons": reasons} if margins else {}),

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -24,8 +25,8 @@ _SHOWN_LINES, _SHOWN_BYTES = 5, 65536
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """A version as a person named it. `folder` has its files, and `revision` is the full name of its commit
-    if it is one. `content` says what it was made from, if anybody asks.
+    """A version as a person named it. `folder` has its files. If it is a commit, `revision` is its full name
+    and `committed` its time. `content` says what it was made from, if anybody asks.
     """
 
     named: str
@@ -33,6 +34,7 @@ class Version:
     revision: str | None
     built: bool
     content: str = ""
+    committed: datetime | None = None
 
     @property
     def patterns(self) -> list[str]:
@@ -63,7 +65,14 @@ def version(named: str, *, builds: Path, setup: str | None, here: Path) -> Versi
                     _set_up(unfinished / prefix, setup, named)
     built = setup is not None
     content = f"{revision} {prefix} {setup}" if built else SourceTree.read(folder / prefix).digest
-    return Version(named=named, folder=folder / prefix, revision=revision, built=built, content=content)
+    return Version(
+        named=named,
+        folder=folder / prefix,
+        revision=revision,
+        built=built,
+        content=content,
+        committed=_commit_time(here, revision),
+    )
 
 
 def _of_folder(named: str, given: Path, builds: Path, setup: str | None) -> Version:
@@ -130,6 +139,11 @@ def _revision(named: str, here: Path) -> tuple[str, str]:
         return commit, _git(here, "rev-parse", "--show-prefix")
     except InputError:
         raise InputError(f"{named!r} is neither a folder nor a revision of {here}", hint=hint) from None
+
+
+def _commit_time(here: Path, revision: str) -> datetime:
+    seconds = _git(here, "show", "--no-patch", "--format=%ct", revision)
+    return datetime.fromtimestamp(int(seconds), UTC)
 
 
 def _check_out(repository: str, revision: str, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,11 @@ def test_markdown_begins_with_what_did_not_pass() -> None:
         "| `c` | new | – | – | 5 % |",
         "| `a` | within | 1.000 × | 0.990 to 1.010 × | 5 % |",
     ]
+
+
+def test_markdown_ends_with_the_warnings() -> None:
+    result = replace(result_of(FINDINGS), warnings=("a is <b>slower</b>",))
+    assert markdown(result).endswith("\n\n- warning: `a is <b>slower</b>`\n")
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,21 @@ def test_the_baseline_is_the_last_commit_or_the_one_before_if_nothing_has_change
     assert asked.baseline == {A: 1}
 
 
+def test_a_tree_without_changes_is_the_last_commit(gate: Gate, project: Project, asked: Asked) -> None:
+    for seconds in (1, 2):
+        project.put("tree", {A: seconds})
+        commit(project.folder / "tree")
+    for setup in ((), ("--setup", "echo built > made.txt")):
+        assert gate(*setup).exit_code == 0
+        before, tree = asked.questions[-1].versions
+        assert (len(tree.revision or ""), tree.revision == before.revision) == (40, False)
+        assert tree.committed is not None
+    (project.folder / "tree/bench/test_new.py").write_text("")
+    assert gate().exit_code == 0
+    before, changed = asked.questions[-1].versions
+    assert (before.revision, changed.revision, changed.committed) == (tree.revision, None, None)
+
+
 def test_in_a_folder_of_a_repository_only_that_folder_counts(
     gate: Gate, project: Project, asked: Asked
 ) -> None:
@@ -213,6 +228,8 @@ def test_a_file_of_another_kind_is_not_overwritten(gate: Gate) -> None:
         (["--against", "../baseline", "--benchmarks", "../bench"], "is not in"),
         (["--against", "../baseline", "--benchmarks", "/bench"], "is not in"),
         (["--real"], "--real needs --self-test"),
+        (["--history", "--against", "HEAD"], "--history measures nothing"),
+        (["--history", "--self-test"], "--history measures nothing"),
     ],
 )
 def test_bad_input_ends_with_exit_code_2(

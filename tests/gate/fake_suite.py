@@ -88,6 +88,10 @@ class Script:
                 one.name: Measured(pairs=pairs(ratios.get(one.name, 1.0)), margin=one.margin or MARGIN)
                 for one in benchmarks
             },
+            seconds={
+                "baseline": {one.name: one.median for one in benchmarks},
+                "tree": {one.name: one.median * ratios.get(one.name, 1.0) for one in benchmarks},
+            },
             problem=self.problems[min(number, len(self.problems) - 1)],
             warnings=(),
         )

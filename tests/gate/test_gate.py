@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from harness.errors import InputError
 from harness.gate import gate as module
 from harness.gate.files import write_file
+from harness.gate.history import HISTORY_FILE, read_history
 from harness.gate.suite import Suite
 from tests.gate.fake_suite import ROUNDS, A, B, Project, pairs, states
 
@@ -233,6 +237,95 @@ def test_a_damaged_answer_is_made_again_from_what_was_measured(project: Project,
     assert project.gate() == result
     assert project.script.complete == 1
     assert json.loads(file.read_text())["result"]["verdict"] == "passed"
+
+
+COMMITTED = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def revisions(project: Project, *, tree: str | None = "new") -> dict[str, Any]:
+    """Both versions as revisions, or only the baseline."""
+    baseline = replace(project.version("baseline"), revision="old", committed=COMMITTED)
+    later = replace(
+        project.version("tree"), revision=tree, committed=COMMITTED.replace(day=2) if tree else None
+    )
+    return {"versions": (baseline, later)}
+
+
+def history(project: Project) -> Path:
+    return project.workspace.results / "gate" / HISTORY_FILE
+
+
+@pytest.mark.parametrize(
+    ("ratios", "problem", "accepted"),
+    [
+        ([{}], "", ["old", "new"]),
+        ([{A: 1.1}], "", ["old"]),
+        ([{A: 1.1}, {}], "", ["old"]),
+        ([{}], "noise", []),
+        ([{A: 1.1}], "noise", []),
+    ],
+)
+def test_the_history_has_the_baseline_and_a_tree_that_passed(
+    project: Project, ratios: list[dict[str, float]], problem: str, accepted: list[str]
+) -> None:
+    project.script.ratios, project.script.problems = ratios, [problem]
+    for _ in range(2):
+        project.gate(**revisions(project))
+        lines = read_history(history(project))
+        assert [one.revision for one in lines] == accepted
+    assert [{name: time.seconds for name, time in one.benchmarks.items()} for one in lines] == [
+        {A: 0.01, B: 0.02}
+    ] * len(accepted)
+
+
+def test_a_tree_with_changes_is_no_revision(project: Project) -> None:
+    project.gate(**revisions(project, tree=None))
+    assert [(one.revision, one.committed) for one in read_history(history(project))] == [("old", COMMITTED)]
+
+
+def test_a_planted_slow_down_has_no_history(project: Project) -> None:
+    project.gate(**revisions(project), environments=({"PLANT": "0"}, {"PLANT": "1"}), fresh=True)
+    assert not history(project).exists()
+
+
+def test_another_machine_records_the_same_revisions(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.gate(**revisions(project))
+    monkeypatch.setattr(module, "environment_digest", lambda *_: "another machine")
+    project.gate(**revisions(project))
+    lines = read_history(history(project))
+    assert [one.revision for one in lines] == ["old", "new"] * 2
+    assert len({one.machine for one in lines}) == 2
+
+
+def test_a_damaged_history_is_a_warning_and_changes_no_answer(project: Project) -> None:
+    before = project.gate(**revisions(project))
+    history(project).write_text("{")
+    after = project.gate(**revisions(project))
+    assert replace(after, warnings=()) == before
+    assert [f"{history(project)}:1: this line is no accepted revision" in one for one in after.warnings] == [
+        True
+    ]
+    assert history(project).read_text() == "{"
+
+
+def test_the_history_warns_whenever_it_is_asked_and_decides_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def warned(lines: Any, *, machine: str, code: dict[str, str]) -> tuple[str, ...]:
+        asked.append((len(lines), {one.machine for one in lines} == {machine}, set(code) >= {A, B}))
+        return ("A is slower",)
+
+    monkeypatch.setattr(module, "change_warnings", warned)
+    first, second = (project.gate(**revisions(project)) for _ in range(2))
+    assert first == second
+    assert (first.verdict, first.warnings) == ("passed", ("A is slower",))
+    assert asked == [(2, True, True)] * 2
+    (file,) = history(project).parent.glob("gate_*.json")
+    assert json.loads(file.read_text())["result"]["warnings"] == []
 
 
 def test_the_script_is_what_a_measurement_says() -> None:

@@ -37,6 +37,10 @@ def test_what_a_real_run_says(real_project: Project, monkeypatch: pytest.MonkeyP
     assert measured.problem == result.reason
     assert measured.benchmarks[A].margin == 0.2
     assert len(measured.benchmarks[A].pairs) == 6
+    assert measured.seconds == {
+        "baseline": {"control_loop_seconds": 0.01, A: pytest.approx(0.01, rel=0.002)},
+        "tree": {"control_loop_seconds": 0.012, A: pytest.approx(0.01, rel=0.002)},
+    }
     noise = "5 of 6 rounds were disturbed"
     monkeypatch.setattr("harness.gate.measured_suite.why_voids_decide_nothing", lambda *_: noise)
     assert measured_suite(experiment, benchmarks).problem == f"the machine is too noisy: {noise}"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,8 @@ def test_a_revision_gets_a_folder_of_its_own(here: Path) -> None:
     before, one = state(here), made("one", here)
     assert (one.folder / "train.py").read_text() == "print(1)\n"
     assert (one.revision, one.built, one.patterns) == (git(here, "rev-parse", "one"), False, [])
+    seconds = int(git(here, "show", "-s", "--format=%ct", "one"))
+    assert one.committed == datetime.fromtimestamp(seconds, UTC)
     assert made("trunk~1", here).folder == one.folder != made("HEAD", here).folder
     assert state(here) == before
     assert git(here, "status", "--porcelain") == "?? results/"
@@ -54,6 +57,7 @@ def test_a_revision_gets_a_folder_of_its_own(here: Path) -> None:
 def test_a_folder_without_a_setup_is_read_where_it_is(here: Path) -> None:
     read = made(".", here)
     assert (read.folder, read.revision, read.built) == (here / ".", None, False)
+    assert read.committed is None
     assert read.content == made("two", here).content != made("one", here).content
     assert built(here) == sorted(made(name, here).folder.name for name in ("one", "two"))
 
