@@ -229,3 +229,8 @@ def parts_as_json(parts: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]
     """
     named = [{"part": name, **data} if name else data for name, data in parts]
     return named[0] if len(named) == 1 else {"parts": named}
+
+
+def planted_text(plant: str) -> str:
+    """What a command says about a run with a planted bug, before its results."""
+    return f"planted bug: {plant}; no number of this run describes the real code"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.cli.console import CommandOutput, Progress, parts_as_json
+from harness.cli.console import CommandOutput, Progress, parts_as_json, planted_text
 from harness.errors import InvalidError, TrialError
 from harness.experiment import Experiment, Listener
 from harness.report.inputs import ReportInput
@@ -62,6 +62,8 @@ def _print_verdicts(parts: Sequence[ReportInput], path: Path | None, output: Com
         return
     if not output.quiet:
         output.line(study.study.question)
+        if plant := parts[0].run.plant:
+            output.line(planted_text(plant))
         for part in parts:
             output.line(_prefix(part) + part.analysis.answer)
             for warning in part.analysis.warnings:
@@ -78,6 +80,7 @@ def _print_verdicts(parts: Sequence[ReportInput], path: Path | None, output: Com
 def _verdict_data(part: ReportInput) -> dict[str, Any]:
     return {
         "run": part.run.id,
+        "plant": part.run.plant,
         "answer": part.analysis.answer,
         "claims": [claim.row() for claim in part.analysis.claims],
         "history": [asdict(earlier) for rows in part.history.earlier.values() for earlier in rows],

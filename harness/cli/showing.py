@@ -8,7 +8,7 @@ from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.console import CommandOutput, parts_as_json
+from harness.cli.console import CommandOutput, parts_as_json, planted_text
 from harness.experiment import Experiment, Workspace
 from harness.store.rows import Run, TrialRow
 from harness.store.store import Store, open_store
@@ -37,6 +37,7 @@ def show_study(experiment: Experiment, output: CommandOutput) -> None:
     parts: list[dict[str, Any]] = [
         {
             "run": run.id,
+            "plant": run.plant,
             "progress": part.run.progress,
             "chain": {
                 "head": part.run.chain.head,
@@ -72,6 +73,8 @@ def _claim(claim: SettledClaim, progress: str) -> dict[str, Any]:
 def _print_study(part: LoadedStudy, shown: dict[str, Any], output: CommandOutput) -> None:
     for problem in shown["chain"]["problems"]:
         output.note(f"run {shown['run']}: the store was changed after it was written: {problem}")
+    if shown["plant"]:
+        output.line(planted_text(shown["plant"]))
     if shown["progress"]:
         output.line(f"run {shown['run']}: {shown['progress']} trials")
     primary = part.study.primary
@@ -144,9 +147,18 @@ def _print_trial(store: Store, run: Run, rows: list[TrialRow], output: CommandOu
     tries = [asdict(row) for row in rows]
     if output.json:
         output.document(
-            {"run": run.id, "attempts": tries, "samples": values, "checks": checks, "telemetry": telemetry}
+            {
+                "run": run.id,
+                "plant": run.plant,
+                "attempts": tries,
+                "samples": values,
+                "checks": checks,
+                "telemetry": telemetry,
+            }
         )
         return
+    if run.plant:
+        output.line(planted_text(run.plant))
     for row in tries:
         for field, value in row.items():
             if value not in (None, "", {}, []):

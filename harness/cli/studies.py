@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import CommandOutput
 from harness.errors import HarnessError, InputError
 from harness.experiment import Workspace
 from harness.study.load import StudyFile
 from harness.study.shipped import OWN_STUDIES, SHIPPED, studies_in
+
+if TYPE_CHECKING:
+    from harness.store.rows import Run
 
 
 def show_studies(folder: Path | None, workspace: Workspace, output: CommandOutput) -> None:
@@ -29,14 +32,15 @@ def show_studies(folder: Path | None, workspace: Workspace, output: CommandOutpu
             f"there are no studies in {OWN_STUDIES}/; these ship with the harness: `harness run NAME` runs "
             f"one, {SHIPPED} has their files, and `harness new NAME` writes one to start from"
         )
-    newest = _newest_runs(workspace)
+    newest, planted = _newest_runs(workspace)
     rows = []
     for name, path in studies.items():
         row: dict[str, Any] = {
             "study": name,
             "question": None,
             "scales": None,
-            "newest_run": newest.get(name),
+            "newest_run": _short(newest.get(name)),
+            "planted_run": _short(planted.get(name)),
             "problem": None,
         }
         try:
@@ -46,18 +50,29 @@ def show_studies(folder: Path | None, workspace: Workspace, output: CommandOutpu
         except HarnessError as error:
             row["problem"] = str(error)
         rows.append(row)
-    problems = any(row["problem"] for row in rows)
-    output.table(rows, ["study", "question", "scales", "newest_run", *(["problem"] if problems else [])])
+    optional = [name for name in ("planted_run", "problem") if any(row[name] for row in rows)]
+    output.table(rows, ["study", "question", "scales", "newest_run", *optional])
 
 
-def _newest_runs(workspace: Workspace) -> dict[str, str]:
+def _newest_runs(workspace: Workspace) -> tuple[dict[str, Run], dict[str, Run]]:
+    """The newest run of each study, and the newest one with a planted bug, which is no result of it."""
     from harness.store.store import open_store
 
     if not workspace.has_store():
-        return {}
+        return {}, {}
     with open_store(workspace.location) as store:
         runs = store.runs()  # the oldest first
-    return {run.study.partition("/")[0]: f"{run.created_at[:16]} {run.scale}" for run in runs}
+    by_name = [(run.study.partition("/")[0], run) for run in runs]
+    return (
+        {name: run for name, run in by_name if run.plant is None},
+        {name: run for name, run in by_name if run.plant is not None},
+    )
+
+
+def _short(run: Run | None) -> str | None:
+    if run is None:
+        return None
+    return " ".join(filter(None, (run.created_at[:16], run.scale, run.plant)))
 
 
 def new_study(name: str, folder: Path | None, output: CommandOutput) -> None:

@@ -16,6 +16,7 @@ from harness.experiment.declaring import DeclaredStudy, declare_claims, declare_
 from harness.experiment.measurable import NotMeasured, check_measured, not_measured
 from harness.experiment.own_metrics import with_declared_metrics, with_records
 from harness.experiment.programs import check_programs_allowed, store_programs
+from harness.experiment.report_name import report_name
 from harness.experiment.workspace import Workspace
 from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
@@ -29,7 +30,6 @@ from harness.store.rows import Artifact, AttemptNow, CalibrationRow, JudgedClaim
 from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import longest_plan
-from harness.study.reading.overlays import BODY_SCALE
 from harness.telemetry.nvml import library_exists
 
 if TYPE_CHECKING:
@@ -76,9 +76,15 @@ class Experiment:
         return self.parts[0].name
 
     @property
-    def report_name(self) -> str:
-        """The name of the report's file, before its scale."""
+    def report_title(self) -> str:
+        """With what the name of the report's file begins."""
         return self.name
+
+    @property
+    def report_file(self) -> str:
+        """The name of the report's file."""
+        first = self.parts[0]
+        return report_name(self.report_title, first.scale, first.settings, plant=self._plant)
 
     @property
     def missing_gpu(self) -> str | None:
@@ -267,9 +273,7 @@ class Experiment:
         """Judge the run, write the HTML report and return its path."""
         from harness.report.build import write_report
 
-        scale = "" if self.parts[0].scale == BODY_SCALE else f".{self.parts[0].scale}"
-        planted = ".planted" if self._plant else ""
-        path = self.workspace.reports / f"{self.report_name}{scale}{planted}.html"
+        path = self.workspace.reports / self.report_file
         self.workspace.check_writable()
         with self.opened() as (store, runs):
             self.workspace.reports.mkdir(parents=True, exist_ok=True)

@@ -228,6 +228,6 @@ class Proof(Experiment):
             return (with_search(store, proof, (self._search.run_in(store), run), self._search.options),)
 
     @property
-    def report_name(self) -> str:
+    def report_title(self) -> str:
         part = self.parts[0].part.removesuffix("proof").removesuffix("_")
         return ".".join(filter(None, (self.name, part, "search")))

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from harness.cli.app import app
 from harness.store.store import open_store
 from tests.support.clock import JUMPS, set_clock
+from tests.support.invented_runs import invent_run
+from tests.support.program_study import put_program
 from tests.support.stored_run import create, finish, trial
 
 
@@ -26,3 +28,17 @@ def test_a_trial_is_shown_as_the_run_that_was_created_last_has_it(
             finish(store, run, spec)
     done = CliRunner().invoke(app, ["show", spec.id, "--results", str(tmp_path), "--json"])
     assert json.loads(done.stdout)["run"] == run.id
+
+
+def test_a_run_with_a_planted_bug_says_so_first(tmp_path: Path) -> None:
+    study = put_program(tmp_path)
+    with open_store(tmp_path / "harness.db") as store:
+        run = invent_run(store, study, plant="cache-parity/no-offset")
+        trial_id = store.trials(run)[0].spec_id
+    command = ["show", trial_id, "--results", str(tmp_path)]
+    shown = CliRunner().invoke(app, command)
+    assert shown.stdout.startswith("planted bug: cache-parity/no-offset; no number of this run")
+    data = json.loads(
+        CliRunner().invoke(app, ["show", trial_id, "--results", str(tmp_path), "--json"]).stdout
+    )
+    assert data["plant"] == "cache-parity/no-offset"

@@ -9,7 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
+from harness.store.store import open_store
 from harness.study.shipped import SHIPPED, studies_in
+from tests.support.invented_runs import invent_run
+from tests.support.program_study import put_program
 from tests.support.tiny_study import STUDY, put
 
 
@@ -32,6 +35,18 @@ def test_a_folder_with_studies_lists_those() -> None:
     put(Path(), STUDY)
     done = CliRunner().invoke(app, ["list", "--json"])
     assert [row["study"] for row in json.loads(done.stdout)] == ["tiny"]
+
+
+def test_a_run_with_a_planted_bug_is_not_listed_as_the_newest_run_of_its_study() -> None:
+    study = put_program(Path())
+    Path("results").mkdir()
+    with open_store("results/harness.db") as store:
+        plain = invent_run(store, study)
+        invent_run(store, study, plant="cache-parity/no-offset")
+    (row,) = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
+    assert row["newest_run"] == f"{plain.created_at[:16]} cpu"
+    assert row["planted_run"].endswith(" cpu cache-parity/no-offset")
+    assert "planted run" in CliRunner().invoke(app, ["list"]).stdout.splitlines()[0].replace("_", " ")
 
 
 def test_a_folder_that_is_not_there_is_refused() -> None:

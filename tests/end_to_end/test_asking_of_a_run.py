@@ -20,7 +20,7 @@ SMOKE = ("tiny", "--scale", "smoke")
 def test_the_json_of_show_is_a_contract(base_run: BaseRun) -> None:
     done = base_run.workplace.asked("show", *SMOKE, "--json")
     answer = json.loads(done.stdout)
-    parts = {"run", "progress", "trials", "claims", "warnings", "history", "chain"}
+    parts = {"run", "plant", "progress", "trials", "claims", "warnings", "history", "chain"}
     assert set(answer) == {"study", "scale"} | parts
     assert (answer["study"], answer["scale"], answer["run"]) == (
         "tiny",

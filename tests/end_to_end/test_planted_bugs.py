@@ -36,7 +36,8 @@ def test_a_planted_bug_makes_its_arms_invalid(
         assert answer["invalid"][arm].startswith(f"invariant {invariant} is broken: ")
     assert verdicts["fast"] == "invalid"
     assert "better" not in answer["answer"]
-    assert Path(answer["report"]).name == "tiny.least.planted.html"
+    assert Path(answer["report"]).name == f"tiny.least.planted-{plant.replace('/', '-')}.html"
+    assert answer["plant"] == plant
     assert done.stderr.startswith("error: ")
     assert f"invariant {invariant} is broken" in done.stderr
     assert in_process.runs()[0].plant == plant
