@@ -5,6 +5,7 @@ A line has one revision on one machine. The figures of two lines are of differen
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,7 +90,8 @@ def record(file: Path, accepted: Sequence[AcceptedRevision]) -> list[AcceptedRev
     except OSError as error:
         raise InputError(f"cannot write: {error.strerror}", at=Location(str(file))) from None
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
         lines = read_history(file)
         new = [*_new(lines, accepted)]
         lines += new
