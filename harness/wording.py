@@ -39,6 +39,11 @@ def precise_text(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:,.6g}"
 
 
+def full_text(value: float) -> str:
+    """Every digit, for a cell that is sorted or saved: `2.3333333333333335`, `inf`, `nan`."""
+    return repr(float(value))
+
+
 def chosen_text(value: float) -> str:
     """Four significant digits, for a setting that a search chose: `0.02174`, `3e-5`, `25,600`."""
     written_out = 1e4 <= abs(value) < 1e7

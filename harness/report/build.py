@@ -21,6 +21,7 @@ from harness.masking import masked
 from harness.metrics import declared
 from harness.plugins import RefusedError, Registry
 from harness.report.inputs import ReportInput
+from harness.report.script import policy, script
 from harness.report.sections import (
     claims,
     comparison,
@@ -104,8 +105,8 @@ def _added_template(file: str) -> str | None:
 
 
 def render(*parts: ReportInput) -> str:
-    """The page for all parts of one study. It loads nothing from elsewhere, runs no script, and is the same
-    for the same input.
+    """The page for all parts of one study. It loads nothing from elsewhere, runs only the script of the
+    harness, and is the same for the same input.
     """
     records = {name: record for part in parts for name, record in part.loaded.study.records.items()}
     with declared(records):
@@ -127,7 +128,13 @@ def _rendered(parts: Sequence[ReportInput]) -> str:
     fragments = (
         _templates()
         .get_template("page.html.j2")
-        .generate(headline=headline_view(parts), tradeoffs=tradeoff_views(parts), parts=views)
+        .generate(
+            headline=headline_view(parts),
+            tradeoffs=tradeoff_views(parts),
+            parts=views,
+            policy=Markup(policy()),
+            script=script(),
+        )
     )
     # A long page has hundreds of thousands of fragments, which take more memory than the page.
     return "".join("".join(some) for some in in_parts(fragments, _FRAGMENTS_AT_ONCE))

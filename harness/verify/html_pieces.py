@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One text, one start tag with its attributes, or one style sheet. White space is normalised as in HTML.
+    """One text, one start tag with its attributes, or one style sheet or script. White space is normalised as in HTML.
 
     `where` describes the position: heading, row, column.
     """
@@ -123,7 +123,7 @@ class _Parser(HTMLParser):
         if not text:
             return
         self._note_position(text)
-        kind: PieceKind = "style" if "style" in self._open else "text"
+        kind: PieceKind = "style" if {"style", "script"} & set(self._open) else "text"
         self.pieces.append(Piece(kind, text, self._where()))
 
     def handle_comment(self, data: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from harness.report.script import script
+
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
@@ -65,6 +67,11 @@ class Page(HTMLParser):
     def by_id(self, name: str) -> Element:
         (element,) = [element for element in self.elements if element.attributes.get("id") == name]
         return element
+
+    @property
+    def other_scripts(self) -> list[Element]:
+        """Scripts that are not the one of the harness."""
+        return [element for element in self.all("script") if "".join(element.parts) != script()]
 
     @property
     def ids(self) -> list[str]:

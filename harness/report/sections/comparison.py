@@ -19,32 +19,42 @@ from harness.report.labels import (
     condition_title,
     metric_of,
 )
-from harness.wording import effect_text, interval_text, level_text, margin_text, precise_text
+from harness.wording import effect_text, full_text, interval_text, level_text, margin_text, precise_text
 
+_SAME = ("identical", "equivalent")
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
+    """An `extra` metric is neither the primary one nor that of a claim."""
+
     label: str
     arrow: str
     hint: str
+    extra: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
+    """`value` is the number at full precision."""
+
     text: str
+    value: str
     hint: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """`invalid` says why the arm does not count; it is empty for a valid arm."""
+    """`invalid` says why the arm does not count; it is empty for a valid arm. `same` says that the verdict
+    found no difference from the baseline.
+    """
 
     arm: ArmName
     baseline: bool
     invalid: str
-    effect: str
+    same: bool
+    effect: Cell
     interval: str
     verdict: Badge | None
     note: str
@@ -55,16 +65,17 @@ class Row:
 class ContrastRow:
     metric: str
     arm: ArmName
+    same: bool
     n: int
-    effect: str
+    effect: Cell
     level: str
-    interval: str
-    inner_interval: str
-    t_interval: str
-    p: str
-    p_sign_flip: str
-    p_adjusted: str
-    margin: str
+    interval: Cell
+    inner_interval: Cell
+    t_interval: Cell
+    p: Cell
+    p_sign_flip: Cell
+    p_adjusted: Cell
+    margin: Cell
     verdict: Badge
     relevant: str
     reason: str
@@ -95,7 +106,8 @@ class ComparisonView:
 def comparison_view(report: ReportInput) -> ComparisonView:
     primary = report.loaded.study.primary
     measured = {summary.metric for summary in report.analysis.summaries}
-    names = [primary, *(name for name in known_metrics() if name in measured and name != primary)]
+    deciding = _deciding(report)
+    names = [*deciding, *(name for name in known_metrics() if name in measured - set(deciding))]
     names += sorted(measured - set(names))
     metrics = [metric_of(name) for name in names]
     blocks = []
@@ -105,12 +117,12 @@ def comparison_view(report: ReportInput) -> ComparisonView:
             (s.arm, s.metric): s for s in report.analysis.summaries if condition_key(s.condition) == key
         }
         contrasts = [c for c in report.analysis.contrasts if condition_key(c.condition) == key]
-        decisive = {c.arm: c for c in contrasts if c.metric == primary}
+        on_primary = {c.arm: c for c in contrasts if c.metric == primary}
         rows = tuple(
             _row(
                 report,
                 arm.name,
-                decisive.get(arm.name),
+                on_primary.get(arm.name),
                 tuple(_cell(summaries, arm.name, m) for m in metrics),
             )
             for arm in report.loaded.arms
@@ -124,7 +136,10 @@ def comparison_view(report: ReportInput) -> ComparisonView:
                 contrasts=tuple(_contrast_row(report, contrast) for contrast in ordered),
             )
         )
-    columns = tuple(Column(label=m.label, arrow=_ARROWS[m.better], hint=_hint(m)) for m in metrics)
+    columns = tuple(
+        Column(label=m.label, arrow=_ARROWS[m.better], hint=_hint(m), extra=m.name not in deciding)
+        for m in metrics
+    )
     record = metric_of(primary)
     return ComparisonView(
         primary=record.label,
@@ -134,6 +149,13 @@ def comparison_view(report: ReportInput) -> ComparisonView:
         columns=columns,
         blocks=tuple(blocks),
     )
+
+
+def _deciding(report: ReportInput) -> list[str]:
+    """The primary metric and those of the claims, if they were measured."""
+    study, measured = report.loaded.study, {summary.metric for summary in report.analysis.summaries}
+    claimed = [name for claim in study.claims.values() for name in claim.metrics(study.primary)]
+    return [study.primary, *(name for name in dict.fromkeys(claimed) if name in measured - {study.primary})]
 
 
 def _interval_name(record: Metric, seeds: int) -> str:
@@ -150,10 +172,10 @@ def _hint(metric: Metric) -> str:
 def _cell(summaries: Mapping[tuple[str, str], ArmSummary], arm: str, metric: Metric) -> Cell:
     summary = summaries.get((arm, metric.name))
     if summary is None:
-        return Cell(text="–", hint="not measured")
+        return Cell(text="–", value="nan", hint="not measured")
     lowest, highest = metric.format(summary.lowest), metric.format(summary.highest)
     hint = f"median of {summary.trials} trials, {lowest} to {highest}"
-    return Cell(text=metric.format(summary.median), hint=hint)
+    return Cell(text=metric.format(summary.median), value=full_text(summary.median), hint=hint)
 
 
 def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[Cell, ...]) -> Row:
@@ -166,15 +188,28 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
         arm=arm_name(report.loaded, arm),
         baseline=baseline,
         invalid=report.analysis.invalid.get(arm, ""),
-        effect=precise_text(record.neutral)
-        if baseline
-        else "–"
-        if contrast is None
-        else effect_text(contrast.effect, record.compared_by),
+        same=contrast is not None and contrast.verdict in _SAME,
+        effect=_effect(record, contrast, baseline=baseline),
         interval="" if baseline or contrast is None else _interval(contrast, record),
         verdict=None if contrast is None else badge(contrast.verdict),
         note=note,
         cells=cells,
+    )
+
+
+def _effect(record: Metric, contrast: Contrast | None, *, baseline: bool = False) -> Cell:
+    """The effect, with what it rests on as the hint."""
+    if baseline:
+        return Cell(text=precise_text(record.neutral), value=full_text(record.neutral), hint="")
+    if contrast is None:
+        return Cell(text="–", value="nan", hint="not measured")
+    interval = interval_text(contrast.low, contrast.high, record.compared_by)
+    medians = " and ".join(record.format(value) for value in (contrast.value, contrast.baseline_value))
+    return Cell(
+        text=effect_text(contrast.effect, record.compared_by),
+        value=full_text(contrast.effect),
+        hint=f"n = {contrast.n}; {level_text(1 - contrast.alpha)} interval {interval}; "
+        f"medians of the arm and the baseline {medians}",
     )
 
 
@@ -189,17 +224,33 @@ def _contrast_row(report: ReportInput, contrast: Contrast) -> ContrastRow:
     return ContrastRow(
         metric=record.label,
         arm=arm_name(report.loaded, contrast.arm),
+        same=contrast.verdict in _SAME,
         n=contrast.n,
-        effect=effect_text(contrast.effect, record.compared_by),
+        effect=_effect(record, contrast),
         level=level_text(1 - contrast.alpha),
-        interval=interval_text(contrast.low, contrast.high, record.compared_by),
-        inner_interval=interval_text(contrast.low90, contrast.high90, record.compared_by),
-        t_interval=interval_text(contrast.t_low, contrast.t_high, record.compared_by),
-        p=f"{contrast.p:.3g}",
-        p_sign_flip="–" if contrast.p_sign_flip is None else f"{contrast.p_sign_flip:.3g}",
-        p_adjusted=f"{contrast.p_adjusted:.3g}",
-        margin=margin_text(contrast.margin, record.compared_by),
+        interval=_between(record, contrast.low, contrast.high),
+        inner_interval=_between(record, contrast.low90, contrast.high90),
+        t_interval=_between(record, contrast.t_low, contrast.t_high),
+        p=_probability(contrast.p),
+        p_sign_flip=_probability(contrast.p_sign_flip),
+        p_adjusted=_probability(contrast.p_adjusted),
+        margin=Cell(
+            text=margin_text(contrast.margin, record.compared_by), value=full_text(contrast.margin), hint=""
+        ),
         verdict=badge(contrast.verdict),
         relevant="yes" if contrast.relevant else "no",
         reason=contrast.reason,
+    )
+
+
+def _between(record: Metric, low: float, high: float) -> Cell:
+    text = interval_text(low, high, record.compared_by)
+    return Cell(text=text, value=f"{full_text(low)} to {full_text(high)}", hint="")
+
+
+def _probability(p: float | None) -> Cell:
+    return (
+        Cell(text="–", value="nan", hint="")
+        if p is None
+        else Cell(text=f"{p:.3g}", value=full_text(p), hint="")
     )

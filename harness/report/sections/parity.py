@@ -16,14 +16,17 @@ from harness.report.labels import (
     condition_title,
 )
 from harness.tasks.work import Amount, amount_text
-from harness.wording import format_seconds, precise_text, ratio_text, words
+from harness.wording import format_seconds, full_text, precise_text, ratio_text, words
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """`ratio` to the baseline is empty if the arm spent the same amount. `badge` marks a difference."""
+    """`ratio` to the baseline is empty if the arm spent the same amount. `badge` marks a difference. `value`
+    is the amount at full precision.
+    """
 
     text: str
+    value: str
     baseline: str
     ratio: str
     badge: Badge | None
@@ -33,6 +36,7 @@ class Spent:
 class ParityArm:
     condition: str
     arm: ArmName
+    same: bool
     spent: tuple[Spent | None, ...]
 
 
@@ -68,6 +72,7 @@ def parity_view(report: ReportInput) -> ParityView:
                     ParityArm(
                         condition=condition_title(condition.names),
                         arm=arm_name(report.loaded, arm.name),
+                        same=all(row is None or row.spent == row.baseline_spent for row in cells),
                         spent=spent,
                     )
                 )
@@ -97,6 +102,9 @@ def _spent(row: ParityRow) -> Spent:
         ratio = ratio_text(row.spent / row.baseline_spent) if row.baseline_spent else ""
     return Spent(
         text=_written(row.quantity, row.spent),
+        value=full_text(row.spent)
+        if isinstance(row.spent, int | float)
+        else _written(row.quantity, row.spent),
         baseline=_written(row.quantity, row.baseline_spent),
         ratio=ratio,
         badge=badge,

@@ -112,7 +112,8 @@ def pages() -> dict[str, str]:
 @pytest.mark.parametrize("name", ["arms", "everywhere"])
 def test_no_text_becomes_markup_and_every_character_is_visible(pages: dict[str, str], name: str) -> None:
     page = Page(pages[name])
-    assert {element.tag for element in page.elements} & TAGS == set()
+    assert {element.tag for element in page.elements} & TAGS == {"script"}
+    assert page.other_scripts == []
     attributes = [(key, value) for element in page.elements for key, value in element.attributes.items()]
     assert [key for key, _ in attributes if key.startswith("on")] == []
     assert [value for _, value in attributes if value.strip().lower().startswith("javascript:")] == []
