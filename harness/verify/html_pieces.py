@@ -17,7 +17,8 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One text, one start tag with its attributes, or one style sheet or script. White space is normalised as in HTML.
+    """One text, one start tag with its attributes, or one style sheet or script. White space is normalised
+    as in HTML.
 
     `where` describes the position: heading, row, column.
     """
