@@ -25,7 +25,9 @@ from harness.cli.options import (
     JudgeOptions,
     PluginOptions,
     ReportOptions,
+    RunId,
     RunOptions,
+    StoredStudyArgument,
     StoredStudyOptions,
     StoreOptions,
     StudyArgument,
@@ -315,17 +317,26 @@ def gate(
 
 @app.command(rich_help_panel=ABOUT_RESULTS)
 @command
-def report(study: StudyArgument, *, options: ReportOptions, output: CommandOutput) -> None:
-    """Judge the newest run of a study again and write its report."""
+def report(study: StoredStudyArgument = None, *, options: ReportOptions, output: CommandOutput) -> None:
+    """Judge the newest run of a study, or the given run, again and write its report."""
     from harness.cli.running import show_verdicts
 
-    show_verdicts(options.load(study), output, report=True)
+    show_verdicts(options.stored(study, output), output, report=True)
+
+
+@app.command(rich_help_panel=ABOUT_RESULTS)
+@command
+def runs(study: StudyArgument, *, options: StoreOptions, output: CommandOutput) -> None:
+    """List the runs of a study, the oldest first: what differs, how far each is, and its verdicts."""
+    from harness.cli.runs import show_runs
+
+    show_runs(study, options.workspace, output)
 
 
 @app.command(rich_help_panel=ABOUT_RESULTS)
 @command
 def export(
-    study: StudyArgument,
+    study: StoredStudyArgument = None,
     *,
     format: Annotated[
         str, typer.Option(help="csv or parquet for all raw samples; markdown or latex for the contrasts.")
@@ -336,10 +347,10 @@ def export(
     options: StoredStudyOptions,
     output: TextOutput,
 ) -> None:
-    """Export the newest run of a study: all raw samples, or a table of contrasts."""
+    """Export the newest run of a study, or the given run: all raw samples, or a table of contrasts."""
     from harness.cli.export import export_study
 
-    export_study(options.load(study), format, file, output)
+    export_study(options.stored(study, output), format, file, output)
 
 
 @app.command(rich_help_panel=ABOUT_PROGRAMS)
@@ -401,17 +412,21 @@ def analyse(
 @command
 def show(
     what: Annotated[
-        str, typer.Argument(metavar="STUDY|TRIAL", help="A study as in `harness run`, or the id of a trial.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="STUDY|TRIAL",
+            help="A study as in `harness run`, or the id of a trial. It may be left out with --run.",
+        ),
+    ] = None,
     *,
     options: StoredStudyOptions,
     output: CommandOutput,
 ) -> None:
-    """Show the trials and claims of a study's newest run, or all data of one trial."""
+    """Show the trials and claims of a run, by default the newest one of a study, or all data of one trial."""
     from harness.cli.showing import show_study, show_trial
 
-    if not show_trial(what, options.workspace, output):
-        show_study(options.load(what), output)
+    if not show_trial(what, options.workspace, output, run_id=options.run):
+        show_study(options.stored(what, output), output)
 
 
 @app.command(rich_help_panel=ABOUT_STUDIES)
@@ -491,16 +506,23 @@ def calibrate(
 @app.command(rich_help_panel=ABOUT_RESULTS)
 @command
 def verify(
-    report: Annotated[Path, typer.Argument(metavar="REPORT", help="The HTML file of a report.")],
+    report: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="REPORT", help="The HTML file of a report. Default with --run: the last report of it."
+        ),
+    ] = None,
     *,
+    run: RunId = None,
     options: StoreOptions,
     output: CommandOutput,
 ) -> None:
     """Compute a report again from the store, and show the first difference if there is one."""
-    from harness.cli.verify import verify_report
+    from harness.cli.verify import report_to_verify, verify_report
 
     options.workspace.check_exists()
-    verify_report(report, options.workspace.location, output)
+    location = options.workspace.location
+    verify_report(report_to_verify(report, run, location), location, output, run=run)
 
 
 @app.command(rich_help_panel=ABOUT_RESULTS)

@@ -12,7 +12,7 @@ from harness.cli.console import CommandOutput
 from harness.cli.tables import markdown_cell
 from harness.errors import InputError
 from harness.experiment import Workspace
-from harness.experiment.claims_ledger import Ledger, LedgerEntry, read_ledger
+from harness.report.claims_ledger import Ledger, LedgerEntry, read_ledger
 from harness.store.store import open_store
 from harness.study.sources import citation
 
@@ -35,7 +35,7 @@ _HEADS = ("study", "claim", "source", "what it says", "claimed", "here", "interv
 
 
 def show_claims(workspace: Workspace, output: CommandOutput) -> None:
-    """The ledger as a table, or as JSON with the fields of `harness.experiment.claims_ledger.Ledger`."""
+    """The ledger as a table, or as JSON with the fields of `harness.report.claims_ledger.Ledger`."""
     ledger = _read_ledger(workspace)
     if output.json:
         output.data(asdict(ledger))

@@ -30,7 +30,8 @@ from harness.study.shipped import OWN_STUDIES, SHIPPED, studies_in
 from harness.visible import visible
 
 if TYPE_CHECKING:
-    from harness.experiment import StudyExperiment, Workspace
+    from harness.cli.console import CommandOutput
+    from harness.experiment import Experiment, StudyExperiment, Workspace
 
 CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of all errors in arguments, which typer does not give a public name."""
@@ -48,6 +49,22 @@ StudyArgument = Annotated[
         metavar="STUDY",
         autocompletion=study_names,
         help="The YAML file of a study, or the name of a study in studies/ or of one that ships.",
+    ),
+]
+StoredStudyArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="STUDY",
+        autocompletion=study_names,
+        help="The study as in `harness run`. It may be left out with --run.",
+    ),
+]
+RunId = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="ID",
+        help="The run with this id, or with a trial of this id (`harness runs`). Default: the newest run.",
     ),
 ]
 Device = Annotated[
@@ -139,6 +156,28 @@ class StoredStudyOptions(StudyOptions):
         str | None,
         typer.Option(metavar="INVARIANT/BUG", help="Plant this bug, to show that the study detects it."),
     ] = None
+    run: RunId = None
+
+    def stored(self, study: str | None, output: CommandOutput) -> Experiment:
+        """The newest run of the study in its present form, or the run that `--run` names. From now on, the
+        command knows the metrics that the study declares.
+        """
+        if self.run is None:
+            if study is None:
+                hint = "`harness list` shows the studies"
+                raise InputError("a study is missing; or give a run with --run", hint=hint)
+            return self.load(study)
+        from harness.experiment.stored_runs import run_experiment
+
+        if self.scale or self.settings or self.plant:
+            raise InputError(
+                "--run says the scale, the settings and the planted bug; leave these options out"
+            )
+        experiment = run_experiment(self.workspace, self.run, study)
+        declare(experiment.records)
+        if experiment.restored.note:
+            output.note(experiment.restored.note)
+        return experiment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +205,7 @@ class JudgeOptions(FolderOptions):
 class RunOptions(ReportOptions):
     """For the commands that run a study."""
 
+    run: str | None = None
     device: Device = "auto"
     allow_commands: Annotated[
         bool,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import CommandOutput, parts_as_json, planted_text
 from harness.experiment import Experiment, Workspace
+from harness.experiment.stored_runs import find_run
 from harness.store.rows import Run, TrialRow
 from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
@@ -120,14 +121,17 @@ def _trials(planned: Plan, rows: list[TrialRow], values: pd.DataFrame) -> list[d
     return shown
 
 
-def show_trial(what: str, workspace: Workspace, output: CommandOutput) -> bool:
-    """Everything that is stored about the trial with this id. False if `what` is not the id of a stored
-    trial.
+def show_trial(
+    what: str | None, workspace: Workspace, output: CommandOutput, *, run_id: str | None = None
+) -> bool:
+    """Everything that is stored about the trial with this id in the newest run that has it, or in the run
+    with the id `run_id`. False if `what` is not the id of a stored trial.
     """
-    if not TRIAL_ID.fullmatch(what) or not workspace.has_store():
+    if what is None or not TRIAL_ID.fullmatch(what) or not workspace.has_store():
         return False
     with open_store(workspace.location) as store:
-        for run in reversed(store.runs()):
+        runs = reversed(store.runs()) if run_id is None else [find_run(store, run_id)]
+        for run in runs:
             rows = store.trial(run, what)
             if rows:
                 _print_trial(store, run, rows, output)

@@ -6,19 +6,45 @@ from dataclasses import asdict
 from pathlib import Path
 
 from harness.cli.console import CommandOutput
-from harness.errors import InvalidError, Location
+from harness.errors import InputError, InvalidError, Location
+from harness.experiment.stored_runs import find_run
+from harness.store.store import open_store
 from harness.verify.verify import verify
 
 _MOST_LETTERS = 120
 
 
-def verify_report(report: Path, location: str, output: CommandOutput) -> None:
+def report_to_verify(report: Path | None, wanted: str | None, location: str) -> Path:
+    """The file that is given, or the last report of the run with the id `wanted`.
+
+    Raises InputError if neither is given, or if the run has no report.
+    """
+    if report is not None:
+        return report
+    if wanted is None:
+        raise InputError("a report is missing; or give a run with --run", hint="reports are HTML files")
+    with open_store(location) as store:
+        run = find_run(store, wanted)
+        written = store.artifact("report", run.id)
+    if written is None:
+        hint = f"`harness report --run {run.id}` writes one"
+        raise InputError(f"no report of run {run.id} was written", hint=hint)
+    return Path(written.path)
+
+
+def verify_report(report: Path, location: str, output: CommandOutput, *, run: str | None = None) -> None:
     """Print that every number of the report follows from the store at `location`.
 
-    Raises InvalidError if one does not, with the first difference, or if the store was changed after it was
-    written.
+    Raises InputError if the report is not about the run with the id `run`, and InvalidError if a number does
+    not follow, with the first difference, or if the store was changed after it was written.
     """
     verification = verify(report, location)
+    if run is not None:
+        with open_store(location) as store:
+            wanted = find_run(store, run).id
+        if wanted not in verification.runs:
+            about = ", ".join(verification.runs)
+            raise InputError(f"this report is about run {about}, not {wanted}", at=Location(str(report)))
     difference = verification.difference
     if output.json:
         verified = difference is None and not verification.problems

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shlex
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
-import psutil
 
 from harness.analysis.analyse import analyse
 from harness.analysis.earlier_runs import HistoryEnd, read_history
 from harness.analysis.frames import StoredFrames, long_frame, run_frames
 from harness.report.inputs import MOST_ROWS, ReportInput, ReportSamples, RunInfo
+from harness.run.open_session import is_open
 from harness.store.lost import lost_trials
 from harness.store.store import study_key
 from harness.study.planning.plan import Plan, plan
@@ -147,15 +146,8 @@ def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: Store
             *_diverged(trials),
         ],
         chain=frames.chain,
-        running=any(map(_is_open, store.sessions(run))),
+        running=any(map(is_open, store.sessions(run))),
     )
-
-
-def _is_open(session: Session) -> bool:
-    """Whether the driver of this session still works. A driver that was killed has left its session open."""
-    if session.ended_at is not None:
-        return False
-    return session.host != socket.gethostname() or psutil.pid_exists(session.pid)
 
 
 def _diverged(trials: tuple[TrialRow, ...]) -> list[str]:

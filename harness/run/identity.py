@@ -99,7 +99,7 @@ def newest_run(store: Store, loaded: LoadedStudy, setting: Setting) -> Run:
     study = loaded.study.study
     runs = [run for run in store.runs(study) if run.scale == loaded.scale and run.plant == setting.plant]
     for run in reversed(runs):
-        if _measured_the_same(store, run, loaded, setting.corpora):
+        if measured_the_same(store, run, loaded, setting.corpora):
             return run
     again = f"harness run {loaded.path} --scale {loaded.scale}"
     if runs:
@@ -110,7 +110,7 @@ def newest_run(store: Store, loaded: LoadedStudy, setting: Setting) -> Run:
     raise StoreError(f"there is no run of {study} at scale {loaded.scale}", hint=again)
 
 
-def _measured_the_same(store: Store, run: Run, loaded: LoadedStudy, corpora: Sequence[str]) -> bool:
+def measured_the_same(store: Store, run: Run, loaded: LoadedStudy, corpora: Sequence[str]) -> bool:
     """Whether what a run stored is what the study measures, read by the code of today. The digest of the run
     alone does not say so: earlier versions made it differently, and a default may have changed.
     """

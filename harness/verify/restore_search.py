@@ -6,6 +6,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from harness.errors import HarnessError
+from harness.experiment.restore_study import (
+    RestoredStudies,
+    changed_file,
+    is_unchanged,
+    restore,
+    study_and_settings,
+)
 from harness.search.findings import SearchFindings, proven_findings
 from harness.store.rows import Run
 from harness.store.store import Store
@@ -15,13 +22,6 @@ from harness.study.search_options import SearchOptions
 from harness.study.searched import LoadedSearch, measured_content
 from harness.tasks.registry import task_class
 from harness.trial.spec import TrialSpec
-from harness.verify.restore_study import (
-    RestoredStudies,
-    changed_file,
-    is_unchanged,
-    restore,
-    study_and_settings,
-)
 
 
 def search_options(words: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,13 @@ from itertools import zip_longest
 from pathlib import Path
 
 from harness.errors import InputError, Location, StoreError
+from harness.experiment.restore_study import (
+    RestoredStudies,
+    as_judged,
+    declared_by,
+    restore_studies,
+    study_and_settings,
+)
 from harness.metrics import declared
 from harness.report.build import render
 from harness.report.source import report_input, with_search
@@ -20,13 +27,6 @@ from harness.store.rows import Chain, Run
 from harness.store.store import Store, open_store
 from harness.verify.html_pieces import Piece, PieceKind, count_numbers, pieces
 from harness.verify.restore_search import restore_search, search_options
-from harness.verify.restore_study import (
-    RestoredStudies,
-    as_judged,
-    declared_by,
-    restore_studies,
-    study_and_settings,
-)
 from harness.wording import count
 
 _RUN = re.compile(r'<th scope="row">run</th><td>([^<]*)</td>')

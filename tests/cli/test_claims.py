@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.cli.claims import BEGIN, END
-from harness.experiment.claims_ledger import read_ledger
 from harness.machine.environment import Environment, environment
+from harness.report.claims_ledger import read_ledger
 from harness.run.identity import environment_digest
 from harness.store.rows import Identity, Run, VerdictRow
 from harness.store.store import Store, open_store

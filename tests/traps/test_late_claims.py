@@ -12,8 +12,8 @@ from harness.analysis.claims.decision import Basis
 from harness.analysis.results import SettledClaim
 from harness.config import canonical_json
 from harness.experiment import Experiment
-from harness.experiment.claims_ledger import read_ledger
 from harness.machine.environment import environment
+from harness.report.claims_ledger import read_ledger
 from harness.run.driver import Driver
 from harness.run.identity import Setting, newest_run
 from harness.run.programme import StudyProgramme

@@ -297,3 +297,15 @@ def test_scores_and_texts_of_an_arm_that_writes_are_compared(tmp_path: Path) -> 
         )
         assert count == 1
         assert where in difference(compare(forged, again)).where
+
+
+def test_a_report_that_was_judged_by_a_changed_study_is_verified(filled: Reported, tmp_path: Path) -> None:
+    """The margin was changed after the run, so the store has two texts of the study."""
+    copy = filled.copy(tmp_path)
+    (changed,) = load_study(copy.study, "cpu", ("design.rounds=8", "margins.time=0.1"))
+    with open_store(copy.store) as store:
+        [run] = store.runs()
+        write_report([report_input(store, changed, run)], copy.report)
+        assert verify(copy.report, str(copy.store)).difference is not None
+        store.record_study("tiny", changed.source, changed.study.model_dump_json())
+    assert verify(copy.report, str(copy.store)).difference is None

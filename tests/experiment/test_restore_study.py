@@ -23,7 +23,6 @@ from harness.trial.spec import TrialSpec
 from harness.verify.verify import compare, recompute, verify
 from tests.end_to_end.workplace import Workplace
 from tests.support.tiny_study import LOSS, TUNED, spoilt
-from tests.verify.conftest import Reported
 
 FINALISTS = spoilt(TUNED, "[1e-4, 1e-3, 1e-2]", "{factor: 3, count: 3}\n    finalists: 2")
 SEARCHED = spoilt(
@@ -128,15 +127,3 @@ def test_without_the_file_the_report_is_verified_and_a_changed_number_is_detecte
         position = start + digit.start(1)
         forged = f"{page[:position]}{(int(page[position]) + 1) % 10}{page[position + 1 :]}"
         assert compare(forged, again).difference is not None
-
-
-def test_a_report_that_was_judged_by_a_changed_study_is_verified(filled: Reported, tmp_path: Path) -> None:
-    """The margin was changed after the run, so the store has two texts of the study."""
-    copy = filled.copy(tmp_path)
-    (changed,) = load_study(copy.study, "cpu", ("design.rounds=8", "margins.time=0.1"))
-    with open_store(copy.store) as store:
-        [run] = store.runs()
-        write_report([report_input(store, changed, run)], copy.report)
-        assert verify(copy.report, str(copy.store)).difference is not None
-        store.record_study("tiny", changed.source, changed.study.model_dump_json())
-    assert verify(copy.report, str(copy.store)).difference is None

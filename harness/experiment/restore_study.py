@@ -70,9 +70,13 @@ def restore_studies(
     if not is_unchanged(path, runs[0]):
         return changed_file(restored, path)
     try:
-        loaded = load_study(path, runs[0].scale, settings)
+        by_name = {part.study.study: part for part in load_study(path, runs[0].scale, settings)}
     except HarnessError as error:
         return RestoredStudies(parts=restored, command_problem=str(error), notes=())
+    loaded = tuple(by_name[run.study] for run in runs if run.study in by_name)
+    if len(loaded) < len(runs):
+        missing = next(run.study for run in runs if run.study not in by_name)
+        return RestoredStudies(parts=restored, command_problem=f"a study without {missing}", notes=())
     if any(before.tasks != now.tasks for before, now in zip(restored, loaded, strict=True) if now.programs):
         note = "the files of the program have changed, so the command would measure another program"
         return RestoredStudies(parts=restored, command_problem=None, notes=(note,))
