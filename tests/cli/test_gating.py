@@ -139,6 +139,20 @@ def test_a_tree_without_changes_is_the_last_commit(gate: Gate, project: Project,
     assert (before.revision, changed.revision, changed.committed) == (tree.revision, None, None)
 
 
+def test_accepted_commits_are_in_the_history_once(gate: Gate, project: Project) -> None:
+    for _ in range(3):
+        (project.folder / "tree/notes.txt").open("a").write("more\n")
+        commit(project.folder / "tree")
+    for against in ("HEAD~1", "HEAD~2"):
+        assert gate("--against", against).exit_code == 0
+    document = json.loads(gate("--history", "--json").stdout)
+    listed = run_git(project.folder / "tree", "log", "--format=%H")
+    for one in document["benchmarks"]:
+        revisions = [figure["revision"] for figure in one["figures"]]
+        assert sorted(revisions) == sorted(listed.splitlines())
+    assert [one["benchmark"] for one in document["benchmarks"]] == [A, B]
+
+
 def test_in_a_folder_of_a_repository_only_that_folder_counts(
     gate: Gate, project: Project, asked: Asked
 ) -> None:

@@ -213,9 +213,10 @@ def states(result: GateResult) -> dict[str, str]:
     return {one.name: one.state for one in result.findings}
 
 
-def run_git(folder: Path, *words: str) -> None:
+def run_git(folder: Path, *words: str) -> str:
     who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+    done = subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def commit(folder: Path, message: Sequence[str] = ("one",)) -> None:
