@@ -30,12 +30,14 @@ IN_MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 def pytest_configure() -> None:
     """Temporary folders in memory where there is room for them: every transaction of a store waits for its
     disk. A name of its own for the lease of the machine, so that tests wait for no other measurement.
-    Compiled files: tests start many processes, each of which would compile the harness again. And no test of
-    random examples fails because the machine is slow.
+    Compiled files: tests start many processes, each of which would compile the harness again. Options for
+    this pytest are not for those that tests start. And no test of random examples fails because the machine
+    is slow.
     """
     hypothesis.settings.register_profile("patient", deadline=None)
     hypothesis.settings.load_profile("patient")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop("PYTEST_ADDOPTS", None)
     lease.NAME = f"{lease.NAME}-tests-{os.getpid()}"
     if not IN_MEMORY.is_dir() or not os.access(IN_MEMORY, os.W_OK | os.X_OK):
         return

@@ -16,6 +16,7 @@ from harness.errors import ChangedError
 from harness.machine.code_digest import plugins_digest
 from harness.machine.environment import cpu_quota, provenance
 from harness.programs.source_tree import sources_in
+from harness.run import stopping
 from harness.run.backends.base import Backend, Finished, Handle
 from harness.run.checkpoints import Checkpoints
 from harness.run.given_up import GivenUp
@@ -307,12 +308,12 @@ class Driver:
 def _ended(handle: Handle, watcher: Watcher | None) -> Finished:
     """Wait for the end of a trial. A watcher may end it before, and the outcome then says why."""
     if watcher is None:
-        return handle.future.result()
+        return stopping.result(handle.future)
     while not wait([handle.future], timeout=WATCH_S).done:
         reason = watcher(handle.new_samples())
         if reason is not None:
             handle.cancel(grace_s=GRACE_S)
-            result = handle.future.result()
+            result = stopping.result(handle.future)
             if result.outcome.status == "finished":  # it came to its end before it could be stopped
                 return result
             return replace(result, outcome=_stopped(result.outcome, reason))

@@ -11,15 +11,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+_T = TypeVar("_T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 _hurried = threading.Event()
 _LOOK_S = 0.05
+_SIGNALS_S = 1.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -59,6 +62,18 @@ def interruptible() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         _hurried.clear()
+
+
+def result(future: Future[_T]) -> _T:
+    """The result of the future, as soon as there is one. A signal ends the waiting.
+
+    If two signals come at once, the kernel may give both to another thread. Nothing wakes the main thread
+    then, so it wakes up by itself.
+    """
+    while not future.done():
+        with contextlib.suppress(TimeoutError):
+            future.result(timeout=_SIGNALS_S)
+    return future.result()
 
 
 def wait(future: Future[Any], patience_s: float, *, hurry: bool) -> bool:

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from harness.run.stopping import SIGNALS, Interrupted, interruptible, wait
+from harness.run.stopping import SIGNALS, Interrupted, interruptible, result, wait
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -73,6 +73,34 @@ def test_what_a_process_was_started_to_ignore_stays_ignored() -> None:
         env=dict(os.environ),
     )
     assert (done.returncode, done.stdout) == (0, "still here\n"), done.stderr
+
+
+def test_a_signal_that_another_thread_gets_ends_the_waiting_of_the_main_thread() -> None:
+    """Of two signals at once, the kernel gives one or both to another thread."""
+    waits = threading.Event()
+
+    class Pending(Future[int]):
+        def result(self, timeout: float | None = None) -> int:
+            waits.set()
+            return super().result(timeout)
+
+    def get_both() -> None:
+        waits.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.pthread_kill(threading.get_ident(), number)
+
+    thread = threading.Thread(target=get_both)
+    thread.start()
+    with pytest.raises(Interrupted), interruptible():
+        result(Pending())
+    thread.join()
+
+
+def test_the_result_of_a_future_may_be_that_something_took_too_long() -> None:
+    late: Future[int] = Future()
+    late.set_exception(TimeoutError("too late"))
+    with pytest.raises(TimeoutError, match="too late"):
+        result(late)
 
 
 def test_a_future_that_is_done_is_not_waited_for() -> None:
