@@ -59,9 +59,11 @@ class OwnDecoder(nn.Module, ABC):
         return logits
 
 
-def build_own(config: OwnDecoderConfig) -> OwnDecoder:
-    """The model of the config. Raises TypeError if it is not an OwnDecoder."""
-    model = config.build()
+def build_own(config: OwnDecoderConfig, *, for_weights: bool = False) -> OwnDecoder:
+    """The model of the config, or one whose values will be replaced by stored ones. Raises TypeError if it is
+    not an OwnDecoder.
+    """
+    model = config.build_for_weights() if for_weights else config.build()
     if not isinstance(model, OwnDecoder):
         raise TypeError(
             f"{type(config).__name__}.build gave a {type(model).__name__}, which is no OwnDecoder"

@@ -41,6 +41,8 @@ class ContinueText(WritingTask):
     @model_validator(mode="after")
     def _has_room(self) -> Self:
         self.prompts.check_room(self.new_tokens, self.max_positions)
+        for model in filter(None, (self.model, self.draft)):
+            model.check_cache(self.cache)
         if self.prompts.count < 2:
             raise ValueError(
                 "prompts.count must be at least 2, because the variety of texts is measured on several"

@@ -58,6 +58,7 @@ class Generate(Task):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         self.prompts.check_room(self.new_tokens, self.model.decoder.max_positions)
+        self.model.check_cache(self.cache)
         return self
 
     def corpora(self) -> tuple[CorpusRef, ...]:

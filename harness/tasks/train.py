@@ -62,6 +62,8 @@ class Train(TrainingTask):
 
     `vectors` are the tokens' first vectors if model.embedding is pretrained (source 001 §1.1).
 
+    A recipe may have 0 updates. Then the model that it starts from is stored, and nothing is evaluated.
+
     If other trials wait for the model, the state of the training is saved every `save_every` updates, and an
     interrupted training continues from there. With `keep`, the model is also stored after each of these
     numbers of updates, so that it can be compared with its final state.
@@ -104,7 +106,7 @@ class Train(TrainingTask):
 
     corpus: CorpusRef
     tokenizer: TokenizerConfig
-    updates: int = Field(gt=0)
+    updates: int = Field(ge=0)
     schedule: ScheduleConfig = CosineSchedule()
     evaluate_every: Annotated[int, MEASUREMENT] = Field(default=100, gt=0)
     evaluation_tokens: Annotated[int, MEASUREMENT] = Field(default=16384, gt=0)
@@ -134,7 +136,7 @@ class Train(TrainingTask):
             raise ValueError(
                 f"schedule.{self._longest_part()} is longer than the run of {self.updates} updates"
             )
-        if any(later <= earlier for earlier, later in pairwise((0, *self.keep, self.updates))):
+        if self.keep and any(later <= earlier for earlier, later in pairwise((0, *self.keep, self.updates))):
             raise ValueError(
                 f"keep must be increasing numbers below {self.updates}, the number of updates; "
                 "the last model is always kept"
@@ -151,6 +153,8 @@ class Train(TrainingTask):
         return self
 
     def recorded_steps(self, metric: str) -> Sequence[int]:
+        if not self.updates:
+            return ()
         if metric in EVALUATED:
             return sorted(
                 {*range(self.evaluate_every - 1, self.updates, self.evaluate_every), self.updates - 1}
@@ -274,7 +278,8 @@ class Train(TrainingTask):
         }
         notes = {**held_out_note(corpus, corpus, "valid"), "peak_flops": peaks}
         result = self._result(context, training, trained, read, notes)
-        return replace(result, timed=TimedWork(span=span, tokens=trained.training_tokens))
+        timed = TimedWork(span=span, tokens=trained.training_tokens) if self.updates else None
+        return replace(result, timed=timed)
 
     def corpus_and_tokenizer(self) -> tuple[Corpus, Tokenizer]:
         """The training's corpus, and the tokenizer that is learnt from it."""

@@ -11,7 +11,7 @@ from harness.config import Config, content
 from harness.data.batches import Windows, token_array
 from harness.data.corpus import load_corpus
 from harness.data.reference import CorpusRef, entire, reference_name
-from harness.models.config import EncoderDecoderConfig, ModelConfig
+from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig
 from harness.models.config.own import OwnDecoderConfig
 from harness.models.cost import parameter_count
 from harness.tasks.base import Context
@@ -104,6 +104,14 @@ class TrainedDecoder(TrainedModel):
     def decoder(self) -> ModelConfig | OwnDecoderConfig:
         assert not isinstance(self.train.model, EncoderDecoderConfig)
         return self.train.model
+
+    def check_cache(self, kind: CacheKind) -> None:
+        """Raises ValueError if the model has no cache of this kind."""
+        decoder = self.decoder
+        if isinstance(decoder, OwnDecoderConfig) and kind not in decoder.caches:
+            raise ValueError(
+                f"a model of kind {decoder.kind} has no cache {kind}, only {', '.join(decoder.caches)}"
+            )
 
     def load(self, context: Context) -> Transformer | OwnDecoder:
         from harness.models.encoder_decoder import EncoderDecoder

@@ -156,7 +156,7 @@ def load_model(
 
     model: Transformer | EncoderDecoder | OwnDecoder
     if isinstance(config, OwnDecoderConfig):
-        model = build_own(config)
+        model = build_own(config, for_weights=True)
     else:
         model = Transformer(config) if isinstance(config, ModelConfig) else EncoderDecoder(config)
     try:

@@ -132,8 +132,9 @@ class Training:
                 save(self.state())
             if pauses:
                 watch.start()
-        self._report("skipped_updates", updater.attempted - updater.applied, recipe.updates - 1)
-        recorder.report_steadiness(recipe.updates - 1)
+        if recipe.updates:
+            self._report("skipped_updates", updater.attempted - updater.applied, recipe.updates - 1)
+            recorder.report_steadiness(recipe.updates - 1)
         return self._trained(recipe.updates)
 
     def _update(self, watch: Stopwatch, *, count_zeros: bool) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Annotated, Any
 
-from harness.models.config import AnyModelConfig, EncoderDecoderConfig, ModelConfig
+from harness.models.config import EncoderDecoderConfig, ModelConfig
+from harness.models.config.base import KindOr
+from harness.models.config.hugging_face import HuggingFaceConfig
 from harness.models.config.own import OwnDecoderConfig
 from harness.open_union import OpenTo, kind_of
 from harness.plugins import Registry
@@ -19,7 +21,7 @@ def _named(_: str, value: Any) -> tuple[str, type[OwnDecoderConfig]] | None:
 
 MODELS: Registry[type[Any]] = Registry(
     "models",
-    {kind_of(config): config for config in (ModelConfig, EncoderDecoderConfig)},
+    {kind_of(config): config for config in (ModelConfig, EncoderDecoderConfig, HuggingFaceConfig)},
     "a subclass of OwnDecoderConfig with a kind",
     _named,
 )
@@ -27,4 +29,6 @@ MODELS: Registry[type[Any]] = Registry(
 if TYPE_CHECKING:
     TrainedModelConfig = ModelConfig | EncoderDecoderConfig | OwnDecoderConfig
 else:
-    TrainedModelConfig = Annotated[AnyModelConfig, OpenTo(MODELS)]
+    TrainedModelConfig = Annotated[
+        ModelConfig | EncoderDecoderConfig | HuggingFaceConfig, KindOr("decoder"), OpenTo(MODELS)
+    ]

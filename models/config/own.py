@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from harness.models.config.base import CacheKind, Count, Frozen
 
@@ -18,13 +18,20 @@ class OwnDecoderConfig(Frozen, ABC):
     between arms and the invariant cache-bytes use them.
     """
 
+    caches: ClassVar[tuple[CacheKind, ...]] = get_args(CacheKind)
+    """The kinds of cache that the model has."""
+
     kind: str
     vocab_size: Count
     max_positions: Count
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """The model, an OwnDecoder, with random values from torch's generator."""
+        """The model, an OwnDecoder, with random values from torch's generator, or with those of a file."""
+
+    def build_for_weights(self) -> nn.Module:
+        """The model, whose values will be replaced by stored ones."""
+        return self.build()
 
     @abstractmethod
     def parameter_count(self) -> int:

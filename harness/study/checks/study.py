@@ -21,6 +21,7 @@ from harness.study.schema import WIDEST_MARGIN
 from harness.study.trainings import trained_apart
 from harness.tasks.base import Task
 from harness.tasks.command import Command
+from harness.tasks.train import Train
 from harness.wording import count, words
 
 
@@ -111,7 +112,13 @@ def _check_margins(checker: StudyChecker) -> None:
 
 
 def check_tasks(checker: StudyChecker, tasks: Mapping[tuple[str, str], Task]) -> None:
-    """Raises StudyError if two arms or two conditions have the same settings."""
+    """Raises StudyError if an arm measures nothing, or two arms or two conditions have the same settings."""
+    if any(isinstance(task, Train) and not task.updates for task in tasks.values()):
+        checker.fail(
+            ("base", "updates"),
+            "base.updates: a training without updates measures nothing",
+            hint="use at least 1; only a recipe can have 0, for a model that is measured as it is",
+        )
     arms, conditions = checker.arms, checker.conditions
     texts = {names: canonical_json(task.effect()) for names, task in tasks.items()}
     seen: dict[tuple[str, ...], Combination] = {}

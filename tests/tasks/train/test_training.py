@@ -180,6 +180,22 @@ def test_the_checkpoint_is_the_model_at_the_end(trained: Callable[..., Trained])
     assert all(moved)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "schedule-free-adamw"])
+def test_without_updates_the_first_model_is_stored(trained: Callable[..., Trained], optimizer: str) -> None:
+    changes: dict[str, Any] = {
+        "updates": 0,
+        "optimizer": {"kind": optimizer, "lr": 1e-3},
+        "schedule": {"kind": "constant"},
+    }
+    result, values, folder = trained(seed=3, **changes)
+    config = Train.read(RECIPE).model
+    start, stored = build_model(config, 3), load_model(folder, config)
+    assert all(torch.equal(a, b) for a, b in zip(start.parameters(), stored.parameters(), strict=True))
+    assert values.keys() == {"peak_rss_bytes"}
+    assert (result.spent["updates"], result.spent["training_tokens"], result.timed) == (0, 0, None)
+    assert Train.read({**RECIPE, **changes}).flops() == 0
+
+
 def test_a_schedule_free_model_is_kept_as_it_was_evaluated(trained: Callable[..., Trained]) -> None:
     """Its averages, not the weights that it trains on."""
     changes: dict[str, Any] = {
