@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import transformers
 from torch import nn
-from transformers import AutoModelForCausalLM, DynamicCache
 from transformers.cache_utils import DynamicLayer
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-from transformers.utils.logging import disable_progress_bar
+
+# Its functions have types only in part.
+_TRANSFORMERS: Any = transformers
 
 # In random weights no token is special.
 _NO_SPECIAL_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
@@ -53,13 +55,14 @@ class ResolvedModel:
 
     def build(self) -> nn.Module:
         """The model with random weights from torch's generator."""
-        return _build(self.config, self.attention)
+        model: nn.Module = _build(self.config, self.attention)
+        return model
 
     def load(self, folder: Path) -> nn.Module:
         """The model with the weights of a checkpoint. Raises ValueError if they do not fit the model."""
-        disable_progress_bar()
+        _TRANSFORMERS.utils.logging.disable_progress_bar()
         try:
-            model, report = AutoModelForCausalLM.from_pretrained(
+            model, report = _TRANSFORMERS.AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=deepcopy(self.config),
                 attn_implementation=self.attention,
@@ -178,7 +181,7 @@ def _check_config(config: Any) -> None:
         raise ValueError(f"{kind} has experts ({experts[0]}), and its FLOPs per token have no closed form")
     others = {
         type(layer).__name__
-        for layer in DynamicCache(config=config).layers
+        for layer in _TRANSFORMERS.DynamicCache(config=config).layers
         if type(layer) is not DynamicLayer
     }
     if others:
@@ -190,7 +193,7 @@ def _check_config(config: Any) -> None:
 
 def _build(config: Any, attention: str) -> Any:
     try:
-        return AutoModelForCausalLM.from_config(
+        return _TRANSFORMERS.AutoModelForCausalLM.from_config(
             deepcopy(config), dtype=torch.float32, attn_implementation=attention
         )
     except Exception as error:  # sizes that do not fit each other fail in the code of the model
@@ -215,7 +218,8 @@ def _matrix_values(model: nn.Module, kind: str) -> int:
 @torch.no_grad()
 def _cached_values(model: Any, config: Any, cache_argument: str) -> int:
     """The values that a cache really has of one position. On the meta device nothing is computed."""
-    cache, token = DynamicCache(config=config), torch.zeros((1, 1), dtype=torch.long, device="meta")
+    cache = _TRANSFORMERS.DynamicCache(config=config)
+    token = torch.zeros((1, 1), dtype=torch.long, device="meta")
     model.eval()(token, position_ids=token, **{cache_argument: cache}, use_cache=True)
     return sum(layer.keys.numel() + layer.values.numel() for layer in cache.layers)
 
