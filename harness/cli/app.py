@@ -335,6 +335,23 @@ def runs(study: StudyArgument, *, options: StoreOptions, output: CommandOutput) 
 
 @app.command(rich_help_panel=ABOUT_RESULTS)
 @command
+def compare(
+    ids: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN_A RUN_B ...", help="Ids of runs, or of their trials (`harness runs`)."),
+    ],
+    *,
+    options: StoreOptions,
+    output: CommandOutput,
+) -> None:
+    """Show what differs between runs, and then their effects and verdicts side by side."""
+    from harness.cli.comparing import show_comparison
+
+    show_comparison(ids, options.workspace, output)
+
+
+@app.command(rich_help_panel=ABOUT_RESULTS)
+@command
 def export(
     study: StoredStudyArgument = None,
     *,

@@ -12,6 +12,7 @@ from harness.cli.console import CommandOutput
 from harness.errors import HarnessError, InputError, did_you_mean
 from harness.experiment import Workspace
 from harness.experiment.run_differences import setting_differences
+from harness.experiment.stored_runs import given_settings
 from harness.experiment.workspace import find_study
 from harness.report.claims_ledger import device_of
 from harness.run.open_session import is_open
@@ -38,7 +39,7 @@ def show_runs(study: str, workspace: Workspace, output: CommandOutput) -> None:
     with open_store(workspace.location) as store:
         runs = store.runs()
         name = _name(study, {run.study.partition("/")[0] for run in runs})
-        plain = _plain_studies(study)
+        plain = _without_settings(store, runs) | _plain_studies(study)
         rows = [
             _row(store, run, plain.get((run.study, run.scale)))
             for run in runs
@@ -74,6 +75,12 @@ def _plain_studies(study: str) -> dict[tuple[str, str], dict[str, Any]]:
     return {(part.study.study, scale): part.study.model_dump(mode="json") for scale, part in parts}
 
 
+def _without_settings(store: Store, runs: Sequence[Run]) -> dict[tuple[str, str], dict[str, Any]]:
+    """The same from the newest runs without settings, for a study whose file is not here."""
+    plain = (run for run in runs if not given_settings(store, run))
+    return {(run.study, run.scale): json.loads(run.study_json) for run in plain}
+
+
 def _row(store: Store, run: Run, plain: dict[str, Any] | None) -> dict[str, Any]:
     recorded = json.loads(run.study_json)
     differences = [] if plain is None else setting_differences(plain, recorded)
@@ -84,7 +91,7 @@ def _row(store: Store, run: Run, plain: dict[str, Any] | None) -> dict[str, Any]
         "date": run.created_at,
         "scale": run.scale,
         "plant": run.plant,
-        "settings": {one.path: {"file": one.before, "run": one.now} for one in differences},
+        "settings": {one.path: {"plain": one.before, "run": one.now} for one in differences},
         "draw": run.draw,
         "code": run.code_digest,
         "environment": run.environment_digest,

@@ -56,7 +56,7 @@ def test_runs_are_listed_with_what_differs(stored: Stored) -> None:
     plain, variant, planted = stored.answer("runs", str(stored.study))
     assert [row["run"] for row in (plain, variant, planted)] == [stored.plain, stored.variant, stored.planted]
     assert plain["settings"] == {}
-    assert variant["settings"] == {"design.seeds": {"file": "6", "run": "8"}}
+    assert variant["settings"] == {"design.seeds": {"plain": "6", "run": "8"}}
     assert (plain["plant"], planted["plant"]) == (None, PLANT)
     assert (planted["finished"], planted["planned"], planted["device"]) == (1, 12, "Other 1")
     assert plain["finished"] == 12
@@ -72,7 +72,8 @@ def test_the_table_says_it_in_short(stored: Stored) -> None:
 
 
 def test_a_study_of_which_only_the_store_knows_is_listed_by_its_name(stored: Stored) -> None:
-    assert len(stored.answer("runs", "mine")) == 3
+    settings = [row["settings"] for row in stored.answer("runs", "mine")]
+    assert settings == [{}, {"design.seeds": {"plain": "6", "run": "8"}}, {}]
     done = stored.asked("runs", "mien")
     assert done.exit_code == 2
     assert "the store has no run of a study 'mien'; did you mean 'mine'?" in done.stderr
