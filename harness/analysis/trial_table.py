@@ -139,13 +139,11 @@ class TrialTable:
         """
         members: dict[int, list[float]] = {}
         seeds = self.loaded.study.design.seeds
-        for (number, seed), value in self.trials(record, arm, condition).items():
-            replicate = seed if record.paired_over == "seeds" else (number - 1) * seeds + seed + 1
-            members.setdefault(replicate, []).append(value)
+        for trial, value in self.trials(record, arm, condition).items():
+            members.setdefault(replicate_of(record, trial, seeds), []).append(value)
         if record.paired_over == "seeds" and len(members) < seeds:
             raise IncomparableError(f"{record.label} of {arm} is lost in every round of a seed")
-        mean = _geometric_mean if record.compared_by == "ratios" else fmean
-        return {replicate: mean(values) for replicate, values in sorted(members.items())}
+        return {replicate: replicate_value(record, values) for replicate, values in sorted(members.items())}
 
     def scores(
         self, record: Metric, arms: tuple[str, str], condition: Combination
@@ -307,6 +305,17 @@ class TrialTable:
         for key, row in zip(keys, zip(*fields, strict=True), strict=True):
             cells.setdefault(key, []).append(_Row(*row))
         return cells
+
+
+def replicate_of(record: Metric, trial: Trial, seeds: int) -> int:
+    """The replicate that a trial belongs to (see `TrialTable.pairs`)."""
+    number, seed = trial
+    return seed if record.paired_over == "seeds" else (number - 1) * seeds + seed + 1
+
+
+def replicate_value(record: Metric, values: list[float]) -> float:
+    """The value of a replicate, from those of its trials."""
+    return _geometric_mean(values) if record.compared_by == "ratios" else fmean(values)
 
 
 def _check_same_sentences(what: str, reference: Counter[str], written: Sentences) -> None:

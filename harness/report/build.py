@@ -28,12 +28,14 @@ from harness.report.sections import (
     figures,
     invariants,
     method,
+    pairs,
     parity,
     points,
     samples,
     search,
     search_figures,
     settings,
+    trials,
     tuning,
     written,
 )
@@ -68,6 +70,8 @@ SECTIONS = (
     Section(id="invariants", title="Invariants", view=invariants.invariants_view),
     Section(id="parity", title="Parity: work of each arm", view=parity.parity_view),
     Section(id="points", title="Points of the search", view=points.points_view),
+    Section(id="pairs", title="Pairs behind each effect", view=pairs.pairs_view),
+    Section(id="trials", title="Trials", view=trials.trials_view),
     Section(id="samples", title="Raw samples", view=samples.samples_view),
     Section(id="method", title="Method", view=method.method_view),
 )

@@ -128,7 +128,19 @@ class ReportInput:
         """One value per measured trial and metric, as in the analysis. The losses of a training that diverged
         are infinite.
         """
-        values = values_that_count(self.samples.measured, void_rounds_of(self.loaded, self.trials))
+        return self._with_diverged(values_that_count(self.samples.measured, self.void))
+
+    @cached_property
+    def every_value(self) -> pd.DataFrame:
+        """The same with the timings of void rounds, which do not count."""
+        return self._with_diverged(self.samples.measured)
+
+    @cached_property
+    def void(self) -> frozenset[int]:
+        """The rounds whose timings do not count."""
+        return void_rounds_of(self.loaded, self.trials)
+
+    def _with_diverged(self, values: pd.DataFrame) -> pd.DataFrame:
         return with_diverged(values, self.trials, sorted({self.loaded.study.primary, *values["metric"]}))
 
     @cached_property

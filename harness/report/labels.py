@@ -30,6 +30,18 @@ class ArmName:
     title: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A number in a table. `value` has every digit, `hint` says what it rests on, and `samples` is the anchor
+    of what it was computed from.
+    """
+
+    text: str
+    value: str
+    hint: str = ""
+    samples: str = ""
+
+
 MOST_LETTERS = 22
 """The longest label of an arm in a figure."""
 

@@ -107,6 +107,28 @@ def trial_row(number: int, **changes: Any) -> TrialRow:
     return replace(row, **changes)
 
 
+def with_trials(report: ReportInput, **changes: Any) -> ReportInput:
+    """The report with a row for each of its trials, which has the id that its number gives."""
+    keys = ["trial", "task", "arm", "condition", "seed", "round", "position"]
+    columns = (frame_of(report)[keys].drop_duplicates()[name].tolist() for name in keys)
+    trials = (
+        trial_row(
+            number,
+            spec_id=f"t2-{number:016x}",
+            task=task,
+            arm=arm,
+            condition=json.loads(condition),
+            seed=seed,
+            round=round_,
+            position=position,
+            spec_json=json.dumps({"config": {"arm": arm, "model": {"width": 8}, "condition": condition}}),
+            **changes,
+        )
+        for number, task, arm, condition, seed, round_, position in zip(*columns, strict=True)
+    )
+    return replace(report, trials=tuple(trials))
+
+
 def load(declared: Study) -> LoadedStudy:
     source = f"study: {declared.study}\nquestion: {declared.question}\nnote: '<b>&amp;</b>'\n"
     return LoadedStudy(

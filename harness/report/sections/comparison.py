@@ -13,12 +13,14 @@ from harness.report.inputs import ReportInput
 from harness.report.labels import (
     ArmName,
     Badge,
+    Cell,
     arm_name,
     badge,
     condition_key,
     condition_title,
     metric_of,
 )
+from harness.report.sections.pairs import pair_anchors
 from harness.wording import effect_text, full_text, interval_text, level_text, margin_text, precise_text
 
 _SAME = ("identical", "equivalent")
@@ -33,15 +35,6 @@ class Column:
     arrow: str
     hint: str
     extra: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """`value` is the number at full precision."""
-
-    text: str
-    value: str
-    hint: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +103,7 @@ def comparison_view(report: ReportInput) -> ComparisonView:
     names = [*deciding, *(name for name in known_metrics() if name in measured - set(deciding))]
     names += sorted(measured - set(names))
     metrics = [metric_of(name) for name in names]
-    blocks = []
+    anchors, blocks = pair_anchors(report), []
     for number, condition in enumerate(report.loaded.conditions, start=1):
         key = condition_key(condition)
         summaries = {
@@ -118,12 +111,17 @@ def comparison_view(report: ReportInput) -> ComparisonView:
         }
         contrasts = [c for c in report.analysis.contrasts if condition_key(c.condition) == key]
         on_primary = {c.arm: c for c in contrasts if c.metric == primary}
+        samples = report.anchor("samples", number)
         rows = tuple(
             _row(
                 report,
                 arm.name,
                 on_primary.get(arm.name),
-                tuple(_cell(summaries, arm.name, m) for m in metrics),
+                anchors.get((primary, arm.name, key), ""),
+                tuple(
+                    _cell(summaries, arm.name, m, anchors.get((m.name, arm.name, key), samples))
+                    for m in metrics
+                ),
             )
             for arm in report.loaded.arms
         )
@@ -133,7 +131,9 @@ def comparison_view(report: ReportInput) -> ComparisonView:
                 anchor=report.anchor("comparison", number),
                 title=condition_title(condition.names),
                 rows=rows,
-                contrasts=tuple(_contrast_row(report, contrast) for contrast in ordered),
+                contrasts=tuple(
+                    _contrast_row(report, c, anchors.get((c.metric, c.arm, key), "")) for c in ordered
+                ),
             )
         )
     columns = tuple(
@@ -169,16 +169,20 @@ def _hint(metric: Metric) -> str:
     return f"{metric.summary}{direction}"
 
 
-def _cell(summaries: Mapping[tuple[str, str], ArmSummary], arm: str, metric: Metric) -> Cell:
+def _cell(summaries: Mapping[tuple[str, str], ArmSummary], arm: str, metric: Metric, samples: str) -> Cell:
     summary = summaries.get((arm, metric.name))
     if summary is None:
         return Cell(text="–", value="nan", hint="not measured")
     lowest, highest = metric.format(summary.lowest), metric.format(summary.highest)
     hint = f"median of {summary.trials} trials, {lowest} to {highest}"
-    return Cell(text=metric.format(summary.median), value=full_text(summary.median), hint=hint)
+    return Cell(
+        text=metric.format(summary.median), value=full_text(summary.median), hint=hint, samples=samples
+    )
 
 
-def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[Cell, ...]) -> Row:
+def _row(
+    report: ReportInput, arm: str, contrast: Contrast | None, pairs: str, cells: tuple[Cell, ...]
+) -> Row:
     baseline = arm == report.loaded.baseline.name
     record = metric_of(report.loaded.study.primary)
     note = "" if contrast is None else contrast.reason
@@ -189,7 +193,7 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
         baseline=baseline,
         invalid=report.analysis.invalid.get(arm, ""),
         same=contrast is not None and contrast.verdict in _SAME,
-        effect=_effect(record, contrast, baseline=baseline),
+        effect=_effect(record, contrast, pairs, baseline=baseline),
         interval="" if baseline or contrast is None else _interval(contrast, record),
         verdict=None if contrast is None else badge(contrast.verdict),
         note=note,
@@ -197,7 +201,7 @@ def _row(report: ReportInput, arm: str, contrast: Contrast | None, cells: tuple[
     )
 
 
-def _effect(record: Metric, contrast: Contrast | None, *, baseline: bool = False) -> Cell:
+def _effect(record: Metric, contrast: Contrast | None, pairs: str, *, baseline: bool = False) -> Cell:
     """The effect, with what it rests on as the hint."""
     if baseline:
         return Cell(text=precise_text(record.neutral), value=full_text(record.neutral), hint="")
@@ -210,6 +214,7 @@ def _effect(record: Metric, contrast: Contrast | None, *, baseline: bool = False
         value=full_text(contrast.effect),
         hint=f"n = {contrast.n}; {level_text(1 - contrast.alpha)} interval {interval}; "
         f"medians of the arm and the baseline {medians}",
+        samples=pairs,
     )
 
 
@@ -219,14 +224,14 @@ def _interval(contrast: Contrast, record: Metric) -> str:
     return interval if contrast.alpha == ALPHA else f"{interval} ({level_text(1 - contrast.alpha)})"
 
 
-def _contrast_row(report: ReportInput, contrast: Contrast) -> ContrastRow:
+def _contrast_row(report: ReportInput, contrast: Contrast, pairs: str) -> ContrastRow:
     record = metric_of(contrast.metric)
     return ContrastRow(
         metric=record.label,
         arm=arm_name(report.loaded, contrast.arm),
         same=contrast.verdict in _SAME,
         n=contrast.n,
-        effect=_effect(record, contrast),
+        effect=_effect(record, contrast, pairs),
         level=level_text(1 - contrast.alpha),
         interval=_between(record, contrast.low, contrast.high),
         inner_interval=_between(record, contrast.low90, contrast.high90),

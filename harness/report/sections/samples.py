@@ -75,6 +75,11 @@ def condition_anchors(report: ReportInput) -> dict[str, str]:
     }
 
 
+def export_command(report: ReportInput) -> str:
+    """The command that exports every sample of the run."""
+    return f"harness export {report.loaded.name} --scale {report.run.scale}"
+
+
 def samples_view(report: ReportInput) -> SamplesView:
     raw = report.samples.raw
     if raw is not None and _number_of_rows(raw) > MOST_ROWS:
@@ -102,7 +107,7 @@ def samples_view(report: ReportInput) -> SamplesView:
         total=total,
         samples=report.samples.total,
         csv=None if raw is None else csv_link(raw, name=f"{study}-{report.run.scale}.csv"),
-        export=f"harness export {report.loaded.name} --scale {report.run.scale}",
+        export=export_command(report),
     )
 
 

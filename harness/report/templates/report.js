@@ -45,6 +45,8 @@
     for (let around = target; around; around = around.parentElement) {
       if (around.tagName === "DETAILS") around.open = true;
     }
+    const section = target.querySelector(":scope > details.section");
+    if (section) section.open = true;
     if (!target.hasAttribute("tabindex")) target.setAttribute("tabindex", "-1");
     target.focus({ preventScroll: true });
     const folded = target.closest("details");

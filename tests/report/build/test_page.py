@@ -27,6 +27,7 @@ def test_sections_come_in_the_order_in_which_they_are_read(page: Page) -> None:
         "Figures",
         "Invariants",
         "Parity: work of each arm",
+        "Pairs behind each effect",
         "Raw samples",
         "Method",
     ]

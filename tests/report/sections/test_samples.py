@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from harness.metrics import METRICS
-from harness.report.inputs import ReportInput, ReportSamples
+from harness.report.inputs import ReportSamples
 from harness.report.sections import samples
 from harness.report.sections.samples import csv_link, samples_view
-from tests.report.synthetic import frame_of, study, synthetic_report, trial_row
+from tests.report.synthetic import frame_of, study, synthetic_report, with_trials
 
 
 def decode(href: str) -> str:
@@ -52,19 +52,8 @@ def test_tables_keep_every_digit_and_repeated_samples() -> None:
     assert set(static.rows[1][3:]) == {"0.30000000000000004"}
 
 
-def of_trials(report: ReportInput) -> ReportInput:
-    """The report with a row for each of its trials, which has the id that its number gives."""
-    rows = frame_of(report)[["trial", "task", "arm"]].drop_duplicates()
-    columns = (rows[name].tolist() for name in rows)
-    trials = (
-        trial_row(number, spec_id=f"t2-{number:016x}", task=task, arm=arm)
-        for number, task, arm in zip(*columns, strict=True)
-    )
-    return replace(report, trials=tuple(trials))
-
-
-def test_too_many_samples_become_the_values_of_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = of_trials(synthetic_report(study(design={"rounds": 2}), steps=3))
+def test_too_many_samples_become_the_values_with_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = with_trials(synthetic_report(study(design={"rounds": 2}), steps=3))
     raw = samples_view(report)
     assert (raw.by_trial, raw.shown, raw.total) == (False, 72, 72)
     monkeypatch.setattr(samples, "MOST_ROWS", 71)
@@ -89,6 +78,6 @@ def test_too_many_samples_become_the_values_of_trials(monkeypatch: pytest.Monkey
 
 def test_rows_of_trials_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "MOST_ROWS", 5)
-    view = samples_view(of_trials(synthetic_report(study(design={"rounds": 2}), steps=1)))
+    view = samples_view(with_trials(synthetic_report(study(design={"rounds": 2}), steps=1)))
     assert (view.by_trial, view.shown, view.total) == (True, 5, 24)
     assert sum(len(table.rows) for group in view.groups for table in group.tables) == 5
