@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.analysis.claims import named_contrasts
 from harness.analysis.contrasts import effect_of
 from harness.analysis.results import Contrast
-from harness.analysis.trial_table import Trial, replicate_of, replicate_value
+from harness.analysis.trial_table import replicate_of, replicate_value
 from harness.metrics import Metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, Cell, arm_name, condition_key, condition_title, metric_of
@@ -19,7 +19,10 @@ from harness.wording import count, effect_text, full_text, interval_text
 
 MOST_PAIR_ROWS = 2_000
 
-Values = Mapping[Trial, tuple[int, float]]
+Numbered = tuple[int, int]
+"""The round and the seed of a trial."""
+
+Values = Mapping[Numbered, tuple[int, float]]
 """(round, seed) → the id of the trial and its value."""
 
 
@@ -140,12 +143,12 @@ def pairs_view(report: ReportInput) -> PairsView | None:
 
 def _cells(
     report: ReportInput, metrics: set[str]
-) -> dict[tuple[str, str, str], dict[Trial, tuple[int, float]]]:
+) -> dict[tuple[str, str, str], dict[Numbered, tuple[int, float]]]:
     """(metric, arm, condition) → the values of its trials."""
     values = report.every_value
     values = values[values["metric"].isin(metrics)].sort_values(["round", "seed", "trial"], kind="stable")
     names = ("metric", "arm", "condition", "round", "seed", "trial", "value")
-    cells: dict[tuple[str, str, str], dict[Trial, tuple[int, float]]] = {}
+    cells: dict[tuple[str, str, str], dict[Numbered, tuple[int, float]]] = {}
     for metric, arm, condition, number, seed, trial, value in zip(
         *(values[name].tolist() for name in names), strict=True
     ):
@@ -173,7 +176,7 @@ def _rows(
 ) -> Iterator[PairRow]:
     record, seeds = metric_of(contrast.metric), report.loaded.study.design.seeds
     used = dict(contrast.pairs)
-    members: dict[int, list[Trial]] = {}
+    members: dict[int, list[Numbered]] = {}
     for trial in sorted(sides[0].keys() | sides[1].keys()):
         members.setdefault(replicate_of(record, trial, seeds), []).append(trial)
     for replicate, trials in sorted(members.items()):
@@ -215,14 +218,14 @@ def _note(contrast: Contrast, replicate: int, values: list[float], used: Mapping
     return "not used" if used and replicate not in used else ""
 
 
-def _replicate(record: Metric, trial: Trial, seeds: int) -> str:
+def _replicate(record: Metric, trial: Numbered, seeds: int) -> str:
     number, seed = trial
     if record.paired_over == "seeds":
         return f"seed {seed}"
     return f"round {number}" if seeds == 1 else f"round {number}, seed {seed}"
 
 
-def _value(record: Metric, side: Values, trials: list[Trial]) -> float:
+def _value(record: Metric, side: Values, trials: list[Numbered]) -> float:
     values = [side[trial][1] for trial in trials if trial in side]
     return replicate_value(record, values) if values else float("nan")
 

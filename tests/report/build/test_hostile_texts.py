@@ -77,7 +77,7 @@ def with_every_text_hostile(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(build, "headline_view", hostile_view(headline_view))
     few: dict[str, Any] = {
         "design": {"rounds": 1, "exploratory": True},
-        "compare": {"cache": ["none", "static"]},
+        "compare": {"cache": ["none", "dynamic"]},
     }
     search = made_up_search(
         LR, lambda point: [point["optimizer.lr"]], points=4, ended={2: ("failed", STORED)}
