@@ -165,9 +165,9 @@ def _recorded(row: TrialRow) -> Facts:
     )
 
 
-def _by_trial(frame: pd.DataFrame, anchors: dict[int, str]) -> dict[int, pd.DataFrame]:
+def _by_trial(frame: pd.DataFrame, anchors: dict[int, str]) -> dict[Any, pd.DataFrame]:
     chosen = frame[frame["trial"].isin(list(anchors))]
-    return {int(trial): part for trial, part in chosen.groupby("trial", sort=False)}  # type: ignore[call-overload]
+    return dict(iter(chosen.groupby("trial", sort=False)))
 
 
 def _values(part: pd.DataFrame | None) -> Iterator[TrialValue]:

@@ -30,7 +30,7 @@ def test_a_trial_shows_its_values_its_configuration_and_its_telemetry() -> None:
     measured = report.samples.measured
     values = measured[measured["trial"] == 1].set_index("metric")["value"]
     assert {value.metric: float(value.cell.value) for value in first.values} == {
-        name.replace("_", " "): value for name, value in values.items()
+        str(name).replace("_", " "): value for name, value in values.items()
     }
     assert {value.samples for value in first.values} == {3}
     facts = dict(first.facts)
