@@ -317,10 +317,24 @@ def gate(
 
 @app.command(rich_help_panel=ABOUT_RESULTS)
 @command
-def report(study: StoredStudyArgument = None, *, options: ReportOptions, output: CommandOutput) -> None:
+def report(
+    study: StoredStudyArgument = None,
+    *,
+    all_studies: Annotated[
+        bool, typer.Option("--all", help="Instead: write index.html about all studies, from their verdicts.")
+    ] = False,
+    options: ReportOptions,
+    output: CommandOutput,
+) -> None:
     """Judge the newest run of a study, or the given run, again and write its report."""
+    from harness.cli.indexing import write_index
     from harness.cli.running import show_verdicts
 
+    if all_studies:
+        if study is not None or options.run is not None:
+            raise InputError("--all is about all studies; leave out the study and --run")
+        write_index(options.workspace, output)
+        return
     show_verdicts(options.stored(study, output), output, report=True)
 
 

@@ -12,9 +12,9 @@ from harness.cli.console import CommandOutput
 from harness.errors import HarnessError, InputError, did_you_mean
 from harness.experiment import Workspace
 from harness.experiment.run_differences import setting_differences
-from harness.experiment.stored_runs import given_settings
 from harness.experiment.workspace import find_study
 from harness.report.claims_ledger import device_of
+from harness.run.given_settings import given_settings
 from harness.run.open_session import is_open
 from harness.store.rows import COUNTED_STATES, Run
 from harness.store.store import Store, open_store

@@ -67,7 +67,8 @@ def verify_report(report: Path, location: str, output: CommandOutput, *, run: st
     if not output.json and not output.quiet:
         heads = zip(verification.runs, verification.chains, strict=True)
         runs = ", ".join(f"{run}, chain {head}" if head else run for run, head in heads)
-        output.line(f"{report}: {verification.numbers:,} numbers agree with the store ({runs})")
+        about = f" ({runs})" if runs else ""
+        output.line(f"{report}: {verification.numbers:,} numbers agree with the store{about}")
 
 
 def _short(text: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from harness.errors import HarnessError, InputError, did_you_mean
@@ -18,6 +17,7 @@ from harness.experiment.restore_study import declared_by, restore
 from harness.experiment.run_differences import MISSING_TEXT, setting_differences
 from harness.experiment.workspace import Workspace, find_study
 from harness.metrics import declared
+from harness.run.given_settings import given_settings
 from harness.run.identity import measured_the_same
 from harness.store.rows import Run
 from harness.store.store import Store, open_store
@@ -130,16 +130,6 @@ def runs_of_all_parts(store: Store, run: Run) -> Iterator[Run]:
         if known is None or abs(other.number - run.number) < abs(known.number - run.number):
             nearest[other.study] = other
     yield from sorted(nearest.values(), key=lambda one: one.number)
-
-
-def given_settings(store: Store, run: Run) -> tuple[str, ...]:
-    """The settings of `--set` in the command that began the run. A run that Python began has none."""
-    for session in store.sessions(run):
-        words = [str(word) for word in session.provenance.get("argv", ())]
-        return tuple(word for flag, word in pairwise(words) if flag == "--set") + tuple(
-            word.removeprefix("--set=") for word in words if word.startswith("--set=")
-        )
-    return ()
 
 
 def _file(name: str, study: str | None) -> Path:

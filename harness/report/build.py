@@ -144,6 +144,13 @@ def _rendered(parts: Sequence[ReportInput]) -> str:
     return "".join("".join(some) for some in in_parts(fragments, _FRAGMENTS_AT_ONCE))
 
 
+def render_template(name: str, **values: object) -> str:
+    """Another page, from the template of this name. Its texts are masked, made visible and escaped as those
+    of a report.
+    """
+    return _templates().get_template(name).render(**values)
+
+
 _FRAGMENTS_AT_ONCE = 1000
 
 
@@ -172,12 +179,15 @@ def _shown(value: object) -> object:
 
 
 def write_report(parts: Sequence[ReportInput], path: Path) -> None:
-    """Render the parts of a study into the file `path`, which is never incomplete: it is replaced in one
-    step.
+    """Render the parts of a study into the file `path`, as `write_page` does."""
+    write_page(render(*parts), path)
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write a page into the file `path`, which is never incomplete: it is replaced in one step.
 
     Raises InputError if the file cannot be written.
     """
-    page = render(*parts)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         _sweep(path)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.experiment.stored_runs import find_run, given_settings, restored_run, runs_of_all_parts
+from harness.experiment.stored_runs import find_run, restored_run, runs_of_all_parts
+from harness.run.given_settings import given_settings
 from harness.store.rows import Identity, Run
 from harness.store.store import Store, open_store
 from tests.support.invented_runs import invent_run
