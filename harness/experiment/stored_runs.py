@@ -113,6 +113,8 @@ def restored_run(store: Store, run: Run, study: str | None = None) -> RestoredRu
         if parts is not None:
             return RestoredRun(run=run, runs=runs, parts=parts)
         parts = tuple(restore(store, one, path, settings) for one in runs)
+    if _kind(run, PROOF):  # no file states it
+        return RestoredRun(run=run, runs=runs, parts=parts)
     note = f"{path} is missing or measures something else today, so run {run.id} is judged as it was declared"
     return RestoredRun(run=run, runs=runs, parts=parts, note=note)
 

@@ -13,6 +13,7 @@ from harness.store.rows import Identity, Run
 from harness.store.store import Store, open_store
 from tests.support.invented_runs import invent_run
 from tests.support.program_study import put_program
+from tests.support.stored_run import create, trial
 
 SETTING = "design.seeds=8"
 
@@ -71,3 +72,11 @@ def test_an_id_that_no_run_has_is_refused(tmp_path: Path) -> None:
         assert find_run(store, invent_run(store, study).id).study == "mine"
         with pytest.raises(InputError, match="no run and no trial 'search'"):
             find_run(store, "search")
+
+
+def test_the_points_of_a_search_are_no_comparison_and_the_command_for_them_is_named(tmp_path: Path) -> None:
+    points = trial().model_copy(update={"purpose": "search"})
+    with open_store(tmp_path / "harness.db") as store:
+        run = create(store, study="mine/search", trials=[points])
+        with pytest.raises(InputError, match="points of a search of mine; `harness search mine` shows it"):
+            restored_run(store, run)
