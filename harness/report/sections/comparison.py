@@ -117,7 +117,7 @@ def comparison_view(report: ReportInput) -> ComparisonView:
                 report,
                 arm.name,
                 on_primary.get(arm.name),
-                anchors.get((primary, arm.name, key), ""),
+                anchors.get((primary, arm.name, key), samples),
                 tuple(
                     _cell(summaries, arm.name, m, anchors.get((m.name, arm.name, key), samples))
                     for m in metrics
@@ -132,7 +132,7 @@ def comparison_view(report: ReportInput) -> ComparisonView:
                 title=condition_title(condition.names),
                 rows=rows,
                 contrasts=tuple(
-                    _contrast_row(report, c, anchors.get((c.metric, c.arm, key), "")) for c in ordered
+                    _contrast_row(report, c, anchors.get((c.metric, c.arm, key), samples)) for c in ordered
                 ),
             )
         )

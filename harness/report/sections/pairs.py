@@ -52,6 +52,8 @@ class PairRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastPairs:
+    """`total` counts the pairs, of which `rows` are the first."""
+
     anchor: str
     metric: str
     arm: ArmName
@@ -60,6 +62,7 @@ class ContrastPairs:
     about: str
     effect: str
     rows: tuple[PairRow, ...]
+    total: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +121,7 @@ def pairs_view(report: ReportInput) -> PairsView | None:
             cells.get((contrast.metric, arm, key), {}) for arm in (report.loaded.baseline.name, contrast.arm)
         ]
         record = metric_of(contrast.metric)
-        rows = _rows(report, contrast, (sides[0], sides[1]), disturbed, links)
+        rows = tuple(_rows(report, contrast, (sides[0], sides[1]), disturbed, links))
         listed.append(
             ContrastPairs(
                 anchor=anchors[contrast.metric, contrast.arm, key],
@@ -129,7 +132,8 @@ def pairs_view(report: ReportInput) -> PairsView | None:
                 f"({interval_text(contrast.low, contrast.high, record.compared_by)})",
                 about=" ".join(_about(record, contrast)),
                 effect="arm ÷ baseline" if record.compared_by == "ratios" else "arm − baseline",
-                rows=tuple(rows)[:MOST_PAIR_ROWS],
+                rows=rows[:MOST_PAIR_ROWS],
+                total=len(rows),
             )
         )
     return PairsView(

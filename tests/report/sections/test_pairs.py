@@ -100,6 +100,14 @@ def test_the_list_is_cut_after_the_contrasts_that_decide(monkeypatch: pytest.Mon
     assert view.export == "harness export kv_cache --scale cpu"
 
 
+def test_a_single_contrast_is_cut_after_as_many_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "MOST_PAIR_ROWS", 6)
+    view = pairs_view(synthetic_report(study(**SHORT)))
+    assert view is not None
+    (contrast,) = view.contrasts
+    assert (len(contrast.rows), contrast.total) == (6, 10)
+
+
 def test_a_study_without_contrasts_has_no_pairs() -> None:
     report = synthetic_report(study(**SHORT))
     assert pairs_view(replace(report, analysis=replace(report.analysis, contrasts=()))) is None
