@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from harness.report.labels import Cell, condition_key, metric_of
 from harness.report.sections.method import Facts, flat
 from harness.report.sections.samples import condition_anchors, export_command
 from harness.store.rows import TrialRow
+from harness.study.arm_settings import setting_text
 from harness.visible import shortened
 from harness.wording import count, format_bytes, format_seconds, full_text, words
 
@@ -142,10 +143,19 @@ def _configurations(report: ReportInput, rows: list[TrialRow]) -> tuple[dict[str
         shown[text] = Configuration(
             anchor=report.anchor("configuration", number),
             title=" ".join(part for part in words_of_title if part),
-            text="\n".join(f"{name}: {value}" for name, value in flat(json.loads(text))),
+            text="\n".join(_setting_lines(json.loads(text))),
             recorded=_common(group),
         )
     return shown, len(groups) - len(shown)
+
+
+def _setting_lines(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Nested settings as `dotted.name: value`."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _setting_lines(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}: {setting_text(value)}"
 
 
 def _common(group: list[TrialRow]) -> Facts:
