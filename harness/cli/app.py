@@ -462,11 +462,17 @@ def show(
 
 @app.command(rich_help_panel=ABOUT_STUDIES)
 @command
-def plan(study: StudyArgument, *, options: StudyOptions, output: CommandOutput) -> None:
-    """Show the trials of a study in order, their estimated duration, and the smallest detectable effect."""
+def plan(
+    study: StudyArgument,
+    *,
+    rows: Annotated[bool, typer.Option("--rows", help="Also print every trial in order.")] = False,
+    options: StudyOptions,
+    output: CommandOutput,
+) -> None:
+    """Show the arms of a study, its estimated duration, and the smallest effect that it can detect."""
     from harness.cli.planning import show_plan
 
-    show_plan(options.load(study), output)
+    show_plan(options.load(study), output, rows=rows)
 
 
 @app.command(rich_help_panel=ABOUT_STUDIES)

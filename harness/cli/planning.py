@@ -1,4 +1,4 @@
-"""`harness plan`: the trials of a study, their estimated duration, and what the design can detect."""
+"""`harness plan`: the arms of a study, its estimated duration, what the design can detect, and its trials."""
 
 from __future__ import annotations
 
@@ -71,9 +71,10 @@ class _PartPlan:
         return data
 
 
-def show_plan(experiment: Experiment, output: CommandOutput) -> None:
-    """Print every trial in order, the arms and conditions, the estimated duration and the smallest detectable
-    effect, for each part of the study.
+def show_plan(experiment: Experiment, output: CommandOutput, *, rows: bool) -> None:
+    """Print the arms and conditions, the estimated duration and the smallest detectable effect of each part;
+    with `rows`, then every trial in order. The summary is the result, unless there are rows: then it is a
+    note, so that a pipe gets the rows alone. JSON always has the rows.
     """
     calibration = experiment.calibration()
     plans = [_part_plan(experiment, part, calibration) for part in experiment.parts]
@@ -81,18 +82,25 @@ def show_plan(experiment: Experiment, output: CommandOutput) -> None:
         data = parts_as_json([(planned.part.part, planned.data()) for planned in plans])
         output.data({"study": experiment.name, "scale": experiment.parts[0].scale, **data})
         return
-    output.note(f"{experiment.name}: {experiment.parts[0].study.question}")
     if experiment.missing_gpu:
         output.note(experiment.missing_gpu)
+    say = output.note if rows else output.line
+    say(f"{experiment.name}: {experiment.parts[0].study.question}")
+    for planned in plans:
+        if planned.part.part:
+            say(f"part {planned.part.part}")
+        for line in _lines(planned, calibrated=calibration is not None):
+            say(line)
+    if len(plans) > 1:
+        say(f"all parts: about {_minutes(sum(planned.duration.seconds for planned in plans))}")
+    if not rows:
+        output.note("--rows also prints every trial in order")
+        return
     for planned in plans:
         if planned.part.part:
             output.note(f"part {planned.part.part}")
         trials = _trials(planned.plan, planned.part.label)
         output.table(trials, ["position", "purpose", "round", "trial", "id"])
-        for line in _lines(planned, calibrated=calibration is not None):
-            output.note(line)
-    if len(plans) > 1:
-        output.note(f"all parts: about {_minutes(sum(planned.duration.seconds for planned in plans))}")
 
 
 def _part_plan(experiment: Experiment, part: LoadedStudy, calibration: CalibrationRow | None) -> _PartPlan:

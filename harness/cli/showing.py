@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,14 @@ from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan, plan
 from harness.study.planning.resolved import deciding_metrics
 from harness.trial.spec import TRIAL_ID
+from harness.wording import number_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.results import SettledClaim
+
+_FIGURES = ("effect", "interval", "claimed")
 
 
 def show_study(experiment: Experiment, output: CommandOutput) -> None:
@@ -57,10 +61,10 @@ def show_study(experiment: Experiment, output: CommandOutput) -> None:
         data = parts_as_json([(part.part, rows) for part, rows in zip(loaded, parts, strict=True)])
         output.data({"study": experiment.name, "scale": loaded[0].scale, **data})
         return
-    for part, rows in zip(loaded, parts, strict=True):
+    for part, judged, rows in zip(loaded, findings, parts, strict=True):
         if part.part:
             output.line(f"part {part.part}")
-        _print_study(part, rows, output)
+        _print_study(part, judged.analysis.claims, rows, output)
 
 
 def _claim(claim: SettledClaim, progress: str) -> dict[str, Any]:
@@ -71,7 +75,10 @@ def _claim(claim: SettledClaim, progress: str) -> dict[str, Any]:
     return row
 
 
-def _print_study(part: LoadedStudy, shown: dict[str, Any], output: CommandOutput) -> None:
+def _print_study(
+    part: LoadedStudy, claims: Sequence[SettledClaim], shown: dict[str, Any], output: CommandOutput
+) -> None:
+    """The numbers are rounded as in the report; JSON has all digits."""
     for problem in shown["chain"]["problems"]:
         output.note(f"run {shown['run']}: the store was changed after it was written: {problem}")
     if shown["plant"]:
@@ -80,11 +87,14 @@ def _print_study(part: LoadedStudy, shown: dict[str, Any], output: CommandOutput
         output.line(f"run {shown['run']}: {shown['progress']} trials")
     primary = part.study.primary
     for trial in shown["trials"]:
-        trial[primary] = trial["metrics"].get(primary)
+        value = trial["metrics"].get(primary)
+        trial[primary] = None if value is None else number_text(value)
         trial["condition"] = " ".join(f"{factor}={level}" for factor, level in trial["condition"].items())
     columns = ["id", "purpose", "arm", "condition", "seed", "round", "state", "attempts", primary]
     output.table(shown["trials"], columns)
-    output.table(shown["claims"], ["id", "verdict", "effect", "low", "high", "n", "claimed"])
+    texts = {claim.id: {name: getattr(claim, name) for name in _FIGURES} for claim in claims}
+    rows = [claim | texts[claim["id"]] for claim in shown["claims"]]
+    output.table(rows, ["id", "verdict", *_FIGURES, "n"])
     for warning in shown["warnings"]:
         output.note(f"warning: {warning}")
     if shown["history"]:

@@ -20,7 +20,7 @@ from tests.end_to_end.workplace import COMMAND, Workplace
 CPU_SECONDS, MEGABYTES, REPORT_MEGABYTES = 30.0, 500, 1000
 COMMANDS = {
     "list": ("list",),
-    "plan": ("plan", "tiny"),
+    "plan": ("plan", "tiny", "--rows"),
     "show STUDY": ("show", "tiny"),
     "show TRIAL": ("show", "TRIAL"),
     "export csv": ("export", "tiny", "--output", "samples.csv"),

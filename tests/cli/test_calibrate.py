@@ -76,7 +76,7 @@ def test_a_calibration_is_stored_printed_and_used_by_the_plan(
     )
     before = answer("plan", "tiny")
     assert before["rounds"] == {"planned": 10, "recommended": None}
-    assert "not calibrated" in harness_("plan", "tiny").stderr
+    assert "not calibrated" in harness_("plan", "tiny").stdout
     data = answer("calibrate", "--quick")
     calibration = Calibration.read(data["facts"])
     assert calibration.quick
@@ -104,7 +104,7 @@ def test_a_calibration_is_stored_printed_and_used_by_the_plan(
     needed = data["rounds_needed"]["decode_tokens_per_second"]
     assert needed == 25
     assert answer("plan", "tiny")["rounds"] == {"planned": 10, "recommended": needed}
-    assert f"{needed:,} rounds are recommended for a margin of ± 5 %" in harness_("plan", "tiny").stderr
+    assert f"{needed:,} rounds are recommended for a margin of ± 5 %" in harness_("plan", "tiny").stdout
     assert answer("plan", "tiny", "--set", "design.rounds=calibrated")["rounds"]["planned"] == needed
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from harness.cli.app import app
 from tests.end_to_end.workplace import COMMAND, Workplace
 
-TABLES = (("plan", "tiny"), ("list",), ("data", "list"), ("data", "fetch", "python-docs"))
+TABLES = (("plan", "tiny", "--rows"), ("list",), ("data", "list"), ("data", "fetch", "python-docs"))
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_a_pipe_gets_a_header_and_lines_with_equally_many_fields(command: tuple[
 
 
 def test_quiet_prints_the_table_without_notes() -> None:
-    loud, quiet = (CliRunner().invoke(app, ["plan", "tiny", *extra]) for extra in ([], ["-q"]))
+    loud, quiet = (CliRunner().invoke(app, ["plan", "tiny", "--rows", *extra]) for extra in ([], ["-q"]))
     assert loud.stdout == quiet.stdout
     assert "smallest change of decode_tokens_per_second that is detected" in loud.stderr
     assert quiet.stderr == ""
@@ -90,7 +90,7 @@ def test_verbose_shows_where_an_error_was_raised() -> None:
 
 
 def test_a_fault_of_the_harness_is_one_line_and_exit_70(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr("harness.cli.planning.show_plan", broken)
@@ -114,7 +114,7 @@ def test_a_pipe_that_is_closed_early_is_no_error(here: Workplace) -> None:
 
 
 def test_a_pipe_into_head_prints_no_error(here: Workplace) -> None:
-    script = f"set -o pipefail; {COMMAND} plan tiny | head -1"
+    script = f"set -o pipefail; {COMMAND} plan tiny --rows | head -1"
     done = subprocess.run(
         ["bash", "-c", script],
         check=False,

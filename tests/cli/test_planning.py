@@ -57,7 +57,21 @@ def test_a_plan_of_many_rounds_says_that_p_is_approximated(tmp_path: Path) -> No
     put(tmp_path, MANY_ROUNDS)
     printed = CliRunner().invoke(app, ["plan", "tiny"])
     assert printed.exit_code == 0, printed.output
-    notes = " ".join(printed.stderr.split())
+    notes = " ".join(printed.stdout.split())
     assert "1,070 rounds can decide every family" in notes
     assert "p and intervals: signed rank by a saddlepoint approximation, because 1,070 pairs are too" in notes
     assert "is detected with probability 0.8 (margin ± 5 %): 0.4 %" in notes
+
+
+def test_the_summary_comes_first_and_the_rows_on_request(tmp_path: Path) -> None:
+    put(tmp_path, STUDY)
+    short, long = (CliRunner().invoke(app, ["plan", "tiny", *extra]) for extra in ([], ["--rows"]))
+    assert short.stdout.splitlines()[0] == "tiny: Does a cache make generation faster?"
+    assert "--rows also prints every trial in order" in short.stderr
+    assert not any("\t" in line for line in short.stdout.splitlines())
+    trials = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--json"]).stdout)["trials"]
+    assert [line.split("\t")[-1] for line in long.stdout.splitlines()] == [
+        "id",
+        *(row["id"] for row in trials),
+    ]
+    assert short.stdout in long.stderr + "\n"

@@ -42,3 +42,15 @@ def test_a_run_with_a_planted_bug_says_so_first(tmp_path: Path) -> None:
         CliRunner().invoke(app, ["show", trial_id, "--results", str(tmp_path), "--json"]).stdout
     )
     assert data["plant"] == "cache-parity/no-offset"
+
+
+def test_a_study_is_shown_with_the_numbers_of_its_report_and_in_json_with_all_digits(tmp_path: Path) -> None:
+    study = put_program(tmp_path)
+    with open_store(tmp_path / "harness.db") as store:
+        run = invent_run(store, study)
+    command = ["show", "--run", run.id, str(study), "--results", str(tmp_path)]
+    lines = [line.split("\t") for line in CliRunner().invoke(app, command).stdout.splitlines()]
+    shown = {line[0]: line[2] for line in lines if line[1] in ("confirmed", "refuted", "undecided")}
+    data = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    effects = {claim["id"]: claim["effect"] for claim in data["claims"]}
+    assert shown["lower"] == f"{effects['lower']:.3f} ×" != f"{effects['lower']} ×"

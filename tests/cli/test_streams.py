@@ -18,6 +18,7 @@ COMMANDS = (
     ("list",),
     ("data", "list"),
     ("plan", "tiny", "--scale", "least"),
+    ("plan", "tiny", "--scale", "least", "--rows"),
     ("plan", "tiny", "--scale", "least", "--json"),
     ("schema",),
     ("--help",),

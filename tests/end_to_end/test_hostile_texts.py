@@ -39,7 +39,7 @@ OURS = (
 AT_SCALE = ("tiny", "--scale", "smoke")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "run": (*RUN, "-v"),
-    "plan": ("plan", "tiny", "--scale", "least"),
+    "plan": ("plan", "tiny", "--scale", "least", "--rows"),
     "show": ("show", *AT_SCALE),
     "list": ("list",),
     "claims": ("claims",),

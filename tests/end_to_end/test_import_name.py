@@ -180,6 +180,6 @@ def test_the_studies_of_a_wheel_are_found_in_any_folder(installed_wheel: Path, t
     assert listed.returncode == 0
     assert "\nkv_cache\tDoes a key-value cache" in listed.stdout
     assert f"{installed_wheel}/harness/studies has their files" in listed.stderr
-    planned = harness("plan", "kv_cache", "--scale", "smoke")
+    planned = harness("plan", "kv_cache", "--scale", "smoke", "--rows")
     assert (planned.returncode, planned.stdout[:8]) == (0, "position")
     assert list(tmp_path.iterdir()) == []

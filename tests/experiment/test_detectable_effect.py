@@ -38,7 +38,7 @@ def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[d
     notes = CliRunner().invoke(app, ["plan", name])
     assert (data.exit_code, notes.exit_code) == (0, 0), data.stderr
     effect: dict[str, Any] = json.loads(data.stdout)["detectable"]
-    return effect, " ".join(notes.stderr.split())
+    return effect, " ".join(notes.stdout.split())
 
 
 def test_the_scatter_of_counts_over_seeds_comes_from_the_newest_run(tmp_path: Path) -> None:

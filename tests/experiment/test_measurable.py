@@ -115,7 +115,7 @@ def test_run_refuses_and_plan_says_so(
     assert set(tmp_path.rglob("*")) == files
     plan = CliRunner().invoke(app, ["plan", "tiny"])
     assert plan.exit_code == 0
-    assert f"{line}, so `harness run` refuses the study here" in " ".join(plan.stderr.split())
+    assert f"{line}, so `harness run` refuses the study here" in " ".join(plan.stdout.split())
     data = json.loads(CliRunner().invoke(app, ["plan", "tiny", "--json"]).stdout)
     assert data["not_measured"] == [line]
 
