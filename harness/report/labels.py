@@ -31,7 +31,7 @@ class ArmName:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class NumberCell:
     """A number in a table. `value` has every digit, `hint` says what it rests on, and `samples` is the anchor
     of what it was computed from.
     """

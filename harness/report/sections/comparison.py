@@ -13,7 +13,7 @@ from harness.report.inputs import ReportInput
 from harness.report.labels import (
     ArmName,
     Badge,
-    Cell,
+    NumberCell,
     arm_name,
     badge,
     condition_key,
@@ -47,11 +47,11 @@ class Row:
     baseline: bool
     invalid: str
     same: bool
-    effect: Cell
+    effect: NumberCell
     interval: str
     verdict: Badge | None
     note: str
-    cells: tuple[Cell, ...]
+    cells: tuple[NumberCell, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +60,15 @@ class ContrastRow:
     arm: ArmName
     same: bool
     n: int
-    effect: Cell
+    effect: NumberCell
     level: str
-    interval: Cell
-    inner_interval: Cell
-    t_interval: Cell
-    p: Cell
-    p_sign_flip: Cell
-    p_adjusted: Cell
-    margin: Cell
+    interval: NumberCell
+    inner_interval: NumberCell
+    t_interval: NumberCell
+    p: NumberCell
+    p_sign_flip: NumberCell
+    p_adjusted: NumberCell
+    margin: NumberCell
     verdict: Badge
     relevant: str
     reason: str
@@ -169,19 +169,21 @@ def _hint(metric: Metric) -> str:
     return f"{metric.summary}{direction}"
 
 
-def _cell(summaries: Mapping[tuple[str, str], ArmSummary], arm: str, metric: Metric, samples: str) -> Cell:
+def _cell(
+    summaries: Mapping[tuple[str, str], ArmSummary], arm: str, metric: Metric, samples: str
+) -> NumberCell:
     summary = summaries.get((arm, metric.name))
     if summary is None:
-        return Cell(text="–", value="nan", hint="not measured")
+        return NumberCell(text="–", value="nan", hint="not measured")
     lowest, highest = metric.format(summary.lowest), metric.format(summary.highest)
     hint = f"median of {summary.trials} trials, {lowest} to {highest}"
-    return Cell(
+    return NumberCell(
         text=metric.format(summary.median), value=full_text(summary.median), hint=hint, samples=samples
     )
 
 
 def _row(
-    report: ReportInput, arm: str, contrast: Contrast | None, pairs: str, cells: tuple[Cell, ...]
+    report: ReportInput, arm: str, contrast: Contrast | None, pairs: str, cells: tuple[NumberCell, ...]
 ) -> Row:
     baseline = arm == report.loaded.baseline.name
     record = metric_of(report.loaded.study.primary)
@@ -201,15 +203,15 @@ def _row(
     )
 
 
-def _effect(record: Metric, contrast: Contrast | None, pairs: str, *, baseline: bool = False) -> Cell:
+def _effect(record: Metric, contrast: Contrast | None, pairs: str, *, baseline: bool = False) -> NumberCell:
     """The effect, with what it rests on as the hint."""
     if baseline:
-        return Cell(text=precise_text(record.neutral), value=full_text(record.neutral), hint="")
+        return NumberCell(text=precise_text(record.neutral), value=full_text(record.neutral), hint="")
     if contrast is None:
-        return Cell(text="–", value="nan", hint="not measured")
+        return NumberCell(text="–", value="nan", hint="not measured")
     interval = interval_text(contrast.low, contrast.high, record.compared_by)
     medians = " and ".join(record.format(value) for value in (contrast.value, contrast.baseline_value))
-    return Cell(
+    return NumberCell(
         text=effect_text(contrast.effect, record.compared_by),
         value=full_text(contrast.effect),
         hint=f"n = {contrast.n}; {level_text(1 - contrast.alpha)} interval {interval}; "
@@ -239,7 +241,7 @@ def _contrast_row(report: ReportInput, contrast: Contrast, pairs: str) -> Contra
         p=_probability(contrast.p),
         p_sign_flip=_probability(contrast.p_sign_flip),
         p_adjusted=_probability(contrast.p_adjusted),
-        margin=Cell(
+        margin=NumberCell(
             text=margin_text(contrast.margin, record.compared_by), value=full_text(contrast.margin), hint=""
         ),
         verdict=badge(contrast.verdict),
@@ -248,14 +250,14 @@ def _contrast_row(report: ReportInput, contrast: Contrast, pairs: str) -> Contra
     )
 
 
-def _between(record: Metric, low: float, high: float) -> Cell:
+def _between(record: Metric, low: float, high: float) -> NumberCell:
     text = interval_text(low, high, record.compared_by)
-    return Cell(text=text, value=f"{full_text(low)} to {full_text(high)}", hint="")
+    return NumberCell(text=text, value=f"{full_text(low)} to {full_text(high)}", hint="")
 
 
-def _probability(p: float | None) -> Cell:
+def _probability(p: float | None) -> NumberCell:
     return (
-        Cell(text="–", value="nan", hint="")
+        NumberCell(text="–", value="nan", hint="")
         if p is None
-        else Cell(text=f"{p:.3g}", value=full_text(p), hint="")
+        else NumberCell(text=f"{p:.3g}", value=full_text(p), hint="")
     )

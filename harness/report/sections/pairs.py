@@ -11,7 +11,7 @@ from harness.analysis.results import Contrast
 from harness.analysis.trial_table import replicate_of, replicate_value
 from harness.metrics import Metric
 from harness.report.inputs import ReportInput
-from harness.report.labels import ArmName, Cell, arm_name, condition_key, condition_title, metric_of
+from harness.report.labels import ArmName, NumberCell, arm_name, condition_key, condition_title, metric_of
 from harness.report.sections.samples import export_command
 from harness.report.sections.trials import trial_anchors
 from harness.store.void import DISTURBED, disturbed_trials
@@ -41,9 +41,9 @@ class PairRow:
     """
 
     replicate: str
-    baseline: Cell
-    arm: Cell
-    effect: Cell
+    baseline: NumberCell
+    arm: NumberCell
+    effect: NumberCell
     baseline_trials: tuple[TrialLink, ...]
     arm_trials: tuple[TrialLink, ...]
     same: bool
@@ -189,7 +189,7 @@ def _rows(
         effect = (
             effect_of(record, used[replicate]) if replicate in used else _effect(record, values[0], values[1])
         )
-        cells = [Cell(text=record.format(value), value=full_text(value)) for value in values]
+        cells = [NumberCell(text=record.format(value), value=full_text(value)) for value in values]
         shown = [
             tuple(
                 TrialLink(trial=side[trial][0], anchor=links.get(side[trial][0], ""))
@@ -202,7 +202,7 @@ def _rows(
             replicate=_replicate(record, trials[0], seeds),
             baseline=cells[0],
             arm=cells[1],
-            effect=Cell(text=effect_text(effect, record.compared_by), value=full_text(effect)),
+            effect=NumberCell(text=effect_text(effect, record.compared_by), value=full_text(effect)),
             baseline_trials=shown[0],
             arm_trials=shown[1],
             same=values[0] == values[1],

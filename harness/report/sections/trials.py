@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.report.inputs import ReportInput
-from harness.report.labels import Cell, condition_key, metric_of
+from harness.report.labels import NumberCell, condition_key, metric_of
 from harness.report.sections.method import Facts, flat
 from harness.report.sections.samples import condition_anchors, export_command
 from harness.store.rows import TrialRow
@@ -27,7 +27,7 @@ MOST_LOG_LINES = 40
 class TrialValue:
     metric: str
     samples: int
-    cell: Cell
+    cell: NumberCell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +189,7 @@ def _values(part: pd.DataFrame | None) -> Iterator[TrialValue]:
         yield TrialValue(
             metric=record.label,
             samples=samples,
-            cell=Cell(text=record.format(value), value=full_text(value)),
+            cell=NumberCell(text=record.format(value), value=full_text(value)),
         )
 
 
