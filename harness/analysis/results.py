@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from harness.store.rows import CheckRow
 from harness.tasks.work import Amount
+from harness.wording import ComparedBy
 
 Verdict = Literal["invalid", "identical", "equivalent", "better", "worse", "undecided"]
 ALPHA = 0.05
@@ -74,9 +75,23 @@ class Numbers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClaimAxis:
+    """On which axis a figure shows the numbers of a claim: that of ratios or that of differences of a
+    `quantity`. Effects within the `margin` do not matter, and those inside the `region` confirm a claimed
+    figure.
+    """
+
+    compared_by: ComparedBy
+    quantity: str
+    margin: float
+    region: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SettledClaim:
     """A claim with its verdict. `effect`, `interval` and `claimed` are texts; `sentence` explains the
-    verdict.
+    verdict. `axis` is None if the claim compares nothing with another arm. If a claim is about several arms,
+    the `numbers` are those of the arm `decisive`.
 
     `basis` is the data that the verdict was computed from (`harness.analysis.claims.decision`). It is None
     for a claim that is invalid or exact. `alone` is what the data of this run alone say, if that is not the
@@ -93,6 +108,8 @@ class SettledClaim:
     n: int = 0
     sentence: str = ""
     numbers: Numbers = Numbers()
+    axis: ClaimAxis | None = None
+    decisive: str = ""
     basis: dict[str, Any] | None = None
     alone: ClaimVerdict | None = None
     late: bool = False

@@ -40,6 +40,7 @@ from harness.report.sections import (
     written,
 )
 from harness.report.sections.headline import headline_view
+from harness.report.sections.surroundings import surroundings_view
 from harness.report.sections.tradeoff import tradeoff_views
 from harness.store.pieces import in_parts
 from harness.visible import visible
@@ -49,13 +50,15 @@ from harness.visible import visible
 class Section:
     """`id` is the anchor of the section and the name of its template. The template gets the result of `view`
     as `view`; if that is None, the section is left out. `template` is the text of the template of a section
-    that a plug-in adds.
+    that a plug-in adds. A section with a `summary` is folded: the page shows this line, computed from the
+    view, until a reader opens the section.
     """
 
     id: str
     title: str
     view: Callable[[ReportInput], object]
     template: str = ""
+    summary: Callable[[Any], str] | None = None
 
 
 SECTIONS = (
@@ -63,17 +66,17 @@ SECTIONS = (
     Section(id="search", title="Search", view=search.search_view),
     Section(id="search_figures", title="Figures of the search", view=search_figures.search_figures_view),
     Section(id="comparison", title="Comparison", view=comparison.comparison_view),
-    Section(id="settings", title="Settings of each arm", view=settings.settings_view),
+    Section(id="settings", title="Settings of each arm", view=settings.settings_view, summary=settings.summary),
     Section(id="figures", title="Figures", view=figures.figures_view),
     Section(id="written", title="Generated texts", view=written.written_view),
     Section(id="tuning", title="Tuning", view=tuning.tuning_view),
-    Section(id="invariants", title="Invariants", view=invariants.invariants_view),
-    Section(id="parity", title="Parity: work of each arm", view=parity.parity_view),
-    Section(id="points", title="Points of the search", view=points.points_view),
-    Section(id="pairs", title="Pairs behind each effect", view=pairs.pairs_view),
-    Section(id="trials", title="Trials", view=trials.trials_view),
-    Section(id="samples", title="Raw samples", view=samples.samples_view),
-    Section(id="method", title="Method", view=method.method_view),
+    Section(id="invariants", title="Invariants", view=invariants.invariants_view, summary=invariants.summary),
+    Section(id="parity", title="Parity: work of each arm", view=parity.parity_view, summary=parity.summary),
+    Section(id="points", title="Points of the search", view=points.points_view, summary=points.summary),
+    Section(id="pairs", title="Pairs behind each effect", view=pairs.pairs_view, summary=pairs.summary),
+    Section(id="trials", title="Trials", view=trials.trials_view, summary=trials.summary),
+    Section(id="samples", title="Raw samples", view=samples.samples_view, summary=samples.summary),
+    Section(id="method", title="Method", view=method.method_view, summary=method.summary),
 )
 
 
@@ -138,6 +141,7 @@ def _rendered(parts: Sequence[ReportInput]) -> str:
             parts=views,
             policy=Markup(policy()),
             script=script(),
+            surroundings=surroundings_view(parts),
         )
     )
     # A long page has hundreds of thousands of fragments, which take more memory than the page.

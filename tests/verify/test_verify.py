@@ -77,6 +77,8 @@ def test_an_unchanged_report_passes(filled: Reported) -> None:
             "column value",
         ),
         (r"(<th scope=\"row\">took</th><td>)1", r"\g<1>2", "Record of trial"),
+        (r'(<span class="effect"><b>)1(\.\d+ ×)', r"\g<1>2\2", "Does a cache make generation faster?"),
+        (r'(<circle class="dot" cx=")(\d)', r"\g<1>1\2", "Does a cache make generation faster?"),
         (r"(<text[^>]*>)1(\.?\d*)", r"\g<1>3\2", "the figure"),
         (r"(<td class=\"number\">)64(</td>)", r"\g<1>65\2", "row"),
         (r"(<td>)(\d+\.\d{6})", r"\g<1>7\2", "column decode tokens per second"),

@@ -14,7 +14,7 @@ from harness.analysis.claims.decision import ArmsNeeded, Basis, Rule
 from harness.analysis.claims.settlement import HERE, Settlement
 from harness.analysis.contrasts import LOST, effect_of, estimated, scale
 from harness.analysis.member import COUNTED, Member, contrast_member, replicates_text
-from harness.analysis.results import ClaimVerdict, Numbers, SettledClaim
+from harness.analysis.results import ClaimAxis, ClaimVerdict, Numbers, SettledClaim
 from harness.analysis.validity.warnings import wanted_alike
 from harness.metrics import REPLICATES, Metric, metric
 from harness.study.arms import Combination, named_arm, named_condition
@@ -45,6 +45,7 @@ class ArmResult:
     interval: str
     measured: str
     numbers: Numbers
+    axis: ClaimAxis | None = None
     lost: str = ""
 
 
@@ -98,7 +99,7 @@ class ArmsSettlement(Settlement[ArmsClaimT]):
             f"{result.measured}: {open_ or result.lost or self.position(result, verdict)}"
             for result, verdict in zip(results, basis.member_verdicts, strict=True)
         ]
-        effect, interval = results[0].effect, results[0].interval
+        effect, interval, decisive = results[0].effect, results[0].interval, results[_deciding(basis)]
         if len(results) > 1:
             effect = ", ".join(f"{result.effect} ({result.label})" for result in results)
             interval = ", ".join(result.interval for result in results)
@@ -114,7 +115,9 @@ class ArmsSettlement(Settlement[ArmsClaimT]):
             interval=interval,
             n=min(member.n for member in members),
             sentence=f"{HERE} {'; '.join(parts)}.",
-            numbers=results[_deciding(basis)].numbers,
+            numbers=decisive.numbers,
+            axis=decisive.axis,
+            decisive=decisive.label if len(results) > 1 else "",
             basis=basis.plain(),
         )
 
@@ -137,6 +140,11 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
     @property
     def figure(self) -> float | None:
         """The claimed effect, if the claim states one."""
+        return None
+
+    @property
+    def region(self) -> tuple[float, float] | None:
+        """The effects that confirm the claimed one, if the claim states a region."""
         return None
 
     @cached_property
@@ -175,6 +183,12 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
             f"({certainty(member, interval, record.paired_over, self.level)}"
             f"{f'; {contrast.diverged}' if contrast.diverged else ''}{self._outputs(arm, condition)})",
             numbers=Numbers(effect=contrast.effect, low=low, high=high, claimed=self.figure),
+            axis=ClaimAxis(
+                compared_by=record.compared_by,
+                quantity=record.label,
+                margin=self.margin,
+                region=self.region,
+            ),
             lost=contrast.open or (LOST if member.lost else ""),
         )
 

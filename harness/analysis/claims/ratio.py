@@ -37,6 +37,10 @@ class RatioSettlement(MetricSettlement[RatioClaim]):
         return self.claim.ratio
 
     @property
+    def region(self) -> tuple[float, float]:
+        return self.claim.region
+
+    @property
     def claimed(self) -> str:
         return f"{self.claim.ratio:g} × (region {interval_text(*self.claim.region)})"
 

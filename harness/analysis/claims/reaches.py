@@ -9,7 +9,7 @@ from itertools import accumulate
 from harness.analysis.claims.arms import ArmResult, ComparisonSettlement
 from harness.analysis.claims.direction import Direction
 from harness.analysis.member import Member
-from harness.analysis.results import ALPHA, ClaimVerdict, Numbers
+from harness.analysis.results import ALPHA, ClaimAxis, ClaimVerdict, Numbers
 from harness.analysis.trial_table import IncomparableError
 from harness.metrics import Metric, metric
 from harness.statistics import both_infinite, log_ratios, safe_exp, sign_flip_p, time_to_target
@@ -79,6 +79,11 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
             f"{count(member.n, 'seed')}; it reaches the target on {reached} of "
             f"them, and {self.other_label} does on {other_reached})",
             numbers=Numbers(effect=ratio, low=low, high=high),
+            axis=ClaimAxis(
+                compared_by="ratios",
+                quantity=f"{claim.counted_in} to a {metric(claim.metric).label} of {claim.target:g}",
+                margin=self.margin,
+            ),
             lost="neither arm reaches the target on any seed" if member.lost else "",
         )
 

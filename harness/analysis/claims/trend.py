@@ -13,7 +13,7 @@ from harness.analysis.claims.decision import Rule, Tests
 from harness.analysis.claims.direction import Direction
 from harness.analysis.claims.slopes import numeric_levels, one_level, values_by_level
 from harness.analysis.member import Member
-from harness.analysis.results import ALPHA, ClaimVerdict, Numbers, SettledClaim
+from harness.analysis.results import ALPHA, ClaimAxis, ClaimVerdict, Numbers, SettledClaim
 from harness.analysis.trial_table import IncomparableError
 from harness.metrics import Metric, metric
 from harness.statistics import paired_estimate, replicates, safe_exp, sign_flip_p, trend
@@ -116,6 +116,11 @@ class TrendSettlement(ComparisonSettlement[TrendClaim]):
             measured=f"the ratio of {record.label}, {label} to {self.other_label}, is {steps} {over}; "
             f"it changes by {effect} ({certainty(member, interval, record.paired_over, self.level)})",
             numbers=Numbers(effect=growth, low=low, high=high),
+            axis=ClaimAxis(
+                compared_by="ratios",
+                quantity=f"{record.label} per doubling of {over}",
+                margin=math.expm1(self.rule.margin),
+            ),
         )
 
     def position(self, result: ArmResult, verdict: ClaimVerdict) -> str:

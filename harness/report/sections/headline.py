@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from harness.report.inputs import ReportInput
-from harness.report.sections.claims import ClaimView, claims_view
+from harness.report.sections.answers import AnswerGroup, answer_groups, short_answer
 from harness.wording import count
 
 
@@ -20,13 +20,16 @@ class Banner:
 
 @dataclass(frozen=True, kw_only=True)
 class PartView:
-    """One part of the study, or the study itself if it has no parts. `facts` are joined into one line."""
+    """One part of the study, or the study itself if it has no parts. `short` is the answer in a few words,
+    and `facts` are joined into one line.
+    """
 
     name: str
     anchor: str
     answer: str
+    short: str
+    groups: tuple[AnswerGroup, ...]
     facts: tuple[str, ...]
-    claims: tuple[ClaimView, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,17 @@ class HeadlineView:
     parts: tuple[PartView, ...]
     banners: tuple[Banner, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def has_axis(self) -> bool:
+        """Whether any row has an axis, which needs a legend."""
+        return any(group.axis is not None for part in self.parts for group in part.groups)
+
+    @property
+    def has_claimed(self) -> bool:
+        """Whether any row marks a claimed figure."""
+        rows = [row for part in self.parts for group in part.groups for row in group.rows]
+        return any(row.strip is not None and row.strip.claimed is not None for row in rows)
 
 
 def headline_view(parts: Sequence[ReportInput]) -> HeadlineView:
@@ -92,9 +106,10 @@ def _part(report: ReportInput) -> PartView:
     return PartView(
         name=report.loaded.part,
         anchor=report.anchor(),
-        answer=report.analysis.answer,
+        answer=report.analysis.answer or "There is no answer yet, because nothing was compared.",
+        short=short_answer(report),
+        groups=answer_groups(report),
         facts=tuple(facts),
-        claims=claims_view(report),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, Badge, arm_name, badge
 from harness.store.rows import CheckRow
+from harness.wording import count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,16 @@ class InvariantsView:
     declared: tuple[str, ...]
     groups: tuple[Group, ...]
     unchecked: tuple[str, ...]
+
+
+def summary(view: InvariantsView) -> str:
+    """How many checks were made, and how many of them failed."""
+    if not view.groups:
+        return "none was checked" if view.declared else "none declared"
+    cases, failed = (sum(group.cases for group in view.groups), sum(group.failed for group in view.groups))
+    names = ", ".join(dict.fromkeys(group.invariant for group in view.groups))
+    unchecked = "".join(f"; {name} was never checked" for name in view.unchecked)
+    return f"{names}: {count(cases, 'check')}, {f'{failed:,}' if failed else 'none'} failed{unchecked}"
 
 
 def invariants_view(report: ReportInput) -> InvariantsView:

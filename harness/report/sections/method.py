@@ -1,11 +1,9 @@
-"""The method: design, margins, environment, machine, provenance, telemetry, the study file and the
-command.
-"""
+"""The method of one part: design, margins, the machine before the run, the run and its telemetry."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +14,12 @@ from harness.metrics import Metric, known_metrics, metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name
 from harness.report.machine import calibrated
+from harness.report.sections.surroundings import Facts, flat
 from harness.statistics.rank_sums import is_exact
 from harness.store.rows import Chain
 from harness.study.schema import Design
 from harness.trial.energy import ENERGY
 from harness.wording import count, format_bytes, margin_text
-
-Facts = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +36,18 @@ class ArmTelemetry:
 class MethodView:
     design: Facts
     margins: Facts
-    environment: Facts
     machine: Facts
     disturbances: tuple[str, ...]
-    provenance: Facts
+    run: Facts
     nvml: str
     energy: tuple[str, ...]
     telemetry: tuple[ArmTelemetry, ...]
-    yaml_name: str
-    yaml: str
-    command: str
+
+
+def summary(view: MethodView) -> str:
+    """The design in one line."""
+    facts = dict(view.design)
+    return f"{facts['primary metric']}; estimate: {facts['estimate']}"
 
 
 def method_view(report: ReportInput) -> MethodView:
@@ -56,7 +55,6 @@ def method_view(report: ReportInput) -> MethodView:
     return MethodView(
         design=_design(report),
         margins=_margins(report),
-        environment=flat(report.environment),
         machine=calibrated(
             report.calibration,
             metric(loaded.study.primary),
@@ -64,7 +62,7 @@ def method_view(report: ReportInput) -> MethodView:
             rounds=loaded.study.design.rounds,
         ),
         disturbances=report.disturbances,
-        provenance=flat(
+        run=flat(
             {
                 "run": report.run.id,
                 "judged as study": report.run.study,
@@ -73,15 +71,11 @@ def method_view(report: ReportInput) -> MethodView:
                 "code_digest": report.run.code_digest,
                 "chain": chain_text(report.run.chain),
                 **_search(report),
-                **report.provenance,
             }
         ),
         nvml=_gpu_values(report),
         energy=tuple(_energy_sources(report)),
         telemetry=tuple(_telemetry(report)),
-        yaml_name=loaded.path.name,
-        yaml=loaded.source,
-        command=report.command,
     )
 
 
@@ -103,28 +97,6 @@ def _until_text(report: ReportInput) -> str:
     """Up to where the store was read for earlier verdicts, which `harness verify` repeats."""
     judgement, declaration = report.history.until
     return f"judgement {judgement}, declaration {declaration}"
-
-
-def flat(facts: Mapping[str, Any], prefix: str = "") -> Facts:
-    """Nested facts as (dotted name, text), in the given order."""
-    rows: list[tuple[str, str]] = []
-    for key, value in facts.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            rows += flat(value, f"{name}.")
-        else:
-            rows.append((name, _text(value)))
-    return tuple(rows)
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(_text(item) for item in value)
-    return str(value)
 
 
 def _design(report: ReportInput) -> Facts:

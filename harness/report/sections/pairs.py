@@ -76,6 +76,11 @@ class PairsView:
     export: str
 
 
+def summary(view: PairsView) -> str:
+    """The number of effects."""
+    return count(view.total, "effect")
+
+
 def pair_anchors(report: ReportInput) -> dict[tuple[str, str, str], str]:
     """(metric, arm, condition) of each contrast whose pairs the page lists → its anchor."""
     conditions = [condition_key(condition) for condition in report.loaded.conditions]

@@ -59,6 +59,15 @@ def _written(quantity: str, amount: Amount) -> str:
     return _WRITE.get(quantity, precise_text)(amount)
 
 
+def summary(view: ParityView) -> str:
+    """Whether all arms did the same work."""
+    if not view.arms:
+        return "no trial counted its work"
+    if view.differing:
+        return f"{view.differing:,} undeclared differences from the baseline"
+    return "every arm did the work of the baseline, except for declared differences"
+
+
 def parity_view(report: ReportInput) -> ParityView:
     rows = {(row.quantity, row.arm, condition_key(row.condition)): row for row in report.analysis.parity}
     quantities = tuple(dict.fromkeys(row.quantity for row in report.analysis.parity))

@@ -63,6 +63,11 @@ class PointsView:
         return len(self.parameters) + len(self.objectives) + 4
 
 
+def summary(view: PointsView) -> str:
+    """The number of points."""
+    return count(view.total, "point")
+
+
 def points_view(report: ReportInput) -> PointsView | None:
     """None for a study that proves no search."""
     search = report.search

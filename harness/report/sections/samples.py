@@ -12,7 +12,7 @@ import pandas as pd
 from harness.analysis.frames import without_formulas
 from harness.report.inputs import MOST_ROWS, ReportInput
 from harness.report.labels import ArmName, anchor, arm_name, condition_key, condition_title
-from harness.wording import words
+from harness.wording import count, words
 
 MOST_CSV_BYTES = 5_000_000
 
@@ -78,6 +78,11 @@ def condition_anchors(report: ReportInput) -> dict[str, str]:
 def export_command(report: ReportInput) -> str:
     """The command that exports every sample of the run."""
     return f"harness export {report.loaded.name} --scale {report.run.scale}"
+
+
+def summary(view: SamplesView) -> str:
+    """The number of samples, and of the rows that show them."""
+    return f"{count(view.samples, 'sample')} in {count(view.total, 'row')}"
 
 
 def samples_view(report: ReportInput) -> SamplesView:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name
 from harness.study.arm_settings import differences, setting_text
+from harness.wording import count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,11 @@ class SettingRow:
 class SettingsView:
     baseline: ArmName
     rows: tuple[SettingRow, ...]
+
+
+def summary(view: SettingsView) -> str:
+    """The number of settings that differ."""
+    return f"{count(len(view.rows), 'setting')} in which an arm differs from the baseline"
 
 
 def settings_view(report: ReportInput) -> SettingsView | None:

@@ -66,6 +66,11 @@ class TrialsView:
     export: str
 
 
+def summary(view: TrialsView) -> str:
+    """The number of trials."""
+    return count(view.total, "trial")
+
+
 def trial_anchors(report: ReportInput) -> dict[int, str]:
     """The attempts that the page describes, with their anchors: failed ones first, then the measurements
     in the order of rounds, then all others.
