@@ -66,7 +66,9 @@ SECTIONS = (
     Section(id="search", title="Search", view=search.search_view),
     Section(id="search_figures", title="Figures of the search", view=search_figures.search_figures_view),
     Section(id="comparison", title="Comparison", view=comparison.comparison_view),
-    Section(id="settings", title="Settings of each arm", view=settings.settings_view, summary=settings.summary),
+    Section(
+        id="settings", title="Settings of each arm", view=settings.settings_view, summary=settings.summary
+    ),
     Section(id="figures", title="Figures", view=figures.figures_view),
     Section(id="written", title="Generated texts", view=written.written_view),
     Section(id="tuning", title="Tuning", view=tuning.tuning_view),

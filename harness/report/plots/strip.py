@@ -16,7 +16,7 @@ MOST_TICKS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effect:
+class DrawnEffect:
     """An effect with its interval, which may be unbounded. Effects within the `margin` do not matter, and
     those inside the `region` confirm the `claimed` one.
     """
@@ -68,7 +68,7 @@ class Axis:
     def neutral(self) -> float:
         return 1.0 if self.compared_by == "ratios" else 0.0
 
-    def strip(self, row: Effect) -> Strip:
+    def strip(self, row: DrawnEffect) -> Strip:
         return Strip(
             neutral=_percent(self, self.neutral),
             effect=self._inside(row.effect),
@@ -93,7 +93,7 @@ class Axis:
         )
 
 
-def axis_of(rows: Sequence[Effect], compared_by: ComparedBy) -> Axis | None:
+def axis_of(rows: Sequence[DrawnEffect], compared_by: ComparedBy) -> Axis | None:
     """An axis for all effects, claimed figures, regions and margins, and for their intervals unless these are
     much wider. None if no row has an effect that can be drawn.
     """
@@ -125,7 +125,9 @@ def axis_of(rows: Sequence[Effect], compared_by: ComparedBy) -> Axis | None:
 def _ticks(axis: Axis) -> list[float]:
     """At most `MOST_TICKS` labels, with that of no difference."""
     if axis.compared_by == "differences":
-        return [t for t in MaxNLocator(nbins=4).tick_values(axis.low, axis.high) if axis.low <= t <= axis.high]
+        return [
+            t for t in MaxNLocator(nbins=4).tick_values(axis.low, axis.high) if axis.low <= t <= axis.high
+        ]
     ticks = ratio_ticks(axis.low, axis.high)
     while len(ticks) > MOST_TICKS:
         first = ticks.index(1.0) % 2 if 1.0 in ticks else 0
@@ -144,7 +146,7 @@ def _apart(axis: Axis, ticks: list[float]) -> list[float]:
     return spaced
 
 
-def _margin(row: Effect, compared_by: ComparedBy) -> tuple[float, float]:
+def _margin(row: DrawnEffect, compared_by: ComparedBy) -> tuple[float, float]:
     if compared_by == "ratios":
         return 1.0 / (1.0 + row.margin), 1.0 + row.margin
     return -row.margin, row.margin

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness.analysis.results import ClaimAxis, Contrast, SettledClaim
 from harness.report.inputs import ReportInput
 from harness.report.labels import Badge, badge, metric_of
-from harness.report.plots.strip import Axis, Effect, Strip, axis_of
+from harness.report.plots.strip import Axis, DrawnEffect, Strip, axis_of
 from harness.wording import at_condition, effect_text, interval_text
 
 MOST_CONTRASTS = 6
@@ -50,7 +50,7 @@ class _Drawn:
     """A row before its axis is known. Rows with equal `on` share an axis."""
 
     row: AnswerRow
-    effect: Effect | None = None
+    effect: DrawnEffect | None = None
     on: ClaimAxis | None = None
 
     @property
@@ -134,7 +134,7 @@ def _of_claim(report: ReportInput, number: int, claim: SettledClaim) -> _Drawn:
     if axis is None or numbers.effect is None:
         return _Drawn(row=row)
     low, high = (math.nan if end is None else end for end in (numbers.low, numbers.high))
-    drawn = Effect(
+    drawn = DrawnEffect(
         effect=numbers.effect,
         low=low,
         high=high,
@@ -159,6 +159,6 @@ def _of_contrasts(report: ReportInput) -> Iterator[_Drawn]:
             notes=(interval_text(one.low, one.high, record.compared_by),),
             strip=None,
         )
-        drawn = Effect(effect=one.effect, low=one.low, high=one.high, margin=one.margin)
+        drawn = DrawnEffect(effect=one.effect, low=one.low, high=one.high, margin=one.margin)
         axis = ClaimAxis(compared_by=record.compared_by, quantity=record.label, margin=one.margin)
         yield _Drawn(row=row, effect=drawn, on=axis)

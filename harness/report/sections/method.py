@@ -34,6 +34,7 @@ class ArmTelemetry:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodView:
+    in_short: str
     design: Facts
     margins: Facts
     machine: Facts
@@ -46,14 +47,15 @@ class MethodView:
 
 def summary(view: MethodView) -> str:
     """The design in one line."""
-    facts = dict(view.design)
-    return f"{facts['primary metric']}; estimate: {facts['estimate']}"
+    return view.in_short
 
 
 def method_view(report: ReportInput) -> MethodView:
-    loaded = report.loaded
+    loaded, design = report.loaded, _design(report)
+    facts = dict(design)
     return MethodView(
-        design=_design(report),
+        in_short=f"{facts['primary metric']}; {facts['estimate']}",
+        design=design,
         margins=_margins(report),
         machine=calibrated(
             report.calibration,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)"
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "kv_cache.html"
@@ -34,6 +37,8 @@ def test_it_opens_from_disk_and_fits(browser: Browser, report: Path, width: int)
     page.goto(report.as_uri())
     assert complaints == []
     assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.evaluate(OPEN_ALL)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     headings = page.locator("h1, h2, h3")
     assert headings.count() > 15
@@ -59,12 +64,15 @@ def test_intervals_of_a_claim_on_several_arms_stay_in_its_card(browser: Browser,
 def test_the_csv_can_be_saved_and_a_figure_leads_to_its_samples(browser: Browser, report: Path) -> None:
     page = browser.new_page(accept_downloads=True)
     page.goto(report.as_uri())
+    page.locator("#samples > details > summary").click()
     with page.expect_download() as saved:
         page.locator("a.download").click()
     assert saved.value.suggested_filename == "kv_cache-cpu.csv"
     lines = Path(saved.value.path()).read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("trial,purpose,task,arm,condition,new_tokens")
     assert len(lines) == 1 + 90 * 8 * 3
+    page.locator("#samples > details > summary").click()
+    assert not page.locator("#samples-1").is_visible()
     page.locator("#figure-effect figcaption a").first.click()
     assert page.locator("#samples-1").is_visible()
     assert page.evaluate("location.hash") == "#samples-1"
@@ -107,6 +115,7 @@ def test_the_report_of_a_search_fits_and_logs_nothing(browser: Browser, searched
 def test_the_style_sheet_sorts_the_points(browser: Browser, searched: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 844}, java_script_enabled=False)
     page.goto(searched.as_uri())
+    page.locator("#part-proof-points > details > summary").click()
 
     def shown(column: int) -> list[str]:
         """The texts of a column from top to bottom."""

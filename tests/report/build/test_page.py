@@ -30,8 +30,10 @@ def test_sections_come_in_the_order_in_which_they_are_read(page: Page) -> None:
         "Pairs behind each effect",
         "Raw samples",
         "Method",
+        "How to repeat",
+        "Environment and provenance",
     ]
-    assert [section.attributes["id"] for section in page.all("section")] == [
+    assert ["answer", *(section.attributes["id"] for section in page.all("section"))] == [
         link.attributes["href"][1:] for link in page.all("a") if link.ancestors[-1].tag == "nav"
     ]
 
@@ -159,26 +161,29 @@ def test_every_table_has_a_caption_and_headers(page: Page) -> None:
 def test_invariants_show_the_worst_case_and_fold_the_rest(page: Page) -> None:
     rows = [row.text for row in page.all("tr", within="invariants")]
     assert "cache-parity cache=dynamic ✓ passed 2 0 3.4e-07 1e-05 128 0" in rows
-    assert len([d for d in page.all("details", within="invariants") if "open" not in d.attributes]) == 4
+    assert len([d for d in page.all("details", within="invariants") if "open" not in d.attributes]) == 4 + 1
 
 
-def test_method_tells_machine_margins_provenance_and_command(page: Page) -> None:
+def test_method_tells_the_machine_and_the_margins(page: Page) -> None:
     text = page.by_id("method").text
     for part in (
-        "harness run studies/kv_cache.yaml --scale cpu",
-        "Example CPU 9000, 2 cores",
-        "packages.torch 2.13.0",
-        "git dirty yes",
         "no NVIDIA driver on this machine",
         "decode tokens per second ± 5 % (time, default)",
         "cache bytes exact (bytes, default)",
-        "question: " + QUESTION,
     ):
         assert part in text
     assert any(
         "cache=static 30 387.2 MiB / 392.7 MiB 98 % / 99 % – –" in row.text
         for row in page.all("tr", within="method")
     )
+
+
+def test_the_end_of_the_page_tells_how_to_repeat_it_and_where_it_was_measured(page: Page) -> None:
+    repeat, environment = page.by_id("repeat").text, page.by_id("environment").text
+    assert "harness run studies/kv_cache.yaml --scale cpu" in repeat
+    assert "question: " + QUESTION in repeat
+    for part in ("Example CPU 9000, 2 cores", "packages.torch 2.13.0", "git dirty yes"):
+        assert part in environment
 
 
 def test_equal_input_gives_equal_bytes(html: str) -> None:
