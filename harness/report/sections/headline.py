@@ -35,7 +35,7 @@ class PartView:
 @dataclass(frozen=True, kw_only=True)
 class HeadlineView:
     """`banners` are alarms, `warnings` are not. If the study has parts, each begins with the name of its
-    part.
+    part. The legend depends on whether any row has an axis, and whether any marks a claimed figure.
     """
 
     study: str
@@ -43,26 +43,21 @@ class HeadlineView:
     parts: tuple[PartView, ...]
     banners: tuple[Banner, ...]
     warnings: tuple[str, ...]
-
-    @property
-    def has_axis(self) -> bool:
-        """Whether any row has an axis, which needs a legend."""
-        return any(group.axis is not None for part in self.parts for group in part.groups)
-
-    @property
-    def has_claimed(self) -> bool:
-        """Whether any row marks a claimed figure."""
-        rows = [row for part in self.parts for group in part.groups for row in group.rows]
-        return any(row.strip is not None and row.strip.claimed is not None for row in rows)
+    has_axis: bool
+    has_claimed: bool
 
 
 def headline_view(parts: Sequence[ReportInput]) -> HeadlineView:
     first = parts[0].loaded
     named = [(f"{part.loaded.part}: " if part.loaded.part else "", part) for part in parts]
+    views = tuple(_part(part) for part in parts)
+    strips = [row.strip for view in views for group in view.groups for row in group.rows if row.strip]
     return HeadlineView(
         study=first.name,
         question=first.study.question,
-        parts=tuple(_part(part) for part in parts),
+        parts=views,
+        has_axis=bool(strips),
+        has_claimed=any(strip.claimed is not None for strip in strips),
         banners=_shared_banners(parts),
         warnings=tuple(name + warning for name, part in named for warning in _warnings(part)),
     )
