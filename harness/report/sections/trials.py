@@ -11,8 +11,8 @@ import pandas as pd
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import NumberCell, condition_key, metric_of
-from harness.report.sections.method import Facts, flat
 from harness.report.sections.samples import condition_anchors, export_command
+from harness.report.sections.surroundings import Facts, flat
 from harness.store.rows import TrialRow
 from harness.study.arm_settings import setting_text
 from harness.visible import shortened
