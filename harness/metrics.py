@@ -81,11 +81,13 @@ class Metric:
     held_out: bool = False
     objective: bool = False
     needs: Needs | None = None
+    title: str = ""
     summary: str
 
     @property
     def label(self) -> str:
-        return self.name.replace("_", " ")
+        """The name for people: the title, or else the words of the name."""
+        return self.title or self.name.replace("_", " ")
 
     def of_trial(self, samples: Sequence[float]) -> float:
         """The one value of a trial with these samples, in the order of their steps."""
@@ -256,11 +258,13 @@ _ALL: tuple[Metric, ...] = (
     _held_out_loss(name="validation_perplexity", unit="", summary="exponential of the validation loss"),
     _figure(
         name="log_z",
+        title="log Z",
         unit="nats",
         summary="log of the softmax's denominator on held-out text, averaged over tokens",
     ),
     _figure(
         name="training_log_z",
+        title="training log Z",
         unit="nats",
         summary="log of the softmax's denominator in an update, averaged over its targets",
     ),
@@ -287,6 +291,7 @@ _ALL: tuple[Metric, ...] = (
     _timing(name="compile_seconds", summary="time to compile the step, its first run included"),
     _timing(
         name="mfu",
+        title="MFU",
         unit="",
         better="higher",
         summary="training FLOP/s as a share of the fastest matrix product's; recomputation is not counted",
@@ -377,22 +382,31 @@ _ALL: tuple[Metric, ...] = (
         per_trial="median",
         summary="tokens that were written, end-of-text tokens included",
     ),
-    _held_out_score(name="bleu", summary="BLEU of all sentences, 0 to 100 (sacrebleu's defaults)"),
-    _held_out_score(name="chrf", summary="chrF2 of all sentences, 0 to 100"),
+    _held_out_score(
+        name="bleu", title="BLEU", summary="BLEU of all sentences, 0 to 100 (sacrebleu's defaults)"
+    ),
+    _held_out_score(name="chrf", title="chrF2", summary="chrF2 of all sentences, 0 to 100"),
     _held_out_score(
         name="ter",
+        title="TER",
         better="lower",
         highest=math.inf,
         summary="translation edit rate, in percent of the references' words",
     ),
     _held_out_share(
-        name="rouge1", summary="F1 of the words in common with the reference, mean over sentences"
+        name="rouge1",
+        title="ROUGE-1",
+        summary="F1 of the words in common with the reference, mean over sentences",
     ),
     _held_out_share(
-        name="rouge2", summary="F1 of the pairs of words in common with the reference, mean over sentences"
+        name="rouge2",
+        title="ROUGE-2",
+        summary="F1 of the pairs of words in common with the reference, mean over sentences",
     ),
     _held_out_share(
-        name="rougeL", summary="F1 of the longest common subsequence with the reference, mean over sentences"
+        name="rougeL",
+        title="ROUGE-L",
+        summary="F1 of the longest common subsequence with the reference, mean over sentences",
     ),
     _share(
         name="length_ratio",
@@ -407,12 +421,17 @@ _ALL: tuple[Metric, ...] = (
     ),
     _score(
         name="self_bleu",
+        title="self-BLEU",
         better="lower",
         summary="BLEU of each text against all others, 0 to 100: high where texts are alike",
     ),
-    _figure_share(name="distinct_1", summary="distinct words divided by all words that were written"),
     _figure_share(
-        name="distinct_2", summary="distinct pairs of words divided by all pairs that were written"
+        name="distinct_1", title="distinct-1", summary="distinct words divided by all words that were written"
+    ),
+    _figure_share(
+        name="distinct_2",
+        title="distinct-2",
+        summary="distinct pairs of words divided by all pairs that were written",
     ),
     _share(
         name="model_score",
@@ -432,24 +451,30 @@ _ALL: tuple[Metric, ...] = (
     ),
     _perplexity(name="perplexity_per_word", summary="perplexity of the references under the model, per word"),
     _perplexity(name="perplexity_per_byte", summary="perplexity of the references under the model, per byte"),
-    _memory(name="peak_rss_bytes", summary="peak resident memory of the process (VmHWM)"),
+    _memory(
+        name="peak_rss_bytes", title="peak RSS bytes", summary="peak resident memory of the process (VmHWM)"
+    ),
     _energy(
         name="gpu_energy_joules",
+        title="GPU energy",
         needs="energy of a GPU",
         summary="energy of the GPU, with all that ran on it, during the process of the trial (NVML)",
     ),
     _energy_per_token(
         name="gpu_joules_per_token",
+        title="GPU energy per token",
         needs="energy of a GPU",
         summary="energy of the GPU, with all that ran on it, per token of the timed work (NVML)",
     ),
     _energy(
         name="cpu_energy_joules",
+        title="CPU energy",
         needs="RAPL",
         summary="energy of the processor packages, with all programs, during the process of the trial (RAPL)",
     ),
     _energy_per_token(
         name="cpu_joules_per_token",
+        title="CPU energy per token",
         needs="RAPL",
         summary="energy of the processor packages, with all programs, per token of the timed work (RAPL)",
     ),

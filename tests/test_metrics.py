@@ -16,7 +16,9 @@ from harness.tasks.registry import TASKS
 def test_a_record_agrees_with_itself(record: Metric) -> None:
     assert METRICS[record.name] is record
     assert record.margin_group in DEFAULT_MARGINS
-    assert record.label == record.name.replace("_", " ")
+    assert record.label == record.title or (
+        not record.title and record.label == record.name.replace("_", " ")
+    )
     assert not record.summary.endswith(".")
     assert (record.unit == "s") == record.name.endswith("_seconds")
     assert (record.unit == "tokens/s") == record.name.endswith(

@@ -30,7 +30,7 @@ from harness.config import canonical_json
 from harness.metrics import REPLICATES, Metric, metric
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.trials import keeps_begun_rounds
-from harness.wording import at_condition, count, effect_phrase, interval_text, level_text
+from harness.wording import count, effect_phrase, interval_text, level_text
 
 
 def analyse(loaded: LoadedStudy, frames: RunFrames, standings: Standings = NO_STANDINGS) -> Analysis:
@@ -113,7 +113,7 @@ def _primary_contrasts(loaded: LoadedStudy, compared: tuple[Contrast, ...]) -> l
 
 def _effect_sentence(loaded: LoadedStudy, record: Metric, contrast: Contrast) -> str:
     """`dynamic at new tokens 256, 2.33 × the baseline's (95 % interval 2.3 to 2.36 ×, 10 rounds)`."""
-    arm = f"{loaded.label(contrast.arm)}{at_condition(contrast.condition)}"
+    arm = f"{loaded.label(contrast.arm)}{loaded.at(contrast.condition)}"
     interval = interval_text(contrast.low, contrast.high, record.compared_by)
     return (
         f"{arm}, {effect_phrase(contrast.effect, record.compared_by)} the baseline's "

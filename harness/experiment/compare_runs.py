@@ -17,6 +17,7 @@ from harness.report.claims_ledger import device_of
 from harness.report.inputs import ReportInput
 from harness.report.labels import condition_title, metric_of
 from harness.store.rows import Run
+from harness.study.loaded import LoadedStudy
 from harness.wording import effect_text, interval_text
 
 APART = (
@@ -93,7 +94,7 @@ def compare_runs(runs: Sequence[Run], findings: Sequence[ReportInput]) -> RunCom
         return RunComparison(
             runs=tuple(map(_compared_run, names, runs, findings)),
             differences=tuple(run_differences(runs)),
-            effects=tuple(_effects(contrasts)),
+            effects=tuple(_effects(findings[0].loaded, contrasts)),
             claims=tuple(_claims(claims, findings)),
             not_comparable=(*_missing(names, findings, contrasts), *_other_claims(names, claims, findings)),
         )
@@ -131,14 +132,14 @@ def _in_all(sides: Sequence[Mapping[_Key, Contrast]]) -> Iterator[tuple[_Key, li
             yield key, [side[key] for side in sides]
 
 
-def _effects(sides: Sequence[Mapping[_Key, Contrast]]) -> Iterator[EffectRow]:
+def _effects(loaded: LoadedStudy, sides: Sequence[Mapping[_Key, Contrast]]) -> Iterator[EffectRow]:
     for (name, arm, baseline, _), contrasts in _in_all(sides):
         compared_by = metric_of(name).compared_by
         yield EffectRow(
             metric=name,
             arm=arm,
             baseline=baseline,
-            condition=condition_title(contrasts[0].condition),
+            condition=condition_title(loaded, contrasts[0].condition),
             cells=tuple(
                 Cell(
                     effect=effect_text(one.effect, compared_by),
@@ -187,7 +188,9 @@ def _missing(
         yield f"The baselines differ, so no effect is comparable: {stated}."
     for noun, position in (("metric", 0), ("arm", 1)):
         yield from _only_in(noun, names, [[key[position] for key in side] for side in sides])
-    conditions = [[condition_title(one.condition) for one in side.values()] for side in sides]
+    conditions = [
+        [condition_title(findings[0].loaded, one.condition) for one in side.values()] for side in sides
+    ]
     yield from _only_in("condition", names, conditions)
 
 

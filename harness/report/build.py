@@ -25,6 +25,7 @@ from harness.report.script import policy, script
 from harness.report.sections import (
     claims,
     comparison,
+    curves,
     figures,
     invariants,
     method,
@@ -69,6 +70,7 @@ SECTIONS = (
     Section(
         id="settings", title="Settings of each arm", view=settings.settings_view, summary=settings.summary
     ),
+    Section(id="curves", title="Learning curves", view=curves.curves_view),
     Section(id="figures", title="Figures", view=figures.figures_view),
     Section(id="written", title="Generated texts", view=written.written_view),
     Section(id="tuning", title="Tuning", view=tuning.tuning_view),

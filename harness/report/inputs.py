@@ -12,6 +12,7 @@ from harness.analysis.frames import trial_values, with_diverged
 from harness.analysis.validity.voids import values_that_count, void_rounds_of
 from harness.report.labels import anchor
 from harness.report.machine import disturbances
+from harness.report.series import NOTHING_RECORDED, Recorded
 from harness.store.rows import Chain
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ class ReportInput:
     `trial` and the columns of `harness.telemetry.process_sampler.TelemetrySample`; `nvml_reason` says why the
     GPU columns are empty, or is None. `calibration` is the newest calibration of the machine before the first
     measurement. `command` repeats the run. `sentences` maps trials to the texts that they wrote. `history`
-    holds the earlier verdicts, and `search` what a search found, if the study proves it.
+    holds the earlier verdicts, `recorded` the series of the trainings, and `search` what a search found, if
+    the study proves it.
     """
 
     loaded: LoadedStudy
@@ -112,6 +114,7 @@ class ReportInput:
     sentences: Mapping[int, Sentences] = field(default_factory=dict)
     history: History = NO_HISTORY
     search: SearchFindings | None = None
+    recorded: Recorded = NOTHING_RECORDED
 
     def anchor(self, *parts: object) -> str:
         """An id that is unique on the page, because it contains the part of the study."""

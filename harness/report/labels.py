@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.config import canonical_json
@@ -42,7 +42,7 @@ class NumberCell:
     samples: str = ""
 
 
-MOST_LETTERS = 22
+MOST_LETTERS = 34
 """The longest label of an arm in a figure."""
 
 _BADGES = {
@@ -71,19 +71,28 @@ def metric_of(name: str) -> Metric:
 
 def arm_labels(loaded: LoadedStudy) -> dict[str, str]:
     """Arm → its label in figures: the levels in which it differs from the baseline. If only one factor is
-    compared, the label is the level alone.
+    compared, the label is the level alone, and `legend_title` names the factor.
 
     Long labels are shortened in the middle. No two arms have the same label.
     """
-    labels = []
-    for arm in loaded.arms:
-        changed = {f: name for f, name in arm.names.items() if name != loaded.baseline.names.get(f)}
-        label = ", ".join(f"{factor}={name}" for factor, name in changed.items()) or "baseline"
-        labels.append(visible(next(iter(arm.names.values())) if len(loaded.study.compare) == 1 else label))
-    return dict(zip((arm.name for arm in loaded.arms), short_labels(labels), strict=True))
+    names = loaded.names
+    labels = [
+        ", ".join(names.bare_level(factor, level) for factor, level in arm.names.items())
+        if len(loaded.study.compare) == 1
+        else loaded.label(arm.name)
+        for arm in loaded.arms
+    ]
+    return dict(zip((arm.name for arm in loaded.arms), short_labels(map(visible, labels)), strict=True))
 
 
-def short_labels(labels: Sequence[str]) -> list[str]:
+def legend_title(loaded: LoadedStudy) -> str:
+    """What the labels of the arms in a figure are: the compared factor. Empty if there are several, which the
+    labels name.
+    """
+    return ", ".join(map(loaded.names.titled, loaded.study.compare)) if len(loaded.study.compare) == 1 else ""
+
+
+def short_labels(labels: Iterable[str]) -> list[str]:
     """The labels, with long ones shortened in the middle and no two equal."""
     shortened: list[str] = []
     for label in labels:
@@ -99,9 +108,9 @@ def arm_name(loaded: LoadedStudy, arm: str) -> ArmName:
     return ArmName(text=label, title="" if label == arm else arm)
 
 
-def condition_title(names: Mapping[str, str]) -> str:
-    """`new_tokens = 64`, or `all trials` in a study without conditions."""
-    return ", ".join(f"{factor} = {level}" for factor, level in names.items()) or "all trials"
+def condition_title(loaded: LoadedStudy, names: Mapping[str, str]) -> str:
+    """`new tokens = 64`, or `all trials` in a study without conditions."""
+    return loaded.names.condition(names)
 
 
 def condition_key(condition: Combination | Mapping[str, str]) -> str:

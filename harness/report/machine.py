@@ -9,10 +9,11 @@ import pandas as pd
 
 from harness.machine.calibration import Calibration
 from harness.metrics import Metric
+from harness.report.labels import metric_of
 from harness.statistics import rounds_needed
 from harness.store.rows import CalibrationRow
 from harness.telemetry.process_sampler import STOPPED_STATES
-from harness.wording import count, format_bytes, format_seconds, words
+from harness.wording import count, format_bytes, format_seconds
 
 OTHER_CORES = 0.5
 """A trial is disturbed if other programs, of any container, keep this many cores busy."""
@@ -62,7 +63,7 @@ def calibrated(
         needed = rounds_needed(scatter.sigma, margin) if margin > 0 else None
         facts.append(
             (
-                f"scatter of {words(scatter.metric)}",
+                f"scatter of {metric_of(scatter.metric).label}",
                 f"{scatter.sigma:.2%} between identical trials of a round",
             )
         )

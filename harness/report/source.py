@@ -14,6 +14,7 @@ from harness.analysis.analyse import analyse
 from harness.analysis.earlier_runs import HistoryEnd, read_history
 from harness.analysis.frames import StoredFrames, long_frame, run_frames
 from harness.report.inputs import MOST_ROWS, ReportInput, ReportSamples, RunInfo
+from harness.report.series import read_series
 from harness.run.open_session import is_open
 from harness.store.lost import lost_trials
 from harness.store.store import study_key
@@ -58,6 +59,7 @@ def report_input(
         nvml_reason=next((row.nvml_reason for row in frames.trials if row.nvml_reason), None),
         command=shlex.join(_command("run", loaded, run, ("--fresh",))),
         sentences=frames.sentences,
+        recorded=read_series(frames),
         calibration=store.calibration(run.environment_digest, before=sessions[0]) if sessions else None,
     )
 

@@ -90,21 +90,6 @@ def wanted_levels(asked: Scalar | list[Scalar]) -> list[str]:
     return [level_name(level) for level in (asked if isinstance(asked, list) else [asked])]
 
 
-def arm_labels(study: StudyBase) -> dict[str, str]:
-    """Short names of arms by their names, for people: `baseline`, or the factors in which an arm differs from
-    it. There are none in a study with one factor, whose arms have short names.
-    """
-    if len(study.compare) == 1:
-        return {}
-    baseline, *others = all_arms(study)
-    labels = {baseline.name: "baseline"}
-    for arm in others:
-        changed = arm.names.items() - baseline.names.items()
-        names = [f"{factor}={level}" for factor, level in arm.names.items() if (factor, level) in changed]
-        labels[arm.name] = ", ".join(names) or arm.name
-    return labels
-
-
 @dataclass(frozen=True)
 class _Factors:
     levels: Mapping[str, list[Level]]

@@ -4,6 +4,7 @@ every arm is resolved and checked.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from harness.metrics import declared
 from harness.study.arms import Combination
 from harness.study.checks.adaptive_design import check_adaptive_design
 from harness.study.checks.checker import StudyChecker
+from harness.study.checks.labels import check_labels
 from harness.study.checks.parity import check_parity
 from harness.study.checks.study import check_claims, check_study, check_tasks, check_trainings
 from harness.study.declared_metric import DeclaredMetric
@@ -79,7 +81,9 @@ class StudyFile:
                 changed = self._load(name, settings)
             elif name not in self._loaded:
                 self._loaded[name] = self._load(name, ())
-        return changed if settings else self._loaded[scale]
+        chosen = changed if settings else self._loaded[scale]
+        check_labels([*chosen, *itertools.chain(*self._loaded.values())], self._document)
+        return chosen
 
     def _load(self, scale: str, settings: Sequence[str]) -> tuple[LoadedStudy, ...]:
         parts = part_names(self._document)

@@ -15,9 +15,10 @@ from pydantic import Field
 
 from harness.config import content, digest
 from harness.programs.source_tree import SourceTree
-from harness.study.arms import Combination, arm_labels
+from harness.study.arms import Combination
 from harness.study.claims import AnyClaim
 from harness.study.levels import Scalar
+from harness.study.names import Names
 from harness.study.schema import StudyBase
 from harness.study.search import StudySearch
 from harness.tasks.base import Task
@@ -105,8 +106,13 @@ class LoadedStudy:
 
     def label(self, arm: str) -> str:
         """A short name of an arm for people: `baseline`, or the factors in which it differs from it."""
-        return self._labels.get(arm, arm)
+        return self.names.arms.get(arm, arm)
+
+    def at(self, condition: Mapping[str, str]) -> str:
+        """` at new tokens 64`, with a space before it; empty without conditions."""
+        return self.names.at(condition)
 
     @cached_property
-    def _labels(self) -> dict[str, str]:
-        return arm_labels(self.study)
+    def names(self) -> Names:
+        """How the study names things for people."""
+        return Names(self.study)

@@ -24,6 +24,8 @@ Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}(/{NAME})?$", max_leng
 
 Reason = Annotated[str, StringConstraints(min_length=1)]
 
+Label = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+
 WIDEST_MARGIN = 3.0
 """A margin may be this many times the default without a reason."""
 
@@ -120,6 +122,18 @@ class Reference(Config):
     at_least: float = Field(gt=0.0, allow_inf_nan=False)
 
 
+class FactorLabel(Config):
+    """How a factor is named for people, in the report and in sentences. `levels` maps the name of a level to
+    its label. The unit is that of levels that are numbers.
+
+    Nothing that is measured or judged depends on it.
+    """
+
+    label: Label | None = None
+    unit: Annotated[str, StringConstraints(max_length=20)] = ""
+    levels: dict[str, Label] = Field(default_factory=dict)
+
+
 class StudyBase(Config):
     """A study without its claims and its search, which are checked against it: all other fields of
     `harness.study.loaded.Study`.
@@ -137,6 +151,8 @@ class StudyBase(Config):
     compare: dict[str, Annotated[list[Level], Field(min_length=2)]] = Field(min_length=1)
     across: dict[str, Annotated[list[Level], Field(min_length=1)]] = Field(default_factory=dict)
     when: dict[str, Where] = Field(default_factory=dict, exclude_if=operator.not_)
+    labels: dict[str, FactorLabel] = Field(default_factory=dict, exclude_if=operator.not_)
+    """Names of factors (or of settings that are tuned) and of their levels for people, by the factor."""
     metrics: dict[MetricName, DeclaredMetric] = Field(default_factory=dict, exclude_if=operator.not_)
     """What a program reports that the study runs with the task `command`."""
     design: Design = Design()

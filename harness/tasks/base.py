@@ -171,6 +171,10 @@ class Task(Config, ABC):
         amount may be an estimate, and a fingerprint is made of the settings that decide on the content.
         """
 
+    def closed_form(self, metric: str) -> float | None:  # noqa: ARG002  most tasks have no formula
+        """The value of a metric that is a formula of the config alone. None if it is not one."""
+        return None
+
     def recorded_steps(self, metric: str) -> Sequence[int]:  # noqa: ARG002  most metrics have one value
         """The steps at which a trial records a metric, by the config alone. With more than one, a trial can
         be stopped on the way.

@@ -160,15 +160,23 @@ class Generate(Task):
         after = device_peak_bytes(context.device)
         record("peak_tensor_bytes", peak.peak_bytes if before is None or after is None else after - before)
         record("cache_bytes", 0 if watched.cache is None else watched.cache.nbytes)
-        formula = cache_bytes(
+        formula = self._cache_bytes(next(subject.model.parameters()).element_size())
+        record("cache_bytes_formula", formula)
+
+    def closed_form(self, metric: str) -> float | None:
+        if metric != "cache_bytes_formula":
+            return None
+        return self._cache_bytes(self.model.train.precision.weights_dtype.itemsize)
+
+    def _cache_bytes(self, bytes_per_value: int) -> int:
+        return cache_bytes(
             self.model.decoder,
             self.cache,
             batch=self.prompts.count,
             prompt=self.prompts.tokens,
             new_tokens=self.new_tokens,
-            bytes_per_value=next(subject.model.parameters()).element_size(),
+            bytes_per_value=bytes_per_value,
         )
-        record("cache_bytes_formula", formula)
 
 
 class _Unit(NamedTuple):

@@ -24,6 +24,10 @@ WORDS = [
     ("ratio: 2.0", "ratio: 2.0\n    metric: decode_tokens_per_second"),
     ("primary:", "margins: {loss: 0.02}\nprimary:"),
     ("primary:", "parity: {differ: [flops]}\nprimary:"),
+    (
+        "primary:",
+        "labels: {cache: {label: memory, levels: {none: no}}, new_tokens: {unit: tokens}}\nprimary:",
+    ),
 ]
 STATEMENTS = [
     ("ratio: 2.0", "ratio: 2.1"),

@@ -9,6 +9,7 @@ import pytest
 from harness.study.measured import measured_content
 from tests.support.tiny_study import loaded, tuned_study
 
+LABELS = ("primary:", "labels: {cache: {label: memory, levels: {none: no}}}\nprimary:")
 PRIMARY = ("primary: decode_tokens_per_second", "primary: tokens_per_second")
 FINALISTS = ("1e-2]", "1e-2]\n    finalists: 3")
 CLAIM = (
@@ -36,3 +37,11 @@ def test_a_claim_is_measured_where_it_names_a_finalist(
 ) -> None:
     one, other = (measured_content(tuned_study(tmp_path, *patches, *more)) for more in ((), (CLAIM,)))
     assert (one != other) is counts
+
+
+def test_labels_measure_nothing(tmp_path: Path) -> None:
+    one, other = (loaded(tmp_path, *patches) for patches in ((), (LABELS,)))
+    assert measured_content(one) == measured_content(other)
+    assert one.task_digests == other.task_digests
+    assert [arm.name for arm in one.arms] == [arm.name for arm in other.arms]
+    assert other.label("cache=none") == "memory no"

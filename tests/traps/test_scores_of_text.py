@@ -95,7 +95,7 @@ def test_a_score_at_its_floor_in_both_arms(tmp_path: Path, frames: MemoryFrames)
 
     decided, sentence, _ = verdicts(tmp_path, rewritten(frames, hardly))
     assert decided == UNDECIDED
-    assert "bleu is at the lowest value that it can have, 0, in both arms" in sentence
+    assert "BLEU is at the lowest value that it can have, 0, in both arms" in sentence
 
 
 def test_nothing_is_written_by_one_arm(tmp_path: Path, frames: MemoryFrames) -> None:
@@ -184,7 +184,7 @@ def test_other_texts_in_one_arm(
     other = rewritten(frames, lambda trial, written: change(written) if trial == 2 else written)
     decided, sentence, _ = verdicts(tmp_path, other)
     assert decided == INVALID
-    assert f"bleu of decoding=beam, seed 0, was measured on other texts: {reason}" in sentence
+    assert f"BLEU of decoding=beam, seed 0, was measured on other texts: {reason}" in sentence
 
 
 def test_a_score_that_does_not_depend_on_what_was_written(tmp_path: Path, frames: MemoryFrames) -> None:

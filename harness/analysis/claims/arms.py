@@ -20,7 +20,6 @@ from harness.metrics import REPLICATES, Metric, metric
 from harness.study.arms import Combination, named_arm, named_condition
 from harness.study.claims.arms import ArmsClaim, Comparison, MetricComparison
 from harness.wording import (
-    at_condition,
     count,
     effect_phrase,
     effect_text,
@@ -178,7 +177,7 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
             label=label,
             effect=effect_text(contrast.effect, record.compared_by),
             interval=COUNTED if member.counted else interval,
-            measured=f"{record.label} of {label}{at_condition(condition.names)} is "
+            measured=f"{record.label} of {label}{self.loaded.at(condition.names)} is "
             f"{effect_phrase(contrast.effect, record.compared_by)} {self.other_label}'s "
             f"({certainty(member, interval, record.paired_over, self.level)}"
             f"{f'; {contrast.diverged}' if contrast.diverged else ''}{self._outputs(arm, condition)})",

@@ -12,7 +12,7 @@ from harness.analysis.results import ClaimVerdict, Numbers
 from harness.statistics import mcnemar
 from harness.study.arms import Combination, named_condition
 from harness.study.claims.diverges import DivergesClaim
-from harness.wording import at_condition, count
+from harness.wording import count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class DivergesSettlement(ComparisonSettlement[DivergesClaim]):
             label=label,
             effect=f"{number} against {other_number} of {count(n, 'seed')}",
             interval=f"p {p:.2g}",
-            measured=f"{label}{at_condition(condition.names)} diverges on {number} of {count(n, 'seed')}, "
+            measured=f"{label}{self.loaded.at(condition.names)} diverges on {number} of {count(n, 'seed')}, "
             f"{self.other_label} on {other_number} (McNemar's exact p {p:.2g})",
             numbers=Numbers(effect=(number - other_number) / n),
         )

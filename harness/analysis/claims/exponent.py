@@ -16,7 +16,7 @@ from harness.metrics import Metric, metric
 from harness.statistics import trend
 from harness.study.arms import Combination
 from harness.study.claims.exponent import ExponentClaim
-from harness.wording import UNBOUNDED, number_text, words
+from harness.wording import UNBOUNDED, number_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ class ExponentSettlement(ArmsSettlement[ExponentClaim]):
             label=self.loaded.label(arm.name),
             effect=f"exponent {number_text(slope)}",
             interval=COUNTED if member.counted else interval,
-            measured=f"{record.label} of {self.loaded.label(arm.name)} grows like {words(self.claim.over)} "
-            f"to the power of {number_text(slope)} "
+            measured=f"{record.label} of {self.loaded.label(arm.name)} grows like "
+            f"{self.loaded.names.factor(self.claim.over)} to the power of {number_text(slope)} "
             f"({certainty(member, interval, record.paired_over, self.level)})",
             numbers=Numbers(effect=slope, low=low, high=high, claimed=self.claim.exponent),
         )

@@ -16,7 +16,7 @@ from harness.metrics import metric
 from harness.statistics import Ranking, Rival, most_sensitive, safe_exp, worst_rise
 from harness.study.arms import Combination, named_condition
 from harness.study.claims.most_sensitive import MostSensitiveClaim
-from harness.wording import at_condition, count, interval_text, ratio_text, words
+from harness.wording import count, interval_text, ratio_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +92,15 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
         effect, low, high = (safe_exp(x) for x in (claimed.centre, bounds.low, bounds.high))
         rises = {factor: member.centre for factor, member in members.items()}
         ranked = sorted(rises, key=lambda factor: -rises[factor])
-        ratios = ", ".join(f"{words(factor)} {ratio_text(safe_exp(rises[factor]))}" for factor in ranked)
+        named = self.loaded.names.factor
+        ratios = ", ".join(f"{named(factor)} {ratio_text(safe_exp(rises[factor]))}" for factor in ranked)
         return replace(
             self.unsettled,
             verdict=basis.verdict,
             effect=ratio_text(effect),
             interval=interval_text(low, high),
             n=claimed.n,
-            sentence=f"{HERE} the worst ratio of the {record.label}{at_condition(condition.names)} to its "
+            sentence=f"{HERE} the worst ratio of the {record.label}{self.loaded.at(condition.names)} to its "
             f"value at the default, with the factor at its default ÷ {claim.by:g} and × {claim.by:g}, is: "
             f"{ratios} ({count(claimed.n, 'seed')}). {self._position(ranking)}.",
             numbers=Numbers(effect=effect, low=low, high=high),
@@ -128,6 +129,7 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
         top = AmongMostSensitive.top(factors)
         return (
             f"Of the {factors - 1} other factors, {len(ranking.smaller)} are significantly less sensitive "
-            f"than {words(self.claim.most_sensitive)} ({factors - top} are needed to confirm), and "
+            f"than {self.loaded.names.factor(self.claim.most_sensitive)} "
+            f"({factors - top} are needed to confirm), and "
             f"{len(ranking.larger)} are significantly more sensitive ({top} are needed to refute)"
         )

@@ -16,7 +16,7 @@ from harness.statistics import both_infinite, log_ratios, safe_exp, sign_flip_p,
 from harness.store.rows import TrialRow
 from harness.study.arms import Combination, named_condition
 from harness.study.claims.reaches import ReachesClaim
-from harness.wording import at_condition, count, interval_text, ratio_text
+from harness.wording import count, interval_text, ratio_text
 
 UPDATE_SECONDS = "update_seconds"
 
@@ -73,8 +73,9 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
             label=label,
             effect=ratio_text(ratio),
             interval=interval,
-            measured=f"{label}{at_condition(condition.names)} needs {ratio_text(ratio)} {self.other_label}'s "
-            f"{claim.counted_in} to reach a {metric(claim.metric).label} of {claim.target:g} "
+            measured=f"{label}{self.loaded.at(condition.names)} needs {ratio_text(ratio)} "
+            f"{self.other_label}'s {claim.counted_in} to reach a "
+            f"{metric(claim.metric).label} of {claim.target:g} "
             f"({self.level_text} interval {interval}, "
             f"{count(member.n, 'seed')}; it reaches the target on {reached} of "
             f"them, and {self.other_label} does on {other_reached})",

@@ -19,7 +19,7 @@ from harness.metrics import Metric, metric
 from harness.statistics import paired_estimate, replicates, safe_exp, sign_flip_p, trend
 from harness.study.arms import Combination
 from harness.study.claims.trend import TrendClaim
-from harness.wording import interval_text, number_text, ratio_text, words
+from harness.wording import interval_text, number_text, ratio_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,8 @@ class TrendSettlement(ComparisonSettlement[TrendClaim]):
         return super().settle()
 
     def result(self, arm: Combination) -> ArmResult:
-        record, over, label = self.record, words(self.claim.over), self.loaded.label(arm.name)
+        record, label = self.record, self.loaded.label(arm.name)
+        over = self.loaded.names.factor(self.claim.over)
         rounds = values_by_level(
             self.loaded,
             self.claim.over,

@@ -17,7 +17,7 @@ from harness.metrics import Metric, metric
 from harness.statistics import safe_exp
 from harness.study.arms import Combination, named_condition
 from harness.study.claims.value import ValueClaim
-from harness.wording import UNBOUNDED, at_condition
+from harness.wording import UNBOUNDED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class ValueSettlement(ArmsSettlement[ValueClaim]):
             label=label,
             effect=record.format(value),
             interval=COUNTED if member.counted else interval,
-            measured=f"{record.label} of {label}{at_condition(condition.names)} is {record.format(value)} "
+            measured=f"{record.label} of {label}{self.loaded.at(condition.names)} is {record.format(value)} "
             f"({certainty(member, interval, 'seeds', self.level)})",
             numbers=Numbers(effect=value, low=low, high=high, claimed=self.claim.value.figure),
         )

@@ -11,7 +11,6 @@ from harness.config import canonical_json
 from harness.metrics import METRICS, known_metrics
 from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
-from harness.wording import at_condition
 
 WEIGHTS = "weights"
 """The name of the hash of a trained model among a trial's outputs."""
@@ -40,7 +39,7 @@ def repeated_seeds(loaded: LoadedStudy, frames: RunFrames, arm: str) -> Iterator
         rows = [trial for trial in measured if trial.condition == condition.names]
         trainings = [*rows, *_trainings(loaded, frames, arm, condition.name)]
         weights = [(trial.seed, trial.outputs[WEIGHTS]) for trial in trainings if WEIGHTS in trial.outputs]
-        where = at_condition(condition.names)
+        where = loaded.at(condition.names)
         if weights:
             yield from _repeated(weights, f"weights{where}")
         else:

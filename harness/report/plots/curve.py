@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
-from harness.report.labels import arm_labels, condition_key, condition_title, metric_of, short_labels
+from harness.report.labels import arm_labels, condition_key, legend_title, metric_of, short_labels
 from harness.report.plots.style import (
     MOST_LINES,
     NARROW,
@@ -20,16 +20,19 @@ from harness.report.plots.style import (
     Plot,
     arm_colours,
     arm_markers,
+    decade_axis,
     legend_above,
+    legend_height,
     level_axis,
-    log_axis,
     panel,
     scale_of,
 )
 from harness.study.arms import arms
 from harness.study.levels import level_name
 from harness.study.loaded import LoadedStudy, TunedArm
+from harness.study.names import Names
 from harness.study.planning.tuning import best
+from harness.visible import visible
 
 LEAST_LEVELS = 3
 """A compared factor needs this many levels for a curve."""
@@ -54,20 +57,23 @@ class CurveLine:
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePlot(Plot):
-    """`levels` are (x, name), sorted. `log` says whether the x-axis is logarithmic. `left_out` counts trials
-    without a finite value.
+    """`axis` is the title of the x-axis, `where` names the condition (empty if there is none), and `legend`
+    the factor in which the lines differ (empty if the lines name it). `levels` are (x, name), sorted. `log`
+    says whether the x-axis is logarithmic. `left_out` counts trials without a finite value.
     """
 
     setting: str
+    axis: str
     condition: dict[str, str]
+    where: str
+    legend: str
     levels: tuple[tuple[float, str], ...]
     log: bool
     lines: tuple[CurveLine, ...]
 
     @property
     def title(self) -> str:
-        at = f", {condition_title(self.condition)}" if self.condition else ""
-        return f"{self.setting}{at}"
+        return f"{self.axis}, {self.where}" if self.where else self.axis
 
 
 def tuning_curves(report: ReportInput) -> list[CurvePlot]:
@@ -91,7 +97,10 @@ def tuning_curves(report: ReportInput) -> list[CurvePlot]:
         plot = CurvePlot(
             metric=tune.by,
             setting=path,
+            axis=loaded.names.titled(path),
             condition=condition.names,
+            where=loaded.names.condition(condition.names) if condition.names else "",
+            legend=legend_title(loaded),
             levels=tuple((x, f"{x:.3g}") for x in tried),
             log=_spans_widely(tried),
             lines=tuple(lines),
@@ -107,11 +116,13 @@ def level_curves(report: ReportInput) -> list[CurvePlot]:
     plots: list[CurvePlot] = []
     counted: set[tuple[str, str]] = set()
     for factor, numbers in compared_numbers(report.loaded).items():
-        lines = _lines(report.loaded, factor, numbers)
+        names = report.loaded.names
+        others = [other for other in report.loaded.study.compare if other != factor]
+        lines = _lines(report.loaded, others, factor, numbers)
         levels = sorted({x for by_level in lines.values() for x in by_level})
         if len(levels) < LEAST_LEVELS:
             continue
-        names = {x: name for name, x in numbers.items()}
+        level_names = {x: names.bare_level(factor, name) for name, x in numbers.items()}
         for condition in report.loaded.conditions:
             key = condition_key(condition)
             here = values[(values["metric"] == primary) & (values["condition"] == key)]
@@ -120,8 +131,11 @@ def level_curves(report: ReportInput) -> list[CurvePlot]:
             plot = CurvePlot(
                 metric=primary,
                 setting=factor,
+                axis=names.titled(factor),
                 condition=condition.names,
-                levels=tuple((x, names[x]) for x in levels),
+                where=names.condition(condition.names) if condition.names else "",
+                legend=names.titled(others[0]) if len(others) == 1 else "",
+                levels=tuple((x, level_names[x]) for x in levels),
                 log=levels[0] > 0,
                 lines=tuple(_level_line(label, by_level, here) for label, by_level in lines.items()),
                 left_out=_not_finite(here.loc[uncounted, "value"].tolist()),
@@ -170,27 +184,32 @@ def _tuned_line(tuned: TunedArm, path: str, by: str, label: str) -> CurveLine:
     )
 
 
-def _lines(loaded: LoadedStudy, factor: str, numbers: dict[str, float]) -> dict[str, dict[float, str]]:
+def _lines(
+    loaded: LoadedStudy, others: Sequence[str], factor: str, numbers: dict[str, float]
+) -> dict[str, dict[float, str]]:
     """Label → number → arm. An arm that has no partner with the same other levels is on no line."""
-    others = [other for other in loaded.study.compare if other != factor]
     groups: dict[tuple[str, ...], dict[float, str]] = {}
     for arm in loaded.arms:
         if factor in arm.names:
             fixed = tuple(arm.names.get(other, "") for other in others)
             groups.setdefault(fixed, {})[numbers[arm.names[factor]]] = arm.name
     groups = {fixed: by_level for fixed, by_level in groups.items() if len(by_level) > 1}
-    labels = short_labels([_label(others, fixed) for fixed in groups])
+    labels = short_labels(_label(loaded.names, others, fixed) for fixed in groups)
     return dict(zip(labels, groups.values(), strict=True))
 
 
-def _label(others: Sequence[str], fixed: Sequence[str]) -> str:
-    """`rule=sqrt, tying=tied`. With one other factor it is the level alone. `no rule` means that the factor
+def _label(names: Names, others: Sequence[str], fixed: Sequence[str]) -> str:
+    """`rule sqrt, tying tied`. With one other factor it is the level alone. `no rule` means that the factor
     does not apply.
     """
-    bare = len(others) == 1
+    if len(others) == 1 and fixed[0]:
+        return visible(names.bare_level(others[0], fixed[0]))
     named = zip(others, fixed, strict=True)
-    return ", ".join(
-        (level if bare else f"{other}={level}") if level else f"no {other}" for other, level in named
+    return visible(
+        ", ".join(
+            names.combination({other: level}) if level else f"no {names.factor(other)}"
+            for other, level in named
+        )
     )
 
 
@@ -236,16 +255,16 @@ def draw_curves(plot: CurvePlot) -> Figure:
     drawn = [y / scale.factor for line in plot.lines for _, y in line.trials]
     colours = arm_colours(labels) if several else dict.fromkeys(labels, PALETTE[0])
     markers = arm_markers(labels)
-    rows = math.ceil(len(labels) / 2) if several else 0
-    with panel(width=WIDE if several else NARROW, height=2.7 + 0.17 * rows) as (figure, axes):
+    above = legend_height(labels, title=plot.legend) if several else 0.0
+    with panel(width=WIDE if several else NARROW, height=2.7 + above) as (figure, axes):
         for line in plot.lines:
             _draw_line(axes, line, scale.factor, colours[line.label], markers[line.label])
         level_axis(axes, _readable(plot), plot.title, log=plot.log)
         if _spans_widely(drawn):
-            log_axis(axes, drawn, along="y")
+            decade_axis(axes, min(drawn), max(drawn), along="y", room=0.08)
         axes.set_ylabel(scale.axis_label(record))
         if several:
-            legend_above(axes)
+            legend_above(axes, title=plot.legend)
         return figure
 
 

@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
-from harness.report.labels import arm_labels, metric_of
+from harness.report.labels import arm_labels, legend_title, metric_of
 from harness.report.plots.style import (
     INK,
     MOST_LINES,
@@ -23,8 +23,11 @@ from harness.report.plots.style import (
     arm_colours,
     arm_markers,
     legend_above,
+    legend_height,
     panel,
 )
+
+MEDIAN = "median of the round"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,9 @@ class Drift(Plot):
 
 
 def drift(report: ReportInput) -> Drift | None:
-    """The drift of the primary metric. None if there is nothing to draw."""
+    """The drift of the primary metric. None if there is nothing to draw, and with one round, in which every
+    value is the median of its arm.
+    """
     primary = report.loaded.study.primary
     values = report.values[report.values["metric"] == primary]
     ordered = values.sort_values(["session", "round", "position"], kind="stable")
@@ -45,7 +50,7 @@ def drift(report: ReportInput) -> Drift | None:
     finite = ordered[np.isfinite(ordered["value"])]
     usual = finite.groupby(["arm", "condition", "seed"])["value"].transform("median")
     points = finite.assign(relative=finite["value"] / usual.where(usual != 0)).dropna(subset=["relative"])
-    if points.empty:
+    if points.empty or points.groupby(["arm", "condition", "seed"]).size().max() == 1:
         return None
     columns = ["order", "round", "session", "arm", "relative"]
     return Drift(
@@ -57,7 +62,9 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
     labels = arm_labels(report.loaded)
     points = info.points.assign(arm=info.points["arm"].map(labels))
     few = len(labels) <= MOST_LINES
-    with panel(width=WIDE, height=2.7 + 0.17 * (len(labels) // 2 + 1 if few else 1)) as (figure, axes):
+    entries = [*(labels.values() if few else ()), MEDIAN]
+    above = legend_height(entries, title=legend_title(report.loaded) if few else "")
+    with panel(width=WIDE, height=2.6 + above) as (figure, axes):
         axes.axhline(1.0, color=INK, linewidth=0.8)
         axes.set_xlabel("trial, in the order of running")  # seaborn draws ticks to name an axis without label
         axes.set_ylabel(f"{metric_of(info.metric).label} ÷ median")
@@ -82,9 +89,9 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
             axes.scatter(points["order"], points["relative"], color=PALETTE[0], s=12, linewidth=0, alpha=0.6)
         rounds = points.groupby(["session", "round"], sort=True)
         centre = rounds.agg(order=("order", "mean"), relative=("relative", "median"), first=("order", "min"))
-        axes.plot(centre["order"], centre["relative"], color=INK, linewidth=1.6, label="median of the round")
+        axes.plot(centre["order"], centre["relative"], color=INK, linewidth=1.6, label=MEDIAN)
         _borders(info.points, figure)
-        legend_above(axes)
+        legend_above(axes, title=legend_title(report.loaded) if few else "")
         return figure
 
 

@@ -27,7 +27,10 @@ class ForestRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Forest(Plot):
+    """`where` names the condition for people."""
+
     condition: dict[str, str]
+    where: str
     rows: tuple[ForestRow, ...]
 
 
@@ -60,7 +63,13 @@ def forests(report: ReportInput) -> list[Forest]:
         if rows:
             left_out = len(here) - len(rows)
             plots.append(
-                Forest(metric=primary, condition=condition.names, rows=tuple(rows), left_out=left_out)
+                Forest(
+                    metric=primary,
+                    condition=condition.names,
+                    where=condition_title(report.loaded, condition.names),
+                    rows=tuple(rows),
+                    left_out=left_out,
+                )
             )
     return plots
 
@@ -102,5 +111,5 @@ def draw_forest(forest: Forest) -> Figure:
             axes.set_xlabel(f"{record.label}, × baseline")
         else:
             axes.set_xlabel(f"{record.label}, arm − baseline")
-        axes.set_title(condition_title(forest.condition))
+        axes.set_title(forest.where)
         return figure

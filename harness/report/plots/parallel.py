@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 
 from harness.metrics import Metric
 from harness.report.labels import short_labels
-from harness.report.plots.searched import drawn_points, short_names
+from harness.report.plots.searched import drawn_points
 from harness.report.plots.style import INK, MUTED, PALETTE, PAPER, WIDE, Plot, panel, scale_of
 from harness.search.findings import SearchFindings
 from harness.search.importance import BEST_SHARE
 from harness.search.points import SearchedPoint
 from harness.study.levels import Scalar, level_name
+from harness.study.names import short_paths
 from harness.study.space import Space, choice_value
 from harness.wording import chosen_text
 
@@ -79,7 +80,7 @@ def parallel(findings: SearchFindings) -> Parallel | None:
     order: tuple[Group, ...] = ("other", "good", "began", "proven")
     axes = [
         ParallelAxis(label=label, ticks=_ticks(space, name), conditional=bool(space.parameters[name].when))
-        for name, label in zip(names, short_names(names), strict=True)
+        for name, label in short_paths(names).items()
     ]
     axes += [
         _objective_axis(objective, ends) for objective, ends in zip(findings.objectives, reach, strict=True)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 
 from harness.analysis.results import Contrast
 from harness.report.inputs import ReportInput
-from harness.report.labels import arm_labels, metric_of
+from harness.report.labels import arm_labels, legend_title, metric_of
 from harness.report.plots.style import (
     INK,
     MUTED,
@@ -25,6 +26,7 @@ from harness.report.plots.style import (
     arm_colours,
     arm_markers,
     legend_above,
+    legend_height,
     level_axis,
     panel,
     ratio_axis,
@@ -47,12 +49,15 @@ class ClaimedRatio:
 @dataclass(frozen=True, kw_only=True)
 class RatioPlot(Plot):
     """`points` has the columns arm, x, ratio, low, high (NaN if the interval is unbounded) and valid.
-    `levels` are (x, name). `others` holds the levels of the other factors under `across`. `left_out` counts
-    contrasts without a finite ratio.
+    `levels` are (x, name). `axis` is the title of the x-axis. `others` holds the levels
+    of the other factors under `across`, which `where` names for people. `left_out` counts contrasts without
+    a finite ratio.
     """
 
     factor: str
+    axis: str
     others: dict[str, str]
+    where: str
     levels: tuple[tuple[float, str], ...]
     points: pd.DataFrame
     claims: tuple[ClaimedRatio, ...]
@@ -91,8 +96,12 @@ def ratio_plots(report: ReportInput) -> list[RatioPlot]:
                 RatioPlot(
                     metric=primary,
                     factor=factor,
+                    axis=loaded.names.titled(factor),
                     others=others,
-                    levels=tuple((number, name) for name, number in numbers.items()),
+                    where=loaded.names.condition(others) if others else "",
+                    levels=tuple(
+                        (number, loaded.names.bare_level(factor, name)) for name, number in numbers.items()
+                    ),
                     points=points.sort_values("x", kind="stable", ignore_index=True),
                     claims=_claims(loaded, factor, others),
                     left_out=len(chosen) - len(finite),
@@ -102,16 +111,16 @@ def ratio_plots(report: ReportInput) -> list[RatioPlot]:
 
 
 def draw_ratios(plot: RatioPlot, loaded: LoadedStudy) -> Figure:
-    labels, points = arm_labels(loaded), plot.points
+    labels, points = arm_labels(loaded), dodged(plot)
     invalid = set(points.loc[~points["valid"].astype(bool), "arm"])
     arms = [arm.name for arm in loaded.arms[1:] if arm.name in set(points["arm"])]
     named = {arm: labels[arm] + (" (invalid)" if arm in invalid else "") for arm in arms}
     colours = arm_colours(list(labels)) | dict.fromkeys(invalid, MUTED)
     markers = arm_markers(list(labels))
-    entries = len(arms) + bool(plot.claims)
-    with panel(width=WIDE, height=2.9 + 0.17 * math.ceil(entries / 2)) as (figure, axes):
+    entries = [*named.values(), *map(_claim_label, plot.claims)]
+    with panel(width=WIDE, height=2.9 + legend_height(entries, title=legend_title(loaded))) as (figure, axes):
         _baseline(axes, labels[loaded.baseline.name])
-        axes.set_xlabel(plot.factor)  # seaborn draws ticks to name an axis without label
+        axes.set_xlabel(plot.axis)  # seaborn draws ticks to name an axis without label
         axes.set_ylabel(f"{metric_of(plot.metric).label}, × baseline")
         sns.lineplot(
             points.assign(arm=points["arm"].map(named)),
@@ -133,13 +142,31 @@ def draw_ratios(plot: RatioPlot, loaded: LoadedStudy) -> Figure:
             _interval_bars(axes, points[points["arm"] == arm], colours[arm])
         for claim in plot.claims:
             _claimed(axes, claim)
-        level_axis(axes, plot.levels, plot.factor)
+        level_axis(axes, plot.levels, plot.axis)
         numbers = pd.concat([points["ratio"], points["low"], points["high"]]).dropna()
         marked = itertools.chain.from_iterable((claim.low, claim.high) for claim in plot.claims)
         ratio_axis(axes, [*numbers, *marked], along="y")
         if entries:
-            legend_above(axes)
+            legend_above(axes, title=legend_title(loaded))
         return figure
+
+
+DODGE = 0.012
+"""How far the points of two arms at one level are apart, as a share of the axis."""
+
+
+def dodged(plot: RatioPlot) -> pd.DataFrame:
+    """The points, with those of different arms at one level beside each other, so that no interval hides
+    another one.
+    """
+    levels = [x for x, _ in plot.levels]
+    log = min(levels) > 0
+    span = math.log(max(levels) / min(levels)) if log else max(levels) - min(levels)
+    arms = list(dict.fromkeys(plot.points["arm"]))
+    shift = {arm: (index - (len(arms) - 1) / 2) * DODGE * span for index, arm in enumerate(sorted(arms))}
+    moved = plot.points["arm"].map(shift).astype(float)
+    x = plot.points["x"] * np.exp(moved) if log else plot.points["x"] + moved
+    return plot.points.assign(x=x)
 
 
 def _baseline(axes: Axes, label: str) -> None:
@@ -156,10 +183,14 @@ def _baseline(axes: Axes, label: str) -> None:
     )
 
 
+def _claim_label(claim: ClaimedRatio) -> str:
+    return f"claimed: {claim.ratio:.4g} ({claim.claim})"
+
+
 def _claimed(axes: Axes, claim: ClaimedRatio) -> None:
     ends = [claim.low, claim.high]
     axes.plot([claim.x] * 2, ends, color=MUTED, linewidth=7, alpha=0.25, solid_capstyle="butt")
-    label = f"claimed: {claim.ratio:.4g} ({claim.claim})"
+    label = _claim_label(claim)
     axes.plot([claim.x], [claim.ratio], "_", color=INK, markersize=16, markeredgewidth=2, label=label)
 
 

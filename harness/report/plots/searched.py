@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.metrics import Metric
 from harness.report.plots.style import INK, PALETTE, scale_of
 from harness.search.findings import SearchFindings
 from harness.search.points import SearchedPoint, worst_first
-from harness.wording import chosen_text
 
 MOST_POINTS = 2_000
 """The largest number of points that a figure draws."""
@@ -174,30 +172,3 @@ def objective_axis(axes: Axes, objective: Metric, values: Sequence[float], *, al
     label = f"{scale.axis_label(objective)}, {objective.better} is better"
     axes.set(**{f"{along}label": label if along == "x" else label.replace(", ", "\n")})
     return scale.factor
-
-
-def decade_axis(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic x-axis from `low` to `high` with a few plain numbers as ticks. Both are positive."""
-    room = (high / low) ** 0.04
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    every = max(1, math.ceil((last - first) / 5))
-    ticks = [10.0**power for power in range(first, last + 1, every)]
-    if len(_inside(ticks, low, high)) < 3:
-        ticks = [step * 10.0**power for power in range(first, last + 1) for step in (1, 2, 5)]
-    if len(_inside(ticks, low, high)) < 2:
-        ticks = [low, high]
-    axes.set_xscale("log")
-    axes.set_xlim(low / room, high * room)
-    axes.xaxis.set_major_locator(FixedLocator(_inside(ticks, low, high)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: chosen_text(tick)))
-
-
-def _inside(ticks: Sequence[float], low: float, high: float) -> list[float]:
-    return [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
-
-
-def short_names(names: Sequence[str]) -> list[str]:
-    """Dotted paths by their last words, where no other path ends in the same: `optimizer.lr` is `lr`."""
-    last = [name.rpartition(".")[2] for name in names]
-    return [end if last.count(end) == 1 else name for name, end in zip(names, last, strict=True)]

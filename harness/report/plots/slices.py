@@ -12,14 +12,13 @@ from harness.metrics import Metric
 from harness.report.labels import short_labels
 from harness.report.plots.searched import (
     Placed,
-    decade_axis,
     drawn_points,
     edge_mark,
     edge_notes,
     objective_axis,
     scatter,
 )
-from harness.report.plots.style import NARROW, WIDE, Plot, panel
+from harness.report.plots.style import NARROW, WIDE, Plot, decade_axis, panel
 from harness.search.findings import SearchFindings
 from harness.study.levels import level_name
 from harness.study.space import Space, choice_value

@@ -10,18 +10,39 @@ from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import arm_labels, condition_key, condition_title, metric_of
-from harness.report.plots.style import INK, MUTED, NARROW, PALETTE, Plot, panel, scale_of
+from harness.report.plots.style import (
+    INK,
+    LONG_ENTRY,
+    MOST_LINES,
+    MUTED,
+    NARROW,
+    PALETTE,
+    WIDE,
+    Plot,
+    panel,
+    scale_of,
+)
+
+MOST_PAIRS = 40
+"""More lines of pairs would hide the dots."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spread(Plot):
-    """`points` has the columns arm (its row, from 0), round, and value in the metric's unit. `left_out`
-    counts the values that are not finite.
+    """`points` has the columns arm (its row, from 0), round, seed, and value in the metric's unit. `left_out`
+    counts the values that are not finite. `where` names the condition for people.
     """
 
     condition: dict[str, str]
+    where: str
     labels: tuple[str, ...]
     points: pd.DataFrame
+
+    @property
+    def joined(self) -> bool:
+        """Whether the trials of a pair are joined by a line."""
+        pairs = len(self.points[["round", "seed"]].drop_duplicates())
+        return 1 < len(self.labels) <= MOST_LINES and pairs <= MOST_PAIRS
 
 
 def spreads(report: ReportInput) -> list[Spread]:
@@ -36,14 +57,20 @@ def spreads(report: ReportInput) -> list[Spread]:
         if finite.empty:
             continue
         points = pd.DataFrame(
-            {"arm": finite["arm"].map(rows), "round": finite["round"], "value": finite["value"].astype(float)}
+            {
+                "arm": finite["arm"].map(rows),
+                "round": finite["round"],
+                "seed": finite["seed"],
+                "value": finite["value"].astype(float),
+            }
         )
         plots.append(
             Spread(
                 metric=primary,
                 condition=condition.names,
+                where=condition_title(report.loaded, condition.names),
                 labels=tuple(labels.values()),
-                points=points.sort_values(["arm", "round"], kind="stable", ignore_index=True),
+                points=points.sort_values(["arm", "round", "seed"], kind="stable", ignore_index=True),
                 left_out=len(here) - len(finite),
             )
         )
@@ -59,16 +86,23 @@ def draw_spread(spread: Spread) -> Figure:
     points = spread.points.assign(
         value=spread.points["value"] / scale.factor, height=spread.points["arm"] + offset
     )
-    with panel(width=NARROW, height=0.9 + 0.34 * len(spread.labels)) as (figure, axes):
+    pairs = [pair for _, pair in points.groupby(["round", "seed"])]
+    width = WIDE if max(map(len, spread.labels)) > LONG_ENTRY // 2 else NARROW
+    with panel(width=width, height=0.9 + 0.34 * len(spread.labels)) as (figure, axes):
+        if spread.joined:
+            for pair in pairs:
+                axes.plot(pair["value"], pair["height"], color=MUTED, linewidth=0.5, alpha=0.5)
         axes.scatter(points["value"], points["height"], color=PALETTE[0], s=16, alpha=0.8, linewidth=0)
         medians = points.groupby("arm")["value"].median()
         axes.vlines(medians, medians.index - 0.34, medians.index + 0.34, color=INK, linewidth=2)
-        axes.set_yticks(range(len(spread.labels)), labels=list(spread.labels))
+        counts = points.groupby("arm").size()
+        rows = [f"{label} (n = {counts.get(row, 0)})" for row, label in enumerate(spread.labels)]
+        axes.set_yticks(range(len(rows)), labels=rows)
         axes.set_ylim(len(spread.labels) - 0.45, -0.55)
         axes.grid(visible=False, axis="y")
         for border in range(1, len(spread.labels)):
             axes.axhline(border - 0.5, color=MUTED, linewidth=0.3)
         axes.margins(x=0.06)
         axes.set(xlabel=scale.axis_label(record), ylabel="")
-        axes.set_title(condition_title(spread.condition))
+        axes.set_title(spread.where)
         return figure

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from harness.metrics import Metric
+from harness.wording import chosen_text
 
 # Stand-ins that become the page's own colours, which differ between light, dark and print (svg.py).
 INK, MUTED, RULE, PAPER = "#1b1f24", "#57606b", "#d8dee5", "#fdfeff"
@@ -31,6 +32,9 @@ distinguish.
 WIDE, NARROW = 4.3, 3.4
 """Widths in inches: of a single panel, and of one of several panels."""
 
+LONG_ENTRY = 24
+"""An entry of a legend with more letters than this needs the width of the panel."""
+
 _RC: dict[Any, Any] = sns.plotting_context("paper") | {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -42,6 +46,9 @@ _RC: dict[Any, Any] = sns.plotting_context("paper") | {
     "axes.titlelocation": "left",
     "axes.labelsize": 8.5,
     "legend.fontsize": 8.5,
+    "legend.title_fontsize": 8.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
     "legend.frameon": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -124,11 +131,32 @@ def panel(*, width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
         figure.tight_layout(pad=0.4)
 
 
-def legend_above(axes: Axes) -> None:
-    """A legend with two columns above the axes, where it hides no point. The panel must be high enough for
-    it.
+ENTRY = 0.17
+"""The height in inches of a line of a legend."""
+
+
+def legend_height(labels: Sequence[str], *, title: str = "") -> float:
+    """The height in inches that `legend_above` needs."""
+    return ENTRY * (math.ceil(len(labels) / _columns(labels)) + bool(title))
+
+
+def _columns(labels: Sequence[str]) -> int:
+    return 1 if max(map(len, labels), default=0) > LONG_ENTRY else 2
+
+
+def legend_above(axes: Axes, *, title: str = "") -> None:
+    """A legend above the axes, where it hides no point, with two columns if the labels are short. The panel
+    must be high enough for it (`legend_height`). `title` says what the entries are.
     """
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, columnspacing=1.4)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        ncols=_columns(axes.get_legend_handles_labels()[1]),
+        borderaxespad=0.2,
+        columnspacing=1.4,
+        title=title or None,
+        alignment="left",
+    )
 
 
 def level_axis(axes: Axes, levels: Sequence[tuple[float, str]], label: str, *, log: bool = True) -> None:
@@ -142,6 +170,14 @@ def level_axis(axes: Axes, levels: Sequence[tuple[float, str]], label: str, *, l
     names = dict(levels)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: names.get(x, "")))
     axes.set_xlabel(label)
+
+
+def axis_number(value: float, _: object = None) -> str:
+    """A number on an axis: `120`, `20 k`, `3 M`, `2e12`."""
+    for factor, letter in ((1e6, "M"), (1e3, "k")):
+        if factor <= abs(value) < 1e9:
+            return f"{value / factor:.4g} {letter}"
+    return f"{value:.4g}".replace("e+0", "e").replace("e+", "e")
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
@@ -165,19 +201,34 @@ def ratio_ticks(low: float, high: float) -> list[float]:
 
 def ratio_axis(axes: Axes, drawn: Sequence[float], *, along: str) -> None:
     """A logarithmic axis for the ratios `drawn` and for 1. `along` is `x` or `y`."""
-    log_axis(axes, [*drawn, 1.0], along=along)
-
-
-def log_axis(axes: Axes, drawn: Sequence[float], *, along: str) -> None:
-    """A logarithmic axis for the positive numbers `drawn`, with plain numbers as labels. `along` is `x` or
-    `y`.
-    """
-    low, high = min(drawn), max(drawn)
+    low, high = min(*drawn, 1.0), max(*drawn, 1.0)
     room = max((high / low) ** 0.08, 1.01)
     low, high = low / room, high * room
-    ticks = ratio_ticks(low, high)
+    _logarithmic(axes, (low, high), ratio_ticks(low, high), along=along)
+
+
+def decade_axis(axes: Axes, low: float, high: float, *, along: str = "x", room: float = 0.04) -> None:
+    """A logarithmic axis from `low` to `high` with a few plain numbers as ticks. Both are positive. `room` is
+    the free share at both ends.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    every = max(1, math.ceil((last - first) / 5))
+    ticks = [10.0**power for power in range(first, last + 1, every)]
+    if len(_inside(ticks, low, high)) < 3:
+        ticks = [step * 10.0**power for power in range(first, last + 1) for step in (1, 2, 5)]
+    if len(_inside(ticks, low, high)) < 2:
+        ticks = [low, high]
+    factor = (high / low) ** room
+    _logarithmic(axes, (low / factor, high * factor), _inside(ticks, low, high), along=along)
+
+
+def _inside(ticks: Sequence[float], low: float, high: float) -> list[float]:
+    return [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+
+
+def _logarithmic(axes: Axes, ends: tuple[float, float], ticks: Sequence[float], *, along: str) -> None:
     axis = axes.xaxis if along == "x" else axes.yaxis
-    axes.set(**{f"{along}scale": "log", f"{along}lim": (low, high)})
+    axes.set(**{f"{along}scale": "log", f"{along}lim": ends})
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:.4g}"))
+    axis.set_major_formatter(FuncFormatter(lambda tick, _: chosen_text(tick)))

@@ -9,11 +9,16 @@ from xml.etree import ElementTree
 
 import matplotlib as mpl
 from markupsafe import Markup
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from harness.masking import masked
 from harness.report.plots.style import INK, MUTED, PAPER, RULE
 from harness.visible import visible
+
+PIXELS = 110
+"""Of an inch of a figure on the page."""
 
 _THEME = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 _COORDINATES = frozenset(
@@ -24,9 +29,17 @@ _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # dates and versions would change the bytes
 
 
+_TIP = "tip:"
+
+
+def set_tip(artist: Artist, text: str) -> None:
+    """Let a part of a drawing show this text when a pointer is on it."""
+    artist.set_gid(_TIP + masked(text))
+
+
 def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup:
     """The figure as an `<svg>` element whose ids all start with `name`. The title and the description are for
-    screen readers and tooltips.
+    screen readers and tooltips. Parts with a tip (`set_tip`) have a title of their own.
     """
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
@@ -35,15 +48,25 @@ def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Ma
         FigureCanvasSVG(figure).print_svg(buffer, metadata=_METADATA)  # type: ignore[no-untyped-call]
     root = ElementTree.fromstring(visible(buffer.getvalue(), keep="\n\t"))
     _strip(root)
+    _add_tips(root)
     _rename(root, prefix=name)
-    for size in ("width", "height", "version"):  # the page's style sets the size, the viewBox keeps the shape
+    for size in ("height", "version"):  # the viewBox keeps the shape
         root.attrib.pop(size, None)
+    root.set("width", f"{figure.get_figwidth() * PIXELS:.0f}")  # so text has the same size in all figures
     root.attrib.update({"role": "img", "aria-labelledby": f"{name}-title {name}-description"})
     for index, (tag, text) in enumerate((("title", title), ("desc", description))):
         element = ElementTree.Element(tag, {"id": f"{name}-{'title' if tag == 'title' else 'description'}"})
         element.text = visible(text)
         root.insert(index, element)
     return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _add_tips(root: ElementTree.Element) -> None:
+    for element in root.iter():
+        if (text := element.get("id", "")).startswith(_TIP):
+            title = ElementTree.Element("title")
+            title.text = text.removeprefix(_TIP)
+            element.insert(0, title)
 
 
 def _strip(root: ElementTree.Element) -> None:

@@ -52,6 +52,7 @@ class Tradeoff:
     quality: str
     costs: tuple[str, ...]
     condition: dict[str, str]
+    where: str
     points: tuple[Point, ...]
     front: Pareto
 
@@ -121,6 +122,7 @@ def _tradeoff(quality: ReportInput, cost: ReportInput, condition: Combination) -
         quality=score.name,
         costs=costs,
         condition=condition.names,
+        where=condition_title(cost.loaded, condition.names),
         points=tuple(points),
         front=front,
     )
@@ -175,5 +177,5 @@ def draw_tradeoff(info: Tradeoff, cost: str) -> Figure:
         ratio_axis(axes, [point.effects[cost].value for point in info.points], along="x")
         axes.set_xlabel(f"{metric(cost).label}, × baseline")
         axes.set_ylabel(f"{metric(info.quality).label}, arm − baseline")
-        axes.set_title(f"{condition_title(info.condition)}\n{better_side(info, cost)} is better")
+        axes.set_title(f"{info.where}\n{better_side(info, cost)} is better")
         return figure

@@ -129,7 +129,7 @@ def comparison_view(report: ReportInput) -> ComparisonView:
         blocks.append(
             Block(
                 anchor=report.anchor("comparison", number),
-                title=condition_title(condition.names),
+                title=condition_title(report.loaded, condition.names),
                 rows=rows,
                 contrasts=tuple(
                     _contrast_row(report, c, anchors.get((c.metric, c.arm, key), samples)) for c in ordered

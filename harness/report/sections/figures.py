@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
 from harness.report.inputs import ReportInput
-from harness.report.labels import condition_title, metric_of
+from harness.report.labels import metric_of
 from harness.report.plots.curve import CurvePlot, draw_curves, level_curves, tuning_curves
 from harness.report.plots.drift import draw_drift, drift
 from harness.report.plots.forest import draw_forest, forests
@@ -82,7 +82,7 @@ def _effect(report: ReportInput) -> FigureView | None:
     )
     if by_ratios and numeric_factors(report.loaded) and len(report.loaded.arms) <= MOST_LINES:
         plots = [plot for plot in ratio_plots(report) if not plot.points.empty]
-        over = ", ".join(dict.fromkeys(plot.factor for plot in plots))
+        over = ", ".join(dict.fromkeys(report.loaded.names.factor(plot.factor) for plot in plots))
         claimed = (
             " A grey band is the region that confirms a claimed ratio."
             if any(p.claims for p in plots)
@@ -95,9 +95,9 @@ def _effect(report: ReportInput) -> FigureView | None:
             plots,
             lambda plot: (
                 draw_ratios(plot, report.loaded),
-                condition_title(plot.others) if plot.others else f"over {plot.factor}",
+                plot.where or f"over {plot.axis}",
             ),
-            left_out=_not_finite(sum(plot.left_out for plot in plots), "ratio"),
+            left_out=not_finite(sum(plot.left_out for plot in plots), "ratio"),
         )
     rows = forests(report)
     return figure_of(
@@ -105,8 +105,8 @@ def _effect(report: ReportInput) -> FigureView | None:
         f"{label} compared with the baseline",
         intervals,
         rows,
-        lambda forest: (draw_forest(forest), condition_title(forest.condition)),
-        left_out=_not_finite(sum(forest.left_out for forest in rows), "ratio"),
+        lambda forest: (draw_forest(forest), forest.where),
+        left_out=not_finite(sum(forest.left_out for forest in rows), "ratio"),
     )
 
 
@@ -149,14 +149,14 @@ def _curves(report: ReportInput) -> list[FigureView | None]:
 def _curve(name: str, how: str, caption: str, plots: Sequence[CurvePlot]) -> FigureView | None:
     if not plots:
         return None
-    settings = ", ".join(dict.fromkeys(plot.setting for plot in plots))
+    settings = ", ".join(dict.fromkeys(plot.axis for plot in plots))
     return figure_of(
         name,
         f"{metric_of(plots[0].metric).label} over {settings}: {how}",
         caption,
         plots,
         lambda plot: (draw_curves(plot), plot.title),
-        left_out=_not_finite(sum(plot.left_out for plot in plots), "trial"),
+        left_out=not_finite(sum(plot.left_out for plot in plots), "trial"),
     )
 
 
@@ -165,10 +165,12 @@ def _spread(report: ReportInput) -> FigureView | None:
     return figure_of(
         report.anchor("figure-spread"),
         f"{metric_of(report.loaded.study.primary).label}: every trial",
-        "Dots are trials; the line is the median of the arm. Within a row, rounds run from top to bottom.",
+        "Dots are trials; the thick line is the median of the arm. Within a row, rounds run from top to "
+        "bottom. Thin lines join the trials of one round and seed, which are compared with each other, "
+        "unless there are very many.",
         plots,
-        lambda spread: (draw_spread(spread), condition_title(spread.condition)),
-        left_out=_not_finite(sum(spread.left_out for spread in plots), "value"),
+        lambda spread: (draw_spread(spread), spread.where),
+        left_out=not_finite(sum(spread.left_out for spread in plots), "value"),
     )
 
 
@@ -182,11 +184,11 @@ def _formulas(report: ReportInput) -> list[FigureView | None]:
             figure_of(
                 report.anchor("figure-formula", number),
                 f"{measured} against its formula ({claim})",
-                "Dots are the measured values of all rounds. The line joins the values of the formula for "
-                "the same trials, so it should go through the dots.",
+                "Dots are the measured values of all rounds. A line is the formula, also between the "
+                "measured conditions; where it can only be computed in a trial, dashes mark its values.",
                 chosen,
                 lambda plot: (draw_formula(plot), plot.title or "all arms"),
-                left_out=_not_finite(sum(plot.left_out for plot in chosen), "trial"),
+                left_out=not_finite(sum(plot.left_out for plot in chosen), "trial"),
             )
         )
     return views
@@ -202,7 +204,7 @@ def _drift(report: ReportInput) -> FigureView | None:
         "from the effects.",
         [] if info is None else [info],
         lambda one: (draw_drift(one, report), "all arms and conditions"),
-        left_out=_not_finite(0 if info is None else info.left_out, "value"),
+        left_out=not_finite(0 if info is None else info.left_out, "value"),
     )
 
 
@@ -239,7 +241,7 @@ def figure_of(
     )
 
 
-def _not_finite(number: int, noun: str) -> tuple[str, ...]:
+def not_finite(number: int, noun: str) -> tuple[str, ...]:
     if not number:
         return ()
     verb = "is" if number == 1 else "are"

@@ -132,7 +132,7 @@ def pairs_view(report: ReportInput) -> PairsView | None:
                 anchor=anchors[contrast.metric, contrast.arm, key],
                 metric=record.label,
                 arm=arm_name(report.loaded, contrast.arm),
-                condition=condition_title(contrast.condition),
+                condition=condition_title(report.loaded, contrast.condition),
                 result=f"{effect_text(contrast.effect, record.compared_by)} "
                 f"({interval_text(contrast.low, contrast.high, record.compared_by)})",
                 about=" ".join(_about(record, contrast)),

@@ -79,7 +79,7 @@ def parity_view(report: ReportInput) -> ParityView:
                 spent = tuple(None if row is None else _spent(row) for row in cells)
                 arms.append(
                     ParityArm(
-                        condition=condition_title(condition.names),
+                        condition=condition_title(report.loaded, condition.names),
                         arm=arm_name(report.loaded, arm.name),
                         same=all(row is None or row.spent == row.baseline_spent for row in cells),
                         spent=spent,

@@ -11,8 +11,8 @@ import pandas as pd
 
 from harness.analysis.frames import without_formulas
 from harness.report.inputs import MOST_ROWS, ReportInput
-from harness.report.labels import ArmName, anchor, arm_name, condition_key, condition_title
-from harness.wording import count, words
+from harness.report.labels import ArmName, anchor, arm_name, condition_key, condition_title, metric_of
+from harness.wording import count
 
 MOST_CSV_BYTES = 5_000_000
 
@@ -70,7 +70,7 @@ class SamplesView:
 def condition_anchors(report: ReportInput) -> dict[str, str]:
     """Anchor → title of the samples of each condition."""
     return {
-        report.anchor("samples", number): condition_title(condition.names)
+        report.anchor("samples", number): condition_title(report.loaded, condition.names)
         for number, condition in enumerate(report.loaded.conditions, start=1)
     }
 
@@ -96,7 +96,7 @@ def samples_view(report: ReportInput) -> SamplesView:
         for number, (table_title, part) in enumerate(parts):
             keys, metrics, rows = _wide(part) if raw is not None else _by_trial(report, part)
             printed = tuple(rows[: MOST_ROWS - shown])
-            labels = tuple(words(metric) for metric in metrics)
+            labels = tuple(metric_of(metric).label for metric in metrics)
             tables.append(
                 SampleTable(
                     anchor=anchor(name, number), title=table_title, keys=keys, metrics=labels, rows=printed

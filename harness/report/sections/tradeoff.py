@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from harness.metrics import metric
 from harness.report.inputs import ReportInput
-from harness.report.labels import condition_title
 from harness.report.plots.svg import inline_svg
 from harness.report.plots.tradeoff import Effect, Tradeoff, better_side, draw_tradeoff, tradeoffs
 from harness.wording import effect_text, interval_text
@@ -82,7 +81,7 @@ def _view(infos: Sequence[Tradeoff], anchor: str) -> TradeoffView:
                 draw_tradeoff(info, cost),
                 name=f"{anchor}-{number}-{panel}",
                 title=(
-                    f"{labels[0]} against {metric(cost).label}: {condition_title(info.condition)}, "
+                    f"{labels[0]} against {metric(cost).label}: {info.where}, "
                     f"{better_side(info, cost)} is better"
                 ),
                 description=caption,
@@ -120,6 +119,6 @@ def _texts(name: str, effect: Effect | None) -> tuple[str, str]:
 
 
 def _summary(info: Tradeoff) -> str:
-    where = condition_title(info.condition)
+    where = info.where
     beaten = ", ".join(info.front.dominated)
     return f"{where} (dominated: {beaten})" if beaten else f"{where} (no arm is dominated)"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from harness.metrics import metric
 from harness.report.inputs import ReportInput
 from harness.report.labels import ArmName, arm_name, condition_title
-from harness.study.loaded import Tried, TunedArm
+from harness.study.loaded import LoadedStudy, Tried, TunedArm
+from harness.study.names import Names
 from harness.study.seeds import FIRST_TUNING_SEED
 from harness.study.tune import Tune
 
@@ -47,12 +48,16 @@ def tuning_view(report: ReportInput) -> TuningView | None:
     tune, tuned = report.loaded.study.design.tune, report.loaded.tuned
     if tune is None:
         return None
-    arms = tuple(_arm(arm, tune, arm_name(report.loaded, arm.arm)) for arm in tuned)
+    arms = tuple(_arm(arm, tune, report.loaded) for arm in tuned)
     names = {tuple(tried.settings for tried in arm.tried) for arm in arms}
-    return TuningView(rule=_rule(tune, len(tuned)), columns=names.pop() if len(names) == 1 else (), arms=arms)
+    return TuningView(
+        rule=_rule(tune, len(tuned), report.loaded.names),
+        columns=names.pop() if len(names) == 1 else (),
+        arms=arms,
+    )
 
 
-def _rule(tune: Tune, arms: int) -> str:
+def _rule(tune: Tune, arms: int, names: Names) -> str:
     record = metric(tune.by)
     seeds = (
         f"seed {FIRST_TUNING_SEED}"
@@ -63,9 +68,9 @@ def _rule(tune: Tune, arms: int) -> str:
         return f"Tuning by {record.label} ({seeds}) has not finished, so no settings were chosen."
     lowest = "lowest" if record.better == "lower" else "highest"
     return (
-        f"For each arm, tuning chose the {', '.join(tune.settings)} with the {lowest} median {record.label} "
-        f"on {seeds}; if several were equal, it chose the smallest value. {_asked(tune)}No verdict uses "
-        "these seeds or trials."
+        f"For each arm, tuning chose the {', '.join(map(names.factor, tune.settings))} with the {lowest} "
+        f"median {record.label} on {seeds}; if several were equal, it chose the smallest value. "
+        f"{_asked(tune)}No verdict uses these seeds or trials."
     )
 
 
@@ -80,21 +85,23 @@ def _asked(tune: Tune) -> str:
     )
 
 
-def _arm(tuned: TunedArm, tune: Tune, name: ArmName) -> ArmView:
-    notes = [f"the best {path} is at the edge of what could be tried" for path in tuned.edges]
+def _arm(tuned: TunedArm, tune: Tune, loaded: LoadedStudy) -> ArmView:
+    notes = [
+        f"the best {loaded.names.factor(path)} is at the edge of what could be tried" for path in tuned.edges
+    ]
     if not tuned.measured:
         notes.append("not a finalist")
     return ArmView(
-        condition=condition_title(tuned.condition),
-        arm=name,
-        tried=tuple(_tried(one, tuned, tune) for one in tuned.tried),
+        condition=condition_title(loaded, tuned.condition),
+        arm=arm_name(loaded, tuned.arm),
+        tried=tuple(_tried(one, tuned, tune, loaded.names) for one in tuned.tried),
         note="; ".join(notes),
     )
 
 
-def _tried(one: Tried, tuned: TunedArm, tune: Tune) -> TriedView:
+def _tried(one: Tried, tuned: TunedArm, tune: Tune, names: Names) -> TriedView:
     settings = ", ".join(
-        f"{path} {value:g}" if isinstance(value, float) else f"{path} {value}"
+        f"{names.factor(path)} {value:g}" if isinstance(value, float) else f"{names.factor(path)} {value}"
         for path, value in one.settings.items()
     )
     return TriedView(settings=settings, value=metric(tune.by).format(one.median), chosen=one is tuned.chosen)

@@ -108,7 +108,7 @@ def chosen_sentences(written: Mapping[str, Sentences], score: str, *, seed: int)
     spread, mean = scores.max(axis=0) - scores.min(axis=0), scores.mean(axis=0)
     median = np.argsort(mean, kind="stable")[len(mean) // 2]
     drawn = np.random.default_rng(seed).permutation(len(mean))[:RANDOM]
-    rules = {int(spread.argmax()): f"largest disagreement in {score}"}
+    rules = {int(spread.argmax()): f"largest disagreement in {metric_of(score).label}"}
     rules.setdefault(int(median), f"median {score}")
     for index in drawn.tolist():
         rules.setdefault(index, f"random, seed {seed}")

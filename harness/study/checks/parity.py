@@ -17,10 +17,11 @@ from harness.study.checks.checker import StudyChecker
 from harness.study.claims.base import Claim
 from harness.study.dotted_paths import leaves
 from harness.study.levels import level_name, level_settings
+from harness.study.names import Names
 from harness.study.reading.yaml_document import KeyPath
 from harness.tasks.base import Task
 from harness.tasks.work import Work, amount_text, compared
-from harness.wording import at_condition, words
+from harness.wording import words
 
 Tasks = Mapping[tuple[str, str], Task]
 Works = Mapping[tuple[str, str], Work]
@@ -187,7 +188,7 @@ def _check_work(checker: StudyChecker, work: Works) -> None:
                     differences.setdefault(
                         quantity,
                         f"{words(quantity)} is {amount_text(amount)} for {arm.name}"
-                        f"{at_condition(condition.names)}, "
+                        f"{Names(checker.study).at(condition.names)}, "
                         f"but {amount_text(base[quantity])} for the baseline",
                     )
     if not differences:

@@ -349,11 +349,11 @@ def test_arms_of_several_factors_have_labels_with_the_changed_levels() -> None:
         design={"seeds": 6},
     )
     learned = Learned(loaded=loaded)
-    assert [loaded.label(arm.name) for arm in loaded.arms] == ["baseline", "clip=2.0", "optimizer=lion"]
+    assert [loaded.label(arm.name) for arm in loaded.arms] == ["baseline", "clip 2.0", "optimizer lion"]
     result = learned.analysis()
     assert {contrast.arm for contrast in result.contrasts} == {
         "clip=2.0, optimizer=adam",
         "clip=1.0, optimizer=lion",
     }
-    assert "optimizer=lion" in result.claims[0].sentence
+    assert "optimizer lion" in result.claims[0].sentence
     assert "clip" not in result.claims[0].sentence + result.answer

@@ -79,7 +79,7 @@ def test_comparison_marks_the_baseline_and_prints_ratio_interval_and_verdict(pag
     tables = page.by_class("comparison")
     assert len(tables) == 3
     captions = [table.text for table in page.all("caption", within="comparison")]
-    assert captions[0::2] == ["new_tokens = 16", "new_tokens = 64", "new_tokens = 256"]
+    assert captions[0::2] == ["new tokens = 16", "new tokens = 64", "new tokens = 256"]
     assert len(page.by_class("baseline")) == 3
     assert all("cache=none baseline 1 " in row.text for row in page.by_class("baseline"))
     report = synthetic_report()

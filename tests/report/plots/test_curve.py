@@ -157,7 +157,7 @@ def test_a_median_that_diverged_is_a_gap_and_every_diverged_trial_is_counted() -
 def test_each_condition_of_tuning_has_a_plot() -> None:
     losses = {"a": {1e-3: [3.0], 1e-2: [2.0]}, "b": {1e-3: [4.0], 1e-2: [5.0]}}
     plots = tuning_curves(tuned_report(losses, across=["x", "y"]))
-    assert [plot.title for plot in plots] == ["optimizer.lr, corpus = x", "optimizer.lr, corpus = y"]
+    assert [plot.title for plot in plots] == ["lr, corpus = x", "lr, corpus = y"]
 
 
 def test_many_arms_are_drawn_in_panels_that_share_the_baseline() -> None:
@@ -349,7 +349,7 @@ def test_the_page_has_both_figures_and_repeats_byte_for_byte() -> None:
     html = render(tuned)
     page = Page(html)
     titles = {figure.attributes["id"]: figure.text for figure in page.all("figure")}
-    assert "validation loss over optimizer.lr: values tried in tuning" in titles["figure-curve-tuning"]
+    assert "validation loss over lr: values tried in tuning" in titles["figure-curve-tuning"]
     assert (
         "decode tokens per second over optimizer: levels that were compared" in titles["figure-curve-levels"]
     )

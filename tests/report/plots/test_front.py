@@ -53,7 +53,7 @@ def test_effects_have_intervals_in_both_directions() -> None:
     (axes,) = draw_effects(plot).axes
     assert axes.get_yscale() == "log"
     assert axes.get_xscale() == "linear"
-    assert axes.get_xlabel() == "bleu, difference to where the search began\nhigher is better"
+    assert axes.get_xlabel() == "BLEU, difference to where the search began\nhigher is better"
     bars = {tuple(line.get_xydata().ravel()) for line in axes.lines}  # type: ignore[union-attr]
     assert {(-0.5, 0.9, 3.0, 0.9), (1.5, 0.8, 1.5, 0.95)} <= bars
 

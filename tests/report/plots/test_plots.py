@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from harness.metrics import metric
@@ -12,9 +13,9 @@ from harness.report.labels import arm_labels
 from harness.report.plots.drift import drift
 from harness.report.plots.forest import forests
 from harness.report.plots.formula import draw_formula, formula_plots
-from harness.report.plots.ratio import draw_ratios, numeric_factors, ratio_plots
+from harness.report.plots.ratio import dodged, draw_ratios, numeric_factors, ratio_plots
 from harness.report.plots.spread import draw_spread, spreads
-from harness.report.plots.style import ratio_ticks, scale_of
+from harness.report.plots.style import panel, ratio_ticks, scale_of
 from harness.report.plots.svg import inline_svg
 from tests.report.synthetic import PRIMARY, frame_of, load, study, synthetic_report
 
@@ -190,7 +191,7 @@ def test_inlined_figures_share_no_id_carry_text_and_repeat_byte_for_byte() -> No
     ]
     assert {reference[1:] for reference in references} <= set(ids)
     texts = [element.text for element in roots[0].iter("text")]
-    assert {"16", "64", "256", "new_tokens", "dynamic", "claimed: 2.33 (kv-speedup)"} <= set(texts)
+    assert {"16", "64", "256", "new tokens", "dynamic", "claimed: 2.33 (kv-speedup)"} <= set(texts)
     assert roots[0].findtext("title") == "A <b>"
     assert not list(roots[0].iter("style"))
     assert not list(roots[0].iter("metadata"))
@@ -201,7 +202,7 @@ def test_small_numbers_in_labels_survive_the_shortening_of_coordinates() -> None
         study(compare={"lr": ["0.0003", "0.0001234"]}, claims={}, design={"rounds": 2}), steps=1
     )
     drawing = inline_svg(draw_spread(spreads(report)[0]), name="one", title="t", description="d")
-    assert ">0.0001234<" in drawing
+    assert ">0.0001234 (n = 2)<" in drawing
 
 
 def test_long_names_are_shortened_and_stay_apart() -> None:
@@ -209,4 +210,40 @@ def test_long_names_are_shortened_and_stay_apart() -> None:
     labels = arm_labels(
         load(study(compare={"cache": ["none", long + "a" + long, long + "b" + long]}, claims={}))
     )
-    assert list(labels.values()) == ["none", "xxxxxxxxxxx…xxxxxxxxxx", "xxxxxxxxxxx…xxxxxxxxxx (3)"]
+    assert list(labels.values()) == ["none", "x" * 17 + "…" + "x" * 16, "x" * 17 + "…" + "x" * 16 + " (3)"]
+
+
+def test_points_of_several_arms_at_one_level_lie_beside_each_other() -> None:
+    (plot,) = ratio_plots(synthetic_report())
+    moved = dodged(plot)
+    at = {x: sorted(moved.loc[plot.points["x"] == x, "x"]) for x in (16.0, 64.0, 256.0)}
+    for x, (first, middle, last) in at.items():
+        assert first < middle < last
+        assert middle == pytest.approx(x)
+        assert last / first < 1.2
+
+
+def test_pairs_are_joined_unless_they_are_very_many() -> None:
+    few, many = (
+        spreads(synthetic_report(study(design={"rounds": n}, across={}), steps=1))[0] for n in (3, 41)
+    )
+    assert (few.joined, many.joined) == (True, False)
+    drawn = [np.asarray(line.get_xdata()).tolist() for line in draw_spread(few).axes[0].lines]
+    joined = [line for line in drawn if len(line) == 4]
+    assert sorted(value for line in joined for value in line) == sorted(few.points["value"])
+    assert len(joined) == 3
+    assert not [line for line in draw_spread(many).axes[0].lines if np.size(line.get_xdata()) == 4]
+
+
+def test_the_drift_of_one_round_is_left_out() -> None:
+    assert drift(synthetic_report(study(design={"rounds": 1, "exploratory": True}), steps=1)) is None
+
+
+def test_text_has_the_same_size_in_figures_of_every_width() -> None:
+    sizes = []
+    for width in (3.4, 8.6):
+        with panel(width=width, height=2) as (figure, _):
+            pass
+        root = ElementTree.fromstring(inline_svg(figure, name="one", title="t", description="d"))
+        sizes.append(float(root.attrib["width"]) / float(root.attrib["viewBox"].split()[2]))
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.01)

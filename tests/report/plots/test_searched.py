@@ -9,8 +9,8 @@ import pytest
 
 from harness.metrics import metric
 from harness.report.plots import searched
-from harness.report.plots.searched import axis_end, decade_axis, drawn_points, roles_of, short_names
-from harness.report.plots.style import panel
+from harness.report.plots.searched import axis_end, drawn_points, roles_of
+from harness.report.plots.style import decade_axis, panel
 from tests.support.made_up_search import LR, made_up_search
 
 LOSS, SPEED = metric("validation_loss"), metric("training_tokens_per_second")
@@ -69,8 +69,3 @@ def test_logarithmic_axes_have_plain_numbers(low: float, high: float, labels: li
         decade_axis(axes, low, high)
         ticks = axes.xaxis.get_majorticklocs()
         assert [axes.xaxis.get_major_formatter()(tick, 0) for tick in ticks] == labels
-
-
-def test_names_are_short_where_they_stay_different() -> None:
-    names = ["optimizer.lr", "model.width", "train.model.width", "batch"]
-    assert short_names(names) == ["lr", "model.width", "train.model.width", "batch"]

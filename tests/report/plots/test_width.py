@@ -74,7 +74,7 @@ def test_the_effect_of_the_beam_width_is_drawn_for_each_score(
     searched: ReportInput,
 ) -> None:
     plots = {plot.title: {line.label: line.points for line in plot.lines} for plot in width_plots(searched)}
-    assert list(plots) == ["bleu", "model score per token", "model score per sentence", "length ratio"]
+    assert list(plots) == ["BLEU", "model score per token", "model score per sentence", "length ratio"]
     for lines in plots.values():
         assert {label: [width for width, _, _ in points] for label, points in lines.items()} == {
             "by log P / length": [1, 2],
@@ -85,7 +85,7 @@ def test_the_effect_of_the_beam_width_is_drawn_for_each_score(
     assert [value for _, value, _ in plots["length ratio"]["by log P"]] == [1.0, 0.75, 0.5]
     assert [value for _, value, _ in plots["model score per sentence"]["by log P"]] == [-6.0, -4.5, -3.0]
     assert {value for _, value, _ in plots["model score per token"]["by log P"]} == {-0.5}
-    worse = [value for _, value, _ in plots["bleu"]["by log P"]]
+    worse = [value for _, value, _ in plots["BLEU"]["by log P"]]
     assert worse == sorted(worse, reverse=True)
     assert "Effect of the beam width" in render(searched)
 

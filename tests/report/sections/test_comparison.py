@@ -29,7 +29,7 @@ def test_effects_are_described_as_ratios_or_differences(report: ReportInput, cos
         (
             report,
             "effect and interval",
-            "The effect is the difference arm − baseline in bleu, with its bootstrap interval",
+            "The effect is the difference arm − baseline in BLEU, with its bootstrap interval",
         ),
         (
             cost,

@@ -70,7 +70,7 @@ def test_too_many_samples_become_the_values_with_trials(monkeypatch: pytest.Monk
             mine = frame[frame["trial"] == int(trial.removeprefix("t2-"), 16)]
             assert int(number) == len(mine)
             for name, value in zip(table.metrics, values, strict=True):
-                record = METRICS[name.replace(" ", "_")]
+                [record] = [record for record in METRICS.values() if record.label == name]
                 measured = mine.loc[mine["metric"] == record.name, "value"]
                 assert float(value) == record.of_trial(measured.tolist())
     assert view.export == "harness export kv_cache --scale cpu"

@@ -103,7 +103,7 @@ def searched(before: float, best: float, name: str = LOSS) -> SearchFindings:
             23.5,
             (1.25, -0.5, 3.0),
             (
-                "Of the gain of 3.5 in bleu that the search saw at point 1, 1.25 (-0.5 to 3) is left on "
+                "Of the gain of 3.5 in BLEU that the search saw at point 1, 1.25 (-0.5 to 3) is left on "
                 "fresh seeds."
             ),
         ),

@@ -41,7 +41,7 @@ def test_a_slower_arm_that_is_no_better_is_dominated_and_named(
     assert tradeoff.front.dominated == {"wide": ("greedy", "beam")}
     [view] = tradeoff_views((report, cost))
     assert len(view.panels) == 2
-    assert view.columns == ("bleu", "sentence seconds", "peak tensor bytes")
+    assert view.columns == ("BLEU", "sentence seconds", "peak tensor bytes")
     [block] = view.blocks
     assert block.summary == "all trials (dominated: wide)"
     assert [row.dominated_by for row in block.rows] == ["", "", "greedy, beam"]
@@ -121,22 +121,22 @@ def test_every_picture_says_its_own_metrics_and_which_way_is_better(shipped: dic
     timed = measured(varied, varied.loaded, "tokens_per_second")
     first, second = tradeoff_views((*shipped.values(), timed))
     assert (first.anchor, second.anchor) == ("tradeoff", "tradeoff-2")
-    assert first.title == "bleu against sentence seconds and peak tensor bytes"
-    assert second.title == "self bleu against tokens per second and peak tensor bytes"
-    assert second.columns == ("self bleu", "tokens per second", "peak tensor bytes")
-    assert "; higher bleu, lower sentence seconds, lower peak tensor bytes are better." in first.caption
+    assert first.title == "BLEU against sentence seconds and peak tensor bytes"
+    assert second.title == "self-BLEU against tokens per second and peak tensor bytes"
+    assert second.columns == ("self-BLEU", "tokens per second", "peak tensor bytes")
+    assert "; higher BLEU, lower sentence seconds, lower peak tensor bytes are better." in first.caption
     assert (
-        "; lower self bleu, higher tokens per second, lower peak tensor bytes are better." in second.caption
+        "; lower self-BLEU, higher tokens per second, lower peak tensor bytes are better." in second.caption
     )
     assert [
         re.findall("<title[^>]*>(.*?)</title>", panel)[0] for panel in (*first.panels, *second.panels)
     ] == [
-        "bleu against sentence seconds: batch = 1, up and left is better",
-        "bleu against peak tensor bytes: batch = 1, up and left is better",
-        "bleu against sentence seconds: batch = 32, up and left is better",
-        "bleu against peak tensor bytes: batch = 32, up and left is better",
-        "self bleu against tokens per second: all trials, down and right is better",
-        "self bleu against peak tensor bytes: all trials, down and left is better",
+        "BLEU against sentence seconds: batch = 1, up and left is better",
+        "BLEU against peak tensor bytes: batch = 1, up and left is better",
+        "BLEU against sentence seconds: batch = 32, up and left is better",
+        "BLEU against peak tensor bytes: batch = 32, up and left is better",
+        "self-BLEU against tokens per second: all trials, down and right is better",
+        "self-BLEU against peak tensor bytes: all trials, down and left is better",
     ]
     assert [len(view.blocks) for view in (first, second)] == [2, 1]
     assert [row.arm for row in second.blocks[0].rows][:2] == ["greedy", "beam-5"]

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import metric_of
 from harness.report.sections import trials
 from harness.report.sections.trials import TrialsView, trial_anchors, trials_view
 from tests.report.synthetic import study, synthetic_report, with_trials
@@ -30,7 +31,7 @@ def test_a_trial_shows_its_values_its_configuration_and_its_telemetry() -> None:
     measured = report.samples.measured
     values = measured[measured["trial"] == 1].set_index("metric")["value"]
     assert {value.metric: float(value.cell.value) for value in first.values} == {
-        str(name).replace("_", " "): value for name, value in values.items()
+        metric_of(str(name)).label: value for name, value in values.items()
     }
     assert {value.samples for value in first.values} == {3}
     facts = dict(first.facts)

@@ -46,7 +46,7 @@ def sentences(*outputs: str) -> Sentences:
 def test_examples_are_chosen_by_their_rules() -> None:
     arms = {"x": sentences("a b c d", "e f g h", "i j k l"), "y": sentences("a b c d", "q", "i j k z")}
     rules = chosen_sentences(arms, "bleu", seed=0)
-    assert next(iter(rules.items())) == (1, "largest disagreement in bleu")
+    assert next(iter(rules.items())) == (1, "largest disagreement in BLEU")
     assert set(rules) == {0, 1, 2}
     assert rules == chosen_sentences(arms, "bleu", seed=0)
 
@@ -95,7 +95,7 @@ def test_the_widest_and_the_middle_sentence_are_shown_first() -> None:
         ((*NINE[:8], (0.95, 0.95, -0.95)), 8, 7),
     ):
         first, second, *_ = chosen_sentences(arms_of(rows), "model_score", seed=0).items()
-        assert first == (widest, "largest disagreement in model_score")
+        assert first == (widest, "largest disagreement in model score")
         if middle != widest:
             assert second == (middle, "median model_score")
         else:
@@ -189,7 +189,7 @@ def test_the_signature_of_every_score_is_printed_once(report: ReportInput) -> No
     view = written_view(shown)
     assert view is not None
     assert view.signatures == (
-        ("bleu", written),
+        ("BLEU", written),
         ("perplexity per token", "t1"),
         ("perplexity per token", "t0"),
     )

@@ -27,7 +27,7 @@ REFUSED: tuple[Spoilt, ...] = (
         "colour: red\nprimary:",
         (
             "14:1: unknown key 'colour'; known: across, base, claims, compare, design, invariants, "
-            "margin_reasons, margins, metrics, "
+            "labels, margin_reasons, margins, metrics, "
             "parity, primary, question, references, search, study, task, when"
         ),
     ),
