@@ -189,7 +189,7 @@ def _rows(
     for trial in sorted(sides[0].keys() | sides[1].keys()):
         members.setdefault(replicate_of(record, trial, seeds), []).append(trial)
     for replicate, trials in sorted(members.items()):
-        void = {number for number, _ in trials} & report.void if record.timed else set()
+        disturbance = _disturbance(report, trials[0][0], disturbed) if record.timed else ""
         values = [_value(record, side, trials) for side in sides]
         effect = (
             effect_of(record, used[replicate]) if replicate in used else _effect(record, values[0], values[1])
@@ -211,10 +211,15 @@ def _rows(
             baseline_trials=shown[0],
             arm_trials=shown[1],
             same=values[0] == values[1],
-            note=f"set aside: {', '.join(disturbed[number] for number in sorted(void))}"
-            if void
-            else _note(contrast, replicate, values, used),
+            note=disturbance or _note(contrast, replicate, values, used),
         )
+
+
+def _disturbance(report: ReportInput, number: int, disturbed: Mapping[int, str]) -> str:
+    """What disturbed a round. If too many rounds were disturbed, none of them is set aside."""
+    if number not in disturbed:
+        return ""
+    return f"set aside: {disturbed[number]}" if number in report.void else f"counts, but {disturbed[number]}"
 
 
 def _note(contrast: Contrast, replicate: int, values: list[float], used: Mapping[int, float]) -> str:

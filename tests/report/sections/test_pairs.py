@@ -54,6 +54,12 @@ def test_disturbed_rounds_are_listed_as_set_aside_with_their_cause() -> None:
     assert float(rows[2].arm.value) / float(rows[2].baseline.value) == float(rows[2].effect.value)
 
 
+def test_disturbed_rounds_that_are_too_many_count_and_say_what_happened() -> None:
+    report = with_trials(synthetic_report(study(**SHORT)), notes={"disturbed": "a compiler ran"})
+    notes = {row.note for row in rows_of(report)}
+    assert notes == {"counts, but disturbed from outside (a compiler ran)"}
+
+
 def test_a_lost_value_and_a_tie_of_diverged_trainings_are_named() -> None:
     report = with_trials(synthetic_report(study(**SHORT)))
     (contrast,) = report.analysis.contrasts
