@@ -56,11 +56,9 @@ def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def opened(browser: Browser, file: Path, width: int, scheme: str = "light") -> Page:
     """The page, whose policy does not refuse the script of axe."""
-    dark = "dark" if scheme == "dark" else "light"
-    context = browser.new_context(
-        viewport={"width": width, "height": 800}, color_scheme=dark, bypass_csp=True
-    )
+    context = browser.new_context(viewport={"width": width, "height": 800}, bypass_csp=True)
     page = context.new_page()
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(file.as_uri())
     return page
 
