@@ -15,6 +15,7 @@ from harness.report.plots.curve import CurvePlot, draw_curves, level_curves, tun
 from harness.report.plots.drift import draw_drift, drift
 from harness.report.plots.forest import draw_forest, forests
 from harness.report.plots.formula import draw_formula, formula_plots
+from harness.report.plots.heat_map import draw_heat_map, heat_maps
 from harness.report.plots.ratio import draw_ratios, numeric_factors, ratio_plots
 from harness.report.plots.spread import draw_spread, spreads
 from harness.report.plots.style import MOST_LINES
@@ -54,6 +55,7 @@ def figures_view(report: ReportInput) -> tuple[FigureView, ...]:
         _effect(report),
         _widths(report),
         *_curves(report),
+        _heat(report),
         _spread(report),
         *_formulas(report),
         _drift(report),
@@ -79,6 +81,7 @@ def _effect(report: ReportInput) -> FigureView | None:
     intervals = (
         f"Points are {estimate}; bars are {interval} intervals at the level of the verdict, which is "
         "95 % unless several contrasts share a family. A point without a bar has an unbounded interval."
+        f"{_pairs(report)}"
     )
     if by_ratios and numeric_factors(report.loaded) and len(report.loaded.arms) <= MOST_LINES:
         plots = [plot for plot in ratio_plots(report) if not plot.points.empty]
@@ -108,6 +111,14 @@ def _effect(report: ReportInput) -> FigureView | None:
         lambda forest: (draw_forest(forest), forest.where),
         left_out=not_finite(sum(forest.left_out for forest in rows), "ratio"),
     )
+
+
+def _pairs(report: ReportInput) -> str:
+    """How many pairs the effects rest on."""
+    numbers = sorted({c.n for c in report.analysis.contrasts if c.metric == report.loaded.study.primary})
+    if not numbers:
+        return ""
+    return f" n = {numbers[0]:,}" + (f" to {numbers[-1]:,}" if len(numbers) > 1 else "") + " pairs."
 
 
 def _widths(report: ReportInput) -> FigureView | None:
@@ -144,6 +155,18 @@ def _curves(report: ReportInput) -> list[FigureView | None]:
             levels,
         ),
     ]
+
+
+def _heat(report: ReportInput) -> FigureView | None:
+    plots = heat_maps(report)
+    return figure_of(
+        report.anchor("figure-heat"),
+        f"{metric_of(report.loaded.study.primary).label} at every combination of levels",
+        "A cell shows the median over the trials of an arm and their number n. Darker is a larger value.",
+        plots,
+        lambda plot: (draw_heat_map(plot), plot.where or "all trials"),
+        left_out=not_finite(sum(plot.left_out for plot in plots), "trial"),
+    )
 
 
 def _curve(name: str, how: str, caption: str, plots: Sequence[CurvePlot]) -> FigureView | None:
