@@ -304,7 +304,7 @@ def test_scores_and_texts_of_an_arm_that_writes_are_compared(tmp_path: Path) -> 
     again = recompute(page, report, str(tmp_path / "harness.db"))
     assert compare(page, again).difference is None
     for pattern, where in (
-        (r'(<caption>bleu by group.*?<td class="number">)(\d)', "bleu by group of sentences"),
+        (r'(<caption>BLEU by group.*?<td class="number">)(\d)', "BLEU by group of sentences"),
         (r'(<th scope="row">reference</th><td>w)(\d)', "row reference"),
     ):
         forged, count = re.subn(
