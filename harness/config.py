@@ -104,11 +104,17 @@ def _text(value: Any) -> str:
 def _tags(config: BaseModel) -> dict[str, Any]:
     """The fields that can have only one value, by which the members of a union are told apart."""
     fields = type(config).model_fields.items()
-    return {name: getattr(config, name) for name, field in fields if _is_tag(field)}
+    return {name: getattr(config, name) for name, field in fields if tag_of(field) is not None}
 
 
-def _is_tag(field: FieldInfo) -> bool:
-    return get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
+def tag_of(field: FieldInfo) -> Any:
+    """The only value that a field can have, which tells a member of a union from the others. None if it can
+    have others.
+    """
+    if get_origin(field.annotation) is not Literal:
+        return None
+    values = get_args(field.annotation)
+    return values[0] if len(values) == 1 else None
 
 
 @cache

@@ -604,6 +604,9 @@ def new(
     as_plugin: Annotated[
         bool, typer.Option("--plugin", help="Write a package with parts of your own instead.")
     ] = False,
+    task: Annotated[
+        str, typer.Option(metavar="TASK", help="What its trials do (`harness describe task`).")
+    ] = "generate",
     folder: StudiesFolder = None,
     output: TextOutput,
 ) -> None:
@@ -611,7 +614,10 @@ def new(
     from harness.cli.new_plugin import new_plugin
     from harness.cli.studies import new_study
 
-    (new_plugin if as_plugin else new_study)(name, folder, output)
+    if as_plugin:
+        new_plugin(name, folder, output)
+    else:
+        new_study(name, task, folder, output)
 
 
 @app.command(rich_help_panel=ABOUT_STUDIES)
@@ -644,11 +650,41 @@ def list_plugins(*, options: PluginOptions, output: CommandOutput) -> None:  # n
 
 @app.command(rich_help_panel=ABOUT_STUDIES)
 @command
-def schema() -> None:
-    """Print the JSON schema of studies, which lets editors complete and check YAML."""
-    from harness.study.reading.json_schema import study_schema
+def describe(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[task|model|metrics|claims|invariants|PATH]",
+            help="A list, or a setting by its path: design.rounds, base.optimizer.adamw.lr, train.batch.",
+        ),
+    ] = None,
+    *,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the page docs/reference.md, which has everything.")
+    ] = False,
+    options: PluginOptions,  # noqa: ARG001  the command has the plug-ins when it begins
+    output: CommandOutput,
+) -> None:
+    """Describe what a study may say: each setting with its type, default, bounds and meaning."""
+    from harness.cli.describing import show_description
+    from harness.cli.reference_page import reference_page
 
-    CommandOutput().data(study_schema())
+    if markdown:
+        output.export(reference_page())
+    else:
+        show_description(what, output)
+
+
+@app.command(rich_help_panel=ABOUT_STUDIES)
+@command
+def schema(
+    *,
+    recipe: Annotated[bool, typer.Option("--recipe", help="Print the schema of recipes instead.")] = False,
+) -> None:
+    """Print the JSON schema of studies, which lets editors complete and check YAML."""
+    from harness.study.reading.json_schema import recipe_schema, study_schema
+
+    CommandOutput().data(recipe_schema() if recipe else study_schema())
 
 
 @app.command(rich_help_panel=ABOUT_RESULTS)

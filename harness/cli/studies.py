@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import CommandOutput
-from harness.errors import HarnessError, InputError
+from harness.errors import HarnessError, InputError, did_you_mean
 from harness.experiment import Workspace
 from harness.study.load import StudyFile
+from harness.study.program_settings import project_folder
 from harness.study.shipped import OWN_STUDIES, SHIPPED, studies_in
 
 if TYPE_CHECKING:
@@ -75,10 +76,11 @@ def _short(run: Run | None) -> str | None:
     return " ".join(filter(None, (run.created_at[:16], run.scale, run.plant)))
 
 
-def new_study(name: str, folder: Path | None, output: CommandOutput) -> None:
-    """Write `folder/NAME.yaml`, and the recipe that it uses if it does not exist. No file is overwritten.
+def new_study(name: str, task: str, folder: Path | None, output: CommandOutput) -> None:
+    """Write `folder/NAME.yaml`, a commented study of a task, and the recipe and the program that it names if
+    they do not exist. No file is overwritten.
 
-    Raises InputError if the name is not allowed or the study exists.
+    Raises InputError if the name is not allowed, if the study exists, or if there is no such task.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
         raise InputError(
@@ -86,20 +88,27 @@ def new_study(name: str, folder: Path | None, output: CommandOutput) -> None:
             hint="start with a small letter and use small letters, digits and underscores, as in my_study",
         )
     source, folder = files("harness.study") / "template", folder or OWN_STUDIES
-    wanted = {folder / f"{name}.yaml": "study.yaml", folder / "recipes" / "lm-tiny.yaml": "recipe.yaml"}
-    study = next(iter(wanted))
+    template = source / f"{task}.yaml"
+    if not template.is_file():
+        known = [file.name.removesuffix(".yaml") for file in source.iterdir() if file.is_file()]
+        raise InputError(f"there is no study to start from for task {task!r}", hint=did_you_mean(task, known))
+    text = template.read_text(encoding="utf-8").replace("NAME", name)
+    study = folder / f"{name}.yaml"
     if study.exists():
         raise InputError(f"{study} already exists", hint="choose another name")
-    for path, template in wanted.items():
-        if path.exists():
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(
-                (source / template).read_text(encoding="utf-8").replace("NAME", name), encoding="utf-8"
-            )
-        except OSError as error:
-            raise InputError(
-                f"cannot write {path}: {error.strerror}", hint="choose another folder"
-            ) from error
+    _write(study, text)
+    recipes = {f"{name}.yaml": folder / "recipes" for name in re.findall(r"\{recipe: ([a-z-]+)\}", text)}
+    programs = {f"{name}.txt": project_folder(study) / "programs" for name in re.findall(r"\w+\.py", text)}
+    for file, target in {**recipes, **programs}.items():
+        path = target / file.removesuffix(".txt")
+        if not path.exists():
+            _write(path, (source / target.name / file).read_text(encoding="utf-8"))
     output.line(str(study))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}", hint="choose another folder") from error

@@ -36,7 +36,10 @@ class NamedCorpus(Config):
 
     kind: Literal["named"] = "named"
     name: str
+    """The name of a corpus of the catalogue. `harness data list` shows them."""
+
     share: float = Field(default=1.0, gt=0.0, le=1.0, exclude_if=partial(eq, 1.0))
+    """The share of the training text that is used."""
 
     @field_validator("name")
     @classmethod
@@ -58,8 +61,13 @@ class _Columns(Config):
     """Either `column`, for text, or `source` and `target`, for translation pairs."""
 
     column: Column | None = None
+    """The column of running text: its name, or its number in a .tsv file, counted from 1."""
+
     source: Column | None = None
+    """The column of the sources of translation pairs: its name, or its number in a .tsv file."""
+
     target: Column | None = None
+    """The column of the targets of translation pairs: its name, or its number in a .tsv file."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -81,10 +89,19 @@ class FilesCorpus(_Columns):
 
     kind: Literal["files"] = "files"
     files: Files = ()
+    """Files that are divided into training, validation and test text."""
+
     fractions: Fractions = Fractions()
+    """The fractions of the files that are held out."""
+
     train: Files = ()
+    """Files with text to train on, instead of `files`."""
+
     valid: Files = ()
+    """Files with text for validation."""
+
     test: Files = ()
+    """Files with text for the test."""
 
     @model_validator(mode="after")
     def _one_division(self) -> Self:
@@ -115,12 +132,25 @@ class HfCorpus(_Columns):
 
     kind: Literal["hf"] = "hf"
     dataset: str = Field(min_length=1)
+    """The name of a data set on the hub of Hugging Face, or a local folder."""
+
     config: str | None = None
+    """The configuration of the data set, if it has several."""
+
     revision: str | None = None
+    """The revision of the data set. Default: the newest one."""
+
     train: str = "train"
+    """The data set's name of its training split."""
+
     valid: str | None = "validation"
+    """The data set's name of its validation split, or null if it has none."""
+
     test: str | None = "test"
+    """The data set's name of its test split, or null if it has none."""
+
     rows: int | None = Field(default=None, gt=0)
+    """The largest number of rows that are read of each split."""
 
     @model_validator(mode="after")
     def _columns_by_name(self) -> Self:
@@ -140,6 +170,7 @@ class VectorsFile(Config):
 
     kind: Literal["vectors"] = "vectors"
     file: str = Field(min_length=1)
+    """The file with one word and its vector per line."""
 
 
 def _spelt_out(name: Any) -> Any:

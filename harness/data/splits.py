@@ -16,7 +16,10 @@ class Fractions(Config):
     """The fractions held out for validation and test, each at least 0 and together at most a half."""
 
     valid: float = Field(default=0.05, ge=0.0)
+    """The fraction that is held out for validation."""
+
     test: float = Field(default=0.05, ge=0.0)
+    """The fraction that is held out for the test."""
 
     @model_validator(mode="after")
     def _leaves_training_text(self) -> Self:

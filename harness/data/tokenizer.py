@@ -29,6 +29,7 @@ class BpeConfig(Config):
 
     kind: Literal["bpe"] = "bpe"
     vocab_size: int = Field(ge=300, le=1_000_000)
+    """The number of tokens of the vocabulary."""
 
 
 class BytesConfig(Config):

@@ -24,12 +24,29 @@ class DeclaredMetric(Config):
     """
 
     better: Better
+    """Which values are better: lower or higher ones."""
+
     compared_by: Literal["ratio", "difference"] = "ratio"
+    """Whether arms are compared by ratios, or by differences, for values that may be zero or negative."""
+
     paired_over: Literal["seeds", "rounds"]
+    """Use seeds if the seed decides about the value (a loss), and rounds if each run measures it anew (a
+    time).
+    """
+
     unit: str = Field(default="", max_length=20)
+    """The unit of the values, for example `ms`."""
+
     per_trial: Literal["last", "median", "max"] | None = None
+    """How several values of a trial become its one value. Default: the last one over seeds, the median over
+    rounds.
+    """
+
     summary: str = Field(default="", max_length=200)
+    """What the metric measures, in a few words."""
+
     output: AnyOutput = Field(default=JSON_LINES, exclude_if=lambda output: output == JSON_LINES)
+    """Where the program writes the values."""
 
     def content(self) -> dict[str, Any]:
         """What decides how arms are compared, as plain data. The words of the summary do not."""

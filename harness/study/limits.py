@@ -23,9 +23,20 @@ class DeclaredLimits(Config):
     """
 
     time: Duration | None = Field(default=None, exclude_if=operator.not_)
+    """The time after which one trial is ended: 90s, 30m. Default: 30 times the estimate, and at least 15
+    minutes.
+    """
+
     memory: Size | None = Field(default=None, exclude_if=operator.not_)
+    """The memory of all processes of a trial together at which it is ended: 4 GiB. Default: nine tenths of
+    the machine's.
+    """
+
     output: Size = OUTPUT_BYTES
+    """The size of what a trial may print: 16 MiB."""
+
     idle: Duration = IDLE_SECONDS
+    """A trial hangs if for this time it writes no result and uses no processor."""
 
 
 DEFAULT_LIMITS = DeclaredLimits()

@@ -28,7 +28,12 @@ class Study(StudyBase):
     """One scale of a study, or of one of its parts, with every setting resolved."""
 
     claims: dict[str, AnyClaim] = Field(default_factory=dict)
+    """Statements that the data can confirm or refute, by an id that you choose. `harness describe claims`
+    lists their forms.
+    """
+
     search: StudySearch | None = Field(default=None, exclude_if=operator.not_)
+    """A search for better settings, with the proof of what it finds."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,20 @@ def project_folder(study: Path) -> Path:
     return folder.parent if folder.name == STUDIES else folder
 
 
+class ProgramFiles(Config):
+    """The files of a program, as a study names them."""
+
+    folder: str = "."
+    """The folder with the files of the program, relative to the folder of the study, or to the one above if
+    the study lies in `studies/`.
+    """
+
+    files: tuple[str, ...] = ()
+    """Patterns of the files that belong to the program, for example `*.py`. Default: all
+    files that Git tracks, and the others that it does not ignore.
+    """
+
+
 class ProgramSettings:
     """Fills in the settings of the task `command`. In the file, `folder` names the folder of the program,
     relative to that of the project, and `files` its patterns. `trees` are the files that were read so far.
@@ -58,7 +72,7 @@ class ProgramSettings:
         return settings
 
     def _tree(self, settings: Located) -> SourceTree:
-        folder, patterns = settings.data.get("folder", "."), settings.data.get("files", [])
+        folder, patterns = settings.data.get("folder", ProgramFiles().folder), settings.data.get("files", [])
         if not isinstance(folder, str):
             raise settings.error(("folder",), "folder must be the path of a folder", value=True)
         if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns):

@@ -40,7 +40,10 @@ class Until(Config):
     """
 
     width: float = Field(gt=0.0, lt=1.0)
+    """The width of the 95 % interval of a ratio at which rounds end, as a fraction: 0.05 is 5 %."""
+
     at_least: int = Field(default=MINIMUM_ROUNDS, ge=MINIMUM_ROUNDS)
+    """At least this many rounds are run."""
 
 
 ENOUGH_SENTENCES = 100
@@ -61,15 +64,37 @@ class Design(Config):
     """
 
     arms: Literal["one-factor", "factorial", "leave-one-out", "paired"] = "one-factor"
+    """How levels are combined into arms: one-factor changes one factor at a time, factorial takes every
+    combination, leave-one-out switches one factor off at a time, and paired takes the first levels together,
+    the second levels together, and so on.
+    """
+
     exclude: tuple[Where, ...] = Field(default=(), exclude_if=operator.not_)
+    """Leaves out the arms that have all of the listed levels."""
+
     seeds: int = Field(default=1, gt=0, le=1000)
+    """The number of seeds with which each arm is run under each condition."""
+
     rounds: int = Field(default=1, gt=0, le=10_000)
+    """The number of rounds in which all arms are run. Speed and time need several rounds."""
+
     exploratory: bool = False
+    """Whether too few repetitions are allowed. Then the study has effects, but no verdicts."""
+
     order_seed: int = 0
+    """The seed of the random order of the trials."""
+
     disturbed_rounds: Literal["replace", "keep"] = "replace"
+    """Whether a round that other programs disturbed is replaced by another round, or kept."""
+
     until: Until | None = Field(default=None, exclude_if=operator.not_)
+    """Rounds may end early, as soon as the comparisons are precise enough."""
+
     tune: Tune | None = Field(default=None, exclude_if=operator.not_)
+    """Finds the best settings of each arm before the arm is measured."""
+
     limits: DeclaredLimits = Field(default=DEFAULT_LIMITS, exclude_if=lambda limits: limits == DEFAULT_LIMITS)
+    """The time and the memory at which a trial is ended."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -105,7 +130,10 @@ class Parity(Config):
     """
 
     match: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
+    """Kinds of work that must also be equal in all arms, for example `flops` or `seconds`."""
+
     differ: tuple[str, ...] = ()
+    """Kinds of work that may differ between arms, for example `parameters`."""
 
 
 class Reference(Config):
@@ -117,21 +145,32 @@ class Reference(Config):
     """
 
     source: str
+    """Where the best known result is published."""
+
     metric: str = "loss"
+    """The metric of the result."""
+
     updates: int = Field(gt=0)
+    """The result was reached within this number of updates."""
+
     at_least: float = Field(gt=0.0, allow_inf_nan=False)
+    """Nobody has reported a value below this one."""
 
 
 class FactorLabel(Config):
-    """How a factor is named for people, in the report and in sentences. `levels` maps the name of a level to
-    its label. The unit is that of levels that are numbers.
+    """How a factor is named for people, in the report and in sentences.
 
     Nothing that is measured or judged depends on it.
     """
 
     label: Label | None = None
+    """The name of the factor. Default: a short form of its path."""
+
     unit: Annotated[str, StringConstraints(max_length=20)] = ""
+    """The unit of levels that are numbers, for example `tokens`."""
+
     levels: dict[str, Label] = Field(default_factory=dict)
+    """The name of each level, by the name that the study gives it."""
 
 
 class StudyBase(Config):
@@ -145,26 +184,60 @@ class StudyBase(Config):
     """
 
     study: Name
+    """The name of the study: lowercase letters, digits and underscores. It is also the name of its report."""
+
     question: str = Field(min_length=1)
+    """The question that the study answers, in one sentence."""
+
     task: str
+    """What each trial does, for example `train` or `generate`. `harness describe task` lists the tasks."""
+
     base: dict[str, Any]
+    """The settings of the task that all arms share. `harness describe TASK` lists them."""
+
     compare: dict[str, Annotated[list[Level], Field(min_length=2)]] = Field(min_length=1)
+    """The factors that are compared: the path of a setting, and its levels. The first level is the baseline,
+    unless `design.arms` says otherwise.
+    """
+
     across: dict[str, Annotated[list[Level], Field(min_length=1)]] = Field(default_factory=dict)
+    """The conditions under which arms are compared: the path of a setting, and its levels. Levels of a
+    condition are not compared with each other.
+    """
+
     when: dict[str, Where] = Field(default_factory=dict, exclude_if=operator.not_)
+    """Makes a factor (`rule`) or one of its levels (`rule=linear`) depend on other factors: it exists only
+    with the listed levels of them.
+    """
+
     labels: dict[str, FactorLabel] = Field(default_factory=dict, exclude_if=operator.not_)
     """Names of factors (or of settings that are tuned) and of their levels for people, by the factor."""
+
     metrics: dict[MetricName, DeclaredMetric] = Field(default_factory=dict, exclude_if=operator.not_)
     """What a program reports that the study runs with the task `command`."""
     design: Design = Design()
+    """How arms are formed, and how often each of them is run."""
+
     primary: str
+    """The metric that answers the question. Claims use it if they name no metric."""
+
     invariants: tuple[str, ...] = ()
+    """The invariants that are checked on every arm before anything is measured. `harness describe invariants`
+    lists them.
+    """
+
     parity: Parity = Parity()
+    """Which kinds of work must be equal in all arms, and which may differ."""
+
     margins: dict[str, Annotated[float, Field(gt=0.0, lt=100.0)]] = Field(default_factory=dict)
+    """For a metric or a group of metrics, the largest difference that does not matter: 0.01 is 1 %."""
+
     margin_reasons: dict[str, Reason] = Field(default_factory=dict, exclude_if=operator.not_)
-    """Why a margin is wider than usual: needed above `WIDEST_MARGIN` times the default, and printed beside
-    the verdicts.
+    """Why a margin is wider than usual: needed above three times the default, and printed beside the
+    verdicts.
     """
     references: tuple[Reference, ...] = Field(default=(), exclude_if=operator.not_)
+    """The best results that are known. An arm that is better than possible becomes invalid."""
 
     @property
     def records(self) -> dict[str, Metric]:

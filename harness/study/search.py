@@ -31,11 +31,22 @@ class Parameter(Config):
     """
 
     low: Number | None = None
+    """The smallest value of the range."""
+
     high: Number | None = None
+    """The largest value of the range."""
+
     step: Number | None = None
+    """The distance between two neighbouring values of the range. Without it, every value is possible."""
+
     log: bool = False
+    """Whether equal ratios are equally likely, as for learning rates."""
+
     choices: Annotated[tuple[Level, ...], FROM_LIST] | None = None
+    """The values to choose from, instead of a range."""
+
     when: Where | None = Field(default=None, exclude_if=operator.not_)
+    """The parameter exists only when other parameters have these choices."""
 
     @model_validator(mode="after")
     def _is_range_or_choices(self) -> Self:
@@ -102,8 +113,13 @@ class Tpe(Config):
 
     kind: Literal["tpe"] = "tpe"
     random: int = Field(default=10, ge=1)
+    """The number of points at the beginning that are drawn at random."""
+
     candidates: int = Field(default=24, ge=1)
+    """The number of draws from which the next point is chosen."""
+
     joint: bool = True
+    """Whether parameters are modelled together, so that it is seen how they depend on each other."""
 
 
 class GaussianProcess(Config):
@@ -111,6 +127,7 @@ class GaussianProcess(Config):
 
     kind: Literal["gp"] = "gp"
     random: int = Field(default=10, ge=1)
+    """The number of points at the beginning that are drawn at random."""
 
 
 class CmaEs(Config):
@@ -121,6 +138,7 @@ class CmaEs(Config):
 
     kind: Literal["cma-es"] = "cma-es"
     population: int | None = Field(default=None, ge=4)
+    """The number of points of a generation. Default: 4 + 3 ln(number of parameters)."""
 
 
 class RandomDraws(Config):
@@ -140,6 +158,7 @@ class QuasiRandom(Config):
 
     kind: Literal["qmc"] = "qmc"
     sequence: Literal["sobol", "halton"] = "sobol"
+    """The sequence from which the points are taken."""
 
 
 class NsgaII(Config):
@@ -147,8 +166,13 @@ class NsgaII(Config):
 
     kind: Literal["nsga-ii"] = "nsga-ii"
     population: int = Field(default=20, ge=2)
+    """The number of points of a generation."""
+
     crossover: float = Field(default=0.9, ge=0.0, le=1.0)
+    """The probability that a new point combines two earlier points."""
+
     swapping: float = Field(default=0.5, ge=0.0, le=1.0)
+    """The probability that a parameter is taken from the second of the two points."""
 
 
 Sampler = Annotated[
@@ -163,7 +187,10 @@ class MedianPruner(Config):
 
     kind: Literal["median"] = "median"
     startup: int = Field(default=5, ge=1)
+    """The number of points at the beginning that are never stopped."""
+
     warm_up: int = Field(default=0, ge=0)
+    """The number of updates at the beginning of a training at which it is never stopped."""
 
 
 class Hyperband(Config):
@@ -176,7 +203,10 @@ class Hyperband(Config):
 
     kind: Literal["hyperband"] = "hyperband"
     least: int = Field(ge=1)
+    """The number of updates at which trainings are compared for the first time."""
+
     reduction: int = Field(default=3, ge=2)
+    """One in this many points goes on after each comparison."""
 
 
 class WilcoxonPruner(Config):
@@ -186,7 +216,10 @@ class WilcoxonPruner(Config):
 
     kind: Literal["wilcoxon"] = "wilcoxon"
     p: float = Field(default=0.1, gt=0.0, lt=0.5)
+    """A point is stopped if it is worse than the best point with a p value below this number."""
+
     startup: int = Field(default=2, ge=2)
+    """The number of seeds that always run."""
 
 
 Pruner = Annotated[MedianPruner | Hyperband | WilcoxonPruner, Field(discriminator="kind")]
@@ -212,18 +245,43 @@ class StudySearch(Config):
     """
 
     space: dict[str, Parameter] = Field(min_length=1)
+    """The settings to search, by their paths, with the values that they may have."""
+
     objective: str | Annotated[tuple[str, ...], FROM_LIST, Field(min_length=1)] | None = None
+    """The metric that is made best, or a list of several metrics. Default: the primary metric."""
+
     sampler: Sampler = Tpe()
+    """How the next point is chosen."""
+
     pruner: Pruner | None = Field(default=None, exclude_if=operator.not_)
+    """When a training that does badly is stopped before its end."""
+
     points: int = Field(default=50, ge=2, le=10_000)
+    """The number of points in all, however often the search is started."""
+
     timeout: Duration | None = Field(default=None, exclude_if=operator.not_)
+    """The time of all trials together after which no new point is asked: 30m, 1.5h."""
+
     seeds: int = Field(default=1, ge=1, le=1000)
+    """The number of seeds with which each point is run. The value of a point is the median over them."""
+
     seed: int = Field(default=0, ge=0)
+    """The seed of the random choices of the sampler."""
+
     enqueue: Annotated[tuple[Point, ...], FROM_LIST] = Field(default=(), exclude_if=operator.not_)
+    """Points that are tried first."""
+
     arm: dict[str, Scalar] = Field(default_factory=dict, exclude_if=operator.not_)
+    """The arm with which the search begins, by its levels. Default: the baseline."""
+
     at: dict[str, Scalar] = Field(default_factory=dict, exclude_if=operator.not_)
+    """The condition under which the search looks, by its levels."""
+
     prove: dict[str, Any] = Field(default_factory=dict, exclude_if=operator.not_)
+    """The claim that is tested on fresh seeds, in the words of a claim. Default: `direction: better`."""
+
     finalists: int = Field(default=3, ge=1, le=20)
+    """With several objectives: the number of points of the Pareto front that are compared at the end."""
 
     def objectives(self, primary: str) -> tuple[str, ...]:
         """The metrics that are optimised, where `primary` is the primary metric of the study."""

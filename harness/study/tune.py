@@ -19,7 +19,10 @@ class Around(Config):
     """
 
     factor: float = Field(gt=1.0, allow_inf_nan=False)
+    """Each value is this many times the value before it."""
+
     count: int = Field(ge=3, le=99)
+    """The number of values. The value of the arm itself is the middle one."""
 
 
 class Near(Config):
@@ -28,6 +31,7 @@ class Near(Config):
     """
 
     factor: float = Field(gt=1.0, allow_inf_nan=False)
+    """The range goes from the value of the arm divided by this number to the value times this number."""
 
 
 def _kind_of_range(written: Any) -> str:
@@ -51,9 +55,16 @@ class TuneSearch(Config):
     """
 
     space: dict[str, RangeOrNear] = Field(min_length=1)
+    """The settings to tune, by their paths, with the values that they may have."""
+
     points: int = Field(ge=2, le=1000)
+    """The number of points that each arm gets. The first one is the arm as the study declares it."""
+
     sampler: Annotated[Tpe | GaussianProcess | RandomDraws, Field(discriminator="kind")] = Tpe(random=3)
+    """How each point is chosen by the results of the points before it."""
+
     seed: int = Field(default=0, ge=0)
+    """The seed of the random choices of the sampler."""
 
 
 class Tune(Config):
@@ -70,10 +81,19 @@ class Tune(Config):
     grid: dict[str, Annotated[list[Scalar], Field(min_length=2)] | Around] | None = Field(
         default=None, min_length=1
     )
+    """The settings to tune, by their paths, with the values to try. Every combination is tried."""
+
     search: TuneSearch | None = Field(default=None, exclude_if=operator.not_)
+    """Chooses the values to try one after the other, instead of a grid."""
+
     seeds: int = Field(default=1, gt=0, le=1000)
+    """The number of seeds with which each candidate is trained."""
+
     by: str = "validation_loss"
+    """The metric whose median over the seeds decides which candidate is the best."""
+
     finalists: int | None = Field(default=None, ge=2)
+    """The number of arms that are measured after tuning. All arms are measured without it."""
 
     @model_validator(mode="after")
     def _has_one_way(self) -> Self:

@@ -47,8 +47,8 @@ Setting = bool | int | float | str | None
 
 
 class Command(Task):
-    """A program, as a list of words. `{name}` in a word stands for the setting of that name, which stands
-    beside `command`; `{seed}` stands for the seed of the trial.
+    """Runs a program, which is a list of words. `{name}` in a word stands for the setting of that name, which
+    stands beside `command`; `{seed}` stands for the seed of the trial.
 
     Each trial is a new process in a new folder with a copy of the files of `source`, the digest of a folder
     that the study names (`harness.programs.source_tree`). The program gets the variables `environment` and
@@ -64,11 +64,24 @@ class Command(Task):
     metrics: ClassVar[tuple[str, ...]] = ("command_seconds", "gpu_energy_joules", "cpu_energy_joules")
 
     command: Annotated[tuple[Word, ...], FROM_LIST, Field(min_length=1, max_length=1000)]
+    """The program, as a list of words. `{name}` stands for a setting beside `command`, and `{seed}` for the
+    seed of the trial.
+    """
+
     source: str
+    """The folder with the files of the program. Every trial gets a copy of it."""
+
     environment: dict[Variable, Word] = Field(default_factory=dict)
+    """Variables that the program gets, by their names."""
+
     inherit: Annotated[tuple[Variable, ...], FROM_LIST] = ()
+    """Names of variables of the user that the program gets too."""
+
     timeout: Annotated[float | None, MEASUREMENT] = Field(default=None, gt=0, allow_inf_nan=False)
+    """The seconds after which the program is ended."""
+
     values: dict[str, AnyOutput] = Field(default_factory=dict)
+    """Where the program writes each metric that the study declares."""
 
     @property
     def settings(self) -> dict[str, Setting]:

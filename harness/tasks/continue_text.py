@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ContinueText(WritingTask):
-    """Every continuation has `new_tokens` tokens, because running text has no end.
+    """Continues prompts. Every continuation has `new_tokens` tokens, because running text has no end.
 
     The windows are the same for every seed.
     """
@@ -35,8 +35,13 @@ class ContinueText(WritingTask):
     text_settings: ClassVar[tuple[str, ...]] = (*WritingTask.text_settings, "prompts")
 
     model: TrainedDecoder
+    """The trained model that writes."""
+
     draft: TrainedDecoder | None = None
+    """The smaller model that proposes tokens in speculative decoding."""
+
     prompts: Prompts
+    """The beginnings of text that the model continues."""
 
     @model_validator(mode="after")
     def _has_room(self) -> Self:

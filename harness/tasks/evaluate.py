@@ -25,12 +25,15 @@ class HeldOutText(Config):
     """The beginning of a split of running text."""
 
     corpus: CorpusRef
+    """The corpus that the text comes from."""
+
     split: str = "valid"
+    """The split of the corpus: train, valid or test."""
 
 
 class Evaluate(Task):
-    """The loss on the first `evaluation_tokens` of `text` and of the model's training text, in rows of the
-    training's length.
+    """Measures the loss on the first `evaluation_tokens` of `text` and of the model's training text, in rows
+    of the training's length.
 
     Dropout is off, every token has the same weight, and everything is computed in float32. Losses per token
     can be compared for one kind of text only, because a tokenizer needs more tokens for other kinds;
@@ -49,9 +52,16 @@ class Evaluate(Task):
     offers: ClassVar[type[Subject] | None] = Subject
 
     model: TrainedDecoder
+    """The trained model that is evaluated."""
+
     text: HeldOutText
+    """The text on which the model is evaluated."""
+
     evaluation_tokens: Annotated[int, MEASUREMENT] = Field(default=16384, gt=0)
+    """The number of tokens that are evaluated of each text."""
+
     batch: Annotated[int, MEASUREMENT] = Field(default=16, gt=0)
+    """The number of rows that are computed together."""
 
     def corpora(self) -> tuple[CorpusRef, ...]:
         return (*self.model.train.corpora(), self.text.corpus)

@@ -49,11 +49,22 @@ class Generate(Task):
     offers: ClassVar[type[Subject] | None] = DecodingSubject
 
     model: TrainedDecoder
+    """The trained model that continues the prompts."""
+
     prompts: Prompts
+    """The beginnings of text that the model continues."""
+
     new_tokens: int = Field(ge=2)
+    """The number of tokens that are generated for each prompt."""
+
     cache: CacheKind = "none"
+    """The kind of key-value cache. none computes everything again for each token."""
+
     units: Annotated[int, MEASUREMENT] = Field(default=3, gt=0)
+    """The number of generations that are timed in a trial."""
+
     warm_up: Annotated[WarmUp, MEASUREMENT] = WarmUp(at_most=4, window=2)
+    """The rule for the generations that run before anything is timed."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Step(TrainingTask):
-    """Updates at the peak learning rate. No text is read, so the study states `model.vocab_size`.
+    """Times updates at the peak learning rate. No text is read, so the study states `model.vocab_size`.
 
     Memory by category can be measured only if torch runs an update step by step: with `compile` it is not
     recorded.
@@ -58,7 +58,10 @@ class Step(TrainingTask):
     )
 
     units: Annotated[int, MEASUREMENT] = Field(default=5, gt=0)
+    """The number of updates that are timed in a trial."""
+
     warm_up: Annotated[WarmUp, MEASUREMENT] = WarmUp(at_most=6, window=3)
+    """The rule for the updates that run before anything is timed."""
 
     @model_validator(mode="after")
     def _micro_batches_are_alike(self) -> Self:

@@ -105,20 +105,45 @@ class Train(TrainingTask):
     )
 
     corpus: CorpusRef
+    """The text to train on."""
+
     tokenizer: TokenizerConfig
+    """How text is divided into tokens."""
+
     updates: int = Field(ge=0)
+    """The number of updates of the optimizer, skipped ones included."""
+
     schedule: ScheduleConfig = CosineSchedule()
+    """How the learning rate changes during the training."""
+
     evaluate_every: Annotated[int, MEASUREMENT] = Field(default=100, gt=0)
+    """The number of updates between two evaluations."""
+
     evaluation_tokens: Annotated[int, MEASUREMENT] = Field(default=16384, gt=0)
+    """The number of tokens of the validation text that an evaluation reads."""
+
     evaluate_as_trained: Annotated[bool, MEASUREMENT] = Field(default=False, exclude_if=operator.not_)
+    """Whether every evaluation is repeated in the precision of the training."""
+
     divergence: Annotated[Divergence | None, MEASUREMENT] = Divergence()
+    """When a training counts as diverged and ends. null means that no training does."""
+
     workers: int = Field(default=0, ge=0)
+    """The number of threads that prepare batches ahead. With 0, each batch is prepared when it is needed."""
+
     prefetch: int = Field(default=2, gt=0)
+    """The number of batches that the workers prepare ahead."""
+
     save_every: int | None = Field(default=None, gt=0)
+    """The number of updates after which the state is saved, so that an interrupted training can go on."""
+
     keep: Annotated[tuple[Annotated[int, Field(gt=0)], ...], FROM_LIST] = Field(
         default=(), exclude_if=operator.not_
     )
+    """The model is also stored after each of these numbers of updates."""
+
     vectors: CorpusRef | None = Field(default=None, exclude_if=operator.not_)
+    """The first vectors of the tokens, for a pretrained embedding."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -38,8 +38,13 @@ class TrainedModel(Config):
     """
 
     recipe: str
+    """The name of the recipe, a file in the folder recipes/ beside the study."""
+
     train: Train
+    """Settings of the training that replace those of the recipe."""
+
     after: int | None = Field(default=None, exclude_if=operator.not_)
+    """The model as it was after this number of updates, which must be in `train.keep`. Default: the end."""
 
     @model_validator(mode="after")
     def _is_kept(self) -> Self:
@@ -127,9 +132,16 @@ class Prompts(Config):
     """
 
     corpus: CorpusRef
+    """The corpus that the prompts come from."""
+
     split: str = "test"
+    """The split of the corpus: train, valid or test."""
+
     count: int = Field(gt=0)
+    """The number of prompts, which are continued together."""
+
     tokens: int = Field(gt=0)
+    """The number of tokens of each prompt."""
 
     def check_room(self, new_tokens: int, positions: int) -> None:
         """Raises ValueError if a prompt and so many new tokens are more than the model's positions."""

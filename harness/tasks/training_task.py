@@ -64,6 +64,7 @@ class TokenBudget(Config):
     """As many rows of similar length as have at most `tokens` tokens per side, padding included."""
 
     tokens: int = Field(gt=0)
+    """The largest number of tokens per side in a batch, padding included."""
 
 
 class TrainingTask(Task):
@@ -80,15 +81,34 @@ class TrainingTask(Task):
     imports: ClassVar[tuple[str, ...]] = ("torch._dynamo",)  # torch's optimizers need it; takes 2 seconds
 
     model: TrainedModelConfig
+    """The model that is trained: a preset or sizes, and every choice of the architecture."""
+
     batch: Annotated[int, Field(gt=0)] | TokenBudget
+    """The rows of an update; for an encoder-decoder also `{tokens: n}`."""
+
     length: int = Field(gt=0)
+    """The tokens of a row. For translations, the largest number of tokens per side."""
+
     accumulate: int = Field(default=1, gt=0)
+    """The number of micro-batches into which the batch of an update is divided."""
+
     optimizer: OptimizerConfig
+    """The optimizer with its learning rate and its other settings."""
+
     lr_scaling: LearningRateScaling = LearningRateScaling()
+    """How the learning rate depends on the number of rows of an update."""
+
     precision: PrecisionConfig = Float32()
+    """The number format in which the training computes."""
+
     loss: LossConfig = CHUNKED
+    """The training objective, and how the logits are computed."""
+
     clip: float | None = Field(default=1.0, gt=0.0)
+    """The largest norm of the gradient; a longer gradient is scaled down. null switches clipping off."""
+
     compile: bool = False
+    """Whether torch compiles the step of the training."""
 
     def check_installed(self) -> None:
         self.optimizer.check_installed()

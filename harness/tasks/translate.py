@@ -37,18 +37,24 @@ class HeldOut(Config):
     """
 
     corpus: CorpusRef
+    """The corpus that the sentences come from."""
+
     split: str = "test"
+    """The split of the corpus: train, valid or test."""
+
     count: int | None = Field(default=None, ge=2)
+    """The number of sentences, the same ones for every seed. Default: all."""
 
 
 class Translate(WritingTask):
-    """A source ends in eos. A translation begins after bos and ends in eos."""
+    """Translates sentences. A source ends in eos. A translation begins after bos and ends in eos."""
 
     name: ClassVar[str] = "translate"
 
     text_settings: ClassVar[tuple[str, ...]] = (*WritingTask.text_settings, "sentences")
 
     sentences: HeldOut
+    """The sentences to translate, with their reference translations."""
 
     @model_validator(mode="after")
     def _is_a_translator(self) -> Self:

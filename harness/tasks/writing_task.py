@@ -169,14 +169,32 @@ class WritingTask(Task):
     )  # for scores; takes a second
 
     model: TrainedModel
+    """The trained model that writes."""
+
     draft: TrainedModel | None = None
+    """The smaller model that proposes tokens in speculative decoding."""
+
     decoding: Decoding = Greedy()
+    """How the next token is chosen."""
+
     new_tokens: int = Field(gt=0)
+    """The largest number of tokens of a text that is written."""
+
     cache: CacheKind = "dynamic"
+    """The kind of key-value cache. none computes everything again for each token."""
+
     batch: int = Field(default=64, gt=0)
+    """The number of texts that are written together."""
+
     score_tokenizer: ScoreTokenizer = DEFAULT_TOKENIZER
+    """How texts are divided into words for scores that count words. Text without spaces needs `zh` or `char`.
+    """
+
     units: Annotated[int, MEASUREMENT] = Field(default=1, gt=0)
+    """How often all texts are written and timed in a trial."""
+
     warm_up: Annotated[WarmUp, MEASUREMENT] = WarmUp(at_least=0, at_most=0)
+    """The rule for the repetitions that run before anything is timed."""
 
     @classmethod
     def recorded(cls) -> tuple[str, ...]:

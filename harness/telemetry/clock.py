@@ -36,9 +36,16 @@ class WarmUp(Config):
     """
 
     at_least: int = Field(default=1, ge=0)
+    """The smallest number of units of warm-up."""
+
     at_most: int = Field(default=10, ge=0)
+    """The largest number of units of warm-up. If it is reached, the timing is recorded as not steady."""
+
     window: int = Field(default=3, ge=2)
+    """The number of last units that must agree with each other."""
+
     tolerance: float = Field(default=0.05, gt=0)
+    """The largest relative difference between the last units: 0.05 is 5 %."""
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:

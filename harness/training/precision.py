@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from harness.config import Config
 
@@ -49,6 +51,8 @@ class _Precision(Config):
 
 
 class Float32(_Precision):
+    """Everything in float32."""
+
     kind: Literal["fp32"] = "fp32"
 
 
@@ -76,7 +80,10 @@ class Float16Scaled(_Precision):
     kind: Literal["fp16-scaled"] = "fp16-scaled"
     computed: ClassVar[str] = "float16"
     initial_scale: float = Field(default=65536.0, gt=0.0, allow_inf_nan=False)
+    """The factor on the loss at the beginning."""
+
     growth_interval: int = Field(default=2000, gt=0)
+    """The number of updates without an overflow after which the factor is doubled."""
 
     def scaler(self, device: str) -> torch.amp.GradScaler:
         import torch
@@ -98,6 +105,19 @@ def _spelt_out(name: Any) -> Any:
     return {"kind": name} if isinstance(name, str) else name
 
 
+class _OrName:
+    """Adds the names of the precisions to the JSON schema of their configs."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        configs = handler(schema)
+        names = sorted(configs["discriminator"]["mapping"])
+        return {"anyOf": [{"type": "string", "enum": names}, configs]}
+
+
 Precision = Float32 | BFloat16Autocast | Float16Autocast | Float16Scaled | BFloat16
-PrecisionConfig = Annotated[Annotated[Precision, Field(discriminator="kind")], BeforeValidator(_spelt_out)]
+PrecisionConfig = Annotated[
+    Annotated[Precision, Field(discriminator="kind")], BeforeValidator(_spelt_out), _OrName()
+]
 """The type of a config's field: a plain name means this precision with its defaults."""

@@ -19,7 +19,10 @@ class Schedule(Config, ABC):
     """
 
     kind: str
+    """The name that chooses this schedule."""
+
     warmup: int = Field(default=0, ge=0)
+    """The number of updates over which the learning rate rises to its peak."""
 
     @property
     def least_updates(self) -> int:
@@ -61,7 +64,10 @@ class CosineSchedule(Schedule):
 
     kind: Literal["cosine"] = "cosine"
     flat: int = Field(default=0, ge=0)
+    """The number of updates at the peak after the warm-up."""
+
     floor: Share = 0.1
+    """The share of the peak at the end."""
 
     @property
     def least_updates(self) -> int:
@@ -80,6 +86,7 @@ class LinearSchedule(Schedule):
 
     kind: Literal["linear"] = "linear"
     floor: Share = 0.0
+    """The share of the peak at the end."""
 
     def _after_warmup(self, update: int, updates: int) -> float:
         return 1.0 - (1.0 - self.floor) * _progress(update, self.warmup, updates)
@@ -92,6 +99,7 @@ class InverseSquareRootSchedule(Schedule):
 
     kind: Literal["inverse-sqrt"] = "inverse-sqrt"
     warmup: int = Field(default=1, ge=1)
+    """The number of updates over which the learning rate rises to its peak."""
 
     def _after_warmup(self, update: int, _updates: int) -> float:
         return math.sqrt(self.warmup / (update + 1))
@@ -105,8 +113,13 @@ class WarmupStableDecaySchedule(Schedule):
 
     kind: Literal["warmup-stable-decay"] = "warmup-stable-decay"
     decay: int = Field(gt=0)
+    """The number of updates at the end in which the learning rate falls."""
+
     shape: Literal["linear", "1-sqrt"] = "linear"
+    """Whether it falls along a straight line or along 1 − √progress."""
+
     floor: Share = 0.0
+    """The share of the peak at the end."""
 
     @property
     def least_updates(self) -> int:
@@ -139,7 +152,11 @@ class LearningRateScaling(Config):
     """
 
     rule: Literal["none", "linear", "sqrt"] = "none"
+    """How the learning rate grows with the rows of an update: not at all, linearly, or with the square root.
+    """
+
     batch: int = Field(default=1, gt=0)
+    """The number of rows for which the learning rate is meant."""
 
     def factor(self, rows: int) -> float:
         ratio = rows / self.batch

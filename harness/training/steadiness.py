@@ -25,7 +25,10 @@ class Divergence(Config):
     """
 
     times_chance: float = Field(default=3.0, gt=1.0, allow_inf_nan=False)
+    """A loss of this many times the loss of a uniform guess counts as too high."""
+
     updates: int = Field(default=50, gt=0)
+    """The number of updates in a row with too high a loss after which a training has diverged."""
 
 
 def gradient_spikes(norms: Sequence[float]) -> int:

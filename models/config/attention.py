@@ -50,6 +50,7 @@ class SDPAKernel(Frozen):
 
     kind: Literal["sdpa"] = "sdpa"
     backends: Annotated[tuple[Literal["math", "flash", "efficient", "cudnn"], ...], FROM_LIST] = ()
+    """The backends that torch may use. Without a list, torch chooses."""
 
 
 class ByShapeKernel(Frozen):
@@ -107,17 +108,42 @@ class MultiHeadAttention(AttentionPart):
 
     kind: Literal["multi-head"] = "multi-head"
     n_kv_heads: Count | None = None
+    """The number of heads of keys and values. Fewer than n_heads is grouped-query attention, 1 is multi-query
+    attention.
+    """
+
     head_width: Count | None = None
+    """The width of a head. Default: d_model / n_heads."""
+
     projection: QKVProjection = "separate"
+    """Whether queries, keys and values are three products or one, and then views or copies."""
+
     qkv_bias: bool = True
+    """Whether the projections to queries, keys and values have a bias."""
+
     out_bias: bool = True
+    """Whether the projection of the output has a bias."""
+
     scale: PositiveFloat | None = None
+    """The factor on the logits of attention. Default: 1 / sqrt(width of a head)."""
+
     qk_norm: QKNorm | None = None
+    """Normalises queries and keys before they are rotated. Default: no norm."""
+
     kernel: Kernel = ByShapeKernel()
+    """The implementation that computes attention."""
+
     windows: Annotated[tuple[Count | None, ...], Field(min_length=1), FROM_LIST] = (None,)
+    """Layer l sees the newest `windows[l % number of windows]` keys. null means all keys."""
+
     clamp: PositiveFloat | None = None
+    """Cuts the logits of attention off at plus and minus this number."""
+
     soft_cap: PositiveFloat | None = None
+    """Squeezes the logits of attention between minus and plus this number (Gemma 2)."""
+
     dropout: Probability | None = None
+    """Replaces the dropout of the model in attention."""
 
     attends_to_sources: ClassVar[bool] = True
 

@@ -22,6 +22,7 @@ class BlockCheckpointing(Frozen):
 
     kind: Literal["blocks"] = "blocks"
     every: Count = 1
+    """The number of blocks of which only the input of the first one is stored."""
 
 
 class AttentionCheckpointing(Frozen):

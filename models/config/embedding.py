@@ -36,7 +36,10 @@ class PretrainedEmbedding(Frozen):
 
     kind: Literal["pretrained"] = "pretrained"
     width: Count
+    """The width of the given vectors."""
+
     frozen: bool = False
+    """Whether the vectors stay as they are given."""
 
     def vector_width(self, sizes: Sizes) -> int:  # noqa: ARG002
         return self.width
@@ -61,5 +64,10 @@ class OutputConfig(Frozen):
     """
 
     scale: Literal["one", "inverse-sqrt-width"] = "one"
+    """The factor on the hidden states before the logits."""
+
     bias: bool = False
+    """Whether every token has a bias."""
+
     soft_cap: PositiveFloat | None = None
+    """Squeezes the logits between minus and plus this number (Gemma 2)."""

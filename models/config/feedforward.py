@@ -31,6 +31,7 @@ class PlainFeedForward(FeedForwardPart):
 
     kind: Literal["plain"] = "plain"
     bias: bool = True
+    """Whether the products of the layer have a bias."""
 
     def parameters(self, sizes: Sizes) -> int:
         return self.products(sizes) + (sizes.d_ff + sizes.d_model if self.bias else 0)
@@ -44,6 +45,7 @@ class GatedFeedForward(FeedForwardPart):
 
     kind: Literal["gated"] = "gated"
     bias: bool = False
+    """Whether the products of the layer have a bias."""
 
     def parameters(self, sizes: Sizes) -> int:
         return self.products(sizes) + (2 * sizes.d_ff + sizes.d_model if self.bias else 0)

@@ -43,12 +43,25 @@ class HuggingFaceConfig(OwnDecoderConfig):
 
     kind: Literal["hf"] = "hf"
     architecture: dict[str, Any]
+    """The settings of a model with random weights, in the words of its config.json, with a `model_type`."""
+
     checkpoint: str | None = Field(default=None, min_length=1)
+    """A local folder with config.json and safetensors files, instead of `architecture`."""
+
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """The digest of the weights of a checkpoint. The harness fills it in when it reads the study."""
+
     attention: Literal["sdpa", "eager"] = "sdpa"
+    """The implementation of attention that transformers uses."""
+
     dropout: Probability | None = None
+    """Replaces every dropout of the architecture."""
+
     vocab_size: Count
+    """The number of tokens that the model predicts. Default: that of the architecture."""
+
     max_positions: Count
+    """The largest number of positions that the model can see. Default: that of the architecture."""
 
     @model_validator(mode="before")
     @classmethod

@@ -11,14 +11,15 @@ from harness.models.config.base import Frozen, PositiveFloat
 
 
 class _Init(Frozen):
-    """`embedding_std` replaces the model's init_std for the vectors of tokens.
-
-    `residual: depth` divides projections into the residual stream by the root of their number in the stack,
-    so that its variance does not grow with depth (Radford et al. 2019, §2.3).
-    """
+    """How parameters get their first values."""
 
     embedding_std: PositiveFloat | None = None
+    """Replaces the model's init_std for the vectors of tokens."""
+
     residual: Literal["depth", "one"] = "depth"
+    """depth divides projections into the residual stream by the root of their number in the stack, so that
+    its variance does not grow with depth (Radford et al. 2019, §2.3). one does not.
+    """
 
     def std(self, *, fan_in: int, fan_out: int, init_std: float) -> float:  # noqa: ARG002
         """The standard deviation of a matrix (fan_out, fan_in)."""
@@ -26,16 +27,17 @@ class _Init(Frozen):
 
 
 class NormalInit(_Init):
-    """N(0, init_std²)."""
+    """A normal distribution with the standard deviation init_std."""
 
     kind: Literal["normal"] = "normal"
 
 
 class TruncatedNormalInit(_Init):
-    """N(0, init_std²) between ± cut standard deviations."""
+    """A normal distribution with the standard deviation init_std, cut off at ± cut standard deviations."""
 
     kind: Literal["truncated-normal"] = "truncated-normal"
     cut: PositiveFloat = 2.0
+    """The number of standard deviations at which the distribution is cut off."""
 
 
 class XavierInit(_Init):
@@ -43,6 +45,7 @@ class XavierInit(_Init):
 
     kind: Literal["xavier"] = "xavier"
     distribution: Literal["normal", "uniform"] = "normal"
+    """The distribution from which the values are drawn."""
 
     def std(self, *, fan_in: int, fan_out: int, init_std: float) -> float:  # noqa: ARG002
         return math.sqrt(2 / (fan_in + fan_out))
@@ -62,6 +65,7 @@ class KaimingInit(_Init):
 
     kind: Literal["kaiming"] = "kaiming"
     distribution: Literal["normal", "uniform"] = "normal"
+    """The distribution from which the values are drawn."""
 
     def std(self, *, fan_in: int, fan_out: int, init_std: float) -> float:  # noqa: ARG002
         return math.sqrt(2 / fan_in)
@@ -72,6 +76,7 @@ class LeCunInit(_Init):
 
     kind: Literal["lecun"] = "lecun"
     distribution: Literal["normal", "uniform"] = "normal"
+    """The distribution from which the values are drawn."""
 
     def std(self, *, fan_in: int, fan_out: int, init_std: float) -> float:  # noqa: ARG002
         return math.sqrt(1 / fan_in)

@@ -25,6 +25,7 @@ class ChunkedLogits(Frozen):
 
     kind: Literal["chunked"] = "chunked"
     positions: Count = 512
+    """The number of positions whose logits exist at the same time."""
 
 
 class LossConfig(Frozen):
@@ -34,5 +35,10 @@ class LossConfig(Frozen):
     """
 
     label_smoothing: Probability = 0.0
+    """The share of the target that is spread over the whole vocabulary."""
+
     z_loss: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    """The weight of the squared logarithm of the softmax's sum, which keeps logits small."""
+
     logits: Annotated[WholeLogits | ChunkedLogits, Field(discriminator="kind")] = WholeLogits()
+    """How the logits of a batch are computed."""

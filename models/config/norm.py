@@ -10,24 +10,28 @@ from harness.models.config.base import Frozen, PositiveFloat
 
 
 class LayerNorm(Frozen):
-    """Ba et al. 2016, §3."""
+    """Layer normalisation (Ba et al. 2016, §3)."""
 
     kind: Literal["layernorm"] = "layernorm"
     eps: PositiveFloat = 1e-5
+    """A small number that is added before the root, against division by zero."""
 
     def parameters(self, width: int) -> int:
         return 2 * width
 
 
 class RMSNorm(Frozen):
-    """Zhang & Sennrich 2019, §4.
+    """Normalisation by the root mean square (Zhang & Sennrich 2019, §4).
 
     The gain is the weight, or 1 + weight with weights that start at 0 (Gemma).
     """
 
     kind: Literal["rmsnorm"] = "rmsnorm"
     eps: PositiveFloat = 1e-6
+    """A small number that is added before the root, against division by zero."""
+
     gain: Literal["weight", "one-plus-weight"] = "weight"
+    """Whether the gain is the weight, or 1 + weight with weights that start at 0 (Gemma)."""
 
     def parameters(self, width: int) -> int:
         return width
@@ -38,6 +42,7 @@ class NonParametricNorm(Frozen):
 
     kind: Literal["non-parametric"] = "non-parametric"
     eps: PositiveFloat = 1e-5
+    """A small number that is added before the root, against division by zero."""
 
     def parameters(self, width: int) -> int:  # noqa: ARG002
         return 0
@@ -59,4 +64,7 @@ class QKNorm(Frozen):
     """
 
     norm: Norm = RMSNorm()
+    """The kind of norm of queries and keys."""
+
     over: Literal["head", "all-heads"] = "head"
+    """Whether each head is normalised by itself, or all heads as one vector."""

@@ -22,8 +22,13 @@ class OwnDecoderConfig(Frozen, ABC):
     """The kinds of cache that the model has."""
 
     kind: str
+    """The name that chooses this model."""
+
     vocab_size: Count
+    """The number of tokens that the model predicts."""
+
     max_positions: Count
+    """The largest number of positions that the model can see."""
 
     @abstractmethod
     def build(self) -> nn.Module:

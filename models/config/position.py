@@ -37,6 +37,7 @@ class SinusoidalPosition(_Position):
 
     kind: Literal["sinusoidal"] = "sinusoidal"
     layout: Literal["interleaved", "halves"] = "interleaved"
+    """Whether sine and cosine of a frequency are side by side, or all sines come before all cosines."""
 
     scales_embedding: ClassVar[bool] = True
 
@@ -53,6 +54,7 @@ class LearnedPosition(_Position):
 
     kind: Literal["learned"] = "learned"
     offset: Annotated[int, Field(ge=0)] = 0
+    """The number of rows at the beginning of the table that are never used (BART and OPT: 2)."""
 
     def parameters(self, sizes: Sizes) -> int:
         return (self.offset + sizes.max_positions) * sizes.d_model
@@ -67,8 +69,13 @@ class RotaryPosition(_Position):
 
     kind: Literal["rotary"] = "rotary"
     base: PositiveFloat = 10_000.0
+    """The base of the frequencies. A larger one suits longer texts."""
+
     fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """The share of a head's width that is rotated."""
+
     layout: Literal["halves", "interleaved"] = "halves"
+    """Which values form a pair: (i, i + half) in halves, or (2i, 2i + 1) interleaved."""
 
     def width(self, head_width: int) -> int:
         """The number of values of a head that are rotated."""
@@ -102,7 +109,10 @@ class RelativePosition(_Position):
 
     kind: Literal["relative"] = "relative"
     buckets: Annotated[int, Field(ge=4, multiple_of=4)] = 32
+    """The number of groups of distances. Half of them hold one distance each."""
+
     max_distance: Count = 128
+    """The distance from which on all distances share the last group."""
 
     def parameters(self, sizes: Sizes) -> int:
         return self.buckets * sizes.n_heads

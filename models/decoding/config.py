@@ -16,6 +16,7 @@ class Temperature(Frozen):
 
     kind: Literal["temperature"] = "temperature"
     value: Annotated[float, Field(allow_inf_nan=False)]
+    """The logits are divided by this number. Below 1 the choice is sharper, above 1 flatter."""
 
     @field_validator("value")
     @classmethod
@@ -33,6 +34,7 @@ class TopK(Frozen):
 
     kind: Literal["top-k"] = "top-k"
     k: Count
+    """The number of most probable tokens that may be chosen."""
 
 
 class TopP(Frozen):
@@ -40,6 +42,7 @@ class TopP(Frozen):
 
     kind: Literal["top-p"] = "top-p"
     p: Annotated[float, Field(gt=0.0, le=1.0)]
+    """The probability that the chosen set of tokens reaches together."""
 
 
 class MinP(Frozen):
@@ -47,12 +50,15 @@ class MinP(Frozen):
 
     kind: Literal["min-p"] = "min-p"
     p: Annotated[float, Field(gt=0.0, le=1.0)]
+    """A token must be at least this many times as probable as the most probable one."""
 
 
 Filter = Annotated[Temperature | TopK | TopP | MinP, Field(discriminator="kind")]
 
 
 class Greedy(Frozen):
+    """The most probable token."""
+
     kind: Literal["greedy"] = "greedy"
 
 
@@ -66,10 +72,15 @@ class Sampling(Frozen):
 
     kind: Literal["sampling"] = "sampling"
     filters: Annotated[tuple[Filter, ...], FROM_LIST] = ()
+    """What changes the distribution before a token is drawn, in this order."""
+
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """The seed of the draws, together with the seed of the trial."""
+
     streams: SkipJsonSchema[Annotated[tuple[str, ...], FROM_LIST]] = Field(
         default=(), exclude_if=operator.not_
     )
+    """Names of the random numbers of each row. Only the harness itself sets them."""
 
 
 class GNMTPenalty(Frozen):
@@ -77,6 +88,7 @@ class GNMTPenalty(Frozen):
 
     kind: Literal["gnmt"] = "gnmt"
     alpha: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.6
+    """How strongly long texts are favoured. 0 is the plain log-probability."""
 
 
 class MeanPenalty(Frozen):
@@ -98,10 +110,20 @@ class BeamSearch(Frozen):
 
     kind: Literal["beam"] = "beam"
     width: Count
+    """The number of beginnings that are followed at the same time."""
+
     n_best: Count = 1
+    """The number of texts that are returned."""
+
     length_penalty: LengthPenalty = MeanPenalty()
+    """How texts of different lengths are compared."""
+
     stop: Literal["enough", "bound"] = "enough"
+    """When a row is done: when `width` texts have ended (enough), or when no better text is possible (bound).
+    """
+
     no_repeat_ngram: Count | None = None
+    """Forbids that so many tokens in a row occur twice."""
 
     @model_validator(mode="after")
     def _wide_enough(self) -> Self:
@@ -117,7 +139,10 @@ class Speculative(Frozen):
 
     kind: Literal["speculative"] = "speculative"
     draft_tokens: Count = 4
+    """The number of tokens that the draft model proposes at a time."""
+
     choose: Annotated[Greedy | Sampling, Field(discriminator="kind")] = Greedy()
+    """How the next token is chosen from the distribution of the target model."""
 
 
 Decoding = Annotated[Greedy | Sampling | BeamSearch | Speculative, Field(discriminator="kind")]

@@ -1,4 +1,4 @@
-"""`harness list` in folders with and without studies."""
+"""`harness list` in folders with and without studies, and `harness new` for every task."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import json
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from harness.cli.app import app
+from harness.metrics import declared
 from harness.store.store import open_store
+from harness.study.load import StudyFile
+from harness.study.planning.plan import plan
+from harness.study.reading.json_schema import study_schema
 from harness.study.shipped import SHIPPED, studies_in
+from harness.tasks.registry import TASKS
 from tests.support.invented_runs import invent_run
 from tests.support.program_study import put_program
 from tests.support.tiny_study import STUDY, put
+
+jsonschema = pytest.importorskip("jsonschema", reason="the extra dev is not installed completely")
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +84,34 @@ def test_the_name_of_no_study_is_one_short_line(name: str) -> None:
     assert done.stderr.count("\n") == 1
     assert done.stderr.rstrip("\n").isprintable()
     assert len(done.stderr) < 1200
+
+
+@pytest.mark.parametrize("task", TASKS.shipped)
+def test_the_new_study_of_every_task_plans_at_each_scale_and_fits_the_schema(task: str) -> None:
+    done = CliRunner().invoke(app, ["new", "mine", "--task", task])
+    assert (done.exit_code, done.stdout) == (0, "studies/mine.yaml\n")
+    study = StudyFile(Path("studies/mine.yaml"))
+    for scale in study.scales:
+        (loaded,) = study.load(scale)
+        assert loaded.study.task == task
+        with declared(loaded.study.records):
+            assert plan(loaded).trials
+        assert loaded.study.design.exploratory == (scale == "smoke")
+    validator = jsonschema.Draft202012Validator(study_schema())
+    document = YAML(typ="safe", pure=True).load(Path("studies/mine.yaml").read_text())
+    assert [error.message for error in validator.iter_errors(document)] == []
+
+
+def test_a_new_study_does_not_replace_the_recipe_of_another_one() -> None:
+    recipe = Path("studies/recipes/lm-tiny.yaml")
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text("mine")
+    assert CliRunner().invoke(app, ["new", "mine"]).exit_code == 0
+    assert recipe.read_text() == "mine"
+
+
+def test_a_study_of_an_unknown_task_is_refused_with_a_suggestion() -> None:
+    done = CliRunner().invoke(app, ["new", "mine", "--task", "trian"])
+    message = "there is no study to start from for task 'trian'; did you mean 'train'?"
+    assert (done.exit_code, done.stderr) == (2, f"error: {message}\n")
+    assert not Path("studies").exists()

@@ -88,7 +88,10 @@ def test_every_key_of_a_study_is_explained() -> None:
     schema = json.loads((ROOT / "studies/study.schema.json").read_text())
     keys = {*schema["properties"], *(key for task in TASKS.values() for key in task.model_fields)}
     keys |= {key for part in schema["$defs"].values() for key in part.get("properties", {})}
-    text = "".join((ROOT / "docs" / name).read_text() for name in ("studies.md", "search.md", "programs.md"))
+    text = "".join(
+        (ROOT / "docs" / name).read_text()
+        for name in ("studies.md", "search.md", "programs.md", "reference.md")
+    )
     assert [
         key for key in sorted(keys) if not re.search(rf"`[^`]*\b{key}\b|^ +{key}:", text, re.MULTILINE)
     ] == []

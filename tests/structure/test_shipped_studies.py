@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from harness.study.load import StudyFile, load_study
 from harness.study.planning.plan import plan
-from harness.study.reading.json_schema import study_schema
+from harness.study.reading.json_schema import recipe_schema, study_schema
 
 FOLDER = Path(__file__).parents[2] / "studies"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -70,9 +70,9 @@ def test_kv_cache_at_its_own_scale_is_frozen() -> None:
 
 
 def test_the_committed_schema_is_the_one_that_the_program_prints() -> None:
-    """Update with `harness schema > studies/study.schema.json`."""
-    printed = json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n"
-    assert (FOLDER / "study.schema.json").read_text() == printed
+    """Update with `harness schema > studies/study.schema.json`, and with `--recipe` for recipes."""
+    for file, schema in (("study.schema.json", study_schema()), ("recipe.schema.json", recipe_schema())):
+        assert (FOLDER / file).read_text() == json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])

@@ -37,9 +37,16 @@ class CsvFile(OutputKind):
 
     kind: Literal["csv"] = "csv"
     file: FilePath
+    """The CSV file, relative to the folder in which the program runs."""
+
     column: Column
+    """The column with the values."""
+
     step: Column | None = None
+    """The column with the steps. Without it, values are counted."""
+
     delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1), AfterValidator(_one_sign)] = ","
+    """The character between two columns."""
 
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:  # noqa: ARG002
         rows = csv.DictReader(io.StringIO(text_of(printed, self.file)), delimiter=self.delimiter)

@@ -26,7 +26,10 @@ class JsonFile(OutputKind):
 
     kind: Literal["json"] = "json"
     file: FilePath
+    """The JSON file, relative to the folder in which the program runs."""
+
     path: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    """The path to the value inside the file: `results.0.loss`."""
 
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:  # noqa: ARG002
         there = self._there(read_json(printed, self.file))

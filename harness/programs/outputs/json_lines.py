@@ -22,6 +22,7 @@ class JsonLines(OutputKind):
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, exclude_if=operator.not_
     )
+    """The name of the metric in the lines, if it differs from the name in the study."""
 
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:
         for number, line in enumerate(printed.lines, start=1):

@@ -29,6 +29,7 @@ class Pattern(OutputKind):
 
     kind: Literal["pattern"] = "pattern"
     pattern: Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_complete)]
+    """A regular expression with one group, the value, or with groups named `value` and `step`."""
 
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:  # noqa: ARG002
         search = re.compile(self.pattern).search

@@ -19,7 +19,10 @@ class PytestBenchmark(OutputKind):
 
     kind: Literal["pytest-benchmark"] = "pytest-benchmark"
     file: FilePath
+    """The file that `--benchmark-json` wrote, relative to the folder in which the program runs."""
+
     benchmark: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    """The name of the benchmark, or its full name."""
 
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:  # noqa: ARG002
         document = read_json(printed, self.file)

@@ -15,7 +15,10 @@ class TensorBoard(OutputKind):
 
     kind: Literal["tensorboard"] = "tensorboard"
     folder: FilePath
+    """The folder of the event files, relative to the folder in which the program runs."""
+
     tag: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    """The tag of the scalar."""
 
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:  # noqa: ARG002
         try:

@@ -29,8 +29,13 @@ class ArmsClaim(Claim):
     """
 
     level: Levels | None = Field(default=None, exclude_if=operator.not_)
+    """The arm that the claim is about, by its levels: `{cache: dynamic}`."""
+
     all_of: Several | None = Field(default=None, exclude_if=operator.not_)
+    """The claim is about each of these arms."""
+
     any_of: Several | None = Field(default=None, exclude_if=operator.not_)
+    """The claim is about at least one of these arms. The test is corrected for their number."""
 
     @model_validator(mode="after")
     def _names_arms_in_one_way(self) -> Self:
@@ -109,6 +114,7 @@ class Comparison(ArmsClaim):
     """Whether the verdict depends on the margin of the metric."""
 
     against: dict[str, Scalar] = Field(default_factory=dict, exclude_if=operator.not_)
+    """The arm to compare with, by its levels. Default: the baseline."""
 
     def required_arms(self, arms: Sequence[Combination]) -> Iterable[Combination]:
         return [*super().required_arms(arms), named_arm(arms, self.against)]
@@ -142,6 +148,7 @@ class ConditionComparison(Comparison):
     """A comparison under one condition."""
 
     at: dict[str, Scalar] = Field(default_factory=dict)
+    """The condition under which the claim holds, by its levels."""
 
     def check_condition(self, checker: StudyChecker, path: KeyPath) -> None:
         checker.check_condition(path, self.at)
@@ -153,6 +160,7 @@ class MetricComparison(ConditionComparison):
     needs_ratio: ClassVar[bool] = True
 
     metric: str | None = None
+    """The metric that is compared. Default: the primary metric."""
 
     def check_metric(self, checker: StudyChecker, path: KeyPath) -> Metric:
         record = checker.check_metric((*path, "metric"), self.metric or checker.study.primary)

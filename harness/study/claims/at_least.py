@@ -11,3 +11,4 @@ class AtLeastClaim(MetricComparison):
     """`metric` of the arm is at least `at_least` times the other arm's."""
 
     at_least: float = Field(gt=0.0, allow_inf_nan=False)
+    """The value of the arm is at least this many times the other arm's."""

@@ -11,3 +11,4 @@ class AtMostClaim(MetricComparison):
     """`metric` of the arm is at most `at_most` times the other arm's."""
 
     at_most: float = Field(gt=0.0, allow_inf_nan=False)
+    """The value of the arm is at most this many times the other arm's."""

@@ -14,3 +14,4 @@ class DirectionClaim(MetricComparison):
     needs_margin: ClassVar[bool] = True
 
     direction: Literal["better", "worse", "higher", "lower"]
+    """In which direction the arm differs from the other arm, by more than the margin."""

@@ -17,6 +17,7 @@ class DivergesClaim(ConditionComparison):
     """
 
     diverges: Literal["less", "more"]
+    """Whether the arm diverges on fewer or on more seeds than the other arm."""
 
     def metrics(self, primary: str) -> tuple[str, ...]:
         return ("loss",)

@@ -25,10 +25,19 @@ class ExponentClaim(ArmsClaim):
     """
 
     exponent: float = Field(allow_inf_nan=False)
+    """The value grows like the condition to the power of this number."""
+
     over: str
+    """The condition with which the value grows. It needs at least three numeric levels."""
+
     within: float = Field(gt=0.0, allow_inf_nan=False)
+    """How far the measured exponent may be from the claimed one."""
+
     because: Reason | None = Field(default=None, exclude_if=operator.not_)
+    """Why `within` is wider than usual."""
+
     metric: str | None = None
+    """The metric that grows. Default: the primary metric."""
 
     @model_validator(mode="after")
     def _claims_a_change(self) -> Self:

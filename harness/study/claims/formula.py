@@ -17,7 +17,11 @@ class FormulaClaim(Claim):
     exact: ClassVar[bool] = True
 
     formula: str
+    """The metric that holds the value of the closed form."""
+
     metric: str
+    """The measured metric, which must equal the formula."""
+
     also_holds: str | None = None
     """An invariant of the study that checks the formula in further cases."""
 

@@ -15,6 +15,7 @@ class HoldsClaim(Claim):
     exact: ClassVar[bool] = True
 
     holds: str
+    """The invariant that holds for every arm."""
 
     def compares_values(self) -> bool:
         return False

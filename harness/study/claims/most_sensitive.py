@@ -25,10 +25,19 @@ class MostSensitiveClaim(Claim):
     """
 
     most_sensitive: str
+    """The factor to which the metric is among the most sensitive."""
+
     among: Annotated[tuple[str, ...], Field(min_length=5), FROM_LIST]
+    """The factors with which it is compared. At least five, this factor included."""
+
     by: float = Field(gt=1.0, allow_inf_nan=False)
+    """Each factor is divided by this number and multiplied by it."""
+
     at: dict[str, Scalar] = Field(default_factory=dict)
+    """The condition under which the claim holds, by its levels."""
+
     metric: str | None = None
+    """The loss that is compared. Default: the primary metric."""
 
     def required_arms(self, arms: Sequence[Combination]) -> Iterable[Combination]:
         baseline = arms[0].names

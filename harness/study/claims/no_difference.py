@@ -14,3 +14,4 @@ class NoDifferenceClaim(MetricComparison):
     needs_margin: ClassVar[bool] = True
 
     no_difference: Literal[True]
+    """States that the arm equals the other arm within the margin of the metric."""

@@ -25,8 +25,13 @@ class RatioClaim(MetricComparison):
     """
 
     ratio: float = Field(gt=0.0, allow_inf_nan=False)
+    """The value of the arm is this many times the other arm's."""
+
     within: float = Field(default=1.25, gt=1.0, allow_inf_nan=False)
+    """The measured ratio may differ from the claimed one by this factor."""
+
     because: Reason | None = Field(default=None, exclude_if=operator.not_)
+    """Why `within` is wider than usual."""
 
     @model_validator(mode="after")
     def _claims_a_difference(self) -> Self:

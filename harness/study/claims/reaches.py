@@ -27,13 +27,24 @@ class ReachesClaim(ConditionComparison):
     """
 
     reaches: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | Literal["tuned"]
+    """The loss to reach, or `tuned`: the baseline's best loss in tuning."""
+
     target_factor: float = Field(
         default=1.0, gt=0.0, allow_inf_nan=False, exclude_if=partial(operator.eq, 1.0)
     )
+    """With `tuned`, the target is the baseline's best loss times this number."""
+
     when: Literal["sooner", "later"] = "sooner"
+    """Whether the arm reaches the target sooner or later than the other arm."""
+
     counted_in: Literal["updates", "seconds"] = "updates"
+    """Whether the way to the target is counted in updates or in seconds of training."""
+
     metric: str = "loss"
+    """The loss that is compared with the target."""
+
     smoothed: int = Field(default=10, gt=0)
+    """The number of updates over which the loss is averaged first."""
 
     @model_validator(mode="after")
     def _factor_needs_a_tuned_target(self) -> Self:

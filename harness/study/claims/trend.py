@@ -19,8 +19,13 @@ class TrendClaim(Comparison):
     needs_margin: ClassVar[bool] = True
 
     trend: Literal["increasing", "decreasing"]
+    """Whether the ratio to the other arm grows or falls."""
+
     over: str
+    """The condition with which the ratio changes. It needs at least three numeric levels."""
+
     metric: str | None = None
+    """The metric that is compared. Default: the primary metric."""
 
     def check_condition(self, checker: StudyChecker, path: KeyPath) -> None:
         check_numeric_condition(self, checker, path, self.over, "a trend")

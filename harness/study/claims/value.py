@@ -17,7 +17,10 @@ class Limit(Config):
     """One of `at_least` and `at_most`, in the unit of the metric."""
 
     at_least: float | None = Field(default=None, allow_inf_nan=False)
+    """The value is not below this number."""
+
     at_most: float | None = Field(default=None, allow_inf_nan=False)
+    """The value is not above this number."""
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
@@ -47,8 +50,13 @@ class ValueClaim(ArmsClaim):
     """
 
     value: Limit
+    """The limit that the value of the arm itself keeps."""
+
     at: dict[str, Scalar] = Field(default_factory=dict)
+    """The condition under which the claim holds, by its levels."""
+
     metric: str | None = None
+    """The metric whose value is claimed. Default: the primary metric."""
 
     def check(self, checker: StudyChecker, path: KeyPath) -> None:
         name = path[-1]

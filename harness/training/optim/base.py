@@ -34,8 +34,13 @@ class OptimizerSettings(Config, ABC):
     """Whether the optimizer decomposes matrices, which torch cannot do in bfloat16."""
 
     kind: str
+    """The name that chooses this optimizer."""
+
     lr: float = Field(gt=0.0, allow_inf_nan=False)
+    """The peak learning rate."""
+
     weight_decay: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    """The weight decay of matrices. Norms, biases and embeddings never decay."""
 
     def scaled(self, factor: float) -> Self:
         """The same optimizer with every learning rate multiplied by `factor`."""

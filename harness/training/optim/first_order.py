@@ -25,7 +25,10 @@ class SGD(OptimizerSettings):
 
     kind: Literal["sgd"] = "sgd"
     momentum: Beta = 0.9
+    """The share of the last step that goes into the next one."""
+
     nesterov: bool = False
+    """Whether the gradient is taken after the step of the momentum."""
 
     def build(self, model: nn.Module) -> Optimizer:
         from torch import optim
@@ -44,7 +47,10 @@ class Adam(OptimizerSettings):
 
     kind: Literal["adam"] = "adam"
     betas: Betas = (0.9, 0.95)
+    """The decay rates of the averages of the gradient and of its square."""
+
     eps: Epsilon = 1e-8
+    """A small number that is added to the denominator of a step."""
 
     def build(self, model: nn.Module) -> Optimizer:
         from torch.optim import Adam as Torch
@@ -58,8 +64,13 @@ class AdamSettings(OptimizerSettings):
     """The settings of Adam and its successors with decoupled decay."""
 
     betas: Betas = (0.9, 0.95)
+    """The decay rates of the averages of the gradient and of its square."""
+
     eps: Epsilon = 1e-8
+    """A small number that is added to the denominator of a step."""
+
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+    """The weight decay of matrices. Norms, biases and embeddings never decay."""
 
 
 class AdamW(AdamSettings):
@@ -67,6 +78,7 @@ class AdamW(AdamSettings):
 
     kind: Literal["adamw"] = "adamw"
     implementation: Literal["fused", "foreach", "for-loop"] = "fused"
+    """The implementation of torch that computes the step."""
 
     def build(self, model: nn.Module) -> Optimizer:
         from torch.optim import AdamW as Torch
@@ -105,8 +117,13 @@ class Adan(OptimizerSettings):
 
     kind: Literal["adan"] = "adan"
     betas: Annotated[tuple[Beta, Beta, Beta], FROM_LIST] = (0.98, 0.92, 0.99)
+    """The decay rates of the averages of the gradient, of its change, and of the square of both."""
+
     eps: Epsilon = 1e-8
+    """A small number that is added to the denominator of a step."""
+
     weight_decay: float = Field(default=0.02, ge=0.0, allow_inf_nan=False)
+    """The weight decay of matrices. Norms, biases and embeddings never decay."""
 
     def build(self, model: nn.Module) -> Optimizer:
         return library_optimizer(
@@ -126,7 +143,10 @@ class Lion(OptimizerSettings):
 
     kind: Literal["lion"] = "lion"
     betas: Betas = (0.9, 0.99)
+    """The decay rate inside the sign of a step, and that of the average of the gradient."""
+
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+    """The weight decay of matrices. Norms, biases and embeddings never decay."""
 
     def build(self, model: nn.Module) -> Optimizer:
         return library_optimizer(
@@ -147,8 +167,13 @@ class LionTrustRatio(OptimizerSettings):
 
     kind: Literal["lion-trust-ratio"] = "lion-trust-ratio"
     betas: Betas = (0.9, 0.99)
+    """The decay rate inside the sign of a step, and that of the average of the gradient."""
+
     least_rms: float = Field(default=1e-3, gt=0.0, allow_inf_nan=False)
+    """The smallest root mean square with which the step of a tensor is scaled."""
+
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
+    """The weight decay of matrices. Norms, biases and embeddings never decay."""
 
     def build(self, model: nn.Module) -> Optimizer:
         from harness.training.optim.implementations import LionTrustRatioOptimizer

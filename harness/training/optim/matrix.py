@@ -26,7 +26,10 @@ class MatrixOptimizer(OptimizerSettings):
 
     weight_decay: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
     others_lr: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    """The learning rate of AdamW for embeddings, norms and biases. Default: `lr`."""
+
     others_betas: Betas = (0.9, 0.95)
+    """The decay rates of AdamW for embeddings, norms and biases."""
 
     def scaled(self, factor: float) -> Self:
         others = None if self.others_lr is None else self.others_lr * factor
@@ -59,8 +62,13 @@ class Muon(MatrixOptimizer):
 
     kind: Literal["muon"] = "muon"
     momentum: Beta = 0.95
+    """The share of the average of the gradient that remains at each update."""
+
     nesterov: bool = True
+    """Whether the newest gradient enters the step once more."""
+
     iterations: int = Field(default=5, gt=0)
+    """The number of iterations that make a step orthogonal."""
 
     def build(self, model: nn.Module) -> Optimizer:
         from torch.optim import Muon as Torch
@@ -90,10 +98,19 @@ class Shampoo(MatrixOptimizer):
 
     kind: Literal["shampoo"] = "shampoo"
     betas: Betas = (0.9, 0.95)
+    """The decay rates of the average of the gradient, and of the preconditioner."""
+
     start: int = Field(default=10, gt=0)
+    """The number of updates before the preconditioner is used."""
+
     every: int = Field(default=10, gt=0)
+    """The number of updates between two computations of the preconditioner."""
+
     block: int = Field(default=256, gt=0)
+    """The largest side of the blocks into which matrices are divided."""
+
     eps: Epsilon = 1e-6
+    """A small number that is added to the denominator of a step."""
 
     def build(self, model: nn.Module) -> Optimizer:
         return self._with_adamw(
@@ -128,9 +145,16 @@ class SOAP(MatrixOptimizer):
 
     kind: Literal["soap"] = "soap"
     betas: Betas = (0.95, 0.95)
+    """The decay rates of the averages of the gradient and of its square."""
+
     every: int = Field(default=10, gt=0)
+    """The number of updates between two computations of the eigenbasis."""
+
     largest: int = Field(default=1024, gt=0)
+    """The largest side of a matrix that gets a basis."""
+
     eps: Epsilon = 1e-8
+    """A small number that is added to the denominator of a step."""
 
     def build(self, model: nn.Module) -> Optimizer:
         return self._with_adamw(

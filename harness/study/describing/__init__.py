@@ -1,0 +1,1 @@
+"""What a study may say: every setting with its type, default, bounds and description."""
