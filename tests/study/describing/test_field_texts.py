@@ -35,7 +35,8 @@ class Circle(Shape):
     """The colour of the line."""
 
 
-def test_a_description_is_one_line() -> None:
+def test_a_description_is_one_line_and_a_field_may_have_none() -> None:
+    assert Shape(size=1).corners == 0
     assert field_texts(Shape) == {
         "size": "How large the shape is.",
         "colour": "The colour of the shape.",
