@@ -18,10 +18,11 @@ class DescribedSchema(GenerateJsonSchema):
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         described = super().model_schema(schema)
+        config: type[BaseModel] = schema["cls"]
         described.pop("title", None)
-        if text := class_text(schema["cls"]):
+        if text := class_text(config):
             described["description"] = text
-        for name, text in field_texts(schema["cls"]).items():
+        for name, text in field_texts(config).items():
             if name in described.get("properties", {}):
                 described["properties"][name].setdefault("description", text)
         return described
