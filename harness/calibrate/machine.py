@@ -47,7 +47,7 @@ def calibrate(workspace: Workspace, *, device: str, quick: bool, listener: Liste
     effort = QUICK if quick else FULL
     workspace.check_writable()
     listener.note(f"measuring the limits of this machine for about {effort.seconds:.0f} seconds")
-    with machine_lease(listener.note):
+    with machine_lease(listener.waiting):
         limits = measured_limits(gpu, effort.seconds)
     scatter = tuple(
         one

@@ -740,7 +740,7 @@ def fetch(
     output: CommandOutput,
 ) -> None:
     """Download a corpus, or all corpora of a study, into the cache, so that a run needs no network."""
-    from harness.cli.running import ProgressListener
+    from harness.cli.progress_listener import ProgressListener
     from harness.data.catalogue import entry
     from harness.data.reference import NamedCorpus
     from harness.experiment.corpora import corpora_of_study, fetch_corpora

@@ -17,7 +17,7 @@ from harness.calibrate.error_rates import (
 from harness.calibrate.machine import calibrate
 from harness.calibrate.noise import Residuals, shipped_residuals, stored_residuals
 from harness.cli.console import CommandOutput
-from harness.cli.running import ProgressListener
+from harness.cli.progress_listener import ProgressListener
 from harness.errors import InputError, InvalidError
 from harness.experiment import Workspace
 from harness.experiment.experiment import this_machine

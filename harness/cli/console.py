@@ -15,17 +15,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
-from harness.cli.streams import has_colours, has_terminal, write_note, write_output, writing_output
+from harness.cli.progress import Lines, Progress, bar
+from harness.cli.streams import has_terminal, terminal_console, write_note, write_output, writing_output
 from harness.errors import message_line
 from harness.masking import masked
 from harness.visible import one_line, visible
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +101,7 @@ class CommandOutput:
             for row in rows:
                 table.add_row(*(Text(_cell(row.get(column))) for column in columns))
             with writing_output():
-                _console(sys.stdout).print(table)
+                terminal_console(sys.stdout).print(table)
         else:
             self.line("\t".join(columns))
             for row in rows:
@@ -111,14 +109,14 @@ class CommandOutput:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """A bar in a terminal, a line for every tenth in a pipe, nothing with `quiet` and with `json`."""
+        """A bar in a terminal, lines in a pipe, nothing with `quiet` and with `json`."""
         if self.quiet or self.json:
             yield Progress()
         elif has_terminal(sys.stderr):
-            with _bar() as bar:
-                yield bar
+            with bar() as shown:
+                yield shown
         else:
-            yield _Lines(self)
+            yield Lines(self.note)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,67 +124,6 @@ class TextOutput(CommandOutput):
     """For commands that print no JSON."""
 
     json: bool = False
-
-
-class Progress:
-    """The progress of a job of known size. This class shows nothing."""
-
-    def begin(self, what: str, total: float) -> None:
-        """A job of `total` units begins."""
-
-    def advance(self, done: float, what: str | None = None) -> None:
-        """`done` units are done so far; `what` names the current one."""
-
-
-class _Lines(Progress):
-    def __init__(self, output: CommandOutput) -> None:
-        self._output, self._total, self._tenth = output, 0.0, 0
-
-    def begin(self, what: str, total: float) -> None:
-        self._total, self._tenth = total, 0
-        self._output.note(what)
-
-    def advance(self, done: float, what: str | None = None) -> None:
-        tenth = int(10 * done / self._total) if self._total else 10
-        if tenth > self._tenth:
-            self._tenth = tenth
-            self._output.note(f"  {tenth * 10} %" + (f", {what}" if what else ""))
-
-
-def _console(stream: TextIO) -> Console:
-    from rich.console import Console
-
-    return Console(file=stream, color_system="auto" if has_colours(stream) else None, highlight=False)
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with RichProgress(*columns, console=_console(sys.stderr), transient=True) as rich:
-
-        class Bar(Progress):
-            task: TaskID | None = None
-
-            def begin(self, what: str, total: float) -> None:
-                if self.task is not None:
-                    rich.remove_task(self.task)
-                self.task = rich.add_task(message_line(what), total=total)
-
-            def advance(self, done: float, what: str | None = None) -> None:
-                if self.task is not None:
-                    description = None if what is None else message_line(what)
-                    rich.update(self.task, completed=done, description=description)
-
-        yield Bar()
 
 
 _UNSAFE_IN_JSON = re.compile(r"[^\x00-\x7e]")

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from harness.cli.console import CommandOutput
 from harness.cli.gate_formats import markdown, rows_of, smaller_is_better
 from harness.cli.options import CommandEnds
-from harness.cli.running import ProgressListener
+from harness.cli.progress_listener import ProgressListener
 from harness.cli.streams import ReaderGone
 from harness.errors import InputError, InvalidError, Location
 from harness.exit_codes import ExitCode

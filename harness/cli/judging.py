@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.cli.console import CommandOutput
 from harness.cli.options import CommandEnds
-from harness.cli.running import ProgressListener
+from harness.cli.progress_listener import ProgressListener
 from harness.cli.streams import ReaderGone
 from harness.errors import InputError
 from harness.exit_codes import ExitCode

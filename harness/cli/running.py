@@ -7,16 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.cli.console import CommandOutput, Progress, parts_as_json, planted_text
+from harness.cli.console import CommandOutput, parts_as_json, planted_text
+from harness.cli.progress_listener import ProgressListener
 from harness.errors import InvalidError, TrialError
-from harness.experiment import Experiment, Listener
+from harness.experiment import Experiment
 from harness.report.inputs import ReportInput
-from harness.run.backends.base import Finished
 from harness.search.findings import SearchFindings
 from harness.search.points import SearchedPoint
-from harness.store.rows import Run
-from harness.trial.causes import failure_text
-from harness.trial.spec import TrialSpec
 
 
 def run_study(
@@ -104,45 +101,3 @@ def _search_data(search: SearchFindings) -> dict[str, Any]:
         "begin": point_data(search.begin),
         **{name: point_data(point) for name, point in search.best.items()},
     }
-
-
-class ProgressListener(Listener):
-    """Shows the progress of an experiment, counted over all parts of the study."""
-
-    def __init__(self, output: CommandOutput, progress: Progress) -> None:
-        self._output, self._progress, self._corpus = output, progress, ""
-        self._sizes: tuple[int, ...] = ()
-        self._begun = self._done = self._end = 0
-
-    def fetching(self, corpus: str, done: int, total: int) -> None:
-        if corpus != self._corpus:
-            self._corpus = corpus
-            self._progress.begin(f"fetching {corpus}", total)
-        self._progress.advance(done)
-
-    def parts(self, sizes: tuple[int, ...]) -> None:
-        self._sizes, self._begun = sizes, 0
-
-    def begin(self, run: Run, *, todo: int, done: int) -> None:
-        self._end = sum(self._sizes[: self._begun + 1])
-        self._done = max(self._end - todo, sum(self._sizes[: self._begun]))
-        self._begun += 1
-        if todo:
-            self._progress.begin(f"run {run.id}: {todo} trials left, {done} done", sum(self._sizes))
-        else:
-            self._output.note(f"run {run.id}: all {done} trials are done")
-
-    def trial(self, spec: TrialSpec) -> None:
-        self._progress.advance(self._done, spec.title)
-
-    def finished(self, spec: TrialSpec, finished: Finished) -> None:
-        outcome = finished.outcome
-        if outcome.status == "finished":
-            self._done = min(self._done + 1, self._end)  # a round that runs again counts once
-            self._output.detail(f"{spec.title}: {finished.seconds:.2f} s")
-        else:
-            self._output.note(f"failed: {spec.title}: {failure_text(outcome.cause, outcome.error)}")
-        self._progress.advance(self._done, spec.title)
-
-    def note(self, message: str) -> None:
-        self._output.note(message)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.cli.console import CommandOutput
 from harness.cli.options import RunOptions, seconds_option
-from harness.cli.running import ProgressListener, show_verdicts
+from harness.cli.progress_listener import ProgressListener
+from harness.cli.running import show_verdicts
 from harness.report.sections.search import headline
 from harness.study.search_options import SearchOptions
 

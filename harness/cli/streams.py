@@ -9,9 +9,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from harness.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class ReaderGone(BrokenPipeError):  # noqa: N818  nothing went wrong
@@ -84,6 +87,13 @@ def has_terminal(stream: TextIO) -> bool:
 def has_colours(stream: TextIO) -> bool:
     """Whether colours and bold text are wanted on a stream (https://no-color.org)."""
     return has_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def terminal_console(stream: TextIO) -> Console:
+    """What writes tables and bars on a stream."""
+    from rich.console import Console
+
+    return Console(file=stream, color_system="auto" if has_colours(stream) else None, highlight=False)
 
 
 def _discard(stream: TextIO) -> None:

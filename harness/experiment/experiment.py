@@ -22,8 +22,9 @@ from harness.machine.code_digest import code_digests
 from harness.machine.environment import Environment, environment
 from harness.machine.visible_gpus import visible_gpus
 from harness.run.backends.fork_server import WORKER_VARIABLES
-from harness.run.driver import Driver, Listener
+from harness.run.driver import Driver
 from harness.run.identity import Setting, environment_digest, identity, newest_run
+from harness.run.listener import Listener
 from harness.run.programme import NewSeedsProgramme, Programme, StudyProgramme
 from harness.run.resources import worker_threads
 from harness.store.rows import Artifact, AttemptNow, CalibrationRow, JudgedClaim, Run, VerdictRow
@@ -123,7 +124,8 @@ class Experiment:
             self._declare_claims(store)
             if fresh:
                 self._judge_the_last_run(store, setting)
-            listener.parts(tuple(len(longest_plan(part).trials) for part in self.parts))
+            plans = tuple(longest_plan(part).trials for part in self.parts)
+            listener.parts(tuple(map(len, plans)), plans)
             drivers = {
                 part.part: Driver(
                     self.programme(part), setting, store=store, backend=backend, listener=listener

@@ -17,7 +17,7 @@ from harness.experiment.judged_pair import CLAIM, DEFAULT_ROUNDS, FEWEST, MOST_R
 from harness.experiment.loading import load
 from harness.experiment.workspace import Workspace
 from harness.report.inputs import ReportInput
-from harness.run.driver import Listener
+from harness.run.listener import Listener
 from harness.wording import count
 
 FOLDER = "judge"

@@ -12,8 +12,8 @@ from harness.experiment.experiment import Experiment, this_machine
 from harness.experiment.searching import SearchExperiment
 from harness.experiment.workspace import Workspace, find_study
 from harness.metrics import declared
-from harness.run.driver import Listener
 from harness.run.identity import check_plant
+from harness.run.listener import Listener
 from harness.study.load import StudyFile
 from harness.study.reading.overlays import BODY_SCALE
 from harness.study.reading.yaml_document import Override

@@ -16,8 +16,9 @@ from harness.experiment.own_metrics import with_declared_metrics
 from harness.experiment.programs import check_programs_allowed, store_programs
 from harness.experiment.workspace import Workspace
 from harness.machine.environment import Environment
-from harness.run.driver import Driver, Listener
+from harness.run.driver import Driver
 from harness.run.identity import Setting
+from harness.run.listener import Listener
 from harness.run.programme import NewSeedsProgramme, Programme
 from harness.search.findings import SearchFindings, search_findings
 from harness.store.rows import Run

@@ -17,8 +17,8 @@ from harness.gate.result import GateResult, result_of
 from harness.gate.suite import CONTROL, Suite, gate_study, list_suite, metric_names, stored
 from harness.programs.source_tree import sources_in
 from harness.programs.versions import Version
-from harness.run.driver import Listener
 from harness.run.identity import environment_digest
+from harness.run.listener import Listener
 from harness.study.written import study_text
 from harness.wording import count
 

@@ -25,8 +25,8 @@ from harness.gate.suite import ARMS, CONTROL, ListedSuite, Suite, gate_study, li
 from harness.machine.code_digest import code_digests
 from harness.programs.source_tree import sources_in
 from harness.programs.versions import Version
-from harness.run.driver import Listener
 from harness.run.identity import environment_digest
+from harness.run.listener import Listener
 from harness.study.written import study_text
 from harness.wording import count
 

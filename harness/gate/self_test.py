@@ -19,7 +19,7 @@ from harness.gate.result import GateResult
 from harness.gate.suite import Suite, list_suite, stored
 from harness.programs.source_tree import sources_in
 from harness.programs.versions import Version
-from harness.run.driver import Listener
+from harness.run.listener import Listener
 
 TIMES_THE_MARGIN = 2.0
 FILE = "test_synthetic.py"

@@ -5,7 +5,8 @@ store.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,10 +24,11 @@ from harness.run.given_up import GivenUp
 from harness.run.identity import Setting
 from harness.run.job import Job
 from harness.run.lease import machine_lease
+from harness.run.listener import Listener
 from harness.run.programme import Draws, Programme, Watcher
 from harness.run.resources import limits_of, worker_threads
 from harness.run.source_watch import SourceWatch, files_of
-from harness.store.rows import Run, Session
+from harness.store.rows import Run, Session, TrialRow
 from harness.store.store import Store
 from harness.store.void import DISTURBED
 from harness.study.planning.plan import TrialBatch
@@ -49,28 +51,6 @@ WATCH_S = 0.1
 """How often the samples of a running trial are looked at, if something may stop it."""
 
 
-class Listener:
-    """Receives the progress of a study while it runs. This one ignores everything; subclasses show it."""
-
-    def fetching(self, corpus: str, done: int, total: int) -> None:
-        """`done` of the `total` bytes of a corpus have been downloaded."""
-
-    def parts(self, sizes: tuple[int, ...]) -> None:
-        """The largest possible number of trials of each part of the study, in the order in which they run."""
-
-    def begin(self, run: Run, *, todo: int, done: int) -> None:
-        """A part begins: `todo` of its trials must run, and `done` of them have finished."""
-
-    def trial(self, spec: TrialSpec) -> None:
-        """A trial starts."""
-
-    def finished(self, spec: TrialSpec, finished: Finished) -> None:
-        """A trial has ended, successfully or not."""
-
-    def note(self, message: str) -> None:
-        """A message that a person should read."""
-
-
 @dataclass(kw_only=True)
 class _Progress:
     """The state of the run. `alone` says whether the driver has locked the machine, and `seen` whether a
@@ -81,6 +61,7 @@ class _Progress:
     session: Session
     position: int
     given_up: GivenUp
+    earlier: Sequence[TrialRow] = ()
     attempts: dict[str, int] = field(default_factory=dict)
     trainings: list[TrialSpec] = field(default_factory=list)
     alone: bool = False
@@ -114,7 +95,7 @@ class Driver:
         run = self._find_or_create()
         self._programme.drawn(Draws(run.draw, run.training_draw))
         session = self._store.open_session(
-            run, provenance(Path.cwd()).model_dump(mode="json"), self._listener.note
+            run, provenance(Path.cwd()).model_dump(mode="json"), self._listener.waiting
         )
         try:
             rows = self._store.trials(run, include_superseded=True)
@@ -123,6 +104,7 @@ class Driver:
                 session=session,
                 position=max((row.position for row in rows), default=-1) + 1,
                 given_up=GivenUp.after(() if self._setting.retry_failed else rows),
+                earlier=rows,
             )
             for row in rows:
                 progress.attempts[row.spec_id] = max(progress.attempts.get(row.spec_id, 0), row.attempt)
@@ -164,17 +146,17 @@ class Driver:
     def _run_missing(self, progress: _Progress) -> None:
         run = progress.run
         results = self._results(run)
-        todo, done = self._programme.work_left(
-            lambda batch: len(self._missing(batch, results, progress.given_up)), results
+        left = self._programme.work_left(
+            lambda batch: self._missing(batch, results, progress.given_up), results
         )
-        self._listener.begin(run, todo=todo, done=done)
+        self._listener.begin(run, left, progress.earlier)
         if progress.given_up:
             self._listener.note(progress.given_up.message)
         with contextlib.ExitStack() as lease:
             for batch in self._programme.schedule(lambda: self._results(run)):
                 missing = self._missing(batch, self._results(run), progress.given_up)
                 if missing and batch.purpose != "check" and not progress.alone:
-                    lease.enter_context(machine_lease(self._listener.note))
+                    lease.enter_context(machine_lease(self._listener.waiting))
                     progress.alone = True
                 self._run_batch(batch, missing, progress)
                 lacking = [spec for spec in progress.trainings if not self._checkpoints.has(spec)]
@@ -259,7 +241,11 @@ class Driver:
             attempt_id = self._begin(spec, progress)
             handle = self._backend.submit(self._job(spec, progress.trainings))
             try:
-                result = _ended(handle, self._programme.watcher(spec))
+                result = _ended(
+                    handle,
+                    self._programme.watcher(spec),
+                    lambda: self._listener.running(spec, handle.last_samples),  # noqa: B023  it is called now
+                )
             except BaseException:
                 handle.cancel(grace_s=GRACE_S)
                 raise
@@ -305,10 +291,13 @@ class Driver:
         self._store.supersede(run, [row.id for row in self._store.trials(run) if row.spec_id in ids])
 
 
-def _ended(handle: Handle, watcher: Watcher | None) -> Finished:
-    """Wait for the end of a trial. A watcher may end it before, and the outcome then says why."""
+def _ended(handle: Handle, watcher: Watcher | None, meanwhile: Callable[[], None]) -> Finished:
+    """Wait for the end of a trial. A watcher may end it before, and the outcome then says why. `meanwhile` is
+    called once per second.
+    """
     if watcher is None:
-        return stopping.result(handle.future)
+        return stopping.result(handle.future, meanwhile)
+    due = time.monotonic() + stopping.SIGNALS_S
     while not wait([handle.future], timeout=WATCH_S).done:
         reason = watcher(handle.new_samples())
         if reason is not None:
@@ -317,6 +306,9 @@ def _ended(handle: Handle, watcher: Watcher | None) -> Finished:
             if result.outcome.status == "finished":  # it came to its end before it could be stopped
                 return result
             return replace(result, outcome=_stopped(result.outcome, reason))
+        if time.monotonic() >= due:
+            meanwhile()
+            due = time.monotonic() + stopping.SIGNALS_S
     return handle.future.result()
 
 

@@ -22,6 +22,9 @@ Watcher = Callable[[Sequence[Sample]], str | None]
 None.
 """
 
+Missing = Callable[[TrialBatch], tuple[TrialSpec, ...]]
+"""Gives the trials of a batch that must run."""
+
 
 class Draws(NamedTuple):
     """Which seeds a run draws from: those of its trials, and those of its shared trainings."""
@@ -31,10 +34,13 @@ class Draws(NamedTuple):
 
 
 class WorkLeft(NamedTuple):
-    """How many trials must run, and how many have finished."""
+    """How many trials must run, and how many have finished. `trials` are those that must run, as far as they
+    are known.
+    """
 
     todo: int
     done: int
+    trials: tuple[TrialSpec, ...] = ()
 
 
 class Programme(ABC):
@@ -69,8 +75,8 @@ class Programme(ABC):
         """The plan before there are results."""
 
     @abstractmethod
-    def work_left(self, missing: Callable[[TrialBatch], int], results: Results) -> WorkLeft:
-        """How much there is to do. `missing` counts the trials of a batch that must run."""
+    def work_left(self, missing: Missing, results: Results) -> WorkLeft:
+        """How much there is to do. `missing` gives the trials of a batch that must run."""
 
     @abstractmethod
     def schedule(self, results: Callable[[], Results]) -> Iterator[TrialBatch]:
@@ -119,12 +125,17 @@ class StudyProgramme(Programme):
     def first_plan(self) -> Plan:
         return plan(self.loaded)
 
-    def work_left(self, missing: Callable[[TrialBatch], int], results: Results) -> WorkLeft:
+    def work_left(self, missing: Missing, results: Results) -> WorkLeft:
         planned = plan(self.loaded, results)
         left = [(batch, missing(batch)) for batch in planned.known]
-        left += [(batch, len(batch.trials)) for batch in planned.later]
-        todo = sum(count + (batch.opening is not None) for batch, count in left if count)
-        return WorkLeft(todo, len(planned.trials) - todo)
+        left += [(batch, batch.trials) for batch in planned.later]
+        trials = tuple(
+            spec
+            for batch, specs in left
+            if specs
+            for spec in (*([batch.opening] if batch.opening else ()), *specs)
+        )
+        return WorkLeft(len(trials), len(planned.trials) - len(trials), trials)
 
     def schedule(self, results: Callable[[], Results]) -> Iterator[TrialBatch]:
         return schedule(self.loaded, results, self._ask)

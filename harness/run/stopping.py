@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +22,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 _hurried = threading.Event()
 _LOOK_S = 0.05
-_SIGNALS_S = 1.0
+SIGNALS_S = 1.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -64,15 +64,18 @@ def interruptible() -> Iterator[None]:
         _hurried.clear()
 
 
-def result(future: Future[_T]) -> _T:
-    """The result of the future, as soon as there is one. A signal ends the waiting.
+def result(future: Future[_T], meanwhile: Callable[[], None] = lambda: None) -> _T:
+    """The result of the future, as soon as there is one. A signal ends the waiting. Once per second,
+    `meanwhile` is called.
 
     If two signals come at once, the kernel may give both to another thread. Nothing wakes the main thread
     then, so it wakes up by itself.
     """
     while not future.done():
-        with contextlib.suppress(TimeoutError):
-            future.result(timeout=_SIGNALS_S)
+        try:
+            future.result(timeout=SIGNALS_S)
+        except TimeoutError:
+            meanwhile()
     return future.result()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,10 +14,11 @@ import torch
 
 from harness.run.backends.base import Finished
 from harness.run.backends.local import LocalBackend
-from harness.run.driver import Listener
 from harness.run.job import Job
+from harness.run.listener import Listener
+from harness.run.programme import WorkLeft
 from harness.run.worker import run_job
-from harness.store.rows import Run
+from harness.store.rows import Run, TrialRow
 from harness.telemetry.process_sampler import TelemetrySample
 from harness.training.checkpoint import WEIGHTS, weights_digest
 from harness.trial.causes import Cause
@@ -32,6 +33,10 @@ class Done:
         self.future.set_result(finished)
 
     def new_samples(self) -> list[Sample]:
+        """It is not running."""
+        return []
+
+    def last_samples(self) -> list[Sample]:
         """It is not running."""
         return []
 
@@ -68,6 +73,9 @@ class Running:
             self.future.set_result(self._finished)
             return []
         return [samples[self._looks - 1]]
+
+    def last_samples(self) -> list[Sample]:
+        return list(self._finished.outcome.samples)[: self._looks]
 
     def cancel(self, grace_s: float) -> None:
         recorded = tuple(self._finished.outcome.samples)[: self._looks]
@@ -166,8 +174,8 @@ class Notes(Listener):
     notes: list[str] = field(default_factory=list)
     begun: list[tuple[int, int]] = field(default_factory=list)
 
-    def begin(self, run: Run, *, todo: int, done: int) -> None:
-        self.begun.append((todo, done))
+    def begin(self, run: Run, left: WorkLeft, earlier: Sequence[TrialRow]) -> None:
+        self.begun.append((left.todo, left.done))
 
     def note(self, message: str) -> None:
         self.notes.append(message)

@@ -28,6 +28,9 @@ class Handle(Protocol):
     def new_samples(self) -> list[Sample]:
         """The samples that the trial has recorded since the last call, if it is running."""
 
+    def last_samples(self) -> list[Sample]:
+        """The newest samples of the trial, if it is running. It costs little, however many there are."""
+
     def cancel(self, grace_s: float) -> None:
         """Ask the job's process to end, and kill it after `grace_s` seconds.
 

@@ -27,7 +27,8 @@ from harness.telemetry.nvml import NvmlReader
 from harness.telemetry.process_sampler import ProcessSampler
 from harness.trial.causes import Cause
 from harness.trial.energy import Watched, with_energy
-from harness.trial.outcome import Outcome, Sample, read_event_file, samples_of
+from harness.trial.event_tail import EventTail
+from harness.trial.outcome import Outcome, Sample, read_event_file
 from harness.trial.spec import Purpose
 
 GRACE_S = 10.0
@@ -152,7 +153,7 @@ class LocalHandle:
     def __init__(self, events: Path) -> None:
         self.future: Future[Finished]
         self.pid = 0
-        self._events, self._read = events, 0
+        self._events = EventTail(events)
         self._changing = threading.Lock()
         self._cancelled = False
 
@@ -172,15 +173,10 @@ class LocalHandle:
             self.pid = 0
 
     def new_samples(self) -> list[Sample]:
-        try:
-            with self._events.open("rb") as file:
-                file.seek(self._read)
-                written = file.read()
-        except FileNotFoundError:  # the trial has not begun, or it has ended
-            return []
-        lines = written[: written.rfind(b"\n") + 1]
-        self._read += len(lines)
-        return samples_of(lines.splitlines())
+        return self._events.new_samples()
+
+    def last_samples(self) -> list[Sample]:
+        return self._events.last_samples()
 
     def cancel(self, grace_s: float) -> None:
         self._cancelled = True  # `began` ends a process that is just being started

@@ -1,0 +1,132 @@
+"""How long the trials that are left take, judged by those of the same kind that have ended."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from harness.run.resources import guessed_seconds
+from harness.trial.spec import TrialSpec
+from harness.wording import precise_text
+
+Kind = tuple[str, str, str, str, str]
+"""Trials with equal kinds take equally long: part, purpose, task, arm and condition."""
+
+SCATTER = 0.2
+"""The relative scatter of trials of a kind of which only one has ended."""
+WITHIN, BEYOND = 3.0, 1.5
+"""The factors within which operation counts give the time: alone, and corrected by trials that have ended."""
+DEVIATIONS = 2.0
+"""The ends of the range are so many standard deviations away from its middle."""
+
+_STEPS = (1, 2, 5, 10, 15, 20, 30)
+_MANY = 3
+"""A time is written with steps that are at most a third of the width of its range."""
+
+
+class TimeRange(NamedTuple):
+    """Seconds, which are probably between `low` and `high`."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """`12 to 15 min left`, `about 40 s left`, `at most 2 h left`."""
+        factor, unit = next((size, name) for size, name in _UNITS if self.high >= size * 1.5 or size == 1.0)
+        low, high = self.low / factor, self.high / factor
+        step = _step(high - low, fine=unit == "h")
+        below, above = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+        if below <= 0:
+            return f"at most {precise_text(max(above, step))} {unit} left"
+        if below == above:
+            return f"about {precise_text(above)} {unit} left"
+        return f"{precise_text(below)} to {precise_text(above)} {unit} left"
+
+
+_UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def _step(width: float, *, fine: bool) -> float:
+    steps = (0.1, 0.5, *_STEPS) if fine else _STEPS
+    return next((step for step in reversed(steps) if step <= width / _MANY), steps[0])
+
+
+class TimeLeft:
+    """Learns from the trials that end how long the others take."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[Kind, list[float]] = defaultdict(list)
+        self._guesses: dict[Kind, float] = {}
+        self._left: Counter[Kind] = Counter()
+        self._unknown: Counter[str] = Counter()
+
+    def expect(self, part: str, trials: Iterable[TrialSpec], unknown: int = 0) -> None:
+        """From now on, these trials are left of a part, and a number of which nothing is known yet."""
+        for kind in [kind for kind in self._left if kind[0] == part]:
+            del self._left[kind]
+        self._unknown[part] = unknown
+        for spec in trials:
+            kind = kind_of(part, spec)
+            self._left[kind] += 1
+            if kind not in self._guesses:
+                self._guesses[kind] = guessed_seconds(spec)
+
+    def learn(self, kind: Kind, seconds: float) -> None:
+        """A trial of this kind took so long."""
+        self._seconds[kind].append(seconds)
+
+    def done(self, part: str, spec: TrialSpec) -> None:
+        """A trial that was expected has ended."""
+        kind = kind_of(part, spec)
+        if self._left[kind]:
+            self._left[kind] -= 1
+        elif self._unknown[part]:
+            self._unknown[part] -= 1
+
+    def seconds_left(self, running: float = 0.0) -> TimeRange | None:
+        """The time that the expected trials take, of which the current one has run for `running` seconds.
+        None if nothing is left, or if nothing can be said.
+        """
+        if not self._left.total() and not self._unknown.total():
+            return None
+        known, variance, low, high = 0.0, 0.0, 0.0, 0.0
+        correction, factor = self._correction()
+        for kind, number in self._left.items():
+            if seconds := self._seconds.get(kind):
+                mean, scatter = statistics.fmean(seconds), _scatter(seconds)
+                known += number * mean
+                variance += scatter**2 * (number + number**2 / len(seconds))
+            else:
+                low += number * self._guesses[kind] * correction / factor
+                high += number * self._guesses[kind] * correction * factor
+        if unknown := self._unknown.total():
+            everything = [one for seconds in self._seconds.values() for one in seconds]
+            if not everything:
+                return None
+            known += unknown * statistics.fmean(everything)
+            variance += _scatter(everything) ** 2 * (unknown + unknown**2 / len(everything))
+        width = DEVIATIONS * math.sqrt(variance)
+        least = max(0.0, known - width) + low
+        return TimeRange(max(0.0, least - running), max(0.0, known + width + high - running))
+
+    def _correction(self) -> tuple[float, float]:
+        """What operation counts must be multiplied by, and the factor within which they are then right."""
+        ratios = [
+            statistics.fmean(seconds) / self._guesses[kind]
+            for kind, seconds in self._seconds.items()
+            if self._guesses.get(kind)
+        ]
+        return (statistics.median(ratios), BEYOND) if ratios else (1.0, WITHIN)
+
+
+def _scatter(seconds: list[float]) -> float:
+    if len(seconds) == 1:
+        return SCATTER * seconds[0]
+    return statistics.stdev(seconds)
+
+
+def kind_of(part: str, spec: TrialSpec) -> Kind:
+    return part, spec.purpose, spec.task, spec.arm, spec.condition_key
