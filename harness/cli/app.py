@@ -338,6 +338,21 @@ def report(
     show_verdicts(options.stored(study, output), output, report=True)
 
 
+@app.command(rich_help_panel=ABOUT_STUDIES)
+@command
+def watch(
+    study: StudyArgument,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Show what it does now, and end.")] = False,
+    options: StoreOptions,
+    output: CommandOutput,
+) -> None:
+    """Show what a running study does: its rounds, the curve of its trial, and the time left. q leaves."""
+    from harness.cli.watching import watch_study
+
+    watch_study(study, options.workspace, output, once=once)
+
+
 @app.command(rich_help_panel=ABOUT_RESULTS)
 @command
 def runs(study: StudyArgument, *, options: StoreOptions, output: CommandOutput) -> None:

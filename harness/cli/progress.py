@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 QUIET_S = 30.0
-"""In a pipe, a line comes at most so often, or when another tenth of the job is done."""
+"""In a pipe, a line comes at first, then at most so often, or when another tenth of the job is done."""
 REFRESHES_PER_SECOND = 2.0
 """A bar that moves more often would disturb the trial that is timed beside it."""
 
@@ -50,15 +50,17 @@ class Lines(Progress):
         clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
         self._write, self._seconds, self._clock = write, seconds, clock
-        self._total, self._tenth, self._due = 0.0, 0, 0.0
+        self._total, self._tenth, self._due, self._first = 0.0, 0, 0.0, True
 
     def begin(self, what: str, total: float) -> None:
         self._total, self._tenth, self._due = total, 0, self._seconds() + QUIET_S
+        self._first = True
         self._write(f"{self._time()} {what}")
 
     def advance(self, done: float, what: str | None = None, *, detail: str = "", left: str = "") -> None:
         share = done / self._total if self._total else 1.0
-        if int(10 * share) > self._tenth or self._seconds() >= self._due:
+        first, self._first = self._first and bool(detail), False
+        if first or int(10 * share) > self._tenth or self._seconds() >= self._due:
             self._tenth, self._due = int(10 * share), self._seconds() + QUIET_S
             self._write(", ".join(filter(None, (f"{self._time()} {100 * share:.0f} %", what, detail, left))))
 

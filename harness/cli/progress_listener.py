@@ -9,8 +9,8 @@ from harness.cli.console import CommandOutput
 from harness.cli.progress import Progress
 from harness.config import canonical_json
 from harness.experiment import Listener
-from harness.experiment.inside_trial import reached
-from harness.experiment.time_left import TimeLeft, kind_of
+from harness.experiment.inside_trial import Reached, reached
+from harness.experiment.time_left import TimeLeft, current_trial, kind_of
 from harness.run.backends.base import Finished
 from harness.run.programme import WorkLeft
 from harness.store.rows import Run, TrialRow
@@ -67,12 +67,11 @@ class ProgressListener(Listener):
     def trial(self, spec: TrialSpec) -> None:
         if self._began is None:
             self._began = self._seconds()
-        self._show(spec.title)
+        self._show(spec, None)
 
     def running(self, spec: TrialSpec, last_samples: Callable[[], list[Sample]]) -> None:
         if self._progress.shows:
-            now = reached(spec.config, last_samples())
-            self._show(f"{spec.title}: {now}" if now else spec.title)
+            self._show(spec, reached(spec.config, last_samples()))
 
     def finished(self, spec: TrialSpec, finished: Finished) -> None:
         outcome, now = finished.outcome, self._seconds()
@@ -97,8 +96,10 @@ class ProgressListener(Listener):
     def note(self, message: str) -> None:
         self._output.note(message)
 
-    def _show(self, detail: str) -> None:
-        left = self._time.seconds_left(self._seconds() - self._began) if self._began is not None else None
+    def _show(self, spec: TrialSpec, now: Reached | None) -> None:
+        ran = 0.0 if self._began is None else self._seconds() - self._began
+        left = self._time.seconds_left(current_trial(kind_of(self._part, spec), ran, now))
         total = sum(self._sizes)
         what = f"trial {min(self._done + 1, total)} of {total}"
+        detail = f"{spec.title}: {now}" if now else spec.title
         self._progress.advance(self._done, what, detail=detail, left=str(left) if left else "")

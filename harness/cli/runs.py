@@ -38,7 +38,7 @@ def show_runs(study: str, workspace: Workspace, output: CommandOutput) -> None:
     workspace.check_exists(hint=f"start with `harness run {study}`")
     with open_store(workspace.location) as store:
         runs = store.runs()
-        name = _name(study, {run.study.partition("/")[0] for run in runs})
+        name = study_name(study, {run.study.partition("/")[0] for run in runs})
         plain = _without_settings(store, runs) | _plain_studies(study)
         rows = [
             _row(store, run, plain.get((run.study, run.scale)))
@@ -51,7 +51,7 @@ def show_runs(study: str, workspace: Workspace, output: CommandOutput) -> None:
     output.table((_shown(row) for row in rows), COLUMNS)
 
 
-def _name(study: str, known: set[str]) -> str:
+def study_name(study: str, known: set[str]) -> str:
     """The name of a study that has runs, from its name or its file."""
     name = study
     if study not in known:

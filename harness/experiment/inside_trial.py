@@ -21,6 +21,11 @@ class Reached(NamedTuple):
     value: float
     steps: int | None
 
+    @property
+    def share(self) -> float | None:
+        """Which share of the trial is done, if that is known."""
+        return min(1.0, (self.step + 1) / self.steps) if self.steps else None
+
     def __str__(self) -> str:
         """`update 120 of 400, loss 2.31`, or `decode_seconds 0.0123 (3)`."""
         if self.metric == CURVE:

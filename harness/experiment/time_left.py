@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
+from harness.errors import InputError
+from harness.experiment.inside_trial import Reached
 from harness.run.resources import guessed_seconds
 from harness.trial.spec import TrialSpec
 from harness.wording import precise_text
@@ -46,6 +50,14 @@ class TimeRange(NamedTuple):
         return f"{precise_text(below)} to {precise_text(above)} {unit} left"
 
 
+class Current(NamedTuple):
+    """The trial that runs: for how long it has run, and how long it takes if it goes on like this."""
+
+    kind: Kind
+    seconds: float
+    expected: float | None = None
+
+
 _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
@@ -59,7 +71,7 @@ class TimeLeft:
 
     def __init__(self) -> None:
         self._seconds: dict[Kind, list[float]] = defaultdict(list)
-        self._guesses: dict[Kind, float] = {}
+        self._guesses: dict[Kind, float | None] = {}
         self._left: Counter[Kind] = Counter()
         self._unknown: Counter[str] = Counter()
 
@@ -72,7 +84,7 @@ class TimeLeft:
             kind = kind_of(part, spec)
             self._left[kind] += 1
             if kind not in self._guesses:
-                self._guesses[kind] = guessed_seconds(spec)
+                self._guesses[kind] = _guess(spec)
 
     def learn(self, kind: Kind, seconds: float) -> None:
         """A trial of this kind took so long."""
@@ -86,43 +98,76 @@ class TimeLeft:
         elif self._unknown[part]:
             self._unknown[part] -= 1
 
-    def seconds_left(self, running: float = 0.0) -> TimeRange | None:
-        """The time that the expected trials take, of which the current one has run for `running` seconds.
-        None if nothing is left, or if nothing can be said.
+    def seconds_left(self, current: Current | None = None) -> TimeRange | None:
+        """The time that the expected trials take, of which the current one has run for a while. None if
+        nothing is left, or if nothing can be said.
         """
-        if not self._left.total() and not self._unknown.total():
+        left, seconds = Counter(self._left), {kind: tuple(known) for kind, known in self._seconds.items()}
+        unknown = self._unknown.total()
+        if current is None:
+            return self._range(left, unknown, seconds)
+        kind = current.kind
+        if current.expected is not None and kind not in seconds:
+            seconds[kind] = (current.expected,)
+        own = self._range(Counter([kind]), 0, seconds) or TimeRange(0.0, 0.0)
+        if left[kind]:
+            left[kind] -= 1
+        elif unknown:
+            unknown -= 1
+        others = self._range(left, unknown, seconds)
+        if others is None and (left.total() or unknown):
             return None
+        low, high = others or (0.0, 0.0)
+        ran = current.seconds
+        return TimeRange(low + max(0.0, own.low - ran), high + max(0.0, own.high - ran))
+
+    def _range(
+        self, left: Counter[Kind], unknown: int, seconds: Mapping[Kind, Sequence[float]]
+    ) -> TimeRange | None:
+        """The time of so many trials of these kinds, and of `unknown` ones, by the `seconds` of others."""
         known, variance, low, high = 0.0, 0.0, 0.0, 0.0
-        correction, factor = self._correction()
-        for kind, number in self._left.items():
-            if seconds := self._seconds.get(kind):
-                mean, scatter = statistics.fmean(seconds), _scatter(seconds)
-                known += number * mean
-                variance += scatter**2 * (number + number**2 / len(seconds))
+        correction, factor = self._correction(seconds)
+        for kind, number in left.items():
+            if not number:
+                continue
+            if measured := seconds.get(kind):
+                known += number * statistics.fmean(measured)
+                variance += _scatter(measured) ** 2 * (number + number**2 / len(measured))
+            elif guess := self._guesses.get(kind):
+                low += number * guess * correction / factor
+                high += number * guess * correction * factor
             else:
-                low += number * self._guesses[kind] * correction / factor
-                high += number * self._guesses[kind] * correction * factor
-        if unknown := self._unknown.total():
-            everything = [one for seconds in self._seconds.values() for one in seconds]
+                unknown += number
+        if unknown:
+            everything = [one for measured in seconds.values() for one in measured]
             if not everything:
                 return None
             known += unknown * statistics.fmean(everything)
             variance += _scatter(everything) ** 2 * (unknown + unknown**2 / len(everything))
+        if not known + high:
+            return None
         width = DEVIATIONS * math.sqrt(variance)
-        least = max(0.0, known - width) + low
-        return TimeRange(max(0.0, least - running), max(0.0, known + width + high - running))
+        return TimeRange(max(0.0, known - width) + low, known + width + high)
 
-    def _correction(self) -> tuple[float, float]:
+    def _correction(self, measured: Mapping[Kind, Sequence[float]]) -> tuple[float, float]:
         """What operation counts must be multiplied by, and the factor within which they are then right."""
         ratios = [
-            statistics.fmean(seconds) / self._guesses[kind]
-            for kind, seconds in self._seconds.items()
-            if self._guesses.get(kind)
+            statistics.fmean(seconds) / guess
+            for kind, seconds in measured.items()
+            if (guess := self._guesses.get(kind))
         ]
         return (statistics.median(ratios), BEYOND) if ratios else (1.0, WITHIN)
 
 
-def _scatter(seconds: list[float]) -> float:
+def _guess(spec: TrialSpec) -> float | None:
+    """The time by operation counts. None for a trial that the code of today cannot read."""
+    try:
+        return guessed_seconds(spec)
+    except (InputError, ValidationError):
+        return None
+
+
+def _scatter(seconds: Sequence[float]) -> float:
     if len(seconds) == 1:
         return SCATTER * seconds[0]
     return statistics.stdev(seconds)
@@ -130,3 +175,9 @@ def _scatter(seconds: list[float]) -> float:
 
 def kind_of(part: str, spec: TrialSpec) -> Kind:
     return part, spec.purpose, spec.task, spec.arm, spec.condition_key
+
+
+def current_trial(kind: Kind, seconds: float, reached: Reached | None) -> Current:
+    """The trial that runs, whose last samples say how far it is."""
+    share = reached.share if reached else None
+    return Current(kind, seconds, seconds / share if share else None)

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,6 +38,20 @@ class Scratch:
             os.close(self._owner)
 
 
+def folder_of_driver(pid: int) -> Path | None:
+    """The folder of the driver of this user and this machine that has this process id, or None."""
+    for folder in _folders():
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            owner = ProcessIdentity(**json.loads((folder / OWNER).read_text(encoding="utf-8")))
+            if owner.pid == pid and owner.host == socket.gethostname() and not owner.has_ended:
+                return folder
+    return None
+
+
+def _folders() -> Iterator[Path]:
+    return Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*")
+
+
 def remove_tree(folder: Path) -> None:
     """Remove a folder, if it is there, with all that trials have left in it: also folders that they made
     read-only, as some caches of packages are.
@@ -58,7 +73,7 @@ def sweep() -> None:
     A folder is left alone as long as its owner lives. That is so if its lock is held, in whichever container,
     or if there is a process with the id and the start time of its owner.
     """
-    for folder in Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*"):
+    for folder in _folders():
         with contextlib.suppress(OSError):
             if folder.lstat().st_uid == os.geteuid() and folder.is_dir() and not folder.is_symlink():
                 _sweep_one(folder)

@@ -20,6 +20,7 @@ from harness.store.results import GrowingResults
 from harness.store.rows import (
     Artifact,
     AttemptNow,
+    AttemptTime,
     CalibrationRow,
     Chain,
     CheckRow,
@@ -141,6 +142,15 @@ class Reader(SampleReader):
         query = select(attempts.c.id, attempts.c.state).join(trials, trials.c.id == attempts.c.trial_id)
         query = query.where(trials.c.run_id == run.id).order_by(attempts.c.id)
         return [AttemptNow(**row) for row in self._all(query)]
+
+    def attempt_times(self, run: Run) -> list[AttemptTime]:
+        """When each attempt of the run began and how long it took, in the order in which they began. It reads
+        nothing of what they recorded, so it can be asked often.
+        """
+        columns = [trials.c.spec_id, *(attempts.c[name] for name in AttemptTime._fields[1:])]
+        query = select(*columns).join(trials, trials.c.id == attempts.c.trial_id)
+        query = query.where(trials.c.run_id == run.id).order_by(attempts.c.id)
+        return [AttemptTime(**row) for row in self._all(query)]
 
     def trials(self, run: Run, *, include_superseded: bool = False) -> list[TrialRow]:
         """All attempts in the order in which they began, including failed and running ones."""

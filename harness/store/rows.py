@@ -118,6 +118,16 @@ class AttemptNow(NamedTuple):
     state: AttemptState
 
 
+class AttemptTime(NamedTuple):
+    """When an attempt began, and how long it took, in its session. `spec_id` is the id that the store has."""
+
+    spec_id: str
+    session_id: int
+    state: AttemptState
+    started_at: str
+    seconds: float | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTrial:
     """A trial of the plan with the state of its newest attempt, or `planned` if there is no attempt."""

@@ -26,6 +26,7 @@ def written(*looks: tuple[float, float]) -> list[str]:
 def test_a_line_comes_for_a_tenth_or_after_a_while() -> None:
     assert written((1, 0), (2, 5), (5, 12), (6, 13), (5 + QUIET_S, 14), (6 + QUIET_S, 14)) == [
         "12:00:00 a job",
+        "12:00:01 0 %, trial 1 of 2, update 3",
         "12:00:05 12 %, trial 1 of 2, update 3, about 5 s left",
         "12:00:35 14 %, trial 1 of 2, update 3, about 5 s left",
     ]

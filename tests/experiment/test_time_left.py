@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.experiment.time_left import TimeLeft, TimeRange, kind_of
+from harness.experiment.inside_trial import Reached
+from harness.experiment.time_left import Current, TimeLeft, TimeRange, current_trial, kind_of
 from harness.run.resources import guessed_seconds
 from harness.trial.spec import TrialSpec
 from tests.tasks.tiny_recipes import RECIPE
@@ -16,13 +17,13 @@ def spec(seed: int = 0, arm: str = "a") -> TrialSpec:
     )
 
 
-def left(*seconds: float, arms: str, running: float = 0.0) -> TimeRange:
+def left(*seconds: float, arms: str, running: float = 0.0, expected: float | None = None) -> TimeRange:
     """After trials of the arm `a` have taken so long, a trial for each letter of `arms` is left."""
     time = TimeLeft()
     time.expect("", [spec(number, arm) for number, arm in enumerate(arms)])
     for one in seconds:
         time.learn(kind_of("", spec(arm="a")), one)
-    answer = time.seconds_left(running)
+    answer = time.seconds_left(Current(kind_of("", spec(arm=arms[0])), running, expected))
     assert answer
     return answer
 
@@ -53,6 +54,22 @@ def test_operation_counts_say_it_before_any_trial_and_are_corrected_by_those_tha
     assert time.seconds_left() == pytest.approx((7 * guess / 1.5, 7 * guess * 1.5))
 
 
+def test_the_first_trial_of_a_kind_says_how_long_it_takes_as_soon_as_it_says_how_far_it_is() -> None:
+    low, high = left(arms="bbb", running=20.0, expected=80.0)
+    assert low < 2 * 80.0 + 60.0 < high < 2.5 * (2 * 80.0 + 60.0)
+
+
+def test_a_trial_that_takes_longer_than_expected_takes_nothing_from_the_others() -> None:
+    assert left(10.0, 10.0, 10.0, arms="aaa", running=25.0) == (20.0, 20.0)
+
+
+def test_how_far_a_trial_is_says_how_long_it_takes() -> None:
+    kind = kind_of("", spec())
+    assert current_trial(kind, 20.0, Reached("loss", 99, 1.0, 400)) == Current(kind, 20.0, 80.0)
+    assert current_trial(kind, 20.0, Reached("loss", 99, 1.0, None)) == Current(kind, 20.0, None)
+    assert current_trial(kind, 20.0, None) == Current(kind, 20.0, None)
+
+
 def test_trials_that_ended_are_not_counted_again() -> None:
     time = TimeLeft()
     time.expect("1", [spec(0)])
@@ -64,6 +81,15 @@ def test_trials_that_ended_are_not_counted_again() -> None:
     assert time.seconds_left()
     time.done("2", spec(arm="another"))
     assert time.seconds_left() is None
+
+
+def test_trials_of_another_version_of_the_code_take_as_long_as_the_others() -> None:
+    time, strange = TimeLeft(), spec(arm="b").model_copy(update={"config": {"strange": 1}})
+    time.expect("", [strange])
+    assert time.seconds_left() is None
+    time.learn(kind_of("", spec()), 10.0)
+    time.learn(kind_of("", spec()), 10.0)
+    assert time.seconds_left() == (10.0, 10.0)
 
 
 @pytest.mark.parametrize(
