@@ -109,7 +109,7 @@ class TimeLeft:
         kind = current.kind
         if current.expected is not None and kind not in seconds:
             seconds[kind] = (current.expected,)
-        own = self._range(Counter([kind]), 0, seconds) or TimeRange(0.0, 0.0)
+        this = self._range(Counter([kind]), 0, seconds) or TimeRange(0.0, 0.0)
         if left[kind]:
             left[kind] -= 1
         elif unknown:
@@ -119,7 +119,7 @@ class TimeLeft:
             return None
         low, high = others or (0.0, 0.0)
         ran = current.seconds
-        return TimeRange(low + max(0.0, own.low - ran), high + max(0.0, own.high - ran))
+        return TimeRange(low + max(0.0, this.low - ran), high + max(0.0, this.high - ran))
 
     def _range(
         self, left: Counter[Kind], unknown: int, seconds: Mapping[Kind, Sequence[float]]
