@@ -9,7 +9,7 @@ from harness.cli.console import CommandOutput
 from harness.cli.progress import Progress
 from harness.config import canonical_json
 from harness.experiment import Listener
-from harness.experiment.inside_trial import Reached, reached
+from harness.experiment.inside_trial import LastValue, reached
 from harness.experiment.time_left import TimeLeft, current_trial, kind_of
 from harness.run.backends.base import Finished
 from harness.run.programme import WorkLeft
@@ -96,7 +96,7 @@ class ProgressListener(Listener):
     def note(self, message: str) -> None:
         self._output.note(message)
 
-    def _show(self, spec: TrialSpec, now: Reached | None) -> None:
+    def _show(self, spec: TrialSpec, now: LastValue | None) -> None:
         ran = 0.0 if self._began is None else self._seconds() - self._began
         left = self._time.seconds_left(current_trial(kind_of(self._part, spec), ran, now))
         total = sum(self._sizes)

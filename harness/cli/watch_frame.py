@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.sparkline import sparkline
 from harness.errors import message_line
-from harness.experiment.watching import TrialNow, Watched
+from harness.experiment.watching import StudyNow, TrialNow
 from harness.store.rows import COUNTED_STATES
 from harness.wording import count, format_seconds, number_text
 
@@ -23,7 +23,7 @@ LEGEND = "● finished  ◐ partly  ▶ running  ✗ failed  · planned"
 _BEFORE = {"train": "trainings", "tune": "tuning", "search": "points", "check": "checks"}
 
 
-def frame(now: Watched, leave: str = "") -> RenderableType:
+def frame(now: StudyNow, leave: str = "") -> RenderableType:
     """The picture of a terminal. `leave` says how to leave it."""
     from rich.console import Group
     from rich.table import Table
@@ -45,7 +45,7 @@ def frame(now: Watched, leave: str = "") -> RenderableType:
     return Group(*parts)
 
 
-def lines(now: Watched) -> Iterator[str]:
+def lines(now: StudyNow) -> Iterator[str]:
     """Everything but the table, line by line."""
     run, session = now.run, now.session
     since = session.started_at[:16].replace("T", " ")
@@ -67,7 +67,7 @@ def lines(now: Watched) -> Iterator[str]:
     )
 
 
-def progress_line(now: Watched) -> str:
+def progress_line(now: StudyNow) -> str:
     """`12 of 129 trials have finished, 1 failed, 12 to 15 min left`."""
     parts = [f"{now.finished:,} of {count(now.planned, 'trial')} finished"]
     if now.failed:
@@ -86,7 +86,7 @@ def _trial_lines(trial: TrialNow) -> Iterator[str]:
         yield f"loss {sparkline(trial.curve, WIDEST_CURVE)} {first} → {last}"
 
 
-def arm_rows(now: Watched) -> Iterator[tuple[str, str, str]]:
+def arm_rows(now: StudyNow) -> Iterator[tuple[str, str, str]]:
     """For each arm: its name, one character for each round, and how many of its trials have finished."""
     begin, end = _window(now)
     for arm, rounds in now.rows.items():
@@ -108,7 +108,7 @@ def symbol(states: Sequence[str]) -> str:
     return "◐" if finished else "·"
 
 
-def _window(now: Watched) -> tuple[int, int]:
+def _window(now: StudyNow) -> tuple[int, int]:
     """The first round that is shown, and the one after the last."""
     number = max(map(len, now.rows.values()), default=0)
     if number <= MOST_ROUNDS:
@@ -126,6 +126,6 @@ def _window(now: Watched) -> tuple[int, int]:
     return end - MOST_ROUNDS, end
 
 
-def _rounds_title(now: Watched) -> str:
+def _rounds_title(now: StudyNow) -> str:
     begin, end = _window(now)
     return "rounds" if begin == 0 else f"rounds {begin + 1:,} to {end:,}"

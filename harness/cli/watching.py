@@ -16,7 +16,7 @@ from harness.cli.runs import study_name
 from harness.cli.streams import flush_output, has_terminal, terminal_console, writing_output
 from harness.cli.watch_frame import arm_rows, frame, lines
 from harness.experiment import Workspace
-from harness.experiment.watching import RunWatch, Watched, running_now
+from harness.experiment.watching import RunWatch, StudyNow, running_now
 from harness.run.open_session import is_open
 from harness.run.stopping import Interrupted
 from harness.store.rows import COUNTED_STATES
@@ -67,7 +67,7 @@ def _watch_to_the_end(store: Store, name: str, output: CommandOutput) -> bool:
 
 
 @contextlib.contextmanager
-def _display(output: CommandOutput) -> Iterator[Callable[[Watched], None]]:
+def _display(output: CommandOutput) -> Iterator[Callable[[StudyNow], None]]:
     """Shows one picture after the other in a terminal, and lines with times in a pipe."""
     if not has_terminal(sys.stdout):
         yield _LinesOfRuns(output)
@@ -88,7 +88,7 @@ class _LinesOfRuns:
         self._output, self._run = output, ""
         self._lines = Lines(self._write)
 
-    def __call__(self, now: Watched) -> None:
+    def __call__(self, now: StudyNow) -> None:
         head, _, *details = lines(now)
         if now.run.id != self._run:
             self._run = now.run.id
@@ -132,7 +132,7 @@ def _wait_for_q(seconds: float) -> bool:
     return bool(ready) and sys.stdin.read(1) in ("q", "Q")
 
 
-def _show_once(now: Watched, output: CommandOutput) -> None:
+def _show_once(now: StudyNow, output: CommandOutput) -> None:
     if output.json:
         output.data(_data(now))
     elif has_terminal(sys.stdout):
@@ -145,7 +145,7 @@ def _show_once(now: Watched, output: CommandOutput) -> None:
         output.table(rows, ["arm", "rounds", "finished"])
 
 
-def _data(now: Watched) -> dict[str, Any]:
+def _data(now: StudyNow) -> dict[str, Any]:
     trial = now.trial
     return {
         "running": True,

@@ -13,7 +13,7 @@ CURVE = "loss"
 """The metric that says how far a training is."""
 
 
-class Reached(NamedTuple):
+class LastValue(NamedTuple):
     """The last value of a metric, and its step of `steps` ones, if this number is known."""
 
     metric: str
@@ -35,7 +35,7 @@ class Reached(NamedTuple):
         return f"value {self.step + 1:,} of {self.metric}: {number_text(self.value)}{f' {unit}' * bool(unit)}"
 
 
-def reached(config: Mapping[str, Any], samples: Iterable[Sample]) -> Reached | None:
+def reached(config: Mapping[str, Any], samples: Iterable[Sample]) -> LastValue | None:
     """How far a trial with this config is. The loss says it, or else the newest sample."""
     newest: Sample | None = None
     for sample in samples:
@@ -44,4 +44,4 @@ def reached(config: Mapping[str, Any], samples: Iterable[Sample]) -> Reached | N
     if newest is None:
         return None
     steps = config.get("updates") if newest.metric == CURVE else None
-    return Reached(newest.metric, newest.step, newest.value, steps if isinstance(steps, int) else None)
+    return LastValue(newest.metric, newest.step, newest.value, steps if isinstance(steps, int) else None)

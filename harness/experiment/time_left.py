@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from harness.errors import InputError
-from harness.experiment.inside_trial import Reached
+from harness.experiment.inside_trial import LastValue
 from harness.run.resources import guessed_seconds
 from harness.trial.spec import TrialSpec
 from harness.wording import precise_text
@@ -177,7 +177,7 @@ def kind_of(part: str, spec: TrialSpec) -> Kind:
     return part, spec.purpose, spec.task, spec.arm, spec.condition_key
 
 
-def current_trial(kind: Kind, seconds: float, reached: Reached | None) -> Current:
+def current_trial(kind: Kind, seconds: float, reached: LastValue | None) -> Current:
     """The trial that runs, whose last samples say how far it is."""
     share = reached.share if reached else None
     return Current(kind, seconds, seconds / share if share else None)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.experiment.inside_trial import CURVE, Reached, reached
+from harness.experiment.inside_trial import CURVE, LastValue, reached
 from harness.experiment.time_left import TimeLeft, TimeRange, current_trial, kind_of
 from harness.machine.environment import usable_cores
 from harness.run.open_session import is_open
@@ -44,12 +44,12 @@ class TrialNow:
 
     spec: TrialSpec
     seconds: float
-    reached: Reached | None = None
+    reached: LastValue | None = None
     curve: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
+class StudyNow:
     """A running study. `rows` has the measurements of each arm: for each round and seed, in the order of the
     plan, the states of its trials. `before` counts the trials that belong to no round: by their purpose, how
     many have finished and how many are planned.
@@ -87,7 +87,7 @@ class RunWatch:
         self._tail, self._curve = EventTail(Path(os.devnull)), list[float]()
         psutil.cpu_percent()  # the next call says how busy the processors were since this one
 
-    def look(self) -> Watched:
+    def look(self) -> StudyNow:
         """What the run does now."""
         attempts = self._store.attempt_times(self._run)
         if not self._specs or any(attempt.spec_id not in self._specs for attempt in attempts):
@@ -96,7 +96,7 @@ class RunWatch:
         newest = {attempt.spec_id: attempt.state for attempt in attempts}
         states = {spec_id: newest.get(spec_id, "planned") for spec_id in self._specs}
         trial = self._trial(next((one for one in reversed(attempts) if one.state == "running"), None))
-        return Watched(
+        return StudyNow(
             run=self._run,
             session=self._session,
             rows=self._rows(states),

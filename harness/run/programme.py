@@ -22,7 +22,7 @@ Watcher = Callable[[Sequence[Sample]], str | None]
 None.
 """
 
-Missing = Callable[[TrialBatch], tuple[TrialSpec, ...]]
+MissingTrials = Callable[[TrialBatch], tuple[TrialSpec, ...]]
 """Gives the trials of a batch that must run."""
 
 
@@ -75,7 +75,7 @@ class Programme(ABC):
         """The plan before there are results."""
 
     @abstractmethod
-    def work_left(self, missing: Missing, results: Results) -> WorkLeft:
+    def work_left(self, missing: MissingTrials, results: Results) -> WorkLeft:
         """How much there is to do. `missing` gives the trials of a batch that must run."""
 
     @abstractmethod
@@ -125,7 +125,7 @@ class StudyProgramme(Programme):
     def first_plan(self) -> Plan:
         return plan(self.loaded)
 
-    def work_left(self, missing: Missing, results: Results) -> WorkLeft:
+    def work_left(self, missing: MissingTrials, results: Results) -> WorkLeft:
         planned = plan(self.loaded, results)
         left = [(batch, missing(batch)) for batch in planned.known]
         left += [(batch, batch.trials) for batch in planned.later]

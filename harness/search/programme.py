@@ -18,7 +18,7 @@ from optuna.trial import Trial, TrialState, create_trial
 from harness.config import digest
 from harness.errors import InvalidError, StoreError, StudyError, TrialError
 from harness.run.identity import Setting, environment_digest
-from harness.run.programme import Draws, Missing, Programme, Watcher, WorkLeft
+from harness.run.programme import Draws, MissingTrials, Programme, Watcher, WorkLeft
 from harness.search.distributions import distributions_at, params_of, suggested_point, values_of
 from harness.search.methods import direction, pruner, sampler, version
 from harness.search.points import SearchedPoint, searched_points
@@ -100,7 +100,7 @@ class SearchProgramme(Programme):
     def known(self, results: Results) -> tuple[TrialBatch, ...]:  # noqa: ARG002  the next point is not known
         return ()
 
-    def work_left(self, missing: Missing, results: Results) -> WorkLeft:  # noqa: ARG002
+    def work_left(self, missing: MissingTrials, results: Results) -> WorkLeft:  # noqa: ARG002
         done = sum(point.state != "open" for point in self._points())
         return WorkLeft(max(0, self._most - done), done)
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from rich.console import Console
 
 from harness.cli.watch_frame import MOST_ROUNDS, arm_rows, frame, lines, symbol
-from harness.experiment.inside_trial import Reached
+from harness.experiment.inside_trial import LastValue
 from harness.experiment.time_left import TimeRange
-from harness.experiment.watching import MachineLoad, TrialNow, Watched
+from harness.experiment.watching import MachineLoad, StudyNow, TrialNow
 from harness.store.rows import Run, Session
 from tests.support.stored_run import trial
 
@@ -38,7 +38,7 @@ SESSION = Session(
     pid=42,
     provenance={},
 )
-NOW = Watched(
+NOW = StudyNow(
     run=RUN,
     session=SESSION,
     rows={
@@ -50,14 +50,14 @@ NOW = Watched(
     failed=1,
     planned=129,
     trial=TrialNow(
-        spec=trial(), seconds=12.34, reached=Reached("loss", 119, 2.3456, 400), curve=(4.0, 3.0, 2.0, 1.0)
+        spec=trial(), seconds=12.34, reached=LastValue("loss", 119, 2.3456, 400), curve=(4.0, 3.0, 2.0, 1.0)
     ),
     left=TimeRange(730.0, 905.0),
     load=MachineLoad(processor=53.2, memory=34.0, load=1.234, cores=2),
 )
 
 
-def text(now: Watched, **options: str) -> list[str]:
+def text(now: StudyNow, **options: str) -> list[str]:
     console = Console(file=io.StringIO(), width=100, highlight=False)
     console.print(frame(now, **options))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]

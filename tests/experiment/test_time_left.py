@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.experiment.inside_trial import Reached
+from harness.experiment.inside_trial import LastValue
 from harness.experiment.time_left import Current, TimeLeft, TimeRange, current_trial, kind_of
 from harness.run.resources import guessed_seconds
 from harness.trial.spec import TrialSpec
@@ -65,8 +65,8 @@ def test_a_trial_that_takes_longer_than_expected_takes_nothing_from_the_others()
 
 def test_how_far_a_trial_is_says_how_long_it_takes() -> None:
     kind = kind_of("", spec())
-    assert current_trial(kind, 20.0, Reached("loss", 99, 1.0, 400)) == Current(kind, 20.0, 80.0)
-    assert current_trial(kind, 20.0, Reached("loss", 99, 1.0, None)) == Current(kind, 20.0, None)
+    assert current_trial(kind, 20.0, LastValue("loss", 99, 1.0, 400)) == Current(kind, 20.0, 80.0)
+    assert current_trial(kind, 20.0, LastValue("loss", 99, 1.0, None)) == Current(kind, 20.0, None)
     assert current_trial(kind, 20.0, None) == Current(kind, 20.0, None)
 
 
