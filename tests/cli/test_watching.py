@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from harness.cli.app import app
 from harness.store.store import open_store
