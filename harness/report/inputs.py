@@ -97,7 +97,7 @@ class ReportInput:
     GPU columns are empty, or is None. `calibration` is the newest calibration of the machine before the first
     measurement. `command` repeats the run. `sentences` maps trials to the texts that they wrote. `history`
     holds the earlier verdicts, `recorded` the series of the trainings, and `search` what a search found, if
-    the study proves it.
+    the study proves it. `superseded` are the attempts that do not count any more; all others are `trials`.
     """
 
     loaded: LoadedStudy
@@ -115,6 +115,7 @@ class ReportInput:
     history: History = NO_HISTORY
     search: SearchFindings | None = None
     recorded: Recorded = NOTHING_RECORDED
+    superseded: tuple[TrialRow, ...] = ()
 
     def anchor(self, *parts: object) -> str:
         """An id that is unique on the page, because it contains the part of the study."""

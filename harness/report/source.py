@@ -52,6 +52,7 @@ def report_input(
         history=history,
         samples=_samples(frames),
         trials=frames.trials,
+        superseded=tuple(row for row in frames.attempts if row.state == "superseded"),
         telemetry=_telemetry(store, frames.trials),
         run=replace(_info(store, (loaded, planned), run, frames), study=judged_as),
         environment=run.environment,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
+import zlib
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Literal
@@ -11,6 +14,10 @@ PieceKind = Literal["text", "markup", "style"]
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
+_COMPRESSED = "data:application/gzip;base64,"
+_GZIP = 31
+"""The window bits with which zlib reads the format of gzip."""
+_MOST_BYTES = 20_000_000
 _READ_AT_ONCE = 65_536
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -72,6 +79,21 @@ class _Table:
                 self.columns.append("")
 
 
+def _plain(value: str) -> str:
+    """The value of an attribute. What is compressed in it is compared as text, because other versions of the
+    library compress the same text into other bytes.
+    """
+    if not value.startswith(_COMPRESSED):
+        return value
+    try:
+        packed = base64.b64decode(value.removeprefix(_COMPRESSED), validate=True)
+        unpacking = zlib.decompressobj(wbits=_GZIP)
+        text = unpacking.decompress(packed, _MOST_BYTES).decode()
+    except (binascii.Error, zlib.error, UnicodeDecodeError):
+        return value
+    return text if unpacking.eof and not unpacking.unused_data else value
+
+
 class _Parser(HTMLParser):
     """Collects the pieces, and keeps track of the current heading, table, row and column."""
 
@@ -98,7 +120,7 @@ class _Parser(HTMLParser):
             self._drawing = "a figure"
         elif self._table is not None:
             self._table.enter(tag)
-        written = " ".join(f'{name}="{" ".join((value or "").split())}"' for name, value in attrs)
+        written = " ".join(f'{name}="{" ".join(_plain(value or "").split())}"' for name, value in attrs)
         self.pieces.append(Piece("markup", f"<{tag} {written}>" if written else f"<{tag}>", self._where()))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import re
 import subprocess
 from collections.abc import Iterator
@@ -118,7 +119,9 @@ def _files(here: Workplace) -> Iterator[Path]:
 def _decoded(content: bytes) -> str:
     """The content with all that it holds in base64, which is how a report carries its samples."""
     parts = re.findall(rb"base64,([A-Za-z0-9+/=]+)", content)
-    return b"\n".join([content, *map(base64.b64decode, parts)]).decode("utf-8", "replace")
+    decoded = [base64.b64decode(part) for part in parts]
+    plain = [gzip.decompress(one) if one.startswith(b"\x1f\x8b") else one for one in decoded]
+    return b"\n".join([content, *plain]).decode("utf-8", "replace")
 
 
 def _rows(url: str) -> Iterator[str]:

@@ -8,14 +8,18 @@ from datetime import UTC, datetime
 
 from harness.report.inputs import ReportInput
 from harness.report.sections.answers import AnswerGroup, answer_groups, short_answer
+from harness.report.sections.failures import failure_anchors
 from harness.wording import count
 
 
 @dataclass(frozen=True, kw_only=True)
 class Banner:
+    """`link` is the anchor of the section with the details, or empty."""
+
     title: str
     lines: tuple[str, ...]
     alarming: bool = True
+    link: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +144,8 @@ def _banners(report: ReportInput) -> list[Banner]:
             if missing > 0
             else "Trials failed"
         )
-        banners.append(Banner(title=title, lines=tuple(run.failed)))
+        link = report.anchor("failures") if failure_anchors(report) else ""
+        banners.append(Banner(title=title, lines=tuple(run.failed), link=link))
     lines = tuple(report.history.lines)
     if lines:
         banners.append(Banner(title="Earlier verdicts", lines=lines, alarming=False))

@@ -5,6 +5,7 @@ the tables have one row per trial instead, with the values that the analysis use
 from __future__ import annotations
 
 import base64
+import gzip
 from dataclasses import dataclass
 
 import pandas as pd
@@ -44,7 +45,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Csv:
-    """`href` is a data URI with the first `rows` of `total` samples."""
+    """`href` is a data URI with the first `rows` of `total` samples, compressed with gzip."""
 
     href: str
     name: str
@@ -129,9 +130,9 @@ def csv_link(frame: pd.DataFrame, *, name: str) -> Csv:
         if size > MOST_CSV_BYTES:
             break
         taken += 1
-    encoded = base64.b64encode("".join(lines[:taken]).encode()).decode()
-    href = f"data:text/csv;charset=utf-8;base64,{encoded}"
-    return Csv(href=href, name=name, rows=max(taken - 1, 0), total=len(frame))
+    compressed = gzip.compress("".join(lines[:taken]).encode(), mtime=0)
+    href = f"data:application/gzip;base64,{base64.b64encode(compressed).decode()}"
+    return Csv(href=href, name=f"{name}.gz", rows=max(taken - 1, 0), total=len(frame))
 
 
 def _trial_groups(report: ReportInput) -> list[tuple[str, str, Parts]]:

@@ -1,68 +1,78 @@
-"""The trials: for each one its configuration, values, events, telemetry, and how it failed."""
+"""The trials: a table for each arm and condition with their values, records and telemetry, and their
+configuration: in full once, and as differences from then on.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import NumberCell, condition_key, metric_of
+from harness.report.sections.configurations import Written, config_text, configuration, shortest
+from harness.report.sections.failures import failure_anchors
 from harness.report.sections.samples import condition_anchors, export_command
 from harness.report.sections.surroundings import Facts, flat
 from harness.store.rows import TrialRow
-from harness.study.arm_settings import setting_text
 from harness.visible import shortened
 from harness.wording import count, format_bytes, format_seconds, full_text, words
 
 MOST_TRIALS = 300
 MOST_CONFIGURATIONS = 40
-MOST_LOG_LINES = 40
+"""The largest number of configurations in full."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialValue:
-    metric: str
-    samples: int
-    cell: NumberCell
+class Column:
+    """`note` stands beside the name."""
+
+    name: str
+    kind: Literal["number", "text", ""] = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialDetails:
-    """`configuration` and `samples` are anchors, or empty. `log` is the end of what a failed trial wrote."""
+    """The cells of a trial, one per column of its group. `failure` is the anchor of its failure, or empty."""
 
     anchor: str
     number: int
-    title: str
     state: str
-    facts: Facts
-    values: tuple[TrialValue, ...]
-    configuration: str
-    samples: str
-    log: str
+    failure: str
+    cells: tuple[NumberCell, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Configuration:
-    """One that several trials share, as lines of `name: value`. `recorded` is what all of them recorded in
-    the same way.
+class TrialGroup:
+    """The trials of one arm under one condition, or those with the same purpose, task and arm before the
+    measurements.
+
+    `configuration` has lines of `name: value`. It is `left_out` if the page has too many. If there is a
+    `reference`, it has only what differs from there. `recorded` is what all of the trials recorded in the
+    same way. `samples` is an anchor, or empty.
     """
 
     anchor: str
     title: str
-    text: str
+    columns: tuple[Column, ...]
+    trials: tuple[TrialDetails, ...]
+    configuration: str
+    left_out: bool
+    reference: Written | None
     recorded: Facts
+    samples: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialsView:
-    trials: tuple[TrialDetails, ...]
+    """`shown` of `total` trials are listed."""
+
+    groups: tuple[TrialGroup, ...]
+    shown: int
     total: int
-    configurations: tuple[Configuration, ...]
-    other_configurations: int
     export: str
 
 
@@ -93,74 +103,74 @@ def trials_view(report: ReportInput) -> TrialsView | None:
         return None
     anchors = trial_anchors(report)
     rows = sorted((row for row in report.trials if row.id in anchors), key=lambda row: row.id)
-    configurations, other = _configurations(report, rows)
     values = _by_trial(pd.concat([report.every_value, report.samples.before], ignore_index=True), anchors)
     telemetry = _by_trial(report.telemetry, anchors)
+    failures = failure_anchors(report)
     samples = dict(zip(map(condition_key, report.loaded.conditions), condition_anchors(report), strict=True))
+    groups: list[TrialGroup] = []
+    written: list[Written] = []
+    for number, members in enumerate(_groups(report, rows), start=1):
+        first = members[0]
+        title, anchor = _title(report, first), report.anchor("configuration", number)
+        settings = configuration(first)
+        reference, lines = shortest(settings, written)
+        if settings and reference is None:
+            if len(written) < MOST_CONFIGURATIONS:
+                written.append(Written(anchor=anchor, title=title, settings=settings))
+            else:
+                lines = []
+        recorded = _common(members)
+        columns, cells = _table(members, recorded, values, telemetry)
+        group = TrialGroup(
+            anchor=anchor,
+            title=title,
+            columns=columns,
+            trials=tuple(
+                TrialDetails(
+                    anchor=anchors[row.id],
+                    number=row.id,
+                    state=row.state,
+                    failure=failures.get(row.id, ""),
+                    cells=texts,
+                )
+                for row, texts in zip(members, cells, strict=True)
+            ),
+            configuration="\n".join(lines),
+            left_out=bool(settings) and reference is None and not lines,
+            reference=reference,
+            recorded=recorded,
+            samples=samples.get(condition_key(first.condition), "") if first.purpose == "measure" else "",
+        )
+        groups.append(group)
     return TrialsView(
-        trials=tuple(
-            TrialDetails(
-                anchor=anchors[row.id],
-                number=row.id,
-                title=_title(report, row),
-                state=row.state,
-                facts=tuple(_facts(row, shown.recorded if shown else (), telemetry.get(row.id))),
-                values=tuple(_values(values.get(row.id))),
-                configuration=shown.anchor if shown else "",
-                samples=samples.get(condition_key(row.condition), "") if row.purpose == "measure" else "",
-                log="\n".join((row.traceback or "").splitlines()[-MOST_LOG_LINES:]),
-            )
-            for row in rows
-            for shown in (configurations.get(_config_text(row)),)
-        ),
-        total=len(report.trials),
-        configurations=tuple(configurations.values()),
-        other_configurations=other,
-        export=export_command(report),
+        groups=tuple(groups), shown=len(rows), total=len(report.trials), export=export_command(report)
     )
 
 
 def _title(report: ReportInput, row: TrialRow) -> str:
-    """`trial 12: cache=dynamic new_tokens=16 seed 0 round 3`."""
+    """`cache=dynamic new_tokens=16`, or `check cache-parity cache=dynamic`."""
     where = [f"{factor}={level}" for factor, level in row.condition.items()]
     kind = [] if row.purpose == "measure" else list(dict.fromkeys((row.purpose, row.task)))
-    rounds = [f"round {row.round}"] if row.round else []
-    parts = [*kind, report.loaded.label(row.arm), *where, f"seed {row.seed}", *rounds]
-    return f"trial {row.id}: {' '.join(part for part in parts if part)}"
+    return " ".join(part for part in (*kind, report.loaded.label(row.arm), *where) if part)
 
 
-def _config_text(row: TrialRow) -> str:
-    if not row.spec_json:
-        return ""
-    return json.dumps(json.loads(row.spec_json).get("config", {}))
+def _groups(report: ReportInput, rows: list[TrialRow]) -> list[list[TrialRow]]:
+    """The trials that differ only in their seed and round: first measurements in the order of the study."""
+    conditions = [condition_key(condition) for condition in report.loaded.conditions]
+    arms = [arm.name for arm in report.loaded.arms]
+    groups: dict[tuple[str, ...], list[TrialRow]] = {}
+    for row in rows:
+        key = (row.purpose, row.task, row.arm, condition_key(row.condition), config_text(row))
+        groups.setdefault(key, []).append(row)
 
+    def order(group: list[TrialRow]) -> tuple[bool, int, int, int]:
+        first = group[0]
+        key = condition_key(first.condition)
+        if first.purpose != "measure" or key not in conditions or first.arm not in arms:
+            return True, 0, 0, first.id
+        return False, conditions.index(key), arms.index(first.arm), first.id
 
-def _configurations(report: ReportInput, rows: list[TrialRow]) -> tuple[dict[str, Configuration], int]:
-    """The text of each configuration → how it is shown, and how many are left out."""
-    groups: dict[str, list[TrialRow]] = {}
-    for row in sorted(rows, key=lambda row: (row.purpose != "measure", row.id)):
-        if text := _config_text(row):
-            groups.setdefault(text, []).append(row)
-    shown = {}
-    for number, (text, group) in enumerate(list(groups.items())[:MOST_CONFIGURATIONS], start=1):
-        where = [f"{factor}={level}" for factor, level in group[0].condition.items()]
-        words_of_title = (group[0].purpose, report.loaded.label(group[0].arm), *where)
-        shown[text] = Configuration(
-            anchor=report.anchor("configuration", number),
-            title=" ".join(part for part in words_of_title if part),
-            text="\n".join(_setting_lines(json.loads(text))),
-            recorded=_common(group),
-        )
-    return shown, len(groups) - len(shown)
-
-
-def _setting_lines(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Nested settings as `dotted.name: value`."""
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _setting_lines(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}: {setting_text(value)}"
+    return sorted(groups.values(), key=order)
 
 
 def _common(group: list[TrialRow]) -> Facts:
@@ -176,7 +186,7 @@ def _recorded(row: TrialRow) -> Facts:
     return (
         *((f"work: {words(name)}", text) for name, text in flat(row.spent)),
         *((f"digest of {words(name)}", text) for name, text in flat(row.outputs)),
-        *((f"note: {words(name)}", shortened(text)) for name, text in flat(row.notes)),
+        *((words(name), shortened(text)) for name, text in flat(row.notes)),
     )
 
 
@@ -185,29 +195,68 @@ def _by_trial(frame: pd.DataFrame, anchors: dict[int, str]) -> dict[Any, pd.Data
     return dict(iter(chosen.groupby("trial", sort=False)))
 
 
-def _values(part: pd.DataFrame | None) -> Iterator[TrialValue]:
-    if part is None:
-        return
-    columns = (part[name].tolist() for name in ("metric", "samples", "value"))
-    for name, samples, value in zip(*columns, strict=True):
-        record = metric_of(name)
-        yield TrialValue(
-            metric=record.label,
-            samples=samples,
-            cell=NumberCell(text=record.format(value), value=full_text(value)),
-        )
+def _table(
+    rows: list[TrialRow],
+    common: Facts,
+    values: Mapping[Any, pd.DataFrame],
+    telemetry: Mapping[Any, pd.DataFrame],
+) -> tuple[tuple[Column, ...], list[tuple[NumberCell, ...]]]:
+    """The columns, and the cells of each trial. Columns in which all cells are empty are left out."""
+    columns = {
+        Column(name="began as number", kind="number"): [str(row.position + 1) for row in rows],
+        Column(name="round", kind="number"): [str(row.round or "") for row in rows],
+        Column(name="seed", kind="number"): [str(row.seed) for row in rows],
+        Column(name="attempt", kind="number"): [str(row.attempt) if row.attempt > 1 else "" for row in rows],
+        Column(name="took", kind="number"): [
+            "" if row.seconds is None else format_seconds(row.seconds) for row in rows
+        ],
+    }
+    last = {
+        Column(name="record", kind="text"): [
+            "; ".join(f"{name}: {text}" for name, text in _recorded(row) if (name, text) not in common)
+            for row in rows
+        ],
+        Column(name="telemetry", kind="text"): [
+            _telemetry_text(telemetry[row.id]) if row.id in telemetry else "" for row in rows
+        ],
+        Column(name="began", note="UTC"): [_time(row.started_at) for row in rows],
+        Column(name="id"): [row.spec_id for row in rows],
+    }
+    cells = {
+        **{column: [NumberCell(text=text, value="") for text in texts] for column, texts in columns.items()},
+        **_value_columns([values.get(row.id) for row in rows]),
+        **{column: [NumberCell(text=text, value="") for text in texts] for column, texts in last.items()},
+    }
+    filled = {column: texts for column, texts in cells.items() if any(cell.text for cell in texts)}
+    return tuple(filled), list(zip(*filled.values(), strict=True))
 
 
-def _facts(row: TrialRow, common: Facts, telemetry: pd.DataFrame | None) -> Iterator[tuple[str, str]]:
-    yield "id", row.spec_id
-    yield "began", f"{row.started_at} as number {row.position + 1} of its run, attempt {row.attempt}"
-    if row.seconds is not None:
-        yield "took", format_seconds(row.seconds)
-    if row.status == "failed":
-        yield "failed because", shortened(row.failure)
-    yield from (fact for fact in _recorded(row) if fact not in common)
-    if telemetry is not None:
-        yield "telemetry", _telemetry_text(telemetry)
+def _time(text: str) -> str:
+    """`2026-11-30 04:05:06`."""
+    return text[:19].replace("T", " ")
+
+
+def _value_columns(frames: list[pd.DataFrame | None]) -> dict[Column, list[NumberCell]]:
+    """The value of each metric in each trial, with the number of its samples: beside the name of the metric
+    if it is the same for all trials, else in each cell.
+    """
+    by_metric: dict[str, dict[int, tuple[int, float]]] = {}
+    for number, frame in enumerate(frames):
+        if frame is None:
+            continue
+        columns = (frame[name].tolist() for name in ("metric", "samples", "value"))
+        for metric, samples, value in zip(*columns, strict=True):
+            by_metric.setdefault(metric, {})[number] = (samples, value)
+    shown = {}
+    for metric, by_trial in by_metric.items():
+        record, counts = metric_of(metric), {samples for samples, _ in by_trial.values()}
+        shared = count(counts.pop(), "sample") if len(counts) == 1 else ""
+        cells = [NumberCell(text="", value="")] * len(frames)
+        for number, (samples, value) in by_trial.items():
+            text = record.format(value) if shared else f"{record.format(value)} ({count(samples, 'sample')})"
+            cells[number] = NumberCell(text=text, value=full_text(value))
+        shown[Column(name=record.label, kind="number", note=shared)] = cells
+    return shown
 
 
 def _telemetry_text(part: pd.DataFrame) -> str:

@@ -28,6 +28,16 @@
     setTimeout(() => URL.revokeObjectURL(address), 10000);
   }
 
+  /** Save what the page holds in compressed form as plain text. */
+  async function savePlain(event) {
+    const link = event.target.closest("a[download$='.gz']");
+    if (!link || !window.DecompressionStream) return;
+    event.preventDefault();
+    const bytes = Uint8Array.from(atob(link.href.split(",")[1]), (character) => character.charCodeAt(0));
+    const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    save(await new Response(plain).text(), "text/csv;charset=utf-8", link.download.slice(0, -3));
+  }
+
   // The way to what a link leads to, and back
 
   const steps = []; // the links that were followed, with the address before each
@@ -379,6 +389,7 @@
   prepareFigures();
   document.addEventListener("toggle", (event) => prepareTables(event.target), true);
   document.addEventListener("click", follow);
+  document.addEventListener("click", savePlain);
   addEventListener("hashchange", arrive);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.target.matches("input")) return;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,14 @@ def test_the_csv_can_be_saved_and_a_figure_leads_to_its_samples(browser: Browser
     lines = Path(saved.value.path()).read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("trial,purpose,task,arm,condition,new_tokens")
     assert len(lines) == 1 + 90 * 8 * 3
+    plain = browser.new_page(accept_downloads=True, java_script_enabled=False)
+    plain.goto(report.as_uri())
+    plain.locator("#samples > details > summary").click()
+    with plain.expect_download() as saved:
+        plain.locator("a.download").click()
+    assert saved.value.suggested_filename == "kv_cache-cpu.csv.gz"
+    assert gzip.decompress(Path(saved.value.path()).read_bytes()).decode().splitlines() == lines
+    plain.close()
     page.locator("#samples > details > summary").click()
     assert not page.locator("#samples-1").is_visible()
     page.locator("#figure-effect figcaption a").first.click()

@@ -53,8 +53,10 @@ def test_the_mouse_leads_to_the_pairs_to_a_trial_to_its_configuration_and_back(p
     link.click()
     trial = page.locator(f"#trial-{link.inner_text()}")
     assert trial.is_visible()
-    assert "round 3" in page.locator("details", has=trial).last.locator("summary").first.inner_text()
-    trial.get_by_role("link", name="Configuration").click()
+    group = page.locator("details", has=trial).last
+    columns = group.locator("thead th").all_inner_texts()
+    assert trial.locator("th, td").nth(columns.index("round")).inner_text() == "3"
+    group.get_by_role("link", name="Configuration").click()
     assert page.locator("#configuration-2, #configuration-1").locator("visible=true").count() == 1
     for _ in range(3):
         before = page.evaluate("location.hash")

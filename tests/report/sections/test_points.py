@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
 import io
 import math
 from dataclasses import replace
@@ -101,7 +102,7 @@ def test_values_are_short_in_the_page_and_complete_in_the_csv(
     assert row.tags == ("proven: best",)
     assert row.parameters[0] == f"{float(best.names['optimizer.lr']):.4g}"
     assert next(row for row in view.rows if row.number == 0).tags == ("began here",)
-    text = base64.b64decode(view.csv.href.partition("base64,")[2]).decode()
+    text = gzip.decompress(base64.b64decode(view.csv.href.partition("base64,")[2])).decode()
     lines = list(csv.DictReader(io.StringIO(text)))
     assert [line["point"] for line in lines] == [str(number) for number in range(25)]
     assert [line["optimizer.lr"] for line in lines] == [

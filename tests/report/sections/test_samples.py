@@ -1,4 +1,5 @@
 import base64
+import gzip
 import io
 import math
 from dataclasses import replace
@@ -15,8 +16,8 @@ from tests.report.synthetic import frame_of, study, synthetic_report, with_trial
 
 def decode(href: str) -> str:
     head, _, body = href.partition(",")
-    assert head == "data:text/csv;charset=utf-8;base64"
-    return base64.b64decode(body, validate=True).decode()
+    assert head == "data:application/gzip;base64"
+    return gzip.decompress(base64.b64decode(body, validate=True)).decode()
 
 
 def test_the_csv_reads_back_to_the_same_frame() -> None:
