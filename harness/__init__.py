@@ -4,6 +4,8 @@ import harness
 experiment = harness.load("studies/kv_cache.yaml")
 experiment.run()
 experiment.verdicts()     # one row per claim
+experiment.contrasts()    # one row per metric, arm and condition
+experiment.plot()         # the figures of the report
 experiment.frame()        # one row per raw sample
 """
 

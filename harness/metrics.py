@@ -31,6 +31,8 @@ Better = Literal["higher", "lower", "neither"]
 PairedOver = Literal["rounds", "seeds", "sentences"]
 Needs = Literal["a GPU", "energy of a GPU", "RAPL"]
 """What not every machine has."""
+RATIO_UNIT = "×"
+"""The unit of effects that are ratios."""
 REPLICATES: MappingProxyType[str, str] = MappingProxyType(
     {"rounds": "round", "seeds": "seed", "sentences": "distinct text"}
 )
@@ -120,6 +122,11 @@ class Metric:
     def neutral(self) -> float:
         """The effect of a change that makes no difference."""
         return 0.0 if self.compared_by == "differences" else 1.0
+
+    @property
+    def effect_unit(self) -> str:
+        """The unit of an effect: × for ratios."""
+        return RATIO_UNIT if self.compared_by == "ratios" else self.unit
 
     @property
     def is_loss(self) -> bool:

@@ -66,12 +66,15 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """A claim's effect with its 95 % interval, and the claimed figure. Missing numbers are None."""
+    """A claim's effect with its 95 % interval, and the claimed figure, in this unit, which is × for ratios.
+    Missing numbers are None.
+    """
 
     effect: float | None = None
     low: float | None = None
     high: float | None = None
     claimed: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +177,7 @@ class ParityRow:
         return self.enforced and not self.matches and not self.declared
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Analysis:
     """All results of a run. `invalid` maps each arm whose numbers do not count to the reason."""
 
@@ -186,3 +189,6 @@ class Analysis:
     checks: tuple[CheckRow, ...]
     invalid: dict[str, str]
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Analysis({self.answer!r}, {len(self.claims)} claims, {len(self.contrasts)} contrasts)"

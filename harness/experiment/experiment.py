@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.results import Analysis
+    from harness.experiment.figures import Figures
     from harness.metrics import Metric
     from harness.report.inputs import ReportInput
     from harness.run.backends.base import Backend
@@ -152,14 +153,18 @@ class Experiment:
     @with_declared_metrics
     def frame(self) -> pd.DataFrame:
         """One row per raw sample: arm, condition, seed, round, metric, step, value and unit, and the name of
-        the part if there are several.
+        the part if there are several. Each factor under `across` has a column with the values of its levels.
         """
         import pandas as pd
 
         from harness.analysis.frames import long_frame
+        from harness.experiment.result_tables import with_level_values
 
         with self.opened() as (store, runs):
-            frames = [long_frame(store, store.trials(run)) for run in runs]
+            frames = [
+                with_level_values(long_frame(store, store.trials(run)), part)
+                for part, run in zip(self.parts, runs, strict=True)
+            ]
         if len(frames) == 1:
             return frames[0]
         for part, frame in zip(self.parts, frames, strict=True):
@@ -262,13 +267,42 @@ class Experiment:
         return self.findings()[names.index(part)].analysis
 
     def verdicts(self) -> pd.DataFrame:
-        """One row per claim: id, verdict, effect, low, high, n, claimed, and the reason in a sentence."""
-        import pandas as pd
+        """One row per claim: its id and its source, the verdict, the effect with its interval and its unit,
+        the number of pairs, the claimed figure and its region, and the reason in a sentence.
+        """
+        from harness.experiment.result_tables import verdict_table
 
-        return pd.DataFrame(
-            [claim.row() for part in self.findings() for claim in part.analysis.claims],
-            columns=["id", "verdict", "effect", "low", "high", "n", "claimed", "reason"],
-        )
+        return verdict_table(self.findings())
+
+    @with_declared_metrics
+    def contrasts(self) -> pd.DataFrame:
+        """One row per metric, arm and condition, compared with the baseline: the medians, the effect with its
+        interval and its unit, the number of pairs, the margin, p, the verdict, and the reason in a sentence.
+        """
+        from harness.experiment.result_tables import contrast_table
+
+        return contrast_table(self.findings())
+
+    @with_declared_metrics
+    def plot(self) -> Figures:
+        """The figures of the report by their titles, as figures of Matplotlib. A notebook shows them."""
+        from harness.experiment.figures import report_figures
+
+        return report_figures(self.findings())
+
+    def __repr__(self) -> str:
+        first = self.parts[0]
+        return f"{type(self).__name__}({self.name!r}, scale={first.scale!r}: {first.study.question!r})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the question, the answers, and the verdicts, once there are results."""
+        from harness.experiment.result_tables import results_html
+
+        try:
+            findings = self.findings()
+        except InputError as error:
+            return results_html(self.parts[0].study.question, (), str(error))
+        return results_html(self.parts[0].study.question, findings)
 
     @with_declared_metrics
     def report(self) -> Path:

@@ -88,7 +88,7 @@ class ReportSamples:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ReportInput:
     """The input for one part of a study.
 
@@ -116,6 +116,9 @@ class ReportInput:
     search: SearchFindings | None = None
     recorded: Recorded = NOTHING_RECORDED
     superseded: tuple[TrialRow, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"ReportInput(run {self.run.id}: {self.analysis!r})"
 
     def anchor(self, *parts: object) -> str:
         """An id that is unique on the page, because it contains the part of the study."""

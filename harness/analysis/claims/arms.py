@@ -181,7 +181,9 @@ class MetricSettlement(ComparisonSettlement[MetricComparisonT]):
             f"{effect_phrase(contrast.effect, record.compared_by)} {self.other_label}'s "
             f"({certainty(member, interval, record.paired_over, self.level)}"
             f"{f'; {contrast.diverged}' if contrast.diverged else ''}{self._outputs(arm, condition)})",
-            numbers=Numbers(effect=contrast.effect, low=low, high=high, claimed=self.figure),
+            numbers=Numbers(
+                effect=contrast.effect, low=low, high=high, claimed=self.figure, unit=record.effect_unit
+            ),
             axis=ClaimAxis(
                 compared_by=record.compared_by,
                 quantity=record.label,

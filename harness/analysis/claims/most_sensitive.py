@@ -12,7 +12,7 @@ from harness.analysis.claims.decision import ArmsNeeded, Basis, Rule, Tests
 from harness.analysis.claims.settlement import HERE, Settlement
 from harness.analysis.member import Member
 from harness.analysis.results import ALPHA, Numbers, SettledClaim
-from harness.metrics import metric
+from harness.metrics import RATIO_UNIT, metric
 from harness.statistics import Ranking, Rival, most_sensitive, safe_exp, worst_rise
 from harness.study.arms import Combination, named_condition
 from harness.study.claims.most_sensitive import MostSensitiveClaim
@@ -103,7 +103,7 @@ class MostSensitiveSettlement(Settlement[MostSensitiveClaim]):
             sentence=f"{HERE} the worst ratio of the {record.label}{self.loaded.at(condition.names)} to its "
             f"value at the default, with the factor at its default ÷ {claim.by:g} and × {claim.by:g}, is: "
             f"{ratios} ({count(claimed.n, 'seed')}). {self._position(ranking)}.",
-            numbers=Numbers(effect=effect, low=low, high=high),
+            numbers=Numbers(effect=effect, low=low, high=high, unit=RATIO_UNIT),
             basis=basis.plain(),
         )
 

@@ -11,7 +11,7 @@ from harness.analysis.claims.direction import Direction
 from harness.analysis.member import Member
 from harness.analysis.results import ALPHA, ClaimAxis, ClaimVerdict, Numbers
 from harness.analysis.trial_table import IncomparableError
-from harness.metrics import Metric, metric
+from harness.metrics import RATIO_UNIT, Metric, metric
 from harness.statistics import both_infinite, log_ratios, safe_exp, sign_flip_p, time_to_target
 from harness.store.rows import TrialRow
 from harness.study.arms import Combination, named_condition
@@ -79,7 +79,7 @@ class ReachesSettlement(ComparisonSettlement[ReachesClaim]):
             f"({self.level_text} interval {interval}, "
             f"{count(member.n, 'seed')}; it reaches the target on {reached} of "
             f"them, and {self.other_label} does on {other_reached})",
-            numbers=Numbers(effect=ratio, low=low, high=high),
+            numbers=Numbers(effect=ratio, low=low, high=high, unit=RATIO_UNIT),
             axis=ClaimAxis(
                 compared_by="ratios",
                 quantity=f"{claim.counted_in} to a {metric(claim.metric).label} of {claim.target:g}",

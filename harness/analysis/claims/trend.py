@@ -15,7 +15,7 @@ from harness.analysis.claims.slopes import numeric_levels, one_level, values_by_
 from harness.analysis.member import Member
 from harness.analysis.results import ALPHA, ClaimAxis, ClaimVerdict, Numbers, SettledClaim
 from harness.analysis.trial_table import IncomparableError
-from harness.metrics import Metric, metric
+from harness.metrics import RATIO_UNIT, Metric, metric
 from harness.statistics import paired_estimate, replicates, safe_exp, sign_flip_p, trend
 from harness.study.arms import Combination
 from harness.study.claims.trend import TrendClaim
@@ -116,7 +116,7 @@ class TrendSettlement(ComparisonSettlement[TrendClaim]):
             interval=interval,
             measured=f"the ratio of {record.label}, {label} to {self.other_label}, is {steps} {over}; "
             f"it changes by {effect} ({certainty(member, interval, record.paired_over, self.level)})",
-            numbers=Numbers(effect=growth, low=low, high=high),
+            numbers=Numbers(effect=growth, low=low, high=high, unit=RATIO_UNIT),
             axis=ClaimAxis(
                 compared_by="ratios",
                 quantity=f"{record.label} per doubling of {over}",

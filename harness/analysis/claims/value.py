@@ -75,7 +75,9 @@ class ValueSettlement(ArmsSettlement[ValueClaim]):
             interval=COUNTED if member.counted else interval,
             measured=f"{record.label} of {label}{self.loaded.at(condition.names)} is {record.format(value)} "
             f"({certainty(member, interval, 'seeds', self.level)})",
-            numbers=Numbers(effect=value, low=low, high=high, claimed=self.claim.value.figure),
+            numbers=Numbers(
+                effect=value, low=low, high=high, claimed=self.claim.value.figure, unit=record.unit
+            ),
         )
 
     def position(self, result: ArmResult, verdict: ClaimVerdict) -> str:

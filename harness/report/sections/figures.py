@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from markupsafe import Markup
@@ -43,6 +43,8 @@ class FigureView:
     left_out: tuple[str, ...]
     links: dict[str, str]
     wide: bool = False
+    drawings: Callable[[], tuple[Drawing, ...]] = field(default=tuple, compare=False, repr=False)
+    """Draws the panels again, for whoever wants to change them."""
 
     @property
     def shape(self) -> str:
@@ -261,6 +263,7 @@ def figure_of(
         panels=tuple(panels),
         left_out=left_out,
         links={},
+        drawings=lambda: tuple(draw(info)[0] for info in infos[:MOST_PANELS]),
     )
 
 

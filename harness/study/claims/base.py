@@ -131,6 +131,11 @@ class Claim(Config):
         return None
 
     @property
+    def region(self) -> tuple[float, float] | None:
+        """The range of values that confirms the claimed figure; None if the form has no such range."""
+        return None
+
+    @property
     def region_reason(self) -> str:
         """Why the region is wider than usual; empty if it is not, or if the form has no region."""
         return ""
