@@ -93,13 +93,23 @@ class History:
 
     @property
     def lines(self) -> Iterator[str]:
-        """One line per claim that was judged before."""
+        """One line per claim that was judged before, with every verdict."""
         for claim, verdicts in self.earlier.items():
-            looks = sum(verdict.look for verdict in verdicts)
-            times = f"was judged {count(len(verdicts), 'time')} before, "
-            times += f"on {count(looks, 'other set')} of values" if looks else "on the same values"
-            stated = " and is no longer stated" if claim in self.dropped else ""
-            yield f"{claim} {times}{stated}. {'; '.join(verdict.sentence for verdict in verdicts)}."
+            yield f"{self._times(claim)}. {'; '.join(verdict.sentence for verdict in verdicts)}."
+
+    @property
+    def summaries(self) -> Iterator[str]:
+        """The same with the names of the verdicts only."""
+        for claim, verdicts in self.earlier.items():
+            yield f"{self._times(claim)}: {', '.join(dict.fromkeys(one.verdict for one in verdicts))}"
+
+    def _times(self, claim: str) -> str:
+        verdicts = self.earlier[claim]
+        looks = sum(verdict.look for verdict in verdicts)
+        times = f"was judged {count(len(verdicts), 'time')} before, "
+        times += f"on {count(looks, 'other set')} of values" if looks else "on the same values"
+        stated = " and is no longer stated" if claim in self.dropped else ""
+        return f"{claim} {times}{stated}"
 
 
 NO_HISTORY = History(earlier={})

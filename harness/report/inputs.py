@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.analysis.results import Analysis
     from harness.scoring.sentences import Sentences
     from harness.search.findings import SearchFindings
-    from harness.store.rows import CalibrationRow, TrialRow
+    from harness.store.rows import CalibrationRow, Run, Session, TrialRow
     from harness.study.loaded import LoadedStudy
 
 
@@ -98,6 +98,7 @@ class ReportInput:
     measurement. `command` repeats the run. `sentences` maps trials to the texts that they wrote. `history`
     holds the earlier verdicts, `recorded` the series of the trainings, and `search` what a search found, if
     the study proves it. `superseded` are the attempts that do not count any more; all others are `trials`.
+    `sessions` are those that measured, and `former` the runs of the history, the oldest first.
     """
 
     loaded: LoadedStudy
@@ -116,6 +117,8 @@ class ReportInput:
     search: SearchFindings | None = None
     recorded: Recorded = NOTHING_RECORDED
     superseded: tuple[TrialRow, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    former: tuple[Run, ...] = ()
 
     def __repr__(self) -> str:
         return f"ReportInput(run {self.run.id}: {self.analysis!r})"

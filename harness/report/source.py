@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.analyse import analyse
-from harness.analysis.earlier_runs import HistoryEnd, read_history
+from harness.analysis.earlier_runs import History, HistoryEnd, read_history
 from harness.analysis.frames import StoredFrames, long_frame, run_frames
 from harness.report.inputs import MOST_ROWS, ReportInput, ReportSamples, RunInfo
 from harness.report.series import read_series
@@ -53,6 +53,8 @@ def report_input(
         samples=_samples(frames),
         trials=frames.trials,
         superseded=tuple(row for row in frames.attempts if row.state == "superseded"),
+        sessions=tuple(sessions),
+        former=_former(store, run, history),
         telemetry=_telemetry(store, frames.trials),
         run=replace(_info(store, (loaded, planned), run, frames), study=judged_as),
         environment=run.environment,
@@ -111,6 +113,12 @@ def _sessions(store: Store, run: Run, trials: tuple[TrialRow, ...]) -> list[Sess
     measured = {row.session_id for row in trials if row.purpose == "measure" and row.status == "finished"}
     sessions = store.sessions(run)
     return [session for session in sessions if session.id in measured] or list(sessions)
+
+
+def _former(store: Store, run: Run, history: History) -> tuple[Run, ...]:
+    """The other runs whose verdicts the history has, as they were created."""
+    judged = {one.run for verdicts in history.earlier.values() for one in verdicts} - {run.id}
+    return tuple(sorted((one for one in store.runs() if one.id in judged), key=lambda one: one.number))
 
 
 def _info(store: Store, study: tuple[LoadedStudy, Plan], run: Run, frames: StoredFrames) -> RunInfo:

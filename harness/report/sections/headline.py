@@ -146,9 +146,10 @@ def _banners(report: ReportInput) -> list[Banner]:
         )
         link = report.anchor("failures") if failure_anchors(report) else ""
         banners.append(Banner(title=title, lines=tuple(run.failed), link=link))
-    lines = tuple(report.history.lines)
+    lines = tuple(report.history.summaries)
     if lines:
-        banners.append(Banner(title="Earlier verdicts", lines=lines, alarming=False))
+        link = report.anchor("former")
+        banners.append(Banner(title="Earlier verdicts", lines=lines, alarming=False, link=link))
     if report.loaded.study.design.exploratory:
         text = "This design cannot decide anything. Effects are shown without a verdict."
         banners.append(Banner(title="Exploratory", lines=(text,), alarming=False))

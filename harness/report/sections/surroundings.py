@@ -39,7 +39,7 @@ def surroundings_view(parts: Sequence[ReportInput]) -> SurroundingsView:
     first = parts[0]
     environments = [dict(flat(part.environment)) for part in parts]
     provenances = [dict(flat(part.provenance)) for part in parts]
-    differences = (*_different(environments), *_different(provenances))
+    differences = (*different(environments), *different(provenances))
     row, one_row = _one_row(parts)
     return SurroundingsView(
         environment=_common(environments),
@@ -61,7 +61,8 @@ def _common(several: Sequence[Mapping[str, str]]) -> Facts:
     )
 
 
-def _different(several: Sequence[Mapping[str, str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def different(several: Sequence[Mapping[str, str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The facts that are not the same for all: a name, and the text of each."""
     names = dict.fromkeys(name for one in several for name in one)
     rows = ((name, tuple(one.get(name, "–") for one in several)) for name in names)
     return tuple((name, texts) for name, texts in rows if len(set(texts)) > 1)
