@@ -75,7 +75,7 @@ def test_what_a_process_was_started_to_ignore_stays_ignored() -> None:
     assert (done.returncode, done.stdout) == (0, "still here\n"), done.stderr
 
 
-def test_the_main_thread_wakes_up_by_itself_while_it_waits() -> None:
+def test_the_main_thread_wakes_up_by_itself_while_it_waits_and_looks_at_what_it_waits_for() -> None:
     """Of two signals at once, the kernel gives one or both to another thread, which does not wake it."""
     waited: list[float | None] = []
 
@@ -86,7 +86,9 @@ def test_the_main_thread_wakes_up_by_itself_while_it_waits() -> None:
                 self.set_result(7)
             return super().result(timeout=0)
 
-    assert result(Slow()) == 7
+    looks: list[int] = []
+    assert result(Slow(), lambda: looks.append(len(waited))) == 7
+    assert looks == [1, 2]
     assert all(timeout is not None and timeout <= 1 for timeout in waited[:3])
 
 
