@@ -11,7 +11,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from harness.cli.console import CommandOutput
-from harness.cli.export import latex_table, markdown_table
+from harness.cli.exports.latex import latex_number, latex_table
+from harness.cli.exports.markdown import markdown_table
 from harness.report.build import render
 from harness.report.inputs import ReportSamples
 from harness.wording import (
@@ -190,9 +191,10 @@ def test_one_interval_looks_the_same_everywhere(capsys: pytest.CaptureFixture[st
     figures = json.loads(json.dumps(settled.row()))
     assert interval_text(figures["low"], figures["high"]) == text
 
-    assert f"| {text} |" in markdown_table(analysis)
-    escaped = text.replace("×", r"$\times$")
-    assert f"& {escaped} &" in latex_table(analysis)
+    assert f"| {text} |" in markdown_table(analysis.contrasts)
+    low, high = latex_number(effect.low), latex_number(effect.high)
+    assert f"{low} to {high} ×" == text
+    assert f"& {low} & {high} &" in latex_table(analysis.contrasts)
 
 
 @pytest.mark.parametrize(

@@ -385,18 +385,32 @@ def export(
     study: StoredStudyArgument = None,
     *,
     format: Annotated[
-        str, typer.Option(help="csv or parquet for all raw samples; markdown or latex for the contrasts.")
+        str,
+        typer.Option(
+            help="csv or parquet for all raw samples; json, markdown or latex for the contrasts; tex-macros "
+            "for the claims; svg or pdf for the figures; tensorboard for curves."
+        ),
     ] = "csv",
     file: Annotated[
-        Path | None, typer.Option("--output", help="The file to write. Default: standard output.")
+        Path | None,
+        typer.Option("--output", help="The file or the folder to write. Default: standard output."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Export this metric. Can be repeated.")
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FACTOR=LEVEL", help="Export this condition. Can be repeated."),
     ] = None,
     options: StoredStudyOptions,
     output: TextOutput,
 ) -> None:
-    """Export the newest run of a study, or the given run: all raw samples, or a table of contrasts."""
-    from harness.cli.export import export_study
+    """Export the newest run of a study, or the given run: samples, contrasts, claims or figures."""
+    from harness.cli.exports import export_study
+    from harness.cli.exports.chosen import Chosen
 
-    export_study(options.stored(study, output), format, file, output)
+    chosen = Chosen.from_options(metric or (), at or ())
+    export_study(options.stored(study, output), format, file, chosen, output)
 
 
 @app.command(rich_help_panel=ABOUT_PROGRAMS)

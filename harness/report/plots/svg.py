@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -20,7 +24,7 @@ from harness.visible import visible
 PIXELS = 110
 """Of an inch of a figure on the page."""
 
-_THEME = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
+THEME = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 _COORDINATES = frozenset(
     {"d", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "transform", "viewBox", "points"}
 )
@@ -35,6 +39,30 @@ _TIP = "tip:"
 def set_tip(artist: Artist, text: str) -> None:
     """Let a part of a drawing show this text when a pointer is on it."""
     artist.set_gid(_TIP + masked(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnFigure:
+    """A figure that was drawn, and its SVG as it stands in a page."""
+
+    name: str
+    title: str
+    figure: Figure
+    svg: Markup
+
+
+_DRAWINGS: ContextVar[list[DrawnFigure] | None] = ContextVar("drawings", default=None)
+
+
+@contextmanager
+def collected_drawings() -> Iterator[list[DrawnFigure]]:
+    """Collects what is drawn inside of this context, for those who want files instead of a page."""
+    drawings: list[DrawnFigure] = []
+    token = _DRAWINGS.set(drawings)
+    try:
+        yield drawings
+    finally:
+        _DRAWINGS.reset(token)
 
 
 def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup:
@@ -58,7 +86,10 @@ def inline_svg(figure: Figure, *, name: str, title: str, description: str) -> Ma
         element = ElementTree.Element(tag, {"id": f"{name}-{'title' if tag == 'title' else 'description'}"})
         element.text = visible(text)
         root.insert(index, element)
-    return Markup(ElementTree.tostring(root, encoding="unicode"))
+    svg = Markup(ElementTree.tostring(root, encoding="unicode"))
+    if (drawings := _DRAWINGS.get()) is not None:
+        drawings.append(DrawnFigure(name=name, title=title, figure=figure, svg=svg))
+    return svg
 
 
 def _add_tips(root: ElementTree.Element) -> None:
@@ -99,7 +130,7 @@ def _themed(style: str) -> str:
     parts = [part.strip() for part in style.split(";")]
     declarations = [part for part in parts if part and not part.startswith("font-family")]
     text = ";".join(part.replace(": ", ":", 1) for part in declarations)
-    for colour, variable in _THEME.items():
+    for colour, variable in THEME.items():
         text = text.replace(colour, variable)
     return text
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.cli.export import latex_table, markdown_table
+from harness.cli.exports.latex import latex_table
+from harness.cli.exports.markdown import markdown_table
 from harness.report.build import render
 from harness.report.inputs import ReportInput
 from harness.report.sections.written import chosen_sentences, written_view
@@ -206,8 +207,8 @@ def test_a_table_of_scores_is_exported_with_their_signatures(
     """The signatures are the only difference between the two tables."""
     written = report.sentences.values()
     signature = next(iter(written)).scores["bleu"].signature
-    alone = table(report.analysis)
-    assert table(report.analysis, written) == alone + signature_line.format(signature)
+    alone = table(report.analysis.contrasts)
+    assert table(report.analysis.contrasts, written) == alone + signature_line.format(signature)
 
 
 def test_equal_outputs_stand_side_by_side_once(report: ReportInput) -> None:
