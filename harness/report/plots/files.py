@@ -34,5 +34,6 @@ def pdf_page(drawing: DrawnFigure) -> bytes:
     metadata = {**dict.fromkeys(("CreationDate", "Creator", "Producer")), "Title": drawing.title}
     with mpl.rc_context({"pdf.fonttype": 42, "text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        FigureCanvasPdf(drawing.figure).print_pdf(buffer, metadata=metadata)
+        canvas = FigureCanvasPdf(drawing.figure)
+        canvas.print_pdf(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
     return buffer.getvalue()

@@ -31,7 +31,7 @@ def samples(trial: int, arm: str, values: list[float], metric: str = "loss") -> 
 
 def read(folder: Path, metric: str = "loss") -> list[tuple[int | None, float]]:
     output = TensorBoard(folder=".", tag=metric)
-    return [tuple(value) for value in output.values(metric, Printed(lines=(), folder=folder))]
+    return [(value.step, value.value) for value in output.values(metric, Printed(lines=(), folder=folder))]
 
 
 def test_every_trial_has_a_folder_with_its_curves(tmp_path: Path) -> None:
