@@ -64,7 +64,13 @@ class InputError(HarnessError):
 
 
 class StudyError(InputError):
-    pass
+    """`others` has one line for each other problem of the same study."""
+
+    def __init__(
+        self, message: str, *, at: Location | None = None, hint: str | None = None, others: Iterable[str] = ()
+    ) -> None:
+        super().__init__(message, at=at, hint=hint)
+        self.others = tuple(others)
 
 
 class CorpusError(InputError):

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from harness.cli.streams import ReaderGone, flush_output, has_colours, write_note
-from harness.errors import HarnessError, InputError, Location, StoreError, StoreLostError, message_line
+from harness.errors import (
+    HarnessError,
+    InputError,
+    Location,
+    StoreError,
+    StoreLostError,
+    StudyError,
+    message_line,
+)
 from harness.exit_codes import ExitCode
 from harness.masking import masked
 from harness.metrics import declare
@@ -32,6 +40,9 @@ from harness.visible import visible
 if TYPE_CHECKING:
     from harness.cli.console import CommandOutput
     from harness.experiment import Experiment, StudyExperiment, Workspace
+
+MOST_OTHERS = 20
+"""As many other problems of a study are listed after the first one."""
 
 CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of all errors in arguments, which typer does not give a public name."""
@@ -247,7 +258,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except HarnessError as error:
             wrote = isinstance(error, StoreError) and recorded_transactions() > before
             failed = StoreLostError.exit_code if wrote else error.exit_code
-            raise _exit(str(error), failed, verbose=verbose) from None
+            raise _exit(_all_problems(error), failed, verbose=verbose) from None
         except Interrupted as signal:
             message = f"interrupted by {signal.number.name}; run the same command again to continue"
             raise _exit(message, ExitCode.SIGNALLED + signal.number, verbose=verbose) from None
@@ -321,7 +332,14 @@ def seconds_option(written: str, option: str) -> float:
 
 def exit_with(error: HarnessError, *, verbose: bool = False) -> typer.Exit:
     """Print the error, and return what ends the command with its exit code."""
-    return _exit(str(error), error.exit_code, verbose=verbose)
+    return _exit(_all_problems(error), error.exit_code, verbose=verbose)
+
+
+def _all_problems(error: HarnessError) -> str:
+    """The error, and a line for each other problem of the same study."""
+    others = error.others if isinstance(error, StudyError) else ()
+    lines = [*others[:MOST_OTHERS], *(["…"] if len(others) > MOST_OTHERS else [])]
+    return "\n  ".join([str(error), *lines])
 
 
 def show_usage_error(error: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from harness.cli.console import CommandOutput, parts_as_json
 from harness.experiment import Experiment
 from harness.experiment.calibrated_rounds import Recommendation, recommended_rounds
+from harness.experiment.corpora import check_own_files
 from harness.experiment.detectable_effect import DetectableEffect, detectable_effect
 from harness.experiment.estimate import Estimate, estimate
 from harness.experiment.measurable import NotMeasured
@@ -75,7 +76,10 @@ def show_plan(experiment: Experiment, output: CommandOutput, *, rows: bool) -> N
     """Print the arms and conditions, the estimated duration and the smallest detectable effect of each part;
     with `rows`, then every trial in order. The summary is the result, unless there are rows: then it is a
     note, so that a pipe gets the rows alone. JSON always has the rows.
+
+    Raises CorpusError if a file of the user's own text is missing, or has not the columns that it needs.
     """
+    check_own_files(*experiment.parts)
     calibration = experiment.calibration()
     plans = [_part_plan(experiment, part, calibration) for part in experiment.parts]
     if output.json:

@@ -12,6 +12,7 @@ import json
 import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -113,8 +114,33 @@ def _check_format(path: Path, config: FilesCorpus) -> None:
         )
 
 
+def check_files(config: FilesCorpus) -> None:
+    """Look at the files of a corpus without reading them: that they exist, and the columns of their first
+    line.
+
+    Raises CorpusError.
+    """
+    columns = [column for column in (config.column, config.source, config.target) if column is not None]
+    for path in map(Path, (*config.files, *config.train, *config.valid, *config.test)):
+        _check_format(path, config)
+        with _readable(path), path.open("rb") as file:
+            lines = iter(partial(file.readline, _CHUNK_BYTES), b"")
+            first = next((line for line in lines if line.strip()), b"")
+        if columns and 0 < len(first) < _CHUNK_BYTES:
+            line = first.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+            rows = _tsv_rows if path.suffix == ".tsv" else _jsonl_rows
+            next(rows(path, [(1, line)], columns), None)
+
+
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file. Raises CorpusError if it cannot be read or has more than MAX_TEXT_BYTES."""
+    with _readable(path):
+        return file_sha256(path)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raises CorpusError if the file cannot be read or has more than MAX_TEXT_BYTES."""
     at = Location(str(path))
     try:
         status = path.stat()
@@ -122,7 +148,7 @@ def file_digest(path: Path) -> str:
             raise CorpusError("it is not a regular file", at=at, hint="copy its text into a file")
         if status.st_size > MAX_TEXT_BYTES:
             raise _too_large(at)
-        return file_sha256(path)
+        yield
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         hint = f"relative paths start at the working directory, {Path.cwd()}"

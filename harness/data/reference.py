@@ -61,7 +61,9 @@ class _Columns(Config):
     """Either `column`, for text, or `source` and `target`, for translation pairs."""
 
     column: Column | None = None
-    """The column of running text: its name, or its number in a .tsv file, counted from 1."""
+    """The column of running text: its name in the header line of a .tsv file or in the objects of a .jsonl
+    file, or in a .tsv file without a header line its number, counted from 1.
+    """
 
     source: Column | None = None
     """The column of the sources of translation pairs: its name, or its number in a .tsv file."""

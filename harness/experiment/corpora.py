@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.data.files import check_files
 from harness.data.reference import CorpusRef, FilesCorpus, HfCorpus, NamedCorpus, VectorsFile
 from harness.experiment.workspace import find_study
 from harness.study.load import StudyFile
@@ -35,6 +36,15 @@ def check_installed(*parts: LoadedStudy) -> None:
     """
     for task in _tasks_and_trainings(*parts):
         task.check_installed()
+
+
+def check_own_files(*parts: LoadedStudy) -> None:
+    """Raises CorpusError if a file of the user's own text is missing, or has not the columns that it needs.
+    Nothing but the first line of a file is read.
+    """
+    for reference in corpora_of(*parts):
+        if isinstance(reference, FilesCorpus):
+            check_files(reference)
 
 
 def check_texts(*parts: LoadedStudy) -> None:

@@ -99,7 +99,7 @@ class StudyFile:
                 _check_claim_ids(one, claims, written)
             except StudyError as error:
                 message = f"{error.message} ({', '.join(notes)})" if notes else error.message
-                raise StudyError(message, at=error.at, hint=error.hint) from None
+                raise StudyError(message, at=error.at, hint=error.hint, others=error.others) from None
             loaded.append(one)
         _check_one_meaning(loaded, self._document)
         return tuple(loaded)
@@ -218,7 +218,8 @@ class StudyFile:
                     if changed < 2:  # otherwise the location does not say which levels do not go together
                         raise
                     hint = "; ".join(filter(None, (error.hint, "`design.exclude` can leave this arm out")))
-                    raise StudyError(f"{error.message} (in arm {arm.name})", at=error.at, hint=hint) from None
+                    message = f"{error.message} (in arm {arm.name})"
+                    raise StudyError(message, at=error.at, hint=hint, others=error.others) from None
 
     def _task(self, checker: StudyChecker, written: Located) -> Task:
         settings = self._recipes.filled(written)

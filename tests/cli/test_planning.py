@@ -75,3 +75,52 @@ def test_the_summary_comes_first_and_the_rows_on_request(tmp_path: Path) -> None
         *(row["id"] for row in trials),
     ]
     assert short.stdout in long.stderr + "\n"
+
+
+def test_all_problems_of_a_study_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["new", "mine", "--task", "train"]).exit_code == 0
+    study = Path("studies/mine.yaml")
+    text = study.read_text().replace("- layernorm: {model.norm: {kind: layernorm}}", "- {kind: layernorm}")
+    study.write_text(text.replace("seeds: 8", "seds: 8"))
+    done = CliRunner().invoke(app, ["plan", "mine"])
+    first, second = done.stderr.splitlines()
+    assert "a level that is a mapping needs a name" in first
+    assert "`layernorm: {model.norm: {kind: layernorm}}`" in first
+    assert "unknown key 'seds' in design; did you mean 'seeds'?" in second
+
+
+@pytest.mark.parametrize(
+    ("corpus", "message"),
+    [
+        ("{kind: files, files: [missing.txt]}", "missing.txt: the file cannot be read"),
+        ("{kind: files, files: [y.tsv], column: nothere}", "y.tsv:1: there is no column 'nothere'"),
+        ("{kind: files, files: [y.tsv], source: 1, target: 3}", "y.tsv:1: the line has 2 columns"),
+        ("{kind: files, files: [y.tsv], source: 0, target: 1}", "7:49: corpus.source: must be at least 1"),
+    ],
+)
+def test_a_missing_file_or_column_is_reported_by_plan(
+    corpus: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("y.tsv").write_text("text\tlabel\nhello\t1\n")
+    assert CliRunner().invoke(app, ["new", "mine", "--task", "train"]).exit_code == 0
+    study = Path("studies/mine.yaml")
+    study.write_text(study.read_text().replace("corpus: python-docs ", f"corpus: {corpus}"))
+    done = CliRunner().invoke(app, ["plan", "mine"])
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_a_schedule_that_is_too_long_is_reported_at_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["new", "mine", "--task", "train"]).exit_code == 0
+    study = Path("studies/mine.yaml")
+    study.write_text(study.read_text().replace("warmup: 10}", "warmup: 100}"))
+    line = 1 + study.read_text().splitlines().index("  schedule: {kind: cosine, warmup: 100}")
+    assert (
+        f"mine.yaml:{line}:36: schedule.warmup 100 is longer"
+        in CliRunner().invoke(app, ["plan", "mine"]).stderr
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -50,7 +51,7 @@ class _Problem:
 
 
 def study_error(error: ValidationError, document: Located, model: type[Config]) -> StudyError:
-    """The first problem in the order of the file, and the number of the others."""
+    """The first problem in the order of the file, with the others."""
     problems = _distinct([_problem(detail, document, model) for detail in error.errors(include_url=False)])
     file = document.location(()).file
     # Missing keys come last, because something else often explains them.
@@ -58,7 +59,8 @@ def study_error(error: ValidationError, document: Located, model: type[Config]) 
     first, more = problems[0], len(problems) - 1
     notes = [first.hint] if first.hint else []
     notes += [f"and {more} more problem{'s' if more > 1 else ''}"] if more else []
-    return StudyError(first.message, at=first.at, hint=", ".join(notes) or None)
+    others = [str(StudyError(other.message, at=other.at, hint=other.hint)) for other in problems[1:]]
+    return StudyError(first.message, at=first.at, hint=", ".join(notes) or None, others=others)
 
 
 def _distinct(problems: list[_Problem]) -> list[_Problem]:
@@ -92,6 +94,8 @@ def _expecting_any(problem: _Problem, problems: list[_Problem]) -> _Problem:
 
 def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _Problem:
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    if (unnamed := _unnamed_level(loc, document)) is not None:
+        return unnamed
     if kind in ("missing", "union_tag_not_found"):
         path = _path(loc if kind == "union_tag_not_found" else loc[:-1], document.data)
         key = str(loc[-1]) if kind == "missing" else _discriminator(context)
@@ -112,11 +116,39 @@ def _problem(detail: ErrorDetails, document: Located, model: type[Config]) -> _P
     name = ".".join(str(part) for part in path)
     return _Problem(
         path=path,
-        at=document.location(path, value=True),
+        at=document.location(_named_path(path, message, document), value=True),
         message=f"{name}: {message}" if name else message,
         hint=hint,
         expected=expected,
     )
+
+
+def _unnamed_level(loc: tuple[int | str, ...], document: Located) -> _Problem | None:
+    """The problem of a level that is a group of settings without a name, wherever in it the error is."""
+    path = tuple(loc[:3])
+    if len(path) < 3 or path[0] not in ("compare", "across") or not isinstance(path[2], int):
+        return None
+    factor, level = str(path[1]), document.at(*path).data
+    if not isinstance(level, dict) or all(isinstance(settings, dict) for settings in level.values()):
+        return None
+    settings = ", ".join(
+        f"{key}: {value if isinstance(value, str) else shown(value)}" for key, value in level.items()
+    )
+    name = level["kind"] if isinstance(level.get("kind"), str) else "NAME"
+    return _Problem(
+        path=path,
+        at=document.location(path, value=True),
+        message=f"{'.'.join(map(str, path))}: a level that is a mapping needs a name",
+        hint=f"write `{name}: {{{factor}: {{{settings}}}}}`",
+    )
+
+
+def _named_path(path: KeyPath, message: str, document: Located) -> KeyPath:
+    """The path of the key with which a message about several keys begins, or the path itself."""
+    named = re.match(r"[a-z_]+(?:\.[a-z_]+)+", message)
+    data = document.at(*path).data
+    inner = tuple(named[0].split(".")) if named else ()
+    return (*path, *inner) if inner and _path(inner, data) == inner else path
 
 
 def _discriminator(context: dict[str, Any]) -> str:
@@ -180,19 +212,27 @@ def _choices(context: dict[str, Any]) -> list[str]:
 
 
 def _path(loc: tuple[int | str, ...], data: Any) -> KeyPath:
-    """The path of a pydantic location in the data. Tags of unions are not part of it."""
-    path: list[str | int] = []
-    for index, part in enumerate(loc):
-        if len(path) == 2 and index == 2 and path[0] == "claims" and part in FORMS:
-            continue
-        if isinstance(data, dict) and part in data:
-            data = data[str(part)]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            continue
-        path.append(part)
-    return tuple(path)
+    """The path of a pydantic location in the data. Tags of unions are not part of it. A tag may be a key as
+    well (`files`): then the path that leads to the last part counts.
+    """
+    return max(_paths(loc, 0, (), data), key=lambda candidate: (candidate[0], len(candidate[1])))[1]
+
+
+def _paths(
+    loc: tuple[int | str, ...], index: int, path: KeyPath, data: Any, last: int = -1
+) -> Iterator[tuple[int, KeyPath]]:
+    """The paths that a location can mean, each with the index of the last part that is a key."""
+    if index == len(loc):
+        yield last, path
+        return
+    part = loc[index]
+    is_form = len(path) == 2 and index == 2 and path[0] == "claims" and part in FORMS
+    if not is_form and isinstance(data, dict) and part in data:
+        yield from _paths(loc, index + 1, (*path, part), data[str(part)], index)
+    elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+        yield from _paths(loc, index + 1, (*path, part), data[part], index)
+        return
+    yield from _paths(loc, index + 1, path, data, last)
 
 
 @cache

@@ -55,7 +55,7 @@ REFUSED: tuple[Spoilt, ...] = (
         "a level with settings that are none",
         "dynamic, static]",
         "dynamic, {a: 5}]",
-        "10:30: compare.cache.2.a: expected a mapping, found 5",
+        "10:26: compare.cache.2: a level that is a mapping needs a name; write `NAME: {cache: {a: 5}}`",
     ),
     (
         "an unknown setting of a level",

@@ -196,7 +196,7 @@ REFUSED: tuple[Spoilt, ...] = (
         "a setting that does not fit",
         "tokens: 8}",
         "tokens: 60}",
-        "5:3: prompts.tokens 60 + new_tokens 8 is more than the model's max_positions 64",
+        "6:65: prompts.tokens 60 + new_tokens 8 is more than the model's max_positions 64",
     ),
     (
         "work that both matches and differs",

@@ -255,7 +255,7 @@ def test_an_arm_whose_levels_do_not_go_together_is_named(tmp_path: Path) -> None
     text = text[: text.index("invariants:")] + "parity: {differ: [new_tokens, prompt_tokens, prompts]}\n"
     crossed = spoilt(text, "seeds: 1", "arms: factorial")
     assert refusal(tmp_path, crossed) == (
-        "5:3: prompts.tokens 40 + new_tokens 32 is more than the model's max_positions 64 "
+        "11:23: prompts.tokens 40 + new_tokens 32 is more than the model's max_positions 64 "
         "(in arm new_tokens=32, prompts.tokens=40); `design.exclude` can leave this arm out"
     )
     remaining = spoilt(crossed, "rounds: 10", "rounds: 10, exclude: [{new_tokens: 32, prompts.tokens: 40}]")
