@@ -92,7 +92,7 @@ IN_RECIPE: tuple[Spoilt, ...] = (
         "a warm-up that is too long",
         "warmup: 1",
         "warmup: 100",
-        "1:1: model.train: schedule.warmup 100 is longer than the run of 4 updates",
+        "8:34: model.train: schedule.warmup 100 is longer than the run of 4 updates",
     ),
     (
         "an unknown corpus",
