@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import arm_labels, legend_title, metric_of
+from harness.report.plots.dots import thinned
 from harness.report.plots.style import (
     INK,
     MOST_LINES,
@@ -61,6 +62,7 @@ def drift(report: ReportInput) -> Drift | None:
 def draw_drift(info: Drift, report: ReportInput) -> Figure:
     labels = arm_labels(report.loaded)
     points = info.points.assign(arm=info.points["arm"].map(labels))
+    dots = thinned(points, "relative", ["arm"])
     few = len(labels) <= MOST_LINES
     entries = [*(labels.values() if few else ()), MEDIAN]
     above = legend_height(entries, title=legend_title(report.loaded) if few else "")
@@ -71,7 +73,7 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
         if few:
             order = list(labels.values())
             sns.scatterplot(
-                points,
+                dots,
                 x="order",
                 y="relative",
                 hue="arm",
@@ -86,7 +88,7 @@ def draw_drift(info: Drift, report: ReportInput) -> Figure:
                 ax=axes,
             )
         else:
-            axes.scatter(points["order"], points["relative"], color=PALETTE[0], s=12, linewidth=0, alpha=0.6)
+            axes.scatter(dots["order"], dots["relative"], color=PALETTE[0], s=12, linewidth=0, alpha=0.6)
         rounds = points.groupby(["session", "round"], sort=True)
         centre = rounds.agg(order=("order", "mean"), relative=("relative", "median"), first=("order", "min"))
         axes.plot(centre["order"], centre["relative"], color=INK, linewidth=1.6, label=MEDIAN)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import arm_labels, condition_key, metric_of
+from harness.report.plots.dots import thinned
 from harness.report.plots.ratio import numeric_factors
 from harness.report.plots.style import (
     INK,
@@ -161,8 +162,9 @@ def draw_formula(plot: FormulaPlot) -> Figure:
             axes.plot(marks["x"], marks["formula"], "_", color=INK, markersize=14, label="formula")
         else:
             axes.plot([0.0, top], [0.0, top], color=INK, linewidth=1.2, label="formula")
+        dots = thinned(points.drop_duplicates([x, "measured"]), "measured")
         axes.scatter(
-            points[x], points["measured"], color=PALETTE[1], s=38, linewidth=0, zorder=3, label="measured"
+            dots[x], dots["measured"], color=PALETTE[1], s=38, linewidth=0, zorder=3, label="measured"
         )
         axes.set_ylim(-0.03 * top, top)
         if plot.factor:

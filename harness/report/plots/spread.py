@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from harness.report.inputs import ReportInput
 from harness.report.labels import arm_labels, condition_key, condition_title, metric_of
+from harness.report.plots.dots import thinned
 from harness.report.plots.style import (
     INK,
     LONG_ENTRY,
@@ -92,7 +93,8 @@ def draw_spread(spread: Spread) -> Figure:
         if spread.joined:
             for pair in pairs:
                 axes.plot(pair["value"], pair["height"], color=MUTED, linewidth=0.5, alpha=0.5)
-        axes.scatter(points["value"], points["height"], color=PALETTE[0], s=16, alpha=0.8, linewidth=0)
+        dots = thinned(points, "value", ["arm"])
+        axes.scatter(dots["value"], dots["height"], color=PALETTE[0], s=16, alpha=0.8, linewidth=0)
         medians = points.groupby("arm")["value"].median()
         axes.vlines(medians, medians.index - 0.34, medians.index + 0.34, color=INK, linewidth=2)
         counts = points.groupby("arm").size()

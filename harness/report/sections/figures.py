@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from harness.report.inputs import ReportInput
 from harness.report.labels import metric_of
 from harness.report.plots.curve import CurvePlot, draw_curves, level_curves, tuning_curves
+from harness.report.plots.dots import thinned_note
 from harness.report.plots.drift import draw_drift, drift
 from harness.report.plots.forest import draw_forest, forests
 from harness.report.plots.formula import draw_formula, formula_plots
@@ -195,7 +196,10 @@ def _spread(report: ReportInput) -> FigureView | None:
         "unless there are very many.",
         plots,
         lambda spread: (draw_spread(spread), spread.where),
-        left_out=not_finite(sum(spread.left_out for spread in plots), "value"),
+        left_out=(
+            *not_finite(sum(spread.left_out for spread in plots), "value"),
+            *thinned_note([spread.points for spread in plots]),
+        ),
     )
 
 
@@ -209,11 +213,15 @@ def _formulas(report: ReportInput) -> list[FigureView | None]:
             figure_of(
                 report.anchor("figure-formula", number),
                 f"{measured} against its formula ({claim})",
-                "Dots are the measured values of all rounds. A line is the formula, also between the "
-                "measured conditions; where it can only be computed in a trial, dashes mark its values.",
+                "Dots are the measured values of all rounds; equal values are one dot. A line is the "
+                "formula, also between the measured conditions; where it can only be computed in a trial, "
+                "dashes mark its values.",
                 chosen,
                 lambda plot: (draw_formula(plot), plot.title or "all arms"),
-                left_out=not_finite(sum(plot.left_out for plot in chosen), "trial"),
+                left_out=(
+                    *not_finite(sum(plot.left_out for plot in chosen), "trial"),
+                    *thinned_note([plot.points.drop_duplicates() for plot in chosen]),
+                ),
             )
         )
     return views
@@ -229,7 +237,7 @@ def _drift(report: ReportInput) -> FigureView | None:
         "from the effects.",
         [] if info is None else [info],
         lambda one: (draw_drift(one, report), "all arms and conditions"),
-        left_out=not_finite(0 if info is None else info.left_out, "value"),
+        left_out=() if info is None else (*not_finite(info.left_out, "value"), *thinned_note([info.points])),
     )
 
 
