@@ -177,7 +177,7 @@ class Generate(Task):
     def closed_form(self, metric: str) -> float | None:
         if metric != "cache_bytes_formula":
             return None
-        return self._cache_bytes(self.model.train.precision.weights_dtype.itemsize)
+        return self._cache_bytes(self.model.train.precision.bytes_per_weight)
 
     def _cache_bytes(self, bytes_per_value: int) -> int:
         return cache_bytes(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import torch
 
 
+_BYTES = {"float32": 4, "bfloat16": 2}
+
+
 class _Precision(Config):
     """`computed` is the type of the matrix products; `master_weights` is the type of the weights and of the
     optimizer's state.
@@ -23,6 +26,11 @@ class _Precision(Config):
     kind: str
     computed: ClassVar[str] = "float32"
     master_weights: ClassVar[str] = "float32"
+
+    @property
+    def bytes_per_weight(self) -> int:
+        """Known without torch, because plans and reports ask for it as well."""
+        return _BYTES[self.master_weights]
 
     @property
     def weights_dtype(self) -> torch.dtype:
