@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.results import Analysis
-    from harness.experiment.figures import Figures
+    from harness.experiment.figures import ReportFigures
     from harness.metrics import Metric
     from harness.report.inputs import ReportInput
     from harness.run.backends.base import Backend
@@ -284,7 +284,7 @@ class Experiment:
         return contrast_table(self.findings())
 
     @with_declared_metrics
-    def plot(self) -> Figures:
+    def plot(self) -> ReportFigures:
         """The figures of the report by their titles, as figures of Matplotlib. A notebook shows them."""
         from harness.experiment.figures import report_figures
 

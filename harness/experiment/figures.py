@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.report.inputs import ReportInput
 
 
-class Figures(Mapping[str, "tuple[Figure, ...]"]):
+class ReportFigures(Mapping[str, "tuple[Figure, ...]"]):
     """The panels of each figure by its title. A notebook shows them all."""
 
     def __init__(self, panels: Mapping[str, tuple[Figure, ...]]) -> None:
@@ -30,7 +30,8 @@ class Figures(Mapping[str, "tuple[Figure, ...]"]):
         return len(self._panels)
 
     def __repr__(self) -> str:
-        return f"Figures: {', '.join(f'{title} ({len(panels)})' for title, panels in self.items()) or 'none'}"
+        titles = ", ".join(f"{title} ({len(panels)})" for title, panels in self.items())
+        return f"Figures of the report: {titles or 'none'}"
 
     def _repr_html_(self) -> str:
         return "\n".join(
@@ -39,7 +40,7 @@ class Figures(Mapping[str, "tuple[Figure, ...]"]):
         )
 
 
-def report_figures(parts: Iterable[ReportInput]) -> Figures:
+def report_figures(parts: Iterable[ReportInput]) -> ReportFigures:
     """The figures of a report. Their titles begin with the name of the part, if there are several."""
     from harness.report.sections.curves import curves_view
     from harness.report.sections.figures import figures_view
@@ -51,7 +52,7 @@ def report_figures(parts: Iterable[ReportInput]) -> Figures:
         for view in views:
             name = f"{part.loaded.part}: {view.title}" if part.loaded.part else view.title
             panels[name] = view.drawings()
-    return Figures(panels)
+    return ReportFigures(panels)
 
 
 def _image(figure: Figure) -> str:

@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 MAY_JUDGE = frozenset(
     {
         "__init__.py",
+        "__main__.py",
         "analysis",
         "calibrate",
         "cli",

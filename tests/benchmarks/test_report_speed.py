@@ -22,7 +22,7 @@ def test_render(benchmark: BenchmarkFixture) -> None:
     from tests.report.synthetic import synthetic_report
 
     page = benchmark.pedantic(render, args=(synthetic_report(),), rounds=3)  # type: ignore[no-untyped-call]
-    assert page.count("<figure") == 4
+    assert page.count("<figure") == 5
 
 
 def test_process(benchmark: BenchmarkFixture) -> None:

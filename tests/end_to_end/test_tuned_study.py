@@ -48,11 +48,11 @@ def test_each_arm_is_measured_at_its_best_and_the_report_tells_how_it_was_found(
     assert f"seed {FIRST_TUNING_SEED}; if several were equal" in section
     assert "No verdict uses these seeds or trials." in section
     assert re.findall(r'<th scope="col" class="number">([^<]*)</th>', section) == [
-        "optimizer.lr 1e-09",
-        "optimizer.lr 0.01",
+        "lr 1e-09",
+        "lr 0.01",
     ]
     assert len(re.findall(r"<strong><span aria-label=\"chosen\">✓</span> \d", section)) == 4
-    assert section.count("the best optimizer.lr is at the edge of what could be tried") == 4
+    assert section.count("the best lr is at the edge of what could be tried") == 4
     again = CliRunner().invoke(app, ["run", "tiny", "--json"])
     assert json.loads(again.stdout)["finished"] == 16
     shown = json.loads(CliRunner().invoke(app, ["show", "tiny", "--json"]).stdout)

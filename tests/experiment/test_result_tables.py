@@ -68,7 +68,7 @@ def test_the_figures_of_the_report_are_figures_of_matplotlib(experiment: harness
     figures = experiment.plot()
     title = "val loss compared with the baseline, over length"
     assert [type(panel) for panel in figures[title]] == [Figure]
-    assert repr(figures).startswith(f"Figures: {title} (1), ")
+    assert repr(figures).startswith(f"Figures of the report: {title} (1), ")
     assert figures._repr_html_().count("<img src=") == sum(map(len, figures.values()))
     assert len(figures) == len(set(figures))
 

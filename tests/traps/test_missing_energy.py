@@ -52,4 +52,4 @@ def test_an_energy_that_is_missing_decides_nothing(ratio: float, lost: int) -> N
     highest = frames.samples[mine].sort_values("value").index[-lost:]
     verdict = settled(replace(frames, samples=frames.samples.drop(highest)))
     assert verdict.verdict == "invalid"
-    assert f"gpu joules per token of cache=dynamic is missing in {lost} of 10 trials" in verdict.sentence
+    assert f"GPU energy per token of cache=dynamic is missing in {lost} of 10 trials" in verdict.sentence

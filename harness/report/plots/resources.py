@@ -65,7 +65,9 @@ class ResourcePlot:
 
 
 def resource_plots(report: ReportInput) -> list[ResourcePlot]:
-    """One plot per quantity that was recorded, over the measured trials of the first arms."""
+    """One plot per quantity that was recorded, over the measured trials of the first arms. An arm has no line
+    if its trials have too little in common.
+    """
     arms = report.samples.measured[["trial", "arm"]].drop_duplicates()
     labels = arm_labels(report.loaded)
     shown = list(labels)[:MOST_LINES]
@@ -78,6 +80,9 @@ def resource_plots(report: ReportInput) -> list[ResourcePlot]:
         width = float(values["t_seconds"].max()) / BINS or 1.0
         by_arm = dict(iter(values.groupby("arm")))
         lines = [_line(labels[arm], by_arm[arm], width) for arm in shown if arm in by_arm]
+        lines = [line for line in lines if line.points]
+        if not lines:
+            continue
         plots.append(
             ResourcePlot(
                 quantity=quantity,

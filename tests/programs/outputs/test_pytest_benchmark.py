@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,9 @@ def test_a_file_that_pytest_benchmark_wrote(tmp_path: Path) -> None:
         "def test_sum(benchmark):\n    benchmark.pedantic(sum, args=([1, 2],), rounds=3, iterations=1)\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-json=out.json"]
-    subprocess.run([*command, "test_it.py"], cwd=tmp_path, check=True, capture_output=True)
+    # pytest-benchmark writes nothing in a process of pytest-xdist, which it knows by this variable.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
+    subprocess.run([*command, "test_it.py"], cwd=tmp_path, env=variables, check=True, capture_output=True)
     measured = values(tmp_path, "test_sum")
     assert len(measured) == 3
     assert all(one.step is None and 0 < one.value < 1 for one in measured)

@@ -25,6 +25,7 @@ def test_sections_come_in_the_order_in_which_they_are_read(page: Page) -> None:
         "Claims",
         "Comparison",
         "Figures",
+        "Load, memory and energy",
         "Invariants",
         "Parity: work of each arm",
         "Pairs behind each effect",
@@ -123,6 +124,7 @@ def test_figures_are_described_and_lead_to_their_samples(page: Page) -> None:
         "figure-spread",
         "figure-formula-1",
         "figure-drift",
+        "figure-resources",
     ]
     for figure in figures:
         name = figure.attributes["id"]

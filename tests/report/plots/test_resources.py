@@ -82,3 +82,11 @@ def test_a_line_ends_where_most_trials_have_ended() -> None:
     kept_rows = telemetry["trial"].isin(long) | (telemetry["t_seconds"] < 30)
     (plot,) = resource_plots(replace(report, telemetry=telemetry[kept_rows]))
     assert [line.points[-1][0] for line in plot.lines] == pytest.approx([29.5, 29.5])
+
+
+def test_an_arm_whose_trials_have_no_time_in_common_has_no_line() -> None:
+    """Each trial was looked at once, and never at the same second as another one."""
+    report = planted()
+    trials = sorted(report.samples.measured["trial"].unique())
+    rows = [{"trial": trial, "t_seconds": 10.0 * trial, "cpu_percent": 50.0} for trial in trials]
+    assert resource_plots(replace(report, telemetry=pd.DataFrame(rows))) == []
