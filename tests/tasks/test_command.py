@@ -233,7 +233,11 @@ def test_nan_is_a_result(trials: Trials) -> None:
         ("exec sleep 600", {"idle_seconds": 0.3}, Cause.HANG),
         ("trap '' TERM; while :; do :; done", {"seconds": 0.3}, Cause.TIME_LIMIT),
         ("exec yes 'a line of a flood that has no end'", {}, Cause.OUTPUT_LIMIT),
-        ("head -c 600000000 /dev/zero | tail -n 1 | cat", {"memory_bytes": 300 * 2**20}, Cause.MEMORY_LIMIT),
+        (  # `tail` holds what it has read until its input ends
+            "(head -c 600000000 /dev/zero; sleep 600) | tail -n 1",
+            {"memory_bytes": 300 * 2**20},
+            Cause.MEMORY_LIMIT,
+        ),
     ],
     ids=["time", "idle", "time, deaf to SIGTERM", "output", "memory"],
 )
