@@ -107,7 +107,7 @@ def test_every_digit_of_the_text_is_compared(filled: Reported) -> None:
     "pattern",
     [
         r'(<path d="M ?)(\d)(?=[^"]*")',
-        r'(href="data:application/gzip;base64,[^"]{200,}?)(\w)(?=\w)',
+        r'(href="data:application/gzip;base64,[^"]{200,}?)([A-Za-z])',
         r'(title="[^"]*?)(\d)(?=[^"]*")',
         r'(<td class="number pair-effect" data-value=")(\d)',
     ],
