@@ -32,7 +32,8 @@ from harness.wording import count
 
 GATE_FOLDER = "gate"
 """Where the studies, the builds and the results of gates are, in the folder of results."""
-ROUNDS, MOST_ROUNDS = 10, 50
+ROUNDS, MOST_ROUNDS = 20, 50
+"""Rounds by default (docs/gate.md says why so many), and the most that a budget is spent on."""
 Seconds = Mapping[str, Mapping[str, float]]
 """The median of each benchmark in each version."""
 

@@ -55,7 +55,7 @@ def test_a_gate_that_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.
         out, err = process.communicate()
     answer = json.loads(out)
     assert process.returncode == answer["exit_code"] != 1, err
-    assert project.processes - before < 10 * 2 * 3, "at most three times all rounds, if the machine is noisy"
+    assert project.processes - before < 20 * 2 * 3, "at most three times all rounds, if the machine is noisy"
     assert len(list((project.folder / "tree/results/gate").glob("gate_*.json"))) == 1
 
 
