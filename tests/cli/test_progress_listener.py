@@ -9,9 +9,9 @@ from harness.cli.progress import Progress
 from harness.cli.progress_listener import ProgressListener
 from harness.run.backends.base import Finished
 from harness.run.programme import WorkLeft
-from harness.store.rows import Run
 from harness.trial.outcome import Outcome, Sample
 from harness.trial.spec import TrialSpec
+from tests.support.made_up_run import made_up_run
 from tests.tasks.tiny_recipes import RECIPE
 
 
@@ -54,7 +54,7 @@ class Scene:
     def part(self, number: int, todo: int, done: int, ends: list[str]) -> None:
         """A part with so many trials left and done, and how its next trials end."""
         specs = tuple(spec(seed) for seed in range(todo))
-        self.listener.begin(run(number), WorkLeft(todo, done, specs), ())
+        self.listener.begin(made_up_run(f"r{number}"), WorkLeft(todo, done, specs), ())
         self.trials(ends)
 
     def trials(self, ends: list[str]) -> None:
@@ -65,24 +65,6 @@ class Scene:
             self.listener.finished(
                 spec(index), Finished(outcome=outcome, seconds=1.0, telemetry=(), nvml_reason=None)
             )
-
-
-def run(number: int) -> Run:
-    return Run(
-        id=f"r{number}",
-        study="s",
-        study_digest="d",
-        scale="smoke",
-        code_digest="c",
-        environment_digest="e",
-        ordinal=1,
-        plant=None,
-        created_at="",
-        expected_trials=9,
-        study_json="{}",
-        study_source="",
-        environment={},
-    )
 
 
 def spec(number: int) -> TrialSpec:

@@ -11,24 +11,11 @@ from harness.cli.watch_frame import MOST_ROUNDS, arm_rows, frame, lines, symbol
 from harness.experiment.inside_trial import LastValue
 from harness.experiment.time_left import TimeRange
 from harness.experiment.watching import MachineLoad, StudyNow, TrialNow
-from harness.store.rows import Run, Session
+from harness.store.rows import Session
+from tests.support.made_up_run import made_up_run
 from tests.support.stored_run import trial
 
-RUN = Run(
-    id="ab-1",
-    study="kv_cache",
-    study_digest="d",
-    scale="cpu",
-    code_digest="c",
-    environment_digest="e",
-    ordinal=1,
-    plant=None,
-    created_at="",
-    expected_trials=9,
-    study_json="{}",
-    study_source="",
-    environment={},
-)
+RUN = made_up_run(expected_trials=9)
 SESSION = Session(
     id=1,
     run_id="ab-1",

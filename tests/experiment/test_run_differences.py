@@ -11,21 +11,12 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from harness.experiment.run_differences import RunDifference, run_differences, setting_differences
-from harness.store.rows import Run
+from tests.support.made_up_run import made_up_run
 
-RUN = Run(
-    id="a-1",
-    ordinal=1,
-    study="s",
-    scale="cpu",
-    study_digest="d",
-    code_digest="c",
-    environment_digest="e",
-    plant=None,
+RUN = made_up_run(
+    "a-1",
     study_json=json.dumps({"study": "s", "design": {"rounds": 4}, "compare": {"cache": ["none"]}}),
-    study_source="",
     environment={"cpu": "x", "packages": {"torch": "2.8"}, "nvml_reason": "none"},
-    expected_trials=1,
     created_at="2026-01-01",
 )
 

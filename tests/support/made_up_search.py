@@ -17,6 +17,7 @@ from harness.store.rows import Chain, Run
 from harness.study.search import StudySearch
 from harness.study.space import Space, choice_value
 from tests.report.synthetic import contrast, study, synthetic_report
+from tests.support.made_up_run import made_up_run
 
 LR: dict[str, Any] = {"optimizer.lr": {"low": 1e-4, "high": 0.1, "log": True}}
 MIXED: dict[str, Any] = {
@@ -107,19 +108,12 @@ def _drawn(space: Space, chance: random.Random) -> dict[str, Any]:
 
 
 def _run() -> Run:
-    return Run(
-        id="5ea2c45ea2c4-1",
-        ordinal=1,
+    return made_up_run(
+        "5ea2c45ea2c4-1",
         study="lr/search",
-        scale="cpu",
         study_digest="search1-" + "5" * 16,
         code_digest="c" * 16,
         environment_digest="e" * 16,
-        plant=None,
-        study_json="{}",
-        study_source="",
-        environment={},
-        expected_trials=1,
         created_at="2031-05-06T07:00:00+00:00",
     )
 

@@ -10,6 +10,7 @@ from harness.report.sections.environments import DifferenceTable, environments_v
 from harness.store.rows import Run, Session
 from tests.report.parsed import Page
 from tests.report.synthetic import study, synthetic_report
+from tests.support.made_up_run import made_up_run
 
 
 def small() -> ReportInput:
@@ -29,21 +30,7 @@ def session(number: int, host: str = "one", **provenance: Any) -> Session:
 
 
 def run(name: str, environment: dict[str, Any], code: str) -> Run:
-    return Run(
-        id=name,
-        ordinal=1,
-        study="kv_cache",
-        scale="cpu",
-        study_digest="",
-        code_digest=code,
-        environment_digest="",
-        plant=None,
-        study_json="",
-        study_source="",
-        environment=environment,
-        expected_trials=1,
-        created_at="",
-    )
+    return made_up_run(name, environment=environment, code_digest=code)
 
 
 def tables(report: ReportInput) -> tuple[DifferenceTable, ...]:
