@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from harness.analysis.frames import unchecked_frames
@@ -13,14 +14,15 @@ from harness.analysis.validity.voids import void_rounds_of, why_voids_decide_not
 from harness.experiment.experiment import Experiment
 from harness.gate.benchmarks import Benchmark
 from harness.gate.decide import MARGIN, Measured, decide
-from harness.gate.suite import ARMS, CONTROL, FACTOR, metric_names
+from harness.gate.suite import ARMS, CONTROL, FACTOR, metric_names, relative_name
 from harness.metrics import declared
 from harness.report.inputs import ReportInput
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredSuite:
-    """The pairs of each benchmark in one run, by its name. `problem` says why they decide nothing; it is
+    """The pairs of each benchmark in one run, by its name: of its seconds, or of its times relative to the
+    reference loop if these scatter less within the versions. `problem` says why they decide nothing; it is
     empty if they can. `seconds` has the median of each benchmark in each version, and of the control loop.
     """
 
@@ -34,7 +36,8 @@ class MeasuredSuite:
 def measured_suite(experiment: Experiment, benchmarks: Sequence[Benchmark]) -> MeasuredSuite:
     """What the newest run of an experiment measured."""
     (part,) = experiment.judge()
-    pairs = _pairs(part)
+    medians = process_medians(experiment)
+    pairs = _steadier(_pairs(part), medians, metric_names(benchmarks))
     named = [*zip(metric_names(benchmarks), benchmarks, strict=True)]
     missing = Measured(pairs=(), problem="it was not measured in both versions")
     return MeasuredSuite(
@@ -42,7 +45,7 @@ def measured_suite(experiment: Experiment, benchmarks: Sequence[Benchmark]) -> M
         benchmarks={
             one.name: replace(pairs.get(key, missing), margin=one.margin or MARGIN) for key, one in named
         },
-        seconds=_seconds(experiment, {CONTROL: CONTROL, **{key: one.name for key, one in named}}),
+        seconds=_seconds(medians, {CONTROL: CONTROL, **{key: one.name for key, one in named}}),
         problem=_failed(part) or _noisy(experiment, part) or control_problem(pairs.get(CONTROL, missing)),
         warnings=tuple(part.analysis.warnings),
     )
@@ -57,9 +60,32 @@ def process_medians(experiment: Experiment) -> pd.DataFrame:
     return frame.groupby(["metric", "arm", "trial"])["value"].median().reset_index()
 
 
-def _seconds(experiment: Experiment, names: Mapping[str, str]) -> dict[str, dict[str, float]]:
+def _steadier(
+    pairs: Mapping[str, Measured], processes: pd.DataFrame, metrics: Sequence[str]
+) -> dict[str, Measured]:
+    """For each metric, its own pairs or those relative to the reference loop: what scatters less within the
+    versions. The choice does not depend on the difference between the versions.
+    """
+    scatter = scatter_within_versions(processes)
+    chosen = dict(pairs)
+    for metric in metrics:
+        relative = relative_name(metric)
+        if scatter.get(relative, math.inf) < scatter.get(metric, math.inf) and relative in pairs:
+            chosen[metric] = pairs[relative]
+    return chosen
+
+
+def scatter_within_versions(processes: pd.DataFrame) -> dict[str, float]:
+    """The median distance of ln(value) of a process from the median of its version, for each metric."""
+    positive = processes[processes["value"] > 0]
+    logs = positive.assign(log=np.log(positive["value"]))
+    distances = (logs["log"] - logs.groupby(["metric", "arm"])["log"].transform("median")).abs()
+    return {str(metric): float(value) for metric, value in distances.groupby(logs["metric"]).median().items()}
+
+
+def _seconds(processes: pd.DataFrame, names: Mapping[str, str]) -> dict[str, dict[str, float]]:
     """The median of each metric in each arm, by the name of its benchmark. What has no time is left out."""
-    medians = process_medians(experiment).groupby(["arm", "metric"])["value"].median()
+    medians = processes.groupby(["arm", "metric"])["value"].median()
     medians = medians[(medians > 0) & (medians < math.inf)]
     return {
         arm: {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError, InvalidError
+from harness.gate import suite_plug_in
 from harness.gate.benchmark_code import code_digest
 from harness.gate.benchmarks import Benchmark, read_benchmarks
 from harness.programs import control_loop
@@ -35,6 +36,9 @@ environment can change its speed (Mytkowicz et al. 2009, "Producing wrong data w
 obviously wrong").
 """
 
+REFERENCE_LOOP, REFERENCE_SECONDS = "harness_reference_loop", "reference_seconds"
+"""The plug-in of pytest that times a loop beside every round, and where it notes the seconds."""
+
 _QUICK = ("--benchmark-min-rounds=1", "--benchmark-max-time=0.001", "--benchmark-warmup=off")
 _SHOWN_LINES = 3
 
@@ -52,13 +56,20 @@ class Suite:
     @property
     def words(self) -> list[str]:
         """The command of pytest."""
-        always = ["-q", "-p", "no:cacheprovider", "--rootdir=.", "--benchmark-enable", "--benchmark-only"]
-        return [self.python, "-m", "pytest", *always, *self.options, f"--benchmark-json={FILE}", *self.paths]
+        return self._words()
 
     @property
     def timed_words(self) -> list[str]:
-        """The same after the control loop. Its Python sees no file of a version."""
-        return [sys.executable, "-I", str(Path(control_loop.__file__)), "--", *self.words]
+        """The same after the control loop, whose Python sees no file of a version, and with the reference
+        loop beside every round.
+        """
+        control = [sys.executable, "-I", str(Path(control_loop.__file__)), *suite_plug_in.__path__, "--"]
+        return [*control, *self._words("-p", REFERENCE_LOOP)]
+
+    def _words(self, *more: str) -> list[str]:
+        always = ["-q", "-p", "no:cacheprovider", "--rootdir=.", "--benchmark-enable", "--benchmark-only"]
+        options = [*always, *self.options, *more, f"--benchmark-json={FILE}"]
+        return [self.python, "-m", "pytest", *options, *self.paths]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,15 +143,18 @@ def gate_study(
     environments: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
 ) -> dict[str, Any]:
     """The study that runs the suite in both versions, or without rounds a pilot that runs it once. The
-    metrics are those of `metric_names`. Each version gets the variables of its environment.
+    metrics are those of `metric_names`, in seconds and relative to the reference loop. Each version gets the
+    variables of its environment.
     """
     metrics: dict[str, Any] = {CONTROL: {"better": "lower", "paired_over": "rounds", "unit": "s"}}
     margins: dict[str, float] = {}
     for key, one in zip(metric_names(benchmarks), benchmarks, strict=True):
         output = {"kind": "pytest-benchmark", "file": FILE, "benchmark": one.name}
         metrics[key] = {"better": "lower", "paired_over": "rounds", "unit": "s", "output": output}
+        relative = {**output, "divided_by": REFERENCE_SECONDS}
+        metrics[relative_name(key)] = {"better": "lower", "paired_over": "rounds", "output": relative}
         if one.margin is not None:
-            margins[key] = one.margin
+            margins |= {key: one.margin, relative_name(key): one.margin}
     arms = [
         {
             label: {
@@ -169,9 +183,14 @@ def gate_study(
 def metric_names(benchmarks: Sequence[Benchmark]) -> list[str]:
     """A name for each benchmark that a metric can have: `b001_test_step_small`."""
     return [
-        f"b{number:03d}_{re.sub(r'[^a-z0-9]+', '_', one.name.rpartition('::')[2].lower())}"[:60].rstrip("_")
+        f"b{number:03d}_{re.sub(r'[^a-z0-9]+', '_', one.name.rpartition('::')[2].lower())}"[:50].rstrip("_")
         for number, one in enumerate(benchmarks, start=1)
     ]
+
+
+def relative_name(metric: str) -> str:
+    """The name of the metric with the same times, divided by those of the reference loop."""
+    return f"{metric}_relative"
 
 
 def plain_word(word: str) -> str:

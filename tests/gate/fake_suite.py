@@ -47,10 +47,13 @@ if speeds.get("exit", 0) and (measures or not speeds.get("measured_only")):
     sys.exit(speeds["exit"])
 rows = []
 for name, seconds in speeds["seconds"].items():
-    if isinstance(seconds, float) and speeds.get("scatter", True):
-        seconds *= 1 + 0.002 * math.sin(number)
+    swing = 1 + 0.3 * math.sin(7 * number * number)
+    if isinstance(seconds, float):
+        seconds *= 1 + 0.002 * math.sin(number) if speeds.get("scatter", True) else 1
+        seconds *= swing if name in speeds.get("swings", ()) else 1
     rows.append({{"fullname": name, "name": name.rpartition("::")[2], "stats": {{"median": seconds}},
-                 "extra_info": speeds.get("extra_info", {{}}).get(name, {{}})}})
+                 "extra_info": {{"reference_seconds": [0.001 * (swing if speeds.get("swings") else 1)],
+                                **speeds.get("extra_info", {{}}).get(name, {{}})}}}})
 file = next(word for word in words if word.startswith("--benchmark-json=")).partition("=")[2]
 pathlib.Path(file).write_text(json.dumps({{"benchmarks": rows}}) if rows else "")
 '''

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import pandas as pd
 import pytest
 
 from harness.experiment.loading import load
 from harness.gate.benchmarks import Benchmark
 from harness.gate.decide import Measured
-from harness.gate.measured_suite import control_problem, measured_suite
-from tests.gate.fake_suite import A, Project, pairs, states
+from harness.gate.measured_suite import control_problem, measured_suite, scatter_within_versions
+from tests.gate.fake_suite import A, B, Project, pairs, states
 
 
 @pytest.mark.parametrize(("ratio", "says"), [(1.0, ""), (1.04, ""), (1.1, "1.1 ×"), (0.9, "0.9 ×")])
@@ -44,3 +47,28 @@ def test_what_a_real_run_says(real_project: Project, monkeypatch: pytest.MonkeyP
     noise = "5 of 6 rounds were disturbed"
     monkeypatch.setattr("harness.gate.measured_suite.why_voids_decide_nothing", lambda *_: noise)
     assert measured_suite(experiment, benchmarks).problem == f"the machine is too noisy: {noise}"
+
+
+def processes(metric: str, baseline: list[float], tree: list[float]) -> pd.DataFrame:
+    arms = ["version=baseline"] * len(baseline) + ["version=tree"] * len(tree)
+    return pd.DataFrame({"metric": metric, "arm": arms, "value": [*baseline, *tree]})
+
+
+def test_scatter_is_that_within_the_versions() -> None:
+    """However far the versions lie apart. A process whose time is no time does not count."""
+    far = processes("far", [1.0, 1.0, 1.0, 0.0], [9.0, 9.0, 9.0])
+    wide = processes("wide", [1.0, math.e, math.e**2], [math.e, 1.0, math.e**2])
+    scatter = scatter_within_versions(pd.concat([far, wide]))
+    assert scatter == {"far": 0.0, "wide": pytest.approx(1.0)}
+
+
+def test_the_steadier_of_both_times_is_compared(real_project: Project) -> None:
+    """Seconds that scatter as the reference loop does, and seconds that do not."""
+    for version in ("baseline", "tree"):
+        speed = {"swings": [A], "scatter": False}
+        real_project.put(version, {A: 0.01, B: 0.02}, **speed)
+    result = real_project.gate(rounds=7)
+    assert states(result) == {A: "within", B: "within"}
+    by_name = {one.name: one for one in result.findings}
+    assert by_name[A].high == pytest.approx(1.0)
+    assert by_name[B].high == pytest.approx(1.0)

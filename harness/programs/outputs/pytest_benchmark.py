@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
@@ -24,6 +24,11 @@ class PytestBenchmark(OutputKind):
     benchmark: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     """The name of the benchmark, or its full name."""
 
+    divided_by: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    """The name of a list in the `extra_info` of the benchmark with one number for each round: the seconds of
+    the round are divided by it.
+    """
+
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:  # noqa: ARG002
         document = read_json(printed, self.file)
         listed = document.get("benchmarks") if isinstance(document, Mapping) else None
@@ -41,5 +46,19 @@ class PytestBenchmark(OutputKind):
         if not isinstance(stats, Mapping):
             raise ProgramOutputError(f"{self.file} has no stats of {self.benchmark!r}")
         data = stats.get("data")
-        for value in data if isinstance(data, list) and data else [stats.get("median")]:
-            yield Value(None, number_of(value, f"{self.file}, {self.benchmark}"))
+        where = f"{self.file}, {self.benchmark}"
+        seconds = data if isinstance(data, list) and data else [stats.get("median")]
+        for value, divisor in zip(seconds, self._divisors(chosen[0], len(seconds)), strict=True):
+            yield Value(None, number_of(value, where) / number_of(divisor, where))
+
+    def _divisors(self, benchmark: Mapping[str, Any], rounds: int) -> list[Any]:
+        if self.divided_by is None:
+            return [1] * rounds
+        extra = benchmark.get("extra_info")
+        divisors = extra.get(self.divided_by) if isinstance(extra, Mapping) else None
+        where = f"{self.file}, {self.benchmark}: {self.divided_by}"
+        if not isinstance(divisors, list) or len(divisors) != rounds:
+            raise ProgramOutputError(f"{where} is not a list with a number for each of {rounds} rounds")
+        if 0 in divisors:
+            raise ProgramOutputError(f"{where} has a zero")
+        return divisors
