@@ -6,23 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from harness.analysis.frames import unchecked_frames
 from harness.analysis.validity.voids import void_rounds_of, why_voids_decide_nothing
 from harness.experiment.experiment import Experiment
+from harness.gate.adjusted import adjusted_pairs, timed_rounds
 from harness.gate.benchmarks import Benchmark
 from harness.gate.decide import MARGIN, Measured, decide
-from harness.gate.suite import ARMS, CONTROL, FACTOR, metric_names, relative_name
+from harness.gate.suite import ARMS, CONTROL, FACTOR, metric_names, reference_name
 from harness.metrics import declared
 from harness.report.inputs import ReportInput
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredSuite:
-    """The pairs of each benchmark in one run, by its name: of its seconds, or of its times relative to the
-    reference loop if these scatter less within the versions. `problem` says why they decide nothing; it is
+    """The pairs of each benchmark in one run, by its name, without what the speed of the machine adds
+    (`harness.gate.adjusted`). `problem` says why they decide nothing; it is
     empty if they can. `seconds` has the median of each benchmark in each version, and of the control loop.
     """
 
@@ -36,8 +36,8 @@ class MeasuredSuite:
 def measured_suite(experiment: Experiment, benchmarks: Sequence[Benchmark]) -> MeasuredSuite:
     """What the newest run of an experiment measured."""
     (part,) = experiment.judge()
-    medians = process_medians(experiment)
-    pairs = _steadier(_pairs(part), medians, metric_names(benchmarks))
+    rounds = counted_rounds(experiment)
+    pairs = _pairs(part, rounds, metric_names(benchmarks))
     named = [*zip(metric_names(benchmarks), benchmarks, strict=True)]
     missing = Measured(pairs=(), problem="it was not measured in both versions")
     return MeasuredSuite(
@@ -45,7 +45,7 @@ def measured_suite(experiment: Experiment, benchmarks: Sequence[Benchmark]) -> M
         benchmarks={
             one.name: replace(pairs.get(key, missing), margin=one.margin or MARGIN) for key, one in named
         },
-        seconds=_seconds(medians, {CONTROL: CONTROL, **{key: one.name for key, one in named}}),
+        seconds=_seconds(_medians(rounds), {CONTROL: CONTROL, **{key: one.name for key, one in named}}),
         problem=_failed(part) or _noisy(experiment, part) or control_problem(pairs.get(CONTROL, missing)),
         warnings=tuple(part.analysis.warnings),
     )
@@ -53,34 +53,19 @@ def measured_suite(experiment: Experiment, benchmarks: Sequence[Benchmark]) -> M
 
 def process_medians(experiment: Experiment) -> pd.DataFrame:
     """One row per metric and process of the rounds that count: metric, arm, trial and value."""
+    return _medians(counted_rounds(experiment))
+
+
+def counted_rounds(experiment: Experiment) -> pd.DataFrame:
+    """One row per sample of the rounds that count: metric, arm, trial, round, step and value."""
     with declared(experiment.records), experiment.opened() as (store, runs):
         void = void_rounds_of(experiment.parts[0], store.trials(runs[0]))
     frame = experiment.frame()
-    frame = frame[(frame["purpose"] == "measure") & ~frame["round"].isin(void)]
-    return frame.groupby(["metric", "arm", "trial"])["value"].median().reset_index()
+    return frame[(frame["purpose"] == "measure") & ~frame["round"].isin(void)]
 
 
-def _steadier(
-    pairs: Mapping[str, Measured], processes: pd.DataFrame, metrics: Sequence[str]
-) -> dict[str, Measured]:
-    """For each metric, its own pairs or those relative to the reference loop: what scatters less within the
-    versions. The choice does not depend on the difference between the versions.
-    """
-    scatter = scatter_within_versions(processes)
-    chosen = dict(pairs)
-    for metric in metrics:
-        relative = relative_name(metric)
-        if scatter.get(relative, math.inf) < scatter.get(metric, math.inf) and relative in pairs:
-            chosen[metric] = pairs[relative]
-    return chosen
-
-
-def scatter_within_versions(processes: pd.DataFrame) -> dict[str, float]:
-    """The median distance of ln(value) of a process from the median of its version, for each metric."""
-    positive = processes[processes["value"] > 0]
-    logs = positive.assign(log=np.log(positive["value"]))
-    distances = (logs["log"] - logs.groupby(["metric", "arm"])["log"].transform("median")).abs()
-    return {str(metric): float(value) for metric, value in distances.groupby(logs["metric"]).median().items()}
+def _medians(rounds: pd.DataFrame) -> pd.DataFrame:
+    return rounds.groupby(["metric", "arm", "trial"])["value"].median().reset_index()
 
 
 def _seconds(processes: pd.DataFrame, names: Mapping[str, str]) -> dict[str, dict[str, float]]:
@@ -121,11 +106,22 @@ def _noisy(experiment: Experiment, part: ReportInput) -> str:
     return f"the machine is too noisy: {noise}" if noise else ""
 
 
-def _pairs(part: ReportInput) -> dict[str, Measured]:
-    return {
+def _pairs(part: ReportInput, rounds: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Measured]:
+    pairs = {
         one.metric: Measured(
             pairs=tuple(ratio for _, ratio in one.pairs),
             problem=one.reason if one.verdict == "invalid" else "",
         )
         for one in part.analysis.contrasts
     }
+    for metric in metrics:
+        reference = reference_name(metric)
+        if metric not in pairs or pairs[metric].problem or reference not in pairs:
+            continue
+        if not control_problem(
+            pairs[reference]
+        ):  # a version can slow the loop down, with a thread of its own
+            adjusted = adjusted_pairs(timed_rounds(rounds, metric, reference))
+            if len(adjusted) == len(pairs[metric].pairs):
+                pairs[metric] = replace(pairs[metric], pairs=adjusted)
+    return pairs

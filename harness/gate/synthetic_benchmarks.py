@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-ROUNDS = 5
+ROUNDS = 12
 
 
 def loop() -> int:

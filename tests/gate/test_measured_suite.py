@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
-import pandas as pd
 import pytest
 
 from harness.experiment.loading import load
 from harness.gate.benchmarks import Benchmark
 from harness.gate.decide import Measured
-from harness.gate.measured_suite import control_problem, measured_suite, scatter_within_versions
+from harness.gate.measured_suite import control_problem, measured_suite
 from tests.gate.fake_suite import A, B, Project, pairs, states
 
 
@@ -49,26 +46,18 @@ def test_what_a_real_run_says(real_project: Project, monkeypatch: pytest.MonkeyP
     assert measured_suite(experiment, benchmarks).problem == f"the machine is too noisy: {noise}"
 
 
-def processes(metric: str, baseline: list[float], tree: list[float]) -> pd.DataFrame:
-    arms = ["version=baseline"] * len(baseline) + ["version=tree"] * len(tree)
-    return pd.DataFrame({"metric": metric, "arm": arms, "value": [*baseline, *tree]})
-
-
-def test_scatter_is_that_within_the_versions() -> None:
-    """However far the versions lie apart. A process whose time is no time does not count."""
-    far = processes("far", [1.0, 1.0, 1.0, 0.0], [9.0, 9.0, 9.0])
-    wide = processes("wide", [1.0, math.e, math.e**2], [math.e, 1.0, math.e**2])
-    scatter = scatter_within_versions(pd.concat([far, wide]))
-    assert scatter == {"far": 0.0, "wide": pytest.approx(1.0)}
-
-
-def test_the_steadier_of_both_times_is_compared(real_project: Project) -> None:
-    """Seconds that scatter as the reference loop does, and seconds that do not."""
+def test_times_that_follow_the_reference_loop_are_adjusted(real_project: Project) -> None:
+    """One benchmark is as slow as the loop at every moment, the other one never changes."""
     for version in ("baseline", "tree"):
-        speed = {"swings": [A], "scatter": False}
-        real_project.put(version, {A: 0.01, B: 0.02}, **speed)
+        real_project.put(version, {A: 0.01, B: 0.02}, swings=[A], scatter=False)
     result = real_project.gate(rounds=7)
     assert states(result) == {A: "within", B: "within"}
-    by_name = {one.name: one for one in result.findings}
-    assert by_name[A].high == pytest.approx(1.0)
-    assert by_name[B].high == pytest.approx(1.0)
+    for one in result.findings:
+        assert (one.low, one.high) == (pytest.approx(1.0), pytest.approx(1.0))
+
+
+def test_times_are_not_adjusted_by_a_loop_that_a_version_slows_down(real_project: Project) -> None:
+    """Whatever slows both down, such as a thread that the version leaves running, is a regression."""
+    real_project.put("baseline", {A: 0.01}, reference=0.001)
+    real_project.put("tree", {A: 0.012}, reference=0.0012)
+    assert states(real_project.gate(rounds=6)) == {A: "regressed"}

@@ -19,7 +19,7 @@ from harness.gate.suite import (
     list_suite,
     metric_names,
     plain_word,
-    relative_name,
+    reference_name,
     stored,
     suite_python,
 )
@@ -43,7 +43,7 @@ def test_both_versions_get_equally_long_variables_and_the_same_words(project: Pr
     assert len({len(side) for side in sides}) == 1
     assert "/a/{{python}}" in document["base"]["command"]
     assert filled(document["base"]["command"][-1], {}) == "bench/{x}"
-    assert document["margins"] == {"b001_test_a": 0.2, "b001_test_a_relative": 0.2}
+    assert document["margins"] == {"b001_test_a": 0.2}
 
 
 def test_the_study_can_be_loaded_whatever_the_names_are(project: Project, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_the_study_can_be_loaded_whatever_the_names_are(project: Project, tmp_pa
 def test_names_of_metrics_differ() -> None:
     names = metric_names([benchmark("a.py::test_x[1]"), benchmark("b.py::test_x[1]"), benchmark("é::É")])
     assert names == ["b001_test_x_1", "b002_test_x_1", "b003"]
-    assert len(relative_name(metric_names([benchmark("x" * 400)])[0])) <= 60
+    assert len(reference_name(metric_names([benchmark("x" * 400)])[0])) <= 60
 
 
 def test_no_brace_of_a_plain_word_is_a_setting() -> None:

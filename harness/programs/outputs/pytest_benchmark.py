@@ -24,9 +24,9 @@ class PytestBenchmark(OutputKind):
     benchmark: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     """The name of the benchmark, or its full name."""
 
-    divided_by: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
-    """The name of a list in the `extra_info` of the benchmark with one number for each round: the seconds of
-    the round are divided by it.
+    extra_info: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    """The name of a list in the `extra_info` of the benchmark with one number for each round. These numbers
+    are the values, instead of the seconds.
     """
 
     def values(self, metric: str, printed: Printed) -> Iterator[Value]:  # noqa: ARG002
@@ -46,19 +46,15 @@ class PytestBenchmark(OutputKind):
         if not isinstance(stats, Mapping):
             raise ProgramOutputError(f"{self.file} has no stats of {self.benchmark!r}")
         data = stats.get("data")
-        where = f"{self.file}, {self.benchmark}"
         seconds = data if isinstance(data, list) and data else [stats.get("median")]
-        for value, divisor in zip(seconds, self._divisors(chosen[0], len(seconds)), strict=True):
-            yield Value(None, number_of(value, where) / number_of(divisor, where))
+        numbers = seconds if self.extra_info is None else self._beside(chosen[0], len(seconds))
+        for value in numbers:
+            yield Value(None, number_of(value, f"{self.file}, {self.benchmark}"))
 
-    def _divisors(self, benchmark: Mapping[str, Any], rounds: int) -> list[Any]:
-        if self.divided_by is None:
-            return [1] * rounds
+    def _beside(self, benchmark: Mapping[str, Any], rounds: int) -> list[Any]:
         extra = benchmark.get("extra_info")
-        divisors = extra.get(self.divided_by) if isinstance(extra, Mapping) else None
-        where = f"{self.file}, {self.benchmark}: {self.divided_by}"
-        if not isinstance(divisors, list) or len(divisors) != rounds:
+        numbers = extra.get(self.extra_info) if isinstance(extra, Mapping) else None
+        if not isinstance(numbers, list) or len(numbers) != rounds:
+            where = f"{self.file}, {self.benchmark}: {self.extra_info}"
             raise ProgramOutputError(f"{where} is not a list with a number for each of {rounds} rounds")
-        if 0 in divisors:
-            raise ProgramOutputError(f"{where} has a zero")
-        return divisors
+        return numbers
