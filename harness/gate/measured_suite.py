@@ -118,9 +118,7 @@ def _pairs(part: ReportInput, rounds: pd.DataFrame, metrics: Sequence[str]) -> d
         reference = reference_name(metric)
         if metric not in pairs or pairs[metric].problem or reference not in pairs:
             continue
-        if not control_problem(
-            pairs[reference]
-        ):  # a version can slow the loop down, with a thread of its own
+        if not control_problem(pairs[reference]):  # a thread that a version leaves running slows both down
             adjusted = adjusted_pairs(timed_rounds(rounds, metric, reference))
             if len(adjusted) == len(pairs[metric].pairs):
                 pairs[metric] = replace(pairs[metric], pairs=adjusted)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-ROUNDS = 12
+ROUNDS = 10
 
 
 def loop() -> int:
@@ -20,7 +20,7 @@ def dictionary() -> int:
 
 
 def copies() -> int:
-    return sum(len(bytes(bytearray(2_000_000))) for _ in range(20))
+    return sum(len(bytes(bytearray(2_000_000))) for _ in range(6))
 
 
 def sorting() -> list[float]:

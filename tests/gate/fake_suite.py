@@ -37,6 +37,7 @@ words, log = sys.argv[1:], pathlib.Path({log!r})
 if words[0] == "-c":
     sys.exit({lacks})
 speeds = json.loads(pathlib.Path("speeds.json").read_text())
+reference = speeds.get("reference", 0.001)
 measures = "--benchmark-max-time=0.001" not in words
 number = len(log.read_text().splitlines())
 if measures:
@@ -52,7 +53,7 @@ for name, seconds in speeds["seconds"].items():
         seconds *= 1 + 0.002 * math.sin(number) if speeds.get("scatter", True) else 1
         seconds *= swing if name in speeds.get("swings", ()) else 1
     rows.append({{"fullname": name, "name": name.rpartition("::")[2], "stats": {{"median": seconds}},
-                 "extra_info": {{"reference_seconds": [speeds.get("reference", 0.001) * (swing if speeds.get("swings") else 1)],
+                 "extra_info": {{"reference_seconds": [reference * (swing if speeds.get("swings") else 1)],
                                 **speeds.get("extra_info", {{}}).get(name, {{}})}}}})
 file = next(word for word in words if word.startswith("--benchmark-json=")).partition("=")[2]
 pathlib.Path(file).write_text(json.dumps({{"benchmarks": rows}}) if rows else "")

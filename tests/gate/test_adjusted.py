@@ -53,8 +53,8 @@ def test_pairs_are_nearer_to_the_effect_than_without_the_adjustment() -> None:
 
 def test_only_rounds_with_both_times_are_pairs() -> None:
     table = rounds(1.0, effect=0.1)
-    kept = table[(table["arm"] != "version=tree") | (table["round"] > 2)]
-    assert len(adjusted_pairs(kept)) == 7
+    complete = table[(table["arm"] != "version=tree") | (table["round"] > 2)]
+    assert len(adjusted_pairs(complete)) == 7
 
 
 def test_times_and_loops_are_joined_round_by_round() -> None:
