@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from harness.errors import InputError, did_you_mean
 from harness.experiment.corpora import check_installed, check_texts, corpora_of, fetch_corpora
 from harness.experiment.declaring import DeclaredStudy, declare_claims, declare_study
+from harness.experiment.devices import check_devices
 from harness.experiment.measurable import NotMeasured, check_measured, not_measured
 from harness.experiment.own_metrics import with_declared_metrics, with_records
 from harness.experiment.programs import check_programs_allowed, store_programs
@@ -112,6 +113,7 @@ class Experiment:
         listener = listener or Listener()
         check_programs_allowed(self.parts, allowed=self.allow_commands)
         check_measured(self.parts, self._gpu, listener.note)
+        check_devices(self.parts, self._gpu)
         if self.missing_gpu:
             listener.note(self.missing_gpu)
         setting = prepared(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import StoreError, TrialError
+from harness.experiment.devices import check_devices
 from harness.experiment.experiment import Experiment, prepared, trial_machinery
 from harness.experiment.measurable import check_objectives_measured
 from harness.experiment.own_metrics import with_declared_metrics
@@ -82,6 +83,7 @@ class SearchExperiment:
         points = trials or declared.points
         check_programs_allowed([self.search.loaded], allowed=self.allow_commands)
         check_objectives_measured((one.name for one in self.search.objectives), self._gpu)
+        check_devices([self.search.loaded], self._gpu)
         setting = prepared(self.workspace, self._setting, listener, self.search.loaded)
         with (
             trial_machinery(self.workspace) as (store, backend),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from harness.errors import InputError
 from harness.models.config import CacheKind, EncoderDecoderConfig, ModelConfig
 from harness.models.config.own import OwnDecoderConfig
+from harness.training.parallel.config import ONE_PROCESS, Parallel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,19 +95,22 @@ class DecodingSubject(WritingSubject):
 @dataclass(frozen=True, kw_only=True)
 class TrainingSubject(Subject):
     """An arm that trains. `build` gives its model in the first state, as often as it is called, and `updater`
-    gives what makes updates of a model.
+    gives what makes updates of a model, as the only process or in the layout that is its second argument.
+    Both can be sent to other processes.
 
     `micro_batches` are the first ones of the arm's own data; an update takes `accumulate` of them. `compiles`
-    says whether the arm has torch compile the step; the updaters made here never do.
+    says whether the arm has torch compile the step; the updaters made here never do. `parallel` are the arm's
+    processes.
     """
 
     config: ModelConfig | EncoderDecoderConfig | OwnDecoderConfig
-    build: Callable[[Any], Transformer | EncoderDecoder | OwnDecoder]
-    updater: Callable[[Any], Updater]
+    build: Callable[..., Transformer | EncoderDecoder | OwnDecoder]
+    updater: Callable[..., Updater]
     micro_batches: Sequence[MicroBatch]
     accumulate: int
     schedule: Schedule
     compiles: bool
+    parallel: Parallel = ONE_PROCESS
 
     def updates(self, count: int) -> list[Sequence[MicroBatch]]:
         """The micro-batches of each of the first `count` updates, or of fewer if there are not so many."""

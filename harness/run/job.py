@@ -31,7 +31,8 @@ class Job(Config):
     What the trial writes goes to the folder `folder`, which it makes. `sources` has the files of programs.
     `plant` names a bug to plant, as `invariant/bug`. Trials with the same folder `shared` share their checks
     of tiny models (`harness.run.worker.tiny_checks`). Without `limits`, nothing ends the trial.
-    `plugins` is the digest of the plug-ins that the driver has (`harness.machine.code_digest`).
+    `plugins` is the digest of the plug-ins that the driver has (`harness.machine.code_digest`). `rank` is the
+    number of one process of a trial that has several.
     """
 
     spec: TrialSpec
@@ -46,6 +47,7 @@ class Job(Config):
     sources: str = ""
     limits: TrialLimits | None = None
     plugins: str = ""
+    rank: int | None = None
 
     @cached_property
     def task(self) -> type[Task]:
@@ -57,4 +59,4 @@ class Job(Config):
 
     @property
     def device(self) -> str:
-        return "cpu" if self.gpu is None else "cuda:0"
+        return "cpu" if self.gpu is None else f"cuda:{self.rank or 0}"

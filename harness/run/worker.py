@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import json
 import os
 import signal
@@ -27,10 +28,12 @@ from harness.errors import HarnessError
 from harness.invariants.base import Check, Invariant
 from harness.invariants.registry import find_invariant
 from harness.machine.code_digest import plugins_digest
+from harness.machine.visible_gpus import VISIBLE_GPUS, gpus_for
 from harness.metrics import derived_metrics, metric
 from harness.plugins import load_plugins
 from harness.run.job import Job
 from harness.run.processes import adopt_orphans, begin_group, end_children, signal_at_death_of, signal_group
+from harness.run.ranks import RankError, in_ranks
 from harness.tasks.base import Context, Result
 from harness.trial.causes import FULL_DISK_STATUS, Cause, cause_of_error
 from harness.trial.outcome import TIMED, EventWriter
@@ -48,8 +51,10 @@ def run_job(job: Job) -> None:
         try:
             _check_plugins(job)
             with _planted(job.plant):
-                machine = _prepare(job)
-                result = _check(job, writer) if job.spec.purpose == "check" else _run(job, writer)
+                machine, result = _result(job, writer)
+        except RankError as error:
+            writer.failed(str(error), error.trace, error.cause)
+            return
         except Exception as error:  # noqa: BLE001  every failure of a trial is recorded
             message = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
             writer.failed(message, traceback.format_exc(), cause_of_error(error))
@@ -70,6 +75,33 @@ def _check_plugins(job: Job) -> None:
             "the plug-ins of this worker are not those of the driver",
             hint="run again; `harness plugins` lists the plug-ins that there are",
         )
+
+
+def _result(job: Job, writer: EventWriter) -> tuple[dict[str, Any], Result]:
+    """The settings of the machine, and the result of the trial."""
+    if job.spec.purpose == "check":
+        return _prepare(job), _check(job, writer)
+    ranks = job.task.read(job.spec.config).ranks
+    if ranks == 1:
+        return _prepare(job), _run(job, writer)
+
+    def run_rank(rank: int) -> tuple[dict[str, Any], Result]:
+        mine = job.model_copy(update={"threads": max(1, job.threads // ranks), "rank": rank})
+        return _prepare(mine), _run(mine, writer if rank == 0 else _Unwritten())
+
+    gpus = () if job.gpu is None else gpus_for(job.gpu, ranks)
+    machine, result = in_ranks(ranks, run_rank, Path(job.folder) / "ranks", gpus=gpus)
+    return {**machine, "ranks": ranks}, result
+
+
+class _Unwritten(EventWriter):
+    """The samples of a rank that are not recorded, because those of rank 0 are."""
+
+    def __init__(self) -> None:
+        super().__init__(io.StringIO())
+
+    def sample(self, metric: str, value: float, step: int = 0) -> None:
+        pass
 
 
 def _run(job: Job, writer: EventWriter) -> Result:
@@ -158,8 +190,8 @@ def _context(job: Job) -> Context:
 
 def _prepare(job: Job) -> dict[str, Any]:
     """Apply the settings of the machine, which are equal for all trials of a task, and return them."""
-    if job.gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = job.gpu
+    if job.gpu is not None and job.rank is None:
+        os.environ[VISIBLE_GPUS] = job.gpu
     if not job.task.needs_torch:
         return {"threads": job.threads, "device": job.device}
     import torch

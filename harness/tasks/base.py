@@ -148,6 +148,13 @@ class Task(Config, ABC):
         cache.
         """
 
+    @property
+    def ranks(self) -> int:
+        """The number of processes in which the trial runs, with one device for each. They are the ranks of a
+        process group of torch, and the samples and the result of rank 0 count.
+        """
+        return 1
+
     def check_installed(self) -> None:
         """Raises InputError if the trial needs a package that is not installed."""
 

@@ -100,16 +100,19 @@ class Step(TrainingTask):
 
         from harness.machine.matmul import matmul_peaks
         from harness.models.init import build_model
+        from harness.training.parallel.build import build_layout
+        from harness.training.parallel.timing import RanksClock
 
+        layout = build_layout(self.parallel)
         model = build_model(self.model, context.seed, device=context.device)
-        updater = self.updater(model)
+        updater = self.updater(model, layout)
         micro_batches = self._micro_batches(context.seed)
         peaks = matmul_peaks(self.precision.products_dtype, context.device)
-        torch.manual_seed(context.seed)
+        torch.manual_seed(layout.seed(context.seed))
         model.train()
         if self.compile:
             record("compile_seconds", self.compiled(updater, micro_batches[0]))
-        else:
+        elif self.ranks == 1:
             record_memory(updater, micro_batches, record)
         reset_peak_rss()
         reset_device_peak(context.device)
@@ -117,7 +120,7 @@ class Step(TrainingTask):
         timing = time_units(
             lambda: made.append(updater(micro_batches)),
             count=self.units,
-            clock=Clock(context.device),
+            clock=RanksClock(context.device) if self.ranks > 1 else Clock(context.device),
             warm_up=self.warm_up,
         )
         record("peak_rss_bytes", peak_rss_bytes() or math.nan)
@@ -129,7 +132,7 @@ class Step(TrainingTask):
         for unit, seconds in enumerate(timing.seconds):
             record("update_seconds", seconds, unit)
             record("training_tokens_per_second", tokens / seconds, unit)
-            record("mfu", flops / seconds / max(peaks.values()), unit)
+            record("mfu", flops / seconds / (self.ranks * max(peaks.values())), unit)
         return Result(
             spent={
                 "updates": sum(update.applied for update in made[-self.units :]),

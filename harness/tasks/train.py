@@ -166,6 +166,11 @@ class Train(TrainingTask):
                 f"keep must be increasing numbers below {self.updates}, the number of updates; "
                 "the last model is always kept"
             )
+        if self.ranks > 1 and self.save_every is not None:
+            raise ValueError(
+                "save_every cannot be combined with several ranks (parallel): the state of the training that "
+                "is saved is that of one process"
+            )
         if self.keep and self.save_every is not None:
             raise ValueError(
                 "keep and save_every cannot be combined: a resumed training has lost the models that it kept"
@@ -255,17 +260,19 @@ class Train(TrainingTask):
         from harness.machine.matmul import matmul_peaks
         from harness.models.init import build_model
         from harness.training.loop import Costs, LoopSettings, Training
+        from harness.training.parallel.build import build_layout
 
+        layout = build_layout(self.parallel)
         corpus, tokenizer = self.corpus_and_tokenizer()
         text = self._text(context.seed, (corpus, tokenizer))
         data: Batches = text.training
         if self.workers:
             data = Prefetched(text.training, workers=self.workers, ahead=self.prefetch)
         model = build_model(self.model, context.seed, device=context.device, vectors=self.word_vectors())
-        updater = self.updater(model)
+        updater = self.updater(model, layout)
         peaks = matmul_peaks(self.precision.products_dtype, context.device)
         evaluated_text = text.evaluated()
-        torch.manual_seed(context.seed)
+        torch.manual_seed(layout.seed(context.seed))
         if self.compile:
             record("compile_seconds", self.compiled(updater, text.training.first()))
         training = Training(
@@ -286,7 +293,7 @@ class Train(TrainingTask):
             costs=Costs(
                 chance=math.log(self.model.vocab_size),
                 flops_of=self.training_flops,
-                peak_flops=max(peaks.values()),
+                peak_flops=self.ranks * max(peaks.values()),
                 evaluated_bytes=evaluated_text.size,
             ),
         )
@@ -369,9 +376,10 @@ class Train(TrainingTask):
 
         if trained.diverged:
             return Result(notes={**notes, "diverged": True}, spent={"updates": trained.updates})
-        model = training.updater.objective.model
-        with evaluated(training.updater.optimizer):
-            if context.shares(self):
+        updater = training.updater
+        with evaluated(updater.optimizer):
+            model = updater.layout.gathered(updater.objective.model)
+            if context.shares(self) and updater.layout.rank == 0:
                 recipe = {"train": self.plain(), "seed": context.seed}
                 weights = save_checkpoint(
                     context.checkpoint(self), model, recipe, earlier=training.earlier_models

@@ -5,6 +5,7 @@ make.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -24,15 +25,18 @@ from harness.models.cost import decoder_flops_per_token, encoder_flops_per_token
 from harness.tasks.base import Context, Task
 from harness.training.models import TrainedModelConfig
 from harness.training.optim import OptimizerConfig, OptimizerSettings
+from harness.training.parallel.config import ONE_PROCESS, Parallel
 from harness.training.precision import BFloat16, Float16Autocast, Float16Scaled, Float32, PrecisionConfig
 from harness.training.schedule import LearningRateScaling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
     from torch import Tensor, nn
 
     from harness.training.objective import MicroBatch
+    from harness.training.parallel.layout import Layout
     from harness.training.schedule import Schedule
     from harness.training.update import Updater
 
@@ -109,6 +113,13 @@ class TrainingTask(Task):
 
     compile: bool = False
     """Whether torch compiles the step of the training."""
+
+    parallel: Parallel = Field(default=ONE_PROCESS, exclude_if=Parallel.is_default)
+    """The processes that train the model together, with one device for each. The default is one process."""
+
+    @property
+    def ranks(self) -> int:
+        return self.parallel.ranks
 
     def check_installed(self) -> None:
         self.optimizer.check_installed()
@@ -209,15 +220,19 @@ class TrainingTask(Task):
             + decoder_flops_per_token(self.model, keys=length, source=length)
         )
 
-    def updater(self, model: nn.Module) -> Updater:
-        """What makes updates of `model`, which is converted to the precision of its weights."""
+    def updater(self, model: nn.Module, layout: Layout | None = None) -> Updater:
+        """What makes updates of `model`, which is converted to the precision of its weights. Without a layout
+        this process is the only one, whatever `parallel` says.
+        """
         from harness.training.objective import Objective
+        from harness.training.parallel.layout import Layout
         from harness.training.update import Updater
 
-        objective = Objective(model.to(self.precision.weights_dtype), self.loss)
-        return Updater(
-            objective, self.scaled_optimizer.build(model), precision=self.precision, clip=self.clip
-        )
+        layout = layout or Layout()
+        trained = layout.prepare(model.to(self.precision.weights_dtype))
+        objective = Objective(trained, self.loss)
+        optimizer = self.scaled_optimizer.build(trained)
+        return Updater(objective, optimizer, precision=self.precision, clip=self.clip, layout=layout)
 
     def word_vectors(self) -> Tensor | None:
         """The first vectors of a pretrained embedding (tokens, width); None for every other embedding."""
@@ -233,13 +248,12 @@ class TrainingTask(Task):
         """
         import torch
 
-        from harness.models.init import build_model
-
-        vectors = self.word_vectors()
-
-        def build(config: Any) -> Any:
-            model = build_model(config, context.seed, device=context.device, vectors=vectors)
-            return model.to(self.precision.weights_dtype)
+        build = _FirstModel(
+            seed=context.seed,
+            device=context.device,
+            vectors=self.word_vectors(),
+            dtype=self.precision.weights_dtype,
+        )
 
         def tensor(index: int) -> Tensor:
             return torch.from_numpy(micro_batches[0][index]).to(context.device, torch.int64)
@@ -255,6 +269,7 @@ class TrainingTask(Task):
             accumulate=self.accumulate,
             schedule=schedule,
             compiles=self.compile,
+            parallel=self.parallel,
         )
 
     def compiled(self, updater: Updater, batch: MicroBatch) -> float:
@@ -273,3 +288,19 @@ class TrainingTask(Task):
                 torch.cuda.synchronize()
         updater.optimizer.zero_grad(set_to_none=True)
         return time.perf_counter() - started
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FirstModel:
+    """Builds the model of an arm in its first state, as often as it is called."""
+
+    seed: int
+    device: str
+    vectors: Tensor | None
+    dtype: torch.dtype
+
+    def __call__(self, config: Any, *, device: str | None = None) -> Any:
+        from harness.models.init import build_model
+
+        built = build_model(config, self.seed, device=device or self.device, vectors=self.vectors)
+        return built.to(self.dtype)

@@ -26,6 +26,10 @@ class Clock:
             torch.accelerator.synchronize(torch.device(self.device))
         return time.perf_counter_ns()
 
+    def seconds(self, since: int) -> float:
+        """The seconds since a moment that `now_ns` returned."""
+        return (self.now_ns() - since) / 1e9
+
 
 class WarmUp(Config):
     """The rule that ends the warm-up of a repeated unit of work.
@@ -109,4 +113,4 @@ def time_units(
 def _seconds(unit: Callable[[], object], clock: Clock) -> float:
     start = clock.now_ns()
     unit()
-    return (clock.now_ns() - start) / 1e9
+    return clock.seconds(start)

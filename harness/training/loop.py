@@ -163,8 +163,9 @@ class Training:
 
     def _evaluate(self, update: int) -> None:
         """A loss that is not finite is a divergence. Only this shows a divergence in the last update."""
-        objective, precision = self.updater.objective, self.updater.precision
-        with evaluated(self.updater.optimizer):
+        updater, precision = self.updater, self.updater.precision
+        with evaluated(updater.optimizer):
+            objective = updater.objective.on(updater.layout.gathered(updater.objective.model))
             evaluation = evaluate(objective, self._evaluation())
             if self.recipe.as_trained:
                 as_trained = evaluate_in(precision, objective, self._evaluation())
@@ -182,7 +183,8 @@ class Training:
 
     def _keep(self, updates: int) -> None:
         with evaluated(self.updater.optimizer):
-            self.earlier_models[updates] = copy.deepcopy(self.updater.objective.model).cpu()
+            gathered = self.updater.layout.gathered(self.updater.objective.model)
+            self.earlier_models[updates] = copy.deepcopy(gathered).cpu()
 
     def _report(self, metric: str, value: float, step: int, /) -> None:
         if self.recipe.save_every:

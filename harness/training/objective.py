@@ -68,6 +68,10 @@ class Objective:
         self._trainable = cast(Trainable, model)
         self._run, self._loss = self._trainable.hidden, self._loss_of
 
+    def on(self, model: nn.Module) -> Objective:
+        """The same objective for another model: this one if it is the same model."""
+        return self if model is self.model else Objective(model, self._settings)
+
     def compile(self) -> None:
         """Make torch compile the model together with its loss, at the next call and again for every new
         shape.

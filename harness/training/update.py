@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from harness.models.layer import Losses
 from harness.models.loss import Loss
 from harness.training.objective import MicroBatch, Objective, counted
+from harness.training.parallel.layout import Layout
 from harness.training.precision import Precision
-from harness.training.ranks import sum_over_ranks, tokens_of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,24 @@ class Update:
 
 class Updater:
     """Updates a model. `attempted` counts all updates, `applied` only those that were not skipped because of
-    their gradients.
+    their gradients. `layout` says how several ranks make an update together; by default there is one.
     """
 
     def __init__(
-        self, objective: Objective, optimizer: Optimizer, *, precision: Precision, clip: float | None
+        self,
+        objective: Objective,
+        optimizer: Optimizer,
+        *,
+        precision: Precision,
+        clip: float | None,
+        layout: Layout | None = None,
     ) -> None:
         self.objective, self.optimizer = objective, optimizer
         self.precision, self.clip = precision, clip
+        self.layout = layout or Layout()
         self.scaler = precision.scaler(str(objective.device))
         self.attempted = self.applied = 0
-        self._parameters = [p for p in objective.model.parameters() if p.requires_grad]
+        self.parameters = self.layout.trained(objective.model, optimizer)
         self._peaks = [float(group["lr"]) for group in optimizer.param_groups]
 
     def set_rate(self, factor: float) -> float:
@@ -69,14 +76,17 @@ class Updater:
     def __call__(
         self, micro_batches: Sequence[MicroBatch], *, count_zeros: bool = False, measure_clipped: bool = False
     ) -> Update:
-        """One update from all of `micro_batches`. Every target token has the same weight."""
+        """One update from all of `micro_batches`, also if several ranks make it. Every target token has the
+        same weight.
+        """
         tokens = [counted(batch) for batch in micro_batches]
         loss = self.accumulate(micro_batches, tokens)
         zeros = self._zeros() if count_zeros else None
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self._parameters, math.inf if self.clip is None else self.clip)
-        clipped_norm = self._gradient_norm() if measure_clipped else None
+        norm = self.layout.norm(self.parameters)
+        nn.utils.clip_grads_with_norm_(self.parameters, math.inf if self.clip is None else self.clip, norm)
+        clipped_norm = self.layout.norm(self.parameters) if measure_clipped else None
         applied = self._step()
         self.optimizer.zero_grad(set_to_none=True)
         self.attempted += 1
@@ -96,12 +106,22 @@ class Updater:
         """Add the gradient of the mean over all counted targets (scaled if there is a scaler); returns the
         means.
 
-        With several ranks, the means are over the targets of all ranks.
+        With several ranks, the micro-batches and the means are those of all ranks together.
+        """
+        shares, counts = self.layout.share(micro_batches, tokens)
+        means = dict(self.layout.accumulate(self, shares, counts, max(1, sum(tokens))))
+        return Loss(means.pop("loss"), means.pop("log Z"), auxiliary=means)
+
+    def passes(
+        self, micro_batches: Sequence[MicroBatch], tokens: Sequence[int], total: int
+    ) -> Mapping[str, Tensor]:
+        """Forward and backward passes over micro-batches with these numbers of counted targets. Adds the
+        gradient of their share of a mean over `total` targets, and returns this share of the means: "loss",
+        "log Z", and the auxiliary losses by name.
         """
         device = str(self.objective.device)
-        total = max(1, tokens_of_all(sum(tokens), self.objective.device))
         names: tuple[str, ...] = ()
-        means: Tensor | None = None  # loss, log Z and auxiliary losses
+        means: Tensor | None = None
         for batch, count in zip(micro_batches, tokens, strict=True):
             with self.precision.autocast(device):
                 loss = self.objective.mean_loss(self.objective.tensors(batch))
@@ -110,10 +130,9 @@ class Updater:
             if count != total:
                 minimised, values = minimised * (count / total), values * (count / total)
             torch.autograd.backward(minimised if self.scaler is None else self.scaler.scale(minimised))
-            names, means = tuple(auxiliary), values if means is None else means + values
+            names, means = ("loss", "log Z", *auxiliary), values if means is None else means + values
         assert means is not None
-        mean, log_z, *others = sum_over_ranks(self._parameters, means)
-        return Loss(mean, log_z, auxiliary=dict(zip(names, others, strict=True)))
+        return dict(zip(names, means, strict=True))
 
     def _step(self) -> bool:
         """Make the step. False if it is skipped, because the scaler found gradients that are not finite.
@@ -124,14 +143,14 @@ class Updater:
         if self.scaler is None:
             self.optimizer.step()
             return True
-        applied = not any(self.scaler._found_inf_per_device(self.optimizer).values())
+        marks = self.scaler._found_inf_per_device(self.optimizer)
+        for mark in marks.values():
+            self.layout.agree(mark)
+        applied = not any(marks.values())
         if applied:
             self.optimizer.step()
         self.scaler.update()
         return applied
-
-    def _gradient_norm(self) -> Tensor:
-        return nn.utils.get_total_norm(p.grad for p in self._parameters if p.grad is not None)
 
     def _zeros(self) -> float:
         """The share of exact zeros among the gradients of linear layers, which shows underflow in 16 bits.

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.experiment.experiment import this_machine
-from harness.machine.visible_gpus import visible_gpus
+from harness.machine.visible_gpus import gpus_for, visible_gpus
 from harness.telemetry.nvml import Gpu
 from tests.support.fake_gpus import INSTANCES, A, B, FakeGpus
 
@@ -64,3 +64,13 @@ def test_the_cpu_is_taken_if_no_gpu_is_visible(fake_gpus: FakeGpus, monkeypatch:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert this_machine("auto")[1] is None
     assert this_machine(B)[1] == B
+
+
+def test_a_trial_with_several_processes_gets_its_gpu_first_and_then_others(
+    fake_gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gpus_for(B, 1) == (B,)
+    assert gpus_for(B, 2) == (B, A)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", A)
+    with pytest.raises(InputError, match="3 processes need 3 GPUs, but there are 2"):
+        gpus_for(B, 3)

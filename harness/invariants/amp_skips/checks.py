@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import ClassVar, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from harness.invariants.amp_skips import SCALED
 from harness.invariants.base import BITWISE, TOLERANCES, Check, patched
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.scales import in_precision
+from harness.invariants.support.scales import ScaledFloat32, in_precision
 from harness.invariants.support.tiny import (
     DTYPES,
     RepeatedBatches,
@@ -48,14 +48,6 @@ SKIPS: Mapping[str, Sequence[int]] = {
     "several times in a row": (3, 2, 0, 2, 1),
 }
 """How many updates are skipped before each of the updates that are applied, and after the last."""
-
-
-class ScaledFloat32(Float16Scaled):
-    """A scaled loss without products in 16 bits. A scale that is a power of two then changes no rounding, so
-    a training without a scaler is the same to the last bit.
-    """
-
-    computed: ClassVar[str] = "float32"
 
 
 def generic_checks(level: str) -> Iterator[Check]:

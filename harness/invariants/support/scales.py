@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from harness.invariants.subjects import TrainingSubject
 from harness.training.objective import counted
@@ -11,6 +13,14 @@ from harness.training.precision import Float16Scaled, Precision
 from harness.training.update import Updater
 
 STEP = 64.0  # several halvings, because the gradients of later updates may be larger
+
+
+class ScaledFloat32(Float16Scaled):
+    """A scaled loss without products in 16 bits. A scale that is a power of two then changes no rounding, so
+    a training without a scaler is the same to the last bit.
+    """
+
+    computed: ClassVar[str] = "float32"
 
 
 def without_overflow(subject: TrainingSubject) -> TrainingSubject:
@@ -25,16 +35,18 @@ def without_overflow(subject: TrainingSubject) -> TrainingSubject:
     fitting = _fitting(updater.precision, updater, subject)
     if fitting == updater.precision:
         return subject
+    return replace(subject, updater=partial(_updater_in, fitting, subject.updater))
 
-    def updater_that_fits(built: Any) -> Updater:
-        return in_precision(fitting, subject.updater(built))
 
-    return replace(subject, updater=updater_that_fits)
+def _updater_in(precision: Precision, updater: Callable[..., Updater], *built: Any) -> Updater:
+    return in_precision(precision, updater(*built))
 
 
 def in_precision(precision: Precision, updater: Updater) -> Updater:
     """An updater of the same model in another precision, before its first update."""
-    return Updater(updater.objective, updater.optimizer, precision=precision, clip=updater.clip)
+    return Updater(
+        updater.objective, updater.optimizer, precision=precision, clip=updater.clip, layout=updater.layout
+    )
 
 
 def _fitting(precision: Float16Scaled, updater: Updater, subject: TrainingSubject) -> Float16Scaled:

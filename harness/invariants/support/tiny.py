@@ -27,7 +27,8 @@ from harness.models.transformer import Transformer
 from harness.training.loop import Costs, LoopSettings, Trained, Training
 from harness.training.objective import MicroBatch, Objective, counted
 from harness.training.optim import AdamW, OptimizerSettings
-from harness.training.precision import Float32
+from harness.training.parallel.layout import Layout
+from harness.training.precision import Float32, Precision
 from harness.training.schedule import Schedule
 from harness.training.update import Updater
 
@@ -129,12 +130,19 @@ MicroBatches = Sequence[MicroBatch]
 
 
 def tiny_updater(
-    model: nn.Module, *, optimizer: OptimizerSettings | None = None, clip: float = 1.0
+    model: nn.Module,
+    *,
+    optimizer: OptimizerSettings | None = None,
+    clip: float = 1.0,
+    precision: Precision | None = None,
+    layout: Layout | None = None,
 ) -> Updater:
-    """An updater for a model in training mode, with AdamW by default."""
-    objective = Objective(model.train(), LossConfig(label_smoothing=0.1, z_loss=1e-3))
-    built = (optimizer or AdamW(lr=1e-2)).build(model)
-    return Updater(objective, built, precision=Float32(), clip=clip)
+    """An updater for a model in training mode, with AdamW and everything in its own precision by default."""
+    layout = layout or Layout()
+    trained = layout.prepare(model.train())
+    objective = Objective(trained, LossConfig(label_smoothing=0.1, z_loss=1e-3))
+    built = (optimizer or AdamW(lr=1e-2)).build(trained)
+    return Updater(objective, built, precision=precision or Float32(), clip=clip, layout=layout)
 
 
 def random_batch(
@@ -173,7 +181,7 @@ def training_values(updater: Updater, updates: Sequence[MicroBatches]) -> dict[s
             values[f"loss of update {number}"] = update.loss.to(dtype)
             values[f"gradient norm of update {number}"] = update.norm.to(dtype)
         after = torch.rand(1, dtype=torch.float32, device=updater.objective.device).to(dtype)
-    return {**parameters(model), **values, "next random number": after}
+    return {**parameters(updater.layout.gathered(model)), **values, "next random number": after}
 
 
 def parameters(model: nn.Module) -> dict[str, Tensor]:

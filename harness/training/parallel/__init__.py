@@ -1,0 +1,1 @@
+"""How several processes, the ranks, train one model together. One file for each layout."""
