@@ -5,19 +5,18 @@ beside each of its rounds alike. No version contains that loop. So ln(seconds) i
 which it follows ln(seconds of the loop) within the versions: an analysis of covariance (Fisher 1932; Deng et
 al. 2013, "Improving the sensitivity of online controlled experiments by utilizing pre-experiment data"). The
 slope does not depend on the difference between the versions. It is 0 for work that does not depend on the
-processor.
+processor, and above 1 for work that suffers more than the loop from its neighbours.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from harness.gate.suite import ARMS, FACTOR
 
-STEEPEST = 2.0
-"""A memory-bound program suffers more than the loop from its neighbours, and seldom more than this."""
+STEEPEST, SLOPES = 2.0, 101
+"""The largest slope, and how many are tried."""
 
 
 def timed_rounds(samples: pd.DataFrame, metric: str, reference: str) -> pd.DataFrame:
@@ -37,7 +36,7 @@ def adjusted_pairs(rounds: pd.DataFrame) -> tuple[float, ...]:
     the adjusted logarithms.
     """
     slope = slope_within_versions(rounds)
-    adjusted = rounds.assign(log=rounds["log"] - slope * (rounds["reference"] - rounds["reference"].median()))
+    adjusted = rounds.assign(log=rounds["log"] - slope * rounds["reference"])
     medians = adjusted.groupby(["round", "arm"])["log"].median().unstack("arm")
     columns = [f"{FACTOR}={arm}" for arm in ARMS]
     pairs = medians.reindex(columns=columns).dropna()
@@ -45,14 +44,25 @@ def adjusted_pairs(rounds: pd.DataFrame) -> tuple[float, ...]:
 
 
 def slope_within_versions(rounds: pd.DataFrame) -> float:
-    """By least squares, from the distances of both logarithms to their medians in the same version. It is
-    between 0 and `STEEPEST`.
+    """The slope with which the medians of the processes lie closest to the median of their version, by the
+    mean of the distances. A single slow moment changes it little, other than by least squares. It is between
+    0 and `STEEPEST`, and 0 if nothing else is better.
     """
-    x, y = (_centred(rounds, name) for name in ("reference", "log"))
-    spread = float(x @ x)
-    return min(max(float(x @ y) / spread, 0.0), STEEPEST) if spread > 0 else 0.0
-
-
-def _centred(rounds: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    medians = rounds.groupby("arm")[name].transform("median")
-    return (rounds[name] - medians).to_numpy(np.float64)
+    processes = [process for _, process in rounds.groupby(["arm", "round", "trial"])]
+    if not processes:
+        return 0.0
+    arms = np.array([process["arm"].iloc[0] for process in processes])
+    slopes = np.linspace(0.0, STEEPEST, SLOPES)
+    medians = np.stack(
+        [
+            np.median(
+                process["log"].to_numpy()[:, None] - process["reference"].to_numpy()[:, None] * slopes, axis=0
+            )
+            for process in processes
+        ]
+    )
+    distances = np.zeros(SLOPES)
+    for arm in sorted(set(arms)):
+        one = medians[arms == arm]
+        distances += np.abs(one - np.median(one, axis=0)).sum(axis=0)
+    return float(slopes[np.argmin(distances)])

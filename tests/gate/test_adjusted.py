@@ -20,7 +20,13 @@ def rounds(slope: float, effect: float, scatter: float = 0.0) -> pd.DataFrame:
     versions = []
     for number, arm in enumerate(("version=baseline", "version=tree")):
         log = 1.0 + number * effect + slope * SPEEDS[number] + noise[number]
-        columns = {"arm": arm, "round": np.arange(30) // 3, "log": log, "reference": -5.0 + SPEEDS[number]}
+        columns = {
+            "arm": arm,
+            "round": np.arange(30) // 3,
+            "trial": 100 * number + np.arange(30) // 3,
+            "log": log,
+            "reference": -5.0 + SPEEDS[number],
+        }
         versions.append(pd.DataFrame(columns))
     return pd.concat(versions, ignore_index=True)
 
@@ -39,9 +45,16 @@ def test_the_slope_does_not_depend_on_the_effect() -> None:
 
 def test_the_slope_has_bounds() -> None:
     assert slope_within_versions(rounds(-0.5, 0.0)) == 0.0
+    assert slope_within_versions(rounds(1.0, 0.0).iloc[:0]) == 0.0
     assert slope_within_versions(rounds(3.0, 0.0)) == STEEPEST
     still = rounds(1.0, 0.0).assign(reference=1.0)
     assert slope_within_versions(still) == 0.0
+
+
+def test_a_slow_moment_of_the_benchmark_alone_does_not_change_the_slope() -> None:
+    table = rounds(1.0, 0.0)
+    table.loc[table["reference"].idxmax(), "log"] += 3.0
+    assert slope_within_versions(table) == pytest.approx(1.0, abs=0.021)
 
 
 def test_pairs_are_nearer_to_the_effect_than_without_the_adjustment() -> None:
