@@ -65,4 +65,4 @@ def slope_within_versions(rounds: pd.DataFrame) -> float:
     for arm in sorted(set(arms)):
         one = medians[arms == arm]
         distances += np.abs(one - np.median(one, axis=0)).sum(axis=0)
-    return float(slopes[np.argmin(distances)])
+    return float(slopes[np.argmin(np.round(distances, 9))])
