@@ -58,8 +58,9 @@ def process_medians(experiment: Experiment) -> pd.DataFrame:
 
 def counted_rounds(experiment: Experiment) -> pd.DataFrame:
     """One row per sample of the rounds that count: metric, arm, trial, round, step and value."""
+    (part,) = experiment.findings()
     with declared(experiment.records), experiment.opened() as (store, runs):
-        void = void_rounds_of(experiment.parts[0], store.trials(runs[0]))
+        void = void_rounds_of(part.loaded, store.trials(runs[0]))  # with the rounds that replaced others
     frame = experiment.frame()
     return frame[(frame["purpose"] == "measure") & ~frame["round"].isin(void)]
 
