@@ -49,7 +49,7 @@ class ProgressListener(Listener):
         self._end = sum(self._sizes[: self._begun + 1])
         self._done = max(self._end - left.todo, sum(self._sizes[: self._begun]))
         self._begun += 1
-        self._time.expect(self._part, left.trials, left.todo - len(left.trials))
+        self._time.expect(self._part, left.trials, left.todo - len(left.trials), left.at_once)
         for row in earlier:
             if row.status == "finished" and row.seconds is not None:
                 kind = (self._part, row.purpose, row.task, row.arm, canonical_json(row.condition))
@@ -78,8 +78,11 @@ class ProgressListener(Listener):
         if outcome.status == "finished":
             self._done = min(self._done + 1, self._end)  # a round that runs again counts once
             self._output.detail(f"{spec.title}: {finished.seconds:.2f} s")
-            if self._began is not None:
-                self._time.learn(kind_of(self._part, spec), now - self._began)
+            kind = kind_of(self._part, spec)
+            if self._time.at_once(kind) > 1:
+                self._time.learn(kind, finished.seconds)
+            elif self._began is not None:
+                self._time.learn(kind, now - self._began)
         else:
             self._output.note(f"failed: {spec.title}: {failure_text(outcome.cause, outcome.error)}")
         self._time.done(self._part, spec)
@@ -97,8 +100,9 @@ class ProgressListener(Listener):
         self._output.note(message)
 
     def _show(self, spec: TrialSpec, now: LastValue | None) -> None:
-        ran = 0.0 if self._began is None else self._seconds() - self._began
-        left = self._time.seconds_left(current_trial(kind_of(self._part, spec), ran, now))
+        ran, kind = 0.0 if self._began is None else self._seconds() - self._began, kind_of(self._part, spec)
+        alone = self._time.at_once(kind) == 1
+        left = self._time.seconds_left(current_trial(kind, ran, now) if alone else None)
         total = sum(self._sizes)
         what = f"trial {min(self._done + 1, total)} of {total}"
         detail = f"{spec.title}: {now}" if now else spec.title

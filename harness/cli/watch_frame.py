@@ -60,6 +60,8 @@ def lines(now: StudyNow) -> Iterator[str]:
         )
     if now.trial is not None:
         yield from _trial_lines(now.trial)
+    if now.beside:
+        yield f"at the same time: {count(now.beside, 'other trial')}"
     load = now.load
     yield (
         f"machine: processors {load.processor:.0f} %, load {load.load:.2f} on {count(load.cores, 'core')}, "

@@ -158,6 +158,7 @@ def _data(now: StudyNow) -> dict[str, Any]:
         "failed": now.failed,
         "planned": now.planned,
         "seconds_left": None if now.left is None else {"low": now.left.low, "high": now.left.high},
+        "beside": now.beside,
         "trial": None
         if trial is None
         else {

@@ -7,9 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from harness.experiment.workspace import Workspace
-from harness.run.resources import guessed_seconds
+from harness.run.resources import guessed_seconds, shared_threads
 from harness.store.store import open_store
+from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import Plan
+from harness.study.planning.side_by_side import trials_at_once
 from harness.trial.spec import TrialSpec
 
 SECONDS_PER_ROUND = 3.0
@@ -26,17 +28,23 @@ class Estimate:
     source: str
 
 
-def estimate(planned: Plan, study: str, workspace: Workspace) -> Estimate:
-    """The time that all trials of a plan take, if none of them has been run."""
-    known = _earlier_seconds(study, workspace)
+def estimate(planned: Plan, loaded: LoadedStudy, workspace: Workspace, *, cores: int) -> Estimate:
+    """The time that all trials of a plan take, if none of them has been run. `cores` is the number of trials
+    that the machine can run side by side.
+    """
+    known = _earlier_seconds(loaded.study.study, workspace)
     seconds, guesses = 0.0, dict[_Key, float]()
-    for spec in planned.trials:
-        key = _key(spec)
-        earlier = known.get(key)
-        if earlier is None and key not in guesses:
-            guesses[key] = guessed_seconds(spec)
-        seconds += guesses[key] if earlier is None else earlier
-    seconds += SECONDS_PER_ROUND * len(planned.rounds)
+    for batch in planned.batches:
+        at_once = trials_at_once(loaded, batch, cores)
+        for spec in batch.with_opening:
+            key = _key(spec)
+            earlier = known.get(key)
+            if earlier is None and key not in guesses:
+                threads = shared_threads(at_once) if at_once > 1 else None
+                guesses[key] = guessed_seconds(spec, threads)
+            seconds += (guesses[key] if earlier is None else earlier) / at_once
+        if batch.purpose == "measure" and at_once == 1:
+            seconds += SECONDS_PER_ROUND
     if not guesses:
         return Estimate(seconds=seconds, source="from earlier runs")
     return Estimate(

@@ -20,7 +20,7 @@ from harness.experiment.programs import check_programs_allowed, store_programs
 from harness.experiment.report_name import report_name
 from harness.experiment.workspace import Workspace
 from harness.machine.code_digest import code_digests
-from harness.machine.environment import Environment, environment
+from harness.machine.environment import Environment, environment, usable_cores
 from harness.machine.visible_gpus import visible_gpus
 from harness.run.backends.fork_server import WORKER_VARIABLES
 from harness.run.driver import Driver
@@ -95,6 +95,11 @@ class Experiment:
         if self._gpu is not None or self._here.nvml_reason is None or not library_exists():
             return None
         return f"no GPU can be used: {self._here.nvml_reason}"
+
+    @property
+    def cores(self) -> int:
+        """How many trials that are not timed run side by side: one on a GPU."""
+        return usable_cores() if self._gpu is None else 1
 
     @with_declared_metrics
     def not_measured(self, part: LoadedStudy) -> list[NotMeasured]:

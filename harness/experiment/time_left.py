@@ -6,6 +6,7 @@ import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -74,9 +75,19 @@ class TimeLeft:
         self._guesses: dict[Kind, float | None] = {}
         self._left: Counter[Kind] = Counter()
         self._unknown: Counter[str] = Counter()
+        self._at_once: dict[tuple[str, str], int] = {}
 
-    def expect(self, part: str, trials: Iterable[TrialSpec], unknown: int = 0) -> None:
-        """From now on, these trials are left of a part, and a number of which nothing is known yet."""
+    def expect(
+        self,
+        part: str,
+        trials: Iterable[TrialSpec],
+        unknown: int = 0,
+        at_once: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """From now on, these trials are left of a part, and a number of which nothing is known yet. So many
+        trials of each purpose run at the same time, by default one.
+        """
+        self._at_once |= {(part, purpose): number for purpose, number in at_once.items()}
         for kind in [kind for kind in self._left if kind[0] == part]:
             del self._left[kind]
         self._unknown[part] = unknown
@@ -84,11 +95,16 @@ class TimeLeft:
             kind = kind_of(part, spec)
             self._left[kind] += 1
             if kind not in self._guesses:
-                self._guesses[kind] = _guess(spec)
+                guess = _guess(spec)
+                self._guesses[kind] = None if guess is None else guess / self.at_once(kind)
+
+    def at_once(self, kind: Kind) -> int:
+        """How many trials of this kind run at the same time."""
+        return self._at_once.get(kind[:2], 1)
 
     def learn(self, kind: Kind, seconds: float) -> None:
         """A trial of this kind took so long."""
-        self._seconds[kind].append(seconds)
+        self._seconds[kind].append(seconds / self.at_once(kind))
 
     def done(self, part: str, spec: TrialSpec) -> None:
         """A trial that was expected has ended."""

@@ -52,7 +52,7 @@ class TrialNow:
 class StudyNow:
     """A running study. `rows` has the measurements of each arm: for each round and seed, in the order of the
     plan, the states of its trials. `before` counts the trials that belong to no round: by their purpose, how
-    many have finished and how many are planned.
+    many have finished and how many are planned. `trial` runs, with `beside` others at the same time.
     """
 
     run: Run
@@ -63,6 +63,7 @@ class StudyNow:
     failed: int
     planned: int
     trial: TrialNow | None
+    beside: int
     left: TimeRange | None
     load: MachineLoad
 
@@ -96,6 +97,7 @@ class RunWatch:
         newest = {attempt.spec_id: attempt.state for attempt in attempts}
         states = {spec_id: newest.get(spec_id, "planned") for spec_id in self._specs}
         trial = self._trial(next((one for one in reversed(attempts) if one.state == "running"), None))
+        running = sum(one.state == "running" for one in attempts)
         return StudyNow(
             run=self._run,
             session=self._session,
@@ -105,7 +107,8 @@ class RunWatch:
             failed=sum(state in ("failed", "lost") for state in states.values()),
             planned=len(states),
             trial=trial,
-            left=self._left(attempts, states, trial),
+            left=self._left(attempts, states, trial, running),
+            beside=max(0, running - 1),
             load=_load(),
         )
 
@@ -144,16 +147,19 @@ class RunWatch:
         )
 
     def _left(
-        self, attempts: list[AttemptTime], states: dict[str, str], trial: TrialNow | None
+        self, attempts: list[AttemptTime], states: dict[str, str], trial: TrialNow | None, running: int
     ) -> TimeRange | None:
         left = TimeLeft()
-        left.expect("", self._specs.values())
+        at_once: dict[str, int] = {}
+        if running > 1:
+            at_once = dict.fromkeys((spec.purpose for spec in self._specs.values()), running)
+        left.expect("", self._specs.values(), at_once=at_once)
         for spec_id, state in states.items():
             if state not in WAITING_STATES:
                 left.done("", self._specs[spec_id])
         for spec_id, seconds in durations(attempts):
             left.learn(kind_of("", self._specs[spec_id]), seconds)
-        if trial is None:
+        if trial is None or running > 1:
             return left.seconds_left()
         return left.seconds_left(current_trial(kind_of("", trial.spec), trial.seconds, trial.reached))
 

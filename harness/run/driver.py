@@ -1,54 +1,37 @@
 """The driver runs the missing trials of a programme, batch after batch. No other process writes to the
-store.
+store. Trials that are timed run alone; others run side by side where the backend has slots for them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import wait
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-
-import psutil
 
 from harness.errors import ChangedError
 from harness.machine.code_digest import plugins_digest
-from harness.machine.environment import cpu_quota, provenance
+from harness.machine.environment import provenance, usable_cores
 from harness.programs.source_tree import sources_in
-from harness.run import stopping
-from harness.run.backends.base import Backend, Finished, Handle
+from harness.run.attempts import Attempts
+from harness.run.backends.base import Backend, Finished
 from harness.run.checkpoints import Checkpoints
 from harness.run.given_up import GivenUp
 from harness.run.identity import Setting
 from harness.run.job import Job
 from harness.run.lease import machine_lease
 from harness.run.listener import Listener
-from harness.run.programme import Draws, Programme, Watcher
-from harness.run.resources import limits_of, worker_threads
+from harness.run.programme import Draws, Programme
+from harness.run.resources import limits_of, shared_threads, worker_threads
 from harness.run.source_watch import SourceWatch, files_of
-from harness.store.rows import Run, Session, TrialRow
+from harness.store.rows import Run, TrialRow
 from harness.store.store import Store
-from harness.store.void import DISTURBED
 from harness.study.planning.plan import TrialBatch
 from harness.study.planning.results import Results, in_one_session, lost_measurements
+from harness.study.planning.side_by_side import trials_at_once
 from harness.study.planning.trials import keeps_begun_rounds
-from harness.telemetry.disturbance import Host, disturbance
-from harness.trial.causes import Cause
-from harness.trial.outcome import STOPPED, Outcome
 from harness.trial.spec import TrialSpec
-
-ATTEMPTS = 2
-"""A trial that ends for a reason outside of it is tried once more in the same session. One that fails by
-itself is not: it would only fail again, and its arm is invalid.
-"""
-
-GRACE_S = 10.0
-"""How long a trial that is asked to end may take."""
-
-WATCH_S = 0.1
-"""How often the samples of a running trial are looked at, if something may stop it."""
 
 
 @dataclass(kw_only=True)
@@ -58,11 +41,8 @@ class _Progress:
     """
 
     run: Run
-    session: Session
-    position: int
+    attempts: Attempts
     given_up: GivenUp
-    earlier: Sequence[TrialRow] = ()
-    attempts: dict[str, int] = field(default_factory=dict)
     trainings: list[TrialSpec] = field(default_factory=list)
     alone: bool = False
     seen: bool = False
@@ -99,19 +79,15 @@ class Driver:
         )
         try:
             rows = self._store.trials(run, include_superseded=True)
-            progress = _Progress(
-                run=run,
-                session=session,
-                position=max((row.position for row in rows), default=-1) + 1,
-                given_up=GivenUp.after(() if self._setting.retry_failed else rows),
-                earlier=rows,
+            attempts = Attempts(
+                run, session, rows, store=self._store, backend=self._backend, listener=self._listener
             )
-            for row in rows:
-                progress.attempts[row.spec_id] = max(progress.attempts.get(row.spec_id, 0), row.attempt)
+            given_up = GivenUp.after(() if self._setting.retry_failed else rows)
+            progress = _Progress(run=run, attempts=attempts, given_up=given_up)
             self._backend.begin_part()
             self._programme.begin(self._store, run)
             self._close_begun_rounds(progress, {row.spec_id for row in rows if row.state != "superseded"})
-            self._run_missing(progress)
+            self._run_missing(progress, rows)
         finally:
             self._store.close_session(session)
         return run
@@ -143,29 +119,44 @@ class Driver:
             return Draws(existing.draw, existing.training_draw)
         return self._programme.draws(self._store, fresh=self._setting.fresh)
 
-    def _run_missing(self, progress: _Progress) -> None:
+    def _run_missing(self, progress: _Progress, earlier: Sequence[TrialRow]) -> None:
         run = progress.run
         results = self._results(run)
         left = self._programme.work_left(
             lambda batch: self._missing(batch, results, progress.given_up), results
         )
-        self._listener.begin(run, left, progress.earlier)
+        known = self._programme.known(results)
+        at_once: dict[str, int] = {batch.purpose: self._at_once(batch) for batch in known}
+        self._listener.begin(run, left._replace(at_once=at_once), earlier)
         if progress.given_up:
             self._listener.note(progress.given_up.message)
         with contextlib.ExitStack() as lease:
-            for batch in self._programme.schedule(lambda: self._results(run)):
-                missing = self._missing(batch, self._results(run), progress.given_up)
-                if missing and batch.purpose != "check" and not progress.alone:
-                    lease.enter_context(machine_lease(self._listener.waiting))
-                    progress.alone = True
-                self._run_batch(batch, missing, progress)
-                lacking = [spec for spec in progress.trainings if not self._checkpoints.has(spec)]
-                if lacking:
-                    seed = lacking[0].seed
-                    self._listener.note(f"training (seed {seed}) produced no checkpoint; cannot continue")
-                    return
-        if problem := self._programme.problem(self._results(run)):
+            try:
+                problem = self._run_batches(progress, lease)
+            finally:
+                progress.attempts.cancel()
+        if problem:
             self._listener.note(problem)
+
+    def _run_batches(self, progress: _Progress, lease: contextlib.ExitStack) -> str | None:
+        """Run batch after batch. Returns why it cannot continue, or None at the end of the programme."""
+        run = progress.run
+        for batch in self._programme.schedule(lambda: self._settled_results(progress)):
+            missing = self._missing(batch, self._results(run), progress.given_up)
+            if missing and batch.purpose != "check" and not progress.alone:
+                lease.enter_context(machine_lease(self._listener.waiting))
+                progress.alone = True
+            self._run_batch(batch, missing, progress)
+            lacking = [spec for spec in progress.trainings if not self._checkpoints.has(spec)]
+            if lacking:
+                return f"training (seed {lacking[0].seed}) produced no checkpoint; cannot continue"
+        progress.attempts.settle()
+        return self._programme.problem(self._results(run))
+
+    def _settled_results(self, progress: _Progress) -> Results:
+        """The results when no trial is running: they decide which trials come next."""
+        progress.attempts.settle()
+        return self._results(progress.run)
 
     def _results(self, run: Run) -> Results:
         return self._store.results(run, self._programme.metrics)
@@ -194,9 +185,7 @@ class Driver:
             if batch.purpose == "measure" and any(spec.id in results for spec in batch.trials):
                 for spec in batch.trials:
                     if spec.id not in tried:
-                        attempt_id = self._begin(spec, progress)
-                        nothing = Outcome(status="lost", error="not run, because its round was interrupted")
-                        self._store.finish_trial(attempt_id, nothing, seconds=0.0)
+                        progress.attempts.lose(spec, "not run, because its round was interrupted")
 
     def _run_batch(self, batch: TrialBatch, missing: tuple[TrialSpec, ...], progress: _Progress) -> None:
         self._store.extend_plan(progress.run, batch.with_opening)
@@ -204,125 +193,98 @@ class Driver:
             progress.trainings += batch.trials
             finished = self._results(progress.run)
             self._set_aside(progress.run, [spec for spec in missing if spec.id in finished])
+        beside = self._at_once(batch) > 1
         if missing and batch.purpose == "measure":
             self._set_aside(progress.run, (*missing, *([batch.opening] if batch.opening else [])))
-            self._backend.begin_round()
-            progress.seen = False
-            if batch.opening is not None:
-                self._attempt(batch.opening, progress, most=1)
+            if not beside:
+                self._begin_round(batch, progress)
         if batch.skipped:
-            self._skip(missing, batch.skipped, progress)
-            return
+            for spec in missing:
+                progress.attempts.skip(spec, batch.skipped)
+        elif beside:
+            self._run_beside_others(batch, missing, progress)
+        else:
+            self._run_alone(batch, missing, progress)
+
+    def _begin_round(self, batch: TrialBatch, progress: _Progress) -> None:
+        self._backend.begin_round()
+        progress.seen = False
+        if batch.opening is not None:
+            progress.attempts.alone(self._job(batch.opening, progress), most=1)
+
+    def _run_alone(self, batch: TrialBatch, missing: tuple[TrialSpec, ...], progress: _Progress) -> None:
+        """Run trials one after the other. Those of a batch that a change of the code has spoiled are set
+        aside.
+        """
         for spec in missing:
-            attempt_id, result = self._attempt(spec, progress)
+            attempt_id, result = progress.attempts.alone(
+                self._job(spec, progress),
+                watcher=partial(self._programme.watcher, spec),
+                may_repeat=partial(self._may_repeat, progress, spec),
+            )
             if batch.purpose == "train":
                 self._watch.check()
                 self._checkpoints.record(spec, result.outcome, attempt_id)
+        self._check_code(progress, missing)
+
+    def _at_once(self, batch: TrialBatch) -> int:
+        """How many trials of a batch run at the same time."""
+        if self._backend.slots == 1 or self._setting.gpu is not None:
+            return 1
+        return trials_at_once(self._programme.loaded, batch, usable_cores())
+
+    def _run_beside_others(
+        self, batch: TrialBatch, missing: tuple[TrialSpec, ...], progress: _Progress
+    ) -> None:
+        """Run trials while others run. Only measurements may still be running when this returns."""
+
+        def recorded(spec: TrialSpec, attempt_id: int, result: Finished) -> None:
+            self._check_code(progress, missing)
+            if batch.purpose == "train":
+                self._checkpoints.record(spec, result.outcome, attempt_id)
+
+        at_once = self._at_once(batch)
+        for spec in missing:
+            job = self._job(spec, progress, shared_threads(at_once))
+            slots = min(at_once, self._backend.slots)
+            progress.attempts.beside_others(job, slots, partial(recorded, spec))
+        if batch.purpose != "measure":
+            progress.attempts.settle()
+
+    def _may_repeat(self, progress: _Progress, spec: TrialSpec, result: Finished) -> bool:
+        """Whether a trial that was lost may run again: not if a value of its round was seen
+        (`keeps_begun_rounds`).
+        """
+        measured = spec.purpose == "measure" and keeps_begun_rounds(self._programme.loaded)
+        progress.seen = progress.seen or (measured and bool(result.outcome.samples))
+        return not (measured and progress.seen)
+
+    def _check_code(self, progress: _Progress, specs: Iterable[TrialSpec]) -> None:
+        """Raises ChangedError, with these trials set aside, if the code or a file has changed."""
         try:
             self._watch.check()
         except ChangedError:
-            self._set_aside(progress.run, missing)
+            self._set_aside(progress.run, specs)
             raise
 
-    def _skip(self, specs: Iterable[TrialSpec], reason: str, progress: _Progress) -> None:
-        """Record that these trials are not run, and why."""
-        for spec in specs:
-            attempt_id = self._begin(spec, progress)
-            self._store.finish_trial(attempt_id, _stopped(Outcome(status="lost"), reason), seconds=0.0)
-
-    def _attempt(self, spec: TrialSpec, progress: _Progress, most: int = ATTEMPTS) -> tuple[int, Finished]:
-        """Run a trial, and again if its end has an outside cause, at most `most` times. Every attempt is
-        recorded.
-
-        A worker that was killed is not replaced if a value of its round was seen (`keeps_begun_rounds`).
-        """
-        for _ in range(most):
-            self._listener.trial(spec)
-            attempt_id = self._begin(spec, progress)
-            handle = self._backend.submit(self._job(spec, progress.trainings))
-            try:
-                result = _ended(
-                    handle,
-                    self._programme.watcher(spec),
-                    lambda: self._listener.running(spec, handle.last_samples),  # noqa: B023  it is called now
-                )
-            except BaseException:
-                handle.cancel(grace_s=GRACE_S)
-                raise
-            self._store.finish_trial(
-                attempt_id,
-                _noted(spec, result),
-                seconds=result.seconds,
-                telemetry=result.telemetry,
-                nvml_reason=result.nvml_reason,
-            )
-            self._listener.finished(spec, result)
-            measured = spec.purpose == "measure" and keeps_begun_rounds(self._programme.loaded)
-            progress.seen = progress.seen or (measured and bool(result.outcome.samples))
-            if result.outcome.status != "lost" or (measured and progress.seen):
-                break
-        return attempt_id, result
-
-    def _begin(self, spec: TrialSpec, progress: _Progress) -> int:
-        attempt = progress.attempts[spec.id] = progress.attempts.get(spec.id, 0) + 1
-        attempt_id = self._store.begin_trial(
-            progress.run, progress.session, spec, position=progress.position, attempt=attempt
-        )
-        progress.position += 1
-        return attempt_id
-
-    def _job(self, spec: TrialSpec, trainings: Iterable[TrialSpec]) -> Job:
+    def _job(self, spec: TrialSpec, progress: _Progress, shared: int | None = None) -> Job:
+        """The job of a trial. With `shared` threads, it runs beside others."""
         return Job(
             spec=spec,
             events="",
             checkpoints=self._checkpoints.folders(
-                training for training in trainings if training.seed == spec.seed
+                training for training in progress.trainings if training.seed == spec.seed
             ),
-            threads=worker_threads(spec.purpose),
+            threads=shared or worker_threads(spec.purpose),
+            side_by_side=shared is not None,
             gpu=self._setting.gpu,
             plant=self._setting.plant,
             sources=str(sources_in(self._setting.results)),
-            limits=limits_of(spec, self._programme.loaded.study.design.limits),
+            limits=limits_of(spec, self._programme.loaded.study.design.limits, shared),
             plugins=self._plugins,
         )
 
     def _set_aside(self, run: Run, specs: Iterable[TrialSpec]) -> None:
         ids = {spec.id for spec in specs}
-        self._store.supersede(run, [row.id for row in self._store.trials(run) if row.spec_id in ids])
-
-
-def _ended(handle: Handle, watcher: Watcher | None, meanwhile: Callable[[], None]) -> Finished:
-    """Wait for the end of a trial. A watcher may end it before, and the outcome then says why. `meanwhile` is
-    called once per second.
-    """
-    if watcher is None:
-        return stopping.result(handle.future, meanwhile)
-    due = time.monotonic() + stopping.SIGNALS_S
-    while not wait([handle.future], timeout=WATCH_S).done:
-        reason = watcher(handle.new_samples())
-        if reason is not None:
-            handle.cancel(grace_s=GRACE_S)
-            result = stopping.result(handle.future)
-            if result.outcome.status == "finished":  # it came to its end before it could be stopped
-                return result
-            return replace(result, outcome=_stopped(result.outcome, reason))
-        if time.monotonic() >= due:
-            meanwhile()
-            due = time.monotonic() + stopping.SIGNALS_S
-    return handle.future.result()
-
-
-def _stopped(outcome: Outcome, reason: str) -> Outcome:
-    notes = {**outcome.notes, STOPPED: reason}
-    return replace(outcome, status="interrupted", error=reason, cause=Cause.STOPPED, notes=notes)
-
-
-def _noted(spec: TrialSpec, result: Finished) -> Outcome:
-    """The outcome of a trial; for a measurement, with a note if something outside of it disturbed it."""
-    if spec.purpose != "measure":
-        return result.outcome
-    host = Host(cores=psutil.cpu_count() or 1, threads=worker_threads(spec.purpose), cpu_quota=cpu_quota())
-    cause = disturbance(result.telemetry, host)
-    if not cause:
-        return result.outcome
-    return replace(result.outcome, notes={**result.outcome.notes, DISTURBED: cause})
+        ended = (row for row in self._store.trials(run) if row.state != "running")
+        self._store.supersede(run, [row.id for row in ended if row.spec_id in ids])

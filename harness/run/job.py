@@ -31,6 +31,7 @@ class Job(Config):
     What the trial writes goes to the folder `folder`, which it makes. `sources` has the files of programs.
     `plant` names a bug to plant, as `invariant/bug`. Trials with the same folder `shared` share their checks
     of tiny models (`harness.run.worker.tiny_checks`). Without `limits`, nothing ends the trial.
+    With `side_by_side`, other trials run at the same time, so that times are not recorded.
     `plugins` is the digest of the plug-ins that the driver has (`harness.machine.code_digest`). `rank` is the
     number of one process of a trial that has several.
     """
@@ -48,6 +49,7 @@ class Job(Config):
     limits: TrialLimits | None = None
     plugins: str = ""
     rank: int | None = None
+    side_by_side: bool = False
 
     @cached_property
     def task(self) -> type[Task]:

@@ -1,6 +1,6 @@
 """The processes of a trial: its group, what escaped from it, and what a driver that died has left.
 
-Every process that a driver starts, directly or not, inherits the variable `MARK` with the folder of that
+Every process that a driver starts, directly or not, inherits the variable `MARK` with a folder in that of the
 driver. So its processes can be recognised when nobody is their parent any more.
 """
 
@@ -77,15 +77,16 @@ def _reap() -> None:
 
 
 def end_marked(folder: Path) -> None:
-    """Kill the processes that a driver with this folder has left, and wait until they have ended. This
-    process and its parents are left alone.
+    """Kill the processes whose mark is this folder or one in it, and wait until they have ended. This process
+    and its parents are left alone.
     """
     mark = f"{MARK}={folder}".encode()
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     marked = [
         process
         for process in psutil.process_iter()
-        if process.pid not in mine and mark in _environment(process.pid)
+        if process.pid not in mine
+        and any(one == mark or one.startswith(mark + b"/") for one in _environment(process.pid))
     ]
     for process in marked:
         with contextlib.suppress(psutil.Error):

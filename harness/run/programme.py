@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from harness.run.identity import Setting, identity
@@ -35,12 +36,13 @@ class Draws(NamedTuple):
 
 class WorkLeft(NamedTuple):
     """How many trials must run, and how many have finished. `trials` are those that must run, as far as they
-    are known.
+    are known. `at_once` says how many trials of a purpose run at the same time, if more than one does.
     """
 
     todo: int
     done: int
     trials: tuple[TrialSpec, ...] = ()
+    at_once: Mapping[str, int] = MappingProxyType({})
 
 
 class Programme(ABC):

@@ -30,17 +30,22 @@ def worker_threads(purpose: Purpose, cores: int | None = None) -> int:
     return usable if purpose == "train" else max(1, usable - 1)
 
 
-def guessed_seconds(spec: TrialSpec) -> float:
-    """How long a trial takes, from its operation counts."""
+def shared_threads(at_once: int, cores: int | None = None) -> int:
+    """The threads of each of so many trials that run at the same time on the usable cores."""
+    return max(1, (usable_cores() if cores is None else cores) // at_once)
+
+
+def guessed_seconds(spec: TrialSpec, threads: int | None = None) -> float:
+    """How long a trial takes, from its operation counts, by default with `worker_threads`."""
     if spec.purpose == "check":
         return SECONDS_PER_CHECK
     flops = task_class(spec.task).read(spec.config).flops()
-    return SECONDS_PER_TRIAL + flops / (FLOPS_PER_CORE * worker_threads(spec.purpose))
+    return SECONDS_PER_TRIAL + flops / (FLOPS_PER_CORE * (threads or worker_threads(spec.purpose)))
 
 
-def limits_of(spec: TrialSpec, declared: DeclaredLimits) -> TrialLimits:
-    """The limits of a trial of a study that declares these."""
-    longest = max(LEAST_SECONDS, TIMES_THE_ESTIMATE * guessed_seconds(spec))
+def limits_of(spec: TrialSpec, declared: DeclaredLimits, threads: int | None = None) -> TrialLimits:
+    """The limits of a trial of a study that declares these, with so many threads."""
+    longest = max(LEAST_SECONDS, TIMES_THE_ESTIMATE * guessed_seconds(spec, threads))
     seconds = declared.time or _time_limit(spec) or longest
     return TrialLimits(
         seconds=seconds,

@@ -29,14 +29,14 @@ from harness.invariants.base import Check, Invariant
 from harness.invariants.registry import find_invariant
 from harness.machine.code_digest import plugins_digest
 from harness.machine.visible_gpus import VISIBLE_GPUS, gpus_for
-from harness.metrics import derived_metrics, metric
+from harness.metrics import METRICS, derived_metrics, metric
 from harness.plugins import load_plugins
 from harness.run.job import Job
 from harness.run.processes import adopt_orphans, begin_group, end_children, signal_at_death_of, signal_group
 from harness.run.ranks import RankError, in_ranks
-from harness.tasks.base import Context, Result
+from harness.tasks.base import Context, Result, SampleRecorder
 from harness.trial.causes import FULL_DISK_STATUS, Cause, cause_of_error
-from harness.trial.outcome import TIMED, EventWriter
+from harness.trial.outcome import NOT_TIMED, TIMED, EventWriter
 
 WITHOUT_TORCH = "--without-torch"
 """The option of a fork server whose trials use no torch."""
@@ -60,7 +60,9 @@ def run_job(job: Job) -> None:
             writer.failed(message, traceback.format_exc(), cause_of_error(error))
             return
         notes = {**result.notes, **machine, "work_seconds": time.perf_counter() - started}
-        if result.timed is not None:
+        if job.side_by_side:
+            notes = {**result.notes, **machine, NOT_TIMED: "other trials ran at the same time"}
+        elif result.timed is not None:
             notes[TIMED] = {**asdict(result.timed.span), "tokens": result.timed.tokens}
         if result.sentences is not None:
             writer.sentences(result.sentences)
@@ -109,15 +111,27 @@ def _run(job: Job, writer: EventWriter) -> Result:
 
     def record(name: str, value: float, step: int = 0, /) -> None:
         samples[name].append(value)
-        writer.sample(name, value, step)
+        write(name, value, step)
 
+    write = _without_times(writer.sample) if job.side_by_side else writer.sample
     derived = derived_metrics(job.task.metrics)
-    result = job.task.read(job.spec.config).run(_context(job), record if derived else writer.sample)
+    result = job.task.read(job.spec.config).run(_context(job), record if derived else write)
     for record_of in derived:
         if all(samples[name] for name in record_of.computed_from):
             values = (metric(name).of_trial(samples[name]) for name in record_of.computed_from)
-            writer.sample(record_of.name, record_of.compute(*values))
+            write(record_of.name, record_of.compute(*values))
     return result
+
+
+def _without_times(write: SampleRecorder) -> SampleRecorder:
+    """Write no sample of a metric that is measured with a clock."""
+    timed = {name for name, record in METRICS.items() if record.timed}
+
+    def write_untimed(name: str, value: float, step: int = 0, /) -> None:
+        if name not in timed:
+            write(name, value, step)
+
+    return write_untimed
 
 
 def _check(job: Job, writer: EventWriter) -> Result:

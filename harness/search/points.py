@@ -12,7 +12,7 @@ from typing import Literal
 
 from harness.config import canonical_json
 from harness.metrics import Metric
-from harness.run.driver import ATTEMPTS
+from harness.run.attempts import ATTEMPTS
 from harness.store.rows import COUNTED_STATES, PlannedTrial, Run, TrialRow
 from harness.store.store import Store
 from harness.study.planning.results import Results

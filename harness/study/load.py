@@ -19,7 +19,13 @@ from harness.study.checks.adaptive_design import check_adaptive_design
 from harness.study.checks.checker import StudyChecker
 from harness.study.checks.labels import check_labels
 from harness.study.checks.parity import check_parity
-from harness.study.checks.study import check_claims, check_study, check_tasks, check_trainings
+from harness.study.checks.study import (
+    check_claims,
+    check_side_by_side,
+    check_study,
+    check_tasks,
+    check_trainings,
+)
 from harness.study.declared_metric import DeclaredMetric
 from harness.study.levels import level_name, level_settings
 from harness.study.load_search import SearchLoader
@@ -142,6 +148,7 @@ class StudyFile:
             programs=self._programs.files_of(tasks.values()),
         )
         check_adaptive_design(checker, loaded)
+        check_side_by_side(checker, loaded)
         return loaded
 
     def search(

@@ -87,6 +87,12 @@ class Design(Config):
     disturbed_rounds: Literal["replace", "keep"] = "replace"
     """Whether a round that other programs disturbed is replaced by another round, or kept."""
 
+    side_by_side: bool | None = Field(default=None, exclude_if=lambda chosen: chosen is None)
+    """Whether trials run at the same time, each with its share of the cores and without recorded times. By
+    default they do if nothing that is claimed or primary depends on what else the machine does. Trials of
+    programs do so only with `true`.
+    """
+
     until: Until | None = Field(default=None, exclude_if=operator.not_)
     """Rounds may end early, as soon as the comparisons are precise enough."""
 

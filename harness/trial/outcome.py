@@ -35,6 +35,9 @@ TIMED = "timed"
 `end` in seconds of `time.monotonic`.
 """
 
+NOT_TIMED = "not_timed"
+"""The note of a trial that says why it has no times."""
+
 LONGEST_METRIC = 200
 LONGEST_LINE = 256 * 2**20
 """Bytes of a line of events. The longest lines hold the sentences of a trial."""

@@ -39,6 +39,7 @@ NOW = StudyNow(
     trial=TrialNow(
         spec=trial(), seconds=12.34, reached=LastValue("loss", 119, 2.3456, 400), curve=(4.0, 3.0, 2.0, 1.0)
     ),
+    beside=0,
     left=TimeRange(730.0, 905.0),
     load=MachineLoad(processor=53.2, memory=34.0, load=1.234, cores=2),
 )

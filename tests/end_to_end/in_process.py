@@ -89,7 +89,7 @@ class InProcess(LocalBackend):
     """Runs every trial here and now; a stand-in where a command makes its own backend."""
 
     def __init__(self, **_: Any) -> None:
-        super().__init__(nvml=None)  # type: ignore[arg-type]  # no process is started, so none is watched
+        super().__init__(nvml=None, slots=1)  # type: ignore[arg-type]  # no process is started, so none is watched
 
     def __enter__(self) -> Self:
         return self
@@ -129,6 +129,7 @@ class Scripted:
     seconds: float = 0.0
     watched: bool = False
     asked: list[Job | None] = field(default_factory=list)
+    slots: int = 1
 
     def begin_part(self) -> None:
         """It has no processes."""

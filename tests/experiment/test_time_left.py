@@ -106,3 +106,13 @@ def test_trials_of_another_version_of_the_code_take_as_long_as_the_others() -> N
 )
 def test_a_range_is_written_with_as_many_digits_as_it_is_worth(low: float, high: float, text: str) -> None:
     assert str(TimeRange(low, high)) == text
+
+
+def test_trials_that_run_side_by_side_take_their_share_of_the_time() -> None:
+    time = TimeLeft()
+    time.expect("", [spec(number) for number in range(8)], at_once={"measure": 4})
+    guess = guessed_seconds(spec())
+    assert time.seconds_left() == pytest.approx((8 * guess / 4 / 3, 8 * guess / 4 * 3))
+    for _ in range(3):
+        time.learn(kind_of("", spec()), 10.0)
+    assert time.seconds_left() == pytest.approx((20.0, 20.0))

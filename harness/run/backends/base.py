@@ -39,10 +39,14 @@ class Handle(Protocol):
 
 
 class Backend(Protocol):
-    """Where trials run. The driver waits for each job before it submits the next one.
+    """Where trials run. Jobs that are timed are submitted one at a time, others until all slots are full.
 
     This is more than an executor, which cannot stop a job that is running.
     """
+
+    @property
+    def slots(self) -> int:
+        """How many jobs that are not timed it runs at the same time."""
 
     def submit(self, job: Job) -> Handle: ...
 

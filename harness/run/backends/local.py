@@ -1,6 +1,6 @@
-"""Trials on this machine, one at a time: one fork server per round, and one new process per trial.
+"""Trials on this machine, one in each slot: a fork server per slot, and a new process per trial.
 
-A thread of the driver samples the process of the trial from outside, and ends it when it reaches a limit.
+A thread of the driver samples the process of each trial from outside, and ends it when it reaches a limit.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import LifoQueue
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Self
 
+from harness.machine.environment import usable_cores
 from harness.metrics import ENERGY_METRICS
 from harness.run import stopping
 from harness.run.backends.base import Finished
@@ -42,18 +44,49 @@ _MEASURED: frozenset[Purpose] = frozenset(("measure", "tune", "search"))
 """The purposes of trials whose metrics are compared."""
 
 
-class LocalBackend:
-    """Trials on this machine. Use as a context manager."""
+class _Slot:
+    """Where one trial runs at a time, with a fork server that is started for the first one. Its folder is in
+    that of the driver, so that what has its mark can be ended without the trials of other slots.
+    """
 
-    def __init__(self, *, nvml: NvmlReader) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server: ForkServer | None = None
+
+    def server_for(self, job: Job) -> ForkServer:
+        """A server that can run the job."""
+        if self.server is not None and job.task.needs_torch and not self.server.with_torch:
+            self.stop_server()
+        if self.server is None:
+            self.folder.mkdir(exist_ok=True)
+            self.server = ForkServer(self.folder, with_torch=job.task.needs_torch)
+        return self.server
+
+    def stop_server(self) -> None:
+        if self.server is not None:
+            self.server.stop()
+            self.server = None
+
+
+class LocalBackend:
+    """Trials on this machine, in as many slots as it has usable cores. Use as a context manager."""
+
+    def __init__(self, *, nvml: NvmlReader, slots: int | None = None) -> None:
         sweep()
         self._nvml = nvml
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-backend")
-        self._server: ForkServer | None = None
-        self._in_round = False
-        self._newest: LocalHandle | None = None
-        self._submitted = 0
+        self._slots = usable_cores() if slots is None else slots
+        self._pool = ThreadPoolExecutor(self._slots, thread_name_prefix="local-backend")
         self._scratch = Scratch()
+        self._free: LifoQueue[_Slot] = LifoQueue()
+        for number in reversed(range(self._slots)):
+            self._free.put(_Slot(self._scratch.folder / f"slot-{number}"))
+        self._in_round = False
+        self._handles: list[LocalHandle] = []
+        self._submitted = 0
+
+    @property
+    def slots(self) -> int:
+        return self._slots
 
     def __enter__(self) -> Self:
         return self
@@ -65,19 +98,22 @@ class LocalBackend:
         self._in_round = False
 
     def begin_round(self) -> None:
-        """Every round but the first of a part gets a new fork server.
+        """Every round but the first of a part gets a new fork server. No trial is running.
 
         The first round may use the server of earlier trials, because none of its own trials was timed there.
         A server without torch stays: its trials are programs, which are new processes anyway.
         """
-        if self._in_round and self._server is not None and self._server.with_torch:
-            self._stop_server()
+        for number, slot in enumerate(self._all_free_slots()):
+            if slot.server is not None and slot.server.with_torch and (self._in_round or number):
+                slot.stop_server()
         self._in_round = True
 
-    def _stop_server(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
+    def _all_free_slots(self) -> list[_Slot]:
+        """The slots when no trial is running. The first one is that of the next trial."""
+        slots = [self._free.get() for _ in range(self._slots)]
+        for slot in reversed(slots):
+            self._free.put(slot)
+        return slots
 
     def submit(self, job: Job) -> LocalHandle:
         folder = self._scratch.folder
@@ -87,24 +123,28 @@ class LocalBackend:
         files = folder / f"{self._submitted}.files"
         places = {"events": str(events), "log": str(log), "shared": str(folder), "folder": str(files)}
         handle.future = self._pool.submit(self._run, job.model_copy(update=places), handle)
-        self._newest = handle
+        self._handles = [one for one in self._handles if not one.future.done()] + [handle]
         return handle
 
     def close(self) -> None:
-        """Also ends a trial that is still running."""
-        if self._newest is not None:
-            self._newest.cancel(grace_s=0.0)
+        """Also ends the trials that are still running."""
+        for handle in self._handles:
+            handle.cancel(grace_s=0.0)
         self._pool.shutdown()
-        self._stop_server()
+        for slot in self._all_free_slots():
+            slot.stop_server()
         self._scratch.remove()
 
     def _run(self, job: Job, handle: LocalHandle) -> Finished:
+        slot = self._free.get()
+        try:
+            return self._run_in(slot, job, handle)
+        finally:
+            self._free.put(slot)
+
+    def _run_in(self, slot: _Slot, job: Job, handle: LocalHandle) -> Finished:
         events, log = Path(job.events), Path(str(job.log))
-        if self._server is not None and job.task.needs_torch and not self._server.with_torch:
-            self._stop_server()
-        server = self._server = self._server or ForkServer(
-            self._scratch.folder, with_torch=job.task.needs_torch
-        )
+        server = slot.server_for(job)
         sampler = ProcessSampler(nvml=self._nvml, gpus=[job.gpu] if job.gpu else [])
         group = _memory_group(job)
         kills, started = MemoryKills(group), time.perf_counter()
@@ -117,7 +157,7 @@ class LocalBackend:
             if group is not None and group.has_killed and group.has_reached_limit:
                 ended = Ending(*beyond_memory(group.limit, "needed more memory"))
         except ServerEndedError as error:
-            ended = self._lost_server(error, handle, kills)
+            ended = _lost_server(slot, error, handle, kills)
         finally:
             telemetry = tuple(sampler.stop())
             handle.ended()
@@ -126,7 +166,8 @@ class LocalBackend:
         seconds = time.perf_counter() - started
         outcome = _outcome(events, log, ended)
         remove_tree(Path(job.folder))
-        if job.spec.purpose in _MEASURED and set(ENERGY_METRICS) & set(job.task.metrics):
+        measured = job.spec.purpose in _MEASURED and not job.side_by_side
+        if measured and set(ENERGY_METRICS) & set(job.task.metrics):
             watched = Watched(
                 samples=telemetry,
                 began=sampler.began,
@@ -137,14 +178,6 @@ class LocalBackend:
         return Finished(
             outcome=outcome, seconds=seconds, telemetry=telemetry, nvml_reason=sampler.nvml_reason
         )
-
-    def _lost_server(self, error: ServerEndedError, handle: LocalHandle, kills: MemoryKills) -> Ending:
-        """The fork server has ended. The kernel ends its trial with it, and the rest is ended here."""
-        handle.signal(SIGKILL)
-        end_marked(self._scratch.folder)
-        self._stop_server()
-        cause = Cause.HOST_MEMORY if kills.any() else Cause.LOST_WORKER
-        return Ending(cause, error.message)
 
 
 class LocalHandle:
@@ -192,6 +225,15 @@ class LocalHandle:
         with self._changing:
             if self.pid:
                 signal_group(self.pid, number)
+
+
+def _lost_server(slot: _Slot, error: ServerEndedError, handle: LocalHandle, kills: MemoryKills) -> Ending:
+    """The fork server has ended. The kernel ends its trial with it, and the rest is ended here."""
+    handle.signal(SIGKILL)
+    end_marked(slot.folder)
+    slot.stop_server()
+    cause = Cause.HOST_MEMORY if kills.any() else Cause.LOST_WORKER
+    return Ending(cause, error.message)
 
 
 def _memory_group(job: Job) -> MemoryGroup | None:

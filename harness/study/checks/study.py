@@ -17,6 +17,8 @@ from harness.study.checks.checker import StudyChecker
 from harness.study.checks.factors import check_factors
 from harness.study.checks.texts import check_texts
 from harness.study.claims.base import Claim, Tested
+from harness.study.loaded import LoadedStudy
+from harness.study.planning.side_by_side import alone_because_of
 from harness.study.schema import WIDEST_MARGIN
 from harness.study.trainings import trained_apart
 from harness.tasks.base import Task
@@ -48,6 +50,20 @@ def check_study(checker: StudyChecker) -> None:
                 path, f"a reference must be about a loss, and {reference.metric} is not a loss", value=True
             )
     check_factors(checker)
+
+
+def check_side_by_side(checker: StudyChecker, loaded: LoadedStudy) -> None:
+    """Raises StudyError if trials shall run at the same time although what they are compared by depends on
+    what else the machine does.
+    """
+    metric_name = alone_because_of(loaded)
+    if loaded.study.design.side_by_side and metric_name:
+        checker.fail(
+            ("design", "side_by_side"),
+            f"trials that run side by side have no times, and {words(metric_name)} is compared",
+            hint="leave `side_by_side` out, so that trials run one after the other",
+            value=True,
+        )
 
 
 def _check_metrics(checker: StudyChecker) -> None:

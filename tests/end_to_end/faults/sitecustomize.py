@@ -160,8 +160,8 @@ if "harness.run.worker" not in sys.orig_argv:
     harness.run.lease.NAME = os.environ["TEST_LEASE"]
     grace = json.loads(os.environ.get("FAULT", "{}")).get("grace")
     if grace is not None:
-        import harness.run.driver
+        import harness.run.attempts
 
-        harness.run.driver.GRACE_S = grace
+        harness.run.attempts.GRACE_S = grace
 elif "FAULT" in os.environ:
     _install(json.loads(os.environ["FAULT"]))

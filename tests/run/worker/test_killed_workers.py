@@ -51,7 +51,7 @@ class Killing:
     def __init__(self, loaded: LoadedStudy, folder: Path) -> None:
         self._loaded, self._folder, self._here = loaded, folder, environment()
         self._kills, self._drivers = folder / "kills", itertools.count()
-        self.backend = LocalBackend(nvml=NvmlReader())
+        self.backend = LocalBackend(nvml=NvmlReader(), slots=1)
 
     def drive(self, lines: list[str]) -> tuple[Path, list[TrialRow], Exact]:
         """The folder of a new driver, its attempts, and what they gave. Each process takes one of the lines

@@ -14,9 +14,9 @@ import pytest
 
 from harness.config import digest
 from harness.models.init import build_model
+from harness.run.attempts import _noted
 from harness.run.backends.base import Finished
 from harness.run.backends.local import LocalBackend, LocalHandle
-from harness.run.driver import _noted
 from harness.run.job import Job
 from harness.store.void import DISTURBED
 from harness.study.planning.plan import plan
@@ -97,7 +97,7 @@ def test_a_stopped_worker_is_disturbed_and_a_sleeping_one_is_not(
         result = handle.future.result(timeout=DEADLINE_S)
         assert result.outcome.status == "finished"
         woken.unlink()
-        return str(_noted(job.spec, on_a_quiet_host(result)).notes.get(DISTURBED, ""))
+        return str(_noted(job, on_a_quiet_host(result)).notes.get(DISTURBED, ""))
 
     handle = backend.submit(job)
     seen.wait_for("sleeping")
