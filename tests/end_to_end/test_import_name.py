@@ -83,7 +83,7 @@ def installed_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-@pytest.fixture(params=["clone", "wheel"])
+@pytest.fixture(params=[pytest.param("clone", marks=pytest.mark.slow), "wheel"])
 def code_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "wheel":
         return Path(request.getfixturevalue("installed_wheel"))

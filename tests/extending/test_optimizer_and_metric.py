@@ -98,6 +98,7 @@ def extended(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_an_optimizer_and_a_metric_are_two_files_each(extended: Path) -> None:
     (extended / "added.yaml").write_text(STUDY, encoding="utf-8")
     program = (

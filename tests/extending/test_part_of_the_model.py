@@ -236,12 +236,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in COPIES if name not in MISTAKES])
 def test_a_config_and_a_module_are_all_that_a_part_needs(name: str, folders: dict[str, Path]) -> None:
     assert (folders[name] / "status").read_text() == "0", (folders[name] / "errors").read_text()
     assert len(COPIES[name][2]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_part_with_a_mistake_fails(name: str, folders: dict[str, Path]) -> None:
     assert (folders[name] / "status").read_text() == "1"

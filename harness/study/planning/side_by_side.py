@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.metrics import Metric, metric
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import TrialBatch
+from harness.tasks.registry import task_class
 
 _UNTIMED = ("train", "tune", "check", "measure")
 
@@ -37,7 +38,8 @@ def trials_at_once(loaded: LoadedStudy, batch: TrialBatch, cores: int) -> int:
 
     It depends on the design only, and not on what an earlier session has finished, because it decides the
     number of threads. All measurements of a study are one crowd, whatever their rounds. The training of a
-    shared model is never timed, so several of them run side by side in every study.
+    shared model is never timed, so several of them run side by side in every study. A trial of several ranks
+    takes a core for each.
     """
     if batch.purpose not in _UNTIMED:
         return 1
@@ -48,7 +50,13 @@ def trials_at_once(loaded: LoadedStudy, batch: TrialBatch, cores: int) -> int:
     design, planned = loaded.study.design, len(batch.trials)
     if batch.purpose == "measure":
         planned = len(loaded.arms) * len(loaded.conditions) * design.seeds * design.rounds
-    return max(1, min(cores, planned))
+    return max(1, min(cores // _most_ranks(loaded, batch), planned))
+
+
+def _most_ranks(loaded: LoadedStudy, batch: TrialBatch) -> int:
+    if batch.purpose == "train":
+        return max(task_class(spec.task).read(spec.config).ranks for spec in batch.trials)
+    return max(task.ranks for task in loaded.tasks.values())
 
 
 def _depends_on_the_machine(record: Metric) -> bool:

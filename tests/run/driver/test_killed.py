@@ -274,14 +274,14 @@ def spread(counts: dict[str, int], shares: dict[str, int]) -> list[Point]:
 @pytest.mark.parametrize(
     ("shares", "exists"),
     [
-        ({BEFORE: 14, DURING: 14, AFTER: 14, STATEMENT: 8}, True),
+        ({BEFORE: 8, DURING: 9, AFTER: 8, STATEMENT: 5}, True),
         pytest.param(
             {BEFORE: 100, DURING: 200, AFTER: 100, STATEMENT: 100},
             False,
             marks=pytest.mark.slow,
         ),
     ],
-    ids=["50", "500"],
+    ids=["30", "500"],
 )
 def test_wherever_a_driver_is_killed_nothing_is_lost_and_little_is_run_again(
     killing: Killing, store: bytes, tmp_path: Path, shares: dict[str, int], *, exists: bool

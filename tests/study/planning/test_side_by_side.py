@@ -58,6 +58,13 @@ def test_scores_of_text_run_side_by_side(tmp_path: Path) -> None:
     assert runs_side_by_side(loaded)
 
 
+def test_a_trial_of_several_ranks_takes_as_many_cores(tmp_path: Path) -> None:
+    ranks = ("evaluate_every: 2\n", "evaluate_every: 2\n  parallel: {data: 2}\n")
+    loaded = tuned_study(tmp_path, TUNED_SEEDS, ranks)
+    assert at_once(loaded, 8) == {"tune": 4, "measure": 4}
+    assert at_once(loaded, 2) == {"tune": 1, "measure": 1}
+
+
 def test_a_study_can_forbid_it(tmp_path: Path) -> None:
     loaded = tuned_study(tmp_path, (TUNED_SEEDS[0], f"{TUNED_SEEDS[1]}  side_by_side: false\n"))
     assert at_once(loaded, 8) == {"tune": 1, "measure": 1}
