@@ -9,6 +9,7 @@ from harness.cli.console import CommandOutput
 from harness.errors import InvalidError, Location
 from harness.experiment import Workspace
 from harness.store.maintenance import back_up, check_store, compact
+from harness.store.transfer import transfer
 from harness.wording import count, format_bytes
 
 
@@ -42,6 +43,15 @@ def copy_store(workspace: Workspace, target: Path, output: CommandOutput) -> Non
         output.data({"file": str(target), "bytes": size})
     else:
         output.line(f"{target}: {format_bytes(size)}, checked")
+
+
+def transfer_store(source: str, target: str, output: CommandOutput) -> None:
+    """Copy the store into another database."""
+    check = transfer(source, target)
+    if output.json:
+        output.data({"store": check.store, "runs": check.runs})
+    else:
+        output.line(f"{check.store}: {count(check.runs, 'run')}, checked")
 
 
 def compact_store(workspace: Workspace, output: CommandOutput) -> None:

@@ -39,6 +39,20 @@ def backup(
     copy_store(options.workspace, file, output)
 
 
+@store.command("copy")
+@command
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The file or the URL of a store.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="A new file or an empty database.")],
+    *,
+    output: CommandOutput,
+) -> None:
+    """Copy a whole store into another database, for example from a file to a PostgreSQL server, and check it."""
+    from harness.cli.store import transfer_store
+
+    transfer_store(source, target, output)
+
+
 @store.command("compact")
 @command
 def compact(*, options: StoreOptions, output: CommandOutput) -> None:
