@@ -7,7 +7,7 @@ import pytest
 from harness.experiment.loading import load
 from harness.gate.benchmarks import Benchmark
 from harness.gate.decide import Measured
-from harness.gate.measured_suite import control_problem, measured_suite
+from harness.gate.measured_suite import control_problem, measured_suite, process_medians
 from tests.gate.fake_suite import A, B, Project, pairs, states
 
 
@@ -61,3 +61,24 @@ def test_times_are_not_adjusted_by_a_loop_that_a_version_slows_down(real_project
     real_project.put("baseline", {A: 0.01}, reference=0.001)
     real_project.put("tree", {A: 0.012}, reference=0.0012)
     assert states(real_project.gate(rounds=6)) == {A: "regressed"}
+
+
+def test_rounds_that_were_disturbed_do_not_count_also_where_others_replaced_them(
+    real_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of eleven rounds are few enough to be left out, and would be too many of nine."""
+    trials: list[None] = []
+
+    def disturbance(*_: object) -> str:
+        trials.append(None)
+        return "other programs kept 2.0 of 2 cores busy" if len(trials) in (3, 8) else ""
+
+    monkeypatch.setattr("harness.run.attempts.disturbance", disturbance)
+    for version in ("baseline", "tree"):
+        real_project.put(version, {A: 0.01})
+    result = real_project.gate(rounds=9)
+    (one,) = result.findings
+    assert (len(trials), one.rounds, one.state) == (22, 9, "within")
+    path = real_project.workspace.results / "gate" / f"{result.study}.yaml"
+    experiment = load(path, scale="cpu", device="cpu", workspace=real_project.workspace, allow_commands=True)
+    assert len(process_medians(experiment)["trial"].unique()) == 18

@@ -47,7 +47,7 @@ def copy(
     *,
     output: CommandOutput,
 ) -> None:
-    """Copy a whole store into another database, for example from a file to a PostgreSQL server, and check it."""
+    """Copy a whole store into another database, for example from a file to a server, and check the copy."""
     from harness.cli.store import transfer_store
 
     transfer_store(source, target, output)
