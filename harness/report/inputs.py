@@ -14,6 +14,7 @@ from harness.report.labels import anchor
 from harness.report.machine import disturbances
 from harness.report.series import NOTHING_RECORDED, Recorded
 from harness.store.rows import Chain
+from harness.trial.outcome import NOT_TIMED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,8 +130,9 @@ class ReportInput:
 
     @cached_property
     def disturbances(self) -> tuple[str, ...]:
-        """Sentences about whatever disturbed the machine while trials were measured."""
-        measured = self.samples.measured["trial"].unique()
+        """Sentences about whatever disturbed the machine while trials were timed."""
+        untimed = [trial.id for trial in self.trials if NOT_TIMED in trial.notes]
+        measured = set(self.samples.measured["trial"]) - set(untimed)
         return disturbances(self.telemetry[self.telemetry["trial"].isin(measured)])
 
     @cached_property

@@ -19,6 +19,7 @@ from harness.statistics.rank_sums import is_exact
 from harness.store.rows import Chain
 from harness.study.schema import Design
 from harness.trial.energy import ENERGY
+from harness.trial.outcome import NOT_TIMED
 from harness.wording import count, format_bytes, margin_text
 
 
@@ -120,12 +121,18 @@ def _design(report: ReportInput) -> Facts:
             "order",
             f"every arm follows every arm equally often, from a drawn order (seed {study.design.order_seed})",
         ),
-        ("trials", "each in a new process"),
+        ("trials", _processes(report)),
         ("estimate", _estimate(metric(study.primary), seeds=study.design.seeds, most=_most_pairs(report))),
         ("work that must match", ", ".join(("every counted quantity", *study.parity.match))),
         ("work that may differ", differ),
         *((f"held-out text {name}", fact) for name, fact in overlap_facts(report.trials)),
     )
+
+
+def _processes(report: ReportInput) -> str:
+    if any(NOT_TIMED in trial.notes for trial in report.trials):
+        return "each in a new process, several at the same time, so that nothing is timed"
+    return "each in a new process"
 
 
 def _most_pairs(report: ReportInput) -> int:

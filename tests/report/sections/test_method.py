@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -9,7 +10,9 @@ import pytest
 
 from harness.metrics import METRICS
 from harness.report.inputs import ReportInput
-from harness.report.sections.method import _estimate, _most_pairs
+from harness.report.sections.method import _estimate, _most_pairs, method_view
+from harness.trial.outcome import NOT_TIMED
+from tests.report.synthetic import synthetic_report, with_trials
 
 SPEED = METRICS["decode_tokens_per_second"]
 
@@ -35,3 +38,13 @@ def test_the_comparisons_of_the_primary_metric_count() -> None:
         loaded=SimpleNamespace(study=study), analysis=SimpleNamespace(contrasts=contrasts)
     )
     assert _most_pairs(cast(ReportInput, report)) == 1070
+
+
+def test_trials_side_by_side_are_not_timed_and_were_not_disturbed_by_each_other() -> None:
+    timed = synthetic_report()
+    busy = replace(timed, telemetry=timed.telemetry.assign(other_cpu_percent=250.0))
+    assert any("other programs kept 2.5 cores busy" in note for note in busy.disturbances)
+    beside = with_trials(busy, notes={NOT_TIMED: "other trials ran at the same time"})
+    assert beside.disturbances == ()
+    for report, said in ((timed, "each in a new process"), (beside, "several at the same time")):
+        assert said in dict(method_view(report).design)["trials"]
