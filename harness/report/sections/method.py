@@ -40,6 +40,7 @@ class MethodView:
     margins: Facts
     machine: Facts
     disturbances: tuple[str, ...]
+    timed: bool
     run: Facts
     nvml: str
     energy: tuple[str, ...]
@@ -65,6 +66,7 @@ def method_view(report: ReportInput) -> MethodView:
             rounds=loaded.study.design.rounds,
         ),
         disturbances=report.disturbances,
+        timed=not _is_side_by_side(report),
         run=flat(
             {
                 "run": report.run.id,
@@ -129,8 +131,12 @@ def _design(report: ReportInput) -> Facts:
     )
 
 
+def _is_side_by_side(report: ReportInput) -> bool:
+    return any(NOT_TIMED in trial.notes for trial in report.trials)
+
+
 def _processes(report: ReportInput) -> str:
-    if any(NOT_TIMED in trial.notes for trial in report.trials):
+    if _is_side_by_side(report):
         return "each in a new process, several at the same time, so that nothing is timed"
     return "each in a new process"
 

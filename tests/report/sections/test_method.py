@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from harness.metrics import METRICS
+from harness.report.build import render
 from harness.report.inputs import ReportInput
 from harness.report.sections.method import _estimate, _most_pairs, method_view
 from harness.trial.outcome import NOT_TIMED
@@ -48,3 +49,5 @@ def test_trials_side_by_side_are_not_timed_and_were_not_disturbed_by_each_other(
     assert beside.disturbances == ()
     for report, said in ((timed, "each in a new process"), (beside, "several at the same time")):
         assert said in dict(method_view(report).design)["trials"]
+    assert "The machine was quiet" not in render(beside)
+    assert "Trials ran at the same time" in render(beside)
