@@ -145,7 +145,7 @@ def make_sessions_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr("harness.run.source_watch.SourceWatch._package_stamps", lambda _: {})
     monkeypatch.setattr("harness.run.driver.provenance", _PROVENANCE)
-    monkeypatch.setattr("harness.run.driver.WATCH_S", 0.0)
+    monkeypatch.setattr("harness.run.attempts.WATCH_S", 0.0)
 
 
 @contextlib.contextmanager
