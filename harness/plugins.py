@@ -26,7 +26,7 @@ from typing import Any, Generic, TypeVar
 
 from harness.errors import InputError, did_you_mean, message_line
 
-VARIABLE = "HARNESS_PLUGINS"
+PLUGINS_VARIABLE = "HARNESS_PLUGINS"
 """The modules that were named, as JSON: `[[module, folder], …]`. The folder is empty if none was needed."""
 
 PREFIX = "harness."
@@ -243,7 +243,7 @@ def use_plugins(modules: Sequence[str]) -> None:
                 hint="--plugin takes a name as `import` does, for example my_package.parts",
             )
         known.setdefault(module, _folder_of(module))
-    os.environ[VARIABLE] = json.dumps(list(known.items()))
+    os.environ[PLUGINS_VARIABLE] = json.dumps(list(known.items()))
 
 
 @contextmanager
@@ -252,15 +252,15 @@ def using(modules: Sequence[str]) -> Iterator[None]:
     if not modules:
         yield
         return
-    before = os.environ.get(VARIABLE)
+    before = os.environ.get(PLUGINS_VARIABLE)
     use_plugins(modules)
     try:
         yield
     finally:
         if before is None:
-            os.environ.pop(VARIABLE, None)
+            os.environ.pop(PLUGINS_VARIABLE, None)
         else:
-            os.environ[VARIABLE] = before
+            os.environ[PLUGINS_VARIABLE] = before
 
 
 def _folder_of(module: str) -> str:
@@ -272,7 +272,7 @@ def _folder_of(module: str) -> str:
 
 
 def _named_modules() -> Named:
-    return _parsed(os.environ.get(VARIABLE, ""))
+    return _parsed(os.environ.get(PLUGINS_VARIABLE, ""))
 
 
 @cache
@@ -281,7 +281,9 @@ def _parsed(text: str) -> Named:
     try:
         named = tuple((str(module), str(folder)) for module, folder in json.loads(text or "[]"))
     except (ValueError, TypeError):
-        raise InputError(f"{VARIABLE} is not valid", hint="remove the variable, and use --plugin") from None
+        raise InputError(
+            f"{PLUGINS_VARIABLE} is not valid", hint="remove the variable, and use --plugin"
+        ) from None
     sys.path += [folder for folder in dict.fromkeys(dict(named).values()) if folder not in ("", *sys.path)]
     return named
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.config import Config, content
 from harness.errors import InputError
 from harness.open_union import kind_of
-from harness.plugins import VARIABLE, RefusedError, using
+from harness.plugins import PLUGINS_VARIABLE, RefusedError, using
 from harness.study.load import load_study
 from harness.training.optim import SGD, OptimizerConfig
 from tests.support.plugins import OPTIMIZER, importable, write_module
@@ -29,7 +29,7 @@ class Holder(Config):
 @pytest.fixture
 def sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A plug-in that adds the optimizer `sign`."""
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
     write_module(tmp_path, "parts", OPTIMIZER)
     with importable(tmp_path, "parts"), using(["parts"]):
         yield

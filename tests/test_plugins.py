@@ -14,7 +14,15 @@ import pytest
 
 from harness.errors import InputError
 from harness.metrics import METRICS, derived_metrics, metric
-from harness.plugins import VARIABLE, Registry, load_plugins, plugin_sources, plugins, use_plugins, using
+from harness.plugins import (
+    PLUGINS_VARIABLE,
+    Registry,
+    load_plugins,
+    plugin_sources,
+    plugins,
+    use_plugins,
+    using,
+)
 from harness.tasks.registry import TASKS, task_class
 from harness.training.optim import OPTIMIZERS
 from tests.support.plugins import METRIC, OPTIMIZER, importable, install, write_module
@@ -36,7 +44,7 @@ class Unfinished(OptimizerSettings):
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for plug-ins that can be imported from."""
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
     with importable(tmp_path, "parts", "broken", "ends"):
         yield tmp_path
 
@@ -77,7 +85,7 @@ def test_of_a_module_only_what_it_defines_counts(folder: Path) -> None:
         assert TASKS.added() == {}
         assert load_plugins() == {}
     assert "sign" not in OPTIMIZERS
-    assert VARIABLE not in os.environ
+    assert PLUGINS_VARIABLE not in os.environ
 
 
 def test_names_that_exist_and_wrong_types_are_refused(folder: Path) -> None:
@@ -155,12 +163,12 @@ def test_a_module_in_the_working_directory_is_also_there_for_other_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", sys.path.copy())
-    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setenv(PLUGINS_VARIABLE, "")
     monkeypatch.chdir(tmp_path)
     write_module(tmp_path, "parts_here", METRIC)
     use_plugins(["parts_here"])
     use_plugins(["parts_here", "json"])
-    assert json.loads(os.environ[VARIABLE]) == [["parts_here", str(tmp_path)], ["json", ""]]
+    assert json.loads(os.environ[PLUGINS_VARIABLE]) == [["parts_here", str(tmp_path)], ["json", ""]]
     program = "from harness.metrics import METRICS; print(*METRICS.added())"
     run = subprocess.run(
         [sys.executable, "-P", "-c", program], cwd="/", capture_output=True, text=True, check=True
@@ -170,7 +178,7 @@ def test_a_module_in_the_working_directory_is_also_there_for_other_processes(
 
 @pytest.mark.parametrize("name", ["", "../parts", "parts.py/x", "a-b"])
 def test_only_names_of_modules_are_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setenv(PLUGINS_VARIABLE, "")
     with pytest.raises(InputError, match=r"is not the name of a module; --plugin takes a name"):
         use_plugins([name])
 

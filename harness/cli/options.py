@@ -82,6 +82,18 @@ Device = Annotated[
     str, typer.Option(help="auto (a GPU if there is one, else the CPU), cpu, or the UUID of a GPU.")
 ]
 
+BackendName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Where trials run: local, ray, or that of a plug-in.")
+]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        envvar="HARNESS_PROFILE",
+        help="A site profile, a TOML file outside of the project: its name or path (docs/clusters.md).",
+    ),
+]
+
 ReportsFolder = Annotated[Path, typer.Option(help="Folder of the reports.", envvar="HARNESS_REPORTS")]
 
 
@@ -112,12 +124,16 @@ class StoreOptions(PluginOptions):
         ),
     ] = None
     reports: Path = Path("reports")
+    backend: str | None = None
+    profile: str | None = None
 
     @property
     def workspace(self) -> Workspace:
         from harness.experiment import Workspace
+        from harness.run.backends.profile import chosen_backend
 
-        return Workspace(results=self.results, store=self.store, reports=self.reports)
+        backend = chosen_backend(self.backend, self.profile)
+        return Workspace(results=self.results, store=self.store, reports=self.reports, backend=backend)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,10 +222,18 @@ class FolderOptions(StoreOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeOptions(FolderOptions):
+class PairOptions(FolderOptions):
     """For the commands that compare two versions."""
 
     device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeOptions(PairOptions):
+    """For the command that judges two versions of a program, on any backend."""
+
+    backend: BackendName = None
+    profile: ProfileName = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +242,8 @@ class RunOptions(ReportOptions):
 
     run: str | None = None
     device: Device = "auto"
+    backend: BackendName = None
+    profile: ProfileName = None
     allow_commands: Annotated[
         bool,
         typer.Option("--allow-commands", help="Allow the study to run programs of its own: it is code."),

@@ -7,6 +7,7 @@ from importlib.metadata import packages_distributions, version
 from typing import Any
 
 import harness.report.build
+import harness.run.backends.registry
 import harness.study.claims
 import harness.tasks.registry
 import harness.training.optim  # noqa: F401  with the others, all registries

@@ -127,7 +127,7 @@ class Experiment:
             listener,
             *self.parts,
         )
-        with trial_machinery(self.workspace) as (store, backend):
+        with trial_machinery(self.workspace, self._gpu) as (store, backend):
             store_programs(self.parts, self.workspace.results)
             self._declare_claims(store)
             if fresh:
@@ -389,15 +389,13 @@ def prepared(
 
 
 @contextmanager
-def trial_machinery(workspace: Workspace) -> Iterator[tuple[Store, Backend]]:
-    """The open store, and what runs trials on this machine."""
-    from harness.run.backends.local import LocalBackend
-    from harness.telemetry.nvml import NvmlReader
-
+def trial_machinery(workspace: Workspace, gpu: str | None) -> Iterator[tuple[Store, Backend]]:
+    """The open store, and what runs trials. The backend comes first, so that nothing is written if it cannot
+    be used.
+    """
     with (
+        workspace.backend.opened(gpu=gpu, results=workspace.results) as backend,
         open_store(workspace.location) as store,
-        NvmlReader() as nvml,
-        LocalBackend(nvml=nvml) as backend,
     ):
         yield store, backend
 

@@ -86,7 +86,7 @@ class SearchExperiment:
         check_devices([self.search.loaded], self._gpu)
         setting = prepared(self.workspace, self._setting, listener, self.search.loaded)
         with (
-            trial_machinery(self.workspace) as (store, backend),
+            trial_machinery(self.workspace, self._gpu) as (store, backend),
             opened_storage(self.workspace.location) as tables,
         ):
             store_programs([self.search.loaded], self.workspace.results)

@@ -1,13 +1,14 @@
-"""Where studies are found, and where their results go."""
+"""Where studies are found, where their trials run, and where their results go."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import InputError, did_you_mean
 from harness.paths import expanded, is_file, is_read_only, nearest
+from harness.run.backends.settings import BackendSettings, LocalSettings
 from harness.store.engine import parse_location
 from harness.study.shipped import OWN_STUDIES, SHIPPED, studies_in
 
@@ -38,7 +39,7 @@ def find_study(name: str, folder: Path = OWN_STUDIES) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """The folders of results, checkpoints and reports, and the store.
+    """The folders of results, checkpoints and reports, the store, and the backend that runs trials.
 
     `store` is a database file or a URL. By default it is `harness.db` in the folder of results.
     """
@@ -46,6 +47,7 @@ class Workspace:
     results: Path = Path("results")
     reports: Path = Path("reports")
     store: str | None = None
+    backend: BackendSettings = field(default_factory=LocalSettings)
 
     def __post_init__(self) -> None:
         """`~` is the home of the user. Raises InputError if this home is unknown."""

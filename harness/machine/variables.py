@@ -62,3 +62,10 @@ CUBLAS_WORKSPACE_CONFIG CUDA_DEVICE_MAX_CONNECTIONS CUDA_LAUNCH_BLOCKING NVIDIA_
 def recorded_variables() -> dict[str, str]:
     """The variables that are set, by their names. Their values have no secrets and nothing invisible."""
     return {name: visible(masked(os.environ[name])) for name in sorted(_NAMES.split()) if name in os.environ}
+
+
+def exact_variables() -> dict[str, str | None]:
+    """The same variables with their exact values, and None for each that is not set: with them, a process on
+    another machine has the settings of this one. They may hold secrets.
+    """
+    return {name: os.environ.get(name) for name in sorted(_NAMES.split())}

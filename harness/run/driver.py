@@ -243,10 +243,10 @@ class Driver:
             if batch.purpose == "train":
                 self._checkpoints.record(spec, result.outcome, attempt_id)
 
-        at_once = self._at_once(batch)
+        threads = shared_threads(self._at_once(batch))  # wherever they run, so that results are the same
+        slots = max(1, self._backend.slots // threads)
         for spec in missing:
-            job = self._job(spec, progress, shared_threads(at_once))
-            slots = min(at_once, self._backend.slots)
+            job = self._job(spec, progress, threads)
             progress.attempts.beside_others(job, slots, partial(recorded, spec))
         if batch.purpose != "measure":
             progress.attempts.settle()

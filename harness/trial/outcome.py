@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import operator
 import os
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -37,6 +38,9 @@ TIMED = "timed"
 
 NOT_TIMED = "not_timed"
 """The note of a trial that says why it has no times."""
+
+NODE = "node"
+"""The note of a trial that ran on another machine than its driver: the host, its processor and the GPU."""
 
 LONGEST_METRIC = 200
 LONGEST_LINE = 256 * 2**20
@@ -178,8 +182,22 @@ class EventSamples(Collection[Sample]):
     def __contains__(self, sample: object) -> bool:
         return any(sample == known for known in self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets a copy of the file, with the same samples."""
+        return _samples_in, (b"".join(_lines(self._descriptor)), self._count)
+
     def __del__(self) -> None:
         os.close(self._descriptor)
+
+
+def _samples_in(events: bytes, count: int) -> EventSamples:
+    """The samples in a copy of a file of events."""
+    with tempfile.TemporaryFile() as file:
+        file.write(events)
+        file.flush()
+        samples = EventSamples(os.dup(file.fileno()))
+    samples._count = count
+    return samples
 
 
 def samples_of(lines: Iterable[bytes]) -> list[Sample]:

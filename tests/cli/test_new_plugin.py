@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.plugins import VARIABLE
+from harness.plugins import PLUGINS_VARIABLE
 from tests.support.plugins import importable
 
 
@@ -37,7 +37,7 @@ def test_the_test_of_the_package_passes(package: Path) -> None:
 
 
 def test_the_harness_takes_all_its_parts(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
     with importable(package, "my_new_parts"):
         run = CliRunner().invoke(app, ["plugins", "--json", "--plugin", "my_new_parts"])
     rows = {(row["group"], row["name"]): row["refused"] for row in json.loads(run.stdout)}

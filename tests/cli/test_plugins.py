@@ -9,14 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.plugins import VARIABLE
+from harness.plugins import PLUGINS_VARIABLE
 from tests.support.plugins import METRIC, OPTIMIZER, importable, install, write_module
 
 
 def test_every_plugin_is_listed_with_its_package_or_the_reason_of_its_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
     write_module(tmp_path, "parts", OPTIMIZER)
     write_module(tmp_path, "named", METRIC)
     write_module(tmp_path, "empty", "")
@@ -38,14 +38,14 @@ def test_every_plugin_is_listed_with_its_package_or_the_reason_of_its_refusal(
     assert "No module named 'gone'" in rows["gone", None, "gone"]["refused"]
     assert "No module named 'gone'" in rows["gone:Claim", "claims", "y"]["refused"]
     assert rows["parts", "task", "x"]["refused"].startswith(
-        "there is no group harness.task; the groups are harness.claims, harness.corpora,"
+        "there is no group harness.task; the groups are harness.backends, harness.claims,"
     )
     assert len(rows) == 6
     assert run.stderr.startswith("the plug-in gone is refused: it cannot be imported: ")
 
 
 def test_without_plugins_the_list_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
     assert json.loads(CliRunner().invoke(app, ["plugins", "--json"]).stdout) == []
     assert "there are no plug-ins" in CliRunner().invoke(app, ["plugins"]).stderr
 

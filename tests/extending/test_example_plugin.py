@@ -27,7 +27,7 @@ from harness.models.decoding.decode import decode
 from harness.models.decoding.speculative import TargetAndDraft
 from harness.models.init import build_model
 from harness.models.own import OwnDecoder
-from harness.plugins import VARIABLE, using
+from harness.plugins import PLUGINS_VARIABLE, using
 from harness.tasks.base import Context
 from harness.tasks.generate import Generate
 from harness.tasks.train import Train
@@ -56,7 +56,7 @@ evaluation_tokens: 256
 @pytest.fixture(autouse=True)
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The example, as a module in this process."""
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
     with importable(EXAMPLE, *MODULES), using(["plain_gpt"]):
         yield
 

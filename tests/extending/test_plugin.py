@@ -17,7 +17,7 @@ from harness.config import digest
 from harness.errors import StudyError
 from harness.invariants.registry import INVARIANTS
 from harness.machine.code_digest import plugins_digest
-from harness.plugins import VARIABLE, using
+from harness.plugins import PLUGINS_VARIABLE, using
 from harness.report.build import sections
 from harness.run import lease
 from harness.run.job import Job
@@ -120,7 +120,7 @@ claims:
 @pytest.fixture
 def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadedStudy]:
     """The study, with the plug-in in this process."""
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     write_module(tmp_path, "my_parts", OPTIMIZER, METRIC, OTHERS)
     (tmp_path / "plugged.yaml").write_text(STUDY, encoding="utf-8")

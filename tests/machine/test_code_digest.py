@@ -17,7 +17,7 @@ from harness.machine.code_digest import (
     measuring_files,
     plugins_digest,
 )
-from harness.plugins import VARIABLE, using
+from harness.plugins import PLUGINS_VARIABLE, using
 from tests.support.plugins import importable
 
 FILES = {
@@ -222,7 +222,7 @@ def files_of(module: str) -> Iterator[str]:
 def test_every_file_of_the_package_of_a_plugin_counts_and_nothing_of_it_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
     write(tmp_path / "plugged" / "__init__.py", "raise RuntimeError('a digest imports nothing')")
     write(tmp_path / "plugged" / "parts.py", "x = 1")
     write(tmp_path / "plugged" / "kernels" / "studies" / "kernel.cu", "//")
@@ -243,7 +243,7 @@ def test_every_file_of_the_package_of_a_plugin_counts_and_nothing_of_it_is_impor
 
 
 def test_a_plugin_that_does_not_exist_changes_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
     without = code_digests()
     with using(["no_such_module.parts"]):
         assert code_digests() == without

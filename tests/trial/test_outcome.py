@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import pickle
 from pathlib import Path
 
 import pytest
@@ -244,3 +245,16 @@ def test_a_long_error_is_shortened_from_its_beginning() -> None:
     outcome = read(stream.getvalue())
     assert len(str(outcome.error)) == len(str(outcome.traceback)) == 100_000
     assert str(outcome.error).endswith("the end")
+
+
+def test_samples_in_a_file_can_be_sent_to_another_process(tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    with events.open("w") as stream:
+        writer = EventWriter(stream)
+        for step in range(3):
+            writer.sample("loss", step / 3, step)
+        writer.finished(outputs={}, spent={}, notes={})
+    outcome = read_event_file(events, died="it died", cause=Cause.NO_RESULT)
+    sent = pickle.loads(pickle.dumps(outcome))
+    expected = [Sample("loss", step, step / 3) for step in range(3)]
+    assert (len(sent.samples), list(sent.samples), list(outcome.samples)) == (3, expected, expected)

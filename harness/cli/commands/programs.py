@@ -9,7 +9,7 @@ import typer
 
 from harness.cli.console import CommandOutput, TextOutput
 from harness.cli.groups import ABOUT_PROGRAMS
-from harness.cli.options import JudgeOptions, command, seconds_option
+from harness.cli.options import JudgeOptions, PairOptions, command, seconds_option
 from harness.errors import InputError
 
 program_commands = typer.Typer()
@@ -159,7 +159,7 @@ def gate(
     history: Annotated[
         bool, typer.Option("--history", help="Measure nothing: print the times of accepted revisions.")
     ] = False,
-    options: JudgeOptions,
+    options: PairOptions,
     output: CommandOutput,
 ) -> None:
     """Say whether the working tree made a benchmark slower than its baseline.

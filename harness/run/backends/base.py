@@ -46,7 +46,7 @@ class Backend(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many jobs that are not timed it runs at the same time."""
+        """How many jobs that are not timed and have one thread it runs at the same time."""
 
     def submit(self, job: Job) -> Handle: ...
 
