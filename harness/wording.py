@@ -5,7 +5,7 @@ the same number looks the same everywhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 ComparedBy = Literal["ratios", "differences"]
@@ -123,6 +123,17 @@ def format_seconds(value: float) -> str:
 def count(number: int, noun: str) -> str:
     """`1 seed`, `1,000 seeds`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def n_text(numbers: Iterable[int], noun: str) -> str:
+    """` n = 7 pairs.`, or ` n = 5 to 8 pairs.`: on how many values a figure rests, with a space before it.
+    Empty without numbers.
+    """
+    known = sorted(set(numbers))
+    if not known:
+        return ""
+    between = f"{known[0]:,} to {known[-1]:,}" if len(known) > 1 else f"{known[0]:,}"
+    return f" n = {between} {noun if known[-1] == 1 else f'{noun}s'}."
 
 
 def words(name: str) -> str:

@@ -27,6 +27,7 @@ from harness.wording import (
     format_seconds,
     interval_text,
     margin_text,
+    n_text,
     number_text,
     precise_text,
     words,
@@ -215,3 +216,11 @@ def test_one_interval_looks_the_same_everywhere(capsys: pytest.CaptureFixture[st
 )
 def test_a_chosen_setting_has_four_digits(value: float, text: str) -> None:
     assert chosen_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [([], ""), ([1], " n = 1 pair."), ([7, 7], " n = 7 pairs."), ([1_200, 5], " n = 5 to 1,200 pairs.")],
+)
+def test_n_says_on_how_many_values_a_figure_rests(numbers: list[int], text: str) -> None:
+    assert n_text(numbers, "pair") == text

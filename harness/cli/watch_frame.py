@@ -15,6 +15,9 @@ from harness.wording import count, format_seconds, number_text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from harness.study.names import Names
+    from harness.trial.spec import TrialSpec
+
 MOST_ROUNDS = 60
 """Of more rounds, those around the current one are shown."""
 WIDEST_CURVE = 60
@@ -59,7 +62,7 @@ def lines(now: StudyNow) -> Iterator[str]:
             for purpose, (finished, planned) in now.before.items()
         )
     if now.trial is not None:
-        yield from _trial_lines(now.trial)
+        yield from _trial_lines(now.trial, now.names)
     if now.beside:
         yield f"at the same time: {count(now.beside, 'other trial')}"
     load = now.load
@@ -79,13 +82,21 @@ def progress_line(now: StudyNow) -> str:
     return ", ".join(parts)
 
 
-def _trial_lines(trial: TrialNow) -> Iterator[str]:
-    yield f"now: {message_line(trial.spec.title)}, for {format_seconds(trial.seconds)}"
+def _trial_lines(trial: TrialNow, names: Names | None) -> Iterator[str]:
+    yield f"now: {message_line(_title(trial.spec, names))}, for {format_seconds(trial.seconds)}"
     if trial.reached is not None:
         yield message_line(str(trial.reached))
     if len(trial.curve) > 1:
         first, last = number_text(trial.curve[0]), number_text(trial.curve[-1])
         yield f"loss {sparkline(trial.curve, WIDEST_CURVE)} {first} → {last}"
+
+
+def _title(spec: TrialSpec, names: Names | None) -> str:
+    """`generate cache=dynamic at new tokens 64, seed 0 round 3`."""
+    if names is None:
+        return spec.title
+    rounds = f" round {spec.round}" if spec.round else ""
+    return f"{names.trial((spec.task,), spec.arm, spec.condition)}, seed {spec.seed}{rounds}"
 
 
 def arm_rows(now: StudyNow) -> Iterator[tuple[str, str, str]]:
@@ -95,7 +106,8 @@ def arm_rows(now: StudyNow) -> Iterator[tuple[str, str, str]]:
         states = [state for trials in rounds for state in trials]
         finished = sum(state in COUNTED_STATES for state in states)
         shown = "".join(map(symbol, rounds[begin:end]))
-        yield message_line(arm) or "all", shown, f"{finished:,} of {len(states):,}"
+        named = now.names.trial((), arm, {}) if now.names else arm
+        yield message_line(named) or "all", shown, f"{finished:,} of {len(states):,}"
 
 
 def symbol(states: Sequence[str]) -> str:

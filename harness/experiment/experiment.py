@@ -283,8 +283,9 @@ class Experiment:
 
     @with_declared_metrics
     def contrasts(self) -> pd.DataFrame:
-        """One row per metric, arm and condition, compared with the baseline: the medians, the effect with its
-        interval and its unit, the number of pairs, the margin, p, the verdict, and the reason in a sentence.
+        """One row per metric, arm and condition, compared with the baseline: the sources of the claims about
+        it, the medians, the effect with its interval and its unit, the number of pairs, the margin and the
+        region of effects that do not matter, p, the verdict, and the reason in a sentence.
         """
         from harness.experiment.result_tables import contrast_table
 

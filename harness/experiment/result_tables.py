@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harness.config import canonical_json
 from harness.masking import masked
-from harness.metrics import metric
+from harness.metrics import Metric, metric
 from harness.study.levels import Scalar, level_name
 from harness.study.loaded import LoadedStudy
 from harness.visible import visible
@@ -33,6 +34,7 @@ VERDICTS = (
 CONTRASTS = (
     "metric",
     "arm",
+    "source",
     "baseline_value",
     "value",
     "effect",
@@ -42,6 +44,7 @@ CONTRASTS = (
     "level",
     "n",
     "margin",
+    "region",
     "p",
     "p_adjusted",
     "verdict",
@@ -69,21 +72,50 @@ def verdict_table(parts: Iterable[ReportInput]) -> pd.DataFrame:
 
 def contrast_table(parts: Iterable[ReportInput]) -> pd.DataFrame:
     """One row per arm, condition and metric, compared with the baseline. Each factor under `across` has a
-    column.
+    column. `source` names the sources of the claims about a contrast, and `region` has the bounds of the
+    effects that do not matter.
     """
     rows, named, factors = [], set(), dict[str, None]()
     for part in parts:
         named.add(part.loaded.part)
         levels = level_values(part.loaded)
         factors |= dict.fromkeys(levels)
+        sources = _sources(part.loaded)
         for contrast in part.analysis.contrasts:
             condition = {
                 factor: levels[factor].get(name, name) for factor, name in contrast.condition.items()
             }
             numbers = {name: getattr(contrast, name, None) for name in CONTRASTS}
-            unit, level = metric(contrast.metric).effect_unit, 1 - contrast.alpha
-            rows.append({"part": part.loaded.part, **numbers, **condition, "unit": unit, "level": level})
+            record = metric(contrast.metric)
+            key = contrast.metric, contrast.arm, canonical_json(contrast.condition)
+            more = {
+                "part": part.loaded.part,
+                "source": ", ".join(sources.get(key, ())),
+                "unit": record.effect_unit,
+                "level": 1 - contrast.alpha,
+                "region": without_difference(record, contrast.margin),
+            }
+            rows.append({**numbers, **condition, **more})
     return pd.DataFrame(rows, columns=_columns(CONTRASTS, tuple(factors), named))
+
+
+def _sources(loaded: LoadedStudy) -> dict[tuple[str, str, str], dict[str, None]]:
+    """(metric, arm, condition) → the sources of the claims about this contrast, in the order of the study."""
+    sources: dict[tuple[str, str, str], dict[str, None]] = {}
+    study = loaded.study
+    for claim in study.claims.values():
+        named = claim.named_contrast(study.primary, loaded.arms, loaded.conditions)
+        if named is not None:
+            key = named.metric, named.arm.name, canonical_json(named.condition.names)
+            sources.setdefault(key, {})[claim.source] = None
+    return sources
+
+
+def without_difference(record: Metric, margin: float) -> tuple[float, float]:
+    """The bounds of the effects that do not matter: equally far from none, as ratios or as differences."""
+    if record.compared_by == "differences":
+        return -margin, margin
+    return 1 / (1 + margin), 1 + margin
 
 
 def _columns(columns: tuple[str, ...], factors: tuple[str, ...], parts: set[str]) -> list[str]:

@@ -23,7 +23,7 @@ from harness.store.rows import Run
 from harness.store.store import Store, open_store
 from harness.study.load import StudyFile
 from harness.study.loaded import LoadedStudy
-from harness.study.searched import PROOF, SEARCH
+from harness.study.searched import PROOF, SEARCH, search_kind
 from harness.trial.spec import TRIAL_ID
 
 
@@ -73,7 +73,7 @@ class RunExperiment(Experiment):
 
     def report(self) -> Path:
         """As for a study. Raises InputError for the proof of a search, whose report shows the search too."""
-        if _kind(self.restored.run, PROOF):
+        if search_kind(self.restored.run.study) == PROOF:
             name = self.name
             raise InputError(
                 f"run {self.restored.run.id} is the proof of a search of {name}",
@@ -100,7 +100,7 @@ def restored_run(store: Store, run: Run, study: str | None = None) -> RestoredRu
     Raises InputError if the run belongs to another study, or to a search.
     """
     name = run.study.partition("/")[0]
-    if _kind(run, SEARCH) and next(store.planned_specs(run, "search"), None) is not None:
+    if search_kind(run.study) == SEARCH and next(store.planned_specs(run, "search"), None) is not None:
         raise InputError(
             f"run {run.id} holds the points of a search of {name}",
             hint=f"`harness search {name}` shows it, and `harness runs {name}` lists the run of its proof",
@@ -113,7 +113,7 @@ def restored_run(store: Store, run: Run, study: str | None = None) -> RestoredRu
         if parts is not None:
             return RestoredRun(run=run, runs=runs, parts=parts)
         parts = tuple(restore(store, one, path, settings) for one in runs)
-    if _kind(run, PROOF):  # no file states it
+    if search_kind(run.study) == PROOF:  # no file states it
         return RestoredRun(run=run, runs=runs, parts=parts)
     note = f"{path} is missing or measures something else today, so run {run.id} is judged as it was declared"
     return RestoredRun(run=run, runs=runs, parts=parts, note=note)
@@ -189,16 +189,7 @@ def _needed_settings(file: StudyFile, runs: Sequence[Run]) -> Iterator[str]:
 def _made_alike(run: Run, other: Run) -> bool:
     """Whether one command can have made both runs."""
     one, two = (
-        (r.scale, r.code_digest, r.environment_digest, r.plant, r.study_source, _is_searched(r))
+        (r.scale, r.code_digest, r.environment_digest, r.plant, r.study_source, search_kind(r.study))
         for r in (run, other)
     )
     return one == two
-
-
-def _is_searched(run: Run) -> str:
-    return next((kind for kind in (SEARCH, PROOF) if _kind(run, kind)), "")
-
-
-def _kind(run: Run, kind: str) -> bool:
-    part = run.study.partition("/")[2]
-    return part == kind or part.endswith(f"_{kind}")

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import psutil
+from pydantic import ValidationError
 
 from harness.experiment.inside_trial import CURVE, LastValue, reached
 from harness.experiment.time_left import TimeLeft, TimeRange, current_trial, kind_of
@@ -18,6 +19,8 @@ from harness.run.open_session import is_open
 from harness.run.scratch import folder_of_driver
 from harness.store.rows import COUNTED_STATES, AttemptTime, Run, Session
 from harness.store.store import Store
+from harness.study.loaded import Study
+from harness.study.names import Names
 from harness.trial.event_tail import EventTail
 from harness.trial.spec import TrialSpec
 
@@ -52,7 +55,8 @@ class TrialNow:
 class StudyNow:
     """A running study. `rows` has the measurements of each arm: for each round and seed, in the order of the
     plan, the states of its trials. `before` counts the trials that belong to no round: by their purpose, how
-    many have finished and how many are planned. `trial` runs, with `beside` others at the same time.
+    many have finished and how many are planned. `trial` runs, with `beside` others at the same time. `names`
+    are those that the study gives to arms and conditions, or None if this version cannot read the study.
     """
 
     run: Run
@@ -66,6 +70,7 @@ class StudyNow:
     beside: int
     left: TimeRange | None
     load: MachineLoad
+    names: Names | None = None
 
 
 def running_now(store: Store, study: str) -> tuple[Run, Session] | None:
@@ -83,6 +88,7 @@ class RunWatch:
 
     def __init__(self, store: Store, run: Run, session: Session) -> None:
         self._store, self._run, self._session = store, run, session
+        self._names = _names(run)
         self._specs: dict[str, TrialSpec] = {}
         self._current: AttemptTime | None = None
         self._tail, self._curve = EventTail(Path(os.devnull)), list[float]()
@@ -110,6 +116,7 @@ class RunWatch:
             left=self._left(attempts, states, trial, running),
             beside=max(0, running - 1),
             load=_load(),
+            names=self._names,
         )
 
     def _rows(self, states: dict[str, str]) -> dict[str, tuple[tuple[str, ...], ...]]:
@@ -162,6 +169,13 @@ class RunWatch:
         if trial is None or running > 1:
             return left.seconds_left()
         return left.seconds_left(current_trial(kind_of("", trial.spec), trial.seconds, trial.reached))
+
+
+def _names(run: Run) -> Names | None:
+    try:
+        return Names(Study.model_validate_json(run.study_json))
+    except ValidationError:
+        return None
 
 
 def durations(attempts: list[AttemptTime]) -> Iterator[tuple[str, float]]:

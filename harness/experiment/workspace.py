@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputError, did_you_mean
@@ -37,22 +37,31 @@ def find_study(name: str, folder: Path = OWN_STUDIES) -> Path:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class Workspace:
     """The folders of results, checkpoints and reports, the store, and the backend that runs trials.
 
     `store` is a database file or a URL. By default it is `harness.db` in the folder of results.
     """
 
-    results: Path = Path("results")
-    reports: Path = Path("reports")
-    store: str | None = None
-    backend: BackendSettings = field(default_factory=LocalSettings)
+    results: Path
+    reports: Path
+    store: str | None
+    backend: BackendSettings
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        results: str | Path = "results",
+        reports: str | Path = "reports",
+        store: str | Path | None = None,
+        backend: BackendSettings | None = None,
+    ) -> None:
         """`~` is the home of the user. Raises InputError if this home is unknown."""
-        for name in ("results", "reports"):
-            object.__setattr__(self, name, expanded(getattr(self, name)))
+        object.__setattr__(self, "results", expanded(results))
+        object.__setattr__(self, "reports", expanded(reports))
+        object.__setattr__(self, "store", None if store is None else str(store))
+        object.__setattr__(self, "backend", LocalSettings() if backend is None else backend)
 
     @property
     def location(self) -> str:

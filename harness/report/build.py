@@ -49,6 +49,7 @@ from harness.report.sections.surroundings import surroundings_view
 from harness.report.sections.tradeoff import tradeoff_views
 from harness.store.pieces import in_parts
 from harness.visible import visible
+from harness.wording import count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +184,7 @@ _FRAGMENTS_AT_ONCE = 1000
 @cache
 def _templates() -> jinja2.Environment:
     """The templates, each of which is compiled once however many reports are made."""
-    return jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.FileSystemLoader(_TEMPLATES), jinja2.FunctionLoader(_added_template)]
         ),
@@ -193,6 +194,8 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.globals["count"] = count
+    return templates
 
 
 def _shown(value: object) -> object:

@@ -21,6 +21,7 @@ from harness.report.index import (
 from harness.run.given_settings import given_settings
 from harness.store.rows import Artifact, Run, VerdictRow
 from harness.store.store import Store
+from harness.study.searched import search_kind
 from harness.wording import number_text
 
 INDEX = "index.html"
@@ -46,7 +47,8 @@ def _study(store: Store, name: str, runs: Sequence[Run], folder: Path) -> IndexS
         if run.plant is None:
             newest[run.study, run.scale, device_of(run)] = run
     last = list(newest.values())
-    question = json.loads(runs[-1].study_json).get("question", "")
+    asking = [run for run in runs if not search_kind(run.study)] or runs
+    question = json.loads(asking[-1].study_json).get("question", "")
     return IndexStudy(
         name=name,
         question=question,

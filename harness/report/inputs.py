@@ -59,8 +59,10 @@ class RunInfo:
         return f"{state}, {self.finished_trials} of {self.expected_trials}"
 
 
-MOST_ROWS = 20_000
-"""The largest number of rows in the tables of samples of a report. The store has all samples."""
+MOST_NUMBERS = 20_000
+"""The largest number of samples, or else of values of trials, in the tables of samples of a report. With more
+of them the page of an ordinary study would be larger than 2 MB. The store has all samples.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from harness.config import canonical_json
 from harness.metrics import Metric, known_metrics, unknown_metric
+from harness.store.rows import TrialRow
 from harness.study.arms import Combination
 from harness.study.loaded import LoadedStudy
+from harness.study.names import Names
+from harness.study.space import Space
 from harness.visible import visible
 
 
@@ -92,6 +95,11 @@ def legend_title(loaded: LoadedStudy) -> str:
     return ", ".join(map(loaded.names.titled, loaded.study.compare)) if len(loaded.study.compare) == 1 else ""
 
 
+def search_names(loaded: LoadedStudy, space: Space) -> Names:
+    """The names of a study that proves a search, with those of the parameters that were searched."""
+    return Names(loaded.study, more=tuple(space.parameters))
+
+
 def short_labels(labels: Iterable[str]) -> list[str]:
     """The labels, with long ones shortened in the middle and no two equal."""
     shortened: list[str] = []
@@ -106,6 +114,12 @@ def arm_name(loaded: LoadedStudy, arm: str) -> ArmName:
     """The arm's name in tables and sentences."""
     label = loaded.label(arm)
     return ArmName(text=label, title="" if label == arm else arm)
+
+
+def trial_title(loaded: LoadedStudy, row: TrialRow) -> str:
+    """`cache=dynamic at new tokens 16`, or `check cache-parity cache=dynamic` before the measurements."""
+    kind = () if row.purpose == "measure" else dict.fromkeys((row.purpose, row.task))
+    return loaded.names.trial(kind, row.arm, row.condition)
 
 
 def condition_title(loaded: LoadedStudy, names: Mapping[str, str]) -> str:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from harness.store.rows import TrialRow
 
 MOST_POINTS = 80
-"""The largest number of points of one trial in a figure. Longer series are means over equal windows."""
+FEWEST_POINTS = 40
+"""The largest number of points of one trial in a figure, with few and with very many trials. Longer series
+are means over equal windows.
+"""
+POINTS_OF_ALL = 2_400
+"""Between these two, all trials of a figure have together about so many points, which keeps a page small."""
 
 MOST_SERIES = 8
 MOST_SAMPLES = 300_000
@@ -129,7 +134,8 @@ def _bounded(rows: Sequence[TrialRow], counts: Mapping[int, int]) -> tuple[dict[
 def _read(
     frames: StoredFrames, name: str, counts: Mapping[int, int], left_out: int, *, total: bool = False
 ) -> Series:
-    window = max(1, math.ceil(max(counts.values()) / MOST_POINTS))
+    most = min(MOST_POINTS, max(FEWEST_POINTS, POINTS_OF_ALL // len(counts)))
+    window = max(1, math.ceil(max(counts.values()) / most))
     trials: list[TrialSeries] = []
     for ids, steps, values in frames.store.measurements(name, counts):
         ends = np.cumsum([counts[one] for one in ids])[:-1]

@@ -13,7 +13,7 @@ import pandas as pd
 from harness.analysis.analyse import analyse
 from harness.analysis.earlier_runs import History, HistoryEnd, read_history
 from harness.analysis.frames import StoredFrames, long_frame, run_frames
-from harness.report.inputs import MOST_ROWS, ReportInput, ReportSamples, RunInfo
+from harness.report.inputs import MOST_NUMBERS, ReportInput, ReportSamples, RunInfo
 from harness.report.series import read_series
 from harness.run.open_session import is_open
 from harness.store.lost import lost_trials
@@ -81,17 +81,14 @@ def _telemetry(store: Store, trials: Iterable[TrialRow]) -> pd.DataFrame:
 
 
 def _samples(frames: StoredFrames) -> ReportSamples:
-    """The samples that a report lists. Raw samples are read only if they can fit into its tables."""
-    longest: dict[int, int] = {}
-    for by_trial in frames.counts.values():
-        for trial, number in by_trial.items():
-            longest[trial] = max(number, longest.get(trial, 0))
+    """The samples that a report lists. Raw samples are read only if they fit into its tables."""
+    total = sum(sum(by_trial.values()) for by_trial in frames.counts.values())
     others = [purpose for purpose in get_args(Purpose) if purpose != "measure"]
     return ReportSamples(
         measured=frames.measured,
         before=frames.values(*others),
-        raw=long_frame(frames.store, frames.trials) if sum(longest.values()) <= MOST_ROWS else None,
-        total=sum(sum(by_trial.values()) for by_trial in frames.counts.values()),
+        raw=long_frame(frames.store, frames.trials) if total <= MOST_NUMBERS else None,
+        total=total,
     )
 
 
@@ -172,12 +169,7 @@ def _diverged(trials: tuple[TrialRow, ...]) -> list[str]:
 
 
 def _title(loaded: LoadedStudy, row: TrialRow) -> str:
-    where = " ".join(f"{factor}={level}" for factor, level in row.condition.items())
-    return " ".join(
-        part
-        for part in (row.task, loaded.label(row.arm), where, f"seed {row.seed} round {row.round}")
-        if part
-    )
+    return f"{loaded.names.trial((row.task,), row.arm, row.condition)}, seed {row.seed} round {row.round}"
 
 
 def _command(name: str, loaded: LoadedStudy, run: Run, options: Sequence[str]) -> list[str]:

@@ -21,9 +21,12 @@ _SAYS_NOTHING = ("kind",)
 
 @dataclass(frozen=True)
 class Names:
-    """The names of a study."""
+    """The names of a study. `more` are settings that have a name too although they are no factors: those that
+    a search tries.
+    """
 
     study: StudyBase
+    more: tuple[str, ...] = ()
 
     def factor(self, factor: str) -> str:
         """`learning rate`, if that is its label; otherwise `lr` for `optimizer.lr`."""
@@ -59,6 +62,11 @@ class Names:
         """` at new tokens 64`, with a space before it; empty if the study has no conditions."""
         return at_condition(self._shown(levels))
 
+    def trial(self, what: Iterable[str], arm: str, levels: Mapping[str, str]) -> str:
+        """`generate cache=dynamic at new tokens 16`. `what` are the words before the arm."""
+        named = " ".join(part for part in (*what, self.arms.get(arm, arm)) if part)
+        return f"{named}{self.at(levels)}".strip()
+
     @cached_property
     def arms(self) -> dict[str, str]:
         """The short name of each arm by its full name, for those that have one: `baseline`, or the levels in
@@ -89,7 +97,7 @@ class Names:
         study = self.study
         declared = {factor: one.label for factor, one in study.labels.items() if one.label}
         tuned = study.design.tune.settings if study.design.tune else ()
-        paths = dict.fromkeys((*study.compare, *study.across, *tuned))
+        paths = dict.fromkeys((*study.compare, *study.across, *tuned, *self.more))
         unnamed = [path for path in paths if path not in declared]
         return declared | short_paths(unnamed, taken=declared.values())
 

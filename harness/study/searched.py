@@ -95,3 +95,9 @@ def search_name(study: str, kind: str) -> str:
     """
     name, _, part = study.partition("/")
     return f"{name}/{part}_{kind}" if part else f"{name}/{kind}"
+
+
+def search_kind(study: str) -> str:
+    """`search` or `proof` if the study with this name is one (`search_name`), else empty."""
+    part = study.partition("/")[2]
+    return next((kind for kind in (SEARCH, PROOF) if part == kind or part.endswith(f"_{kind}")), "")

@@ -12,6 +12,8 @@ from harness.experiment.inside_trial import LastValue
 from harness.experiment.time_left import TimeRange
 from harness.experiment.watching import MachineLoad, StudyNow, TrialNow
 from harness.store.rows import Session
+from harness.study.names import Names
+from tests.report.synthetic import study
 from tests.support.made_up_run import made_up_run
 from tests.support.stored_run import trial
 
@@ -66,6 +68,13 @@ def test_the_picture() -> None:
         "machine: processors 53 %, load 1.23 on 2 cores, memory 34 %",
         "q leaves",
     ]
+
+
+def test_labels_of_the_study_name_its_arms_and_conditions() -> None:
+    labels = {"cache": {"label": "memory", "levels": {"static": "fixed"}}, "new_tokens": {"label": "length"}}
+    now = replace(NOW, names=Names(study(claims={}, labels=labels)))
+    assert [arm for arm, *_ in arm_rows(now)] == ["all", "memory fixed"]
+    assert "now: generate dynamic at length 16, seed 1 round 1, for 12.3 s" in text(now)
 
 
 def test_before_the_first_round_there_is_no_table() -> None:

@@ -33,7 +33,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> harness.Experiment:
     study = put_program(folder, *LENGTHS)
     with open_store(folder / "harness.db") as store:
         run = invent_run(store, study)
-    return run_experiment(harness.Workspace(results=str(folder)), run.id, str(study))  # type: ignore[arg-type]
+    return run_experiment(harness.Workspace(results=str(folder)), run.id, str(study))
 
 
 def test_a_verdict_has_its_source_its_unit_and_its_region(experiment: harness.Experiment) -> None:
@@ -48,13 +48,27 @@ def test_a_verdict_has_its_source_its_unit_and_its_region(experiment: harness.Ex
 
 def test_a_contrast_has_the_levels_of_its_condition_with_their_types(experiment: harness.Experiment) -> None:
     contrasts = experiment.contrasts()
-    assert list(contrasts.columns[:4]) == ["metric", "arm", "length", "baseline_value"]
+    assert list(contrasts.columns[:5]) == ["metric", "arm", "length", "source", "baseline_value"]
     losses = contrasts[contrasts["metric"] == "val_loss"]
     assert losses["length"].tolist() == [8, 16]
     assert (losses["value"] / losses["baseline_value"]).tolist() == pytest.approx([0.96, 0.96], rel=1e-3)
     assert set(losses["unit"]) == {"×"}
     assert set(losses["level"]) == {0.975}  # two contrasts share a family
     assert set(contrasts.loc[contrasts["metric"] == "score", "unit"]) == {""}
+
+
+def test_a_contrast_has_the_sources_of_its_claims_and_the_region_that_does_not_matter(
+    experiment: harness.Experiment,
+) -> None:
+    contrasts = experiment.contrasts()
+    losses = contrasts[contrasts["metric"] == "val_loss"].set_index("length")
+    assert losses["source"].to_dict() == {8: "me", 16: "001 §5"}
+    for low, high in losses["region"]:
+        assert low * high == pytest.approx(1)
+    assert [high - 1 for _, high in losses["region"]] == pytest.approx(losses["margin"].tolist())
+    scores = contrasts[contrasts["metric"] == "score"]
+    assert scores["region"].tolist() == [(-margin, margin) for margin in scores["margin"]]
+    assert set(contrasts.loc[contrasts["metric"] == "command_seconds", "source"]) == {""}
 
 
 def test_conditions_of_samples_keep_their_types(experiment: harness.Experiment) -> None:
@@ -85,7 +99,7 @@ def test_a_notebook_shows_the_question_the_answer_and_the_verdicts(experiment: h
 
 def test_a_study_without_results_says_so_in_a_notebook(tmp_path: Path) -> None:
     study = put_program(tmp_path)
-    workspace = harness.Workspace(results=str(tmp_path / "none"))  # type: ignore[arg-type]
+    workspace = harness.Workspace(results=str(tmp_path / "none"))
     page = harness.load(study, workspace=workspace)._repr_html_()
     assert page.startswith("<p><strong>Does warm-up help?</strong></p>\n<p>there are no results at ")
 

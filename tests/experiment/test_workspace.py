@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ import pytest
 from harness.errors import InputError
 from harness.experiment import Workspace
 from tests.support.real_disk import mounted
+
+
+def test_paths_may_be_strings_and_may_name_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    texts = Workspace(results="~/results", reports="reports", store=str(tmp_path / "one.db"))
+    paths = Workspace(results=tmp_path / "results", reports=Path("reports"), store=tmp_path / "one.db")
+    assert texts == paths
+    assert replace(texts, store=None).location == str(tmp_path / "results" / "harness.db")
 
 
 @pytest.mark.parametrize("closed", ["results", "reports"])

@@ -404,5 +404,7 @@ def _analysis(report: ReportInput, empty: Analysis) -> Analysis:
         claims=settled,
         parity=parity,
         checks=checks,
-        warnings=("cache=none new_tokens=256: decode tokens per second drifts over the rounds (tau -0.51)",),
+        warnings=(
+            "cache=none at new tokens 256: decode tokens per second drifts over the rounds (tau -0.51)",
+        ),
     )

@@ -11,6 +11,7 @@ from harness.store.rows import Artifact, Run, VerdictRow
 from harness.store.store import Store, open_store
 from tests.support.invented_runs import MACHINE, invent_run
 from tests.support.program_study import put_program
+from tests.support.stored_run import create
 
 
 def judge(store: Store, run: Run, effect: float, folder: Path, name: str) -> Path:
@@ -73,6 +74,14 @@ def test_the_newest_run_without_a_planted_bug_answers_on_each_device(tmp_path: P
         (other.id, ()),
     ]
     assert (shown.question, shown.trend) == ("Does warm-up help?", None)
+
+
+def test_the_question_is_that_of_the_study_and_not_of_a_later_search(tmp_path: Path, study: Path) -> None:
+    with open_store(tmp_path / "harness.db") as store:
+        invent_run(store, study)
+        create(store, study="mine/proof")
+        (shown,) = index_input(store, tmp_path).studies
+    assert (shown.name, shown.question) == ("mine", "Does warm-up help?")
 
 
 def test_a_file_is_linked_once_for_the_run_that_wrote_it_last(tmp_path: Path, study: Path) -> None:

@@ -55,6 +55,13 @@ def test_long_series_have_few_points_and_all_trials_the_same_window() -> None:
     assert loss.trials[0].values[0] == 6
 
 
+@pytest.mark.parametrize(("trials", "points"), [(3, 80), (48, 50), (200, 40)])
+def test_the_more_trials_there_are_the_fewer_points_each_has(trials: int, points: int) -> None:
+    losses = {one: list(map(float, range(2_400))) for one in range(1, trials + 1)}
+    (loss,) = read_series(frames_of({"loss": losses})).series
+    assert {len(one.values) for one in loss.trials} == {points}
+
+
 def test_series_keep_their_order_and_what_is_not_drawn_is_named() -> None:
     extra = {f"auxiliary_loss_{letter}": {1: [1.0, 2.0]} for letter in "abcdefgh"}
     metrics = {"validation_loss": {1: [1.0, 2.0]}, "loss": {1: [3.0, 2.0]}, "late_loss_spread": {1: [1.0]}}

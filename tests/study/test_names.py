@@ -51,6 +51,21 @@ def test_labels_and_units_replace_derived_names() -> None:
     assert names.level("new_tokens", "all") == "all"
 
 
+def test_a_trial_is_named_by_its_arm_and_its_condition() -> None:
+    labels = {"cache": {"levels": {"static": "fixed"}}, "new_tokens": {"label": "length", "unit": "tokens"}}
+    names = Names(study(claims={}, labels=labels))
+    levels = {"new_tokens": "16"}
+    assert names.trial(("generate",), "cache=static", levels) == "generate cache fixed at length 16 tokens"
+    assert names.trial(("train", ""), "", {}) == "train"
+    assert names.trial((), "cache=none", {}) == "cache none"
+
+
+def test_parameters_of_a_search_have_names_too() -> None:
+    names = Names(study(claims={}, labels={"batch": {"unit": "rows"}}), more=("optimizer.lr", "batch"))
+    titles = [names.titled(path) for path in ("optimizer.lr", "batch", "cache")]
+    assert titles == ["lr", "batch (rows)", "cache"]
+
+
 def test_a_plain_single_factor_keeps_the_full_names_of_its_arms() -> None:
     assert Names(study()).arms == {}
 

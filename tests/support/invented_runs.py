@@ -1,8 +1,10 @@
-"""Finished runs of the study of a program with invented samples, as a driver records them."""
+"""Finished runs with invented samples, as a driver records them: of a study of a program or of trainings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,11 @@ def invent_run(
     ratio: float = 0.96,
     words: Sequence[str] = (),
     finish: bool = True,
+    outcome: Callable[[TrialSpec], Outcome] | None = None,
 ) -> Run:
-    """A run of the study of `tests.support.program_study`. Its warm-up multiplies the loss by `ratio`.
-    `words` are those of the command that made it, by default that of `harness run`.
+    """A run of the study of `tests.support.program_study`, unless `outcome` says what its trials measure. Its
+    warm-up multiplies the loss by `ratio`. `words` are those of the command that made it, by default that of
+    `harness run`.
     """
     (loaded,) = load_study(study, scale, settings)
     with declared(loaded.study.records):
@@ -55,7 +59,8 @@ def invent_run(
     session = store.open_session(run, {"argv": argv, "load": [0.25, 0.5, 0.75]})
     for position, spec in enumerate(specs if finish else specs[:1]):
         attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
-        store.finish_trial(attempt, _outcome(spec, ratio), seconds=1.25, nvml_reason="no driver")
+        measured = outcome(spec) if outcome else _outcome(spec, ratio)
+        store.finish_trial(attempt, measured, seconds=1.25, nvml_reason="no driver")
     store.close_session(session)
     return run
 
@@ -71,3 +76,40 @@ def _outcome(spec: TrialSpec, ratio: float) -> Outcome:
     }
     samples = tuple(Sample(name, 0, value) for name, value in values.items())
     return Outcome(status="finished", samples=samples)
+
+
+EVERY_UPDATE = (
+    "clipped_gradient_norm",
+    "data_seconds",
+    "gradient_norm",
+    "learning_rate",
+    "mfu",
+    "training_log_z",
+    "training_tokens_per_second",
+    "update_seconds",
+)
+EVERY_EVALUATION = (
+    "bits_per_byte",
+    "gradient_spikes",
+    "log_z",
+    "skipped_updates",
+    "validation_perplexity",
+    "zero_gradients",
+)
+
+
+def training_outcome(spec: TrialSpec) -> Outcome:
+    """A training that records what a real one does after each of its updates, in numbers with all digits. An
+    evaluation follows every tenth update.
+    """
+    updates, chance = spec.config["updates"], random.Random(spec.id)
+    samples = []
+    for step in range(updates):
+        loss = 2 + 5 * math.exp(-step / 40) + chance.gauss(0, 0.05)
+        samples += [Sample("loss", step, loss)]
+        samples += [Sample(name, step, chance.uniform(1, 2)) for name in EVERY_UPDATE]
+        if step % 10 == 9:
+            samples += [Sample("validation_loss", step, loss + 0.1)]
+            samples += [Sample(name, step, chance.uniform(1, 2)) for name in EVERY_EVALUATION]
+    spent = {"updates": float(updates), "training_tokens": 128.0 * updates, "flops": 1e9 * updates}
+    return Outcome(status="finished", samples=tuple(samples), spent=spent)

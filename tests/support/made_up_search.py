@@ -14,6 +14,7 @@ from harness.report.inputs import ReportInput
 from harness.search.findings import SearchFindings
 from harness.search.points import PointState, SearchedPoint
 from harness.store.rows import Chain, Run
+from harness.study.names import Names
 from harness.study.search import StudySearch
 from harness.study.space import Space, choice_value
 from tests.report.synthetic import contrast, study, synthetic_report
@@ -116,6 +117,11 @@ def _run() -> Run:
         environment_digest="e" * 16,
         created_at="2031-05-06T07:00:00+00:00",
     )
+
+
+def names_of(search: SearchFindings, labels: Mapping[str, Any] | None = None) -> Names:
+    """The names of the parameters, with labels as a study declares them."""
+    return Names(study(claims={}, labels=dict(labels or {})), more=tuple(search.space.parameters))
 
 
 def report_of_search(search: SearchFindings, **effects: tuple[float, float, float] | None) -> ReportInput:

@@ -42,7 +42,7 @@ def _problems(
     yield from _broken(loaded, frames, arm)
     yield from missing
     if not missing:  # the work of an arm can only be compared if all of it was done
-        yield from confounds(arm, parity)
+        yield from confounds(loaded, arm, parity)
     yield from repeated_seeds(loaded, frames, arm)
     yield from _faster_than_reference(loaded, frames, arm)
     yield from faster_than_peak(frames, arm)

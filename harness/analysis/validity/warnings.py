@@ -39,7 +39,7 @@ def warnings(
         *drift_warnings(table, primary),
         *order_warnings(table, primary),
         *unknown_quantities(loaded, parity),
-        *edge_warnings(loaded.tuned),
+        *edge_warnings(loaded),
         *idle_warnings(loaded, frames),
         *unsteady_warnings(primary, frames),
         *low_peak_warnings(loaded, frames),
@@ -67,7 +67,7 @@ def drift_warnings(table: TrialTable, record: Metric) -> Iterator[str]:
                 continue
             known = {number: value for number, value in values.items() if not math.isnan(value)}
             if known:
-                drifts[f"{arm.name} {condition.name}".strip()] = drift(known)
+                drifts[table.loaded.names.trial((), arm.name, condition.names)] = drift(known)
     for cell, p in holm({cell: result.p for cell, result in drifts.items()}).items():
         if p <= DRIFT_ALPHA:
             yield (
@@ -134,11 +134,14 @@ def bundled_warnings(loaded: LoadedStudy) -> Iterator[str]:
             if len(changed) > 1:
                 levels.setdefault(factor, {})[level] = None
                 settings.setdefault(factor, {}).update(dict.fromkeys(changed))
-    for factor, names in levels.items():
-        many = len(names) > 1
+    names = loaded.names
+    for factor, changing in levels.items():
+        many = len(changing) > 1
+        shown = ", ".join(names.bare_level(factor, level) for level in changing)
         yield (
-            f"level{'s' if many else ''} {', '.join(names)} of {factor} change{'' if many else 's'} several "
-            f"settings at once ({', '.join(settings[factor])}), so an effect may come from any of them"
+            f"level{'s' if many else ''} {shown} of {names.factor(factor)} change{'' if many else 's'} "
+            f"several settings at once ({', '.join(settings[factor])}), so an effect may come from any of "
+            "them"
         )
 
 

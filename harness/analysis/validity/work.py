@@ -16,7 +16,7 @@ from harness.metrics import DEFAULT_MARGINS
 from harness.store.rows import TrialRow
 from harness.study.loaded import LoadedStudy
 from harness.tasks.work import Amount, amount_text, compared
-from harness.wording import at_condition, words
+from harness.wording import words
 
 SECONDS, FLOPS = "seconds", "flops"
 MEASURED = (FLOPS, SECONDS)
@@ -77,11 +77,11 @@ def parity_rows(loaded: LoadedStudy, frames: RunFrames) -> tuple[ParityRow, ...]
     return tuple(rows)
 
 
-def confounds(arm: str, parity: Iterable[ParityRow]) -> Iterator[str]:
+def confounds(loaded: LoadedStudy, arm: str, parity: Iterable[ParityRow]) -> Iterator[str]:
     """The first difference in work that the study does not declare."""
     for row in parity:
         if row.arm == arm and row.confounds:
-            quantity = f"{words(row.quantity)}{at_condition(row.condition)}"
+            quantity = f"{words(row.quantity)}{loaded.at(row.condition)}"
             if row.spent == row.baseline_spent:
                 yield f"confound: {quantity} differs between trials of the arm"
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -53,6 +54,11 @@ class CurveLine:
     points: Points
     trials: Points
     chosen: float | None = None
+
+    @property
+    def trials_at(self) -> Counter[float]:
+        """The number of the finite values at each point."""
+        return Counter(x for x, _ in self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,14 @@ from harness.metrics import Metric
 from harness.report.plots.style import PALETTE, WIDE, Plot, panel
 from harness.search.findings import SearchFindings
 from harness.search.importance import importance, ranked_points
+from harness.study.names import Names
 from harness.wording import percent_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importance(Plot):
-    """`shares` has the parameters, the most important first. `points` is the number of points that were
-    compared, and `left_out` that of the others.
+    """`shares` has the parameters by their names for people, the most important first. `points` is the number
+    of points that were compared, and `left_out` that of the others.
     """
 
     objective: Metric
@@ -24,7 +25,7 @@ class Importance(Plot):
     points: int
 
 
-def importances(findings: SearchFindings, objective: Metric) -> Importance | None:
+def importances(findings: SearchFindings, objective: Metric, names: Names) -> Importance | None:
     """None if there is one parameter, whose share would be all, or if shares cannot be computed."""
     shares = importance(findings, objective) if len(findings.space.parameters) > 1 else None
     if shares is None:
@@ -33,7 +34,9 @@ def importances(findings: SearchFindings, objective: Metric) -> Importance | Non
     return Importance(
         metric=objective.name,
         objective=objective,
-        shares=tuple(sorted(shares.items(), key=lambda pair: -pair[1])),
+        shares=tuple(
+            sorted(((names.factor(path), share) for path, share in shares.items()), key=lambda pair: -pair[1])
+        ),
         points=points,
         left_out=len(findings.points) - points,
     )
@@ -56,5 +59,5 @@ def draw_importance(info: Importance) -> Figure:
         axes.set_xlim(0, 1.12 * max(share for _, share in info.shares))
         axes.set_xticks([])
         axes.grid(visible=False)
-        axes.set_xlabel(f"share in what decides {info.objective.label}")
+        axes.set_xlabel(f"share in what decides {info.objective.label} (n = {info.points})")
         return figure

@@ -230,7 +230,7 @@ def draw_learning(plot: LearningPlot) -> Figure:
         if finite and _spans_widely(finite):
             drawn = [number / scale.factor for number in finite]
             decade_axis(axes, min(drawn), max(drawn), along="y", room=0.05)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=plot.along == "updates"))
         axes.xaxis.set_major_formatter(axis_number)
         axes.set_xlabel(f"{plot.along}, {plot.where}" if plot.where else plot.along)
         axes.set_ylabel(scale.axis_label(record))
@@ -239,11 +239,14 @@ def draw_learning(plot: LearningPlot) -> Figure:
 
 
 def _draw_line(axes: Axes, line: LearningLine, factor: float, colour: str, record: Metric) -> None:
+    """A line of a single point would be invisible, so it is a dot."""
     for seed, points in line.seeds.items():
         (drawn,) = axes.plot(
             [x for x, _ in points],
             [y / factor for _, y in points],
             color=colour,
+            marker="o" if len(points) == 1 else "",
+            markersize=3,
             linewidth=0.7,
             alpha=0.35,
         )
@@ -253,6 +256,8 @@ def _draw_line(axes: Axes, line: LearningLine, factor: float, colour: str, recor
         [point.x for point in line.mean],
         [point.mean / factor for point in line.mean],
         color=colour,
+        marker="o" if len(line.mean) == 1 else "",
+        markersize=5,
         linewidth=1.8,
         label=f"{line.label} (n = {line.n})",
     )

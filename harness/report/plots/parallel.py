@@ -18,7 +18,7 @@ from harness.search.findings import SearchFindings
 from harness.search.importance import BEST_SHARE
 from harness.search.points import SearchedPoint
 from harness.study.levels import Scalar, level_name
-from harness.study.names import short_paths
+from harness.study.names import Names
 from harness.study.space import Space, choice_value
 from harness.wording import chosen_text
 
@@ -55,14 +55,14 @@ class Parallel(Plot):
     lines: tuple[tuple[Group, tuple[float, ...]], ...]
 
 
-def parallel(findings: SearchFindings) -> Parallel | None:
+def parallel(findings: SearchFindings, names: Names) -> Parallel | None:
     """None if there is one parameter, or if no point of the space has a finite value."""
     space = findings.space
     on_axes = [drawn_points(findings, objective) for objective in findings.objectives]
     chosen = [position for position, one in enumerate(on_axes[0]) if one.point.names]
     if len(space.parameters) < 2 or all(on_axes[0][position].diverged for position in chosen):
         return None
-    names = list(space.parameters)[: MOST_AXES - len(findings.objectives)]
+    paths = list(space.parameters)[: MOST_AXES - len(findings.objectives)]
     good = {point.number for point in _good(findings)}
     reach = [(min(one.at for one in drawn), max(one.at for one in drawn)) for drawn in on_axes]
     lines = []
@@ -74,13 +74,17 @@ def parallel(findings: SearchFindings) -> Parallel | None:
         elif one.point.number in good:
             group = "good"
         values = space.read(one.point.names)
-        positions = [_position(space, name, values[name]) if name in values else MISSING for name in names]
+        positions = [_position(space, path, values[path]) if path in values else MISSING for path in paths]
         positions += [_share(ends, drawn[position].at) for ends, drawn in zip(reach, on_axes, strict=True)]
         lines.append((group, tuple(positions)))
     order: tuple[Group, ...] = ("other", "good", "began", "proven")
     axes = [
-        ParallelAxis(label=label, ticks=_ticks(space, name), conditional=bool(space.parameters[name].when))
-        for name, label in short_paths(names).items()
+        ParallelAxis(
+            label=names.titled(path),
+            ticks=_ticks(space, path, names),
+            conditional=bool(space.parameters[path].when),
+        )
+        for path in paths
     ]
     axes += [
         _objective_axis(objective, ends) for objective, ends in zip(findings.objectives, reach, strict=True)
@@ -89,7 +93,7 @@ def parallel(findings: SearchFindings) -> Parallel | None:
         metric=findings.objectives[0].name,
         axes=tuple(axes),
         lines=tuple(sorted(lines, key=lambda line: order.index(line[0]))),
-        left_out=len(space.parameters) - len(names),
+        left_out=len(space.parameters) - len(paths),
     )
 
 
@@ -151,10 +155,10 @@ def _position(space: Space, name: str, value: Scalar) -> float:
     return space.relative_position(name, value)
 
 
-def _ticks(space: Space, name: str) -> tuple[tuple[float, str], ...]:
+def _ticks(space: Space, name: str, names: Names) -> tuple[tuple[float, str], ...]:
     parameter = space.parameters[name]
     if parameter.choices is not None:
-        labels = short_labels([level_name(choice) for choice in parameter.choices])
+        labels = short_labels([names.bare_level(name, level_name(choice)) for choice in parameter.choices])
         return tuple((position / (len(labels) - 1), label) for position, label in enumerate(labels))
     low, high = space.ends(name)
     middle = math.sqrt(low * high) if parameter.log else (low + high) / 2

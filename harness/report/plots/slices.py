@@ -21,6 +21,7 @@ from harness.report.plots.searched import (
 from harness.report.plots.style import NARROW, WIDE, Plot, decade_axis, panel
 from harness.search.findings import SearchFindings
 from harness.study.levels import level_name
+from harness.study.names import Names
 from harness.study.space import Space, choice_value
 from harness.wording import chosen_text
 
@@ -33,13 +34,15 @@ GOLDEN = 0.6180339887498949
 
 @dataclass(frozen=True, kw_only=True)
 class Slice(Plot):
-    """`points` are those that have the parameter: `x` is its value, or an index of `choices`. `values` are
-    all that a range has, if they are few. `ends` are those of the range, or of the indices. `left_out` counts
-    points with a value that do not have the parameter, and `notes` say which points are not at their place.
+    """`axis` is the name of the parameter for people. `points` are those that have it: `x` is its value, or
+    an index of `choices`. `values` are all that a range has, if they are few. `ends` are those of the range,
+    or of the indices. `left_out` counts points with a value that do not have the parameter, and `notes` say
+    which points are not at their place.
     """
 
     objective: Metric
     parameter: str
+    axis: str
     integers: bool
     log: bool
     choices: tuple[str, ...]
@@ -49,7 +52,7 @@ class Slice(Plot):
     notes: tuple[str, ...]
 
 
-def slices(findings: SearchFindings, objective: Metric) -> list[Slice]:
+def slices(findings: SearchFindings, objective: Metric, names: Names) -> list[Slice]:
     """One slice for each parameter that a point with a value has."""
     drawn, space = drawn_points(findings, objective), findings.space
     if all(one.diverged for one in drawn):
@@ -66,9 +69,10 @@ def slices(findings: SearchFindings, objective: Metric) -> list[Slice]:
                 metric=objective.name,
                 objective=objective,
                 parameter=name,
+                axis=names.titled(name),
                 integers=space.kinds[name] == "int",
                 log=parameter.log,
-                choices=tuple(map(level_name, choices)),
+                choices=tuple(names.bare_level(name, level_name(choice)) for choice in choices),
                 values=_few_values(space, name),
                 ends=(0.0, len(choices) - 1.0) if choices else space.ends(name),
                 points=tuple(
@@ -103,7 +107,7 @@ def draw_slice(info: Slice, *, alone: bool) -> Figure:
             placed.append(replace(one, x=one.x + aside, y=one.y / factor))
         scatter(axes, placed)
         _x_axis(axes, info)
-        axes.set_xlabel(info.parameter)
+        axes.set_xlabel(f"{info.axis} (n = {len(info.points)})")
         return figure
 
 

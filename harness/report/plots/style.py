@@ -32,8 +32,8 @@ distinguish.
 WIDE, NARROW = 4.3, 3.4
 """Widths in inches: of a single panel, and of one of several panels."""
 
-LONG_ENTRY = 24
-"""An entry of a legend with more letters than this needs the width of the panel."""
+LONG_ENTRY = 20
+"""If an entry of a legend has more letters than this, two of them are wider than a panel."""
 
 _RC: dict[Any, Any] = sns.plotting_context("paper") | {
     "svg.fonttype": "none",

@@ -26,10 +26,13 @@ MEMORY = "peak_tensor_bytes"
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """An effect with its 95 % interval: a difference of scores, or a ratio of costs."""
+    """An effect with its 95 % interval: a difference of scores, or a ratio of costs. `n` counts the pairs
+    behind it; it is 0 for the baseline.
+    """
 
     value: float
     ends: Interval
+    n: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +153,7 @@ def _contrasts(part: ReportInput, record: Metric, condition: dict[str, str]) -> 
 
 
 def _effect(contrast: Contrast) -> Effect:
-    return Effect(value=contrast.effect, ends=Interval(contrast.low, contrast.high, 0.95))
+    return Effect(value=contrast.effect, ends=Interval(contrast.low, contrast.high, 0.95), n=contrast.n)
 
 
 def better_side(info: Tradeoff, cost: str) -> str:

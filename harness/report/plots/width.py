@@ -31,9 +31,12 @@ class WidthLine:
 
 @dataclass(frozen=True, kw_only=True)
 class WidthPlot:
-    """`title` names the quantity that is drawn over the width."""
+    """`title` names the quantity that is drawn over the width, and `texts` counts the texts behind each
+    value.
+    """
 
     title: str
+    texts: int
     lines: tuple[WidthLine, ...]
 
 
@@ -130,7 +133,8 @@ def _plot(title: str, searches: list[_Search], statistics: dict[str, SentenceSta
         )
         for search in searches
     ]
-    return WidthPlot(title=title, lines=tuple(line for line in lines if line.points))
+    texts = max((one.sentences for one in statistics.values()), default=0)
+    return WidthPlot(title=title, texts=texts, lines=tuple(line for line in lines if line.points))
 
 
 def draw_widths(plot: WidthPlot) -> Figure:

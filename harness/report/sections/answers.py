@@ -13,7 +13,7 @@ from harness.analysis.results import ClaimAxis, Contrast, SettledClaim
 from harness.report.inputs import ReportInput
 from harness.report.labels import Badge, badge, metric_of
 from harness.report.plots.strip import Axis, DrawnEffect, Strip, axis_of
-from harness.wording import at_condition, effect_text, interval_text
+from harness.wording import effect_text, interval_text
 
 MOST_CONTRASTS = 6
 """The number of contrasts that are shown at once; the others are folded."""
@@ -154,7 +154,7 @@ def _of_contrasts(report: ReportInput) -> Iterator[_Drawn]:
         row = AnswerRow(
             anchor=report.anchor("comparison", number),
             badge=badge(one.verdict),
-            says=f"{report.loaded.label(one.arm)}{at_condition(one.condition)}",
+            says=f"{report.loaded.label(one.arm)}{report.loaded.at(one.condition)}",
             effect=effect_text(one.effect, record.compared_by),
             notes=(interval_text(one.low, one.high, record.compared_by),),
             strip=None,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import trial_title
 from harness.store.rows import AttemptState, TrialRow
 from harness.trial.causes import Cause
 from harness.visible import shortened
@@ -182,9 +183,6 @@ def _logs(members: list[TrialRow]) -> Iterator[FailureLog]:
 
 
 def _title(report: ReportInput, row: TrialRow) -> str:
-    """`cache=dynamic new_tokens=16 seed 0 round 3`."""
-    where = [f"{factor}={level}" for factor, level in row.condition.items()]
-    kind = [] if row.purpose == "measure" else list(dict.fromkeys((row.purpose, row.task)))
-    rounds = [f"round {row.round}"] if row.round else []
-    parts = (*kind, report.loaded.label(row.arm), *where, f"seed {row.seed}", *rounds)
-    return " ".join(part for part in parts if part)
+    """`cache=dynamic at new tokens 16, seed 0 round 3`."""
+    rounds = f" round {row.round}" if row.round else ""
+    return f"{trial_title(report.loaded, row)}, seed {row.seed}{rounds}"

@@ -23,7 +23,7 @@ from harness.report.plots.style import MOST_LINES
 from harness.report.plots.svg import inline_svg
 from harness.report.plots.width import draw_widths, width_plots
 from harness.report.sections.samples import condition_anchors
-from harness.wording import count
+from harness.wording import count, n_text
 
 MOST_PANELS = 12
 """The largest number of panels that one figure draws. The tables show all data."""
@@ -118,20 +118,20 @@ def _effect(report: ReportInput) -> FigureView | None:
 
 def _pairs(report: ReportInput) -> str:
     """How many pairs the effects rest on."""
-    numbers = sorted({c.n for c in report.analysis.contrasts if c.metric == report.loaded.study.primary})
-    if not numbers:
-        return ""
-    return f" n = {numbers[0]:,}" + (f" to {numbers[-1]:,}" if len(numbers) > 1 else "") + " pairs."
+    primary = report.loaded.study.primary
+    return n_text((c.n for c in report.analysis.contrasts if c.metric == primary), "pair")
 
 
 def _widths(report: ReportInput) -> FigureView | None:
+    plots = width_plots(report)
     return figure_of(
         report.anchor("figure-width"),
         "Effect of the beam width",
         "Greedy decoding is a beam of width 1. Bars are 95 % bootstrap intervals for each arm alone. If the "
         "model's score rises with the width but BLEU falls, the search works and the model prefers worse "
-        "texts. If the length ratio falls too, the model prefers shorter texts.",
-        width_plots(report),
+        "texts. If the length ratio falls too, the model prefers shorter texts."
+        f"{n_text((plot.texts for plot in plots), 'text')}",
+        plots,
         lambda plot: (draw_widths(plot), plot.title),
         left_out=(),
     )
@@ -176,10 +176,11 @@ def _curve(name: str, how: str, caption: str, plots: Sequence[CurvePlot]) -> Fig
     if not plots:
         return None
     settings = ", ".join(dict.fromkeys(plot.axis for plot in plots))
+    numbers = (number for plot in plots for line in plot.lines for number in line.trials_at.values())
     return figure_of(
         name,
         f"{metric_of(plots[0].metric).label} over {settings}: {how}",
-        caption,
+        f"{caption}{n_text(numbers, 'finite value').removesuffix('.')} at each point.",
         plots,
         lambda plot: (draw_curves(plot), plot.title),
         left_out=not_finite(sum(plot.left_out for plot in plots), "trial"),
@@ -234,7 +235,7 @@ def _drift(report: ReportInput) -> FigureView | None:
         f"{metric_of(report.loaded.study.primary).label} in the order in which the trials ran",
         "Each value is divided by the median of its arm, condition and seed. If the machine "
         "becomes slower or faster, the line of the round medians bends. Pairing within rounds removes this "
-        "from the effects.",
+        f"from the effects.{'' if info is None else n_text([len(info.points)], 'value')}",
         [] if info is None else [info],
         lambda one: (draw_drift(one, report), "all arms and conditions"),
         left_out=() if info is None else (*not_finite(info.left_out, "value"), *thinned_note([info.points])),

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 from harness.metrics import Metric
 from harness.report.inputs import ReportInput
+from harness.report.labels import search_names
 from harness.report.sections.samples import Csv, csv_link
 from harness.report.sections.search import point_texts
 from harness.search.findings import SearchFindings
 from harness.search.points import SearchedPoint, worst_first
 from harness.study.levels import level_name
+from harness.study.names import Names
 from harness.wording import UNKNOWN, count, format_seconds
 
 MOST_ROWS = 2_000
@@ -73,7 +75,8 @@ def points_view(report: ReportInput) -> PointsView | None:
     search = report.search
     if search is None:
         return None
-    orders = dict(_orders(search))
+    names = search_names(report.loaded, search.space)
+    orders = dict(_orders(search, names))
     shown = next(iter(orders.values()))[:MOST_ROWS]
     numbers = {point.number for point in shown}
     ranks: dict[int, list[int]] = {number: [] for number in numbers}
@@ -84,18 +87,19 @@ def points_view(report: ReportInput) -> PointsView | None:
     space, study = search.space, search.run.study.replace("/", "-")
     return PointsView(
         orders=tuple(orders),
-        parameters=tuple(space.parameters),
+        parameters=tuple(map(names.titled, space.parameters)),
         numbers=tuple(kind != "choice" for kind in space.kinds.values()),
         objectives=tuple(objective.label for objective in search.objectives),
         rows=tuple(
-            _row(search, point, tags.get(point.number, ()), tuple(ranks[point.number])) for point in shown
+            _row(search, names, point, tags.get(point.number, ()), tuple(ranks[point.number]))
+            for point in shown
         ),
         total=len(search.points),
         csv=csv_link(search.frame(), name=f"{study}-{search.run.scale}.csv"),
     )
 
 
-def _orders(search: SearchFindings) -> Iterator[tuple[str, Sequence[SearchedPoint]]]:
+def _orders(search: SearchFindings, names: Names) -> Iterator[tuple[str, Sequence[SearchedPoint]]]:
     """The name of each order, and the points in it. Points without a value come last."""
     first, *others = search.objectives
     points, space = search.points, search.space
@@ -110,7 +114,7 @@ def _orders(search: SearchFindings) -> Iterator[tuple[str, Sequence[SearchedPoin
             for point in points
             if (text := point.names.get(name)) is not None
         }
-        yield name, _by_value(points, values)
+        yield names.factor(name), _by_value(points, values)
     yield "longest first", sorted(points, key=lambda point: (-point.seconds, point.number))
 
 
@@ -141,13 +145,17 @@ def _tags(search: SearchFindings) -> dict[int, tuple[str, ...]]:
 
 
 def _row(
-    search: SearchFindings, point: SearchedPoint, tags: tuple[str, ...], ranks: tuple[int, ...]
+    search: SearchFindings,
+    names: Names,
+    point: SearchedPoint,
+    tags: tuple[str, ...],
+    ranks: tuple[int, ...],
 ) -> PointRow:
-    texts = point_texts(search.space, point)
+    texts = point_texts(search.space, point, names)
     return PointRow(
         number=point.number,
         tags=tags,
-        parameters=tuple(texts.get(name, UNKNOWN) for name in search.space.parameters),
+        parameters=tuple(texts.get(path, UNKNOWN) for path in search.space.parameters),
         values=tuple(_cell(search, point, objective) for objective in search.objectives),
         state=point.state,
         seconds=format_seconds(point.seconds),

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 from dataclasses import dataclass
 
 import pandas as pd
 
 from harness.analysis.frames import without_formulas
-from harness.report.inputs import MOST_ROWS, ReportInput
+from harness.report.inputs import MOST_NUMBERS, ReportInput
 from harness.report.labels import ArmName, anchor, arm_name, condition_key, condition_title, metric_of
 from harness.wording import count
 
@@ -88,15 +89,16 @@ def summary(view: SamplesView) -> str:
 
 def samples_view(report: ReportInput) -> SamplesView:
     raw = report.samples.raw
-    if raw is not None and _number_of_rows(raw) > MOST_ROWS:
+    if raw is not None and len(raw) > MOST_NUMBERS:
         raw = None
     cells = _trial_groups(report) if raw is None else _groups(report, raw)
-    groups, shown, total = [], 0, 0
+    groups, shown, total, room = [], 0, 0, MOST_NUMBERS
     for name, title, parts in cells:
         tables = []
         for number, (table_title, part) in enumerate(parts):
             keys, metrics, rows = _wide(part) if raw is not None else _by_trial(report, part)
-            printed = tuple(rows[: MOST_ROWS - shown])
+            printed = tuple(rows[: room // max(len(metrics), 1)])
+            room = room - len(printed) * len(metrics) if len(printed) == len(rows) else 0
             labels = tuple(metric_of(metric).label for metric in metrics)
             tables.append(
                 SampleTable(
@@ -115,10 +117,6 @@ def samples_view(report: ReportInput) -> SamplesView:
         csv=None if raw is None else csv_link(raw, name=f"{study}-{report.run.scale}.csv"),
         export=export_command(report),
     )
-
-
-def _number_of_rows(raw: pd.DataFrame) -> int:
-    return len(raw[["trial", "step"]].drop_duplicates())
 
 
 def csv_link(frame: pd.DataFrame, *, name: str) -> Csv:
@@ -165,13 +163,9 @@ def _before(report: ReportInput, purpose: str, task: str, arm: str, condition: s
     """What ran before the measurements. Each word appears once: the purpose of a training is also
     its task.
     """
-
-    def title(arm_text: str) -> str:
-        parts = dict.fromkeys((purpose, task, arm_text, condition))
-        return " ".join(part for part in parts if part not in ("", "{}"))
-
-    short = title(report.loaded.label(arm))
-    return ArmName(text=short, title="" if short == title(arm) else arm)
+    names = report.loaded.names
+    title = names.trial(dict.fromkeys((purpose, task)), arm, json.loads(condition))
+    return ArmName(text=title, title="" if report.loaded.label(arm) == arm else arm)
 
 
 def _wide(part: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], list[tuple[str, ...]]]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from harness.metrics import Metric
 from harness.report.inputs import ReportInput
-from harness.report.labels import Badge, badge
+from harness.report.labels import Badge, badge, search_names
 from harness.report.shrinkage import Shrinkage, shrinkages
 from harness.search.earlier_proofs import EarlierProof
 from harness.search.findings import SearchFindings
 from harness.search.points import PointState, SearchedPoint
 from harness.study.arms import wanted_levels
 from harness.study.levels import level_name
+from harness.study.names import Names
 from harness.study.seeds import FIRST_SEARCH_SEED
 from harness.study.space import Space
 from harness.wording import (
@@ -41,11 +42,13 @@ _STATES: dict[PointState, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterRow:
-    """`values` are those that the space allows, `when` says when the parameter exists. `points` are its
-    values where the search began and at each proven point.
+    """`path` is the setting that the parameter changes, or empty if it is the `name` itself. `values` are
+    those that the space allows, `when` says when the parameter exists. `points` are its values where the
+    search began and at each proven point.
     """
 
     name: str
+    path: str
     values: str
     when: str
     points: tuple[str, ...]
@@ -89,11 +92,12 @@ def search_view(report: ReportInput) -> SearchView | None:
     if search is None:
         return None
     shrunk = shrinkages(search, report.loaded, report.analysis.contrasts)
+    names = search_names(report.loaded, search.space)
     return SearchView(
-        rule=tuple(_rule(search)),
+        rule=tuple(_rule(search, names)),
         levels=tuple(search.best),
         conditional=any(one.when for one in search.space.parameters.values()),
-        parameters=tuple(_parameters(search)),
+        parameters=tuple(_parameters(search, names)),
         left=left_sentences(search, shrunk),
         shrinkage=tuple(_shrinkage(search, one) for one in shrunk),
         earlier=tuple(map(_earlier, search.earlier_proofs)),
@@ -118,10 +122,14 @@ def headline(report: ReportInput) -> list[str]:
     return [*lines, *left_sentences(search, shrunk)]
 
 
-def point_texts(space: Space, point: SearchedPoint) -> dict[str, str]:
-    """The values of a point as a person reads them: numbers have four significant digits."""
+def point_texts(space: Space, point: SearchedPoint, names: Names | None = None) -> dict[str, str]:
+    """The values of a point as a person reads them: numbers have four significant digits, and choices have
+    their labels if there are `names`.
+    """
     return {
-        name: text if space.kinds[name] == "choice" else chosen_text(float(text))
+        name: (names.bare_level(name, text) if names else text)
+        if space.kinds[name] == "choice"
+        else chosen_text(float(text))
         for name in space.parameters
         if (text := point.names.get(name)) is not None
     }
@@ -199,7 +207,7 @@ def _interval(objective: Metric, gains: tuple[float, float, float]) -> str:
     return f"{least} to {_amount(objective, high)}"
 
 
-def _rule(search: SearchFindings) -> Iterator[str]:
+def _rule(search: SearchFindings, names: Names) -> Iterator[str]:
     declared = search.search
     yield (
         f"The search asked {count(len(search.points), 'point')} from the sampler "
@@ -227,7 +235,8 @@ def _rule(search: SearchFindings) -> Iterator[str]:
     )
     for level, point in search.best.items():
         for name in search.space.near_ends(search.space.read(point.names)):
-            yield f"The {name} of {level} is at the edge of its range, so better values may lie outside."
+            edge = "is at the edge of its range, so better values may lie outside"
+            yield f"The {names.factor(name)} of {level} {edge}."
 
 
 def _method(settings: dict[str, object], *others: str) -> str:
@@ -248,26 +257,29 @@ def _states(search: SearchFindings) -> str:
     return ", ".join(f"{counts[state]:,} {text}" for state, text in _STATES.items() if counts[state])
 
 
-def _parameters(search: SearchFindings) -> Iterator[ParameterRow]:
+def _parameters(search: SearchFindings, names: Names) -> Iterator[ParameterRow]:
     space = search.space
-    points = [point_texts(space, point) for point in (search.begin, *search.best.values())]
+    points = [point_texts(space, point, names) for point in (search.begin, *search.best.values())]
     for name, parameter in space.parameters.items():
         when = " and ".join(
-            f"{other} is {' or '.join(wanted_levels(asked))}"
+            f"{names.factor(other)} is "
+            f"{' or '.join(names.bare_level(other, level) for level in wanted_levels(asked))}"
             for other, asked in (parameter.when or {}).items()
         )
+        title = names.titled(name)
         yield ParameterRow(
-            name=name,
-            values=_values(space, name),
+            name=title,
+            path=name if title != name else "",
+            values=_values(space, name, names),
             when=when,
             points=tuple(point.get(name, UNKNOWN) for point in points),
         )
 
 
-def _values(space: Space, name: str) -> str:
+def _values(space: Space, name: str, names: Names) -> str:
     parameter = space.parameters[name]
     if parameter.choices is not None:
-        return ", ".join(map(level_name, parameter.choices))
+        return ", ".join(names.bare_level(name, level_name(choice)) for choice in parameter.choices)
     low, high = map(chosen_text, space.ends(name))
     step = f", in steps of {chosen_text(parameter.step)}" if parameter.step is not None else ""
     numbers = "whole numbers, " if space.kinds[name] == "int" else ""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.report.inputs import ReportInput
+from harness.report.labels import search_names
 from harness.report.plots.front import (
     draw_effects,
     draw_front,
@@ -24,7 +25,7 @@ from harness.report.shrinkage import shrinkages
 from harness.search.findings import SearchFindings
 from harness.search.importance import FEW_POINTS
 from harness.study.proof_study import BEGIN
-from harness.wording import count
+from harness.wording import count, n_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,9 @@ def _history(report: ReportInput, search: SearchFindings) -> FigureView | None:
         report.anchor("figure-search-history"),
         f"{_objectives(search)} of the points in the order in which they were asked",
         "A mark is one point; its value is the median over the seeds of the search. The dashed line is the "
-        "expected best of n points drawn from these without replacement: what a smaller search would have "
-        "found on average. While it still falls or rises at its end, more points would help.",
+        "expected best of fewer points drawn from these without replacement: what a smaller search would "
+        "have found on average. While it still falls or rises at its end, more points would help."
+        f"{n_text((len(plot.points) for plot in plots), 'point')}",
         plots,
         lambda plot: (draw_history(plot), plot.objective.label),
         left_out=(*_without_value(without), *_notes(plot.notes for plot in plots)),
@@ -73,7 +75,8 @@ def _history(report: ReportInput, search: SearchFindings) -> FigureView | None:
 
 
 def _importance(report: ReportInput, search: SearchFindings) -> FigureView | None:
-    plots = [plot for one in search.objectives if (plot := importances(search, one)) is not None]
+    names = search_names(report.loaded, search.space)
+    plots = [plot for one in search.objectives if (plot := importances(search, one, names)) is not None]
     few = tuple(
         f"Only {count(plot.points, 'point')} could be compared. With fewer than {FEW_POINTS} the best "
         "quarter has fewer than five points, so these shares may be chance."
@@ -93,7 +96,8 @@ def _importance(report: ReportInput, search: SearchFindings) -> FigureView | Non
 
 
 def _slices(report: ReportInput, search: SearchFindings) -> FigureView | None:
-    plots = [plot for one in search.objectives for plot in slices(search, one)]
+    names = search_names(report.loaded, search.space)
+    plots = [plot for one in search.objectives for plot in slices(search, one, names)]
     some = (
         " Some parameters exist only at some points; their panels have only these."
         if any(plot.left_out for plot in plots)
@@ -107,21 +111,22 @@ def _slices(report: ReportInput, search: SearchFindings) -> FigureView | None:
         plots,
         lambda plot: (
             draw_slice(plot, alone=len(plots) == 1),
-            f"{plot.objective.label} over {plot.parameter}",
+            f"{plot.objective.label} over {plot.axis}",
         ),
         left_out=_notes(plot.notes for plot in plots),
     )
 
 
 def _parallel(report: ReportInput, search: SearchFindings) -> FigureView | None:
-    info = parallel(search)
+    info = parallel(search, search_names(report.loaded, search.space))
     highlighted = "the best quarter" if len(search.objectives) == 1 else "the Pareto front"
     left_out = info.left_out if info is not None else 0
     view = figure_of(
         report.anchor("figure-search-parallel"),
         "All parameters of each point",
         f"A line is one point. Blue lines are {highlighted}, orange ones were proven, and the dashed line is "
-        "the arm with which the search began. Values beyond an end of an objective's axis lie at this end.",
+        "the arm with which the search began. Values beyond an end of an objective's axis lie at this end."
+        f"{'' if info is None else n_text([len(info.lines)], 'point')}",
         [] if info is None else [info],
         lambda one: (draw_parallel(one), "all points"),
         left_out=(f"The last {count(left_out, 'parameter')} of the space are not drawn.",)
@@ -136,7 +141,7 @@ def _fronts(report: ReportInput, search: SearchFindings) -> list[FigureView | No
         return []
     shrunk = shrinkages(search, report.loaded, report.analysis.contrasts)
     plots, proven = front_plots(search), effects_plots(shrunk)
-    ranked = proven_front(shrunk, BEGIN)
+    ranked, pairs = proven_front(shrunk, BEGIN), [one.proof.n for one in shrunk if one.proof is not None]
     beaten = {} if ranked is None else ranked.dominated
     said = "; ".join(f"{level} is dominated by {', '.join(by)}" for level, by in beaten.items())
     verdict = "" if ranked is None else f" By these intervals, {said or 'none of them dominates another'}."
@@ -145,7 +150,8 @@ def _fronts(report: ReportInput, search: SearchFindings) -> list[FigureView | No
             report.anchor("figure-search-front"),
             f"{_objectives(search)} of each point: the Pareto front",
             "No point is at least as good as a point of the Pareto front in all objectives and better in "
-            "one, by the medians over the seeds of the search. Part of it is luck: see the next figure.",
+            "one, by the medians over the seeds of the search. Part of it is luck: see the next figure."
+            f"{n_text((len(plot.points) for plot in plots), 'point')}",
             plots,
             lambda plot: (draw_front(plot), f"{plot.up.label} and {plot.along.label}"),
             left_out=(
@@ -157,7 +163,7 @@ def _fronts(report: ReportInput, search: SearchFindings) -> list[FigureView | No
             report.anchor("figure-search-proven"),
             f"{_objectives(search)} of the proven points on fresh seeds",
             "Effects against the arm with which the search began, with their intervals in both directions. A "
-            f"point without a bar has an unbounded interval.{verdict}",
+            f"point without a bar has an unbounded interval.{n_text(pairs, 'pair')}{verdict}",
             proven,
             lambda plot: (draw_effects(plot), f"{plot.up.label} and {plot.along.label}"),
             left_out=tuple(

@@ -13,7 +13,7 @@ from harness.metrics import metric
 from harness.report.inputs import ReportInput
 from harness.report.plots.svg import inline_svg
 from harness.report.plots.tradeoff import Effect, Tradeoff, better_side, draw_tradeoff, tradeoffs
-from harness.wording import effect_text, interval_text
+from harness.wording import effect_text, interval_text, n_text
 
 ANCHOR = "tradeoff"
 
@@ -66,11 +66,13 @@ def _view(infos: Sequence[Tradeoff], anchor: str) -> TradeoffView:
     """The view of one pair of parts, under every condition of the part that measures costs."""
     names = [infos[0].quality, *dict.fromkeys(cost for info in infos for cost in info.costs)]
     labels = [metric(name).label for name in names]
+    numbers = (e.n for info in infos for point in info.points for e in point.effects.values() if e.n)
     caption = (
         "Effects compared with the baseline, with the intervals of their verdicts in both directions; "
         f"{_better(names)}. "
         "A grey cross marks a dominated arm: another arm is at least as good in "
         f"{', '.join(labels)}, wherever the true values lie in their intervals."
+        f"{n_text(numbers, 'pair')}"
     )
     return TradeoffView(
         anchor=anchor,

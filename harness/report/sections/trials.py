@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from harness.report.inputs import ReportInput
-from harness.report.labels import NumberCell, condition_key, metric_of
+from harness.report.labels import NumberCell, condition_key, metric_of, trial_title
 from harness.report.sections.configurations import Written, config_text, configuration, shortest
 from harness.report.sections.failures import failure_anchors
 from harness.report.sections.samples import condition_anchors, export_command
@@ -111,7 +111,7 @@ def trials_view(report: ReportInput) -> TrialsView | None:
     written: list[Written] = []
     for number, members in enumerate(_groups(report, rows), start=1):
         first = members[0]
-        title, anchor = _title(report, first), report.anchor("configuration", number)
+        title, anchor = trial_title(report.loaded, first), report.anchor("configuration", number)
         settings = configuration(first)
         reference, lines = shortest(settings, written)
         if settings and reference is None:
@@ -145,13 +145,6 @@ def trials_view(report: ReportInput) -> TrialsView | None:
     return TrialsView(
         groups=tuple(groups), shown=len(rows), total=len(report.trials), export=export_command(report)
     )
-
-
-def _title(report: ReportInput, row: TrialRow) -> str:
-    """`cache=dynamic new_tokens=16`, or `check cache-parity cache=dynamic`."""
-    where = [f"{factor}={level}" for factor, level in row.condition.items()]
-    kind = [] if row.purpose == "measure" else list(dict.fromkeys((row.purpose, row.task)))
-    return " ".join(part for part in (*kind, report.loaded.label(row.arm), *where) if part)
 
 
 def _groups(report: ReportInput, rows: list[TrialRow]) -> list[list[TrialRow]]:

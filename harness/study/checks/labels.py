@@ -39,7 +39,7 @@ def check_labels(loaded: Sequence[LoadedStudy], document: Document) -> None:
 
 
 def _levels(loaded: Iterable[LoadedStudy]) -> dict[str, list[str]]:
-    """Factor, or setting that is tuned → the names of all its levels. The values of a tuned setting have no
+    """Factor, or setting that is tuned or searched → the names of all its levels. A range of values has no
     names.
     """
     levels: dict[str, list[str]] = {}
@@ -50,6 +50,9 @@ def _levels(loaded: Iterable[LoadedStudy]) -> dict[str, list[str]]:
                 known += [name for name in map(level_name, listed) if name not in known]
         for path in one.study.design.tune.settings if one.study.design.tune else ():
             levels.setdefault(path, [])
+        for path, parameter in one.study.search.space.items() if one.study.search else ():
+            known = levels.setdefault(path, [])
+            known += [name for name in map(level_name, parameter.choices or ()) if name not in known]
     return levels
 
 

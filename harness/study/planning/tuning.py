@@ -262,15 +262,15 @@ def _range(path: str, wanted: Parameter | Near, document: dict[str, Any]) -> Par
     return Parameter(low=low, high=high, log=True)
 
 
-def edge_warnings(tuned: Sequence[TunedArm]) -> tuple[str, ...]:
+def edge_warnings(loaded: LoadedStudy) -> tuple[str, ...]:
     """Warnings for arms whose best setting may lie outside of the grid, so that they look worse than they
     are.
     """
+    names = loaded.names
     return tuple(
-        f"{' '.join((arm.arm, *(f'{factor}={level}' for factor, level in arm.condition.items())))}: "
-        f"the best {path} that was tried, {arm.chosen.settings[path]}, is at the edge of what could be "
-        "tried; its optimum may lie outside"
-        for arm in tuned
+        f"{names.trial((), arm.arm, arm.condition)}: the best {names.factor(path)} that was tried, "
+        f"{arm.chosen.settings[path]}, is at the edge of what could be tried; its optimum may lie outside"
+        for arm in loaded.tuned
         for path in arm.edges
     )
 

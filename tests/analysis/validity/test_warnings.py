@@ -136,7 +136,7 @@ def test_drift_that_all_arms_share_is_a_warning_and_no_bias() -> None:
     assert verdicts(drifting) == verdicts(steady)
     assert steady.warnings == ()
     assert drifting.warnings[0] == (
-        "cache=none new_tokens=16: decode tokens per second drifts over the rounds (tau -1.00); "
+        "cache=none at new tokens 16: decode tokens per second drifts over the rounds (tau -1.00); "
         "pairing within rounds removes most of it"
     )
     assert len(drifting.warnings) == 9

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.report.build import write_report
-from harness.report.inputs import ReportInput
-from tests.report.synthetic import CLAIMS, study, synthetic_report
+from harness.report.build import render, write_page, write_report
+from harness.report.claims_ledger import LedgerEntry
+from harness.report.index import render_index
+from harness.report.inputs import ReportInput, ReportSamples
+from tests.report.synthetic import CLAIMS, frame_of, study, synthetic_report
+from tests.report.test_index import PAGE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,10 +28,12 @@ def ordinary() -> list[ReportInput]:
 
 
 def parts() -> list[ReportInput]:
-    names = {"speed": "kv-speedup", "memory": "kv-memory"}
+    names = {"speed": ["kv-speedup", "kv-growth"], "memory": ["kv-memory"], "all": list(CLAIMS)}
     return [
-        synthetic_report(study(**SMALL, study=f"cache/{name}", claims={claim: CLAIMS[claim]}), steps=1)
-        for name, claim in names.items()
+        synthetic_report(
+            study(**SMALL, study=f"cache/{name}", claims={claim: CLAIMS[claim] for claim in claims}), steps=1
+        )
+        for name, claims in names.items()
     ]
 
 
@@ -44,6 +50,46 @@ def unfinished() -> list[ReportInput]:
     return [replace(report, run=run, analysis=doubt)]
 
 
+def without_trials() -> list[ReportInput]:
+    """A run that has just begun."""
+    report = synthetic_report(study(**SMALL | {"claims": {}}), steps=1)
+    nothing = replace(report.analysis, answer="", contrasts=(), summaries=(), parity=(), checks=(), claims=())
+    return [
+        replace(
+            report,
+            samples=ReportSamples.from_frame(frame_of(report).iloc[:0]),
+            telemetry=report.telemetry.iloc[:0],
+            run=replace(report.run, finished_trials=0, running=True),
+            analysis=nothing,
+        )
+    ]
+
+
+def index() -> str:
+    entry = LedgerEntry(
+        source="001 §5",
+        claim="fast",
+        says="It is faster.",
+        study="kv/a_part_with_a_long_name",
+        verdict="refuted",
+        claimed="2 ×",
+        ours="1.1 ×",
+        interval="1.0 to 1.2 ×",
+        n=10,
+        effect=1.1,
+        low=1.0,
+        high=1.2,
+        claimed_figure=2.0,
+        scale="cpu",
+        device="Example 9000",
+        date="2026-01-02T03:04",
+        run="a-1",
+        ordinal=1,
+        reason="It is not twice as fast.",
+    )
+    return render_index(replace(PAGE, ledger=(entry,)))
+
+
 REPORTS = {"ordinary": ordinary, "parts": parts, "unfinished": unfinished}
 
 
@@ -54,23 +100,41 @@ def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return path
 
 
-def opened(browser: Browser, file: Path, width: int, scheme: str = "light") -> Page:
+def opened(browser: Browser, file: Path, width: int) -> Page:
     """The page, whose policy does not refuse the script of axe."""
     context = browser.new_context(viewport={"width": width, "height": 800}, bypass_csp=True)
     page = context.new_page()
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(file.as_uri())
     return page
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing(browser: Browser, file: Path, width: int, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the extra dev")
-    page = opened(browser, file, width, scheme)
+LIGHT, DARK = (1280, "light"), (390, "dark")
+SMALL_PAGES = ("unfinished", "without_trials", "index")
+VIEWS = [(name, *view) for name in ("ordinary", "parts") for view in (LIGHT, DARK)]
+VIEWS += [(name, *view) for name in SMALL_PAGES for view in (LIGHT, DARK, (1280, "dark"), (390, "light"))]
+
+
+@pytest.fixture(scope="module")
+def unfolded(
+    request: pytest.FixtureRequest, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
+    """A page that is opened once, with everything unfolded."""
+    path = tmp_path_factory.mktemp("axe") / f"{request.param}.html"
+    pages = REPORTS | {"without_trials": without_trials, "parts": lambda: parts()[:2]}
+    write_page(index() if request.param == "index" else render(*pages[request.param]()), path)
+    page = opened(browser, path, 1280)
     page.evaluate(OPEN_ALL)
-    violations = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
+    yield page
     page.context.close()
+
+
+@pytest.mark.parametrize(("unfolded", "width", "scheme"), VIEWS, indirect=["unfolded"])
+def test_axe_finds_nothing(unfolded: Page, width: int, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the extra dev")
+    unfolded.set_viewport_size({"width": width, "height": 800})
+    unfolded.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    violations = axe.Axe().run(unfolded, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
 
 
 def test_the_answer_needs_no_scrolling(browser: Browser, file: Path) -> None:

@@ -148,7 +148,7 @@ def test_nothing_finite_is_a_report_without_those_figures() -> None:
     contrasts = tuple(replace(c, effect=math.nan) for c in report.analysis.contrasts)
     analysis = replace(report.analysis, contrasts=contrasts)
     page = Page(render(replace(report, samples=ReportSamples.from_frame(frame), analysis=analysis)))
-    assert page.all("figure") == []
+    assert [one.attributes["id"] for one in page.all("figure")] == ["figure-resources"]
     assert "There are no measurements to draw" in page.by_id("figures").text
 
 
@@ -182,6 +182,7 @@ def test_no_conditions_and_no_claims() -> None:
         "figure-effect",
         "figure-spread",
         "figure-drift",
+        "figure-resources",
     ]
 
 
@@ -251,7 +252,7 @@ def test_trainings_are_listed_after_the_measurements_and_never_drawn_among_them(
     assert page.all("h3", within="samples")[-1].text == "Before the measurements"
     (row,) = [row for row in page.all("tr", within="samples-before-0") if "2.5" in row.text]
     assert row.text == "1 0 0 2.5"
-    assert page.by_id("samples-before-0").text.startswith("train 1 rows")
+    assert page.by_id("samples-before-0").text.startswith("train 1 row")
     assert page.by_id("figure-spread").text == Page(render(report)).by_id("figure-spread").text
 
 

@@ -42,7 +42,7 @@ def test_the_first_lines_answer_for_each_part(parts: tuple[ReportInput, ReportIn
     assert "memory 1 refuted" in header
     assert header.index("2.33 times as fast") < header.index("Memory grows")
     assert "memory: Invalid: 1 arm" in header
-    assert "speed: cache=none new_tokens=256: decode tokens per second drifts" in header
+    assert "speed: cache=none at new tokens 256: decode tokens per second drifts" in header
     assert "cache/" not in header
 
 

@@ -100,6 +100,14 @@ def test_every_seed_is_a_line_with_a_text_and_the_axis_is_logarithmic_for_a_wide
     assert draw_learning(learning_plots(narrow, "updates")[0]).axes[0].get_yscale() == "linear"
 
 
+def test_a_training_with_a_single_update_is_a_dot() -> None:
+    (plot,) = learning_plots(planted({("none", 0): [3.0, 2.0, 1.0], ("static", 0): [2.5]}), "updates")
+    axes = draw_learning(plot).axes[0]
+    marks = [(np.size(line.get_xdata()), line.get_marker()) for line in axes.lines]
+    assert marks == [(3, ""), (3, ""), (1, "o"), (1, "o")]
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
 def test_many_arms_share_out_over_panels_with_the_baseline() -> None:
     levels = [f"arm{number}" for number in range(12)]
     declared = study(compare={"cache": levels}, across={}, claims={}, design={"rounds": 1})

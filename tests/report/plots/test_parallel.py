@@ -8,7 +8,7 @@ import pytest
 
 from harness.report.plots import parallel as module
 from harness.report.plots.parallel import MISSING, draw_parallel, parallel
-from tests.support.made_up_search import LR, MIXED, made_up_search
+from tests.support.made_up_search import LR, MIXED, made_up_search, names_of
 
 SPACE = {**LR, "size": {"low": 2, "high": 10, "step": 4}, "kind": {"choices": ["a", "b", "c"]}}
 
@@ -19,7 +19,7 @@ def value(point: Any) -> list[float]:
 
 def test_a_line_crosses_each_axis_at_its_value() -> None:
     search = made_up_search(SPACE, value, points=20)
-    info = parallel(search)
+    info = parallel(search, names_of(search))
     assert info is not None
     assert [axis.label for axis in info.axes] == ["lr", "size", "kind", "validation loss (nats/token) ↓"]
     assert [text for _, text in info.axes[0].ticks] == ["0.0001", "0.003162", "0.1"]
@@ -33,7 +33,8 @@ def test_a_line_crosses_each_axis_at_its_value() -> None:
 
 
 def test_the_best_quarter_stands_out_and_special_lines_are_drawn_last() -> None:
-    info = parallel(made_up_search(SPACE, value, points=41))
+    search = made_up_search(SPACE, value, points=41)
+    info = parallel(search, names_of(search))
     assert info is not None
     groups = [group for group, _ in info.lines]
     assert groups == sorted(groups, key=["other", "good", "began", "proven"].index)
@@ -43,7 +44,7 @@ def test_the_best_quarter_stands_out_and_special_lines_are_drawn_last() -> None:
 
 def test_a_parameter_that_does_not_exist_has_a_place_of_its_own() -> None:
     search = made_up_search(MIXED, value, points=30)
-    info = parallel(search)
+    info = parallel(search, names_of(search))
     assert info is not None
     index = list(MIXED).index("optimizer.momentum")
     missing = sum(positions[index] == MISSING for _, positions in info.lines)
@@ -55,6 +56,7 @@ def test_a_parameter_that_does_not_exist_has_a_place_of_its_own() -> None:
 
 def test_parameters_without_an_axis_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_AXES", 3)
-    info = parallel(made_up_search(SPACE, value, points=20))
+    search = made_up_search(SPACE, value, points=20)
+    info = parallel(search, names_of(search))
     assert info is not None
     assert ([axis.label for axis in info.axes][:2], info.left_out) == (["lr", "size"], 1)

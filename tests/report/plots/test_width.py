@@ -87,7 +87,9 @@ def test_the_effect_of_the_beam_width_is_drawn_for_each_score(
     assert {value for _, value, _ in plots["model score per token"]["by log P"]} == {-0.5}
     worse = [value for _, value, _ in plots["BLEU"]["by log P"]]
     assert worse == sorted(worse, reverse=True)
-    assert "Effect of the beam width" in render(searched)
+    page = render(searched)
+    assert "Effect of the beam width" in page
+    assert "the model prefers shorter texts. n = 60 texts." in page
 
 
 def test_arms_that_search_at_one_width_have_no_such_figure() -> None:

@@ -73,7 +73,7 @@ def test_the_newest_of_many_verdicts_are_listed(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_first_screen_has_one_line_with_a_link_to_the_table() -> None:
     page = Page(render(report_with(verdict("a-1"), verdict("b-1"))))
-    (line,) = [one for one in page.all("li", within="answer") if "before" in one.text]
+    (line,) = [one for one in page.by_class("only") if "before" in one.text]
     assert line.text == "kv-speedup was judged 2 times before, on 2 other sets of values: refuted"
     assert "#former" in [link.attributes["href"] for link in page.all("a", within="answer")]
     rows = [row.text for row in page.all("tr", within="former")]

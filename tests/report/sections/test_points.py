@@ -61,15 +61,16 @@ def test_the_best_come_first_then_those_without_a_value(report: ReportInput, sea
 
 def test_there_is_an_order_for_every_column(report: ReportInput, search: SearchFindings) -> None:
     view = viewed(report)
-    assert view.orders == ("best first", "as asked", *MIXED, "longest first")
+    names = ("lr", "optimizer", "momentum", "batch", "tied")
+    assert view.parameters == names
+    assert view.orders == ("best first", "as asked", *names, "longest first")
     assert in_order(view, "as asked") == list(range(25))
-    by_lr = [float(search.points[number].names["optimizer.lr"]) for number in in_order(view, "optimizer.lr")]
+    by_lr = [float(search.points[number].names["optimizer.lr"]) for number in in_order(view, "lr")]
     assert by_lr == sorted(by_lr)
-    by_tied = [search.points[number].names["model.tied"] for number in in_order(view, "model.tied")]
+    by_tied = [search.points[number].names["model.tied"] for number in in_order(view, "tied")]
     assert by_tied == sorted(by_tied, key=["true", "false"].index)
     momentum = [
-        search.points[number].names.get("optimizer.momentum")
-        for number in in_order(view, "optimizer.momentum")
+        search.points[number].names.get("optimizer.momentum") for number in in_order(view, "momentum")
     ]
     there = [float(text) for text in momentum if text is not None]
     assert momentum[len(there) :] == [None] * (25 - len(there))

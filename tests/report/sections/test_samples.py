@@ -57,7 +57,7 @@ def test_too_many_samples_become_the_values_with_trials(monkeypatch: pytest.Monk
     report = with_trials(synthetic_report(study(design={"rounds": 2}), steps=3))
     raw = samples_view(report)
     assert (raw.by_trial, raw.shown, raw.total) == (False, 72, 72)
-    monkeypatch.setattr(samples, "MOST_ROWS", 71)
+    monkeypatch.setattr(samples, "MOST_NUMBERS", 72 * 8 - 1)
     view = samples_view(report)
     assert (view.by_trial, view.csv, view.shown, view.total) == (True, None, 24, 24)
     assert view.samples == len(frame_of(report)) == 72 * 8
@@ -78,7 +78,7 @@ def test_too_many_samples_become_the_values_with_trials(monkeypatch: pytest.Monk
 
 
 def test_rows_of_trials_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "MOST_ROWS", 5)
+    monkeypatch.setattr(samples, "MOST_NUMBERS", 5 * 8 + 7)
     view = samples_view(with_trials(synthetic_report(study(design={"rounds": 2}), steps=1)))
     assert (view.by_trial, view.shown, view.total) == (True, 5, 24)
     assert sum(len(table.rows) for group in view.groups for table in group.tables) == 5

@@ -11,6 +11,7 @@ from harness.report.build import render
 from harness.report.sections.search import headline, search_view
 from harness.search.earlier_proofs import EarlierProof
 from harness.search.findings import SearchFindings
+from harness.study.schema import FactorLabel
 from tests.report.parsed import Page
 from tests.report.synthetic import synthetic_report
 from tests.support.made_up_search import LR, MIXED, made_up_search, report_of_search
@@ -207,7 +208,7 @@ def test_a_best_point_at_the_edge_of_the_space_is_named(rate: str, *, at_the_edg
     best = replace(search.points[1], names={"optimizer.lr": rate})
     view = search_view(report_of_search(replace(search, points=(search.points[0], best))))
     assert view is not None
-    edge = "The optimizer.lr of best is at the edge of its range, so better values may lie outside."
+    edge = "The lr of best is at the edge of its range, so better values may lie outside."
     assert (edge in view.rule) is at_the_edge
 
 
@@ -215,17 +216,38 @@ def test_the_space_says_when_a_parameter_exists() -> None:
     search = made_up_search(MIXED, lambda point: [point["batch"]], points=12)
     view = search_view(report_of_search(search, validation_loss=(0.9, 0.8, 1.1)))
     assert view is not None
-    assert [(row.name, row.values, row.when) for row in view.parameters] == [
-        ("optimizer.lr", "0.0001 to 0.1, log", ""),
-        ("optimizer", "adamw, sgd", ""),
-        ("optimizer.momentum", "0.5 to 0.99", "optimizer is sgd"),
-        ("batch", "whole numbers, 8 to 64, in steps of 8", ""),
-        ("model.tied", "true, false", ""),
+    assert [(row.name, row.path, row.values, row.when) for row in view.parameters] == [
+        ("lr", "optimizer.lr", "0.0001 to 0.1, log", ""),
+        ("optimizer", "", "adamw, sgd", ""),
+        ("momentum", "optimizer.momentum", "0.5 to 0.99", "optimizer is sgd"),
+        ("batch", "", "whole numbers, 8 to 64, in steps of 8", ""),
+        ("tied", "model.tied", "true, false", ""),
     ]
     began = dict(
         zip([row.name for row in view.parameters], [row.points[0] for row in view.parameters], strict=True)
     )
-    assert (began["optimizer"] == "sgd") == (began["optimizer.momentum"] != "–")
+    assert (began["optimizer"] == "sgd") == (began["momentum"] != "–")
+
+
+def test_labels_of_the_study_name_its_parameters_and_their_choices() -> None:
+    search = made_up_search(MIXED, lambda point: [point["batch"]], points=12)
+    report = report_of_search(search, validation_loss=(0.9, 0.8, 1.1))
+    labels = {
+        "optimizer": FactorLabel(levels={"sgd": "plain descent"}),
+        "optimizer.momentum": FactorLabel(label="inertia"),
+        "batch": FactorLabel(unit="rows"),
+    }
+    declared = report.loaded.study.model_copy(update={"labels": labels})
+    report = replace(report, loaded=replace(report.loaded, study=declared))
+    view = search_view(report)
+    assert view is not None
+    rows = {row.path or row.name: row for row in view.parameters}
+    assert rows["optimizer.momentum"].name == "inertia"
+    assert rows["optimizer.momentum"].when == "optimizer is plain descent"
+    assert rows["optimizer"].values == "adamw, plain descent"
+    page = Page(render(report))
+    heads = [cell.text for cell in page.all("th", within="part-proof-points")]
+    assert {"inertia", "batch (rows)"} <= set(heads)
 
 
 def test_an_arm_outside_of_the_space_is_said_to_be_outside() -> None:

@@ -133,16 +133,16 @@ def test_the_page_is_the_same_for_the_same_search(
 
 def test_names_of_the_study_never_become_markup() -> None:
     space = {
-        "a<b>.x": {"low": 0.0, "high": 1.0},
+        "a<b>x": {"low": 0.0, "high": 1.0},
         "kind": {"choices": ["<script>", "$\\frac$", "plain"]},
     }
     search = made_up_search(
         space,
-        lambda point: [1 + point["a<b>.x"]],
+        lambda point: [1 + point["a<b>x"]],
         points=30,
         ended={4: ("failed", "<img src=x onerror=a>")},
     )
     page = Page(render(report_of_search(search, validation_loss=(0.9, 0.85, 1.05))))
     assert page.other_scripts == page.all("img") == page.all("b", within="part-proof-search-figures") == []
     labels = {text.text for text in page.all("text")}
-    assert {"<script>", "$\\frac$", "a<b>.x"} <= labels
+    assert {"<script>", "$\\frac$", "a<b>x"} <= labels
