@@ -178,6 +178,10 @@ _timing = partial(
 _energy = partial(_timing, unit="J", margin_group="energy")
 _energy_per_token = partial(_energy, unit="J/token", per_token=True)
 _rate = partial(_timing, unit="tokens/s", better="higher", per_token=True)
+# A share of a time. A difference of 0.05 is 5 % of the time.
+_bubble = partial(
+    _timing, unit="", compared_by="differences", margin=0.1, margin_group="bubble", lowest=0.0, highest=1.0
+)
 _memory = partial(
     Metric,
     unit="B",
@@ -354,6 +358,41 @@ _ALL: tuple[Metric, ...] = (
     _memory(
         name="dynamic_bytes",
         summary="peak of an update minus the bytes that live from one update to the next",
+    ),
+    _counted_bytes(
+        name="parameter_bytes_per_rank",
+        summary="bytes of the parameters that one process holds between updates, the most of any process",
+    ),
+    _counted_bytes(
+        name="gradient_bytes_per_rank",
+        summary="bytes of the gradients with which one process makes its step, the most of any process",
+    ),
+    _counted_bytes(
+        name="optimizer_bytes_per_rank",
+        summary="bytes of the optimizer's state that one process holds, the most of any process",
+    ),
+    _counted_bytes(
+        name="static_bytes_per_rank",
+        summary="bytes of parameters and optimizer state that one process holds, the most of any process",
+    ),
+    _counted_bytes(
+        name="communicated_bytes",
+        summary="bytes that all processes of a training together send to each other in an update",
+    ),
+    _counted_bytes(
+        name="communicated_bytes_formula",
+        better="neither",
+        summary="the closed form for the same quantity",
+    ),
+    _bubble(
+        name="bubble_share",
+        summary="share of the passes of an update in which a process of a pipeline waits for others",
+    ),
+    _bubble(
+        name="bubble_share_formula",
+        better="neither",
+        timed=False,
+        summary="(p − 1) / (m + p − 1), for p processes and m parts of a micro-batch",
     ),
     _memory(
         name="peak_device_bytes",

@@ -90,11 +90,7 @@ class Stack(nn.Module):
             cache=cache,
             memory=memory,
         )
-        x = _positioned(embedded, self.position.vectors(positions), scale=scale)
-        if self.embedding_norm is not None:
-            x = self.embedding_norm(x)
-        if self.training:
-            x = self.dropout(x)
+        x = self.enter(embedded, positions, scale=scale)
         for block in self.blocks:
             x = block(x, context)
             if isinstance(x, tuple):
@@ -103,6 +99,22 @@ class Stack(nn.Module):
                     add_losses(auxiliary, losses)
         normed: Tensor = self.final_norm(x)
         return normed
+
+    def enter(self, embedded: Tensor, positions: Positions, *, scale: float) -> Tensor:
+        """What the first block reads (B, T, C): embedded tokens, scaled, with their positions."""
+        x = _positioned(embedded, self.position.vectors(positions), scale=scale)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
+        return self.dropout(x) if self.training else x
+
+    def plain_context(self, x: Tensor) -> tuple[AttentionContext, Positions]:
+        """What the blocks share if there is no cache, no padding and no source, for states or tokens x
+        (B, T, …), and their positions.
+        """
+        positions = positions_of(past=0, tokens=x.shape[1], valid=None)
+        masks = self._masks(positions, past=0, valid=None, like=x)
+        rotation = self.position.rotation(positions)
+        return AttentionContext(masks=masks, rotation=rotation, cache=None), positions
 
     def check_positions(self, positions: int) -> None:
         """Raises ValueError if there are more than max_positions."""

@@ -285,13 +285,16 @@ def _begin_trial(server: int) -> None:
 
 
 def _import_for(line: str) -> None:
-    """Import in the server what every trial of the job's task needs.
+    """Import in the server what the job needs and what every trial of its task needs.
 
-    All arms then share the memory of these modules and the time that their import takes.
+    All trials then share the memory of these modules and the time that their import takes.
     """
     with contextlib.suppress(Exception):  # the process that runs the job reports what is wrong with it
         load_plugins()
-        for module in Job.read(json.loads(line)).task.imports:
+        job = Job.read(json.loads(line))
+        checks = job.spec.purpose == "check"
+        modules = job.task.imports if checks else job.task.read(job.spec.config).modules
+        for module in modules:
             importlib.import_module(module)
 
 

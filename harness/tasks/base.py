@@ -99,6 +99,11 @@ class Task(Config, ABC):
     imports: ClassVar[tuple[str, ...]] = ()
     """Modules beyond torch that a trial loads. The process that forks the trials loads them once."""
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The same for a trial with these settings, which may need more."""
+        return self.imports
+
     needs_torch: ClassVar[bool] = True
     """Whether the process of a trial uses torch itself."""
 

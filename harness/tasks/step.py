@@ -24,10 +24,13 @@ from harness.tasks.training_task import UPDATES_TO_CHECK, TrainingTask
 from harness.tasks.work import Work
 from harness.telemetry.clock import Clock, WarmUp, time_units
 from harness.telemetry.memory import device_peak_bytes, peak_rss_bytes, reset_device_peak, reset_peak_rss
+from harness.training.parallel.communication import Communication, bubble_share
+from harness.training.precision import Float16Scaled
 from harness.training.schedule import ConstantSchedule
 
 if TYPE_CHECKING:
     from harness.training.objective import MicroBatch
+    from harness.training.parallel.sizes import RankBytes
     from harness.training.update import Update, Updater
 
 
@@ -52,6 +55,14 @@ class Step(TrainingTask):
         "other_bytes",
         "static_bytes",
         "dynamic_bytes",
+        "parameter_bytes_per_rank",
+        "gradient_bytes_per_rank",
+        "optimizer_bytes_per_rank",
+        "static_bytes_per_rank",
+        "communicated_bytes",
+        "communicated_bytes_formula",
+        "bubble_share",
+        "bubble_share_formula",
         "peak_device_bytes",
         "peak_rss_bytes",
         *ENERGY_METRICS,
@@ -101,6 +112,7 @@ class Step(TrainingTask):
         from harness.machine.matmul import matmul_peaks
         from harness.models.init import build_model
         from harness.training.parallel.build import build_layout
+        from harness.training.parallel.sizes import RankBytes
         from harness.training.parallel.timing import RanksClock
 
         layout = build_layout(self.parallel)
@@ -113,7 +125,11 @@ class Step(TrainingTask):
         if self.compile:
             record("compile_seconds", self.compiled(updater, micro_batches[0]))
         elif self.ranks == 1:
-            record_memory(updater, micro_batches, record)
+            held = RankBytes(updater)
+            with held.watched():
+                record_memory(updater, micro_batches, record)
+            record_ranks(held, 0.0, record)
+            record("communicated_bytes_formula", self.communicated_bytes)
         reset_peak_rss()
         reset_device_peak(context.device)
         made: list[Update] = []
@@ -127,6 +143,8 @@ class Step(TrainingTask):
         on_device = device_peak_bytes(context.device)
         if on_device is not None:
             record("peak_device_bytes", on_device)
+        if self.ranks > 1 and not self.compile:
+            self._record_communication(updater, micro_batches, record)
         tokens = sum(batch[-1].size for batch in micro_batches)
         flops = sum(map(self.training_flops, micro_batches))
         for unit, seconds in enumerate(timing.seconds):
@@ -150,6 +168,34 @@ class Step(TrainingTask):
             },
             timed=TimedWork(span=timing.span, tokens=self.units * tokens),
         )
+
+    def _record_communication(
+        self, updater: Updater, micro_batches: list[MicroBatch], record: SampleRecorder
+    ) -> None:
+        """In more updates, the bytes that all ranks send, and how long those of a pipeline wait."""
+        record_communication(updater, micro_batches, record)
+        record("communicated_bytes_formula", self.communicated_bytes)
+        for unit in range(self.units if self.parallel.pipeline > 1 else 0):
+            record("bubble_share", updater.layout.idle_share(lambda: updater(micro_batches)), unit)
+            record("bubble_share_formula", bubble_share(self.parallel), unit)
+
+    @property
+    def communicated_bytes(self) -> int:
+        """The closed form of the bytes that all ranks send in an update."""
+        return Communication(
+            model=self.model,
+            micro_batches=self.accumulate,
+            rows=self.rows // self.accumulate,
+            length=self.length,
+            weight_bytes=self.precision.bytes_per_weight,
+            forward_bytes=self.precision.bytes_per_product,
+            scaled=isinstance(self.precision, Float16Scaled),
+        ).bytes(self.parallel)
+
+    def closed_form(self, metric: str) -> float | None:
+        if metric == "bubble_share_formula" and self.parallel.pipeline > 1:
+            return bubble_share(self.parallel)
+        return self.communicated_bytes if metric == "communicated_bytes_formula" else None
 
     def subject(self, context: Context) -> TrainingSubject:
         """The model with the fixed micro-batches, which are the same in every update."""
@@ -186,3 +232,25 @@ def record_memory(updater: Updater, micro_batches: list[MicroBatch], record: Sam
         record(f"{category}_bytes", size)
     record("static_bytes", static)
     record("dynamic_bytes", memory.peak_bytes - static)
+
+
+def record_communication(updater: Updater, micro_batches: list[MicroBatch], record: SampleRecorder) -> None:
+    """The bytes that this rank holds, and those that all ranks send, in one more update."""
+    from harness.training.parallel.sizes import RankBytes
+    from harness.training.parallel.traffic import Traffic, over_ranks
+
+    held = RankBytes(updater)
+    with held.watched(), Traffic() as traffic:
+        updater(micro_batches)
+    record_ranks(held, over_ranks(traffic.sent, updater.objective.device), record)
+
+
+def record_ranks(held: RankBytes, sent: float, record: SampleRecorder) -> None:
+    """The most bytes that a rank holds, and those that all ranks sent."""
+    from harness.training.parallel.traffic import over_ranks
+
+    static = held.parameters + held.optimizer
+    sizes = {"parameter": held.parameters, "gradient": held.gradients, "optimizer": held.optimizer}
+    for name, size in {**sizes, "static": static}.items():
+        record(f"{name}_bytes_per_rank", over_ranks(size, held.device, largest=True))
+    record("communicated_bytes", sent)

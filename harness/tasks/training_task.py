@@ -26,6 +26,7 @@ from harness.tasks.base import Context, Task
 from harness.training.models import TrainedModelConfig
 from harness.training.optim import OptimizerConfig, OptimizerSettings
 from harness.training.parallel.config import ONE_PROCESS, Parallel
+from harness.training.parallel.fits import DividedTraining, check_divisible
 from harness.training.precision import BFloat16, Float16Autocast, Float16Scaled, Float32, PrecisionConfig
 from harness.training.schedule import LearningRateScaling
 
@@ -121,6 +122,10 @@ class TrainingTask(Task):
     def ranks(self) -> int:
         return self.parallel.ranks
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return (*self.imports, *self.parallel.modules)
+
     def check_installed(self) -> None:
         self.optimizer.check_installed()
 
@@ -185,6 +190,12 @@ class TrainingTask(Task):
                 f"precision {self.precision.kind} needs loss.logits.kind whole, because the gradients of "
                 "chunked logits are computed before the loss is scaled"
             )
+        check_divisible(
+            self.parallel,
+            DividedTraining(
+                model=self.model, optimizer=self.optimizer, compiles=self.compile, rows=self.micro_batch
+            ),
+        )
         if isinstance(self.precision, BFloat16) and self.optimizer.decomposes_matrices:
             raise ValueError(
                 f"optimizer {self.optimizer.kind} decomposes matrices, which is impossible with bfloat16 "

@@ -95,10 +95,14 @@ class Objective:
         *inputs, targets = batch
         auxiliary: Losses | None = {} if self._weights else None
         hidden = self._hidden(self._trainable.hidden, inputs, auxiliary)
-        loss = loss_and_log_z(hidden, self._trainable.output, targets, self._settings)
+        loss = self.loss_of_states(hidden, targets)
         if not auxiliary:
             return loss
         return loss._replace(auxiliary={name: value.to(loss.mean) for name, value in auxiliary.items()})
+
+    def loss_of_states(self, hidden: Tensor, targets: Tensor) -> Loss:
+        """Means over the counted targets (B, T), given the states (B, T, C) of a forward pass."""
+        return loss_and_log_z(hidden, self._trainable.output, targets, self._settings)
 
     def minimised(self, loss: Loss) -> Tensor:
         """The scalar that training minimises: the mean loss plus the weighted auxiliary losses of the

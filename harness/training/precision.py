@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 
-_BYTES = {"float32": 4, "bfloat16": 2}
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 class _Precision(Config):
@@ -31,6 +31,11 @@ class _Precision(Config):
     def bytes_per_weight(self) -> int:
         """Known without torch, because plans and reports ask for it as well."""
         return _BYTES[self.master_weights]
+
+    @property
+    def bytes_per_product(self) -> int:
+        """The bytes of a value of the result of a matrix product."""
+        return _BYTES[self.computed]
 
     @property
     def weights_dtype(self) -> torch.dtype:

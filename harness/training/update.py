@@ -23,8 +23,8 @@ class Update:
 
     `loss` and `log_z` are means over the counted targets. `norm` is the norm of the gradient before
     clipping. On request, `clipped_norm` is its norm as the optimizer sees it, after clipping, and `zeros`
-    the share of exact zeros among the gradients of linear layers. `auxiliary` are the auxiliary losses of
-    the model's layers by name, before their weights.
+    the share of exact zeros among the gradients of linear layers, if every rank has all of them. `auxiliary`
+    are the auxiliary losses of the model's layers by name, before their weights.
     """
 
     loss: Tensor
@@ -81,7 +81,7 @@ class Updater:
         """
         tokens = [counted(batch) for batch in micro_batches]
         loss = self.accumulate(micro_batches, tokens)
-        zeros = self._zeros() if count_zeros else None
+        zeros = self._zeros() if count_zeros and self.layout.complete else None
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         norm = self.layout.norm(self.parameters)

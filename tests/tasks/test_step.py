@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from harness.metrics import ENERGY_METRICS
 from harness.models.config import ModelConfig
 from harness.models.cost import flops_per_token, parameter_count
+from harness.run.ranks import in_ranks
 from harness.tasks.base import Context, Result
 from harness.tasks.step import Step
 
@@ -39,7 +41,9 @@ def run(model: dict[str, Any] | None = None, **changes: Any) -> tuple[Result, Va
 
 def test_every_unit_is_a_whole_update() -> None:
     result, values = run()
-    assert set(values) == set(Step.metrics) - {"compile_seconds", "peak_device_bytes", *ENERGY_METRICS}
+    of_pipelines = {"bubble_share", "bubble_share_formula"}
+    unmeasured = {"compile_seconds", "peak_device_bytes", *of_pipelines, *ENERGY_METRICS}
+    assert set(values) == set(Step.metrics) - unmeasured
     assert len(values["update_seconds"]) == 3
     speed = [8 * 32 / seconds for seconds in values["update_seconds"]]
     assert values["training_tokens_per_second"] == pytest.approx(speed)
@@ -129,3 +133,36 @@ def test_word_vectors_have_no_place_in_a_step() -> None:
     model = {**SETTINGS["model"], "embedding": embedding, "tie_embeddings": False}
     with pytest.raises(ValidationError, match="task step uses random tokens"):
         Step.read({**SETTINGS, "model": model})
+
+
+@pytest.mark.parametrize(
+    ("parallel", "share"),
+    [
+        ({"data": 2}, 1.0),
+        ({"data": 2, "shard": "full"}, 0.5),
+        ({"tensor": 2}, None),  # what is not divided is on both
+        ({"pipeline": 2, "micro_batches": 4}, None),
+    ],
+    ids=str,
+)
+def test_ranks_record_what_they_hold_and_what_they_send(
+    parallel: dict[str, Any], share: float | None, tmp_path: Path
+) -> None:
+    model = {"tie_embeddings": False}
+    one, alone = run(model)
+    several, values = in_ranks(2, lambda _: run(model, parallel=parallel), tmp_path)
+    assert several.spent == one.spent
+    assert len(values["update_seconds"]) == 3
+    assert values["communicated_bytes"] == values["communicated_bytes_formula"]
+    assert alone["communicated_bytes"] == alone["communicated_bytes_formula"] == [0]
+    assert values["communicated_bytes"][0] > 0
+    for name in ("parameter", "gradient", "static"):
+        held = values[f"{name}_bytes_per_rank"][0] / alone[f"{name}_bytes_per_rank"][0]
+        assert 0.5 < held < 0.8 if share is None else held == pytest.approx(share, rel=0.01)
+    assert alone["static_bytes_per_rank"][0] == pytest.approx(alone["static_bytes"][0], abs=1000)
+    if "pipeline" in parallel:
+        assert len(values["bubble_share"]) == 3
+        assert all(0.0 < value < 1.0 for value in values["bubble_share"])
+        assert set(values["bubble_share_formula"]) == {1 / 5}
+    else:
+        assert "bubble_share" not in values

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from harness.invariants.base import Invariant, PlantedBug, instead_of
 from harness.invariants.subjects import TrainingSubject
+from harness.training.parallel.config import LayoutName
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from harness.training.parallel.layout import Layout, Shares
     from harness.training.update import Updater
 
-DATA = "data"
+LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
+DATA, SHARD, TENSOR, PIPELINE = LAYOUTS
 
 
 @instead_of("harness.training.parallel.data", "DataRanks.share")
@@ -40,14 +42,47 @@ def _one_rank_not_reduced(original: Callable[..., None], parameters: Sequence[An
 @instead_of("harness.training.update", "Updater._step")
 def _skipped_on_one_rank(original: Callable[..., bool], updater: Updater) -> bool:
     scaler = updater.scaler
-    if scaler is None or updater.layout.ranks == 1 or updater.layout.rank == 0:
+    layout = updater.layout
+    if scaler is None or layout.ranks == 1 or layout.rank == 0 or not layout.complete:
         return original(updater)
     updater.optimizer.step()
     scaler.update()
     return True
 
 
-@instead_of("harness.training.parallel.data", "sum_over_ranks")
+@instead_of("harness.training.parallel.split", "SplitRanks.agree")
+def _skip_not_agreed(_: object, __: Layout, ___: Tensor) -> None:
+    return None
+
+
+@instead_of("harness.training.parallel.split", "SplitRanks.norm")
+def _norm_of_one_rank(_: object, __: Layout, parameters: Sequence[Any]) -> Tensor:
+    from torch import nn
+
+    return nn.utils.get_total_norm(p.grad for p in parameters if p.grad is not None)
+
+
+@instead_of("harness.training.parallel.split", "SplitRanks.counts")
+def _copies_are_counted(*_: object) -> bool:
+    return True
+
+
+@instead_of("harness.training.parallel.pipeline", "PipelineRanks.from_other_end")
+def _tied_not_summed(_: object, __: Layout, gradient: Tensor) -> Tensor:
+    return gradient.new_zeros(gradient.shape)
+
+
+@instead_of("harness.training.parallel.pipeline", "ScheduleGPipe")
+def _divided_by_parts(original: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
+    return original(*arguments, **{**settings, "scale_grads": True})
+
+
+@instead_of("torch.distributed.fsdp", "FSDPModule.set_gradient_divide_factor")
+def _averaged(*_: object) -> None:
+    return None
+
+
+@instead_of("harness.training.parallel.data", "sum_over_ranks", everywhere=True)
 def _loss_of_one_rank(_: object, means: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return means
 
@@ -59,7 +94,7 @@ class RanksParity(Invariant[TrainingSubject]):
     simulated one after another. The level is the layout of the arm's ranks.
     """
 
-    levels: ClassVar[tuple[str, ...]] = (DATA,)
+    levels: ClassVar[tuple[str, ...]] = LAYOUTS
 
     statement: ClassVar[str] = (
         "Several ranks with different numbers of target tokens make the same updates as one rank with all "
@@ -70,7 +105,7 @@ class RanksParity(Invariant[TrainingSubject]):
             name="mean-of-rank-means",
             summary="all ranks have the same weight, although they have different numbers of tokens",
             bug=_mean_of_rank_means,
-            levels=(DATA,),
+            levels=(DATA, SHARD),
         ),
         PlantedBug(
             name="one-rank-not-reduced",
@@ -82,13 +117,49 @@ class RanksParity(Invariant[TrainingSubject]):
             name="loss-of-one-rank",
             summary="the loss that is reported is the share of one rank",
             bug=_loss_of_one_rank,
-            levels=(DATA,),
+            levels=(DATA, SHARD, PIPELINE),
+        ),
+        PlantedBug(
+            name="averaged-over-ranks",
+            summary="the gradients of sharded ranks are averaged, although they are shares of one mean",
+            bug=_averaged,
+            levels=(SHARD,),
+        ),
+        PlantedBug(
+            name="norm-of-one-rank",
+            summary="every rank clips its part of the gradient by the norm of this part",
+            bug=_norm_of_one_rank,
+            levels=(SHARD, TENSOR, PIPELINE),
+        ),
+        PlantedBug(
+            name="copies-are-counted",
+            summary="the norm counts a value that every rank has once for each rank",
+            bug=_copies_are_counted,
+            levels=(TENSOR,),
         ),
         PlantedBug(
             name="skipped-on-one-rank",
             summary="an infinite gradient skips the update on rank 0 only",
             bug=_skipped_on_one_rank,
             levels=(DATA,),
+        ),
+        PlantedBug(
+            name="skip-not-agreed",
+            summary="a rank whose part of the gradient is infinite skips the update alone",
+            bug=_skip_not_agreed,
+            levels=(SHARD, TENSOR, PIPELINE),
+        ),
+        PlantedBug(
+            name="tied-not-summed",
+            summary="the first and the last rank of a pipeline step a tied embedding by their own gradients",
+            bug=_tied_not_summed,
+            levels=(PIPELINE,),
+        ),
+        PlantedBug(
+            name="divided-by-parts",
+            summary="the gradients of a pipeline are divided by the number of parts, as if these were means",
+            bug=_divided_by_parts,
+            levels=(PIPELINE,),
         ),
     )
 

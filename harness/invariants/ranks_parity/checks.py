@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from harness.invariants.base import CURVES, TOLERANCES, Check, patched
-from harness.invariants.ranks_parity import DATA
+from harness.invariants.ranks_parity import DATA, PIPELINE, SHARD, TENSOR
 from harness.invariants.subjects import TrainingSubject
 from harness.invariants.support.compare import compare_named
-from harness.invariants.support.process_group import in_process_group
+from harness.invariants.support.process_group import in_process_group, saved_by_ranks
 from harness.invariants.support.scales import ScaledFloat32
 from harness.invariants.support.tiny import (
     DTYPES,
@@ -44,7 +44,12 @@ from harness.training.update import Updater
 UPDATES = 20
 # The number of counted targets in each row: 3 in the first half of the rows, and 40 in the second.
 COUNTS = (1, 2, 0, 0, 12, 12, 12, 4)
-PARALLEL: Mapping[str, Parallel] = {DATA: Parallel(data=2)}
+PARALLEL: Mapping[str, Parallel] = {
+    DATA: Parallel(data=2),
+    SHARD: Parallel(data=2, shard="full"),
+    TENSOR: Parallel(tensor=2),
+    PIPELINE: Parallel(pipeline=2, micro_batches=2),
+}
 INFINITE = 1
 """The update in which a rank has an infinite gradient, of three."""
 
@@ -61,8 +66,8 @@ def generic_checks(level: str) -> Iterator[Check]:
                 for rank in range(parallel.ranks):
                     yield compare_named(
                         f"rank {rank} of {parallel.ranks}: {case}",
-                        reference=train(dtype, Layout()),
-                        observed=partial(_saved, folder, f"{rank} {case} {dtype}", ended),
+                        reference=train(dtype, Layout(), parallel),
+                        observed=partial(saved_by_ranks, Path(folder) / f"{rank} {case} {dtype}", ended),
                         tolerances=CURVES,
                     )
 
@@ -100,7 +105,7 @@ def _in_ranks(subject: TrainingSubject, config: object) -> Iterator[Check]:
             yield compare_named(
                 f"rank {rank} of {ranks}: the study's first {len(updates)} updates",
                 reference=reference,
-                observed=partial(_saved, folder, f"{rank}", ended),
+                observed=partial(saved_by_ranks, Path(folder) / f"{rank}", ended),
                 tolerances=tolerances_for(updater, CURVES),
             )
 
@@ -138,27 +143,21 @@ def _train_rank(folder: str, parallel: Parallel) -> None:
     for dtype in DTYPES:
         for case, train in _CASES.items():
             layout = build_layout(parallel)
-            torch.save(train(dtype, layout), Path(folder) / f"{layout.rank} {case} {dtype}")
+            torch.save(train(dtype, layout, parallel), Path(folder) / f"{layout.rank} {case} {dtype}")
 
 
-def _saved(folder: str, name: str, ended: Sequence[int]) -> NamedTensors:
-    if any(ended):
-        raise RuntimeError(f"ranks ended with {ended}")
-    saved: NamedTensors = torch.load(Path(folder) / name)
-    return saved
+def _twenty_updates(dtype: torch.dtype, layout: Layout, parallel: Parallel) -> NamedTensors:
+    updates = [_batches(update, parallel) for update in range(UPDATES)]
+    return training_values(_updater(dtype, layout), updates)
 
 
-def _twenty_updates(dtype: torch.dtype, layout: Layout) -> NamedTensors:
-    return training_values(_updater(dtype, layout), [_batches(update) for update in range(UPDATES)])
-
-
-def _one_is_infinite(dtype: torch.dtype, layout: Layout) -> NamedTensors:
+def _one_is_infinite(dtype: torch.dtype, layout: Layout, parallel: Parallel) -> NamedTensors:
     """The last rank has an infinite gradient in one of three updates."""
     updater = _updater(dtype, layout, ScaledFloat32())
     for update in range(3):
         spoils = update == INFINITE and layout.rank == layout.ranks - 1
         with _spoiled(updater) if spoils else nullcontext():
-            updater(_batches(update))
+            updater(_batches(update, parallel))
     assert updater.scaler is not None
     scale = torch.tensor([updater.scaler.get_scale(), updater.applied], dtype=dtype)
     return {**parameters(layout.gathered(updater.objective.model)), "scale and updates": scale}
@@ -180,17 +179,18 @@ def _spoiled(updater: Updater) -> AbstractContextManager[None]:
     return patched(owner, name, spoiled)
 
 
-_CASES: Mapping[str, Callable[[torch.dtype, Layout], NamedTensors]] = {
+_CASES: Mapping[str, Callable[[torch.dtype, Layout, Parallel], NamedTensors]] = {
     f"{UPDATES} updates": _twenty_updates,
     "an infinite gradient on one rank": _one_is_infinite,
 }
 
 
-def _batches(update: int) -> list[MicroBatch]:
+def _batches(update: int, parallel: Parallel) -> list[MicroBatch]:
     """Two micro-batches. Of the first, two ranks that divide its rows have 3 and 40 targets; of the second,
-    they have 4 and 3 rows.
+    they have 4 and 3 rows. The parts of a micro-batch in a pipeline are equal.
     """
-    return [random_batch(update, rows=len(COUNTS), counts=COUNTS), random_batch(update + 100, rows=7)]
+    rows = 7 if parallel.pipeline == 1 else 8
+    return [random_batch(update, rows=len(COUNTS), counts=COUNTS), random_batch(update + 100, rows=rows)]
 
 
 def _updater(dtype: torch.dtype, layout: Layout, precision: Precision | None = None) -> Updater:

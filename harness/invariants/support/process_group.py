@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from torch import distributed
+import torch
+from torch import Tensor, distributed
 
 from harness.invariants.support.subprocesses import in_processes
 
@@ -19,6 +21,14 @@ def in_process_group(ranks: int, function: Callable[..., None], *arguments: Any)
     with TemporaryDirectory() as folder:
         calls = [(rank, ranks, f"{folder}/rendezvous", function, arguments) for rank in range(ranks)]
         return in_processes(_as_rank, calls)
+
+
+def saved_by_ranks(file: Path, ended: Sequence[int]) -> dict[str, Tensor]:
+    """The tensors that a rank saved in a file. Raises RuntimeError if a rank did not end with 0."""
+    if any(ended):
+        raise RuntimeError(f"ranks ended with {list(ended)}")
+    saved: dict[str, Tensor] = torch.load(file)
+    return saved
 
 
 def _as_rank(

@@ -15,6 +15,14 @@ from harness.invariants.base import PLANTED, PlantedBug
 from harness.machine.matmul import onednn_settings
 
 PATIENCE_S = 120.0
+# Torch's optimizers need the first one. Together they take seconds, which every process would take.
+PRELOADED = (
+    "harness.invariants.support.tiny",
+    "torch._dynamo",
+    "torch.distributed.fsdp",
+    "torch.distributed.tensor.parallel",
+    "torch.distributed.pipelining",
+)
 
 
 def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> list[int]:
@@ -26,7 +34,7 @@ def in_processes(function: Callable[..., None], arguments: Sequence[tuple[Any, .
     killed.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "torch._dynamo"])  # torch's optimizers need it; takes 2 seconds
+    context.set_forkserver_preload([__name__, *PRELOADED])
     state = tuple(PLANTED), str(onednn_settings().fp32_precision)
     processes: list[ForkServerProcess] = [
         context.Process(target=_call, args=(*state, function, values)) for values in arguments

@@ -33,6 +33,9 @@ class OptimizerSettings(Config, ABC):
     decomposes_matrices: ClassVar[bool] = False
     """Whether the optimizer decomposes matrices, which torch cannot do in bfloat16."""
 
+    by_value: ClassVar[bool] = False
+    """Whether a step changes every value of a parameter by itself, so that parts of it can be stepped."""
+
     kind: str
     """The name that chooses this optimizer."""
 

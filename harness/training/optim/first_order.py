@@ -23,6 +23,8 @@ class SGD(OptimizerSettings):
     gradient.
     """
 
+    by_value: ClassVar[bool] = True
+
     kind: Literal["sgd"] = "sgd"
     momentum: Beta = 0.9
     """The share of the last step that goes into the next one."""
@@ -44,6 +46,8 @@ class SGD(OptimizerSettings):
 
 class Adam(OptimizerSettings):
     """Adam (Kingma & Ba 2015, algorithm 1); decay is added to the gradient."""
+
+    by_value: ClassVar[bool] = True
 
     kind: Literal["adam"] = "adam"
     betas: Betas = (0.9, 0.95)
@@ -76,6 +80,8 @@ class AdamSettings(OptimizerSettings):
 class AdamW(AdamSettings):
     """AdamW (Loshchilov & Hutter 2019, algorithm 2)."""
 
+    by_value: ClassVar[bool] = True
+
     kind: Literal["adamw"] = "adamw"
     implementation: Literal["fused", "foreach", "for-loop"] = "fused"
     """The implementation of torch that computes the step."""
@@ -95,6 +101,8 @@ class AdamW(AdamSettings):
 
 class RAdam(AdamSettings):
     """RAdam (Liu et al. 2020, algorithm 2) with decoupled decay."""
+
+    by_value: ClassVar[bool] = True
 
     kind: Literal["radam"] = "radam"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import distributed
 
 from harness.training.parallel.config import Parallel
-from harness.training.parallel.data import DataRanks
 from harness.training.parallel.layout import Layout
 
 
@@ -19,4 +21,25 @@ def build_layout(parallel: Parallel) -> Layout:
     ranks = distributed.get_world_size() if distributed.is_initialized() else 1
     if ranks != parallel.ranks:
         raise RuntimeError(f"{parallel.ranks} ranks were asked for, but this process is one of {ranks}")
-    return DataRanks(rank=distributed.get_rank(), ranks=ranks)
+    return _layout_class(parallel)(rank=distributed.get_rank(), ranks=ranks)
+
+
+def _layout_class(parallel: Parallel) -> Callable[..., Layout]:
+    """Only the layout that is used is imported, because the modules of torch behind some take a second."""
+    match parallel.layout:
+        case "data":
+            from harness.training.parallel.data import DataRanks
+
+            return DataRanks
+        case "shard":
+            from harness.training.parallel.shard import ShardedRanks
+
+            return ShardedRanks
+        case "tensor":
+            from harness.training.parallel.tensor import TensorRanks
+
+            return TensorRanks
+        case "pipeline":
+            from harness.training.parallel.pipeline import PipelineRanks
+
+            return partial(PipelineRanks, parts=parallel.micro_batches)

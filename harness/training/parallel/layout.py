@@ -6,8 +6,8 @@ the gradients of all ranks become those of the update.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Protocol
 
 from torch import Tensor, amp, nn
 from torch.optim import Optimizer
@@ -39,6 +39,9 @@ class Layout:
 
     `rank` counts from 0. All ranks call the same methods in the same order, because most of them communicate.
     """
+
+    complete: ClassVar[bool] = True
+    """Whether every rank has all parameters and their gradients."""
 
     def __init__(self, *, rank: int = 0, ranks: int = 1) -> None:
         self.rank, self.ranks = rank, ranks
@@ -76,6 +79,13 @@ class Layout:
         """Replace the mark of a rank (1 if its gradients are not all finite, else 0) by the largest of all
         ranks, so that all of them skip an update.
         """
+
+    def idle_share(self, update: Callable[[], object]) -> float:
+        """The share of an update's passes in which a rank waits for others. Ranks that all do the same work
+        do not wait, and make no update for it.
+        """
+        del update
+        return 0.0
 
     def gathered(self, model: nn.Module) -> nn.Module:
         """A model with the complete parameters of all ranks: `model` itself if it has them."""

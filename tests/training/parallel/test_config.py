@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 from pydantic import ValidationError
 
@@ -23,6 +25,19 @@ def test_ranks_are_a_part_of_the_recipe() -> None:
     two = Train.read({**RECIPE, "parallel": {"data": 2}})
     assert two.ranks == 2
     assert content(two)["parallel"] == {"data": 2}
+
+
+def test_the_modules_that_processes_need_are_there_before_they_are_forked() -> None:
+    plain = Train.read(RECIPE)
+    assert plain.modules == plain.imports
+    shard = Train.read({**RECIPE, "parallel": {"data": 2, "shard": "full"}})
+    assert set(shard.modules) - set(plain.modules) == {
+        "torch.distributed.elastic.multiprocessing",
+        "torch.distributed.launcher",
+        "torch.distributed.fsdp",
+    }
+    for module in shard.modules:
+        importlib.import_module(module)
 
 
 @pytest.mark.parametrize("data", [0, -1, 1.5])
