@@ -17,6 +17,11 @@ from harness.errors import InputError
 AUTO = "auto"
 _CLIENT = "ray://"
 _PATIENCE_S = 5.0
+_SETTINGS = b"\x04"
+_HTTP2_OPENING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
+_FRAME_HEADER = 9
+"""The client opens HTTP/2 with a frame of settings (RFC 9113, 3.4), and the server answers with one."""
+
 _FORM = "write HOST:PORT, ray://HOST:PORT, or auto"
 
 
@@ -58,7 +63,7 @@ def _connect(ray: Any, address: str) -> None:
     if asked != AUTO:
         host, port = _host_and_port(asked)
         shown = f"{host}:{port}"
-        _check_that_somebody_listens(host, port)
+        _check_that_ray_listens(host, port)
     try:
         # Ray lets workers import from the working directory first, which may have a folder `harness`
         with _signals_stay(), contextlib.chdir("/"), contextlib.redirect_stderr(io.StringIO()):
@@ -80,15 +85,24 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _check_that_somebody_listens(host: str, port: int) -> None:
-    """Ray itself would try for minutes."""
+def _check_that_ray_listens(host: str, port: int) -> None:
+    """Raises InputError if nobody listens, or somebody who does not speak HTTP/2, as all servers of Ray do.
+    Ray itself would try for minutes.
+    """
     try:
-        socket.create_connection((host, port), timeout=_PATIENCE_S).close()
+        with socket.create_connection((host, port), timeout=_PATIENCE_S) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") not in ("0", ""):
+                return
+            connection.sendall(_HTTP2_OPENING)
+            answer = connection.recv(_FRAME_HEADER, socket.MSG_WAITALL)
+        reason = "" if answer[3:4] == _SETTINGS else "another program listens there"
     except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
         raise InputError(
-            f"no Ray cluster answers at {host}:{port}: {error.strerror or error}",
+            f"no Ray cluster answers at {host}:{port}: {reason}",
             hint="`ray start --head` starts one; the port is 6379 unless it was given",
-        ) from None
+        )
 
 
 @contextlib.contextmanager

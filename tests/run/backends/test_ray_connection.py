@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -48,6 +50,19 @@ def test_an_address_at_which_nobody_answers_is_refused_before_anything_is_writte
     assert last.startswith(f"error: no Ray cluster answers at 127.0.0.1:{port}: Connection refused; ")
     assert "sesame" not in done.stderr
     assert not (workplace.folder / "results").exists()
+
+
+def test_another_program_at_the_address_is_refused_at_once() -> None:
+    pytest.importorskip("ray", reason=NO_RAY)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        with (
+            pytest.raises(InputError, match=f"no Ray cluster answers at {address}: another program listens"),
+            connected(address),
+        ):
+            pass
+        server.shutdown()
 
 
 NOT_ADDRESSES = ["head", "head:port", "ray://head", ":6379", "head:0", "head:70000", "a/b:1"]
