@@ -121,7 +121,7 @@ def test_a_trial_that_fails_costs_its_arm_the_verdict_and_nothing_else(story: St
     claims = {claim["id"]: claim for claim in answer["claims"]}
     assert story.fresh.exit_code == 3
     assert (
-        "first: generate cache=dynamic new_tokens=32 seed 0 round 1: RuntimeError: planted"
+        "first: generate cache=dynamic at new tokens 32, seed 0 round 1: RuntimeError: planted"
         in story.fresh.stderr
     )
     assert story.fresh.stderr.count("\n") == 1

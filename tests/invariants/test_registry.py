@@ -23,13 +23,22 @@ from harness.invariants.base import (
 from harness.invariants.registry import INVARIANTS, find_invariant
 from harness.models import loss
 
+SEVERAL_RANKS = ("ranks-parity", "communicated-bytes")
+"""Their checks start processes for each case, so only their first level is quick."""
+
+
+def marks(invariant: Invariant[Any], level: str) -> tuple[pytest.MarkDecorator, ...]:
+    is_slow = invariant.name in SEVERAL_RANKS and level != invariant.levels[0]
+    return (pytest.mark.slow,) if is_slow else ()
+
+
 LEVELS = [
-    pytest.param(invariant, level, id=f"{name}-{level}")
+    pytest.param(invariant, level, id=f"{name}-{level}", marks=marks(invariant, level))
     for name, invariant in INVARIANTS.items()
     for level in invariant.levels
 ]
 KILLS = [
-    pytest.param(invariant, bug, level, id=f"{name}-{bug.name}-{level}")
+    pytest.param(invariant, bug, level, id=f"{name}-{bug.name}-{level}", marks=marks(invariant, level))
     for name, invariant in INVARIANTS.items()
     for bug in invariant.planted_bugs
     for level in invariant.levels

@@ -127,8 +127,8 @@ class LocalBackend:
         return handle
 
     def close(self) -> None:
-        """Also ends the trials that are still running."""
-        for handle in self._handles:
+        """Also ends the trials that are still running, after those that wait for their slots."""
+        for handle in reversed(self._handles):
             handle.cancel(grace_s=0.0)
         self._pool.shutdown()
         for slot in self._all_free_slots():

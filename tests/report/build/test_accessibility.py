@@ -111,7 +111,8 @@ def opened(browser: Browser, file: Path, width: int) -> Page:
 LIGHT, DARK = (1280, "light"), (390, "dark")
 SMALL_PAGES = ("unfinished", "without_trials", "index")
 VIEWS = [(name, *view) for name in ("ordinary", "parts") for view in (LIGHT, DARK)]
-VIEWS += [(name, *view) for name in SMALL_PAGES for view in (LIGHT, DARK, (1280, "dark"), (390, "light"))]
+VIEWS += [(name, *view) for name in SMALL_PAGES for view in (LIGHT, DARK)]
+OTHER_VIEWS = [(name, *view) for name in SMALL_PAGES for view in ((1280, "dark"), (390, "light"))]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,11 @@ def unfolded(
     page.context.close()
 
 
-@pytest.mark.parametrize(("unfolded", "width", "scheme"), VIEWS, indirect=["unfolded"])
+@pytest.mark.parametrize(
+    ("unfolded", "width", "scheme"),
+    [*VIEWS, *(pytest.param(*view, marks=pytest.mark.slow) for view in OTHER_VIEWS)],
+    indirect=["unfolded"],
+)
 def test_axe_finds_nothing(unfolded: Page, width: int, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the extra dev")
     unfolded.set_viewport_size({"width": width, "height": 800})
