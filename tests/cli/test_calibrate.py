@@ -63,6 +63,7 @@ def answer(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_calibration_is_stored_printed_and_used_by_the_plan(
     here: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

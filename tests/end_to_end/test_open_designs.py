@@ -145,7 +145,7 @@ def test_rounds_go_on_until_every_interval_is_narrow(tmp_path: Path) -> None:
         assert drive(study, folder, decide)[1].asked == []
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(breaks=st.lists(st.integers(0, 30), max_size=4), kind=st.sampled_from([tuned, sequential]))
 def test_however_often_it_is_broken_off_the_same_is_decided(
     tmp_path_factory: pytest.TempPathFactory, breaks: list[int], kind: Callable[[Path], LoadedStudy]

@@ -24,12 +24,23 @@ from harness.invariants.registry import INVARIANTS, find_invariant
 from harness.models import loss
 
 SEVERAL_RANKS = ("ranks-parity", "communicated-bytes")
-"""Their checks start processes for each case, so only their first level is quick."""
+"""Their checks start processes for each case, so only the bugs of their first level are quick."""
+COMPILED = "compiled-parity"
+"""It compiles for half a minute. With a bug, it compiles less."""
 
 
-def marks(invariant: Invariant[Any], level: str) -> tuple[pytest.MarkDecorator, ...]:
-    is_slow = invariant.name in SEVERAL_RANKS and level != invariant.levels[0]
+def marks(
+    invariant: Invariant[Any], level: str, bug: PlantedBug | None = None
+) -> tuple[pytest.MarkDecorator, ...]:
+    of_ranks = invariant.name in SEVERAL_RANKS and not level == invariant.levels[0] == _first_level(
+        bug, level
+    )
+    is_slow = of_ranks or (invariant.name == COMPILED and bug is None)
     return (pytest.mark.slow,) if is_slow else ()
+
+
+def _first_level(bug: PlantedBug | None, level: str) -> str:
+    return level if bug is None else bug.levels[0]
 
 
 LEVELS = [
@@ -38,7 +49,7 @@ LEVELS = [
     for level in invariant.levels
 ]
 KILLS = [
-    pytest.param(invariant, bug, level, id=f"{name}-{bug.name}-{level}", marks=marks(invariant, level))
+    pytest.param(invariant, bug, level, id=f"{name}-{bug.name}-{level}", marks=marks(invariant, level, bug))
     for name, invariant in INVARIANTS.items()
     for bug in invariant.planted_bugs
     for level in invariant.levels
