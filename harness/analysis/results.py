@@ -16,6 +16,13 @@ ALPHA = 0.05
 ClaimVerdict = Literal["confirmed", "refuted", "undecided", "invalid"]
 
 
+def without_difference(compared_by: ComparedBy, margin: float) -> tuple[float, float]:
+    """The bounds of the effects that do not matter: equally far from none, as ratios or as differences."""
+    if compared_by == "differences":
+        return -margin, margin
+    return 1 / (1 + margin), 1 + margin
+
+
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
     """One arm against the baseline under one condition, on one metric.

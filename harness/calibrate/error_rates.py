@@ -19,7 +19,7 @@ from harness.calibrate.simulate import (
     simulate,
 )
 from harness.experiment import Experiment, Listener, Workspace
-from harness.experiment.experiment import this_machine
+from harness.experiment.this_machine import this_machine
 from harness.metrics import DEFAULT_MARGINS
 from harness.statistics import MINIMUM_ROUNDS, rounds_needed
 from harness.statistics.rank_sums import attained_size

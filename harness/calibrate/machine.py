@@ -16,7 +16,7 @@ from harness.analysis.results import Contrast
 from harness.calibrate.simulate import STUDIES, aa_study
 from harness.errors import HarnessError
 from harness.experiment import Experiment, Listener, Workspace
-from harness.experiment.experiment import this_machine
+from harness.experiment.this_machine import this_machine
 from harness.machine.calibration import Calibration, Limits, Scatter
 from harness.machine.code_digest import code_digests
 from harness.metrics import metric

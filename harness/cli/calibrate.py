@@ -20,7 +20,7 @@ from harness.cli.console import CommandOutput
 from harness.cli.progress_listener import ProgressListener
 from harness.errors import InputError, InvalidError
 from harness.experiment import Workspace
-from harness.experiment.experiment import this_machine
+from harness.experiment.this_machine import this_machine
 from harness.machine.calibration import Calibration
 from harness.metrics import metric
 from harness.statistics import rounds_needed

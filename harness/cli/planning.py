@@ -110,11 +110,11 @@ def show_plan(experiment: Experiment, output: CommandOutput, *, rows: bool) -> N
 def _part_plan(experiment: Experiment, part: LoadedStudy, calibration: CalibrationRow | None) -> _PartPlan:
     workspace = experiment.workspace
     planned = plan(part)
-    duration = estimate(planned, part, workspace, cores=experiment.cores)
+    duration = estimate(planned, part, workspace, cores=experiment.local_slots)
     longest, longest_duration = planned, duration
     if part.study.design.until is not None:
         longest = longest_plan(part)
-        longest_duration = estimate(longest, part, workspace, cores=experiment.cores)
+        longest_duration = estimate(longest, part, workspace, cores=experiment.local_slots)
     return _PartPlan(
         part=part,
         plan=planned,

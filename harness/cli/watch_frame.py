@@ -92,11 +92,9 @@ def _trial_lines(trial: TrialNow, names: Names | None) -> Iterator[str]:
 
 
 def _title(spec: TrialSpec, names: Names | None) -> str:
-    """`generate cache=dynamic at new tokens 64, seed 0 round 3`."""
     if names is None:
         return spec.title
-    rounds = f" round {spec.round}" if spec.round else ""
-    return f"{names.trial((spec.task,), spec.arm, spec.condition)}, seed {spec.seed}{rounds}"
+    return names.attempt((spec.task,), spec.arm, spec.condition, spec.seed, spec.round)
 
 
 def arm_rows(now: StudyNow) -> Iterator[tuple[str, str, str]]:

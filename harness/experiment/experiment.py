@@ -20,14 +20,11 @@ from harness.experiment.programs import check_programs_allowed, store_programs
 from harness.experiment.report_name import report_name
 from harness.experiment.workspace import Workspace
 from harness.machine.code_digest import code_digests
-from harness.machine.environment import Environment, environment, usable_cores
-from harness.machine.visible_gpus import visible_gpus
-from harness.run.backends.fork_server import WORKER_VARIABLES
+from harness.machine.environment import Environment, usable_cores
 from harness.run.driver import Driver
 from harness.run.identity import Setting, environment_digest, identity, newest_run
 from harness.run.listener import Listener
 from harness.run.programme import NewSeedsProgramme, Programme, StudyProgramme
-from harness.run.resources import worker_threads
 from harness.store.rows import Artifact, AttemptNow, CalibrationRow, JudgedClaim, Run, VerdictRow
 from harness.store.store import Store, open_store
 from harness.study.loaded import LoadedStudy
@@ -97,8 +94,8 @@ class Experiment:
         return f"no GPU can be used: {self._here.nvml_reason}"
 
     @property
-    def cores(self) -> int:
-        """How many trials that are not timed run side by side: one on a GPU."""
+    def local_slots(self) -> int:
+        """How many trials that are not timed run side by side on this machine: one on a GPU."""
         return usable_cores() if self._gpu is None else 1
 
     @with_declared_metrics
@@ -426,29 +423,3 @@ def _record(store: Store, part: LoadedStudy, judged: ReportInput, run: Run) -> N
         )
     store.record_verdicts(run, rows)
     store.record_judgements(run, judgements)
-
-
-def this_machine(device: str) -> tuple[Environment, str | None]:
-    """The environment, and the UUID of the GPU that `device` (auto, cpu or a UUID) means, or None for the
-    CPU. The device auto is the first GPU that CUDA_VISIBLE_DEVICES allows.
-
-    Raises InputError if there is no such device.
-    """
-    here = _environment()
-    uuids = [gpu.uuid for gpu in here.gpus]
-    if device == "cpu" or (device == "auto" and not uuids):
-        return here, None
-    if device == "auto":
-        return here, next(iter(visible_gpus(here.gpus)), None)
-    if device not in uuids:
-        why = f": {here.nvml_reason}" if here.nvml_reason and not uuids else ""
-        hint = did_you_mean(device, ["auto", "cpu", *uuids])
-        raise InputError(f"there is no device {device!r}{why}", hint=hint)
-    return here, device
-
-
-def _environment() -> Environment:
-    """The environment of the workers, with their settings of the allocator and their number of threads."""
-    here = environment()
-    variables = {**WORKER_VARIABLES, **here.variables, "worker threads": str(worker_threads("measure"))}
-    return here.model_copy(update={"variables": variables})

@@ -8,8 +8,9 @@ from typing import Any
 
 from harness.errors import Location
 from harness.experiment.calibrated_rounds import asks_calibration, with_calibrated_rounds
-from harness.experiment.experiment import Experiment, this_machine
+from harness.experiment.experiment import Experiment
 from harness.experiment.searching import SearchExperiment
+from harness.experiment.this_machine import this_machine
 from harness.experiment.workspace import Workspace, find_study
 from harness.metrics import declared
 from harness.run.identity import check_plant

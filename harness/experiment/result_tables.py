@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harness.analysis.results import without_difference
 from harness.config import canonical_json
 from harness.masking import masked
-from harness.metrics import Metric, metric
+from harness.metrics import metric
 from harness.study.levels import Scalar, level_name
 from harness.study.loaded import LoadedStudy
 from harness.visible import visible
@@ -93,7 +94,7 @@ def contrast_table(parts: Iterable[ReportInput]) -> pd.DataFrame:
                 "source": ", ".join(sources.get(key, ())),
                 "unit": record.effect_unit,
                 "level": 1 - contrast.alpha,
-                "region": without_difference(record, contrast.margin),
+                "region": without_difference(record.compared_by, contrast.margin),
             }
             rows.append({**numbers, **condition, **more})
     return pd.DataFrame(rows, columns=_columns(CONTRASTS, tuple(factors), named))
@@ -109,13 +110,6 @@ def _sources(loaded: LoadedStudy) -> dict[tuple[str, str, str], dict[str, None]]
             key = named.metric, named.arm.name, canonical_json(named.condition.names)
             sources.setdefault(key, {})[claim.source] = None
     return sources
-
-
-def without_difference(record: Metric, margin: float) -> tuple[float, float]:
-    """The bounds of the effects that do not matter: equally far from none, as ratios or as differences."""
-    if record.compared_by == "differences":
-        return -margin, margin
-    return 1 / (1 + margin), 1 + margin
 
 
 def _columns(columns: tuple[str, ...], factors: tuple[str, ...], parts: set[str]) -> list[str]:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from harness.errors import HarnessError, InputError, did_you_mean
 from harness.experiment.corpora import corpora_of
-from harness.experiment.experiment import Experiment, this_machine
+from harness.experiment.experiment import Experiment
 from harness.experiment.report_name import report_name
 from harness.experiment.restore_study import declared_by, restore
 from harness.experiment.run_differences import MISSING_TEXT, setting_differences
+from harness.experiment.this_machine import this_machine
 from harness.experiment.workspace import Workspace, find_study
 from harness.metrics import declared
 from harness.run.given_settings import given_settings

@@ -31,16 +31,17 @@ def timed_rounds(samples: pd.DataFrame, metric: str, reference: str) -> pd.DataF
     return pd.DataFrame(np.log(both), index=both.index, columns=both.columns).reset_index()
 
 
-def adjusted_pairs(rounds: pd.DataFrame) -> tuple[float, ...]:
-    """ln(tree ÷ baseline) of each round in which both versions have times: the difference of the medians of
-    the adjusted logarithms.
+def adjusted_pairs(rounds: pd.DataFrame) -> dict[int, float]:
+    """ln(tree ÷ baseline) of each round in which both versions have times, by its number: the difference of
+    the medians of the adjusted logarithms.
     """
     slope = slope_within_versions(rounds)
     adjusted = rounds.assign(log=rounds["log"] - slope * rounds["reference"])
     medians = adjusted.groupby(["round", "arm"])["log"].median().unstack("arm")
     columns = [f"{FACTOR}={arm}" for arm in ARMS]
     pairs = medians.reindex(columns=columns).dropna()
-    return tuple((pairs[columns[1]] - pairs[columns[0]]).tolist())
+    logs = pairs[columns[1]] - pairs[columns[0]]
+    return dict(zip(map(int, logs.index), map(float, logs), strict=True))
 
 
 def slope_within_versions(rounds: pd.DataFrame) -> float:

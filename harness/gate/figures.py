@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.errors import InputError, InvalidError
-from harness.experiment.experiment import this_machine
 from harness.experiment.loading import load
+from harness.experiment.this_machine import this_machine
 from harness.experiment.workspace import Workspace
 from harness.gate.baseline_file import Figures, compare_figures
 from harness.gate.decide import confirmed, rounds_needed

@@ -10,9 +10,10 @@ from typing import Any
 
 from harness.config import digest
 from harness.errors import InputError, InvalidError
-from harness.experiment.experiment import Experiment, this_machine
+from harness.experiment.experiment import Experiment
 from harness.experiment.judging import pairs_within
 from harness.experiment.loading import load
+from harness.experiment.this_machine import this_machine
 from harness.experiment.workspace import Workspace
 from harness.gate.benchmarks import Benchmark
 from harness.gate.change_points import change_warnings

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from harness.analysis.frames import unchecked_frames
+from harness.analysis.results import Contrast
 from harness.analysis.validity.voids import void_rounds_of, why_voids_decide_nothing
 from harness.experiment.experiment import Experiment
 from harness.gate.adjusted import adjusted_pairs, timed_rounds
@@ -22,8 +23,8 @@ from harness.report.inputs import ReportInput
 @dataclass(frozen=True, kw_only=True)
 class MeasuredSuite:
     """The pairs of each benchmark in one run, by its name, without what the speed of the machine adds
-    (`harness.gate.adjusted`). `problem` says why they decide nothing; it is
-    empty if they can. `seconds` has the median of each benchmark in each version, and of the control loop.
+    (`harness.gate.adjusted`). `problem` says why they decide nothing; it is empty if they can. `seconds` has
+    the median of each benchmark in each version, and of the control loop.
     """
 
     run: str
@@ -108,19 +109,22 @@ def _noisy(experiment: Experiment, part: ReportInput) -> str:
 
 
 def _pairs(part: ReportInput, rounds: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Measured]:
-    pairs = {
-        one.metric: Measured(
-            pairs=tuple(ratio for _, ratio in one.pairs),
-            problem=one.reason if one.verdict == "invalid" else "",
-        )
-        for one in part.analysis.contrasts
-    }
+    """The pairs of each metric. Those of benchmarks are adjusted, unless the reference loop itself differs
+    between the versions: a thread that a version leaves running slows both down.
+    """
+    contrasts = {one.metric: one for one in part.analysis.contrasts}
+    pairs = {name: _measured(one, dict(one.pairs)) for name, one in contrasts.items()}
     for metric in metrics:
         reference = reference_name(metric)
-        if metric not in pairs or pairs[metric].problem or reference not in pairs:
-            continue
-        if not control_problem(pairs[reference]):  # a thread that a version leaves running slows both down
+        if reference in pairs and not control_problem(pairs[reference]):
             adjusted = adjusted_pairs(timed_rounds(rounds, metric, reference))
-            if len(adjusted) == len(pairs[metric].pairs):
-                pairs[metric] = replace(pairs[metric], pairs=adjusted)
+            pairs[metric] = _measured(contrasts[metric], adjusted)
     return pairs
+
+
+def _measured(contrast: Contrast, logs: Mapping[int, float]) -> Measured:
+    """The logarithms of the rounds that the contrast compares."""
+    return Measured(
+        pairs=tuple(logs[number] for number, _ in contrast.pairs if number in logs),
+        problem=contrast.reason if contrast.verdict == "invalid" else "",
+    )

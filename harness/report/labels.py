@@ -118,8 +118,16 @@ def arm_name(loaded: LoadedStudy, arm: str) -> ArmName:
 
 def trial_title(loaded: LoadedStudy, row: TrialRow) -> str:
     """`cache=dynamic at new tokens 16`, or `check cache-parity cache=dynamic` before the measurements."""
-    kind = () if row.purpose == "measure" else dict.fromkeys((row.purpose, row.task))
-    return loaded.names.trial(kind, row.arm, row.condition)
+    return loaded.names.trial(_kind(row), row.arm, row.condition)
+
+
+def attempt_title(loaded: LoadedStudy, row: TrialRow) -> str:
+    """`cache=dynamic at new tokens 16, seed 0 round 3`."""
+    return loaded.names.attempt(_kind(row), row.arm, row.condition, row.seed, row.round)
+
+
+def _kind(row: TrialRow) -> Iterable[str]:
+    return () if row.purpose == "measure" else dict.fromkeys((row.purpose, row.task))
 
 
 def condition_title(loaded: LoadedStudy, names: Mapping[str, str]) -> str:

@@ -169,7 +169,7 @@ def _diverged(trials: tuple[TrialRow, ...]) -> list[str]:
 
 
 def _title(loaded: LoadedStudy, row: TrialRow) -> str:
-    return f"{loaded.names.trial((row.task,), row.arm, row.condition)}, seed {row.seed} round {row.round}"
+    return loaded.names.attempt((row.task,), row.arm, row.condition, row.seed, row.round)
 
 
 def _command(name: str, loaded: LoadedStudy, run: Run, options: Sequence[str]) -> list[str]:

@@ -15,7 +15,6 @@ from harness.run.backends.base import Backend, Finished, Handle
 from harness.run.job import Job
 from harness.run.listener import Listener
 from harness.run.programme import Watcher
-from harness.run.resources import worker_threads
 from harness.store.rows import Run, Session, TrialRow
 from harness.store.store import Store
 from harness.store.void import DISTURBED
@@ -211,7 +210,7 @@ def _noted(job: Job, result: Finished) -> Outcome:
     """
     if job.spec.purpose != "measure" or job.side_by_side:
         return result.outcome
-    host = Host(cores=psutil.cpu_count() or 1, threads=worker_threads("measure"), cpu_quota=cpu_quota())
+    host = Host(cores=psutil.cpu_count() or 1, threads=job.threads, cpu_quota=cpu_quota())
     cause = disturbance(result.telemetry, host)
     if not cause:
         return result.outcome

@@ -67,6 +67,13 @@ class Names:
         named = " ".join(part for part in (*what, self.arms.get(arm, arm)) if part)
         return f"{named}{self.at(levels)}".strip()
 
+    def attempt(
+        self, what: Iterable[str], arm: str, levels: Mapping[str, str], seed: int, round_: int
+    ) -> str:
+        """`generate cache=dynamic at new tokens 16, seed 0 round 3`. Round 0 is before all rounds."""
+        rounds = f" round {round_}" if round_ else ""
+        return f"{self.trial(what, arm, levels)}, seed {seed}{rounds}"
+
     @cached_property
     def arms(self) -> dict[str, str]:
         """The short name of each arm by its full name, for those that have one: `baseline`, or the levels in

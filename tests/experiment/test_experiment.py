@@ -129,12 +129,12 @@ def test_the_scale_follows_the_device(monkeypatch: pytest.MonkeyPatch, here: Wor
     study.write_text(study.read_text() + "  gpu:\n    design: {rounds: 8}\n")
     assert harness.load("tiny").parts[0].scale == "cpu"
     card = Gpu(uuid="GPU-1", name="card", memory_bytes=1 << 34, driver="1")
-    with_gpu = harness.experiment.experiment._environment().model_copy(update={"gpus": (card,)})
+    with_gpu = harness.experiment.this_machine._environment().model_copy(update={"gpus": (card,)})
 
     def with_a_card() -> Environment:
         return with_gpu
 
-    monkeypatch.setattr("harness.experiment.experiment._environment", with_a_card)
+    monkeypatch.setattr("harness.experiment.this_machine._environment", with_a_card)
     assert harness.load("tiny").parts[0].scale == "gpu"
     assert harness.load("tiny", device="cpu").parts[0].scale == "cpu"
     assert harness.load("tiny", scale="smoke").parts[0].scale == "smoke"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import InputError
-from harness.experiment.experiment import this_machine
+from harness.experiment.this_machine import this_machine
 from harness.machine.visible_gpus import gpus_for, visible_gpus
 from harness.telemetry.nvml import Gpu
 from tests.support.fake_gpus import INSTANCES, A, B, FakeGpus

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from matplotlib.ticker import MaxNLocator
 
+from harness.analysis.results import without_difference
 from harness.report.plots.style import ratio_ticks
 from harness.wording import ComparedBy
 
@@ -74,7 +75,7 @@ class Axis:
             effect=self._inside(row.effect),
             interval=self._span(row.low, row.high),
             claimed=None if row.claimed is None else self._inside(row.claimed),
-            margin=self._span(*_margin(row, self.compared_by)) if row.margin else None,
+            margin=self._span(*without_difference(self.compared_by, row.margin)) if row.margin else None,
             region=None if row.region is None else self._span(*row.region),
         )
 
@@ -102,7 +103,7 @@ def axis_of(rows: Sequence[DrawnEffect], compared_by: ComparedBy) -> Axis | None
         return None
     core = [_scaled(row.effect, compared_by) for row in rows]
     for row in rows:
-        also = (row.claimed, *(row.region or ()), *_margin(row, compared_by))
+        also = (row.claimed, *(row.region or ()), *without_difference(compared_by, row.margin))
         core += [_scaled(value, compared_by) for value in also if value is not None]
     low, high = min(core), max(core)
     reach = (high - low) or 1.0
@@ -144,12 +145,6 @@ def _apart(axis: Axis, ticks: list[float]) -> list[float]:
         if _percent(axis, tick) - _percent(axis, spaced[-1]) >= 10:
             spaced.append(tick)
     return spaced
-
-
-def _margin(row: DrawnEffect, compared_by: ComparedBy) -> tuple[float, float]:
-    if compared_by == "ratios":
-        return 1.0 / (1.0 + row.margin), 1.0 + row.margin
-    return -row.margin, row.margin
 
 
 def _is_drawn(value: float, compared_by: ComparedBy) -> bool:

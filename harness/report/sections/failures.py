@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.report.inputs import ReportInput
-from harness.report.labels import trial_title
+from harness.report.labels import attempt_title
 from harness.store.rows import AttemptState, TrialRow
 from harness.trial.causes import Cause
 from harness.visible import shortened
@@ -107,7 +107,7 @@ def failures_view(report: ReportInput) -> FailuresView | None:
                     FailedAttempt(
                         anchor=anchors[row.id],
                         number=row.id,
-                        title=_title(report, row),
+                        title=attempt_title(report.loaded, row),
                         order=row.position + 1,
                         attempt=row.attempt,
                         began=row.started_at[:19].replace("T", " "),
@@ -180,9 +180,3 @@ def _logs(members: list[TrialRow]) -> Iterator[FailureLog]:
         if text and text not in seen and len(seen) < MOST_LOGS:
             seen.add(text)
             yield FailureLog(number=row.id, text=text)
-
-
-def _title(report: ReportInput, row: TrialRow) -> str:
-    """`cache=dynamic at new tokens 16, seed 0 round 3`."""
-    rounds = f" round {row.round}" if row.round else ""
-    return f"{trial_title(report.loaded, row)}, seed {row.seed}{rounds}"
