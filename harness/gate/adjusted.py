@@ -1,14 +1,17 @@
 """Pairs of times without what the speed of the machine adds to them.
 
-The speed of a shared processor changes from second to second, for the benchmark and for the reference loop
-beside each of its rounds alike. No version contains that loop. So ln(seconds) is adjusted by the slope with
-which it follows ln(seconds of the loop) within the versions: an analysis of covariance (Fisher 1932; Deng et
-al. 2013, "Improving the sensitivity of online controlled experiments by utilizing pre-experiment data"). The
-slope does not depend on the difference between the versions. It is 0 for work that does not depend on the
-processor, and above 1 for work that suffers more than the loop from its neighbours.
+The speed of a shared processor and of its memory changes from second to second, for the benchmark and for the
+references beside each of its rounds alike: a loop, and a walk through memory. No version contains them. So
+ln(seconds) is adjusted by the slopes with which it follows ln(seconds of the references) within the versions:
+an analysis of covariance (Fisher 1932; Deng et al. 2013, "Improving the sensitivity of online controlled
+experiments by utilizing pre-experiment data"). The slopes do not depend on the difference between the
+versions. All are 0 for work that does not depend on the processor, and their sum is above 1 for work that
+suffers more than the references from its neighbours.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,27 +19,32 @@ import pandas as pd
 from harness.gate.suite import ARMS, FACTOR
 
 STEEPEST, SLOPES = 2.0, 101
-"""The largest slope, and how many are tried."""
+"""The largest slope, and how many are tried for each reference."""
 
 
-def timed_rounds(samples: pd.DataFrame, metric: str, reference: str) -> pd.DataFrame:
-    """One row per round of pytest-benchmark: arm and round of its process, and the logarithms `log` and
-    `reference` of its seconds and of those of the loop beside it. Times that are not positive are left out.
+def timed_rounds(samples: pd.DataFrame, metric: str, references: Mapping[str, str]) -> pd.DataFrame:
+    """One row per round of pytest-benchmark: arm and round of its process, the logarithm `log` of its
+    seconds, and for each reference a column with the logarithm of the seconds beside it. `references` maps
+    the name of a column to that of a metric. Times that are not positive are left out.
     """
     keys = ["arm", "round", "trial", "step"]
-    times = samples[samples["metric"] == metric].set_index(keys)["value"]
-    loops = samples[samples["metric"] == reference].set_index(keys)["value"]
-    both = pd.DataFrame({"log": times, "reference": loops}).dropna()
-    both = both[(both > 0).all(axis=1)]
-    return pd.DataFrame(np.log(both), index=both.index, columns=both.columns).reset_index()
+    columns = {"log": metric, **references}
+    times = pd.DataFrame(
+        {
+            column: samples[samples["metric"] == name].set_index(keys)["value"]
+            for column, name in columns.items()
+        }
+    ).dropna()
+    times = times[(times > 0).all(axis=1)]
+    return pd.DataFrame(np.log(times), index=times.index, columns=times.columns).reset_index()
 
 
-def adjusted_pairs(rounds: pd.DataFrame) -> dict[int, float]:
+def adjusted_pairs(rounds: pd.DataFrame, references: Sequence[str]) -> dict[int, float]:
     """ln(tree ÷ baseline) of each round in which both versions have times, by its number: the difference of
     the medians of the adjusted logarithms.
     """
-    slope = slope_within_versions(rounds)
-    adjusted = rounds.assign(log=rounds["log"] - slope * rounds["reference"])
+    slopes = slopes_within_versions(rounds, references)
+    adjusted = rounds.assign(log=rounds["log"] - rounds[[*references]].to_numpy() @ slopes)
     medians = adjusted.groupby(["round", "arm"])["log"].median().unstack("arm")
     columns = [f"{FACTOR}={arm}" for arm in ARMS]
     pairs = medians.reindex(columns=columns).dropna()
@@ -44,26 +52,27 @@ def adjusted_pairs(rounds: pd.DataFrame) -> dict[int, float]:
     return dict(zip(map(int, logs.index), map(float, logs), strict=True))
 
 
-def slope_within_versions(rounds: pd.DataFrame) -> float:
-    """The slope with which the medians of the processes lie closest to the median of their version, by the
-    mean of the distances. A single slow moment changes it little, other than by least squares. It is between
-    0 and `STEEPEST`, and 0 if nothing else is better.
+def slopes_within_versions(rounds: pd.DataFrame, references: Sequence[str]) -> np.ndarray:
+    """The slope for each reference with which the medians of the processes lie closest to the median of their
+    version, by the mean of the distances. A single slow moment changes them little, other than by least
+    squares. Each is between 0 and `STEEPEST`, and they are 0 if nothing else is better.
     """
+    one = np.linspace(0.0, STEEPEST, SLOPES)
+    tried = np.stack(np.meshgrid(*[one] * len(references), indexing="ij")).reshape(len(references), -1)
+    tried = tried[:, np.argsort(tried.sum(axis=0), kind="stable")]  # of equally good ones, the smallest
     processes = [process for _, process in rounds.groupby(["arm", "round", "trial"])]
     if not processes:
-        return 0.0
+        return np.zeros(len(references))
     arms = np.array([process["arm"].iloc[0] for process in processes])
-    slopes = np.linspace(0.0, STEEPEST, SLOPES)
     medians = np.stack(
         [
-            np.median(
-                process["log"].to_numpy()[:, None] - process["reference"].to_numpy()[:, None] * slopes, axis=0
-            )
+            np.median(process["log"].to_numpy()[:, None] - process[[*references]].to_numpy() @ tried, axis=0)
             for process in processes
         ]
     )
-    distances = np.zeros(SLOPES)
+    distances = np.zeros(tried.shape[1])
     for arm in sorted(set(arms)):
-        one = medians[arms == arm]
-        distances += np.abs(one - np.median(one, axis=0)).sum(axis=0)
-    return float(slopes[np.argmin(np.round(distances, 9))])
+        of_arm = medians[arms == arm]
+        distances += np.abs(of_arm - np.median(of_arm, axis=0)).sum(axis=0)
+    best: np.ndarray = tried[:, np.argmin(np.round(distances, 9))]
+    return best

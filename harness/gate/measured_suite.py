@@ -15,7 +15,14 @@ from harness.experiment.experiment import Experiment
 from harness.gate.adjusted import adjusted_pairs, timed_rounds
 from harness.gate.benchmarks import Benchmark
 from harness.gate.decide import MARGIN, Measured, decide
-from harness.gate.suite import ARMS, CONTROL, FACTOR, metric_names, reference_name
+from harness.gate.suite import (
+    ARMS,
+    CONTROL,
+    FACTOR,
+    REFERENCE_SECONDS,
+    metric_names,
+    reference_name,
+)
 from harness.metrics import declared
 from harness.report.inputs import ReportInput
 
@@ -109,15 +116,19 @@ def _noisy(experiment: Experiment, part: ReportInput) -> str:
 
 
 def _pairs(part: ReportInput, rounds: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Measured]:
-    """The pairs of each metric. Those of benchmarks are adjusted, unless the reference loop itself differs
-    between the versions: a thread that a version leaves running slows both down.
+    """The pairs of each metric. Those of benchmarks are adjusted by the references that do not differ between
+    the versions: a thread that a version leaves running slows them down as well.
     """
     contrasts = {one.metric: one for one in part.analysis.contrasts}
     pairs = {name: _measured(one, dict(one.pairs)) for name, one in contrasts.items()}
     for metric in metrics:
-        reference = reference_name(metric)
-        if reference in pairs and not control_problem(pairs[reference]):
-            adjusted = adjusted_pairs(timed_rounds(rounds, metric, reference))
+        references = {
+            reference: name
+            for reference in REFERENCE_SECONDS
+            if (name := reference_name(metric, reference)) in pairs and not control_problem(pairs[name])
+        }
+        if references:
+            adjusted = adjusted_pairs(timed_rounds(rounds, metric, references), tuple(references))
             pairs[metric] = _measured(contrasts[metric], adjusted)
     return pairs
 

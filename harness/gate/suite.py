@@ -36,7 +36,8 @@ environment can change its speed (Mytkowicz et al. 2009, "Producing wrong data w
 obviously wrong").
 """
 
-REFERENCE_LOOP, REFERENCE_SECONDS = "harness_reference_loop", "reference_seconds"
+REFERENCES = "harness_references"
+REFERENCE_SECONDS = {"loop": "reference_loop_seconds", "memory": "reference_memory_seconds"}
 """The plug-in of pytest that times a loop beside every round, and where it notes the seconds."""
 
 _QUICK = ("--benchmark-min-rounds=1", "--benchmark-max-time=0.001", "--benchmark-warmup=off")
@@ -64,7 +65,7 @@ class Suite:
         loop beside every round.
         """
         control = [sys.executable, "-I", str(Path(control_loop.__file__)), *suite_plug_in.__path__, "--"]
-        return [*control, *self._words("-p", REFERENCE_LOOP)]
+        return [*control, *self._words("-p", REFERENCES)]
 
     def _words(self, *more: str) -> list[str]:
         always = ["-q", "-p", "no:cacheprovider", "--rootdir=.", "--benchmark-enable", "--benchmark-only"]
@@ -151,8 +152,9 @@ def gate_study(
     for key, one in zip(metric_names(benchmarks), benchmarks, strict=True):
         output = {"kind": "pytest-benchmark", "file": FILE, "benchmark": one.name}
         metrics[key] = {"better": "lower", "paired_over": "rounds", "unit": "s", "output": output}
-        beside = {**output, "extra_info": REFERENCE_SECONDS}
-        metrics[reference_name(key)] = {**metrics[key], "output": beside}
+        for reference, seconds in REFERENCE_SECONDS.items():
+            beside = {**output, "extra_info": seconds}
+            metrics[reference_name(key, reference)] = {**metrics[key], "output": beside}
         if one.margin is not None:
             margins[key] = one.margin
     arms = [
@@ -188,9 +190,9 @@ def metric_names(benchmarks: Sequence[Benchmark]) -> list[str]:
     ]
 
 
-def reference_name(metric: str) -> str:
-    """The name of the metric with the times of the reference loop beside those of a benchmark."""
-    return f"{metric}_reference"
+def reference_name(metric: str, reference: str) -> str:
+    """The name of the metric with the times of a reference beside those of a benchmark."""
+    return f"{metric}_{reference}"
 
 
 def plain_word(word: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-ROUNDS = 10
+ROUNDS = 20
 
 
 def loop() -> int:

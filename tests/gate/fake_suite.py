@@ -52,8 +52,9 @@ for name, seconds in speeds["seconds"].items():
     if isinstance(seconds, float):
         seconds *= 1 + 0.002 * math.sin(number) if speeds.get("scatter", True) else 1
         seconds *= swing if name in speeds.get("swings", ()) else 1
+    loop = reference * (swing if speeds.get("swings") else 1)
     rows.append({{"fullname": name, "name": name.rpartition("::")[2], "stats": {{"median": seconds}},
-                 "extra_info": {{"reference_seconds": [reference * (swing if speeds.get("swings") else 1)],
+                 "extra_info": {{"reference_loop_seconds": [loop], "reference_memory_seconds": [0.001],
                                 **speeds.get("extra_info", {{}}).get(name, {{}})}}}})
 file = next(word for word in words if word.startswith("--benchmark-json=")).partition("=")[2]
 pathlib.Path(file).write_text(json.dumps({{"benchmarks": rows}}) if rows else "")

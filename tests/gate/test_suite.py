@@ -57,13 +57,13 @@ def test_the_study_can_be_loaded_whatever_the_names_are(project: Project, tmp_pa
         path, scale="cpu", device="cpu", workspace=Workspace(results=tmp_path / "r"), allow_commands=True
     )
     (part,) = experiment.parts
-    assert len(part.study.records) == 2 * len(names) + 1
+    assert len(part.study.records) == 3 * len(names) + 1
 
 
 def test_names_of_metrics_differ() -> None:
     names = metric_names([benchmark("a.py::test_x[1]"), benchmark("b.py::test_x[1]"), benchmark("é::É")])
     assert names == ["b001_test_x_1", "b002_test_x_1", "b003"]
-    assert len(reference_name(metric_names([benchmark("x" * 400)])[0])) <= 60
+    assert len(reference_name(metric_names([benchmark("x" * 400)])[0], "memory")) <= 60
 
 
 def test_no_brace_of_a_plain_word_is_a_setting() -> None:
