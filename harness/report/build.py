@@ -47,6 +47,7 @@ from harness.report.sections import (
 from harness.report.sections.headline import headline_view
 from harness.report.sections.surroundings import surroundings_view
 from harness.report.sections.tradeoff import tradeoff_views
+from harness.report.unbroken import unbroken
 from harness.store.pieces import in_parts
 from harness.visible import visible
 from harness.wording import count
@@ -168,14 +169,14 @@ def _rendered(parts: Sequence[ReportInput]) -> str:
         )
     )
     # A long page has hundreds of thousands of fragments, which take more memory than the page.
-    return "".join("".join(some) for some in in_parts(fragments, _FRAGMENTS_AT_ONCE))
+    return unbroken("".join("".join(some) for some in in_parts(fragments, _FRAGMENTS_AT_ONCE)))
 
 
 def render_template(name: str, **values: object) -> str:
     """Another page, from the template of this name. Its texts are masked, made visible and escaped as those
     of a report.
     """
-    return _templates().get_template(name).render(**values)
+    return unbroken(_templates().get_template(name).render(**values))
 
 
 _FRAGMENTS_AT_ONCE = 1000

@@ -41,8 +41,10 @@ ALONG: tuple[Along, ...] = ("updates", "tokens", "FLOPs", "seconds")
 _SPENT: dict[Along, str] = {"tokens": "training_tokens", "FLOPs": "flops"}
 
 LEVEL = 0.95
-MOST_SEEDS = 10
-"""The largest number of seeds of an arm that have a line of their own. The mean is over all seeds."""
+MOST_SEEDS, MOST_SEED_LINES = 10, 60
+"""The largest numbers of seeds that have a line of their own: of an arm, and of all arms together. An arm has
+at least two, or none over tokens, FLOPs and seconds if there are many arms. The mean is over all seeds.
+"""
 
 WIDE_SPAN = 4.0
 """If the largest value is more than this many times the smallest, the axis is logarithmic."""
@@ -146,7 +148,10 @@ def _lines(
             points = tuple(zip(x.tolist(), one.values.tolist(), strict=True))
             by_arm.setdefault(row.arm, {}).setdefault(row.seed, []).append(points)
     ordered = sorted(by_arm, key=lambda arm: (list(labels).index(arm) if arm in labels else len(labels), arm))
-    return [_line(labels.get(arm, arm or "trained model"), by_arm[arm]) for arm in ordered]
+    drawn = min(MOST_SEEDS, max(2, MOST_SEED_LINES // max(len(by_arm), 1)))
+    if drawn < MOST_SEEDS and along != ALONG[0]:
+        drawn = 0
+    return [_line(labels.get(arm, arm or "trained model"), by_arm[arm], drawn=drawn) for arm in ordered]
 
 
 def _positions(
@@ -168,8 +173,10 @@ def _positions(
     return one.updates * float(spent) / float(updates)
 
 
-def _line(label: str, by_seed: Mapping[int, Sequence[Points]]) -> LearningLine:
-    """Trainings with the same seed, which differ in the round, are averaged first."""
+def _line(label: str, by_seed: Mapping[int, Sequence[Points]], *, drawn: int) -> LearningLine:
+    """Trainings with the same seed, which differ in the round, are averaged first. The first `drawn` seeds
+    have a line.
+    """
     seeds = {seed: _average(parts) for seed, parts in sorted(by_seed.items())}
     curves = list(seeds.values())
     mean = []
@@ -178,7 +185,7 @@ def _line(label: str, by_seed: Mapping[int, Sequence[Points]]) -> LearningLine:
         values = np.array([points[index][1] for points in curves])
         low, high = _interval(values)
         mean.append(MeanPoint(x=x, mean=float(np.mean(values)), low=low, high=high))
-    few = dict(list(seeds.items())[:MOST_SEEDS])
+    few = dict(list(seeds.items())[:drawn])
     return LearningLine(label=label, mean=tuple(mean), seeds=few, n=len(seeds))
 
 
@@ -218,6 +225,7 @@ def _panels(plot: LearningPlot, lines: Sequence[LearningLine]) -> list[LearningP
 def draw_learning(plot: LearningPlot) -> Figure:
     record = metric_of(plot.metric)
     numbers = [y for line in plot.lines for points in line.seeds.values() for _, y in points]
+    numbers += [point.mean for line in plot.lines for point in line.mean]
     finite = [number for number in numbers if math.isfinite(number)]
     scale = scale_of(record, finite)
     shown = [line.label for line in plot.lines]

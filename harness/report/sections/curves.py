@@ -10,7 +10,6 @@ from harness.report.labels import metric_of
 from harness.report.plots.learning import (
     ALONG,
     LEVEL,
-    MOST_SEEDS,
     Along,
     LearningPlot,
     draw_learning,
@@ -75,8 +74,9 @@ def _caption(along: Along, plots: Sequence[LearningPlot]) -> str:
         sentences.append(f"Only the sum of all {along} is recorded, so every update counts as a mean one.")
     if along == "seconds":
         sentences.append("Seconds are those of the updates, without evaluations.")
-    if any(len(line.seeds) < line.n for plot in plots for line in plot.lines):
-        sentences.append(f"Only the first {MOST_SEEDS} seeds of an arm have a line.")
+    if drawn := [len(line.seeds) for plot in plots for line in plot.lines if len(line.seeds) < line.n]:
+        few = f"Only the first {max(drawn)} seeds of an arm have a line."
+        sentences.append(few if max(drawn) else "Single seeds have lines only over updates.")
     left_out = max((plot.seeds_left_out for plot in plots), default=0)
     if left_out:
         sentences.append(

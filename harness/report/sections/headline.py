@@ -11,6 +11,9 @@ from harness.report.sections.answers import AnswerGroup, answer_groups, short_an
 from harness.report.sections.failures import failure_anchors
 from harness.wording import count
 
+MOST_ROOMY = 8
+"""More rows than this fit on the first screen only if they are dense."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Banner:
@@ -39,7 +42,8 @@ class PartView:
 @dataclass(frozen=True, kw_only=True)
 class HeadlineView:
     """`banners` are alarms, `warnings` are not. If the study has parts, each begins with the name of its
-    part. The legend depends on whether any row has an axis, and whether any marks a claimed figure.
+    part. The legend depends on whether any row has an axis, and whether any marks a claimed figure. The rows
+    are `dense` if they are many.
     """
 
     study: str
@@ -49,19 +53,22 @@ class HeadlineView:
     warnings: tuple[str, ...]
     has_axis: bool
     has_claimed: bool
+    dense: bool
 
 
 def headline_view(parts: Sequence[ReportInput]) -> HeadlineView:
     first = parts[0].loaded
     named = [(f"{part.loaded.part}: " if part.loaded.part else "", part) for part in parts]
     views = tuple(_part(part) for part in parts)
-    strips = [row.strip for view in views for group in view.groups for row in group.rows if row.strip]
+    rows = [row for view in views for group in view.groups for row in group.rows]
+    strips = [row.strip for row in rows if row.strip]
     return HeadlineView(
         study=first.name,
         question=first.study.question,
         parts=views,
         has_axis=bool(strips),
         has_claimed=any(strip.claimed is not None for strip in strips),
+        dense=len(rows) > MOST_ROOMY,
         banners=_shared_banners(parts),
         warnings=tuple(name + warning for name, part in named for warning in _warnings(part)),
     )

@@ -17,7 +17,7 @@ from harness.report.sections.trials import trial_anchors
 from harness.store.void import DISTURBED, disturbed_trials
 from harness.wording import count, effect_text, full_text, interval_text
 
-MOST_PAIR_ROWS = 2_000
+MOST_PAIR_ROWS = 1_000
 
 Numbered = tuple[int, int]
 """The round and the seed of a trial."""

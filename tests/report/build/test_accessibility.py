@@ -13,6 +13,7 @@ from harness.report.build import render, write_page, write_report
 from harness.report.claims_ledger import LedgerEntry
 from harness.report.index import render_index
 from harness.report.inputs import ReportInput, ReportSamples
+from tests.report.chromium import OPEN_ALL, opened, violations
 from tests.report.synthetic import CLAIMS, frame_of, study, synthetic_report
 from tests.report.test_index import PAGE
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 SMALL = {"compare": {"cache": ["none", "dynamic"]}, "design": {"rounds": 6}}
-OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)"
 
 
 def ordinary() -> list[ReportInput]:
@@ -100,14 +100,6 @@ def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return path
 
 
-def opened(browser: Browser, file: Path, width: int) -> Page:
-    """The page, whose policy does not refuse the script of axe."""
-    context = browser.new_context(viewport={"width": width, "height": 800}, bypass_csp=True)
-    page = context.new_page()
-    page.goto(file.as_uri())
-    return page
-
-
 LIGHT, DARK = (1280, "light"), (390, "dark")
 SMALL_PAGES = ("unfinished", "without_trials", "index")
 VIEWS = [(name, *view) for name in ("ordinary", "parts") for view in (LIGHT, DARK)]
@@ -135,11 +127,7 @@ def unfolded(
     indirect=["unfolded"],
 )
 def test_axe_finds_nothing(unfolded: Page, width: int, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the extra dev")
-    unfolded.set_viewport_size({"width": width, "height": 800})
-    unfolded.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    violations = axe.Axe().run(unfolded, options={"resultTypes": ["violations"]}).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
+    assert violations(unfolded, width=width, scheme=scheme) == []
 
 
 def test_the_answer_needs_no_scrolling(browser: Browser, file: Path) -> None:

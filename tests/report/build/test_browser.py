@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.report.build import write_report
+from tests.report.chromium import OPEN_ALL
 from tests.report.synthetic import study, synthetic_report
 from tests.support.made_up_search import MIXED, made_up_search, report_of_search
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-
-OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)"
 
 
 @pytest.fixture(scope="module")

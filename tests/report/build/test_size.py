@@ -1,8 +1,10 @@
-"""The size of the page of an ordinary study of trainings, read from a real store."""
+"""The size of the page of an ordinary study of trainings and of a very large one, read from a real store."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import pytest
 
 from harness.report.build import render
 from harness.report.source import report_input
@@ -17,23 +19,33 @@ GRID = """\
     grid:
       optimizer.lr: [1e-4, 1e-3, 1e-2]
 """
-TRAININGS = patched(
-    TUNED,
-    (GRID, "  seeds: 8\n"),
-    ("updates: 4", "updates: 200"),
-    ("[1.0, 0.5, 0.25, 2.0]", "[1.0, 0.5, 0.25]"),
+FEW_ARMS, MANY_ARMS = "[1.0, 0.5, 0.25]", str([number / 10 for number in range(1, 21)])
+
+
+@pytest.mark.parametrize(
+    ("arms", "seeds", "updates"),
+    [
+        pytest.param(FEW_ARMS, 8, 200, id="24 trainings with 200 updates"),
+        pytest.param(MANY_ARMS, 10, 80, id="200 trainings with 80 updates"),
+        pytest.param(MANY_ARMS, 10, 2000, id="200 trainings with 2,000 updates", marks=pytest.mark.slow),
+        pytest.param("[1.0, 0.5]", 100, 80, id="200 trainings of two arms"),
+    ],
 )
-
-
-def test_the_page_of_24_trainings_with_200_updates_is_below_2_mb(tmp_path: Path) -> None:
-    file = put(tmp_path, TRAININGS)
+def test_the_page_is_below_2_mb(tmp_path: Path, arms: str, seeds: int, updates: int) -> None:
+    study = patched(
+        TUNED,
+        (GRID, f"  seeds: {seeds}\n"),
+        ("updates: 4", f"updates: {updates}"),
+        ("[1.0, 0.5, 0.25, 2.0]", arms),
+    )
+    trainings = seeds * (arms.count(",") + 1)
+    file = put(tmp_path, study)
     with open_store(tmp_path / "harness.db") as store:
         run = invent_run(store, file, outcome=training_outcome)
         [loaded] = load_study(file)
         report = report_input(store, loaded, run)
-        assert report.run.finished_trials == 24
-        assert report.samples.total > 24 * 200 * 9
+        assert report.run.finished_trials == trainings
+        assert report.samples.total > trainings * updates * 9
         page = render(report)
-    size = len(page.encode())
-    assert size < 2_000_000
+    assert len(page.encode()) < 2_000_000
     assert f"There are {report.samples.total:,} samples, which are too many for this page" in page

@@ -127,3 +127,25 @@ def test_the_section_states_its_interval_its_smoothing_and_its_limits() -> None:
     assert "a point is the mean of consecutive samples (13 samples for loss)" in caption
     assert "the last 2 seeds of a series are left out" in caption
     assert curves_view(synthetic_report()) is None
+
+
+def test_the_more_arms_there_are_the_fewer_seeds_of_each_have_a_line() -> None:
+    levels = [f"arm{number}" for number in range(20)]
+    declared = study(compare={"cache": levels}, across={}, claims={}, design={"rounds": 1})
+    report = planted({(level, seed): [9.0 - seed, 2.0, 1.0] for level in levels for seed in range(10)})
+    report = replace(report, loaded=synthetic_report(declared, steps=1).loaded)
+    lines = [line for plot in learning_plots(report, "updates") for line in plot.lines]
+    assert {(len(line.seeds), line.n) for line in lines} == {(3, 10)}
+    assert {line.mean[0].mean for line in lines} == {4.5}
+    view = curves_view(report)
+    assert view is not None
+    assert "Only the first 3 seeds of an arm have a line." in view.figures[0][1].caption
+
+
+def test_the_axis_has_room_for_a_mean_of_seeds_that_have_no_line() -> None:
+    """The last of twelve seeds stays high, and the first ten have a line."""
+    report = planted({("none", seed): [5.0, 4.0, 5.0 if seed < 11 else 400.0] for seed in range(12)})
+    (plot,) = learning_plots(report, "updates")
+    low, high = draw_learning(plot).axes[0].get_ylim()
+    assert low < 4.0
+    assert high > plot.lines[0].mean[-1].mean > 30

@@ -1,6 +1,7 @@
 """The data that the figures draw, and the resulting SVG."""
 
 import math
+import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -247,3 +248,15 @@ def test_text_has_the_same_size_in_figures_of_every_width() -> None:
         root = ElementTree.fromstring(inline_svg(figure, name="one", title="t", description="d"))
         sizes.append(float(root.attrib["width"]) / float(root.attrib["viewBox"].split()[2]))
     assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
+
+
+def test_a_path_of_straight_lines_is_short_and_a_curve_stays_as_it_is() -> None:
+    with panel(width=3, height=2) as (figure, axes):
+        axes.plot([0, 1, 2], [0.0, 1.0, 0.5])
+        axes.plot([0.5], [0.5], "o", markersize=4)
+    root = ElementTree.fromstring(inline_svg(figure, name="one", title="t", description="d"))
+    paths = [path.get("d", "") for path in root.iter("path")]
+    lines = [path for path in paths if re.fullmatch(r"M( -?\d+(\.\d\d?)?){6}", path)]
+    curves = [path for path in paths if "C" in path]
+    assert len(lines) == 1
+    assert any(re.search(r"\.\d\d\b", path) for path in curves)
