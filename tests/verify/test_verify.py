@@ -109,7 +109,7 @@ def test_every_digit_of_the_text_is_compared(filled: Reported) -> None:
         r'(<path d="M ?)(\d)(?=[^"]*")',
         r'(href="data:application/gzip;base64,[^"]{200,}?)([A-Za-z])',
         r'(title="[^"]*?)(\d)(?=[^"]*")',
-        r'(<td class="number pair-effect" data-value=")(\d)',
+        r'(<td class="pair-effect" data-value=")(\d)',
     ],
 )
 def test_points_of_figures_downloads_and_hints_are_compared(
