@@ -11,6 +11,7 @@ import pytest
 from harness.analysis.results import ClaimAxis, Numbers, SettledClaim
 from harness.report.build import write_report
 from harness.report.inputs import ReportInput
+from harness.report.sections.headline import headline_view
 from harness.study.load import load_study
 from harness.study.shipped import SHIPPED
 from tests.report.chromium import opened
@@ -105,3 +106,9 @@ def test_every_axis_stands_above_its_rows_and_beside_the_name_of_the_part(page: 
         loaded.part for loaded in load_study(SHIPPED / f"{page[0]}.yaml")
     ]
     assert all("loss, ratio" in head.text for head in heads)
+
+
+def test_rows_are_dense_only_if_they_are_many() -> None:
+    parts = crowded("gradient_accumulation")
+    assert headline_view(parts).dense
+    assert not headline_view(parts[1:]).dense
