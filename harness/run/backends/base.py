@@ -26,7 +26,9 @@ class Handle(Protocol):
     def future(self) -> Future[Finished]: ...
 
     def new_samples(self) -> list[Sample]:
-        """The samples that the trial has recorded since the last call, if it is running."""
+        """The samples that the trial has recorded since the last call, if it is running. Those of another
+        machine may come a moment later.
+        """
 
     def last_samples(self) -> list[Sample]:
         """The newest samples of the trial, if it is running. It costs little, however many there are."""

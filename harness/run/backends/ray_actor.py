@@ -1,25 +1,22 @@
-"""The driver's side of an actor on a node of a Ray cluster."""
+"""The driver's side of an actor on a node of a Ray cluster. Ray repeats nothing."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from harness.errors import HarnessError, InputError
 from harness.run.backends.base import Finished
-from harness.run.backends.ray_node import NodeFacts, NodeTrials, Variables
+from harness.run.backends.cluster import ActorLostError, Need
+from harness.run.backends.node_facts import NodeFacts, Variables
+from harness.run.backends.node_trials import NodeTrials
+from harness.trial.causes import Cause
 from harness.trial.outcome import Sample
 
 _ANSWER_S = 5.0
 _CLOSE_S = 20.0
-
-
-class Need(NamedTuple):
-    """The resources of an actor. They choose its node."""
-
-    cpus: float
-    gpus: int
 
 
 class RayActor:
@@ -37,18 +34,24 @@ class RayActor:
         self._actor = kind.remote(dict(variables), str(Path.cwd()))
         self._number = 0
         self._is_ready = False
+        self._closing: Any = None
 
     def ready(self) -> NodeFacts:
-        """Wait until the actor runs. Raises RayError."""
-        facts: NodeFacts = self._ray.get(self._actor.facts.remote())
+        facts: NodeFacts = self._result(self._actor.facts.remote())
         self._is_ready = True
         return facts
 
     def run(self, job_text: str, folders: Sequence[str]) -> Finished:
-        """Run a job to its end. Raises RayError."""
         self._number += 1
-        finished: Finished = self._ray.get(self._actor.run.remote(self._number, job_text, list(folders)))
+        finished: Finished = self._result(self._actor.run.remote(self._number, job_text, list(folders)))
         return finished
+
+    def _result(self, reference: Any) -> Any:
+        """What the actor answers. Raises ActorLostError, or the error on a node that is alive."""
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            raise _translated(self._ray, error) from None
 
     def new_samples(self) -> list[Sample]:
         return self._answer(self._actor.new_samples)
@@ -66,24 +69,35 @@ class RayActor:
         return []
 
     def cancel(self, grace_s: float) -> bool:
-        """Ask the newest job to end. Whether somebody is there to do it."""
         if self._is_ready:
             self._actor.cancel.remote(self._number, grace_s)
         return self._is_ready
 
     def kill(self) -> None:
-        """End the process on the node at once. The kernel ends its trial with it."""
+        """The kernel of the node ends the trial with the process of the actor."""
         self._ray.kill(self._actor, no_restart=True)
 
-    def closing(self) -> Any:
-        """Ask the actor to end all that it has started. The reference is for `end`."""
-        return self._actor.close.remote()
+    def begin_to_close(self) -> None:
+        self._closing = self._actor.close.remote()
 
-    def end(self, closing: Any) -> None:
-        """Wait until all has ended, and then end the actor."""
+    def close(self) -> None:
         with contextlib.suppress(self._ray.exceptions.RayError):
-            self._ray.get(closing, timeout=_CLOSE_S)
+            self._ray.get(self._closing, timeout=_CLOSE_S)
         self.kill()
+
+
+def _translated(ray: Any, error: Any) -> ActorLostError | HarnessError:
+    """What an error of Ray means: the actor or its node is lost, or it is alive and raised an error."""
+    if isinstance(error, ray.exceptions.RayTaskError):
+        cause = error.cause
+        return cause if isinstance(cause, HarnessError) else HarnessError(f"on a node: {last_line(error)}")
+    if isinstance(error, ray.exceptions.RayActorError) and error.actor_init_failed:
+        return InputError(
+            f"a node cannot run trials: {last_line(error)}",
+            hint="install the same version of transformer-harness on every node",
+        )
+    out_of_memory = isinstance(error, ray.exceptions.OutOfMemoryError)
+    return ActorLostError(Cause.HOST_MEMORY if out_of_memory else Cause.LOST_WORKER, last_line(error))
 
 
 def last_line(error: Exception) -> str:

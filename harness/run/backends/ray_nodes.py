@@ -1,4 +1,4 @@
-"""The nodes of a Ray cluster, and whether they can run the trials of this driver."""
+"""The nodes of a Ray cluster, and what they say about themselves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from harness.errors import InputError
+from harness.run.backends.node_facts import SAME_EVERYWHERE, NodeFacts, Variables, node_facts
 from harness.run.backends.ray_actor import last_line
-from harness.run.backends.ray_node import NodeFacts, Variables, node_facts
 
 _ANSWER_S = 120.0
-_SAME = "install the same version of transformer-harness, its packages and its plug-ins on every node"
 
 
 class RayNode(NamedTuple):
@@ -61,27 +60,5 @@ def read_facts(ray: Any, nodes: Sequence[RayNode], variables: Variables, folder:
             if isinstance(cause, InputError):
                 raise cause from None
             raise InputError(
-                f"the node {node.address} cannot run trials: {last_line(error)}", hint=_SAME
+                f"the node {node.address} cannot run trials: {last_line(error)}", hint=SAME_EVERYWHERE
             ) from None
-
-
-def check_facts(facts: NodeFacts, here: NodeFacts) -> None:
-    """Raises InputError if a node has other code or software than this machine, or fewer cores."""
-    if facts.code != here.code:
-        raise InputError(
-            f"the code on the node {facts.host} is not that of this machine: its digest is "
-            f"{facts.code[:12]}, here it is {here.code[:12]}",
-            hint=_SAME,
-        )
-    for name in sorted({*facts.software, *here.software}):
-        there, expected = (one.software.get(name, "not installed") for one in (facts, here))
-        if there != expected:
-            raise InputError(
-                f"{name} is {there} on the node {facts.host}, and {expected} on this machine", hint=_SAME
-            )
-    if facts.cores < here.cores:
-        raise InputError(
-            f"the node {facts.host} has {facts.cores} usable cores, and this machine {here.cores}: trials "
-            "use as many threads as the machine of the driver allows",
-            hint="start the run on a machine like the nodes",
-        )

@@ -25,9 +25,12 @@ class RaySettings(BackendSettings):
 
     @contextmanager
     def opened(self, *, gpu: str | None, results: Path) -> Iterator[Backend]:
-        from harness.run.backends.ray_backend import RayBackend
+        from harness.run.backends.cluster_backend import ClusterBackend
+        from harness.run.backends.ray_cluster import RayCluster
         from harness.run.backends.ray_connection import connected
 
-        with connected(self.address) as ray, RayBackend(ray) as backend:
-            backend.check_nodes(gpu, results)
-            yield backend
+        with connected(self.address) as ray:
+            cluster = RayCluster(ray)
+            cluster.check_nodes(gpu, results)
+            with ClusterBackend(cluster) as backend:
+                yield backend

@@ -9,6 +9,7 @@ from harness.errors import InputError
 from harness.plugins import Registry
 from harness.run.backends.ray_settings import RaySettings
 from harness.run.backends.settings import BackendSettings, LocalSettings
+from harness.run.backends.slurm_settings import SlurmSettings
 
 
 def _named(_: str, value: Any) -> tuple[str, type[BackendSettings]] | None:
@@ -18,7 +19,7 @@ def _named(_: str, value: Any) -> tuple[str, type[BackendSettings]] | None:
 
 BACKENDS: Registry[type[BackendSettings]] = Registry(
     "backends",
-    {kind.name: kind for kind in (LocalSettings, RaySettings)},
+    {kind.name: kind for kind in (LocalSettings, RaySettings, SlurmSettings)},
     "a subclass of BackendSettings with a name",
     _named,
 )

@@ -70,7 +70,10 @@ def test_a_profile_is_a_name_or_a_path(folder: Path, tmp_path: Path, monkeypatch
     ("text", "message"),
     [
         ("bakend = 'ray'", "there is no key 'bakend'; did you mean 'backend'?"),
-        ("[slurm]\npartition = 'x'", "there is no key 'slurm'; known: backend, local, ray"),
+        ("[pbs]\nqueue = 'x'", "there is no key 'pbs'; known: backend, local, ray, slurm"),
+        ("[slurm]\nacount = 'x'", "there is no key 'slurm.acount'; did you mean 'account'?"),
+        ("[slurm]\ntime = '4 hours'", "slurm.time: Input should be a valid integer"),
+        ("[slurm]\nmost_jobs = 0", "slurm.most_jobs: Input should be greater than or equal to 1"),
         ("[ray]\nadress = 'x:1'", "there is no key 'ray.adress'; did you mean 'address'?"),
         ("[ray]\naddress = 6379", "ray.address: Input should be a valid string"),
         ("ray = 'x:1'", "'ray' is not a table; write [ray] and its keys below"),

@@ -1,4 +1,4 @@
-"""What runs on a node of a Ray cluster: trials of one driver, one at a time, by the backend of that machine.
+"""What runs on a node of a cluster: trials of one driver, one at a time, by the backend of that machine.
 
 A trial has a process of its own there, with the same limits and the same telemetry as on the driver's
 machine. Nothing here writes to the store: what a trial gave goes back to the driver.
@@ -9,73 +9,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
-import socket
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.errors import InputError
-from harness.machine.code_digest import code_digests
-from harness.machine.environment import environment, usable_cores
 from harness.machine.visible_gpus import visible_gpus
 from harness.run.backends.base import Finished
 from harness.run.backends.local import LocalBackend, LocalHandle
+from harness.run.backends.node_facts import (
+    NodeFacts,
+    Variables,
+    check_folders,
+    facts_of_this_machine,
+    set_variables,
+)
 from harness.run.job import Job
 from harness.telemetry.nvml import NvmlReader
 from harness.trial.outcome import NODE, Sample
 
-Variables = Mapping[str, str | None]
-"""Environment variables of the driver; None for one that it does not have."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NodeFacts:
-    """What must be alike on all machines: the digest of the code that measures, and the versions of Python
-    and of the packages that matter. `cores` are those that trials may use.
-    """
-
-    host: str
-    cpu: str
-    code: str
-    software: dict[str, str]
-    cores: int
-
-
-def facts_of_this_machine() -> NodeFacts:
-    here = environment()
-    return NodeFacts(
-        host=socket.gethostname(),
-        cpu=here.cpu,
-        code=code_digests().measuring,
-        software={"Python": platform.python_version(), **here.packages},
-        cores=usable_cores(),
-    )
-
-
-def node_facts(variables: Variables, folder: str) -> NodeFacts:
-    """The facts of a node, in a process with these variables. The plug-ins that they name count.
-
-    Raises InputError if the node does not have the folder.
-    """
-    set_variables(variables)
-    facts = facts_of_this_machine()
-    check_folders([folder], facts.host)
-    return facts
-
-
-def set_variables(variables: Variables) -> None:
-    """Set the variables of this process, and with them those of its trials. Ray has set some itself."""
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
 
 class NodeTrials:
-    """The actor on a node. Several calls may come at once, but one trial runs at a time."""
+    """The trials of one actor. Several calls may come at once, but one trial runs at a time."""
 
     def __init__(self, variables: Variables, working_folder: str) -> None:
         set_variables(variables)
@@ -131,19 +86,10 @@ class NodeTrials:
         self._nvml.close()
 
 
-def check_folders(folders: Sequence[str], host: str) -> None:
-    """Raises InputError if a folder of the driver is not on this machine."""
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise InputError(
-                f"the node {host} does not have the folder {folder}",
-                hint="--results must be on a file system that all nodes share",
-            )
-
-
 def assigned_gpu(nvml: NvmlReader, host: str) -> str:
-    """The UUID of the GPU that Ray has given to this process, by CUDA_VISIBLE_DEVICES."""
+    """The UUID of the GPU that the cluster has given to this process, by CUDA_VISIBLE_DEVICES."""
     uuids = visible_gpus(nvml.gpus())
     if not uuids:
-        raise InputError(f"the node {host} has no GPU that can be used: {nvml.reason or 'Ray gave none'}")
+        reason = nvml.reason or "the cluster has given none to the trial"
+        raise InputError(f"the node {host} has no GPU that can be used: {reason}")
     return uuids[0]

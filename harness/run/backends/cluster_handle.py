@@ -1,4 +1,4 @@
-"""The handle of a trial on a Ray cluster."""
+"""The handle of a trial on a cluster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 from harness.run import stopping
 from harness.run.backends.base import Finished
-from harness.run.backends.ray_actor import RayActor
+from harness.run.backends.cluster import Actor
 from harness.trial.outcome import Sample
 
 _AFTER_GRACE_S = 15.0
@@ -15,12 +15,12 @@ _AFTER_GRACE_S = 15.0
 _AFTER_KILL_S = 10.0
 
 
-class RayHandle:
+class ClusterHandle:
     """A trial that is running or waiting for a node."""
 
     def __init__(self) -> None:
         self.future: Future[Finished]
-        self._actor: RayActor | None = None
+        self._actor: Actor | None = None
         self._changing = threading.Lock()
         self._cancelled = False
 
@@ -29,7 +29,7 @@ class RayHandle:
         """Whether the driver has asked the trial to end."""
         return self._cancelled
 
-    def began(self, actor: RayActor) -> None:
+    def began(self, actor: Actor) -> None:
         with self._changing:
             self._actor = actor
         if self._cancelled:

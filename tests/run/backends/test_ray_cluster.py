@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from harness.errors import InputError
-from harness.run.backends import ray_backend
+from harness.run.backends import cluster_backend, node_facts, ray_cluster
 from harness.run.backends.base import Backend
+from harness.run.backends.node_facts import facts_of_this_machine
 from harness.run.backends.ray_connection import connected
-from harness.run.backends.ray_node import facts_of_this_machine
 from harness.run.backends.ray_settings import RaySettings
 from harness.run.job import Job
 from harness.trial.causes import Cause
@@ -85,7 +85,7 @@ def open_backend(
 ) -> Iterator[Opened]:
     opened: list[Any] = []
     two_nodes.complete()
-    monkeypatch.setattr(ray_backend, "_SENT", (*ray_backend._SENT, *TEST_VARIABLES))
+    monkeypatch.setattr(node_facts, "_SENT", (*node_facts._SENT, *TEST_VARIABLES))
 
     def make(fault: dict[str, Any] | None = None) -> Backend:
         for name, value in workplace.environment(fault).items():
@@ -166,7 +166,7 @@ def test_a_node_with_other_code_is_refused_before_anything_runs(
     open_backend: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = replace(facts_of_this_machine(), code="0" * 64)
-    monkeypatch.setattr(ray_backend, "facts_of_this_machine", lambda: facts)
+    monkeypatch.setattr(ray_cluster, "facts_of_this_machine", lambda: facts)
     with pytest.raises(InputError, match="is not that of this machine: its digest is"):
         open_backend()
 
@@ -176,7 +176,7 @@ def test_a_folder_that_a_node_does_not_have_is_refused(
 ) -> None:
     """Before anything runs, and also later."""
     backend = open_backend()
-    monkeypatch.setattr(ray_backend, "nearest", lambda _: tmp_path / "only here")
+    monkeypatch.setattr(cluster_backend, "nearest", lambda _: tmp_path / "only here")
     expected = "does not have the folder .*only here; --results must be on"
     with pytest.raises(InputError, match=expected):
         ended(backend, job)
