@@ -101,9 +101,10 @@ class SlurmJobs(WorkerJobs):
         cancel_jobs([job])
 
     def _parameters(self, need: Need) -> Mapping[str, Any]:
+        """All parameters every time, because submitit keeps those of the job before."""
         settings = self._settings
         gres = ":".join(["gpu", *([settings.gpus] if settings.gpus else []), str(need.gpus)])
-        asked = {
+        return {
             "job_name": self._name,
             "partition": settings.partition,
             "account": settings.account,
@@ -112,15 +113,12 @@ class SlurmJobs(WorkerJobs):
             "mem": settings.memory,
             "gres": gres if need.gpus else None,
             "exclusive": True if settings.exclusive and need.alone else None,
-        }
-        return {
             "nodes": 1,
             "ntasks_per_node": 1,
             "cpus_per_task": int(need.cpus),
             "use_srun": False,  # a step has all CPUs of its job only in some versions of Slurm
             "setup": list(settings.setup),
             "additional_parameters": dict(settings.options),
-            **{name: value for name, value in asked.items() if value is not None},
         }
 
     def _submitted(self, job: Any) -> None:
