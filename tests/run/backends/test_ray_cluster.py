@@ -180,6 +180,7 @@ def test_a_folder_that_a_node_does_not_have_is_refused(
     expected = "does not have the folder .*only here; --results must be on"
     with pytest.raises(InputError, match=expected):
         ended(backend, job)
+    monkeypatch.setattr(ray_cluster, "nearest", lambda _: tmp_path / "only here")
     settings = RaySettings(address=two_nodes.cluster.address)
     with pytest.raises(InputError, match=expected), settings.opened(gpu=None, results=tmp_path):
         pass
