@@ -129,6 +129,13 @@ class Metric:
         return RATIO_UNIT if self.compared_by == "ratios" else self.unit
 
     @property
+    def depends_on_the_machine(self) -> bool:
+        """Whether its values depend on what else the machine does, so that only trials of one round and one
+        session can be compared.
+        """
+        return self.timed or (self.paired_over == "rounds" and not self.exact)
+
+    @property
     def is_loss(self) -> bool:
         """Whether it is a positive result of a training, compared by ratios, and lower is better."""
         return self.paired_over == "seeds" and self.compared_by == "ratios" and self.better == "lower"

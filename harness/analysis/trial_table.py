@@ -212,7 +212,7 @@ class TrialTable:
             raise IncomparableError(f"no round has both values of {record.label}")
         if min(min(side.values()) for side in sides) <= 0:
             raise IncomparableError(f"{record.label} is zero or negative, so it has no ratio")
-        if record.paired_over == "rounds":
+        if record.depends_on_the_machine:
             self.check_rounds(record, arm, other, condition)
         return dict(sorted((log_ratios(*sides) | dict.fromkeys(lost, math.nan)).items()))
 
@@ -274,6 +274,8 @@ class TrialTable:
 
     def check_sessions(self, record: Metric, arm: str) -> None:
         """Raises IncomparableError if a round of the arm was not run in one session under all conditions."""
+        if not record.depends_on_the_machine:
+            return
         sessions: dict[Trial, set[int]] = {}
         for condition in self.loaded.conditions:
             for row in self._rows(record, arm, condition):

@@ -28,11 +28,16 @@ class ProcessIdentity:
         return cls(host=socket.gethostname(), machine=_machine(), pid=pid, started=_started(pid))
 
     @property
+    def is_of_this_machine(self) -> bool:
+        """Whether the process ran on this machine since its last boot, and in this namespace."""
+        return bool(self.machine) and self.machine == _machine()
+
+    @property
     def has_ended(self) -> bool:
         """Whether this process is known to have ended. False for processes of other machines and namespaces,
         and for those before the last boot.
         """
-        return bool(self.machine) and self.machine == _machine() and _started(self.pid) != self.started
+        return self.is_of_this_machine and _started(self.pid) != self.started
 
     @property
     def is_of_an_earlier_boot(self) -> bool:

@@ -64,19 +64,20 @@ class Attempts:
         """`rows` are all attempts of earlier sessions."""
         self._run, self._session = run, session
         self._store, self._backend, self._listener = store, backend, listener
-        self._position, self._numbers = 0, dict[str, int]()
-        for row in rows:
-            self._position = max(self._position, row.position + 1)
-            self._numbers[row.spec_id] = max(self._numbers.get(row.spec_id, 0), row.attempt)
+        self._position = 0
+        self.continue_after(rows)
         self._running: list[_Running] = []
         self._again: list[tuple[Job, Recorded]] = []
 
+    def continue_after(self, rows: Iterable[TrialRow]) -> None:
+        """The next attempt comes after these in the order of the run."""
+        self._position = max((row.position + 1 for row in rows), default=self._position)
+
     def begin(self, spec: TrialSpec) -> int:
-        """Record that an attempt at a trial begins. Returns its id."""
-        number = self._numbers[spec.id] = self._numbers.get(spec.id, 0) + 1
-        attempt_id = self._store.begin_trial(
-            self._run, self._session, spec, position=self._position, attempt=number
-        )
+        """Record that an attempt at a trial begins. Returns its id. Raises TrialTakenError if another driver
+        has the trial.
+        """
+        attempt_id = self._store.begin_trial(self._run, self._session, spec, position=self._position)
         self._position += 1
         return attempt_id
 
@@ -97,12 +98,13 @@ class Attempts:
         may_repeat: Callable[[Finished], bool] = lambda _: True,
     ) -> tuple[int, Finished]:
         """Run a trial while no other one runs, and again if its end has an outside cause and it `may_repeat`,
-        at most `most` times. Every attempt is recorded, and `may_repeat` sees the result of each.
+        at most `most` times. Every attempt is recorded, and `may_repeat` sees the result of each. Raises
+        TrialTakenError if another driver has the trial.
         """
         spec = job.spec
         for _ in range(most):
-            self._listener.trial(spec)
             attempt_id = self.begin(spec)
+            self._listener.trial(spec)
             handle = self._backend.submit(job)
             try:
                 result = _ended(
@@ -124,12 +126,12 @@ class Attempts:
         is recorded, in this call or in a later one.
 
         A trial that is lost is run once more when all others have ended: memory may have been too small for
-        all of them.
+        all of them. Raises TrialTakenError if another driver has the trial.
         """
         while len(self._running) >= at_once:
             self._wait()
-        self._listener.trial(job.spec)
         attempt_id = self.begin(job.spec)
+        self._listener.trial(job.spec)
         handle = self._backend.submit(job)
         self._running.append(_Running(attempt_id=attempt_id, job=job, handle=handle, then=then))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.config import digest
+from harness.errors import HarnessError, Location
 from harness.run.identity import Setting
 from harness.store.rows import Artifact
 from harness.store.store import Store
@@ -50,6 +51,17 @@ class Checkpoints:
         if folder not in self._reported:
             self._reported.add(folder)
             self._note(f"the checkpoint in {folder} {problem}, so the model is trained again")
+
+    def refuse_elsewhere(self, trainings: Iterable[TrialSpec]) -> None:
+        """Raises HarnessError if another driver has trained one of these models, and it is not here."""
+        for training in trainings:
+            folder = self.folder(training)
+            if self._store.artifact("checkpoint", self._content_id(training)) and not folder.exists():
+                raise HarnessError(
+                    f"another driver has trained the model of seed {training.seed}, which is not here",
+                    at=Location(str(folder)),
+                    hint="give all drivers of a run the same folder of results, on a shared file system",
+                )
 
     def check_state(self, training: TrialSpec) -> None:
         """Raises InputError if the training would continue from a damaged state or from another recipe's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Self
 
 from harness.store.rows import TrialRow
@@ -18,14 +18,15 @@ class GivenUp:
         self._rows = {row.spec_id: row for row in rows}
 
     @classmethod
-    def after(cls, rows: Iterable[TrialRow]) -> Self:
+    def after(cls, rows: Iterable[TrialRow], working: Collection[int] = ()) -> Self:
         """`rows` are all attempts of a run. A trial is given up if its newest attempt failed by itself, or
-        was lost after so many others.
+        was lost after so many others. What drivers that still work have lost is also given up: they have
+        tried it again. `working` are their sessions.
         """
         newest: dict[str, TrialRow] = {}
         for row in rows:
             newest[row.spec_id] = max(newest.get(row.spec_id, row), row, key=lambda one: one.id)
-        return cls(row for row in newest.values() if _is_hopeless(row))
+        return cls(row for row in newest.values() if _is_hopeless(row, working))
 
     def __contains__(self, spec_id: str) -> bool:
         return spec_id in self._rows
@@ -45,7 +46,9 @@ class GivenUp:
         )
 
 
-def _is_hopeless(row: TrialRow) -> bool:
+def _is_hopeless(row: TrialRow, working: Collection[int]) -> bool:
     if row.purpose == "lead-in":  # it has no result, so it holds nothing up
         return False
+    if row.session_id in working and row.state in ("lost", "interrupted"):
+        return True
     return row.state == "failed" or (row.state == "lost" and row.attempt >= MOST_ATTEMPTS)

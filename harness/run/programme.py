@@ -51,6 +51,9 @@ class Programme(ABC):
     loaded: LoadedStudy
     """The study that is recorded with the run."""
 
+    has_several_drivers = False
+    """Whether several drivers may work on one run: each of them must find the same trials by itself."""
+
     @abstractmethod
     def identity(self, setting: Setting) -> Identity:
         """What must be equal if a second invocation is to continue the same run."""
@@ -103,6 +106,7 @@ class StudyProgramme(Programme):
     def __init__(self, loaded: LoadedStudy, ask: Asker | None = None) -> None:
         """`ask` chooses the next candidates of a study whose tuning is a search."""
         self.loaded, self._ask = loaded, ask
+        self.has_several_drivers = ask is None
 
     def identity(self, setting: Setting) -> Identity:
         return identity(self.loaded, setting)
@@ -155,6 +159,10 @@ class NewSeedsProgramme(StudyProgramme):
     """A study whose seeds are never those of the first draw, which its author may have seen, and never those
     of an earlier run: the proof of what a search found, or the judgement of two versions.
     """
+
+    def __init__(self, loaded: LoadedStudy, ask: Asker | None = None) -> None:
+        super().__init__(loaded, ask)
+        self.has_several_drivers = False
 
     def draws(self, store: Store, *, fresh: bool) -> Draws:  # noqa: ARG002  every new run is fresh
         draw = max(2, store.next_draw(self.loaded.study.study))

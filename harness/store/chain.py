@@ -2,8 +2,8 @@
 before it.
 
 A link is written in the transaction that ends the attempt, and another one when the attempt is superseded;
-links are never changed. Each run has a chain of its own, because only one driver at a time works on a run,
-while several may share a database. An accident or an edit by hand breaks the chain. It does not stop somebody
+links are never changed. Each run has a chain of its own, so that drivers of several runs need not wait for
+each other. An accident or an edit by hand breaks the chain. It does not stop somebody
 who computes all digests again.
 """
 
@@ -45,7 +45,7 @@ _LABELS = ("purpose", "task", "arm", "condition", "seed", "round")
 
 
 def add_links(connection: Connection, run_id: str, event: Event, attempt_ids: Iterable[int]) -> None:
-    """Add a link for each attempt, in the order of the ids. The caller is the only writer of this run."""
+    """Add a link for each attempt, in the order of the ids. No other transaction writes to the run now."""
     chosen = sorted(attempt_ids)
     if not chosen:
         return

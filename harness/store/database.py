@@ -1,8 +1,8 @@
 """The database as a driver uses it: its sessions are fenced, and it waits while the database is away.
 
-Every transaction of a driver counts up the `writes` of its session. Whoever opens a later session of the run
-sets that count to −1, so that no other driver goes on writing, whatever became of its lock. And if a
-connection breaks while a transaction is being recorded, the count tells whether it was.
+Every transaction of a driver counts up the `writes` of its session. Whoever takes a driver for dead sets that
+count to −1 (`harness.store.drivers`), so that it does not go on writing. And if a connection breaks while a
+transaction is being recorded, the count tells whether it was.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from sqlalchemy import Connection, Engine, select, update
 
 from harness.errors import StoreLostError
-from harness.store.engine import database_error, shown_location, writing
-from harness.store.failures import DatabaseError, Meaning, Trouble
-from harness.store.lock import RunLock
+from harness.store.engine import shown_location, writing
+from harness.store.failures import DatabaseError, Trouble
 from harness.store.rows import Session
 from harness.store.tables import sessions
+from harness.store.turns import take_turns_in
 from harness.wording import format_seconds
 
 WAIT_SECONDS: dict[Trouble, float] = {"server": 300, "lock": 300, "disk": 60}
@@ -37,7 +37,7 @@ P = ParamSpec("P")
 @dataclass(slots=True)
 class _OpenSession:
     session: Session
-    lock: RunLock
+    release: Callable[[], None]
     note: Note
 
 
@@ -49,13 +49,15 @@ class Database:
         self._open: dict[int, _OpenSession] = {}
         self.given_up = False
 
-    def hold(self, session: Session, lock: RunLock, note: Note) -> None:
-        """From now on, every transaction belongs to this session. `note` tells a person about waiting."""
-        self._open[session.id] = _OpenSession(session, lock, note)
+    def hold(self, session: Session, release: Callable[[], None], note: Note) -> None:
+        """From now on, every transaction belongs to this session. `release` is called at its end, and `note`
+        tells a person about waiting.
+        """
+        self._open[session.id] = _OpenSession(session, release, note)
 
     def release(self, session: Session) -> None:
         """Let other drivers have the run of the session."""
-        self._open.pop(session.id).lock.release()
+        self._open.pop(session.id).release()
 
     def close(self) -> None:
         """Release every run, and the connections."""
@@ -74,6 +76,7 @@ class Database:
         ending = False
         try:
             with writing(self._engine) as connection:
+                take_turns_in(connection, {held.session.run_id for held in self._open.values()})
                 for held in self._open.values():
                     counts[held.session.id] = self._counted(connection, held)
                 yield connection
@@ -110,9 +113,14 @@ class Database:
                     self._note(f"the store is there again after {away}, and the run goes on")
                 return result
 
+    @staticmethod
+    def pause() -> None:
+        """Wait a moment before something is tried again."""
+        time.sleep(RETRY_SECONDS)
+
     def _wait(self) -> None:
         try:
-            time.sleep(RETRY_SECONDS)
+            self.pause()
         except BaseException:  # whoever interrupts this does not want to wait again
             self.given_up = True
             raise
@@ -129,11 +137,6 @@ class Database:
         writes: int | None = connection.execute(count.returning(sessions.c.writes)).scalar()
         if writes is None:
             raise self._taken_over(connection, held)
-        if not held.lock.is_held():
-            raise database_error(
-                self._engine.url,
-                Meaning("the server still holds the lock of a connection that broke", None, "server"),
-            )
         return writes
 
     def _was_recorded(self, counts: dict[int, int]) -> bool:
@@ -150,10 +153,12 @@ class Database:
     def _taken_over(self, connection: Connection, held: _OpenSession) -> StoreLostError:
         self.given_up = True
         run_id = held.session.run_id
-        newest = select(sessions.c.host, sessions.c.pid).where(sessions.c.run_id == run_id)
-        host, pid = connection.execute(newest.order_by(sessions.c.id.desc()).limit(1)).one()
+        others = select(sessions.c.host, sessions.c.pid).where(sessions.c.run_id == run_id)
+        others = others.where(sessions.c.id != held.session.id).order_by(sessions.c.id.desc()).limit(1)
+        newest = connection.execute(others).first()
+        who = f"process {newest.pid} on {newest.host}" if newest else "another process"
         return StoreLostError(
-            f"process {pid} on {host} has taken over run {run_id}, so this process stops",
+            f"{who} has taken over run {run_id}, so this process stops",
             at=shown_location(self._engine.url),
             hint="what this process recorded before is kept",
         )

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, or_, select
 
 from harness.store.engine import reading
-from harness.store.migrate import take_turns
 from harness.store.record import RunRecorder
 from harness.store.rows import (
     COUNTED_STATES,
@@ -29,6 +28,7 @@ from harness.store.tables import (
     studies,
     trials,
 )
+from harness.store.turns import take_turns
 
 _MOST_IDS = 10_000
 """SQLite takes at most 32,766 variables in a statement."""

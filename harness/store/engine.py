@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 
 from harness.errors import Location, StoreError, did_you_mean
@@ -138,8 +138,10 @@ def make_engine(url: URL, *, read_only: bool = False) -> Engine:
     waiting = {name: value for name, value in _PATIENCE_OF_TCP.items() if name not in url.query}
     try:
         # With positional parameters, as in SQLite, bulk inserts take the same rows in both databases. A
-        # connection that broke while it was not used is replaced (`pool_pre_ping`).
-        engine = create_engine(url, paramstyle="format", connect_args=waiting, pool_pre_ping=True)
+        # connection that broke while it was not used is replaced (`pool_pre_ping`). Behind a pooler, the next
+        # transaction may have another connection, which knows no prepared statement.
+        connecting = {**waiting, "prepare_threshold": None}
+        engine = create_engine(url, paramstyle="format", connect_args=connecting, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise StoreError(
             "a PostgreSQL store needs the package psycopg",
@@ -202,6 +204,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
     with translated(engine.url), engine.connect() as connection:
         connection = connection.execution_options(harness_writes=True)
         with connection.begin():
+            if engine.dialect.name == "postgresql":
+                _make_durable(connection)
             yield connection
             if engine.dialect.name == "postgresql":
                 count_transaction()  # if the connection breaks now, only the server knows
@@ -266,15 +270,19 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _configure_postgresql(connection: Any, _record: object) -> None:
-    """The server notices within two minutes that this process is gone, and acknowledges nothing that a crash
-    of the server could lose.
-    """
+    """The server notices within two minutes that this process is gone."""
     for setting, value in _PATIENCE_OF_SERVER.items():
         connection.execute(f"SELECT set_config('{setting}', '{value}', false)")
-    [durable] = connection.execute("SELECT current_setting('synchronous_commit')").fetchone()
-    if durable == "off":
-        connection.execute("SELECT set_config('synchronous_commit', 'on', false)")
     connection.commit()
+
+
+def _make_durable(connection: Connection) -> None:
+    """The server acknowledges nothing of this transaction that a crash could lose. Behind a pooler, a setting
+    of the connection would not do.
+    """
+    current = text("SELECT current_setting('synchronous_commit')")
+    if connection.execute(current).scalar_one() == "off":
+        connection.execute(text("SELECT set_config('synchronous_commit', 'on', true)"))
 
 
 @contextmanager

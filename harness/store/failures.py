@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from harness.errors import StoreError
+from harness.errors import HarnessError, StoreError
 
 Trouble = Literal["server", "disk", "lock"]
 """What may pass: the server cannot be reached, the disk is full or fails, or another program holds a lock."""
@@ -20,6 +20,10 @@ class DatabaseError(StoreError):
     """The database failed. `trouble` is None if waiting is useless."""
 
     trouble: Trouble | None = None
+
+
+class TrialTakenError(HarnessError):
+    """A trial may not begin, because it counts already or because another driver has it."""
 
 
 @dataclass(frozen=True, slots=True)

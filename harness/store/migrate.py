@@ -13,8 +13,9 @@ from harness.errors import StoreError
 from harness.store.engine import reading, shown_location, writing
 from harness.store.integrity import refuse_damaged
 from harness.store.tables import VERSION_TABLE
+from harness.store.turns import take_turns
 
-HEAD = 9  # the newest migration; a revision is a whole number, written with four digits
+HEAD = 10  # the newest migration; a revision is a whole number, written with four digits
 
 
 def migrate(engine: Engine) -> None:
@@ -33,12 +34,6 @@ def migrate(engine: Engine) -> None:
         # Another process may have upgraded it meanwhile.
         if not has_tables(connection) or table_version(connection) != HEAD:
             _upgrade(connection)
-
-
-def take_turns(connection: Connection) -> None:
-    """Let only one transaction at a time continue. On SQLite a writing transaction is always alone."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('transformer-harness'))"))
 
 
 def has_tables(connection: Connection) -> bool:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import Engine, RowMapping, Select, Table, func, select
+from sqlalchemy import Connection, Engine, RowMapping, Select, Table, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from harness.store.chain import checked_chain
@@ -18,6 +18,7 @@ from harness.store.engine import reading
 from harness.store.pieces import ATTEMPTS_AT_ONCE
 from harness.store.results import GrowingResults
 from harness.store.rows import (
+    SESSION_COLUMNS,
     Artifact,
     AttemptNow,
     AttemptTime,
@@ -86,11 +87,11 @@ class Reader(SampleReader):
         self._results: dict[tuple[str, frozenset[str]], GrowingResults] = {}
         self._database = Database(engine)
 
+    @tried_again
     def find_run(self, identity: Identity) -> Run | None:
         """The newest run with exactly this identity."""
-        query = _RUN.where(runs.c.identity_digest == identity.digest).order_by(runs.c.ordinal.desc())
-        rows = self._all(query.limit(1))
-        return Run(**rows[0]) if rows else None
+        with reading(self._engine) as connection:
+            return newest_run(connection, identity)
 
     def runs(self, study: str | None = None) -> list[Run]:
         """All runs or those of one study, the oldest first, including runs with a planted bug."""
@@ -106,7 +107,7 @@ class Reader(SampleReader):
 
     def sessions(self, run: Run) -> list[Session]:
         """The sessions of the run, the oldest first."""
-        columns = [column for column in sessions.columns if column.name != "writes"]
+        columns = [sessions.c[name] for name in SESSION_COLUMNS]
         query = select(*columns).where(sessions.c.run_id == run.id).order_by(sessions.c.id)
         return [Session(**row) for row in self._all(query)]
 
@@ -279,6 +280,13 @@ class Reader(SampleReader):
     def _all(self, query: Select[Any]) -> Sequence[RowMapping]:
         with reading(self._engine) as connection:
             return connection.execute(query).mappings().all()
+
+
+def newest_run(connection: Connection, identity: Identity) -> Run | None:
+    """The newest run with exactly this identity."""
+    query = _RUN.where(runs.c.identity_digest == identity.digest).order_by(runs.c.ordinal.desc())
+    row = connection.execute(query.limit(1)).mappings().first()
+    return Run(**row) if row else None
 
 
 def _ids(stored_id: str, spec_json: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -13,10 +13,20 @@ from sqlalchemy.exc import IntegrityError
 from harness.errors import HarnessError
 from harness.store.chain import add_links
 from harness.store.database import tried_again
-from harness.store.migrate import take_turns
+from harness.store.engine import reading
+from harness.store.failures import TrialTakenError
 from harness.store.pieces import AT_ONCE, ATTEMPTS_AT_ONCE, WIDE_AT_ONCE, in_parts
 from harness.store.read import Reader
-from harness.store.rows import Artifact, AttemptState, CalibrationRow, Run, Session, VerdictRow, now
+from harness.store.rows import (
+    COUNTED_STATES,
+    Artifact,
+    AttemptState,
+    CalibrationRow,
+    Run,
+    Session,
+    VerdictRow,
+    now,
+)
 from harness.store.tables import (
     artifacts,
     attempt_sentences,
@@ -30,6 +40,7 @@ from harness.store.tables import (
     verdicts,
 )
 from harness.store.tables import telemetry as telemetry_table
+from harness.store.turns import take_turns
 
 if TYPE_CHECKING:
     from harness.scoring.sentences import Sentences
@@ -53,32 +64,34 @@ class RunRecorder(Reader):
         self._insert_samples = compiled.string
 
     @tried_again
-    def begin_trial(self, run: Run, session: Session, spec: TrialSpec, *, position: int, attempt: int) -> int:
+    def begin_trial(self, run: Run, session: Session, spec: TrialSpec, *, position: int) -> int:
         """Record that an attempt at a trial starts now, and return the attempt's id.
 
-        Raises HarnessError if the run has no such trial, or if the trial is running or has finished.
+        Raises TrialTakenError if the trial is running or has finished, or if another driver that still works
+        has tried it. Raises HarnessError if the run has no such trial.
         """
-        try:
-            with self._database.writing() as connection:
-                values = {
-                    "trial_id": _id_of_trial(connection, run, spec),
-                    "session_id": session.id,
-                    "number": attempt,
-                    "position": position,
-                    "state": "running",
-                    "started_at": now(),
-                    "outputs": {},
-                    "spent": {},
-                    "notes": {},
-                }
-                begun: int = connection.execute(
-                    insert(attempts).values(values).returning(attempts.c.id)
-                ).scalar_one()
-        except IntegrityError as error:
-            raise HarnessError(
-                f"run {run.id}: attempt {attempt} at {spec.title} cannot begin: "
-                "the trial is running or has finished, or there is an attempt with this number"
-            ) from error
+        with self._database.writing() as connection:
+            trial_id = _id_of_trial(connection, run, spec)
+            if _is_taken(connection, trial_id, session):
+                raise TrialTakenError(
+                    f"run {run.id}: {spec.title} cannot begin: the trial is running or has finished, or "
+                    "another driver has tried it"
+                )
+            newest = select(func.max(attempts.c.number)).where(attempts.c.trial_id == trial_id)
+            values: dict[str, Any] = {
+                "trial_id": trial_id,
+                "session_id": session.id,
+                "number": (connection.execute(newest).scalar() or 0) + 1,
+                "position": position,
+                "state": "running",
+                "started_at": now(),
+                "outputs": {},
+                "spent": {},
+                "notes": {},
+            }
+            begun: int = connection.execute(
+                insert(attempts).values(values).returning(attempts.c.id)
+            ).scalar_one()
         return begun
 
     @tried_again
@@ -122,6 +135,21 @@ class RunRecorder(Reader):
                 rows = [{"attempt_id": attempt_id, **asdict(sample)} for sample in part]
                 connection.execute(insert(telemetry_table), rows)
             add_links(connection, _run_of(connection, attempt_id), "ended", [attempt_id])
+
+    @tried_again
+    def waits_for_others(self, session: Session, others: Collection[Session], *, tries: int) -> bool:
+        """Whether drivers of `others` have begun trials of the run that have not come to an end. A trial that
+        was lost is tried again by the same driver, until it has made so many `tries`.
+        """
+        query = select(attempts.c.trial_id, attempts.c.state)
+        query = query.join(trials, trials.c.id == attempts.c.trial_id)
+        query = query.where(attempts.c.session_id.in_([one.id for one in others]))
+        query = query.where(attempts.c.state.in_(("running", "lost")), trials.c.purpose != "lead-in")
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.where(trials.c.run_id == session.run_id)).all()
+        lost = Counter(row.trial_id for row in rows if row.state == "lost")
+        running = any(row.state == "running" for row in rows)
+        return running or any(times < tries for times in lost.values())
 
     @tried_again
     def supersede(self, run: Run, attempt_ids: Collection[int]) -> None:
@@ -207,6 +235,17 @@ def _id_of_trial(connection: Connection, run: Run, spec: TrialSpec) -> int:
     if trial_id is None:
         raise HarnessError(f"the plan of run {run.id} has no trial {spec.title} ({spec.id})")
     return trial_id
+
+
+def _is_taken(connection: Connection, trial_id: int, session: Session) -> bool:
+    """Whether no attempt at a trial may begin in this session. Who has tried it keeps it as long as its
+    driver works: a trial that failed there must not run here.
+    """
+    works = sessions.c.ended_at.is_(None) & (sessions.c.writes >= 0) & (sessions.c.id != session.id)
+    query = select(attempts.c.id).join(sessions, sessions.c.id == attempts.c.session_id)
+    query = query.where(attempts.c.trial_id == trial_id, attempts.c.state != "superseded")
+    query = query.where(attempts.c.state.in_(("running", *COUNTED_STATES)) | works)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _run_of(connection: Connection, attempt_id: int) -> str:

@@ -111,6 +111,9 @@ class Session:
     provenance: dict[str, Any]
 
 
+SESSION_COLUMNS = tuple(Session.__dataclass_fields__)
+
+
 class AttemptNow(NamedTuple):
     """The state of an attempt."""
 

@@ -92,7 +92,9 @@ runs = Table(
 )
 
 # ended_at stays NULL if the driver was killed. writes counts the transactions of the driver; it is −1 as soon
-# as a later session of the run has begun, so that no other driver goes on writing.
+# as its driver may not write any more (harness.store.drivers). beats counts how often the driver has said
+# that it still works. process identifies the driver's process (harness.machine.process_identity); sessions of
+# older versions do not have it.
 sessions = Table(
     "sessions",
     metadata,
@@ -104,6 +106,8 @@ sessions = Table(
     Column("pid", Integer, nullable=False),
     Column("provenance", Json, nullable=False),
     Column("writes", Integer, nullable=False, server_default=text("0")),
+    Column("beats", Integer, nullable=False, server_default=text("0")),
+    Column("process", Json),
 )
 
 # Every trial of a run's plan, in the order of the plan. They are written with the run, so a trial without an

@@ -9,7 +9,6 @@ from harness.store.engine import make_engine, parse_location, reading, shown_loc
 from harness.store.maintenance import StoreCheck, check_store
 from harness.store.migrate import HEAD, has_tables, migrate, table_version
 from harness.store.pieces import WIDE_AT_ONCE
-from harness.store.pooler import refuse_pooler
 from harness.store.tables import metadata
 
 
@@ -29,7 +28,6 @@ def transfer(source: str, target: str) -> StoreCheck:
             _check_source(connection, origin)
             engine = make_engine(there)
             try:
-                refuse_pooler(engine)
                 migrate(engine)
                 with writing(engine) as copy:
                     _check_empty(copy, engine)

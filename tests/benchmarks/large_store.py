@@ -67,7 +67,7 @@ def large_store(folder: Path, size: Size) -> str:
 def _record(store: Store, run: Run, session: Session, specs: tuple[TrialSpec, ...], size: Size) -> None:
     chance = np.random.default_rng(RANDOM_SEED)
     for position, spec in enumerate(specs):
-        attempt_id = store.begin_trial(run, session, spec, position=position, attempt=1)
+        attempt_id = store.begin_trial(run, session, spec, position=position)
         store.finish_trial(
             attempt_id,
             _outcome(spec, size, chance),

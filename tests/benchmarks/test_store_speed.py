@@ -47,7 +47,7 @@ def spec(seed: int) -> TrialSpec:
 
 def begin(scene: Scene, seed: int) -> int:
     store, run, session = scene
-    return store.begin_trial(run, session, spec(seed), position=seed, attempt=1)
+    return store.begin_trial(run, session, spec(seed), position=seed)
 
 
 def outcome(count: int) -> Outcome:

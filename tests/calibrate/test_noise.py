@@ -39,7 +39,7 @@ def recorded(
     )
     session = store.open_session(run, {})
     for position, spec in enumerate(specs):
-        attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+        attempt = store.begin_trial(run, session, spec, position=position)
         value = speed(spec.arm, spec.round)
         samples = tuple(
             Sample("decode_tokens_per_second", step, value * math.exp(0.01 * step)) for step in range(2)

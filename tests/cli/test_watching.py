@@ -57,7 +57,7 @@ def test_once_shows_the_state_and_writes_nothing(results: Path) -> None:
         run = create(store, study="mine", trials=SPECS)
         finish(store, run, SPECS[0])
         session = store.open_session(run, {})
-        store.begin_trial(run, session, SPECS[1], position=1, attempt=1)
+        store.begin_trial(run, session, SPECS[1], position=1)
         before = store.attempts_now(run)
         shown, data = watched(results, "--once"), json.loads(watched(results, "--json").stdout)
         assert store.attempts_now(run) == before
@@ -84,7 +84,7 @@ def test_in_a_pipe_it_ends_with_the_run(results: Path, monkeypatch: pytest.Monke
             waits.append(seconds)
             if len(waits) == 1:
                 for position, spec in enumerate(SPECS[:3]):
-                    attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+                    attempt = store.begin_trial(run, session, spec, position=position)
                     store.finish_trial(attempt, Outcome(status="finished"), seconds=1.0)
             elif len(waits) == 2:
                 store.close_session(session)

@@ -84,7 +84,7 @@ def reported(workplace: Workplace, text: str) -> tuple[Path, Path]:
         for batch in schedule(loaded, lambda: store.results(run, metrics), ask):
             store.extend_plan(run, batch.trials)
             for spec in batch.trials:
-                attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+                attempt = store.begin_trial(run, session, spec, position=position)
                 store.finish_trial(attempt, _outcome(loaded, spec), seconds=1.0)
                 position += 1
         store.close_session(session)

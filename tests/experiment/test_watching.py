@@ -44,9 +44,9 @@ def test_the_states_of_arms_by_seed_and_the_trial_that_runs(store: Store) -> Non
     session = store.open_session(run, {})
     ends = [Outcome(status="finished"), Outcome(status="finished"), Outcome(status="failed", error="broke")]
     for position, (spec, outcome) in enumerate(zip(specs, ends, strict=False)):
-        attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+        attempt = store.begin_trial(run, session, spec, position=position)
         store.finish_trial(attempt, outcome, seconds=2.0)
-    store.begin_trial(run, session, specs[3], position=3, attempt=1)
+    store.begin_trial(run, session, specs[3], position=3)
     watch = RunWatch(store, run, session)
     scratch = Scratch()
     try:
@@ -81,7 +81,7 @@ def test_a_plan_that_has_grown_is_read_again(store: Store) -> None:
     watch = RunWatch(store, run, session)
     assert watch.look().planned == 1
     store.extend_plan(run, [trial(1)])
-    store.begin_trial(run, session, trial(1), position=0, attempt=1)
+    store.begin_trial(run, session, trial(1), position=0)
     assert watch.look().planned == 2
     store.close_session(session)
 

@@ -61,8 +61,8 @@ def outcome(seed: int) -> Outcome:
     )
 
 
-def measure(store: Store, run: Run, session: Session, spec: TrialSpec, *, attempt: int = 1) -> int:
-    begun = store.begin_trial(run, session, spec, position=spec.seed, attempt=attempt)
+def measure(store: Store, run: Run, session: Session, spec: TrialSpec) -> int:
+    begun = store.begin_trial(run, session, spec, position=spec.seed)
     store.finish_trial(begun, outcome(spec.seed), seconds=1.25, telemetry=[LOOK, LOOK])
     return begun
 
@@ -84,8 +84,8 @@ def test_everything_that_a_driver_does_keeps_the_chain(
     heads.append(store.chain(run).head)
     store.supersede(run, [first])
     heads.append(store.chain(run).head)
-    measure(store, run, session, spec(0), attempt=2)
-    store.begin_trial(run, session, spec(1), position=1, attempt=1)
+    measure(store, run, session, spec(0))
+    store.begin_trial(run, session, spec(1), position=1)
     heads.append(store.chain(run).head)  # an attempt that is running has no link
     store.close_session(session)  # and gets one when it is interrupted
     chain = store.chain(run)
@@ -136,7 +136,7 @@ def test_an_attempt_that_counts_again_and_one_that_was_added_are_noticed(
         changed
         == f"the state of attempts was changed: {first} (generate dynamic new_tokens=16 seed 0 round 1)"
     )
-    added = store.begin_trial(run, session, spec(2), position=2, attempt=1)
+    added = store.begin_trial(run, session, spec(2), position=2)
     edit(location, f"UPDATE attempts SET state = 'finished' WHERE id = {added}")
     assert f"attempts have no digest: {added} (generate" in store.chain(run).problems[0]
     assert second

@@ -31,7 +31,7 @@ def attempt_id(store: Store, run: Run, session: Session, spec: Callable[[int], T
     """An attempt with values that databases treat in their own ways, and with metrics whose columns are not
     in the order of the metrics.
     """
-    begun = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    begun = store.begin_trial(run, session, spec(0), position=0)
     pairs = ((-3, 0.5), (2**40, math.nan))
     more = [Sample(name, step, value) for name in ("a b", "a", "a steps") for step, value in pairs]
     looks = [LOOK, replace(LOOK, cpu_percent=50.0, cpu_mhz=None), LOOK]

@@ -4,6 +4,7 @@ twice.
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import sqlite3
@@ -19,6 +20,7 @@ from sqlalchemy import Engine, event
 
 from harness.errors import StoreError, StoreLostError
 from harness.store import database, engine
+from harness.store.drivers import LEASE_SECONDS, Drivers
 from harness.store.failures import DatabaseError, Trouble
 from harness.store.rows import Artifact, Run, Session
 from harness.store.samples import SampleReader
@@ -60,8 +62,8 @@ class Notes(list[str]):
             self._help()
 
 
-def begin(store: Store, run: Run, session: Session, seed: int = 0, attempt: int = 1) -> int:
-    return store.begin_trial(run, session, trial(seed), position=seed, attempt=attempt)
+def begin(store: Store, run: Run, session: Session, seed: int = 0) -> int:
+    return store.begin_trial(run, session, trial(seed), position=seed)
 
 
 def check_recorded(location: str, run: Run, *, samples: int = 3) -> None:
@@ -119,7 +121,7 @@ def test_a_server_that_was_stopped_is_waited_for(
         check_recorded(postgres_url, run)
 
 
-def test_the_lock_of_a_lost_connection_is_taken_again_before_anything_is_written(
+def test_a_driver_whose_connection_was_lost_still_has_its_run(
     running_postgres: PostgresServer, postgres_url: str, new_run: Callable[..., Run]
 ) -> None:
     with open_store(postgres_url) as store, open_store(postgres_url) as other:
@@ -155,15 +157,17 @@ def test_a_transaction_whose_answer_was_lost_is_recorded_once(
 def test_whoever_has_taken_a_run_over_is_the_only_one_who_writes(
     cut: Proxy, postgres_url: str, new_run: Callable[..., Run]
 ) -> None:
-    """The first driver was cut off, so the server freed its lock."""
+    """The first driver was cut off, so nobody heard of it for longer than its lease."""
     with open_store(f"{postgres_url}&port={PORT}") as store, open_store(postgres_url) as other:
         run = new_run(store)
         session = store.open_session(run, {}, Notes())
         store.finish_trial(begin(store, run, session), OUTCOME, seconds=1.0)
         attempt_id = begin(store, run, session, seed=1)
         cut.cut()
-        second = _opened_once_it_is_free(other, run)
-        again = begin(other, run, second, seed=1, attempt=2)
+        other._drivers = Drivers(itertools.count(0.0, LEASE_SECONDS).__next__)
+        second = other.open_session(run, {}, shared=True)
+        assert other.other_drivers(second) == ()
+        again = begin(other, run, second, seed=1)
         cut.closed = False
         with pytest.raises(StoreLostError, match=rf"process {os.getpid()} on .* has taken over run {run.id}"):
             store.finish_trial(attempt_id, OUTCOME, seconds=1.0)
@@ -177,15 +181,6 @@ def test_whoever_has_taken_a_run_over_is_the_only_one_who_writes(
             (1, "finished"),
         ]
         assert other.chain(run).problems == ()
-
-
-def _opened_once_it_is_free(store: Store, run: Run) -> Session:
-    """The server notices a broken connection a moment later."""
-    while True:
-        try:
-            return store.open_session(run, {})
-        except StoreError:
-            continue
 
 
 @pytest.mark.usefixtures("give_up")
@@ -376,7 +371,7 @@ def test_trouble_that_stays_ends_the_run_and_keeps_what_was_recorded(
             rows = [(row.seed, row.state) for row in store.trials(run)]
             assert rows == [(0, "finished"), (1, "interrupted")]
             assert len(store.samples(run)) == len(LARGE.samples)
-            store.finish_trial(begin(store, run, second, seed=1, attempt=2), OUTCOME, seconds=1.0)
+            store.finish_trial(begin(store, run, second, seed=1), OUTCOME, seconds=1.0)
             store.close_session(second)
             assert store.chain(run).problems == ()
 
@@ -464,7 +459,7 @@ def test_a_driver_whose_lock_file_was_taken_away_writes_nothing_more(
             with pytest.raises(StoreLostError, match="has taken over run"):
                 write()
         store.close_session(session)
-        other.finish_trial(begin(other, run, second, attempt=2), OUTCOME, seconds=1.0)
+        other.finish_trial(begin(other, run, second), OUTCOME, seconds=1.0)
         assert [(row.seed, row.state) for row in other.trials(run)] == [(0, "interrupted"), (0, "finished")]
         assert len(other.planned(run)) == 4
         other.close_session(second)

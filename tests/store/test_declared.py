@@ -36,7 +36,7 @@ def judged(run: Run, verdict: str = "confirmed", digest: str | None = "d") -> Ju
 
 
 def finish(store: Store, run: Run, session: Session, spec: TrialSpec, *samples: Sample) -> int:
-    attempt = store.begin_trial(run, session, spec, position=spec.seed, attempt=1)
+    attempt = store.begin_trial(run, session, spec, position=spec.seed)
     store.finish_trial(attempt, Outcome(status="finished", samples=samples), seconds=1.0)
     return attempt
 
@@ -57,7 +57,7 @@ def test_measurements_of_superseded_attempts_could_have_been_seen(
 ) -> None:
     first = finish(store, run, session, spec(0), Sample("loss", 0, 1.0))
     second = finish(store, run, session, spec(1))
-    store.begin_trial(run, session, spec(2), position=2, attempt=1)
+    store.begin_trial(run, session, spec(2), position=2)
     store.supersede(run, [first])
     rows = store.finished_measurements(spec(0).task)
     assert [(row.id, row.draw, row.training_draw) for row in rows] == [(first, 1, 1), (second, 1, 1)]

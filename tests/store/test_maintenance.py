@@ -151,7 +151,7 @@ with open_store(sys.argv[1]) as store:
     session = store.open_session(run, {})
     outcome = Outcome(status="finished", samples=tuple(Sample("loss", step, 0.5) for step in range(500)))
     for position, spec in enumerate(specs):
-        attempt_id = store.begin_trial(run, session, spec, position=position, attempt=1)
+        attempt_id = store.begin_trial(run, session, spec, position=position)
         store.finish_trial(attempt_id, outcome, seconds=1.0)
         if position == 2:
             print("writing", flush=True)

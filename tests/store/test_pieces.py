@@ -29,7 +29,7 @@ def test_a_group_has_as_many_attempts_as_fit_and_each_attempt_is_in_one() -> Non
 def test_metrics_with_any_name_are_read(
     store: Store, run: Run, session: Session, spec: Callable[[int], TrialSpec], name: str
 ) -> None:
-    begun = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    begun = store.begin_trial(run, session, spec(0), position=0)
     measured = (Sample(name, 0, 0.5), Sample(name, 7, 1.5), Sample("loss", 0, 2.0))
     store.finish_trial(begun, Outcome(status="finished", samples=measured), seconds=1.0)
     with reading(store._engine) as connection:

@@ -21,10 +21,10 @@ REFUSED = "only statements that read are allowed"
 @pytest.fixture
 def filled(store: Store, run: Run, session: Session, location: str) -> str:
     """The location of a store with a run: one trial that finished, and one that failed."""
-    begun = store.begin_trial(run, session, trial(0), position=0, attempt=1)
+    begun = store.begin_trial(run, session, trial(0), position=0)
     samples = (Sample("loss", 0, 2.5), Sample("loss", 1, math.nan))
     store.finish_trial(begun, Outcome(status="finished", samples=samples), seconds=1.5)
-    lost = store.begin_trial(run, session, trial(1), position=1, attempt=1)
+    lost = store.begin_trial(run, session, trial(1), position=1)
     store.finish_trial(
         lost, Outcome(status="failed", error="=1+1", samples=(Sample("loss", 0, 9.0),)), seconds=1.0
     )

@@ -76,12 +76,12 @@ def test_a_finished_trial_reads_back_with_all_that_it_measured(
         spent={"tokens": 64.0},
         notes={"warmed_up": True, "worst": math.inf},
     )
-    attempt_id = store.begin_trial(run, session, spec(-(2**40)), position=3, attempt=2)
+    attempt_id = store.begin_trial(run, session, spec(-(2**40)), position=3)
     store.finish_trial(
         attempt_id, outcome, seconds=1.25, telemetry=[LOOK, LOOK_AT_GPU], nvml_reason="no driver"
     )
     [row] = store.trials(run)
-    assert (row.state, row.seconds, row.position, row.attempt) == ("finished", 1.25, 3, 2)
+    assert (row.state, row.seconds, row.position, row.attempt) == ("finished", 1.25, 3, 1)
     assert (row.id, row.run_id, row.session_id) == (attempt_id, run.id, session.id)
     assert (row.outputs, row.spent, row.notes) == (outcome.outputs, outcome.spent, outcome.notes)
     assert (row.condition, row.nvml_reason) == ({"new_tokens": "16"}, "no driver")
@@ -112,7 +112,7 @@ def test_every_field_of_a_check_and_of_a_look_has_a_column() -> None:
 def test_a_failure_is_recorded_whatever_the_worker_said(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    attempt_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    attempt_id = store.begin_trial(run, session, spec(0), position=0)
     died = Outcome(
         status="lost",
         samples=(Sample("loss", 0, 3.0),),
@@ -131,12 +131,12 @@ def test_a_failure_is_recorded_whatever_the_worker_said(
 
 
 def test_a_trial_counts_once(store: Store, run: Run, session: Session, spec: NewSpec) -> None:
-    first = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    first = store.begin_trial(run, session, spec(0), position=0)
     with pytest.raises(HarnessError, match="is running or has finished"):
-        store.begin_trial(run, session, spec(0), position=1, attempt=2)
+        store.begin_trial(run, session, spec(0), position=1)
     store.finish_trial(first, Outcome(status="finished"), seconds=1.0)
     with pytest.raises(HarnessError, match="is running or has finished"):
-        store.begin_trial(run, session, spec(0), position=1, attempt=2)
+        store.begin_trial(run, session, spec(0), position=1)
     with pytest.raises(HarnessError, match="is not running"):
         store.finish_trial(first, Outcome(status="failed"), seconds=1.0)
     assert [(row.id, row.status) for row in store.trials(run)] == [(first, "finished")]
@@ -147,7 +147,7 @@ def test_a_failed_trial_is_tried_again_and_both_attempts_stay(
 ) -> None:
     outcomes = [Outcome(status=status) for status in ("lost", "failed", "finished")]
     for attempt, outcome in enumerate(outcomes, start=1):
-        attempt_id = store.begin_trial(run, session, spec(0), position=attempt, attempt=attempt)
+        attempt_id = store.begin_trial(run, session, spec(0), position=attempt)
         store.finish_trial(attempt_id, outcome, seconds=1.0)
     assert [(row.attempt, row.state, row.status) for row in store.trials(run)] == [
         (1, "lost", "failed"),
@@ -156,19 +156,11 @@ def test_a_failed_trial_is_tried_again_and_both_attempts_stay(
     ]
 
 
-def test_an_attempt_is_made_once(store: Store, run: Run, session: Session, spec: NewSpec) -> None:
-    failed = store.begin_trial(run, session, spec(0), position=0, attempt=1)
-    store.finish_trial(failed, Outcome(status="failed"), seconds=1.0)
-    with pytest.raises(HarnessError, match=r"attempt 1 at .* cannot begin"):
-        store.begin_trial(run, session, spec(0), position=1, attempt=1)
-    assert [row.id for row in store.trials(run)] == [failed]
-
-
 def test_a_trial_that_was_not_planned_cannot_begin(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
     with pytest.raises(HarnessError, match=rf"the plan of run .* has no trial .* \({spec(99).id}\)"):
-        store.begin_trial(run, session, spec(99), position=0, attempt=1)
+        store.begin_trial(run, session, spec(99), position=0)
     assert store.trials(run) == []
 
 
@@ -176,13 +168,13 @@ def test_a_trial_that_diverged_stands_and_is_told_from_one_that_did_not(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
     for seed, notes in enumerate(({"diverged": True}, {"diverged": False}, {})):
-        begun = store.begin_trial(run, session, spec(seed), position=seed, attempt=1)
+        begun = store.begin_trial(run, session, spec(seed), position=seed)
         store.finish_trial(begun, Outcome(status="finished", notes=notes), seconds=1.0)
     assert [row.state for row in store.trials(run)] == ["diverged", "finished", "finished"]
     assert {row.status for row in store.trials(run)} == {"finished"}
     assert set(store.results(run)) == {spec(seed).id for seed in range(3)}
     with pytest.raises(HarnessError, match="is running or has finished"):
-        store.begin_trial(run, session, spec(0), position=3, attempt=2)
+        store.begin_trial(run, session, spec(0), position=3)
 
 
 def test_the_plan_shows_what_is_missing_and_how_every_trial_stands(
@@ -194,16 +186,16 @@ def test_the_plan_shows_what_is_missing_and_how_every_trial_stands(
     assert [trial.spec_id for trial in store.planned(run)] == [spec(seed).id for seed in range(4)]
     assert TrialSpec.model_validate_json(store.planned(run)[2].spec_json) == spec(2)
     assert standing() == [("planned", 0)] * 4
-    lost = store.begin_trial(run, session, spec(1), position=0, attempt=1)
+    lost = store.begin_trial(run, session, spec(1), position=0)
     store.finish_trial(lost, Outcome(status="lost"), seconds=1.0)
-    again = store.begin_trial(run, session, spec(1), position=1, attempt=2)
+    again = store.begin_trial(run, session, spec(1), position=1)
     store.finish_trial(again, Outcome(status="finished"), seconds=1.0)
-    aside = store.begin_trial(run, session, spec(2), position=2, attempt=1)
+    aside = store.begin_trial(run, session, spec(2), position=2)
     store.finish_trial(aside, Outcome(status="finished"), seconds=1.0)
     store.supersede(run, [aside])
-    store.begin_trial(run, session, spec(3), position=3, attempt=1)
+    store.begin_trial(run, session, spec(3), position=3)
     assert standing() == [("planned", 0), ("finished", 2), ("superseded", 1), ("running", 1)]
-    store.begin_trial(run, session, spec(2), position=4, attempt=2)
+    store.begin_trial(run, session, spec(2), position=4)
     assert standing()[2] == ("running", 2)
 
 
@@ -211,7 +203,7 @@ def test_the_plan_shows_what_is_missing_and_how_every_trial_stands(
 def test_what_is_superseded_keeps_what_it_was(
     store: Store, run: Run, session: Session, spec: NewSpec, state: AttemptState
 ) -> None:
-    begun = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    begun = store.begin_trial(run, session, spec(0), position=0)
     if state == "interrupted":
         store.close_session(session)
     elif state == "diverged":
@@ -226,7 +218,7 @@ def test_what_is_superseded_keeps_what_it_was(
 def test_superseded_trials_are_kept_apart_and_may_run_again(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    old = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    old = store.begin_trial(run, session, spec(0), position=0)
     store.finish_trial(old, Outcome(status="finished", samples=(Sample("loss", 0, 1.0),)), seconds=1.0)
     store.supersede(run, [old])
     with pytest.raises(HarnessError, match=rf"no ended attempts \[{old}\]"):
@@ -234,7 +226,7 @@ def test_superseded_trials_are_kept_apart_and_may_run_again(
     assert set(store.results(run)) == set()
     assert store.trials(run) == []
     assert store.samples(run) == []
-    new = store.begin_trial(run, session, spec(0), position=1, attempt=2)
+    new = store.begin_trial(run, session, spec(0), position=1)
     store.finish_trial(new, Outcome(status="finished", samples=(Sample("loss", 0, 2.0),)), seconds=1.0)
     assert [row.value for row in store.samples(run)] == [2.0]
     assert [row.value for row in store.samples(run, include_superseded=True)] == [1.0, 2.0]
@@ -245,9 +237,9 @@ def test_superseded_trials_are_kept_apart_and_may_run_again(
 def test_what_cannot_be_superseded_leaves_the_rest_as_it_was(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    ended = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    ended = store.begin_trial(run, session, spec(0), position=0)
     store.finish_trial(ended, Outcome(status="finished"), seconds=1.0)
-    running = store.begin_trial(run, session, spec(1), position=1, attempt=1)
+    running = store.begin_trial(run, session, spec(1), position=1)
     with pytest.raises(HarnessError, match=rf"no ended attempts \[{running}\]"):
         store.supersede(run, [ended, running])
     assert [row.status for row in store.trials(run)] == ["finished", "running"]
@@ -256,7 +248,7 @@ def test_what_cannot_be_superseded_leaves_the_rest_as_it_was(
 def test_two_values_at_one_step_are_refused_and_nothing_is_kept(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    attempt_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    attempt_id = store.begin_trial(run, session, spec(0), position=0)
     twice = Outcome(
         status="finished", samples=(Sample("a", 0, 1.0), Sample("loss", 5, 1.0), Sample("loss", 5, 2.0))
     )
@@ -291,7 +283,7 @@ def stream(count: int, twice: int | None = None) -> Any:
 def test_two_values_at_one_step_are_refused_however_far_apart_they_are(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    attempt_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    attempt_id = store.begin_trial(run, session, spec(0), position=0)
     with pytest.raises(HarnessError, match="has 2 values of 'loss' at step 3"):
         store.finish_trial(
             attempt_id, Outcome(status="finished", samples=stream(2 * AT_ONCE, twice=3)), seconds=1.0
@@ -305,7 +297,7 @@ def finishing_peak(
     """The most memory, in bytes, that Python allocates while a trial with so many samples, and so many looks
     at its process, is recorded and its digests are made.
     """
-    attempt_id = store.begin_trial(run, session, spec, position=spec.seed, attempt=1)
+    attempt_id = store.begin_trial(run, session, spec, position=spec.seed)
     outcome, telemetry = Outcome(status="finished", samples=stream(count)), [LOOK] * looks
     tracemalloc.start()
     try:
@@ -341,7 +333,7 @@ def test_two_million_samples_of_a_trial_need_no_more_memory_than_forty_thousand(
 def test_what_was_running_when_a_session_closes_becomes_interrupted(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    store.begin_trial(run, session, spec(0), position=0)
     store.close_session(session)
     [row] = store.trials(run)
     assert (row.state, row.status) == ("interrupted", "failed")
@@ -368,7 +360,7 @@ def test_results_are_one_value_a_metric_of_the_trials_that_count(
         Outcome(status="failed", samples=(Sample(speed, 0, 1.0),)),
     ]
     for seed, outcome in enumerate(measured):
-        begun = store.begin_trial(run, session, spec(seed), position=seed, attempt=1)
+        begun = store.begin_trial(run, session, spec(seed), position=seed)
         store.finish_trial(begun, outcome, seconds=1.0)
     results = store.results(run, {speed, loss})
     assert set(results) == {spec(seed).id for seed in range(3)}

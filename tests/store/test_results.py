@@ -82,7 +82,6 @@ def test_growing_results_are_those_of_everything_that_the_store_has(
     with open_store(location) as store, open_store(location) as other:
         runs = [new_run(store, study=study, seeds=range(TRIALS)) for study in ("one", "two")]
         sessions = [store.open_session(run, {}) for run in runs]
-        counts = dict.fromkeys(range(TRIALS), 0)
 
         def step(number: int) -> None:
             """What a driver may do next, in one of two runs that share the store."""
@@ -97,10 +96,7 @@ def test_growing_results_are_those_of_everything_that_the_store_has(
                 free = [one for one in range(TRIALS) if one not in counted]
                 if free:
                     chosen = chance.choice(free)
-                    counts[chosen] += 1
-                    begun = store.begin_trial(
-                        run, session, spec(chosen), position=number, attempt=counts[chosen]
-                    )
+                    begun = store.begin_trial(run, session, spec(chosen), position=number)
                     if chance.random() < 0.9:
                         store.finish_trial(begun, outcome(chance), seconds=1.0)
 
@@ -143,7 +139,7 @@ def test_results_cost_as_much_as_what_is_new_and_not_as_what_is_there(
         session = store.open_session(run, {})
         measured = Outcome(status="finished", samples=tuple(Sample(SPEED, step, 1.0) for step in range(20)))
         for seed in range(many + 1):
-            begun = store.begin_trial(run, session, spec(seed), position=seed, attempt=1)
+            begun = store.begin_trial(run, session, spec(seed), position=seed)
             store.finish_trial(begun, measured, seconds=1.0)
             if seed in (few - 1, many - 1):
                 store.results(run, METRICS)

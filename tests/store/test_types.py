@@ -51,7 +51,7 @@ def finish(store: Store, run: Run, spec: Callable[[int], TrialSpec]) -> NewTrial
     session = store.open_session(run, {})
 
     def one(values: list[float]) -> int:
-        attempt_id = store.begin_trial(run, session, spec(next(seeds)), position=0, attempt=1)
+        attempt_id = store.begin_trial(run, session, spec(next(seeds)), position=0)
         samples = tuple(Sample("loss", step, value) for step, value in enumerate(values))
         store.finish_trial(attempt_id, Outcome(status="finished", samples=samples), seconds=1.0)
         return attempt_id

@@ -58,7 +58,7 @@ def invent_run(
     argv = ["harness", *(words or ("run", str(study), *given))]
     session = store.open_session(run, {"argv": argv, "load": [0.25, 0.5, 0.75]})
     for position, spec in enumerate(specs if finish else specs[:1]):
-        attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+        attempt = store.begin_trial(run, session, spec, position=position)
         measured = outcome(spec) if outcome else _outcome(spec, ratio)
         store.finish_trial(attempt, measured, seconds=1.25, nvml_reason="no driver")
     store.close_session(session)

@@ -41,7 +41,7 @@ def finish(store: Store, run: Run, *specs: TrialSpec, samples: int = 3) -> None:
     """Record that these trials of the run finish in a session of their own, with samples of one metric."""
     session = store.open_session(run, {"command": "harness run"})
     for position, spec in enumerate(specs):
-        attempt_id = store.begin_trial(run, session, spec, position=position, attempt=1)
+        attempt_id = store.begin_trial(run, session, spec, position=position)
         measured = tuple(Sample("loss", step, 0.5 + step) for step in range(samples))
         store.finish_trial(attempt_id, Outcome(status="finished", samples=measured), seconds=1.0)
     store.close_session(session)

@@ -93,7 +93,7 @@ def _recorded(
     )
     session = store.open_session(run, {})
     for position, (spec, outcome) in enumerate(outcomes):
-        attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+        attempt = store.begin_trial(run, session, spec, position=position)
         store.finish_trial(attempt, outcome, seconds=1.0)
     store.close_session(session)
     return run

@@ -58,7 +58,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Reported:
         )
         session = store.open_session(run, {"argv": ["harness", "run", "tiny"], "load": [0.25, 0.5, 0.75]})
         for position, spec in enumerate(specs):
-            attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+            attempt = store.begin_trial(run, session, spec, position=position)
             store.finish_trial(attempt, _outcome(spec), seconds=1.25, nvml_reason="no driver")
         store.close_session(session)
         write_report([report_input(store, loaded, run)], report)

@@ -116,8 +116,8 @@ def _fill(
 ) -> None:
     session = store.open_session(run, {"argv": ["harness", "search", "lr"], "load": [0.25, 0.5, 0.75]})
     for order, spec in enumerate(specs):
-        for attempt in (1, 2):
-            begun = store.begin_trial(run, session, spec, position=order, attempt=attempt)
+        for _ in (1, 2):
+            begun = store.begin_trial(run, session, spec, position=order)
             ended = outcome(spec)
             store.finish_trial(begun, ended, seconds=1.25, nvml_reason="no driver")
             if ended.status == "finished" or STOPPED in ended.notes:

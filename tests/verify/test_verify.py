@@ -288,7 +288,7 @@ def test_scores_and_texts_of_an_arm_that_writes_are_compared(tmp_path: Path) -> 
         )
         session = store.open_session(run, {})
         for position, spec in enumerate(specs):
-            attempt = store.begin_trial(run, session, spec, position=position, attempt=1)
+            attempt = store.begin_trial(run, session, spec, position=position)
             outcome = Outcome(status="finished")
             if spec.purpose == "measure":
                 written = planted.sentences(spec.arm.removeprefix("decoding="), 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.metrics import Metric, metric
+from harness.metrics import metric
 from harness.study.loaded import LoadedStudy
 from harness.study.planning.plan import TrialBatch
 from harness.tasks.registry import task_class
@@ -20,7 +20,7 @@ def alone_because_of(loaded: LoadedStudy) -> str:
     names = (study.primary, *claimed, *([tune.by] if tune else ()))
     if "seconds" in study.parity.match:
         return "seconds"
-    return next((name for name in names if _depends_on_the_machine(metric(name))), "")
+    return next((name for name in names if metric(name).depends_on_the_machine), "")
 
 
 def runs_side_by_side(loaded: LoadedStudy) -> bool:
@@ -33,6 +33,13 @@ def runs_side_by_side(loaded: LoadedStudy) -> bool:
     return loaded.study.task != "command" and not alone_because_of(loaded)
 
 
+def may_be_shared(loaded: LoadedStudy, batch: TrialBatch) -> bool:
+    """Whether the trials of a batch may run side by side, or on the machines of several drivers."""
+    if batch.purpose not in _UNTIMED or loaded.study.design.side_by_side is False:
+        return False
+    return batch.purpose == "train" or runs_side_by_side(loaded)
+
+
 def trials_at_once(loaded: LoadedStudy, batch: TrialBatch, cores: int) -> int:
     """How many trials of a batch run at the same time on so many cores. 1 means one after the other.
 
@@ -41,11 +48,7 @@ def trials_at_once(loaded: LoadedStudy, batch: TrialBatch, cores: int) -> int:
     shared model is never timed, so several of them run side by side in every study. A trial of several ranks
     takes a core for each.
     """
-    if batch.purpose not in _UNTIMED:
-        return 1
-    if loaded.study.design.side_by_side is False:
-        return 1
-    if batch.purpose != "train" and not runs_side_by_side(loaded):
+    if not may_be_shared(loaded, batch):
         return 1
     design, planned = loaded.study.design, len(batch.trials)
     if batch.purpose == "measure":
@@ -57,7 +60,3 @@ def _most_ranks(loaded: LoadedStudy, batch: TrialBatch) -> int:
     if batch.purpose == "train":
         return max(task_class(spec.task).read(spec.config).ranks for spec in batch.trials)
     return max(task.ranks for task in loaded.tasks.values())
-
-
-def _depends_on_the_machine(record: Metric) -> bool:
-    return record.timed or (record.paired_over == "rounds" and not record.exact)

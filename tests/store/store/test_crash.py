@@ -51,7 +51,7 @@ with open_store(location) as store:
     )
     for position, planned in enumerate(store.planned(run)):
         spec = TrialSpec.model_validate_json(planned.spec_json)
-        attempt_id = store.begin_trial(run, session, spec, position=position, attempt=1)
+        attempt_id = store.begin_trial(run, session, spec, position=position)
         if die_at:
             if die_at == "COMMIT":
                 event.listen(Engine, "commit", die)
@@ -109,7 +109,7 @@ def test_a_driver_killed_while_it_records_leaves_all_or_nothing(
         )
         if not recorded:
             spec = TrialSpec.model_validate_json(row.spec_json)
-            again = store.begin_trial(run, session, spec, position=0, attempt=2)
+            again = store.begin_trial(run, session, spec, position=0)
             store.finish_trial(
                 again, Outcome(status="finished", samples=(Sample("loss", 0, 1.0),)), seconds=1.0
             )

@@ -116,7 +116,7 @@ def test_a_second_driver_of_a_run_is_turned_away_until_the_first_ends(
 def test_a_file_made_again_takes_the_place_of_the_first(
     store: Store, run: Run, session: Session, spec: NewSpec
 ) -> None:
-    attempt_id = store.begin_trial(run, session, spec(0), position=0, attempt=1)
+    attempt_id = store.begin_trial(run, session, spec(0), position=0)
     first = Artifact(
         kind="checkpoint", content_id="abc", sha256="11", path="a.safetensors", attempt_id=attempt_id
     )

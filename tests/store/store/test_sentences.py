@@ -25,10 +25,8 @@ def written(*outputs: str) -> Sentences:
     )
 
 
-def finish(
-    store: Store, run: Run, session: Session, spec: TrialSpec, sentences: Sentences | None, attempt: int = 1
-) -> int:
-    begun = store.begin_trial(run, session, spec, position=0, attempt=attempt)
+def finish(store: Store, run: Run, session: Session, spec: TrialSpec, sentences: Sentences | None) -> int:
+    begun = store.begin_trial(run, session, spec, position=0)
     store.finish_trial(begun, Outcome(status="finished", sentences=sentences), seconds=1.0)
     return begun
 
@@ -53,5 +51,5 @@ def test_what_was_set_aside_no_longer_counts(
     first = finish(store, run, session, spec(0), written("x", "y"))
     store.supersede(run, [first])
     assert store.sentences(run) == {}
-    second = finish(store, run, session, spec(0), written("x", "y"), attempt=2)
+    second = finish(store, run, session, spec(0), written("x", "y"))
     assert list(store.sentences(run)) == [second]

@@ -1,4 +1,4 @@
-"""A real PgBouncer before the real server: one that shares connections is refused, another one is used."""
+"""A real PgBouncer before the real server, also one that gives every transaction another connection."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.errors import StoreError
+from harness.store.failures import TrialTakenError
 from harness.store.store import open_store
+from harness.trial.outcome import Outcome
 from tests.support.postgres import PostgresServer
 from tests.support.stored_run import create, finish, trial
 
@@ -52,25 +53,23 @@ def pooler(running_postgres: PostgresServer) -> Iterator[Callable[..., None]]:
         process.wait(30)
 
 
-@pytest.mark.parametrize("pool_size", [1, 5])
-def test_a_pooler_that_shares_connections_is_refused(
-    pooler: Callable[..., None], postgres_url: str, pool_size: int
+@pytest.mark.parametrize(("mode", "pool_size"), [("transaction", 1), ("transaction", 5), ("session", 5)])
+def test_a_run_is_recorded_through_a_pooler(
+    pooler: Callable[..., None], postgres_url: str, mode: str, pool_size: int
 ) -> None:
-    pooler("transaction", pool_size)
-    with pytest.raises(StoreError) as caught:
-        open_store(f"{postgres_url}&port={PORT}")
-    message = str(caught.value)
-    assert message.endswith(
-        "a pooler (such as PgBouncer in transaction mode) gives every transaction another connection, "
-        "so a run cannot be locked; connect to PostgreSQL itself, or use pool_mode=session"
-    )
-    assert caught.value.exit_code == 2
-
-
-def test_a_pooler_that_keeps_connections_is_used(pooler: Callable[..., None], postgres_url: str) -> None:
-    pooler("session", 5)
-    with open_store(f"{postgres_url}&port={PORT}") as store:
-        run = create(store, trials=[trial()])
-        finish(store, run, trial())
+    pooler(mode, pool_size)
+    url = f"{postgres_url}&port={PORT}"
+    specs = [trial(seed) for seed in range(8)]  # more than the driver of PostgreSQL runs without preparing
+    with open_store(url) as store:
+        run = create(store, trials=specs)
+        finish(store, run, *specs[:4])
+        with open_store(url) as other:
+            session = other.open_session(run, {}, shared=True)
+            mine = store.open_session(run, {}, shared=True)
+            attempt = other.begin_trial(run, session, specs[4], position=4)
+            with pytest.raises(TrialTakenError):
+                store.begin_trial(run, mine, specs[4], position=4)
+            other.finish_trial(attempt, Outcome(status="finished"), seconds=1.0)
     with open_store(postgres_url) as store:
-        assert [row.state for row in store.trials(run)] == ["finished"]
+        assert [row.state for row in store.trials(run)] == ["finished"] * 5
+        assert store.chain(run).problems == ()

@@ -1,0 +1,49 @@
+"""Says again and again that a driver still works, also while it waits for a trial of several hours."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from sqlalchemy import Engine, update
+
+from harness.errors import StoreError
+from harness.store.engine import writing
+from harness.store.rows import Session
+from harness.store.tables import sessions
+
+BEAT_SECONDS = 10.0
+
+_beating: set[tuple[str, str]] = set()
+
+
+def beats_here(session: Session) -> bool:
+    """Whether the driver of this session works in this process."""
+    return _key(session) in _beating
+
+
+class Heartbeat:
+    """Counts up the `beats` of a session, in a thread of its own, until it is stopped."""
+
+    def __init__(self, engine: Engine, session: Session) -> None:
+        self._engine, self._session = engine, session
+        self._stopped = threading.Event()
+        _beating.add(_key(session))
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        _beating.discard(_key(self._session))
+        self._stopped.set()
+        self._thread.join(timeout=1.0)  # it may be waiting for a server that has disappeared
+
+    def _beat(self) -> None:
+        beat = update(sessions).where(sessions.c.id == self._session.id).values(beats=sessions.c.beats + 1)
+        while not self._stopped.wait(BEAT_SECONDS):
+            with contextlib.suppress(StoreError), writing(self._engine) as connection:
+                connection.execute(beat)
+
+
+def _key(session: Session) -> tuple[str, str]:
+    """Identifies a session in all databases."""
+    return session.run_id, session.started_at
