@@ -56,7 +56,7 @@ def test_text_of_few_long_lines_has_its_shares(text: str, held_out: tuple[float,
 
 def plain_reference(text: str) -> list[str]:
     """Line by line: a line belongs to the first split whose end is not before its own end."""
-    ends = [0.9 * len(text), 0.95 * len(text), len(text)]
+    ends = [(1 - 0.05 - 0.05) * len(text), (1 - 0.05) * len(text), len(text)]
     divided, position = ["", "", ""], 0
     for line in text.splitlines(keepends=True):
         position += len(line)

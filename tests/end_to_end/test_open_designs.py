@@ -177,7 +177,8 @@ def test_however_often_it_is_broken_off_the_same_is_decided(
             for row in store.trials(run):
                 if row.round and row.status == "finished":
                     sessions[row.round, row.seed].add(row.session_id)
-            assert all(len(seen) == 1 for seen in sessions.values())
+            # the values of trainings do not depend on when they were made
+            assert kind is tuned or all(len(seen) == 1 for seen in sessions.values())
     if lost_rounds == [0, 0]:
         assert stories[0] == stories[1]
     else:  # a round that was begun is not run again, and at least two more replace each

@@ -28,7 +28,7 @@ from harness.run.backends.node_facts import facts_of_this_machine, sent_variable
 from harness.run.backends.slurm_actor import SlurmActor
 from harness.run.backends.slurm_jobs import LocalJobs, SlurmJobs, WorkerJobs
 from harness.run.backends.slurm_mailbox import HEARTBEAT, START, Mailbox
-from harness.run.backends.slurm_settings import SlurmSettings
+from harness.run.backends.slurm_profile import SlurmProfile
 from harness.run.backends.slurm_states import cancel_jobs
 from harness.run.job import Job
 from harness.run.scratch import remove_tree
@@ -45,7 +45,7 @@ _COMMANDS = ("sbatch", "squeue", "scancel", "srun")  # submitit looks for srun
 class SlurmCluster:
     """The cluster whose commands this machine has. Use as a context manager."""
 
-    def __init__(self, settings: SlurmSettings, results: Path) -> None:
+    def __init__(self, settings: SlurmProfile, results: Path) -> None:
         self._settings = settings
         self._results = results.absolute()
         self._base = Path(settings.folder or self._results / "slurm").absolute()

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.run.backends.cluster import Need
-from harness.run.backends.slurm_settings import SlurmSettings
+from harness.run.backends.slurm_profile import SlurmProfile
 from harness.run.backends.slurm_states import JobEnd, SlurmStates, cancel_jobs
 from harness.trial.causes import Cause
 
@@ -36,7 +36,7 @@ def submitit_library() -> Any:
 class WorkerJobs(ABC):
     """The jobs of one driver. Several threads may call it."""
 
-    def __init__(self, settings: SlurmSettings, executor: Any) -> None:
+    def __init__(self, settings: SlurmProfile, executor: Any) -> None:
         self._settings, self._executor = settings, executor
         self._submitting = threading.Lock()
 
@@ -90,7 +90,7 @@ class WorkerJobs(ABC):
 class SlurmJobs(WorkerJobs):
     """Jobs of Slurm, all with one name, and with what the profile asks for."""
 
-    def __init__(self, settings: SlurmSettings, folder: Path, name: str, user: str) -> None:
+    def __init__(self, settings: SlurmProfile, folder: Path, name: str, user: str) -> None:
         super().__init__(settings, submitit_library().SlurmExecutor(folder=folder))
         self._name, self._states = name, SlurmStates(user)
 
@@ -128,7 +128,7 @@ class SlurmJobs(WorkerJobs):
 class LocalJobs(WorkerJobs):
     """Processes of this machine. They have no limits but the time."""
 
-    def __init__(self, settings: SlurmSettings, folder: Path) -> None:
+    def __init__(self, settings: SlurmProfile, folder: Path) -> None:
         super().__init__(settings, submitit_library().LocalExecutor(folder=folder))
         self._jobs: dict[str, Any] = {}
 
