@@ -1,8 +1,7 @@
 """What very many trials cost: `python -m tests.benchmarks.many_trials [--trials N] [--store LOCATION]`.
 
 One driver runs the trials of a study with 1,000 simulated workers, each of which takes a second and computes
-nothing. Then the commands that people type most are timed on the store that this makes. docs/scale.md has the
-figures.
+nothing. Then the commands that people type most are timed on the store that this makes.
 """
 
 from __future__ import annotations
