@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psutil
+import pytest
 
 from harness.store.rows import TrialRow
 from harness.store.store import open_store
@@ -69,6 +70,7 @@ def rows_in(url: str) -> list[TrialRow]:
         return store.trials(run, include_superseded=True)
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_leaves_its_trials_to_the_other_one(
     new_workplace: Callable[[], Workplace], postgres_url: str
 ) -> None:
