@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from harness.machine.process_identity import ProcessIdentity
 from harness.store.chain import add_links
-from harness.store.heartbeat import BEAT_SECONDS, beats_here
+from harness.store.heartbeat import BEAT_SECONDS, works_here
 from harness.store.rows import SESSION_COLUMNS, Session
 from harness.store.tables import attempts, sessions, trials
 
@@ -68,7 +68,7 @@ class Drivers:
             seen = self._watched[row.id] = _Watched(process, row.beats, row.beats, now)
         elif row.beats != seen.newest:
             seen = self._watched[row.id] = seen._replace(newest=row.beats, since=now)
-        if seen.process == ProcessIdentity.of_this_process() and not beats_here(session):
+        if seen.process == ProcessIdentity.of_this_process() and not works_here(session):
             return True
         if seen.process is not None and seen.process.has_ended:
             return True

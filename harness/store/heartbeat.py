@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterator
 
 from sqlalchemy import Engine, update
 
@@ -14,12 +15,24 @@ from harness.store.tables import sessions
 
 BEAT_SECONDS = 10.0
 
-_beating: set[tuple[str, str]] = set()
+_working: set[tuple[str, str]] = set()
+"""Run and start of the sessions whose drivers work in this process. They are the same in all databases."""
 
 
-def beats_here(session: Session) -> bool:
+@contextlib.contextmanager
+def working_here(run_id: str, started_at: str) -> Iterator[None]:
+    """A session that starts in this block works in this process until its heartbeat is stopped."""
+    _working.add((run_id, started_at))
+    try:
+        yield
+    except BaseException:
+        _working.discard((run_id, started_at))
+        raise
+
+
+def works_here(session: Session) -> bool:
     """Whether the driver of this session works in this process."""
-    return _key(session) in _beating
+    return (session.run_id, session.started_at) in _working
 
 
 class Heartbeat:
@@ -28,12 +41,11 @@ class Heartbeat:
     def __init__(self, engine: Engine, session: Session) -> None:
         self._engine, self._session = engine, session
         self._stopped = threading.Event()
-        _beating.add(_key(session))
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        _beating.discard(_key(self._session))
+        _working.discard((self._session.run_id, self._session.started_at))
         self._stopped.set()
         self._thread.join(timeout=1.0)  # it may be waiting for a server that has disappeared
 
@@ -42,8 +54,3 @@ class Heartbeat:
         while not self._stopped.wait(BEAT_SECONDS):
             with contextlib.suppress(StoreError), writing(self._engine) as connection:
                 connection.execute(beat)
-
-
-def _key(session: Session) -> tuple[str, str]:
-    """Identifies a session in all databases."""
-    return session.run_id, session.started_at

@@ -26,7 +26,7 @@ from harness.store.engine import (
     vacuum,
     writing,
 )
-from harness.store.heartbeat import Heartbeat
+from harness.store.heartbeat import Heartbeat, working_here
 from harness.store.lock import try_lock
 from harness.store.migrate import migrate
 from harness.store.read import newest_run
@@ -168,7 +168,8 @@ class Store(DeclarationStore):
         if self._engine.dialect.name == "sqlite":
             session, release = self._opened_alone(run, values)
         else:
-            session, release = self._opened_beside_others(run, values, note, shared=shared)
+            with working_here(run.id, values["started_at"]):
+                session, release = self._opened_beside_others(run, values, note, shared=shared)
         self._database.hold(session, release, note)
         return session
 
