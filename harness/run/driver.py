@@ -296,7 +296,7 @@ class Driver:
         try:
             yield
         except TrialTakenError:
-            if not (progress.others.now() or progress.others.seen):
+            if not progress.others.have_worked():
                 raise
             progress.taken = True
 

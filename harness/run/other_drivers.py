@@ -22,14 +22,18 @@ class OtherDrivers:
 
     def __init__(self, session: Session, store: Store, listener: Listener) -> None:
         self._session, self._store, self._listener = session, store, listener
-        self.seen = False
+        self._seen = False
         self._greet(self.now())
 
     def now(self) -> tuple[Session, ...]:
         """The sessions of those that work at the moment, the oldest first."""
         others = self._store.other_drivers(self._session)
-        self.seen = self.seen or bool(others)
+        self._seen = self._seen or bool(others)
         return others
+
+    def have_worked(self) -> bool:
+        """Whether one of them works, or did since this driver began."""
+        return self._seen or bool(self.now())
 
     def working(self) -> frozenset[int]:
         """The ids of the sessions of all drivers that work at the moment, with this one."""

@@ -68,11 +68,17 @@ class Drivers:
             seen = self._watched[row.id] = _Watched(process, row.beats, row.beats, now)
         elif row.beats != seen.newest:
             seen = self._watched[row.id] = seen._replace(newest=row.beats, since=now)
-        if seen.process == ProcessIdentity.of_this_process() and not works_here(session):
-            return True
-        if seen.process is not None and seen.process.has_ended:
-            return True
-        return now - seen.since >= LEASE_SECONDS
+        return _is_gone(seen.process, session) or now - seen.since >= LEASE_SECONDS
+
+
+def _is_gone(process: ProcessIdentity | None, session: Session) -> bool:
+    """Whether the driver of a session ran on this machine and has ended. If it ran in this process, it is
+    enough that the session has been given up.
+    """
+    if process is None or not process.is_of_this_machine:
+        return False
+    is_this = process == ProcessIdentity.of_this_process()
+    return process.has_ended or (is_this and not works_here(session))
 
 
 def _session(row: Row[Any]) -> Session:

@@ -47,13 +47,8 @@ class WorkerJobs(ABC):
         The job replaces the process of submitit by the worker. So nothing of submitit decides what happens if
         Slurm sends a signal: it would take every early one for a preemption, and requeue the job.
         """
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            _WORKER,
-            str(folder),
-        ]  # -P: not what is in the working directory
+        # -P: modules in the working directory are not those of the harness
+        command = [sys.executable, "-P", "-m", _WORKER, str(folder)]
         with self._submitting:
             self._executor.update_parameters(**self._parameters(need))
             try:
