@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -45,13 +46,32 @@ def here() -> Environment:
 
 
 @dataclass
+class Heard(Notes):
+    """Notes of which a test can wait for one."""
+
+    events: dict[str, threading.Event] = field(default_factory=dict)
+
+    def heard(self, part: str) -> threading.Event:
+        """Is set as soon as there is a note with this part."""
+        event = self.events.setdefault(part, threading.Event())
+        if any(part in note for note in self.notes):
+            event.set()
+        return event
+
+    def note(self, message: str) -> None:
+        super().note(message)
+        for part in tuple(self.events):
+            self.heard(part)
+
+
+@dataclass
 class Meeting:
     """Where two drivers meet: they share a store and a folder of results."""
 
     url: str
     loaded: LoadedStudy
     setting: Setting
-    notes: list[Notes] = field(default_factory=lambda: [Notes(), Notes()])
+    notes: list[Heard] = field(default_factory=lambda: [Heard(), Heard()])
 
     def drive(self, number: int, decide: Decide, *, slots: int = 1, results: Path | None = None) -> None:
         setting = self.setting if results is None else Setting(**{**vars(self.setting), "results": results})
@@ -176,6 +196,25 @@ def test_what_one_of_them_leaves_the_other_one_finishes(shared: Meeting) -> None
     assert states == ["finished"] * 6 + ["interrupted"]
 
 
+def test_who_has_nothing_left_waits_for_the_trials_of_the_other_one(shared: Meeting) -> None:
+    started = threading.Event()
+
+    def slow(job: Job) -> Outcome:
+        if not started.is_set():
+            started.set()
+            assert shared.notes[1].heard("has not finished its trials").wait(60)
+        return obedient(job)
+
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(shared.drive, 0, slow)
+        assert started.wait(60)
+        pool.submit(shared.drive, 1, obedient).result()
+        running.result()
+    by_session = Counter(row.session_id for row in shared.rows())
+    assert by_session == {1: 1, 2: 5}
+    assert len([note for note in shared.notes[1].notes if note.startswith("waiting for process")]) == 1
+
+
 def test_what_fails_with_one_of_them_is_not_tried_by_the_other(shared: Meeting) -> None:
     barrier = threading.Barrier(2)
 
@@ -215,8 +254,7 @@ def test_timed_trials_are_run_by_one_of_them_and_the_other_one_waits(
     def first(job: Job) -> Outcome:
         if job.spec.purpose == "measure" and not started.is_set():
             started.set()
-            while not meeting.notes[1].notes:
-                pass
+            assert meeting.notes[1].heard("works on this run as well").wait(60)
         return obedient(job)
 
     def second(job: Job) -> Outcome:
